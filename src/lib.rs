@@ -1,0 +1,49 @@
+//! `replay-archiver` saves the replays of WeChat mini-program live rooms to S3-compatible storage
+//! before WeChat deletes them.
+//!
+//! # Code map
+//!
+//! Data flows one way: rooms → recordings → stored objects → manifest. The modules stand in
+//! reading order; each uses only those above it and never one below.
+//!
+//! - [`model`]: what is talked about. Plain data, no I/O.
+//! - [`clock`], [`retry`], [`net_guard`]: time, waiting, and where requests may go.
+//! - [`config`]: file + environment + flags → one validated value.
+//! - [`ledger`]: what is known, owed, leased and done. Every SQL statement is here.
+//! - [`wechat`]: the API client; WeChat's wire format stays in here.
+//! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
+//! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
+//! - [`stage`]: discover, resolve, transfer, seal. No stage imports another.
+//! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
+//! - [`cli`]: one file a command. Only this prints.
+//! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.
+//!
+//! # Invariants
+//!
+//! - Nothing in [`model`] does I/O or knows a wire format.
+//! - Nothing outside [`config`] reads the environment; nothing outside [`cli`] prints.
+//! - Nothing outside [`retry`] sleeps, and every remote call is retried by exactly one layer.
+//! - The sandbox uses nothing of the pipeline's, so that an error in one cannot hide in the other.
+//! - A manifest is published after every object it names is durable, and no failure deletes an
+//!   object that a manifest names.
+
+pub mod model;
+
+pub mod clock;
+pub mod net_guard;
+pub mod retry;
+
+pub mod config;
+pub mod ledger;
+pub mod media;
+pub mod store;
+pub mod wechat;
+
+pub mod stage;
+
+pub mod pipeline;
+
+pub mod cli;
+
+#[cfg(feature = "sandbox")]
+pub mod sandbox;

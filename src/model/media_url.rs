@@ -1,0 +1,157 @@
+//! A `media_url`, with its query kept secret.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::Sha256Digest;
+
+/// Where a recording is fetched. The query may be a signature: it is never shown, logged or stored.
+#[derive(Clone)]
+pub struct MediaUrl {
+    url: Url,
+    query: Option<SecretString>,
+}
+
+/// A `media_url` that no recording can be fetched from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidMediaUrl {
+    /// Not a URL at all.
+    #[error("the media_url cannot be read as a URL: {0}")]
+    Unreadable(url::ParseError),
+    /// Neither http nor https.
+    #[error("the media_url has the scheme {0:?}; only http and https are fetched")]
+    Scheme(String),
+    /// A URL with a user name or password.
+    #[error("the media_url carries a user name or password")]
+    Credentials,
+    /// No host, or an empty one.
+    #[error("the media_url names no host")]
+    NoHost,
+}
+
+impl MediaUrl {
+    /// Reads a `media_url` as received.
+    ///
+    /// # Errors
+    /// When it is not an http(s) URL with a host and without credentials.
+    pub fn parse(text: &str) -> Result<Self, InvalidMediaUrl> {
+        let mut url = Url::parse(text.trim()).map_err(InvalidMediaUrl::Unreadable)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(InvalidMediaUrl::Scheme(url.scheme().to_owned()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidMediaUrl::Credentials);
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(InvalidMediaUrl::NoHost);
+        }
+        let query = url.query().map(SecretString::from);
+        url.set_query(None);
+        url.set_fragment(None);
+        Ok(Self { url, query })
+    }
+
+    /// The URL to request, query included. Hand it to the HTTP client and to nothing else.
+    pub fn expose(&self) -> Url {
+        let mut url = self.url.clone();
+        url.set_query(self.query.as_ref().map(ExposeSecret::expose_secret));
+        url
+    }
+
+    /// The URL without its query: safe to show and to store.
+    pub fn without_query(&self) -> &Url {
+        &self.url
+    }
+
+    /// Whether there is a query, without which the file may be refused.
+    pub fn has_query(&self) -> bool {
+        self.query.is_some()
+    }
+
+    /// Host and port as in the URL: `host`, or `host:port` for an unusual port.
+    pub fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// The path, percent-encoded as in the URL.
+    pub fn path(&self) -> &str {
+        self.url.path()
+    }
+
+    /// The last component of the path.
+    pub fn file_name(&self) -> &str {
+        self.path().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether the path names an HLS playlist: the whole broadcast rather than a piece.
+    pub fn is_playlist(&self) -> bool {
+        self.path().to_ascii_lowercase().ends_with(".m3u8")
+    }
+
+    /// The identity of the file: the first 8 hex digits of the SHA-256 of its path.
+    ///
+    /// The id in the path is the identity of a recording on Tencent VOD; host and query are not.
+    pub fn source_id(&self) -> String {
+        let mut digits = Sha256Digest::of(self.path().as_bytes()).to_string();
+        digits.truncate(8);
+        digits
+    }
+
+    /// The same file with another query, as a fresh reply gave it.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        self.path() == other.path()
+    }
+}
+
+impl fmt::Display for MediaUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(f)?;
+        f.write_str(if self.has_query() { "?…" } else { "" })
+    }
+}
+
+impl fmt::Debug for MediaUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_is_sent_but_never_shown() {
+        let url = MediaUrl::parse("http://v.myqcloud.com/a/f0.mp4?t=ff&sign=s3cret").unwrap();
+        assert_eq!(url.expose().query(), Some("t=ff&sign=s3cret"));
+        assert!(!format!("{url} {url:?} {}", url.without_query()).contains("s3cret"));
+        assert!(url.has_query());
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_path_alone() {
+        let one = MediaUrl::parse("http://v.myqcloud.com/a/f0.mp4?t=1").unwrap();
+        let two = MediaUrl::parse("https://w.myqcloud.com/a/f0.mp4").unwrap();
+        assert_eq!(one.source_id(), two.source_id());
+        assert_eq!(one.source_id().len(), 8);
+        assert!(one.is_same_file(&two));
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_is_refused() {
+        for bad in ["", "f0.mp4", "ftp://h/x", "file:///etc/passwd", "http://u:p@h/x", "data:,x"] {
+            assert!(MediaUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_playlist_is_told_from_a_piece_by_its_path() {
+        let is = |text: &str| MediaUrl::parse(text).unwrap().is_playlist();
+        assert!(is("http://h/x/playlist_eof.m3u8"));
+        assert!(is("http://h/x/playlist.f3.M3U8?t=1"));
+        assert!(!is("http://h/x/f0.mp4?f=a.m3u8"));
+    }
+}

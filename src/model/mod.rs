@@ -1,0 +1,24 @@
+//! What is talked about: plain data and pure rules, no I/O.
+
+mod catalog;
+mod digest;
+mod ids;
+mod manifest;
+mod media_url;
+mod recording;
+mod room;
+pub mod schema;
+pub mod settle;
+pub mod time;
+
+pub use catalog::{CATALOG_SCHEMA, Catalog, CatalogRoom};
+pub use digest::{Crc64Nvme, Crc64Xz, Digests, InvalidDigest, Sha256Digest};
+pub use ids::{AppId, InvalidAppId, ObjectKey, RoomId, RunId};
+pub use manifest::*;
+pub use media_url::{InvalidMediaUrl, MediaUrl};
+pub use recording::{
+    Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Replay, SourceFacts,
+    StoredObject,
+};
+pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
+pub use time::{ReplayTime, WECHAT_RETENTION};

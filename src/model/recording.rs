@@ -1,0 +1,171 @@
+//! A recording: one item of `live_replay`, and what becomes of it.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Crc64Nvme, Crc64Xz, MediaUrl, ReplayTime, Sha256Digest};
+
+/// One item of `live_replay` as received: not yet checked, not yet stored.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// `media_url`, as text: it can be anything.
+    pub media_url: String,
+    /// When the piece ended.
+    pub create_time: ReplayTime,
+    /// When WeChat deletes it.
+    pub expire_time: ReplayTime,
+}
+
+/// Whether a recording is a piece of the broadcast or all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingKind {
+    /// 分片: an MP4 piece.
+    Segment,
+    /// 整场: an HLS playlist of the entire broadcast.
+    Whole,
+}
+
+/// How a recording ends, or that it has not ended yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    /// Listed, not stored yet; a later run goes on.
+    Pending,
+    /// Stored, checked and confirmed.
+    Archived,
+    /// Gone at the source before it could be stored: lost.
+    Expired,
+    /// It could not be stored for now; a later run tries again.
+    Failed,
+    /// What is offered is not a recording this program may or can store.
+    Rejected,
+    /// The pieces cover it (wholes only).
+    NotNeeded,
+}
+
+impl RecordingState {
+    /// Whether a later run can still bring it into the archive by itself.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Failed)
+    }
+}
+
+/// A recording the ledger knows.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// Identity of the file within its room: 8 hex digits of the SHA-256 of the source's path.
+    pub source_id: String,
+    /// A piece or the whole.
+    pub kind: RecordingKind,
+    /// Where it comes from, `None` where the `media_url` could not be read.
+    pub url: Option<MediaUrl>,
+    /// When the piece ended.
+    pub create_time: ReplayTime,
+    /// When WeChat deletes it.
+    pub expire_time: ReplayTime,
+    /// What has become of it.
+    pub state: RecordingState,
+    /// Why, for every state but `Archived` and `Pending`.
+    pub reason: Option<String>,
+    /// How often a transfer of it has failed.
+    pub attempts: u32,
+    /// What was stored, where `state` is `Archived`.
+    pub stored: Option<StoredObject>,
+}
+
+/// What kind of evidence there is that the stored bytes are the source's bytes.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Evidence {
+    /// As many bytes arrived as the source had announced.
+    #[serde(rename = "length")]
+    Length,
+    /// The boxes of the MP4 fill the file exactly and hold a `moov` and media data.
+    #[serde(rename = "mp4-structure")]
+    Mp4Structure,
+    /// The playlist was whole and every chunk it names was stored.
+    #[serde(rename = "hls-structure")]
+    HlsStructure,
+    /// Each part was sent with a signature over its SHA-256.
+    #[serde(rename = "part-sha256")]
+    PartSha256,
+    /// The store reported the size that was sent.
+    #[serde(rename = "store-size")]
+    StoreSize,
+    /// The store reported the CRC-64/NVME that was computed here.
+    #[serde(rename = "store-crc64nvme")]
+    StoreCrc64Nvme,
+    /// The store reported the CRC-64/XZ that was computed here.
+    #[serde(rename = "store-crc64xz")]
+    StoreCrc64Xz,
+    /// The source reported the CRC-64/XZ that was computed here.
+    #[serde(rename = "source-crc64xz")]
+    SourceCrc64Xz,
+}
+
+/// An object that is durable in the bucket and was compared with what was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObject {
+    /// The key relative to the room's folder.
+    pub key: String,
+    /// `video/mp4` and the like.
+    pub content_type: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of all of them.
+    pub sha256: Sha256Digest,
+    /// CRC-64/NVME of all of them.
+    pub crc64nvme: Crc64Nvme,
+    /// CRC-64/XZ of all of them.
+    pub crc64xz: Crc64Xz,
+    /// The ETag the store gave, without quotes.
+    pub etag: Option<String>,
+    /// How many parts it was uploaded in; 1 for a single `PutObject`.
+    pub parts: u32,
+    /// The size of every part but the last, in bytes.
+    pub part_bytes: u64,
+    /// What is known of the source beyond its URL.
+    pub source: SourceFacts,
+    /// What was compared with what.
+    pub evidence: Vec<Evidence>,
+    /// What the `moov` says, for MP4s.
+    pub media: Option<MediaFacts>,
+    /// When the store had confirmed it.
+    pub archived_at: Timestamp,
+}
+
+/// What the media host said of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SourceFacts {
+    /// `https` or `http`, whichever answered.
+    pub scheme: String,
+    /// The entity tag, without quotes.
+    pub etag: Option<String>,
+    /// `Last-Modified`, as received.
+    pub last_modified: Option<String>,
+}
+
+/// What the `moov` box of an MP4 says of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MediaFacts {
+    /// Duration in milliseconds.
+    pub duration_ms: u64,
+    /// The codecs as in RFC 6381, video first: `avc1.64001f,mp4a.40.2`.
+    pub codecs: Option<String>,
+    /// Width of the picture in pixels.
+    pub width: Option<u32>,
+    /// Height of the picture in pixels.
+    pub height: Option<u32>,
+    /// Average frames per second.
+    pub fps: Option<f64>,
+    /// Whether the `moov` comes before the media data, so that players can start at once.
+    pub faststart: bool,
+    /// SHA-256 over the codec configuration of every track: equal means joinable without
+    /// re-encoding.
+    pub config_sha256: Option<Sha256Digest>,
+}
+
+impl Eq for MediaFacts {}
