@@ -17,8 +17,8 @@ pub use ids::{AppId, InvalidAppId, ObjectKey, RoomId, RunId};
 pub use manifest::*;
 pub use media_url::{InvalidMediaUrl, MediaUrl};
 pub use recording::{
-    Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Replay, SourceFacts,
-    StoredObject,
+    Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Replay, SourceFacts, Stored,
+    StoredObject, StoredWhole,
 };
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
 pub use time::{ReplayTime, WECHAT_RETENTION};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Crc64Nvme, Crc64Xz, MediaUrl, ReplayTime, Sha256Digest};
+use super::{Crc64Nvme, Crc64Xz, MediaUrl, ReplayTime, Sha256Digest, WholeChunk};
 
 /// One item of `live_replay` as received: not yet checked, not yet stored.
 #[derive(Debug, Clone)]
@@ -61,6 +61,8 @@ pub struct Recording {
     pub kind: RecordingKind,
     /// Where it comes from, `None` where the `media_url` could not be read.
     pub url: Option<MediaUrl>,
+    /// Whether the URL had a query that is not known any more, so that WeChat has to be asked anew.
+    pub needs_fresh_url: bool,
     /// When the piece ended.
     pub create_time: ReplayTime,
     /// When WeChat deletes it.
@@ -71,8 +73,71 @@ pub struct Recording {
     pub reason: Option<String>,
     /// How often a transfer of it has failed.
     pub attempts: u32,
-    /// What was stored, where `state` is `Archived`.
-    pub stored: Option<StoredObject>,
+    /// What is known of its bytes: always where `state` is `Archived`.
+    pub stored: Option<Stored>,
+}
+
+impl Recording {
+    /// The stored segment, where this is one that is archived.
+    pub fn segment(&self) -> Option<&StoredObject> {
+        match &self.stored {
+            Some(Stored::Segment(object)) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// What is known of the whole, where this is one whose playlist was read.
+    pub fn whole(&self) -> Option<&StoredWhole> {
+        match &self.stored {
+            Some(Stored::Whole(whole)) => Some(whole),
+            _ => None,
+        }
+    }
+
+    /// Sets what has become of it, and why.
+    pub fn end(&mut self, state: RecordingState, reason: impl Into<String>) {
+        self.state = state;
+        self.reason = Some(reason.into());
+    }
+
+    /// Marks it as archived.
+    pub fn archive(&mut self, stored: Stored) {
+        self.state = RecordingState::Archived;
+        self.reason = None;
+        self.stored = Some(stored);
+    }
+
+    /// Whether WeChat has deleted the file by `now`. An unknown expiry never means "expired".
+    pub fn is_past(&self, now: Timestamp) -> bool {
+        self.expire_time.at.is_some_and(|deadline| deadline <= now)
+    }
+}
+
+/// What is known of a recording's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stored {
+    /// A piece in the bucket.
+    Segment(StoredObject),
+    /// The whole's playlist, and its chunks where they are in the bucket.
+    Whole(StoredWhole),
+}
+
+/// A whole whose playlist was read. Its chunks are stored only where they were needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredWhole {
+    /// Duration in milliseconds, as the playlist says.
+    pub duration_ms: u64,
+    /// The key of the playable playlist relative to the room's folder.
+    pub key: Option<String>,
+    /// The SHA-256 of that playlist.
+    pub sha256: Option<Sha256Digest>,
+    /// The chunks in order.
+    pub chunks: Vec<WholeChunk>,
+    /// What is known of the source beyond its URL.
+    pub source: SourceFacts,
+    /// When the store had confirmed the last of it.
+    pub archived_at: Option<Timestamp>,
 }
 
 /// What kind of evidence there is that the stored bytes are the source's bytes.

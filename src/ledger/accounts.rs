@@ -1,0 +1,145 @@
+//! Accounts: how far the room list was read.
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+
+use super::{Error, Ledger, count, failed, millis, moment, uncount};
+use crate::model::AppId;
+
+/// What is known of earlier scans of an account's room list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanState {
+    /// When the last scan that reached its end began.
+    pub scanned_at: Option<Timestamp>,
+    /// When the last full one began.
+    pub full_scanned_at: Option<Timestamp>,
+    /// Where an unfinished full scan goes on; 0 for none.
+    pub offset: u64,
+    /// When that unfinished scan began.
+    pub started_at: Option<Timestamp>,
+    /// The start of the oldest room whose status may still change.
+    pub oldest_open_start: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// What is known of earlier scans. Rooms that were to start before `since` and never did are
+    /// left to the full scans, so that one forgotten room does not make every scan a full one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn scan_state(&self, appid: &AppId, since: Timestamp) -> Result<ScanState, Error> {
+        const WHAT: &str = "read how far the room list was scanned";
+        let oldest: Option<i64> = sqlx::query_scalar(
+            "select min(start_at) from rooms \
+             where appid = $1 and phase = 'later' and start_at >= $2",
+        )
+        .bind(appid.as_str())
+        .bind(since.as_millisecond())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed(WHAT))?;
+        let row = sqlx::query(
+            "select scanned_at, full_scanned_at, scan_offset, scan_started_at \
+             from accounts where appid = $1",
+        )
+        .bind(appid.as_str())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed(WHAT))?;
+        let Some(row) = row else {
+            return Ok(ScanState { oldest_open_start: moment(oldest), ..ScanState::default() });
+        };
+        let read = || -> Result<ScanState, sqlx::Error> {
+            Ok(ScanState {
+                scanned_at: moment(row.try_get("scanned_at")?),
+                full_scanned_at: moment(row.try_get("full_scanned_at")?),
+                offset: uncount(row.try_get("scan_offset")?),
+                started_at: moment(row.try_get("scan_started_at")?),
+                oldest_open_start: moment(oldest),
+            })
+        };
+        read().map_err(failed(WHAT))
+    }
+
+    /// Notes that a scan begun at `started_at` has read the list up to `offset`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn scan_reached(
+        &self,
+        appid: &AppId,
+        started_at: Timestamp,
+        offset: u64,
+    ) -> Result<(), Error> {
+        sqlx::query(
+            "insert into accounts (appid, scan_offset, scan_started_at) values ($1, $2, $3) \
+             on conflict (appid) do update set \
+               scan_offset = excluded.scan_offset, scan_started_at = excluded.scan_started_at",
+        )
+        .bind(appid.as_str())
+        .bind(count(offset))
+        .bind(started_at.as_millisecond())
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note how far the room list was scanned"))?;
+        Ok(())
+    }
+
+    /// Notes that the scan begun at `started_at` has read all it had to; `full` when that was the
+    /// whole list.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn scan_finished(
+        &self,
+        appid: &AppId,
+        started_at: Timestamp,
+        full: bool,
+    ) -> Result<(), Error> {
+        sqlx::query(
+            "insert into accounts (appid, scanned_at, full_scanned_at) values ($1, $2, $3) \
+             on conflict (appid) do update set scanned_at = excluded.scanned_at, \
+               full_scanned_at = coalesce(excluded.full_scanned_at, accounts.full_scanned_at), \
+               scan_offset = case when excluded.full_scanned_at is null \
+                 then accounts.scan_offset else 0 end",
+        )
+        .bind(appid.as_str())
+        .bind(started_at.as_millisecond())
+        .bind(millis(full.then_some(started_at)))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note that the room list was scanned"))?;
+        Ok(())
+    }
+
+    /// Notes a run that left nothing of the account undone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn account_finished(&self, appid: &AppId, at: Timestamp) -> Result<(), Error> {
+        sqlx::query(
+            "insert into accounts (appid, finished_at) values ($1, $2) \
+             on conflict (appid) do update set finished_at = excluded.finished_at",
+        )
+        .bind(appid.as_str())
+        .bind(at.as_millisecond())
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note that the account is done"))?;
+        Ok(())
+    }
+
+    /// When a run last left nothing of the account undone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn last_success(&self, appid: &AppId) -> Result<Option<Timestamp>, Error> {
+        let at: Option<Option<i64>> =
+            sqlx::query_scalar("select finished_at from accounts where appid = $1")
+                .bind(appid.as_str())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed("read when the account was last done"))?;
+        Ok(moment(at.flatten()))
+    }
+}

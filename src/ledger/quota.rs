@@ -1,0 +1,156 @@
+//! The day's API calls: a row per account and Beijing day, charged before each call is made.
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+
+use super::{Error, Ledger, count, failed, uncount};
+use crate::model::AppId;
+use crate::model::time::beijing_day;
+
+/// How the day's calls are shared between this program and the merchant's own backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Calls a day, where WeChat does not tell.
+    pub daily_limit: u64,
+    /// The part of them that is left to the merchant.
+    pub reserve: Reserve,
+}
+
+/// The merchant's part of the day's calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserve {
+    /// So many calls.
+    Calls(u64),
+    /// So many hundredths of the limit, rounded up.
+    Percent(u8),
+}
+
+impl Reserve {
+    /// The merchant's part of `limit` calls.
+    pub fn of(self, limit: u64) -> u64 {
+        match self {
+            Self::Calls(calls) => calls.min(limit),
+            Self::Percent(percent) => (limit * u64::from(percent.min(100))).div_ceil(100),
+        }
+    }
+}
+
+/// The calls of one account on one Beijing day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayQuota {
+    /// The day, as `2026-11-22`.
+    pub day: String,
+    /// Calls made, by anyone as far as is known.
+    pub used: u64,
+    /// Calls allowed, the merchant's included.
+    pub limit: u64,
+    /// Calls left to the merchant.
+    pub reserve: u64,
+}
+
+impl DayQuota {
+    /// Calls this program may still make on that day.
+    pub fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.reserve).saturating_sub(self.used)
+    }
+}
+
+impl Ledger {
+    /// Takes one call out of the day's budget, to be made afterwards. A call that is never made
+    /// stays charged: the count can be too high, never too low.
+    ///
+    /// # Errors
+    /// [`Error::QuotaUsedUp`] when the budget is spent; another when the database fails.
+    pub async fn take_call(
+        &self,
+        appid: &AppId,
+        now: Timestamp,
+        share: Share,
+    ) -> Result<(), Error> {
+        let today = self.quota(appid, now, share).await?;
+        let budget = today.limit.saturating_sub(today.reserve);
+        let taken = sqlx::query(
+            "update quota set used = used + 1 where appid = $1 and day = $2 and used < $3",
+        )
+        .bind(appid.as_str())
+        .bind(&today.day)
+        .bind(count(budget))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("charge an API call"))?;
+        if taken.rows_affected() == 1 {
+            return Ok(());
+        }
+        let DayQuota { day, used, limit, reserve } = today;
+        Err(Error::QuotaUsedUp { day, used, limit, reserve })
+    }
+
+    /// The day's calls of an account; the row is made where it is missing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn quota(
+        &self,
+        appid: &AppId,
+        now: Timestamp,
+        share: Share,
+    ) -> Result<DayQuota, Error> {
+        const WHAT: &str = "read the day's API calls";
+        let day = beijing_day(now);
+        let row = sqlx::query(
+            "insert into quota (appid, day, used) values ($1, $2, 0) \
+             on conflict (appid, day) do update set used = quota.used \
+             returning used, daily_limit",
+        )
+        .bind(appid.as_str())
+        .bind(&day)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed(WHAT))?;
+        let used: i64 = row.try_get("used").map_err(failed(WHAT))?;
+        let told: Option<i64> = row.try_get("daily_limit").map_err(failed(WHAT))?;
+        let limit = told.map_or(share.daily_limit, uncount);
+        Ok(DayQuota { day, used: uncount(used), limit, reserve: share.reserve.of(limit) })
+    }
+
+    /// Takes over what WeChat says of the day: its limit, and its count where that is higher than
+    /// the ledger's own.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn align_quota(
+        &self,
+        appid: &AppId,
+        now: Timestamp,
+        limit: u64,
+        used: u64,
+    ) -> Result<(), Error> {
+        sqlx::query(
+            "insert into quota (appid, day, used, daily_limit) values ($1, $2, $3, $4) \
+             on conflict (appid, day) do update set daily_limit = excluded.daily_limit, \
+               used = case when excluded.used > quota.used then excluded.used else quota.used end",
+        )
+        .bind(appid.as_str())
+        .bind(beijing_day(now))
+        .bind(count(used))
+        .bind(count(limit))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note the day's API calls"))?;
+        Ok(())
+    }
+
+    /// Marks the day's calls as used up, as WeChat said with 45009.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn exhaust_quota(
+        &self,
+        appid: &AppId,
+        now: Timestamp,
+        share: Share,
+    ) -> Result<(), Error> {
+        let today = self.quota(appid, now, share).await?;
+        self.align_quota(appid, now, today.limit, today.limit).await
+    }
+}

@@ -1,0 +1,158 @@
+//! Recordings: what was listed of a room, and what became of it.
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json};
+use crate::model::{AppId, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, RoomId};
+
+impl Ledger {
+    /// Stores a recording as it now stands. A URL's query is not stored: it may be a signature.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    pub async fn save_recording(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        recording: &Recording,
+        owner: &str,
+    ) -> Result<(), Error> {
+        let stored = recording.stored.as_ref().map(|stored| to_json(stored, "stored object"));
+        let had_query =
+            recording.needs_fresh_url || recording.url.as_ref().is_some_and(MediaUrl::has_query);
+        let saved = sqlx::query(
+            "insert into recordings (appid, room_id, source_id, kind, media_url, had_query, \
+               create_raw, create_at, expire_raw, expire_at, state, reason, attempts, stored) \
+             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 \
+             from rooms where rooms.appid = $15 and rooms.room_id = $16 and lease_owner = $17 \
+             on conflict (appid, room_id, source_id) do update set \
+               kind = excluded.kind, media_url = excluded.media_url, \
+               had_query = excluded.had_query, create_raw = excluded.create_raw, \
+               create_at = excluded.create_at, expire_raw = excluded.expire_raw, \
+               expire_at = excluded.expire_at, state = excluded.state, \
+               reason = excluded.reason, attempts = excluded.attempts, stored = excluded.stored",
+        )
+        .bind(appid.as_str())
+        .bind(count(room.0))
+        .bind(&recording.source_id)
+        .bind(kind_name(recording.kind))
+        .bind(recording.url.as_ref().map(|url| url.without_query().to_string()))
+        .bind(i64::from(had_query))
+        .bind(recording.create_time.raw.as_deref())
+        .bind(millis(recording.create_time.at))
+        .bind(recording.expire_time.raw.as_deref())
+        .bind(millis(recording.expire_time.at))
+        .bind(to_json(&recording.state, "state")?)
+        .bind(recording.reason.as_deref())
+        .bind(i64::from(recording.attempts))
+        .bind(stored.transpose()?)
+        .bind(appid.as_str())
+        .bind(count(room.0))
+        .bind(owner)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("save a recording"))?;
+        super::rooms::owned(room, saved.rows_affected())
+    }
+
+    /// The recordings of a room, oldest first; unknown times last.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recordings(&self, appid: &AppId, room: RoomId) -> Result<Vec<Recording>, Error> {
+        let rows = sqlx::query(
+            "select source_id, kind, media_url, had_query, create_raw, create_at, expire_raw, \
+               expire_at, state, reason, attempts, stored from recordings \
+             where appid = $1 and room_id = $2 \
+             order by case when create_at is null then 1 else 0 end, create_at, source_id",
+        )
+        .bind(appid.as_str())
+        .bind(count(room.0))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read the recordings of a room"))?;
+        rows.iter().map(read_recording).collect()
+    }
+
+    /// Notes the multipart upload under way for a recording, or that there is none any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_upload(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        source_id: &str,
+        upload_id: Option<&str>,
+    ) -> Result<(), Error> {
+        sqlx::query(
+            "update recordings set upload_id = $1 \
+             where appid = $2 and room_id = $3 and source_id = $4",
+        )
+        .bind(upload_id)
+        .bind(appid.as_str())
+        .bind(count(room.0))
+        .bind(source_id)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note an upload"))?;
+        Ok(())
+    }
+
+    /// The multipart upload that an earlier attempt at a recording left behind, if any.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn upload_left(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        source_id: &str,
+    ) -> Result<Option<String>, Error> {
+        let id: Option<Option<String>> = sqlx::query_scalar(
+            "select upload_id from recordings \
+             where appid = $1 and room_id = $2 and source_id = $3",
+        )
+        .bind(appid.as_str())
+        .bind(count(room.0))
+        .bind(source_id)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("read an upload"))?;
+        Ok(id.flatten())
+    }
+}
+
+fn kind_name(kind: RecordingKind) -> &'static str {
+    match kind {
+        RecordingKind::Segment => "segment",
+        RecordingKind::Whole => "whole",
+    }
+}
+
+fn read_recording(row: &AnyRow) -> Result<Recording, Error> {
+    const WHAT: &str = "read a recording";
+    let text = |name: &str| row.try_get::<Option<String>, _>(name).map_err(failed(WHAT));
+    let number = |name: &str| row.try_get::<Option<i64>, _>(name).map_err(failed(WHAT));
+    let time = |raw: &str, at: &str| -> Result<ReplayTime, Error> {
+        Ok(ReplayTime { raw: text(raw)?, at: moment(number(at)?) })
+    };
+    let kind = match text("kind")?.as_deref() {
+        Some("whole") => RecordingKind::Whole,
+        _ => RecordingKind::Segment,
+    };
+    let state: RecordingState = from_json(&text("state")?.unwrap_or_default(), "state")?;
+    Ok(Recording {
+        source_id: text("source_id")?.unwrap_or_default(),
+        kind,
+        url: text("media_url")?.and_then(|url| MediaUrl::parse(&url).ok()),
+        needs_fresh_url: number("had_query")? == Some(1),
+        create_time: time("create_raw", "create_at")?,
+        expire_time: time("expire_raw", "expire_at")?,
+        state,
+        reason: text("reason")?,
+        attempts: number("attempts")?.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+        stored: text("stored")?.map(|stored| from_json(&stored, "stored object")).transpose()?,
+    })
+}

@@ -1,0 +1,349 @@
+//! Rooms: what is owed of each, and who works on it.
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
+use crate::model::{AppId, Room, RoomId, RoomStatus, Sha256Digest};
+
+/// Where a room stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Not over yet: looked at again when the room list says otherwise.
+    Later,
+    /// WeChat is to be asked for its replays.
+    Due,
+    /// Its replays are known and not all stored yet.
+    Listed,
+    /// Nothing more is owed.
+    Closed,
+}
+
+impl Phase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Later => "later",
+            Self::Due => "due",
+            Self::Listed => "listed",
+            Self::Closed => "closed",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        match text {
+            "due" => Self::Due,
+            "listed" => Self::Listed,
+            "closed" => Self::Closed,
+            _ => Self::Later,
+        }
+    }
+}
+
+/// The manifest of a room as the ledger remembers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its status.
+    pub status: RoomStatus,
+    /// Its revision.
+    pub revision: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: Sha256Digest,
+}
+
+/// What the ledger knows of a room.
+#[derive(Debug, Clone)]
+pub struct RoomRecord {
+    /// The room as it was last listed.
+    pub room: Room,
+    /// Where it stands.
+    pub phase: Phase,
+    /// When the first of its recordings is deleted: an estimate until they are listed.
+    pub deadline: Timestamp,
+    /// Before this it is not looked at again.
+    pub next_at: Timestamp,
+    /// Looks in a row that did not bring it to an end.
+    pub attempts: u32,
+    /// `total` of WeChat's last reply.
+    pub announced: Option<u64>,
+    /// When WeChat was last asked.
+    pub listed_at: Option<Timestamp>,
+    /// Whether no further recordings are to be expected.
+    pub settled: bool,
+    /// Its manifest, if there is one.
+    pub sealed: Option<Sealed>,
+    /// What went wrong last.
+    pub failure: Option<String>,
+}
+
+/// The right to work on a room until a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// Who claims: unique to a process.
+    pub owner: &'a str,
+    /// The time now.
+    pub now: Timestamp,
+    /// For how long.
+    pub lease: SignedDuration,
+}
+
+impl Claim<'_> {
+    fn until(&self) -> i64 {
+        self.now.saturating_add(self.lease).unwrap_or(Timestamp::MAX).as_millisecond()
+    }
+}
+
+const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
+                       status, revision, manifest_sha256, failure";
+
+impl Ledger {
+    /// Records a room as listed, with where it stands by its status. Work under way or done is
+    /// kept, except that a closed room whose status has changed since is due again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn record_room(
+        &self,
+        room: &Room,
+        phase: Phase,
+        deadline: Timestamp,
+        next_at: Timestamp,
+    ) -> Result<(), Error> {
+        sqlx::query(
+            "insert into rooms \
+               (appid, room_id, room, live_status, start_at, phase, deadline_at, next_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8) \
+             on conflict (appid, room_id) do update set \
+               room = excluded.room, live_status = excluded.live_status, \
+               start_at = excluded.start_at, \
+               next_at = case when rooms.phase in ('due', 'listed') then rooms.next_at \
+                 else excluded.next_at end, \
+               deadline_at = case when rooms.phase = 'later' then excluded.deadline_at \
+                 else rooms.deadline_at end, \
+               attempts = case when rooms.phase = 'closed' then 0 else rooms.attempts end, \
+               phase = case \
+                 when rooms.phase = 'later' then excluded.phase \
+                 when rooms.phase = 'closed' and excluded.phase = 'due' \
+                   and rooms.live_status <> excluded.live_status then 'due' \
+                 else rooms.phase end",
+        )
+        .bind(room.appid.as_str())
+        .bind(count(room.room_id.0))
+        .bind(to_json(room, "room")?)
+        .bind(room.live_status.map(|status| status.0))
+        .bind(millis(room.start_time))
+        .bind(phase.as_str())
+        .bind(deadline.as_millisecond())
+        .bind(next_at.as_millisecond())
+        .execute(&self.pool)
+        .await
+        .map_err(failed("record a room"))?;
+        Ok(())
+    }
+
+    /// Claims the account's most urgent room that is due or not finished: the soonest deadline
+    /// first, then what is already past it. `None` when there is none now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_next(
+        &self,
+        appid: &AppId,
+        claim: Claim<'_>,
+    ) -> Result<Option<RoomRecord>, Error> {
+        let sql = format!(
+            "update rooms set lease_owner = $1, lease_until = $2 \
+             where appid = $3 and lease_until < $4 and room_id = ( \
+               select room_id from rooms \
+               where appid = $3 and phase in ('due', 'listed') \
+                 and next_at <= $4 and lease_until < $4 \
+               order by case when deadline_at > $4 then 0 else 1 end, deadline_at, room_id \
+               limit 1) \
+             returning {COLUMNS}"
+        );
+        self.claim(&sql, appid, claim, None).await
+    }
+
+    /// Claims one room whatever its phase. `None` when it is unknown or somebody else's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn claim_room(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        claim: Claim<'_>,
+    ) -> Result<Option<RoomRecord>, Error> {
+        let sql = format!(
+            "update rooms set lease_owner = $1, lease_until = $2 \
+             where appid = $3 and lease_until < $4 and room_id = $5 returning {COLUMNS}"
+        );
+        self.claim(&sql, appid, claim, Some(room)).await
+    }
+
+    async fn claim(
+        &self,
+        sql: &str,
+        appid: &AppId,
+        claim: Claim<'_>,
+        room: Option<RoomId>,
+    ) -> Result<Option<RoomRecord>, Error> {
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(claim.owner)
+            .bind(claim.until())
+            .bind(appid.as_str())
+            .bind(claim.now.as_millisecond());
+        if let Some(room) = room {
+            query = query.bind(count(room.0));
+        }
+        let row = query.fetch_optional(&self.pool).await.map_err(failed("claim a room"))?;
+        row.as_ref().map(read_room).transpose()
+    }
+
+    /// Extends the lease of a room.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when it is not `claim.owner`'s any more.
+    pub async fn renew(&self, appid: &AppId, room: RoomId, claim: Claim<'_>) -> Result<(), Error> {
+        let renewed = sqlx::query(
+            "update rooms set lease_until = $1 \
+             where appid = $2 and room_id = $3 and lease_owner = $4",
+        )
+        .bind(claim.until())
+        .bind(appid.as_str())
+        .bind(count(room.0))
+        .bind(claim.owner)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("renew the lease of a room"))?;
+        owned(room, renewed.rows_affected())
+    }
+
+    /// Stores what a look at a leased room found, sealed or not.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    pub async fn save_room(&self, record: &RoomRecord, owner: &str) -> Result<(), Error> {
+        let room = &record.room;
+        let saved = sqlx::query(
+            "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
+               announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
+               manifest_sha256 = $10, failure = $11, room = $12 \
+             where appid = $13 and room_id = $14 and lease_owner = $15",
+        )
+        .bind(record.phase.as_str())
+        .bind(record.deadline.as_millisecond())
+        .bind(record.next_at.as_millisecond())
+        .bind(i64::from(record.attempts))
+        .bind(record.announced.map(count))
+        .bind(millis(record.listed_at))
+        .bind(i64::from(record.settled))
+        .bind(record.sealed.map(|sealed| to_json(&sealed.status, "status")).transpose()?)
+        .bind(record.sealed.map_or(0, |sealed| count(sealed.revision)))
+        .bind(record.sealed.map(|sealed| sealed.sha256.to_string()))
+        .bind(record.failure.as_deref())
+        .bind(to_json(room, "room")?)
+        .bind(room.appid.as_str())
+        .bind(count(room.room_id.0))
+        .bind(owner)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("save a room"))?;
+        owned(room.room_id, saved.rows_affected())
+    }
+
+    /// Gives up the lease of a room, so that another process may claim it at once.
+    ///
+    /// # Errors
+    /// When the database fails. A lease that is somebody else's by now is left alone.
+    pub async fn release(&self, appid: &AppId, room: RoomId, owner: &str) -> Result<(), Error> {
+        sqlx::query(
+            "update rooms set lease_owner = null, lease_until = 0 \
+             where appid = $1 and room_id = $2 and lease_owner = $3",
+        )
+        .bind(appid.as_str())
+        .bind(count(room.0))
+        .bind(owner)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("release a room"))?;
+        Ok(())
+    }
+
+    /// Makes a room due now, whatever it was.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn make_due(&self, appid: &AppId, room: RoomId) -> Result<(), Error> {
+        sqlx::query(
+            "update rooms set phase = 'due', next_at = 0, attempts = 0 \
+             where appid = $1 and room_id = $2",
+        )
+        .bind(appid.as_str())
+        .bind(count(room.0))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("make a room due"))?;
+        Ok(())
+    }
+
+    /// What is known of one room.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn room(&self, appid: &AppId, room: RoomId) -> Result<Option<RoomRecord>, Error> {
+        let sql = format!("select {COLUMNS} from rooms where appid = $1 and room_id = $2");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(appid.as_str())
+            .bind(count(room.0))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a room"))?;
+        row.as_ref().map(read_room).transpose()
+    }
+
+    /// Every room of an account, by ascending number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rooms(&self, appid: &AppId) -> Result<Vec<RoomRecord>, Error> {
+        let sql = format!("select {COLUMNS} from rooms where appid = $1 order by room_id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(appid.as_str())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read the rooms"))?;
+        rows.iter().map(read_room).collect()
+    }
+}
+
+/// Whether a write reached a room that is still the writer's.
+pub(super) fn owned(room: RoomId, rows: u64) -> Result<(), Error> {
+    if rows == 1 { Ok(()) } else { Err(Error::LeaseLost(room)) }
+}
+
+fn read_room(row: &AnyRow) -> Result<RoomRecord, Error> {
+    const WHAT: &str = "read a room";
+    let text = |name: &str| row.try_get::<Option<String>, _>(name).map_err(failed(WHAT));
+    let number = |name: &str| row.try_get::<Option<i64>, _>(name).map_err(failed(WHAT));
+    let sealed = match (text("status")?, text("manifest_sha256")?) {
+        (Some(status), Some(sha256)) => Some(Sealed {
+            status: from_json(&status, "status")?,
+            revision: uncount(number("revision")?.unwrap_or(0)),
+            sha256: from_json(&format!("{sha256:?}"), "digest")?,
+        }),
+        _ => None,
+    };
+    Ok(RoomRecord {
+        room: from_json(&text("room")?.unwrap_or_default(), "room")?,
+        phase: Phase::parse(&text("phase")?.unwrap_or_default()),
+        deadline: moment(number("deadline_at")?).unwrap_or(Timestamp::MAX),
+        next_at: moment(number("next_at")?).unwrap_or(Timestamp::UNIX_EPOCH),
+        attempts: number("attempts")?.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+        announced: number("announced")?.map(uncount),
+        listed_at: moment(number("listed_at")?),
+        settled: number("settled")? == Some(1),
+        sealed,
+        failure: text("failure")?,
+    })
+}
