@@ -83,6 +83,9 @@ pub struct Claim<'a> {
     pub owner: &'a str,
     /// The time now.
     pub now: Timestamp,
+    /// Only rooms that are to be looked at again no later than this are claimed: a run claims what
+    /// was due when it began, so that a failing room is tried once a run.
+    pub due_by: Timestamp,
     /// For how long.
     pub lease: SignedDuration,
 }
@@ -156,12 +159,12 @@ impl Ledger {
              where appid = $3 and lease_until < $4 and room_id = ( \
                select room_id from rooms \
                where appid = $3 and phase in ('due', 'listed') \
-                 and next_at <= $4 and lease_until < $4 \
+                 and next_at <= $5 and lease_until < $4 \
                order by case when deadline_at > $4 then 0 else 1 end, deadline_at, room_id \
                limit 1) \
              returning {COLUMNS}"
         );
-        self.claim(&sql, appid, claim, None).await
+        self.claim(&sql, appid, claim, claim.due_by.as_millisecond()).await
     }
 
     /// Claims one room whatever its phase. `None` when it is unknown or somebody else's.
@@ -178,7 +181,7 @@ impl Ledger {
             "update rooms set lease_owner = $1, lease_until = $2 \
              where appid = $3 and lease_until < $4 and room_id = $5 returning {COLUMNS}"
         );
-        self.claim(&sql, appid, claim, Some(room)).await
+        self.claim(&sql, appid, claim, count(room.0)).await
     }
 
     async fn claim(
@@ -186,17 +189,17 @@ impl Ledger {
         sql: &str,
         appid: &AppId,
         claim: Claim<'_>,
-        room: Option<RoomId>,
+        last: i64,
     ) -> Result<Option<RoomRecord>, Error> {
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(claim.owner)
             .bind(claim.until())
             .bind(appid.as_str())
-            .bind(claim.now.as_millisecond());
-        if let Some(room) = room {
-            query = query.bind(count(room.0));
-        }
-        let row = query.fetch_optional(&self.pool).await.map_err(failed("claim a room"))?;
+            .bind(claim.now.as_millisecond())
+            .bind(last)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("claim a room"))?;
         row.as_ref().map(read_room).transpose()
     }
 

@@ -30,7 +30,7 @@ fn room(id: u64, status: LiveStatus) -> Room {
 }
 
 fn claim(owner: &str, now: Timestamp) -> Claim<'_> {
-    Claim { owner, now, lease: LEASE }
+    Claim { owner, now, due_by: now, lease: LEASE }
 }
 
 async fn ledger() -> (tempfile::TempDir, Ledger) {

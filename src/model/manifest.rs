@@ -263,6 +263,8 @@ pub struct WholeChunk {
     pub sha256: Sha256Digest,
     /// CRC-64/NVME of all bytes, 16 hex digits.
     pub crc64nvme: Crc64Nvme,
+    /// CRC-64/XZ of all bytes, 16 hex digits.
+    pub crc64xz: Crc64Xz,
     /// Duration in milliseconds, as the playlist says.
     pub duration_ms: u64,
 }

@@ -8,6 +8,7 @@ mod media_url;
 mod recording;
 mod room;
 pub mod schema;
+pub mod sealing;
 pub mod settle;
 pub mod time;
 

@@ -1,0 +1,335 @@
+//! Between what the ledger knows of a room and its manifest, in both directions. Pure.
+
+use jiff::Timestamp;
+
+use super::{
+    Completeness, Evidence, Generator, MANIFEST_SCHEMA, Manifest, ManifestImage, ManifestRoom,
+    ObjectFacts, Playback, Preferred, PreviousManifest, Recording, RecordingKind, RecordingState,
+    ReplayTime, Room, RoomStatus, Segment, Source, SourceFacts, Stored, StoredObject, StoredWhole,
+    Timeline, Totals, Whole,
+};
+
+/// Everything a manifest is made of.
+#[derive(Debug)]
+pub struct SealInput<'a> {
+    /// The room as last listed.
+    pub room: &'a Room,
+    /// Its pictures, stored or not.
+    pub images: Vec<ManifestImage>,
+    /// Its recordings, oldest first.
+    pub recordings: &'a [Recording],
+    /// `total` of WeChat's last reply.
+    pub announced: Option<u64>,
+    /// Whether no further recordings are to be expected.
+    pub settled: bool,
+    /// When WeChat was last asked.
+    pub listed_at: Option<Timestamp>,
+}
+
+/// The manifest of a room, as its first revision.
+pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> Manifest {
+    let segments = segments(input.recordings);
+    let whole = best_whole(input.recordings).map(whole_entry);
+    let completeness = completeness(&input);
+    let playback = playback(&segments, whole.as_ref());
+    let chunk_bytes: u64 = whole.iter().flat_map(|w| &w.chunks).map(|chunk| chunk.bytes).sum();
+    let segment_bytes: u64 = segments.iter().filter_map(|segment| segment.bytes).sum();
+    Manifest {
+        schema: MANIFEST_SCHEMA.to_owned(),
+        revision: 1,
+        previous: None,
+        generator,
+        published_at: now,
+        status: status(&completeness),
+        totals: Totals { bytes: segment_bytes + chunk_bytes, duration_ms: playback.duration_ms },
+        room: room_entry(input.room, input.images),
+        completeness,
+        segments,
+        whole,
+        playback,
+    }
+}
+
+impl Manifest {
+    /// The manifest as the successor of `previous`; `None` where it says nothing that is new.
+    pub fn succeeding(mut self, previous: &Self, link: PreviousManifest) -> Option<Self> {
+        let undated = |manifest: &Self| Self {
+            revision: 0,
+            previous: None,
+            generator: self.generator.clone(),
+            published_at: self.published_at,
+            completeness: Completeness { listed_at: None, ..manifest.completeness.clone() },
+            ..manifest.clone()
+        };
+        if undated(&self) == undated(previous) {
+            return None;
+        }
+        self.revision = link.revision + 1;
+        self.previous = Some(link);
+        Some(self)
+    }
+
+    /// The recordings this manifest tells of, for a ledger that does not know them.
+    pub fn recordings(&self) -> Vec<Recording> {
+        let segments = self.segments.iter().filter_map(segment_recording);
+        segments.chain(self.whole.iter().filter_map(whole_recording)).collect()
+    }
+
+    /// The room this manifest tells of.
+    pub fn described_room(&self) -> Room {
+        Room {
+            name: self.room.name.clone(),
+            anchor_name: self.room.anchor_name.clone(),
+            live_status: self.room.live_status,
+            start_time: self.room.start_time,
+            end_time: self.room.end_time,
+            goods: self.room.goods.clone(),
+            ..Room::unlisted(self.room.appid.clone(), self.room.room_id)
+        }
+    }
+}
+
+fn room_entry(room: &Room, images: Vec<ManifestImage>) -> ManifestRoom {
+    ManifestRoom {
+        appid: room.appid.clone(),
+        room_id: room.room_id,
+        name: room.name.clone(),
+        anchor_name: room.anchor_name.clone(),
+        live_status: room.live_status,
+        start_time: room.start_time,
+        end_time: room.end_time,
+        goods: room.goods.clone(),
+        images,
+    }
+}
+
+fn completeness(input: &SealInput<'_>) -> Completeness {
+    let in_state = |state: RecordingState| {
+        input.recordings.iter().filter(|recording| recording.state == state).count() as u64
+    };
+    Completeness {
+        announced: input.announced,
+        listed: input.recordings.len() as u64,
+        archived: in_state(RecordingState::Archived),
+        expired: in_state(RecordingState::Expired),
+        failed: in_state(RecordingState::Failed),
+        rejected: in_state(RecordingState::Rejected),
+        not_needed: in_state(RecordingState::NotNeeded),
+        pending: in_state(RecordingState::Pending),
+        settled: input.settled,
+        listed_at: input.listed_at,
+    }
+}
+
+/// The one word for what the archive has of a room.
+///
+/// A whole that holds the entire broadcast does not make up for a lost piece here: the piece was
+/// listed, and is said to be missing.
+pub fn status(counts: &Completeness) -> RoomStatus {
+    let done = counts.archived + counts.not_needed;
+    let open = counts.pending + counts.failed + counts.rejected;
+    let announced_all = counts.announced.unwrap_or(0) <= counts.listed;
+    match () {
+        () if !counts.settled || !announced_all || open > 0 => RoomStatus::Partial,
+        () if counts.listed == 0 => RoomStatus::Empty,
+        () if done == counts.listed => RoomStatus::Complete,
+        () if counts.archived == 0 => RoomStatus::Lost,
+        () => RoomStatus::Partial,
+    }
+}
+
+fn segments(recordings: &[Recording]) -> Vec<Segment> {
+    let mut entries = Vec::new();
+    let mut offset_ms = 0;
+    let mut previous_end: Option<Timestamp> = None;
+    for recording in recordings.iter().filter(|r| r.kind == RecordingKind::Segment) {
+        let duration = recording.segment().and_then(|o| o.media.as_ref()).map(|m| m.duration_ms);
+        let end = recording.create_time.at;
+        let timeline = duration.map(|duration_ms| Timeline {
+            offset_ms,
+            gap_before_ms: gap_before(previous_end, end, duration_ms),
+        });
+        offset_ms += duration.unwrap_or(0);
+        previous_end = end.filter(|_| duration.is_some()).or(previous_end);
+        entries.push(segment_entry(entries.len() as u64 + 1, recording, timeline));
+    }
+    entries
+}
+
+/// Milliseconds missing between the end of one piece and the start of the next.
+///
+/// A piece is created about 3 s after its stream broke, so that smaller gaps mean nothing.
+fn gap_before(previous: Option<Timestamp>, end: Option<Timestamp>, duration_ms: u64) -> u64 {
+    const NOISE_MS: i64 = 3_000;
+    let (Some(previous), Some(end)) = (previous, end) else { return 0 };
+    let between = end.as_millisecond() - previous.as_millisecond();
+    let gap = between - i64::try_from(duration_ms).unwrap_or(i64::MAX);
+    u64::try_from(gap).ok().filter(|_| gap > NOISE_MS).unwrap_or(0)
+}
+
+fn segment_entry(index: u64, recording: &Recording, timeline: Option<Timeline>) -> Segment {
+    let object = recording.segment();
+    Segment {
+        index,
+        state: recording.state,
+        reason: recording.reason.clone(),
+        key: object.map(|object| object.key.clone()),
+        content_type: object.map(|object| object.content_type.clone()),
+        bytes: object.map(|object| object.bytes),
+        sha256: object.map(|object| object.sha256),
+        crc64nvme: object.map(|object| object.crc64nvme),
+        crc64xz: object.map(|object| object.crc64xz),
+        object: object.map(|object| ObjectFacts {
+            etag: object.etag.clone(),
+            parts: object.parts,
+            part_bytes: object.part_bytes,
+        }),
+        source: source_entry(recording, object.map(|object| &object.source)),
+        evidence: object.map(|object| object.evidence.clone()).unwrap_or_default(),
+        media: object.and_then(|object| object.media.clone()),
+        timeline,
+        archived_at: object.map(|object| object.archived_at),
+    }
+}
+
+fn source_entry(recording: &Recording, facts: Option<&SourceFacts>) -> Source {
+    Source {
+        host: recording.url.as_ref().map(super::MediaUrl::host),
+        path: recording.url.as_ref().map(|url| url.path().to_owned()),
+        create_time: recording.create_time.at,
+        create_time_raw: recording.create_time.raw.clone(),
+        expire_time: recording.expire_time.at,
+        expire_time_raw: recording.expire_time.raw.clone(),
+        etag: facts.and_then(|facts| facts.etag.clone()),
+        scheme: facts
+            .map(|facts| facts.scheme.clone())
+            .or_else(|| recording.url.as_ref().map(|url| url.without_query().scheme().to_owned())),
+    }
+}
+
+/// The whole to be told of where several are listed: an archived one before any other.
+fn best_whole(recordings: &[Recording]) -> Option<&Recording> {
+    let wholes = || recordings.iter().filter(|r| r.kind == RecordingKind::Whole);
+    wholes()
+        .find(|whole| whole.state == RecordingState::Archived)
+        .or_else(|| wholes().find(|whole| whole.stored.is_some()))
+        .or_else(|| wholes().next_back())
+}
+
+fn whole_entry(recording: &Recording) -> Whole {
+    let stored = recording.whole();
+    Whole {
+        state: recording.state,
+        reason: recording.reason.clone(),
+        duration_ms: stored.map(|whole| whole.duration_ms),
+        key: stored.and_then(|whole| whole.key.clone()),
+        sha256: stored.and_then(|whole| whole.sha256),
+        source: source_entry(recording, stored.map(|whole| &whole.source)),
+        chunks: stored.map(|whole| whole.chunks.clone()).unwrap_or_default(),
+        archived_at: stored.and_then(|whole| whole.archived_at),
+    }
+}
+
+fn playback(segments: &[Segment], whole: Option<&Whole>) -> Playback {
+    let pieces: Vec<_> =
+        segments.iter().filter(|segment| segment.state == RecordingState::Archived).collect();
+    let durations_ms: Vec<u64> =
+        pieces.iter().map(|piece| piece.media.as_ref().map_or(0, |m| m.duration_ms)).collect();
+    let pieces_ms: u64 = durations_ms.iter().sum();
+    let archived_whole = whole.filter(|whole| whole.state == RecordingState::Archived);
+    if let Some((key, whole_ms)) = archived_whole.and_then(|w| w.key.clone().zip(w.duration_ms))
+        && (pieces.is_empty() || whole_ms > pieces_ms)
+    {
+        return Playback {
+            preferred: Preferred::Whole,
+            duration_ms: whole_ms,
+            keys: vec![key],
+            durations_ms: vec![whole_ms],
+            uniform_codecs: true,
+        };
+    }
+    let mut configs = pieces.iter().map(|piece| piece.media.as_ref().and_then(|m| m.config_sha256));
+    let first = configs.next().flatten();
+    Playback {
+        preferred: if pieces.is_empty() { Preferred::None } else { Preferred::Segments },
+        duration_ms: pieces_ms,
+        keys: pieces.iter().filter_map(|piece| piece.key.clone()).collect(),
+        durations_ms,
+        uniform_codecs: first.is_some() && configs.all(|config| config == first),
+    }
+}
+
+fn segment_recording(segment: &Segment) -> Option<Recording> {
+    let stored = segment_object(segment).map(Stored::Segment);
+    recording(&segment.source, RecordingKind::Segment, segment.state, &segment.reason, stored)
+}
+
+fn whole_recording(whole: &Whole) -> Option<Recording> {
+    let stored = whole.duration_ms.map(|duration_ms| {
+        Stored::Whole(StoredWhole {
+            duration_ms,
+            key: whole.key.clone(),
+            sha256: whole.sha256,
+            chunks: whole.chunks.clone(),
+            source: source_facts(&whole.source),
+            archived_at: whole.archived_at,
+        })
+    });
+    recording(&whole.source, RecordingKind::Whole, whole.state, &whole.reason, stored)
+}
+
+/// A recording from its manifest entry; `None` for one whose source could not be read as a URL
+/// when it was listed: it is listed again where it matters.
+fn recording(
+    source: &Source,
+    kind: RecordingKind,
+    state: RecordingState,
+    reason: &Option<String>,
+    stored: Option<Stored>,
+) -> Option<Recording> {
+    let (host, path) = source.host.as_ref().zip(source.path.as_ref())?;
+    let url = super::MediaUrl::parse(&format!("http://{host}{path}")).ok()?;
+    Some(Recording {
+        source_id: url.source_id(),
+        kind,
+        url: Some(url),
+        // Whether there was a query is not in the manifest; asking anew is safe either way.
+        needs_fresh_url: true,
+        create_time: ReplayTime { raw: source.create_time_raw.clone(), at: source.create_time },
+        expire_time: ReplayTime { raw: source.expire_time_raw.clone(), at: source.expire_time },
+        state,
+        reason: reason.clone(),
+        attempts: 0,
+        stored,
+    })
+}
+
+fn source_facts(source: &Source) -> SourceFacts {
+    SourceFacts {
+        scheme: source.scheme.clone().unwrap_or_default(),
+        etag: source.etag.clone(),
+        last_modified: None,
+    }
+}
+
+fn segment_object(segment: &Segment) -> Option<StoredObject> {
+    let object = segment.object.as_ref()?;
+    Some(StoredObject {
+        key: segment.key.clone()?,
+        content_type: segment.content_type.clone()?,
+        bytes: segment.bytes?,
+        sha256: segment.sha256?,
+        crc64nvme: segment.crc64nvme?,
+        crc64xz: segment.crc64xz?,
+        etag: object.etag.clone(),
+        parts: object.parts,
+        part_bytes: object.part_bytes,
+        source: source_facts(&segment.source),
+        evidence: Vec::<Evidence>::clone(&segment.evidence),
+        media: segment.media.clone(),
+        archived_at: segment.archived_at?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Manifests of made-up rooms.
+
+use super::*;
+use crate::model::{Crc64Nvme, Crc64Xz, MediaFacts, MediaUrl, RoomId, Sha256Digest, WholeChunk};
+
+fn room() -> Room {
+    Room::unlisted("wx1".parse().unwrap(), RoomId(354))
+}
+
+fn generator() -> Generator {
+    Generator { name: "replay-archiver".into(), version: "0".into(), run_id: "r".into() }
+}
+
+fn recording(path: &str, created: &str, state: RecordingState) -> Recording {
+    let url = MediaUrl::parse(&format!("http://v.myqcloud.com/{path}")).unwrap();
+    Recording {
+        source_id: url.source_id(),
+        kind: if url.is_playlist() { RecordingKind::Whole } else { RecordingKind::Segment },
+        url: Some(url),
+        needs_fresh_url: true,
+        create_time: ReplayTime::parse(created),
+        expire_time: ReplayTime::default(),
+        state,
+        reason: None,
+        attempts: 0,
+        stored: None,
+    }
+}
+
+fn archived(path: &str, created: &str, duration_ms: u64, config: &[u8]) -> Recording {
+    let mut recording = recording(path, created, RecordingState::Archived);
+    recording.stored = Some(Stored::Segment(StoredObject {
+        key: format!("segments/{path}"),
+        content_type: "video/mp4".into(),
+        bytes: 10,
+        sha256: Sha256Digest::of(path.as_bytes()),
+        crc64nvme: Crc64Nvme(1),
+        crc64xz: Crc64Xz(2),
+        etag: None,
+        parts: 1,
+        part_bytes: 10,
+        source: SourceFacts { scheme: "http".into(), ..SourceFacts::default() },
+        evidence: vec![Evidence::Length],
+        media: Some(MediaFacts {
+            duration_ms,
+            codecs: None,
+            width: None,
+            height: None,
+            fps: None,
+            faststart: true,
+            config_sha256: Some(Sha256Digest::of(config)),
+        }),
+        archived_at: Timestamp::UNIX_EPOCH,
+    }));
+    recording
+}
+
+fn whole(state: RecordingState, duration_ms: u64) -> Recording {
+    let mut whole = recording("w/playlist_eof.m3u8", "2026-03-26T08:20:00Z", state);
+    let is_archived = state == RecordingState::Archived;
+    let chunk = WholeChunk {
+        key: "whole/x/chunk-000000.ts".into(),
+        bytes: 7,
+        sha256: Sha256Digest::of(b"c"),
+        crc64nvme: Crc64Nvme(3),
+        crc64xz: Crc64Xz(4),
+        duration_ms,
+    };
+    whole.stored = Some(Stored::Whole(StoredWhole {
+        duration_ms,
+        key: is_archived.then(|| "whole/x/playlist.m3u8".into()),
+        sha256: None,
+        chunks: if is_archived { vec![chunk] } else { Vec::new() },
+        source: SourceFacts { scheme: "http".into(), ..SourceFacts::default() },
+        archived_at: is_archived.then_some(Timestamp::UNIX_EPOCH),
+    }));
+    whole
+}
+
+fn sealed(recordings: &[Recording], announced: u64, settled: bool) -> Manifest {
+    let room = room();
+    let input = SealInput {
+        room: &room,
+        images: Vec::new(),
+        recordings,
+        announced: Some(announced),
+        settled,
+        listed_at: None,
+    };
+    manifest(input, generator(), Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn pieces_are_laid_on_one_timeline_with_the_gaps_between_them() {
+    let manifest = sealed(
+        &[
+            archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
+            archived("b.mp4", "2026-03-26T08:01:02Z", 60_000, b"x"),
+            archived("c.mp4", "2026-03-26T08:05:02Z", 60_000, b"x"),
+        ],
+        3,
+        true,
+    );
+    let timeline: Vec<_> = manifest.segments.iter().filter_map(|s| s.timeline.clone()).collect();
+    let seen: Vec<_> = timeline.iter().map(|t| (t.offset_ms, t.gap_before_ms)).collect();
+    assert_eq!(seen, [(0, 0), (60_000, 0), (120_000, 180_000)]);
+    assert_eq!(manifest.status, RoomStatus::Complete);
+    assert_eq!(manifest.totals, Totals { bytes: 30, duration_ms: 180_000 });
+    assert!(manifest.playback.uniform_codecs);
+    assert_eq!(manifest.playback.preferred, Preferred::Segments);
+}
+
+#[test]
+fn the_status_never_says_more_than_what_is_there() {
+    use RecordingState::{Archived, Expired, Failed, NotNeeded, Pending, Rejected};
+    let table: &[(&[RecordingState], u64, bool, RoomStatus)] = &[
+        (&[], 0, true, RoomStatus::Empty),
+        (&[], 0, false, RoomStatus::Partial),
+        (&[], 1, true, RoomStatus::Partial),
+        (&[Archived], 1, true, RoomStatus::Complete),
+        (&[Archived, NotNeeded], 2, true, RoomStatus::Complete),
+        (&[Archived], 1, false, RoomStatus::Partial),
+        (&[Archived], 2, true, RoomStatus::Partial),
+        (&[Archived, Expired], 2, true, RoomStatus::Partial),
+        (&[Archived, Failed], 2, true, RoomStatus::Partial),
+        (&[Archived, Rejected], 2, true, RoomStatus::Partial),
+        (&[Archived, Pending], 2, true, RoomStatus::Partial),
+        (&[Expired], 1, true, RoomStatus::Lost),
+        (&[Expired, Expired], 2, true, RoomStatus::Lost),
+        (&[Failed], 1, true, RoomStatus::Partial),
+    ];
+    for (states, announced, settled, expected) in table {
+        let recordings: Vec<_> = states
+            .iter()
+            .enumerate()
+            .map(|(n, state)| recording(&format!("{n}.mp4"), "", *state))
+            .collect();
+        let manifest = sealed(&recordings, *announced, *settled);
+        assert_eq!(manifest.status, *expected, "{states:?} of {announced}, settled {settled}");
+    }
+}
+
+#[test]
+fn the_longer_of_the_two_forms_is_played() {
+    let piece = archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x");
+    let shorter = sealed(&[piece.clone(), whole(RecordingState::NotNeeded, 60_500)], 2, true);
+    assert_eq!(shorter.playback.keys, ["segments/a.mp4"]);
+    let longer = sealed(&[piece, whole(RecordingState::Archived, 90_000)], 2, true);
+    assert_eq!(longer.playback.preferred, Preferred::Whole);
+    assert_eq!(longer.playback.keys, ["whole/x/playlist.m3u8"]);
+    assert_eq!(longer.totals, Totals { bytes: 17, duration_ms: 90_000 });
+}
+
+#[test]
+fn pieces_with_other_codecs_are_not_called_uniform() {
+    let manifest = sealed(
+        &[
+            archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
+            archived("b.mp4", "2026-03-26T08:02:00Z", 60_000, b"y"),
+        ],
+        2,
+        true,
+    );
+    assert!(!manifest.playback.uniform_codecs);
+}
+
+#[test]
+fn a_ledger_rebuilt_from_a_manifest_seals_the_same_manifest() {
+    let recordings = [
+        archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
+        recording("b.mp4", "2106-02-07T14:28:15", RecordingState::Expired),
+        whole(RecordingState::Archived, 90_000),
+    ];
+    let first = sealed(&recordings, 3, true);
+    let text = serde_json::to_string(&first).unwrap();
+    let read: Manifest = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, first);
+    let again = sealed(&read.recordings(), 3, true);
+    assert_eq!(again, first);
+    let link = PreviousManifest {
+        revision: 1,
+        sha256: Sha256Digest::of(text.as_bytes()),
+        key: "history/1.json".into(),
+    };
+    assert_eq!(again.succeeding(&first, link.clone()), None);
+    let more = sealed(&read.recordings(), 4, true).succeeding(&first, link.clone()).unwrap();
+    assert_eq!((more.revision, more.previous), (2, Some(link)));
+}
