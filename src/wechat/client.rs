@@ -25,9 +25,10 @@ const QUOTA: &str = "/cgi-bin/openapi/quota/get";
 
 /// WeChat's live API for one account. Clones share the access token.
 ///
-/// Every method but [`Client::check_token`] makes exactly one attempt: the caller counts each against
-/// the day's quota and repeats it with [`crate::retry::with`]. An attempt whose token is refused drops the
-/// token and fails with a passing error, so that the next one asks the token source again.
+/// Every method but [`Client::check_token`] makes exactly one attempt: the caller counts each
+/// against the day's quota and repeats it with [`crate::retry::with`]. An attempt whose token is
+/// refused drops the token and fails with a passing error, so that the next one asks the token
+/// source again.
 #[derive(Clone)]
 pub struct Client(Arc<Account>);
 
@@ -72,8 +73,8 @@ impl Client {
         &self.0.appid
     }
 
-    /// One page of the room list from offset `start`, newest `start_time` first. Costs one live call.
-    /// Past the end the page is empty, and its `end` is true.
+    /// One page of the room list from offset `start`, newest `start_time` first. Costs one live
+    /// call. Past the end the page is empty, and its `end` is true.
     ///
     /// # Errors
     /// See [`Error`]; nothing about a single row is an error.
@@ -84,8 +85,8 @@ impl Client {
         or_at_the_end(result, RoomPage::past_the_end)
     }
 
-    /// One page of the replays of `room` from offset `start`, in no order that could be relied on. Costs one live
-    /// call. A room without replays, or a `start` past them, gives an empty page.
+    /// One page of the replays of `room` from offset `start`, in no order that could be relied on.
+    /// Costs one live call. A room without replays, or a `start` past them, gives an empty page.
     ///
     /// # Errors
     /// See [`Error`]; [`Class::NoSuchRoom`] where WeChat no longer knows the room.
@@ -103,8 +104,9 @@ impl Client {
         self.0.call(Call::Quota, QUOTA, &quota_request(LIVE_INFO), ApiQuota::read).await
     }
 
-    /// Sees to it that there is an access token, and tells where it comes from and how long it lives. Whether WeChat
-    /// takes it, a call will show. Costs no live call; fetching is retried in here.
+    /// Sees to it that there is an access token, and tells where it comes from and how long it
+    /// lives. Whether WeChat takes it, a call will show. Costs no live call; fetching is retried in
+    /// here.
     ///
     /// # Errors
     /// [`Error::NoToken`] when none can be had.
@@ -112,8 +114,8 @@ impl Client {
         self.0.tokens.check().await
     }
 
-    /// How far WeChat's clock was ahead of this machine's at the last reply, by its `Date`: to a second, and
-    /// less the reply's way. `None` before the first reply.
+    /// How far WeChat's clock was ahead of this machine's at the last reply, by its `Date`: to a
+    /// second, and less the reply's way. `None` before the first reply.
     pub fn clock_skew(&self) -> Option<SignedDuration> {
         *self.0.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }

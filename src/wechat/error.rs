@@ -12,8 +12,8 @@ use crate::retry::Transient;
 
 /// Why a call to WeChat, or to a source of access tokens, failed.
 ///
-/// No message and no `Debug` form holds a token, a secret or a URL's query. A failure that a person can
-/// act on ends in a `hint:` line.
+/// No message and no `Debug` form holds a token, a secret or a URL's query. A failure that a person
+/// can act on ends in a `hint:` line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The HTTP client could not be built, as with a malformed proxy address.

@@ -1,4 +1,5 @@
-//! One HTTP exchange: a request with a known length, a reply of a bounded one, JSON with an error code.
+//! One HTTP exchange: a request with a known length, a reply of a bounded one, JSON with an error
+//! code.
 
 use std::time::Duration;
 
@@ -64,8 +65,8 @@ impl Http {
         Ok(Self { client, clock })
     }
 
-    /// A POST of JSON. The body is bytes, so that `Content-Length` is sent: WeChat answers a chunked
-    /// body with 412.
+    /// A POST of JSON. The body is bytes, so that `Content-Length` is sent: WeChat answers a
+    /// chunked body with 412.
     pub(super) fn post(&self, url: Url, body: &Value) -> RequestBuilder {
         self.client
             .post(url)

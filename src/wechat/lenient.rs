@@ -1,15 +1,15 @@
 //! Reading JSON as WeChat writes it: loosely.
 //!
-//! Numbers come as texts, optional fields with another type, names with half a character. None of it may
-//! cost a page of rooms: a field that cannot be read is a field that is missing.
+//! Numbers come as texts, optional fields with another type, names with half a character. None of
+//! it may cost a page of rooms: a field that cannot be read is a field that is missing.
 
 use serde_json::{Map, Value};
 
 /// The fields of an object.
 pub(super) type Object = Map<String, Value>;
 
-/// Reads a body, whatever its content type. A byte order mark, invalid UTF-8, raw control characters and
-/// halved surrogate pairs in texts are forgiven; half a body is not.
+/// Reads a body, whatever its content type. A byte order mark, invalid UTF-8, raw control
+/// characters and halved surrogate pairs in texts are forgiven; half a body is not.
 pub(super) fn parse(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body).ok().or_else(|| serde_json::from_str(&repaired(body)).ok())
 }
@@ -25,8 +25,8 @@ fn repaired(body: &[u8]) -> String {
     without_half_pairs(&text)
 }
 
-/// Replaces `\ud83d` and the like by `\ufffd` where the other half of the pair is missing, as when a name
-/// was cut to a number of UTF-16 units.
+/// Replaces `\ud83d` and the like by `\ufffd` where the other half of the pair is missing, as when
+/// a name was cut to a number of UTF-16 units.
 fn without_half_pairs(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -4,15 +4,15 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// How much of a text is shown, in characters.
 const EXCERPT_CHARS: usize = 300;
-/// A word from this length on may be a secret: WeChat's shortest, an `AppSecret`, has 32 characters,
-/// its request ids have 26.
+/// A word from this length on may be a secret: WeChat's shortest, an `AppSecret`, has 32
+/// characters, its request ids have 26.
 const SECRET_CHARS: usize = 32;
 const MASK: &str = "***";
 
 /// One line of `text`, of which nothing can be a secret.
 ///
-/// Masked are `secrets` themselves, raw and as in a URL, every word that is as long as a secret, and the
-/// value of anything called a token, secret or password.
+/// Masked are `secrets` themselves, raw and as in a URL, every word that is as long as a secret,
+/// and the value of anything called a token, secret or password.
 pub(super) fn excerpt(text: &str, secrets: &[&SecretString]) -> String {
     let line = mask_words(&mask_known(text, secrets));
     let mut short: String = line.chars().take(EXCERPT_CHARS).collect();
@@ -38,7 +38,8 @@ fn mask_words(text: &str) -> String {
     let mut named_secret = false;
     let mut rest = text.trim();
     while !rest.is_empty() {
-        let (word, after) = split_where(rest, |c| !is_word(c));
+        let ends = |c| if named_secret { ends_value(c) } else { !is_word(c) };
+        let (word, after) = split_where(rest, ends);
         let is_secret = word.len() >= SECRET_CHARS || named_secret;
         line.push_str(if is_secret && !word.is_empty() { MASK } else { word });
 
@@ -72,9 +73,15 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
+fn ends_value(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || matches!(c, '&' | '"' | '\'' | ',' | ';' | '<' | '}')
+}
+
 fn names_secret(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
-    ["token", "secret", "password"].iter().any(|name| word.ends_with(name))
+    ["token", "secret", "password", "key", "sign", "signature"]
+        .iter()
+        .any(|name| word.ends_with(name))
 }
 
 /// Whether `word` is the scheme of an `Authorization` header, which the credentials follow.
@@ -102,6 +109,8 @@ mod tests {
         assert_eq!(shown(r#"{"access_token":"short","x":1"#), r#"{"access_token":"***","x":1"#);
         assert_eq!(shown("?appid=wx1&secret=abc&x=1"), "?appid=wx1&secret=***&x=1");
         assert_eq!(shown("password: hunter2"), "password: ***");
+        assert_eq!(shown("access_token=a%2Fb/c+d&x=1"), "access_token=***&x=1");
+        assert_eq!(shown("http://h/f0.mp4?t=5&sign=ab"), "http://h/f0.mp4?t=5&sign=***");
         assert_eq!(shown("Authorization: Bearer abc"), "Authorization: Bearer ***");
     }
 

@@ -27,19 +27,20 @@ const MAX_TOKEN: usize = 2048;
 /// Where the access tokens of an account come from. The `Debug` form shows the kind alone.
 #[derive(Clone)]
 pub enum TokenSource {
-    /// WeChat's `stable_token` call, which leaves the token of the merchant's shop alone: the default.
-    /// A refresh is never forced.
+    /// WeChat's `stable_token` call, which leaves the token of the merchant's shop alone: the
+    /// default. A refresh is never forced.
     StableToken {
         /// The `AppSecret`.
         secret: SecretString,
     },
-    /// WeChat's `token` call. **It invalidates the token that the merchant's shop is using** (after 5 minutes):
-    /// only for accounts of which nothing else uses a token.
+    /// WeChat's `token` call. **It invalidates the token that the merchant's shop is using** (after
+    /// 5 minutes): only for accounts of which nothing else uses a token.
     Token {
         /// The `AppSecret`.
         secret: SecretString,
     },
-    /// The merchant's own token server (中控服务器). It returns `{"access_token", "expires_in"}`, the same under
+    /// The merchant's own token server (中控服务器). It returns `{"access_token", "expires_in"}`, the
+    /// same under
     /// `data`, or the token alone.
     Url {
         /// Its address; the query may hold a key.
@@ -147,14 +148,14 @@ impl TokenSource {
             Self::Token { secret } => token(http, base_url, appid, secret).await,
             Self::Url { url, headers } => {
                 let body = token_server(http, url, headers).await?;
-                read(http, kind, &body)
+                read(http, kind, &body, &credentials(url, headers))
             }
             Self::Command { program, arguments } => {
                 let output = run(program, arguments).await?;
-                read(http, kind, &output)
+                read(http, kind, &output, &[])
             }
             Self::File { path } => {
-                let fetched = read(http, kind, &read_file(path).await?)?;
+                let fetched = read(http, kind, &read_file(path).await?, &[])?;
                 Ok(Fetched { lifetime: None, ..fetched })
             }
             Self::Value(token) => {
@@ -215,6 +216,18 @@ async fn token_server(
     Ok(http.send(Call::TokenSource, request, &[]).await?.body)
 }
 
+/// What a token server is shown and might repeat in a message: header values, and values of the
+/// query that are long enough for a key.
+fn credentials(url: &Url, headers: &[(String, SecretString)]) -> Vec<SecretString> {
+    const SHORTEST_KEY: usize = 8;
+    let values = url.query_pairs().map(|(_, value)| value.into_owned());
+    values
+        .filter(|value| value.len() >= SHORTEST_KEY)
+        .map(SecretString::from)
+        .chain(headers.iter().map(|(_, value)| value.clone()))
+        .collect()
+}
+
 /// Runs the program and returns what it printed. It is killed when it takes too long, or when the
 /// caller gives up.
 async fn run(program: &str, arguments: &[String]) -> Result<Vec<u8>, Error> {
@@ -243,11 +256,18 @@ async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     tokio::fs::read(path).await.map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
-/// Reads a token in any of the forms that token servers, commands and files give it.
-fn read(http: &Http, kind: SourceKind, body: &[u8]) -> Result<Fetched, Error> {
+/// Reads a token in any of the forms that token servers, commands and files give it. `secrets` are
+/// masked in the message of an error code.
+fn read(
+    http: &Http,
+    kind: SourceKind,
+    body: &[u8],
+    secrets: &[SecretString],
+) -> Result<Fetched, Error> {
     match lenient::parse(body) {
         Some(Value::Object(reply)) => {
-            let reply = http.success(Call::TokenSource, reply, &[])?;
+            let reply =
+                http.success(Call::TokenSource, reply, &secrets.iter().collect::<Vec<_>>())?;
             let nested = reply.get("data").and_then(Value::as_object);
             from_fields(kind, nested.unwrap_or(&reply))
         }

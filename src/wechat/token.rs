@@ -65,8 +65,8 @@ impl Token {
 }
 
 impl Tokens {
-    /// The current token, fetched where there is none or it is about to expire. Calls made meanwhile wait
-    /// for the same fetch.
+    /// The current token, fetched where there is none or it is about to expire. Calls made
+    /// meanwhile wait for the same fetch.
     ///
     /// # Errors
     /// [`Error::NoToken`], after the retries.
@@ -99,8 +99,8 @@ impl Tokens {
         self.refused_before.store(false, Ordering::Relaxed);
     }
 
-    /// Drops a token that WeChat refused with `error`, unless it was replaced already. Returns `error` where
-    /// another attempt may succeed, [`Error::TokenRefused`] otherwise.
+    /// Drops a token that WeChat refused with `error`, unless it was replaced already. Returns
+    /// `error` where another attempt may succeed, [`Error::TokenRefused`] otherwise.
     pub(super) async fn refused(&self, token: &Token, error: Error) -> Error {
         let mut current = self.current.lock().await;
         if current.take_if(|current| Arc::ptr_eq(&current.secret, &token.secret)).is_some() {
@@ -114,8 +114,8 @@ impl Tokens {
         }
     }
 
-    /// Whether asking the source again can bring a token that WeChat takes. What a person wrote down
-    /// stays what it is.
+    /// Whether asking the source again can bring a token that WeChat takes. What a person wrote
+    /// down stays what it is.
     async fn may_give_another(&self, refused: &Token) -> bool {
         match self.source.kind() {
             SourceKind::Value => false,
