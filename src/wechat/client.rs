@@ -1,6 +1,5 @@
 //! The calls of one account.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::SignedDuration;
@@ -53,16 +52,7 @@ impl Client {
         clock: Clock,
     ) -> Result<Self, Error> {
         let http = Http::new(settings, clock.clone())?;
-        let tokens = Tokens {
-            appid: appid.clone(),
-            base_url: settings.base_url.clone(),
-            http: http.clone(),
-            source,
-            retry: settings.token_retry,
-            clock: clock.clone(),
-            current: tokio::sync::Mutex::default(),
-            refused_before: AtomicBool::default(),
-        };
+        let tokens = Tokens::new(appid.clone(), settings, source, http.clone(), clock.clone());
         let base_url = settings.base_url.clone();
         let skew = Mutex::default();
         Ok(Self(Arc::new(Account { appid, base_url, http, tokens, clock, skew })))

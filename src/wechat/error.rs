@@ -186,7 +186,7 @@ impl Error {
         Self::Unreadable { call, problem, excerpt: body_excerpt(call, body, secrets) }
     }
 
-    /// What is to be done about it.
+    /// What is to be done about it; for [`Error::NoToken`], about its cause.
     pub fn class(&self) -> Class {
         match self {
             Self::Api { class, .. } => *class,
@@ -202,10 +202,10 @@ impl Error {
             },
             Self::Redirect { .. } => Class::Configuration(Setting::Address),
             Self::TooLarge { .. } => Class::Unknown,
+            Self::NoToken { source, .. } => source.class(),
             Self::Setup(_)
             | Self::Header { .. }
             | Self::TokenRefused { .. }
-            | Self::NoToken { .. }
             | Self::CommandStart { .. }
             | Self::File { .. }
             | Self::NotAToken { .. } => Class::Configuration(Setting::TokenSource),
@@ -220,8 +220,12 @@ impl Error {
 
 impl Transient for Error {
     /// True for [`Class::RefreshToken`] as well: the refused token is already dropped, and the next
-    /// attempt asks its source again. A second refusal in a row is [`Error::TokenRefused`].
+    /// attempt asks its source again. A second refusal in a row is [`Error::TokenRefused`]. Never true
+    /// for [`Error::NoToken`], whatever its class: it has been retried already.
     fn is_transient(&self) -> bool {
+        if matches!(self, Self::NoToken { .. }) {
+            return false;
+        }
         matches!(self.class(), Class::Retry | Class::RefreshToken | Class::NextMinute)
     }
 

@@ -12,7 +12,7 @@ const MASK: &str = "***";
 /// One line of `text`, of which nothing can be a secret.
 ///
 /// Masked are `secrets` themselves, raw and as in a URL, every word that is as long as a secret,
-/// and the value of anything called a token, secret or password.
+/// and the value of anything called a token, secret, password, key or signature.
 pub(super) fn excerpt(text: &str, secrets: &[&SecretString]) -> String {
     let line = mask_words(&mask_known(text, secrets));
     let mut short: String = line.chars().take(EXCERPT_CHARS).collect();

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::error::Error;
-use super::http::Http;
+use super::http::{Http, Settings};
 use super::source::{SourceKind, TokenSource};
 use crate::clock::Clock;
 use crate::model::AppId;
@@ -27,16 +27,16 @@ pub struct TokenCheck {
 
 /// The tokens of one account.
 pub(super) struct Tokens {
-    pub(super) appid: AppId,
-    pub(super) base_url: Url,
-    pub(super) http: Http,
-    pub(super) source: TokenSource,
-    pub(super) retry: Policy,
-    pub(super) clock: Clock,
+    appid: AppId,
+    base_url: Url,
+    http: Http,
+    source: TokenSource,
+    retry: Policy,
+    clock: Clock,
     /// The token in use. The lock is held while another is fetched, so that one fetch serves all.
-    pub(super) current: Mutex<Option<Token>>,
+    current: Mutex<Option<Token>>,
     /// Whether the last token was refused and none has been accepted since.
-    pub(super) refused_before: AtomicBool,
+    refused_before: AtomicBool,
 }
 
 /// An access token as it was handed out.
@@ -65,6 +65,25 @@ impl Token {
 }
 
 impl Tokens {
+    pub(super) fn new(
+        appid: AppId,
+        settings: &Settings,
+        source: TokenSource,
+        http: Http,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            appid,
+            base_url: settings.base_url.clone(),
+            http,
+            source,
+            retry: settings.token_retry,
+            clock,
+            current: Mutex::default(),
+            refused_before: AtomicBool::default(),
+        }
+    }
+
     /// The current token, fetched where there is none or it is about to expire. Calls made
     /// meanwhile wait for the same fetch.
     ///

@@ -173,6 +173,7 @@ async fn a_passing_failure_of_a_token_call_is_retried_in_here_alone() {
     let client = client(&server.url, stable_token());
     let error = retry::with(&QUICK, "rooms", || client.rooms(0)).await.unwrap_err();
     assert!(matches!(error, Error::NoToken { kind: SourceKind::StableToken, .. }), "{error}");
+    assert_eq!((error.class(), error.is_transient()), (Class::Retry, false));
     assert_eq!(server.seen(STABLE_TOKEN).len(), 3);
 }
 
