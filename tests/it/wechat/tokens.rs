@@ -6,8 +6,12 @@ use super::*;
 async fn twenty_calls_at_once_fetch_one_token() {
     let server = Server::start([ok(ROOMS)], [token_answer("t1")]).await;
     let client = client(&server.url, stable_token());
-    let calls = (0..20).map(|_| client.rooms(0));
-    for page in futures::future::join_all(calls).await {
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let client = client.clone();
+        calls.spawn(async move { client.rooms(0).await });
+    }
+    for page in calls.join_all().await {
         page.unwrap();
     }
     assert_eq!(server.seen(LIVE).len(), 20);
