@@ -1,0 +1,246 @@
+//! What WeChat's error codes mean, and what is to be done about each.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// The calls this module makes. The same code can mean different things in different calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// `getliveinfo`: a page of rooms.
+    Rooms,
+    /// `getliveinfo` with `get_replay`: a page of one room's replays.
+    Replays,
+    /// `openapi/quota/get`: what is left of the day's calls.
+    Quota,
+    /// `stable_token`: an access token that does not disturb the shop's.
+    StableToken,
+    /// `token`: an access token that replaces the shop's.
+    Token,
+    /// The merchant's own token server (中控服务器), a command, or a file.
+    TokenSource,
+}
+
+impl Call {
+    /// Whether its replies carry an access token, so that nothing of a reply may be shown.
+    pub(super) fn is_for_token(self) -> bool {
+        matches!(self, Self::StableToken | Self::Token | Self::TokenSource)
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rooms => "the room list call",
+            Self::Replays => "the replays call",
+            Self::Quota => "the quota call",
+            Self::StableToken => "the stable_token call",
+            Self::Token => "the token call",
+            Self::TokenSource => "the token source",
+        })
+    }
+}
+
+/// What is to be done about a failed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Try again with back-off.
+    Retry,
+    /// Ask the token source again, once.
+    RefreshToken,
+    /// The minute's calls are used up: wait for the next minute.
+    NextMinute,
+    /// The day's calls are used up: stop calling until the next day in Beijing.
+    NextDay,
+    /// No failure: the list has ended. The calls turn it into an empty last page.
+    EndOfList,
+    /// WeChat knows no such room (any more).
+    NoSuchRoom,
+    /// WeChat does not tell this account its quota: count locally.
+    QuotaHidden,
+    /// Only a person can help, by changing this setting.
+    Configuration(Setting),
+    /// The request was malformed: an error in this program.
+    Bug,
+    /// Undocumented: fail this call, go on with other rooms.
+    Unknown,
+}
+
+/// What a person has to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// The appid is wrong or missing.
+    AppId,
+    /// The secret is wrong or missing.
+    Secret,
+    /// The secret was frozen in WeChat's console.
+    FrozenSecret,
+    /// This machine's address is not in the account's allow-list.
+    IpAllowList,
+    /// The account lacks the permission for live rooms.
+    Permission,
+    /// Where the access token comes from.
+    TokenSource,
+    /// The base URL of the API, or the URL of the token server.
+    Address,
+}
+
+impl Class {
+    /// The class of `code` as an answer to `call`. Source: WeChat's lists of return codes, and
+    /// for 1 and 9410000 real replies.
+    pub fn of(code: i64, call: Call) -> Self {
+        match (code, call) {
+            (1, Call::Rooms) | (9_410_000, Call::Rooms | Call::Replays) => Self::EndOfList,
+            (-1 | 9_410_001..=9_410_003, _) => Self::Retry,
+            // In the calls for tokens there is no token yet: it is the secret that is refused.
+            (40_001, Call::StableToken | Call::Token) => Self::Configuration(Setting::Secret),
+            (40_001 | 40_014 | 42_001, _) if !call.is_for_token() => Self::RefreshToken,
+            (45_009, _) => Self::NextDay,
+            (45_011, _) => Self::NextMinute,
+            (300_022, Call::Replays) => Self::NoSuchRoom,
+            (48_001 | 76_021 | 76_022, Call::Quota) => Self::QuotaHidden,
+            (40_013 | 41_002, _) => Self::Configuration(Setting::AppId),
+            (40_125 | 41_004, _) => Self::Configuration(Setting::Secret),
+            (40_243, _) => Self::Configuration(Setting::FrozenSecret),
+            (40_164, _) => Self::Configuration(Setting::IpAllowList),
+            (48_001 | 43_104 | 50_002 | 61_007, _) => Self::Configuration(Setting::Permission),
+            (41_001 | 43_002 | 44_002 | 47_001, _) => Self::Bug,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What a person can do about it: a `\nhint: …` line, or nothing. `message` is WeChat's.
+    pub(super) fn hint(self, message: &str) -> String {
+        let hint = match self {
+            Self::NextDay => {
+                "the account's calls of this day are used up; they return at midnight in Beijing"
+            }
+            Self::Bug => "this is an error in replay-archiver: please report it with code and rid",
+            Self::Configuration(setting) => return setting.hint(message),
+            _ => return String::new(),
+        };
+        format!("\nhint: {hint}")
+    }
+}
+
+impl Setting {
+    fn hint(self, message: &str) -> String {
+        let hint = match self {
+            Self::AppId => "check the account's appid: WeChat does not know it",
+            Self::Secret => "check the account's secret: it does not belong to this appid",
+            Self::FrozenSecret => {
+                "the account's secret is frozen: release it in WeChat's console \
+                 (mp.weixin.qq.com → 开发管理 → AppSecret)"
+            }
+            Self::IpAllowList => return allow_list_hint(message),
+            Self::Permission => {
+                "the account lacks the permission for live rooms, or has not granted it to the \
+                 platform that the token belongs to"
+            }
+            Self::TokenSource => "check that the token source is the one of this appid",
+            Self::Address => "check the configured address, and the credentials it asks for",
+        };
+        format!("\nhint: {hint}")
+    }
+}
+
+/// 40164's message holds the address that WeChat saw: `invalid ip 1.2.3.4 …, not in whitelist`.
+fn allow_list_hint(message: &str) -> String {
+    let seen = message
+        .split(|c: char| c.is_whitespace() || c == ',')
+        .find_map(|word| word.parse::<IpAddr>().ok())
+        .map_or_else(|| "this machine's public address".to_owned(), |ip| ip.to_string());
+    format!(
+        "\nhint: add {seen} to the IP allow-list (IP白名单) of the account at mp.weixin.qq.com → \
+         开发管理 → 开发设置"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALLS: [Call; 6] = [
+        Call::Rooms,
+        Call::Replays,
+        Call::Quota,
+        Call::StableToken,
+        Call::Token,
+        Call::TokenSource,
+    ];
+
+    #[test]
+    fn every_documented_code_has_its_class_in_every_call() {
+        use Setting::{AppId, FrozenSecret, IpAllowList, Permission, Secret};
+        let everywhere = [
+            (-1, Class::Retry),
+            (9_410_001, Class::Retry),
+            (9_410_002, Class::Retry),
+            (9_410_003, Class::Retry),
+            (45_009, Class::NextDay),
+            (45_011, Class::NextMinute),
+            (40_013, Class::Configuration(AppId)),
+            (41_002, Class::Configuration(AppId)),
+            (40_125, Class::Configuration(Secret)),
+            (41_004, Class::Configuration(Secret)),
+            (40_243, Class::Configuration(FrozenSecret)),
+            (40_164, Class::Configuration(IpAllowList)),
+            (43_104, Class::Configuration(Permission)),
+            (50_002, Class::Configuration(Permission)),
+            (61_007, Class::Configuration(Permission)),
+            (41_001, Class::Bug),
+            (43_002, Class::Bug),
+            (44_002, Class::Bug),
+            (47_001, Class::Bug),
+            (268_489_001, Class::Unknown),
+        ];
+        for (code, class) in everywhere {
+            for call in CALLS {
+                assert_eq!(Class::of(code, call), class, "{code} in {call}");
+            }
+        }
+    }
+
+    #[test]
+    fn codes_with_several_meanings_are_told_apart_by_the_call() {
+        let table = [
+            (9_410_000, Call::Rooms, Class::EndOfList),
+            (9_410_000, Call::Replays, Class::EndOfList),
+            (9_410_000, Call::Quota, Class::Unknown),
+            (1, Call::Rooms, Class::EndOfList),
+            (1, Call::Replays, Class::Unknown),
+            (40_001, Call::Rooms, Class::RefreshToken),
+            (40_014, Call::Replays, Class::RefreshToken),
+            (42_001, Call::Quota, Class::RefreshToken),
+            (40_001, Call::StableToken, Class::Configuration(Setting::Secret)),
+            (40_001, Call::Token, Class::Configuration(Setting::Secret)),
+            (42_001, Call::TokenSource, Class::Unknown),
+            (48_001, Call::Rooms, Class::Configuration(Setting::Permission)),
+            (48_001, Call::Quota, Class::QuotaHidden),
+            (76_021, Call::Quota, Class::QuotaHidden),
+            (76_022, Call::Quota, Class::QuotaHidden),
+            (300_022, Call::Replays, Class::NoSuchRoom),
+            (300_022, Call::Rooms, Class::Unknown),
+        ];
+        for (code, call, class) in table {
+            assert_eq!(Class::of(code, call), class, "{code} in {call}");
+        }
+    }
+
+    #[test]
+    fn the_hint_names_the_address_to_add() {
+        let class = Class::of(40_164, Call::StableToken);
+        let message = "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist";
+        assert!(class.hint(message).starts_with("\nhint: add 203.0.113.7 to the IP allow-list"));
+        assert!(class.hint("invalid ip").contains("add this machine's public address"));
+    }
+
+    #[test]
+    fn the_hints_name_what_is_wrong() {
+        let hint = |code| Class::of(code, Call::StableToken).hint("");
+        assert!(hint(40_013).contains("appid:"));
+        assert!(hint(40_125).contains("secret:"));
+        assert!(hint(40_243).contains("frozen"));
+        assert!(hint(43_104).contains("permission"));
+        assert_eq!(hint(-1), "");
+    }
+}

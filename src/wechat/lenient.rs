@@ -1,0 +1,165 @@
+//! Reading JSON as WeChat writes it: loosely.
+//!
+//! Numbers come as texts, optional fields with another type, names with half a character. None of
+//! it may cost a page of rooms: a field that cannot be read is a field that is missing.
+
+use serde_json::{Map, Value};
+
+/// The fields of an object.
+pub(super) type Object = Map<String, Value>;
+
+/// Reads a body, whatever its content type. A byte order mark, invalid UTF-8, raw control
+/// characters and halved surrogate pairs in texts are forgiven; half a body is not.
+pub(super) fn parse(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok().or_else(|| serde_json::from_str(&repaired(body)).ok())
+}
+
+/// The body with what serde rightly refuses replaced by blanks and replacement characters.
+fn repaired(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let text: String = text
+        .trim_start_matches('\u{feff}')
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    without_half_pairs(&text)
+}
+
+/// Replaces `\ud83d` and the like by `\ufffd` where the other half of the pair is missing, as when
+/// a name was cut to a number of UTF-16 units.
+fn without_half_pairs(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.push_str(before);
+        let escape = match surrogate(after) {
+            Some(0xD800..=0xDBFF) if is_low(after.get(5..)) => after.get(..11),
+            Some(_) => {
+                out.push_str("\\ufffd");
+                rest = after.get(5..).unwrap_or_default();
+                continue;
+            }
+            // Another escape: its character is taken along, lest `\\u` be read as the start of one.
+            None => after.chars().next().and_then(|c| after.get(..c.len_utf8())),
+        }
+        .unwrap_or_default();
+        out.push('\\');
+        out.push_str(escape);
+        rest = after.get(escape.len()..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The surrogate that `uXXXX` at the beginning of `text` names.
+fn surrogate(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix('u')?.get(..4)?;
+    u32::from_str_radix(digits, 16).ok().filter(|unit| (0xD800..=0xDFFF).contains(unit))
+}
+
+fn is_low(text: Option<&str>) -> bool {
+    let next = text.and_then(|text| text.strip_prefix('\\')).and_then(surrogate);
+    matches!(next, Some(0xDC00..=0xDFFF))
+}
+
+/// The field as a whole number, from a number or a text.
+pub(super) fn int(fields: &Object, key: &str) -> Option<i64> {
+    match fields.get(key)? {
+        Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// `211200.0` → 211200. Larger numbers than a float holds exactly are not whole for sure.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+fn whole(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (number.trunc() == number && number.abs() <= EXACT).then_some(number as i64)
+}
+
+/// The field as a count: a whole number from 0.
+pub(super) fn count(fields: &Object, key: &str) -> Option<u64> {
+    int(fields, key).and_then(|number| number.try_into().ok())
+}
+
+/// The field as a text.
+pub(super) fn text<'a>(fields: &'a Object, key: &str) -> Option<&'a str> {
+    fields.get(key)?.as_str()
+}
+
+/// The field as a text that is not blank.
+pub(super) fn filled_text<'a>(fields: &'a Object, key: &str) -> Option<&'a str> {
+    text(fields, key).filter(|text| !text.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(json: &str) -> Object {
+        match parse(json.as_bytes()) {
+            Some(Value::Object(fields)) => fields,
+            other => panic!("{json} became {other:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_from_numbers_and_texts() {
+        let table = [
+            ("103", Some(103)),
+            ("\" 103 \"", Some(103)),
+            ("103.0", Some(103)),
+            ("1.03e2", Some(103)),
+            ("-1", Some(-1)),
+            ("103.5", None),
+            ("1e300", None),
+            ("18446744073709551615", None),
+            ("\"\"", None),
+            ("true", None),
+            ("null", None),
+            ("[103]", None),
+        ];
+        for (json, expected) in table {
+            assert_eq!(int(&object(&format!(r#"{{"n":{json}}}"#)), "n"), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn texts_with_damage_are_read() {
+        let read = |body: &[u8]| Some(parse(body)?.get("a")?.as_str()?.to_owned());
+        let table: [(&[u8], &str); 8] = [
+            (b"\xef\xbb\xbf{\"a\":\"bom\"}", "bom"),
+            (b"{\"a\":\"\xe5\xbe\"}", "\u{fffd}"),
+            (b"{\"a\":\"x\ny\"}", "x y"),
+            (br#"{"a":"x\ud83d"}"#, "x\u{fffd}"),
+            (br#"{"a":"\ude00\ud83dz"}"#, "\u{fffd}\u{fffd}z"),
+            (br#"{"a":"\ud83d\ud83d\ude00"}"#, "\u{fffd}\u{1f600}"),
+            (br#"{"a":"\\ud83d\ud83d"}"#, "\\ud83d\u{fffd}"),
+            (b"{\"a\":\"\\\"\t\"}", "\" "),
+        ];
+        for (body, expected) in table {
+            assert_eq!(read(body).as_deref(), Some(expected), "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn half_a_body_is_not_read() {
+        for body in [r#"{"a":1,"b"#, "", "<html>", r#"{"a":"x"#, "{\"a\":\"\\", "{\"a\":\"\\ud8"] {
+            assert_eq!(parse(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_json_text_survives_the_repair(text in "\\PC*") {
+            let json = serde_json::to_string(&text).unwrap();
+            proptest::prop_assert_eq!(repaired(json.as_bytes()), json);
+        }
+
+        #[test]
+        fn no_bytes_are_too_strange(body in proptest::collection::vec(0_u8.., 0..200)) {
+            let _ = parse(&body);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Where access tokens come from, and how one is fetched from there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::codes::Call;
+use super::error::Error;
+use super::http::{Http, endpoint};
+use super::lenient::{self, Object};
+use super::redact::excerpt;
+use crate::model::AppId;
+
+/// How long a token lives when its source does not say.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
+/// How long a token command may run.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+/// WeChat's tokens have up to 512 characters; more than this is something else.
+const MAX_TOKEN: usize = 2048;
+
+/// Where the access tokens of an account come from. The `Debug` form shows the kind alone.
+#[derive(Clone)]
+pub enum TokenSource {
+    /// WeChat's `stable_token` call, which leaves the token of the merchant's shop alone: the
+    /// default. A refresh is never forced.
+    StableToken {
+        /// The `AppSecret`.
+        secret: SecretString,
+    },
+    /// WeChat's `token` call. **It invalidates the token that the merchant's shop is using** (after
+    /// 5 minutes): only for accounts of which nothing else uses a token.
+    Token {
+        /// The `AppSecret`.
+        secret: SecretString,
+    },
+    /// The merchant's own token server (中控服务器). It returns `{"access_token", "expires_in"}`, the
+    /// same under
+    /// `data`, or the token alone.
+    Url {
+        /// Its address; the query may hold a key.
+        url: Url,
+        /// Headers to send, such as `Authorization`.
+        headers: Vec<(String, SecretString)>,
+    },
+    /// A program that prints what a token server would return. It has 30 seconds.
+    Command {
+        /// The program.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+    /// A file with what a token server would return, which something else keeps fresh. It is read
+    /// before every call.
+    File {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The token itself.
+    Value(SecretString),
+}
+
+/// The kinds of token sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// WeChat's `stable_token` call.
+    StableToken,
+    /// WeChat's `token` call.
+    Token,
+    /// A token server.
+    Url,
+    /// A program.
+    Command,
+    /// A file.
+    File,
+    /// The token itself.
+    Value,
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StableToken => "the stable_token call",
+            Self::Token => "the token call",
+            Self::Url => "the token server",
+            Self::Command => "the token command",
+            Self::File => "the token file",
+            Self::Value => "the configuration",
+        })
+    }
+}
+
+impl SourceKind {
+    /// What a person can do when WeChat refuses the tokens from here.
+    pub(super) fn refused_hint(self) -> &'static str {
+        match self {
+            Self::File | Self::Value => {
+                "put a fresh token of this appid there, or configure the stable_token source, \
+                 which renews it by itself"
+            }
+            _ => "check that it gives tokens of this appid, and whether something else renews them",
+        }
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenSource::{:?}", self.kind())
+    }
+}
+
+/// A token as its source gave it.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) token: SecretString,
+    /// How long it lives; `None` where the source is to be asked at every use.
+    pub(super) lifetime: Option<Duration>,
+}
+
+impl TokenSource {
+    /// Which kind it is.
+    pub fn kind(&self) -> SourceKind {
+        match self {
+            Self::StableToken { .. } => SourceKind::StableToken,
+            Self::Token { .. } => SourceKind::Token,
+            Self::Url { .. } => SourceKind::Url,
+            Self::Command { .. } => SourceKind::Command,
+            Self::File { .. } => SourceKind::File,
+            Self::Value(_) => SourceKind::Value,
+        }
+    }
+
+    /// Asks the source once.
+    pub(super) async fn fetch(
+        &self,
+        http: &Http,
+        base_url: &Url,
+        appid: &AppId,
+    ) -> Result<Fetched, Error> {
+        let kind = self.kind();
+        match self {
+            Self::StableToken { secret } => stable_token(http, base_url, appid, secret).await,
+            Self::Token { secret } => token(http, base_url, appid, secret).await,
+            Self::Url { url, headers } => {
+                let body = token_server(http, url, headers).await?;
+                read(http, kind, &body, &credentials(url, headers))
+            }
+            Self::Command { program, arguments } => {
+                let output = run(program, arguments).await?;
+                read(http, kind, &output, &[])
+            }
+            Self::File { path } => {
+                let fetched = read(http, kind, &read_file(path).await?, &[])?;
+                Ok(Fetched { lifetime: None, ..fetched })
+            }
+            Self::Value(token) => {
+                let token = usable(kind, token.expose_secret())?;
+                Ok(Fetched { token, lifetime: None })
+            }
+        }
+    }
+}
+
+async fn stable_token(
+    http: &Http,
+    base_url: &Url,
+    appid: &AppId,
+    secret: &SecretString,
+) -> Result<Fetched, Error> {
+    let body = json!({
+        "grant_type": "client_credential",
+        "appid": appid.as_str(),
+        "secret": secret.expose_secret(),
+        "force_refresh": false,
+    });
+    let request = http.post(endpoint(base_url, "/cgi-bin/stable_token"), &body);
+    let reply = http.send(Call::StableToken, request, &[secret]).await?;
+    let reply = http.object(Call::StableToken, &reply.body, &[secret])?;
+    from_fields(SourceKind::StableToken, &reply)
+}
+
+async fn token(
+    http: &Http,
+    base_url: &Url,
+    appid: &AppId,
+    secret: &SecretString,
+) -> Result<Fetched, Error> {
+    let mut url = endpoint(base_url, "/cgi-bin/token");
+    url.query_pairs_mut()
+        .append_pair("grant_type", "client_credential")
+        .append_pair("appid", appid.as_str())
+        .append_pair("secret", secret.expose_secret());
+    let reply = http.send(Call::Token, http.get(url), &[secret]).await?;
+    let reply = http.object(Call::Token, &reply.body, &[secret])?;
+    from_fields(SourceKind::Token, &reply)
+}
+
+async fn token_server(
+    http: &Http,
+    url: &Url,
+    headers: &[(String, SecretString)],
+) -> Result<Vec<u8>, Error> {
+    let mut request = http.get(url.clone());
+    for (name, value) in headers {
+        let illegal = || Error::Header { name: name.clone() };
+        let header = HeaderName::try_from(name.as_str()).map_err(|_| illegal())?;
+        let mut value = HeaderValue::try_from(value.expose_secret()).map_err(|_| illegal())?;
+        value.set_sensitive(true);
+        request = request.header(header, value);
+    }
+    Ok(http.send(Call::TokenSource, request, &[]).await?.body)
+}
+
+/// What a token server is shown and might repeat in a message: header values, and values of the
+/// query that are long enough for a key.
+fn credentials(url: &Url, headers: &[(String, SecretString)]) -> Vec<SecretString> {
+    const SHORTEST_KEY: usize = 8;
+    let values = url.query_pairs().map(|(_, value)| value.into_owned());
+    values
+        .filter(|value| value.len() >= SHORTEST_KEY)
+        .map(SecretString::from)
+        .chain(headers.iter().map(|(_, value)| value.clone()))
+        .collect()
+}
+
+/// Runs the program and returns what it printed. It is killed when it takes too long, or when the
+/// caller gives up.
+async fn run(program: &str, arguments: &[String]) -> Result<Vec<u8>, Error> {
+    let failed = |outcome: String, stderr: String| Error::CommandFailed {
+        program: program.to_owned(),
+        outcome,
+        stderr,
+    };
+    let running = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(COMMAND_TIMEOUT, running)
+        .await
+        .map_err(|_| failed("took too long".to_owned(), "nothing was read".to_owned()))?
+        .map_err(|source| Error::CommandStart { program: program.to_owned(), source })?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let stderr = excerpt(&String::from_utf8_lossy(&output.stderr), &[]);
+    Err(failed(format!("ended with {}", output.status), stderr))
+}
+
+async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+    tokio::fs::read(path).await.map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
+/// Reads a token in any of the forms that token servers, commands and files give it. `secrets` are
+/// masked in the message of an error code.
+fn read(
+    http: &Http,
+    kind: SourceKind,
+    body: &[u8],
+    secrets: &[SecretString],
+) -> Result<Fetched, Error> {
+    match lenient::parse(body) {
+        Some(Value::Object(reply)) => {
+            let reply =
+                http.success(Call::TokenSource, reply, &secrets.iter().collect::<Vec<_>>())?;
+            let nested = reply.get("data").and_then(Value::as_object);
+            from_fields(kind, nested.unwrap_or(&reply))
+        }
+        Some(Value::String(token)) => plain(kind, &token),
+        _ => plain(kind, &String::from_utf8_lossy(body)),
+    }
+}
+
+fn from_fields(kind: SourceKind, fields: &Object) -> Result<Fetched, Error> {
+    let token = lenient::text(fields, "access_token").ok_or(Error::NotAToken { kind })?;
+    let seconds = lenient::count(fields, "expires_in").filter(|seconds| *seconds > 0);
+    Ok(Fetched {
+        token: usable(kind, token)?,
+        lifetime: Some(seconds.map_or(DEFAULT_LIFETIME, Duration::from_secs)),
+    })
+}
+
+fn plain(kind: SourceKind, text: &str) -> Result<Fetched, Error> {
+    Ok(Fetched { token: usable(kind, text)?, lifetime: Some(DEFAULT_LIFETIME) })
+}
+
+/// A token without the blanks around it, where it can be one: no page, no sentence, nothing empty.
+fn usable(kind: SourceKind, text: &str) -> Result<SecretString, Error> {
+    let token = text.trim_start_matches('\u{feff}').trim();
+    let is_legal = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '{' | '}' | '"');
+    if (1..=MAX_TOKEN).contains(&token.len()) && token.chars().all(is_legal) {
+        Ok(SecretString::from(token))
+    } else {
+        Err(Error::NotAToken { kind })
+    }
+}

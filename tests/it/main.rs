@@ -1,0 +1,5 @@
+//! Everything with a socket, in one binary: real clients against loopback servers.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod wechat;
