@@ -12,6 +12,8 @@ use aws_sdk_s3::config::{
     RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
     StalledStreamProtectionConfig,
 };
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::checksum::Checksums;
@@ -19,6 +21,7 @@ use super::error::Site;
 use super::keys::Keys;
 use super::settings::{Credentials, Settings};
 use super::signing::Signing;
+use super::tap::Tap;
 use super::{AccountKeys, Error};
 use crate::model::AppId;
 use crate::retry::{self, Policy};
@@ -91,6 +94,26 @@ impl Store {
             }
             other => other,
         })
+    }
+
+    /// The store's time of day, to the second, as it stood in its answer; `None` where it sent none.
+    /// A refusal tells the time as well: a clock that is wrong is a reason to refuse.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn server_time(&self) -> Result<Option<Timestamp>, Error> {
+        let site = Site::new("ask the time of bucket", self.bucket());
+        let tap = Tap::new(&["date"]);
+        let request = self.sdk().head_bucket().bucket(self.bucket()).customize();
+        match request.interceptor(tap.clone()).send().await {
+            Err(failure) if failure.raw_response().is_none() => {
+                Err(Error::from_sdk(&site, &failure))
+            }
+            _ => Ok(tap.value().and_then(|date| {
+                let at = DateTime::from_str(&date, DateTimeFormat::HttpDate).ok()?;
+                Timestamp::from_second(at.secs()).ok()
+            })),
+        }
     }
 
     pub(super) fn sdk(&self) -> &Client {
@@ -171,5 +194,39 @@ async fn credentials(settings: &Settings) -> SharedCredentialsProvider {
             let chain = DefaultCredentialsChain::builder().region(region).build().await;
             SharedCredentialsProvider::new(chain)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Addressing, ChecksumMode, DEFAULT_RETRY, Timeouts};
+    use super::*;
+
+    async fn signing(endpoint: &str, sign_payload: bool) -> Signing {
+        let settings = Settings {
+            bucket: "archive".to_owned(),
+            prefix: String::new(),
+            region: "auto".to_owned(),
+            endpoint: endpoint.parse().ok(),
+            addressing: Addressing::Auto,
+            credentials: Credentials::Static {
+                access_key: "AK".to_owned(),
+                secret_key: SecretString::from("s3cret"),
+                session_token: None,
+            },
+            checksum: ChecksumMode::Auto,
+            sign_payload,
+            timeouts: Timeouts::default(),
+            retry: DEFAULT_RETRY,
+            storage_class: None,
+        };
+        Store::connect(settings).await.unwrap().signing()
+    }
+
+    #[tokio::test]
+    async fn bodies_go_unsigned_only_where_tls_guards_them() {
+        assert_eq!(signing("https://s3.example", false).await, Signing::HeadersOnly);
+        assert_eq!(signing("https://s3.example", true).await, Signing::Payload);
+        assert_eq!(signing("http://s3.example", false).await, Signing::Payload);
     }
 }

@@ -7,11 +7,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::answer::{Answer, one_line};
 use crate::model::ObjectKey;
 use crate::retry::Transient;
-
-/// The longest text of the store's that an error carries, in characters.
-const LONGEST_MESSAGE: usize = 300;
 
 /// Why the bucket could not be read or written.
 ///
@@ -42,6 +40,14 @@ pub enum Error {
         /// What was tried.
         site: Site,
         /// What is wrong with it.
+        detail: String,
+    },
+    /// No request can be made of it, as when the region and the endpoint do not go together.
+    #[error("could not {site}: no request can be made of it: {detail}")]
+    Unsendable {
+        /// What was tried.
+        site: Site,
+        /// What the SDK said.
         detail: String,
     },
     /// There is nothing to sign requests with.
@@ -124,6 +130,10 @@ impl Error {
         match failure {
             SdkError::ServiceError(context) => {
                 let meta = context.err().meta();
+                // An answer without a word of S3 in it, from a proxy perhaps.
+                if meta.code().is_none() && context.raw().status().is_success() {
+                    return Self::Unreadable { site, detail: chain(context.err()) };
+                }
                 let answer = Answer::new(context.raw(), meta.code(), meta.message());
                 Self::Answered { site, answer: Box::new(answer) }
             }
@@ -142,11 +152,7 @@ impl Error {
                 None if dispatch.is_timeout() => Self::unanswered(site, NoAnswer::Timeout, failure),
                 None => Self::unanswered(site, NoAnswer::Connection, failure),
             },
-            _ => Self::Settings {
-                setting: "of a request",
-                reason: format!("could not {site}: {}", chain(failure)),
-                hint: "check the bucket, region and endpoint",
-            },
+            _ => Self::Unsendable { site, detail: chain(failure) },
         }
     }
 
@@ -201,7 +207,8 @@ impl Transient for Error {
             Self::Answered { answer, .. } => answer.is_transient(),
             Self::Unanswered { .. } | Self::Unreadable { .. } | Self::Vanished { .. } => true,
             Self::Credentials { timed_out, .. } => *timed_out,
-            Self::Mismatch { .. }
+            Self::Unsendable { .. }
+            | Self::Mismatch { .. }
             | Self::Parts { .. }
             | Self::TooManyParts { .. }
             | Self::TooLarge { .. }
@@ -267,111 +274,6 @@ impl fmt::Display for NoAnswer {
     }
 }
 
-/// An error the store answered with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The HTTP status; 200 is possible.
-    pub status: u16,
-    /// S3's error code; empty where there was none, as in every answer to a HEAD.
-    pub code: String,
-    /// The store's own words, shortened to one line.
-    pub message: String,
-    /// What the provider's support asks for.
-    pub request_id: Option<String>,
-    /// How long the store asked to be left alone.
-    pub retry_after: Option<Duration>,
-}
-
-impl Answer {
-    fn new(response: &HttpResponse, code: Option<&str>, message: Option<&str>) -> Self {
-        let header = |name: &str| response.headers().get(name).map(str::to_owned);
-        Self {
-            status: response.status().as_u16(),
-            code: one_line(code.unwrap_or_default()),
-            message: one_line(message.unwrap_or_default()),
-            request_id: header("x-amz-request-id")
-                .or_else(|| header("x-cos-request-id"))
-                .or_else(|| header("x-oss-request-id"))
-                .map(|id| one_line(&id)),
-            retry_after: header("retry-after")
-                .and_then(|seconds| seconds.trim().parse().ok())
-                .map(Duration::from_secs),
-        }
-    }
-
-    /// `BadDigest` and its like are transient since the bytes are hashed before they are sent: a
-    /// difference arose on the way, and they are sent again from memory.
-    fn is_transient(&self) -> bool {
-        const PASSING: [&str; 13] = [
-            "SlowDown",
-            "InternalError",
-            "ServiceUnavailable",
-            "RequestTimeout",
-            "RequestLimitExceeded",
-            "TooManyRequests",
-            "Throttling",
-            "ThrottlingException",
-            "OperationAborted",
-            "BandwidthLimitExceeded",
-            "BadDigest",
-            "XAmzContentSHA256Mismatch",
-            "IncompleteBody",
-        ];
-        PASSING.contains(&self.code.as_str())
-            || matches!(self.status, 408 | 429)
-            || (self.status >= 500 && self.status != 501)
-    }
-
-    /// What a person can do about it. A HEAD's answer has a status only.
-    fn hint(&self) -> Option<&'static str> {
-        let by_code = match self.code.as_str() {
-            "NoSuchBucket" => "create the bucket, or correct its name, its region or the endpoint",
-            "InvalidAccessKeyId" => {
-                "the store does not know this access key; is it another store's?"
-            }
-            "SignatureDoesNotMatch" => {
-                "check the secret key and the region, and that no proxy changes the requests"
-            }
-            "RequestTimeTooSkewed" => "set this machine's clock right; an NTP service keeps it so",
-            "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
-                "the session token is no longer valid; get new credentials"
-            }
-            "AuthorizationHeaderMalformed" | "PermanentRedirect" | "TemporaryRedirect" => {
-                "the bucket is in another region; correct the region and the endpoint"
-            }
-            "PathStyleDomainForbidden" | "SecondLevelDomainForbidden" => {
-                "this store wants the bucket in the host name; set addressing to virtual"
-            }
-            "QuotaExceeded" | "XMinioStorageFull" => {
-                "the store has no room for this; make some, or raise its quota"
-            }
-            _ => "",
-        };
-        match (by_code, self.status) {
-            ("", 401 | 403) => Some(
-                "these credentials may not do this; the bucket's policy has to allow GetObject, \
-                 PutObject, ListBucket and AbortMultipartUpload below the prefix",
-            ),
-            ("", 301 | 307) => Some("the bucket is in another region; correct the region"),
-            ("", _) => None,
-            (hint, _) => Some(hint),
-        }
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.status)?;
-        if !self.code.is_empty() {
-            write!(f, " {}", self.code)?;
-        }
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
-        }
-        self.request_id.as_ref().map_or(Ok(()), |id| write!(f, " (request {id})"))
-    }
-}
-
 /// A hint as the last line of a message, if there is one.
 struct Hint(Option<&'static str>);
 
@@ -379,15 +281,6 @@ impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
     }
-}
-
-/// Foreign text as one line of bounded length.
-fn one_line(text: &str) -> String {
-    text.trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST_MESSAGE)
-        .collect()
 }
 
 /// The causes below an error, outermost first, without the SDK's own outermost words.

@@ -13,6 +13,7 @@
 //! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `client`, `object`
 //! (small objects), `upload` (multipart), `read`, `list`, `presign`, `probe` (for `doctor`).
 
+mod answer;
 mod checksum;
 mod client;
 mod error;
@@ -25,10 +26,12 @@ mod probe;
 mod read;
 mod settings;
 mod signing;
+mod tap;
 mod upload;
 
+pub use answer::Answer;
 pub use client::Store;
-pub use error::{Answer, Error, NoAnswer, Site};
+pub use error::{Error, NoAnswer, Site};
 pub use keys::{AccountKeys, Keys, RoomKeys};
 pub use list::{Listed, Listing};
 pub use object::{Confirmed, Labels, ObjectHead};

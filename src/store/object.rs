@@ -1,11 +1,7 @@
 //! Small objects, what the store says of an object, and whether that is what was sent.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::BoxError;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
@@ -16,12 +12,16 @@ use crc_fast::CrcAlgorithm;
 use super::checksum::{Check, decode};
 use super::error::Site;
 use super::signing::Signing;
+use super::tap::Tap;
 use super::{Error, Store};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry;
 
 /// The most that [`Store::get`] reads into memory.
 const GET_CAP: u64 = 64 << 20;
+
+/// Where COS and OSS report the CRC-64/XZ of an object, in decimal.
+const CRC64XZ_HEADERS: &[&str] = &["x-cos-hash-crc64ecma", "x-oss-hash-crc64ecma"];
 
 /// What is stored with an object beside its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -172,7 +172,7 @@ impl Store {
 
     async fn head_once(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
         let site = Site::new("look at", key.as_str());
-        let tap = HeaderTap::default();
+        let tap = Tap::new(CRC64XZ_HEADERS);
         let checks =
             (self.checksums().check() == Check::Crc64Nvme).then_some(SdkChecksumMode::Enabled);
         let sent = self
@@ -186,7 +186,7 @@ impl Store {
             .send()
             .await;
         match sent {
-            Ok(output) => object_head(output, tap.crc64xz())
+            Ok(output) => object_head(output, tap.value().as_deref())
                 .map(Some)
                 .ok_or_else(|| Error::Unreadable { site, detail: "it has no length".to_owned() }),
             Err(failure) => match Error::from_sdk(&site, &failure) {
@@ -268,7 +268,7 @@ pub(super) fn unquoted(etag: &str) -> String {
     etag.trim_matches('"').to_owned()
 }
 
-fn object_head(output: HeadObjectOutput, crc64xz: Option<Crc64Xz>) -> Option<ObjectHead> {
+fn object_head(output: HeadObjectOutput, crc64xz: Option<&str>) -> Option<ObjectHead> {
     let bytes = output.content_length.and_then(|length| u64::try_from(length).ok());
     let whole = output.checksum_type == Some(ChecksumType::FullObject);
     let crc64nvme = output.checksum_crc64_nvme.as_deref().filter(|_| whole).and_then(decode);
@@ -276,38 +276,8 @@ fn object_head(output: HeadObjectOutput, crc64xz: Option<Crc64Xz>) -> Option<Obj
         bytes: bytes?,
         etag: output.e_tag.as_deref().map(unquoted),
         crc64nvme,
-        crc64xz,
+        crc64xz: crc64xz.and_then(|text| text.trim().parse().ok()).map(Crc64Xz),
         content_type: output.content_type,
         metadata: output.metadata.unwrap_or_default().into_iter().collect(),
     })
-}
-
-/// Keeps the headers the SDK does not know: the CRC-64/XZ of COS and of OSS, in decimal.
-#[derive(Debug, Clone, Default)]
-struct HeaderTap(Arc<Mutex<Option<u64>>>);
-
-impl HeaderTap {
-    fn crc64xz(&self) -> Option<Crc64Xz> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).map(Crc64Xz)
-    }
-}
-
-impl Intercept for HeaderTap {
-    fn name(&self) -> &'static str {
-        "HeaderTap"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let headers = context.response().headers();
-        let value = ["x-cos-hash-crc64ecma", "x-oss-hash-crc64ecma"]
-            .iter()
-            .find_map(|name| headers.get(name)?.trim().parse().ok());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = value;
-        Ok(())
-    }
 }

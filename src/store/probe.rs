@@ -116,8 +116,11 @@ impl Store {
             Digests { sha256: Sha256Digest::of(b"another"), ..digests_of(b"replay-archiver") };
         let result = match self.put_probe(&key, &lie, None).await {
             Ok(()) => Ok(false),
-            Err(error) if error.answer().is_some_and(|answer| answer.status == 400) => Ok(true),
-            Err(error) => Err(error),
+            // Some stores notice only while they write, and then call it an error of their own.
+            Err(error) => match error.answer().map(|answer| answer.status) {
+                Some(400 | 500) => self.head(&key).await.map(|head| head.is_none()),
+                _ => Err(error),
+            },
         };
         self.clean_up(&key, result).await
     }
