@@ -45,7 +45,7 @@ impl Answer {
     /// `BadDigest` and its like are transient since the bytes are hashed before they are sent: a
     /// difference arose on the way, and they are sent again from memory.
     pub(super) fn is_transient(&self) -> bool {
-        const PASSING: [&str; 13] = [
+        const PASSING: [&str; 15] = [
             "SlowDown",
             "InternalError",
             "ServiceUnavailable",
@@ -57,7 +57,9 @@ impl Answer {
             "OperationAborted",
             "BandwidthLimitExceeded",
             "BadDigest",
+            "InvalidDigest",
             "XAmzContentSHA256Mismatch",
+            "XAmzContentChecksumMismatch",
             "IncompleteBody",
         ];
         PASSING.contains(&self.code.as_str())

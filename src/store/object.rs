@@ -173,20 +173,20 @@ impl Store {
     async fn head_once(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
         let site = Site::new("look at", key.as_str());
         let tap = Tap::new(CRC64XZ_HEADERS);
-        let checks =
-            (self.checksums().check() == Check::Crc64Nvme).then_some(SdkChecksumMode::Enabled);
+        let asked = self.checksums().check() == Check::Crc64Nvme;
         let sent = self
             .sdk()
             .head_object()
             .bucket(self.bucket())
             .key(key.as_str())
-            .set_checksum_mode(checks)
+            .set_checksum_mode(asked.then_some(SdkChecksumMode::Enabled))
             .customize()
             .interceptor(tap.clone())
             .send()
             .await;
         match sent {
             Ok(output) => object_head(output, tap.value().as_deref())
+                .map(|head| ObjectHead { crc64nvme: head.crc64nvme.filter(|_| asked), ..head })
                 .map(Some)
                 .ok_or_else(|| Error::Unreadable { site, detail: "it has no length".to_owned() }),
             Err(failure) => match Error::from_sdk(&site, &failure) {
@@ -270,7 +270,8 @@ pub(super) fn unquoted(etag: &str) -> String {
 
 fn object_head(output: HeadObjectOutput, crc64xz: Option<&str>) -> Option<ObjectHead> {
     let bytes = output.content_length.and_then(|length| u64::try_from(length).ok());
-    let whole = output.checksum_type == Some(ChecksumType::FullObject);
+    // AWS has this CRC of whole objects only; Garage, which does as well, does not say so.
+    let whole = matches!(output.checksum_type, None | Some(ChecksumType::FullObject));
     let crc64nvme = output.checksum_crc64_nvme.as_deref().filter(|_| whole).and_then(decode);
     Some(ObjectHead {
         bytes: bytes?,

@@ -72,7 +72,7 @@ pub enum ChecksumMode {
     Auto,
     /// It is.
     On,
-    /// It is not; what it reports by itself is still compared.
+    /// It is not, and what it reports is not compared: for stores that get it wrong.
     Off,
 }
 

@@ -101,6 +101,41 @@ async fn what_the_store_knows_of_the_bytes_becomes_evidence() {
 }
 
 #[tokio::test]
+async fn only_a_crc64nvme_of_the_whole_object_is_compared() {
+    let right = Some("rosUhgp5mIg=");
+    let wrong = Some("AAAAAAAAAAA=");
+    for (crc, kind, mode, expected) in [
+        (right, Some("FULL_OBJECT"), ChecksumMode::On, Ok(true)),
+        // Garage does not say what the checksum is of.
+        (right, None, ChecksumMode::Auto, Ok(true)),
+        (wrong, None, ChecksumMode::Auto, Err(())),
+        (wrong, Some("COMPOSITE"), ChecksumMode::Auto, Ok(false)),
+        (Some("AAAAAAAAAAA=-2"), None, ChecksumMode::Auto, Ok(false)),
+        // moto puts a CRC-32 there.
+        (Some("y/Q5Jg=="), Some("FULL_OBJECT"), ChecksumMode::Auto, Ok(false)),
+        (wrong, Some("FULL_OBJECT"), ChecksumMode::Off, Ok(false)),
+        (None, None, ChecksumMode::On, Ok(false)),
+    ] {
+        let mut head = Reply::headers(&[("content-length", "9")]);
+        for (name, value) in [("x-amz-checksum-crc64nvme", crc), ("x-amz-checksum-type", kind)] {
+            head = match value {
+                Some(value) => head.with(name, value),
+                None => head,
+            };
+        }
+        let server = Scripted::start([head]).await;
+        let settings = Settings { checksum: mode, ..settings(&server.endpoint) };
+        let store = Store::connect(settings).await.unwrap();
+        let digests = super::digests(b"123456789");
+        let confirmed = store.confirm(&key("a.mp4"), &digests, 9).await;
+        let counted = confirmed
+            .map(|confirmed| confirmed.evidence.contains(&Evidence::StoreCrc64Nvme))
+            .map_err(|_| ());
+        assert_eq!(counted, expected, "{crc:?} {kind:?} {mode:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_busy_store_is_asked_again_with_the_same_bytes() {
     let head = Reply::headers(&[("content-length", "4")]);
     let busy = Reply::error(503, "SlowDown").with("retry-after", "0");
