@@ -1,7 +1,7 @@
 //! Reading, listing and asking, against scripted answers.
 
-use replay_archiver::retry::Transient;
-use replay_archiver::store::Error;
+use replay_archiver::retry::{Policy, Transient};
+use replay_archiver::store::{Credentials, Error, Store};
 
 use super::script::{Reply, Scripted};
 use super::{SECRETS, key, settings, store};
@@ -16,6 +16,17 @@ async fn a_read_goes_on_where_it_broke() {
     let again = &server.requests()[1];
     assert_eq!(again.header("range"), Some("bytes=4-"));
     assert_eq!(again.header("if-match"), Some("\"e\""), "it must be the same object");
+}
+
+#[tokio::test]
+async fn a_read_that_stands_still_is_broken_off_and_goes_on() {
+    let range = vec![("content-range", "bytes 4-9/10".to_owned())];
+    let rest = Reply::Answer(206, range, "456789".to_owned());
+    let server = Scripted::start([Reply::Stall { announced: 10, sent: "0123" }, rest]).await;
+    let mut settings = settings(&server.endpoint);
+    settings.timeouts.read = std::time::Duration::from_millis(100);
+    let store = Store::connect(settings).await.unwrap();
+    assert_eq!(store.get(&key("a")).await.unwrap().unwrap(), "0123456789");
 }
 
 #[tokio::test]
@@ -113,6 +124,33 @@ async fn the_stores_time_is_told_even_by_a_refusal() {
 }
 
 #[tokio::test]
+async fn the_bucket_stands_where_each_store_wants_it() {
+    for (endpoint, start) in [
+        (None, "https://archive.s3.us-east-1.amazonaws.com/live/"),
+        (
+            Some("https://cos.ap-guangzhou.myqcloud.com"),
+            "https://archive.cos.ap-guangzhou.myqcloud.com/live/",
+        ),
+        (
+            Some("https://oss-cn-hangzhou.aliyuncs.com/"),
+            "https://archive.oss-cn-hangzhou.aliyuncs.com/live/",
+        ),
+        (
+            Some("https://0123.r2.cloudflarestorage.com"),
+            "https://0123.r2.cloudflarestorage.com/archive/live/",
+        ),
+        (Some("http://minio.local:9000"), "http://minio.local:9000/archive/live/"),
+    ] {
+        let mut settings = settings("http://unused");
+        settings.endpoint = endpoint.map(|text| text.parse().unwrap());
+        let store = Store::connect(settings).await.unwrap();
+        let minute = std::time::Duration::from_secs(60);
+        let url = store.presign_get(&key("a.mp4"), minute).await.unwrap();
+        assert!(url.expose().starts_with(start), "{endpoint:?}: {}", url.expose());
+    }
+}
+
+#[tokio::test]
 async fn a_presigned_url_carries_its_limits_and_is_not_shown() {
     let store = store("http://127.0.0.1:9").await;
     let day = std::time::Duration::from_secs(86_400);
@@ -136,14 +174,12 @@ async fn no_error_shows_a_secret() {
     ];
     let server = Scripted::start(replies).await;
     let mut settings = settings(&server.endpoint);
-    settings.retry = replay_archiver::retry::Policy::NONE;
-    if let replay_archiver::store::Credentials::Static { session_token, .. } =
-        &mut settings.credentials
-    {
+    settings.retry = Policy::NONE;
+    if let Credentials::Static { session_token, .. } = &mut settings.credentials {
         *session_token = Some(SECRETS[1].into());
     }
     let shown = format!("{settings:?}");
-    let store = replay_archiver::store::Store::connect(settings).await.unwrap();
+    let store = Store::connect(settings).await.unwrap();
     let mut texts = vec![shown, format!("{store:?}")];
     for _ in 0..3 {
         let error = store.list("live/").next_page().await.unwrap_err();

@@ -16,6 +16,8 @@ pub enum Reply {
     Answer(u16, Vec<(&'static str, String)>, String),
     /// Answers with a length, sends less, and closes the connection.
     Break { announced: usize, sent: &'static str },
+    /// Answers with a length, sends less, and then nothing more.
+    Stall { announced: usize, sent: &'static str },
     /// Never answers.
     Silence,
 }
@@ -159,6 +161,12 @@ async fn answer(
                 .header("etag", "\"e\"")
                 .body(Body::from_stream(chunks))
                 .unwrap()
+        }
+        Reply::Stall { announced, sent } => {
+            let first = async { Ok::<_, std::io::Error>(Bytes::from_static(sent.as_bytes())) };
+            let chunks = futures::stream::once(first).chain(futures::stream::pending());
+            let response = Response::builder().header("content-length", announced);
+            response.header("etag", "\"e\"").body(Body::from_stream(chunks)).unwrap()
         }
         Reply::Silence => std::future::pending().await,
     }

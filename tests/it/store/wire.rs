@@ -1,6 +1,7 @@
 //! What is really sent.
 
 use aws_smithy_types::base64;
+use axum::http::HeaderName;
 use bytes::Bytes;
 use replay_archiver::model::{Evidence, Sha256Digest};
 use replay_archiver::retry::Transient;
@@ -200,6 +201,18 @@ async fn a_configured_checksum_is_insisted_on_or_left_out() {
         let requests = server.requests();
         assert_eq!(requests.len(), 1);
         assert_eq!(requests[0].header("x-amz-checksum-algorithm"), expected);
+    }
+}
+
+#[tokio::test]
+async fn without_that_checksum_the_sdk_adds_none_of_its_own() {
+    let server = Scripted::start([Reply::ok(), Reply::headers(&[("content-length", "4")])]).await;
+    let settings = Settings { checksum: ChecksumMode::Off, ..settings(&server.endpoint) };
+    let store = Store::connect(settings).await.unwrap();
+    store.put(&key("a.json"), Bytes::from_static(b"body"), LABELS).await.unwrap();
+    for request in server.requests() {
+        let names: Vec<&str> = request.headers.keys().map(HeaderName::as_str).collect();
+        assert!(!names.iter().any(|name| name.contains("checksum")), "{names:?}");
     }
 }
 
