@@ -1,1 +1,43 @@
-//! (being written)
+//! The bucket: uploads, reads, presigned URLs. Only this module speaks S3.
+//!
+//! It works on AWS S3 and on what is compatible with it: MinIO, Garage, Ceph, R2, COS, OSS. Nothing
+//! is asked of a store that one of them lacks; what some of them offer beyond that, such as a
+//! CRC-64 of the whole object, is used where it is found and recorded as evidence.
+//!
+//! - An object counts as stored only after [`Store::confirm`] has compared what the store reports
+//!   with what was sent. Every way of writing ends in it.
+//! - Nothing is deleted but the probes of [`Abilities`]; an upload that fails leaves whatever object
+//!   was there before.
+//! - Every request is retried by [`crate::retry`] alone; the SDK's own retries are off.
+//!
+//! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `client`, `object`
+//! (small objects), `upload` (multipart), `read`, `list`, `presign`, `probe` (for `doctor`).
+
+mod answer;
+mod checksum;
+mod client;
+mod error;
+mod keys;
+mod list;
+mod object;
+mod plan;
+mod presign;
+mod probe;
+mod read;
+mod settings;
+mod signing;
+mod tap;
+mod upload;
+
+pub use answer::Answer;
+pub use client::Store;
+pub use error::{Error, NoAnswer, Site};
+pub use keys::{AccountKeys, Keys, RoomKeys};
+pub use list::{Listed, Listing};
+pub use object::{Confirmed, Labels, ObjectHead};
+pub use plan::{LARGEST_PART, MOST_PARTS, PartPlan, SMALLEST_PART};
+pub use presign::PresignedUrl;
+pub use probe::{Abilities, IfNoneMatch};
+pub use read::ObjectBody;
+pub use settings::{Addressing, ChecksumMode, Credentials, DEFAULT_RETRY, Settings, Timeouts};
+pub use upload::{PartDigests, PartReceipt, Upload, UploadId};

@@ -1,0 +1,188 @@
+//! An error the store answered with: whether it passes, and what a person can do about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_s3::config::http::HttpResponse;
+
+/// The longest text of the store's that an error carries, in characters.
+const LONGEST_MESSAGE: usize = 300;
+
+/// An error the store answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status; 200 is possible.
+    pub status: u16,
+    /// S3's error code; empty where there was none, as in every answer to a HEAD.
+    pub code: String,
+    /// The store's own words, shortened to one line.
+    pub message: String,
+    /// What the provider's support asks for.
+    pub request_id: Option<String>,
+    /// How long the store asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Answer {
+    pub(super) fn new(response: &HttpResponse, code: Option<&str>, message: Option<&str>) -> Self {
+        let header = |name: &str| response.headers().get(name).map(str::to_owned);
+        Self {
+            status: response.status().as_u16(),
+            code: one_line(code.unwrap_or_default()),
+            message: one_line(message.unwrap_or_default()),
+            request_id: header("x-amz-request-id")
+                .or_else(|| header("x-cos-request-id"))
+                .or_else(|| header("x-oss-request-id"))
+                .map(|id| one_line(&id)),
+            retry_after: header("retry-after")
+                .and_then(|seconds| seconds.trim().parse().ok())
+                .map(Duration::from_secs),
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    ///
+    /// `BadDigest` and its like are transient since the bytes are hashed before they are sent: a
+    /// difference arose on the way, and they are sent again from memory.
+    pub(super) fn is_transient(&self) -> bool {
+        const PASSING: [&str; 15] = [
+            "SlowDown",
+            "InternalError",
+            "ServiceUnavailable",
+            "RequestTimeout",
+            "RequestLimitExceeded",
+            "TooManyRequests",
+            "Throttling",
+            "ThrottlingException",
+            "OperationAborted",
+            "BandwidthLimitExceeded",
+            "BadDigest",
+            "InvalidDigest",
+            "XAmzContentSHA256Mismatch",
+            "XAmzContentChecksumMismatch",
+            "IncompleteBody",
+        ];
+        PASSING.contains(&self.code.as_str())
+            || matches!(self.status, 408 | 429)
+            || (self.status >= 500 && self.status != 501)
+    }
+
+    /// What a person can do about it. A HEAD's answer has a status only.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        let by_code = match self.code.as_str() {
+            "NoSuchBucket" => "create the bucket, or correct its name, its region or the endpoint",
+            "InvalidAccessKeyId" => {
+                "the store does not know this access key; is it another store's?"
+            }
+            "SignatureDoesNotMatch" => {
+                "check the secret key and the region, and that no proxy changes the requests"
+            }
+            "RequestTimeTooSkewed" => "set this machine's clock right; an NTP service keeps it so",
+            "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
+                "the session token is no longer valid; get new credentials"
+            }
+            "AuthorizationHeaderMalformed" | "PermanentRedirect" | "TemporaryRedirect" => {
+                "the bucket is in another region; correct the region and the endpoint"
+            }
+            "PathStyleDomainForbidden" | "SecondLevelDomainForbidden" => {
+                "this store wants the bucket in the host name; set addressing to virtual"
+            }
+            "QuotaExceeded" | "XMinioStorageFull" => {
+                "the store has no room for this; make some, or raise its quota"
+            }
+            _ => "",
+        };
+        match (by_code, self.status) {
+            ("", 401 | 403) => Some(
+                "these credentials may not do this; the bucket's policy has to allow GetObject, \
+                 PutObject, ListBucket and AbortMultipartUpload below the prefix",
+            ),
+            ("", 301 | 307) => Some("the bucket is in another region; correct the region"),
+            ("", _) => None,
+            (hint, _) => Some(hint),
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if !self.code.is_empty() {
+            write!(f, " {}", self.code)?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        self.request_id.as_ref().map_or(Ok(()), |id| write!(f, " (request {id})"))
+    }
+}
+
+/// Foreign text as one line of bounded length.
+pub(super) fn one_line(text: &str) -> String {
+    text.trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(LONGEST_MESSAGE)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, code: &str) -> Answer {
+        let code = code.to_owned();
+        Answer { status, code, message: String::new(), request_id: None, retry_after: None }
+    }
+
+    #[test]
+    fn what_passes_is_told_from_what_lasts() {
+        for (status, code) in [
+            (503, "SlowDown"),
+            (500, "InternalError"),
+            (200, "InternalError"),
+            (400, "RequestTimeout"),
+            (400, "BadDigest"),
+            (429, ""),
+            (502, ""),
+        ] {
+            assert!(answer(status, code).is_transient(), "{status} {code}");
+        }
+        for (status, code) in [
+            (403, "AccessDenied"),
+            (404, "NoSuchBucket"),
+            (404, "NoSuchUpload"),
+            (403, "RequestTimeTooSkewed"),
+            (501, "NotImplemented"),
+            (400, "InvalidRequest"),
+            (412, "PreconditionFailed"),
+        ] {
+            assert!(!answer(status, code).is_transient(), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_can_act_on_has_a_hint() {
+        for (status, code, word) in [
+            (404, "NoSuchBucket", "create the bucket"),
+            (403, "InvalidAccessKeyId", "access key"),
+            (403, "SignatureDoesNotMatch", "secret key"),
+            (403, "RequestTimeTooSkewed", "clock"),
+            (403, "AccessDenied", "PutObject"),
+            (403, "", "PutObject"),
+            (301, "", "region"),
+            (400, "AuthorizationHeaderMalformed", "region"),
+            (403, "SecondLevelDomainForbidden", "virtual"),
+        ] {
+            let hint = answer(status, code).hint().unwrap_or_default();
+            assert!(hint.contains(word), "{status} {code}: {hint}");
+        }
+        assert_eq!(answer(503, "SlowDown").hint(), None);
+    }
+
+    #[test]
+    fn foreign_text_is_one_short_line() {
+        assert_eq!(one_line(" a\nhint: b\u{1b}[31m "), "a hint: b [31m");
+        assert_eq!(one_line(&"x".repeat(5000)).len(), LONGEST_MESSAGE);
+    }
+}

@@ -1,0 +1,232 @@
+//! The S3 client, set up the way every store understands.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    AppName, BehaviorVersion, Builder, Credentials as SdkCredentials, Region,
+    RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
+    StalledStreamProtectionConfig,
+};
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::checksum::Checksums;
+use super::error::Site;
+use super::keys::Keys;
+use super::settings::{Credentials, Settings};
+use super::signing::Signing;
+use super::tap::Tap;
+use super::{AccountKeys, Error};
+use crate::model::AppId;
+use crate::retry::{self, Policy};
+
+/// One bucket. Clones are cheap and share connections and what was learned of the store.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    sdk: Client,
+    bucket: String,
+    keys: Keys,
+    retry: Policy,
+    signing: Signing,
+    checksums: Checksums,
+    storage_class: Option<String>,
+}
+
+impl Store {
+    /// Sets up a client; no request is made, so wrong keys or names show in the first call.
+    ///
+    /// A proxy is taken from the usual environment variables, by the SDK itself.
+    ///
+    /// # Errors
+    /// `Settings`, when they cannot be right.
+    pub async fn connect(settings: Settings) -> Result<Self, Error> {
+        settings.check()?;
+        let keys = Keys::new(&settings.prefix)?;
+        let may_leave_unsigned = !settings.sign_payload && !settings.is_plain_http();
+        let signing = if may_leave_unsigned { Signing::HeadersOnly } else { Signing::Payload };
+        let sdk = Client::from_conf(sdk_config(&settings).await.build());
+        let inner = Inner {
+            sdk,
+            bucket: settings.bucket,
+            keys,
+            retry: settings.retry,
+            signing,
+            checksums: Checksums::new(settings.checksum),
+            storage_class: settings.storage_class,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        &self.inner.bucket
+    }
+
+    /// The keys of one account's objects.
+    pub fn keys(&self, appid: &AppId) -> AccountKeys {
+        self.inner.keys.account(appid)
+    }
+
+    /// Asks whether the bucket is there and may be used.
+    ///
+    /// # Errors
+    /// With a hint where it is not: the answer to a HEAD has no words of its own.
+    pub async fn check_bucket(&self) -> Result<(), Error> {
+        let site = Site::new("find bucket", self.bucket());
+        let result = retry::with(self.policy(), site.action, || async {
+            let sent = self.sdk().head_bucket().bucket(self.bucket()).send().await;
+            sent.map(drop).map_err(|failure| Error::from_sdk(&site, &failure))
+        });
+        result.await.map_err(|error| match error {
+            Error::Answered { site, mut answer } if answer.status == 404 => {
+                "NoSuchBucket".clone_into(&mut answer.code);
+                Error::Answered { site, answer }
+            }
+            other => other,
+        })
+    }
+
+    /// The store's time of day, to the second, as it stood in its answer; `None` where it sent none.
+    /// A refusal tells the time as well: a clock that is wrong is a reason to refuse.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn server_time(&self) -> Result<Option<Timestamp>, Error> {
+        let site = Site::new("ask the time of bucket", self.bucket());
+        let tap = Tap::new(&["date"]);
+        let request = self.sdk().head_bucket().bucket(self.bucket()).customize();
+        match request.interceptor(tap.clone()).send().await {
+            Err(failure) if failure.raw_response().is_none() => {
+                Err(Error::from_sdk(&site, &failure))
+            }
+            _ => Ok(tap.value().and_then(|date| {
+                let at = DateTime::from_str(&date, DateTimeFormat::HttpDate).ok()?;
+                Timestamp::from_second(at.secs()).ok()
+            })),
+        }
+    }
+
+    pub(super) fn sdk(&self) -> &Client {
+        &self.inner.sdk
+    }
+
+    pub(super) fn layout(&self) -> &Keys {
+        &self.inner.keys
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.inner.retry
+    }
+
+    pub(super) fn signing(&self) -> Signing {
+        self.inner.signing
+    }
+
+    pub(super) fn checksums(&self) -> &Checksums {
+        &self.inner.checksums
+    }
+
+    pub(super) fn storage_class(&self) -> Option<&str> {
+        self.inner.storage_class.as_deref()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("bucket", &self.inner.bucket).finish_non_exhaustive()
+    }
+}
+
+/// The SDK's configuration. What it does by default for AWS, such as checksums in trailers, other
+/// stores refuse, so all of it is off or explicit.
+async fn sdk_config(settings: &Settings) -> Builder {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(settings.timeouts.connect)
+        .read_timeout(settings.timeouts.read)
+        .operation_attempt_timeout(settings.timeouts.attempt)
+        .build();
+    // A body in memory is handed over in one piece, so that only downloads can be watched.
+    let stalls = StalledStreamProtectionConfig::enabled()
+        .upload_enabled(false)
+        .grace_period(settings.timeouts.read)
+        .build();
+    let mut config = Builder::new()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(settings.region.clone()))
+        .credentials_provider(credentials(settings).await)
+        .force_path_style(settings.is_path_style())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts)
+        .stalled_stream_protection(stalls);
+    config.set_app_name(AppName::new("replay-archiver").ok());
+    if let Some(endpoint) = &settings.endpoint {
+        config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
+    }
+    config
+}
+
+async fn credentials(settings: &Settings) -> SharedCredentialsProvider {
+    match &settings.credentials {
+        Credentials::Static { access_key, secret_key, session_token } => {
+            let token = session_token.as_ref().map(SecretString::expose_secret);
+            SharedCredentialsProvider::new(SdkCredentials::new(
+                access_key.as_str(),
+                secret_key.expose_secret(),
+                token.map(str::to_owned),
+                None,
+                "configuration",
+            ))
+        }
+        Credentials::Chain => {
+            let region = Region::new(settings.region.clone());
+            let chain = DefaultCredentialsChain::builder().region(region).build().await;
+            SharedCredentialsProvider::new(chain)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Addressing, ChecksumMode, DEFAULT_RETRY, Timeouts};
+    use super::*;
+
+    async fn signing(endpoint: &str, sign_payload: bool) -> Signing {
+        let settings = Settings {
+            bucket: "archive".to_owned(),
+            prefix: String::new(),
+            region: "auto".to_owned(),
+            endpoint: endpoint.parse().ok(),
+            addressing: Addressing::Auto,
+            credentials: Credentials::Static {
+                access_key: "AK".to_owned(),
+                secret_key: SecretString::from("s3cret"),
+                session_token: None,
+            },
+            checksum: ChecksumMode::Auto,
+            sign_payload,
+            timeouts: Timeouts::default(),
+            retry: DEFAULT_RETRY,
+            storage_class: None,
+        };
+        Store::connect(settings).await.unwrap().signing()
+    }
+
+    #[tokio::test]
+    async fn bodies_go_unsigned_only_where_tls_guards_them() {
+        assert_eq!(signing("https://s3.example", false).await, Signing::HeadersOnly);
+        assert_eq!(signing("https://s3.example", true).await, Signing::Payload);
+        assert_eq!(signing("http://s3.example", false).await, Signing::Payload);
+    }
+}

@@ -1,0 +1,309 @@
+//! What can go wrong between here and the bucket.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use super::answer::{Answer, one_line};
+use crate::model::ObjectKey;
+use crate::retry::Transient;
+
+/// Why the bucket could not be read or written.
+///
+/// The SDK's own errors are turned into text at once: their `Debug` form shows whole replies.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store answered with an error.
+    #[error("could not {site}: the store answered {answer}{}", Hint(answer.hint()))]
+    Answered {
+        /// What was tried.
+        site: Site,
+        /// What came back.
+        answer: Box<Answer>,
+    },
+    /// No answer came; whether the request took effect is not known.
+    #[error("could not {site}: {reason}: {detail}{}", Hint(reason.hint()))]
+    Unanswered {
+        /// What was tried.
+        site: Site,
+        /// How far it got.
+        reason: NoAnswer,
+        /// What the network said.
+        detail: String,
+    },
+    /// An answer came that is not S3's, or breaks off.
+    #[error("could not {site}: the reply cannot be read: {detail}")]
+    Unreadable {
+        /// What was tried.
+        site: Site,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// No request can be made of it, as when the region and the endpoint do not go together.
+    #[error("could not {site}: no request can be made of it: {detail}")]
+    Unsendable {
+        /// What was tried.
+        site: Site,
+        /// What the SDK said.
+        detail: String,
+    },
+    /// There is nothing to sign requests with.
+    #[error(
+        "could not {site}: no credentials: {detail}\nhint: set the access key and the secret key, \
+         or give this machine a profile or a role"
+    )]
+    Credentials {
+        /// What was tried.
+        site: Site,
+        /// What the credential sources said.
+        detail: String,
+        /// Whether a source merely did not answer in time.
+        timed_out: bool,
+    },
+    /// The store acknowledged an object and then did not have it.
+    #[error("{key} was acknowledged by the store and is not there")]
+    Vanished {
+        /// The object.
+        key: ObjectKey,
+    },
+    /// The stored object is not what was sent. It is left as it is, for a person to look at.
+    #[error(
+        "{key} is stored with another {what} than was sent: {stored} instead of {sent}\nhint: the \
+         object was left as it is; do not trust it, and run `replay-archiver doctor`"
+    )]
+    Mismatch {
+        /// The object.
+        key: ObjectKey,
+        /// `size`, `CRC-64/NVME` or `CRC-64/XZ`.
+        what: &'static str,
+        /// What was sent.
+        sent: String,
+        /// What the store reports.
+        stored: String,
+    },
+    /// The parts given to complete an upload do not make up the object.
+    #[error("the parts of {key} do not make it up: {reason}")]
+    Parts {
+        /// The object.
+        key: ObjectKey,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// A file of unknown length did not fit into the parts an upload may have.
+    #[error(
+        "the file is longer than 10000 parts of {part_bytes} bytes\nhint: configure larger parts"
+    )]
+    TooManyParts {
+        /// The size of every part.
+        part_bytes: u64,
+    },
+    /// An object is too large to be read into memory.
+    #[error("{key} is larger than the {cap} bytes that are read at once")]
+    TooLarge {
+        /// The object.
+        key: ObjectKey,
+        /// The limit in bytes.
+        cap: u64,
+    },
+    /// The settings contradict themselves or cannot be used.
+    #[error("the store's setting {setting} cannot be used: {reason}\nhint: {hint}")]
+    Settings {
+        /// Which one.
+        setting: &'static str,
+        /// Why.
+        reason: String,
+        /// What to do.
+        hint: &'static str,
+    },
+}
+
+impl Error {
+    /// The error behind a failed SDK call.
+    pub(super) fn from_sdk<E>(site: &Site, failure: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let site = site.clone();
+        match failure {
+            SdkError::ServiceError(context) => {
+                let meta = context.err().meta();
+                // An answer without a word of S3 in it, from a proxy perhaps.
+                if meta.code().is_none() && context.raw().status().is_success() {
+                    return Self::Unreadable { site, detail: chain(context.err()) };
+                }
+                let answer = Answer::new(context.raw(), meta.code(), meta.message());
+                Self::Answered { site, answer: Box::new(answer) }
+            }
+            SdkError::ResponseError(context) => {
+                let status = context.raw().status().as_u16();
+                let detail = format!("status {status}: {}", chain(failure));
+                Self::Unreadable { site, detail }
+            }
+            SdkError::TimeoutError(_) => Self::unanswered(site, NoAnswer::Timeout, failure),
+            SdkError::DispatchFailure(dispatch) => match credentials_error(failure) {
+                Some(error) => Self::Credentials {
+                    site,
+                    detail: chain(error),
+                    timed_out: matches!(error, CredentialsError::ProviderTimedOut(_)),
+                },
+                None if dispatch.is_timeout() => Self::unanswered(site, NoAnswer::Timeout, failure),
+                None => Self::unanswered(site, NoAnswer::Connection, failure),
+            },
+            _ => Self::Unsendable { site, detail: chain(failure) },
+        }
+    }
+
+    fn unanswered(
+        site: Site,
+        reason: NoAnswer,
+        failure: &(dyn std::error::Error + 'static),
+    ) -> Self {
+        Self::Unanswered { site, reason, detail: chain(failure) }
+    }
+
+    /// Whether the object that was asked for does not exist, in a bucket that does.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.answer().is_some_and(|answer| {
+            answer.status == 404 && matches!(answer.code.as_str(), "" | "NoSuchKey" | "NotFound")
+        })
+    }
+
+    /// Whether the multipart upload is not known to the store any more: it was completed, aborted,
+    /// or has expired. Its parts have to be uploaded again.
+    pub fn is_upload_gone(&self) -> bool {
+        self.answer().is_some_and(|answer| answer.code == "NoSuchUpload")
+    }
+
+    /// Whether the request may have taken effect although it failed.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        self.is_transient() || self.is_upload_gone()
+    }
+
+    /// Whether the store refused something about the request itself, as one does that does not
+    /// know the checksum that was sent with it.
+    pub(super) fn may_blame_the_checksum(&self) -> bool {
+        const REFUSALS: [&str; 5] =
+            ["InvalidRequest", "InvalidArgument", "NotImplemented", "XNotImplemented", ""];
+        self.answer().is_some_and(|answer| {
+            matches!(answer.status, 400 | 501) && REFUSALS.contains(&answer.code.as_str())
+        })
+    }
+
+    /// What the store answered, where it answered at all.
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Answered { answer, .. } => Some(answer),
+            _ => None,
+        }
+    }
+}
+
+impl Transient for Error {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Answered { answer, .. } => answer.is_transient(),
+            Self::Unanswered { .. } | Self::Unreadable { .. } | Self::Vanished { .. } => true,
+            Self::Credentials { timed_out, .. } => *timed_out,
+            Self::Unsendable { .. }
+            | Self::Mismatch { .. }
+            | Self::Parts { .. }
+            | Self::TooManyParts { .. }
+            | Self::TooLarge { .. }
+            | Self::Settings { .. } => false,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.answer().and_then(|answer| answer.retry_after)
+    }
+}
+
+/// What was tried: `upload part 3 of <key>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// The verb: `read`, `complete`.
+    pub action: &'static str,
+    /// The part of an upload.
+    pub part: Option<u32>,
+    /// The key, the prefix or the bucket.
+    pub target: String,
+}
+
+impl Site {
+    pub(super) fn new(action: &'static str, target: impl Into<String>) -> Self {
+        Self { action, part: None, target: target.into() }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.part {
+            Some(part) => write!(f, "{} part {part} of {}", self.action, self.target),
+            None => write!(f, "{} {}", self.action, self.target),
+        }
+    }
+}
+
+/// Why no answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The connection was not made, or broke.
+    Connection,
+    /// It took longer than configured.
+    Timeout,
+}
+
+impl NoAnswer {
+    fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Connection => Some("check the endpoint and that this machine can reach it"),
+            Self::Timeout => None,
+        }
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "the connection failed",
+            Self::Timeout => "no answer in time",
+        })
+    }
+}
+
+/// A hint as the last line of a message, if there is one.
+struct Hint(Option<&'static str>);
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
+}
+
+/// The causes below an error, outermost first, without the SDK's own outermost words.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes: Vec<String> = causes(error).map(ToString::to_string).collect();
+    let mut told: Vec<&str> = Vec::new();
+    for cause in &causes {
+        if !told.contains(&cause.as_str()) {
+            told.push(cause);
+        }
+    }
+    one_line(&told.join(": "))
+}
+
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source().or(Some(error)), |cause| cause.source())
+}
+
+/// The failure of the credential sources, where that is the cause.
+fn credentials_error<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a CredentialsError> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}

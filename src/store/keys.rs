@@ -1,0 +1,286 @@
+//! The bucket's layout: every key there is.
+//!
+//! All keys are made here from typed inputs, so that nothing WeChat or a manifest says can name an
+//! object outside the room's folder. Keys are stable: the same input gives the same key in every
+//! run.
+
+use jiff::Timestamp;
+
+use super::Error;
+use crate::model::time::compact_utc;
+use crate::model::{AppId, ImageRole, ObjectKey, RoomId, Sha256Digest};
+
+/// The longest prefix in bytes: S3 allows 1024 for a whole key.
+const LONGEST_PREFIX: usize = 512;
+
+/// The keys below the configured prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// Empty, or ending in `/`.
+    prefix: String,
+}
+
+impl Keys {
+    /// The layout below `prefix`; slashes around it do not count, and it may be empty.
+    ///
+    /// # Errors
+    /// When the prefix is longer than 512 bytes or has a component that is empty, `.` or `..`, or
+    /// holds a backslash or a control character.
+    pub fn new(prefix: &str) -> Result<Self, Error> {
+        let prefix = prefix.trim_matches('/');
+        if prefix.is_empty() {
+            return Ok(Self { prefix: String::new() });
+        }
+        if prefix.len() > LONGEST_PREFIX || !prefix.split('/').all(is_plain_component) {
+            return Err(Error::Settings {
+                setting: "prefix",
+                reason: format!("{:?} is no path", prefix.chars().take(80).collect::<String>()),
+                hint: "use names joined by single slashes, at most 512 bytes in all",
+            });
+        }
+        Ok(Self { prefix: format!("{prefix}/") })
+    }
+
+    /// The keys of one account.
+    pub fn account(&self, appid: &AppId) -> AccountKeys {
+        AccountKeys { folder: format!("{}{appid}/", self.prefix) }
+    }
+
+    /// A new key for an object that `doctor` writes and deletes.
+    pub(super) fn probe(&self) -> ObjectKey {
+        let number = rand::random::<u64>();
+        ObjectKey::new(format!("{}.replay-archiver-probe-{number:016x}", self.prefix))
+    }
+}
+
+/// The keys of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountKeys {
+    folder: String,
+}
+
+impl AccountKeys {
+    /// What all keys of the account begin with; ends in `/`.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// `catalog.json`.
+    pub fn catalog(&self) -> ObjectKey {
+        ObjectKey::new(format!("{}catalog.json", self.folder))
+    }
+
+    /// What the keys of all rooms begin with; ends in `/`.
+    pub fn rooms_folder(&self) -> String {
+        format!("{}rooms/", self.folder)
+    }
+
+    /// The keys of one room.
+    pub fn room(&self, room: RoomId) -> RoomKeys {
+        RoomKeys { folder: format!("{}rooms/{room}/", self.folder) }
+    }
+
+    /// The room whose `manifest.json` lies at `key`, for finding manifests in a listing.
+    pub fn room_of_manifest(&self, key: &ObjectKey) -> Option<RoomId> {
+        let rest = key.as_str().strip_prefix(&self.rooms_folder())?;
+        let room: RoomId = rest.strip_suffix("/manifest.json")?.parse().ok()?;
+        // "007" and "+7" parse as well, but are nothing this program writes.
+        (self.room(room).manifest() == *key).then_some(room)
+    }
+}
+
+/// The keys of one room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomKeys {
+    folder: String,
+}
+
+impl RoomKeys {
+    /// What all keys of the room begin with; ends in `/`.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// `manifest.json`, written last.
+    pub fn manifest(&self) -> ObjectKey {
+        self.below("manifest.json")
+    }
+
+    /// `SHA256SUMS`.
+    pub fn sums(&self) -> ObjectKey {
+        self.below("SHA256SUMS")
+    }
+
+    /// `segments/<create time>-<source id>.mp4`; `unknown` where the create time is not known.
+    pub fn segment(&self, create_time: Option<Timestamp>, source_id: &str) -> ObjectKey {
+        let time = create_time.map_or_else(|| "unknown".to_owned(), compact_utc);
+        self.below(&format!("segments/{time}-{}.mp4", eight_digits(source_id)))
+    }
+
+    /// `whole/<source id>/playlist.m3u8`: the playable copy.
+    pub fn whole_playlist(&self, source_id: &str) -> ObjectKey {
+        self.below(&format!("whole/{}/playlist.m3u8", eight_digits(source_id)))
+    }
+
+    /// `whole/<source id>/source.m3u8`: the playlist as received.
+    pub fn whole_source(&self, source_id: &str) -> ObjectKey {
+        self.below(&format!("whole/{}/source.m3u8", eight_digits(source_id)))
+    }
+
+    /// `whole/<source id>/chunk-000000.ts`, counted from 0.
+    pub fn whole_chunk(&self, source_id: &str, index: usize) -> ObjectKey {
+        self.below(&format!("whole/{}/chunk-{index:06}.ts", eight_digits(source_id)))
+    }
+
+    /// `images/<role>.<extension>`; the extension follows from the content type.
+    pub fn image(&self, role: ImageRole, content_type: &str) -> ObjectKey {
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let extension = match essence.to_ascii_lowercase().as_str() {
+            "image/jpeg" | "image/jpg" => "jpg",
+            "image/png" => "png",
+            "image/gif" => "gif",
+            "image/webp" => "webp",
+            _ => "bin",
+        };
+        self.below(&format!("images/{}.{extension}", role.as_str()))
+    }
+
+    /// `history/<revision>-<sha256>.json`: a manifest as it was published.
+    pub fn history(&self, revision: u64, sha256: &Sha256Digest) -> ObjectKey {
+        self.below(&format!("history/{revision}-{sha256}.json"))
+    }
+
+    /// The key relative to the room's folder, as manifests write it; `None` for other rooms' keys.
+    pub fn relative<'a>(&self, key: &'a ObjectKey) -> Option<&'a str> {
+        key.as_str().strip_prefix(&self.folder)
+    }
+
+    /// The full key of what a manifest calls `relative`; `None` where that leaves the room's
+    /// folder or is no path.
+    pub fn resolve(&self, relative: &str) -> Option<ObjectKey> {
+        relative.split('/').all(is_plain_component).then(|| self.below(relative))
+    }
+
+    fn below(&self, rest: &str) -> ObjectKey {
+        ObjectKey::new(format!("{}{rest}", self.folder))
+    }
+}
+
+/// Whether `name` is a name between two slashes that means itself.
+fn is_plain_component(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(|c: char| c.is_control() || c == '\\')
+}
+
+/// The source id as it is where it is one; otherwise one made from it, so that no text whatever
+/// becomes a path.
+fn eight_digits(source_id: &str) -> String {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if source_id.len() == 8 && source_id.bytes().all(is_digit) {
+        return source_id.to_owned();
+    }
+    let mut digits = Sha256Digest::of(source_id.as_bytes()).to_string();
+    digits.truncate(8);
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn room() -> RoomKeys {
+        let appid = "wx0123456789abcdef".parse().unwrap();
+        Keys::new("/live/").unwrap().account(&appid).room(RoomId(354))
+    }
+
+    #[test]
+    fn the_keys_are_those_of_the_public_layout() {
+        let room = room();
+        let at = "2021-03-26T07:56:21Z".parse().ok();
+        let folder = "live/wx0123456789abcdef/rooms/354/";
+        let digest = Sha256Digest::of(b"");
+        let table = [
+            (room.manifest(), "manifest.json".to_owned()),
+            (room.sums(), "SHA256SUMS".to_owned()),
+            (room.segment(at, "1a2b3c4d"), "segments/20210326T075621Z-1a2b3c4d.mp4".to_owned()),
+            (room.segment(None, "1a2b3c4d"), "segments/unknown-1a2b3c4d.mp4".to_owned()),
+            (room.whole_playlist("1a2b3c4d"), "whole/1a2b3c4d/playlist.m3u8".to_owned()),
+            (room.whole_source("1a2b3c4d"), "whole/1a2b3c4d/source.m3u8".to_owned()),
+            (room.whole_chunk("1a2b3c4d", 12), "whole/1a2b3c4d/chunk-000012.ts".to_owned()),
+            (room.image(ImageRole::Cover, "image/jpeg"), "images/cover.jpg".to_owned()),
+            (room.image(ImageRole::Share, "IMAGE/PNG; q=1"), "images/share.png".to_owned()),
+            (room.image(ImageRole::Feeds, "text/html"), "images/feeds.bin".to_owned()),
+            (room.history(2, &digest), format!("history/2-{digest}.json")),
+        ];
+        for (key, relative) in table {
+            assert_eq!(key.as_str(), format!("{folder}{relative}"));
+            assert_eq!(room.relative(&key), Some(relative.as_str()));
+            assert_eq!(room.resolve(&relative), Some(key));
+        }
+    }
+
+    #[test]
+    fn an_empty_prefix_adds_no_slash() {
+        let account = Keys::new("").unwrap().account(&"wx1".parse().unwrap());
+        assert_eq!(account.catalog().as_str(), "wx1/catalog.json");
+        assert_eq!(account.rooms_folder(), "wx1/rooms/");
+    }
+
+    #[test]
+    fn prefixes_that_are_no_paths_are_refused() {
+        for bad in ["a//b", "..", "a/../b", "a/./b", "a\\b", "a\nb", &"x".repeat(513)] {
+            assert!(Keys::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_keys_this_program_writes_are_taken_for_manifests() {
+        let account = Keys::new("p").unwrap().account(&"wx1".parse().unwrap());
+        let of = |text: &str| account.room_of_manifest(&ObjectKey::new(text));
+        assert_eq!(of("p/wx1/rooms/7/manifest.json"), Some(RoomId(7)));
+        for other in [
+            "p/wx1/rooms/007/manifest.json",
+            "p/wx1/rooms/+7/manifest.json",
+            "p/wx1/rooms/7/history/manifest.json",
+            "p/wx2/rooms/7/manifest.json",
+            "p/wx1/rooms/7/SHA256SUMS",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    /// Texts that try to be paths, and any text at all.
+    fn hostile() -> impl Strategy<Value = String> {
+        prop_oneof![".*", "(\\.\\./|/|\\.|%2e%2e/|\\\\|[a-z0-9]|\u{0}){0,12}"]
+    }
+
+    proptest! {
+        #[test]
+        fn no_source_id_or_content_type_leaves_the_folder(id in hostile(), other in hostile()) {
+            let room = room();
+            let keys = [
+                (room.segment(None, &id), "segments/"),
+                (room.whole_playlist(&id), "whole/"),
+                (room.whole_source(&id), "whole/"),
+                (room.whole_chunk(&id, 0), "whole/"),
+                (room.image(ImageRole::Cover, &other), "images/"),
+            ];
+            for (key, folder) in keys {
+                let relative = room.relative(&key).unwrap();
+                prop_assert!(relative.starts_with(folder));
+                let plain = |c: char| c.is_ascii_alphanumeric() || "/-.".contains(c);
+                prop_assert!(relative.chars().all(plain) && !relative.contains(".."));
+            }
+        }
+
+        #[test]
+        fn what_a_manifest_names_stays_in_its_folder(relative in hostile()) {
+            if let Some(key) = room().resolve(&relative) {
+                let resolved = url::Url::parse("http://host/").unwrap();
+                let resolved = resolved.join(&format!("/{}", key.as_str().replace('%', "%25"))).unwrap();
+                prop_assert!(resolved.path().starts_with("/live/wx0123456789abcdef/rooms/354/"));
+            }
+        }
+    }
+}

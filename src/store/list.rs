@@ -1,0 +1,82 @@
+//! What the bucket holds.
+
+use super::error::Site;
+use super::{Error, Store};
+use crate::model::ObjectKey;
+use crate::retry;
+
+/// An object in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// A listing that is being read, a page at a time.
+#[derive(Debug)]
+pub struct Listing {
+    store: Store,
+    prefix: String,
+    next: Next,
+}
+
+/// Where a listing goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Next {
+    Start,
+    After(String),
+    End,
+}
+
+impl Store {
+    /// Lists all objects whose keys begin with `prefix`, in the order of their keys: one of the
+    /// folders of [`AccountKeys`](super::AccountKeys) and [`RoomKeys`](super::RoomKeys). No request
+    /// is made yet.
+    pub fn list(&self, prefix: &str) -> Listing {
+        Listing { store: self.clone(), prefix: prefix.to_owned(), next: Next::Start }
+    }
+}
+
+impl Listing {
+    /// The next page, of at most 1000 objects; it may be empty. `None` after the last.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer; the same page may be asked for again.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Listed>>, Error> {
+        let token = match &self.next {
+            Next::Start => None,
+            Next::After(token) => Some(token.clone()),
+            Next::End => return Ok(None),
+        };
+        let site = Site::new("list", self.prefix.as_str());
+        let store = &self.store;
+        let output = retry::with(store.policy(), site.action, || async {
+            let request = store
+                .sdk()
+                .list_objects_v2()
+                .bucket(store.bucket())
+                .prefix(self.prefix.as_str())
+                .set_continuation_token(token.clone());
+            request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))
+        })
+        .await?;
+        let after = output.next_continuation_token.map_or(Next::End, Next::After);
+        if output.is_truncated != Some(true) {
+            self.next = Next::End;
+        } else if after == Next::End || after == self.next {
+            // Going on would ask for the same page for ever, and stopping would hide objects.
+            let detail = "there is more, but not where".to_owned();
+            return Err(Error::Unreadable { site, detail });
+        } else {
+            self.next = after;
+        }
+        let objects = output.contents.unwrap_or_default().into_iter();
+        let listed = objects.filter_map(|object| {
+            let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+            Some(Listed { key: ObjectKey::new(object.key?), bytes })
+        });
+        Ok(Some(listed.collect()))
+    }
+}

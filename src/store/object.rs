@@ -1,0 +1,284 @@
+//! Small objects, what the store says of an object, and whether that is what was sent.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumMode as SdkChecksumMode, ChecksumType, StorageClass};
+use bytes::Bytes;
+use crc_fast::CrcAlgorithm;
+
+use super::checksum::{Check, decode};
+use super::error::Site;
+use super::signing::Signing;
+use super::tap::Tap;
+use super::{Error, Store};
+use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest};
+use crate::retry;
+
+/// The most that [`Store::get`] reads into memory.
+const GET_CAP: u64 = 64 << 20;
+
+/// Where COS and OSS report the CRC-64/XZ of an object, in decimal.
+const CRC64XZ_HEADERS: &[&str] = &["x-cos-hash-crc64ecma", "x-oss-hash-crc64ecma"];
+
+/// What is stored with an object beside its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels<'a> {
+    /// `video/mp4` and the like.
+    pub content_type: &'a str,
+    /// `x-amz-meta-*`: names in lowercase and values in visible ASCII.
+    pub metadata: &'a [(&'a str, &'a str)],
+}
+
+/// What the store says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectHead {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// The ETag, without quotes.
+    pub etag: Option<String>,
+    /// The CRC-64/NVME of the whole object, where the store keeps one.
+    pub crc64nvme: Option<Crc64Nvme>,
+    /// The CRC-64/XZ of the whole object, which COS and OSS keep.
+    pub crc64xz: Option<Crc64Xz>,
+    /// The content type.
+    pub content_type: Option<String>,
+    /// `x-amz-meta-*`, without that.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// An object that is durable and was compared with what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The ETag, without quotes.
+    pub etag: Option<String>,
+    /// What was compared; at least the size.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Store {
+    /// Stores a small file: a manifest, a playlist, a picture. It replaces what is there.
+    ///
+    /// On `Ok` the object is durable and confirmed. May be called again with the same bytes.
+    ///
+    /// # Errors
+    /// As [`Store::confirm`] and when the store refuses.
+    pub async fn put(
+        &self,
+        key: &ObjectKey,
+        body: Bytes,
+        labels: Labels<'_>,
+    ) -> Result<Confirmed, Error> {
+        let digests = digests_of(&body);
+        self.put_and_confirm(key, &body, labels, &digests, None).await
+    }
+
+    /// Stores a recording, or a chunk of one, that fits into one part, whose digests are known.
+    /// It is [`Store::put`] without hashing again, in the configured storage class.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub async fn put_media(
+        &self,
+        key: &ObjectKey,
+        body: Bytes,
+        labels: Labels<'_>,
+        digests: &Digests,
+    ) -> Result<Confirmed, Error> {
+        self.put_and_confirm(key, &body, labels, digests, self.storage_class()).await
+    }
+
+    /// A `PutObject` that lacks its body and its checksums.
+    pub(super) fn put_request(
+        &self,
+        key: &ObjectKey,
+        body: &Bytes,
+        labels: Labels<'_>,
+    ) -> PutObjectFluentBuilder {
+        let mut request = self
+            .sdk()
+            .put_object()
+            .bucket(self.bucket())
+            .key(key.as_str())
+            .content_type(labels.content_type)
+            .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX));
+        for (name, value) in labels.metadata {
+            request = request.metadata(*name, *value);
+        }
+        request
+    }
+
+    async fn put_and_confirm(
+        &self,
+        key: &ObjectKey,
+        body: &Bytes,
+        labels: Labels<'_>,
+        digests: &Digests,
+        storage_class: Option<&str>,
+    ) -> Result<Confirmed, Error> {
+        let site = &Site::new("write", key.as_str());
+        let send = |check: Check| async move {
+            let sent = self
+                .put_request(key, body, labels)
+                .set_storage_class(storage_class.map(StorageClass::from))
+                .body(ByteStream::from(body.clone()))
+                .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
+                .customize()
+                .interceptor(self.signing().of(&digests.sha256))
+                .send()
+                .await;
+            sent.map(drop).map_err(|failure| Error::from_sdk(site, &failure))
+        };
+        retry::with(self.policy(), site.action, || {
+            self.checksums().attempt(self.checksums().check(), send)
+        })
+        .await?;
+        let mut confirmed = self.confirm(key, digests, body.len() as u64).await?;
+        if self.signing() == Signing::Payload {
+            confirmed.evidence.insert(0, Evidence::PartSha256);
+        }
+        Ok(confirmed)
+    }
+
+    /// Compares what the store says of an object with what it should be: the size always, since a
+    /// store may drop bytes and say nothing, and every checksum it offers.
+    ///
+    /// # Errors
+    /// `Vanished` when there is no object, `Mismatch` when there is another. Nothing is deleted.
+    pub async fn confirm(
+        &self,
+        key: &ObjectKey,
+        digests: &Digests,
+        bytes: u64,
+    ) -> Result<Confirmed, Error> {
+        let head = retry::with(self.policy(), "confirm", || async {
+            self.head_once(key).await?.ok_or_else(|| Error::Vanished { key: key.clone() })
+        });
+        compare(key, head.await?, digests, bytes)
+    }
+
+    /// What the store says of an object; `None` where there is none.
+    ///
+    /// The answer to a HEAD does not tell a missing bucket from a missing object:
+    /// [`Store::check_bucket`] does.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer.
+    pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
+        retry::with(self.policy(), "look at", || self.head_once(key)).await
+    }
+
+    async fn head_once(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
+        let site = Site::new("look at", key.as_str());
+        let tap = Tap::new(CRC64XZ_HEADERS);
+        let asked = self.checksums().check() == Check::Crc64Nvme;
+        let sent = self
+            .sdk()
+            .head_object()
+            .bucket(self.bucket())
+            .key(key.as_str())
+            .set_checksum_mode(asked.then_some(SdkChecksumMode::Enabled))
+            .customize()
+            .interceptor(tap.clone())
+            .send()
+            .await;
+        match sent {
+            Ok(output) => object_head(output, tap.value().as_deref())
+                .map(|head| ObjectHead { crc64nvme: head.crc64nvme.filter(|_| asked), ..head })
+                .map(Some)
+                .ok_or_else(|| Error::Unreadable { site, detail: "it has no length".to_owned() }),
+            Err(failure) => match Error::from_sdk(&site, &failure) {
+                error if error.is_not_found() => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Reads an object of at most 64 MiB into memory; `None` where there is none.
+    ///
+    /// # Errors
+    /// `TooLarge`, and when the store refuses or does not answer.
+    pub async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, Error> {
+        let Some(mut object) = self.read(key).await? else { return Ok(None) };
+        if object.bytes() > GET_CAP {
+            return Err(Error::TooLarge { key: key.clone(), cap: GET_CAP });
+        }
+        let mut whole = Vec::new();
+        while let Some(chunk) = object.next().await? {
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(Some(whole.into()))
+    }
+
+    /// Deletes an object. Only for the probes that `doctor` writes: nothing that was archived is
+    /// ever deleted.
+    pub(super) async fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
+        let site = Site::new("delete", key.as_str());
+        retry::with(self.policy(), site.action, || async {
+            let request = self.sdk().delete_object().bucket(self.bucket()).key(key.as_str());
+            let sent = request.send().await;
+            sent.map(drop).map_err(|failure| Error::from_sdk(&site, &failure))
+        })
+        .await
+    }
+}
+
+/// Compares an object with what was sent.
+pub(super) fn compare(
+    key: &ObjectKey,
+    head: ObjectHead,
+    digests: &Digests,
+    bytes: u64,
+) -> Result<Confirmed, Error> {
+    let mismatch = |what, sent: String, stored: String| {
+        Err(Error::Mismatch { key: key.clone(), what, sent, stored })
+    };
+    if head.bytes != bytes {
+        return mismatch("size", bytes.to_string(), head.bytes.to_string());
+    }
+    let mut evidence = vec![Evidence::StoreSize];
+    if let Some(stored) = head.crc64nvme {
+        if stored != digests.crc64nvme {
+            return mismatch("CRC-64/NVME", digests.crc64nvme.to_string(), stored.to_string());
+        }
+        evidence.push(Evidence::StoreCrc64Nvme);
+    }
+    if let Some(stored) = head.crc64xz {
+        if stored != digests.crc64xz {
+            return mismatch("CRC-64/XZ", digests.crc64xz.to_string(), stored.to_string());
+        }
+        evidence.push(Evidence::StoreCrc64Xz);
+    }
+    Ok(Confirmed { etag: head.etag, evidence })
+}
+
+/// Every digest of bytes in memory.
+pub(super) fn digests_of(bytes: &[u8]) -> Digests {
+    Digests {
+        sha256: Sha256Digest::of(bytes),
+        crc64nvme: Crc64Nvme(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes)),
+        crc64xz: Crc64Xz(crc_fast::checksum(CrcAlgorithm::Crc64Xz, bytes)),
+    }
+}
+
+/// An ETag without its quotes.
+pub(super) fn unquoted(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
+}
+
+fn object_head(output: HeadObjectOutput, crc64xz: Option<&str>) -> Option<ObjectHead> {
+    let bytes = output.content_length.and_then(|length| u64::try_from(length).ok());
+    // AWS has this CRC of whole objects only; Garage, which does as well, does not say so.
+    let whole = matches!(output.checksum_type, None | Some(ChecksumType::FullObject));
+    let crc64nvme = output.checksum_crc64_nvme.as_deref().filter(|_| whole).and_then(decode);
+    Some(ObjectHead {
+        bytes: bytes?,
+        etag: output.e_tag.as_deref().map(unquoted),
+        crc64nvme,
+        crc64xz: crc64xz.and_then(|text| text.trim().parse().ok()).map(Crc64Xz),
+        content_type: output.content_type,
+        metadata: output.metadata.unwrap_or_default().into_iter().collect(),
+    })
+}

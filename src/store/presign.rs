@@ -1,0 +1,51 @@
+//! URLs that let anyone who has them read an object for a while.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_sdk_s3::presigning::PresigningConfig;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::Site;
+use super::{Error, Store};
+use crate::model::ObjectKey;
+
+/// A URL that carries a signature: whoever has it can read the object until it expires.
+#[derive(Clone)]
+pub struct PresignedUrl(SecretString);
+
+impl PresignedUrl {
+    /// The URL itself. Hand it to whom it is for and to nothing else, logs above all.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for PresignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresignedUrl(…)")
+    }
+}
+
+impl Store {
+    /// A URL for reading `key` with a plain GET, ranges included, for `ttl` from now. No request is
+    /// made: neither the object nor the right to read it is checked.
+    ///
+    /// # Errors
+    /// `Settings` when `ttl` is not between a second and seven days, S3's limit; and when there are
+    /// no credentials. Temporary credentials end the URL when they end.
+    pub async fn presign_get(&self, key: &ObjectKey, ttl: Duration) -> Result<PresignedUrl, Error> {
+        let whole_seconds = Duration::from_secs(ttl.as_secs());
+        let config = PresigningConfig::expires_in(whole_seconds).ok();
+        let config = config.filter(|_| !whole_seconds.is_zero()).ok_or(Error::Settings {
+            setting: "ttl",
+            reason: format!("a URL cannot be valid for {} s", ttl.as_secs()),
+            hint: "choose between one second and seven days",
+        })?;
+        let request = self.sdk().get_object().bucket(self.bucket()).key(key.as_str());
+        let signed = request.presigned(config).await.map_err(|failure| {
+            Error::from_sdk(&Site::new("sign a URL for", key.as_str()), &failure)
+        })?;
+        Ok(PresignedUrl(SecretString::from(signed.uri())))
+    }
+}

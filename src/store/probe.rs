@@ -1,0 +1,169 @@
+//! What `doctor` asks of a store: whether it works, and what it can do beyond the common core.
+//!
+//! Every probe writes objects of its own, `<prefix>/.replay-archiver-probe-<random>`, and deletes
+//! them again. They are the only objects this program deletes.
+
+use aws_sdk_s3::operation::put_object::PutObjectError;
+use bytes::Bytes;
+
+use super::error::Site;
+use super::object::digests_of;
+use super::signing::Signing;
+use super::{Confirmed, Error, Labels, PartDigests, SMALLEST_PART, Store};
+use crate::model::{Digests, Evidence, ObjectKey, Sha256Digest};
+
+const LABELS: Labels<'static> = Labels { content_type: "application/octet-stream", metadata: &[] };
+
+/// What a store can do beyond the common core. Nothing depends on any of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abilities {
+    /// Whether a body that is not what its signature says is refused.
+    pub refuses_wrong_hash: bool,
+    /// Whether it reports the CRC-64/NVME of a whole multipart object.
+    pub crc64nvme: bool,
+    /// Whether it reports the CRC-64/XZ of a whole multipart object, as COS and OSS do.
+    pub crc64xz: bool,
+    /// What it makes of `If-None-Match: *`.
+    pub if_none_match: IfNoneMatch,
+}
+
+/// What a store makes of `If-None-Match: *`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfNoneMatch {
+    /// An object that exists is not overwritten.
+    Honoured,
+    /// It is overwritten all the same.
+    Ignored,
+    /// Such requests are refused.
+    Refused,
+}
+
+impl Store {
+    /// Writes a small object, reads it back and deletes it: the rights that archiving needs, and
+    /// `DeleteObject`.
+    ///
+    /// # Errors
+    /// Of the first step that fails.
+    pub async fn round_trip(&self) -> Result<(), Error> {
+        let key = self.layout().probe();
+        let body = Bytes::from_static(b"replay-archiver");
+        let result = async {
+            self.put(&key, body.clone(), LABELS).await?;
+            match self.get(&key).await? {
+                Some(read) if read == body => Ok(()),
+                Some(read) => Err(Error::Mismatch {
+                    key: key.clone(),
+                    what: "content",
+                    sent: Sha256Digest::of(&body).to_string(),
+                    stored: Sha256Digest::of(&read).to_string(),
+                }),
+                None => Err(Error::Vanished { key: key.clone() }),
+            }
+        };
+        self.clean_up(&key, result.await).await
+    }
+
+    /// Uploads an object in two parts, 5 MiB in all, and says what the store then knew of it.
+    ///
+    /// # Errors
+    /// Of the first step that fails. The upload is then aborted, the object deleted.
+    pub async fn multipart_works(&self) -> Result<Confirmed, Error> {
+        let key = self.layout().probe();
+        let result = self.upload_two_parts(&key).await;
+        self.clean_up(&key, result).await
+    }
+
+    async fn upload_two_parts(&self, key: &ObjectKey) -> Result<Confirmed, Error> {
+        let length = usize::try_from(SMALLEST_PART).unwrap_or(usize::MAX);
+        let whole = Bytes::from(vec![b'r'; length + 1]);
+        let upload = self.start_upload(key, LABELS).await?;
+        let mut receipts = Vec::new();
+        for (number, part) in [(1, whole.slice(..length)), (2, whole.slice(length..))] {
+            let digests = PartDigests::of(&part);
+            match upload.part(number, part, digests).await {
+                Ok(receipt) => receipts.push(receipt),
+                Err(error) => {
+                    // The first error counts; what the abort says adds nothing to it.
+                    drop(upload.abort().await);
+                    return Err(error);
+                }
+            }
+        }
+        upload.complete(&receipts, &digests_of(&whole), whole.len() as u64).await
+    }
+
+    /// Finds out what the store can do. Writes about 5 MiB.
+    ///
+    /// # Errors
+    /// When a probe fails in a way that says nothing about the ability.
+    pub async fn abilities(&self) -> Result<Abilities, Error> {
+        let known = self.multipart_works().await?.evidence;
+        Ok(Abilities {
+            refuses_wrong_hash: self.refuses_wrong_hash().await?,
+            crc64nvme: known.contains(&Evidence::StoreCrc64Nvme),
+            crc64xz: known.contains(&Evidence::StoreCrc64Xz),
+            if_none_match: self.if_none_match().await?,
+        })
+    }
+
+    /// Sends an object whose signature was made over another body, and says whether it is refused.
+    ///
+    /// # Errors
+    /// When the answer is about something else, such as missing rights.
+    pub async fn refuses_wrong_hash(&self) -> Result<bool, Error> {
+        let key = self.layout().probe();
+        let lie =
+            Digests { sha256: Sha256Digest::of(b"another"), ..digests_of(b"replay-archiver") };
+        let result = match self.put_probe(&key, &lie, None).await {
+            Ok(()) => Ok(false),
+            // Some stores notice only while they write, and then call it an error of their own.
+            Err(error) => match error.answer().map(|answer| answer.status) {
+                Some(400 | 500) => self.head(&key).await.map(|head| head.is_none()),
+                _ => Err(error),
+            },
+        };
+        self.clean_up(&key, result).await
+    }
+
+    async fn if_none_match(&self) -> Result<IfNoneMatch, Error> {
+        let key = self.layout().probe();
+        let digests = digests_of(b"replay-archiver");
+        let result = async {
+            self.put_probe(&key, &digests, None).await?;
+            match self.put_probe(&key, &digests, Some("*")).await {
+                Ok(()) => Ok(IfNoneMatch::Ignored),
+                Err(error) => match error.answer().map(|answer| answer.status) {
+                    Some(409 | 412) => Ok(IfNoneMatch::Honoured),
+                    Some(400 | 501) => Ok(IfNoneMatch::Refused),
+                    _ => Err(error),
+                },
+            }
+        };
+        self.clean_up(&key, result.await).await
+    }
+
+    /// One `PutObject`, once, always signed over `digests`.
+    async fn put_probe(
+        &self,
+        key: &ObjectKey,
+        digests: &Digests,
+        if_none_match: Option<&str>,
+    ) -> Result<(), Error> {
+        let body = Bytes::from_static(b"replay-archiver");
+        let request = self
+            .put_request(key, &body, LABELS)
+            .set_if_none_match(if_none_match.map(str::to_owned))
+            .body(body.into());
+        let sent = request.customize().interceptor(Signing::Payload.of(&digests.sha256)).send();
+        sent.await.map(drop).map_err(|failure| {
+            Error::from_sdk::<PutObjectError>(&Site::new("write", key.as_str()), &failure)
+        })
+    }
+
+    /// Deletes a probe. A failure to do so is told only where nothing failed before.
+    async fn clean_up<T>(&self, key: &ObjectKey, result: Result<T, Error>) -> Result<T, Error> {
+        let deleted = self.delete(key).await;
+        let value = result?;
+        deleted.map(|()| value)
+    }
+}

@@ -1,0 +1,116 @@
+//! Reading an object of any size as a stream.
+
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+use super::error::Site;
+use super::{Error, NoAnswer, Store};
+use crate::model::ObjectKey;
+use crate::retry;
+
+/// An object that is being read, in order, once.
+#[derive(Debug)]
+pub struct ObjectBody {
+    store: Store,
+    key: ObjectKey,
+    bytes: u64,
+    etag: Option<String>,
+    offset: u64,
+    stream: ByteStream,
+    /// Whether anything came since the stream was opened.
+    moved: bool,
+}
+
+impl Store {
+    /// Opens an object for reading; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer.
+    pub async fn read(&self, key: &ObjectKey) -> Result<Option<ObjectBody>, Error> {
+        let output = match self.open(key, 0, None).await {
+            Ok(output) => output,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let bytes = output.content_length.and_then(|length| u64::try_from(length).ok());
+        let detail = "it has no length".to_owned();
+        let site = Site::new("read", key.as_str());
+        Ok(Some(ObjectBody {
+            store: self.clone(),
+            key: key.clone(),
+            bytes: bytes.ok_or(Error::Unreadable { site, detail })?,
+            etag: output.e_tag,
+            offset: 0,
+            stream: output.body,
+            moved: false,
+        }))
+    }
+
+    /// Opens an object at an offset; with an ETag, that version of it only.
+    async fn open(
+        &self,
+        key: &ObjectKey,
+        offset: u64,
+        etag: Option<&str>,
+    ) -> Result<GetObjectOutput, Error> {
+        let site = Site::new("read", key.as_str());
+        retry::with(self.policy(), site.action, || async {
+            let mut request = self
+                .sdk()
+                .get_object()
+                .bucket(self.bucket())
+                .key(key.as_str())
+                .set_if_match(etag.map(str::to_owned));
+            if offset > 0 {
+                request = request.range(format!("bytes={offset}-"));
+            }
+            let output =
+                request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))?;
+            let range = output.content_range.as_deref().unwrap_or_default();
+            if offset > 0 && !range.starts_with(&format!("bytes {offset}-")) {
+                let detail = format!("bytes from {offset} on were asked for, {range:?} came");
+                return Err(Error::Unreadable { site: site.clone(), detail });
+            }
+            Ok(output)
+        })
+        .await
+    }
+}
+
+impl ObjectBody {
+    /// The object's size in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next bytes; `None` at the end, which is reached only after [`Self::bytes`] bytes.
+    ///
+    /// A stream that breaks off is opened again where it broke, as long as it moves at all.
+    ///
+    /// # Errors
+    /// When it breaks off without having moved, or cannot be opened again: the object may have been
+    /// replaced meanwhile.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let detail = match self.stream.next().await {
+                Some(Ok(chunk)) => {
+                    self.offset += chunk.len() as u64;
+                    self.moved = true;
+                    return Ok(Some(chunk));
+                }
+                None if self.offset == self.bytes => return Ok(None),
+                None => format!("it ends after {} of {} bytes", self.offset, self.bytes),
+                Some(Err(error)) => error.to_string(),
+            };
+            if !self.moved || self.offset >= self.bytes {
+                let site = Site::new("read", self.key.as_str());
+                return Err(Error::Unanswered { site, reason: NoAnswer::Connection, detail });
+            }
+            tracing::debug!(object.key = %self.key, object.offset = self.offset, detail, "reading goes on after a break");
+            let opened = self.store.open(&self.key, self.offset, self.etag.as_deref()).await?;
+            self.stream = opened.body;
+            self.moved = false;
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Which bucket, and how to speak to it.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::Error;
+use crate::retry;
+
+/// Everything [`Store::connect`](super::Store::connect) needs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The bucket's name; on COS with the appid: `archive-1250000000`.
+    pub bucket: String,
+    /// What all keys begin with; may be empty.
+    pub prefix: String,
+    /// The region requests are signed for; `auto` on R2, anything on most self-hosted stores.
+    pub region: String,
+    /// Where the store is, without the bucket; `None` for AWS.
+    pub endpoint: Option<Url>,
+    /// Where the bucket's name goes.
+    pub addressing: Addressing,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// Whether the store is asked to verify CRC-64/NVME.
+    pub checksum: ChecksumMode,
+    /// Whether bodies are signed. Over plain http they are in any case.
+    pub sign_payload: bool,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// How often to try; [`DEFAULT_RETRY`] unless there is a reason.
+    pub retry: retry::Policy,
+    /// The storage class of recordings; manifests and other small files are always readable at
+    /// once. `None` for the bucket's default.
+    pub storage_class: Option<String>,
+}
+
+/// Where the bucket's name goes in a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Addressing {
+    /// Into the host name for AWS, COS and OSS, into the path for every other endpoint.
+    #[default]
+    Auto,
+    /// `https://endpoint/bucket/key`.
+    Path,
+    /// `https://bucket.endpoint/key`.
+    Virtual,
+}
+
+/// Where the keys that sign requests come from.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// Given keys.
+    Static {
+        /// The access key id.
+        access_key: String,
+        /// The secret access key.
+        secret_key: SecretString,
+        /// The token of temporary keys.
+        session_token: Option<SecretString>,
+    },
+    /// AWS's default chain: environment, profile, web identity, container, instance.
+    Chain,
+}
+
+/// Whether the store is asked to verify CRC-64/NVME.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChecksumMode {
+    /// It is, until it turns out not to know how.
+    #[default]
+    Auto,
+    /// It is.
+    On,
+    /// It is not, and what it reports is not compared: for stores that get it wrong.
+    Off,
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// From the start of a request to the first byte of the answer: a part has to be sent within
+    /// it. Also how long a download may stand still.
+    pub read: Duration,
+    /// For an attempt in all, the body of a download excepted.
+    pub attempt: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            read: Duration::from_secs(300),
+            attempt: Duration::from_secs(330),
+        }
+    }
+}
+
+/// Six attempts within fifteen minutes.
+pub const DEFAULT_RETRY: retry::Policy = retry::Policy {
+    attempts: 6,
+    base: Duration::from_millis(500),
+    cap: Duration::from_secs(20),
+    budget: Duration::from_secs(900),
+};
+
+impl Settings {
+    /// Whether the bucket goes into the path.
+    pub(super) fn is_path_style(&self) -> bool {
+        const VIRTUAL_ONLY: [&str; 3] = [".myqcloud.com", ".aliyuncs.com", ".amazonaws.com"];
+        let host = self.endpoint.as_ref().and_then(Url::host_str);
+        match (self.addressing, host) {
+            (Addressing::Path, _) => true,
+            (Addressing::Virtual, _) | (Addressing::Auto, None) => false,
+            (Addressing::Auto, Some(host)) => {
+                !VIRTUAL_ONLY.iter().any(|suffix| host.ends_with(suffix))
+            }
+        }
+    }
+
+    /// Whether requests go out in the clear.
+    pub(super) fn is_plain_http(&self) -> bool {
+        self.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http")
+    }
+
+    /// Finds what no request could succeed with.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let refuse = |setting, reason: String, hint| Err(Error::Settings { setting, reason, hint });
+        if self.bucket.is_empty() || self.bucket.contains(['/', ' ']) {
+            let reason = format!("{:?} is no bucket's name", self.bucket);
+            return refuse("bucket", reason, "give the name alone, without slashes");
+        }
+        if self.region.is_empty() {
+            let hint = "on R2 it is auto; where a store has no regions, us-east-1 does";
+            return refuse("region", "it is empty".to_owned(), hint);
+        }
+        let Some(endpoint) = &self.endpoint else { return Ok(()) };
+        let Some(host) = endpoint.host_str() else {
+            return refuse("endpoint", "it names no host".to_owned(), ENDPOINT_HINT);
+        };
+        // The URL itself is not shown: it may hold a password.
+        if !matches!(endpoint.scheme(), "http" | "https")
+            || !endpoint.username().is_empty()
+            || endpoint.password().is_some()
+            || endpoint.query().is_some()
+        {
+            let reason = "it is not a plain http or https address".to_owned();
+            return refuse("endpoint", reason, ENDPOINT_HINT);
+        }
+        if host.starts_with(&format!("{}.", self.bucket)) {
+            let reason = format!("{host} has the bucket's name in it");
+            return refuse("endpoint", reason, ENDPOINT_HINT);
+        }
+        Ok(())
+    }
+}
+
+const ENDPOINT_HINT: &str =
+    "give it like https://cos.ap-guangzhou.myqcloud.com, without bucket, user name or query";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(endpoint: Option<&str>) -> Settings {
+        Settings {
+            bucket: "archive".to_owned(),
+            prefix: String::new(),
+            region: "us-east-1".to_owned(),
+            endpoint: endpoint.map(|text| text.parse().unwrap()),
+            addressing: Addressing::Auto,
+            credentials: Credentials::Static {
+                access_key: "AK".to_owned(),
+                secret_key: SecretString::from("s3cret-key"),
+                session_token: Some(SecretString::from("s3cret-token")),
+            },
+            checksum: ChecksumMode::Auto,
+            sign_payload: true,
+            timeouts: Timeouts::default(),
+            retry: DEFAULT_RETRY,
+            storage_class: None,
+        }
+    }
+
+    #[test]
+    fn stores_that_want_the_bucket_in_the_host_get_it_there() {
+        for (endpoint, path_style) in [
+            (None, false),
+            (Some("https://cos.ap-guangzhou.myqcloud.com"), false),
+            (Some("https://oss-cn-hangzhou.aliyuncs.com"), false),
+            (Some("https://0123.r2.cloudflarestorage.com"), true),
+            (Some("http://127.0.0.1:9000"), true),
+        ] {
+            assert_eq!(settings(endpoint).is_path_style(), path_style, "{endpoint:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_a_hint_and_without_passwords() {
+        for endpoint in [
+            "https://archive.cos.ap-guangzhou.myqcloud.com",
+            "https://user:s3cret@minio.example",
+            "ftp://minio.example",
+            "https://minio.example?token=s3cret",
+        ] {
+            let error = settings(Some(endpoint)).check().unwrap_err();
+            assert!(error.to_string().contains("\nhint: "), "{error}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+        assert!(Settings { bucket: "a/b".into(), ..settings(None) }.check().is_err());
+        assert!(Settings { region: String::new(), ..settings(None) }.check().is_err());
+        assert!(settings(Some("http://127.0.0.1:9000")).check().is_ok());
+    }
+
+    #[test]
+    fn the_settings_do_not_show_their_secrets() {
+        assert!(!format!("{:?}", settings(None)).contains("s3cret"));
+    }
+}

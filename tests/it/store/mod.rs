@@ -1,0 +1,68 @@
+//! The store's client, against scripted answers and against a store in this process.
+
+mod embedded;
+mod faults;
+mod reading;
+mod script;
+mod wire;
+
+use std::time::Duration;
+
+use crc_fast::CrcAlgorithm;
+use replay_archiver::model::{Crc64Nvme, Crc64Xz, Digests, ObjectKey, Sha256Digest};
+use replay_archiver::retry::Policy;
+use replay_archiver::store::{
+    Addressing, ChecksumMode, Credentials, Labels, Settings, Store, Timeouts,
+};
+use secrecy::SecretString;
+
+/// What no error, log or Debug form may show.
+const SECRETS: [&str; 2] = ["s3cret-key", "s3cret-token"];
+
+const LABELS: Labels<'static> =
+    Labels { content_type: "video/mp4", metadata: &[("run-id", "20261122T030000Z-0badf00d")] };
+
+fn settings(endpoint: &str) -> Settings {
+    Settings {
+        bucket: "archive".to_owned(),
+        prefix: "live".to_owned(),
+        region: "us-east-1".to_owned(),
+        endpoint: Some(endpoint.parse().unwrap()),
+        addressing: Addressing::Auto,
+        credentials: Credentials::Static {
+            access_key: "AKEXAMPLE".to_owned(),
+            secret_key: SecretString::from(SECRETS[0]),
+            session_token: None,
+        },
+        checksum: ChecksumMode::Auto,
+        sign_payload: true,
+        timeouts: Timeouts {
+            connect: Duration::from_secs(5),
+            read: Duration::from_secs(5),
+            attempt: Duration::from_secs(5),
+        },
+        retry: Policy {
+            attempts: 3,
+            base: Duration::from_millis(1),
+            cap: Duration::from_millis(1),
+            budget: Duration::from_secs(30),
+        },
+        storage_class: None,
+    }
+}
+
+async fn store(endpoint: &str) -> Store {
+    Store::connect(settings(endpoint)).await.unwrap()
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::new(format!("live/wx1/rooms/354/{name}"))
+}
+
+fn digests(bytes: &[u8]) -> Digests {
+    Digests {
+        sha256: Sha256Digest::of(bytes),
+        crc64nvme: Crc64Nvme(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes)),
+        crc64xz: Crc64Xz(crc_fast::checksum(CrcAlgorithm::Crc64Xz, bytes)),
+    }
+}
