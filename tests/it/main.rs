@@ -1,0 +1,3 @@
+//! Everything with a socket, against servers on loopback.
+
+mod sandbox;
