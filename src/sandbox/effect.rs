@@ -1,0 +1,224 @@
+//! Choosing the fault that strikes a request, and what it does to the reply.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, LOCATION, RETRY_AFTER};
+
+use super::content::Content;
+use super::reply::{Ending, Length, Reply};
+use super::scenario::{Announce, ApiCall, Effect, Fault, Listener, Times};
+
+/// The largest body that a fault gzips.
+const GZIP_CAP: u64 = 16 << 20;
+
+/// A page as captive portals and error hosts send it.
+const PAGE: &str = "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head>\
+    <body><center><h1>502 Bad Gateway</h1></center></body></html>";
+
+/// What a fault looks at in a request.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// The listener it came to.
+    pub on: Listener,
+    /// Its method.
+    pub method: &'a str,
+    /// Its path.
+    pub path: &'a str,
+    /// The call of the API it is.
+    pub call: Option<ApiCall>,
+    /// The room it is about.
+    pub room: Option<i64>,
+    /// The recording it is about, from 1.
+    pub item: Option<usize>,
+}
+
+/// Takes the effect of the first fault that strikes `target`, using it up by one.
+pub fn strike(faults: &mut [Fault], target: &Target<'_>) -> Option<Effect> {
+    for fault in faults {
+        if !matches(fault, target) || fault.times == Times::Left(0) {
+            continue;
+        }
+        if fault.skip > 0 {
+            fault.skip -= 1;
+            continue;
+        }
+        if let Times::Left(left) = &mut fault.times {
+            *left -= 1;
+        }
+        return Some(fault.then.clone());
+    }
+    None
+}
+
+fn matches(fault: &Fault, target: &Target<'_>) -> bool {
+    fault.on == target.on
+        && (target.method != "HEAD" || !fault.then.needs_body())
+        && fault.path.as_ref().is_none_or(|path| glob(path, target.path))
+        && fault.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(target.method))
+        && (fault.call.is_none() || fault.call == target.call)
+        && (fault.room.is_none() || fault.room == target.room)
+        && (fault.item.is_none() || fault.item == target.item)
+}
+
+/// Whether `text` is `pattern`, in which `*` stands for any run of characters.
+fn glob(pattern: &str, text: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(rest) = text.strip_prefix(head) else {
+        return false;
+    };
+    (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| glob(tail, rest)))
+}
+
+/// Plays the effect on a reply. Errors of the API, and changes of the file itself and of how ranges
+/// are read, are the listeners' own to play and change nothing here.
+pub fn apply(effect: &Effect, reply: &mut Reply) {
+    let len = reply.range.end - reply.range.start;
+    match effect {
+        Effect::Status { code, retry_after } => {
+            let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            reply.replace_body("text/plain", format!("{status}\n"));
+            reply.status = status;
+            if let Some(seconds) = retry_after {
+                reply.set(RETRY_AFTER, &seconds.to_string());
+            }
+        }
+        Effect::Body { text } => reply.replace_body("application/json", text.clone()),
+        Effect::Html => reply.replace_body("text/html", PAGE),
+        Effect::Empty => reply.replace_body("application/octet-stream", ""),
+        Effect::Redirect { to } => {
+            *reply = Reply::empty(StatusCode::FOUND);
+            reply.set(LOCATION, to);
+        }
+        Effect::Reset { at } => reply.ending = Ending::Reset(at.0),
+        Effect::Stall { at } => reply.ending = Ending::Stall(at.0),
+        Effect::Short { at, length } => {
+            reply.ending = Ending::Short(at.map_or(len / 2, |at| at.0));
+            if *length == Announce::Absent {
+                reply.length = Length::Absent;
+            }
+        }
+        Effect::Longer { by } => lengthen(reply, by.0),
+        Effect::WrongContentRange { shift } => shift_content_range(reply, *shift),
+        Effect::Gzip => gzip(reply),
+        Effect::BitFlip { at } => reply.flip = Some(at.0),
+        Effect::Slow { delay } => reply.delay += delay.0,
+        Effect::Drip { rate } => reply.rate = Some(rate.0),
+        Effect::Errcode { .. }
+        | Effect::ChangedEtag
+        | Effect::ChangedLength { .. }
+        | Effect::IgnoreRange => {}
+    }
+}
+
+/// Lets the body run on past its end: with the file's next bytes, or with filler.
+fn lengthen(reply: &mut Reply, by: u64) {
+    let end = reply.range.end.saturating_add(by);
+    if end > reply.content.len() {
+        reply.content = Arc::new(reply.content.resized(end));
+    }
+    reply.range.end = end;
+}
+
+fn shift_content_range(reply: &mut Reply, shift: u64) {
+    let range = reply.headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    let Some((first, last, total)) = range.and_then(split_content_range) else {
+        return;
+    };
+    let wrong = format!("bytes {}-{}/{total}", first + shift, last + shift);
+    reply.set(CONTENT_RANGE, &wrong);
+}
+
+fn split_content_range(text: &str) -> Option<(u64, u64, u64)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?, total.parse().ok()?))
+}
+
+fn gzip(reply: &mut Reply) {
+    if reply.range.end - reply.range.start > GZIP_CAP {
+        *reply = Reply::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "text/plain",
+            "the sandbox gzips bodies up to 16 MiB\n",
+        );
+        return;
+    }
+    let packed = stored_gzip(&reply.content, reply.range.clone());
+    reply.content = Arc::new(Content::of(packed));
+    reply.range = 0..reply.content.len();
+    reply.headers.remove(ACCEPT_RANGES);
+    reply.set(CONTENT_ENCODING, "gzip");
+}
+
+/// A gzip file (RFC 1952) of stored blocks: nothing is compressed, but every unpacker reads it.
+fn stored_gzip(content: &Content, range: std::ops::Range<u64>) -> Vec<u8> {
+    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc);
+    let mut at = range.start;
+    while at < range.end {
+        let bytes = content.read(at..range.end.min(at + 0xffff));
+        let Ok(len) = u16::try_from(bytes.len()) else { break };
+        packed.push(0);
+        packed.extend_from_slice(&len.to_le_bytes());
+        packed.extend_from_slice(&(!len).to_le_bytes());
+        packed.extend_from_slice(&bytes);
+        crc.update(&bytes);
+        at += u64::from(len).max(1);
+    }
+    packed.extend_from_slice(&[1, 0, 0, 0xff, 0xff]);
+    packed.extend_from_slice(&(crc.finalize() as u32).to_le_bytes());
+    packed.extend_from_slice(&((range.end - range.start) as u32).to_le_bytes());
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(path: &str) -> Target<'_> {
+        Target { on: Listener::Vod, method: "GET", path, call: None, room: Some(1), item: Some(2) }
+    }
+
+    #[test]
+    fn faults_are_used_up_in_order_and_passed_over_then() {
+        let status = |code| Effect::Status { code, retry_after: None };
+        let mut faults = vec![
+            Fault { times: Times::Left(2), ..Fault::once(Listener::Vod, status(503)) },
+            Fault { skip: 1, ..Fault::once(Listener::Vod, status(403)) },
+            Fault { room: Some(9), ..Fault::once(Listener::Vod, status(404)) },
+        ];
+        let mut codes = Vec::new();
+        for _ in 0..5 {
+            codes.push(strike(&mut faults, &get("/x")).map(|effect| match effect {
+                Effect::Status { code, .. } => code,
+                _ => 0,
+            }));
+        }
+        assert_eq!(codes, [Some(503), Some(503), None, Some(403), None]);
+    }
+
+    #[test]
+    fn a_fault_of_the_body_lets_head_requests_pass() {
+        let mut faults = [Fault::once(Listener::Vod, Effect::IgnoreRange)];
+        assert_eq!(strike(&mut faults, &Target { method: "HEAD", ..get("/x") }), None);
+        assert_eq!(strike(&mut faults, &get("/x")), Some(Effect::IgnoreRange));
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        let table = [
+            ("/a/f0.mp4", "/a/f0.mp4", true),
+            ("*/f0.mp4", "/a/b/f0.mp4", true),
+            ("*/f0.mp4", "/a/f0.mp4?", false),
+            ("/a*b*c", "/axxbyyc", true),
+            ("/a*b*c", "/axxcyyb", false),
+            ("*", "/播", true),
+        ];
+        for (pattern, text, expected) in table {
+            assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

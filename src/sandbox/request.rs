@@ -1,0 +1,135 @@
+//! A request as both servers see it, and as it is remembered for tests.
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, HeaderName, IF_RANGE, RANGE, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, Request};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::scenario::Listener;
+
+/// The longest body that is read.
+const BODY_CAP: usize = 4 << 20;
+
+/// What stands in the log for a secret.
+const REDACTED: &str = "***";
+
+/// Keys whose values are secrets: tokens, app secrets and URL signatures.
+const SECRETS: [&str; 4] = ["access_token", "secret", "sign", "us"];
+
+/// A request, read to its end.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Who called.
+    pub ip: IpAddr,
+    /// The method.
+    pub method: String,
+    /// The path, percent-encoded as it came.
+    pub path: String,
+    /// The query's pairs, decoded.
+    pub query: Vec<(String, String)>,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Incoming {
+    /// Reads a request. A body that breaks off or is too long is taken as empty.
+    pub async fn read(request: Request<Body>, ip: IpAddr) -> Self {
+        let (parts, body) = request.into_parts();
+        let query = parts.uri.query().unwrap_or_default();
+        Self {
+            ip,
+            method: parts.method.as_str().to_owned(),
+            path: parts.uri.path().to_owned(),
+            query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            headers: parts.headers,
+            body: axum::body::to_bytes(body, BODY_CAP).await.unwrap_or_default(),
+        }
+    }
+
+    /// The first value of a query's key.
+    pub fn param(&self, key: &str) -> Option<&str> {
+        self.query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether there is a body whose length was not announced.
+    pub fn is_chunked(&self) -> bool {
+        self.headers.contains_key(TRANSFER_ENCODING) && !self.headers.contains_key(CONTENT_LENGTH)
+    }
+}
+
+/// A request that was received, and what was answered. Secrets are blotted out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Call {
+    /// When it was answered, by the sandbox's clock.
+    pub at: Timestamp,
+    /// The listener it came to.
+    pub listener: Listener,
+    /// Its method.
+    pub method: String,
+    /// Its path, without the query.
+    pub path: String,
+    /// Its query's pairs.
+    pub query: Vec<(String, String)>,
+    /// Its body, where it is JSON.
+    pub body: Option<Value>,
+    /// Its `Range` header.
+    pub range: Option<String>,
+    /// Its `If-Range` header.
+    pub if_range: Option<String>,
+    /// The status answered.
+    pub status: u16,
+    /// Whether a fault had a hand in the answer.
+    pub fault: bool,
+}
+
+impl Call {
+    /// Remembers a request.
+    pub fn new(
+        request: &Incoming,
+        listener: Listener,
+        at: Timestamp,
+        status: u16,
+        fault: bool,
+    ) -> Self {
+        let mut query = request.query.clone();
+        for (key, value) in &mut query {
+            if SECRETS.contains(&key.as_str()) {
+                REDACTED.clone_into(value);
+            }
+        }
+        let mut body: Option<Value> = serde_json::from_slice(&request.body).ok();
+        if let Some(Value::Object(fields)) = &mut body {
+            for key in SECRETS {
+                if let Some(value) = fields.get_mut(key) {
+                    *value = REDACTED.into();
+                }
+            }
+        }
+        let header = |name| request.header(name).map(str::to_owned);
+        Self {
+            at,
+            listener,
+            method: request.method.clone(),
+            path: request.path.clone(),
+            query,
+            body,
+            range: header(RANGE),
+            if_range: header(IF_RANGE),
+            status,
+            fault,
+        }
+    }
+}

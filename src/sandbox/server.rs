@@ -1,0 +1,155 @@
+//! Listening: one task per connection, all ended with the server, and connections that can be reset.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::SandboxError;
+
+/// A running server. Dropping it ends it and every connection it has.
+#[derive(Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    task: AbortHandle,
+}
+
+impl Server {
+    /// Accepts on `listener` and hands each connection to `serve`.
+    ///
+    /// # Errors
+    /// The listener has no address.
+    pub fn run<F>(
+        listener: TcpListener,
+        serve: impl Fn(Wire) -> F + Send + 'static,
+    ) -> Result<Self, SandboxError>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let addr = listener.local_addr().map_err(SandboxError::Serve)?;
+        let task = tokio::spawn(async move {
+            // Dropped with the task, and ends the connections then.
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => match accepted {
+                        Ok((stream, peer)) => {
+                            connections.spawn(serve(Wire::new(stream, peer)));
+                        }
+                        Err(error) => tracing::debug!(%error, "a connection was not accepted"),
+                    },
+                    Some(_) = connections.join_next() => {}
+                }
+            }
+        });
+        Ok(Self { addr, task: task.abort_handle() })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Listens on an address; port 0 picks a free one.
+///
+/// # Errors
+/// The address cannot be had.
+pub async fn bind(addr: SocketAddr) -> Result<TcpListener, SandboxError> {
+    TcpListener::bind(addr).await.map_err(|source| SandboxError::Listen { addr, source })
+}
+
+/// What a reply may know of its connection, and do to it.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Who called.
+    pub addr: SocketAddr,
+    reset: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// Makes the connection end with a reset (TCP RST) instead of properly, once it is dropped.
+    pub fn reset(&self) {
+        self.reset.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A connection that ends with a reset when its peer's handle says so.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    peer: Peer,
+}
+
+impl Wire {
+    fn new(stream: TcpStream, addr: SocketAddr) -> Self {
+        Self { stream, peer: Peer { addr, reset: Arc::new(AtomicBool::new(false)) } }
+    }
+
+    /// The handle for replies.
+    pub fn peer(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if self.peer.reset.load(Ordering::Relaxed) {
+            // If this fails, the connection ends properly: a fault that is not played, no more.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

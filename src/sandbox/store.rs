@@ -1,0 +1,64 @@
+//! An S3 store on loopback: s3s over a directory, path style, with one access key.
+//!
+//! Good for trying things out, and no judge of integrity: it syncs nothing to disk and accepts
+//! wrong part checksums.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+
+use super::SandboxError;
+use super::server::{Server, Wire, bind};
+
+/// A running S3 store. It stops when dropped; what it stored stays in its directory.
+#[derive(Debug)]
+pub struct EmbeddedStore {
+    server: Server,
+}
+
+impl EmbeddedStore {
+    /// Serves the buckets that are directories of `root`, and makes `bucket` one of them.
+    ///
+    /// Requests are path style and signed with the one key pair; any region does.
+    ///
+    /// # Errors
+    /// The directory cannot be made or used, or the address not be listened on.
+    pub async fn start(
+        root: &Path,
+        bucket: &str,
+        access_key: &str,
+        secret_key: &str,
+        listen: SocketAddr,
+    ) -> Result<Self, SandboxError> {
+        let directory = root.join(bucket);
+        tokio::fs::create_dir_all(&directory)
+            .await
+            .map_err(|source| SandboxError::StoreRoot { path: directory, source })?;
+        let files = FileSystem::new(root).map_err(|error| SandboxError::Store {
+            path: root.to_owned(),
+            message: format!("{error:?}"),
+        })?;
+        let mut builder = S3ServiceBuilder::new(files);
+        builder.set_auth(SimpleAuth::from_single(access_key, secret_key));
+        let service = builder.build();
+        let server = Server::run(bind(listen).await?, move |wire| serve(service.clone(), wire))?;
+        Ok(Self { server })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.server.addr()
+    }
+}
+
+async fn serve(service: S3Service, wire: Wire) {
+    let connection = auto::Builder::new(TokioExecutor::new());
+    if let Err(error) = connection.serve_connection(TokioIo::new(wire), service).await {
+        tracing::debug!(error, "a connection to the store broke off");
+    }
+}

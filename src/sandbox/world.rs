@@ -1,0 +1,200 @@
+//! The state behind both servers, and what can be worked out from it about rooms and recordings.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::api::{Quotas, Tokens};
+use super::clock::SandboxClock;
+use super::content::Content;
+use super::media::{self, Whole};
+use super::request::Call;
+use super::scenario::{Account, Fixture, Kind, Replay, Room, Scenario, Span};
+
+/// WeChat's time to keep a recording.
+const KEPT: Span = Span::seconds(365 * 86_400);
+
+/// From the end of a stream to its recording's `create_time`.
+const PIECE_DELAY: SignedDuration = SignedDuration::from_secs(3);
+
+/// From the last piece to the whole.
+const WHOLE_DELAY: SignedDuration = SignedDuration::from_secs(599);
+
+/// The state, shared by all requests.
+#[derive(Debug, Clone)]
+pub struct Shared(Arc<Mutex<World>>);
+
+impl Shared {
+    /// Shares a state.
+    pub fn new(world: World) -> Self {
+        Self(Arc::new(Mutex::new(world)))
+    }
+
+    /// The state. A panic elsewhere does not take it away.
+    pub fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything the sandbox knows.
+#[derive(Debug)]
+pub struct World {
+    /// What is pretended; faults are used up in here.
+    pub scenario: Scenario,
+    /// The time.
+    pub clock: SandboxClock,
+    /// When the sandbox started, which relative times count from.
+    pub started: Timestamp,
+    /// Where the media host listens.
+    pub vod: SocketAddr,
+    /// The tokens given out.
+    pub tokens: Tokens,
+    /// The calls counted against quotas.
+    pub quotas: Quotas,
+    /// The requests so far.
+    pub calls: Vec<Call>,
+    files: HashMap<FileKey, File>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct FileKey {
+    id: String,
+    kind: Kind,
+    fixture: Fixture,
+    size: u64,
+    seconds: Option<u64>,
+}
+
+/// What is behind a recording.
+#[derive(Debug, Clone)]
+pub enum File {
+    /// A piece.
+    Mp4(Arc<Content>),
+    /// The whole.
+    Hls(Arc<Whole>),
+}
+
+impl World {
+    /// A fresh state.
+    pub fn new(scenario: Scenario, clock: SandboxClock, vod: SocketAddr) -> Self {
+        Self {
+            started: clock.now(),
+            scenario,
+            clock,
+            vod,
+            tokens: Tokens::default(),
+            quotas: Quotas::default(),
+            calls: Vec::new(),
+            files: HashMap::new(),
+        }
+    }
+
+    /// The account of an appid.
+    pub fn account(&self, appid: &str) -> Option<&Account> {
+        self.scenario.accounts.iter().find(|account| account.appid == appid)
+    }
+
+    /// A recording's file. It is the same object each time, so that its checksum is computed once.
+    pub fn file(&mut self, id: &str, replay: &Replay) -> File {
+        let key = FileKey {
+            id: id.to_owned(),
+            kind: replay.kind,
+            fixture: replay.fixture,
+            size: replay.size.0,
+            seconds: replay.seconds,
+        };
+        let make = || match replay.kind {
+            Kind::Piece => File::Mp4(Arc::new(media::mp4(replay.fixture, id, replay.size.0))),
+            Kind::Whole | Kind::WholeF3 => {
+                let seconds = replay.seconds.unwrap_or(u64::MAX);
+                File::Hls(Arc::new(media::whole(id, seconds, replay.size.0)))
+            }
+        };
+        self.files.entry(key).or_insert_with(make).clone()
+    }
+}
+
+/// When a room began and ended, or will.
+pub fn room_times(room: &Room, started: Timestamp) -> (Timestamp, Timestamp) {
+    let start = room.start.resolve(started);
+    let length = SignedDuration::try_from(room.length.0).unwrap_or(SignedDuration::MAX);
+    (start, start.saturating_add(length).unwrap_or(start))
+}
+
+/// When a recording is listed from, and when it is created and deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// Listed from then on.
+    pub listed: Timestamp,
+    /// `create_time`.
+    pub create: Timestamp,
+    /// `expire_time`.
+    pub expire: Timestamp,
+}
+
+/// The times of the recording at `item` (from 0) of a room.
+pub fn life(room: &Room, item: usize, started: Timestamp) -> Option<Life> {
+    let replay = room.replays.get(item)?;
+    let (_, end) = room_times(room, started);
+    let create =
+        replay.create.map_or_else(|| usual_create(room, item, started), |at| at.resolve(started));
+    let expire = replay.expire.map_or_else(|| after(create, KEPT), |at| at.resolve(started));
+    let listed = replay.appears.map_or(create, |span| after(end, span));
+    Some(Life { listed, create, expire })
+}
+
+/// Pieces divide the room's time evenly; the whole comes when WeChat's comes.
+fn usual_create(room: &Room, item: usize, started: Timestamp) -> Timestamp {
+    let (start, end) = room_times(room, started);
+    let is_piece = |replay: &&Replay| replay.kind == Kind::Piece;
+    let pieces = room.replays.iter().filter(is_piece).count();
+    let at = if room.replays.get(item).as_ref().is_some_and(is_piece) {
+        let nth = room.replays.iter().take(item + 1).filter(is_piece).count();
+        let share = end.duration_since(start).as_secs_f64() * nth as f64 / pieces.max(1) as f64;
+        let played = SignedDuration::try_from_secs_f64(share.floor()).unwrap_or_default();
+        start.saturating_add(played).and_then(|at| at.saturating_add(PIECE_DELAY))
+    } else {
+        end.saturating_add(PIECE_DELAY).and_then(|at| at.saturating_add(WHOLE_DELAY))
+    };
+    at.unwrap_or(end)
+}
+
+fn after(at: Timestamp, span: Span) -> Timestamp {
+    SignedDuration::try_from(span.0).ok().and_then(|by| at.checked_add(by).ok()).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recordings_follow_the_stream_as_wechats_do() {
+        let started: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let room = Room {
+            replays: vec![Replay::piece(), Replay::piece(), Replay::whole()],
+            ..Room::new(1, "-2h".parse().unwrap())
+        };
+        let created: Vec<_> = (0..3)
+            .filter_map(|item| life(&room, item, started))
+            .map(|life| life.create.to_string())
+            .collect();
+        assert_eq!(
+            created,
+            ["2026-11-22T10:30:03Z", "2026-11-22T11:00:03Z", "2026-11-22T11:10:02Z"]
+        );
+        let first = life(&room, 0, started).unwrap();
+        assert_eq!(first.listed, first.create);
+        assert_eq!(first.expire.to_string(), "2027-11-22T10:30:03Z");
+    }
+
+    #[test]
+    fn appears_counts_from_the_rooms_end() {
+        let started: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let late = Replay { appears: Some(Span::seconds(90)), ..Replay::piece() };
+        let room = Room { replays: vec![late], ..Room::new(1, "-2h".parse().unwrap()) };
+        let listed = life(&room, 0, started).unwrap().listed;
+        assert_eq!(listed.to_string(), "2026-11-22T11:01:30Z");
+    }
+}
