@@ -1,0 +1,88 @@
+//! Box headers, as ISO/IEC 14496-12 section 4.2 has them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest header that is read: size, type and a 64-bit size.
+pub(super) const LONG_HEADER: usize = 16;
+/// The usual header: size and type.
+pub(super) const SHORT_HEADER: usize = 8;
+
+/// The type of a box: four characters.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FourCc(pub [u8; 4]);
+
+impl FourCc {
+    /// Whether it can be a type at all: printable, or Apple's `©`.
+    pub(super) fn is_plausible(self) -> bool {
+        self.0.iter().all(|&byte| matches!(byte, b' '..=b'~' | 0xa9))
+    }
+}
+
+impl fmt::Display for FourCc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.escape_ascii().fmt(f)
+    }
+}
+
+impl fmt::Debug for FourCc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The header of a box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    pub kind: FourCc,
+    /// Its own length: 8 or 16.
+    pub length: usize,
+    pub size: Size,
+}
+
+/// The size of a box, its header included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    Bytes(u64),
+    /// Up to the end of the file, or of the box around it.
+    ToEnd,
+    /// Less than the header itself.
+    Impossible(u64),
+}
+
+impl Header {
+    /// Reads the header `bytes` begin with; `None` where they are too few.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (size, rest) = bytes.split_first_chunk::<4>()?;
+        let (kind, rest) = rest.split_first_chunk::<4>()?;
+        let kind = FourCc(*kind);
+        let (length, size) = match u32::from_be_bytes(*size) {
+            0 => return Some(Self { kind, length: SHORT_HEADER, size: Size::ToEnd }),
+            1 => (LONG_HEADER, u64::from_be_bytes(*rest.first_chunk::<8>()?)),
+            size => (SHORT_HEADER, u64::from(size)),
+        };
+        let size = if size < length as u64 { Size::Impossible(size) } else { Size::Bytes(size) };
+        Some(Self { kind, length, size })
+    }
+}
+
+/// The boxes within `payload`, up to the first that does not fit.
+pub(super) fn children(mut payload: &[u8]) -> impl Iterator<Item = (FourCc, &[u8])> {
+    std::iter::from_fn(move || {
+        let header = Header::read(payload)?;
+        let end = match header.size {
+            Size::Bytes(size) => usize::try_from(size).ok()?,
+            Size::ToEnd => payload.len(),
+            Size::Impossible(_) => return None,
+        };
+        let (this, rest) = payload.split_at_checked(end)?;
+        payload = rest;
+        Some((header.kind, this.get(header.length..)?))
+    })
+}
+
+/// The first box of type `kind` within `payload`.
+pub(super) fn child<'a>(payload: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+    children(payload).find(|(found, _)| found.0 == *kind).map(|(_, body)| body)
+}

@@ -1,0 +1,92 @@
+//! MP4 files as they stream by: whether one is structurally whole, and what its `moov` says.
+//!
+//! [`BoxWalk`] sees every byte and judges the top-level boxes; [`facts`] reads the `moov` it kept.
+//! A `moov` that cannot be read does not make a whole file less whole: such a file is archived
+//! without facts.
+
+mod boxes;
+mod codec;
+mod facts;
+mod sniff;
+mod walk;
+
+pub use boxes::FourCc;
+pub use facts::facts;
+pub use walk::{BoxWalk, Limits, Mp4Structure};
+
+/// What is wrong with a file that should be an MP4. Offsets count bytes from its start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mp4Error {
+    /// There are no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// It begins with something else.
+    #[error("not an MP4: the file begins like {0}")]
+    NotMp4(&'static str),
+    /// A size that no box can have.
+    #[error("the box {kind} at offset {offset} has the impossible size {size}")]
+    BadSize {
+        /// Type of the box.
+        kind: FourCc,
+        /// Where the box begins.
+        offset: u64,
+        /// The size as it is written.
+        size: u64,
+    },
+    /// What follows the last box is none.
+    #[error("there is no box at offset {offset}, but other bytes")]
+    Garbage {
+        /// Where the last box ended.
+        offset: u64,
+    },
+    /// The file ends within a box.
+    #[error(
+        "truncated: the box {kind} at offset {offset} reaches to {end}, the file ends at {total}"
+    )]
+    Truncated {
+        /// Type of the box.
+        kind: FourCc,
+        /// Where the box begins.
+        offset: u64,
+        /// Where it should end.
+        end: u64,
+        /// Where the file ends.
+        total: u64,
+    },
+    /// The file ends within the header of a box, or a few bytes follow the last one.
+    #[error("truncated: the file ends {bytes} bytes after its last box, at {total}")]
+    CutHeader {
+        /// Bytes after the last box.
+        bytes: u64,
+        /// Where the file ends.
+        total: u64,
+    },
+    /// The length is not what was announced.
+    #[error("the file has {total} bytes where {announced} were announced")]
+    Length {
+        /// The length that was announced.
+        announced: u64,
+        /// The bytes that came.
+        total: u64,
+    },
+    /// The last box reaches to the end of the file, and nobody told where that is.
+    #[error("the box {kind} at offset {offset} has no size and the file had no announced length")]
+    Unbounded {
+        /// Type of the box.
+        kind: FourCc,
+        /// Where the box begins.
+        offset: u64,
+    },
+    /// There is no `moov`, without which nothing can be played.
+    #[error("there is no moov box: the recording was not finished or not delivered whole")]
+    NoMoov,
+    /// There is no media data.
+    #[error("there is no media data: no mdat box, or an empty one")]
+    NoMedia,
+    /// The `moov` lacks a box that is needed.
+    #[error("the moov has no readable {0} box")]
+    Unreadable(&'static str),
+    /// Neither the movie nor a track tells how long it is, as in some fragmented files.
+    #[error("the moov tells no duration")]
+    NoDuration,
+}

@@ -1,0 +1,35 @@
+//! What bytes that are no MP4 look like, for the message.
+
+/// Types an MP4 or `QuickTime` file may begin with.
+const FIRST: [&[u8; 4]; 9] =
+    [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"];
+
+/// Beginnings of what servers and recorders deliver instead.
+const OTHERS: [(&[u8], &str); 13] = [
+    (b"<", "an HTML or XML page"),
+    (b"{", "a JSON message"),
+    (b"[", "a JSON message"),
+    (b"#EXTM3U", "an HLS playlist"),
+    (b"FLV", "an FLV file"),
+    (b"RIFF", "an AVI or WAV file"),
+    (b"ID3", "an MP3 file"),
+    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM file"),
+    (b"\x1f\x8b", "gzip data"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"\x47", "an MPEG transport stream"),
+    (b"\0\0\0\0\0\0\0\0", "nothing but zeros"),
+];
+
+/// What a file is instead of an MP4, judged by its first bytes; `None` where it may be one.
+///
+/// Fewer than 8 bytes are no MP4 whatever they are.
+pub(super) fn mismatch(start: &[u8]) -> Option<&'static str> {
+    if start.get(4..8).is_some_and(|kind| FIRST.iter().any(|first| first.as_slice() == kind)) {
+        return None;
+    }
+    let text = start.trim_ascii_start();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let known = OTHERS.iter().find(|(magic, _)| text.starts_with(magic));
+    Some(known.map_or("unknown data", |(_, name)| name))
+}

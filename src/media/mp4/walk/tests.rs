@@ -1,0 +1,181 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const FASTSTART: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/faststart.mp4");
+const AT_END: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/moov-at-end.mp4");
+const FRAGMENTED: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/fragmented.mp4");
+
+/// Walks over `file` in pieces of `piece` bytes.
+fn walk(file: &[u8], piece: usize, announced: Option<u64>) -> Result<Mp4Structure, Mp4Error> {
+    let mut walk = BoxWalk::new(Limits { moov_bytes: 1 << 20 });
+    for bytes in file.chunks(piece.max(1)) {
+        walk.feed(bytes)?;
+    }
+    walk.finish(announced)
+}
+
+fn whole(file: &[u8]) -> Result<Mp4Structure, Mp4Error> {
+    walk(file, file.len(), None)
+}
+
+fn boxed(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(payload.len() + 8).unwrap();
+    [size.to_be_bytes().as_slice(), kind, payload].concat()
+}
+
+#[test]
+fn whole_files_are_told_with_their_moov_and_its_place() {
+    let front = whole(FASTSTART).unwrap();
+    assert!(front.faststart && !front.fragmented);
+    assert_eq!(front.total, FASTSTART.len() as u64);
+    let at =
+        usize::try_from(front.moov_at.start).unwrap()..usize::try_from(front.moov_at.end).unwrap();
+    assert_eq!(front.moov.as_deref(), Some(&FASTSTART[at.clone()]));
+    assert_eq!(&FASTSTART[at.start - 4..at.start], b"moov");
+    assert!(!whole(AT_END).unwrap().faststart);
+    assert!(whole(FRAGMENTED).unwrap().fragmented);
+}
+
+#[test]
+fn a_cut_at_any_place_is_found_without_knowing_the_length() {
+    for file in [FASTSTART, AT_END] {
+        for end in 0..file.len() {
+            assert!(whole(&file[..end]).is_err(), "cut at {end}");
+        }
+    }
+}
+
+#[test]
+fn a_cut_between_fragments_is_found_by_the_announced_length() {
+    let announced = Some(FRAGMENTED.len() as u64);
+    assert!(walk(FRAGMENTED, 1000, announced).is_ok());
+    for end in 0..FRAGMENTED.len() {
+        assert!(walk(&FRAGMENTED[..end], 1000, announced).is_err(), "cut at {end}");
+    }
+}
+
+#[test]
+fn what_is_no_mp4_is_called_what_it_looks_like() {
+    let table: [(&[u8], &str); 6] = [
+        (b"<!DOCTYPE html><html>", "an HTML or XML page"),
+        (b"\n\n  <html><body>", "an HTML or XML page"),
+        (b"{\"errcode\":1}", "a JSON message"),
+        (b"{}", "a JSON message"),
+        (b"#EXTM3U\n#EXT-X", "an HLS playlist"),
+        (b"\xde\xad\xbe\xef\xde\xad\xbe\xef", "unknown data"),
+    ];
+    for (bytes, like) in table {
+        assert_eq!(whole(bytes), Err(Mp4Error::NotMp4(like)), "{}", bytes.escape_ascii());
+    }
+    assert_eq!(whole(b""), Err(Mp4Error::Empty));
+}
+
+#[test]
+fn bytes_after_the_last_box_are_found() {
+    let total = FASTSTART.len() as u64;
+    let with = |tail: &[u8]| whole(&[FASTSTART, tail].concat());
+    assert_eq!(with(&[0; 16]), Err(Mp4Error::Garbage { offset: total }));
+    assert_eq!(with(&[0; 5]), Err(Mp4Error::CutHeader { bytes: 5, total: total + 5 }));
+    assert!(matches!(with(b"<html></html>"), Err(Mp4Error::Truncated { .. })));
+    assert!(with(&boxed(b"free", b"")).is_ok());
+}
+
+#[test]
+fn impossible_sizes_are_refused() {
+    let ftyp = boxed(b"ftyp", b"isom");
+    let with = |tail: &[u8]| whole(&[&ftyp, tail].concat());
+    assert!(matches!(with(b"\0\0\0\x07free"), Err(Mp4Error::BadSize { size: 7, .. })));
+    let small = b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x0f";
+    assert!(matches!(with(small), Err(Mp4Error::BadSize { size: 15, .. })));
+    let huge = b"\0\0\0\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff";
+    assert!(matches!(with(huge), Err(Mp4Error::BadSize { size: u64::MAX, .. })));
+    let far = b"\0\0\0\x01mdat\x7f\xff\xff\xff\0\0\0\0";
+    assert!(matches!(with(far), Err(Mp4Error::Truncated { .. })));
+}
+
+#[test]
+fn sizes_of_64_bits_and_none_at_all_are_read() {
+    let (ftyp, moov) = (boxed(b"ftyp", b"isom"), boxed(b"moov", b"12345678"));
+    let long = [b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x14".as_slice(), b"data"].concat();
+    let file = [ftyp.clone(), long, moov.clone()].concat();
+    assert_eq!(whole(&file).unwrap().moov.as_deref(), Some(b"12345678".as_slice()));
+
+    let open = [ftyp, moov, b"\0\0\0\0mdatdata".to_vec()].concat();
+    let offset = 28;
+    let kind = FourCc(*b"mdat");
+    assert_eq!(whole(&open), Err(Mp4Error::Unbounded { kind, offset }));
+    assert!(walk(&open, 3, Some(open.len() as u64)).is_ok());
+    let (announced, total) = (open.len() as u64 + 1, open.len() as u64);
+    assert_eq!(walk(&open, 3, Some(announced)), Err(Mp4Error::Length { announced, total }));
+}
+
+#[test]
+fn a_file_without_moov_or_media_is_not_whole() {
+    let (ftyp, moov) = (boxed(b"ftyp", b"isom"), boxed(b"moov", b"12345678"));
+    let mdat = boxed(b"mdat", b"data");
+    assert_eq!(whole(&[ftyp.clone(), mdat].concat()), Err(Mp4Error::NoMoov));
+    let empty = boxed(b"mdat", b"");
+    assert_eq!(whole(&[ftyp, moov, empty].concat()), Err(Mp4Error::NoMedia));
+}
+
+#[test]
+fn a_moov_beyond_the_limit_is_walked_over_and_not_kept() {
+    let mut walk = BoxWalk::new(Limits { moov_bytes: 10 });
+    walk.feed(FASTSTART).unwrap();
+    assert_eq!(walk.moov.capacity(), 0);
+    let structure = walk.finish(None).unwrap();
+    assert_eq!(structure.moov, None);
+    assert_eq!(structure.moov_at, whole(FASTSTART).unwrap().moov_at);
+}
+
+#[test]
+fn a_failed_walk_fails_again() {
+    let mut walk = BoxWalk::new(Limits::default());
+    let error = walk.feed(b"<html> and more").unwrap_err();
+    assert_eq!(walk.feed(FASTSTART), Err(error));
+    assert!(walk.finish(None).is_err());
+}
+
+proptest! {
+    #[test]
+    fn the_cutting_makes_no_difference(piece in 1_usize..9000, which in 0_usize..3) {
+        let file = [FASTSTART, AT_END, FRAGMENTED][which];
+        prop_assert_eq!(walk(file, piece, None), whole(file));
+    }
+
+    #[test]
+    fn any_bytes_give_one_answer_however_they_are_cut(
+        kinds in proptest::collection::vec((0_usize..8, proptest::collection::vec(0_u8.., 0..40)), 0..6),
+        cut in 0_usize..50,
+        piece in 1_usize..20,
+    ) {
+        let names = [b"ftyp", b"moov", b"mdat", b"free", b"moof", b"\0\0\0\0", b"uuid", b"<htm"];
+        let mut file: Vec<u8> =
+            kinds.iter().flat_map(|(kind, payload)| boxed(names[*kind], payload)).collect();
+        file.truncate(file.len().saturating_sub(cut));
+        prop_assert_eq!(walk(&file, piece, None), whole(&file));
+    }
+
+    #[test]
+    fn no_bytes_are_too_strange(bytes in proptest::collection::vec(0_u8.., 0..200), piece in 1_usize..30) {
+        let file = [boxed(b"ftyp", b"isom"), bytes].concat();
+        prop_assert_eq!(walk(&file, piece, Some(7)), walk(&file, file.len(), Some(7)));
+        prop_assert!(walk(&file, piece, Some(7)).is_err());
+    }
+
+    #[test]
+    fn a_stored_walk_goes_on_where_it_stopped(at in 0_usize..8000) {
+        let mut walk = BoxWalk::new(Limits::default());
+        walk.feed(&FASTSTART[..at]).unwrap();
+        let stored = serde_json::to_string(&walk).unwrap();
+        prop_assert!(stored.len() < 500, "{}", stored);
+        let mut walk: BoxWalk = serde_json::from_str(&stored).unwrap();
+        walk.feed(&FASTSTART[at..]).unwrap();
+        let expected = whole(FASTSTART).unwrap();
+        let resumed = walk.finish(None).unwrap();
+        let kept = (at as u64) <= expected.moov_at.start;
+        prop_assert_eq!(&resumed.moov, if kept { &expected.moov } else { &None });
+        prop_assert_eq!(resumed.moov_at, expected.moov_at);
+    }
+}

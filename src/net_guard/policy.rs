@@ -1,0 +1,291 @@
+//! The allow-list of hosts.
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+/// The hosts requests may go to. Nothing is allowed that no pattern names.
+///
+/// Patterns are `host`, `*.domain` (whole labels below it, not the domain itself), an address, and
+/// each of these with `:port`. Without a port, the scheme's own port alone is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostPolicy {
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pattern {
+    host: HostPattern,
+    port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum HostPattern {
+    /// This host and no other; it may have a private address.
+    Exact(Host<String>),
+    /// Whatever ends in this, which begins with a dot.
+    Below(String),
+}
+
+/// A text that is no pattern of hosts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{pattern:?} is not a host pattern: {reason}\n\
+     hint: use a form such as *.myqcloud.com, media.example.com, 127.0.0.1:9000 or [::1]:9000"
+)]
+pub struct InvalidPattern {
+    pattern: String,
+    reason: &'static str,
+}
+
+/// Why a request was not made. Never holds a query.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Neither http nor https.
+    #[error("the scheme {0:?} is not fetched")]
+    Scheme(String),
+    /// The URL carries a user name or password.
+    #[error("a URL with a user name or password is not fetched")]
+    Credentials,
+    /// No pattern names the host.
+    #[error("the host {0} is not allowed\nhint: if it is to be trusted, add it to the media hosts")]
+    Host(String),
+    /// The host is allowed, though not on this port.
+    #[error(
+        "port {port} of {host} is not allowed\nhint: if it is to be trusted, add {host}:{port} to the media hosts"
+    )]
+    Port {
+        /// The host.
+        host: String,
+        /// The port that no pattern names.
+        port: u16,
+    },
+    /// The name resolves to private, local or reserved addresses alone.
+    #[error(
+        "{host} resolves to {address}, which is not a public address\n\
+         hint: name the host itself in the media hosts, not by a wildcard, if that is meant"
+    )]
+    Address {
+        /// The host.
+        host: String,
+        /// The first of its addresses.
+        address: IpAddr,
+    },
+}
+
+impl HostPolicy {
+    /// Reads a list of patterns.
+    ///
+    /// # Errors
+    /// At the first text that is no pattern.
+    pub fn parse(patterns: &[String]) -> Result<Self, InvalidPattern> {
+        let patterns =
+            patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>()?;
+        Ok(Self { patterns })
+    }
+
+    /// Whether `url` may be requested, as far as the URL alone tells.
+    ///
+    /// Addresses are allowed only where that very address is named, however the URL writes it.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn check(&self, url: &Url) -> Result<(), Refusal> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Refusal::Scheme(url.scheme().to_owned()));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::Credentials);
+        }
+        let host = url.host().ok_or_else(|| Refusal::Host(String::new()))?;
+        let mut named =
+            self.patterns.iter().filter(|pattern| pattern.host.matches(&host)).peekable();
+        if named.peek().is_none() {
+            return Err(Refusal::Host(host.to_string()));
+        }
+        let port = url.port_or_known_default().unwrap_or_default();
+        let allowed = named.any(|pattern| match pattern.port {
+            Some(named) => named == port,
+            None => url.port().is_none(),
+        });
+        if allowed { Ok(()) } else { Err(Refusal::Port { host: host.to_string(), port }) }
+    }
+
+    /// Whether a pattern without a wildcard names `host`, which may then have a private address.
+    pub fn names_literally(&self, host: &str) -> bool {
+        let host = Host::Domain(without_root_dot(host));
+        self.patterns.iter().any(
+            |pattern| matches!(&pattern.host, HostPattern::Exact(named) if is_same(named, &host)),
+        )
+    }
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Result<Self, InvalidPattern> {
+        let invalid = |reason| InvalidPattern { pattern: text.to_owned(), reason };
+        let (host, port) = match text.rsplit_once(':') {
+            // The last colon of `[::1]` is a part of the address.
+            Some((host, port)) if !port.ends_with(']') => {
+                let port = port.parse().ok().filter(|port| *port != 0);
+                (host, Some(port.ok_or_else(|| invalid("the port is not a number up to 65535"))?))
+            }
+            _ => (text, None),
+        };
+        let host = match host.strip_prefix("*.") {
+            Some(domain) => match Host::parse(domain) {
+                Ok(Host::Domain(domain)) if domain.contains('.') => {
+                    HostPattern::Below(format!(".{}", without_root_dot(&domain)))
+                }
+                Ok(Host::Domain(_)) => return Err(invalid("the wildcard is too wide")),
+                _ => return Err(invalid("a wildcard stands before a domain")),
+            },
+            None if host.contains('*') => {
+                return Err(invalid("a wildcard stands for whole labels, in front"));
+            }
+            None => HostPattern::Exact(match Host::parse(host) {
+                Ok(Host::Domain(domain)) => Host::Domain(without_root_dot(&domain).to_owned()),
+                Ok(address) => address,
+                Err(_) => return Err(invalid("the host cannot be read")),
+            }),
+        };
+        Ok(Self { host, port })
+    }
+}
+
+impl HostPattern {
+    fn matches(&self, host: &Host<&str>) -> bool {
+        match (self, host) {
+            (Self::Exact(named), host) => is_same(named, host),
+            (Self::Below(suffix), Host::Domain(domain)) => without_root_dot(domain)
+                .strip_suffix(suffix.as_str())
+                .is_some_and(|labels| !labels.is_empty()),
+            (Self::Below(_), _) => false,
+        }
+    }
+}
+
+fn is_same(named: &Host<String>, host: &Host<&str>) -> bool {
+    match (named, host) {
+        (Host::Domain(named), Host::Domain(host)) => {
+            named.eq_ignore_ascii_case(without_root_dot(host))
+        }
+        (Host::Ipv4(named), Host::Ipv4(host)) => named == host,
+        (Host::Ipv6(named), Host::Ipv6(host)) => named == host,
+        _ => false,
+    }
+}
+
+/// `host.` is `host`, written in full.
+fn without_root_dot(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(patterns: &[&str]) -> HostPolicy {
+        let patterns: Vec<String> = patterns.iter().map(|&text| text.to_owned()).collect();
+        HostPolicy::parse(&patterns).unwrap()
+    }
+
+    fn allows(policy: &HostPolicy, url: &str) -> bool {
+        policy.check(&Url::parse(url).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_whole_labels_below_a_domain() {
+        let policy = policy(&["*.myqcloud.com"]);
+        for url in
+            ["http://a.myqcloud.com/x", "https://1.vod2.MyQcloud.com/", "http://a.myqcloud.com./"]
+        {
+            assert!(allows(&policy, url), "{url}");
+        }
+        for url in [
+            "http://myqcloud.com/",
+            "http://evilmyqcloud.com/",
+            "http://a.myqcloud.com.evil.com/",
+            "http://.myqcloud.com/",
+            "http://127.0.0.1/",
+        ] {
+            assert!(!allows(&policy, url), "{url}");
+        }
+    }
+
+    #[test]
+    fn only_default_ports_are_allowed_unless_named() {
+        let policy =
+            policy(&["media.example.com", "127.0.0.1:9000", "[::1]:80", "h.example.com:443"]);
+        for url in [
+            "http://media.example.com/",
+            "https://media.example.com:443/",
+            "http://127.0.0.1:9000/",
+            "https://127.0.0.1:9000/",
+            "http://[::1]/",
+            "https://h.example.com/",
+        ] {
+            assert!(allows(&policy, url), "{url}");
+        }
+        for url in [
+            "http://media.example.com:8080/",
+            "http://media.example.com:443/",
+            "http://127.0.0.1/",
+            "http://127.0.0.1:9001/",
+            "https://[::1]/",
+            "http://h.example.com/",
+        ] {
+            assert!(!allows(&policy, url), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_known_in_every_notation_and_allowed_only_by_name() {
+        let notations = ["127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1"];
+        let (named, other) = (policy(&["127.0.0.1"]), policy(&["*.example.com", "127.0.0.2"]));
+        for notation in notations {
+            let url = format!("http://{notation}/");
+            assert!(allows(&named, &url), "{url}");
+            assert!(!allows(&other, &url), "{url}");
+        }
+        assert!(!allows(&named, "http://[::ffff:127.0.0.1]/"));
+    }
+
+    #[test]
+    fn other_schemes_and_credentials_are_refused() {
+        let policy = policy(&["h.example.com"]);
+        let check = |url: &str| policy.check(&Url::parse(url).unwrap());
+        assert_eq!(check("ftp://h.example.com/"), Err(Refusal::Scheme("ftp".to_owned())));
+        assert_eq!(check("file:///etc/passwd"), Err(Refusal::Scheme("file".to_owned())));
+        assert_eq!(check("http://u:p@h.example.com/"), Err(Refusal::Credentials));
+        assert_eq!(check("http://other.com/?s=1"), Err(Refusal::Host("other.com".to_owned())));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for bad in [
+            "",
+            "*",
+            "*.",
+            "*.com",
+            "a.*.com",
+            "*a.com",
+            "h:0",
+            "h:99999",
+            "h:",
+            "::1",
+            "*.10.0.0.1",
+            "a b",
+            "h/x",
+        ] {
+            assert!(HostPolicy::parse(&[bad.to_owned()]).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_literal_name_permits_private_addresses() {
+        let policy = policy(&["localhost:8080", "*.internal.example"]);
+        assert!(policy.names_literally("LOCALHOST"));
+        assert!(policy.names_literally("localhost."));
+        assert!(!policy.names_literally("a.internal.example"));
+    }
+}
