@@ -7,12 +7,13 @@
 //! reading order; each uses only those above it and never one below.
 //!
 //! - [`model`]: what is talked about. Plain data, no I/O.
-//! - [`clock`], [`retry`], [`net_guard`]: time, waiting, and where requests may go.
-//! - [`config`]: file + environment + flags → one validated value.
+//! - [`clock`], [`retry`], [`net_guard`], [`progress`]: time, waiting, where requests may go, and
+//!   counters for whoever watches.
 //! - [`ledger`]: what is known, owed, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
+//! - [`config`]: file + environment + flags → one validated value.
 //! - [`stage`]: discover, resolve, transfer, seal. No stage imports another.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
 //! - [`cli`]: one file a command. Only this prints.
@@ -31,13 +32,15 @@ pub mod model;
 
 pub mod clock;
 pub mod net_guard;
+pub mod progress;
 pub mod retry;
 
-pub mod config;
 pub mod ledger;
 pub mod media;
 pub mod store;
 pub mod wechat;
+
+pub mod config;
 
 pub mod stage;
 

@@ -1,1 +1,135 @@
-//! wip
+//! `pipeline.toml` + environment + flags → one validated value.
+//!
+//! Only this module reads the environment. Precedence: flags, then `REPLAY_ARCHIVER_…` variables,
+//! then the file, then the defaults. A wrong key or value names the file, the line and the key.
+
+mod environment;
+mod error;
+mod file;
+mod tuning;
+mod validate;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::ledger::Share;
+use crate::media::source as media;
+use crate::model::AppId;
+use crate::net_guard::HostPolicy;
+use crate::{store, wechat};
+
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use file::ConfigFile;
+
+/// Everything that can be set, checked and ready to use.
+pub struct Config {
+    /// The ledger's URL: `sqlite:PATH` or `postgres://…`.
+    pub ledger_url: secrecy::SecretString,
+    /// The bucket.
+    pub store: store::Settings,
+    /// The WeChat API, for all accounts.
+    pub wechat: wechat::Settings,
+    /// The mini programs.
+    pub accounts: Vec<Account>,
+    /// Where recordings may be fetched from, and how.
+    pub media: media::Settings,
+    /// Whether and from where images are fetched.
+    pub images: Option<media::Settings>,
+    /// How the stages work.
+    pub work: Work,
+}
+
+/// One mini program.
+#[derive(Debug)]
+pub struct Account {
+    /// Its appid.
+    pub appid: AppId,
+    /// Where its access token comes from.
+    pub tokens: wechat::TokenSource,
+    /// How its API calls are shared with the merchant's own backend.
+    pub share: Share,
+}
+
+/// How the stages work.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// How often the whole room list is read.
+    pub full_scan_every: SignedDuration,
+    /// How long after the last sign of life no further recordings are expected.
+    pub settle: SignedDuration,
+    /// How long an announced recording that is not there is asked for again.
+    pub patience: SignedDuration,
+    /// Whether rooms that never went live are asked for replays all the same.
+    pub ask_never_live: bool,
+    /// When the chunks of a whole are archived.
+    pub whole: WholePolicy,
+    /// By how much the pieces may fall short of the whole.
+    pub whole_tolerance: Duration,
+    /// Bytes of parts held in memory at once, over all transfers.
+    pub memory: u64,
+    /// Size of a part in bytes, unless a file is so large that its parts must be larger.
+    pub part_bytes: u64,
+    /// Recordings transferred at once.
+    pub files: usize,
+    /// Ranges of one recording fetched at once.
+    pub ranges: usize,
+    /// How often failing requests to the media hosts are tried again.
+    pub media_retry: crate::retry::Policy,
+    /// How often failing API calls are tried again.
+    pub api_retry: crate::retry::Policy,
+    /// How long a room is held without a sign of life before another process may take it over.
+    pub lease: SignedDuration,
+}
+
+/// When the chunks of a whole are archived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WholePolicy {
+    /// When there are no pieces, or they fall short of it.
+    #[default]
+    WhenNeeded,
+    /// Whenever there is a whole.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where the configuration is read from.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The file; it must exist.
+    pub file: PathBuf,
+    /// The process's environment.
+    pub environment: Environment,
+    /// Only these accounts; all when empty.
+    pub accounts: Vec<AppId>,
+}
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+/// When the file cannot be read, or a key or value is wrong; the message says where and what.
+pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    let file = load_file(&sources.file, &sources.environment)?;
+    validate::config(&file, sources)
+}
+
+/// Reads the file and the variables over it, without checking more than keys and types.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_file(path: &Path, environment: &Environment) -> Result<ConfigFile, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let file = ConfigFile::parse(&text, path)?;
+    environment.overlay(file, &text, path)
+}
+
+/// The policy for hosts that a list of patterns describes, named by its key in errors.
+fn hosts(patterns: &[String], key: &str) -> Result<HostPolicy, ConfigError> {
+    HostPolicy::parse(patterns)
+        .map_err(|error| ConfigError::Value { key: key.to_owned(), problem: error.to_string() })
+}

@@ -290,6 +290,23 @@ impl Ledger {
         Ok(())
     }
 
+    /// How many rooms were due by `by` and are nobody's: what a run leaves to later ones.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn owed(&self, appid: &AppId, by: Timestamp) -> Result<u64, Error> {
+        let owed: i64 = sqlx::query_scalar(
+            "select count(*) from rooms where appid = $1 and phase in ('due', 'listed') \
+               and next_at <= $2 and lease_until < $2",
+        )
+        .bind(appid.as_str())
+        .bind(by.as_millisecond())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed("count what is owed"))?;
+        Ok(uncount(owed))
+    }
+
     /// What is known of one room.
     ///
     /// # Errors

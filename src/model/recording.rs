@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Crc64Nvme, Crc64Xz, MediaUrl, ReplayTime, Sha256Digest, WholeChunk};
+use super::{Crc64Nvme, Crc64Xz, MediaUrl, ReplayTime, Sha256Digest, WECHAT_RETENTION, WholeChunk};
 
 /// One item of `live_replay` as received: not yet checked, not yet stored.
 #[derive(Debug, Clone)]
@@ -43,13 +43,6 @@ pub enum RecordingState {
     Rejected,
     /// The pieces cover it (wholes only).
     NotNeeded,
-}
-
-impl RecordingState {
-    /// Whether a later run can still bring it into the archive by itself.
-    pub fn is_open(self) -> bool {
-        matches!(self, Self::Pending | Self::Failed)
-    }
 }
 
 /// A recording the ledger knows.
@@ -105,6 +98,23 @@ impl Recording {
         self.state = RecordingState::Archived;
         self.reason = None;
         self.stored = Some(stored);
+    }
+
+    /// Whether this program still has to bring it into the archive. A rejected one is offered again
+    /// a few times: the host may have served an error page in its place.
+    pub fn is_owed(&self) -> bool {
+        const REJECTED_ATTEMPTS: u32 = 3;
+        match self.state {
+            RecordingState::Pending | RecordingState::Failed => true,
+            RecordingState::Rejected => self.attempts < REJECTED_ATTEMPTS,
+            RecordingState::Archived | RecordingState::Expired | RecordingState::NotNeeded => false,
+        }
+    }
+
+    /// When it is deleted: as listed, else 365 days after it was made, where that is known.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let made = self.create_time.at;
+        self.expire_time.at.or_else(|| made.and_then(|at| at.checked_add(WECHAT_RETENTION).ok()))
     }
 
     /// Whether WeChat has deleted the file by `now`. An unknown expiry never means "expired".

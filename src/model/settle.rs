@@ -5,6 +5,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Recording;
+
+/// When the newest recording was made, as far as that is known and plausible.
+pub fn newest(recordings: &[Recording]) -> Option<Timestamp> {
+    recordings.iter().filter_map(|recording| recording.create_time.at).max()
+}
+
 /// The moment from which a room counts as settled: `max(end, newest create time) + settle`.
 ///
 /// `None` where neither time is known: such a room is settled as it is.

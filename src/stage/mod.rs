@@ -1,1 +1,183 @@
-//! (being written)
+//! The stages: discover, resolve, transfer, seal. Each is a function from the value of the stage
+//! before it to the next one's; none imports another, and only `pipeline` knows their order.
+
+pub mod adopt;
+pub mod discover;
+mod replays;
+pub mod resolve;
+pub mod seal;
+pub mod transfer;
+pub mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::config::Work;
+use crate::ledger::{self, Claim, Ledger, RoomRecord, Share};
+use crate::media::source::{self as media, MediaClient};
+use crate::model::{AppId, Recording, RunId};
+use crate::progress::Progress;
+use crate::retry::{self, Transient};
+use crate::store::{self, Store};
+use crate::wechat;
+
+pub use replays::FreshUrls;
+
+/// What all stages of a run work with. Clones of the `Arc` around it share everything.
+#[derive(Debug)]
+pub struct Context {
+    /// The time.
+    pub clock: Clock,
+    /// What is known and owed.
+    pub ledger: Ledger,
+    /// The bucket.
+    pub store: Store,
+    /// The media hosts.
+    pub media: MediaClient,
+    /// The image hosts, where images are archived.
+    pub images: Option<MediaClient>,
+    /// How to work.
+    pub work: Work,
+    /// The run, which is also the owner of its leases.
+    pub run_id: RunId,
+    /// When the run began.
+    pub started_at: jiff::Timestamp,
+    /// The memory that parts in flight may take, in units of [`MEMORY_UNIT`] bytes.
+    pub memory: Arc<Semaphore>,
+    /// What was done so far.
+    pub progress: Progress,
+}
+
+/// The grain of the memory budget, in bytes.
+pub const MEMORY_UNIT: u64 = 64 * 1024;
+
+impl Context {
+    /// A claim of this run's.
+    pub fn claim(&self) -> Claim<'_> {
+        Claim {
+            owner: self.run_id.as_str(),
+            now: self.clock.now(),
+            due_by: self.started_at,
+            lease: self.work.lease,
+        }
+    }
+
+    /// Who owns this run's leases.
+    pub fn owner(&self) -> &str {
+        self.run_id.as_str()
+    }
+}
+
+/// One account at work.
+#[derive(Debug)]
+pub struct Account {
+    /// Its appid.
+    pub appid: AppId,
+    /// Its API client.
+    pub client: wechat::Client,
+    /// Its share of the day's calls.
+    pub share: Share,
+}
+
+impl Account {
+    /// Makes an API call that costs quota: charged before each attempt, retried by policy.
+    ///
+    /// # Errors
+    /// The call's error, or [`ledger::Error::QuotaUsedUp`].
+    pub async fn call<T, F>(
+        &self,
+        context: &Context,
+        what: &str,
+        call: impl Fn() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, wechat::Error>>,
+    {
+        let result = retry::with(&context.work.api_retry, what, || async {
+            context.ledger.take_call(&self.appid, context.clock.now(), self.share).await?;
+            context.progress.call();
+            call().await.map_err(Error::from)
+        })
+        .await;
+        if let Err(Error::Wechat(error)) = &result
+            && error.is_quota_exhausted()
+        {
+            context.ledger.exhaust_quota(&self.appid, context.clock.now(), self.share).await?;
+        }
+        result
+    }
+}
+
+/// A room with its recordings, as known to WeChat and the ledger.
+#[derive(Debug)]
+pub struct Listed {
+    /// The room, leased by this run.
+    pub record: RoomRecord,
+    /// Its recordings, oldest first.
+    pub recordings: Vec<Recording>,
+}
+
+/// Why a stage could not do its work. What concerns one recording alone is no error here but a
+/// state of that recording.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// WeChat's API failed.
+    #[error(transparent)]
+    Wechat(#[from] wechat::Error),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A media host could not be used at all.
+    #[error(transparent)]
+    Media(#[from] media::Error),
+    /// A manifest in the bucket cannot be read.
+    #[error(
+        "{key} is not a manifest that this version can read\n\
+         hint: it was kept as it is; move it away to have the room archived anew"
+    )]
+    ForeignManifest {
+        /// Its key.
+        key: String,
+        /// Why not.
+        source: serde_json::Error,
+    },
+}
+
+impl Error {
+    /// Whether the day's calls are used up, so that no further call makes sense today.
+    pub fn is_quota(&self) -> bool {
+        match self {
+            Self::Ledger(error) => matches!(error, ledger::Error::QuotaUsedUp { .. }),
+            Self::Wechat(error) => error.is_quota_exhausted(),
+            _ => false,
+        }
+    }
+
+    /// Whether another process works on the room now, so that this one has to leave it alone.
+    pub fn is_lease_lost(&self) -> bool {
+        matches!(self, Self::Ledger(ledger::Error::LeaseLost(_)))
+    }
+}
+
+impl Transient for Error {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Wechat(error) => error.is_transient(),
+            Self::Ledger(error) => error.is_transient(),
+            Self::Store(_) | Self::Media(_) | Self::ForeignManifest { .. } => false,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Wechat(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}

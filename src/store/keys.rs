@@ -127,9 +127,12 @@ impl RoomKeys {
         self.below(&format!("whole/{}/source.m3u8", eight_digits(source_id)))
     }
 
-    /// `whole/<source id>/chunk-000000.ts`, counted from 0.
-    pub fn whole_chunk(&self, source_id: &str, index: usize) -> ObjectKey {
-        self.below(&format!("whole/{}/chunk-{index:06}.ts", eight_digits(source_id)))
+    /// `whole/<source id>/<name>`: a file of the whole, by the name its playlist gives it. A name
+    /// that is no plain one loses what makes it so.
+    pub fn whole_file(&self, source_id: &str, name: &str) -> ObjectKey {
+        let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+        let name: String = name.chars().filter(is_plain).collect();
+        self.below(&format!("whole/{}/{}", eight_digits(source_id), name.trim_matches('.')))
     }
 
     /// `images/<role>.<extension>`; the extension follows from the content type.
@@ -207,7 +210,10 @@ mod tests {
             (room.segment(None, "1a2b3c4d"), "segments/unknown-1a2b3c4d.mp4".to_owned()),
             (room.whole_playlist("1a2b3c4d"), "whole/1a2b3c4d/playlist.m3u8".to_owned()),
             (room.whole_source("1a2b3c4d"), "whole/1a2b3c4d/source.m3u8".to_owned()),
-            (room.whole_chunk("1a2b3c4d", 12), "whole/1a2b3c4d/chunk-000012.ts".to_owned()),
+            (
+                room.whole_file("1a2b3c4d", "chunk-000000.ts"),
+                "whole/1a2b3c4d/chunk-000012.ts".to_owned(),
+            ),
             (room.image(ImageRole::Cover, "image/jpeg"), "images/cover.jpg".to_owned()),
             (room.image(ImageRole::Share, "IMAGE/PNG; q=1"), "images/share.png".to_owned()),
             (room.image(ImageRole::Feeds, "text/html"), "images/feeds.bin".to_owned()),
@@ -263,7 +269,7 @@ mod tests {
                 (room.segment(None, &id), "segments/"),
                 (room.whole_playlist(&id), "whole/"),
                 (room.whole_source(&id), "whole/"),
-                (room.whole_chunk(&id, 0), "whole/"),
+                (room.whole_file(&id, "chunk-000000.ts"), "whole/"),
                 (room.image(ImageRole::Cover, &other), "images/"),
             ];
             for (key, folder) in keys {

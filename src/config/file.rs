@@ -1,0 +1,183 @@
+//! The shape of `pipeline.toml`: the ledger, the store and the accounts. Every section and key is
+//! optional here; `validate` decides. The sections that have good defaults are in `tuning`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+use super::tuning::{
+    Amount, DiscoverSection, ImagesSection, MediaSection, QuotaSection, ResolveSection,
+    TransferSection, WechatSection, WholeSection,
+};
+
+/// `pipeline.toml` as written.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigFile {
+    /// Where the working memory lies.
+    pub ledger: LedgerSection,
+    /// The bucket.
+    pub store: StoreSection,
+    /// The WeChat API.
+    pub wechat: WechatSection,
+    /// The shares of the day's API calls.
+    pub quota: QuotaSection,
+    /// Reading the room list.
+    pub discover: DiscoverSection,
+    /// Asking for replays.
+    pub resolve: ResolveSection,
+    /// Moving bytes.
+    pub transfer: TransferSection,
+    /// Where recordings come from.
+    pub media: MediaSection,
+    /// The whole broadcast beside its pieces.
+    pub whole: WholeSection,
+    /// Covers and portraits.
+    pub images: ImagesSection,
+    /// The mini programs.
+    #[serde(rename = "account")]
+    pub accounts: Vec<AccountSection>,
+}
+
+impl ConfigFile {
+    /// Reads the text of the file at `path`.
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))
+    }
+}
+
+/// `[ledger]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerSection {
+    /// `sqlite:PATH` or `postgres://…`.
+    #[serde(serialize_with = "without_password")]
+    pub url: String,
+}
+
+impl Default for LedgerSection {
+    fn default() -> Self {
+        Self { url: "sqlite:replay-archiver.sqlite".to_owned() }
+    }
+}
+
+/// The URL as `config show` prints it: a password in it is not shown.
+fn without_password<S: serde::Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
+    let shown = url::Url::parse(url).ok().filter(|url| url.password().is_some());
+    let shown = shown.and_then(|mut url| url.set_password(Some("...")).ok().map(|()| url));
+    to.serialize_str(shown.as_ref().map_or(url, url::Url::as_str))
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    /// The bucket's name.
+    pub bucket: String,
+    /// What every key begins with.
+    pub prefix: String,
+    /// The region.
+    pub region: String,
+    /// The store's address; empty for AWS.
+    pub endpoint: String,
+    /// Whether the bucket is in the path rather than in the host name: auto, on, off.
+    pub path_style: Switch,
+    /// The access key; empty for the standard AWS sources.
+    pub access_key: String,
+    /// The variable that holds the secret key.
+    pub secret_key_env: String,
+    /// The file that holds the secret key.
+    pub secret_key_file: Option<PathBuf>,
+    /// Whether CRC-64/NVME is sent along: auto, on, off.
+    pub crc64nvme: Switch,
+    /// Whether bodies are signed; off only over https.
+    pub sign_payload: bool,
+    /// The storage class of media objects; empty for the bucket's own.
+    pub storage_class: String,
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self {
+            bucket: String::new(),
+            prefix: String::new(),
+            region: "us-east-1".to_owned(),
+            endpoint: String::new(),
+            path_style: Switch::Auto,
+            access_key: String::new(),
+            secret_key_env: "REPLAY_ARCHIVER_SECRET_KEY".to_owned(),
+            secret_key_file: None,
+            crc64nvme: Switch::Auto,
+            sign_payload: true,
+            storage_class: String::new(),
+        }
+    }
+}
+
+/// A choice that the program can make by trying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// Found out by trying.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// `[[account]]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountSection {
+    /// The appid.
+    pub appid: String,
+    /// Where the access token comes from.
+    #[serde(default)]
+    pub token: TokenSection,
+    /// Calls a day for this account, over `[quota]`.
+    pub daily_limit: Option<u64>,
+    /// The merchant's part for this account, over `[quota]`.
+    pub reserve: Option<Amount>,
+}
+
+/// `token` of an account.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenSection {
+    /// Which source.
+    pub source: TokenKind,
+    /// The variable that holds the appsecret (for `stable_token` and `token`).
+    pub secret_env: Option<String>,
+    /// The file that holds the appsecret.
+    pub secret_file: Option<PathBuf>,
+    /// The address of the token server (for `url`).
+    #[serde(skip_serializing)]
+    pub url: Option<String>,
+    /// The command that prints the token (for `command`).
+    pub command: Option<Vec<String>>,
+    /// The file that holds the token (for `file`).
+    pub file: Option<PathBuf>,
+    /// The variable that holds the token (for `env`).
+    pub env: Option<String>,
+}
+
+/// The sources of an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenKind {
+    /// `stable_token`: isolated from the shop's own token.
+    #[default]
+    StableToken,
+    /// `token`: replaces the shop's own token.
+    Token,
+    /// A token server.
+    Url,
+    /// A command.
+    Command,
+    /// A file.
+    File,
+    /// An environment variable.
+    Env,
+}

@@ -1,0 +1,203 @@
+//! The sections of `pipeline.toml` that say how to work, each with defaults that suit most.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::{Deserialize, Serialize};
+
+use super::WholePolicy;
+
+/// `[wechat]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WechatSection {
+    /// The API's address.
+    pub base_url: String,
+    /// How long a call may take.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// A proxy for API calls; empty for none.
+    pub proxy: String,
+}
+
+impl Default for WechatSection {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.weixin.qq.com".to_owned(),
+            timeout: Duration::from_secs(30),
+            proxy: String::new(),
+        }
+    }
+}
+
+/// `[quota]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuotaSection {
+    /// Calls a day where WeChat does not tell.
+    pub daily_limit: u64,
+    /// The merchant's part: a number of calls, or hundredths as `20%`.
+    pub reserve: Amount,
+}
+
+impl Default for QuotaSection {
+    fn default() -> Self {
+        Self { daily_limit: 500, reserve: Amount::Text("20%".to_owned()) }
+    }
+}
+
+/// A number, or hundredths as `20%`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number of calls, or hundredths as \"20%\"")]
+pub enum Amount {
+    /// So many.
+    Number(u64),
+    /// Hundredths, or a number as text.
+    Text(String),
+}
+
+/// `[discover]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiscoverSection {
+    /// How often the whole list is read.
+    #[serde(with = "duration")]
+    pub full_scan_every: Duration,
+    /// Whether rooms that never went live are asked for replays.
+    pub ask_never_live: bool,
+}
+
+impl Default for DiscoverSection {
+    fn default() -> Self {
+        Self { full_scan_every: Duration::from_secs(7 * 86_400), ask_never_live: false }
+    }
+}
+
+/// `[resolve]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResolveSection {
+    /// How long after the last sign of life no further recordings are expected.
+    #[serde(with = "duration")]
+    pub settle: Duration,
+    /// How long an announced recording that is not there is asked for again.
+    #[serde(with = "duration")]
+    pub patience: Duration,
+}
+
+impl Default for ResolveSection {
+    fn default() -> Self {
+        Self { settle: Duration::from_secs(30 * 60), patience: Duration::from_secs(7 * 86_400) }
+    }
+}
+
+/// `[transfer]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TransferSection {
+    /// Bytes of parts held in memory at once.
+    pub memory: ByteSize,
+    /// Size of a part.
+    pub part_size: ByteSize,
+    /// Recordings at once.
+    pub files: usize,
+    /// Ranges of one recording at once.
+    pub ranges: usize,
+    /// Attempts at one request.
+    pub attempts: u32,
+    /// How long one request is tried again.
+    #[serde(with = "duration")]
+    pub retry_for: Duration,
+}
+
+impl Default for TransferSection {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize::mib(64),
+            part_size: ByteSize::mib(8),
+            files: 4,
+            ranges: 4,
+            attempts: 6,
+            retry_for: Duration::from_secs(120),
+        }
+    }
+}
+
+/// `[media]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediaSection {
+    /// Where recordings may be fetched from.
+    pub allow_hosts: Vec<String>,
+    /// How long a connection may take to be made.
+    #[serde(with = "duration")]
+    pub connect_timeout: Duration,
+    /// How long a transfer may stand still.
+    #[serde(with = "duration")]
+    pub read_timeout: Duration,
+    /// A proxy for media; empty for none.
+    pub proxy: String,
+}
+
+impl Default for MediaSection {
+    fn default() -> Self {
+        Self {
+            allow_hosts: vec!["*.myqcloud.com".to_owned()],
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            proxy: String::new(),
+        }
+    }
+}
+
+/// `[whole]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WholeSection {
+    /// When its chunks are archived.
+    pub archive: WholePolicy,
+    /// By how much the pieces may fall short of it.
+    #[serde(with = "duration")]
+    pub tolerance: Duration,
+}
+
+impl Default for WholeSection {
+    fn default() -> Self {
+        Self { archive: WholePolicy::WhenNeeded, tolerance: Duration::from_secs(10) }
+    }
+}
+
+/// `[images]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImagesSection {
+    /// Whether they are archived.
+    pub archive: bool,
+    /// Where they may be fetched from.
+    pub allow_hosts: Vec<String>,
+}
+
+impl Default for ImagesSection {
+    fn default() -> Self {
+        let hosts = ["*.qpic.cn", "*.qlogo.cn", "*.myqcloud.com"];
+        Self { archive: true, allow_hosts: hosts.map(str::to_owned).to_vec() }
+    }
+}
+
+/// Durations as people write them: `30m`, `7d`, `1h 30m`.
+mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(*value))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        humantime::parse_duration(&text).map_err(|error| {
+            D::Error::custom(format!("{text:?} is not a duration like \"30m\" or \"7d\": {error}"))
+        })
+    }
+}

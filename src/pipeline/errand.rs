@@ -1,0 +1,67 @@
+//! What a run is to do.
+
+use jiff::Timestamp;
+
+use crate::ledger::{Phase, RoomRecord};
+use crate::model::{RecordingState, RoomId, RoomStatus};
+
+/// What a run is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// Everything that is due: the nightly job.
+    Due,
+    /// Certain rooms, whether they are due or not.
+    Backfill {
+        /// Which.
+        rooms: Rooms,
+        /// Whether archived objects are read back and replaced where they are damaged, and complete
+        /// rooms are asked for again.
+        force: bool,
+    },
+}
+
+/// A choice of rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rooms {
+    /// One.
+    One(RoomId),
+    /// Those that began within a range; an open end is `None`.
+    Between {
+        /// At or after this.
+        from: Option<Timestamp>,
+        /// Before this.
+        to: Option<Timestamp>,
+    },
+}
+
+impl Rooms {
+    /// Whether a room is chosen.
+    pub fn contain(&self, record: &RoomRecord) -> bool {
+        match *self {
+            Self::One(room) => record.room.room_id == room,
+            Self::Between { from: None, to: None } => true,
+            Self::Between { from, to } => record.room.start_time.is_some_and(|start| {
+                from.is_none_or(|from| start >= from) && to.is_none_or(|to| start < to)
+            }),
+        }
+    }
+}
+
+/// Whether a backfill has anything to do for a room: not for one that is still to come, nor, unless
+/// forced, for one that is known to be finished.
+pub(super) fn is_wanted(record: &RoomRecord, one: bool, force: bool) -> bool {
+    let finished =
+        matches!(record.sealed.map(|s| s.status), Some(RoomStatus::Complete | RoomStatus::Empty));
+    let closed = record.phase == Phase::Closed;
+    let never_live = closed && record.sealed.is_none();
+    match record.phase {
+        _ if force || one => force || !(finished && closed),
+        Phase::Later => false,
+        _ => !(finished && closed) && !never_live,
+    }
+}
+
+/// States that a backfill asks for again: what failed may have become possible.
+pub(super) fn is_tried_again(state: RecordingState) -> bool {
+    matches!(state, RecordingState::Rejected | RecordingState::Failed)
+}

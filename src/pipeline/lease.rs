@@ -1,0 +1,64 @@
+//! The lease of a room in flight, renewed until it is given up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::ledger::RoomRecord;
+use crate::model::{AppId, RoomId};
+use crate::retry;
+use crate::stage::{Context, Error, seal};
+
+/// The right to work on a room, kept alive in the background.
+///
+/// Where it is lost all the same, every write about the room fails: see `ledger`.
+#[derive(Debug)]
+pub(super) struct Lease {
+    context: Arc<Context>,
+    appid: AppId,
+    room: RoomId,
+    renewal: AbortOnDropHandle<()>,
+}
+
+impl Lease {
+    /// Keeps the lease of a room that was claimed.
+    pub(super) fn keep(context: &Arc<Context>, appid: &AppId, room: RoomId) -> Self {
+        let third = context.work.lease.as_millis() / 3;
+        let every = Duration::from_millis(u64::try_from(third).unwrap_or(1_000).max(1_000));
+        let (shared, id) = (Arc::clone(context), appid.clone());
+        let renewal = tokio::spawn(async move {
+            loop {
+                retry::pause(every).await;
+                if let Err(error) = shared.ledger.renew(&id, room, shared.claim()).await {
+                    tracing::warn!(room.id = %room, error = %error, "a lease could not be renewed");
+                }
+            }
+        });
+        let renewal = AbortOnDropHandle::new(renewal);
+        Self { context: Arc::clone(context), appid: appid.clone(), room, renewal }
+    }
+
+    /// Gives the room up, for another process or a later run to claim at once.
+    pub(super) async fn release(self) {
+        self.renewal.abort();
+        let (ledger, owner) = (&self.context.ledger, self.context.owner());
+        if let Err(error) = ledger.release(&self.appid, self.room, owner).await {
+            tracing::warn!(room.id = %self.room, error = %error, "a lease could not be given up; it ends by itself");
+        }
+    }
+}
+
+/// Notes in the ledger why a room was left, and when it is tried again.
+pub(super) async fn note_failure(context: &Context, mut record: RoomRecord, error: &Error) {
+    if error.is_lease_lost() {
+        return;
+    }
+    let wait = seal::wait(record.attempts);
+    record.attempts += 1;
+    record.next_at = context.clock.now().saturating_add(wait).unwrap_or(record.next_at);
+    record.failure = Some(error.to_string());
+    if let Err(error) = context.ledger.save_room(&record, context.owner()).await {
+        tracing::warn!(room.id = %record.room.room_id, error = %error, "a failure could not be noted");
+    }
+}

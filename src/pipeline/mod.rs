@@ -1,0 +1,154 @@
+//! The flow, top to bottom: which stage follows which, how much at once, and when it ends.
+//!
+//! ```text
+//! find (discover → adopt → resolve, per account) ──► transfer (per recording) ──► seal (per room)
+//!                                             queue                        queue
+//! ```
+//!
+//! All three run at the same time, joined by bounded queues: a slow bucket holds up the transfers,
+//! full transfers hold up the calls. A room's panic or failure ends that room alone.
+
+mod errand;
+mod find;
+mod lease;
+mod report;
+mod slots;
+mod transfer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::ledger::Phase;
+use crate::model::Recording;
+use crate::stage::{Account, Context, Listed, seal};
+
+pub use errand::{Errand, Rooms};
+pub use find::align_quota;
+use lease::Lease;
+pub use report::{AccountReport, Problem, Report, RoomReport};
+
+/// Rooms that wait between two stages.
+const QUEUE: usize = 8;
+
+/// Rooms sealed at once.
+const SEALING: usize = 4;
+
+/// How long transfers under way may go on after the run was told to stop.
+pub const GRACE: Duration = Duration::from_secs(7);
+
+/// A room on its way through the stages.
+#[derive(Debug)]
+struct InFlight {
+    account: Arc<Account>,
+    listed: Listed,
+    /// How many of its recordings had been lost before this run.
+    lost_before: usize,
+    lease: Lease,
+}
+
+/// Runs the pipeline until nothing of the errand is due, or `stop` is cancelled.
+///
+/// What goes wrong is in the report; the run goes on with what is left. Durable at any moment: see
+/// the stages.
+pub async fn run(
+    context: Arc<Context>,
+    accounts: &[Arc<Account>],
+    errand: &Errand,
+    stop: CancellationToken,
+) -> Report {
+    let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
+    let (moved_tx, moved_rx) = mpsc::channel(QUEUE);
+    let (accounts_found, moved, sealed) = tokio::join!(
+        find::find(&context, accounts, errand, listed_tx, &stop),
+        transfer::transfer(&context, listed_rx, moved_tx, &stop),
+        seal_all(&context, moved_rx),
+    );
+    let mut report = Report { accounts: accounts_found, rooms: moved, ..Report::default() };
+    report.rooms.extend(sealed);
+    finish(&context, accounts, &mut report, &stop).await;
+    report.counts = context.progress.counts();
+    report
+}
+
+/// Seals rooms as they come, a few at once.
+async fn seal_all(context: &Arc<Context>, moved: mpsc::Receiver<InFlight>) -> Vec<RoomReport> {
+    let seal_one = |room: InFlight| async move {
+        let name = report::name_of(&room.listed.record);
+        let context = Arc::clone(context);
+        let sealing = tokio::spawn(async move { seal_room(&context, room).await });
+        sealing.await.unwrap_or_else(|failed| name.failed(report::panic_text(failed)))
+    };
+    ReceiverStream::new(moved).map(seal_one).buffer_unordered(SEALING).collect().await
+}
+
+async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
+    let record = room.listed.record.clone();
+    let name = report::name_of(&record);
+    let sealed = seal::seal(context, room.listed).await;
+    let report = match sealed {
+        Ok(listed) => name.sealed(&listed, room.lost_before),
+        Err(error) => {
+            lease::note_failure(context, record, &error).await;
+            name.failed(report::text(&error))
+        }
+    };
+    room.lease.release().await;
+    report
+}
+
+/// Publishes the catalogs and notes what is left of each account.
+async fn finish(
+    context: &Context,
+    accounts: &[Arc<Account>],
+    report: &mut Report,
+    stop: &CancellationToken,
+) {
+    for account in accounts {
+        let Some(found) = report.accounts.iter_mut().find(|found| found.appid == account.appid)
+        else {
+            continue;
+        };
+        if let Err(error) = seal::publish_catalog(context, &account.appid).await {
+            found.problems.push(Problem::new("the catalog", &error));
+        }
+        match context.ledger.owed(&account.appid, context.started_at).await {
+            Ok(owed) => found.owed = owed,
+            Err(error) => found.problems.push(Problem::new("counting what is left", &error.into())),
+        }
+        let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
+        let is_done =
+            found.owed == 0 && found.problems.is_empty() && rooms.clone().all(|r| !r.is_left());
+        if is_done && !stop.is_cancelled() {
+            let done = context.ledger.account_finished(&account.appid, context.clock.now()).await;
+            if let Err(error) = done {
+                found.problems.push(Problem::new("noting the success", &error.into()));
+            }
+        }
+    }
+}
+
+/// Recordings that were lost: WeChat deleted them before they were archived.
+fn lost(recordings: &[Recording]) -> usize {
+    use crate::model::RecordingState::Expired;
+    recordings.iter().filter(|recording| recording.state == Expired).count()
+}
+
+/// Runs `work` on each of `items`, so many at once.
+async fn each<T, F: Future<Output = R>, R>(
+    items: impl IntoIterator<Item = T>,
+    at_once: usize,
+    work: impl FnMut(T) -> F,
+) -> Vec<R> {
+    stream::iter(items).map(work).buffer_unordered(at_once.max(1)).collect().await
+}
+
+/// Whether a room still has something for a later run.
+fn is_left(phase: Phase, settled: bool, recordings: &[Recording]) -> bool {
+    phase != Phase::Closed && (!settled || recordings.iter().any(Recording::is_owed))
+}

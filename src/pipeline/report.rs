@@ -1,0 +1,231 @@
+//! What a run has come to: plain data, for the command line to print and to choose an exit code by.
+
+use std::error::Error as StdError;
+
+use serde::Serialize;
+
+use super::is_left;
+use crate::ledger::RoomRecord;
+use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus};
+use crate::progress::Counts;
+use crate::stage::discover::Scanned;
+use crate::stage::{Error, Listed};
+
+/// What a run has come to.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The accounts, in no order.
+    pub accounts: Vec<AccountReport>,
+    /// The rooms that were worked on, in no order.
+    pub rooms: Vec<RoomReport>,
+    /// What was done in all.
+    pub counts: Counts,
+}
+
+impl Report {
+    /// Whether a later run can still save something.
+    pub fn is_left(&self) -> bool {
+        self.rooms.iter().any(RoomReport::is_left)
+            || self.accounts.iter().any(|account| account.owed > 0 || !account.problems.is_empty())
+    }
+
+    /// How many recordings were found to be lost in this run.
+    pub fn lost(&self) -> usize {
+        self.rooms.iter().map(|room| room.lost).sum()
+    }
+
+    /// Whether nothing could be done at all: every account failed, and no room was worked on.
+    pub fn could_not_run(&self) -> bool {
+        self.rooms.is_empty()
+            && !self.accounts.is_empty()
+            && self.accounts.iter().all(|account| account.problems.iter().any(|p| !p.is_quota))
+    }
+}
+
+/// What became of an account's search for work.
+#[derive(Debug, Clone)]
+pub struct AccountReport {
+    /// The account.
+    pub appid: AppId,
+    /// What was read of the room list, where it was.
+    pub scanned: Option<Scanned>,
+    /// Whether the day's calls are used up.
+    pub quota_spent: bool,
+    /// Rooms that were due and are left to a later run.
+    pub owed: u64,
+    /// Chosen rooms that another process works on.
+    pub busy: Vec<RoomId>,
+    /// What went wrong outside a room.
+    pub problems: Vec<Problem>,
+}
+
+impl AccountReport {
+    pub(super) fn new(appid: &AppId) -> Self {
+        Self {
+            appid: appid.clone(),
+            scanned: None,
+            quota_spent: false,
+            owed: 0,
+            busy: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+}
+
+/// Something that went wrong, where, and what a person can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What could not be done.
+    pub what: String,
+    /// Why not, with hints.
+    pub error: String,
+    /// Whether it is only that the day's calls are used up.
+    pub is_quota: bool,
+}
+
+impl Problem {
+    pub(super) fn new(what: &str, error: &Error) -> Self {
+        Self { what: what.to_owned(), error: text(error), is_quota: error.is_quota() }
+    }
+}
+
+/// What became of a room.
+#[derive(Debug, Clone)]
+pub struct RoomReport {
+    /// The account.
+    pub appid: AppId,
+    /// The room.
+    pub room_id: RoomId,
+    /// Its title.
+    pub name: String,
+    /// How it ended in this run.
+    pub outcome: Outcome,
+    /// Recordings lost in this run.
+    pub lost: usize,
+}
+
+/// How a room ended in a run.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Its manifest is in force.
+    Sealed(SealedRoom),
+    /// It could not be worked on; why.
+    Failed(String),
+    /// The run ended before it.
+    Interrupted,
+}
+
+/// A room whose manifest is in force.
+#[derive(Debug, Clone)]
+pub struct SealedRoom {
+    /// The manifest's status.
+    pub status: RoomStatus,
+    /// The manifest's revision.
+    pub revision: u64,
+    /// Recordings archived.
+    pub archived: usize,
+    /// Recordings listed.
+    pub listed: usize,
+    /// Bytes archived.
+    pub bytes: u64,
+    /// Whether a later run has something to do for it.
+    pub is_left: bool,
+    /// Why recordings are not archived, one line each.
+    pub reasons: Vec<String>,
+}
+
+impl RoomReport {
+    /// Whether a later run has something to do for the room.
+    pub fn is_left(&self) -> bool {
+        match &self.outcome {
+            Outcome::Sealed(sealed) => sealed.is_left,
+            Outcome::Failed(_) | Outcome::Interrupted => true,
+        }
+    }
+}
+
+/// A room whose end is not known yet.
+#[derive(Debug, Clone)]
+pub(super) struct Name {
+    appid: AppId,
+    room_id: RoomId,
+    name: String,
+}
+
+pub(super) fn name_of(record: &RoomRecord) -> Name {
+    let room = &record.room;
+    Name { appid: room.appid.clone(), room_id: room.room_id, name: room.name.clone() }
+}
+
+impl Name {
+    fn ended(self, outcome: Outcome, lost: usize) -> RoomReport {
+        let Self { appid, room_id, name } = self;
+        RoomReport { appid, room_id, name, outcome, lost }
+    }
+
+    pub(super) fn failed(self, why: String) -> RoomReport {
+        tracing::warn!(account.appid = %self.appid, room.id = %self.room_id, error = why, "a room could not be archived");
+        self.ended(Outcome::Failed(why), 0)
+    }
+
+    pub(super) fn interrupted(self) -> RoomReport {
+        self.ended(Outcome::Interrupted, 0)
+    }
+
+    pub(super) fn sealed(self, listed: &Listed, lost_before: usize) -> RoomReport {
+        let Listed { record, recordings } = listed;
+        let Some(sealed) = record.sealed else {
+            return self.failed("it has no manifest".to_owned());
+        };
+        let outcome = Outcome::Sealed(SealedRoom {
+            status: sealed.status,
+            revision: sealed.revision,
+            archived: recordings.iter().filter(|r| r.state == RecordingState::Archived).count(),
+            listed: recordings.len(),
+            bytes: recordings.iter().map(bytes_of).sum(),
+            is_left: is_left(record.phase, record.settled, recordings),
+            reasons: recordings.iter().filter_map(reason_of).collect(),
+        });
+        self.ended(outcome, super::lost(recordings).saturating_sub(lost_before))
+    }
+}
+
+fn bytes_of(recording: &Recording) -> u64 {
+    let chunks = recording.whole().map(|whole| whole.chunks.iter().map(|chunk| chunk.bytes).sum());
+    recording.segment().map(|object| object.bytes).or(chunks).unwrap_or(0)
+}
+
+fn reason_of(recording: &Recording) -> Option<String> {
+    let is_said = !matches!(recording.state, RecordingState::Archived | RecordingState::NotNeeded);
+    let reason = recording.reason.as_deref().filter(|_| is_said)?;
+    Some(format!("{}: {reason}", recording.source_id))
+}
+
+/// An error with its causes, in one line but for its hints, which stand at the end.
+pub(super) fn text(error: &Error) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut hints: Vec<String> = Vec::new();
+    let mut next: Option<&dyn StdError> = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+        if lines.last().is_none_or(|last| last != message) {
+            lines.push(message.to_owned());
+        }
+        if !hint.is_empty() && hints.iter().all(|known| known != hint) {
+            hints.push(hint.to_owned());
+        }
+        next = error.source();
+    }
+    let hints: String = hints.iter().map(|hint| format!("\nhint: {hint}")).collect();
+    format!("{}{hints}", lines.join(": "))
+}
+
+/// What a task that panicked said.
+pub(super) fn panic_text(failed: tokio::task::JoinError) -> String {
+    let text = failed.try_into_panic().ok().and_then(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
+    });
+    format!("a defect of this program: {}", text.unwrap_or_else(|| "the task was ended".to_owned()))
+}

@@ -1,0 +1,54 @@
+//! Adopt: takes over what a manifest in the bucket says of a room that the ledger has no memory of.
+//!
+//! The bucket is enough: after the loss of the ledger the rooms are listed anew, and each that has
+//! a manifest is taken over from it, without an API call and without moving a byte.
+
+use super::{Context, Error, Listed};
+use crate::ledger::{Phase, RoomRecord, Sealed};
+use crate::model::{Manifest, Sha256Digest};
+
+/// Whether the ledger has no memory of work on a room, so that its manifest must be looked for.
+pub fn is_needed(record: &RoomRecord) -> bool {
+    record.sealed.is_none() && record.listed_at.is_none()
+}
+
+/// The room as its manifest tells of it, recorded in the ledger; `None` without a manifest.
+///
+/// # Errors
+/// When the store or the ledger fails, or the manifest cannot be read.
+pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Option<Listed>, Error> {
+    let appid = &record.room.appid;
+    let key = context.store.keys(appid).room(record.room.room_id).manifest();
+    let Some(bytes) = context.store.get(&key).await? else { return Ok(None) };
+    let manifest: Manifest = serde_json::from_slice(&bytes)
+        .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
+    let recordings = manifest.recordings();
+    let adopted = remembered(record, &manifest, Sha256Digest::of(&bytes));
+    context.ledger.save_room(&adopted, context.owner()).await?;
+    for recording in &recordings {
+        let (ledger, room) = (&context.ledger, record.room.room_id);
+        ledger.save_recording(appid, room, recording, context.owner()).await?;
+    }
+    tracing::info!(
+        account.appid = %appid,
+        room.id = %record.room.room_id,
+        manifest.revision = manifest.revision,
+        "a room was taken over from its manifest"
+    );
+    Ok(Some(Listed { record: adopted, recordings }))
+}
+
+/// The room's record as it was when the manifest was sealed. It is closed when nothing more was
+/// owed then, and due otherwise.
+fn remembered(record: &RoomRecord, manifest: &Manifest, sha256: Sha256Digest) -> RoomRecord {
+    let counts = &manifest.completeness;
+    let is_owed = !counts.settled || counts.pending + counts.failed + counts.rejected > 0;
+    RoomRecord {
+        phase: if is_owed { Phase::Due } else { Phase::Closed },
+        announced: counts.announced,
+        listed_at: counts.listed_at,
+        settled: counts.settled,
+        sealed: Some(Sealed { status: manifest.status, revision: manifest.revision, sha256 }),
+        ..record.clone()
+    }
+}

@@ -1,0 +1,104 @@
+//! The replays call with all its pages, and fresh URLs from it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::{Account, Context, Error};
+use crate::model::{MediaUrl, Replay, RoomId};
+
+/// No room has so many pages; a server that goes on for ever is not followed.
+const MOST_PAGES: u32 = 20;
+
+/// What WeChat lists for a room.
+#[derive(Debug)]
+pub(super) struct Replays {
+    /// The items, in the order received, each URL once.
+    pub items: Vec<Replay>,
+    /// `total` of the first page. A hint: it can exceed what is listed.
+    pub announced: Option<u64>,
+}
+
+/// Asks for all replays of a room. One call, unless there are more than a page of them: a page
+/// that brings nothing new is the last, whatever `total` says.
+///
+/// # Errors
+/// When a page cannot be had.
+pub(super) async fn list(
+    context: &Context,
+    account: &Account,
+    room: RoomId,
+) -> Result<Replays, Error> {
+    let mut replays = Replays { items: Vec::new(), announced: None };
+    let mut seen = HashSet::new();
+    let mut offset = 0;
+    for _ in 0..MOST_PAGES {
+        let client = &account.client;
+        let page =
+            account.call(context, "the replays of a room", || client.replays(room, offset)).await?;
+        offset += page.replays.len() as u64;
+        replays.announced = replays.announced.or(page.total);
+        let before = replays.items.len();
+        let new = page.replays.into_iter().filter(|item| seen.insert(item.media_url.clone()));
+        replays.items.extend(new);
+        let is_last = page.total.is_none_or(|total| offset >= total);
+        if is_last || replays.items.len() == before {
+            break;
+        }
+    }
+    Ok(replays)
+}
+
+/// Fresh URLs for the recordings of one room. One more call serves all of them.
+#[derive(Debug)]
+pub struct FreshUrls {
+    context: Arc<Context>,
+    account: Arc<Account>,
+    room: RoomId,
+    listed: Mutex<Relisted>,
+}
+
+#[derive(Debug, Default)]
+struct Relisted {
+    times: u32,
+    urls: HashMap<String, MediaUrl>,
+}
+
+impl FreshUrls {
+    /// How often a room is asked for again in one run.
+    const MOST_TIMES: u32 = 3;
+
+    /// Fresh URLs for `room`, none asked for yet.
+    pub fn new(context: Arc<Context>, account: Arc<Account>, room: RoomId) -> Self {
+        Self { context, account, room, listed: Mutex::default() }
+    }
+
+    /// A URL for the recording `source_id` other than the refused one; `None` when WeChat gives no
+    /// other, or was asked often enough.
+    ///
+    /// # Errors
+    /// When WeChat cannot be asked.
+    pub async fn instead_of(
+        &self,
+        refused: &MediaUrl,
+        source_id: &str,
+    ) -> Result<Option<MediaUrl>, Error> {
+        let mut listed = self.listed.lock().await;
+        let other = |listed: &Relisted| {
+            let url = listed.urls.get(source_id)?;
+            (url.expose() != refused.expose()).then(|| url.clone())
+        };
+        if let Some(url) = other(&listed) {
+            return Ok(Some(url));
+        }
+        if listed.times >= Self::MOST_TIMES {
+            return Ok(None);
+        }
+        listed.times += 1;
+        let replays = list(&self.context, &self.account, self.room).await?;
+        let urls = replays.items.iter().filter_map(|item| MediaUrl::parse(&item.media_url).ok());
+        listed.urls = urls.map(|url| (url.source_id(), url)).collect();
+        Ok(other(&listed))
+    }
+}

@@ -1,0 +1,169 @@
+//! Resolve: spends an API call on a room and turns the reply into recordings with deadlines.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Account, Context, Error, Listed, replays};
+use crate::ledger::{Phase, RoomRecord};
+use crate::model::settle::{is_settled, newest};
+use crate::model::{
+    MediaUrl, Recording, RecordingKind, RecordingState, Replay, ReplayTime, Sha256Digest,
+};
+
+/// Whether WeChat has to be asked for the replays of a room, or the ledger knows them well enough.
+pub fn is_needed(record: &RoomRecord, recordings: &[Recording]) -> bool {
+    let is_known = record.phase == Phase::Listed && record.settled;
+    !is_known || recordings.iter().any(|r| r.is_owed() && r.needs_fresh_url)
+}
+
+/// The recordings of a leased room, as WeChat lists them now, over what the ledger knew. What was
+/// listed once stays a recording of the room, listed again or not. Durable on `Ok`.
+///
+/// # Errors
+/// When WeChat or the ledger cannot be asked; nothing is changed then.
+pub async fn resolve(
+    context: &Context,
+    account: &Account,
+    mut record: RoomRecord,
+) -> Result<Listed, Error> {
+    let room_id = record.room.room_id;
+    let known = context.ledger.recordings(&account.appid, room_id).await?;
+    let replays = replays::list(context, account, room_id).await?;
+    let now = context.clock.now();
+    let recordings = merge(known, &replays.items);
+    record.phase = Phase::Listed;
+    record.announced = replays.announced;
+    record.listed_at = Some(now);
+    record.settled =
+        is_settled(now, record.room.end_time, newest(&recordings), context.work.settle);
+    record.deadline = deadline(&recordings).unwrap_or(record.deadline);
+    context.ledger.save_room(&record, context.owner()).await?;
+    for recording in &recordings {
+        let ledger = &context.ledger;
+        ledger.save_recording(&account.appid, room_id, recording, context.owner()).await?;
+    }
+    tracing::info!(
+        account.appid = %account.appid,
+        room.id = %room_id,
+        room.announced = record.announced,
+        room.listed = recordings.len(),
+        room.settled = record.settled,
+        "the replays of a room are known"
+    );
+    Ok(Listed { record, recordings })
+}
+
+/// When the first of the recordings that are still to be stored is deleted.
+fn deadline(recordings: &[Recording]) -> Option<Timestamp> {
+    let owed = recordings.iter().filter(|recording| recording.is_owed());
+    owed.filter_map(Recording::deadline).min()
+}
+
+/// The known recordings with what was listed now, oldest first; unknown times last.
+fn merge(known: Vec<Recording>, listed: &[Replay]) -> Vec<Recording> {
+    let mut all: BTreeMap<String, Recording> =
+        known.into_iter().map(|recording| (recording.source_id.clone(), recording)).collect();
+    for replay in listed {
+        let new = recording(replay);
+        match all.get_mut(&new.source_id) {
+            Some(old) => refresh(old, new),
+            None => {
+                all.insert(new.source_id.clone(), new);
+            }
+        }
+    }
+    let mut recordings: Vec<_> = all.into_values().collect();
+    recordings.sort_by_key(|recording| {
+        let at = recording.create_time.at;
+        (at.is_none(), at, recording.source_id.clone())
+    });
+    recordings
+}
+
+/// Takes over where a known recording is fetched now, and times where they were not known.
+fn refresh(old: &mut Recording, new: Recording) {
+    old.url = new.url;
+    old.needs_fresh_url = false;
+    let better = |old: &ReplayTime, new: &ReplayTime| new.at.is_some() || old.raw.is_none();
+    if better(&old.create_time, &new.create_time) {
+        old.create_time = new.create_time;
+    }
+    if better(&old.expire_time, &new.expire_time) {
+        old.expire_time = new.expire_time;
+    }
+}
+
+fn recording(replay: &Replay) -> Recording {
+    let url = MediaUrl::parse(&replay.media_url);
+    let is_whole = url.as_ref().is_ok_and(MediaUrl::is_playlist);
+    let mut recording = Recording {
+        source_id: url.as_ref().map_or_else(|_| id_of_text(&replay.media_url), MediaUrl::source_id),
+        kind: if is_whole { RecordingKind::Whole } else { RecordingKind::Segment },
+        url: None,
+        needs_fresh_url: false,
+        create_time: replay.create_time.clone(),
+        expire_time: replay.expire_time.clone(),
+        state: RecordingState::Pending,
+        reason: None,
+        attempts: 0,
+        stored: None,
+    };
+    match url {
+        Ok(url) => recording.url = Some(url),
+        Err(problem) => recording.end(RecordingState::Rejected, problem.to_string()),
+    }
+    recording
+}
+
+/// The identity of an item whose URL cannot be read.
+fn id_of_text(text: &str) -> String {
+    let mut digits = Sha256Digest::of(text.as_bytes()).to_string();
+    digits.truncate(8);
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replay(url: &str, created: &str, expires: &str) -> Replay {
+        Replay {
+            media_url: url.to_owned(),
+            create_time: ReplayTime::parse(created),
+            expire_time: ReplayTime::parse(expires),
+        }
+    }
+
+    #[test]
+    fn items_become_recordings_oldest_first_with_wholes_told_from_pieces() {
+        let listed = [
+            replay("http://h/w/playlist_eof.m3u8", "2021-03-26T08:10:43Z", "2022-03-26T08:10:43Z"),
+            replay("http://h/b/f0.mp4", "2106-02-07T14:28:15", "2116-02-05T14:28:15"),
+            replay("http://h/a/f0.mp4", "2021-03-26T07:56:21Z", "2022-03-26T07:56:20Z"),
+            replay("http://h/a/f0.mp4?again=1", "", ""),
+            replay("gopher://h/x", "", ""),
+        ];
+        let recordings = merge(Vec::new(), &listed);
+        let paths: Vec<_> =
+            recordings.iter().map(|r| r.url.as_ref().map_or("-", MediaUrl::path)).collect();
+        assert_eq!(&paths[..2], ["/a/f0.mp4", "/w/playlist_eof.m3u8"]);
+        assert_eq!(recordings.len(), 4);
+        assert_eq!(recordings[1].kind, RecordingKind::Whole);
+        let rejected = recordings.iter().find(|r| r.url.is_none()).unwrap();
+        assert_eq!(rejected.state, RecordingState::Rejected);
+        assert_eq!(deadline(&recordings), Some("2022-03-26T07:56:20Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_was_archived_stays_archived_listed_again_or_not() {
+        let first = [replay("http://h/a/f0.mp4?t=1", "2021-03-26T07:56:21Z", "")];
+        let mut known = merge(Vec::new(), &first);
+        known[0].state = RecordingState::Archived;
+        let again = merge(known.clone(), &[replay("http://h/a/f0.mp4?t=2", "", "")]);
+        assert_eq!(again[0].state, RecordingState::Archived);
+        assert_eq!(again[0].create_time, known[0].create_time);
+        assert_eq!(again[0].url.as_ref().unwrap().expose().query(), Some("t=2"));
+        assert_eq!(merge(known, &[]).len(), 1);
+    }
+}

@@ -1,0 +1,67 @@
+//! `catalog.json`: the rooms of an account, with the manifest of each.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{JSON, to_json};
+use crate::ledger::RoomRecord;
+use crate::model::{AppId, CATALOG_SCHEMA, Catalog, CatalogRoom, RoomId};
+use crate::stage::{Context, Error};
+use crate::store::AccountKeys;
+
+/// Publishes the catalog of an account, where it says something new. Rooms that only the catalog
+/// before this one knows stay in it: a lost ledger takes nothing out of it.
+///
+/// # Errors
+/// When the store or the ledger fails; the catalog before this one stays in force then.
+pub async fn publish_catalog(context: &Context, appid: &AppId) -> Result<(), Error> {
+    let keys = context.store.keys(appid);
+    let previous: Option<Catalog> = match context.store.get(&keys.catalog()).await? {
+        Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|source| {
+            Error::ForeignManifest { key: keys.catalog().to_string(), source }
+        })?),
+        None => None,
+    };
+    let before = previous.map(|catalog| catalog.rooms).unwrap_or_default();
+    let mut rooms: BTreeMap<RoomId, CatalogRoom> =
+        before.iter().map(|room| (room.room_id, room.clone())).collect();
+    for record in context.ledger.rooms(appid).await? {
+        let new = entry(&keys, &record);
+        let known = rooms.get(&new.room_id);
+        if new.status.is_some() || known.is_none_or(|known| known.status.is_none()) {
+            rooms.insert(new.room_id, new);
+        }
+    }
+    let rooms: Vec<_> = rooms.into_values().collect();
+    if rooms == before {
+        return Ok(());
+    }
+    let catalog = Catalog {
+        schema: CATALOG_SCHEMA.to_owned(),
+        appid: appid.clone(),
+        published_at: context.clock.now(),
+        rooms,
+    };
+    let bytes = Bytes::from(to_json(&catalog));
+    context.store.put(&keys.catalog(), bytes, JSON).await?;
+    Ok(())
+}
+
+fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {
+    let room = &record.room;
+    let manifest_key = || {
+        let manifest = keys.room(room.room_id).manifest();
+        manifest.as_str().strip_prefix(keys.folder()).map(str::to_owned)
+    };
+    CatalogRoom {
+        room_id: room.room_id,
+        name: room.name.clone(),
+        live_status: room.live_status,
+        start_time: room.start_time,
+        end_time: room.end_time,
+        status: record.sealed.map(|sealed| sealed.status),
+        manifest_key: record.sealed.and_then(|_| manifest_key()),
+        manifest_sha256: record.sealed.map(|sealed| sealed.sha256),
+    }
+}

@@ -1,0 +1,138 @@
+//! Seal: writes a room's side files and then its manifest, and closes the room in the ledger.
+//!
+//! The order is the promise: pictures, `SHA256SUMS`, the history's copy, and the manifest last. A
+//! manifest replaces the one before it as a new revision, and only where it says something new.
+
+mod catalog;
+mod images;
+mod outlook;
+
+use bytes::Bytes;
+
+use super::{Context, Error, Listed};
+use crate::ledger::Sealed;
+use crate::model::sealing::{SealInput, manifest};
+use crate::model::{Generator, Manifest, PreviousManifest, Sha256Digest};
+use crate::store::{Labels, RoomKeys};
+
+pub use catalog::publish_catalog;
+pub(crate) use outlook::wait;
+
+const JSON: Labels<'static> = Labels { content_type: "application/json", metadata: &[] };
+const TEXT: Labels<'static> = Labels { content_type: "text/plain; charset=utf-8", metadata: &[] };
+
+/// Publishes what the archive has of a leased room, and notes in the ledger what is still owed.
+/// Durable on `Ok`. May be called again: an unchanged room is not published again.
+///
+/// # Errors
+/// When the store or the ledger fails; the manifest before this one stays in force then.
+pub async fn seal(context: &Context, mut listed: Listed) -> Result<Listed, Error> {
+    let appid = &listed.record.room.appid;
+    let keys = context.store.keys(appid).room(listed.record.room.room_id);
+    let previous = read_manifest(context, &keys).await?;
+    let manifest = describe(context, &keys, &listed, previous.as_ref()).await;
+    let published = publish(context, &keys, manifest, previous).await?;
+    listed.record.sealed = Some(published);
+    outlook::set(&mut listed, context.clock.now(), &context.work);
+    context.ledger.save_room(&listed.record, context.owner()).await?;
+    context.progress.seal_room();
+    Ok(listed)
+}
+
+/// A manifest in the bucket.
+#[derive(Debug)]
+struct Published {
+    manifest: Manifest,
+    bytes: Bytes,
+}
+
+async fn read_manifest(context: &Context, keys: &RoomKeys) -> Result<Option<Published>, Error> {
+    let key = keys.manifest();
+    let Some(bytes) = context.store.get(&key).await? else { return Ok(None) };
+    let manifest = serde_json::from_slice(&bytes)
+        .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
+    Ok(Some(Published { manifest, bytes }))
+}
+
+async fn describe(
+    context: &Context,
+    keys: &RoomKeys,
+    listed: &Listed,
+    previous: Option<&Published>,
+) -> Manifest {
+    let record = &listed.record;
+    let known = previous.map(|previous| previous.manifest.room.images.as_slice());
+    let input = SealInput {
+        room: &record.room,
+        images: images::archive(context, keys, &record.room, known.unwrap_or_default()).await,
+        recordings: &listed.recordings,
+        announced: record.announced,
+        settled: record.settled,
+        listed_at: record.listed_at,
+    };
+    let generator = Generator {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        run_id: context.run_id.to_string(),
+    };
+    manifest(input, generator, context.clock.now())
+}
+
+async fn publish(
+    context: &Context,
+    keys: &RoomKeys,
+    manifest: Manifest,
+    previous: Option<Published>,
+) -> Result<Sealed, Error> {
+    let manifest = match &previous {
+        None => manifest,
+        Some(previous) => {
+            let sha256 = Sha256Digest::of(&previous.bytes);
+            let revision = previous.manifest.revision;
+            let history = keys.history(revision, &sha256);
+            let key = keys.relative(&history).unwrap_or_default().to_owned();
+            let link = PreviousManifest { revision, sha256, key };
+            let status = previous.manifest.status;
+            match manifest.succeeding(&previous.manifest, link) {
+                Some(manifest) => manifest,
+                None => return Ok(Sealed { status, revision, sha256 }),
+            }
+        }
+    };
+    let bytes = Bytes::from(to_json(&manifest));
+    let sha256 = Sha256Digest::of(&bytes);
+    let sums = Bytes::from(sums(&manifest));
+    context.store.put(&keys.sums(), sums, TEXT).await?;
+    let history = keys.history(manifest.revision, &sha256);
+    context.store.put(&history, bytes.clone(), JSON).await?;
+    context.store.put(&keys.manifest(), bytes, JSON).await?;
+    tracing::info!(
+        account.appid = %manifest.room.appid,
+        room.id = %manifest.room.room_id,
+        manifest.revision = manifest.revision,
+        manifest.status = ?manifest.status,
+        manifest.sha256 = %sha256,
+        "a manifest is published"
+    );
+    Ok(Sealed { status: manifest.status, revision: manifest.revision, sha256 })
+}
+
+/// JSON as it is published: for people too, and with a line end.
+fn to_json(value: &impl serde::Serialize) -> String {
+    // Maps with keys that are no text are the one thing serde_json cannot write, and there are none.
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// `SHA256SUMS`: every media object of the room, in the form `sha256sum -c` reads.
+fn sums(manifest: &Manifest) -> String {
+    let segments = manifest.segments.iter().filter_map(|s| s.sha256.zip(s.key.as_deref()));
+    let whole = manifest.whole.as_ref();
+    let playlist = whole.and_then(|whole| whole.sha256.zip(whole.key.as_deref()));
+    let chunks = whole.iter().flat_map(|whole| &whole.chunks);
+    let chunks = chunks.map(|chunk| (chunk.sha256, chunk.key.as_str()));
+    let images = manifest.room.images.iter().filter_map(|i| i.sha256.zip(i.key.as_deref()));
+    let all = segments.chain(playlist).chain(chunks).chain(images);
+    all.map(|(sha256, key)| format!("{sha256}  {key}\n")).collect()
+}

@@ -1,0 +1,151 @@
+//! Why a recording could not be archived, and which state that is.
+
+use jiff::Timestamp;
+
+use crate::media::hls::HlsError;
+use crate::media::mp4::Mp4Error;
+use crate::media::source::{self as media, Problem};
+use crate::model::{Recording, RecordingState};
+use crate::retry::Transient;
+use crate::stage::Error;
+use crate::{ledger, store};
+
+/// What ended a transfer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The media host.
+    #[error("{}", with_causes(.0))]
+    Media(#[from] media::Error),
+    /// The file is no MP4, or not a whole one.
+    #[error("{0}")]
+    NotWhole(#[from] Mp4Error),
+    /// The playlist is none, or not a whole one.
+    #[error("{0}")]
+    Playlist(#[from] HlsError),
+    /// The store.
+    #[error("{0}")]
+    Store(#[from] store::Error),
+    /// The source announced another CRC-64/XZ than that of the bytes that came.
+    #[error(
+        "the bytes that came have another CRC-64 than the source announced: {announced}, not {computed}"
+    )]
+    SourceDigest {
+        /// What the source said.
+        announced: crate::model::Crc64Xz,
+        /// What the bytes have.
+        computed: crate::model::Crc64Xz,
+    },
+    /// The file is empty.
+    #[error("the file is empty")]
+    Empty,
+    /// The listed URL cannot be fetched.
+    #[error("{0}")]
+    Unfetchable(String),
+    /// The work on the room has to stop.
+    #[error(transparent)]
+    Stop(#[from] Error),
+}
+
+/// An error with its causes, which its own message leaves out.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl From<ledger::Error> for Failure {
+    fn from(error: ledger::Error) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+impl Transient for Failure {
+    /// Whether the file is to be begun again from its start, in this run.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Media(error) => {
+                error.is_transient() || matches!(error.problem, Problem::Changed(_))
+            }
+            Self::SourceDigest { .. } => true,
+            Self::Store(error) => error.is_upload_gone(),
+            _ => false,
+        }
+    }
+}
+
+impl Failure {
+    /// The state and reason it brings a recording to; the error where it is not the recording's.
+    ///
+    /// What is gone after its deadline has expired; gone before it, it may come back. What the
+    /// host serves is rejected when it is no recording, or may not be fetched.
+    pub(super) fn into_state(
+        self,
+        recording: &Recording,
+        now: Timestamp,
+    ) -> Result<(RecordingState, String), Error> {
+        let reason = self.to_string();
+        let state = match self {
+            Self::Stop(error) => return Err(error),
+            Self::Media(error) => match error.problem {
+                Problem::Gone { .. } | Problem::Refused { .. } if recording.is_past(now) => {
+                    return Ok((RecordingState::Expired, expired(recording, &reason)));
+                }
+                Problem::Preview | Problem::Blocked(_) | Problem::TooLarge { .. } => {
+                    RecordingState::Rejected
+                }
+                _ => RecordingState::Failed,
+            },
+            Self::NotWhole(_) | Self::Playlist(_) | Self::Empty | Self::Unfetchable(_) => {
+                RecordingState::Rejected
+            }
+            Self::Store(_) | Self::SourceDigest { .. } => RecordingState::Failed,
+        };
+        Ok((state, reason))
+    }
+}
+
+fn expired(recording: &Recording, reason: &str) -> String {
+    let deadline = recording.expire_time.at.map_or_else(String::new, |at| format!(" on {at}"));
+    format!("WeChat deleted it{deadline}: {reason}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{RecordingKind, ReplayTime};
+
+    fn recording(expires: &str) -> Recording {
+        Recording {
+            source_id: "x".into(),
+            kind: RecordingKind::Segment,
+            url: None,
+            needs_fresh_url: false,
+            create_time: ReplayTime::default(),
+            expire_time: ReplayTime::parse(expires),
+            state: RecordingState::Pending,
+            reason: None,
+            attempts: 0,
+            stored: None,
+        }
+    }
+
+    fn media(problem: Problem) -> Failure {
+        Failure::Media(media::Error { url: "http://h/x".into(), problem })
+    }
+
+    #[test]
+    fn what_is_gone_is_lost_only_after_its_deadline() {
+        let now: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
+        let state = |failure: Failure, expires: &str| {
+            failure.into_state(&recording(expires), now).unwrap().0
+        };
+        let gone = || media(Problem::Gone { status: 404 });
+        assert_eq!(state(gone(), "2026-11-22T02:59:59Z"), RecordingState::Expired);
+        assert_eq!(state(gone(), "2026-11-22T03:00:01Z"), RecordingState::Failed);
+        assert_eq!(state(gone(), "2106-02-07T14:28:15"), RecordingState::Failed);
+        let refused = media(Problem::Refused { status: 403 });
+        assert_eq!(state(refused, "2026-11-01T00:00:00Z"), RecordingState::Expired);
+        let broken = media(Problem::Status { status: 500 });
+        assert_eq!(state(broken, "2026-11-01T00:00:00Z"), RecordingState::Failed);
+        assert_eq!(state(Failure::Empty, "2026-11-01T00:00:00Z"), RecordingState::Rejected);
+    }
+}

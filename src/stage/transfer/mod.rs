@@ -1,0 +1,174 @@
+//! Transfer: brings recordings into the bucket, byte for byte, and confirms them there.
+//!
+//! What goes wrong with one recording becomes that recording's state and reason, for the manifest.
+//! Only what stops the work on the whole room is an error: the ledger, or a lost lease.
+
+mod copy;
+mod failure;
+mod hashing;
+mod parts;
+mod source;
+mod whole;
+
+use std::sync::Arc;
+
+use super::{Context, Error, FreshUrls};
+use crate::model::{
+    AppId, Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Room, Stored,
+    StoredObject,
+};
+use crate::store::RoomKeys;
+
+use copy::{Copied, Target, copy};
+use failure::Failure;
+use source::Source;
+
+pub use whole::{Cover, cover};
+
+/// The room a recording belongs to, and what its transfer needs of it.
+#[derive(Debug)]
+pub struct Place {
+    /// The account.
+    pub appid: AppId,
+    /// The room.
+    pub room: Room,
+    /// The keys of the room's folder.
+    pub keys: RoomKeys,
+    /// Where a refused URL is replaced.
+    pub urls: FreshUrls,
+}
+
+/// Transfers one segment. Returns it in the state it has come to, which the ledger knows by then.
+///
+/// May be called again: an archived segment is not transferred twice. Dropping the future leaves
+/// at most an unfinished upload, which the next attempt aborts.
+///
+/// # Errors
+/// When the ledger fails or the room was taken over; the recording is as it was then.
+pub async fn transfer_segment(
+    context: &Arc<Context>,
+    place: &Arc<Place>,
+    mut recording: Recording,
+) -> Result<Recording, Error> {
+    match segment(context, place, &recording).await {
+        Ok(object) => {
+            tracing::info!(
+                account.appid = %place.appid,
+                room.id = %place.room.room_id,
+                segment.key = object.key,
+                segment.bytes = object.bytes,
+                segment.sha256 = %object.sha256,
+                "a segment is archived"
+            );
+            recording.archive(Stored::Segment(object));
+        }
+        Err(failure) => end(context, place, &mut recording, failure)?,
+    }
+    save(context, place, recording).await
+}
+
+/// Transfers what is needed of the whole broadcast, given how the pieces cover it. As
+/// [`transfer_segment`] otherwise.
+///
+/// # Errors
+/// As [`transfer_segment`].
+pub async fn transfer_whole(
+    context: &Arc<Context>,
+    place: &Arc<Place>,
+    mut recording: Recording,
+    cover: Cover,
+) -> Result<Recording, Error> {
+    match whole::whole(context, place, &recording, cover).await {
+        Ok(whole::Outcome::Archived(stored)) => {
+            tracing::info!(
+                account.appid = %place.appid,
+                room.id = %place.room.room_id,
+                whole.chunks = stored.chunks.len(),
+                "the whole broadcast is archived"
+            );
+            recording.archive(Stored::Whole(stored));
+        }
+        Ok(whole::Outcome::NotStored { stored, state, reason }) => {
+            recording.stored = Some(Stored::Whole(stored));
+            recording.end(state, reason);
+        }
+        Err(failure) => end(context, place, &mut recording, failure)?,
+    }
+    save(context, place, recording).await
+}
+
+/// Sets the state that a failure brings a recording to.
+fn end(
+    context: &Context,
+    place: &Place,
+    recording: &mut Recording,
+    failure: Failure,
+) -> Result<(), Error> {
+    let (state, reason) = failure.into_state(recording, context.clock.now())?;
+    recording.attempts += 1;
+    recording.end(state, reason);
+    tracing::warn!(
+        account.appid = %place.appid,
+        room.id = %place.room.room_id,
+        recording.source_id = recording.source_id,
+        recording.state = ?state,
+        reason = recording.reason,
+        "a recording could not be archived"
+    );
+    Ok(())
+}
+
+async fn save(context: &Context, place: &Place, recording: Recording) -> Result<Recording, Error> {
+    let (ledger, room) = (&context.ledger, place.room.room_id);
+    ledger.save_recording(&place.appid, room, &recording, context.owner()).await?;
+    context.progress.end_recording();
+    Ok(recording)
+}
+
+async fn segment(
+    context: &Arc<Context>,
+    place: &Arc<Place>,
+    recording: &Recording,
+) -> Result<StoredObject, Failure> {
+    debug_assert_eq!(recording.kind, RecordingKind::Segment, "wholes have their own way");
+    debug_assert_ne!(recording.state, RecordingState::Archived, "nothing is transferred twice");
+    let source = Source::of(context, place, recording)?;
+    let key = place.keys.segment(recording.create_time.at, &recording.source_id);
+    let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
+    let target = Target { key, content_type: "video/mp4", is_mp4: true };
+    let copied = copy(context, &source, &target).await?;
+    Ok(stored_object(context, relative, &target, copied))
+}
+
+fn stored_object(context: &Context, key: String, target: &Target, copied: Copied) -> StoredObject {
+    let media = copied.structure.as_ref().and_then(media_facts);
+    let mut evidence: Vec<Evidence> = copied.evidence;
+    evidence.sort_unstable();
+    evidence.dedup();
+    StoredObject {
+        key,
+        content_type: target.content_type.to_owned(),
+        bytes: copied.bytes,
+        sha256: copied.digests.sha256,
+        crc64nvme: copied.digests.crc64nvme,
+        crc64xz: copied.digests.crc64xz,
+        etag: copied.etag,
+        parts: copied.parts,
+        part_bytes: copied.part_bytes,
+        source: copied.source,
+        evidence,
+        media,
+        archived_at: context.clock.now(),
+    }
+}
+
+/// What the `moov` says. A `moov` that cannot be read does not make a whole file worthless: it is
+/// archived without facts.
+fn media_facts(structure: &crate::media::mp4::Mp4Structure) -> Option<MediaFacts> {
+    let moov = structure.moov.as_deref()?;
+    crate::media::mp4::facts(moov, structure.faststart)
+        .inspect_err(
+            |error| tracing::warn!(error = %error, "the moov of a segment is not readable"),
+        )
+        .ok()
+}

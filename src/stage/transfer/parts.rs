@@ -1,0 +1,116 @@
+//! The parts of one file as they arrive, in order, within the memory budget.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::failure::Failure;
+use super::source::Source;
+use crate::media::source::{Body, Opened};
+use crate::stage::{Context, MEMORY_UNIT};
+use crate::store::PartPlan;
+
+/// One part in memory. Its share of the budget is free again when it is dropped.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub number: u32,
+    pub bytes: Bytes,
+    _memory: OwnedSemaphorePermit,
+}
+
+/// The parts of an opened file, in order. Several ranges are under way at once where the host
+/// serves ranges; otherwise the one body is read to its end.
+///
+/// The stream ends after the last part, or with the first failure.
+pub(super) fn arriving(
+    context: &Arc<Context>,
+    source: &Source,
+    opened: Opened,
+    plan: PartPlan,
+) -> BoxStream<'static, Result<Part, Failure>> {
+    if opened.file.ranged {
+        ranged(context, source, opened, plan)
+    } else {
+        sequential(context, opened.body, plan)
+    }
+}
+
+fn ranged(
+    context: &Arc<Context>,
+    source: &Source,
+    opened: Opened,
+    plan: PartPlan,
+) -> BoxStream<'static, Result<Part, Failure>> {
+    let file = Arc::new(opened.file);
+    let fits = opened.body.expected() == first_part(plan);
+    let mut first = Some(opened.body).filter(|_| fits);
+    let (context, source) = (Arc::clone(context), source.clone());
+    let ranges = context.work.ranges;
+    // A task of its own for each range, so that bytes arrive while others are hashed.
+    let fetch = move |number: u32| {
+        let (context, source, file) = (Arc::clone(&context), source.clone(), Arc::clone(&file));
+        let body = first.take();
+        let task = async move {
+            let Some(range) = plan.range(number)? else { return Ok(None) };
+            let memory = reserve(&context, range.end - range.start).await;
+            let bytes = source.range(&file, range, body).await?;
+            Ok(Some(Part { number, bytes, _memory: memory }))
+        };
+        AbortOnDropHandle::new(tokio::spawn(task))
+    };
+    let joined =
+        |joined: Result<Result<Option<Part>, Failure>, tokio::task::JoinError>| match joined {
+            Ok(part) => part,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        };
+    let count = u32::try_from(plan.parts().unwrap_or(0)).unwrap_or(u32::MAX);
+    let parts = stream::iter(1..=count).map(fetch).buffered(ranges).map(joined);
+    parts.try_filter_map(|part| async { Ok(part) }).boxed()
+}
+
+/// The length of the first part; `None` for a file without one.
+fn first_part(plan: PartPlan) -> Option<u64> {
+    plan.range(1).ok().flatten().map(|range| range.end - range.start)
+}
+
+fn sequential(
+    context: &Arc<Context>,
+    body: Body,
+    plan: PartPlan,
+) -> BoxStream<'static, Result<Part, Failure>> {
+    let state = (Arc::clone(context), body, Bytes::new(), 1_u32);
+    stream::try_unfold(state, move |(context, mut body, rest, number)| async move {
+        let Some(range) = plan.range(number)? else { return Ok(None) };
+        let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let memory = reserve(&context, range.end - range.start).await;
+        let mut buffer = BytesMut::from(rest);
+        while buffer.len() < wanted {
+            let Some(bytes) = body.next().await? else { break };
+            context.progress.move_bytes(bytes.len() as u64);
+            buffer.extend_from_slice(&bytes);
+        }
+        let rest = buffer.split_off(buffer.len().min(wanted)).freeze();
+        if buffer.is_empty() {
+            return Ok(None);
+        }
+        let part = Part { number, bytes: buffer.freeze(), _memory: memory };
+        Ok(Some((part, (context, body, rest, number + 1))))
+    })
+    .boxed()
+}
+
+/// Waits for a share of the memory budget. A part larger than all of it takes all of it.
+pub(super) async fn reserve(context: &Context, bytes: u64) -> OwnedSemaphorePermit {
+    let all = context.work.memory.div_ceil(MEMORY_UNIT);
+    let units = u32::try_from(bytes.div_ceil(MEMORY_UNIT).clamp(1, all.max(1))).unwrap_or(u32::MAX);
+    acquire(&context.memory, units).await
+}
+
+#[expect(clippy::expect_used, reason = "the budget's semaphore is never closed")]
+async fn acquire(memory: &Arc<Semaphore>, units: u32) -> OwnedSemaphorePermit {
+    Arc::clone(memory).acquire_many_owned(units).await.expect("an open semaphore")
+}

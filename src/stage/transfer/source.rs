@@ -1,0 +1,166 @@
+//! One file at its media host, with retries and fresh URLs.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+
+use super::failure::Failure;
+use super::{Context, Place};
+use crate::media::source::{self as media, Body, Opened, Problem, SourceFile};
+use crate::model::{MediaUrl, Recording};
+use crate::retry::{self, Policy, Transient};
+
+/// A file to be fetched. Clones are the same file.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    context: Arc<Context>,
+    /// Where its URL is replaced when it is refused; a chunk's is not.
+    place: Option<(Arc<Place>, String)>,
+    url: Arc<Mutex<MediaUrl>>,
+}
+
+impl Source {
+    /// The file of a recording.
+    ///
+    /// # Errors
+    /// When the recording has no URL that can be fetched.
+    pub(super) fn of(
+        context: &Arc<Context>,
+        place: &Arc<Place>,
+        recording: &Recording,
+    ) -> Result<Self, Failure> {
+        let Some(url) = recording.url.clone() else {
+            let reason = recording.reason.clone();
+            let unknown = || "its media_url cannot be read".to_owned();
+            return Err(Failure::Unfetchable(reason.unwrap_or_else(unknown)));
+        };
+        Ok(Self {
+            context: Arc::clone(context),
+            place: Some((Arc::clone(place), recording.source_id.clone())),
+            url: Arc::new(Mutex::new(url)),
+        })
+    }
+
+    /// A file that a playlist names.
+    pub(super) fn of_chunk(context: &Arc<Context>, url: MediaUrl) -> Self {
+        Self { context: Arc::clone(context), place: None, url: Arc::new(Mutex::new(url)) }
+    }
+
+    /// Where it is fetched now.
+    pub(super) fn url(&self) -> MediaUrl {
+        self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Opens it with a request for its first bytes.
+    ///
+    /// # Errors
+    /// When the host cannot or will not serve it.
+    pub(super) async fn open(&self, first: u64) -> Result<Opened, Failure> {
+        self.with_fresh_url(
+            "opening a recording",
+            &self.context.work.media_retry,
+            |url| async move { self.context.media.open(&url, first).await },
+        )
+        .await
+    }
+
+    /// Fetches it into memory.
+    ///
+    /// # Errors
+    /// As [`Source::open`], or when it is larger than `cap` bytes.
+    pub(super) async fn small(&self, cap: u64) -> Result<media::Small, Failure> {
+        self.with_fresh_url(
+            "fetching a playlist",
+            &self.context.work.media_retry,
+            |url| async move { self.context.media.small(&url, cap).await },
+        )
+        .await
+    }
+
+    /// Fetches a range of the file that was opened as `file`, starting with what `body` brings.
+    /// Where the connection breaks, the next attempt goes on at the byte reached.
+    ///
+    /// # Errors
+    /// As [`Source::open`], or when the file is another by now.
+    pub(super) async fn range(
+        &self,
+        file: &SourceFile,
+        range: Range<u64>,
+        body: Option<Body>,
+    ) -> Result<Bytes, Failure> {
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let buffer = Mutex::new(BytesMut::with_capacity(length));
+        let body = Mutex::new(body);
+        self.with_fresh_url("fetching a range", &self.context.work.media_retry, |url| {
+            let (buffer, body, range) = (&buffer, &body, range.clone());
+            async move {
+                let reached = range.start + lock(buffer).len() as u64;
+                let begun = lock(body).take();
+                let mut body = match begun {
+                    Some(body) => body,
+                    None => self.context.media.range(&url, file, reached..range.end).await?,
+                };
+                while let Some(bytes) = body.next().await? {
+                    self.context.progress.move_bytes(bytes.len() as u64);
+                    lock(buffer).extend_from_slice(&bytes);
+                }
+                Ok(())
+            }
+        })
+        .await?;
+        Ok(buffer.into_inner().unwrap_or_else(PoisonError::into_inner).freeze())
+    }
+
+    /// Runs an operation on the current URL, retried by policy; where the URL is refused or the
+    /// file gone, once more on a fresh URL, if there is one.
+    async fn with_fresh_url<T, F>(
+        &self,
+        what: &str,
+        policy: &Policy,
+        operation: impl Fn(MediaUrl) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, media::Error>>,
+    {
+        let mut refreshed = false;
+        loop {
+            let url = self.url();
+            let result = retry::with(policy, what, || operation(url.clone())).await;
+            let error = match result {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let refused = matches!(error.problem, Problem::Refused { .. } | Problem::Gone { .. });
+            if refreshed || !refused || !self.refresh(&url).await? {
+                return Err(error.into());
+            }
+            refreshed = true;
+        }
+    }
+
+    /// Whether there is another URL than the refused one now. That WeChat cannot be asked, for want
+    /// of calls or otherwise, is no news about the file.
+    async fn refresh(&self, refused: &MediaUrl) -> Result<bool, Failure> {
+        if self.url().expose() != refused.expose() {
+            return Ok(true);
+        }
+        let Some((place, source_id)) = &self.place else { return Ok(false) };
+        match place.urls.instead_of(refused, source_id).await {
+            Ok(Some(url)) => {
+                *self.url.lock().unwrap_or_else(PoisonError::into_inner) = url;
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(error) if error.is_lease_lost() => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(error = %error, transient = error.is_transient(), "no fresh URL could be had");
+                Ok(false)
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,187 @@
+//! The whole broadcast (整场): its playlist is always read, its chunks are stored where the pieces
+//! do not cover it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::{SignedDuration, Timestamp};
+
+use super::copy::{Target, copy, copy_range};
+use super::failure::Failure;
+use super::source::Source;
+use super::{Context, Place};
+use crate::config::WholePolicy;
+use crate::media::hls::{ChunkFile, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
+use crate::model::{
+    MediaUrl, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole, WholeChunk,
+};
+use crate::store::Labels;
+
+/// A whole this close to its deadline does not wait for failing pieces any more.
+const URGENT: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+const PLAYLIST: Labels<'static> =
+    Labels { content_type: "application/vnd.apple.mpegurl", metadata: &[] };
+
+/// What the pieces of a room cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cover {
+    /// Whether there are any.
+    pieces: bool,
+    /// Milliseconds of those that are archived.
+    archived_ms: u64,
+    /// Whether some may still be archived by a later run.
+    owed: bool,
+    /// When this was found.
+    now: Timestamp,
+}
+
+/// What `pieces` cover at `now`.
+pub fn cover(pieces: &[Recording], now: Timestamp) -> Cover {
+    let media = |piece: &Recording| piece.segment().and_then(|object| object.media.clone());
+    Cover {
+        pieces: !pieces.is_empty(),
+        archived_ms: pieces.iter().filter_map(media).map(|media| media.duration_ms).sum(),
+        owed: pieces.iter().any(Recording::is_owed),
+        now,
+    }
+}
+
+/// What has become of a whole.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Its chunks and its playlist are in the bucket.
+    Archived(StoredWhole),
+    /// Its playlist was read and nothing stored.
+    NotStored {
+        /// What was read.
+        stored: StoredWhole,
+        /// `not_needed`, or `pending` while pieces may still come.
+        state: RecordingState,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// Reads the playlist of a whole and stores what is needed.
+pub(super) async fn whole(
+    context: &Arc<Context>,
+    place: &Arc<Place>,
+    recording: &Recording,
+    cover: Cover,
+) -> Result<Outcome, Failure> {
+    let source = Source::of(context, place, recording)?;
+    let (original, playlist, scheme) = read(context, &source).await?;
+    let duration_ms = playlist.duration_ms();
+    let facts = SourceFacts { scheme, ..SourceFacts::default() };
+    let mut stored = StoredWhole {
+        duration_ms,
+        key: None,
+        sha256: None,
+        chunks: Vec::new(),
+        source: facts,
+        archived_at: None,
+    };
+    let is_urgent = recording.deadline().is_some_and(|at| at < cover.now + URGENT);
+    let tolerance = context.work.whole_tolerance.as_millis();
+    let short = u128::from(cover.archived_ms) + tolerance < u128::from(duration_ms);
+    let not_stored = match context.work.whole {
+        WholePolicy::Always => None,
+        WholePolicy::Never => Some((RecordingState::NotNeeded, "the configuration says never")),
+        WholePolicy::WhenNeeded if !short && cover.pieces => {
+            Some((RecordingState::NotNeeded, "segments cover it"))
+        }
+        WholePolicy::WhenNeeded if cover.owed && !is_urgent => {
+            Some((RecordingState::Pending, "it waits for segments that may still be archived"))
+        }
+        WholePolicy::WhenNeeded => None,
+    };
+    if let Some((state, reason)) = not_stored {
+        return Ok(Outcome::NotStored { stored, state, reason });
+    }
+    stored.chunks = store_files(context, place, recording, &playlist).await?;
+    let (key, sha256) = store_playlists(context, place, recording, &playlist, &original).await?;
+    (stored.key, stored.sha256) = (Some(key), Some(sha256));
+    stored.archived_at = Some(context.clock.now());
+    Ok(Outcome::Archived(stored))
+}
+
+/// The playlist as received, and what it says; that of the best variant where it offers a choice.
+async fn read(
+    context: &Arc<Context>,
+    source: &Source,
+) -> Result<(Bytes, MediaPlaylist, String), Failure> {
+    let small = source.small(MAX_BYTES as u64).await?;
+    let variant = match Playlist::parse(&small.bytes, &source.url())? {
+        Playlist::Media(playlist) => return Ok((small.bytes, playlist, small.scheme)),
+        Playlist::Master(variant) => Source::of_chunk(context, variant),
+    };
+    let small = variant.small(MAX_BYTES as u64).await?;
+    match Playlist::parse(&small.bytes, &variant.url())? {
+        Playlist::Media(playlist) => Ok((small.bytes, playlist, small.scheme)),
+        Playlist::Master(_) => Err(HlsError::NoVariant.into()),
+    }
+}
+
+/// Stores every file of the playlist, several at once; returns them in order.
+async fn store_files(
+    context: &Arc<Context>,
+    place: &Arc<Place>,
+    recording: &Recording,
+    playlist: &MediaPlaylist,
+) -> Result<Vec<WholeChunk>, Failure> {
+    let durations = playlist.inits.iter().map(|_| 0);
+    let durations = durations.chain(playlist.chunks.iter().map(|chunk| chunk.duration_ms));
+    let files: Vec<(ChunkFile, u64)> = playlist.files().cloned().zip(durations).collect();
+    let store_one = |(file, duration_ms): (ChunkFile, u64)| async move {
+        store_file(context, place, recording, file, duration_ms).await
+    };
+    futures::stream::iter(files)
+        .map(store_one)
+        .buffered(context.work.ranges.max(1))
+        .try_collect()
+        .await
+}
+
+async fn store_file(
+    context: &Arc<Context>,
+    place: &Arc<Place>,
+    recording: &Recording,
+    file: ChunkFile,
+    duration_ms: u64,
+) -> Result<WholeChunk, Failure> {
+    let key = place.keys.whole_file(&recording.source_id, &file.name);
+    let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
+    let target = Target { key, content_type: file.content_type(), is_mp4: false };
+    let source = Source::of_chunk(context, MediaUrl::clone(&file.url));
+    let copied = match file.range {
+        Some(range) => copy_range(context, &source, &target, range).await?,
+        None => copy(context, &source, &target).await?,
+    };
+    Ok(WholeChunk {
+        key: relative,
+        bytes: copied.bytes,
+        sha256: copied.digests.sha256,
+        crc64nvme: copied.digests.crc64nvme,
+        crc64xz: copied.digests.crc64xz,
+        duration_ms,
+    })
+}
+
+/// Stores the playlist as received and, last, the playable one.
+async fn store_playlists(
+    context: &Arc<Context>,
+    place: &Arc<Place>,
+    recording: &Recording,
+    playlist: &MediaPlaylist,
+    original: &[u8],
+) -> Result<(String, Sha256Digest), Failure> {
+    let source_key = place.keys.whole_source(&recording.source_id);
+    context.store.put(&source_key, redacted_source(original).into(), PLAYLIST).await?;
+    let key = place.keys.whole_playlist(&recording.source_id);
+    let text = Bytes::from(playlist.rewritten());
+    let sha256 = Sha256Digest::of(&text);
+    context.store.put(&key, text, PLAYLIST).await?;
+    Ok((place.keys.relative(&key).unwrap_or_default().to_owned(), sha256))
+}
