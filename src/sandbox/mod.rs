@@ -1,6 +1,6 @@
 //! A WeChat live API, a media host and an S3 store to try everything on, in one process.
 //!
-//! They behave as WECHAT's documents and real payloads say, well enough that a WeChat client written
+//! They behave as WeChat's documents and real payloads say, well enough that a WeChat client written
 //! by someone else works against them. Nothing here uses anything of the rest of the crate, so
 //! that an error in the client cannot hide in what it is tried on. `docs/sandbox.md` tells how to
 //! drive it and what a scenario can say.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+// `cfg(test)` always holds here; it tells clippy that helpers are test code too.
+#[cfg(test)]
 mod sandbox;
 mod source;
 mod store;

@@ -138,7 +138,7 @@ pub enum Effect {
     },
     /// Another `ETag`, as if the file had been replaced.
     ChangedEtag,
-    /// The file is that much longer (or shorter) than before.
+    /// The file is that much longer (or shorter) than before; its `ETag` stays.
     ChangedLength {
         /// The difference in bytes.
         by: i64,

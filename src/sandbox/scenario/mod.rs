@@ -4,6 +4,7 @@
 
 mod account;
 mod fault;
+mod room;
 mod values;
 
 use std::collections::HashSet;
@@ -11,8 +12,9 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-pub use account::{Account, Fixture, Generate, Goods, Kind, Replay, Room, TimeStyle};
+pub use account::{Account, Generate};
 pub use fault::{Announce, ApiCall, Effect, Fault, Listener};
+pub use room::{Fixture, Goods, Kind, Replay, Room, TimeStyle};
 pub use values::{ByteSize, Span, Times, When};
 
 /// A scenario that cannot be used.
@@ -206,6 +208,14 @@ mod tests {
         let bytes: u64 =
             rooms.iter().flat_map(|room| &room.replays).map(|replay| replay.size.0).sum();
         assert!((60 << 20..150 << 20).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn the_documentations_example_is_a_valid_scenario() {
+        let page = include_str!("../../../docs/sandbox.md");
+        let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+        let scenario = Scenario::parse(example.unwrap()).unwrap();
+        assert_eq!((scenario.accounts[0].rooms.len(), scenario.faults.len()), (1001, 2));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Scripted faults, each seen by a client as what it says.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::client::{ACCOUNT, Client, Got};
 
@@ -84,6 +87,27 @@ async fn each_fault_of_the_media_host_strikes_once_and_is_over() {
         assert!(check(&got, &after), "{then}: {} {:?} {}", got.status, got.headers, got.body.len());
         assert_eq!((after.status, after.body.len()), (StatusCode::PARTIAL_CONTENT, 1000), "{then}");
     }
+}
+
+/// How a connection of its own ends after a request for the file: with an end, or with an error.
+async fn end_of_connection(fault: &str) -> Result<(), ErrorKind> {
+    let (client, url) = faulty(fault).await;
+    let host = client.sandbox.vod_addr();
+    let path = url.split_once(&host.to_string()).unwrap().1;
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut received = Vec::new();
+    let end = stream.read_to_end(&mut received).await;
+    assert!(received.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    end.map(|_| ()).map_err(|error| error.kind())
+}
+
+#[tokio::test]
+async fn a_reset_is_a_reset_on_the_wire_and_a_short_body_is_not() {
+    let reset = end_of_connection("then = { reset = { at = 300 } }").await;
+    assert_eq!(reset, Err(ErrorKind::ConnectionReset));
+    assert_eq!(end_of_connection("then = { short = { at = 300 } }").await, Ok(()));
 }
 
 #[tokio::test]
