@@ -307,3 +307,40 @@ fn credentials_error<'a>(
 ) -> Option<&'a CredentialsError> {
     causes(error).find_map(|cause| cause.downcast_ref())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::error::{BoxError, ConnectorError};
+    use aws_sdk_s3::operation::get_object::GetObjectError;
+
+    use super::*;
+
+    fn from_connector(error: ConnectorError) -> Error {
+        let failure = SdkError::<GetObjectError, HttpResponse>::dispatch_failure(error);
+        Error::from_sdk(&Site::new("read", "k"), &failure)
+    }
+
+    #[test]
+    fn missing_credentials_last_and_slow_ones_pass() {
+        let missing = CredentialsError::not_loaded("no profile");
+        let error = from_connector(ConnectorError::other(missing.into(), None));
+        assert!(!error.is_transient());
+        assert!(error.to_string().contains("no profile\nhint: set the access key"), "{error}");
+        let slow = CredentialsError::provider_timed_out(Duration::from_secs(1));
+        assert!(from_connector(ConnectorError::other(slow.into(), None)).is_transient());
+    }
+
+    #[test]
+    fn a_broken_connection_and_a_timeout_pass_and_may_have_taken_effect() {
+        let broken = || BoxError::from(std::io::Error::other("reset by peer"));
+        for (error, words) in [
+            (ConnectorError::io(broken()), "could not read k: the connection failed"),
+            (ConnectorError::timeout(broken()), "could not read k: no answer in time"),
+        ] {
+            let error = from_connector(error);
+            assert!(error.to_string().starts_with(words), "{error}");
+            assert!(error.to_string().contains("reset by peer"), "{error}");
+            assert!(error.is_transient() && error.leaves_doubt());
+        }
+    }
+}
