@@ -7,13 +7,14 @@
 //! reading order; each uses only those above it and never one below.
 //!
 //! - [`model`]: what is talked about. Plain data, no I/O.
-//! - [`clock`], [`retry`], [`net_guard`], [`progress`]: time, waiting, where requests may go, and
-//!   counters for whoever watches.
+//! - [`clock`], [`hints`], [`net_guard`], [`progress`], [`retry`]: time, errors as people read
+//!   them, where requests may go, counters for whoever watches, waiting.
 //! - [`ledger`]: what is known, owed, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
 //! - [`config`]: file + environment + flags → one validated value.
+//! - [`forecast`]: what is owed and what will not make it.
 //! - [`stage`]: discover, resolve, transfer, seal. No stage imports another.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
 //! - [`cli`]: one file a command. Only this prints.
@@ -31,6 +32,7 @@
 pub mod model;
 
 pub mod clock;
+pub mod hints;
 pub mod net_guard;
 pub mod progress;
 pub mod retry;
@@ -41,6 +43,7 @@ pub mod store;
 pub mod wechat;
 
 pub mod config;
+pub mod forecast;
 
 pub mod stage;
 

@@ -1,1 +1,133 @@
-//! (being written)
+//! The command line: one file a command. Everything that is printed is printed here.
+//!
+//! stdout is data; with `--json` one object a line, the last of them a summary. Logs and progress
+//! go to stderr, progress only to a terminal.
+
+mod completions;
+#[cfg(feature = "sandbox")]
+mod demo;
+mod doctor;
+mod exit;
+pub mod logging;
+mod output;
+mod plan;
+mod playlist;
+mod progress;
+mod run;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod schema;
+mod setup;
+mod show;
+mod status;
+mod stop;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::model::AppId;
+
+pub use exit::Exit;
+
+/// Archives the replays of WeChat mini-program live rooms (小程序直播) to S3-compatible storage
+/// before WeChat deletes them.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = exit::HELP)]
+pub struct Arguments {
+    /// What to log, and how.
+    #[command(flatten)]
+    pub logging: logging::Logging,
+    /// What every command understands.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The configuration.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "REPLAY_ARCHIVER_CONFIG",
+        default_value = "pipeline.toml"
+    )]
+    pub config: PathBuf,
+    /// Only this account (appid); may be given several times.
+    #[arg(long = "account", global = true, value_name = "APPID")]
+    pub accounts: Vec<AppId>,
+    /// Print one JSON object a line, the last a summary.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The nightly job: every account, everything that is due.
+    Run(run::RunArguments),
+    /// Archive one room, the rooms of a range of days, or all of them.
+    Backfill(run::BackfillArguments),
+    /// What `run` would do: calls, recordings, deadlines at risk. Changes nothing, asks nobody.
+    Plan,
+    /// Rooms, what is owed, what is at risk, the last success.
+    Status(status::StatusArguments),
+    /// Hold the objects in the bucket against the manifests.
+    Verify(verify::VerifyArguments),
+    /// What a player needs for one room: its segments in order, with presigned URLs.
+    Playlist(playlist::PlaylistArguments),
+    /// Check configuration, token, quota, clock and bucket, one line each.
+    Doctor,
+    /// Everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
+    #[cfg(feature = "sandbox")]
+    Demo(demo::DemoArguments),
+    /// Run the sandbox WeChat with its media host, and an S3 store, until interrupted.
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::SandboxArguments),
+    /// Print the JSON Schema of a published file.
+    Schema(schema::SchemaArguments),
+    /// Look at the configuration.
+    Config(show::ConfigArguments),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArguments),
+}
+
+/// Runs a command to its end. Errors are printed here, to stderr.
+pub fn run(arguments: Arguments) -> Exit {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failure(&anyhow::Error::from(error)),
+    };
+    let exit = runtime.block_on(dispatch(arguments));
+    // A blocking task that hangs must not keep the process alive.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    exit
+}
+
+async fn dispatch(arguments: Arguments) -> Exit {
+    let Arguments { common, command, .. } = arguments;
+    let outcome = match command {
+        Command::Run(arguments) => run::run(&common, &arguments).await,
+        Command::Backfill(arguments) => run::backfill(&common, &arguments).await,
+        Command::Plan => plan::run(&common).await,
+        Command::Status(arguments) => status::run(&common, &arguments).await,
+        Command::Verify(arguments) => verify::run(&common, &arguments).await,
+        Command::Playlist(arguments) => playlist::run(&common, &arguments).await,
+        Command::Doctor => doctor::run(&common).await,
+        #[cfg(feature = "sandbox")]
+        Command::Demo(arguments) => demo::run(&arguments).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(arguments) => sandbox::run(&arguments).await,
+        Command::Schema(arguments) => Ok(schema::run(&arguments)),
+        Command::Config(arguments) => show::run(&common, &arguments),
+        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+    };
+    outcome.unwrap_or_else(|error| output::failure(&error))
+}

@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json};
+use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
 use crate::model::{AppId, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, RoomId};
 
 impl Ledger {
@@ -23,15 +23,16 @@ impl Ledger {
             recording.needs_fresh_url || recording.url.as_ref().is_some_and(MediaUrl::has_query);
         let saved = sqlx::query(
             "insert into recordings (appid, room_id, source_id, kind, media_url, had_query, \
-               create_raw, create_at, expire_raw, expire_at, state, reason, attempts, stored) \
-             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 \
-             from rooms where rooms.appid = $15 and rooms.room_id = $16 and lease_owner = $17 \
+               create_raw, create_at, expire_raw, expire_at, state, reason, attempts, stored, bytes) \
+             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 \
+             from rooms where rooms.appid = $16 and rooms.room_id = $17 and lease_owner = $18 \
              on conflict (appid, room_id, source_id) do update set \
                kind = excluded.kind, media_url = excluded.media_url, \
                had_query = excluded.had_query, create_raw = excluded.create_raw, \
                create_at = excluded.create_at, expire_raw = excluded.expire_raw, \
                expire_at = excluded.expire_at, state = excluded.state, \
-               reason = excluded.reason, attempts = excluded.attempts, stored = excluded.stored",
+               reason = excluded.reason, attempts = excluded.attempts, stored = excluded.stored, \
+               bytes = excluded.bytes",
         )
         .bind(appid.as_str())
         .bind(count(room.0))
@@ -47,6 +48,7 @@ impl Ledger {
         .bind(recording.reason.as_deref())
         .bind(i64::from(recording.attempts))
         .bind(stored.transpose()?)
+        .bind(recording.segment().map(|object| count(object.bytes)))
         .bind(appid.as_str())
         .bind(count(room.0))
         .bind(owner)
@@ -73,6 +75,27 @@ impl Ledger {
         .await
         .map_err(failed("read the recordings of a room"))?;
         rows.iter().map(read_recording).collect()
+    }
+
+    /// How many recordings of an account are known and not stored, and how many bytes they are
+    /// likely to have, by the average of those that are stored; `None` where none is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn owed_recordings(&self, appid: &AppId) -> Result<(u64, Option<u64>), Error> {
+        const WHAT: &str = "count the recordings";
+        let row = sqlx::query(
+            "select count(case when state in ('\"pending\"', '\"failed\"') then 1 end) as owed, \
+               count(bytes) as stored, cast(coalesce(sum(bytes), 0) as bigint) as bytes \
+             from recordings where appid = $1 and kind = 'segment'",
+        )
+        .bind(appid.as_str())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed(WHAT))?;
+        let number = |name: &str| row.try_get::<i64, _>(name).map(uncount).map_err(failed(WHAT));
+        let (owed, stored, bytes) = (number("owed")?, number("stored")?, number("bytes")?);
+        Ok((owed, bytes.checked_div(stored).map(|average| average * owed)))
     }
 
     /// Notes the multipart upload under way for a recording, or that there is none any more.

@@ -50,15 +50,14 @@ impl Rooms {
 /// Whether a backfill has anything to do for a room: not for one that is still to come, nor, unless
 /// forced, for one that is known to be finished.
 pub(super) fn is_wanted(record: &RoomRecord, one: bool, force: bool) -> bool {
-    let finished =
-        matches!(record.sealed.map(|s| s.status), Some(RoomStatus::Complete | RoomStatus::Empty));
     let closed = record.phase == Phase::Closed;
-    let never_live = closed && record.sealed.is_none();
-    match record.phase {
-        _ if force || one => force || !(finished && closed),
-        Phase::Later => false,
-        _ => !(finished && closed) && !never_live,
+    let status = record.sealed.map(|sealed| sealed.status);
+    if closed && matches!(status, Some(RoomStatus::Complete | RoomStatus::Empty)) {
+        return force;
     }
+    let to_come = record.phase == Phase::Later;
+    let never_live = closed && status.is_none();
+    one || !(to_come || never_live)
 }
 
 /// States that a backfill asks for again: what failed may have become possible.

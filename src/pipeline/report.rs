@@ -1,10 +1,9 @@
 //! What a run has come to: plain data, for the command line to print and to choose an exit code by.
 
-use std::error::Error as StdError;
-
 use serde::Serialize;
 
 use super::is_left;
+use crate::hints::Explained;
 use crate::ledger::RoomRecord;
 use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus};
 use crate::progress::Counts;
@@ -201,24 +200,9 @@ fn reason_of(recording: &Recording) -> Option<String> {
     Some(format!("{}: {reason}", recording.source_id))
 }
 
-/// An error with its causes, in one line but for its hints, which stand at the end.
+/// An error with its causes and, at the end, its hints.
 pub(super) fn text(error: &Error) -> String {
-    let mut lines: Vec<String> = Vec::new();
-    let mut hints: Vec<String> = Vec::new();
-    let mut next: Option<&dyn StdError> = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
-        if lines.last().is_none_or(|last| last != message) {
-            lines.push(message.to_owned());
-        }
-        if !hint.is_empty() && hints.iter().all(|known| known != hint) {
-            hints.push(hint.to_owned());
-        }
-        next = error.source();
-    }
-    let hints: String = hints.iter().map(|hint| format!("\nhint: {hint}")).collect();
-    format!("{}{hints}", lines.join(": "))
+    Explained::of(error).to_string()
 }
 
 /// What a task that panicked said.

@@ -49,6 +49,7 @@ create table recordings (
     reason           text,
     attempts         bigint not null default 0,
     stored           text,                        -- model::Stored as JSON
+    bytes            bigint,                      -- of a stored segment
     upload_id        text,                        -- of the multipart upload under way
     primary key (appid, room_id, source_id)
 );

@@ -1,0 +1,71 @@
+//! The exit codes: public, documented in README.
+
+use crate::config::ConfigError;
+use crate::pipeline::Report;
+
+/// Printed below `--help`.
+pub(super) const HELP: &str = "\
+Exit codes:
+  0    done, or nothing to do
+  1    could not run
+  2    usage or configuration
+  3    finished, but something is left that a later run can still save
+  4    something was lost for good (it expired)
+  5    verification found a mismatch
+  130  interrupted, state saved";
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done,
+    /// It could not run.
+    CouldNotRun,
+    /// Usage or configuration.
+    Usage,
+    /// Finished, but something is left that a later run can still save.
+    Left,
+    /// Something was lost for good: it expired.
+    Lost,
+    /// Verification found a mismatch.
+    Mismatch,
+    /// Interrupted, state saved.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number the process ends with.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::CouldNotRun => 1,
+            Self::Usage => 2,
+            Self::Left => 3,
+            Self::Lost => 4,
+            Self::Mismatch => 5,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// How a run ended, by its report.
+    pub(super) fn of_report(report: &Report, interrupted: bool) -> Self {
+        match () {
+            () if interrupted => Self::Interrupted,
+            () if report.could_not_run() => Self::CouldNotRun,
+            () if report.lost() > 0 => Self::Lost,
+            () if report.is_left() => Self::Left,
+            () => Self::Done,
+        }
+    }
+
+    /// How a command ended that failed with an error.
+    pub(super) fn of_error(error: &anyhow::Error) -> Self {
+        if error.downcast_ref::<ConfigError>().is_some() { Self::Usage } else { Self::CouldNotRun }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

@@ -1,0 +1,103 @@
+//! Printing: lines, tables, JSON, and numbers as people read them.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where things are printed")]
+
+use std::fmt::Display;
+use std::io::{IsTerminal as _, Write as _};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::Exit;
+use crate::hints::Explained;
+
+/// Whether stdout is read by a person.
+pub(super) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// Prints a line to stdout. A reader that has gone away is no failure.
+pub(super) fn line(text: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints a line to stderr.
+pub(super) fn note(text: impl Display) {
+    eprintln!("{text}");
+}
+
+/// Prints a value as one line of JSON.
+pub(super) fn json(value: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        line(text);
+    }
+}
+
+/// Prints a table, as wide as the terminal at most.
+pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.to_vec());
+    table.add_rows(rows);
+    line(table);
+}
+
+/// Prints what made a command fail, with its causes, and chooses the exit code.
+pub(super) fn failure(error: &anyhow::Error) -> Exit {
+    eprintln!("error: {}", Explained::of(error.as_ref()));
+    Exit::of_error(error)
+}
+
+/// Bytes as people read them: `1.2 GiB`.
+pub(super) fn bytes(count: u64) -> String {
+    bytesize::ByteSize::b(count).display().iec().to_string()
+}
+
+/// Milliseconds as `1:02:03`.
+pub(super) fn duration(millis: u64) -> String {
+    let seconds = (millis + 500) / 1000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
+/// A name as it can be shown on one line: control characters and overlong texts cut.
+pub(super) fn name(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let mut shown: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
+    if text.chars().count() > LONGEST {
+        shown.push('…');
+    }
+    shown
+}
+
+/// A value's own JSON name: `archived`, `complete`.
+pub(super) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => text,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(bytes(1_288_490_189), "1.2 GiB");
+        assert_eq!((duration(263_400), duration(3_723_000)), ("4:23".into(), "1:02:03".into()));
+    }
+
+    #[test]
+    fn names_cannot_break_the_line() {
+        assert_eq!(name("a\nb\x1b[31m"), "a b [31m");
+        assert_eq!(name(&"直".repeat(50)).chars().count(), 41);
+    }
+}

@@ -1,0 +1,212 @@
+//! `playlist`: what a player needs of one room.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::output;
+use super::setup::{self, Setup};
+use super::{Common, Exit};
+use crate::model::{Manifest, RoomId, Segment, Whole};
+use crate::stage::Account;
+
+/// Flags of `playlist`.
+#[derive(Debug, Args)]
+pub struct PlaylistArguments {
+    /// The room.
+    #[arg(long, value_name = "NUMBER")]
+    room: RoomId,
+    /// For which player.
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+    /// How long the URLs are good for, at most 7 days.
+    #[arg(long, value_name = "DURATION", value_parser = ttl, default_value = "1h")]
+    ttl: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Everything: URLs, durations, offsets, gaps, digests.
+    Json,
+    /// One URL a line, in order.
+    Urls,
+    /// The archived whole as HLS, its chunks presigned.
+    M3u8,
+    /// A mapping for nginx-vod-module.
+    NginxVod,
+    /// A list for ffmpeg's concat demuxer.
+    Ffconcat,
+}
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+    let ttl = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=LONGEST).contains(&ttl) {
+        Ok(ttl)
+    } else {
+        Err("1s to 7d is what S3 signs".to_owned())
+    }
+}
+
+/// A room whose files are to be named to a player.
+struct Player<'a> {
+    setup: &'a Setup,
+    account: &'a Account,
+    manifest: &'a Manifest,
+    ttl: Duration,
+}
+
+pub(super) async fn run(common: &Common, arguments: &PlaylistArguments) -> anyhow::Result<Exit> {
+    let setup = setup::open(common).await?;
+    let account = setup.only_account()?;
+    let manifest = setup.manifest(account, arguments.room).await?.with_context(|| {
+        format!(
+            "room {room} has no manifest: it is not archived\n\
+             hint: `backfill --room {room}` archives it",
+            room = arguments.room
+        )
+    })?;
+    let player = Player { setup: &setup, account, manifest: &manifest, ttl: arguments.ttl };
+    let text = match arguments.format {
+        Format::Json => format!("{:#}", player.json().await?),
+        Format::Urls => player.urls().await?.join("\n"),
+        Format::M3u8 => player.m3u8().await?,
+        Format::NginxVod => format!("{:#}", player.nginx_vod()?),
+        Format::Ffconcat => player.ffconcat().await?,
+    };
+    output::line(text.trim_end());
+    Ok(Exit::Done)
+}
+
+impl Player<'_> {
+    /// A presigned URL for what the manifest calls `key`.
+    async fn url(&self, key: &str) -> anyhow::Result<String> {
+        let store = &self.setup.context.store;
+        let keys = store.keys(&self.account.appid).room(self.manifest.room.room_id);
+        let key = keys.resolve(key).context("the manifest names a key outside its room")?;
+        Ok(store.presign_get(&key, self.ttl).await?.expose().to_owned())
+    }
+
+    fn archived(&self) -> impl Iterator<Item = (&Segment, &str)> {
+        self.manifest.segments.iter().filter_map(|segment| Some((segment, segment.key.as_deref()?)))
+    }
+
+    fn whole(&self) -> Option<(&Whole, &str)> {
+        let whole = self.manifest.whole.as_ref()?;
+        Some((whole, whole.key.as_deref()?))
+    }
+
+    async fn json(&self) -> anyhow::Result<Value> {
+        let mut segments = Vec::new();
+        for (segment, key) in self.archived() {
+            let media = segment.media.as_ref();
+            segments.push(json!({
+                "index": segment.index,
+                "url": self.url(key).await?,
+                "key": key,
+                "content_type": segment.content_type,
+                "bytes": segment.bytes,
+                "sha256": segment.sha256,
+                "duration_ms": media.map(|media| media.duration_ms),
+                "offset_ms": segment.timeline.as_ref().map(|timeline| timeline.offset_ms),
+                "gap_before_ms": segment.timeline.as_ref().map(|timeline| timeline.gap_before_ms),
+                "codecs": media.and_then(|media| media.codecs.clone()),
+                "width": media.and_then(|media| media.width),
+                "height": media.and_then(|media| media.height),
+            }));
+        }
+        let whole = match self.whole() {
+            Some((whole, key)) => Some(json!({
+                "key": key,
+                "duration_ms": whole.duration_ms,
+                "chunks": whole.chunks.len(),
+            })),
+            None => None,
+        };
+        let now = self.setup.context.clock.now();
+        let room = &self.manifest.room;
+        Ok(json!({
+            "appid": room.appid,
+            "room_id": room.room_id,
+            "name": room.name,
+            "status": self.manifest.status,
+            "revision": self.manifest.revision,
+            "preferred": self.manifest.playback.preferred,
+            "duration_ms": self.manifest.playback.duration_ms,
+            "uniform_codecs": self.manifest.playback.uniform_codecs,
+            "urls_expire_at": now.checked_add(self.ttl)?,
+            "segments": segments,
+            "whole": whole,
+        }))
+    }
+
+    async fn urls(&self) -> anyhow::Result<Vec<String>> {
+        let mut urls = Vec::new();
+        for (_, key) in self.archived() {
+            urls.push(self.url(key).await?);
+        }
+        anyhow::ensure!(!urls.is_empty(), "{}", self.no_segments());
+        Ok(urls)
+    }
+
+    fn no_segments(&self) -> &'static str {
+        if self.whole().is_some() {
+            "the room has no archived segments\nhint: it has the whole broadcast: use --format m3u8"
+        } else {
+            "nothing of the room is archived"
+        }
+    }
+
+    async fn m3u8(&self) -> anyhow::Result<String> {
+        let (whole, key) = self.whole().context(
+            "the room has no archived whole, and HLS does not play plain MP4 files\n\
+             hint: use --format json or urls for its segments",
+        )?;
+        let store = &self.setup.context.store;
+        let keys = store.keys(&self.account.appid).room(self.manifest.room.room_id);
+        let full = keys.resolve(key).context("the manifest names a key outside its room")?;
+        let playlist = store.get(&full).await?.context("the playlist is missing from the bucket")?;
+        let mut text = String::from_utf8(playlist.to_vec()).context("the playlist is damaged")?;
+        // Chunk names are unique, of one length, and stand for nothing else in the playlist.
+        for chunk in &whole.chunks {
+            let name = chunk.key.rsplit('/').next().unwrap_or_default();
+            text = text.replace(name, &self.url(&chunk.key).await?);
+        }
+        Ok(text)
+    }
+
+    /// The mapped mode of nginx-vod-module: one sequence of clips, which it joins.
+    fn nginx_vod(&self) -> anyhow::Result<Value> {
+        let store = &self.setup.context.store;
+        let keys = store.keys(&self.account.appid).room(self.manifest.room.room_id);
+        let mut clips = Vec::new();
+        let mut durations = Vec::new();
+        for (segment, key) in self.archived() {
+            let full = keys.resolve(key).context("the manifest names a key outside its room")?;
+            clips.push(json!({ "type": "source", "path": format!("/{full}") }));
+            durations.push(segment.media.as_ref().map_or(0, |media| media.duration_ms));
+        }
+        anyhow::ensure!(!clips.is_empty(), "{}", self.no_segments());
+        let discontinuity = !self.manifest.playback.uniform_codecs;
+        Ok(json!({
+            "discontinuity": discontinuity,
+            "durations": durations,
+            "sequences": [{ "clips": clips }],
+        }))
+    }
+
+    async fn ffconcat(&self) -> anyhow::Result<String> {
+        let mut text = "ffconcat version 1.0\n".to_owned();
+        for (segment, key) in self.archived() {
+            text.push_str(&format!("file '{}'\n", self.url(key).await?));
+            if let Some(media) = &segment.media {
+                let (seconds, millis) = (media.duration_ms / 1000, media.duration_ms % 1000);
+                text.push_str(&format!("duration {seconds}.{millis:03}\n"));
+            }
+        }
+        anyhow::ensure!(self.archived().next().is_some(), "{}", self.no_segments());
+        Ok(text)
+    }
+}

@@ -1,0 +1,237 @@
+//! `run` and `backfill`: the pipeline, and what is said of it afterwards.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Args;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::json;
+
+use super::output::{self, bytes, word};
+use super::progress::{self, Line};
+use super::setup::{self, Setup};
+use super::stop::Watch;
+use super::{Common, Exit, plan};
+use crate::model::RoomId;
+use crate::model::time::beijing;
+use crate::pipeline::{self, Errand, Outcome, Report, RoomReport, Rooms};
+use crate::stage::discover::{self, Scan};
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Stop after this long, as `90m` or `6h`; what is in flight is finished or taken up later.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    max_runtime: Option<Duration>,
+    /// Read the room list (this costs calls) and say what would be done; archive nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Flags of `backfill`.
+#[derive(Debug, Args)]
+pub struct BackfillArguments {
+    /// This room.
+    #[arg(long, value_name = "NUMBER", required_unless_present_any = ["from", "to", "all"])]
+    room: Option<RoomId>,
+    /// Rooms that began on this day (in Beijing) or later, as `2026-01-31`.
+    #[arg(long, value_name = "DAY", conflicts_with = "room")]
+    from: Option<Date>,
+    /// Rooms that began on this day (in Beijing) or earlier.
+    #[arg(long, value_name = "DAY", conflicts_with = "room")]
+    to: Option<Date>,
+    /// Every room.
+    #[arg(long, conflicts_with_all = ["room", "from", "to"])]
+    all: bool,
+    /// Ask for complete rooms too, read every archived object back, and replace what is damaged.
+    #[arg(long)]
+    force: bool,
+    /// Stop after this long.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    max_runtime: Option<Duration>,
+}
+
+pub(super) async fn run(common: &Common, arguments: &RunArguments) -> anyhow::Result<Exit> {
+    let setup = setup::open(common).await?;
+    if arguments.dry_run {
+        for account in &setup.accounts {
+            let scanned = discover::discover(&setup.context, account, Scan::Usual).await;
+            scanned.with_context(|| format!("the room list of {} could not be read", account.appid))?;
+        }
+        return plan::print(common, &setup).await;
+    }
+    execute(common, &setup, &Errand::Due, arguments.max_runtime).await
+}
+
+pub(super) async fn backfill(
+    common: &Common,
+    arguments: &BackfillArguments,
+) -> anyhow::Result<Exit> {
+    let rooms = match arguments.room {
+        Some(room) => Rooms::One(room),
+        None => Rooms::Between {
+            from: arguments.from.map(midnight).transpose()?,
+            to: arguments.to.map(|day| midnight(day.tomorrow()?)).transpose()?,
+        },
+    };
+    let setup = setup::open(common).await?;
+    if arguments.room.is_some() {
+        setup.only_account()?;
+    }
+    let errand = Errand::Backfill { rooms, force: arguments.force };
+    execute(common, &setup, &errand, arguments.max_runtime).await
+}
+
+/// The moment a day begins in Beijing.
+fn midnight(day: Date) -> Result<Timestamp, jiff::Error> {
+    beijing().to_timestamp(day.to_datetime(jiff::civil::Time::midnight()))
+}
+
+async fn execute(
+    common: &Common,
+    setup: &Setup,
+    errand: &Errand,
+    max_runtime: Option<Duration>,
+) -> anyhow::Result<Exit> {
+    let Setup { context, accounts } = setup;
+    context.store.check_bucket().await.context("the bucket cannot be used")?;
+    let began = Instant::now();
+    let watch = Watch::begin(max_runtime)?;
+    let report = {
+        let _line = Line::begin(context);
+        pipeline::run(context.clone(), accounts, errand, watch.stop.clone()).await
+    };
+    let exit = Exit::of_report(&report, watch.was_interrupted());
+    let elapsed = began.elapsed();
+    if common.json {
+        print_json(&report, exit, elapsed);
+    } else if exit != Exit::Done || output::is_terminal() {
+        print_report(&report, exit, elapsed);
+    }
+    context.ledger.close().await;
+    Ok(exit)
+}
+
+fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
+    report.rooms.iter().for_each(|room| output::json(&room_json(room)));
+    for account in &report.accounts {
+        for problem in &account.problems {
+            output::json(&json!({
+                "type": "problem",
+                "appid": account.appid,
+                "what": problem.what,
+                "error": problem.error,
+            }));
+        }
+    }
+    let counts = report.counts;
+    output::json(&json!({
+        "type": "summary",
+        "exit_code": exit.code(),
+        "rooms": report.rooms.len(),
+        "rooms_sealed": counts.rooms_sealed,
+        "rooms_left": report.accounts.iter().map(|account| account.owed).sum::<u64>(),
+        "recordings_lost": report.lost(),
+        "bytes_moved": counts.bytes_moved,
+        "api_calls": counts.calls,
+        "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+    }));
+}
+
+fn room_json(room: &RoomReport) -> serde_json::Value {
+    let outcome = match &room.outcome {
+        Outcome::Sealed(sealed) => json!({
+            "outcome": "sealed",
+            "status": sealed.status,
+            "revision": sealed.revision,
+            "archived": sealed.archived,
+            "listed": sealed.listed,
+            "bytes": sealed.bytes,
+            "left": sealed.is_left,
+            "reasons": sealed.reasons,
+        }),
+        Outcome::Failed(error) => json!({ "outcome": "failed", "error": error, "left": true }),
+        Outcome::Interrupted => json!({ "outcome": "interrupted", "left": true }),
+    };
+    let mut line = json!({
+        "type": "room",
+        "appid": room.appid,
+        "room_id": room.room_id,
+        "name": room.name,
+        "lost": room.lost,
+    });
+    if let (Some(line), serde_json::Value::Object(outcome)) = (line.as_object_mut(), outcome) {
+        line.extend(outcome);
+    }
+    line
+}
+
+fn print_report(report: &Report, exit: Exit, elapsed: Duration) {
+    let mut rooms: Vec<_> = report.rooms.iter().collect();
+    rooms.sort_by_key(|room| (room.appid.clone(), room.room_id));
+    if !rooms.is_empty() {
+        let rows = rooms.iter().map(|room| row(room)).collect();
+        output::table(&["room", "name", "status", "archived", "size"], rows);
+    }
+    for room in &rooms {
+        details(room);
+    }
+    for account in &report.accounts {
+        for problem in &account.problems {
+            output::note(format_args!("{}: {}: {}", account.appid, problem.what, problem.error));
+        }
+        for room in &account.busy {
+            output::note(format_args!("{}: room {room}: another process works on it", account.appid));
+        }
+        if account.owed > 0 {
+            output::note(format_args!(
+                "{}: {} rooms are left to a later run",
+                account.appid, account.owed
+            ));
+        }
+    }
+    let counts = report.counts;
+    output::line(format_args!(
+        "{}: {} rooms, {} API calls, {}",
+        verdict(exit),
+        report.rooms.len(),
+        counts.calls,
+        progress::summary(counts.bytes_moved, elapsed)
+    ));
+}
+
+fn row(room: &RoomReport) -> Vec<String> {
+    let (status, archived, size) = match &room.outcome {
+        Outcome::Sealed(sealed) => (
+            word(&sealed.status),
+            format!("{}/{}", sealed.archived, sealed.listed),
+            bytes(sealed.bytes),
+        ),
+        Outcome::Failed(_) => ("failed".to_owned(), String::new(), String::new()),
+        Outcome::Interrupted => ("interrupted".to_owned(), String::new(), String::new()),
+    };
+    vec![room.room_id.to_string(), output::name(&room.name), status, archived, size]
+}
+
+fn details(room: &RoomReport) {
+    match &room.outcome {
+        Outcome::Sealed(sealed) => {
+            for reason in &sealed.reasons {
+                output::note(format_args!("room {}: {reason}", room.room_id));
+            }
+        }
+        Outcome::Failed(error) => output::note(format_args!("room {}: {error}", room.room_id)),
+        Outcome::Interrupted => {}
+    }
+}
+
+fn verdict(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Done => "done",
+        Exit::Left => "something is left for a later run",
+        Exit::Lost => "something was lost for good: it expired",
+        Exit::Interrupted => "interrupted, state saved",
+        Exit::CouldNotRun | Exit::Usage | Exit::Mismatch => "could not run",
+    }
+}

@@ -1,0 +1,29 @@
+//! `schema`: the JSON Schemas of the published files.
+
+use clap::{Args, ValueEnum};
+
+use super::{Exit, output};
+use crate::model::schema;
+
+/// Flags of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArguments {
+    /// Which file's.
+    #[arg(value_enum, default_value_t = File::Manifest)]
+    file: File,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum File {
+    Manifest,
+    Catalog,
+}
+
+pub(super) fn run(arguments: &SchemaArguments) -> Exit {
+    let schema = match arguments.file {
+        File::Manifest => schema::manifest(),
+        File::Catalog => schema::catalog(),
+    };
+    output::line(format_args!("{schema:#}"));
+    Exit::Done
+}

@@ -1,0 +1,102 @@
+//! From the configuration to everything a command works with.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
+
+use super::Common;
+use crate::clock::Clock;
+use crate::config::{self, Config, Environment, Sources};
+use crate::ledger::Ledger;
+use crate::media::source::MediaClient;
+use crate::model::{Manifest, RoomId, RunId};
+use crate::progress::Progress;
+use crate::stage::{Account, Context, MEMORY_UNIT};
+use crate::store::Store;
+use crate::wechat;
+
+/// Everything a command works with.
+pub(super) struct Setup {
+    /// What the stages share.
+    pub context: Arc<Context>,
+    /// The accounts to work on.
+    pub accounts: Vec<Arc<Account>>,
+}
+
+impl Setup {
+    /// The manifest of a room; `None` where it has none.
+    pub(super) async fn manifest(
+        &self,
+        account: &Account,
+        room: RoomId,
+    ) -> anyhow::Result<Option<Manifest>> {
+        let key = self.context.store.keys(&account.appid).room(room).manifest();
+        let Some(bytes) = self.context.store.get(&key).await? else { return Ok(None) };
+        let manifest = serde_json::from_slice(&bytes);
+        manifest.map(Some).with_context(|| format!("{key} is no manifest this version can read"))
+    }
+
+    /// The one account that a room number belongs to.
+    pub(super) fn only_account(&self) -> anyhow::Result<&Arc<Account>> {
+        match self.accounts.as_slice() {
+            [account] => Ok(account),
+            _ => anyhow::bail!(
+                "several accounts are configured, and room numbers are not unique among them\n\
+                 hint: name one with --account"
+            ),
+        }
+    }
+}
+
+/// Reads the configuration that the flags name.
+pub(super) fn config(common: &Common) -> anyhow::Result<Config> {
+    let sources = Sources {
+        file: common.config.clone(),
+        environment: Environment::of_process(),
+        accounts: common.accounts.clone(),
+    };
+    Ok(config::load(&sources)?)
+}
+
+/// Opens the ledger and makes the clients. Nothing remote is asked yet, but a remote ledger.
+pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
+    let config = config(common)?;
+    build(config, Clock::system()).await
+}
+
+/// As [`open`], from a configuration that was read.
+pub(super) async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
+    let ledger = Ledger::open(config.ledger_url.expose_secret()).await?;
+    let store = Store::connect(config.store).await.context("the store cannot be set up")?;
+    let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
+    let images = config.images.as_ref().map(MediaClient::new).transpose();
+    let units = usize::try_from(config.work.memory.div_ceil(MEMORY_UNIT)).unwrap_or(usize::MAX);
+    let started_at = clock.now();
+    let accounts = config.accounts.into_iter().map(|account| {
+        let client = wechat::Client::new(
+            account.appid.clone(),
+            &config.wechat,
+            account.tokens,
+            clock.clone(),
+        )?;
+        Ok(Arc::new(Account { appid: account.appid, client, share: account.share }))
+    });
+    let accounts = accounts.collect::<Result<_, wechat::Error>>();
+    Ok(Setup {
+        accounts: accounts.context("the WeChat client cannot be set up")?,
+        context: Arc::new(Context {
+            ledger,
+            store,
+            media,
+            images: images.context("[images] cannot be set up")?,
+            work: config.work,
+            run_id: RunId::new(started_at),
+            started_at,
+            memory: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
+            progress: Progress::default(),
+            clock,
+        }),
+    })
+}

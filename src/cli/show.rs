@@ -1,0 +1,32 @@
+//! `config show`: the configuration as it is understood, every default written out, no secret.
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+
+use super::{Common, Exit, output, setup};
+use crate::config::{self, Environment};
+
+/// Flags of `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print it with every default written out; secrets are never part of it.
+    Show,
+}
+
+pub(super) fn run(common: &Common, arguments: &ConfigArguments) -> anyhow::Result<Exit> {
+    let ConfigCommand::Show = arguments.command;
+    let file = config::load_file(&common.config, &Environment::of_process())?;
+    if common.json {
+        output::json(&file);
+    } else {
+        output::line(toml::to_string_pretty(&file).context("it cannot be written as TOML")?);
+    }
+    // What is printed is checked as well, so that this finds what a run would stumble over.
+    setup::config(common).map(|_| Exit::Done)
+}

@@ -1,0 +1,197 @@
+//! `status`: what is archived, what is owed, what is at risk.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::json;
+
+use super::output::{self, bytes, word};
+use super::setup::{self, Setup};
+use super::{Common, Exit};
+use crate::forecast::forecast;
+use crate::ledger::{Phase, RoomRecord};
+use crate::model::{Recording, RoomId};
+use crate::stage::Account;
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// All that is known of one room.
+    #[arg(long, value_name = "NUMBER")]
+    room: Option<RoomId>,
+}
+
+pub(super) async fn run(common: &Common, arguments: &StatusArguments) -> anyhow::Result<Exit> {
+    let setup = setup::open(common).await?;
+    match arguments.room {
+        Some(room) => one_room(common, &setup, room).await,
+        None => all(common, &setup).await,
+    }
+}
+
+async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
+    let (ledger, now) = (&setup.context.ledger, setup.context.clock.now());
+    for account in &setup.accounts {
+        let rooms = ledger.rooms(&account.appid).await?;
+        let today = ledger.quota(&account.appid, now, account.share).await?;
+        let forecast = forecast(&rooms, &today, now);
+        let success = ledger.last_success(&account.appid).await?;
+        let failures: Vec<_> =
+            rooms.iter().filter_map(|r| Some((r.room.room_id, r.failure.clone()?))).collect();
+        let value = json!({
+            "type": "account",
+            "appid": account.appid,
+            "rooms": rooms.len(),
+            "by_status": by_status(&rooms),
+            "rooms_due": forecast.due,
+            "rooms_listed": forecast.listed,
+            "rooms_waiting": forecast.waiting,
+            "rooms_later": forecast.later,
+            "at_risk": forecast.at_risk.len(),
+            "past_deadline": forecast.past,
+            "soonest_deadline": forecast.soonest,
+            "calls_used_today": today.used,
+            "calls_left_today": today.left(),
+            "last_success": success,
+        });
+        if common.json {
+            output::json(&value);
+            continue;
+        }
+        output::line(format_args!("account {}", account.appid));
+        output::line(format_args!("  archived     {}", listing(&by_status(&rooms))));
+        output::line(format_args!(
+            "  owed         {} to ask about, {} to finish, {} waiting, {} not over yet",
+            forecast.due, forecast.listed, forecast.waiting, forecast.later
+        ));
+        output::line(format_args!(
+            "  at risk      {}, past their deadline {}",
+            forecast.at_risk.len(),
+            forecast.past
+        ));
+        output::line(format_args!(
+            "  API calls    {} made today, {} left",
+            today.used,
+            today.left()
+        ));
+        let success = success.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        output::line(format_args!("  last success {success}"));
+        for (room, failure) in failures {
+            output::line(format_args!("  room {room}: {failure}"));
+        }
+    }
+    if common.json {
+        output::json(&json!({ "type": "summary", "accounts": setup.accounts.len() }));
+    }
+    Ok(Exit::Done)
+}
+
+/// How many rooms have a manifest of each status; `none` for those without one.
+fn by_status(rooms: &[RoomRecord]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for room in rooms {
+        let status = room.sealed.map_or_else(|| "none".to_owned(), |sealed| word(&sealed.status));
+        *counts.entry(status).or_default() += 1;
+    }
+    counts
+}
+
+fn listing(counts: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<_> = counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
+    if counts.is_empty() { "no rooms are known".to_owned() } else { counts.join(", ") }
+}
+
+async fn one_room(common: &Common, setup: &Setup, room: RoomId) -> anyhow::Result<Exit> {
+    let mut found = 0;
+    for account in &setup.accounts {
+        let Some(record) = setup.context.ledger.room(&account.appid, room).await? else { continue };
+        let recordings = setup.context.ledger.recordings(&account.appid, room).await?;
+        found += 1;
+        if common.json {
+            output::json(&room_json(account, &record, &recordings));
+        } else {
+            print_room(account, &record, &recordings);
+        }
+    }
+    anyhow::ensure!(
+        found > 0,
+        "the ledger knows no room {room}\nhint: `backfill --room {room}` looks for it"
+    );
+    if common.json {
+        output::json(&json!({ "type": "summary", "rooms": found }));
+    }
+    Ok(Exit::Done)
+}
+
+fn room_json(
+    account: &Account,
+    record: &RoomRecord,
+    recordings: &[Recording],
+) -> serde_json::Value {
+    let recording = |recording: &Recording| {
+        json!({
+            "source_id": recording.source_id,
+            "state": recording.state,
+            "reason": recording.reason,
+            "attempts": recording.attempts,
+            "create_time": recording.create_time.at,
+            "deadline": recording.deadline(),
+            "key": recording.segment().map(|object| &object.key),
+            "bytes": recording.segment().map(|object| object.bytes),
+        })
+    };
+    json!({
+        "type": "room",
+        "appid": account.appid,
+        "room_id": record.room.room_id,
+        "name": record.room.name,
+        "live_status": record.room.live_status,
+        "phase": phase(record.phase),
+        "status": record.sealed.map(|sealed| sealed.status),
+        "revision": record.sealed.map(|sealed| sealed.revision),
+        "manifest_sha256": record.sealed.map(|sealed| sealed.sha256),
+        "settled": record.settled,
+        "deadline": record.deadline,
+        "next_at": record.next_at,
+        "failure": record.failure,
+        "recordings": recordings.iter().map(recording).collect::<Vec<_>>(),
+    })
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Later => "not over yet",
+        Phase::Due => "to be asked about",
+        Phase::Listed => "to be finished",
+        Phase::Closed => "nothing more is owed",
+    }
+}
+
+fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording]) {
+    let room = &record.room;
+    output::line(format_args!("{} room {} {}", account.appid, room.room_id, output::name(&room.name)));
+    output::line(format_args!("  {}; deadline {}", phase(record.phase), record.deadline));
+    if let Some(sealed) = record.sealed {
+        output::line(format_args!(
+            "  manifest: {}, revision {}, SHA-256 {}",
+            word(&sealed.status),
+            sealed.revision,
+            sealed.sha256
+        ));
+    }
+    if let Some(failure) = &record.failure {
+        output::line(format_args!("  last failure: {failure}"));
+    }
+    let row = |recording: &Recording| {
+        let object = recording.segment();
+        vec![
+            recording.source_id.clone(),
+            word(&recording.state),
+            recording.create_time.at.map_or_else(String::new, |at| at.to_string()),
+            object.map_or_else(String::new, |object| bytes(object.bytes)),
+            recording.reason.clone().unwrap_or_default(),
+        ]
+    };
+    let rows = recordings.iter().map(row).collect();
+    output::table(&["recording", "state", "created", "size", "why"], rows);
+}
