@@ -2,4 +2,4 @@
 
 // pub mod hls;
 pub mod mp4;
-// pub mod source;
+pub mod source;

@@ -1,0 +1,348 @@
+//! One media file over HTTP, in single attempts: the caller retries.
+//!
+//! A file is opened by a ranged request for its beginning, whose body is handed over, so that
+//! nothing is fetched twice. The answer tells length, validators and whether ranges work; further
+//! ranges are accepted only of the very file that was opened.
+//!
+//! `If-Range` is not sent. Whether the media hosts honour it is unknown, and a host that wrongly
+//! takes a validator for outdated would answer every range with the whole file. Comparing the
+//! validators of each answer finds a changed file as well.
+
+mod body;
+mod error;
+mod headers;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RANGE};
+use reqwest::{Response, StatusCode};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+pub use body::Body;
+pub use error::{Error, Problem};
+
+use crate::model::{Crc64Xz, MediaUrl, SourceFacts};
+use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};
+use headers::ContentRange;
+
+/// How media is fetched.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Where requests may go.
+    pub hosts: HostPolicy,
+    /// How long a request may make no progress.
+    pub timeouts: Timeouts,
+    /// The proxy to use, as `http://user:password@host:port`; none unless given.
+    pub proxy: Option<SecretString>,
+}
+
+/// A client for media files. Clones share connections and what was learnt of the hosts.
+#[derive(Debug, Clone)]
+pub struct MediaClient {
+    http: reqwest::Client,
+    hosts: HostPolicy,
+    /// For each host and port, whether https has answered there.
+    answered: Arc<Mutex<HashMap<String, Scheme>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Https,
+    Http,
+}
+
+/// What a media host told of a file. Can be stored, to take up a transfer later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Length in bytes, `None` where the host does not tell.
+    pub total: Option<u64>,
+    /// Whether parts of it can be fetched.
+    pub ranged: bool,
+    /// The strong entity tag, without quotes. A weak one says nothing of the bytes and is left out.
+    pub etag: Option<String>,
+    /// `Last-Modified`, as received.
+    pub last_modified: Option<String>,
+    /// CRC-64/XZ of the whole file (`x-cos-hash-crc64ecma`, seen at Tencent VOD).
+    pub crc64xz: Option<Crc64Xz>,
+    /// `https` or `http`, whichever answered, at the end of any redirects.
+    pub scheme: String,
+}
+
+impl SourceFile {
+    /// The part of it that manifests keep.
+    pub fn facts(&self) -> SourceFacts {
+        SourceFacts {
+            scheme: self.scheme.clone(),
+            etag: self.etag.clone(),
+            last_modified: self.last_modified.clone(),
+        }
+    }
+}
+
+/// A file that was opened, and its first bytes.
+#[derive(Debug)]
+pub struct Opened {
+    /// What the host told of the file.
+    pub file: SourceFile,
+    /// `Content-Type`, as received.
+    pub content_type: Option<String>,
+    /// The bytes asked for, or the whole file where `file.ranged` is false.
+    pub body: Body,
+}
+
+/// A small file, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Small {
+    /// All of it.
+    pub bytes: Bytes,
+    /// `Content-Type`, as received.
+    pub content_type: Option<String>,
+    /// `https` or `http`, whichever answered.
+    pub scheme: String,
+}
+
+impl MediaClient {
+    /// A client with these settings.
+    ///
+    /// # Errors
+    /// When the proxy's URL is invalid or TLS cannot be set up.
+    pub fn new(settings: &Settings) -> Result<Self, ClientError> {
+        let Settings { hosts, timeouts, proxy } = settings;
+        let http = net_guard::client(hosts, *timeouts, proxy.as_ref())?;
+        Ok(Self { http, hosts: hosts.clone(), answered: Arc::default() })
+    }
+
+    /// Opens a file with one request for its first `first` bytes (at least one).
+    ///
+    /// Where the host ignores ranges, the body is the whole file and `file.ranged` is false; where it
+    /// does not tell the length either, the end of the body is no evidence of the end of the file.
+    ///
+    /// # Errors
+    /// See [`Problem`]. Nothing is retried.
+    pub async fn open(&self, url: &MediaUrl, first: u64) -> Result<Opened, Error> {
+        let wanted = 0..first.max(1);
+        let response = self.get(url, Some(&wanted)).await?;
+        let at = |problem| Error::new(url, problem);
+        let mut file = headers::source_file(&response);
+        let content_type = content_type(response.headers());
+        let expected = match response.status() {
+            StatusCode::OK => {
+                file.total = response.content_length();
+                file.total
+            }
+            StatusCode::PARTIAL_CONTENT => {
+                let (range, total) = partial(&response, &wanted).map_err(at)?;
+                file.total = Some(total);
+                file.ranged = true;
+                Some(range.end - range.start)
+            }
+            // No range of an empty file can be satisfied.
+            StatusCode::RANGE_NOT_SATISFIABLE
+                if headers::unsatisfied_total(&response) == Some(0) =>
+            {
+                file.total = Some(0);
+                return Ok(Opened { file, content_type, body: Body::empty(url) });
+            }
+            status => return Err(at(Problem::status(status, response.headers()))),
+        };
+        Ok(Opened { file, content_type, body: Body::new(url, response, expected) })
+    }
+
+    /// Fetches bytes of a file that was opened, whatever signature `url` now carries.
+    ///
+    /// # Errors
+    /// [`Problem::Changed`] where the host now has another file, or ranges no longer work: start over.
+    /// Otherwise see [`Problem`]. Nothing is retried.
+    pub async fn range(
+        &self,
+        url: &MediaUrl,
+        file: &SourceFile,
+        range: Range<u64>,
+    ) -> Result<Body, Error> {
+        let at = |problem| Error::new(url, problem);
+        if range.is_empty() {
+            return Ok(Body::empty(url));
+        }
+        let response = self.get(url, Some(&range)).await?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => {}
+            StatusCode::OK => return Err(at(Problem::Changed("whether ranges are served"))),
+            StatusCode::RANGE_NOT_SATISFIABLE => return Err(at(Problem::Changed("the length"))),
+            status => return Err(at(Problem::status(status, response.headers()))),
+        }
+        let (served, total) = partial(&response, &range).map_err(at)?;
+        if served != range || file.total.is_some_and(|known| known != total) {
+            return Err(at(Problem::Changed("the length")));
+        }
+        headers::check_unchanged(file, &headers::source_file(&response)).map_err(at)?;
+        Ok(Body::new(url, response, Some(range.end - range.start)))
+    }
+
+    /// Fetches a whole file of at most `cap` bytes into memory: a playlist, an image.
+    ///
+    /// # Errors
+    /// [`Problem::TooLarge`] beyond `cap`; otherwise see [`Problem`]. Nothing is retried.
+    pub async fn small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
+        let at = |problem| Error::new(url, problem);
+        let response = self.get(url, None).await?;
+        if response.status() != StatusCode::OK {
+            return Err(at(Problem::status(response.status(), response.headers())));
+        }
+        let content_type = content_type(response.headers());
+        let scheme = response.url().scheme().to_owned();
+        let expected = response.content_length();
+        if expected.is_some_and(|length| length > cap) {
+            return Err(at(Problem::TooLarge { cap }));
+        }
+        let mut body = Body::new(url, response, expected);
+        let mut bytes = Vec::new();
+        while let Some(more) = body.next().await? {
+            if (bytes.len() + more.len()) as u64 > cap {
+                return Err(at(Problem::TooLarge { cap }));
+            }
+            bytes.extend_from_slice(&more);
+        }
+        Ok(Small { bytes: bytes.into(), content_type, scheme })
+    }
+
+    /// One GET, over https where that answers and over the URL's own http where it does not.
+    async fn get(&self, url: &MediaUrl, range: Option<&Range<u64>>) -> Result<Response, Error> {
+        if is_preview(url) {
+            return Err(Error::new(url, Problem::Preview));
+        }
+        let given = url.expose();
+        self.hosts.check(&given).map_err(|refusal| Error::new(url, Problem::Blocked(refusal)))?;
+        let host = url.host();
+        let Some(secure) = self.upgraded(&given, &host) else {
+            return self.send(url, given, range).await;
+        };
+        match self.send(url, secure, range).await {
+            Err(error) if error.problem.is_connect() && self.learnt(&host).is_none() => {
+                let response = self.send(url, given, range).await?;
+                self.learn(&host, Scheme::Http);
+                Ok(response)
+            }
+            // A host whose https has answered once is not asked in the clear any more.
+            Ok(response) => {
+                self.learn(&host, Scheme::Https);
+                Ok(response)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The https form of an http URL, where it may be tried.
+    fn upgraded(&self, given: &Url, host: &str) -> Option<Url> {
+        let mut secure = given.clone();
+        let upgradable = given.scheme() == "http" && self.learnt(host) != Some(Scheme::Http);
+        (upgradable && secure.set_scheme("https").is_ok() && self.hosts.check(&secure).is_ok())
+            .then_some(secure)
+    }
+
+    fn learnt(&self, host: &str) -> Option<Scheme> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied()
+    }
+
+    fn learn(&self, host: &str, scheme: Scheme) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered.insert(host.to_owned(), scheme).is_none() && scheme == Scheme::Http {
+            tracing::info!(
+                media.host = host,
+                "https does not answer at the media host, http is used"
+            );
+        }
+    }
+
+    async fn send(
+        &self,
+        url: &MediaUrl,
+        target: Url,
+        range: Option<&Range<u64>>,
+    ) -> Result<Response, Error> {
+        let mut request = self.http.get(target).header(ACCEPT_ENCODING, "identity");
+        if let Some(range) = range {
+            let last = range.end.saturating_sub(1);
+            request = request.header(RANGE, format!("bytes={}-{last}", range.start));
+        }
+        let at = |problem| Error::new(url, problem);
+        let response = request.send().await.map_err(|error| at(Problem::request(error)))?;
+        match headers::encoding(&response) {
+            Some(encoding) => Err(at(Problem::Encoded(encoding))),
+            None => Ok(response),
+        }
+    }
+}
+
+/// The range and the total of a 206 that begins where it should and ends there or at the file's end.
+fn partial(response: &Response, wanted: &Range<u64>) -> Result<(Range<u64>, u64), Problem> {
+    let ContentRange { range, total } = ContentRange::of(response)
+        .ok_or_else(|| Problem::BadRange("no readable Content-Range came with it".to_owned()))?;
+    let length = range.end - range.start;
+    if range.start != wanted.start || range.end != wanted.end.min(total) {
+        return Err(Problem::BadRange(format!(
+            "bytes {}..{} of {total} came for {}..{}",
+            range.start, range.end, wanted.start, wanted.end
+        )));
+    }
+    if response.content_length().is_some_and(|told| told != length) {
+        return Err(Problem::BadRange("Content-Length and Content-Range disagree".to_owned()));
+    }
+    Ok((range, total))
+}
+
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    headers::text(headers, CONTENT_TYPE)
+}
+
+/// Whether the URL stands for a truncated preview: a non-zero `exper` (Tencent VOD's Key anti-leech).
+fn is_preview(url: &MediaUrl) -> bool {
+    query_value(url, "exper").is_some_and(|seconds| !seconds.bytes().all(|byte| byte == b'0'))
+}
+
+/// Whether a signed URL's time `t` (hexadecimal seconds, Tencent VOD) is past at `now`.
+///
+/// `None` where the URL tells no time. After a 403, `Some(true)` calls for a fresh URL.
+pub fn url_expired(url: &MediaUrl, now: Timestamp) -> Option<bool> {
+    let at = i64::from_str_radix(&query_value(url, "t")?, 16).ok()?;
+    Some(now.as_second() >= at)
+}
+
+fn query_value(url: &MediaUrl, name: &str) -> Option<String> {
+    let url = url.expose();
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> MediaUrl {
+        MediaUrl::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_signed_url_tells_when_it_expires() {
+        let signed = url("http://h/f0.mp4?t=5f5e100&us=x&sign=y");
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(url_expired(&signed, at(99_999_999)), Some(false));
+        assert_eq!(url_expired(&signed, at(100_000_000)), Some(true));
+        assert_eq!(url_expired(&url("http://h/f0.mp4?t=zz"), at(0)), None);
+        assert_eq!(url_expired(&url("http://h/f0.mp4"), at(0)), None);
+    }
+
+    #[test]
+    fn previews_are_told_by_their_url() {
+        for preview in ["?exper=30", "?t=1&exper=030", "?exper=x", "?exper=%31"] {
+            assert!(is_preview(&url(&format!("http://h/f0.mp4{preview}"))), "{preview}");
+        }
+        for full in ["", "?exper=0", "?exper=", "?exper=00", "?t=1&x=exper"] {
+            assert!(!is_preview(&url(&format!("http://h/f0.mp4{full}"))), "{full}");
+        }
+    }
+}
