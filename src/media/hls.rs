@@ -1,0 +1,142 @@
+//! HLS playlists (RFC 8216): what they name, a playable copy, and the original without signatures.
+//!
+//! Only finished recordings are taken: a playlist without `EXT-X-ENDLIST` or without segments is
+//! refused, and so is one with a tag that matters and cannot be read.
+
+mod copy;
+mod reader;
+
+use std::ops::Range;
+
+pub use copy::redacted_source;
+
+use crate::model::MediaUrl;
+use reader::Reader;
+
+/// The largest playlist that is read, in bytes.
+pub const MAX_BYTES: usize = 8 << 20;
+/// The most segments of a playlist: at 2 s each, more than two days.
+pub const MAX_CHUNKS: usize = 100_000;
+
+/// Why a playlist cannot be archived. Never holds a URI, which may be signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HlsError {
+    /// More than [`MAX_BYTES`].
+    #[error("the playlist has {0} bytes, more than any real one")]
+    TooLarge(usize),
+    /// More than [`MAX_CHUNKS`].
+    #[error("the playlist names more than {MAX_CHUNKS} segments")]
+    TooManyChunks,
+    /// Not UTF-8, or the first line is not `#EXTM3U`.
+    #[error("not an HLS playlist: it is not text that begins with #EXTM3U")]
+    NotHls,
+    /// No `EXT-X-ENDLIST`: cut off, or still being written.
+    #[error("the playlist has no end: it is cut off or still being written")]
+    NoEnd,
+    /// Nothing to play.
+    #[error("the playlist names no segments")]
+    NoSegments,
+    /// The segments are encrypted.
+    #[error("the segments are encrypted ({0}); what is archived could not be played")]
+    Encrypted(String),
+    /// A tag or a line that cannot be read.
+    #[error("the playlist is damaged: {0}")]
+    Malformed(&'static str),
+    /// A URI that cannot be fetched; segments are counted from 0.
+    #[error("the URI of segment {0} cannot be fetched")]
+    ChunkUri(usize),
+    /// A master playlist without a variant that could be archived.
+    #[error("the master playlist has no variant that holds both picture and sound")]
+    NoVariant,
+}
+
+/// A playlist that was read.
+#[derive(Debug, Clone)]
+pub enum Playlist {
+    /// A choice of variants; this is the best of them. Fetch it and parse it.
+    Master(MediaUrl),
+    /// The segments of a broadcast.
+    Media(MediaPlaylist),
+}
+
+/// The segments of a broadcast, in order.
+#[derive(Debug, Clone)]
+pub struct MediaPlaylist {
+    /// Initialisation sections (`EXT-X-MAP`), which segments refer to.
+    pub inits: Vec<ChunkFile>,
+    /// The segments.
+    pub chunks: Vec<Chunk>,
+    version: u64,
+    target_seconds: u64,
+}
+
+/// A file to fetch and store.
+#[derive(Debug, Clone)]
+pub struct ChunkFile {
+    /// The name to store it under: `chunk-000000.ts`, `init-000000.mp4`.
+    pub name: String,
+    /// Where it is fetched.
+    pub url: MediaUrl,
+    /// The bytes of the file at `url` that belong to it; `None` for all.
+    pub range: Option<Range<u64>>,
+}
+
+/// A segment.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    /// Its bytes.
+    pub file: ChunkFile,
+    /// Its duration in milliseconds.
+    pub duration_ms: u64,
+    /// Whether time stamps or encoding change before it.
+    pub discontinuity: bool,
+    /// Its initialisation section, as an index into [`MediaPlaylist::inits`].
+    pub init: Option<usize>,
+}
+
+impl ChunkFile {
+    /// The content type that goes with the name.
+    pub fn content_type(&self) -> &'static str {
+        match self.name.rsplit('.').next() {
+            Some("ts") => "video/mp2t",
+            Some("m4s" | "mp4") => "video/mp4",
+            Some("aac") => "audio/aac",
+            _ => "application/octet-stream",
+        }
+    }
+}
+
+impl Playlist {
+    /// Reads a playlist that was fetched from `base`.
+    ///
+    /// # Errors
+    /// When it is no playlist, not finished, encrypted, or damaged; see [`HlsError`].
+    pub fn parse(bytes: &[u8], base: &MediaUrl) -> Result<Self, HlsError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(HlsError::TooLarge(bytes.len()));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| HlsError::NotHls)?;
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        if lines.next() != Some("#EXTM3U") {
+            return Err(HlsError::NotHls);
+        }
+        let mut reader = Reader::new(base);
+        lines.try_for_each(|line| reader.take(line))?;
+        reader.finish()
+    }
+}
+
+impl MediaPlaylist {
+    /// The duration of all segments in milliseconds.
+    pub fn duration_ms(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.duration_ms).sum()
+    }
+
+    /// Every file to store: initialisation sections first, then the segments.
+    pub fn files(&self) -> impl Iterator<Item = &ChunkFile> {
+        self.inits.iter().chain(self.chunks.iter().map(|chunk| &chunk.file))
+    }
+}
+
+#[cfg(test)]
+mod tests;
