@@ -11,13 +11,13 @@
 mod body;
 mod error;
 mod headers;
+mod signature;
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RANGE};
 use reqwest::{Response, StatusCode};
 use secrecy::SecretString;
@@ -26,10 +26,12 @@ use url::Url;
 
 pub use body::Body;
 pub use error::{Error, Problem};
+pub use signature::url_expired;
 
 use crate::model::{Crc64Xz, MediaUrl, SourceFacts};
 use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};
 use headers::ContentRange;
+use signature::is_preview;
 
 /// How media is fetched.
 #[derive(Debug, Clone, Default)]
@@ -298,51 +300,4 @@ fn partial(response: &Response, wanted: &Range<u64>) -> Result<(Range<u64>, u64)
 
 fn content_type(headers: &HeaderMap) -> Option<String> {
     headers::text(headers, CONTENT_TYPE)
-}
-
-/// Whether the URL stands for a truncated preview: a non-zero `exper` (Tencent VOD's Key anti-leech).
-fn is_preview(url: &MediaUrl) -> bool {
-    query_value(url, "exper").is_some_and(|seconds| !seconds.bytes().all(|byte| byte == b'0'))
-}
-
-/// Whether a signed URL's time `t` (hexadecimal seconds, Tencent VOD) is past at `now`.
-///
-/// `None` where the URL tells no time. After a 403, `Some(true)` calls for a fresh URL.
-pub fn url_expired(url: &MediaUrl, now: Timestamp) -> Option<bool> {
-    let at = i64::from_str_radix(&query_value(url, "t")?, 16).ok()?;
-    Some(now.as_second() >= at)
-}
-
-fn query_value(url: &MediaUrl, name: &str) -> Option<String> {
-    let url = url.expose();
-    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn url(text: &str) -> MediaUrl {
-        MediaUrl::parse(text).unwrap()
-    }
-
-    #[test]
-    fn a_signed_url_tells_when_it_expires() {
-        let signed = url("http://h/f0.mp4?t=5f5e100&us=x&sign=y");
-        let at = |second| Timestamp::from_second(second).unwrap();
-        assert_eq!(url_expired(&signed, at(99_999_999)), Some(false));
-        assert_eq!(url_expired(&signed, at(100_000_000)), Some(true));
-        assert_eq!(url_expired(&url("http://h/f0.mp4?t=zz"), at(0)), None);
-        assert_eq!(url_expired(&url("http://h/f0.mp4"), at(0)), None);
-    }
-
-    #[test]
-    fn previews_are_told_by_their_url() {
-        for preview in ["?exper=30", "?t=1&exper=030", "?exper=x", "?exper=%31"] {
-            assert!(is_preview(&url(&format!("http://h/f0.mp4{preview}"))), "{preview}");
-        }
-        for full in ["", "?exper=0", "?exper=", "?exper=00", "?t=1&x=exper"] {
-            assert!(!is_preview(&url(&format!("http://h/f0.mp4{full}"))), "{full}");
-        }
-    }
 }

@@ -1,10 +1,11 @@
 //! Everything with a socket, in one binary: real clients against loopback servers.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-
-// `cfg(test)` always holds here; it tells clippy that helpers are test code too.
+// The attribute tells clippy that helpers, too, are tests and may panic.
 #[cfg(test)]
 mod sandbox;
+#[cfg(test)]
 mod source;
+#[cfg(test)]
 mod store;
+#[cfg(test)]
 mod wechat;

@@ -234,6 +234,8 @@ async fn a_host_that_stops_sending_is_given_up() {
         Reply::new(206).header("Content-Range", "bytes 0-99/10000").stalled_body(&data()[..100], 40)
     };
     assert!(matches!(outcome(stalled).await, Err(Problem::Stalled { got: 40 })));
+    let hung_up = outcome(|_| Reply::hang_up()).await;
+    assert!(matches!(hung_up, Err(Problem::Network(_))), "{hung_up:?}");
     let silent = |_: &Request| Reply::silent();
     assert!(matches!(outcome(silent).await, Err(Problem::Stalled { got: 0 })));
 }

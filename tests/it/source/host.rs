@@ -46,9 +46,14 @@ impl Reply {
         Self { head, body: Vec::new(), then_silent: false }
     }
 
+    /// Nothing: the connection is closed.
+    pub fn hang_up() -> Self {
+        Self { head: String::new(), body: Vec::new(), then_silent: false }
+    }
+
     /// Nothing, on a connection that stays open.
     pub fn silent() -> Self {
-        Self { head: String::new(), body: Vec::new(), then_silent: true }
+        Self { then_silent: true, ..Self::hang_up() }
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {

@@ -1,0 +1,256 @@
+//! The lines of a playlist, one after the other.
+//!
+//! `m3u8-rs` is not used. It passes over tags that it cannot read, so that a damaged `EXTINF` becomes
+//! a duration of zero and a damaged `EXT-X-KEY` a segment in the clear, and its attribute lists run on
+//! into the following lines, which takes minutes on a playlist of 8 MiB made for it.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::{Chunk, ChunkFile, HlsError, MAX_CHUNKS, MediaPlaylist, Playlist};
+use crate::model::MediaUrl;
+
+/// The longest segment, in seconds. What is longer is no duration but damage.
+const MAX_SECONDS: f64 = 24.0 * 3600.0;
+
+/// What has been read of a playlist.
+pub(super) struct Reader<'a> {
+    base: &'a MediaUrl,
+    media: MediaPlaylist,
+    variants: Vec<Variant<'a>>,
+    /// Groups of renditions that have playlists of their own.
+    apart: HashSet<&'a str>,
+    ended: bool,
+    /// Where the last byte range of each file ended.
+    range_ends: HashMap<&'a str, u64>,
+    /// The initialisation section of the segments to come.
+    init: Option<usize>,
+    next: Next<'a>,
+}
+
+/// What the tags have told of the next URI.
+#[derive(Default)]
+struct Next<'a> {
+    duration_ms: Option<u64>,
+    discontinuity: bool,
+    range: Option<ByteRange>,
+    variant: Option<Variant<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct ByteRange {
+    length: u64,
+    offset: Option<u64>,
+}
+
+struct Variant<'a> {
+    bandwidth: u64,
+    groups: [Option<&'a str>; 2],
+    uri: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(base: &'a MediaUrl) -> Self {
+        Self {
+            base,
+            media: MediaPlaylist {
+                inits: Vec::new(),
+                chunks: Vec::new(),
+                version: 0,
+                target_seconds: 0,
+            },
+            variants: Vec::new(),
+            apart: HashSet::new(),
+            ended: false,
+            range_ends: HashMap::new(),
+            init: None,
+            next: Next::default(),
+        }
+    }
+
+    /// Takes the next line that is not empty, the first one excepted.
+    pub fn take(&mut self, line: &'a str) -> Result<(), HlsError> {
+        let (tag, value) = line.split_once(':').unwrap_or((line, ""));
+        match tag {
+            // Both only keep the copy from saying less than the original.
+            "#EXT-X-VERSION" => self.media.version = value.parse().unwrap_or_default(),
+            "#EXT-X-TARGETDURATION" => {
+                self.media.target_seconds = value.parse().unwrap_or_default();
+            }
+            "#EXTINF" => {
+                if self.next.duration_ms.replace(duration_ms(value)?).is_some() {
+                    return Err(HlsError::Malformed("a segment has two durations"));
+                }
+            }
+            "#EXT-X-BYTERANGE" => self.next.range = Some(byte_range(value)?),
+            "#EXT-X-DISCONTINUITY" => self.next.discontinuity = true,
+            "#EXT-X-KEY" => check_key(value)?,
+            "#EXT-X-MAP" => self.map(value)?,
+            "#EXT-X-STREAM-INF" => self.next.variant = Some(variant(value)?),
+            "#EXT-X-MEDIA" if attribute(value, "URI")?.is_some() => {
+                self.apart.extend(attribute(value, "GROUP-ID")?);
+            }
+            "#EXT-X-ENDLIST" => self.ended = true,
+            _ if line.starts_with('#') => {}
+            _ => self.uri(line)?,
+        }
+        let count = self.media.chunks.len() + self.media.inits.len() + self.variants.len();
+        if count > MAX_CHUNKS { Err(HlsError::TooManyChunks) } else { Ok(()) }
+    }
+
+    /// A URI: the end of what the tags before it tell.
+    fn uri(&mut self, uri: &'a str) -> Result<(), HlsError> {
+        let next = std::mem::take(&mut self.next);
+        if let Some(variant) = next.variant {
+            self.variants.push(Variant { uri, ..variant });
+            return Ok(());
+        }
+        let number = self.media.chunks.len();
+        let duration_ms = next.duration_ms.ok_or(HlsError::Malformed("a URI has no duration"))?;
+        let url = resolve(self.base, uri).ok_or(HlsError::ChunkUri(number))?;
+        let range = next.range.map(|range| range.after(self.range_ends.get(uri).copied()));
+        let range = range.transpose()?;
+        if let Some(range) = &range {
+            self.range_ends.insert(uri, range.end);
+        }
+        let name = format!("chunk-{number:06}.{}", extension(&url));
+        self.media.chunks.push(Chunk {
+            file: ChunkFile { name, url, range },
+            duration_ms,
+            discontinuity: next.discontinuity,
+            init: self.init,
+        });
+        Ok(())
+    }
+
+    /// `EXT-X-MAP`: the initialisation section from here on.
+    fn map(&mut self, attributes: &str) -> Result<(), HlsError> {
+        let number = self.media.inits.len();
+        let uri = attribute(attributes, "URI")?;
+        let url = uri.and_then(|uri| resolve(self.base, uri));
+        let url = url.ok_or(HlsError::Malformed("a map has no URI that can be fetched"))?;
+        let range = attribute(attributes, "BYTERANGE")?
+            .map(|range| byte_range(range)?.after(Some(0)))
+            .transpose()?;
+        let name = format!("init-{number:06}.{}", extension(&url));
+        self.media.inits.push(ChunkFile { name, url, range });
+        self.init = Some(number);
+        Ok(())
+    }
+
+    /// What all the lines come to.
+    pub fn finish(self) -> Result<Playlist, HlsError> {
+        if self.next.duration_ms.is_some() || self.next.variant.is_some() {
+            return Err(HlsError::Malformed("the last URI is missing"));
+        }
+        if !self.variants.is_empty() {
+            return self.best_variant();
+        }
+        match (self.ended, self.media.chunks.is_empty()) {
+            (false, _) => Err(HlsError::NoEnd),
+            (true, true) => Err(HlsError::NoSegments),
+            (true, false) => Ok(Playlist::Media(self.media)),
+        }
+    }
+
+    /// The variant of the highest bandwidth among those that hold all there is to see and to hear.
+    fn best_variant(self) -> Result<Playlist, HlsError> {
+        let holds_all = |variant: &&Variant| {
+            !variant.groups.iter().flatten().any(|group| self.apart.contains(group))
+        };
+        let variants = self.variants.iter().filter(holds_all);
+        let best = variants.max_by_key(|variant| variant.bandwidth).ok_or(HlsError::NoVariant)?;
+        resolve(self.base, best.uri).map(Playlist::Master).ok_or(HlsError::NoVariant)
+    }
+}
+
+impl ByteRange {
+    /// The bytes it stands for; without an offset, those from `next` on.
+    fn after(self, next: Option<u64>) -> Result<Range<u64>, HlsError> {
+        let start = self.offset.or(next);
+        let start = start.ok_or(HlsError::Malformed("a byte range tells no offset"))?;
+        match start.checked_add(self.length) {
+            Some(end) if end > start => Ok(start..end),
+            _ => Err(HlsError::Malformed("a byte range is empty or too large")),
+        }
+    }
+}
+
+fn variant(attributes: &str) -> Result<Variant<'_>, HlsError> {
+    let bandwidth = attribute(attributes, "BANDWIDTH")?.and_then(|text| text.parse().ok());
+    let bandwidth = bandwidth.ok_or(HlsError::Malformed("a variant has no bandwidth"))?;
+    let groups = [attribute(attributes, "AUDIO")?, attribute(attributes, "VIDEO")?];
+    Ok(Variant { bandwidth, groups, uri: "" })
+}
+
+/// Only `METHOD=NONE` means that segments can be played as they are.
+fn check_key(attributes: &str) -> Result<(), HlsError> {
+    match attribute(attributes, "METHOD") {
+        Ok(Some("NONE")) => Ok(()),
+        method => {
+            // The value is shown, so it is cut down to what a method can consist of.
+            let method = method.ok().flatten().unwrap_or("unknown");
+            let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+            Err(HlsError::Encrypted(method.chars().take_while(is_name).take(20).collect()))
+        }
+    }
+}
+
+/// A value of an attribute list (RFC 8216, section 4.2), without its quotation marks.
+fn attribute<'a>(list: &'a str, wanted: &str) -> Result<Option<&'a str>, HlsError> {
+    const DAMAGED: HlsError = HlsError::Malformed("a list of attributes cannot be read");
+    let mut rest = list;
+    while !rest.is_empty() {
+        let (name, value) = rest.split_once('=').ok_or(DAMAGED)?;
+        let (value, after) = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').ok_or(DAMAGED)?,
+            None => value.split_at(value.find(',').unwrap_or(value.len())),
+        };
+        if name.trim() == wanted {
+            return Ok(Some(value.trim()));
+        }
+        rest = match after.trim_start().strip_prefix(',') {
+            None if !after.trim().is_empty() => return Err(DAMAGED),
+            next => next.unwrap_or_default(),
+        };
+    }
+    Ok(None)
+}
+
+/// `length[@offset]`
+fn byte_range(value: &str) -> Result<ByteRange, HlsError> {
+    let (length, offset) = value.split_once('@').map_or((value, None), |(l, o)| (l, Some(o)));
+    let number = |text: &str| {
+        text.trim().parse().map_err(|_| HlsError::Malformed("a byte range cannot be read"))
+    };
+    Ok(ByteRange { length: number(length)?, offset: offset.map(number).transpose()? })
+}
+
+/// `seconds,[title]`, as milliseconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to lie between zero and a day"
+)]
+fn duration_ms(value: &str) -> Result<u64, HlsError> {
+    let seconds = value.split(',').next().and_then(|seconds| seconds.trim().parse::<f64>().ok());
+    match seconds {
+        Some(seconds) if (0.0..=MAX_SECONDS).contains(&seconds) => {
+            Ok((seconds * 1000.0).round() as u64)
+        }
+        _ => Err(HlsError::Malformed("a segment's duration is none")),
+    }
+}
+
+/// A URI of a playlist, resolved against the playlist's own URL.
+fn resolve(base: &MediaUrl, uri: &str) -> Option<MediaUrl> {
+    let joined = base.expose().join(uri).ok().filter(|_| !uri.is_empty())?;
+    MediaUrl::parse(joined.as_str()).ok()
+}
+
+/// The extension to store a file under: that of the source's path, where it is a usual one.
+fn extension(url: &MediaUrl) -> &'static str {
+    let extension = url.file_name().rsplit_once('.').map_or("", |(_, extension)| extension);
+    let usual = ["ts", "m4s", "mp4", "aac"];
+    usual.into_iter().find(|usual| extension.eq_ignore_ascii_case(usual)).unwrap_or("bin")
+}
