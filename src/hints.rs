@@ -20,7 +20,7 @@ impl Explained {
     pub fn of(error: &(dyn Error + 'static)) -> Self {
         let mut messages: Vec<String> = Vec::new();
         let mut hints: Vec<String> = Vec::new();
-        for cause in std::iter::successors(Some(error), |error| error.source()) {
+        for cause in std::iter::successors(Some(error), |&error| error.source()) {
             let text = cause.to_string();
             let mut lines = text.split("\nhint: ");
             let message = lines.next().unwrap_or_default();

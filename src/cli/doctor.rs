@@ -27,7 +27,9 @@ impl Findings<'_> {
     fn say(&mut self, verdict: &str, what: &str, text: impl Display) {
         if self.common.json {
             let text = text.to_string();
-            output::json(&json!({ "type": "check", "check": what, "verdict": verdict, "text": text }));
+            output::json(
+                &json!({ "type": "check", "check": what, "verdict": verdict, "text": text }),
+            );
         } else {
             let text = text.to_string().replace('\n', "\n         ");
             output::line(format_args!("{verdict:<5} {what}: {text}"));
@@ -78,7 +80,9 @@ async fn bucket(setup: &Setup, findings: &mut Findings<'_>) {
     }
     findings.good("bucket", format_args!("{} answers", store.bucket()));
     match store.server_time().await {
-        Ok(Some(time)) => skew(findings, "bucket clock", time.duration_since(setup.context.clock.now())),
+        Ok(Some(time)) => {
+            skew(findings, "bucket clock", time.duration_since(setup.context.clock.now()));
+        }
         Ok(None) => findings.warn("bucket clock", "the store does not tell its time"),
         Err(error) => findings.fail("bucket clock", &error),
     }
@@ -93,7 +97,8 @@ async fn bucket(setup: &Setup, findings: &mut Findings<'_>) {
     match store.abilities().await {
         Ok(abilities) => {
             if abilities.refuses_wrong_hash {
-                findings.good("integrity", "a body that differs from its signed SHA-256 is refused");
+                findings
+                    .good("integrity", "a body that differs from its signed SHA-256 is refused");
             } else {
                 findings.warn(
                     "integrity",
@@ -164,12 +169,7 @@ async fn wechat(setup: &Setup, account: &Account, findings: &mut Findings<'_>) {
 }
 
 /// Asks for the room list: the one call that shows whether the account has the permission.
-async fn permission(
-    setup: &Setup,
-    account: &Account,
-    findings: &mut Findings<'_>,
-    what: &str,
-) {
+async fn permission(setup: &Setup, account: &Account, findings: &mut Findings<'_>, what: &str) {
     let page = account.call(&setup.context, "the room list", || account.client.rooms(0)).await;
     match page {
         Ok(page) => {

@@ -1,6 +1,6 @@
 //! Printing: lines, tables, JSON, and numbers as people read them.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where things are printed")]
+#![expect(clippy::print_stderr, reason = "this is where things are printed")]
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};

@@ -43,10 +43,7 @@ pub(super) async fn print(common: &Common, setup: &Setup) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-async fn account_plan<'a>(
-    setup: &Setup,
-    account: &'a Account,
-) -> anyhow::Result<AccountPlan<'a>> {
+async fn account_plan<'a>(setup: &Setup, account: &'a Account) -> anyhow::Result<AccountPlan<'a>> {
     let (ledger, now) = (&setup.context.ledger, setup.context.clock.now());
     let rooms = ledger.rooms(&account.appid).await?;
     let today = ledger.quota(&account.appid, now, account.share).await?;
@@ -57,9 +54,7 @@ async fn account_plan<'a>(
 
 fn print_json(plan: &AccountPlan<'_>) {
     let AccountPlan { account, forecast, today, scanned, owed } = plan;
-    let at_risk = |room: &AtRisk| {
-        json!({ "room_id": room.room_id, "deadline": room.deadline, "turn": room.turn })
-    };
+    let at_risk = |room: &AtRisk| json!({ "room_id": room.room_id, "deadline": room.deadline, "turn": room.turn });
     output::json(&json!({
         "type": "account",
         "appid": account.appid,
@@ -82,7 +77,9 @@ fn print_text(plan: &AccountPlan<'_>) {
     let AccountPlan { account, forecast, today, scanned, owed } = plan;
     output::line(format_args!("account {}", account.appid));
     if !scanned {
-        output::line("  the room list was not read yet: `run --dry-run` reads it, at a call for 50 rooms");
+        output::line(
+            "  the room list was not read yet: `run --dry-run` reads it, at a call for 50 rooms",
+        );
     }
     output::line(format_args!(
         "  API calls    {} rooms to ask about; {} calls left today of {} (the shop keeps {}){}",

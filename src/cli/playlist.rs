@@ -117,14 +117,13 @@ impl Player<'_> {
                 "height": media.and_then(|media| media.height),
             }));
         }
-        let whole = match self.whole() {
-            Some((whole, key)) => Some(json!({
+        let whole = self.whole().map(|(whole, key)| {
+            json!({
                 "key": key,
                 "duration_ms": whole.duration_ms,
                 "chunks": whole.chunks.len(),
-            })),
-            None => None,
-        };
+            })
+        });
         let now = self.setup.context.clock.now();
         let room = &self.manifest.room;
         Ok(json!({
@@ -167,7 +166,8 @@ impl Player<'_> {
         let store = &self.setup.context.store;
         let keys = store.keys(&self.account.appid).room(self.manifest.room.room_id);
         let full = keys.resolve(key).context("the manifest names a key outside its room")?;
-        let playlist = store.get(&full).await?.context("the playlist is missing from the bucket")?;
+        let playlist =
+            store.get(&full).await?.context("the playlist is missing from the bucket")?;
         let mut text = String::from_utf8(playlist.to_vec()).context("the playlist is damaged")?;
         // Chunk names are unique, of one length, and stand for nothing else in the playlist.
         for chunk in &whole.chunks {

@@ -57,7 +57,8 @@ pub(super) async fn run(common: &Common, arguments: &RunArguments) -> anyhow::Re
     if arguments.dry_run {
         for account in &setup.accounts {
             let scanned = discover::discover(&setup.context, account, Scan::Usual).await;
-            scanned.with_context(|| format!("the room list of {} could not be read", account.appid))?;
+            scanned
+                .with_context(|| format!("the room list of {} could not be read", account.appid))?;
         }
         return plan::print(common, &setup).await;
     }
@@ -182,7 +183,10 @@ fn print_report(report: &Report, exit: Exit, elapsed: Duration) {
             output::note(format_args!("{}: {}: {}", account.appid, problem.what, problem.error));
         }
         for room in &account.busy {
-            output::note(format_args!("{}: room {room}: another process works on it", account.appid));
+            output::note(format_args!(
+                "{}: room {room}: another process works on it",
+                account.appid
+            ));
         }
         if account.owed > 0 {
             output::note(format_args!(

@@ -169,7 +169,12 @@ fn phase(phase: Phase) -> &'static str {
 
 fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording]) {
     let room = &record.room;
-    output::line(format_args!("{} room {} {}", account.appid, room.room_id, output::name(&room.name)));
+    output::line(format_args!(
+        "{} room {} {}",
+        account.appid,
+        room.room_id,
+        output::name(&room.name)
+    ));
     output::line(format_args!("  {}; deadline {}", phase(record.phase), record.deadline));
     if let Some(sealed) = record.sealed {
         output::line(format_args!(

@@ -103,13 +103,7 @@ async fn verify_room(
     Ok(())
 }
 
-fn report(
-    common: &Common,
-    account: &Account,
-    room: RoomId,
-    mismatch: Mismatch,
-    tally: &mut Tally,
-) {
+fn report(common: &Common, account: &Account, room: RoomId, mismatch: Mismatch, tally: &mut Tally) {
     tally.mismatches += 1;
     let Mismatch { key, problem } = mismatch;
     if common.json {
@@ -145,6 +139,8 @@ fn summarize(common: &Common, tally: &Tally, depth: Depth) {
         "{rooms} rooms, {objects} objects, {mismatches} mismatches ({how} compared)"
     ));
     if *mismatches > 0 {
-        output::note("hint: `backfill --room NUMBER --force` fetches damaged objects anew while WeChat has them");
+        output::note(
+            "hint: `backfill --room NUMBER --force` fetches damaged objects anew while WeChat has them",
+        );
     }
 }

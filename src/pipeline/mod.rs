@@ -31,7 +31,7 @@ use crate::stage::{Account, Context, Listed, seal};
 pub use errand::{Errand, Rooms};
 pub use find::align_quota;
 use lease::Lease;
-pub use report::{AccountReport, Problem, Report, RoomReport};
+pub use report::{AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom};
 
 /// Rooms that wait between two stages.
 const QUEUE: usize = 8;

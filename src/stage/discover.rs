@@ -189,7 +189,7 @@ mod tests {
     }
 
     fn page(rooms: Vec<Room>, total: u64) -> RoomPage {
-        RoomPage { received: rooms.len() as u64, rooms, total: Some(total), end: false }
+        RoomPage { received: rooms.len() as u64, rooms, skipped: 0, total: Some(total), end: false }
     }
 
     const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);

@@ -33,7 +33,8 @@ pub async fn seal(context: &Context, mut listed: Listed) -> Result<Listed, Error
     let manifest = describe(context, &keys, &listed, previous.as_ref()).await;
     let published = publish(context, &keys, manifest, previous).await?;
     listed.record.sealed = Some(published);
-    outlook::set(&mut listed, context.clock.now(), &context.work);
+    let work = &context.work;
+    outlook::set(&mut listed, context.clock.now(), work.settle, work.patience);
     context.ledger.save_room(&listed.record, context.owner()).await?;
     context.progress.seal_room();
     Ok(listed)

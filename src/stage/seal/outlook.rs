@@ -2,7 +2,6 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::Work;
 use crate::ledger::Phase;
 use crate::model::settle::{newest, settles_at};
 use crate::model::{LiveStatus, Recording};
@@ -18,13 +17,18 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(72);
 const ANNOUNCED_WAIT: SignedDuration = SignedDuration::from_hours(20);
 
 /// Sets where a room stands now that it was looked at, and when it is looked at again.
-pub(super) fn set(listed: &mut Listed, now: Timestamp, work: &Work) {
+pub(super) fn set(
+    listed: &mut Listed,
+    now: Timestamp,
+    settle: SignedDuration,
+    patience: SignedDuration,
+) {
     let after = |wait: SignedDuration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
     let is_owed = listed.recordings.iter().any(Recording::is_owed);
     let last_sign =
         settles_at(listed.record.room.end_time, newest(&listed.recordings), SignedDuration::ZERO);
-    let in_patience = last_sign.is_some_and(|last| now < after_patience(last, work.patience));
-    let settles = settles_at(last_sign, None, work.settle);
+    let in_patience = last_sign.is_some_and(|last| now < after_patience(last, patience));
+    let settles = settles_at(last_sign, None, settle);
     let (phase, next_at) = match () {
         () if !listed.record.settled => (Phase::Due, settles.unwrap_or(now).max(after(TICK))),
         () if is_owed => (Phase::Listed, after(wait(listed.record.attempts))),
@@ -67,9 +71,8 @@ mod tests {
     use crate::ledger::RoomRecord;
     use crate::model::{RecordingKind, RecordingState, ReplayTime, Room, RoomId};
 
-    fn work() -> Work {
-        Work::default()
-    }
+    const SETTLE: SignedDuration = SignedDuration::from_mins(30);
+    const PATIENCE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
     fn now() -> Timestamp {
         "2026-11-22T03:00:00Z".parse().unwrap()
@@ -125,7 +128,7 @@ mod tests {
         ];
         for (states, announced, end, settled, expected) in table {
             let mut listed = listed(states, *announced, end, *settled);
-            set(&mut listed, now(), &work());
+            set(&mut listed, now(), SETTLE, PATIENCE);
             assert_eq!(listed.record.phase, *expected, "{states:?} of {announced} since {end}");
             let again = listed.record.next_at > now();
             assert_eq!(again, *expected != Phase::Closed, "{states:?} of {announced}");
@@ -141,7 +144,7 @@ mod tests {
     #[test]
     fn an_unsettled_room_is_looked_at_once_it_has_settled() {
         let mut listed = listed(&[], 0, "2026-11-22T02:50:00Z", false);
-        set(&mut listed, now(), &work());
+        set(&mut listed, now(), SETTLE, PATIENCE);
         assert_eq!(listed.record.next_at, "2026-11-22T03:20:00Z".parse().unwrap());
     }
 }
