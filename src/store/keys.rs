@@ -132,7 +132,9 @@ impl RoomKeys {
     pub fn whole_file(&self, source_id: &str, name: &str) -> ObjectKey {
         let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
         let name: String = name.chars().filter(is_plain).collect();
-        self.below(&format!("whole/{}/{}", eight_digits(source_id), name.trim_matches('.')))
+        let name = name.trim_matches('.');
+        let name = if name.is_empty() { "unnamed" } else { name };
+        self.below(&format!("whole/{}/{name}", eight_digits(source_id)))
     }
 
     /// `images/<role>.<extension>`; the extension follows from the content type.
@@ -212,7 +214,7 @@ mod tests {
             (room.whole_source("1a2b3c4d"), "whole/1a2b3c4d/source.m3u8".to_owned()),
             (
                 room.whole_file("1a2b3c4d", "chunk-000000.ts"),
-                "whole/1a2b3c4d/chunk-000012.ts".to_owned(),
+                "whole/1a2b3c4d/chunk-000000.ts".to_owned(),
             ),
             (room.image(ImageRole::Cover, "image/jpeg"), "images/cover.jpg".to_owned()),
             (room.image(ImageRole::Share, "IMAGE/PNG; q=1"), "images/share.png".to_owned()),
@@ -269,7 +271,7 @@ mod tests {
                 (room.segment(None, &id), "segments/"),
                 (room.whole_playlist(&id), "whole/"),
                 (room.whole_source(&id), "whole/"),
-                (room.whole_file(&id, "chunk-000000.ts"), "whole/"),
+                (room.whole_file(&id, &other), "whole/"),
                 (room.image(ImageRole::Cover, &other), "images/"),
             ];
             for (key, folder) in keys {
