@@ -130,11 +130,12 @@ impl RoomKeys {
     /// `whole/<source id>/<name>`: a file of the whole, by the name its playlist gives it. A name
     /// that is no plain one loses what makes it so.
     pub fn whole_file(&self, source_id: &str, name: &str) -> ObjectKey {
-        let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-        let name: String = name.chars().filter(is_plain).collect();
-        let name = name.trim_matches('.');
-        let name = if name.is_empty() { "unnamed" } else { name };
-        self.below(&format!("whole/{}/{name}", eight_digits(source_id)))
+        let plain = |text: &str| -> String {
+            text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
+        };
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
+        let folder = eight_digits(source_id);
+        self.below(&format!("whole/{folder}/{}.{}", plain(stem), plain(extension)))
     }
 
     /// `images/<role>.<extension>`; the extension follows from the content type.
