@@ -12,6 +12,7 @@ use crate::config::{self, Config, Environment, Sources};
 use crate::ledger::Ledger;
 use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
+use crate::pipeline::owner::this_process;
 use crate::progress::Progress;
 use crate::stage::{Account, Context, MEMORY_UNIT};
 use crate::store::Store;
@@ -74,6 +75,7 @@ pub(super) async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup>
     let images = config.images.as_ref().map(MediaClient::new).transpose();
     let units = usize::try_from(config.work.memory.div_ceil(MEMORY_UNIT)).unwrap_or(usize::MAX);
     let started_at = clock.now();
+    let run_id = RunId::new(started_at);
     let accounts = config.accounts.into_iter().map(|account| {
         let client = wechat::Client::new(
             account.appid.clone(),
@@ -92,7 +94,8 @@ pub(super) async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup>
             media,
             images: images.context("[images] cannot be set up")?,
             work: config.work,
-            run_id: RunId::new(started_at),
+            owner: this_process(&run_id),
+            run_id,
             started_at,
             memory: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
             progress: Progress::default(),

@@ -273,21 +273,34 @@ impl Ledger {
         Ok(())
     }
 
-    /// Makes a room due now, whatever it was.
+    /// Who holds leases at `now`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn make_due(&self, appid: &AppId, room: RoomId) -> Result<(), Error> {
-        sqlx::query(
-            "update rooms set phase = 'due', next_at = 0, attempts = 0 \
-             where appid = $1 and room_id = $2",
+    pub async fn lease_owners(&self, now: Timestamp) -> Result<Vec<String>, Error> {
+        sqlx::query_scalar(
+            "select distinct lease_owner from rooms \
+             where lease_until >= $1 and lease_owner is not null",
         )
-        .bind(appid.as_str())
-        .bind(count(room.0))
+        .bind(now.as_millisecond())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read who works on rooms"))
+    }
+
+    /// Ends all leases of an owner that is known to be gone; returns how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn void_leases(&self, owner: &str) -> Result<u64, Error> {
+        let voided = sqlx::query(
+            "update rooms set lease_owner = null, lease_until = 0 where lease_owner = $1",
+        )
+        .bind(owner)
         .execute(&self.pool)
         .await
-        .map_err(failed("make a room due"))?;
-        Ok(())
+        .map_err(failed("end leases"))?;
+        Ok(voided.rows_affected())
     }
 
     /// How many rooms were due by `by` and are nobody's: what a run leaves to later ones.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Crc64Nvme, Crc64Xz, MediaUrl, ReplayTime, Sha256Digest, WECHAT_RETENTION, WholeChunk};
 
 /// One item of `live_replay` as received: not yet checked, not yet stored.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Replay {
     /// `media_url`, as text: it can be anything.
     pub media_url: String,
@@ -15,6 +15,18 @@ pub struct Replay {
     pub create_time: ReplayTime,
     /// When WeChat deletes it.
     pub expire_time: ReplayTime,
+}
+
+impl std::fmt::Debug for Replay {
+    /// Without the URL's query, which may be a signature.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (url, query) = self.media_url.split_once('?').unwrap_or((&self.media_url, ""));
+        f.debug_struct("Replay")
+            .field("media_url", &if query.is_empty() { url.to_owned() } else { format!("{url}?…") })
+            .field("create_time", &self.create_time)
+            .field("expire_time", &self.expire_time)
+            .finish()
+    }
 }
 
 /// Whether a recording is a piece of the broadcast or all of it.

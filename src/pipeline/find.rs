@@ -57,6 +57,11 @@ struct Search {
 
 impl Search {
     async fn run(mut self) -> AccountReport {
+        // Before any call is charged: without a token there is nothing to call with.
+        if let Err(error) = self.account.client.check_token().await {
+            self.note("the access token", &error.into());
+            return self.report;
+        }
         align_quota(&self.context, &self.account).await;
         if let Err(error) = self.discover().await {
             let ends_it = ends_account(&error);
@@ -83,8 +88,10 @@ impl Search {
 
     async fn discover(&mut self) -> Result<(), Error> {
         let scan = match self.errand {
-            Errand::Due => Scan::Usual,
-            Errand::Backfill { rooms: Rooms::Between { .. }, .. } => Scan::Full,
+            Errand::Due | Errand::Backfill { rooms: Rooms::Between { .. }, force: false } => {
+                Scan::Usual
+            }
+            Errand::Backfill { rooms: Rooms::Between { .. }, force: true } => Scan::Full,
             Errand::Backfill { rooms: Rooms::One(room), .. } => {
                 if self.context.ledger.room(&self.account.appid, room).await?.is_some() {
                     return Ok(());

@@ -11,6 +11,7 @@
 mod errand;
 mod find;
 mod lease;
+pub mod owner;
 mod report;
 mod slots;
 mod transfer;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ledger::Phase;
 use crate::model::Recording;
+use crate::retry;
 use crate::stage::{Account, Context, Listed, seal};
 
 pub use errand::{Errand, Rooms};
@@ -40,7 +42,10 @@ const QUEUE: usize = 8;
 const SEALING: usize = 4;
 
 /// How long transfers under way may go on after the run was told to stop.
-pub const GRACE: Duration = Duration::from_secs(7);
+pub const GRACE: Duration = Duration::from_secs(6);
+
+/// How long everything else may go on then: what is not done by that time is a later run's.
+pub const LAST_CALL: Duration = Duration::from_secs(9);
 
 /// A room on its way through the stages.
 #[derive(Debug)]
@@ -62,18 +67,39 @@ pub async fn run(
     errand: &Errand,
     stop: CancellationToken,
 ) -> Report {
+    tokio::select! {
+        report = flow(&context, accounts, errand, &stop) => report,
+        () = after(&stop, LAST_CALL) => Report::interrupted(context.progress.counts()),
+    }
+}
+
+async fn flow(
+    context: &Arc<Context>,
+    accounts: &[Arc<Account>],
+    errand: &Errand,
+    stop: &CancellationToken,
+) -> Report {
+    if let Err(error) = owner::take_over_from_the_dead(context).await {
+        tracing::warn!(error = %error, "the leases of dead processes could not be looked at");
+    }
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
     let (moved_tx, moved_rx) = mpsc::channel(QUEUE);
     let (accounts_found, moved, sealed) = tokio::join!(
-        find::find(&context, accounts, errand, listed_tx, &stop),
-        transfer::transfer(&context, listed_rx, moved_tx, &stop),
-        seal_all(&context, moved_rx),
+        find::find(context, accounts, errand, listed_tx, stop),
+        transfer::transfer(context, listed_rx, moved_tx, stop),
+        seal_all(context, moved_rx),
     );
     let mut report = Report { accounts: accounts_found, rooms: moved, ..Report::default() };
     report.rooms.extend(sealed);
-    finish(&context, accounts, &mut report, &stop).await;
+    finish(context, accounts, &mut report, stop).await;
     report.counts = context.progress.counts();
     report
+}
+
+/// Waits until the run was told to stop, and `grace` longer.
+async fn after(stop: &CancellationToken, grace: Duration) {
+    stop.cancelled().await;
+    retry::pause(grace).await;
 }
 
 /// Seals rooms as they come, a few at once.

@@ -19,12 +19,20 @@ pub struct Report {
     pub rooms: Vec<RoomReport>,
     /// What was done in all.
     pub counts: Counts,
+    /// Whether the run was ended before it could tell what became of its rooms.
+    pub is_cut_short: bool,
 }
 
 impl Report {
+    /// Of a run that was told to stop and could not even finish what was in flight.
+    pub(super) fn interrupted(counts: Counts) -> Self {
+        Self { counts, is_cut_short: true, ..Self::default() }
+    }
+
     /// Whether a later run can still save something.
     pub fn is_left(&self) -> bool {
-        self.rooms.iter().any(RoomReport::is_left)
+        self.is_cut_short
+            || self.rooms.iter().any(RoomReport::is_left)
             || self.accounts.iter().any(|account| account.owed > 0 || !account.problems.is_empty())
     }
 

@@ -9,9 +9,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::slots::{Slots, Urgency};
-use super::{GRACE, InFlight, RoomReport, lease, report};
+use super::{GRACE, InFlight, RoomReport, after, lease, report};
 use crate::model::{Recording, RecordingKind};
-use crate::retry;
 use crate::stage::transfer::{Place, cover, transfer_segment, transfer_whole};
 use crate::stage::{Context, Error, FreshUrls};
 
@@ -56,7 +55,7 @@ impl Move {
         let recordings = std::mem::take(&mut room.listed.recordings);
         let outcome = tokio::select! {
             outcome = self.recordings(&room, recordings) => outcome,
-            () = self.stopped() => {
+            () = after(&self.stop, GRACE) => {
                 room.lease.release().await;
                 return Some(name.interrupted());
             }
@@ -77,12 +76,6 @@ impl Move {
                 Some(name.failed(report::text(&error)))
             }
         }
-    }
-
-    /// Ends a while after the run was told to stop.
-    async fn stopped(&self) {
-        self.stop.cancelled().await;
-        retry::pause(GRACE).await;
     }
 
     /// The pieces, then the whole, which is needed only where the pieces do not cover it. `None`
@@ -111,7 +104,8 @@ impl Move {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&room.account));
         let described = room.listed.record.room.clone();
         let keys = self.context.store.keys(&described.appid).room(described.room_id);
-        let urls = FreshUrls::new(context, account, described.room_id);
+        let listed_at = room.listed.record.listed_at;
+        let urls = FreshUrls::new(context, account, described.room_id, listed_at);
         Arc::new(Place { appid: described.appid.clone(), room: described, keys, urls })
     }
 

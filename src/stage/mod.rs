@@ -41,8 +41,10 @@ pub struct Context {
     pub images: Option<MediaClient>,
     /// How to work.
     pub work: Work,
-    /// The run, which is also the owner of its leases.
+    /// The run.
     pub run_id: RunId,
+    /// Who owns this run's leases.
+    pub owner: String,
     /// When the run began.
     pub started_at: jiff::Timestamp,
     /// The memory that parts in flight may take, in units of [`MEMORY_UNIT`] bytes.
@@ -58,7 +60,7 @@ impl Context {
     /// A claim of this run's.
     pub fn claim(&self) -> Claim<'_> {
         Claim {
-            owner: self.run_id.as_str(),
+            owner: &self.owner,
             now: self.clock.now(),
             due_by: self.started_at,
             lease: self.work.lease,
@@ -67,7 +69,7 @@ impl Context {
 
     /// Who owns this run's leases.
     pub fn owner(&self) -> &str {
-        self.run_id.as_str()
+        &self.owner
     }
 }
 

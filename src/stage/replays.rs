@@ -3,13 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use super::{Account, Context, Error};
 use crate::model::{MediaUrl, Replay, RoomId};
+use crate::wechat::Class;
 
 /// No room has so many pages; a server that goes on for ever is not followed.
 const MOST_PAGES: u32 = 20;
+
+/// For how long a listed URL without a signature is taken for current.
+const FRESH: SignedDuration = SignedDuration::from_mins(15);
 
 /// What WeChat lists for a room.
 #[derive(Debug)]
@@ -36,11 +41,18 @@ pub(super) async fn list(
     for _ in 0..MOST_PAGES {
         let client = &account.client;
         let page =
-            account.call(context, "the replays of a room", || client.replays(room, offset)).await?;
+            account.call(context, "the replays of a room", || client.replays(room, offset)).await;
+        let page = match page {
+            // Whether an unknown room is an error or an empty list is not known: both happen.
+            Err(Error::Wechat(error)) if error.class() == Class::NoSuchRoom => break,
+            page => page?,
+        };
         offset += page.replays.len() as u64;
         replays.announced = replays.announced.or(page.total);
         let before = replays.items.len();
-        let new = page.replays.into_iter().filter(|item| seen.insert(item.media_url.clone()));
+        let is_new =
+            |item: &Replay| seen.insert((item.media_url.clone(), item.create_time.raw.clone()));
+        let new = page.replays.into_iter().filter(is_new);
         replays.items.extend(new);
         let is_last = page.total.is_none_or(|total| offset >= total);
         if is_last || replays.items.len() == before {
@@ -56,6 +68,7 @@ pub struct FreshUrls {
     context: Arc<Context>,
     account: Arc<Account>,
     room: RoomId,
+    listed_at: Option<Timestamp>,
     listed: Mutex<Relisted>,
 }
 
@@ -69,13 +82,19 @@ impl FreshUrls {
     /// How often a room is asked for again in one run.
     const MOST_TIMES: u32 = 3;
 
-    /// Fresh URLs for `room`, none asked for yet.
-    pub fn new(context: Arc<Context>, account: Arc<Account>, room: RoomId) -> Self {
-        Self { context, account, room, listed: Mutex::default() }
+    /// Fresh URLs for a room that was last listed at `listed_at`, none asked for yet.
+    pub fn new(
+        context: Arc<Context>,
+        account: Arc<Account>,
+        room: RoomId,
+        listed_at: Option<Timestamp>,
+    ) -> Self {
+        Self { context, account, room, listed_at, listed: Mutex::default() }
     }
 
     /// A URL for the recording `source_id` other than the refused one; `None` when WeChat gives no
-    /// other, or was asked often enough.
+    /// other, or was asked often enough. A plain URL that was just listed is not asked for again:
+    /// there is no signature in it that could have expired.
     ///
     /// # Errors
     /// When WeChat cannot be asked.
@@ -84,6 +103,10 @@ impl FreshUrls {
         refused: &MediaUrl,
         source_id: &str,
     ) -> Result<Option<MediaUrl>, Error> {
+        let is_fresh = self.listed_at.is_some_and(|at| self.context.clock.now() < at + FRESH);
+        if is_fresh && !refused.has_query() {
+            return Ok(None);
+        }
         let mut listed = self.listed.lock().await;
         let other = |listed: &Relisted| {
             let url = listed.urls.get(source_id)?;

@@ -98,7 +98,7 @@ fn recording(replay: &Replay) -> Recording {
     let url = MediaUrl::parse(&replay.media_url);
     let is_whole = url.as_ref().is_ok_and(MediaUrl::is_playlist);
     let mut recording = Recording {
-        source_id: url.as_ref().map_or_else(|_| id_of_text(&replay.media_url), MediaUrl::source_id),
+        source_id: url.as_ref().map_or_else(|_| id_of_text(replay), MediaUrl::source_id),
         kind: if is_whole { RecordingKind::Whole } else { RecordingKind::Segment },
         url: None,
         needs_fresh_url: false,
@@ -116,8 +116,10 @@ fn recording(replay: &Replay) -> Recording {
     recording
 }
 
-/// The identity of an item whose URL cannot be read.
-fn id_of_text(text: &str) -> String {
+/// The identity of an item whose URL cannot be read: its text, and its time in case that is empty.
+fn id_of_text(replay: &Replay) -> String {
+    let created = replay.create_time.raw.as_deref().unwrap_or_default();
+    let text = format!("{}\n{created}", replay.media_url);
     let mut digits = Sha256Digest::of(text.as_bytes()).to_string();
     digits.truncate(8);
     digits
