@@ -8,6 +8,7 @@
 //! with [`Error::LeaseLost`] where somebody else has taken the room over.
 
 mod accounts;
+mod checkpoints;
 mod quota;
 mod recordings;
 mod rooms;
@@ -21,6 +22,7 @@ use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 use crate::model::RoomId;
 
 pub use accounts::ScanState;
+pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Claim, Phase, RoomRecord, Sealed};
 

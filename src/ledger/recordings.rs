@@ -97,54 +97,6 @@ impl Ledger {
         let (owed, stored, bytes) = (number("owed")?, number("stored")?, number("bytes")?);
         Ok((owed, bytes.checked_div(stored).map(|average| average * owed)))
     }
-
-    /// Notes the multipart upload under way for a recording, or that there is none any more.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn note_upload(
-        &self,
-        appid: &AppId,
-        room: RoomId,
-        source_id: &str,
-        upload_id: Option<&str>,
-    ) -> Result<(), Error> {
-        sqlx::query(
-            "update recordings set upload_id = $1 \
-             where appid = $2 and room_id = $3 and source_id = $4",
-        )
-        .bind(upload_id)
-        .bind(appid.as_str())
-        .bind(count(room.0))
-        .bind(source_id)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("note an upload"))?;
-        Ok(())
-    }
-
-    /// The multipart upload that an earlier attempt at a recording left behind, if any.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn upload_left(
-        &self,
-        appid: &AppId,
-        room: RoomId,
-        source_id: &str,
-    ) -> Result<Option<String>, Error> {
-        let id: Option<Option<String>> = sqlx::query_scalar(
-            "select upload_id from recordings \
-             where appid = $1 and room_id = $2 and source_id = $3",
-        )
-        .bind(appid.as_str())
-        .bind(count(room.0))
-        .bind(source_id)
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(failed("read an upload"))?;
-        Ok(id.flatten())
-    }
 }
 
 fn kind_name(kind: RecordingKind) -> &'static str {

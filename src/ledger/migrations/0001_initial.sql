@@ -50,8 +50,17 @@ create table recordings (
     attempts         bigint not null default 0,
     stored           text,                        -- model::Stored as JSON
     bytes            bigint,                      -- of a stored segment
-    upload_id        text,                        -- of the multipart upload under way
+    checkpoint       text,                        -- of the multipart upload under way
     primary key (appid, room_id, source_id)
+);
+
+create table upload_parts (
+    appid            text   not null,
+    room_id          bigint not null,
+    source_id        text   not null,
+    number           bigint not null,             -- from 1
+    receipt          text   not null,             -- the store's, as JSON
+    primary key (appid, room_id, source_id, number)
 );
 
 create table quota (

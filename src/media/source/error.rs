@@ -107,6 +107,13 @@ fn of(expected: Option<u64>) -> String {
     expected.map_or_else(String::new, |expected| format!(" of {expected}"))
 }
 
+impl Error {
+    /// Whether the host has another file by now, so that what was fetched before is worth nothing.
+    pub fn is_about_another_file(&self) -> bool {
+        matches!(self.problem, Problem::Changed(_))
+    }
+}
+
 impl Problem {
     /// The problem that a status other than success is.
     pub(super) fn status(status: StatusCode, headers: &HeaderMap) -> Self {

@@ -16,6 +16,9 @@ pub(super) enum Failure {
     /// The media host.
     #[error("{}", with_causes(.0))]
     Media(#[from] media::Error),
+    /// The body of a file that cannot be fetched in ranges broke off: it is begun again.
+    #[error("{}", with_causes(.0))]
+    BrokenOff(media::Error),
     /// The file is no MP4, or not a whole one.
     #[error("{0}")]
     NotWhole(#[from] Mp4Error),
@@ -59,12 +62,12 @@ impl From<ledger::Error> for Failure {
 }
 
 impl Transient for Failure {
-    /// Whether the file is to be begun again from its start, in this run.
+    /// Whether the file is to be begun again, in this run. Requests that failed were tried often
+    /// enough already.
     fn is_transient(&self) -> bool {
         match self {
-            Self::Media(error) => {
-                error.is_transient() || matches!(error.problem, Problem::Changed(_))
-            }
+            Self::Media(error) => error.is_about_another_file(),
+            Self::BrokenOff(error) => error.is_transient(),
             Self::SourceDigest { .. } => true,
             Self::Store(error) => error.is_upload_gone(),
             _ => false,
@@ -97,7 +100,9 @@ impl Failure {
             Self::NotWhole(_) | Self::Playlist(_) | Self::Empty | Self::Unfetchable(_) => {
                 RecordingState::Rejected
             }
-            Self::Store(_) | Self::SourceDigest { .. } => RecordingState::Failed,
+            Self::BrokenOff(_) | Self::Store(_) | Self::SourceDigest { .. } => {
+                RecordingState::Failed
+            }
         };
         Ok((state, reason))
     }

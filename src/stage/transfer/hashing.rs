@@ -2,23 +2,44 @@
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
+use serde::{Deserialize, Serialize};
+use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::media::mp4::{BoxWalk, Limits, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
 
-/// The state after some parts.
+/// The hashes after some parts.
 #[derive(Debug)]
 pub(super) struct Hashing {
     sha256: Sha256,
     crc64nvme: u64,
-    crc64xz: crc_fast::Digest,
+    crc64xz: u64,
     walk: Option<BoxWalk>,
+    parts: u32,
     bytes: u64,
 }
 
-/// The state after all parts.
+/// The hashes after some parts, as a checkpoint keeps them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HashingState {
+    /// How many parts were hashed.
+    pub parts: u32,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// The series of the `sha2` crate that wrote the state, which is stable within one.
+    sha2: String,
+    sha256: Vec<u8>,
+    crc64nvme: u64,
+    crc64xz: u64,
+    walk: Option<BoxWalk>,
+}
+
+/// The series of the `sha2` crate in use.
+const SHA2_SERIES: &str = "0.11";
+
+/// The hashes after all parts.
 #[derive(Debug)]
 pub(super) struct Hashed {
     pub bytes: u64,
@@ -28,14 +49,44 @@ pub(super) struct Hashed {
 }
 
 impl Hashing {
-    /// The state before the first part. Only an MP4 is walked.
+    /// The hashes before the first part. Only an MP4 is walked.
     pub(super) fn new(is_mp4: bool) -> Self {
         Self {
             sha256: Sha256::new(),
             crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, &[]),
-            crc64xz: crc_fast::Digest::new(CrcAlgorithm::Crc64Xz),
+            crc64xz: checksum(CrcAlgorithm::Crc64Xz, &[]),
             walk: is_mp4.then(|| BoxWalk::new(Limits::default())),
+            parts: 0,
             bytes: 0,
+        }
+    }
+
+    /// The hashes that a checkpoint kept; `None` where they cannot be taken up.
+    pub(super) fn resume(state: &HashingState) -> Option<Self> {
+        if state.sha2 != SHA2_SERIES {
+            return None;
+        }
+        let sha256 = state.sha256.as_slice().try_into().ok()?;
+        Some(Self {
+            sha256: Sha256::deserialize(sha256).ok()?,
+            crc64nvme: state.crc64nvme,
+            crc64xz: state.crc64xz,
+            walk: state.walk.clone(),
+            parts: state.parts,
+            bytes: state.bytes,
+        })
+    }
+
+    /// The hashes for a checkpoint.
+    pub(super) fn state(&self) -> HashingState {
+        HashingState {
+            parts: self.parts,
+            bytes: self.bytes,
+            sha2: SHA2_SERIES.to_owned(),
+            sha256: self.sha256.serialize().to_vec(),
+            crc64nvme: self.crc64nvme,
+            crc64xz: self.crc64xz,
+            walk: self.walk.clone(),
         }
     }
 
@@ -60,10 +111,12 @@ impl Hashing {
         }
         let length = part.len() as u64;
         let crc64nvme = checksum(CrcAlgorithm::Crc64Nvme, part);
+        let crc64xz = checksum(CrcAlgorithm::Crc64Xz, part);
         self.sha256.update(part);
-        self.crc64xz.update(part);
         self.crc64nvme =
             checksum_combine(CrcAlgorithm::Crc64Nvme, self.crc64nvme, crc64nvme, length);
+        self.crc64xz = checksum_combine(CrcAlgorithm::Crc64Xz, self.crc64xz, crc64xz, length);
+        self.parts += 1;
         self.bytes += length;
         Ok(PartDigests { sha256: Sha256Digest::of(part), crc64nvme: Crc64Nvme(crc64nvme) })
     }
@@ -78,7 +131,7 @@ impl Hashing {
             digests: Digests {
                 sha256: Sha256Digest(self.sha256.finalize().into()),
                 crc64nvme: Crc64Nvme(self.crc64nvme),
-                crc64xz: Crc64Xz(self.crc64xz.finalize()),
+                crc64xz: Crc64Xz(self.crc64xz),
             },
             structure: self.walk.map(|walk| walk.finish(announced)).transpose()?,
         })
@@ -96,13 +149,23 @@ mod tests {
         for part in whole.chunks(77_777) {
             let (next, digests) = hashing.part(Bytes::copy_from_slice(part)).await.unwrap();
             assert_eq!(digests, PartDigests::of(part));
-            hashing = next;
+            // Taken up again after every part, as by another process.
+            let text = serde_json::to_string(&next.state()).unwrap();
+            hashing = Hashing::resume(&serde_json::from_str(&text).unwrap()).unwrap();
         }
         let hashed = hashing.finish(None).unwrap();
         assert_eq!(hashed.bytes, 400_000);
         assert_eq!(hashed.digests.sha256, Sha256Digest::of(&whole));
         assert_eq!(hashed.digests.crc64nvme.0, checksum(CrcAlgorithm::Crc64Nvme, &whole));
         assert_eq!(hashed.digests.crc64xz.0, checksum(CrcAlgorithm::Crc64Xz, &whole));
+    }
+
+    #[test]
+    fn a_state_of_another_version_or_length_is_not_taken_up() {
+        let state = Hashing::new(false).state();
+        assert!(Hashing::resume(&state).is_some());
+        assert!(Hashing::resume(&HashingState { sha2: "0.12".into(), ..state.clone() }).is_none());
+        assert!(Hashing::resume(&HashingState { sha256: vec![0; 7], ..state }).is_none());
     }
 
     #[tokio::test]

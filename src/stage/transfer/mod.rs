@@ -3,9 +3,11 @@
 //! What goes wrong with one recording becomes that recording's state and reason, for the manifest.
 //! Only what stops the work on the whole room is an error: the ledger, or a lost lease.
 
+mod checkpoint;
 mod copy;
 mod failure;
 mod hashing;
+mod multipart;
 mod parts;
 mod source;
 mod whole;
@@ -13,6 +15,7 @@ mod whole;
 use std::sync::Arc;
 
 use super::{Context, Error, FreshUrls};
+use crate::ledger::RecordingId;
 use crate::model::{
     AppId, Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Room, Stored,
     StoredObject,
@@ -21,6 +24,7 @@ use crate::store::RoomKeys;
 
 use copy::{Copied, Target, copy};
 use failure::Failure;
+use multipart::discard;
 use source::Source;
 
 pub use whole::{Cover, cover};
@@ -38,10 +42,20 @@ pub struct Place {
     pub urls: FreshUrls,
 }
 
+impl Place {
+    fn id_of(&self, recording: &Recording) -> RecordingId {
+        RecordingId {
+            appid: self.appid.clone(),
+            room: self.room.room_id,
+            source_id: recording.source_id.clone(),
+        }
+    }
+}
+
 /// Transfers one segment. Returns it in the state it has come to, which the ledger knows by then.
 ///
 /// May be called again: an archived segment is not transferred twice. Dropping the future leaves
-/// at most an unfinished upload, which the next attempt aborts.
+/// at most an unfinished upload, which the next attempt goes on with from its checkpoint.
 ///
 /// # Errors
 /// When the ledger fails or the room was taken over; the recording is as it was then.
@@ -64,7 +78,27 @@ pub async fn transfer_segment(
         }
         Err(failure) => end(context, place, &mut recording, failure)?,
     }
-    save(context, place, recording).await
+    let recording = save(context, place, recording).await?;
+    drop_checkpoint(context, place, &recording).await?;
+    Ok(recording)
+}
+
+/// Forgets the checkpoint of a recording that has come to its end. What its upload has left is
+/// aborted, unless it became the object.
+async fn drop_checkpoint(
+    context: &Context,
+    place: &Place,
+    recording: &Recording,
+) -> Result<(), Error> {
+    let id = place.id_of(recording);
+    match recording.state {
+        RecordingState::Archived => Ok(context.ledger.clear_checkpoint(&id).await?),
+        RecordingState::Expired | RecordingState::Rejected => match discard(context, &id).await {
+            Err(Failure::Stop(error)) => Err(error),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// Transfers what is needed of the whole broadcast, given how the pieces cover it. As
@@ -135,7 +169,8 @@ async fn segment(
     let source = Source::of(context, place, recording)?;
     let key = place.keys.segment(recording.create_time.at, &recording.source_id);
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
-    let target = Target { key, content_type: "video/mp4", is_mp4: true };
+    let checkpoint = Some(place.id_of(recording));
+    let target = Target { key, content_type: "video/mp4", is_mp4: true, checkpoint };
     let copied = copy(context, &source, &target).await?;
     Ok(stored_object(context, relative, &target, copied))
 }

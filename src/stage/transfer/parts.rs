@@ -22,7 +22,7 @@ pub(super) struct Part {
     _memory: OwnedSemaphorePermit,
 }
 
-/// The parts of an opened file, in order. Several ranges are under way at once where the host
+/// The parts of an opened file from number `from` on, in order. Several ranges are under way at once where the host
 /// serves ranges; otherwise the one body is read to its end.
 ///
 /// The stream ends after the last part, or with the first failure.
@@ -31,9 +31,10 @@ pub(super) fn arriving(
     source: &Source,
     opened: Opened,
     plan: PartPlan,
+    from: u32,
 ) -> BoxStream<'static, Result<Part, Failure>> {
     if opened.file.ranged {
-        ranged(context, source, opened, plan)
+        ranged(context, source, opened, plan, from)
     } else {
         sequential(context, opened.body, plan)
     }
@@ -44,9 +45,10 @@ fn ranged(
     source: &Source,
     opened: Opened,
     plan: PartPlan,
+    from: u32,
 ) -> BoxStream<'static, Result<Part, Failure>> {
     let file = Arc::new(opened.file);
-    let fits = opened.body.expected() == first_part(plan);
+    let fits = from == 1 && opened.body.expected() == first_part(plan);
     let mut first = Some(opened.body).filter(|_| fits);
     let (context, source) = (Arc::clone(context), source.clone());
     let ranges = context.work.ranges;
@@ -68,7 +70,7 @@ fn ranged(
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
     let count = u32::try_from(plan.parts().unwrap_or(0)).unwrap_or(u32::MAX);
-    let parts = stream::iter(1..=count).map(fetch).buffered(ranges).map(joined);
+    let parts = stream::iter(from..=count).map(fetch).buffered(ranges).map(joined);
     parts.try_filter_map(|part| async { Ok(part) }).boxed()
 }
 
@@ -89,7 +91,7 @@ fn sequential(
         let memory = reserve(&context, range.end - range.start).await;
         let mut buffer = BytesMut::from(rest);
         while buffer.len() < wanted {
-            let Some(bytes) = body.next().await? else { break };
+            let Some(bytes) = body.next().await.map_err(Failure::BrokenOff)? else { break };
             context.progress.move_bytes(bytes.len() as u64);
             buffer.extend_from_slice(&bytes);
         }
