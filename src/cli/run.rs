@@ -132,7 +132,7 @@ fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
         "exit_code": exit.code(),
         "rooms": report.rooms.len(),
         "rooms_sealed": counts.rooms_sealed,
-        "rooms_left": report.accounts.iter().map(|account| account.owed).sum::<u64>(),
+        "rooms_left": report.rooms_left(),
         "recordings_lost": report.lost(),
         "bytes_moved": counts.bytes_moved,
         "api_calls": counts.calls,

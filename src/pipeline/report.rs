@@ -36,6 +36,12 @@ impl Report {
             || self.accounts.iter().any(|account| account.owed > 0 || !account.problems.is_empty())
     }
 
+    /// How many rooms a later run has something to do for.
+    pub fn rooms_left(&self) -> u64 {
+        let worked_on = self.rooms.iter().filter(|room| room.is_left()).count() as u64;
+        worked_on + self.accounts.iter().map(|account| account.owed).sum::<u64>()
+    }
+
     /// How many recordings were found to be lost in this run.
     pub fn lost(&self) -> usize {
         self.rooms.iter().map(|room| room.lost).sum()

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::hints::Explained;
 use crate::media::hls::HlsError;
 use crate::media::mp4::Mp4Error;
 use crate::media::source::{self as media, Problem};
@@ -28,6 +29,10 @@ pub(super) enum Failure {
     /// The store.
     #[error("{0}")]
     Store(#[from] store::Error),
+    /// The store would not go on with an upload that an earlier run had begun: it is begun anew.
+    /// Stores tell an unknown upload in many ways, some of them as a want of rights.
+    #[error("{0}")]
+    NotResumed(store::Error),
     /// The source announced another CRC-64/XZ than that of the bytes that came.
     #[error(
         "the bytes that came have another CRC-64 than the source announced: {announced}, not {computed}"
@@ -68,7 +73,7 @@ impl Transient for Failure {
         match self {
             Self::Media(error) => error.is_about_another_file(),
             Self::BrokenOff(error) => error.is_transient(),
-            Self::SourceDigest { .. } => true,
+            Self::SourceDigest { .. } | Self::NotResumed(_) => true,
             Self::Store(error) => error.is_upload_gone(),
             _ => false,
         }
@@ -85,7 +90,7 @@ impl Failure {
         recording: &Recording,
         now: Timestamp,
     ) -> Result<(RecordingState, String), Error> {
-        let reason = self.to_string();
+        let reason = Explained::of(&self).message;
         let state = match self {
             Self::Stop(error) => return Err(error),
             Self::Media(error) => match error.problem {
@@ -100,9 +105,10 @@ impl Failure {
             Self::NotWhole(_) | Self::Playlist(_) | Self::Empty | Self::Unfetchable(_) => {
                 RecordingState::Rejected
             }
-            Self::BrokenOff(_) | Self::Store(_) | Self::SourceDigest { .. } => {
-                RecordingState::Failed
-            }
+            Self::BrokenOff(_)
+            | Self::Store(_)
+            | Self::NotResumed(_)
+            | Self::SourceDigest { .. } => RecordingState::Failed,
         };
         Ok((state, reason))
     }

@@ -138,6 +138,7 @@ fn end(
     recording: &mut Recording,
     failure: Failure,
 ) -> Result<(), Error> {
+    let text = failure.to_string();
     let (state, reason) = failure.into_state(recording, context.clock.now())?;
     recording.attempts += 1;
     recording.end(state, reason);
@@ -146,7 +147,7 @@ fn end(
         room.id = %place.room.room_id,
         recording.source_id = recording.source_id,
         recording.state = ?state,
-        reason = recording.reason,
+        reason = text,
         "a recording could not be archived"
     );
     Ok(())

@@ -16,6 +16,7 @@ use super::parts::{Part, arriving};
 use super::source::Source;
 use crate::media::mp4::{Limits, Mp4Structure};
 use crate::media::source::{Opened, SourceFile};
+use crate::retry::Transient as _;
 use crate::stage::Context;
 use crate::store::{self, Labels, PartPlan, PartReceipt, Upload};
 
@@ -25,6 +26,8 @@ struct Session {
     hashing: Hashing,
     trail: Trail,
     plan: PartPlan,
+    /// Whether an earlier run has begun it.
+    is_resumed: bool,
 }
 
 /// Copies a file as a multipart upload, from its checkpoint where that still fits.
@@ -40,23 +43,22 @@ pub(super) async fn copy_large(
         Some(session) => session,
         None => begin(context, source, target, &file).await?,
     };
-    let Session { upload, hashing, trail, plan } = session;
+    let Session { upload, hashing, trail, plan, is_resumed } = session;
     let id = upload.id().clone();
     let shared = Arc::new(context.store.resume_upload(target.key.clone(), id));
     let parts = arriving(context, source, opened, plan, trail.next_part());
     let (mut hashed, receipts) = match send_parts(&shared, hashing, trail, parts, &file).await {
         Ok(sent) => sent,
-        Err(failure) => return Err(settle(context, target, upload, failure).await),
+        Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
     };
     read_moov_again(source, &file, hashed.structure.as_mut()).await;
     let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => Ok(copied(hashed, confirmed, count, plan.part_bytes(), &file)),
         Err(error) => {
-            if error.is_upload_gone() {
-                forget(context, target).await?;
-            }
-            Err(error.into())
+            let id = shared.id().clone();
+            let upload = context.store.resume_upload(target.key.clone(), id);
+            Err(settle(context, target, upload, error.into(), is_resumed).await)
         }
     }
 }
@@ -89,7 +91,8 @@ async fn resume(
         parts = checkpoint.receipts.len(),
         "a transfer goes on where it was left"
     );
-    Some(Session { upload, hashing, trail: Trail::resume(context, id, checkpoint), plan })
+    let trail = Trail::resume(context, id, checkpoint);
+    Some(Session { upload, hashing, trail, plan, is_resumed: true })
 }
 
 async fn begin(
@@ -106,7 +109,8 @@ async fn begin(
     let (key, id) = (target.key.to_string(), target.checkpoint.clone());
     let kept = (key, plan.part_bytes());
     let trail = Trail::begin(context, id, upload.id().clone(), kept, file.clone()).await?;
-    Ok(Session { upload, hashing: Hashing::new(target.is_mp4), trail, plan })
+    let hashing = Hashing::new(target.is_mp4);
+    Ok(Session { upload, hashing, trail, plan, is_resumed: false })
 }
 
 /// Hashes the parts in order and uploads each as soon as it is hashed.
@@ -166,9 +170,20 @@ async fn read_moov_again(source: &Source, file: &SourceFile, structure: Option<&
 
 /// Decides what a failure leaves of an upload: what cannot become an object is aborted and
 /// forgotten, everything else is kept for a later attempt to go on with.
-async fn settle(context: &Context, target: &Target, upload: Upload, failure: Failure) -> Failure {
+async fn settle(
+    context: &Context,
+    target: &Target,
+    upload: Upload,
+    failure: Failure,
+    is_resumed: bool,
+) -> Failure {
+    let failure = match failure {
+        Failure::Store(error) if is_resumed && !error.is_transient() => Failure::NotResumed(error),
+        other => other,
+    };
     let is_worthless = match &failure {
         Failure::NotWhole(_) | Failure::SourceDigest { .. } | Failure::Empty => true,
+        Failure::NotResumed(_) => true,
         Failure::Media(error) => error.is_about_another_file(),
         Failure::Store(error) => error.is_upload_gone(),
         _ => target.checkpoint.is_none(),
