@@ -14,7 +14,7 @@ use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::this_process;
 use crate::progress::Progress;
-use crate::stage::{Account, Context, MEMORY_UNIT};
+use crate::stage::{Account, Context, Images, MEMORY_UNIT};
 use crate::store::Store;
 use crate::wechat;
 
@@ -72,7 +72,7 @@ pub(super) async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup>
     let ledger = Ledger::open(config.ledger_url.expose_secret()).await?;
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
-    let images = config.images.as_ref().map(MediaClient::new).transpose();
+    let images = config.images.as_ref().map(|hosts| MediaClient::new(hosts).map(Images::new));
     let units = usize::try_from(config.work.memory.div_ceil(MEMORY_UNIT)).unwrap_or(usize::MAX);
     let started_at = clock.now();
     let run_id = RunId::new(started_at);
@@ -92,7 +92,7 @@ pub(super) async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup>
             ledger,
             store,
             media,
-            images: images.context("[images] cannot be set up")?,
+            images: images.transpose().context("[images] cannot be set up")?,
             work: config.work,
             owner: this_process(&run_id),
             run_id,

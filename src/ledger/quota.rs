@@ -69,6 +69,15 @@ impl Ledger {
     ) -> Result<(), Error> {
         let today = self.quota(appid, now, share).await?;
         let budget = today.limit.saturating_sub(today.reserve);
+        sqlx::query(
+            "insert into quota (appid, day, used) values ($1, $2, 0) \
+             on conflict (appid, day) do nothing",
+        )
+        .bind(appid.as_str())
+        .bind(&today.day)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("charge an API call"))?;
         let taken = sqlx::query(
             "update quota set used = used + 1 where appid = $1 and day = $2 and used < $3",
         )
@@ -97,18 +106,19 @@ impl Ledger {
     ) -> Result<DayQuota, Error> {
         const WHAT: &str = "read the day's API calls";
         let day = beijing_day(now);
-        let row = sqlx::query(
-            "insert into quota (appid, day, used) values ($1, $2, 0) \
-             on conflict (appid, day) do update set used = quota.used \
-             returning used, daily_limit",
-        )
-        .bind(appid.as_str())
-        .bind(&day)
-        .fetch_one(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
-        let used: i64 = row.try_get("used").map_err(failed(WHAT))?;
-        let told: Option<i64> = row.try_get("daily_limit").map_err(failed(WHAT))?;
+        let row = sqlx::query("select used, daily_limit from quota where appid = $1 and day = $2")
+            .bind(appid.as_str())
+            .bind(&day)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed(WHAT))?;
+        let (used, told): (i64, Option<i64>) = match row {
+            Some(row) => (
+                row.try_get("used").map_err(failed(WHAT))?,
+                row.try_get("daily_limit").map_err(failed(WHAT))?,
+            ),
+            None => (0, None),
+        };
         let limit = told.map_or(share.daily_limit, uncount);
         Ok(DayQuota { day, used: uncount(used), limit, reserve: share.reserve.of(limit) })
     }

@@ -9,7 +9,8 @@ pub mod seal;
 pub mod transfer;
 pub mod verify;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -38,7 +39,7 @@ pub struct Context {
     /// The media hosts.
     pub media: MediaClient,
     /// The image hosts, where images are archived.
-    pub images: Option<MediaClient>,
+    pub images: Option<Images>,
     /// How to work.
     pub work: Work,
     /// The run.
@@ -51,6 +52,28 @@ pub struct Context {
     pub memory: Arc<Semaphore>,
     /// What was done so far.
     pub progress: Progress,
+}
+
+/// The image hosts. One that cannot be reached is asked once a run, not once a room.
+#[derive(Debug)]
+pub struct Images {
+    client: MediaClient,
+    unreachable: Mutex<HashSet<String>>,
+}
+
+impl Images {
+    /// Image hosts of which none is known to be unreachable.
+    pub fn new(client: MediaClient) -> Self {
+        Self { client, unreachable: Mutex::default() }
+    }
+
+    fn is_unreachable(&self, host: &str) -> bool {
+        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).contains(host)
+    }
+
+    fn note_unreachable(&self, host: String) {
+        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).insert(host);
+    }
 }
 
 /// The grain of the memory budget, in bytes.

@@ -1,10 +1,13 @@
 //! A room's pictures: best effort. One that cannot be had is a note, not a failure.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 
-use crate::media::source::MediaClient;
+use crate::media::source::Problem;
 use crate::model::{ManifestImage, MediaUrl, Room, RoomImage, Sha256Digest};
-use crate::stage::Context;
+use crate::retry::{self, Policy};
+use crate::stage::{Context, Images};
 use crate::store::{Labels, RoomKeys};
 
 /// Pictures larger than this are left out, in bytes.
@@ -13,6 +16,14 @@ const LARGEST: u64 = 16 << 20;
 /// Pictures fetched at once.
 const AT_ONCE: usize = 4;
 
+/// A picture is worth a second try, and no more.
+const RETRY: Policy = Policy {
+    attempts: 2,
+    base: Duration::from_millis(500),
+    cap: Duration::from_secs(1),
+    budget: Duration::from_secs(10),
+};
+
 /// Archives the room's pictures that are not in `known` yet, and returns all of them.
 pub(super) async fn archive(
     context: &Context,
@@ -20,7 +31,7 @@ pub(super) async fn archive(
     room: &Room,
     known: &[ManifestImage],
 ) -> Vec<ManifestImage> {
-    let Some(client) = &context.images else { return known.to_vec() };
+    let Some(hosts) = &context.images else { return known.to_vec() };
     let stored = |image: &RoomImage| {
         known.iter().find(|known| known.role == image.role && known.key.is_some()).cloned()
     };
@@ -32,7 +43,10 @@ pub(super) async fn archive(
             async move {
                 match known {
                     Some(known) => known,
-                    None => one(context, client, keys, &image).await,
+                    None => one(context, hosts, keys, &image).await.unwrap_or_else(|note| {
+                        let (key, bytes, sha256) = (None, None, None);
+                        ManifestImage { role: image.role, key, bytes, sha256, note: Some(note) }
+                    }),
                 }
             }
         })
@@ -44,41 +58,37 @@ pub(super) async fn archive(
     images
 }
 
+/// Archives one picture; the error is the note that takes its place.
 async fn one(
     context: &Context,
-    client: &MediaClient,
+    hosts: &Images,
     keys: &RoomKeys,
     image: &RoomImage,
-) -> ManifestImage {
-    let missing = |note: String| {
-        tracing::debug!(image.role = image.role.as_str(), note, "an image could not be archived");
-        ManifestImage { role: image.role, key: None, bytes: None, sha256: None, note: Some(note) }
-    };
-    let url = match MediaUrl::parse(&image.url) {
-        Ok(url) => url,
-        Err(problem) => return missing(problem.to_string()),
-    };
-    let policy = &context.work.media_retry;
-    let small = crate::retry::with(policy, "fetching an image", || client.small(&url, LARGEST));
-    let small = match small.await {
-        Ok(small) => small,
-        Err(error) => return missing(error.problem.to_string()),
-    };
-    let Some(content_type) = image_type(&small.bytes) else {
-        return missing("what came is not an image".to_owned());
-    };
+) -> Result<ManifestImage, String> {
+    let url = MediaUrl::parse(&image.url).map_err(|problem| problem.to_string())?;
+    let host = url.host();
+    if hosts.is_unreachable(&host) {
+        return Err(format!("{host} could not be reached in this run"));
+    }
+    let fetched = retry::with(&RETRY, "fetching an image", || hosts.client.small(&url, LARGEST));
+    let small = fetched.await.map_err(|error| {
+        if matches!(error.problem, Problem::Connect(_)) {
+            hosts.note_unreachable(host);
+        }
+        crate::hints::Explained::of(&error.problem).message
+    })?;
+    let content_type = image_type(&small.bytes).ok_or("what came is not an image")?;
     let key = keys.image(image.role, content_type);
     let labels = Labels { content_type, metadata: &[] };
-    match context.store.put(&key, small.bytes.clone(), labels).await {
-        Ok(_) => ManifestImage {
-            role: image.role,
-            key: keys.relative(&key).map(str::to_owned),
-            bytes: Some(small.bytes.len() as u64),
-            sha256: Some(Sha256Digest::of(&small.bytes)),
-            note: None,
-        },
-        Err(error) => missing(error.to_string()),
-    }
+    let put = context.store.put(&key, small.bytes.clone(), labels).await;
+    put.map_err(|error| crate::hints::Explained::of(&error).message)?;
+    Ok(ManifestImage {
+        role: image.role,
+        key: keys.relative(&key).map(str::to_owned),
+        bytes: Some(small.bytes.len() as u64),
+        sha256: Some(Sha256Digest::of(&small.bytes)),
+        note: None,
+    })
 }
 
 /// The content type by the file's first bytes: what a host says of an image is often wrong.
