@@ -64,7 +64,7 @@ impl Ledger {
         .execute(&mut *transaction)
         .await
         .map_err(failed(WHAT))?;
-        super::rooms::owned(id.room, saved.rows_affected())?;
+        super::leases::owned(id.room, saved.rows_affected())?;
         for part in parts {
             sqlx::query(
                 "insert into upload_parts (appid, room_id, source_id, number, receipt) \

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod checkpoints;
+mod leases;
 mod quota;
 mod recordings;
 mod rooms;
@@ -23,8 +24,9 @@ use crate::model::RoomId;
 
 pub use accounts::ScanState;
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
+pub use leases::Claim;
 pub use quota::{DayQuota, Reserve, Share};
-pub use rooms::{Claim, Phase, RoomRecord, Sealed};
+pub use rooms::{Phase, RoomRecord, Sealed};
 
 /// The ledger. Clones share one pool of connections.
 #[derive(Debug, Clone)]

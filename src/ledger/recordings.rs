@@ -55,7 +55,7 @@ impl Ledger {
         .execute(&self.pool)
         .await
         .map_err(failed("save a recording"))?;
-        super::rooms::owned(room, saved.rows_affected())
+        super::leases::owned(room, saved.rows_affected())
     }
 
     /// The recordings of a room, oldest first; unknown times last.

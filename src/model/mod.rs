@@ -11,6 +11,7 @@ pub mod schema;
 pub mod sealing;
 pub mod settle;
 pub mod time;
+mod unsealing;
 
 pub use catalog::{CATALOG_SCHEMA, Catalog, CatalogRoom};
 pub use digest::{Crc64Nvme, Crc64Xz, Digests, InvalidDigest, Sha256Digest};

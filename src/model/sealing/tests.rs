@@ -1,7 +1,10 @@
 //! Manifests of made-up rooms.
 
 use super::*;
-use crate::model::{Crc64Nvme, Crc64Xz, MediaFacts, MediaUrl, RoomId, Sha256Digest, WholeChunk};
+use crate::model::{
+    Crc64Nvme, Crc64Xz, Evidence, MediaFacts, MediaUrl, ReplayTime, RoomId, Sha256Digest, Stored,
+    StoredObject, StoredWhole, WholeChunk,
+};
 
 fn room() -> Room {
     Room::unlisted("wx1".parse().unwrap(), RoomId(354))

@@ -1,0 +1,99 @@
+//! From a manifest to what a ledger has to know of its room, for one that lost it. Pure.
+
+use super::{
+    Manifest, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, Segment,
+    Source, SourceFacts, Stored, StoredObject, StoredWhole, Whole,
+};
+
+impl Manifest {
+    /// The recordings this manifest tells of, for a ledger that does not know them.
+    pub fn recordings(&self) -> Vec<Recording> {
+        let segments = self.segments.iter().filter_map(segment_recording);
+        segments.chain(self.whole.iter().filter_map(whole_recording)).collect()
+    }
+
+    /// The room this manifest tells of.
+    pub fn described_room(&self) -> Room {
+        Room {
+            name: self.room.name.clone(),
+            anchor_name: self.room.anchor_name.clone(),
+            live_status: self.room.live_status,
+            start_time: self.room.start_time,
+            end_time: self.room.end_time,
+            goods: self.room.goods.clone(),
+            ..Room::unlisted(self.room.appid.clone(), self.room.room_id)
+        }
+    }
+}
+
+fn segment_recording(segment: &Segment) -> Option<Recording> {
+    let stored = segment_object(segment).map(Stored::Segment);
+    recording(&segment.source, RecordingKind::Segment, segment.state, &segment.reason, stored)
+}
+
+fn whole_recording(whole: &Whole) -> Option<Recording> {
+    let stored = whole.duration_ms.map(|duration_ms| {
+        Stored::Whole(StoredWhole {
+            duration_ms,
+            key: whole.key.clone(),
+            sha256: whole.sha256,
+            chunks: whole.chunks.clone(),
+            source: source_facts(&whole.source),
+            archived_at: whole.archived_at,
+        })
+    });
+    recording(&whole.source, RecordingKind::Whole, whole.state, &whole.reason, stored)
+}
+
+/// A recording from its manifest entry; `None` for one whose source could not be read as a URL
+/// when it was listed: it is listed again where it matters.
+fn recording(
+    source: &Source,
+    kind: RecordingKind,
+    state: RecordingState,
+    reason: &Option<String>,
+    stored: Option<Stored>,
+) -> Option<Recording> {
+    let (host, path) = source.host.as_ref().zip(source.path.as_ref())?;
+    let url = MediaUrl::parse(&format!("http://{host}{path}")).ok()?;
+    Some(Recording {
+        source_id: url.source_id(),
+        kind,
+        url: Some(url),
+        // Whether there was a query is not in the manifest; asking anew is safe either way.
+        needs_fresh_url: true,
+        create_time: ReplayTime { raw: source.create_time_raw.clone(), at: source.create_time },
+        expire_time: ReplayTime { raw: source.expire_time_raw.clone(), at: source.expire_time },
+        state,
+        reason: reason.clone(),
+        attempts: 0,
+        stored,
+    })
+}
+
+fn source_facts(source: &Source) -> SourceFacts {
+    SourceFacts {
+        scheme: source.scheme.clone().unwrap_or_default(),
+        etag: source.etag.clone(),
+        last_modified: None,
+    }
+}
+
+fn segment_object(segment: &Segment) -> Option<StoredObject> {
+    let object = segment.object.as_ref()?;
+    Some(StoredObject {
+        key: segment.key.clone()?,
+        content_type: segment.content_type.clone()?,
+        bytes: segment.bytes?,
+        sha256: segment.sha256?,
+        crc64nvme: segment.crc64nvme?,
+        crc64xz: segment.crc64xz?,
+        etag: object.etag.clone(),
+        parts: object.parts,
+        part_bytes: object.part_bytes,
+        source: source_facts(&segment.source),
+        evidence: segment.evidence.clone(),
+        media: segment.media.clone(),
+        archived_at: segment.archived_at?,
+    })
+}
