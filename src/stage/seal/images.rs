@@ -13,7 +13,8 @@ const LARGEST: u64 = 16 << 20;
 /// Pictures fetched at once.
 const AT_ONCE: usize = 4;
 
-/// Archives the room's pictures that are not in `known` yet, and returns all of them.
+/// Archives the room's pictures that are not in `known` yet or damaged since, and returns all of
+/// them.
 pub(super) async fn archive(
     context: &Context,
     keys: &RoomKeys,
@@ -31,8 +32,8 @@ pub(super) async fn archive(
             let known = stored(&image);
             async move {
                 match known {
-                    Some(known) => known,
-                    None => one(context, client, keys, &image).await,
+                    Some(known) if is_intact(context, keys, &known).await => known,
+                    _ => one(context, client, keys, &image).await,
                 }
             }
         })
@@ -42,6 +43,18 @@ pub(super) async fn archive(
     }
     images.sort_by_key(|image| image.role);
     images
+}
+
+/// Whether a picture lies in the bucket as it was stored, as far as the bucket can be asked.
+async fn is_intact(context: &Context, keys: &RoomKeys, known: &ManifestImage) -> bool {
+    let Some(key) = known.key.as_deref().and_then(|key| keys.resolve(key)) else { return false };
+    match context.store.get(&key).await {
+        Ok(found) => found.map(|bytes| Sha256Digest::of(&bytes)) == known.sha256,
+        Err(error) => {
+            tracing::debug!(image.key = %key, error = %error, "an image could not be read back");
+            true
+        }
+    }
 }
 
 async fn one(
