@@ -12,7 +12,7 @@ id = 1
 start = \"-9d\"
 [[account.room.replay]]
 [[account.room.replay]]
-size = \"12MiB\"
+size = \"6MiB\"
 [[account.room.replay]]
 kind = \"whole\"
 [[account.room]]
@@ -21,7 +21,7 @@ start = \"-8d\"
 [[account.room.replay]]
 ";
 
-/// Parts of 5 MiB, so that the second piece takes three.
+/// Parts of 5 MiB, so that the second piece takes two.
 const PARTS: &str = "[transfer]\npart_size = \"5MiB\"\n";
 
 #[tokio::test]

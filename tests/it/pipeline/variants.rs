@@ -27,7 +27,7 @@ fn variants() -> Vec<Variant> {
         (format!("announced = 3\n{two}"), "partial", &["archived", "archived"], None, [3, 2]),
         (format!("announced = 1\n{two}"), "complete", &["archived", "archived"], None, [1, 2]),
         (format!("announced = 0\n{one}"), "complete", &["archived"], None, [0, 1]),
-        (format!("{one}copies = 3\nsigned = \"1h\"\n"), "complete", &["archived"], None, [3, 1]),
+        (format!("{one}copies = 3\nsigned = \"1h\"\n"), "complete", &["archived"], None, [1, 1]),
         (
             format!("{one}omit = [\"create_time\", \"expire_time\"]\n"),
             "complete",

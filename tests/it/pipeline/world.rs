@@ -116,6 +116,13 @@ impl World {
         self.sandbox.update(|scenario| scenario.faults.append(&mut parsed.faults));
     }
 
+    /// The bytes behind a URL of the media host, as a browser would get them.
+    pub async fn fetch(&self, url: &str) -> Vec<u8> {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let reply = client.get(url).send().await.unwrap().error_for_status().unwrap();
+        reply.bytes().await.unwrap().to_vec()
+    }
+
     /// Lets nothing go wrong any more.
     pub fn heal(&self) {
         self.sandbox.update(|scenario| scenario.faults.clear());
@@ -155,7 +162,9 @@ impl World {
         let asked = self.sandbox.calls().len();
         self.front.take();
         let stop = CancellationToken::new();
-        let report = pipeline::run(setup.context.clone(), &setup.accounts, errand, stop).await;
+        // On the heap: it is large, and tests run many at once.
+        let run = Box::pin(pipeline::run(setup.context.clone(), &setup.accounts, errand, stop));
+        let report = run.await;
         setup.context.ledger.close().await;
         let calls = self.sandbox.calls().split_off(asked);
         Night {
@@ -206,10 +215,16 @@ impl World {
             accounts.concat(),
         );
         if !text.contains("[media]") {
-            text.push_str(&format!("[media]\nallow_hosts = [\"{vod}\"]\nread_timeout = \"1s\"\n"));
+            text.push_str(&format!("[media]\nallow_hosts = [\"{vod}\"]\nread_timeout = \"2s\"\n"));
         }
         text
     }
+}
+
+/// Runs checks, as many at once as leave each of them the time it needs.
+pub async fn some_at_once<F: Future<Output = ()>>(checks: impl IntoIterator<Item = F>) {
+    use futures::StreamExt as _;
+    futures::stream::iter(checks).buffer_unordered(6).collect::<Vec<()>>().await;
 }
 
 /// What a call to WeChat asked for, where it was one that costs quota.
@@ -256,6 +271,15 @@ impl Night {
             }
         }
         paths
+    }
+
+    /// The archived object of a segment of room 1, counted from 0, and where its source is.
+    pub fn object(&self, room: u64, segment: usize) -> (&[u8], String) {
+        let segment = self.bucket.manifest(room)["segments"][segment].clone();
+        let key = format!("live/wx1/rooms/{room}/{}", segment["key"].as_str().unwrap());
+        let source = &segment["source"];
+        let part = |name: &str| source[name].as_str().unwrap().to_owned();
+        (&self.bucket.objects[&key], format!("http://{}{}", part("host"), part("path")))
     }
 
     /// A room's manifest says this: its status, and the states of its segments.
