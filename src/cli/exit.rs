@@ -48,7 +48,7 @@ impl Exit {
     }
 
     /// How a run ended, by its report.
-    pub(super) fn of_report(report: &Report, interrupted: bool) -> Self {
+    pub fn of_report(report: &Report, interrupted: bool) -> Self {
         match () {
             () if interrupted => Self::Interrupted,
             () if report.could_not_run() => Self::CouldNotRun,

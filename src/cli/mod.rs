@@ -17,7 +17,7 @@ mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod schema;
-mod setup;
+pub mod setup;
 mod show;
 mod status;
 mod stop;

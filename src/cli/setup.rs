@@ -19,7 +19,7 @@ use crate::store::Store;
 use crate::wechat;
 
 /// Everything a command works with.
-pub(super) struct Setup {
+pub struct Setup {
     /// What the stages share.
     pub context: Arc<Context>,
     /// The accounts to work on.
@@ -67,8 +67,12 @@ pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
     build(config, Clock::system()).await
 }
 
-/// As [`open`], from a configuration that was read.
-pub(super) async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
+/// Everything a command works with, from a configuration that was read. Nothing remote is asked yet,
+/// but a remote ledger.
+///
+/// # Errors
+/// When the ledger cannot be opened or a client not be made.
+pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let ledger = Ledger::open(config.ledger_url.expose_secret()).await?;
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;

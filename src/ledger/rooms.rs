@@ -64,7 +64,7 @@ pub struct RoomRecord {
     pub next_at: Timestamp,
     /// Looks in a row that did not bring it to an end.
     pub attempts: u32,
-    /// `total` of WeChat's last reply.
+    /// `total` of WeChat's last reply, less rows that repeat another.
     pub announced: Option<u64>,
     /// When WeChat was last asked.
     pub listed_at: Option<Timestamp>,

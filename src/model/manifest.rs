@@ -120,7 +120,7 @@ pub enum RoomStatus {
 /// What was announced, listed and archived. The whole counts as a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Completeness {
-    /// `total` of WeChat's reply.
+    /// `total` of WeChat's reply, less rows that repeat another.
     pub announced: Option<u64>,
     /// Recordings that were listed, ever.
     pub listed: u64,

@@ -82,8 +82,17 @@ impl Search {
 
     fn note(&mut self, what: &str, error: &Error) {
         tracing::warn!(account.appid = %self.account.appid, error = %report::text(error), "{what} could not be read");
-        self.report.quota_spent |= error.is_quota();
-        self.report.problems.push(Problem::new(what, error));
+        self.add(Problem::new(what, error));
+    }
+
+    fn note_room(&mut self, room: RoomId, error: &Error) {
+        tracing::warn!(account.appid = %self.account.appid, room.id = %room, error = %report::text(error), "a room could not be looked at");
+        self.add(Problem::of_room(room, error));
+    }
+
+    fn add(&mut self, problem: Problem) {
+        self.report.quota_spent |= problem.is_quota;
+        self.report.problems.push(problem);
     }
 
     async fn discover(&mut self) -> Result<(), Error> {
@@ -177,7 +186,7 @@ impl Search {
         };
         let ends_it = ends_account(&error);
         if !ends_it {
-            self.note(&format!("room {room}"), &error);
+            self.note_room(room, &error);
             lease::note_failure(&context, record, &error).await;
         }
         lease.release().await;

@@ -49,9 +49,10 @@ impl Report {
 
     /// Whether nothing could be done at all: every account failed, and no room was worked on.
     pub fn could_not_run(&self) -> bool {
+        let stops = |problem: &Problem| !problem.is_quota && problem.room_id.is_none();
         self.rooms.is_empty()
             && !self.accounts.is_empty()
-            && self.accounts.iter().all(|account| account.problems.iter().any(|p| !p.is_quota))
+            && self.accounts.iter().all(|account| account.problems.iter().any(stops))
     }
 }
 
@@ -92,13 +93,20 @@ pub struct Problem {
     pub what: String,
     /// Why not, with hints.
     pub error: String,
+    /// The room it concerns, where it is one alone.
+    pub room_id: Option<RoomId>,
     /// Whether it is only that the day's calls are used up.
     pub is_quota: bool,
 }
 
 impl Problem {
     pub(super) fn new(what: &str, error: &Error) -> Self {
-        Self { what: what.to_owned(), error: text(error), is_quota: error.is_quota() }
+        let (what, error, is_quota) = (what.to_owned(), text(error), error.is_quota());
+        Self { what, error, room_id: None, is_quota }
+    }
+
+    pub(super) fn of_room(room: RoomId, error: &Error) -> Self {
+        Self { room_id: Some(room), ..Self::new(&format!("room {room}"), error) }
     }
 }
 

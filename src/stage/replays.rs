@@ -23,6 +23,8 @@ pub(super) struct Replays {
     pub items: Vec<Replay>,
     /// `total` of the first page. A hint: it can exceed what is listed.
     pub announced: Option<u64>,
+    /// Rows received, repeated ones included: `total` counts those too.
+    pub rows: u64,
 }
 
 /// Asks for all replays of a room. One call, unless there are more than a page of them: a page
@@ -35,26 +37,26 @@ pub(super) async fn list(
     account: &Account,
     room: RoomId,
 ) -> Result<Replays, Error> {
-    let mut replays = Replays { items: Vec::new(), announced: None };
+    let mut replays = Replays { items: Vec::new(), announced: None, rows: 0 };
     let mut seen = HashSet::new();
-    let mut offset = 0;
     for _ in 0..MOST_PAGES {
         let client = &account.client;
-        let page =
-            account.call(context, "the replays of a room", || client.replays(room, offset)).await;
+        let page = account
+            .call(context, "the replays of a room", || client.replays(room, replays.rows))
+            .await;
         let page = match page {
             // Whether an unknown room is an error or an empty list is not known: both happen.
             Err(Error::Wechat(error)) if error.class() == Class::NoSuchRoom => break,
             page => page?,
         };
-        offset += page.replays.len() as u64;
+        replays.rows += page.replays.len() as u64;
         replays.announced = replays.announced.or(page.total);
         let before = replays.items.len();
         let is_new =
             |item: &Replay| seen.insert((item.media_url.clone(), item.create_time.raw.clone()));
         let new = page.replays.into_iter().filter(is_new);
         replays.items.extend(new);
-        let is_last = page.total.is_none_or(|total| offset >= total);
+        let is_last = page.total.is_none_or(|total| replays.rows >= total);
         if is_last || replays.items.len() == before {
             break;
         }

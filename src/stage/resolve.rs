@@ -1,6 +1,6 @@
 //! Resolve: spends an API call on a room and turns the reply into recordings with deadlines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -33,7 +33,7 @@ pub async fn resolve(
     let now = context.clock.now();
     let recordings = merge(known, &replays.items);
     record.phase = Phase::Listed;
-    record.announced = replays.announced;
+    record.announced = replays.announced.map(|total| total.saturating_sub(repeated(&replays)));
     record.listed_at = Some(now);
     record.settled =
         is_settled(now, record.room.end_time, newest(&recordings), context.work.settle);
@@ -52,6 +52,13 @@ pub async fn resolve(
         "the replays of a room are known"
     );
     Ok(Listed { record, recordings })
+}
+
+/// How many rows stand for a file that another row stands for already. They are announced, but
+/// nothing is missing for it.
+fn repeated(replays: &replays::Replays) -> u64 {
+    let files: BTreeSet<_> = replays.items.iter().map(|item| recording(item).source_id).collect();
+    replays.rows.saturating_sub(files.len() as u64)
 }
 
 /// When the first of the recordings that are still to be stored is deleted.

@@ -2,6 +2,12 @@
 
 // The attribute tells clippy that helpers, too, are tests and may panic.
 #[cfg(test)]
+mod bucket;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod pipeline;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod source;

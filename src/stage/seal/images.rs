@@ -24,7 +24,8 @@ const RETRY: Policy = Policy {
     budget: Duration::from_secs(10),
 };
 
-/// Archives the room's pictures that are not in `known` yet, and returns all of them.
+/// Archives the room's pictures that are not in `known` yet or damaged since, and returns all of
+/// them.
 pub(super) async fn archive(
     context: &Context,
     keys: &RoomKeys,
@@ -42,8 +43,8 @@ pub(super) async fn archive(
             let known = stored(&image);
             async move {
                 match known {
-                    Some(known) => known,
-                    None => one(context, hosts, keys, &image).await.unwrap_or_else(|note| {
+                    Some(known) if is_intact(context, keys, &known).await => known,
+                    _ => one(context, hosts, keys, &image).await.unwrap_or_else(|note| {
                         let (key, bytes, sha256) = (None, None, None);
                         ManifestImage { role: image.role, key, bytes, sha256, note: Some(note) }
                     }),
@@ -56,6 +57,18 @@ pub(super) async fn archive(
     }
     images.sort_by_key(|image| image.role);
     images
+}
+
+/// Whether a picture lies in the bucket as it was stored, as far as the bucket can be asked.
+async fn is_intact(context: &Context, keys: &RoomKeys, known: &ManifestImage) -> bool {
+    let Some(key) = known.key.as_deref().and_then(|key| keys.resolve(key)) else { return false };
+    match context.store.get(&key).await {
+        Ok(found) => found.map(|bytes| Sha256Digest::of(&bytes)) == known.sha256,
+        Err(error) => {
+            tracing::debug!(image.key = %key, error = %error, "an image could not be read back");
+            true
+        }
+    }
 }
 
 /// Archives one picture; the error is the note that takes its place.

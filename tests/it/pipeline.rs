@@ -1,0 +1,14 @@
+//! The whole pipeline against the sandbox and the embedded store, run after run, and what an
+//! independent reader then finds in the bucket.
+
+mod bad_input;
+mod discover;
+mod faults;
+mod ledger_lost;
+mod once;
+mod order;
+mod quota;
+mod time;
+mod variants;
+mod wholes;
+mod world;

@@ -1,0 +1,131 @@
+//! Rooms over time: unsettled, announced, expired, signed for a while.
+
+use replay_archiver::retry;
+use replay_archiver::sandbox::scenario::Replay;
+use std::time::Duration;
+
+use super::world::World;
+
+const PIECE: &str = "[[account.room.replay]]\n";
+
+#[tokio::test]
+async fn an_unsettled_room_is_archived_as_far_as_it_goes_and_asked_again_when_it_has_settled() {
+    // It ended 5 minutes ago; its second piece shows up 8 minutes after the end, the whole later.
+    let world = World::start(&format!(
+        "[[account.room]]\nid = 1\nstart = \"-65m\"\n{PIECE}{PIECE}appears = \"8m\"\n\
+         {PIECE}kind = \"whole\"\nseconds = 8\n"
+    ))
+    .await;
+    let first = world.run().await;
+    first.says(1, "partial", &["archived"]);
+    assert_eq!(
+        (first.exit, &first.bucket.manifest(1)["completeness"]["settled"]),
+        (3, &false.into())
+    );
+    world.pass(1);
+    assert_eq!(world.run().await.calls, ["rooms 0"], "it has not settled yet");
+    world.pass(40);
+    let second = world.run().await;
+    assert_eq!(second.resolved(), [1]);
+    second.says(1, "complete", &["archived", "archived"]);
+    let manifest = second.bucket.manifest(1);
+    assert_eq!((second.exit, &manifest["revision"]), (0, &2.into()));
+    assert_eq!(manifest["previous"]["revision"], 1);
+    assert_eq!(manifest["whole"]["state"], "not_needed");
+    assert_eq!(second.fetched().len(), 2, "the second piece and the playlist");
+}
+
+#[tokio::test]
+async fn a_recording_announced_but_missing_is_asked_for_again_until_patience_ends() {
+    let world = World::start("[[account.room]]\nid = 1\nstart = \"-1d\"\nannounced = 1\n").await;
+    world.run().await.says(1, "partial", &[]);
+    world.pass(21 * 60);
+    let second = world.run().await;
+    assert_eq!((second.resolved(), second.written()), (vec![1], vec![]));
+    world.change(1, |room| room.replays.push(Replay::piece()));
+    world.pass(21 * 60);
+    let third = world.run().await;
+    third.says(1, "complete", &["archived"]);
+    assert_eq!(third.bucket.manifest(1)["revision"], 2);
+
+    let world = World::start("[[account.room]]\nid = 1\nstart = \"-1d\"\nannounced = 1\n").await;
+    let mut asked = 0;
+    for _ in 0..10 {
+        asked += world.run().await.resolved().len();
+        world.pass(24 * 60);
+    }
+    assert_eq!(asked, 8, "daily, for the last time when the seven days are over");
+}
+
+#[tokio::test]
+async fn what_wechat_has_deleted_is_lost_and_said_so_once() {
+    let world = World::start(&format!(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}expire = \"+1h\"\n\
+         [[account.room]]\nid = 2\nstart = \"-8d\"\n{PIECE}expire = \"-1h\"\n{PIECE}\n\
+         [[account.room]]\nid = 3\nstart = \"-7d\"\n{PIECE}kind = \"whole\"\nexpire = \"-1h\"\n"
+    ))
+    .await;
+    let first = world.run().await;
+    first.says(1, "complete", &["archived"]);
+    first.says(2, "partial", &["expired", "archived"]);
+    first.says(3, "lost", &[]);
+    assert_eq!((first.exit, first.report.lost()), (4, 2));
+    world.pass(120);
+    let second = world.run().await;
+    assert_eq!((second.exit, second.written()), (0, vec![]));
+    second.says(1, "complete", &["archived"]);
+}
+
+#[tokio::test]
+async fn what_is_gone_before_its_time_has_failed_and_comes_when_it_is_back() {
+    for status in [404, 403, 410, 500] {
+        let world = World::start(&format!(
+            "[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}{PIECE}\
+             [[account.room]]\nid = 2\nstart = \"-8d\"\n{PIECE}kind = \"whole\"\n"
+        ))
+        .await;
+        world.fault(&format!(
+            "on = \"vod\"\nroom = 1\nitem = 2\ntimes = \"always\"\nthen = {{ status = {{ code = {status} }} }}"
+        ));
+        world.fault(&format!(
+            "on = \"vod\"\nroom = 2\ntimes = \"always\"\nthen = {{ status = {{ code = {status} }} }}"
+        ));
+        let first = world.run().await;
+        first.says(1, "partial", &["archived", "failed"]);
+        first.says(2, "partial", &[]);
+        assert_eq!(first.exit, 3, "{status}");
+        let again = world.run().await;
+        assert_eq!((again.exit, again.written()), (3, vec![]), "{status}: it says nothing new");
+        world.heal();
+        let last = world.run().await;
+        last.says(1, "complete", &["archived", "archived"]);
+        last.says(2, "complete", &[]);
+        assert_eq!((last.exit, &last.bucket.manifest(1)["revision"]), (0, &2.into()), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_expires_under_the_transfer_costs_one_more_call() {
+    let world = World::with_settings(
+        &format!(
+            "[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}signed = \"10m\"\nsize = \"20MiB\"\n\
+             [vod]\nrate = \"24MiB\"\n"
+        ),
+        "[transfer]\npart_size = \"5MiB\"\nranges = 1\n",
+    )
+    .await;
+    let expire = async {
+        for _ in 0..20_000 {
+            if world.sandbox.calls().iter().any(|call| call.path.ends_with("f0.mp4")) {
+                return world.sandbox.clock().advance(Duration::from_secs(601));
+            }
+            retry::pause(Duration::from_millis(1)).await;
+        }
+        panic!("the recording is never asked for");
+    };
+    let (night, ()) = tokio::join!(world.run(), expire);
+    night.says(1, "complete", &["archived"]);
+    assert_eq!(night.calls, ["rooms 0", "replays 1", "replays 1"]);
+    assert!(night.media.iter().any(|call| call.status == 403), "the URL did expire");
+    assert_eq!(night.exit, 0);
+}
