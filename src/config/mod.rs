@@ -9,6 +9,9 @@ mod file;
 mod tuning;
 mod validate;
 
+#[cfg(test)]
+mod shipped_tests;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
