@@ -1,6 +1,7 @@
 //! `doctor`: is everything in place? One line each, with a hint where it is not.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -129,9 +130,10 @@ async fn wechat(setup: &Setup, account: &Account, findings: &mut Findings<'_>) {
     match account.client.check_token().await {
         Ok(check) => {
             let left = check.left.map_or_else(String::new, |left| {
+                let left = Duration::from_secs(left.as_secs());
                 format!(", good for {} more", humantime::format_duration(left))
             });
-            findings.good(&what("token"), format_args!("from {:?}{left}", check.kind));
+            findings.good(&what("token"), format_args!("from {}{left}", check.kind));
         }
         Err(error) => {
             findings.fail(&what("token"), &error);

@@ -2,6 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::pipeline::Report;
+use crate::store;
 
 /// Printed below `--help`.
 pub(super) const HELP: &str = "\
@@ -60,7 +61,8 @@ impl Exit {
 
     /// How a command ended that failed with an error.
     pub(super) fn of_error(error: &anyhow::Error) -> Self {
-        if error.downcast_ref::<ConfigError>().is_some() { Self::Usage } else { Self::CouldNotRun }
+        let settings = matches!(error.downcast_ref(), Some(store::Error::Settings { .. }));
+        if settings || error.is::<ConfigError>() { Self::Usage } else { Self::CouldNotRun }
     }
 }
 

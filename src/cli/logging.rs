@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 /// What to log, and how.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Logging {
     /// What to log: error, warn, info, debug, trace, or filters like `replay_archiver=debug`.
     #[arg(

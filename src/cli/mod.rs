@@ -49,6 +49,7 @@ pub struct Arguments {
 
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Common {
     /// The configuration.
     #[arg(
@@ -96,6 +97,12 @@ pub enum Command {
     Config(show::ConfigArguments),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArguments),
+}
+
+/// Reads a duration of a flag.
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| format!("{text:?} is not a duration like 90m, 6h or 7d"))
 }
 
 /// Runs a command to its end. Errors are printed here, to stderr.

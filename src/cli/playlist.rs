@@ -42,7 +42,7 @@ enum Format {
 
 fn ttl(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
-    let ttl = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let ttl = super::parse_duration(text)?;
     if (Duration::from_secs(1)..=LONGEST).contains(&ttl) {
         Ok(ttl)
     } else {
@@ -70,6 +70,7 @@ pub(super) async fn run(common: &Common, arguments: &PlaylistArguments) -> anyho
     })?;
     let player = Player { setup: &setup, account, manifest: &manifest, ttl: arguments.ttl };
     let text = match arguments.format {
+        Format::Json if common.json => player.json().await?.to_string(),
         Format::Json => format!("{:#}", player.json().await?),
         Format::Urls => player.urls().await?.join("\n"),
         Format::M3u8 => player.m3u8().await?,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::json;
@@ -22,7 +22,7 @@ use crate::stage::discover::{self, Scan};
 #[derive(Debug, Args)]
 pub struct RunArguments {
     /// Stop after this long, as `90m` or `6h`; what is in flight is finished or taken up later.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
     max_runtime: Option<Duration>,
     /// Read the room list (this costs calls) and say what would be done; archive nothing.
     #[arg(long)]
@@ -31,9 +31,10 @@ pub struct RunArguments {
 
 /// Flags of `backfill`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("rooms").args(["room", "from", "to", "all"]).required(true).multiple(true)))]
 pub struct BackfillArguments {
     /// This room.
-    #[arg(long, value_name = "NUMBER", required_unless_present_any = ["from", "to", "all"])]
+    #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
     /// Rooms that began on this day (in Beijing) or later, as `2026-01-31`.
     #[arg(long, value_name = "DAY", conflicts_with = "room")]
@@ -48,7 +49,7 @@ pub struct BackfillArguments {
     #[arg(long)]
     force: bool,
     /// Stop after this long.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
     max_runtime: Option<Duration>,
 }
 

@@ -97,7 +97,10 @@ fn by_status(rooms: &[RoomRecord]) -> BTreeMap<String, u64> {
 }
 
 fn listing(counts: &BTreeMap<String, u64>) -> String {
-    let counts: Vec<_> = counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
+    let name =
+        |status: &str| if status == "none" { "without a manifest" } else { status }.to_owned();
+    let counts: Vec<_> =
+        counts.iter().map(|(status, count)| format!("{count} {}", name(status))).collect();
     if counts.is_empty() { "no rooms are known".to_owned() } else { counts.join(", ") }
 }
 

@@ -42,6 +42,13 @@ impl Environment {
         self.0.get(name).filter(|value| !value.is_empty()).map(|value| value.as_str().into())
     }
 
+    /// The variable that sets a key named as `[section] key`, where there is one.
+    pub(super) fn overriding(&self, key: &str) -> Option<String> {
+        let (section, key) = key.strip_prefix('[')?.split_once("] ")?;
+        let name = format!("{PREFIX}{section}__{key}").to_ascii_uppercase();
+        self.0.contains_key(&name).then_some(name)
+    }
+
     /// The file's values with those of the variables over them.
     pub(super) fn overlay(
         &self,

@@ -9,6 +9,9 @@ mod file;
 mod tuning;
 mod validate;
 
+#[cfg(test)]
+mod shipped_tests;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -113,8 +116,16 @@ pub struct Sources {
 /// # Errors
 /// When the file cannot be read, or a key or value is wrong; the message says where and what.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    let file = load_file(&sources.file, &sources.environment)?;
-    validate::config(&file, sources)
+    let (path, environment) = (&sources.file, &sources.environment);
+    let text = read(path)?;
+    let file = ConfigFile::parse(&text, path)?;
+    let file = environment.overlay(file, &text, path)?;
+    validate::config(&file, sources).map_err(|error| error.placed(path, &text, environment))
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 /// Reads the file and the variables over it, without checking more than keys and types.
@@ -122,14 +133,12 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn load_file(path: &Path, environment: &Environment) -> Result<ConfigFile, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = read(path)?;
     let file = ConfigFile::parse(&text, path)?;
     environment.overlay(file, &text, path)
 }
 
 /// The policy for hosts that a list of patterns describes, named by its key in errors.
 fn hosts(patterns: &[String], key: &str) -> Result<HostPolicy, ConfigError> {
-    HostPolicy::parse(patterns)
-        .map_err(|error| ConfigError::Value { key: key.to_owned(), problem: error.to_string() })
+    HostPolicy::parse(patterns).map_err(|error| ConfigError::value(key, error.to_string()))
 }

@@ -28,7 +28,7 @@ const API_RETRY: Policy = Policy {
 };
 
 fn wrong(key: &str, problem: impl Into<String>) -> ConfigError {
-    ConfigError::Value { key: key.to_owned(), problem: problem.into() }
+    ConfigError::value(key, problem)
 }
 
 /// Turns the file's values into ones that can be used.

@@ -72,11 +72,16 @@ impl fmt::Display for RoomId {
     }
 }
 
-impl std::str::FromStr for RoomId {
-    type Err = std::num::ParseIntError;
+/// A text that is no room's number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a room's number")]
+pub struct InvalidRoomId(String);
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+impl std::str::FromStr for RoomId {
+    type Err = InvalidRoomId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRoomId> {
+        text.parse().map(Self).map_err(|_| InvalidRoomId(text.to_owned()))
     }
 }
 

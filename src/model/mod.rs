@@ -15,7 +15,7 @@ mod unsealing;
 
 pub use catalog::{CATALOG_SCHEMA, Catalog, CatalogRoom};
 pub use digest::{Crc64Nvme, Crc64Xz, Digests, InvalidDigest, Sha256Digest};
-pub use ids::{AppId, InvalidAppId, ObjectKey, RoomId, RunId};
+pub use ids::{AppId, InvalidAppId, InvalidRoomId, ObjectKey, RoomId, RunId};
 pub use manifest::*;
 pub use media_url::{InvalidMediaUrl, MediaUrl};
 pub use recording::{

@@ -48,11 +48,13 @@ pub enum Refusal {
     #[error("a URL with a user name or password is not fetched")]
     Credentials,
     /// No pattern names the host.
-    #[error("the host {0} is not allowed\nhint: if it is to be trusted, add it to the media hosts")]
+    #[error(
+        "the host {0} is not allowed\nhint: if it is to be trusted, add it to allow_hosts of [media], or of [images] for pictures"
+    )]
     Host(String),
     /// The host is allowed, though not on this port.
     #[error(
-        "port {port} of {host} is not allowed\nhint: if it is to be trusted, add {host}:{port} to the media hosts"
+        "port {port} of {host} is not allowed\nhint: if it is to be trusted, add {host}:{port} to allow_hosts of [media], or of [images] for pictures"
     )]
     Port {
         /// The host.

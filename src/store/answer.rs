@@ -85,7 +85,7 @@ impl Answer {
                 "the bucket is in another region; correct the region and the endpoint"
             }
             "PathStyleDomainForbidden" | "SecondLevelDomainForbidden" => {
-                "this store wants the bucket in the host name; set addressing to virtual"
+                "this store wants the bucket in the host name; set path_style = \"off\" in [store]"
             }
             "QuotaExceeded" | "XMinioStorageFull" => {
                 "the store has no room for this; make some, or raise its quota"
@@ -93,6 +93,12 @@ impl Answer {
             _ => "",
         };
         match (by_code, self.status) {
+            // Answers to HEAD have no body that would tell which of the two it is.
+            ("", 401 | 403) if self.code.is_empty() => Some(
+                "the access key or the secret key is wrong, or they may not do this: the bucket's \
+                 policy has to allow GetObject, PutObject, ListBucket and AbortMultipartUpload \
+                 below the prefix",
+            ),
             ("", 401 | 403) => Some(
                 "these credentials may not do this; the bucket's policy has to allow GetObject, \
                  PutObject, ListBucket and AbortMultipartUpload below the prefix",
@@ -169,10 +175,10 @@ mod tests {
             (403, "SignatureDoesNotMatch", "secret key"),
             (403, "RequestTimeTooSkewed", "clock"),
             (403, "AccessDenied", "PutObject"),
-            (403, "", "PutObject"),
+            (403, "", "the secret key is wrong, or they may not"),
             (301, "", "region"),
             (400, "AuthorizationHeaderMalformed", "region"),
-            (403, "SecondLevelDomainForbidden", "virtual"),
+            (403, "SecondLevelDomainForbidden", "path_style"),
         ] {
             let hint = answer(status, code).hint().unwrap_or_default();
             assert!(hint.contains(word), "{status} {code}: {hint}");

@@ -52,8 +52,8 @@ pub enum Error {
     },
     /// There is nothing to sign requests with.
     #[error(
-        "could not {site}: no credentials: {detail}\nhint: set the access key and the secret key, \
-         or give this machine a profile or a role"
+        "could not {site}: no credentials: {detail}\nhint: set access_key in [store] and its \
+         secret key, or give this machine a profile or a role of AWS"
     )]
     Credentials {
         /// What was tried.
@@ -325,7 +325,7 @@ mod tests {
         let missing = CredentialsError::not_loaded("no profile");
         let error = from_connector(ConnectorError::other(missing.into(), None));
         assert!(!error.is_transient());
-        assert!(error.to_string().contains("no profile\nhint: set the access key"), "{error}");
+        assert!(error.to_string().contains("no profile\nhint: set access_key"), "{error}");
         let slow = CredentialsError::provider_timed_out(Duration::from_secs(1));
         assert!(from_connector(ConnectorError::other(slow.into(), None)).is_transient());
     }

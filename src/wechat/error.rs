@@ -28,7 +28,7 @@ pub enum Error {
     },
 
     /// No complete reply: no connection, a time-out, half a body.
-    #[error("{call} got no complete reply")]
+    #[error("{call} got no complete reply{}", unreached(*call, .source))]
     Transport {
         /// Which call.
         call: Call,
@@ -234,6 +234,17 @@ impl Transient for Error {
             Self::Status { retry_after, .. } | Self::Api { retry_after, .. } => *retry_after,
             _ => None,
         }
+    }
+}
+
+/// What to look at where a call did not even reach its server.
+fn unreached(call: Call, source: &reqwest::Error) -> &'static str {
+    match call {
+        _ if !source.is_connect() => "",
+        Call::TokenSource => {
+            "\nhint: check the url of the account's token, and that this machine can reach it"
+        }
+        _ => "\nhint: check base_url and proxy in [wechat], and that this machine can reach them",
     }
 }
 

@@ -1,0 +1,64 @@
+//! The `pipeline.toml` at the top of the repository documents every key with its default. These
+//! tests keep it true.
+
+use std::path::Path;
+
+use super::{Config, ConfigError, ConfigFile, Environment, Sources, validate};
+
+const SHIPPED: &str = include_str!("../../pipeline.toml");
+
+fn parse(text: &str) -> ConfigFile {
+    ConfigFile::parse(text, Path::new("pipeline.toml")).unwrap()
+}
+
+/// The file as it is when every key and section that is commented out is put to use.
+fn uncommented() -> String {
+    let is_key = |line: &&str| {
+        let name = line.split(" = ").next().unwrap_or_default();
+        line.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || "_64".contains(c))
+    };
+    let line = |line: &'static str| {
+        line.strip_prefix("# ").filter(|key| is_key(key) || *key == "[[account]]").unwrap_or(line)
+    };
+    SHIPPED.lines().map(|text| format!("{}\n", line(text))).collect()
+}
+
+fn check(file: &ConfigFile) -> Result<Config, ConfigError> {
+    let environment: Environment =
+        [("WECHAT_SECRET".to_owned(), "secret".to_owned())].into_iter().collect();
+    let sources = Sources { file: "pipeline.toml".into(), environment, accounts: Vec::new() };
+    validate::config(file, &sources)
+}
+
+#[test]
+fn the_shipped_file_says_what_the_defaults_are() {
+    let text = |file: &ConfigFile| toml::to_string_pretty(file).unwrap();
+    assert_eq!(text(&parse(SHIPPED)), text(&ConfigFile::default()));
+}
+
+#[test]
+fn the_shipped_file_names_every_key() {
+    let shown: toml::Table = toml::from_str(&uncommented()).unwrap();
+    let json = serde_json::to_value(ConfigFile::default()).unwrap();
+    for (section, keys) in json.as_object().unwrap() {
+        for key in keys.as_object().into_iter().flat_map(serde_json::Map::keys) {
+            assert!(shown[section].get(key).is_some(), "[{section}] {key} is not documented");
+        }
+    }
+    let account = &shown["account"][0];
+    for key in ["appid", "token", "daily_limit", "reserve"] {
+        assert!(account.get(key).is_some(), "[[account]] {key} is not documented");
+    }
+}
+
+#[test]
+fn the_shipped_file_leads_from_error_to_error_until_it_works() {
+    let mut file = parse(SHIPPED);
+    let bucket = check(&file).err().unwrap().to_string();
+    assert!(bucket.contains("[store] bucket") && bucket.contains("\nhint: "), "{bucket}");
+    file.store.bucket = "replays".to_owned();
+    let account = check(&file).err().unwrap().to_string();
+    assert!(account.contains("[[account]]") && account.contains("\nhint: "), "{account}");
+    file.accounts = parse(&uncommented()).accounts;
+    assert_eq!(check(&file).unwrap().accounts.len(), 1);
+}
