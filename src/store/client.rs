@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::checksum::Checksums;
 use super::error::Site;
 use super::keys::Keys;
-use super::settings::{Credentials, Settings};
+use super::settings::{Credentials, Settings, briefly};
 use super::signing::Signing;
 use super::tap::Tap;
 use super::{AccountKeys, Error};
@@ -83,7 +83,8 @@ impl Store {
     /// With a hint where it is not: the answer to a HEAD has no words of its own.
     pub async fn check_bucket(&self) -> Result<(), Error> {
         let site = Site::new("find bucket", self.bucket());
-        let result = retry::with(self.policy(), site.action, || async {
+        let policy = briefly(self.policy());
+        let result = retry::with(&policy, site.action, || async {
             let sent = self.sdk().head_bucket().bucket(self.bucket()).send().await;
             sent.map(drop).map_err(|failure| Error::from_sdk(&site, &failure))
         });

@@ -16,6 +16,7 @@
 mod answer;
 mod checksum;
 mod client;
+mod dialect;
 mod error;
 mod keys;
 mod list;

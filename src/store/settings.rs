@@ -98,13 +98,20 @@ impl Default for Timeouts {
     }
 }
 
-/// Six attempts within fifteen minutes.
+/// Twenty-four attempts within fifteen minutes. Where they fail at once, as while the store is
+/// being restarted, they take a minute and a half: every part under way has to outlast that, and
+/// the first that does not costs the file all of them.
 pub const DEFAULT_RETRY: retry::Policy = retry::Policy {
-    attempts: 6,
+    attempts: 24,
     base: Duration::from_millis(500),
-    cap: Duration::from_secs(20),
+    cap: Duration::from_secs(10),
     budget: Duration::from_secs(900),
 };
+
+/// As a policy, with six attempts at most: for the first question, whose answer somebody waits for.
+pub(super) fn briefly(policy: &retry::Policy) -> retry::Policy {
+    retry::Policy { attempts: policy.attempts.min(6), ..*policy }
+}
 
 impl Settings {
     /// Whether the bucket goes into the path.
@@ -162,6 +169,8 @@ const ENDPOINT_HINT: &str =
 
 #[cfg(test)]
 mod tests {
+    use super::super::NoAnswer;
+    use super::super::error::Site;
     use super::*;
 
     fn settings(endpoint: Option<&str>) -> Settings {
@@ -212,6 +221,25 @@ mod tests {
         assert!(Settings { bucket: "a/b".into(), ..settings(None) }.check().is_err());
         assert!(Settings { region: String::new(), ..settings(None) }.check().is_err());
         assert!(settings(Some("http://127.0.0.1:9000")).check().is_ok());
+    }
+
+    /// How long a store that refuses connections is waited for.
+    async fn patience(policy: &retry::Policy) -> Duration {
+        let began = tokio::time::Instant::now();
+        let refused: Result<(), Error> = retry::with(policy, "test", || async {
+            let (site, detail) = (Site::new("write", "k"), "refused".to_owned());
+            Err(Error::Unanswered { site, reason: NoAnswer::Connection, detail })
+        })
+        .await;
+        assert!(refused.is_err());
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_being_restarted_is_waited_for_and_one_that_is_not_there_is_not() {
+        let restart = patience(&DEFAULT_RETRY).await;
+        assert!((30..=240).contains(&restart.as_secs()), "{restart:?}");
+        assert!(patience(&briefly(&DEFAULT_RETRY)).await.as_secs() < 16);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::checksum::Check;
+use super::dialect;
 use super::error::Site;
 use super::object::compare;
 use super::plan::MOST_PARTS;
@@ -103,9 +104,7 @@ impl Store {
             for (name, value) in labels.metadata {
                 request = request.metadata(*name, *value);
             }
-            let sent = request.send().await;
-            let output = sent.map_err(|failure| Error::from_sdk(site, &failure))?;
-            let id = output.upload_id.filter(|id| !id.is_empty());
+            let id = dialect::upload_id(site, request.send().await)?;
             let id = id.ok_or_else(|| unreadable(site, "it has no upload id"))?;
             Ok((id, check))
         };
@@ -245,7 +244,7 @@ impl Upload {
             .send()
             .await;
         let site = Site::new("complete the upload of", self.key.as_str());
-        sent.map(drop).map_err(|failure| Error::from_sdk(&site, &failure))
+        dialect::completed(&site, sent)
     }
 
     /// Decides what a failed completion has come to. The first error stands unless the object that

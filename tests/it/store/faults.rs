@@ -39,6 +39,10 @@ fn done() -> Reply {
     )
 }
 
+const MOTOS_DONE: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+    <CompleteMultipartUploadResponse xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+    <ETag>\"e-1\"</ETag></CompleteMultipartUploadResponse>";
+
 fn lost() -> Reply {
     Reply::Break { announced: 100, sent: "<Comp" }
 }
@@ -102,6 +106,7 @@ async fn an_upload_that_is_stored_is_confirmed_whatever_became_of_the_answer() {
     );
     for (name, completes) in [
         ("answered", vec![done()]),
+        ("answered under another name, as by moto", vec![Reply::xml(MOTOS_DONE)]),
         ("an error in a 200, then done", vec![error_in_200, done()]),
         ("busy, then done", vec![Reply::error(503, "SlowDown"), done()]),
         ("a lost answer, then gone", vec![lost(), gone()]),

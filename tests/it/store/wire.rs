@@ -55,6 +55,24 @@ async fn a_part_is_sent_plain_and_signed_over_the_hash_that_was_given() {
 }
 
 #[tokio::test]
+async fn an_upload_begun_under_another_name_is_begun() {
+    let gofakes3s = "<InitiateMultipartUpload><Bucket>archive</Bucket><Key>a.mp4</Key>\
+        <UploadId>u-7</UploadId></InitiateMultipartUpload>";
+    let server = Scripted::start([Reply::xml(gofakes3s)]).await;
+    let upload = store(&server.endpoint).await.start_upload(&key("a.mp4"), LABELS).await.unwrap();
+    assert_eq!((upload.id().as_str(), server.log().len()), ("u-7", 1));
+}
+
+#[tokio::test]
+async fn a_page_in_place_of_a_begun_upload_is_no_upload() {
+    let page = "<html><UploadId>u-7</UploadId></html>";
+    let server = Scripted::start([page; 3].map(Reply::xml)).await;
+    let begun = store(&server.endpoint).await.start_upload(&key("a.mp4"), LABELS).await;
+    assert!(begun.unwrap_err().to_string().contains("cannot be read"));
+    assert!(server.is_used_up(), "{:?}", server.log());
+}
+
+#[tokio::test]
 async fn the_hash_that_is_signed_is_the_callers_and_not_computed_again() {
     let part = Reply::headers(&[("etag", "\"p1\"")]);
     let server = Scripted::start([Reply::xml(CREATED), part]).await;
