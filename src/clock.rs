@@ -25,11 +25,14 @@ impl Clock {
         Self(Source::Manual(Arc::new(Mutex::new(start))))
     }
 
-    /// The time now.
+    /// The time now, in whole milliseconds, as the ledger keeps it.
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => Timestamp::now(),
+            Source::System => {
+                let now = Timestamp::now();
+                Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+            }
             Source::Manual(time) => *time.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }

@@ -93,7 +93,7 @@ impl Move {
             pieces.sort_by_key(|piece| {
                 (piece.create_time.at.is_none(), piece.create_time.at, piece.source_id.clone())
             });
-            let cover = cover(pieces, self.context.clock.now());
+            let cover = cover(pieces);
             let wholes = self.each(wholes, |whole| self.whole(&place, whole, cover)).await?;
             return Ok(wholes.map(|wholes| pieces.drain(..).chain(wholes).collect()));
         }

@@ -122,9 +122,9 @@ pub async fn transfer_whole(
             );
             recording.archive(Stored::Whole(stored));
         }
-        Ok(whole::Outcome::NotStored { stored, state, reason }) => {
+        Ok(whole::Outcome::NotNeeded { stored, reason }) => {
             recording.stored = Some(Stored::Whole(stored));
-            recording.end(state, reason);
+            recording.end(RecordingState::NotNeeded, reason);
         }
         Err(failure) => end(context, place, &mut recording, failure)?,
     }

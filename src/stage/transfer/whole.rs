@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::{SignedDuration, Timestamp};
 
 use super::copy::{Target, copy, copy_range};
 use super::failure::Failure;
@@ -13,13 +12,8 @@ use super::source::Source;
 use super::{Context, Place};
 use crate::config::WholePolicy;
 use crate::media::hls::{ChunkFile, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
-use crate::model::{
-    MediaUrl, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole, WholeChunk,
-};
+use crate::model::{MediaUrl, Recording, Sha256Digest, SourceFacts, StoredWhole, WholeChunk};
 use crate::store::Labels;
-
-/// A whole this close to its deadline does not wait for failing pieces any more.
-const URGENT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 const PLAYLIST: Labels<'static> =
     Labels { content_type: "application/vnd.apple.mpegurl", metadata: &[] };
@@ -31,20 +25,15 @@ pub struct Cover {
     pieces: bool,
     /// Milliseconds of those that are archived.
     archived_ms: u64,
-    /// Whether some may still be archived by a later run.
-    owed: bool,
-    /// When this was found.
-    now: Timestamp,
 }
 
-/// What `pieces` cover at `now`.
-pub fn cover(pieces: &[Recording], now: Timestamp) -> Cover {
+/// What `pieces` cover. Those that a later run may still archive do not count: better one form too
+/// many than none.
+pub fn cover(pieces: &[Recording]) -> Cover {
     let media = |piece: &Recording| piece.segment().and_then(|object| object.media.clone());
     Cover {
         pieces: !pieces.is_empty(),
         archived_ms: pieces.iter().filter_map(media).map(|media| media.duration_ms).sum(),
-        owed: pieces.iter().any(Recording::is_owed),
-        now,
     }
 }
 
@@ -54,12 +43,10 @@ pub(super) enum Outcome {
     /// Its chunks and its playlist are in the bucket.
     Archived(StoredWhole),
     /// Its playlist was read and nothing stored.
-    NotStored {
+    NotNeeded {
         /// What was read.
         stored: StoredWhole,
-        /// `not_needed`, or `pending` while pieces may still come.
-        state: RecordingState,
-        /// Why.
+        /// Why not.
         reason: &'static str,
     },
 }
@@ -83,22 +70,16 @@ pub(super) async fn whole(
         source: facts,
         archived_at: None,
     };
-    let is_urgent = recording.deadline().is_some_and(|at| at < cover.now + URGENT);
     let tolerance = context.work.whole_tolerance.as_millis();
     let short = u128::from(cover.archived_ms) + tolerance < u128::from(duration_ms);
     let not_stored = match context.work.whole {
         WholePolicy::Always => None,
-        WholePolicy::Never => Some((RecordingState::NotNeeded, "the configuration says never")),
-        WholePolicy::WhenNeeded if !short && cover.pieces => {
-            Some((RecordingState::NotNeeded, "segments cover it"))
-        }
-        WholePolicy::WhenNeeded if cover.owed && !is_urgent => {
-            Some((RecordingState::Pending, "it waits for segments that may still be archived"))
-        }
+        WholePolicy::Never => Some("the configuration says never"),
+        WholePolicy::WhenNeeded if !short && cover.pieces => Some("segments cover it"),
         WholePolicy::WhenNeeded => None,
     };
-    if let Some((state, reason)) = not_stored {
-        return Ok(Outcome::NotStored { stored, state, reason });
+    if let Some(reason) = not_stored {
+        return Ok(Outcome::NotNeeded { stored, reason });
     }
     stored.chunks = store_files(context, place, recording, &playlist).await?;
     let (key, sha256) = store_playlists(context, place, recording, &playlist, &original).await?;
