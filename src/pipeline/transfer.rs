@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::slots::{Slots, Urgency};
 use super::{GRACE, InFlight, RoomReport, after, lease, report};
 use crate::model::{Recording, RecordingKind};
-use crate::stage::transfer::{Place, cover, transfer_segment, transfer_whole};
+use crate::stage::transfer::{Place, cover, reconsider, transfer_segment, transfer_whole};
 use crate::stage::{Context, Error, FreshUrls};
 
 /// Rooms whose recordings are moved at once. More than there are slots, so that a slot always goes
@@ -86,7 +86,7 @@ impl Move {
         recordings: Vec<Recording>,
     ) -> Result<Option<Vec<Recording>>, Error> {
         let place = self.place(room);
-        let (wholes, pieces): (Vec<_>, Vec<_>) =
+        let (mut wholes, pieces): (Vec<_>, Vec<_>) =
             recordings.into_iter().partition(|r| r.kind == RecordingKind::Whole);
         let mut pieces = self.each(pieces, |piece| self.piece(&place, piece)).await?;
         if let Some(pieces) = &mut pieces {
@@ -94,6 +94,9 @@ impl Move {
                 (piece.create_time.at.is_none(), piece.create_time.at, piece.source_id.clone())
             });
             let cover = cover(pieces);
+            for whole in &mut wholes {
+                reconsider(whole, cover, self.context.work.whole_tolerance);
+            }
             let wholes = self.each(wholes, |whole| self.whole(&place, whole, cover)).await?;
             return Ok(wholes.map(|wholes| pieces.drain(..).chain(wholes).collect()));
         }

@@ -27,7 +27,7 @@ use failure::Failure;
 use multipart::discard;
 use source::Source;
 
-pub use whole::{Cover, cover};
+pub use whole::{Cover, cover, reconsider};
 
 /// The room a recording belongs to, and what its transfer needs of it.
 #[derive(Debug)]

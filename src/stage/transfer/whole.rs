@@ -2,6 +2,7 @@
 //! do not cover it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -12,7 +13,9 @@ use super::source::Source;
 use super::{Context, Place};
 use crate::config::WholePolicy;
 use crate::media::hls::{ChunkFile, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
-use crate::model::{MediaUrl, Recording, Sha256Digest, SourceFacts, StoredWhole, WholeChunk};
+use crate::model::{
+    MediaUrl, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole, WholeChunk,
+};
 use crate::store::Labels;
 
 const PLAYLIST: Labels<'static> =
@@ -25,6 +28,22 @@ pub struct Cover {
     pieces: bool,
     /// Milliseconds of those that are archived.
     archived_ms: u64,
+}
+
+impl Cover {
+    /// Whether the pieces fall short of a whole by more than a tolerance, or there are none.
+    fn is_short_of(self, whole: &StoredWhole, tolerance: Duration) -> bool {
+        let enough = u128::from(self.archived_ms) + tolerance.as_millis();
+        !self.pieces || enough < u128::from(whole.duration_ms)
+    }
+}
+
+/// Makes a whole that was not needed owed again, where the pieces do not cover it any more.
+pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
+    let is_short = whole.whole().is_some_and(|stored| cover.is_short_of(stored, tolerance));
+    if whole.state == RecordingState::NotNeeded && is_short {
+        whole.state = RecordingState::Pending;
+    }
 }
 
 /// What `pieces` cover. Those that a later run may still archive do not count: better one form too
@@ -70,12 +89,11 @@ pub(super) async fn whole(
         source: facts,
         archived_at: None,
     };
-    let tolerance = context.work.whole_tolerance.as_millis();
-    let short = u128::from(cover.archived_ms) + tolerance < u128::from(duration_ms);
+    let is_short = cover.is_short_of(&stored, context.work.whole_tolerance);
     let not_stored = match context.work.whole {
         WholePolicy::Always => None,
         WholePolicy::Never => Some("the configuration says never"),
-        WholePolicy::WhenNeeded if !short && cover.pieces => Some("segments cover it"),
+        WholePolicy::WhenNeeded if !is_short => Some("segments cover it"),
         WholePolicy::WhenNeeded => None,
     };
     if let Some(reason) = not_stored {
