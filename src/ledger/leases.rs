@@ -20,6 +20,15 @@ pub struct Claim<'a> {
     pub lease: SignedDuration,
 }
 
+/// Which rooms are to be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those that are due and those that are not finished.
+    Any,
+    /// Those alone whose recordings are known.
+    Listed,
+}
+
 impl Claim<'_> {
     fn until(&self) -> i64 {
         self.now.saturating_add(self.lease).unwrap_or(Timestamp::MAX).as_millisecond()
@@ -36,12 +45,17 @@ impl Ledger {
         &self,
         appid: &AppId,
         claim: Claim<'_>,
+        wanted: Wanted,
     ) -> Result<Option<RoomRecord>, Error> {
+        let phases = match wanted {
+            Wanted::Any => "'due', 'listed'",
+            Wanted::Listed => "'listed'",
+        };
         let sql = format!(
             "update rooms set lease_owner = $1, lease_until = $2 \
              where appid = $3 and lease_until < $4 and room_id = ( \
                select room_id from rooms \
-               where appid = $3 and phase in ('due', 'listed') \
+               where appid = $3 and phase in ({phases}) \
                  and next_at <= $5 and lease_until < $4 \
                order by case when deadline_at > $4 then 0 else 1 end, deadline_at, room_id \
                limit 1) \

@@ -24,7 +24,7 @@ use crate::model::RoomId;
 
 pub use accounts::ScanState;
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
-pub use leases::Claim;
+pub use leases::{Claim, Wanted};
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Phase, RoomRecord, Sealed};
 

@@ -51,7 +51,9 @@ async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last() {
     due(&ledger, 2, "2026-11-23T00:00:00Z").await;
     due(&ledger, 3, "2026-11-01T00:00:00Z").await;
     let mut order = Vec::new();
-    while let Some(record) = ledger.claim_next(&appid(), claim("a", now())).await.unwrap() {
+    while let Some(record) =
+        ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap()
+    {
         order.push(record.room.room_id.0);
     }
     assert_eq!(order, [2, 1, 3]);
@@ -61,10 +63,10 @@ async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last() {
 async fn a_leased_room_is_nobody_elses_until_the_lease_ends() {
     let (_folder, ledger) = ledger().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
-    let mine = ledger.claim_next(&appid(), claim("a", now())).await.unwrap().unwrap();
-    assert!(ledger.claim_next(&appid(), claim("b", now())).await.unwrap().is_none());
+    let mine = ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
+    assert!(ledger.claim_next(&appid(), claim("b", now()), Wanted::Any).await.unwrap().is_none());
     let later = now() + LEASE + SignedDuration::from_secs(1);
-    assert!(ledger.claim_next(&appid(), claim("b", later)).await.unwrap().is_some());
+    assert!(ledger.claim_next(&appid(), claim("b", later), Wanted::Any).await.unwrap().is_some());
     let lost = ledger.save_room(&mine, "a").await;
     assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
     let lost = ledger.renew(&appid(), RoomId(1), claim("a", later)).await;
@@ -77,7 +79,8 @@ async fn a_leased_room_is_nobody_elses_until_the_lease_ends() {
 async fn listing_a_room_again_does_not_undo_its_work() {
     let (_folder, ledger) = ledger().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
-    let mut record = ledger.claim_next(&appid(), claim("a", now())).await.unwrap().unwrap();
+    let mut record =
+        ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
     record.phase = Phase::Closed;
     ledger.save_room(&record, "a").await.unwrap();
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
@@ -107,7 +110,7 @@ fn recording(file: &str) -> Recording {
 async fn a_recordings_query_never_reaches_the_database() {
     let (folder, ledger) = ledger().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
-    ledger.claim_next(&appid(), claim("a", now())).await.unwrap().unwrap();
+    ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
     let signed = recording("f0.mp4?sign=canary");
     ledger.save_recording(&appid(), RoomId(1), &signed, "a").await.unwrap();
     let read = ledger.recordings(&appid(), RoomId(1)).await.unwrap().remove(0);

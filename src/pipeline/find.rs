@@ -10,7 +10,7 @@ use super::errand::{is_tried_again, is_wanted};
 use super::lease::{self, Lease};
 use super::report::{self, AccountReport, Problem};
 use super::{Errand, InFlight, Rooms, each, lost};
-use crate::ledger::{Phase, RoomRecord};
+use crate::ledger::{Phase, RoomRecord, Wanted};
 use crate::model::{Room, RoomId};
 use crate::stage::discover::{Scan, discover};
 use crate::stage::{Account, Context, Error, Listed, adopt, resolve, verify};
@@ -32,6 +32,7 @@ pub(super) async fn find(
             account: Arc::clone(account),
             errand: errand.clone(),
             listed: listed.clone(),
+            can_call: true,
             report: AccountReport::new(&account.appid),
         };
         async move {
@@ -52,32 +53,34 @@ struct Search {
     account: Arc<Account>,
     errand: Errand,
     listed: mpsc::Sender<InFlight>,
+    /// Whether WeChat can still be asked in this run.
+    can_call: bool,
     report: AccountReport,
 }
 
 impl Search {
     async fn run(mut self) -> AccountReport {
-        // Before any call is charged: without a token there is nothing to call with.
-        if let Err(error) = self.account.client.check_token().await {
-            self.note("the access token", &error.into());
-            return self.report;
-        }
-        align_quota(&self.context, &self.account).await;
-        if let Err(error) = self.discover().await {
-            let ends_it = ends_account(&error);
+        if let Err(error) = self.prepare().await {
+            // Without a token or calls, what is known already can still be transferred.
+            self.can_call = !ends_calls(&error);
             self.note("the room list", &error);
-            if ends_it {
-                return self.report;
-            }
         }
         let outcome = match self.errand.clone() {
             Errand::Due => self.all_due().await,
             Errand::Backfill { rooms, force } => self.chosen(rooms, force).await,
         };
         if let Err(error) = outcome {
-            self.note("the replays", &error);
+            self.note("the ledger", &error);
         }
         self.report
+    }
+
+    /// Everything up to the rooms being known. The token comes first, before any call is charged:
+    /// without one there is nothing to call with.
+    async fn prepare(&mut self) -> Result<(), Error> {
+        self.account.client.check_token().await?;
+        align_quota(&self.context, &self.account).await;
+        self.discover().await
     }
 
     fn note(&mut self, what: &str, error: &Error) {
@@ -115,10 +118,13 @@ impl Search {
     /// Everything that was due when the run began.
     async fn all_due(&mut self) -> Result<(), Error> {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
-        while let Some(record) = context.ledger.claim_next(&account.appid, context.claim()).await? {
+        loop {
+            let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
+            let claimed =
+                context.ledger.claim_next(&account.appid, context.claim(), wanted).await?;
+            let Some(record) = claimed else { return Ok(()) };
             self.bring(record, false).await?;
         }
-        Ok(())
     }
 
     /// The rooms of a backfill, the soonest deadline first.
@@ -165,52 +171,62 @@ impl Search {
     /// Brings one leased room to the transfers.
     ///
     /// # Errors
-    /// When no further room of the account can be brought either.
+    /// When the ledger fails, so that no other room can be brought either.
     async fn bring(&mut self, record: RoomRecord, force: bool) -> Result<(), Error> {
         let (context, room) = (Arc::clone(&self.context), record.room.room_id);
         let lease = Lease::keep(&context, &self.account.appid, room);
         let error = match self.look(record.clone(), force).await {
-            Ok(None) => {
-                lease.release().await;
-                return Ok(());
-            }
-            Ok(Some((listed, lost_before))) => {
+            Ok(Look::Found(listed, lost_before)) => {
                 context.progress.list_room();
                 let account = Arc::clone(&self.account);
-                let room = InFlight { account, listed, lost_before, lease };
+                let room = InFlight { account, listed: *listed, lost_before, lease };
                 // The transfers end only after this side does, or when the run is stopped.
                 let _ = self.listed.send(room).await;
                 return Ok(());
             }
-            Err(error) => error,
+            Ok(Look::NothingOwed) => None,
+            Ok(Look::NeedsCall) => {
+                lease::postpone(&context, record).await;
+                self.report.postponed += 1;
+                None
+            }
+            Err(error) => {
+                if !ends_calls(&error) {
+                    lease::note_failure(&context, record, &error).await;
+                }
+                Some(error)
+            }
         };
-        let ends_it = ends_account(&error);
-        if !ends_it {
-            self.note_room(room, &error);
-            lease::note_failure(&context, record, &error).await;
-        }
         lease.release().await;
-        if ends_it { Err(error) } else { Ok(()) }
+        let Some(error) = error else { return Ok(()) };
+        if ends_calls(&error) {
+            self.can_call = false;
+            self.note("the replays", &error);
+        } else if matches!(error, Error::Ledger(_)) && !error.is_lease_lost() {
+            return Err(error);
+        } else {
+            self.note_room(room, &error);
+        }
+        Ok(())
     }
 
-    /// What is known of a room, asked for where needed; `None` when nothing is owed of it.
-    async fn look(
-        &self,
-        mut record: RoomRecord,
-        force: bool,
-    ) -> Result<Option<(Listed, usize)>, Error> {
+    /// What is known of a room, asked for where needed.
+    async fn look(&self, mut record: RoomRecord, force: bool) -> Result<Look, Error> {
         let (context, account) = (&self.context, &self.account);
         if adopt::is_needed(&record)
             && let Some(adopted) = adopt::adopt(context, &record).await?
         {
             if adopted.record.phase == Phase::Closed && !force {
-                return Ok(None);
+                return Ok(Look::NothingOwed);
             }
             record = adopted.record;
         }
         let known = context.ledger.recordings(&account.appid, record.room.room_id).await?;
         let lost_before = lost(&known);
         let mut listed = if resolve::is_needed(&record, &known) {
+            if !self.can_call {
+                return Ok(Look::NeedsCall);
+            }
             resolve::resolve(context, account, record).await?
         } else {
             Listed { record, recordings: known }
@@ -225,7 +241,7 @@ impl Search {
         if force {
             verify::recheck(context, &mut listed).await?;
         }
-        Ok(Some((listed, lost_before)))
+        Ok(Look::Found(Box::new(listed), lost_before))
     }
 }
 
@@ -246,18 +262,26 @@ pub async fn align_quota(context: &Context, account: &Account) {
     }
 }
 
-/// Whether a failure concerns the account, so that asking for its other rooms makes no sense now.
-fn ends_account(error: &Error) -> bool {
+/// What a look at a room found.
+#[derive(Debug)]
+enum Look {
+    /// Its recordings, and how many of them had been lost before.
+    Found(Box<Listed>, usize),
+    /// Its manifest says that nothing more is owed.
+    NothingOwed,
+    /// WeChat would have to be asked, and cannot be any more in this run.
+    NeedsCall,
+}
+
+/// Whether a failure concerns every call of the account, so that no more are made in this run.
+fn ends_calls(error: &Error) -> bool {
     use crate::wechat::Class;
-    let wechat = |error: &crate::wechat::Error| {
-        matches!(
-            error.class(),
-            Class::Configuration(_) | Class::RefreshToken | Class::NextDay | Class::NextMinute
-        )
-    };
     match error {
-        Error::Wechat(error) => wechat(error),
-        Error::Ledger(_) => !error.is_lease_lost(),
-        Error::Store(_) | Error::Media(_) | Error::ForeignManifest { .. } => false,
+        Error::Wechat(wechat) => {
+            let class = wechat.class();
+            let is_lasting = matches!(class, Class::Configuration(_) | Class::RefreshToken);
+            is_lasting || matches!(class, Class::NextDay | Class::NextMinute)
+        }
+        _ => error.is_quota(),
     }
 }

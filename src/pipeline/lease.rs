@@ -49,6 +49,15 @@ impl Lease {
     }
 }
 
+/// Leaves a room that needs a call to the next run, without a failure of its own.
+pub(super) async fn postpone(context: &Context, mut record: RoomRecord) {
+    let now = context.clock.now();
+    record.next_at = now.saturating_add(seal::wait(0)).unwrap_or(now);
+    if let Err(error) = context.ledger.save_room(&record, context.owner()).await {
+        tracing::warn!(room.id = %record.room.room_id, error = %error, "a room could not be left");
+    }
+}
+
 /// Notes in the ledger why a room was left, and when it is tried again.
 pub(super) async fn note_failure(context: &Context, mut record: RoomRecord, error: &Error) {
     if error.is_lease_lost() {

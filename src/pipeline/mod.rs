@@ -144,7 +144,7 @@ async fn finish(
             found.problems.push(Problem::new("the catalog", &error));
         }
         match context.ledger.owed(&account.appid, context.started_at).await {
-            Ok(owed) => found.owed = owed,
+            Ok(owed) => found.owed = owed + found.postponed,
             Err(error) => found.problems.push(Problem::new("counting what is left", &error.into())),
         }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
