@@ -189,7 +189,11 @@ impl Transient for Error {
             | Problem::Connect(_)
             | Problem::Network(_)
             | Problem::Stalled { .. }
-            | Problem::Short { .. } => true,
+            | Problem::Short { .. }
+            // One node of a media network may answer oddly and the next one rightly.
+            | Problem::TooLong { .. }
+            | Problem::BadRange(_)
+            | Problem::Encoded(_) => true,
             Problem::Status { status } => status == 408 || status >= 500,
             _ => false,
         }
