@@ -178,6 +178,7 @@ async fn permission(setup: &Setup, account: &Account, findings: &mut Findings<'_
             let total = page.total.map_or_else(|| "none".to_owned(), |total| total.to_string());
             findings.good(what, format_args!("{total} are listed (this took one call)"));
         }
+        Err(error) if error.is_quota() => findings.warn(what, Explained::of(&error)),
         Err(error) => findings.fail(what, &error),
     }
 }

@@ -55,6 +55,7 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 /// Milliseconds as `1:02:03`.
+#[cfg(any(feature = "sandbox", test))]
 pub(super) fn duration(millis: u64) -> String {
     let seconds = (millis + 500) / 1000;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

@@ -9,9 +9,6 @@ mod file;
 mod tuning;
 mod validate;
 
-#[cfg(test)]
-mod shipped_tests;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -142,3 +139,6 @@ pub fn load_file(path: &Path, environment: &Environment) -> Result<ConfigFile, C
 fn hosts(patterns: &[String], key: &str) -> Result<HostPolicy, ConfigError> {
     HostPolicy::parse(patterns).map_err(|error| ConfigError::value(key, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -245,7 +245,13 @@ fn token_source(
         }
         TokenKind::Env => {
             let name = section.env.as_deref().ok_or_else(|| missing("env"))?;
-            TokenSource::Value(secret(environment, Some(name), None, key)?)
+            let token = environment.secret(name).ok_or_else(|| {
+                let problem = format!(
+                    "the environment variable {name} is not set\nhint: set it to an access token"
+                );
+                wrong(&format!("{key}.env"), problem)
+            });
+            TokenSource::Value(token?)
         }
     })
 }

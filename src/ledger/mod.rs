@@ -41,7 +41,10 @@ pub enum Error {
     #[error("the ledger could not be opened{}", hint(.0))]
     Open(#[source] sqlx::Error),
     /// Its tables could not be brought up to date.
-    #[error("the ledger's tables could not be brought up to date")]
+    #[error(
+        "the ledger's tables could not be brought up to date\nhint: if another version made this \
+         ledger, move it away: the next run makes a new one from the manifests in the bucket"
+    )]
     Migrate(#[source] sqlx::migrate::MigrateError),
     /// A statement failed.
     #[error("the ledger could not {what}{}", hint(source))]

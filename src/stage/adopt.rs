@@ -39,16 +39,70 @@ pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Option<List
 }
 
 /// The room's record as it was when the manifest was sealed. It is closed when nothing more was
-/// owed then, and due otherwise.
+/// owed or could still come then, and due otherwise.
 fn remembered(record: &RoomRecord, manifest: &Manifest, sha256: Sha256Digest) -> RoomRecord {
     let counts = &manifest.completeness;
     let is_owed = !counts.settled || counts.pending + counts.failed + counts.rejected > 0;
+    let may_come = counts.announced.is_some_and(|announced| announced > counts.listed);
     RoomRecord {
-        phase: if is_owed { Phase::Due } else { Phase::Closed },
+        phase: if is_owed || may_come { Phase::Due } else { Phase::Closed },
         announced: counts.announced,
         listed_at: counts.listed_at,
         settled: counts.settled,
         sealed: Some(Sealed { status: manifest.status, revision: manifest.revision, sha256 }),
         ..record.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{Room, RoomId};
+
+    fn phase(announced: u64, listed: u64, settled: bool, failed: u64) -> Phase {
+        let manifest = serde_json::from_value(json!({
+            "schema": "replay-archiver/room-manifest/v1",
+            "revision": 1,
+            "generator": { "name": "replay-archiver", "version": "0.1.0", "run_id": "r" },
+            "published_at": "2026-11-22T03:00:00Z",
+            "room": {
+                "appid": "wx1", "room_id": 1, "name": "", "anchor_name": "", "goods": [], "images": [],
+            },
+            "status": "partial",
+            "completeness": {
+                "announced": announced, "listed": listed, "archived": 0, "expired": 0,
+                "failed": failed, "rejected": 0, "not_needed": 0, "settled": settled,
+            },
+            "totals": { "bytes": 0, "duration_ms": 0 },
+            "segments": [],
+            "playback": {
+                "preferred": "none", "duration_ms": 0, "keys": [], "durations_ms": [],
+                "uniform_codecs": true,
+            },
+        }));
+        let record = RoomRecord {
+            room: Room::unlisted("wx1".parse().unwrap(), RoomId(1)),
+            phase: Phase::Due,
+            deadline: Timestamp::UNIX_EPOCH,
+            next_at: Timestamp::UNIX_EPOCH,
+            attempts: 0,
+            announced: None,
+            listed_at: None,
+            settled: false,
+            sealed: None,
+            failure: None,
+        };
+        remembered(&record, &manifest.unwrap(), Sha256Digest::of(b"")).phase
+    }
+
+    #[test]
+    fn what_was_announced_and_not_listed_is_asked_for_after_the_ledger_is_lost() {
+        assert_eq!(phase(2, 2, true, 0), Phase::Closed);
+        assert_eq!(phase(2, 1, true, 0), Phase::Due);
+        assert_eq!(phase(2, 2, false, 0), Phase::Due);
+        assert_eq!(phase(2, 2, true, 1), Phase::Due);
     }
 }

@@ -1,5 +1,5 @@
 //! The `pipeline.toml` at the top of the repository documents every key with its default. These
-//! tests keep it true.
+//! tests keep it true, and lead through it as a new user goes.
 
 use std::path::Path;
 
@@ -61,4 +61,14 @@ fn the_shipped_file_leads_from_error_to_error_until_it_works() {
     assert!(account.contains("[[account]]") && account.contains("\nhint: "), "{account}");
     file.accounts = parse(&uncommented()).accounts;
     assert_eq!(check(&file).unwrap().accounts.len(), 1);
+}
+
+#[test]
+fn a_missing_token_is_not_called_a_secret_or_a_file() {
+    let mut file = parse(&uncommented());
+    file.store.bucket = "replays".to_owned();
+    file.accounts[0].token = toml::from_str("source = 'env'\nenv = 'TOKEN'").unwrap();
+    let error = check(&file).err().unwrap().to_string();
+    assert!(error.contains("token.env: the environment variable TOKEN is not set"), "{error}");
+    assert!(error.ends_with("hint: set it to an access token"), "{error}");
 }
