@@ -178,3 +178,13 @@ async fn a_ledger_that_cannot_be_opened_says_what_to_do() {
     let error = Ledger::open(&format!("sqlite:{}", file.display())).await.unwrap_err();
     assert!(error.to_string().contains("not a ledger"), "{error}");
 }
+
+#[test]
+fn errors_of_either_database_that_pass_are_told_from_those_that_last() {
+    for passing in ["5", "6", "261", "517", "40001", "40P01", "53300", "57P01"] {
+        assert!(is_passing(passing), "{passing}");
+    }
+    for lasting in ["1", "13", "2067", "23505", "42P01", "10245", ""] {
+        assert!(!is_passing(lasting), "{lasting}");
+    }
+}
