@@ -250,4 +250,16 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &'static str) -> 
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_either_database_that_pass_are_told_from_those_that_last() {
+        for passing in ["5", "6", "261", "517", "40001", "40P01", "53300", "57P01"] {
+            assert!(is_passing(passing), "{passing}");
+        }
+        for lasting in ["1", "13", "2067", "23505", "42P01", "10245", ""] {
+            assert!(!is_passing(lasting), "{lasting}");
+        }
+    }
+}
