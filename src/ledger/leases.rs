@@ -29,6 +29,16 @@ pub enum Wanted {
     Listed,
 }
 
+impl Wanted {
+    /// The phases these rooms are in, as SQL has them.
+    fn phases(self) -> &'static str {
+        match self {
+            Self::Any => "'due', 'listed'",
+            Self::Listed => "'listed'",
+        }
+    }
+}
+
 impl Claim<'_> {
     fn until(&self) -> i64 {
         self.now.saturating_add(self.lease).unwrap_or(Timestamp::MAX).as_millisecond()
@@ -47,10 +57,25 @@ impl Ledger {
         claim: Claim<'_>,
         wanted: Wanted,
     ) -> Result<Option<RoomRecord>, Error> {
-        let phases = match wanted {
-            Wanted::Any => "'due', 'listed'",
-            Wanted::Listed => "'listed'",
-        };
+        loop {
+            let claimed = self.claim_soonest(appid, claim, wanted).await?;
+            // PostgreSQL chooses the room before it waits for its row: whoever was quicker then has
+            // this one, and there may be others.
+            if claimed.is_some() || !self.is_any_due(appid, claim, wanted).await? {
+                return Ok(claimed);
+            }
+        }
+    }
+
+    /// Claims what is the most urgent room when the statement begins. `None` when there is none, and
+    /// when another process claims the same one at the same time.
+    async fn claim_soonest(
+        &self,
+        appid: &AppId,
+        claim: Claim<'_>,
+        wanted: Wanted,
+    ) -> Result<Option<RoomRecord>, Error> {
+        let phases = wanted.phases();
         let sql = format!(
             "update rooms set lease_owner = $1, lease_until = $2 \
              where appid = $3 and lease_until < $4 and room_id = ( \
@@ -62,6 +87,29 @@ impl Ledger {
              returning {COLUMNS}"
         );
         self.claim(&sql, appid, claim, claim.due_by.as_millisecond()).await
+    }
+
+    /// Whether there is a room to claim.
+    async fn is_any_due(
+        &self,
+        appid: &AppId,
+        claim: Claim<'_>,
+        wanted: Wanted,
+    ) -> Result<bool, Error> {
+        let phases = wanted.phases();
+        let sql = format!(
+            "select room_id from rooms \
+             where appid = $1 and phase in ({phases}) and next_at <= $2 and lease_until < $3 \
+             limit 1"
+        );
+        let due: Option<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .bind(appid.as_str())
+            .bind(claim.due_by.as_millisecond())
+            .bind(claim.now.as_millisecond())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("look for a room to claim"))?;
+        Ok(due.is_some())
     }
 
     /// Claims one room whatever its phase. `None` when it is unknown or somebody else's.

@@ -18,9 +18,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::MigrateError;
 use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 
 use crate::model::RoomId;
+use crate::retry;
 
 pub use accounts::ScanState;
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
@@ -45,7 +47,7 @@ pub enum Error {
         "the ledger's tables could not be brought up to date\nhint: if another version made this \
          ledger, move it away: the next run makes a new one from the manifests in the bucket"
     )]
-    Migrate(#[source] sqlx::migrate::MigrateError),
+    Migrate(#[source] MigrateError),
     /// A statement failed.
     #[error("the ledger could not {what}{}", hint(source))]
     Statement {
@@ -82,19 +84,36 @@ pub enum Error {
     },
 }
 
-impl crate::retry::Transient for Error {
+impl retry::Transient for Error {
     fn is_transient(&self) -> bool {
-        let (Self::Open(source) | Self::Statement { source, .. }) = self else {
-            return false;
+        let source = match self {
+            Self::Open(source) | Self::Statement { source, .. } => source,
+            // Another process may be making the same tables.
+            Self::Migrate(error) => {
+                return matches!(
+                    error,
+                    MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)
+                );
+            }
+            _ => return false,
         };
         match source {
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
-            // SQLITE_BUSY and SQLITE_LOCKED; PostgreSQL's serialization failure and shutdown.
-            sqlx::Error::Database(error) => {
-                matches!(error.code().as_deref(), Some("5" | "6" | "40001" | "57P01" | "57P03"))
-            }
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
             _ => false,
         }
+    }
+}
+
+/// Whether a database's code is of an error that passes: SQLite's are numbers, whose lowest byte is
+/// the kind of error, and PostgreSQL's have five characters.
+fn is_passing(code: &str) -> bool {
+    const SQLITE_BUSY: u32 = 5;
+    const SQLITE_LOCKED: u32 = 6;
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, SQLITE_BUSY | SQLITE_LOCKED),
+        // Serialization failure, deadlock, too many connections, and three ways of shutting down.
+        _ => ["40001", "40P01", "53300", "57P01", "57P02", "57P03"].contains(&code),
     }
 }
 
@@ -136,22 +155,8 @@ impl Ledger {
         let is_sqlite = url.starts_with("sqlite:");
         let options: AnyConnectOptions = connect_url(url).parse().map_err(Error::Open)?;
         let options = options.disable_statement_logging();
-        try_out(&options, is_sqlite).await.map_err(Error::Open)?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(8)
-            .acquire_timeout(Duration::from_secs(30))
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    if is_sqlite {
-                        connection.execute(SQLITE_SETTINGS).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .connect_with(options)
-            .await
-            .map_err(Error::Open)?;
-        sqlx::migrate!("src/ledger/migrations").run(&pool).await.map_err(Error::Migrate)?;
+        let pool =
+            retry::with(&OPENING, "opening the ledger", || connect(&options, is_sqlite)).await?;
         Ok(Self { pool })
     }
 
@@ -159,6 +164,36 @@ impl Ledger {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// How often to try to open it: processes that make the same new SQLite file at the same time get
+/// into each other's way, as nothing guards its change to WAL and its migrations.
+const OPENING: retry::Policy = retry::Policy {
+    attempts: 8,
+    base: Duration::from_millis(50),
+    cap: Duration::from_secs(1),
+    budget: Duration::from_secs(20),
+};
+
+/// Connects, and brings the tables up to date.
+async fn connect(options: &AnyConnectOptions, is_sqlite: bool) -> Result<AnyPool, Error> {
+    try_out(options, is_sqlite).await.map_err(Error::Open)?;
+    let pool = AnyPoolOptions::new()
+        .max_connections(8)
+        .acquire_timeout(Duration::from_secs(30))
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if is_sqlite {
+                    connection.execute(SQLITE_SETTINGS).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with(options.clone())
+        .await
+        .map_err(Error::Open)?;
+    sqlx::migrate!("src/ledger/migrations").run(&pool).await.map_err(Error::Migrate)?;
+    Ok(pool)
 }
 
 /// Connects once outside the pool, which would hide a lasting error behind its own timeout.
@@ -218,4 +253,16 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &'static str) -> 
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_either_database_that_pass_are_told_from_those_that_last() {
+        for passing in ["5", "6", "261", "517", "40001", "40P01", "53300", "57P01"] {
+            assert!(is_passing(passing), "{passing}");
+        }
+        for lasting in ["1", "13", "2067", "23505", "42P01", "10245", ""] {
+            assert!(!is_passing(lasting), "{lasting}");
+        }
+    }
+}

@@ -6,6 +6,8 @@ mod bucket;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod sandbox;

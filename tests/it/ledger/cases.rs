@@ -1,52 +1,15 @@
-//! The ledger on SQLite in a temporary folder.
+//! What the ledger keeps.
 
-use jiff::{SignedDuration, Timestamp};
-
-use super::*;
-use crate::model::{
-    AppId, LiveStatus, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room,
+use jiff::SignedDuration;
+use replay_archiver::ledger::{
+    Error, NewPart, Phase, RecordingId, Reserve, ScanState, Share, Wanted,
 };
+use replay_archiver::model::{LiveStatus, RoomId};
 
-const LEASE: SignedDuration = SignedDuration::from_mins(5);
+use super::{Database, LEASE, appid, at, claim, due, now, recording, room};
 
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-fn now() -> Timestamp {
-    at("2026-11-22T03:00:00Z")
-}
-
-fn appid() -> AppId {
-    "wx1".parse().unwrap()
-}
-
-fn room(id: u64, status: LiveStatus) -> Room {
-    Room {
-        live_status: Some(status),
-        start_time: Some(at("2026-11-20T00:00:00Z")),
-        ..Room::unlisted(appid(), RoomId(id))
-    }
-}
-
-fn claim(owner: &str, now: Timestamp) -> Claim<'_> {
-    Claim { owner, now, due_by: now, lease: LEASE }
-}
-
-async fn ledger() -> (tempfile::TempDir, Ledger) {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
-    (folder, Ledger::open(&url).await.unwrap())
-}
-
-async fn due(ledger: &Ledger, id: u64, deadline: &str) {
-    let room = room(id, LiveStatus::ENDED);
-    ledger.record_room(&room, Phase::Due, at(deadline), Timestamp::UNIX_EPOCH).await.unwrap();
-}
-
-#[tokio::test]
-async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last() {
-    let (_folder, ledger) = ledger().await;
+pub async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last(database: &Database) {
+    let ledger = database.open().await;
     due(&ledger, 1, "2027-05-01T00:00:00Z").await;
     due(&ledger, 2, "2026-11-23T00:00:00Z").await;
     due(&ledger, 3, "2026-11-01T00:00:00Z").await;
@@ -59,9 +22,8 @@ async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last() {
     assert_eq!(order, [2, 1, 3]);
 }
 
-#[tokio::test]
-async fn a_leased_room_is_nobody_elses_until_the_lease_ends() {
-    let (_folder, ledger) = ledger().await;
+pub async fn a_leased_room_is_nobody_elses_until_the_lease_ends(database: &Database) {
+    let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     let mine = ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
     assert!(ledger.claim_next(&appid(), claim("b", now()), Wanted::Any).await.unwrap().is_none());
@@ -75,9 +37,8 @@ async fn a_leased_room_is_nobody_elses_until_the_lease_ends() {
     assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
 }
 
-#[tokio::test]
-async fn listing_a_room_again_does_not_undo_its_work() {
-    let (_folder, ledger) = ledger().await;
+pub async fn listing_a_room_again_does_not_undo_its_work(database: &Database) {
+    let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     let mut record =
         ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
@@ -90,25 +51,8 @@ async fn listing_a_room_again_does_not_undo_its_work() {
     assert_eq!(ledger.room(&appid(), RoomId(1)).await.unwrap().unwrap().phase, Phase::Due);
 }
 
-fn recording(file: &str) -> Recording {
-    let url = MediaUrl::parse(&format!("http://v.myqcloud.com/{file}")).unwrap();
-    Recording {
-        source_id: url.source_id(),
-        kind: RecordingKind::Segment,
-        url: Some(url),
-        needs_fresh_url: false,
-        create_time: ReplayTime::parse("2026-03-26T07:56:21Z"),
-        expire_time: ReplayTime::default(),
-        state: RecordingState::Pending,
-        reason: None,
-        attempts: 0,
-        stored: None,
-    }
-}
-
-#[tokio::test]
-async fn a_recordings_query_never_reaches_the_database() {
-    let (folder, ledger) = ledger().await;
+pub async fn a_recordings_query_never_reaches_the_database(database: &Database) {
+    let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
     let signed = recording("f0.mp4?sign=canary");
@@ -118,15 +62,14 @@ async fn a_recordings_query_never_reaches_the_database() {
     assert_eq!(read.create_time, signed.create_time);
     assert_eq!(read.url.unwrap().path(), "/f0.mp4");
     ledger.close().await;
-    for file in std::fs::read_dir(folder.path()).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        assert!(!bytes.windows(6).any(|window| window == b"canary"));
-    }
+    let content = database.content().await;
+    let holds = |text: &[u8]| content.windows(text.len()).any(|window| window == text);
+    assert!(holds(b"/f0.mp4"), "the recording is not in it at all");
+    assert!(!holds(b"canary"));
 }
 
-#[tokio::test]
-async fn calls_are_refused_once_the_days_share_is_spent() {
-    let (_folder, ledger) = ledger().await;
+pub async fn calls_are_refused_once_the_days_share_is_spent(database: &Database) {
+    let ledger = database.open().await;
     let share = Share { daily_limit: 10, reserve: Reserve::Percent(25) };
     for _ in 0..7 {
         ledger.take_call(&appid(), now(), share).await.unwrap();
@@ -137,9 +80,8 @@ async fn calls_are_refused_once_the_days_share_is_spent() {
     ledger.take_call(&appid(), tomorrow, share).await.unwrap();
 }
 
-#[tokio::test]
-async fn what_wechat_says_of_the_quota_is_taken_over_unless_it_knows_less() {
-    let (_folder, ledger) = ledger().await;
+pub async fn what_wechat_says_of_the_quota_is_taken_over_unless_it_knows_less(database: &Database) {
+    let ledger = database.open().await;
     let share = Share { daily_limit: 500, reserve: Reserve::Calls(2) };
     ledger.take_call(&appid(), now(), share).await.unwrap();
     ledger.align_quota(&appid(), now(), 20, 0).await.unwrap();
@@ -151,9 +93,8 @@ async fn what_wechat_says_of_the_quota_is_taken_over_unless_it_knows_less() {
     assert_eq!(ledger.quota(&appid(), now(), share).await.unwrap().used, 20);
 }
 
-#[tokio::test]
-async fn scans_remember_where_they_stopped_and_which_rooms_are_open() {
-    let (_folder, ledger) = ledger().await;
+pub async fn scans_remember_where_they_stopped_and_which_rooms_are_open(database: &Database) {
+    let ledger = database.open().await;
     let since = at("2026-11-01T00:00:00Z");
     assert_eq!(ledger.scan_state(&appid(), since).await.unwrap(), ScanState::default());
     ledger.scan_reached(&appid(), now(), 150).await.unwrap();
@@ -168,13 +109,39 @@ async fn scans_remember_where_they_stopped_and_which_rooms_are_open() {
     assert_eq!(state.oldest_open_start, None);
 }
 
-#[tokio::test]
-async fn a_ledger_that_cannot_be_opened_says_what_to_do() {
-    let error = Ledger::open("sqlite:/nonexistent/folder/ledger.sqlite").await.unwrap_err();
-    assert!(error.to_string().contains("hint: the folder"), "{error}");
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ledger.sqlite");
-    std::fs::write(&file, vec![b'x'; 8192]).unwrap();
-    let error = Ledger::open(&format!("sqlite:{}", file.display())).await.unwrap_err();
-    assert!(error.to_string().contains("not a ledger"), "{error}");
+pub async fn a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner(database: &Database) {
+    let ledger = database.open().await;
+    due(&ledger, 1, "2027-01-01T00:00:00Z").await;
+    ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
+    let recording = recording("f0.mp4");
+    ledger.save_recording(&appid(), RoomId(1), &recording, "a").await.unwrap();
+    let id = RecordingId { appid: appid(), room: RoomId(1), source_id: recording.source_id };
+    let part = |number| NewPart { number, receipt: format!("receipt {number}") };
+    assert_eq!(ledger.checkpoint(&id).await.unwrap(), None);
+    ledger.save_checkpoint(&id, "one", &[part(1)], "a").await.unwrap();
+    let lost = ledger.save_checkpoint(&id, "stolen", &[part(2)], "b").await;
+    assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
+    ledger.save_checkpoint(&id, "three", &[part(3), part(2)], "a").await.unwrap();
+    assert!(ledger.save_checkpoint(&id, "twice", &[part(4), part(3)], "a").await.is_err());
+    let saved = ledger.checkpoint(&id).await.unwrap().unwrap();
+    assert_eq!(saved.state, "three");
+    assert_eq!(saved.receipts, ["receipt 1", "receipt 2", "receipt 3"]);
+    ledger.clear_checkpoint(&id).await.unwrap();
+    assert_eq!(ledger.checkpoint(&id).await.unwrap(), None);
+    ledger.save_checkpoint(&id, "anew", &[part(1)], "a").await.unwrap();
+}
+
+pub async fn the_leases_of_an_owner_that_is_gone_are_ended(database: &Database) {
+    let ledger = database.open().await;
+    for id in [1, 2, 3] {
+        due(&ledger, id, "2027-01-01T00:00:00Z").await;
+    }
+    for owner in ["gone", "gone", "here"] {
+        ledger.claim_next(&appid(), claim(owner, now()), Wanted::Any).await.unwrap().unwrap();
+    }
+    let mut owners = ledger.lease_owners(now()).await.unwrap();
+    owners.sort();
+    assert_eq!(owners, ["gone", "here"]);
+    assert_eq!(ledger.void_leases("gone").await.unwrap(), 2);
+    assert_eq!(ledger.lease_owners(now()).await.unwrap(), ["here"]);
 }

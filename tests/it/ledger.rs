@@ -1,0 +1,167 @@
+//! The ledger: every case on SQLite and on PostgreSQL.
+
+mod cases;
+mod workers;
+
+use jiff::{SignedDuration, Timestamp};
+use replay_archiver::ledger::{Claim, Ledger, Phase};
+use replay_archiver::model::{
+    AppId, LiveStatus, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, RoomId,
+};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
+use tempfile::TempDir;
+
+/// Each case as a test on either database.
+macro_rules! on_both {
+    ($($module:ident::$case:ident,)*) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$module::$case(&super::Database::sqlite()).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$module::$case(&super::Database::postgres().await).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    cases::the_soonest_deadline_is_claimed_first_and_what_is_past_it_last,
+    cases::a_leased_room_is_nobody_elses_until_the_lease_ends,
+    cases::listing_a_room_again_does_not_undo_its_work,
+    cases::a_recordings_query_never_reaches_the_database,
+    cases::calls_are_refused_once_the_days_share_is_spent,
+    cases::what_wechat_says_of_the_quota_is_taken_over_unless_it_knows_less,
+    cases::scans_remember_where_they_stopped_and_which_rooms_are_open,
+    cases::a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner,
+    cases::the_leases_of_an_owner_that_is_gone_are_ended,
+    workers::four_workers_claim_a_hundred_rooms_exactly_once,
+    workers::four_workers_together_keep_the_quota,
+    workers::four_processes_may_open_a_new_ledger_at_once,
+}
+
+/// An empty database of a test's own.
+struct Database {
+    url: String,
+    /// Where SQLite's file lies.
+    folder: Option<TempDir>,
+}
+
+impl Database {
+    fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
+        Self { url, folder: Some(folder) }
+    }
+
+    /// A schema of its own on the server that `scripts/test` starts.
+    async fn postgres() -> Self {
+        let server = postgres_server();
+        let schema = format!("test_{:016x}", rand::random::<u64>());
+        let mut connection = connect(&server).await;
+        connection.execute(AssertSqlSafe(format!("create schema {schema}"))).await.unwrap();
+        let sign = if server.contains('?') { '&' } else { '?' };
+        Self { url: format!("{server}{sign}options[search_path]={schema}"), folder: None }
+    }
+
+    async fn open(&self) -> Ledger {
+        Ledger::open(&self.url).await.unwrap()
+    }
+
+    /// All that is known of recordings, as the database holds it.
+    async fn content(&self) -> Vec<u8> {
+        if let Some(folder) = &self.folder {
+            let files = std::fs::read_dir(folder.path()).unwrap();
+            return files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+        }
+        let rows = "select cast(row_to_json(recordings) as text) from recordings";
+        let rows: Vec<String> =
+            sqlx::query_scalar(rows).fetch_all(&mut connect(&self.url).await).await.unwrap();
+        rows.concat().into_bytes()
+    }
+}
+
+async fn connect(url: &str) -> AnyConnection {
+    sqlx::any::install_default_drivers();
+    AnyConnection::connect(url).await.unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "scripts/test says here where the server is")]
+fn postgres_server() -> String {
+    const NAME: &str = "REPLAY_ARCHIVER_TEST_POSTGRES";
+    std::env::var(NAME).unwrap_or_else(|_| {
+        panic!(
+            "{NAME} is not set: run the tests with scripts/test, which starts a PostgreSQL server, \
+             or set it to the URL of one whose schemas do not matter"
+        )
+    })
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_opened_says_what_to_do() {
+    let error = Ledger::open("sqlite:/nonexistent/folder/ledger.sqlite").await.unwrap_err();
+    assert!(error.to_string().contains("hint: the folder"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.sqlite");
+    std::fs::write(&file, vec![b'x'; 8192]).unwrap();
+    let error = Ledger::open(&format!("sqlite:{}", file.display())).await.unwrap_err();
+    assert!(error.to_string().contains("not a ledger"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_named_without_its_password() {
+    let error = Ledger::open("postgres://user:s3cret@127.0.0.1:1/ledger").await.unwrap_err();
+    assert!(error.to_string().contains("hint: is the database"), "{error}");
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+}
+
+const LEASE: SignedDuration = SignedDuration::from_mins(5);
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    at("2026-11-22T03:00:00Z")
+}
+
+fn appid() -> AppId {
+    "wx1".parse().unwrap()
+}
+
+fn room(id: u64, status: LiveStatus) -> Room {
+    Room {
+        live_status: Some(status),
+        start_time: Some(at("2026-11-20T00:00:00Z")),
+        ..Room::unlisted(appid(), RoomId(id))
+    }
+}
+
+fn claim(owner: &str, now: Timestamp) -> Claim<'_> {
+    Claim { owner, now, due_by: now, lease: LEASE }
+}
+
+async fn due(ledger: &Ledger, id: u64, deadline: &str) {
+    let room = room(id, LiveStatus::ENDED);
+    ledger.record_room(&room, Phase::Due, at(deadline), Timestamp::UNIX_EPOCH).await.unwrap();
+}
+
+fn recording(file: &str) -> Recording {
+    let url = MediaUrl::parse(&format!("http://v.myqcloud.com/{file}")).unwrap();
+    Recording {
+        source_id: url.source_id(),
+        kind: RecordingKind::Segment,
+        url: Some(url),
+        needs_fresh_url: false,
+        create_time: ReplayTime::parse("2026-03-26T07:56:21Z"),
+        expire_time: ReplayTime::default(),
+        state: RecordingState::Pending,
+        reason: None,
+        attempts: 0,
+        stored: None,
+    }
+}
