@@ -189,7 +189,11 @@ impl Transient for Error {
             | Problem::Connect(_)
             | Problem::Network(_)
             | Problem::Stalled { .. }
-            | Problem::Short { .. } => true,
+            | Problem::Short { .. }
+            // A cache on the way garbles what the next one serves right.
+            | Problem::TooLong { .. }
+            | Problem::BadRange(_)
+            | Problem::Encoded(_) => true,
             Problem::Status { status } => status == 408 || status >= 500,
             _ => false,
         }
