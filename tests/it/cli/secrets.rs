@@ -26,27 +26,19 @@ async fn no_secret_is_logged_printed_or_kept_even_where_things_fail() {
         &["plan"],
         &["verify", "--deep"],
     ];
+    let mut logged = 0;
     for format in ["text", "json"] {
         for command in commands {
-            let logged = [command, &["--log", "trace", "--log-format", format]].concat();
-            let ran = place.run(&logged).await;
-            assert!(
-                ran.err.contains("TRACE")
-                    || ran.err.contains("DEBUG")
-                    || ran.err.contains("INFO")
-                    || command == ["plan"]
-                    || command[0] == "status"
-                    || command[0] == "verify"
-                    || command == ["doctor"],
-                "{command:?} logs nothing: {}",
-                ran.err
-            );
+            let arguments = [command, &["--log", "trace", "--log-format", format]].concat();
+            let ran = place.run(&arguments).await;
+            logged += ran.err.len();
             for trace in TRACES {
                 assert!(!ran.err.contains(trace), "{command:?}: {trace} in {}", ran.err);
                 assert!(!ran.out.contains(trace), "{command:?}: {trace} in {}", ran.out);
             }
         }
     }
+    assert!(logged > 10_000, "a trace of {logged} bytes tells little");
     assert!(place.bucket().has_manifest(1), "the runs did their work");
     let tokens = place.sandbox.calls().iter().filter(|c| c.path.contains("stable_token")).count();
     assert!(tokens > 0, "the secret was used");
