@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::Phase;
+use crate::ledger::{Phase, RoomRecord};
 use crate::model::Recording;
 use crate::retry;
 use crate::stage::{Account, Context, Listed, seal};
@@ -91,7 +91,7 @@ async fn flow(
     );
     let mut report = Report { accounts: accounts_found, rooms: moved, ..Report::default() };
     report.rooms.extend(sealed);
-    finish(context, accounts, &mut report, stop).await;
+    finish(context, accounts, errand, &mut report, stop).await;
     report.counts = context.progress.counts();
     report
 }
@@ -132,6 +132,7 @@ async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
 async fn finish(
     context: &Context,
     accounts: &[Arc<Account>],
+    errand: &Errand,
     report: &mut Report,
     stop: &CancellationToken,
 ) {
@@ -143,20 +144,38 @@ async fn finish(
         if let Err(error) = seal::publish_catalog(context, &account.appid).await {
             found.problems.push(Problem::new("the catalog", &error));
         }
-        match context.ledger.owed(&account.appid, context.started_at).await {
+        match owed(context, account, errand).await {
             Ok(owed) => found.owed = owed + found.postponed,
             Err(error) => found.problems.push(Problem::new("counting what is left", &error.into())),
         }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
         let is_done =
             found.owed == 0 && found.problems.is_empty() && rooms.clone().all(|r| !r.is_left());
-        if is_done && !stop.is_cancelled() {
+        if is_done && *errand == Errand::Due && !stop.is_cancelled() {
             let done = context.ledger.account_finished(&account.appid, context.clock.now()).await;
             if let Err(error) = done {
                 found.problems.push(Problem::new("noting the success", &error.into()));
             }
         }
     }
+}
+
+/// How many rooms of the errand were due when the run began and still are.
+async fn owed(
+    context: &Context,
+    account: &Account,
+    errand: &Errand,
+) -> Result<u64, crate::ledger::Error> {
+    let Errand::Backfill { rooms, .. } = errand else {
+        return context.ledger.owed(&account.appid, context.started_at).await;
+    };
+    let is_owed = |record: &&RoomRecord| {
+        matches!(record.phase, Phase::Due | Phase::Listed)
+            && record.next_at <= context.started_at
+            && rooms.contain(record)
+    };
+    let known = context.ledger.rooms(&account.appid).await?;
+    Ok(known.iter().filter(is_owed).count() as u64)
 }
 
 /// Recordings that were lost: WeChat deleted them before they were archived.

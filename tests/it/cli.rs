@@ -1,1 +1,7 @@
-//! x
+//! The program itself, as a shell would run it, against the sandbox and the embedded store.
+
+mod commands;
+mod configuration;
+mod program;
+mod secrets;
+mod signals;

@@ -24,8 +24,6 @@ const PLAYLIST: Labels<'static> =
 /// What the pieces of a room cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cover {
-    /// Whether there are any.
-    pieces: bool,
     /// Milliseconds of those that are archived.
     archived_ms: u64,
 }
@@ -34,7 +32,7 @@ impl Cover {
     /// Whether the pieces fall short of a whole by more than a tolerance, or there are none.
     fn is_short_of(self, whole: &StoredWhole, tolerance: Duration) -> bool {
         let enough = u128::from(self.archived_ms) + tolerance.as_millis();
-        !self.pieces || enough < u128::from(whole.duration_ms)
+        self.archived_ms == 0 || enough < u128::from(whole.duration_ms)
     }
 }
 
@@ -51,7 +49,6 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
 pub fn cover(pieces: &[Recording]) -> Cover {
     let media = |piece: &Recording| piece.segment().and_then(|object| object.media.clone());
     Cover {
-        pieces: !pieces.is_empty(),
         archived_ms: pieces.iter().filter_map(media).map(|media| media.duration_ms).sum(),
     }
 }

@@ -1,1 +1,120 @@
-//! x
+//! The day's calls: never more than the budget, and what is known is moved without them.
+
+use super::world::World;
+
+/// Seven rooms of one piece each, the oldest with the lowest number.
+fn rooms(account: &str) -> String {
+    let room = |id: u64| {
+        format!("[[account.room]]\nid = {id}\nstart = \"-{}d\"\n[[account.room.replay]]\n", 20 - id)
+    };
+    format!("{account}\n{}", (1..=7).map(room).collect::<String>())
+}
+
+/// Minutes until midnight in Beijing.
+const TO_MIDNIGHT: i64 = 13 * 60;
+
+#[tokio::test]
+async fn a_budget_is_kept_over_runs_and_goes_on_the_next_day_in_beijing() {
+    let world = World::with_settings(
+        &rooms("quota_query = 48001"),
+        "[quota]\ndaily_limit = 6\nreserve = 2\n",
+    )
+    .await;
+    let first = world.run().await;
+    assert_eq!(first.calls, ["rooms 0", "replays 1", "replays 2", "replays 3"]);
+    assert_eq!(first.exit, 3);
+    (1..=3).for_each(|room| first.says(room, "complete", &["archived"]));
+    let account = &first.report.accounts[0];
+    assert_eq!((account.owed, account.quota_spent), (4, true));
+    assert!(account.problems[0].error.contains("hint: the next run after midnight"), "{account:?}");
+    world.pass(TO_MIDNIGHT - 2);
+    let second = world.run().await;
+    assert_eq!((second.calls.len(), second.exit, second.media.len()), (0, 3, 0));
+    world.pass(2);
+    let third = world.run().await;
+    assert_eq!(third.calls, ["rooms 0", "replays 4", "replays 5", "replays 6"]);
+    assert_eq!((third.exit, third.report.accounts[0].owed), (3, 1));
+    world.pass(24 * 60);
+    let last = world.run().await;
+    assert_eq!((last.calls, last.exit), (vec!["rooms 0".into(), "replays 7".into()], 0));
+}
+
+#[tokio::test]
+async fn retries_are_paid_from_the_same_budget() {
+    let world = World::with_settings(
+        &rooms("quota_query = 48001"),
+        "[quota]\ndaily_limit = 6\nreserve = \"20%\"\n",
+    )
+    .await;
+    world.fault("on = \"api\"\ncall = \"replays\"\ntimes = 2\nthen = { errcode = { code = -1 } }");
+    let night = world.run().await;
+    assert_eq!(night.calls, ["rooms 0", "replays 1", "replays 1", "replays 1"]);
+    assert_eq!(night.exit, 3);
+}
+
+#[tokio::test]
+async fn what_the_merchants_own_backend_has_used_is_not_used_again() {
+    let world =
+        World::with_settings(&rooms("daily_quota = 10"), "[quota]\nreserve = \"20%\"\n").await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!(
+        "http://{}/wxa/business/getliveinfo?access_token={}",
+        world.sandbox.api_addr(),
+        super::world::TOKEN
+    );
+    for _ in 0..4 {
+        client.post(&url).body("{\"start\":0,\"limit\":1}").send().await.unwrap();
+    }
+    let night = world.run().await;
+    assert_eq!(night.calls.len(), 4, "10 less 2 for the shop less 4 it has used");
+    assert_eq!((night.exit, night.report.accounts[0].owed), (3, 4));
+}
+
+#[tokio::test]
+async fn when_wechat_says_the_quota_is_used_up_nothing_more_is_asked_and_what_is_known_is_moved() {
+    let world = World::start(&rooms("quota_query = 48001")).await;
+    let spent = "on = \"api\"\ncall = \"replays\"\nskip = 3\ntimes = \"always\"\n\
+                 then = { errcode = { code = 45009, message = \"reach max api daily quota limit\" } }";
+    world.fault(spent);
+    let first = world.run().await;
+    assert_eq!((first.calls.len(), first.exit), (5, 3));
+    (1..=3).for_each(|room| first.says(room, "complete", &["archived"]));
+    assert_eq!(first.report.accounts[0].owed, 4);
+    assert_eq!(world.run().await.calls.len(), 0, "not again on the same day");
+    world.heal();
+    world.pass(TO_MIDNIGHT);
+    let next = world.run().await;
+    assert_eq!((next.calls.len(), next.exit), (5, 0));
+}
+
+#[tokio::test]
+async fn known_recordings_are_moved_on_a_day_without_calls() {
+    let world = World::with_settings(
+        &rooms("quota_query = 48001"),
+        "[quota]\ndaily_limit = 8\nreserve = 0\n",
+    )
+    .await;
+    world.fault(
+        "on = \"vod\"\nroom = 2\nitem = 1\ntimes = \"always\"\nthen = { status = { code = 500 } }",
+    );
+    let first = world.run().await;
+    first.says(2, "partial", &["failed"]);
+    assert_eq!((first.calls.len(), first.exit), (8, 3));
+    world.heal();
+    let second = world.run().await;
+    assert_eq!(second.calls.len(), 0);
+    second.says(2, "complete", &["archived"]);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_asked_for_once_more_and_the_run_goes_on() {
+    for code in [40001, 40014, 42001] {
+        let world = World::start(&rooms("")).await;
+        world.fault(&format!(
+            "on = \"api\"\ncall = \"replays\"\nthen = {{ errcode = {{ code = {code} }} }}"
+        ));
+        let night = world.run().await;
+        assert_eq!(night.exit, 0, "{code}: {:?}", night.report.accounts);
+        assert_eq!(night.resolved().len(), 8, "{code}: one of seven was asked twice");
+    }
+}

@@ -1,0 +1,186 @@
+//! What each command prints and ends with.
+
+use serde_json::json;
+
+use super::program::{Place, ROOMS};
+use crate::bucket::{hex, text};
+
+#[tokio::test]
+async fn a_run_says_nothing_when_all_is_well() {
+    let place = Place::start(ROOMS).await;
+    for _ in 0..2 {
+        let ran = place.run(&["run"]).await;
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+    }
+    assert!(place.bucket().has_manifest(1) && place.bucket().has_manifest(2));
+}
+
+#[tokio::test]
+async fn json_is_an_object_a_line_with_a_summary_at_the_end() {
+    let place = Place::start(ROOMS).await;
+    let ran = place.good(&["run", "--json"]).await;
+    let mut rooms: Vec<_> = ran.lines().into_iter().filter(|l| l["type"] == "room").collect();
+    rooms.sort_by_key(|room| room["room_id"].as_u64());
+    assert_eq!(rooms.len(), 2);
+    assert_eq!(
+        (&rooms[0]["status"], &rooms[0]["archived"], &rooms[0]["listed"]),
+        (&json!("complete"), &json!(2), &json!(3))
+    );
+    let summary = ran.summary();
+    assert_eq!(
+        (&summary["exit_code"], &summary["rooms_sealed"], &summary["api_calls"]),
+        (&json!(0), &json!(2), &json!(3))
+    );
+    let again = place.good(&["--json", "run"]).await.summary();
+    assert_eq!(
+        (&again["rooms"], &again["bytes_moved"], &again["api_calls"]),
+        (&json!(0), &json!(0), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn plan_asks_nobody_and_a_dry_run_reads_the_list_and_archives_nothing() {
+    let place = Place::start(ROOMS).await;
+    let plan = place.good(&["plan", "--json"]).await;
+    assert_eq!((place.sandbox.calls().len(), &plan.lines()[0]["rooms_due"]), (0, &json!(0)));
+    let dry = place.good(&["run", "--dry-run", "--json"]).await;
+    assert_eq!(dry.lines()[0]["rooms_due"], 2);
+    assert_eq!(place.bucket().objects.len(), 0);
+    let plan = place.good(&["plan"]).await;
+    assert!(plan.out.contains("2 rooms to ask about"), "{}", plan.out);
+    place.good(&["run"]).await;
+    assert_eq!(place.good(&["plan", "--json"]).await.lines()[0]["rooms_due"], 0);
+}
+
+#[tokio::test]
+async fn status_tells_of_all_rooms_and_of_one() {
+    let place = Place::start(ROOMS).await;
+    let unknown = place.run(&["status", "--room", "1"]).await;
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.err.contains("hint: `backfill --room 1`"), "{}", unknown.err);
+    place.good(&["run"]).await;
+    let all = place.good(&["status", "--json"]).await;
+    assert_eq!(all.lines()[0]["by_status"], json!({ "complete": 2 }));
+    assert!(all.lines()[0]["last_success"].is_string());
+    let one = place.good(&["status", "--room", "1", "--json"]).await.lines().remove(0);
+    assert_eq!(
+        (text(&one["phase"]), one["recordings"].as_array().unwrap().len()),
+        ("nothing more is owed", 3)
+    );
+    for arguments in [&["status"][..], &["status", "--room", "1"]] {
+        let shown = place.good(arguments).await.out;
+        assert!(shown.contains("complete") && !shown.contains('?'), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn backfill_takes_one_room_a_range_of_days_or_all() {
+    let place = Place::start(ROOMS).await;
+    assert_eq!(place.run(&["backfill"]).await.code, 2);
+    place.good(&["backfill", "--room", "2"]).await;
+    assert!(place.bucket().has_manifest(2) && !place.bucket().has_manifest(1));
+    place.good(&["backfill", "--from", "2020-01-01", "--to", "2020-02-01"]).await;
+    assert!(!place.bucket().has_manifest(1));
+    place.good(&["backfill", "--all"]).await;
+    let good = place.bucket();
+    assert!(good.has_manifest(1));
+    let key = good.keys(".mp4")[0].to_owned();
+    std::fs::write(place.objects().join(&key), b"damaged").unwrap();
+    place.good(&["backfill", "--room", "1", "--force"]).await;
+    assert_eq!(place.bucket().objects[&key], good.objects[&key]);
+}
+
+#[tokio::test]
+async fn verify_finds_what_differs_from_the_manifests() {
+    let place = Place::start(ROOMS).await;
+    place.good(&["run"]).await;
+    for arguments in [&["verify"][..], &["verify", "--deep"], &["verify", "--deep", "--room", "2"]]
+    {
+        let summary = place.good(&[arguments, &["--json"]].concat()).await.summary();
+        assert_eq!(summary["mismatches"], 0);
+    }
+    assert_eq!(place.run(&["verify", "--room", "77"]).await.code, 1);
+    let bucket = place.bucket();
+    for (ending, how, shallow) in [
+        (".mp4", "flip", 0),
+        (".ts", "flip", 0),
+        (".mp4", "cut", 5),
+        (".ts", "delete", 5),
+        ("/cover.jpg", "delete", 5),
+    ] {
+        let key = bucket.keys(ending)[0];
+        let (path, mut bytes) = (place.objects().join(key), bucket.objects[key].clone());
+        match how {
+            "flip" => {
+                bytes[1000] ^= 4;
+                std::fs::write(&path, &bytes).unwrap();
+            }
+            "cut" => std::fs::write(&path, &bytes[..1000]).unwrap(),
+            _ => std::fs::remove_file(&path).unwrap(),
+        }
+        assert_eq!(place.run(&["verify"]).await.code, shallow, "{key} {how}");
+        let deep = place.run(&["verify", "--deep", "--json"]).await;
+        assert_eq!((deep.code, &deep.summary()["mismatches"]), (5, &json!(1)), "{key} {how}");
+        let found = deep.lines().remove(0);
+        assert!(key.ends_with(text(&found["key"])), "{found}");
+        std::fs::write(&path, &bucket.objects[key]).unwrap();
+    }
+    assert_eq!(place.run(&["verify", "--deep"]).await.code, 0);
+}
+
+async fn get(url: &str) -> Vec<u8> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let reply = client.get(url).send().await.unwrap().error_for_status().unwrap();
+    reply.bytes().await.unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn a_playlist_leads_a_player_to_the_archived_bytes() {
+    let place = Place::start(ROOMS).await;
+    assert_eq!(place.run(&["playlist", "--room", "1"]).await.code, 1);
+    place.good(&["run"]).await;
+    let manifest = place.bucket().manifest(1);
+    let json = place.good(&["playlist", "--room", "1"]).await.out;
+    let list: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let urls = place.good(&["playlist", "--room", "1", "--format", "urls"]).await.out;
+    let segments = list["segments"].as_array().unwrap();
+    assert_eq!((segments.len(), urls.lines().count()), (2, 2));
+    for ((segment, url), stored) in
+        segments.iter().zip(urls.lines()).zip(manifest["segments"].as_array().unwrap())
+    {
+        assert_eq!(hex(&get(text(&segment["url"])).await), text(&stored["sha256"]));
+        assert_eq!(hex(&get(url).await), text(&segment["sha256"]));
+        assert_eq!(segment["offset_ms"], stored["timeline"]["offset_ms"]);
+    }
+    let whole = place.bucket().manifest(2)["whole"].clone();
+    let m3u8 = place.good(&["playlist", "--room", "2", "--format", "m3u8"]).await.out;
+    let chunks: Vec<_> = m3u8.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(chunks.len(), 3);
+    for (url, chunk) in chunks.iter().zip(whole["chunks"].as_array().unwrap()) {
+        assert_eq!(hex(&get(url).await), text(&chunk["sha256"]));
+    }
+    for (room, format) in [("1", "m3u8"), ("2", "urls")] {
+        let ran = place.run(&["playlist", "--room", room, "--format", format]).await;
+        assert!(ran.code == 1 && ran.err.contains("hint:"), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn schemas_and_completions_are_printed() {
+    let place = Place::start("").await;
+    for (file, name) in [
+        ("manifest", "replay-archiver room manifest, version 1"),
+        ("catalog", "replay-archiver catalog, version 1"),
+    ] {
+        let schema: serde_json::Value =
+            serde_json::from_str(&place.good(&["schema", file]).await.out).unwrap();
+        assert_eq!(
+            (text(&schema["title"]), text(&schema["$schema"])),
+            (name, "https://json-schema.org/draft/2020-12/schema")
+        );
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = place.good(&["completions", shell]).await.out;
+        assert!(script.contains("backfill"), "{shell}");
+    }
+}

@@ -1,0 +1,128 @@
+//! What is wrong in the configuration, or with what it names, is said before anything is done.
+
+use super::program::{Place, ROOMS};
+
+#[tokio::test]
+async fn a_wrong_key_or_value_is_named_with_file_line_and_the_nearest_key() {
+    let place = Place::start("").await;
+    let good = place.configuration();
+    let table: [(&str, &str, &[&str]); 9] = [
+        ("bucket =", "buket =", &["pipeline.toml, line 6", "`buket`", "did you mean `bucket`?"]),
+        ("[images]", "[imagse]", &["pipeline.toml, line 17", "`imagse`", "did you mean `images`?"]),
+        ("secret_env", "secret_evn", &["pipeline.toml, line 22", "did you mean `secret_env`?"]),
+        ("bucket = \"replays\"", "bucket = 7", &["pipeline.toml, line 6", "[store]"]),
+        ("bucket = \"replays\"", "bucket = \"\"", &["[store] bucket", "hint:"]),
+        ("bucket = \"replays\"", "bucket = ", &["pipeline.toml, line 6"]),
+        ("appid = \"wx1\"", "appid = \"../x\"", &["[[account]] appid"]),
+        ("\"STORE_SECRET\"", "\"NOT_SET\"", &["NOT_SET", "secret_key", "hint:"]),
+        ("sqlite:", "mysql:", &["[ledger] url"]),
+    ];
+    for (old, new, named) in table {
+        place.configure(&good.replace(old, new));
+        let ran = place.run(&["run"]).await;
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{new}: {ran:?}");
+        for part in named {
+            assert!(ran.err.contains(part), "{new}: no {part} in {}", ran.err);
+        }
+    }
+    let missing = place.run(&["run", "--config", "nowhere.toml"]).await;
+    assert!(missing.code == 2 && missing.err.contains("nowhere.toml"), "{missing:?}");
+    for usage in [
+        &["walk"][..],
+        &["run", "--fast"],
+        &["playlist"],
+        &["run", "--max-runtime", "soon"],
+        &["run", "--account", "a b"],
+    ] {
+        assert_eq!(place.run(usage).await.code, 2, "{usage:?}");
+    }
+    place.configure(&good);
+    let other = place.run(&["run", "--account", "wx9"]).await;
+    assert!(other.code == 2 && other.err.contains("wx9 is not configured"), "{other:?}");
+}
+
+#[tokio::test]
+async fn the_environment_goes_over_the_file_and_no_secret_is_shown() {
+    let place = Place::start("").await;
+    let shown = |command: &mut tokio::process::Command| command.spawn().unwrap();
+    let mut command = place.command(&["config", "show"]);
+    command.env("REPLAY_ARCHIVER_STORE__BUCKET", "elsewhere");
+    let ran = super::program::ended(shown(&mut command)).await;
+    assert!(ran.code == 0 && ran.out.contains("bucket = \"elsewhere\""), "{ran:?}");
+    assert!(ran.out.contains("part_size"), "every default is written out: {}", ran.out);
+    assert!(!ran.out.contains("canary") && !ran.err.contains("canary"), "{ran:?}");
+    toml::from_str::<toml::Table>(&ran.out).unwrap();
+
+    let mut command = place.command(&["config", "show"]);
+    command.env("REPLAY_ARCHIVER_STORE__BUKET", "elsewhere");
+    let ran = super::program::ended(shown(&mut command)).await;
+    assert!(ran.code == 2 && ran.err.contains("REPLAY_ARCHIVER_STORE__BUKET"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn doctor_says_what_is_in_place_and_what_is_not() {
+    let place = Place::start(ROOMS).await;
+    let good = place.configuration();
+    let ran = place.good(&["doctor"]).await;
+    assert!(ran.out.lines().all(|line| !line.starts_with("FAIL")), "{}", ran.out);
+    for check in [
+        "configuration",
+        "ledger",
+        "bucket",
+        "bucket rights",
+        "wx1 token",
+        "wx1 calls",
+        "wx1 live rooms",
+    ] {
+        assert!(ran.out.contains(&format!("ok    {check}:")), "no {check} in {}", ran.out);
+    }
+    assert_eq!(place.bucket().objects.len(), 0, "it leaves nothing behind");
+    let table = [
+        ("bucket = \"replays\"", "bucket = \"elsewhere\"", "FAIL  bucket:"),
+        ("access_key = \"access\"", "access_key = \"nobody\"", "FAIL  bucket:"),
+        ("secret_key_env = \"STORE_SECRET\"", "secret_key_env = \"APP_SECRET\"", "FAIL  bucket:"),
+        ("secret_env = \"APP_SECRET\"", "secret_env = \"STORE_SECRET\"", "FAIL  wx1 token:"),
+    ];
+    for (old, new, failure) in table {
+        place.configure(&good.replace(old, new));
+        let ran = place.run(&["doctor"]).await;
+        assert!(ran.code == 1 && ran.out.contains(failure), "{new}: {ran:?}");
+        assert!(ran.out.contains("hint:"), "{new}: {}", ran.out);
+        assert!(!ran.out.contains("canary"), "{new}: {}", ran.out);
+    }
+    place.configure(&good);
+    place.sandbox.update(|scenario| scenario.accounts[0].permission = false);
+    let ran = place.run(&["doctor"]).await;
+    assert!(ran.code == 1 && ran.out.contains("FAIL  wx1 live rooms:"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_bucket_or_an_account_that_cannot_be_used_ends_a_run_with_a_hint() {
+    let place = Place::start(ROOMS).await;
+    let good = place.configuration();
+    let dead = place.store.addr().to_string();
+    let table = [
+        ("bucket = \"replays\"".to_owned(), "bucket = \"elsewhere\""),
+        ("access_key = \"access\"".to_owned(), "access_key = \"nobody\""),
+        ("secret_key_env = \"STORE_SECRET\"".to_owned(), "secret_key_env = \"APP_SECRET\""),
+        ("secret_env = \"APP_SECRET\"".to_owned(), "secret_env = \"STORE_SECRET\""),
+        ("ledger.sqlite".to_owned(), "no/such/folder/ledger.sqlite"),
+        (dead, "127.0.0.1:1"),
+    ];
+    for (old, new) in table {
+        place.configure(&good.replace(&old, new));
+        let ran = place.run(&["run"]).await;
+        assert_eq!(ran.code, 1, "{new}: {ran:?}");
+        assert!(ran.err.contains("hint:") || ran.out.contains("hint:"), "{new}: {ran:?}");
+        assert!(!ran.err.contains("canary"), "{new}: {ran:?}");
+        assert_eq!(place.bucket().objects.len(), 0, "{new}");
+    }
+    place.configure(&good);
+    std::fs::write(
+        place.folder.path().join("ledger.sqlite"),
+        "this is no database, but a text file of some length",
+    )
+    .unwrap();
+    let ran = place.run(&["run"]).await;
+    assert!(ran.code == 1 && ran.err.contains("hint:"), "{ran:?}");
+}
