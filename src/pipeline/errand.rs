@@ -20,6 +20,18 @@ pub enum Errand {
     },
 }
 
+impl Errand {
+    /// Whether it leaves out none of an account's rooms.
+    pub(super) fn is_for_all(&self) -> bool {
+        match self {
+            Self::Due => true,
+            Self::Backfill { rooms, .. } => {
+                matches!(rooms, Rooms::Between { from: None, to: None })
+            }
+        }
+    }
+}
+
 /// A choice of rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rooms {

@@ -151,7 +151,7 @@ async fn finish(
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
         let is_done =
             found.owed == 0 && found.problems.is_empty() && rooms.clone().all(|r| !r.is_left());
-        if is_done && *errand == Errand::Due && !stop.is_cancelled() {
+        if is_done && errand.is_for_all() && !stop.is_cancelled() {
             let done = context.ledger.account_finished(&account.appid, context.clock.now()).await;
             if let Err(error) = done {
                 found.problems.push(Problem::new("noting the success", &error.into()));

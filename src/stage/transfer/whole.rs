@@ -48,9 +48,7 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
 /// many than none.
 pub fn cover(pieces: &[Recording]) -> Cover {
     let media = |piece: &Recording| piece.segment().and_then(|object| object.media.clone());
-    Cover {
-        archived_ms: pieces.iter().filter_map(media).map(|media| media.duration_ms).sum(),
-    }
+    Cover { archived_ms: pieces.iter().filter_map(media).map(|media| media.duration_ms).sum() }
 }
 
 /// What has become of a whole.

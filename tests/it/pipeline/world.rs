@@ -7,9 +7,9 @@ use jiff::SignedDuration;
 use replay_archiver::cli::{Exit, setup};
 use replay_archiver::clock::Clock;
 use replay_archiver::config::{self, Config, Environment, Sources};
-use replay_archiver::pipeline::{self, Errand, Outcome, Report, Rooms, SealedRoom};
+use replay_archiver::pipeline::{self, Errand, Report, Rooms};
 use replay_archiver::retry::Policy;
-use replay_archiver::sandbox::scenario::{Listener, Replay, Room, Scenario};
+use replay_archiver::sandbox::scenario::{Listener, Room, Scenario};
 use replay_archiver::sandbox::{Call, EmbeddedStore, Listen, Sandbox};
 use tokio_util::sync::CancellationToken;
 
@@ -103,11 +103,6 @@ impl World {
             let rooms = &mut scenario.accounts[0].rooms;
             change(rooms.iter_mut().find(|known| known.id == room).unwrap());
         });
-    }
-
-    /// Changes a recording of a room of `wx1`; `item` counts from 0.
-    pub fn change_replay(&self, room: i64, item: usize, change: impl FnOnce(&mut Replay)) {
-        self.change(room, |room| change(&mut room.replays[item]));
     }
 
     /// Adds a fault, as written in a scenario.
@@ -237,19 +232,6 @@ fn asked_for(call: &Call) -> Option<String> {
 }
 
 impl Night {
-    /// A room that was sealed.
-    pub fn sealed(&self, room: u64) -> &SealedRoom {
-        match self.outcome(room) {
-            Outcome::Sealed(sealed) => sealed,
-            other => panic!("room {room}: {other:?}"),
-        }
-    }
-
-    pub fn outcome(&self, room: u64) -> &Outcome {
-        let found = self.report.rooms.iter().find(|report| report.room_id.0 == room);
-        &found.unwrap_or_else(|| panic!("room {room} is not in the report")).outcome
-    }
-
     /// The rooms whose replays were asked for, in order.
     pub fn resolved(&self) -> Vec<u64> {
         let asked = self.calls.iter().filter_map(|call| call.strip_prefix("replays "));
