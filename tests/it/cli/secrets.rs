@@ -26,19 +26,19 @@ async fn no_secret_is_logged_printed_or_kept_even_where_things_fail() {
         &["plan"],
         &["verify", "--deep"],
     ];
-    let mut logged = 0;
+    let mut logged = String::new();
     for format in ["text", "json"] {
         for command in commands {
             let arguments = [command, &["--log", "trace", "--log-format", format]].concat();
             let ran = place.run(&arguments).await;
-            logged += ran.err.len();
+            logged.push_str(&ran.err);
             for trace in TRACES {
                 assert!(!ran.err.contains(trace), "{command:?}: {trace} in {}", ran.err);
                 assert!(!ran.out.contains(trace), "{command:?}: {trace} in {}", ran.out);
             }
         }
     }
-    assert!(logged > 10_000, "a trace of {logged} bytes tells little");
+    assert!(logged.contains("is tried again"), "it logs what failed: {logged}");
     assert!(place.bucket().has_manifest(1), "the runs did their work");
     let tokens = place.sandbox.calls().iter().filter(|c| c.path.contains("stable_token")).count();
     assert!(tokens > 0, "the secret was used");
