@@ -4,7 +4,7 @@ mod cases;
 mod workers;
 
 use jiff::{SignedDuration, Timestamp};
-use replay_archiver::ledger::{Claim, Ledger, Phase};
+use replay_archiver::ledger::{Claim, Ledger, Phase, RoomRecord, Wanted};
 use replay_archiver::model::{
     AppId, LiveStatus, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, RoomId,
 };
@@ -143,6 +143,11 @@ fn room(id: u64, status: LiveStatus) -> Room {
 
 fn claim(owner: &str, now: Timestamp) -> Claim<'_> {
     Claim { owner, now, due_by: now, lease: LEASE }
+}
+
+/// The most urgent room, claimed.
+async fn claim_any(ledger: &Ledger, owner: &str, now: Timestamp) -> Option<RoomRecord> {
+    ledger.claim_next(&appid(), claim(owner, now), Wanted::Any).await.unwrap()
 }
 
 async fn due(ledger: &Ledger, id: u64, deadline: &str) {

@@ -1,12 +1,10 @@
 //! What the ledger keeps.
 
 use jiff::SignedDuration;
-use replay_archiver::ledger::{
-    Error, NewPart, Phase, RecordingId, Reserve, ScanState, Share, Wanted,
-};
+use replay_archiver::ledger::{Error, NewPart, Phase, RecordingId, Reserve, ScanState, Share};
 use replay_archiver::model::{LiveStatus, RoomId};
 
-use super::{Database, LEASE, appid, at, claim, due, now, recording, room};
+use super::{Database, LEASE, appid, at, claim, claim_any, due, now, recording, room};
 
 pub async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last(database: &Database) {
     let ledger = database.open().await;
@@ -14,9 +12,7 @@ pub async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last(data
     due(&ledger, 2, "2026-11-23T00:00:00Z").await;
     due(&ledger, 3, "2026-11-01T00:00:00Z").await;
     let mut order = Vec::new();
-    while let Some(record) =
-        ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap()
-    {
+    while let Some(record) = claim_any(&ledger, "a", now()).await {
         order.push(record.room.room_id.0);
     }
     assert_eq!(order, [2, 1, 3]);
@@ -25,10 +21,10 @@ pub async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last(data
 pub async fn a_leased_room_is_nobody_elses_until_the_lease_ends(database: &Database) {
     let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
-    let mine = ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
-    assert!(ledger.claim_next(&appid(), claim("b", now()), Wanted::Any).await.unwrap().is_none());
+    let mine = claim_any(&ledger, "a", now()).await.unwrap();
+    assert!(claim_any(&ledger, "b", now()).await.is_none());
     let later = now() + LEASE + SignedDuration::from_secs(1);
-    assert!(ledger.claim_next(&appid(), claim("b", later), Wanted::Any).await.unwrap().is_some());
+    assert!(claim_any(&ledger, "b", later).await.is_some());
     let lost = ledger.save_room(&mine, "a").await;
     assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
     let lost = ledger.renew(&appid(), RoomId(1), claim("a", later)).await;
@@ -40,8 +36,7 @@ pub async fn a_leased_room_is_nobody_elses_until_the_lease_ends(database: &Datab
 pub async fn listing_a_room_again_does_not_undo_its_work(database: &Database) {
     let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
-    let mut record =
-        ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
+    let mut record = claim_any(&ledger, "a", now()).await.unwrap();
     record.phase = Phase::Closed;
     ledger.save_room(&record, "a").await.unwrap();
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
@@ -54,7 +49,7 @@ pub async fn listing_a_room_again_does_not_undo_its_work(database: &Database) {
 pub async fn a_recordings_query_never_reaches_the_database(database: &Database) {
     let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
-    ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
+    claim_any(&ledger, "a", now()).await.unwrap();
     let signed = recording("f0.mp4?sign=canary");
     ledger.save_recording(&appid(), RoomId(1), &signed, "a").await.unwrap();
     let read = ledger.recordings(&appid(), RoomId(1)).await.unwrap().remove(0);
@@ -112,7 +107,7 @@ pub async fn scans_remember_where_they_stopped_and_which_rooms_are_open(database
 pub async fn a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner(database: &Database) {
     let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
-    ledger.claim_next(&appid(), claim("a", now()), Wanted::Any).await.unwrap().unwrap();
+    claim_any(&ledger, "a", now()).await.unwrap();
     let recording = recording("f0.mp4");
     ledger.save_recording(&appid(), RoomId(1), &recording, "a").await.unwrap();
     let id = RecordingId { appid: appid(), room: RoomId(1), source_id: recording.source_id };
@@ -137,7 +132,7 @@ pub async fn the_leases_of_an_owner_that_is_gone_are_ended(database: &Database) 
         due(&ledger, id, "2027-01-01T00:00:00Z").await;
     }
     for owner in ["gone", "gone", "here"] {
-        ledger.claim_next(&appid(), claim(owner, now()), Wanted::Any).await.unwrap().unwrap();
+        claim_any(&ledger, owner, now()).await.unwrap();
     }
     let mut owners = ledger.lease_owners(now()).await.unwrap();
     owners.sort();

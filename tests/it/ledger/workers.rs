@@ -1,9 +1,9 @@
 //! Several processes on one ledger: each has connections of its own.
 
 use futures::future::join_all;
-use replay_archiver::ledger::{Ledger, Reserve, Share, Wanted};
+use replay_archiver::ledger::{Ledger, Reserve, Share};
 
-use super::{Database, appid, claim, due, now};
+use super::{Database, appid, claim_any, due, now};
 
 const WORKERS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -29,7 +29,7 @@ pub async fn four_workers_claim_a_hundred_rooms_exactly_once(database: &Database
     let shares = together(database, |owner, ledger| async move {
         let mut mine = Vec::new();
         for _ in 0..25 {
-            let room = ledger.claim_next(&appid(), claim(owner, now()), Wanted::Any).await.unwrap();
+            let room = claim_any(&ledger, owner, now()).await;
             mine.push(room.expect("a room is due").room.room_id.0);
         }
         mine
@@ -38,7 +38,7 @@ pub async fn four_workers_claim_a_hundred_rooms_exactly_once(database: &Database
     let mut claimed = shares.concat();
     claimed.sort_unstable();
     assert_eq!(claimed, (1..=100).collect::<Vec<u64>>());
-    assert!(ledger.claim_next(&appid(), claim("e", now()), Wanted::Any).await.unwrap().is_none());
+    assert!(claim_any(&ledger, "e", now()).await.is_none());
 }
 
 pub async fn four_workers_together_keep_the_quota(database: &Database) {
