@@ -8,14 +8,30 @@ use super::{JSON, to_json};
 use crate::ledger::RoomRecord;
 use crate::model::{AppId, CATALOG_SCHEMA, Catalog, CatalogRoom, RoomId};
 use crate::stage::{Context, Error};
-use crate::store::AccountKeys;
+use crate::store::{self, AccountKeys};
+
+/// How often a catalog is written again that another process has replaced at the same time.
+const ATTEMPTS: u32 = 4;
 
 /// Publishes the catalog of an account, where it says something new. Rooms that only the catalog
 /// before this one knows stay in it: a lost ledger takes nothing out of it.
 ///
+/// Several processes may do so at once: whoever finds another's catalog in place of its own begins
+/// again from that one.
+///
 /// # Errors
 /// When the store or the ledger fails; the catalog before this one stays in force then.
 pub async fn publish_catalog(context: &Context, appid: &AppId) -> Result<(), Error> {
+    let mut attempt = 1;
+    loop {
+        match publish_once(context, appid).await {
+            Err(Error::Store(store::Error::Mismatch { .. })) if attempt < ATTEMPTS => attempt += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn publish_once(context: &Context, appid: &AppId) -> Result<(), Error> {
     let keys = context.store.keys(appid);
     let previous: Option<Catalog> = match context.store.get(&keys.catalog()).await? {
         Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|source| {
