@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
-use tokio::sync::Semaphore;
 
 use super::Common;
 use crate::clock::Clock;
@@ -14,7 +13,7 @@ use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::this_process;
 use crate::progress::Progress;
-use crate::stage::{Account, Context, Images, MEMORY_UNIT};
+use crate::stage::{Account, Context, Images, Memory};
 use crate::store::Store;
 use crate::wechat;
 
@@ -77,7 +76,6 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
     let images = config.images.as_ref().map(|hosts| MediaClient::new(hosts).map(Images::new));
-    let units = usize::try_from(config.work.memory.div_ceil(MEMORY_UNIT)).unwrap_or(usize::MAX);
     let started_at = clock.now();
     let run_id = RunId::new(started_at);
     let accounts = config.accounts.into_iter().map(|account| {
@@ -97,11 +95,11 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             store,
             media,
             images: images.transpose().context("[images] cannot be set up")?,
-            work: config.work,
             owner: this_process(&run_id),
             run_id,
             started_at,
-            memory: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
+            memory: Memory::new(config.work.memory),
+            work: config.work,
             progress: Progress::default(),
             clock,
         }),

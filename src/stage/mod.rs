@@ -3,6 +3,7 @@
 
 pub mod adopt;
 pub mod discover;
+mod memory;
 mod replays;
 pub mod resolve;
 pub mod seal;
@@ -10,10 +11,8 @@ pub mod transfer;
 pub mod verify;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Work;
@@ -25,6 +24,7 @@ use crate::retry::{self, Transient};
 use crate::store::{self, Store};
 use crate::wechat;
 
+pub use memory::Memory;
 pub use replays::FreshUrls;
 
 /// What all stages of a run work with. Clones of the `Arc` around it share everything.
@@ -48,8 +48,8 @@ pub struct Context {
     pub owner: String,
     /// When the run began.
     pub started_at: jiff::Timestamp,
-    /// The memory that parts in flight may take, in units of [`MEMORY_UNIT`] bytes.
-    pub memory: Arc<Semaphore>,
+    /// The memory that parts in flight may take.
+    pub memory: Memory,
     /// What was done so far.
     pub progress: Progress,
 }
@@ -75,9 +75,6 @@ impl Images {
         self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).insert(host);
     }
 }
-
-/// The grain of the memory budget, in bytes.
-pub const MEMORY_UNIT: u64 = 64 * 1024;
 
 impl Context {
     /// A claim of this run's.

@@ -11,7 +11,7 @@ use super::checkpoint::Checkpoint;
 use super::failure::Failure;
 use super::hashing::{Hashed, Hashing};
 use super::multipart::copy_large;
-use super::parts::{arriving, reserve};
+use super::parts::arriving;
 use super::source::Source;
 use crate::ledger::RecordingId;
 use crate::media::mp4::Mp4Structure;
@@ -108,8 +108,9 @@ pub(super) async fn copy_range(
 ) -> Result<Copied, Failure> {
     let file = source.open(1).await?.file;
     let length = range.end - range.start;
-    let _memory = reserve(context, length).await;
-    let bytes = source.range(&file, range, None).await?;
+    let share = context.memory.share(length).await;
+    let part = source.range(&file, range, None, share).await?;
+    let bytes = part.get().clone();
     let (hashing, _) = Hashing::new(target.is_mp4).part(bytes.clone()).await?;
     let hashed = hashing.finish(Some(length))?;
     let origin = Origin::of(context, source);
@@ -130,13 +131,14 @@ async fn copy_small(
     let file = opened.file.clone();
     let mut parts = arriving(context, source, opened, plan, 1);
     let part = parts.next().await.ok_or(Failure::Empty)??;
-    let (hashing, _) = Hashing::new(target.is_mp4).part(part.bytes.clone()).await?;
+    let (hashing, _) = Hashing::new(target.is_mp4).part(part.bytes.get().clone()).await?;
     let hashed = hashing.finish(file.total)?;
     check_source_digest(&file, hashed.digests.crc64xz)?;
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
-    let put = context.store.put_media(&target.key, part.bytes.clone(), labels, &hashed.digests);
+    let put =
+        context.store.put_media(&target.key, part.bytes.get().clone(), labels, &hashed.digests);
     let confirmed = put.await?;
     Ok(copied(hashed, confirmed, 1, plan.part_bytes(), &file))
 }

@@ -51,7 +51,7 @@ pub(super) async fn copy_large(
         Ok(sent) => sent,
         Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
     };
-    read_moov_again(source, &file, hashed.structure.as_mut()).await;
+    read_moov_again(context, source, &file, hashed.structure.as_mut()).await;
     let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => Ok(copied(hashed, confirmed, count, plan.part_bytes(), &file)),
@@ -129,12 +129,12 @@ async fn send_parts(
             }
             part = parts.next() => {
                 let Some(part) = part.transpose()? else { break };
-                let (next, digests) = hashing.part(part.bytes.clone()).await?;
+                let (next, digests) = hashing.part(part.bytes.get().clone()).await?;
                 trail.hashed(next.state());
                 hashing = next;
                 let upload = Arc::clone(upload);
                 uploads.push(AbortOnDropHandle::new(tokio::spawn(async move {
-                    upload.part(part.number, part.bytes.clone(), digests).await
+                    upload.part(part.number, part.bytes.get().clone(), digests).await
                 })));
             }
         }
@@ -159,12 +159,18 @@ fn joined(
 
 /// A `moov` that came before the checkpoint was not kept: it is fetched once more. Without it the
 /// file is archived all the same, without facts.
-async fn read_moov_again(source: &Source, file: &SourceFile, structure: Option<&mut Mp4Structure>) {
+async fn read_moov_again(
+    context: &Context,
+    source: &Source,
+    file: &SourceFile,
+    structure: Option<&mut Mp4Structure>,
+) {
     let Some(structure) = structure.filter(|structure| structure.moov.is_none()) else { return };
     let at = structure.moov_at.clone();
     if at.end - at.start <= Limits::default().moov_bytes && file.ranged {
-        let moov = source.range(file, at, None).await;
-        structure.moov = moov.ok().map(|bytes| bytes.to_vec());
+        let share = context.memory.share(at.end - at.start).await;
+        let moov = source.range(file, at, None, share).await;
+        structure.moov = moov.ok().map(|bytes| bytes.get().to_vec());
     }
 }
 

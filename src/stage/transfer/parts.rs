@@ -2,24 +2,23 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::Failure;
 use super::source::Source;
 use crate::media::source::{Body, Opened};
-use crate::stage::{Context, MEMORY_UNIT};
+use crate::stage::Context;
+use crate::stage::memory::PartBytes;
 use crate::store::PartPlan;
 
 /// One part in memory. Its share of the budget is free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct Part {
     pub number: u32,
-    pub bytes: Bytes,
-    _memory: OwnedSemaphorePermit,
+    pub bytes: PartBytes,
 }
 
 /// The parts of an opened file from number `from` on, in order. Several ranges are under way at once where the host
@@ -58,9 +57,9 @@ fn ranged(
         let body = first.take();
         let task = async move {
             let Some(range) = plan.range(number)? else { return Ok(None) };
-            let memory = reserve(&context, range.end - range.start).await;
-            let bytes = source.range(&file, range, body).await?;
-            Ok(Some(Part { number, bytes, _memory: memory }))
+            let share = context.memory.share(range.end - range.start).await;
+            let bytes = source.range(&file, range, body, share).await?;
+            Ok(Some(Part { number, bytes }))
         };
         AbortOnDropHandle::new(tokio::spawn(task))
     };
@@ -88,31 +87,24 @@ fn sequential(
     stream::try_unfold(state, move |(context, mut body, rest, number)| async move {
         let Some(range) = plan.range(number)? else { return Ok(None) };
         let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let memory = reserve(&context, range.end - range.start).await;
-        let mut buffer = BytesMut::from(rest);
+        let mut share = context.memory.share(range.end - range.start).await;
+        let buffer = share.buffer();
+        let mut rest: Bytes = rest;
         while buffer.len() < wanted {
-            let Some(bytes) = body.next().await.map_err(Failure::BrokenOff)? else { break };
-            context.progress.move_bytes(bytes.len() as u64);
-            buffer.extend_from_slice(&bytes);
+            if rest.is_empty() {
+                let bytes = body.next().await.map_err(Failure::BrokenOff)?;
+                let Some(bytes) = bytes else { break };
+                context.progress.move_bytes(bytes.len() as u64);
+                rest = bytes;
+            }
+            let fits = rest.split_to(rest.len().min(wanted - buffer.len()));
+            buffer.extend_from_slice(&fits);
         }
-        let rest = buffer.split_off(buffer.len().min(wanted)).freeze();
         if buffer.is_empty() {
             return Ok(None);
         }
-        let part = Part { number, bytes: buffer.freeze(), _memory: memory };
+        let part = Part { number, bytes: share.filled() };
         Ok(Some((part, (context, body, rest, number + 1))))
     })
     .boxed()
-}
-
-/// Waits for a share of the memory budget. A part larger than all of it takes all of it.
-pub(super) async fn reserve(context: &Context, bytes: u64) -> OwnedSemaphorePermit {
-    let all = context.work.memory.div_ceil(MEMORY_UNIT);
-    let units = u32::try_from(bytes.div_ceil(MEMORY_UNIT).clamp(1, all.max(1))).unwrap_or(u32::MAX);
-    acquire(&context.memory, units).await
-}
-
-#[expect(clippy::expect_used, reason = "the budget's semaphore is never closed")]
-async fn acquire(memory: &Arc<Semaphore>, units: u32) -> OwnedSemaphorePermit {
-    Arc::clone(memory).acquire_many_owned(units).await.expect("an open semaphore")
 }

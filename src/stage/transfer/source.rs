@@ -3,13 +3,12 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::{Bytes, BytesMut};
-
 use super::failure::Failure;
 use super::{Context, Place};
 use crate::media::source::{self as media, Body, Opened, Problem, SourceFile};
 use crate::model::{MediaUrl, Recording};
 use crate::retry::{self, Policy, Transient};
+use crate::stage::memory::{PartBytes, Share};
 
 /// A file to be fetched. Clones are the same file.
 #[derive(Debug, Clone)]
@@ -88,14 +87,14 @@ impl Source {
         file: &SourceFile,
         range: Range<u64>,
         body: Option<Body>,
-    ) -> Result<Bytes, Failure> {
-        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let buffer = Mutex::new(BytesMut::with_capacity(length));
+        share: Share,
+    ) -> Result<PartBytes, Failure> {
+        let share = Mutex::new(share);
         let body = Mutex::new(body);
         self.with_fresh_url("fetching a range", &self.context.work.media_retry, |url| {
-            let (buffer, body, range) = (&buffer, &body, range.clone());
+            let (share, body, range) = (&share, &body, range.clone());
             async move {
-                let reached = range.start + lock(buffer).len() as u64;
+                let reached = range.start + lock(share).buffer().len() as u64;
                 let begun = lock(body).take();
                 let mut body = match begun {
                     Some(body) => body,
@@ -103,13 +102,13 @@ impl Source {
                 };
                 while let Some(bytes) = body.next().await? {
                     self.context.progress.move_bytes(bytes.len() as u64);
-                    lock(buffer).extend_from_slice(&bytes);
+                    lock(share).buffer().extend_from_slice(&bytes);
                 }
                 Ok(())
             }
         })
         .await?;
-        Ok(buffer.into_inner().unwrap_or_else(PoisonError::into_inner).freeze())
+        Ok(share.into_inner().unwrap_or_else(PoisonError::into_inner).filled())
     }
 
     /// Runs an operation on the current URL, retried by policy; where the URL is refused or the
