@@ -157,21 +157,25 @@ impl Ledger {
         super::leases::owned(room.room_id, saved.rows_affected())
     }
 
-    /// How many rooms were due by `by` and are nobody's: what a run leaves to later ones.
+    /// The rooms that were due by `by`, or wait for another attempt after a failure, and that nobody
+    /// works on: what a run leaves to later ones.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn owed(&self, appid: &AppId, by: Timestamp) -> Result<u64, Error> {
-        let owed: i64 = sqlx::query_scalar(
-            "select count(*) from rooms where appid = $1 and phase in ('due', 'listed') \
-               and next_at <= $2 and lease_until < $2",
+    pub async fn owed(&self, appid: &AppId, by: Timestamp) -> Result<Vec<RoomId>, Error> {
+        let owed: Vec<i64> = sqlx::query_scalar(
+            "select room_id from rooms \
+             where appid = $1 and lease_until < $2 \
+               and (phase = 'listed' \
+                 or (phase = 'due' and (next_at <= $2 or failure is not null))) \
+             order by room_id",
         )
         .bind(appid.as_str())
         .bind(by.as_millisecond())
-        .fetch_one(&self.pool)
+        .fetch_all(&self.pool)
         .await
-        .map_err(failed("count what is owed"))?;
-        Ok(uncount(owed))
+        .map_err(failed("read what is owed"))?;
+        Ok(owed.into_iter().map(|room| RoomId(uncount(room))).collect())
     }
 
     /// What is known of one room.

@@ -187,7 +187,6 @@ impl Search {
             Ok(Look::NothingOwed) => None,
             Ok(Look::NeedsCall) => {
                 lease::postpone(&context, record).await;
-                self.report.postponed += 1;
                 None
             }
             Err(error) => {

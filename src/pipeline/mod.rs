@@ -16,6 +16,7 @@ mod report;
 mod slots;
 mod transfer;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::{Phase, RoomRecord};
-use crate::model::Recording;
+use crate::ledger::{self, Phase};
+use crate::model::{Recording, RoomId};
 use crate::retry;
 use crate::stage::{Account, Context, Listed, seal};
 
@@ -144,8 +145,8 @@ async fn finish(
         if let Err(error) = seal::publish_catalog(context, &account.appid).await {
             found.problems.push(Problem::new("the catalog", &error));
         }
-        match owed(context, account, errand).await {
-            Ok(owed) => found.owed = owed + found.postponed,
+        match owed(context, account, errand, &report.rooms).await {
+            Ok(owed) => found.owed = owed,
             Err(error) => found.problems.push(Problem::new("counting what is left", &error.into())),
         }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
@@ -160,22 +161,22 @@ async fn finish(
     }
 }
 
-/// How many rooms of the errand were due when the run began and still are.
+/// How many rooms of the errand are left to a later run, those in the report excepted.
 async fn owed(
     context: &Context,
     account: &Account,
     errand: &Errand,
-) -> Result<u64, crate::ledger::Error> {
-    let Errand::Backfill { rooms, .. } = errand else {
-        return context.ledger.owed(&account.appid, context.started_at).await;
-    };
-    let is_owed = |record: &&RoomRecord| {
-        matches!(record.phase, Phase::Due | Phase::Listed)
-            && record.next_at <= context.started_at
-            && rooms.contain(record)
-    };
+    report: &[RoomReport],
+) -> Result<u64, ledger::Error> {
+    let of_account = report.iter().filter(|room| room.appid == account.appid);
+    let reported: HashSet<RoomId> = of_account.map(|room| room.room_id).collect();
+    let mut owed = context.ledger.owed(&account.appid, context.started_at).await?;
+    owed.retain(|room| !reported.contains(room));
+    let Errand::Backfill { rooms, .. } = errand else { return Ok(owed.len() as u64) };
+    let owed: HashSet<RoomId> = owed.into_iter().collect();
     let known = context.ledger.rooms(&account.appid).await?;
-    Ok(known.iter().filter(is_owed).count() as u64)
+    let chosen = known.iter().filter(|record| rooms.contain(record));
+    Ok(chosen.filter(|record| owed.contains(&record.room.room_id)).count() as u64)
 }
 
 /// Recordings that were lost: WeChat deleted them before they were archived.

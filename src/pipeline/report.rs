@@ -67,8 +67,6 @@ pub struct AccountReport {
     pub quota_spent: bool,
     /// Rooms that were due and are left to a later run.
     pub owed: u64,
-    /// Those of them that only wait for a call, looked at in this run.
-    pub postponed: u64,
     /// Chosen rooms that another process works on.
     pub busy: Vec<RoomId>,
     /// What went wrong outside a room.
@@ -82,7 +80,6 @@ impl AccountReport {
             scanned: None,
             quota_spent: false,
             owed: 0,
-            postponed: 0,
             busy: Vec::new(),
             problems: Vec::new(),
         }
