@@ -104,17 +104,16 @@ impl Slots {
 impl Drop for Slot {
     fn drop(&mut self) {
         let Some(slots) = self.0.take() else { return };
-        let mut slot = Self(Some(slots.clone()));
-        loop {
-            let Some(Reverse(next)) = slots.lock().queue.pop() else { break };
-            match next.call.send(slot) {
+        // Under one lock, so that nobody begins to wait between the look and the count.
+        let mut waiting = slots.lock();
+        while let Some(Reverse(next)) = waiting.queue.pop() {
+            match next.call.send(Self(Some(slots.clone()))) {
                 Ok(()) => return,
-                // Whoever waited has given up.
-                Err(refused) => slot = refused,
+                // Whoever waited has given up; what was sent is not to be given back again.
+                Err(mut refused) => refused.0 = None,
             }
         }
-        slot.0 = None;
-        slots.lock().free += 1;
+        waiting.free += 1;
     }
 }
 

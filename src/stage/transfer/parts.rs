@@ -1,5 +1,6 @@
 //! The parts of one file as they arrive, in order, within the memory budget.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use super::failure::Failure;
 use super::source::Source;
 use crate::media::source::{Body, Opened};
 use crate::stage::Context;
-use crate::stage::memory::PartBytes;
+use crate::stage::memory::{PartBytes, Share};
 use crate::store::PartPlan;
 
 /// One part in memory. Its share of the budget is free again when it is dropped.
@@ -51,13 +52,22 @@ fn ranged(
     let mut first = Some(opened.body).filter(|_| fits);
     let (context, source) = (Arc::clone(context), source.clone());
     let ranges = context.work.ranges;
+    // Memory is shared out in the order of the parts: a later part must not hold what an earlier
+    // one waits for.
+    let reserve = move |number: u32| {
+        let memory = context.memory.clone();
+        async move {
+            let Some(range) = plan.range(number)? else { return Ok(None) };
+            let share = memory.share(range.end - range.start).await;
+            Ok::<_, Failure>(Some((number, range, share)))
+        }
+    };
     // A task of its own for each range, so that bytes arrive while others are hashed.
-    let fetch = move |number: u32| {
-        let (context, source, file) = (Arc::clone(&context), source.clone(), Arc::clone(&file));
+    let fetch = move |reserved: Result<Option<(u32, Range<u64>, Share)>, Failure>| {
+        let (source, file) = (source.clone(), Arc::clone(&file));
         let body = first.take();
         let task = async move {
-            let Some(range) = plan.range(number)? else { return Ok(None) };
-            let share = context.memory.share(range.end - range.start).await;
+            let Some((number, range, share)) = reserved? else { return Ok(None) };
             let bytes = source.range(&file, range, body, share).await?;
             Ok(Some(Part { number, bytes }))
         };
@@ -69,7 +79,8 @@ fn ranged(
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
     let count = u32::try_from(plan.parts().unwrap_or(0)).unwrap_or(u32::MAX);
-    let parts = stream::iter(from..=count).map(fetch).buffered(ranges).map(joined);
+    let reserved = stream::iter(from..=count).then(reserve);
+    let parts = reserved.map(fetch).buffered(ranges).map(joined);
     parts.try_filter_map(|part| async { Ok(part) }).boxed()
 }
 
