@@ -62,11 +62,21 @@ impl Default for LedgerSection {
     }
 }
 
-/// The URL as `config show` prints it: a password in it is not shown.
-fn without_password<S: serde::Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
-    let shown = url::Url::parse(url).ok().filter(|url| url.password().is_some());
-    let shown = shown.and_then(|mut url| url.set_password(Some("...")).ok().map(|()| url));
-    to.serialize_str(shown.as_ref().map_or(url, url::Url::as_str))
+/// A URL as `config show` prints it: without its password, and without its query, which may hold
+/// one too.
+pub(super) fn without_password<S: serde::Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
+    let Ok(mut shown) = url::Url::parse(url) else { return to.serialize_str(url) };
+    let has_secret = shown.password().is_some() || shown.query().is_some();
+    if !has_secret {
+        return to.serialize_str(url);
+    }
+    if shown.password().is_some() && shown.set_password(Some("...")).is_err() {
+        return to.serialize_str("...");
+    }
+    if shown.query().is_some() {
+        shown.set_query(Some("..."));
+    }
+    to.serialize_str(shown.as_str())
 }
 
 /// `[store]`

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use serde::{Deserialize, Serialize};
 
 use super::WholePolicy;
+use super::file::without_password;
 
 /// `[wechat]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,6 +18,7 @@ pub struct WechatSection {
     #[serde(with = "duration")]
     pub timeout: Duration,
     /// A proxy for API calls; empty for none.
+    #[serde(serialize_with = "without_password")]
     pub proxy: String,
 }
 
@@ -136,6 +138,7 @@ pub struct MediaSection {
     #[serde(with = "duration")]
     pub read_timeout: Duration,
     /// A proxy for media; empty for none.
+    #[serde(serialize_with = "without_password")]
     pub proxy: String,
 }
 

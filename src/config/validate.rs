@@ -139,9 +139,10 @@ fn secret(
 }
 
 fn http_url(text: &str, key: &str) -> Result<Url, ConfigError> {
-    let url = Url::parse(text).map_err(|error| wrong(key, format!("{text:?}: {error}")))?;
+    // The text itself is not shown: it may hold a password.
+    let url = Url::parse(text).map_err(|error| wrong(key, format!("it is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(wrong(key, format!("{text:?} is not an http(s) address")));
+        return Err(wrong(key, "it is not an address that begins with http:// or https://"));
     }
     Ok(url)
 }
