@@ -94,7 +94,7 @@ impl Ledger {
         Err(Error::QuotaUsedUp { day, used, limit, reserve })
     }
 
-    /// The day's calls of an account; the row is made where it is missing.
+    /// The day's calls of an account; .
     ///
     /// # Errors
     /// When the database fails.

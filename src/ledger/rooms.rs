@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
-use crate::model::{AppId, Room, RoomId, RoomStatus, Sha256Digest};
+use crate::model::{AppId, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
 
 /// Where a room stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +76,14 @@ pub struct RoomRecord {
     pub failure: Option<String>,
 }
 
+impl RoomRecord {
+    /// When the room was first seen, where nothing else is known of its time: its deadline is
+    /// estimated from that.
+    pub fn first_seen(&self) -> Timestamp {
+        self.deadline.saturating_sub(WECHAT_RETENTION).unwrap_or(Timestamp::MIN)
+    }
+}
+
 pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
                        status, revision, manifest_sha256, failure";
 
@@ -99,15 +107,17 @@ impl Ledger {
              on conflict (appid, room_id) do update set \
                room = excluded.room, live_status = excluded.live_status, \
                start_at = excluded.start_at, \
-               next_at = case when rooms.phase in ('due', 'listed') then rooms.next_at \
-                 else excluded.next_at end, \
+               next_at = case when rooms.phase in ('due', 'listed') \
+                   and coalesce(rooms.live_status, -1) = coalesce(excluded.live_status, -1) \
+                 then rooms.next_at else excluded.next_at end, \
                deadline_at = case when rooms.phase = 'later' then excluded.deadline_at \
                  else rooms.deadline_at end, \
                attempts = case when rooms.phase = 'closed' then 0 else rooms.attempts end, \
                phase = case \
                  when rooms.phase = 'later' then excluded.phase \
                  when rooms.phase = 'closed' and excluded.phase = 'due' \
-                   and rooms.live_status <> excluded.live_status then 'due' \
+                   and coalesce(rooms.live_status, -1) <> coalesce(excluded.live_status, -1) \
+                   then 'due' \
                  else rooms.phase end",
         )
         .bind(room.appid.as_str())

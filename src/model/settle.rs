@@ -5,48 +5,90 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Recording;
+use super::{Recording, Room};
 
-/// When the newest recording was made, as far as that is known and plausible.
-pub fn newest(recordings: &[Recording]) -> Option<Timestamp> {
-    recordings.iter().filter_map(|recording| recording.create_time.at).max()
-}
+/// Times further ahead than this are no end of a broadcast but damage, or a plan.
+const NEAR: SignedDuration = SignedDuration::from_hours(24);
 
-/// The moment from which a room counts as settled: `max(end, newest create time) + settle`.
-///
-/// `None` where neither time is known: such a room is settled as it is.
-pub fn settles_at(
-    end_time: Option<Timestamp>,
-    newest_create: Option<Timestamp>,
-    settle: SignedDuration,
-) -> Option<Timestamp> {
-    end_time.max(newest_create).and_then(|last| last.checked_add(settle).ok())
-}
-
-/// Whether the room is settled at `now`.
-pub fn is_settled(
+/// The last sign of life of a room: its end, else its start, or its newest recording where that is
+/// later; when it was first seen, where there is none of these. Times that lie more than a day ahead
+/// tell nothing.
+pub fn last_sign(
+    room: &Room,
+    recordings: &[Recording],
+    first_seen: Timestamp,
     now: Timestamp,
-    end_time: Option<Timestamp>,
-    newest_create: Option<Timestamp>,
-    settle: SignedDuration,
-) -> bool {
-    settles_at(end_time, newest_create, settle).is_none_or(|at| now >= at)
+) -> Option<Timestamp> {
+    let is_near = |at: &Timestamp| now.saturating_add(NEAR).is_ok_and(|limit| *at <= limit);
+    let near = |at: Option<Timestamp>| at.filter(is_near);
+    let over = near(room.end_time).or(near(room.start_time));
+    let made = recordings.iter().filter_map(|recording| near(recording.create_time.at));
+    made.max().max(over).or(near(Some(first_seen)))
+}
+
+/// The moment from which a room counts as settled: its last sign of life plus `settle`.
+pub fn settles_at(last_sign: Option<Timestamp>, settle: SignedDuration) -> Option<Timestamp> {
+    last_sign.and_then(|last| last.checked_add(settle).ok())
+}
+
+/// Whether the room is settled at `now`. Without any sign of life it is settled as it is.
+pub fn is_settled(last_sign: Option<Timestamp>, settle: SignedDuration, now: Timestamp) -> bool {
+    settles_at(last_sign, settle).is_none_or(|at| now >= at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{RecordingKind, RecordingState, ReplayTime, RoomId};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn piece(created: &str) -> Recording {
+        Recording {
+            source_id: "x".into(),
+            kind: RecordingKind::Segment,
+            url: None,
+            needs_fresh_url: false,
+            create_time: ReplayTime::parse(created),
+            expire_time: ReplayTime::default(),
+            state: RecordingState::Pending,
+            reason: None,
+            attempts: 0,
+            stored: None,
+        }
+    }
+
+    fn room(start: Option<&str>, end: Option<&str>) -> Room {
+        let room = Room::unlisted("wx1".parse().unwrap(), RoomId(1));
+        Room { start_time: start.map(at), end_time: end.map(at), ..room }
+    }
 
     #[test]
-    fn a_room_settles_after_the_later_of_its_end_and_its_newest_piece() {
-        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+    fn the_last_sign_of_life_is_the_latest_that_can_be_true() {
+        let now = at("2026-01-02T00:00:00Z");
+        let (start, end) = ("2026-01-01T08:00:00Z", "2026-01-01T10:00:00Z");
+        let (later, absurd) = ("2026-01-01T10:10:00Z", "2090-01-01T00:00:00Z");
+        let seen = at("2026-01-01T23:00:00Z");
+        let last = |room: &Room, pieces: &[Recording]| last_sign(room, pieces, seen, now);
+        let whole = room(Some(start), Some(end));
+        assert_eq!(last(&whole, &[]), Some(at(end)));
+        assert_eq!(last(&whole, &[piece(start), piece(later)]), Some(at(later)));
+        assert_eq!(last(&whole, &[piece(absurd)]), Some(at(end)));
+        assert_eq!(last(&room(Some(start), Some(absurd)), &[]), Some(at(start)));
+        assert_eq!(last(&room(Some(start), None), &[]), Some(at(start)));
+        assert_eq!(last(&room(None, None), &[]), Some(seen));
+        assert_eq!(last(&room(None, None), &[piece(later)]), Some(at(later)));
+        assert_eq!(last_sign(&room(None, None), &[], at(absurd), now), None);
+    }
+
+    #[test]
+    fn a_room_settles_some_time_after_its_last_sign_of_life() {
         let settle = SignedDuration::from_mins(30);
-        let (end, piece) = (at("2026-01-01T10:00:00Z"), at("2026-01-01T10:10:00Z"));
-        assert_eq!(settles_at(end, None, settle), at("2026-01-01T10:30:00Z"));
-        assert_eq!(settles_at(end, piece, settle), at("2026-01-01T10:40:00Z"));
-        assert_eq!(settles_at(None, piece, settle), at("2026-01-01T10:40:00Z"));
-        assert!(is_settled(at("2026-01-01T10:40:00Z").unwrap(), end, piece, settle));
-        assert!(!is_settled(at("2026-01-01T10:39:59Z").unwrap(), end, piece, settle));
-        assert!(is_settled(Timestamp::UNIX_EPOCH, None, None, settle));
+        let last = Some(at("2026-01-01T10:10:00Z"));
+        assert!(is_settled(last, settle, at("2026-01-01T10:40:00Z")));
+        assert!(!is_settled(last, settle, at("2026-01-01T10:39:59Z")));
+        assert!(is_settled(None, settle, Timestamp::UNIX_EPOCH));
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Account, Context, Error, Listed, replays};
 use crate::ledger::{Phase, RoomRecord};
-use crate::model::settle::{is_settled, newest};
+use crate::model::settle::{is_settled, last_sign};
 use crate::model::{
     MediaUrl, Recording, RecordingKind, RecordingState, Replay, ReplayTime, Sha256Digest,
 };
@@ -35,8 +35,8 @@ pub async fn resolve(
     record.phase = Phase::Listed;
     record.announced = replays.announced.map(|total| total.saturating_sub(repeated(&replays)));
     record.listed_at = Some(now);
-    record.settled =
-        is_settled(now, record.room.end_time, newest(&recordings), context.work.settle);
+    let last = last_sign(&record.room, &recordings, record.first_seen(), now);
+    record.settled = is_settled(last, context.work.settle, now);
     record.deadline = deadline(&recordings).unwrap_or(record.deadline);
     context.ledger.save_room(&record, context.owner()).await?;
     for recording in &recordings {

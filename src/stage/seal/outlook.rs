@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ledger::Phase;
-use crate::model::settle::{newest, settles_at};
+use crate::model::settle::{last_sign, settles_at};
 use crate::model::{LiveStatus, Recording};
 use crate::stage::Listed;
 
@@ -25,10 +25,10 @@ pub(super) fn set(
 ) {
     let after = |wait: SignedDuration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
     let is_owed = listed.recordings.iter().any(Recording::is_owed);
-    let last_sign =
-        settles_at(listed.record.room.end_time, newest(&listed.recordings), SignedDuration::ZERO);
-    let in_patience = last_sign.is_some_and(|last| now < after_patience(last, patience));
-    let settles = settles_at(last_sign, None, settle);
+    let record = &listed.record;
+    let last = last_sign(&record.room, &listed.recordings, record.first_seen(), now);
+    let in_patience = last.is_some_and(|last| now < after_patience(last, patience));
+    let settles = settles_at(last, settle);
     let (phase, next_at) = match () {
         () if !listed.record.settled => (Phase::Due, settles.unwrap_or(now).max(after(TICK))),
         () if is_owed => (Phase::Listed, after(wait(listed.record.attempts))),
