@@ -38,8 +38,18 @@ pub struct Manifest {
     pub segments: Vec<Segment>,
     /// The broadcast in one (整场), where WeChat offered it.
     pub whole: Option<Whole>,
+    /// Further wholes, where WeChat offered more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_wholes: Vec<Whole>,
     /// What a player needs.
     pub playback: Playback,
+}
+
+impl Manifest {
+    /// Every whole of the broadcast.
+    pub fn wholes(&self) -> impl Iterator<Item = &Whole> {
+        self.whole.iter().chain(&self.other_wholes)
+    }
 }
 
 /// The manifest that was replaced.

@@ -99,11 +99,6 @@ impl MediaUrl {
         digits.truncate(8);
         digits
     }
-
-    /// The same file with another query, as a fresh reply gave it.
-    pub fn is_same_file(&self, other: &Self) -> bool {
-        self.path() == other.path()
-    }
 }
 
 impl fmt::Display for MediaUrl {
@@ -137,7 +132,6 @@ mod tests {
         let two = MediaUrl::parse("https://w.myqcloud.com/a/f0.mp4").unwrap();
         assert_eq!(one.source_id(), two.source_id());
         assert_eq!(one.source_id().len(), 8);
-        assert!(one.is_same_file(&two));
     }
 
     #[test]

@@ -129,9 +129,10 @@ impl Recording {
         self.expire_time.at.or_else(|| made.and_then(|at| at.checked_add(WECHAT_RETENTION).ok()))
     }
 
-    /// Whether WeChat has deleted the file by `now`. An unknown expiry never means "expired".
+    /// Whether WeChat has deleted the file by `now`, for all that is known. Where nothing is known,
+    /// it has not.
     pub fn is_past(&self, now: Timestamp) -> bool {
-        self.expire_time.at.is_some_and(|deadline| deadline <= now)
+        self.deadline().is_some_and(|deadline| deadline <= now)
     }
 }
 

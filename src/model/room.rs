@@ -68,6 +68,11 @@ impl Room {
             images: Vec::new(),
         }
     }
+
+    /// Whether nothing but the number is known of it.
+    pub fn is_unlisted(&self) -> bool {
+        *self == Self::unlisted(self.appid.clone(), self.room_id)
+    }
 }
 
 /// An item that was on sale in a room.

@@ -17,7 +17,7 @@ pub struct SealInput<'a> {
     pub images: Vec<ManifestImage>,
     /// Its recordings, oldest first.
     pub recordings: &'a [Recording],
-    /// `total` of WeChat's last reply.
+    /// `total` of WeChat's last reply, less rows that repeat another.
     pub announced: Option<u64>,
     /// Whether no further recordings are to be expected.
     pub settled: bool,
@@ -28,10 +28,15 @@ pub struct SealInput<'a> {
 /// The manifest of a room, as its first revision.
 pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> Manifest {
     let segments = segments(input.recordings);
-    let whole = best_whole(input.recordings).map(whole_entry);
+    let best = best_whole(input.recordings);
+    let wholes = input.recordings.iter().filter(|r| r.kind == RecordingKind::Whole);
+    let others = wholes.filter(|whole| Some(&whole.source_id) != best.map(|best| &best.source_id));
+    let other_wholes: Vec<Whole> = others.map(whole_entry).collect();
+    let whole = best.map(whole_entry);
     let completeness = completeness(&input);
     let playback = playback(&segments, whole.as_ref());
-    let chunk_bytes: u64 = whole.iter().flat_map(|w| &w.chunks).map(|chunk| chunk.bytes).sum();
+    let chunks = whole.iter().chain(&other_wholes).flat_map(|whole| &whole.chunks);
+    let chunk_bytes: u64 = chunks.map(|chunk| chunk.bytes).sum();
     let segment_bytes: u64 = segments.iter().filter_map(|segment| segment.bytes).sum();
     Manifest {
         schema: MANIFEST_SCHEMA.to_owned(),
@@ -45,6 +50,7 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
         completeness,
         segments,
         whole,
+        other_wholes,
         playback,
     }
 }

@@ -9,7 +9,7 @@ impl Manifest {
     /// The recordings this manifest tells of, for a ledger that does not know them.
     pub fn recordings(&self) -> Vec<Recording> {
         let segments = self.segments.iter().filter_map(segment_recording);
-        segments.chain(self.whole.iter().filter_map(whole_recording)).collect()
+        segments.chain(self.wholes().filter_map(whole_recording)).collect()
     }
 
     /// The room this manifest tells of.

@@ -53,9 +53,9 @@ pub fn expected(manifest: &Manifest) -> Vec<Expected> {
             crc64nvme: segment.crc64nvme,
         })
     });
-    let whole = manifest.whole.as_ref();
-    let playlist = whole.and_then(|whole| plain(whole.key.as_ref(), None, whole.sha256));
-    let chunks = whole.iter().flat_map(|whole| &whole.chunks).map(|chunk| Expected {
+    let playlist =
+        manifest.wholes().filter_map(|whole| plain(whole.key.as_ref(), None, whole.sha256));
+    let chunks = manifest.wholes().flat_map(|whole| &whole.chunks).map(|chunk| Expected {
         key: chunk.key.clone(),
         bytes: Some(chunk.bytes),
         sha256: chunk.sha256,

@@ -21,23 +21,34 @@ pub(crate) use outlook::wait;
 const JSON: Labels<'static> = Labels { content_type: "application/json", metadata: &[] };
 const TEXT: Labels<'static> = Labels { content_type: "text/plain; charset=utf-8", metadata: &[] };
 
+/// A room whose manifest is in force.
+#[derive(Debug)]
+pub struct SealedRoom {
+    /// The room, with what is still owed of it.
+    pub listed: Listed,
+    /// Recordings that this manifest calls lost and the one before it did not.
+    pub newly_lost: u64,
+}
+
 /// Publishes what the archive has of a leased room, and notes in the ledger what is still owed.
 /// Durable on `Ok`. May be called again: an unchanged room is not published again.
 ///
 /// # Errors
 /// When the store or the ledger fails; the manifest before this one stays in force then.
-pub async fn seal(context: &Context, mut listed: Listed) -> Result<Listed, Error> {
+pub async fn seal(context: &Context, mut listed: Listed) -> Result<SealedRoom, Error> {
     let appid = &listed.record.room.appid;
     let keys = context.store.keys(appid).room(listed.record.room.room_id);
     let previous = read_manifest(context, &keys).await?;
     let manifest = describe(context, &keys, &listed, previous.as_ref()).await;
+    let lost_before = previous.as_ref().map_or(0, |p| p.manifest.completeness.expired);
+    let newly_lost = manifest.completeness.expired.saturating_sub(lost_before);
     let published = publish(context, &keys, manifest, previous).await?;
     listed.record.sealed = Some(published);
     let work = &context.work;
     outlook::set(&mut listed, context.clock.now(), work.settle, work.patience);
     context.ledger.save_room(&listed.record, context.owner()).await?;
     context.progress.seal_room();
-    Ok(listed)
+    Ok(SealedRoom { listed, newly_lost })
 }
 
 /// A manifest in the bucket.
@@ -129,9 +140,9 @@ fn to_json(value: &impl serde::Serialize) -> String {
 /// `SHA256SUMS`: every media object of the room, in the form `sha256sum -c` reads.
 fn sums(manifest: &Manifest) -> String {
     let segments = manifest.segments.iter().filter_map(|s| s.sha256.zip(s.key.as_deref()));
-    let whole = manifest.whole.as_ref();
-    let playlist = whole.and_then(|whole| whole.sha256.zip(whole.key.as_deref()));
-    let chunks = whole.iter().flat_map(|whole| &whole.chunks);
+    let wholes = || manifest.wholes();
+    let playlist = wholes().filter_map(|whole| whole.sha256.zip(whole.key.as_deref()));
+    let chunks = wholes().flat_map(|whole| &whole.chunks);
     let chunks = chunks.map(|chunk| (chunk.sha256, chunk.key.as_str()));
     let images = manifest.room.images.iter().filter_map(|i| i.sha256.zip(i.key.as_deref()));
     let all = segments.chain(playlist).chain(chunks).chain(images);
