@@ -6,6 +6,7 @@ use serde_json::json;
 use super::output;
 use super::setup::{self, Setup};
 use super::{Common, Exit};
+use crate::hints::Explained;
 use crate::model::{Manifest, RoomId};
 use crate::stage::Account;
 use crate::stage::verify::{Depth, Mismatch, expected, verify};
@@ -37,6 +38,8 @@ struct Tally {
     rooms: u64,
     objects: u64,
     mismatches: u64,
+    /// Rooms the store could not be asked about.
+    failed: u64,
 }
 
 pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow::Result<Exit> {
@@ -60,7 +63,11 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
         "there is no manifest of that room\nhint: `status` tells which rooms are archived"
     );
     summarize(common, &tally, depth);
-    Ok(if tally.mismatches > 0 { Exit::Mismatch } else { Exit::Done })
+    Ok(match () {
+        () if tally.mismatches > 0 => Exit::Mismatch,
+        () if tally.failed > 0 => Exit::CouldNotRun,
+        () => Exit::Done,
+    })
 }
 
 /// The rooms that have a manifest in the bucket, whatever the ledger knows.
@@ -97,8 +104,15 @@ async fn verify_room(
     tally.rooms += 1;
     tally.objects += objects.len() as u64;
     let store = &setup.context.store;
-    for mismatch in verify(store, &account.appid, room, objects, depth).await? {
-        report(common, account, room, mismatch, tally);
+    match verify(store, &account.appid, room, objects, depth).await {
+        Ok(mismatches) => {
+            mismatches.into_iter().for_each(|m| report(common, account, room, m, tally));
+        }
+        // The other rooms can be looked at all the same.
+        Err(error) => {
+            tally.failed += 1;
+            output::note(format_args!("{} room {room}: {}", account.appid, Explained::of(&error)));
+        }
     }
     Ok(())
 }
@@ -120,13 +134,14 @@ fn report(common: &Common, account: &Account, room: RoomId, mismatch: Mismatch, 
 }
 
 fn summarize(common: &Common, tally: &Tally, depth: Depth) {
-    let Tally { rooms, objects, mismatches } = tally;
+    let Tally { rooms, objects, mismatches, failed } = tally;
     if common.json {
         output::json(&json!({
             "type": "summary",
             "rooms": rooms,
             "objects": objects,
             "mismatches": mismatches,
+            "rooms_failed": failed,
             "deep": depth == Depth::Deep,
         }));
         return;

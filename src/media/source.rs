@@ -26,7 +26,6 @@ use url::Url;
 
 pub use body::Body;
 pub use error::{Error, Problem};
-pub use signature::url_expired;
 
 use crate::model::{Crc64Xz, MediaUrl, SourceFacts};
 use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};

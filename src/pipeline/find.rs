@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::errand::{is_tried_again, is_wanted};
 use super::lease::{self, Lease};
 use super::report::{self, AccountReport, Problem};
-use super::{Errand, InFlight, Rooms, each, lost};
+use super::{Errand, InFlight, Rooms, each};
 use crate::ledger::{Phase, RoomRecord, Wanted};
 use crate::model::{Room, RoomId};
 use crate::stage::discover::{Scan, discover};
@@ -33,18 +33,23 @@ pub(super) async fn find(
             errand: errand.clone(),
             listed: listed.clone(),
             can_call: true,
+            failures: 0,
             report: AccountReport::new(&account.appid),
         };
         async move {
-            let found = search.report.clone();
+            let cut_short = AccountReport { is_cut_short: true, ..search.report.clone() };
             tokio::select! {
                 report = search.run() => report,
-                () = stop.cancelled() => found,
+                () = stop.cancelled() => cut_short,
             }
         }
     };
     each(accounts, ACCOUNTS, search).await
 }
+
+/// After so many rooms in a row that WeChat could not be asked about, no more calls are spent on
+/// trying.
+const MOST_FAILURES: u32 = 3;
 
 /// The search for work in one account.
 #[derive(Debug)]
@@ -55,6 +60,8 @@ struct Search {
     listed: mpsc::Sender<InFlight>,
     /// Whether WeChat can still be asked in this run.
     can_call: bool,
+    /// Rooms in a row that WeChat could not be asked about.
+    failures: u32,
     report: AccountReport,
 }
 
@@ -80,16 +87,21 @@ impl Search {
     async fn prepare(&mut self) -> Result<(), Error> {
         self.account.client.check_token().await?;
         align_quota(&self.context, &self.account).await;
-        self.discover().await
+        let is_blank = self.context.ledger.rooms(&self.account.appid).await?.is_empty();
+        self.discover().await?;
+        if is_blank {
+            adopt::restore(&self.context, &self.account.appid).await?;
+        }
+        Ok(())
     }
 
     fn note(&mut self, what: &str, error: &Error) {
-        tracing::warn!(account.appid = %self.account.appid, error = %report::text(error), "{what} could not be read");
+        tracing::info!(account.appid = %self.account.appid, error = %report::text(error), "{what} could not be read");
         self.add(Problem::new(what, error));
     }
 
     fn note_room(&mut self, room: RoomId, error: &Error) {
-        tracing::warn!(account.appid = %self.account.appid, room.id = %room, error = %report::text(error), "a room could not be looked at");
+        tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %report::text(error), "a room could not be looked at");
         self.add(Problem::of_room(room, error));
     }
 
@@ -176,29 +188,31 @@ impl Search {
         let (context, room) = (Arc::clone(&self.context), record.room.room_id);
         let lease = Lease::keep(&context, &self.account.appid, room);
         let error = match self.look(record.clone(), force).await {
-            Ok(Look::Found(listed, lost_before)) => {
+            Ok(Look::Found(listed)) => {
                 context.progress.list_room();
+                self.failures = 0;
                 let account = Arc::clone(&self.account);
-                let room = InFlight { account, listed: *listed, lost_before, lease };
+                let room = InFlight { account, listed: *listed, lease };
                 // The transfers end only after this side does, or when the run is stopped.
                 let _ = self.listed.send(room).await;
                 return Ok(());
             }
             Ok(Look::NothingOwed) => None,
             Ok(Look::NeedsCall) => {
-                lease::postpone(&context, record).await;
+                lease::postpone(&context, &record).await;
                 None
             }
             Err(error) => {
                 if !ends_calls(&error) {
-                    lease::note_failure(&context, record, &error).await;
+                    lease::note_failure(&context, &record, &error).await;
                 }
                 Some(error)
             }
         };
         lease.release().await;
         let Some(error) = error else { return Ok(()) };
-        if ends_calls(&error) {
+        self.failures += u32::from(matches!(error, Error::Wechat(_)));
+        if ends_calls(&error) || self.failures >= MOST_FAILURES {
             self.can_call = false;
             self.note("the replays", &error);
         } else if matches!(error, Error::Ledger(_)) && !error.is_lease_lost() {
@@ -221,7 +235,6 @@ impl Search {
             record = adopted.record;
         }
         let known = context.ledger.recordings(&account.appid, record.room.room_id).await?;
-        let lost_before = lost(&known);
         let mut listed = if resolve::is_needed(&record, &known) {
             if !self.can_call {
                 return Ok(Look::NeedsCall);
@@ -230,6 +243,9 @@ impl Search {
         } else {
             Listed { record, recordings: known }
         };
+        if listed.record.room.is_unlisted() && listed.recordings.is_empty() {
+            return Err(Error::NoSuchRoom(listed.record.room.room_id));
+        }
         if matches!(self.errand, Errand::Backfill { .. }) {
             for recording in &mut listed.recordings {
                 if is_tried_again(recording.state) {
@@ -240,7 +256,7 @@ impl Search {
         if force {
             verify::recheck(context, &mut listed).await?;
         }
-        Ok(Look::Found(Box::new(listed), lost_before))
+        Ok(Look::Found(Box::new(listed)))
     }
 }
 
@@ -264,8 +280,8 @@ pub async fn align_quota(context: &Context, account: &Account) {
 /// What a look at a room found.
 #[derive(Debug)]
 enum Look {
-    /// Its recordings, and how many of them had been lost before.
-    Found(Box<Listed>, usize),
+    /// Its recordings.
+    Found(Box<Listed>),
     /// Its manifest says that nothing more is owed.
     NothingOwed,
     /// WeChat would have to be asked, and cannot be any more in this run.
@@ -274,8 +290,9 @@ enum Look {
 
 /// Whether a failure concerns every call of the account, so that no more are made in this run.
 fn ends_calls(error: &Error) -> bool {
-    use crate::wechat::Class;
+    use crate::wechat::{Class, Error as Wechat};
     match error {
+        Error::Wechat(Wechat::NoToken { .. }) => true,
         Error::Wechat(wechat) => {
             let class = wechat.class();
             let is_lasting = matches!(class, Class::Configuration(_) | Class::RefreshToken);

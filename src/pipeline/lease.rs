@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::ledger::RoomRecord;
+use crate::ledger::{Phase, RoomRecord};
 use crate::model::{AppId, RoomId};
 use crate::retry;
 use crate::stage::{Context, Error, seal};
@@ -50,24 +51,41 @@ impl Lease {
 }
 
 /// Leaves a room that needs a call to the next run, without a failure of its own.
-pub(super) async fn postpone(context: &Context, mut record: RoomRecord) {
-    let now = context.clock.now();
-    record.next_at = now.saturating_add(seal::wait(0)).unwrap_or(now);
-    if let Err(error) = context.ledger.save_room(&record, context.owner()).await {
-        tracing::warn!(room.id = %record.room.room_id, error = %error, "a room could not be left");
-    }
+pub(super) async fn postpone(context: &Context, room: &RoomRecord) {
+    put_off(context, room, |record| record.next_at = later(context, 0)).await;
 }
 
 /// Notes in the ledger why a room was left, and when it is tried again.
-pub(super) async fn note_failure(context: &Context, mut record: RoomRecord, error: &Error) {
+pub(super) async fn note_failure(context: &Context, room: &RoomRecord, error: &Error) {
     if error.is_lease_lost() {
         return;
     }
-    let wait = seal::wait(record.attempts);
-    record.attempts += 1;
-    record.next_at = context.clock.now().saturating_add(wait).unwrap_or(record.next_at);
-    record.failure = Some(error.to_string());
-    if let Err(error) = context.ledger.save_room(&record, context.owner()).await {
-        tracing::warn!(room.id = %record.room.room_id, error = %error, "a failure could not be noted");
+    put_off(context, room, |record| {
+        record.next_at = later(context, record.attempts);
+        record.attempts += 1;
+        record.failure = Some(error.to_string());
+        // It may come to be: the room list will tell.
+        if matches!(error, Error::NoSuchRoom(_)) {
+            (record.phase, record.failure) = (Phase::Later, None);
+        }
+    })
+    .await;
+}
+
+fn later(context: &Context, attempts: u32) -> Timestamp {
+    let now = context.clock.now();
+    now.saturating_add(seal::wait(attempts)).unwrap_or(now)
+}
+
+/// Changes what the ledger knows by now of a leased room: more than when it was claimed, perhaps.
+async fn put_off(context: &Context, room: &RoomRecord, change: impl FnOnce(&mut RoomRecord)) {
+    let (appid, id) = (&room.room.appid, room.room.room_id);
+    let saved = async {
+        let mut record = context.ledger.room(appid, id).await?.unwrap_or_else(|| room.clone());
+        change(&mut record);
+        context.ledger.save_room(&record, context.owner()).await
+    };
+    if let Err(error) = saved.await {
+        tracing::warn!(room.id = %id, error = %error, "why a room was left could not be noted");
     }
 }

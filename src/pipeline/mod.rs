@@ -25,6 +25,7 @@ use futures::stream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::ledger::{self, Phase};
 use crate::model::{Recording, RoomId};
@@ -53,8 +54,6 @@ pub const LAST_CALL: Duration = Duration::from_secs(9);
 struct InFlight {
     account: Arc<Account>,
     listed: Listed,
-    /// How many of its recordings had been lost before this run.
-    lost_before: usize,
     lease: Lease,
 }
 
@@ -109,7 +108,9 @@ async fn seal_all(context: &Arc<Context>, moved: mpsc::Receiver<InFlight>) -> Ve
         let name = report::name_of(&room.listed.record);
         let context = Arc::clone(context);
         let sealing = tokio::spawn(async move { seal_room(&context, room).await });
-        sealing.await.unwrap_or_else(|failed| name.failed(report::panic_text(failed)))
+        AbortOnDropHandle::new(sealing)
+            .await
+            .unwrap_or_else(|failed| name.failed(report::panic_text(failed)))
     };
     ReceiverStream::new(moved).map(seal_one).buffer_unordered(SEALING).collect().await
 }
@@ -119,9 +120,9 @@ async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     let name = report::name_of(&record);
     let sealed = seal::seal(context, room.listed).await;
     let report = match sealed {
-        Ok(listed) => name.sealed(&listed, room.lost_before),
+        Ok(sealed) => name.sealed(&sealed),
         Err(error) => {
-            lease::note_failure(context, record, &error).await;
+            lease::note_failure(context, &record, &error).await;
             name.failed(report::text(&error))
         }
     };
@@ -177,12 +178,6 @@ async fn owed(
     let known = context.ledger.rooms(&account.appid).await?;
     let chosen = known.iter().filter(|record| rooms.contain(record));
     Ok(chosen.filter(|record| owed.contains(&record.room.room_id)).count() as u64)
-}
-
-/// Recordings that were lost: WeChat deleted them before they were archived.
-fn lost(recordings: &[Recording]) -> usize {
-    use crate::model::RecordingState::Expired;
-    recordings.iter().filter(|recording| recording.state == Expired).count()
 }
 
 /// Runs `work` on each of `items`, so many at once.

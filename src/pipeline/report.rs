@@ -8,7 +8,7 @@ use crate::ledger::RoomRecord;
 use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus};
 use crate::progress::Counts;
 use crate::stage::discover::Scanned;
-use crate::stage::{Error, Listed};
+use crate::stage::{Error, Listed, seal};
 
 /// What a run has come to.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Report {
     pub fn is_left(&self) -> bool {
         self.is_cut_short
             || self.rooms.iter().any(RoomReport::is_left)
-            || self.accounts.iter().any(|account| account.owed > 0 || !account.problems.is_empty())
+            || self.accounts.iter().any(AccountReport::is_left)
     }
 
     /// How many rooms a later run has something to do for.
@@ -43,7 +43,7 @@ impl Report {
     }
 
     /// How many recordings were found to be lost in this run.
-    pub fn lost(&self) -> usize {
+    pub fn lost(&self) -> u64 {
         self.rooms.iter().map(|room| room.lost).sum()
     }
 
@@ -67,6 +67,8 @@ pub struct AccountReport {
     pub quota_spent: bool,
     /// Rooms that were due and are left to a later run.
     pub owed: u64,
+    /// Whether the run was stopped before all of its rooms were looked at.
+    pub is_cut_short: bool,
     /// Chosen rooms that another process works on.
     pub busy: Vec<RoomId>,
     /// What went wrong outside a room.
@@ -74,12 +76,18 @@ pub struct AccountReport {
 }
 
 impl AccountReport {
+    /// Whether a later run has something to do for the account.
+    fn is_left(&self) -> bool {
+        self.is_cut_short || self.owed > 0 || !self.problems.is_empty()
+    }
+
     pub(super) fn new(appid: &AppId) -> Self {
         Self {
             appid: appid.clone(),
             scanned: None,
             quota_spent: false,
             owed: 0,
+            is_cut_short: false,
             busy: Vec::new(),
             problems: Vec::new(),
         }
@@ -122,7 +130,7 @@ pub struct RoomReport {
     /// How it ended in this run.
     pub outcome: Outcome,
     /// Recordings lost in this run.
-    pub lost: usize,
+    pub lost: u64,
 }
 
 /// How a room ended in a run.
@@ -179,13 +187,13 @@ pub(super) fn name_of(record: &RoomRecord) -> Name {
 }
 
 impl Name {
-    fn ended(self, outcome: Outcome, lost: usize) -> RoomReport {
+    fn ended(self, outcome: Outcome, lost: u64) -> RoomReport {
         let Self { appid, room_id, name } = self;
         RoomReport { appid, room_id, name, outcome, lost }
     }
 
     pub(super) fn failed(self, why: String) -> RoomReport {
-        tracing::warn!(account.appid = %self.appid, room.id = %self.room_id, error = why, "a room could not be archived");
+        tracing::info!(account.appid = %self.appid, room.id = %self.room_id, error = why, "a room could not be archived");
         self.ended(Outcome::Failed(why), 0)
     }
 
@@ -193,8 +201,9 @@ impl Name {
         self.ended(Outcome::Interrupted, 0)
     }
 
-    pub(super) fn sealed(self, listed: &Listed, lost_before: usize) -> RoomReport {
-        let Listed { record, recordings } = listed;
+    pub(super) fn sealed(self, sealed: &seal::SealedRoom) -> RoomReport {
+        let Listed { record, recordings } = &sealed.listed;
+        let newly_lost = sealed.newly_lost;
         let Some(sealed) = record.sealed else {
             return self.failed("it has no manifest".to_owned());
         };
@@ -207,7 +216,7 @@ impl Name {
             is_left: is_left(record.phase, record.settled, recordings),
             reasons: recordings.iter().filter_map(reason_of).collect(),
         });
-        self.ended(outcome, super::lost(recordings).saturating_sub(lost_before))
+        self.ended(outcome, newly_lost)
     }
 }
 

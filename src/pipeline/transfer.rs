@@ -7,6 +7,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::slots::{Slots, Urgency};
 use super::{GRACE, InFlight, RoomReport, after, lease, report};
@@ -33,7 +34,9 @@ pub(super) async fn transfer(
             let name = report::name_of(&room.listed.record);
             let task = Move { context: Arc::clone(context), slots, stop: stop.clone() };
             let moving = tokio::spawn(async move { task.room(room, &moved).await });
-            moving.await.unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
+            AbortOnDropHandle::new(moving)
+                .await
+                .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
         }
     };
     let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(ROOMS);
@@ -71,7 +74,7 @@ impl Move {
                 Some(name.interrupted())
             }
             Err(error) => {
-                lease::note_failure(&self.context, record, &error).await;
+                lease::note_failure(&self.context, &record, &error).await;
                 room.lease.release().await;
                 Some(name.failed(report::text(&error)))
             }

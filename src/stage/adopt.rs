@@ -3,13 +3,38 @@
 //! The bucket is enough: after the loss of the ledger the rooms are listed anew, and each that has
 //! a manifest is taken over from it, without an API call and without moving a byte.
 
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
 use super::{Context, Error, Listed};
 use crate::ledger::{Phase, RoomRecord, Sealed};
-use crate::model::{Manifest, Sha256Digest};
+use crate::model::{AppId, Manifest, Room, RoomId, Sha256Digest};
 
 /// Whether the ledger has no memory of work on a room, so that its manifest must be looked for.
 pub fn is_needed(record: &RoomRecord) -> bool {
     record.sealed.is_none() && record.listed_at.is_none()
+}
+
+/// Records the rooms that the bucket has manifests of and the ledger does not know, as after its
+/// loss: those that WeChat lists no more would else be forgotten. Each is adopted when it is claimed.
+///
+/// # Errors
+/// When the store or the ledger fails.
+pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
+    let keys = context.store.keys(appid);
+    let known: HashSet<RoomId> =
+        context.ledger.rooms(appid).await?.iter().map(|record| record.room.room_id).collect();
+    let mut listing = context.store.list(&keys.rooms_folder());
+    while let Some(page) = listing.next_page().await? {
+        let rooms = page.iter().filter_map(|object| keys.room_of_manifest(&object.key));
+        for room in rooms.filter(|room| !known.contains(room)) {
+            let unlisted = Room::unlisted(appid.clone(), room);
+            let (now, at_once) = (context.clock.now(), Timestamp::UNIX_EPOCH);
+            context.ledger.record_room(&unlisted, Phase::Due, now, at_once).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The room as its manifest tells of it, recorded in the ledger; `None` without a manifest.
@@ -50,6 +75,11 @@ fn remembered(record: &RoomRecord, manifest: &Manifest, sha256: Sha256Digest) ->
         listed_at: counts.listed_at,
         settled: counts.settled,
         sealed: Some(Sealed { status: manifest.status, revision: manifest.revision, sha256 }),
+        room: if record.room.is_unlisted() {
+            manifest.described_room()
+        } else {
+            record.room.clone()
+        },
         ..record.clone()
     }
 }

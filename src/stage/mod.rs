@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Work;
 use crate::ledger::{self, Claim, Ledger, RoomRecord, Share};
 use crate::media::source::{self as media, MediaClient};
-use crate::model::{AppId, Recording, RunId};
+use crate::model::{AppId, Recording, RoomId, RunId};
 use crate::progress::Progress;
 use crate::retry::{self, Transient};
 use crate::store::{self, Store};
@@ -158,6 +158,12 @@ pub enum Error {
     /// A media host could not be used at all.
     #[error(transparent)]
     Media(#[from] media::Error),
+    /// A room that was asked for by number and does not exist, as far as WeChat tells.
+    #[error(
+        "WeChat does not list room {0} and has no replays of it\n\
+         hint: room numbers count within one mini program: is it the right --account?"
+    )]
+    NoSuchRoom(RoomId),
     /// A manifest in the bucket cannot be read.
     #[error(
         "{key} is not a manifest that this version can read\n\
@@ -192,7 +198,10 @@ impl Transient for Error {
         match self {
             Self::Wechat(error) => error.is_transient(),
             Self::Ledger(error) => error.is_transient(),
-            Self::Store(_) | Self::Media(_) | Self::ForeignManifest { .. } => false,
+            Self::Store(_)
+            | Self::Media(_)
+            | Self::NoSuchRoom(_)
+            | Self::ForeignManifest { .. } => false,
         }
     }
 

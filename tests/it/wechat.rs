@@ -282,6 +282,8 @@ async fn neither_token_nor_secret_is_ever_shown() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
+    // With one subscriber alone, tracing lets whichever thread comes first decide what is logged.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let echo = |known| {

@@ -69,6 +69,21 @@ pub struct Mp4Structure {
 }
 
 impl BoxWalk {
+    /// The walk as it can be stored: without the kept `moov`.
+    pub fn to_store(&self) -> Self {
+        Self {
+            limits: self.limits,
+            offset: self.offset,
+            header: self.header.clone(),
+            inside: self.inside.clone(),
+            moov_at: self.moov_at.clone(),
+            moov: Vec::new(),
+            first_mdat: self.first_mdat,
+            has_media: self.has_media,
+            fragmented: self.fragmented,
+        }
+    }
+
     /// A walk that has seen nothing yet.
     pub fn new(limits: Limits) -> Self {
         Self {

@@ -87,6 +87,12 @@ async fn copy_once(
     context.progress.plan_bytes(opened.file.total.unwrap_or(0));
     let file = opened.file.clone();
     let plan = PartPlan::new(opened.file.total, context.work.part_bytes);
+    if plan.part_bytes() > context.work.memory {
+        return Err(Failure::Unfetchable(format!(
+            "the host says it has {} bytes: its parts do not fit into the memory that [transfer] allows",
+            opened.file.total.unwrap_or(0)
+        )));
+    }
     let copied = if plan.is_single() && checkpoint.is_none() {
         copy_small(context, source, target, opened, plan).await?
     } else {
@@ -108,6 +114,12 @@ pub(super) async fn copy_range(
 ) -> Result<Copied, Failure> {
     let file = source.open(1).await?.file;
     let length = range.end - range.start;
+    if file.total.is_none_or(|total| range.end > total) || length > context.work.memory {
+        return Err(Failure::Unfetchable(format!(
+            "bytes {} to {} are asked of a file that does not have them, or are too many at once",
+            range.start, range.end
+        )));
+    }
     let share = context.memory.share(length).await;
     let part = source.range(&file, range, None, share).await?;
     let bytes = part.get().clone();

@@ -115,7 +115,7 @@ impl Failure {
 }
 
 fn expired(recording: &Recording, reason: &str) -> String {
-    let deadline = recording.expire_time.at.map_or_else(String::new, |at| format!(" on {at}"));
+    let deadline = recording.deadline().map_or_else(String::new, |at| format!(" on {at}"));
     format!("WeChat deleted it{deadline}: {reason}")
 }
 

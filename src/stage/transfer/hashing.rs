@@ -86,7 +86,7 @@ impl Hashing {
             sha256: self.sha256.serialize().to_vec(),
             crc64nvme: self.crc64nvme,
             crc64xz: self.crc64xz,
-            walk: self.walk.clone(),
+            walk: self.walk.as_ref().map(BoxWalk::to_store),
         }
     }
 

@@ -142,7 +142,7 @@ fn end(
     let (state, reason) = failure.into_state(recording, context.clock.now())?;
     recording.attempts += 1;
     recording.end(state, reason);
-    tracing::warn!(
+    tracing::info!(
         account.appid = %place.appid,
         room.id = %place.room.room_id,
         recording.source_id = recording.source_id,
