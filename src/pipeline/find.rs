@@ -217,6 +217,8 @@ impl Search {
             self.note("the replays", &error);
         } else if matches!(error, Error::Ledger(_)) && !error.is_lease_lost() {
             return Err(error);
+        } else if matches!(error, Error::NoSuchRoom(_)) {
+            self.note("the room", &error);
         } else {
             self.note_room(room, &error);
         }

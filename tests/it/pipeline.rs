@@ -5,6 +5,7 @@ mod bad_input;
 mod discover;
 mod faults;
 mod ledger_lost;
+mod limits;
 mod once;
 mod order;
 mod quota;

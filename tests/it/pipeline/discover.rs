@@ -1,6 +1,7 @@
 //! The room list: read as far down as something can have changed, and no further.
 
-use replay_archiver::pipeline::Errand;
+use replay_archiver::model::RoomId;
+use replay_archiver::pipeline::{Errand, Rooms};
 use replay_archiver::sandbox::scenario::{Replay, Room};
 
 use super::world::{Night, World};
@@ -143,4 +144,20 @@ async fn a_status_decides_what_is_asked_and_an_unknown_one_is_judged_by_the_end(
     for ((status, start, is_asked), id) in table.iter().zip(1..) {
         assert_eq!(asked.contains(&id), *is_asked, "{status} since {start}");
     }
+}
+
+#[tokio::test]
+async fn a_room_that_does_not_exist_is_not_sealed_and_is_archived_once_it_does() {
+    let world =
+        World::start("[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n").await;
+    let errand = Errand::Backfill { rooms: Rooms::One(RoomId(400)), force: false };
+    let night = world.night(&errand, |_| {}).await;
+    assert!(!night.bucket.has_manifest(400));
+    assert_eq!(night.exit, 1, "{:?}", night.report);
+    world.sandbox.update(|scenario| {
+        let room = &mut scenario.accounts[0].rooms[0];
+        room.id = 400;
+    });
+    let later = world.run().await;
+    later.says(400, "complete", &["archived"]);
 }

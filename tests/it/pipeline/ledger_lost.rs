@@ -88,3 +88,19 @@ async fn a_manifest_that_cannot_be_read_is_left_alone_and_the_others_go_on() {
     assert_eq!(world.run().await.exit, 0);
     assert!(Bucket::read(&world.objects()).has_manifest(3));
 }
+
+#[tokio::test]
+async fn a_room_that_wechat_lists_no_more_is_remembered_from_its_manifest() {
+    let world = World::start(ROOMS).await;
+    let first = world.run().await;
+    world.sandbox.update(|scenario| scenario.accounts[0].rooms.retain(|room| room.id != 3));
+    lose_ledger(&world);
+    let night = world.run().await;
+    assert_eq!(night.calls, ["rooms 0"]);
+    assert!(night.bucket == first.bucket, "the bucket changed");
+    let forced = world.backfill(true).await;
+    assert_eq!((forced.exit, forced.resolved().contains(&3)), (0, true));
+    for told in ["room", "segments", "totals"] {
+        assert_eq!(forced.bucket.manifest(3)[told], first.bucket.manifest(3)[told], "{told}");
+    }
+}

@@ -1,5 +1,7 @@
 //! The day's calls: never more than the budget, and what is known is moved without them.
 
+use std::collections::HashSet;
+
 use super::world::World;
 
 /// Seven rooms of one piece each, the oldest with the lowest number.
@@ -117,4 +119,22 @@ async fn a_token_that_is_refused_is_asked_for_once_more_and_the_run_goes_on() {
         assert_eq!(night.exit, 0, "{code}: {:?}", night.report.accounts);
         assert_eq!(night.resolved().len(), 8, "{code}: one of seven was asked twice");
     }
+}
+
+#[tokio::test]
+async fn an_outage_does_not_spend_the_days_calls_room_by_room() {
+    let many: String = (1..=9)
+        .map(|id| {
+            format!("[[account.room]]\nid = {id}\nstart = \"-9d\"\n[[account.room.replay]]\n")
+        })
+        .collect();
+    let world = World::start(&many).await;
+    world.fault(
+        "on = \"api\"\ncall = \"replays\"\ntimes = \"always\"\nthen = { status = { code = 502 } }",
+    );
+    let night = world.run().await;
+    let asked: HashSet<u64> = night.resolved().into_iter().collect();
+    assert_eq!((asked.len(), night.exit), (3, 1));
+    world.heal();
+    assert_eq!(world.run().await.exit, 0);
 }

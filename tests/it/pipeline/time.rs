@@ -129,3 +129,19 @@ async fn a_url_that_expires_under_the_transfer_costs_one_more_call() {
     assert!(night.media.iter().any(|call| call.status == 403), "the URL did expire");
     assert_eq!(night.exit, 0);
 }
+
+#[tokio::test]
+async fn a_failure_that_waits_for_its_next_try_is_still_left() {
+    let world = World::start(&format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}")).await;
+    world.fault(
+        "on = \"vod\"\npath = \"*f0.mp4\"\ntimes = \"always\"\nthen = { status = { code = 500 } }",
+    );
+    for _ in 0..4 {
+        assert_eq!(world.run().await.exit, 3);
+    }
+    let waiting = world.run().await;
+    assert_eq!((waiting.fetched().len(), waiting.exit), (0, 3), "nothing is tried, and it is said");
+    world.heal();
+    world.pass(72 * 60);
+    assert_eq!(world.run().await.exit, 0);
+}
