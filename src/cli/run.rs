@@ -13,6 +13,8 @@ use super::progress::{self, Line};
 use super::setup::{self, Setup};
 use super::stop::Watch;
 use super::{Common, Exit, plan};
+use crate::config::ConfigError;
+use crate::hints::Explained;
 use crate::model::RoomId;
 use crate::model::time::beijing;
 use crate::pipeline::{self, Errand, Outcome, Report, RoomReport, Rooms};
@@ -56,12 +58,16 @@ pub struct BackfillArguments {
 pub(super) async fn run(common: &Common, arguments: &RunArguments) -> anyhow::Result<Exit> {
     let setup = setup::open(common).await?;
     if arguments.dry_run {
+        let mut exit = Exit::Done;
         for account in &setup.accounts {
-            let scanned = discover::discover(&setup.context, account, Scan::Usual).await;
-            scanned
-                .with_context(|| format!("the room list of {} could not be read", account.appid))?;
+            if let Err(error) = discover::discover(&setup.context, account, Scan::Usual).await {
+                let (appid, error) = (&account.appid, Explained::of(&error));
+                output::note(format_args!("{appid}: the room list could not be read: {error}"));
+                exit = Exit::CouldNotRun;
+            }
         }
-        return plan::print(common, &setup).await;
+        plan::print(common, &setup).await?;
+        return Ok(exit);
     }
     execute(common, &setup, &Errand::Due, arguments.max_runtime).await
 }
@@ -70,6 +76,11 @@ pub(super) async fn backfill(
     common: &Common,
     arguments: &BackfillArguments,
 ) -> anyhow::Result<Exit> {
+    if let (Some(from), Some(to)) = (arguments.from, arguments.to)
+        && from > to
+    {
+        return Err(ConfigError::value("--from", format!("{from} is later than --to {to}")).into());
+    }
     let rooms = match arguments.room {
         Some(room) => Rooms::One(room),
         None => Rooms::Between {
@@ -111,7 +122,8 @@ async fn execute(
     } else if exit != Exit::Done || output::is_terminal() {
         print_report(&report, exit, elapsed);
     }
-    context.ledger.close().await;
+    // What was cut short may hold a connection still; what it wrote is durable without this.
+    let _ = tokio::time::timeout(Duration::from_secs(1), context.ledger.close()).await;
     Ok(exit)
 }
 

@@ -67,7 +67,7 @@ impl ConfigError {
     }
 
     /// A value that is not possible. Where it was set is told by [`ConfigError::placed`].
-    pub(super) fn value(key: &str, problem: impl Into<String>) -> Self {
+    pub(crate) fn value(key: &str, problem: impl Into<String>) -> Self {
         Self::Value { place: String::new(), key: key.to_owned(), problem: problem.into() }
     }
 
