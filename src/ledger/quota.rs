@@ -94,7 +94,7 @@ impl Ledger {
         Err(Error::QuotaUsedUp { day, used, limit, reserve })
     }
 
-    /// The day's calls of an account; .
+    /// The day's calls of an account. Changes nothing.
     ///
     /// # Errors
     /// When the database fails.

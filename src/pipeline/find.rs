@@ -97,17 +97,12 @@ impl Search {
 
     fn note(&mut self, what: &str, error: &Error) {
         tracing::info!(account.appid = %self.account.appid, error = %report::text(error), "{what} could not be read");
-        self.add(Problem::new(what, error));
+        self.report.problems.push(Problem::new(what, error));
     }
 
     fn note_room(&mut self, room: RoomId, error: &Error) {
         tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %report::text(error), "a room could not be looked at");
-        self.add(Problem::of_room(room, error));
-    }
-
-    fn add(&mut self, problem: Problem) {
-        self.report.quota_spent |= problem.is_quota;
-        self.report.problems.push(problem);
+        self.report.problems.push(Problem::of_room(room, error));
     }
 
     async fn discover(&mut self) -> Result<(), Error> {

@@ -63,8 +63,6 @@ pub struct AccountReport {
     pub appid: AppId,
     /// What was read of the room list, where it was.
     pub scanned: Option<Scanned>,
-    /// Whether the day's calls are used up.
-    pub quota_spent: bool,
     /// Rooms that were due and are left to a later run.
     pub owed: u64,
     /// Whether the run was stopped before all of its rooms were looked at.
@@ -85,7 +83,6 @@ impl AccountReport {
         Self {
             appid: appid.clone(),
             scanned: None,
-            quota_spent: false,
             owed: 0,
             is_cut_short: false,
             busy: Vec::new(),
