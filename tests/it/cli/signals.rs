@@ -66,3 +66,40 @@ async fn a_run_whose_time_is_up_leaves_the_rest_to_the_next_one() {
     assert_eq!(place.run(&["run"]).await.code, 0);
     assert_eq!(place.bucket().keys("/manifest.json").len(), 12);
 }
+
+#[tokio::test]
+async fn a_killed_transfer_goes_on_at_the_part_it_had_come_to() {
+    const FILM: u64 = 30 << 20;
+    let place = Place::start(
+        "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room.replay]]\nsize = \"30MiB\"\n\
+         [vod]\nrate = \"10MiB\"\n",
+    )
+    .await;
+    let mut command = place.command(&["run"]);
+    command.env("REPLAY_ARCHIVER_TRANSFER__PART_SIZE", "5MiB");
+    command.env("REPLAY_ARCHIVER_TRANSFER__RANGES", "1");
+    let child = command.spawn().unwrap();
+    // When the fourth part is asked for, the first two at least have long been uploaded.
+    let fourth = format!("bytes={}-", 15 << 20);
+    let is_asked = || {
+        let calls = place.sandbox.calls();
+        calls.iter().any(|call| call.range.as_ref().is_some_and(|r| r.starts_with(&fourth)))
+    };
+    for _ in 0..3_000 {
+        if is_asked() {
+            break;
+        }
+        retry::pause(Duration::from_millis(10)).await;
+    }
+    assert!(is_asked(), "the transfer never came so far");
+    signal(child, "KILL").await;
+    place.sandbox.update(|scenario| scenario.vod.rate = None);
+    let next = place.run(&["run", "--json"]).await;
+    let summary: serde_json::Value =
+        serde_json::from_str(next.out.lines().last().unwrap()).unwrap();
+    let moved = summary["bytes_moved"].as_u64().unwrap();
+    // All but the first two parts, and the moov, which is read again.
+    let most = FILM - (10 << 20) + (64 << 10);
+    assert!((1..=most).contains(&moved), "{moved} of {FILM}");
+    assert_eq!((next.code, place.run(&["verify", "--deep"]).await.code), (0, 0));
+}
