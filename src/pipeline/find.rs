@@ -153,9 +153,7 @@ impl Search {
                 self.report.busy.push(room);
                 continue;
             };
-            if adopt::is_needed(&record) {
-                record.phase = Phase::Due;
-            } else if record.phase != Phase::Listed {
+            if record.phase != Phase::Listed {
                 record.phase = Phase::Due;
                 record.attempts = 0;
             }
@@ -223,13 +221,11 @@ impl Search {
     /// What is known of a room, asked for where needed.
     async fn look(&self, mut record: RoomRecord, force: bool) -> Result<Look, Error> {
         let (context, account) = (&self.context, &self.account);
-        if adopt::is_needed(&record)
-            && let Some(adopted) = adopt::adopt(context, &record).await?
-        {
-            if adopted.record.phase == Phase::Closed && !force {
+        if let Some(adopted) = adopt::adopt(context, &record).await? {
+            if adopted.phase == Phase::Closed && !force {
                 return Ok(Look::NothingOwed);
             }
-            record = adopted.record;
+            record = adopted;
         }
         let known = context.ledger.recordings(&account.appid, record.room.room_id).await?;
         let mut listed = if resolve::is_needed(&record, &known) {

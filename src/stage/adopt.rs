@@ -1,20 +1,16 @@
-//! Adopt: takes over what a manifest in the bucket says of a room that the ledger has no memory of.
+//! Adopt: takes over what a manifest in the bucket says of a room where the ledger knows less.
 //!
 //! The bucket is enough: after the loss of the ledger the rooms are listed anew, and each that has
-//! a manifest is taken over from it, without an API call and without moving a byte.
+//! a manifest is taken over from it, without an API call and without moving a byte. An old copy of
+//! the ledger is treated alike: what was archived after it was made is in a manifest it never saw.
 
 use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::{Context, Error, Listed};
-use crate::ledger::{Phase, RoomRecord, Sealed};
-use crate::model::{AppId, Manifest, Room, RoomId, Sha256Digest};
-
-/// Whether the ledger has no memory of work on a room, so that its manifest must be looked for.
-pub fn is_needed(record: &RoomRecord) -> bool {
-    record.sealed.is_none() && record.listed_at.is_none()
-}
+use super::{Context, Error};
+use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
+use crate::model::{AppId, Manifest, RecordingState, Room, RoomId, Sha256Digest};
 
 /// Records the rooms that the bucket has manifests of and the ledger does not know, as after its
 /// loss: those that WeChat lists no more would else be forgotten. Each is adopted when it is claimed.
@@ -37,51 +33,81 @@ pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
     Ok(())
 }
 
-/// The room as its manifest tells of it, recorded in the ledger; `None` without a manifest.
+/// Takes over a leased room from its manifest, where the ledger has not recorded that manifest
+/// itself: the room as it is recorded then. `None` where the bucket knows no more than the ledger.
+/// Durable on `Ok`. May be called again.
 ///
 /// # Errors
 /// When the store or the ledger fails, or the manifest cannot be read.
-pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Option<Listed>, Error> {
-    let appid = &record.room.appid;
-    let key = context.store.keys(appid).room(record.room.room_id).manifest();
+pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Option<RoomRecord>, Error> {
+    let key = context.store.keys(&record.room.appid).room(record.room.room_id).manifest();
     let Some(bytes) = context.store.get(&key).await? else { return Ok(None) };
+    let sha256 = Sha256Digest::of(&bytes);
+    if record.sealed.as_ref().is_some_and(|sealed| sealed.sha256 == sha256) {
+        return Ok(None);
+    }
     let manifest: Manifest = serde_json::from_slice(&bytes)
         .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
-    let recordings = manifest.recordings();
-    let adopted = remembered(record, &manifest, Sha256Digest::of(&bytes));
+    let adopted = remembered(record, &manifest, sha256);
     context.ledger.save_room(&adopted, context.owner()).await?;
-    for recording in &recordings {
-        let (ledger, room) = (&context.ledger, record.room.room_id);
-        ledger.save_recording(appid, room, recording, context.owner()).await?;
-    }
+    take_over_recordings(context, &adopted, &manifest).await?;
     tracing::info!(
-        account.appid = %appid,
-        room.id = %record.room.room_id,
+        account.appid = %adopted.room.appid,
+        room.id = %adopted.room.room_id,
         manifest.revision = manifest.revision,
         "a room was taken over from its manifest"
     );
-    Ok(Some(Listed { record: adopted, recordings }))
+    Ok(Some(adopted))
 }
 
-/// The room's record as it was when the manifest was sealed. It is closed when nothing more was
-/// owed or could still come then, and due otherwise.
+/// Records what the manifest says of each recording, but nothing of those that the ledger knows to
+/// be archived: of these it knows at least as much.
+async fn take_over_recordings(
+    context: &Context,
+    record: &RoomRecord,
+    manifest: &Manifest,
+) -> Result<(), Error> {
+    let (ledger, appid, room) = (&context.ledger, &record.room.appid, record.room.room_id);
+    let mut known = ledger.recordings(appid, room).await?;
+    known.retain(|recording| recording.state == RecordingState::Archived);
+    let archived: HashSet<String> = known.into_iter().map(|known| known.source_id).collect();
+    for recording in manifest.recordings() {
+        if !archived.contains(&recording.source_id) {
+            ledger.save_recording(appid, room, &recording, context.owner()).await?;
+        }
+        // An upload that is remembered has become the object, or was given up.
+        if recording.state == RecordingState::Archived {
+            let (appid, source_id) = (appid.clone(), recording.source_id);
+            ledger.clear_checkpoint(&RecordingId { appid, room, source_id }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The room's record with what its manifest tells. It is closed when nothing more was owed or could
+/// still come when that was sealed. A listing that is newer than the manifest's stays in force.
 fn remembered(record: &RoomRecord, manifest: &Manifest, sha256: Sha256Digest) -> RoomRecord {
     let counts = &manifest.completeness;
+    let mut remembered = record.clone();
+    let (status, revision) = (manifest.status, manifest.revision);
+    remembered.sealed = Some(Sealed { status, revision, sha256 });
+    if record.room.is_unlisted() {
+        remembered.room = manifest.described_room();
+    }
+    if record.listed_at > counts.listed_at {
+        return remembered;
+    }
     let is_owed = !counts.settled || counts.pending + counts.failed + counts.rejected > 0;
     let may_come = counts.announced.is_some_and(|announced| announced > counts.listed);
-    RoomRecord {
-        phase: if is_owed || may_come { Phase::Due } else { Phase::Closed },
-        announced: counts.announced,
-        listed_at: counts.listed_at,
-        settled: counts.settled,
-        sealed: Some(Sealed { status: manifest.status, revision: manifest.revision, sha256 }),
-        room: if record.room.is_unlisted() {
-            manifest.described_room()
-        } else {
-            record.room.clone()
-        },
-        ..record.clone()
-    }
+    remembered.phase = match record.listed_at {
+        _ if !is_owed && !may_come => Phase::Closed,
+        None => Phase::Due,
+        Some(_) => record.phase,
+    };
+    remembered.announced = counts.announced;
+    remembered.listed_at = counts.listed_at;
+    remembered.settled = counts.settled;
+    remembered
 }
 
 #[cfg(test)]
@@ -92,7 +118,7 @@ mod tests {
     use super::*;
     use crate::model::{Room, RoomId};
 
-    fn phase(announced: u64, listed: u64, settled: bool, failed: u64) -> Phase {
+    fn manifest(announced: u64, listed: u64, settled: bool, failed: u64) -> Manifest {
         let manifest = serde_json::from_value(json!({
             "schema": "replay-archiver/room-manifest/v1",
             "revision": 1,
@@ -105,6 +131,7 @@ mod tests {
             "completeness": {
                 "announced": announced, "listed": listed, "archived": 0, "expired": 0,
                 "failed": failed, "rejected": 0, "not_needed": 0, "settled": settled,
+                "listed_at": "2026-11-22T02:00:00Z",
             },
             "totals": { "bytes": 0, "duration_ms": 0 },
             "segments": [],
@@ -113,26 +140,45 @@ mod tests {
                 "uniform_codecs": true,
             },
         }));
-        let record = RoomRecord {
+        manifest.unwrap()
+    }
+
+    fn record(phase: Phase, listed_at: Option<&str>) -> RoomRecord {
+        RoomRecord {
             room: Room::unlisted("wx1".parse().unwrap(), RoomId(1)),
-            phase: Phase::Due,
+            phase,
             deadline: Timestamp::UNIX_EPOCH,
             next_at: Timestamp::UNIX_EPOCH,
             attempts: 0,
             announced: None,
-            listed_at: None,
+            listed_at: listed_at.map(|at| at.parse().unwrap()),
             settled: false,
             sealed: None,
             failure: None,
-        };
-        remembered(&record, &manifest.unwrap(), Sha256Digest::of(b"")).phase
+        }
+    }
+
+    fn phase(record: &RoomRecord, manifest: &Manifest) -> Phase {
+        remembered(record, manifest, Sha256Digest::of(b"")).phase
     }
 
     #[test]
     fn what_was_announced_and_not_listed_is_asked_for_after_the_ledger_is_lost() {
-        assert_eq!(phase(2, 2, true, 0), Phase::Closed);
-        assert_eq!(phase(2, 1, true, 0), Phase::Due);
-        assert_eq!(phase(2, 2, false, 0), Phase::Due);
-        assert_eq!(phase(2, 2, true, 1), Phase::Due);
+        let blank = record(Phase::Due, None);
+        assert_eq!(phase(&blank, &manifest(2, 2, true, 0)), Phase::Closed);
+        assert_eq!(phase(&blank, &manifest(2, 1, true, 0)), Phase::Due);
+        assert_eq!(phase(&blank, &manifest(2, 2, false, 0)), Phase::Due);
+        assert_eq!(phase(&blank, &manifest(2, 2, true, 1)), Phase::Due);
+    }
+
+    #[test]
+    fn a_manifest_closes_what_an_old_copy_of_the_ledger_owes_but_not_what_was_listed_since() {
+        let (done, owing) = (manifest(2, 2, true, 0), manifest(2, 2, true, 1));
+        let old = record(Phase::Listed, Some("2026-11-21T02:00:00Z"));
+        assert_eq!(phase(&old, &done), Phase::Closed);
+        assert_eq!(phase(&old, &owing), Phase::Listed);
+        let newer = record(Phase::Listed, Some("2026-11-23T02:00:00Z"));
+        assert_eq!(phase(&newer, &done), Phase::Listed);
+        assert_eq!(remembered(&newer, &done, Sha256Digest::of(b"")).listed_at, newer.listed_at);
     }
 }

@@ -104,3 +104,35 @@ async fn a_room_that_wechat_lists_no_more_is_remembered_from_its_manifest() {
         assert_eq!(forced.bucket.manifest(3)[told], first.bucket.manifest(3)[told], "{told}");
     }
 }
+
+#[tokio::test]
+async fn an_old_copy_of_the_ledger_moves_nothing_that_was_archived_after_it_was_made() {
+    let world = World::with_settings(
+        &ROOMS.replacen("[[account.room.replay]]", "[[account.room.replay]]\nsize = \"11MiB\"", 1),
+        "[transfer]\npart_size = \"5MiB\"\n",
+    )
+    .await;
+    for (room, skip) in [(1, 2), (3, 0)] {
+        world.fault(&format!(
+            "on = \"vod\"\nroom = {room}\nitem = 1\nskip = {skip}\ntimes = \"always\"\n\
+             then = {{ status = {{ code = 500 }} }}"
+        ));
+    }
+    let first = world.run().await;
+    first.says(1, "partial", &["failed"]);
+    first.says(3, "partial", &["failed", "archived"]);
+    let copy = std::fs::read(world.ledger()).unwrap();
+    world.heal();
+    let second = world.run().await;
+    second.says(1, "complete", &["archived"]);
+    second.says(3, "complete", &["archived", "archived"]);
+    assert_eq!(second.exit, 0);
+    lose_ledger(&world);
+    std::fs::write(world.ledger(), copy).unwrap();
+    for _ in 0..2 {
+        let night = world.run().await;
+        assert_eq!(night.calls, ["rooms 0"]);
+        assert_eq!((night.exit, night.media.len(), night.written()), (0, 0, vec![]));
+        assert!(night.bucket == second.bucket, "the bucket changed");
+    }
+}
