@@ -10,6 +10,7 @@
 
 mod body;
 mod error;
+mod file;
 mod headers;
 mod signature;
 
@@ -21,13 +22,13 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RANGE};
 use reqwest::{Response, StatusCode};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use body::Body;
 pub use error::{Error, Problem};
+pub use file::SourceFile;
 
-use crate::model::{Crc64Xz, MediaUrl, SourceFacts};
+use crate::model::MediaUrl;
 use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};
 use headers::ContentRange;
 use signature::is_preview;
@@ -56,34 +57,6 @@ pub struct MediaClient {
 enum Scheme {
     Https,
     Http,
-}
-
-/// What a media host told of a file. Can be stored, to take up a transfer later.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceFile {
-    /// Length in bytes, `None` where the host does not tell.
-    pub total: Option<u64>,
-    /// Whether parts of it can be fetched.
-    pub ranged: bool,
-    /// The strong entity tag, without quotes. A weak one says nothing of the bytes and is left out.
-    pub etag: Option<String>,
-    /// `Last-Modified`, as received.
-    pub last_modified: Option<String>,
-    /// CRC-64/XZ of the whole file (`x-cos-hash-crc64ecma`, seen at Tencent VOD).
-    pub crc64xz: Option<Crc64Xz>,
-    /// `https` or `http`, whichever answered, at the end of any redirects.
-    pub scheme: String,
-}
-
-impl SourceFile {
-    /// The part of it that manifests keep.
-    pub fn facts(&self) -> SourceFacts {
-        SourceFacts {
-            scheme: self.scheme.clone(),
-            etag: self.etag.clone(),
-            last_modified: self.last_modified.clone(),
-        }
-    }
 }
 
 /// A file that was opened, and its first bytes.

@@ -74,8 +74,7 @@ async fn resume(
     let plan = PartPlan::new(file.total, checkpoint.part_bytes);
     let key = target.key.clone();
     let upload = context.store.resume_upload(key, checkpoint.upload.clone());
-    let is_same = file.ranged
-        && *file == (SourceFile { scheme: file.scheme.clone(), ..checkpoint.file.clone() })
+    let is_same = file.is_still(&checkpoint.file)
         && target.key.as_str() == checkpoint.key
         && plan.part_bytes() == checkpoint.part_bytes;
     let hashing = match &checkpoint.hashing {
