@@ -1,8 +1,10 @@
-//! Reading an object of any size as a stream.
+//! Reading an object of any size as a stream, or a range of it.
+
+use std::ops::Range;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::error::Site;
 use super::{Error, NoAnswer, Store};
@@ -14,7 +16,10 @@ use crate::retry;
 pub struct ObjectBody {
     store: Store,
     key: ObjectKey,
+    /// Its size, or where the range that is read ends.
     bytes: u64,
+    /// Where reading ends, unless with the object.
+    end: Option<u64>,
     etag: Option<String>,
     offset: u64,
     stream: ByteStream,
@@ -28,7 +33,7 @@ impl Store {
     /// # Errors
     /// When the store refuses or does not answer.
     pub async fn read(&self, key: &ObjectKey) -> Result<Option<ObjectBody>, Error> {
-        let output = match self.open(key, 0, None).await {
+        let output = match self.open(key, 0, None, None).await {
             Ok(output) => output,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
@@ -40,6 +45,7 @@ impl Store {
             store: self.clone(),
             key: key.clone(),
             bytes: bytes.ok_or(Error::Unreadable { site, detail })?,
+            end: None,
             etag: output.e_tag,
             offset: 0,
             stream: output.body,
@@ -47,11 +53,41 @@ impl Store {
         }))
     }
 
-    /// Opens an object at an offset; with an ETag, that version of it only.
+    /// Reads a range of an object to the end of a buffer. Goes on after a break like
+    /// [`ObjectBody::next`].
+    ///
+    /// # Errors
+    /// When the store refuses, or the range cannot be read to its end.
+    pub async fn read_range(
+        &self,
+        key: &ObjectKey,
+        range: Range<u64>,
+        buffer: &mut BytesMut,
+    ) -> Result<(), Error> {
+        let output = self.open(key, range.start, Some(range.end), None).await?;
+        let mut body = ObjectBody {
+            store: self.clone(),
+            key: key.clone(),
+            bytes: range.end,
+            end: Some(range.end),
+            etag: output.e_tag,
+            offset: range.start,
+            stream: output.body,
+            moved: false,
+        };
+        while let Some(chunk) = body.next().await? {
+            buffer.extend_from_slice(&chunk);
+        }
+        Ok(())
+    }
+
+    /// Opens an object at an offset, up to an end if one is given; with an ETag, that version of it
+    /// only.
     async fn open(
         &self,
         key: &ObjectKey,
         offset: u64,
+        end: Option<u64>,
         etag: Option<&str>,
     ) -> Result<GetObjectOutput, Error> {
         let site = Site::new("read", key.as_str());
@@ -62,8 +98,9 @@ impl Store {
                 .bucket(self.bucket())
                 .key(key.as_str())
                 .set_if_match(etag.map(str::to_owned));
-            if offset > 0 {
-                request = request.range(format!("bytes={offset}-"));
+            if offset > 0 || end.is_some() {
+                let last = end.map(|end| end.saturating_sub(1).to_string()).unwrap_or_default();
+                request = request.range(format!("bytes={offset}-{last}"));
             }
             let output =
                 request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))?;
@@ -108,7 +145,8 @@ impl ObjectBody {
                 return Err(Error::Unanswered { site, reason: NoAnswer::Connection, detail });
             }
             tracing::debug!(object.key = %self.key, object.offset = self.offset, detail, "reading goes on after a break");
-            let opened = self.store.open(&self.key, self.offset, self.etag.as_deref()).await?;
+            let opened =
+                self.store.open(&self.key, self.offset, self.end, self.etag.as_deref()).await?;
             self.stream = opened.body;
             self.moved = false;
         }

@@ -10,14 +10,15 @@ use super::{Mp4Error, sniff};
 /// What a walk may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// The largest `moov` that is kept, in bytes. A larger one is walked over all the same.
+    /// The largest `moov` that is kept, in bytes. A larger one is walked over all the same, and can
+    /// be read again at [`Mp4Structure::moov_at`].
     pub moov_bytes: u64,
 }
 
 impl Default for Limits {
-    /// 32 MiB: the `moov` of a broadcast of 12 hours takes about half of it.
+    /// 1 MiB: the `moov` of a piece of half an hour. Every file under way may keep one.
     fn default() -> Self {
-        Self { moov_bytes: 32 << 20 }
+        Self { moov_bytes: 1 << 20 }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod copy;
+mod facts;
 mod failure;
 mod hashing;
 mod multipart;
@@ -173,11 +174,20 @@ async fn segment(
     let checkpoint = Some(place.id_of(recording));
     let target = Target { key, content_type: "video/mp4", is_mp4: true, checkpoint };
     let copied = copy(context, &source, &target).await?;
-    Ok(stored_object(context, relative, &target, copied))
+    let media = match &copied.structure {
+        Some(structure) => facts::of(context, &target.key, structure).await,
+        None => None,
+    };
+    Ok(stored_object(context, relative, &target, copied, media))
 }
 
-fn stored_object(context: &Context, key: String, target: &Target, copied: Copied) -> StoredObject {
-    let media = copied.structure.as_ref().and_then(media_facts);
+fn stored_object(
+    context: &Context,
+    key: String,
+    target: &Target,
+    copied: Copied,
+    media: Option<MediaFacts>,
+) -> StoredObject {
     let mut evidence: Vec<Evidence> = copied.evidence;
     evidence.sort_unstable();
     evidence.dedup();
@@ -196,15 +206,4 @@ fn stored_object(context: &Context, key: String, target: &Target, copied: Copied
         media,
         archived_at: context.clock.now(),
     }
-}
-
-/// What the `moov` says. A `moov` that cannot be read does not make a whole file worthless: it is
-/// archived without facts.
-fn media_facts(structure: &crate::media::mp4::Mp4Structure) -> Option<MediaFacts> {
-    let moov = structure.moov.as_deref()?;
-    crate::media::mp4::facts(moov, structure.faststart)
-        .inspect_err(
-            |error| tracing::warn!(error = %error, "the moov of a segment is not readable"),
-        )
-        .ok()
 }

@@ -14,7 +14,6 @@ use super::failure::Failure;
 use super::hashing::{Hashed, Hashing};
 use super::parts::{Part, arriving};
 use super::source::Source;
-use crate::media::mp4::{Limits, Mp4Structure};
 use crate::media::source::{Opened, SourceFile};
 use crate::retry::Transient as _;
 use crate::stage::Context;
@@ -47,11 +46,10 @@ pub(super) async fn copy_large(
     let id = upload.id().clone();
     let shared = Arc::new(context.store.resume_upload(target.key.clone(), id));
     let parts = arriving(context, source, opened, plan, trail.next_part());
-    let (mut hashed, receipts) = match send_parts(&shared, hashing, trail, parts, &file).await {
+    let (hashed, receipts) = match send_parts(&shared, hashing, trail, parts, &file).await {
         Ok(sent) => sent,
         Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
     };
-    read_moov_again(context, source, &file, hashed.structure.as_mut()).await;
     let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => Ok(copied(hashed, confirmed, count, plan.part_bytes(), &file)),
@@ -153,23 +151,6 @@ fn joined(
     match receipt {
         Ok(receipt) => Ok(receipt?),
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
-}
-
-/// A `moov` that came before the checkpoint was not kept: it is fetched once more. Without it the
-/// file is archived all the same, without facts.
-async fn read_moov_again(
-    context: &Context,
-    source: &Source,
-    file: &SourceFile,
-    structure: Option<&mut Mp4Structure>,
-) {
-    let Some(structure) = structure.filter(|structure| structure.moov.is_none()) else { return };
-    let at = structure.moov_at.clone();
-    if at.end - at.start <= Limits::default().moov_bytes && file.ranged {
-        let share = context.memory.share(at.end - at.start).await;
-        let moov = source.range(file, at, None, share).await;
-        structure.moov = moov.ok().map(|bytes| bytes.get().to_vec());
     }
 }
 

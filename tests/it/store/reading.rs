@@ -19,6 +19,24 @@ async fn a_read_goes_on_where_it_broke() {
 }
 
 #[tokio::test]
+async fn a_range_is_read_to_its_end_even_where_less_came() {
+    let part = |range: &str, body: &str| {
+        let range = vec![("content-range", format!("bytes {range}/10"))];
+        Reply::Answer(206, range, body.to_owned())
+    };
+    let server = Scripted::start([part("3-5", "345"), part("6-7", "67"), part("6-7", "")]).await;
+    let store = store(&server.endpoint).await;
+    let mut buffer = bytes::BytesMut::new();
+    store.read_range(&key("a"), 3..8, &mut buffer).await.unwrap();
+    assert_eq!(buffer, "34567");
+    let requests = server.requests();
+    let asked: Vec<_> = requests.iter().map(|request| request.header("range")).collect();
+    assert_eq!(asked, [Some("bytes=3-7"), Some("bytes=6-7")]);
+    let error = store.read_range(&key("a"), 6..8, &mut buffer).await.unwrap_err();
+    assert!(error.to_string().contains("it ends after 6 of 8 bytes"), "{error}");
+}
+
+#[tokio::test]
 async fn a_read_that_stands_still_is_broken_off_and_goes_on() {
     let range = vec![("content-range", "bytes 4-9/10".to_owned())];
     let rest = Reply::Answer(206, range, "456789".to_owned());
