@@ -1,5 +1,5 @@
 # Garage on this machine: a cluster of three nodes that keep three copies of everything.
-# To be sourced; needs say, fail, free_ports, await_port, $cache, $folder, started and GARAGE_VERSION.
+# To be sourced; needs say, fail, is_free, free_ports, await_port, $cache, $folder, started and GARAGE_VERSION.
 
 garage_ports=
 garage_key=GK00112233445566778899aabb
@@ -52,7 +52,7 @@ END
 
 # Starts node $1, for the first time or again.
 garage_up() {
-    garage_node "$1" server >>"$folder/garage-$1.log" 2>&1 </dev/null &
+    "$garage" -c "$folder/garage-$1.toml" server >>"$folder/garage-$1.log" 2>&1 </dev/null &
     garage_pids[$1]=$!
     started+=($!)
     await_port "$(garage_rpc_port "$1")" "$folder/garage-$1.log"
@@ -63,6 +63,7 @@ garage_up() {
 garage_down() {
     kill -KILL "${garage_pids[$1]}"
     wait "${garage_pids[$1]}" 2>/dev/null || true
+    is_free "$(garage_rpc_port "$1")" || fail "Garage's node $1 is still there"
 }
 
 # Starts the cluster: a key that may make buckets, and the bucket `replays`.
