@@ -1,16 +1,12 @@
 //! An independent look into a bucket: the files of the embedded store, judged by the published
 //! formats alone. Nothing here uses the crate's own model of a manifest.
 
-mod front;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use replay_archiver::model::schema;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-
-pub use front::{Front, Request};
 
 /// What no object may hold: secrets, and the parts of a signed URL.
 const FORBIDDEN: [&str; 5] = ["sign=", "us=", "access_token", "X-Amz-Signature", "creater_openid"];
@@ -22,6 +18,12 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// The objects of a store that keeps them in memory.
+    pub fn of(objects: BTreeMap<String, bytes::Bytes>) -> Self {
+        let objects = objects.into_iter().map(|(key, body)| (key, body.to_vec())).collect();
+        Self { objects }
+    }
+
     /// Reads the directory of a bucket.
     pub fn read(root: &Path) -> Self {
         let mut objects = BTreeMap::new();

@@ -16,4 +16,6 @@ mod source;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod strict;
+#[cfg(test)]
 mod wechat;
