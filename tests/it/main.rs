@@ -10,6 +10,8 @@ mod ledger;
 #[cfg(test)]
 mod pipeline;
 #[cfg(test)]
+mod real;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod source;

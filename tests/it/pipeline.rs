@@ -1,9 +1,10 @@
-//! The whole pipeline against the sandbox and the embedded store, run after run, and what an
-//! independent reader then finds in the bucket.
+//! The whole pipeline against the sandbox and a store, run after run, and what an independent reader
+//! then finds in the bucket. The store is the strict one, or that of `scripts/test-stores`.
 
 mod bad_input;
 mod discover;
 mod faults;
+mod front;
 mod ledger_lost;
 mod limits;
 mod once;

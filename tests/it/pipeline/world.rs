@@ -13,8 +13,9 @@ use replay_archiver::sandbox::scenario::{Listener, Room, Scenario};
 use replay_archiver::sandbox::{Call, Listen, Sandbox};
 use tokio_util::sync::CancellationToken;
 
+use super::front::Front;
 use crate::bucket::Bucket;
-use crate::strict::{Provider, Request, StrictS3};
+use crate::strict::{Provider, Request};
 
 /// When every test begins: 11 in the morning in Beijing.
 pub const NOW: &str = "2026-11-22T03:00:00Z";
@@ -35,7 +36,7 @@ const QUICK: Policy = Policy {
 pub struct World {
     pub sandbox: Sandbox,
     /// What stands for the store.
-    pub front: StrictS3,
+    pub front: Front,
     pub clock: Clock,
     pub folder: tempfile::TempDir,
     settings: String,
@@ -75,7 +76,7 @@ impl World {
         let sandbox = Sandbox::start(scenario, Listen::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(NOW.parse().unwrap());
-        let front = StrictS3::with_clock(provider, clock.clone()).await;
+        let front = Front::start(provider, &clock).await;
         let settings = settings.to_owned();
         Self { sandbox, front, clock, folder, settings }
     }
@@ -178,10 +179,11 @@ impl World {
     fn config(&self) -> Config {
         let file = self.folder.path().join("pipeline.toml");
         std::fs::write(&file, self.pipeline_toml()).unwrap();
-        let environment: Environment = [("SECRET", APP_SECRET), ("STORE_SECRET", STORE_SECRET)]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into_iter()
-            .collect();
+        let environment: Environment =
+            [("SECRET", APP_SECRET), ("STORE_SECRET", self.front.keys().1)]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect();
         let mut config =
             config::load(&Sources { file, environment, accounts: Vec::new() }).unwrap();
         config.work.media_retry = QUICK;
@@ -204,11 +206,13 @@ impl World {
             appids.iter().map(entry).collect()
         };
         let mut text = format!(
-            "[ledger]\nurl = \"sqlite:{}\"\n[store]\nendpoint = \"http://{}\"\nbucket = \"replays\"\n\
-             prefix = \"live\"\naccess_key = \"access\"\nsecret_key_env = \"STORE_SECRET\"\n\
+            "[ledger]\nurl = \"sqlite:{}\"\n[store]\nendpoint = \"http://{}\"\nbucket = \"{}\"\n\
+             prefix = \"live\"\naccess_key = \"{}\"\nsecret_key_env = \"STORE_SECRET\"\n\
              [wechat]\nbase_url = \"http://{}\"\n[images]\nallow_hosts = [\"{vod}\"]\n{settings}\n{}",
             self.ledger().display(),
-            self.front.addr,
+            self.front.addr(),
+            self.front.bucket(),
+            self.front.keys().0,
             self.sandbox.api_addr(),
             accounts.concat(),
         );
