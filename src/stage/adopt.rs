@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::{Context, Error, Listed};
+use super::{Context, Error, Listed, published};
 use crate::ledger::{Phase, RoomRecord, Sealed};
 use crate::model::{AppId, Manifest, Room, RoomId, Sha256Digest};
 
@@ -43,9 +43,10 @@ pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
 /// When the store or the ledger fails, or the manifest cannot be read.
 pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Option<Listed>, Error> {
     let appid = &record.room.appid;
-    let key = context.store.keys(appid).room(record.room.room_id).manifest();
+    let keys = context.store.keys(appid).room(record.room.room_id);
+    let key = keys.manifest();
     let Some(bytes) = context.store.get(&key).await? else { return Ok(None) };
-    let manifest: Manifest = serde_json::from_slice(&bytes)
+    let manifest = published::parse(&bytes, &keys, appid, record.room.room_id)
         .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
     let recordings = manifest.recordings();
     let adopted = remembered(record, &manifest, Sha256Digest::of(&bytes));
@@ -65,9 +66,14 @@ pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Option<List
 
 /// The room's record as it was when the manifest was sealed. It is closed when nothing more was
 /// owed or could still come then, and due otherwise.
-fn remembered(record: &RoomRecord, manifest: &Manifest, sha256: Sha256Digest) -> RoomRecord {
+pub(super) fn remembered(
+    record: &RoomRecord,
+    manifest: &Manifest,
+    sha256: Sha256Digest,
+) -> RoomRecord {
     let counts = &manifest.completeness;
-    let is_owed = !counts.settled || counts.pending + counts.failed + counts.rejected > 0;
+    let is_owed =
+        !counts.settled || [counts.pending, counts.failed, counts.rejected].iter().any(|n| *n > 0);
     let may_come = counts.announced.is_some_and(|announced| announced > counts.listed);
     RoomRecord {
         phase: if is_owed || may_come { Phase::Due } else { Phase::Closed },
