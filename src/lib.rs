@@ -53,3 +53,7 @@ pub mod cli;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;

@@ -12,6 +12,7 @@ mod policy;
 
 use std::error::Error as StdError;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -68,7 +69,21 @@ pub fn client(
     timeouts: Timeouts,
     proxy: Option<&SecretString>,
 ) -> Result<reqwest::Client, ClientError> {
-    let mut resolver = GuardedResolver { policy: policy.clone(), proxy_host: None };
+    client_with_names(policy, timeouts, proxy, Arc::new(SystemNames))
+}
+
+/// As [`client`], where `names` says which addresses a name has. What it says is screened.
+///
+/// # Errors
+/// As [`client`].
+#[doc(hidden)]
+pub fn client_with_names(
+    policy: &HostPolicy,
+    timeouts: Timeouts,
+    proxy: Option<&SecretString>,
+    names: Arc<dyn Resolve>,
+) -> Result<reqwest::Client, ClientError> {
+    let mut resolver = GuardedResolver { policy: policy.clone(), proxy_host: None, names };
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("replay-archiver/", env!("CARGO_PKG_VERSION")))
         .http1_only()
@@ -112,11 +127,27 @@ fn checked_redirects(policy: HostPolicy) -> redirect::Policy {
 ///
 /// Only addresses of the public internet are passed on, unless the policy names the host literally.
 /// Addresses written in a URL never come by here: [`HostPolicy::check`] judges those.
-#[derive(Debug, Clone)]
+///
+/// The client connects to what this returns and asks nobody else: there is no moment between check
+/// and use in which a name could come to mean something else.
+#[derive(Clone)]
 pub struct GuardedResolver {
     policy: HostPolicy,
     /// The proxy was configured by name, so it may be anywhere.
     proxy_host: Option<String>,
+    names: Arc<dyn Resolve>,
+}
+
+/// What the system knows of names.
+struct SystemNames;
+
+impl Resolve for SystemNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            Ok(Box::new(found.collect::<Vec<_>>().into_iter()) as Addrs)
+        })
+    }
 }
 
 impl GuardedResolver {
@@ -138,8 +169,9 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let kept = resolver.screened(name.as_str(), found)?;
+            let host = name.as_str().to_owned();
+            let found = resolver.names.resolve(name).await?.collect();
+            let kept = resolver.screened(&host, found)?;
             Ok(Box::new(kept.into_iter()) as Addrs)
         })
     }
@@ -151,7 +183,8 @@ mod tests {
 
     fn resolver(patterns: &[&str]) -> GuardedResolver {
         let patterns: Vec<String> = patterns.iter().map(|&text| text.to_owned()).collect();
-        GuardedResolver { policy: HostPolicy::parse(&patterns).unwrap(), proxy_host: None }
+        let policy = HostPolicy::parse(&patterns).unwrap();
+        GuardedResolver { policy, proxy_host: None, names: Arc::new(SystemNames) }
     }
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {

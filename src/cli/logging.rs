@@ -3,7 +3,12 @@
 use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing::{Dispatch, Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// What to log, and how.
 #[derive(Debug, Clone, Args)]
@@ -34,15 +39,30 @@ pub enum Format {
 
 /// Sets logging up, once for the process. Filters that cannot be read are left out.
 ///
-/// What the HTTP libraries log on their own is left out unless asked for by name: it can hold URLs.
+/// Of what the libraries log on their own, only warnings are taken, whatever is asked for: below
+/// that they write URLs and headers, which hold tokens and signatures.
 pub fn init(logging: &Logging) {
-    let filter = match logging.filter.parse::<tracing::Level>() {
+    subscriber(logging, std::io::stderr, std::io::stderr().is_terminal()).init();
+}
+
+/// What takes the logs and writes the lines they become to `lines`, coloured or not.
+pub fn subscriber<W>(logging: &Logging, lines: W, is_coloured: bool) -> Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = match logging.filter.parse::<Level>() {
         Ok(level) => EnvFilter::new(format!("warn,replay_archiver={level}")),
         Err(_) => EnvFilter::new(&logging.filter),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
+    let lines = fmt::layer().with_writer(lines);
     match logging.log_format {
-        Format::Json => builder.json().flatten_event(true).init(),
-        Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        Format::Json => Dispatch::new(registry.with(lines.json().flatten_event(true))),
+        Format::Text => Dispatch::new(registry.with(lines.with_ansi(is_coloured))),
     }
+}
+
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    let root = metadata.target().split("::").next();
+    root == Some(env!("CARGO_CRATE_NAME")) || *metadata.level() <= Level::WARN
 }

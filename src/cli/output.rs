@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "this is where things are printed")]
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -18,12 +19,35 @@ pub(super) fn is_terminal() -> bool {
 
 /// Prints a line to stdout. A reader that has gone away is no failure.
 pub(super) fn line(text: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", printable(&text.to_string()));
 }
 
 /// Prints a line to stderr.
 pub(super) fn note(text: impl Display) {
-    eprintln!("{text}");
+    eprintln!("{}", printable(&text.to_string()));
+}
+
+/// Text that a terminal shows and does not obey: of the control characters only line ends and tabs
+/// are left, and none of the marks that turn the direction of writing around. What is taken out is
+/// written as JSON writes it, so that a JSON text stays one and keeps its meaning.
+fn printable(text: &str) -> Cow<'_, str> {
+    let is_marked = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+    };
+    if !text.contains(is_marked) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_marked(c) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// Prints a value as one line of JSON.
@@ -39,13 +63,15 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) {
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.to_vec());
-    table.add_rows(rows);
+    // Before the widths are measured; the table itself holds no foreign text after that.
+    let cell = |text: String| printable(&text.replace(['\n', '\t'], " ")).into_owned();
+    table.add_rows(rows.into_iter().map(|row| row.into_iter().map(cell).collect::<Vec<_>>()));
     line(table);
 }
 
 /// Prints what made a command fail, with its causes, and chooses the exit code.
 pub(super) fn failure(error: &anyhow::Error) -> Exit {
-    eprintln!("error: {}", Explained::of(error.as_ref()));
+    note(format_args!("error: {}", Explained::of(error.as_ref())));
     Exit::of_error(error)
 }
 
@@ -94,6 +120,19 @@ mod tests {
     fn numbers_read_as_people_write_them() {
         assert_eq!(bytes(1_288_490_189), "1.2 GiB");
         assert_eq!((duration(263_400), duration(3_723_000)), ("4:23".into(), "1:02:03".into()));
+    }
+
+    #[test]
+    fn nothing_that_is_printed_is_obeyed_by_a_terminal() {
+        let hostile = "a\u{1b}[31m\r\u{7}\u{9b}2J\u{202e}gpj\u{2066}\u{200f}\u{7f}\0\tb\nc";
+        assert_eq!(
+            printable(hostile),
+            "a\\u001b[31m\\u000d\\u0007\\u009b2J\\u202egpj\\u2066\\u200f\\u007f\\u0000\tb\nc"
+        );
+        assert!(matches!(printable("直播 🌸 é\n"), Cow::Borrowed(_)));
+        let json = serde_json::json!({ "name": hostile }).to_string();
+        let read: serde_json::Value = serde_json::from_str(&printable(&json)).unwrap();
+        assert_eq!(read["name"], hostile);
     }
 
     #[test]

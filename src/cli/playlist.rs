@@ -1,5 +1,6 @@
 //! `playlist`: what a player needs of one room.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::output;
 use super::setup::{self, Setup};
 use super::{Common, Exit};
-use crate::model::{Manifest, RoomId, Segment, Whole};
+use crate::model::{Manifest, RoomId, Segment, Sha256Digest, Whole};
 use crate::stage::Account;
 
 /// Flags of `playlist`.
@@ -79,6 +80,17 @@ pub(super) async fn run(common: &Common, arguments: &PlaylistArguments) -> anyho
     };
     output::line(text.trim_end());
     Ok(Exit::Done)
+}
+
+/// A line of a stored playlist, with the URL of the file that it names.
+fn with_url(line: &str, urls: &HashMap<&str, String>) -> String {
+    const MAP: &str = "#EXT-X-MAP:URI=\"";
+    let map = line.strip_prefix(MAP).and_then(|rest| rest.strip_suffix('"'));
+    match (map.and_then(|name| urls.get(name)), urls.get(line)) {
+        (Some(url), _) => format!("{MAP}{url}\""),
+        (None, Some(url)) => url.clone(),
+        (None, None) => line.to_owned(),
+    }
 }
 
 impl Player<'_> {
@@ -169,13 +181,19 @@ impl Player<'_> {
         let full = keys.resolve(key).context("the manifest names a key outside its room")?;
         let playlist =
             store.get(&full).await?.context("the playlist is missing from the bucket")?;
-        let mut text = String::from_utf8(playlist.to_vec()).context("the playlist is damaged")?;
-        // Chunk names are unique, of one length, and stand for nothing else in the playlist.
+        anyhow::ensure!(
+            whole.sha256.is_none_or(|sha256| sha256 == Sha256Digest::of(&playlist)),
+            "the playlist in the bucket is not the one that was archived\n\
+             hint: `verify --room {}` tells what else is damaged",
+            self.manifest.room.room_id
+        );
+        let text = std::str::from_utf8(&playlist).context("the playlist is damaged")?;
+        let mut urls = HashMap::new();
         for chunk in &whole.chunks {
             let name = chunk.key.rsplit('/').next().unwrap_or_default();
-            text = text.replace(name, &self.url(&chunk.key).await?);
+            urls.insert(name, self.url(&chunk.key).await?);
         }
-        Ok(text)
+        Ok(text.lines().map(|line| with_url(line, &urls) + "\n").collect())
     }
 
     /// The mapped mode of nginx-vod-module: one sequence of clips, which it joins.
@@ -209,5 +227,28 @@ impl Player<'_> {
         }
         anyhow::ensure!(self.archived().next().is_some(), "{}", self.no_segments());
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_lines_that_name_a_file_become_urls() {
+        let urls = HashMap::from([
+            ("chunk-000000.ts", "http://s/0?x=1".to_owned()),
+            ("E", "http://s/e".to_owned()),
+            ("i.mp4", "http://s/i".to_owned()),
+        ]);
+        for (line, expected) in [
+            ("chunk-000000.ts", "http://s/0?x=1"),
+            ("#EXTINF:1.000,", "#EXTINF:1.000,"),
+            ("#EXT-X-MAP:URI=\"i.mp4\"", "#EXT-X-MAP:URI=\"http://s/i\""),
+            ("xchunk-000000.ts", "xchunk-000000.ts"),
+            ("#EXT-X-ENDLIST", "#EXT-X-ENDLIST"),
+        ] {
+            assert_eq!(with_url(line, &urls), expected);
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::this_process;
 use crate::progress::Progress;
-use crate::stage::{Account, Context, Images, Memory};
+use crate::stage::{Account, Context, Images, Memory, published};
 use crate::store::Store;
 use crate::wechat;
 
@@ -32,9 +32,10 @@ impl Setup {
         account: &Account,
         room: RoomId,
     ) -> anyhow::Result<Option<Manifest>> {
-        let key = self.context.store.keys(&account.appid).room(room).manifest();
+        let keys = self.context.store.keys(&account.appid).room(room);
+        let key = keys.manifest();
         let Some(bytes) = self.context.store.get(&key).await? else { return Ok(None) };
-        let manifest = serde_json::from_slice(&bytes);
+        let manifest = published::parse(&bytes, &keys, &account.appid, room);
         manifest.map(Some).with_context(|| format!("{key} is no manifest this version can read"))
     }
 

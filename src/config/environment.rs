@@ -5,7 +5,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use super::error::suggestion;
+use super::error::{suggestion, without_value};
 use super::{ConfigError, ConfigFile};
 
 /// What every variable that sets a key begins with: `REPLAY_ARCHIVER_STORE__BUCKET` sets `bucket`
@@ -64,7 +64,7 @@ impl Environment {
             set(&mut table, name, value);
             let wrong = |error: toml::de::Error| ConfigError::Variable {
                 name: name.clone(),
-                problem: error.message().to_owned(),
+                problem: without_value(error.message()),
                 suggestion: suggestion(error.message()),
             };
             table.clone().try_into::<ConfigFile>().map_err(wrong)

@@ -61,7 +61,7 @@ impl ConfigError {
         Self::Syntax {
             path: path.to_owned(),
             line: before.matches('\n').count() + 1,
-            problem: with_section(before, error.message()),
+            problem: with_section(before, &without_value(error.message())),
             suggestion: suggestion(error.message()),
         }
     }
@@ -100,6 +100,16 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
         header.starts_with(section) && is_it(line)
     });
     place.map(|place| place + 1)
+}
+
+/// The message without a text that stands where something else should: it may be a secret, put
+/// where the name of its variable belongs.
+pub(super) fn without_value(message: &str) -> String {
+    const BEFORE: &str = "invalid type: string \"";
+    match message.split_once(BEFORE).and_then(|(_, rest)| rest.rsplit_once("\", expected ")) {
+        Some((_, expected)) => format!("invalid type: a text, expected {expected}"),
+        None => message.to_owned(),
+    }
 }
 
 /// The message with the section it is about, so that it reads alone.

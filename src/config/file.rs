@@ -65,18 +65,43 @@ impl Default for LedgerSection {
 /// A URL as `config show` prints it: without its password, and without its query, which may hold
 /// one too.
 pub(super) fn without_password<S: serde::Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
-    let Ok(mut shown) = url::Url::parse(url) else { return to.serialize_str(url) };
-    let has_secret = shown.password().is_some() || shown.query().is_some();
-    if !has_secret {
-        return to.serialize_str(url);
+    to.serialize_str(&shown_url(url))
+}
+
+pub(super) fn shown_url(text: &str) -> String {
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    // A password with a slash or the like in it makes of the URL another one, or none at all.
+    let hidden = if scheme.is_empty() { "...".to_owned() } else { format!("{scheme}:...") };
+    let may_hide_more = scheme != "sqlite" && rest.contains('@');
+    let Ok(mut shown) = url::Url::parse(text) else {
+        return if may_hide_more || rest.contains('?') { hidden } else { text.to_owned() };
+    };
+    if may_hide_more && (shown.username().is_empty() || shown.path().contains('@')) {
+        return hidden;
+    }
+    if shown.password().is_none() && shown.query().is_none() && shown.fragment().is_none() {
+        return text.to_owned();
     }
     if shown.password().is_some() && shown.set_password(Some("...")).is_err() {
-        return to.serialize_str("...");
+        return hidden;
     }
     if shown.query().is_some() {
         shown.set_query(Some("..."));
     }
-    to.serialize_str(shown.as_str())
+    shown.set_fragment(None);
+    shown.into()
+}
+
+/// A command as `config show` prints it: its arguments may hold secrets.
+fn without_arguments<S: serde::Serializer>(
+    command: &Option<Vec<String>>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    let shown = command.as_ref().map(|words| {
+        let hidden = words.iter().skip(1).map(|_| "...");
+        words.iter().take(1).map(String::as_str).chain(hidden).collect::<Vec<_>>()
+    });
+    shown.serialize(to)
 }
 
 /// `[store]`
@@ -90,6 +115,7 @@ pub struct StoreSection {
     /// The region.
     pub region: String,
     /// The store's address; empty for AWS.
+    #[serde(serialize_with = "without_password")]
     pub endpoint: String,
     /// Whether the bucket is in the path rather than in the host name: auto, on, off.
     pub path_style: Switch,
@@ -166,6 +192,7 @@ pub struct TokenSection {
     #[serde(skip_serializing)]
     pub url: Option<String>,
     /// The command that prints the token (for `command`).
+    #[serde(serialize_with = "without_arguments")]
     pub command: Option<Vec<String>>,
     /// The file that holds the token (for `file`).
     pub file: Option<PathBuf>,

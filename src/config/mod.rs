@@ -6,6 +6,8 @@
 mod environment;
 mod error;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod tuning;
 mod validate;
 

@@ -64,6 +64,73 @@ fn the_shipped_file_leads_from_error_to_error_until_it_works() {
 }
 
 #[test]
+fn absurd_numbers_are_refused_and_large_ones_do_no_harm() {
+    let shipped = uncommented().replace("bucket = \"\"", "bucket = \"replays\"");
+    let table = [
+        ("part_size = \"8MiB\"", "part_size = \"1MiB\"", Some("part_size")),
+        ("part_size = \"8MiB\"", "part_size = \"6GiB\"", Some("part_size")),
+        ("memory = \"64MiB\"", "memory = \"1MiB\"", Some("memory")),
+        ("memory = \"64MiB\"", "memory = \"15EiB\"", None),
+        ("files = 4", "files = 0", Some("files")),
+        ("ranges = 4", "ranges = 257", Some("ranges")),
+        ("attempts = 6", "attempts = 0", None),
+        ("read_timeout = \"30s\"", "read_timeout = \"0s\"", Some("read_timeout")),
+        ("connect_timeout = \"10s\"", "connect_timeout = \"0ms\"", Some("connect_timeout")),
+        ("timeout = \"30s\"", "timeout = \"0s\"", Some("timeout")),
+        ("settle = \"30m\"", "settle = \"9000000000years\"", None),
+        ("daily_limit = 500", "daily_limit = 9223372036854775807", None),
+    ];
+    for (old, new, refused) in table {
+        assert!(shipped.contains(old), "{old}");
+        let outcome = check(&parse(&shipped.replacen(old, new, 1)));
+        match refused {
+            Some(key) => {
+                let error = outcome.err().map(|error| error.to_string()).unwrap_or_default();
+                assert!(error.contains(key), "{new}: {error}");
+            }
+            None => {
+                let config = outcome.unwrap_or_else(|error| panic!("{new}: {error}"));
+                crate::stage::Memory::new(config.work.memory);
+                let share = config.accounts[0].share;
+                assert!(share.reserve.of(u64::MAX) <= u64::MAX / 2, "{new}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_config_show_prints_of_an_address_holds_no_password() {
+    for address in [
+        "postgres://user:s3cret@host/db",
+        "postgres://user:s3c/ret@host/db",
+        "postgres://user:12/s3cret@host/db",
+        "postgres://user:s3#cret@host/db",
+        "postgres://user:s3?cret@host/db",
+        "postgres://host/db?password=s3cret",
+        "http://:s3cret@proxy:3128",
+        "http://proxy:3128/#s3cret",
+        "user:s3cret@host",
+    ] {
+        let shown = super::file::shown_url(address);
+        for part in ["s3cret", "s3c", "cret", "s3"] {
+            assert!(!shown.contains(part), "{address}: {shown}");
+        }
+    }
+    for plain in ["sqlite:/home/a@b/ledger.sqlite", "http://10.0.0.1:3128", "", "postgres://u@h/db"]
+    {
+        assert_eq!(super::file::shown_url(plain), plain);
+    }
+}
+
+#[test]
+fn a_secret_put_where_it_does_not_belong_is_not_repeated() {
+    let file = "[store]\nbucket = \"b\"\n[[account]]\nappid = \"wx1\"\ntoken = \"s3cret\"\n";
+    let error = ConfigFile::parse(file, Path::new("p.toml")).unwrap_err().to_string();
+    assert!(error.contains("p.toml, line 5") && error.contains("a text, expected"), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
+}
+
+#[test]
 fn a_missing_token_is_not_called_a_secret_or_a_file() {
     let mut file = parse(&uncommented());
     file.store.bucket = "replays".to_owned();

@@ -12,7 +12,8 @@ use super::file::without_password;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WechatSection {
-    /// The API's address.
+    /// The API's address; its query may hold a key.
+    #[serde(serialize_with = "without_password")]
     pub base_url: String,
     /// How long a call may take.
     #[serde(with = "duration")]

@@ -40,6 +40,9 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
         Ok(media::Settings { hosts: hosts(patterns, key)?, timeouts, proxy })
     };
     let images = file.images.archive.then_some(&file.images.allow_hosts);
+    some_time("[wechat] timeout", file.wechat.timeout)?;
+    some_time("[media] connect_timeout", timeouts.connect)?;
+    some_time("[media] read_timeout", timeouts.read)?;
     Ok(Config {
         ledger_url: ledger_url(&file.ledger.url)?,
         store: store(&file.store, environment)?,
@@ -49,6 +52,11 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
         images: images.map(|hosts| media(hosts, "[images] allow_hosts")).transpose()?,
         work: work(file)?,
     })
+}
+
+/// A time-out of no time would make every request fail.
+fn some_time(key: &str, time: Duration) -> Result<(), ConfigError> {
+    if time.is_zero() { Err(wrong(key, "it must be longer than nothing")) } else { Ok(()) }
 }
 
 fn optional(text: &str) -> Option<&str> {
@@ -262,6 +270,9 @@ fn work(file: &ConfigFile) -> Result<Work, ConfigError> {
     let (memory, part_bytes) = (transfer.memory.as_u64(), transfer.part_size.as_u64());
     if part_bytes < store::SMALLEST_PART {
         return Err(wrong("[transfer] part_size", "S3 takes no parts below 5MiB"));
+    }
+    if part_bytes > store::LARGEST_PART {
+        return Err(wrong("[transfer] part_size", "S3 takes no parts above 5GiB"));
     }
     if memory < part_bytes {
         return Err(wrong("[transfer] memory", "it must hold at least one part"));

@@ -30,7 +30,10 @@ impl Reserve {
     pub fn of(self, limit: u64) -> u64 {
         match self {
             Self::Calls(calls) => calls.min(limit),
-            Self::Percent(percent) => (limit * u64::from(percent.min(100))).div_ceil(100),
+            Self::Percent(percent) => {
+                let part = (u128::from(limit) * u128::from(percent.min(100))).div_ceil(100);
+                u64::try_from(part).unwrap_or(limit)
+            }
         }
     }
 }

@@ -17,6 +17,9 @@ use reader::Reader;
 pub const MAX_BYTES: usize = 8 << 20;
 /// The most segments of a playlist: at 2 s each, more than two days.
 pub const MAX_CHUNKS: usize = 100_000;
+/// The most bytes that the URLs of a playlist may have together. A short line stands for a long URL
+/// where the playlist's own is long.
+pub const MAX_URL_BYTES: usize = 64 << 20;
 
 /// Why a playlist cannot be archived. Never holds a URI, which may be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +30,9 @@ pub enum HlsError {
     /// More than [`MAX_CHUNKS`].
     #[error("the playlist names more than {MAX_CHUNKS} segments")]
     TooManyChunks,
+    /// More than [`MAX_URL_BYTES`].
+    #[error("the URLs of the playlist have more than {MAX_URL_BYTES} bytes together")]
+    LongUrls,
     /// Not UTF-8, or the first line is not `#EXTM3U`.
     #[error("not an HLS playlist: it is not text that begins with #EXTM3U")]
     NotHls,

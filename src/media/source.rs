@@ -11,14 +11,18 @@
 mod body;
 mod error;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod headers;
 mod signature;
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::dns::Resolve;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RANGE};
 use reqwest::{Response, StatusCode};
 use secrecy::SecretString;
@@ -32,6 +36,9 @@ use crate::model::MediaUrl;
 use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};
 use headers::ContentRange;
 use signature::is_preview;
+
+/// A small file may take so many read time-outs in all: ten minutes, unless configured.
+const SMALL_READS: u32 = 20;
 
 /// How media is fetched.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +56,8 @@ pub struct Settings {
 pub struct MediaClient {
     http: reqwest::Client,
     hosts: HostPolicy,
+    /// How long a small file may take in all.
+    small: Duration,
     /// For each host and port, whether https has answered there.
     answered: Arc<Mutex<HashMap<String, Scheme>>>,
 }
@@ -89,7 +98,24 @@ impl MediaClient {
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
         let Settings { hosts, timeouts, proxy } = settings;
         let http = net_guard::client(hosts, *timeouts, proxy.as_ref())?;
-        Ok(Self { http, hosts: hosts.clone(), answered: Arc::default() })
+        Ok(Self::over(http, settings))
+    }
+
+    /// As [`MediaClient::new`], where `names` says which addresses a name has.
+    ///
+    /// # Errors
+    /// As [`MediaClient::new`].
+    #[doc(hidden)]
+    pub fn with_names(settings: &Settings, names: Arc<dyn Resolve>) -> Result<Self, ClientError> {
+        let Settings { hosts, timeouts, proxy } = settings;
+        let http = net_guard::client_with_names(hosts, *timeouts, proxy.as_ref(), names)?;
+        Ok(Self::over(http, settings))
+    }
+
+    fn over(http: reqwest::Client, settings: &Settings) -> Self {
+        // However slowly it comes: what is small is not waited for for ever.
+        let small = settings.timeouts.read.saturating_mul(SMALL_READS);
+        Self { http, hosts: settings.hosts.clone(), small, answered: Arc::default() }
     }
 
     /// Opens a file with one request for its first `first` bytes (at least one).
@@ -103,7 +129,7 @@ impl MediaClient {
         let wanted = 0..first.max(1);
         let response = self.get(url, Some(&wanted)).await?;
         let at = |problem| Error::new(url, problem);
-        let mut file = headers::source_file(&response);
+        let mut file = headers::source_file(response.headers(), response.url().scheme());
         let content_type = content_type(response.headers());
         let expected = match response.status() {
             StatusCode::OK => {
@@ -118,7 +144,7 @@ impl MediaClient {
             }
             // No range of an empty file can be satisfied.
             StatusCode::RANGE_NOT_SATISFIABLE
-                if headers::unsatisfied_total(&response) == Some(0) =>
+                if headers::unsatisfied_total(response.headers()) == Some(0) =>
             {
                 file.total = Some(0);
                 return Ok(Opened { file, content_type, body: Body::empty(url) });
@@ -154,15 +180,22 @@ impl MediaClient {
         if served != range || file.total.is_some_and(|known| known != total) {
             return Err(at(Problem::Changed("the length")));
         }
-        headers::check_unchanged(file, &headers::source_file(&response)).map_err(at)?;
+        let now = headers::source_file(response.headers(), response.url().scheme());
+        headers::check_unchanged(file, &now).map_err(at)?;
         Ok(Body::new(url, response, Some(range.end - range.start)))
     }
 
     /// Fetches a whole file of at most `cap` bytes into memory: a playlist, an image.
     ///
     /// # Errors
-    /// [`Problem::TooLarge`] beyond `cap`; otherwise see [`Problem`]. Nothing is retried.
+    /// [`Problem::TooLarge`] beyond `cap`, [`Problem::TooSlow`] after twenty read time-outs, however
+    /// steadily it comes; otherwise see [`Problem`]. Nothing is retried.
     pub async fn small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
+        let fetched = tokio::time::timeout(self.small, self.fetch_small(url, cap)).await;
+        fetched.unwrap_or_else(|_| Err(Error::new(url, Problem::TooSlow(self.small))))
+    }
+
+    async fn fetch_small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
         let at = |problem| Error::new(url, problem);
         let response = self.get(url, None).await?;
         if response.status() != StatusCode::OK {
@@ -246,7 +279,7 @@ impl MediaClient {
         }
         let at = |problem| Error::new(url, problem);
         let response = request.send().await.map_err(|error| at(Problem::request(error)))?;
-        match headers::encoding(&response) {
+        match headers::encoding(response.headers()) {
             Some(encoding) => Err(at(Problem::Encoded(encoding))),
             None => Ok(response),
         }
@@ -255,7 +288,7 @@ impl MediaClient {
 
 /// The range and the total of a 206 that begins where it should and ends there or at the file's end.
 fn partial(response: &Response, wanted: &Range<u64>) -> Result<(Range<u64>, u64), Problem> {
-    let ContentRange { range, total } = ContentRange::of(response)
+    let ContentRange { range, total } = ContentRange::of(response.headers())
         .ok_or_else(|| Problem::BadRange("no readable Content-Range came with it".to_owned()))?;
     let length = range.end - range.start;
     if range.start != wanted.start || range.end != wanted.end.min(total) {

@@ -14,6 +14,9 @@ pub struct MediaUrl {
     query: Option<SecretString>,
 }
 
+/// The longest URL that is read, in bytes: what most servers take at most for a request's head.
+const LONGEST: usize = 16 << 10;
+
 /// A `media_url` that no recording can be fetched from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMediaUrl {
@@ -26,6 +29,9 @@ pub enum InvalidMediaUrl {
     /// A URL with a user name or password.
     #[error("the media_url carries a user name or password")]
     Credentials,
+    /// Longer than any host takes.
+    #[error("the media_url has {0} bytes; no host takes more than {LONGEST}")]
+    TooLong(usize),
     /// No host, or an empty one.
     #[error("the media_url names no host")]
     NoHost,
@@ -37,6 +43,9 @@ impl MediaUrl {
     /// # Errors
     /// When it is not an http(s) URL with a host and without credentials.
     pub fn parse(text: &str) -> Result<Self, InvalidMediaUrl> {
+        if text.len() > LONGEST {
+            return Err(InvalidMediaUrl::TooLong(text.len()));
+        }
         let mut url = Url::parse(text.trim()).map_err(InvalidMediaUrl::Unreadable)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(InvalidMediaUrl::Scheme(url.scheme().to_owned()));

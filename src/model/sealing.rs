@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Completeness, Generator, MANIFEST_SCHEMA, Manifest, ManifestImage, ManifestRoom, ObjectFacts,
     Playback, Preferred, PreviousManifest, Recording, RecordingKind, RecordingState, Room,
-    RoomStatus, Segment, Source, SourceFacts, Timeline, Totals, Whole,
+    RoomStatus, Segment, Source, SourceFacts, Timeline, Totals, Whole, sum,
 };
 
 /// Everything a manifest is made of.
@@ -36,8 +36,8 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
     let completeness = completeness(&input);
     let playback = playback(&segments, whole.as_ref());
     let chunks = whole.iter().chain(&other_wholes).flat_map(|whole| &whole.chunks);
-    let chunk_bytes: u64 = chunks.map(|chunk| chunk.bytes).sum();
-    let segment_bytes: u64 = segments.iter().filter_map(|segment| segment.bytes).sum();
+    let chunk_bytes = sum(chunks.map(|chunk| chunk.bytes));
+    let segment_bytes = sum(segments.iter().filter_map(|segment| segment.bytes));
     Manifest {
         schema: MANIFEST_SCHEMA.to_owned(),
         revision: 1,
@@ -45,7 +45,10 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
         generator,
         published_at: now,
         status: status(&completeness),
-        totals: Totals { bytes: segment_bytes + chunk_bytes, duration_ms: playback.duration_ms },
+        totals: Totals {
+            bytes: segment_bytes.saturating_add(chunk_bytes),
+            duration_ms: playback.duration_ms,
+        },
         room: room_entry(input.room, input.images),
         completeness,
         segments,
@@ -69,7 +72,7 @@ impl Manifest {
         if undated(&self) == undated(previous) {
             return None;
         }
-        self.revision = link.revision + 1;
+        self.revision = link.revision.saturating_add(1);
         self.previous = Some(link);
         Some(self)
     }
@@ -135,7 +138,7 @@ fn segments(recordings: &[Recording]) -> Vec<Segment> {
             offset_ms,
             gap_before_ms: gap_before(previous_end, end, duration_ms),
         });
-        offset_ms += duration.unwrap_or(0);
+        offset_ms = sum([offset_ms, duration.unwrap_or(0)]);
         previous_end = end.filter(|_| duration.is_some()).or(previous_end);
         entries.push(segment_entry(entries.len() as u64 + 1, recording, timeline));
     }
@@ -149,7 +152,7 @@ fn gap_before(previous: Option<Timestamp>, end: Option<Timestamp>, duration_ms: 
     const NOISE_MS: i64 = 3_000;
     let (Some(previous), Some(end)) = (previous, end) else { return 0 };
     let between = end.as_millisecond() - previous.as_millisecond();
-    let gap = between - i64::try_from(duration_ms).unwrap_or(i64::MAX);
+    let gap = between.saturating_sub_unsigned(duration_ms);
     u64::try_from(gap).ok().filter(|_| gap > NOISE_MS).unwrap_or(0)
 }
 
@@ -221,7 +224,7 @@ fn playback(segments: &[Segment], whole: Option<&Whole>) -> Playback {
         segments.iter().filter(|segment| segment.state == RecordingState::Archived).collect();
     let durations_ms: Vec<u64> =
         pieces.iter().map(|piece| piece.media.as_ref().map_or(0, |m| m.duration_ms)).collect();
-    let pieces_ms: u64 = durations_ms.iter().sum();
+    let pieces_ms = sum(durations_ms.iter().copied());
     let archived_whole = whole.filter(|whole| whole.state == RecordingState::Archived);
     if let Some((key, whole_ms)) = archived_whole.and_then(|w| w.key.clone().zip(w.duration_ms))
         && (pieces.is_empty() || whole_ms > pieces_ms)

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::is_left;
 use crate::hints::Explained;
 use crate::ledger::RoomRecord;
-use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus};
+use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus, sum};
 use crate::progress::Counts;
 use crate::stage::discover::Scanned;
 use crate::stage::{Error, Listed, seal};
@@ -209,7 +209,7 @@ impl Name {
             revision: sealed.revision,
             archived: recordings.iter().filter(|r| r.state == RecordingState::Archived).count(),
             listed: recordings.len(),
-            bytes: recordings.iter().map(bytes_of).sum(),
+            bytes: sum(recordings.iter().map(bytes_of)),
             is_left: is_left(record.phase, record.settled, recordings),
             reasons: recordings.iter().filter_map(reason_of).collect(),
         });
@@ -218,7 +218,7 @@ impl Name {
 }
 
 fn bytes_of(recording: &Recording) -> u64 {
-    let chunks = recording.whole().map(|whole| whole.chunks.iter().map(|chunk| chunk.bytes).sum());
+    let chunks = recording.whole().map(|whole| sum(whole.chunks.iter().map(|chunk| chunk.bytes)));
     recording.segment().map(|object| object.bytes).or(chunks).unwrap_or(0)
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::{Context, Error};
+use super::{Context, Error, published};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
 use crate::model::{AppId, Manifest, RecordingState, Room, RoomId, Sha256Digest};
 
@@ -40,17 +40,20 @@ pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
 /// # Errors
 /// When the store or the ledger fails, or the manifest cannot be read.
 pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Option<RoomRecord>, Error> {
-    let key = context.store.keys(&record.room.appid).room(record.room.room_id).manifest();
+    let appid = &record.room.appid;
+    let keys = context.store.keys(appid).room(record.room.room_id);
+    let key = keys.manifest();
     let Some(bytes) = context.store.get(&key).await? else { return Ok(None) };
     let sha256 = Sha256Digest::of(&bytes);
     if record.sealed.as_ref().is_some_and(|sealed| sealed.sha256 == sha256) {
         return Ok(None);
     }
-    let manifest: Manifest = serde_json::from_slice(&bytes)
+    let manifest = published::parse(&bytes, &keys, appid, record.room.room_id)
         .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
     let adopted = remembered(record, &manifest, sha256);
-    context.ledger.save_room(&adopted, context.owner()).await?;
+    // The recordings first: a room that is known as listed must not be without them.
     take_over_recordings(context, &adopted, &manifest).await?;
+    context.ledger.save_room(&adopted, context.owner()).await?;
     tracing::info!(
         account.appid = %adopted.room.appid,
         room.id = %adopted.room.room_id,
@@ -86,7 +89,11 @@ async fn take_over_recordings(
 
 /// The room's record with what its manifest tells. It is closed when nothing more was owed or could
 /// still come when that was sealed. A listing that is newer than the manifest's stays in force.
-fn remembered(record: &RoomRecord, manifest: &Manifest, sha256: Sha256Digest) -> RoomRecord {
+pub(super) fn remembered(
+    record: &RoomRecord,
+    manifest: &Manifest,
+    sha256: Sha256Digest,
+) -> RoomRecord {
     let counts = &manifest.completeness;
     let mut remembered = record.clone();
     let (status, revision) = (manifest.status, manifest.revision);
@@ -97,7 +104,8 @@ fn remembered(record: &RoomRecord, manifest: &Manifest, sha256: Sha256Digest) ->
     if record.listed_at > counts.listed_at {
         return remembered;
     }
-    let is_owed = !counts.settled || counts.pending + counts.failed + counts.rejected > 0;
+    let is_owed =
+        !counts.settled || [counts.pending, counts.failed, counts.rejected].iter().any(|n| *n > 0);
     let may_come = counts.announced.is_some_and(|announced| announced > counts.listed);
     remembered.phase = match record.listed_at {
         _ if !is_owed && !may_come => Phase::Closed,

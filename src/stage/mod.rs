@@ -3,7 +3,10 @@
 
 pub mod adopt;
 pub mod discover;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod memory;
+pub mod published;
 mod replays;
 pub mod resolve;
 pub mod seal;

@@ -131,7 +131,10 @@ impl RoomKeys {
     /// that is no plain one loses what makes it so.
     pub fn whole_file(&self, source_id: &str, name: &str) -> ObjectKey {
         let plain = |text: &str| -> String {
-            text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
+            let is_plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+            Some(text.chars().filter(is_plain).collect())
+                .filter(|t: &String| !t.is_empty())
+                .unwrap_or_else(|| "unnamed".to_owned())
         };
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
         let folder = eight_digits(source_id);
@@ -280,6 +283,7 @@ mod tests {
                 prop_assert!(relative.starts_with(folder));
                 let plain = |c: char| c.is_ascii_alphanumeric() || "/-.".contains(c);
                 prop_assert!(relative.chars().all(plain) && !relative.contains(".."));
+                prop_assert_eq!(room.resolve(relative), Some(key.clone()));
             }
         }
 

@@ -63,8 +63,8 @@ impl PartPlan {
     /// `TooManyParts` past part 10 000, which only a file of unknown length, or one beyond 48 TiB,
     /// comes to.
     pub fn range(&self, number: u32) -> Result<Option<Range<u64>>, Error> {
-        let start = u64::from(number.saturating_sub(1)) * self.part_bytes;
-        let end = start + self.part_bytes;
+        let start = u64::from(number.saturating_sub(1)).saturating_mul(self.part_bytes);
+        let end = start.saturating_add(self.part_bytes);
         match self.total {
             Some(total) if start >= total => Ok(None),
             _ if number > MOST_PARTS => Err(Error::TooManyParts { part_bytes: self.part_bytes }),
@@ -105,6 +105,15 @@ mod tests {
         assert!(plan.range(10_000).is_ok());
         let error = plan.range(10_001).unwrap_err();
         assert!(error.to_string().contains("hint: configure larger parts"), "{error}");
+    }
+
+    #[test]
+    fn a_number_beyond_all_bounds_is_past_the_end() {
+        let plan = PartPlan::new(Some(u64::MAX), 8 * MIB);
+        assert_eq!(plan.part_bytes(), LARGEST_PART);
+        assert!(plan.range(10_001).is_err());
+        assert_eq!(plan.range(u32::MAX).unwrap(), None);
+        assert_eq!(plan.range(1).unwrap(), Some(0..LARGEST_PART));
     }
 
     proptest! {

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::retry::Policy;
 
 /// The largest body that is read, in bytes. A page of 50 rooms with all their goods is far smaller.
-const MAX_BODY: usize = 16 << 20;
+const MAX_BODY: usize = 8 << 20;
 
 /// How WeChat is reached. Without a `Debug` form: the proxy's URL may hold a password.
 #[derive(Clone)]
@@ -109,29 +109,34 @@ impl Http {
         secrets: &[&SecretString],
     ) -> Result<Object, Error> {
         match lenient::parse(body) {
-            Some(Value::Object(reply)) => self.success(call, reply, secrets),
+            Some(Value::Object(reply)) => success(self.clock.now(), call, reply, secrets),
             _ => Err(Error::unreadable(call, "not a JSON object", body, secrets)),
         }
     }
 
-    /// `reply`, or the error that its `errcode` says it is.
-    pub(super) fn success(
-        &self,
-        call: Call,
-        reply: Object,
-        secrets: &[&SecretString],
-    ) -> Result<Object, Error> {
-        let code = lenient::int(&reply, "errcode").unwrap_or(0);
-        if code == 0 {
-            return Ok(reply);
-        }
-        let errmsg = lenient::text(&reply, "errmsg").unwrap_or_default();
-        let mut error = Error::api(call, code, errmsg, secrets);
-        if let Error::Api { class: Class::NextMinute, retry_after, .. } = &mut error {
-            *retry_after = Some(until_next_minute(self.clock.now()));
-        }
-        Err(error)
+    /// The time by this client's clock.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
+}
+
+/// `reply`, or the error that its `errcode` says it is.
+pub(super) fn success(
+    now: Timestamp,
+    call: Call,
+    reply: Object,
+    secrets: &[&SecretString],
+) -> Result<Object, Error> {
+    let code = lenient::int(&reply, "errcode").unwrap_or(0);
+    if code == 0 {
+        return Ok(reply);
+    }
+    let errmsg = lenient::text(&reply, "errmsg").unwrap_or_default();
+    let mut error = Error::api(call, code, errmsg, secrets);
+    if let Error::Api { class: Class::NextMinute, retry_after, .. } = &mut error {
+        *retry_after = Some(until_next_minute(now));
+    }
+    Err(error)
 }
 
 fn proxy(url: &Url) -> Result<reqwest::Proxy, Error> {

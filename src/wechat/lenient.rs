@@ -8,9 +8,20 @@ use serde_json::{Map, Value};
 /// The fields of an object.
 pub(super) type Object = Map<String, Value>;
 
+/// The most values a body may hold. A page of 50 rooms with 200 goods each has less than a fifth of
+/// this many; each takes some 80 bytes of memory, however few of the body.
+const MAX_VALUES: usize = 500_000;
+
 /// Reads a body, whatever its content type. A byte order mark, invalid UTF-8, raw control
 /// characters and halved surrogate pairs in texts are forgiven; half a body is not.
+///
+/// A body of more than [`MAX_VALUES`] values is not read, nor is one nested more than 128 deep.
 pub(super) fn parse(body: &[u8]) -> Option<Value> {
+    // What stands in texts counts along, which does no harm.
+    let values = body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if values > MAX_VALUES {
+        return None;
+    }
     serde_json::from_slice(body).ok().or_else(|| serde_json::from_str(&repaired(body)).ok())
 }
 
@@ -148,6 +159,18 @@ mod tests {
         for body in [r#"{"a":1,"b"#, "", "<html>", r#"{"a":"x"#, "{\"a\":\"\\", "{\"a\":\"\\ud8"] {
             assert_eq!(parse(body.as_bytes()), None, "{body}");
         }
+    }
+
+    #[test]
+    fn bombs_are_not_read() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(parse(deep.as_bytes()), None);
+        let nested = format!("{}1{}", "{\"a\":".repeat(129), "}".repeat(129));
+        assert_eq!(parse(nested.as_bytes()), None);
+        let wide = format!("{{\"a\":[0{}]}}", ",0".repeat(MAX_VALUES));
+        assert_eq!(parse(wide.as_bytes()), None);
+        let real = format!("{{\"a\":[0{}]}}", ",0".repeat(100_000));
+        assert!(parse(real.as_bytes()).is_some());
     }
 
     proptest::proptest! {

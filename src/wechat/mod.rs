@@ -12,6 +12,8 @@
 mod client;
 mod codes;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod http;
 mod lenient;
 mod redact;

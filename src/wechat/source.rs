@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use url::Url;
 
 use super::codes::Call;
 use super::error::Error;
-use super::http::{Http, endpoint};
+use super::http::{Http, endpoint, success};
 use super::lenient::{self, Object};
 use super::redact::excerpt;
 use crate::model::AppId;
@@ -148,14 +149,14 @@ impl TokenSource {
             Self::Token { secret } => token(http, base_url, appid, secret).await,
             Self::Url { url, headers } => {
                 let body = token_server(http, url, headers).await?;
-                read(http, kind, &body, &credentials(url, headers))
+                read(http.now(), kind, &body, &credentials(url, headers))
             }
             Self::Command { program, arguments } => {
                 let output = run(program, arguments).await?;
-                read(http, kind, &output, &[])
+                read(http.now(), kind, &output, &[])
             }
             Self::File { path } => {
-                let fetched = read(http, kind, &read_file(path).await?, &[])?;
+                let fetched = read(http.now(), kind, &read_file(path).await?, &[])?;
                 Ok(Fetched { lifetime: None, ..fetched })
             }
             Self::Value(token) => {
@@ -258,8 +259,8 @@ async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
 
 /// Reads a token in any of the forms that token servers, commands and files give it. `secrets` are
 /// masked in the message of an error code.
-fn read(
-    http: &Http,
+pub(super) fn read(
+    now: Timestamp,
     kind: SourceKind,
     body: &[u8],
     secrets: &[SecretString],
@@ -267,7 +268,7 @@ fn read(
     match lenient::parse(body) {
         Some(Value::Object(reply)) => {
             let reply =
-                http.success(Call::TokenSource, reply, &secrets.iter().collect::<Vec<_>>())?;
+                success(now, Call::TokenSource, reply, &secrets.iter().collect::<Vec<_>>())?;
             let nested = reply.get("data").and_then(Value::as_object);
             from_fields(kind, nested.unwrap_or(&reply))
         }

@@ -16,6 +16,9 @@ use crate::model::{
 /// The largest page WeChat gives, whatever `limit` says (three reports).
 pub const PAGE_LIMIT: u64 = 50;
 
+/// The most rows of a reply that are read: twenty pages. What holds more is no page.
+pub(super) const MOST_ROWS: usize = 1000;
+
 /// One page of the room list, newest `start_time` first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomPage {
@@ -73,6 +76,7 @@ pub(super) type Problem = &'static str;
 /// The rows under `key`. Missing or null means none, but only where WeChat said `errcode: 0`.
 fn rows<'a>(reply: &'a Object, key: &str, problem: Problem) -> Result<&'a [Value], Problem> {
     match reply.get(key) {
+        Some(Value::Array(rows)) if rows.len() > MOST_ROWS => Err("more rows than any page has"),
         Some(Value::Array(rows)) => Ok(rows),
         None | Some(Value::Null) if lenient::int(reply, "errcode") == Some(0) => Ok(&[]),
         _ => Err(problem),
@@ -376,6 +380,15 @@ mod tests {
         for bad in ["{}", r#"{"error":"bad gateway"}"#, r#"{"errcode":0,"live_replay":{}}"#] {
             assert!(read(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_page_of_more_rows_than_any_has_is_refused() {
+        let rows = |count: usize| vec!["{}"; count].join(",");
+        let read =
+            |count| ReplayPage::read(&object(&format!(r#"{{"live_replay":[{}]}}"#, rows(count))));
+        assert_eq!(read(MOST_ROWS).unwrap().replays.len(), MOST_ROWS);
+        assert!(read(MOST_ROWS + 1).is_err());
     }
 
     #[test]

@@ -4,7 +4,11 @@
 #[cfg(test)]
 mod bucket;
 #[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]

@@ -13,4 +13,4 @@ mod quota;
 mod time;
 mod variants;
 mod wholes;
-mod world;
+pub mod world;

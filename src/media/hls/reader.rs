@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::{Chunk, ChunkFile, HlsError, MAX_CHUNKS, MediaPlaylist, Playlist};
+use super::{Chunk, ChunkFile, HlsError, MAX_CHUNKS, MAX_URL_BYTES, MediaPlaylist, Playlist};
 use crate::model::MediaUrl;
 
 /// The longest segment, in seconds. What is longer is no duration but damage.
@@ -21,6 +21,8 @@ pub(super) struct Reader<'a> {
     /// Groups of renditions that have playlists of their own.
     apart: HashSet<&'a str>,
     ended: bool,
+    /// Bytes of all URLs so far.
+    url_bytes: usize,
     /// Where the last byte range of each file ended.
     range_ends: HashMap<&'a str, u64>,
     /// The initialisation section of the segments to come.
@@ -62,6 +64,7 @@ impl<'a> Reader<'a> {
             variants: Vec::new(),
             apart: HashSet::new(),
             ended: false,
+            url_bytes: 0,
             range_ends: HashMap::new(),
             init: None,
             next: Next::default(),
@@ -95,7 +98,11 @@ impl<'a> Reader<'a> {
             _ => self.uri(line)?,
         }
         let count = self.media.chunks.len() + self.media.inits.len() + self.variants.len();
-        if count > MAX_CHUNKS { Err(HlsError::TooManyChunks) } else { Ok(()) }
+        match () {
+            () if count > MAX_CHUNKS => Err(HlsError::TooManyChunks),
+            () if self.url_bytes > MAX_URL_BYTES => Err(HlsError::LongUrls),
+            () => Ok(()),
+        }
     }
 
     /// A URI: the end of what the tags before it tell.
@@ -108,6 +115,7 @@ impl<'a> Reader<'a> {
         let number = self.media.chunks.len();
         let duration_ms = next.duration_ms.ok_or(HlsError::Malformed("a URI has no duration"))?;
         let url = resolve(self.base, uri).ok_or(HlsError::ChunkUri(number))?;
+        self.url_bytes += url.expose().as_str().len();
         let range = next.range.map(|range| range.after(self.range_ends.get(uri).copied()));
         let range = range.transpose()?;
         if let Some(range) = &range {
@@ -129,6 +137,7 @@ impl<'a> Reader<'a> {
         let uri = attribute(attributes, "URI")?;
         let url = uri.and_then(|uri| resolve(self.base, uri));
         let url = url.ok_or(HlsError::Malformed("a map has no URI that can be fetched"))?;
+        self.url_bytes += url.expose().as_str().len();
         let range = attribute(attributes, "BYTERANGE")?
             .map(|range| byte_range(range)?.after(Some(0)))
             .transpose()?;

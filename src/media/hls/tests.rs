@@ -210,6 +210,25 @@ fn absurd_playlists_are_refused_at_once() {
     assert!(maps("#EXT-X-MAP:a=b\n").is_err());
 }
 
+#[test]
+fn short_lines_that_stand_for_long_urls_do_not_fill_the_memory() {
+    let long = format!("http://h/{}/playlist.m3u8", "a".repeat(16_000));
+    let base = MediaUrl::parse(&long).unwrap();
+    let text = with(&"#EXTINF:1,\na\n".repeat(MAX_CHUNKS - 1));
+    assert_eq!(Playlist::parse(text.as_bytes(), &base).map(|_| ()), Err(HlsError::LongUrls));
+    assert!(MediaUrl::parse(&"http://h/a".repeat(10_000)).is_err());
+}
+
+#[test]
+fn a_million_lines_and_attributes_are_judged() {
+    let lines = |line: &str, count| with(&line.repeat(count));
+    assert!(parse(&lines("#\n", 1_000_000)).is_err());
+    assert!(parse(&lines("#EXT-X-DISCONTINUITY\n", 100_000)).is_err());
+    let attributes = format!("#EXT-X-MAP:{}URI=\"a.mp4\"", "A=1,".repeat(1_000_000));
+    let playlist = parse(&with(&format!("{attributes}\n#EXTINF:1,\na.m4s"))).unwrap();
+    assert_eq!(playlist.inits.len(), 1);
+}
+
 proptest! {
     #[test]
     fn no_text_is_too_strange_to_be_judged(

@@ -21,9 +21,14 @@ pub(super) fn name(codec: &Codec) -> String {
         Codec::Flac(_) => "fLaC".to_owned(),
         Codec::Ac3(_) => "ac-3".to_owned(),
         Codec::Eac3(_) => "ec-3".to_owned(),
-        Codec::Unknown(kind, _) => kind.to_string(),
+        Codec::Unknown(kind, _) => plain(&kind.to_string()),
         _ => "unknown".to_owned(),
     }
+}
+
+/// A type as a name in a list can be: without blanks, commas and what cannot be printed.
+fn plain(kind: &str) -> String {
+    kind.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
 fn avc(kind: &str, avcc: &Avcc) -> String {

@@ -12,6 +12,10 @@ use crate::model::{MediaFacts, Sha256Digest};
 const MAX_STSD: usize = 1 << 20;
 /// The most tracks that are looked at. Recordings have two.
 const MAX_TRACKS: usize = 16;
+/// The most codecs of one track that are named. Recordings have one.
+const MAX_CODECS: usize = 8;
+/// The longest duration that is believed, in milliseconds: 366 days. A longer one is damage.
+pub const LONGEST_MS: u64 = 366 * 86_400_000;
 /// The handler of tracks with pictures, and of those with sound.
 const VIDEO: [u8; 4] = *b"vide";
 const AUDIO: [u8; 4] = *b"soun";
@@ -116,10 +120,11 @@ fn duration_ms(moov: &[u8], mvhd: &Mvhd, tracks: &[Track]) -> Result<u64, Mp4Err
         Some(to_ms(mehd.fragment_duration, mvhd.timescale))
     };
     let longest = || tracks.iter().map(Track::duration_ms).max();
+    let is_credible = |ms: &u64| (1..=LONGEST_MS).contains(ms);
     Some(to_ms(known(mvhd.duration), mvhd.timescale))
-        .filter(|ms| *ms > 0)
-        .or_else(|| fragments().filter(|ms| *ms > 0))
-        .or_else(|| longest().filter(|ms| *ms > 0))
+        .filter(is_credible)
+        .or_else(|| fragments().filter(is_credible))
+        .or_else(|| longest().filter(is_credible))
         .ok_or(Mp4Error::NoDuration)
 }
 
@@ -134,8 +139,8 @@ fn to_ms(duration: u64, timescale: u32) -> u64 {
 }
 
 fn names(tracks: &[&Track]) -> Option<String> {
-    let names: Vec<String> =
-        tracks.iter().flat_map(|track| &track.stsd.codecs).map(codec::name).collect();
+    let codecs = tracks.iter().flat_map(|track| track.stsd.codecs.iter().take(MAX_CODECS));
+    let names: Vec<String> = codecs.map(codec::name).collect();
     (!names.is_empty()).then(|| names.join(","))
 }
 

@@ -11,7 +11,7 @@ mod sniff;
 mod walk;
 
 pub use boxes::FourCc;
-pub use facts::facts;
+pub use facts::{LONGEST_MS, facts};
 pub use walk::{BoxWalk, Limits, Mp4Structure};
 
 /// What is wrong with a file that should be an MP4. Offsets count bytes from its start.

@@ -85,6 +85,26 @@ impl BoxWalk {
         }
     }
 
+    /// Whether this can have come of a walk: what was stored may have been changed since.
+    pub fn is_sound(&self) -> bool {
+        const MOST: u64 = 1 << 62;
+        let is_past = |at: u64| at <= self.offset;
+        let inside = self.inside.as_ref().is_none_or(|inside| {
+            self.header.is_empty()
+                && is_past(inside.start)
+                && inside.end.is_none_or(|end| end > self.offset)
+        });
+        let moov = self.moov_at.as_ref().is_none_or(|at| at.start <= at.end && is_past(at.start));
+        inside
+            && moov
+            && self.offset < MOST
+            && is_past(self.header.len() as u64)
+            && self.header.len() < LONG_HEADER
+            && Header::read(&self.header).is_none()
+            && self.first_mdat.is_none_or(is_past)
+            && self.limits.moov_bytes <= Limits::default().moov_bytes
+    }
+
     /// A walk that has seen nothing yet.
     pub fn new(limits: Limits) -> Self {
         Self {

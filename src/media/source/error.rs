@@ -72,6 +72,9 @@ pub enum Problem {
         /// Bytes of the body that had come.
         got: u64,
     },
+    /// A small file came, but too slowly.
+    #[error("the file did not come whole within {} s", .0.as_secs())]
+    TooSlow(Duration),
     /// The body ended early.
     #[error("the body ended after {got} bytes{}", of(*expected))]
     Short {
@@ -189,6 +192,7 @@ impl Transient for Error {
             | Problem::Connect(_)
             | Problem::Network(_)
             | Problem::Stalled { .. }
+            | Problem::TooSlow(_)
             | Problem::Short { .. }
             // One node of a media network may answer oddly and the next one rightly.
             | Problem::TooLong { .. }

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::time::Duration;
 
 use jiff::fmt::rfc2822;
-use reqwest::Response;
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER,
 };
@@ -23,12 +22,12 @@ pub(super) struct ContentRange {
 }
 
 impl ContentRange {
-    pub fn of(response: &Response) -> Option<Self> {
-        Self::parse(&text(response.headers(), CONTENT_RANGE)?)
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        Self::parse(&text(headers, CONTENT_RANGE)?)
     }
 
     /// Reads `bytes first-last/total`. A total of `*` is not enough: ranges cannot be planned then.
-    fn parse(value: &str) -> Option<Self> {
+    pub fn parse(value: &str) -> Option<Self> {
         let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
         let (first, last, total) = (number(first)?, number(last)?, number(total)?);
@@ -37,20 +36,19 @@ impl ContentRange {
 }
 
 /// The total that a 416 tells, as `bytes */total`.
-pub(super) fn unsatisfied_total(response: &Response) -> Option<u64> {
-    number(text(response.headers(), CONTENT_RANGE)?.strip_prefix("bytes */")?)
+pub(super) fn unsatisfied_total(headers: &HeaderMap) -> Option<u64> {
+    number(text(headers, CONTENT_RANGE)?.strip_prefix("bytes */")?)
 }
 
 /// What the headers tell of the file; length and ranges are left to the status.
-pub(super) fn source_file(response: &Response) -> SourceFile {
-    let headers = response.headers();
+pub(super) fn source_file(headers: &HeaderMap, scheme: &str) -> SourceFile {
     SourceFile {
         total: None,
         ranged: false,
         etag: text(headers, ETAG).and_then(|tag| strong_tag(&tag)),
         last_modified: text(headers, LAST_MODIFIED),
         crc64xz: text(headers, CRC64_XZ).and_then(|crc| number(&crc)).map(Crc64Xz),
-        scheme: response.url().scheme().to_owned(),
+        scheme: scheme.to_owned(),
     }
 }
 
@@ -74,8 +72,8 @@ pub(super) fn check_unchanged(opened: &SourceFile, now: &SourceFile) -> Result<(
 }
 
 /// The content encoding, where there is one that would have to be undone.
-pub(super) fn encoding(response: &Response) -> Option<String> {
-    text(response.headers(), CONTENT_ENCODING)
+pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
+    text(headers, CONTENT_ENCODING)
         .filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"))
 }
 

@@ -189,3 +189,23 @@ fn a_ledger_rebuilt_from_a_manifest_seals_the_same_manifest() {
     let more = sealed(&read.recordings(), 4, true).succeeding(&first, link.clone()).unwrap();
     assert_eq!((more.revision, more.previous), (2, Some(link)));
 }
+
+#[test]
+fn durations_and_sizes_beyond_all_bounds_are_summed_up_to_the_largest_number() {
+    let mut recordings = vec![
+        archived("a/f0.mp4", "2026-03-26T08:10:00Z", u64::MAX, b"x"),
+        archived("b/f0.mp4", "2026-03-26T08:00:00Z", u64::MAX, b"x"),
+        whole(RecordingState::Archived, u64::MAX),
+    ];
+    for recording in &mut recordings {
+        if let Some(Stored::Segment(object)) = &mut recording.stored {
+            object.bytes = u64::MAX;
+        }
+    }
+    let manifest = sealed(&recordings, u64::MAX, true);
+    assert_eq!((manifest.totals.bytes, manifest.totals.duration_ms), (u64::MAX, u64::MAX));
+    let link =
+        PreviousManifest { revision: u64::MAX, sha256: Sha256Digest::of(b""), key: "k".into() };
+    let other = sealed(&[], 0, true);
+    assert_eq!(manifest.succeeding(&other, link).unwrap().revision, u64::MAX);
+}

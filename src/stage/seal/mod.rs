@@ -9,10 +9,10 @@ mod outlook;
 
 use bytes::Bytes;
 
-use super::{Context, Error, Listed};
+use super::{Context, Error, Listed, published};
 use crate::ledger::Sealed;
 use crate::model::sealing::{SealInput, manifest};
-use crate::model::{Generator, Manifest, PreviousManifest, Sha256Digest};
+use crate::model::{Generator, Manifest, PreviousManifest, Room, Sha256Digest};
 use crate::store::{Labels, RoomKeys};
 
 pub use catalog::publish_catalog;
@@ -38,7 +38,7 @@ pub struct SealedRoom {
 pub async fn seal(context: &Context, mut listed: Listed) -> Result<SealedRoom, Error> {
     let appid = &listed.record.room.appid;
     let keys = context.store.keys(appid).room(listed.record.room.room_id);
-    let previous = read_manifest(context, &keys).await?;
+    let previous = read_manifest(context, &keys, &listed.record.room).await?;
     let manifest = describe(context, &keys, &listed, previous.as_ref()).await;
     let lost_before = previous.as_ref().map_or(0, |p| p.manifest.completeness.expired);
     let newly_lost = manifest.completeness.expired.saturating_sub(lost_before);
@@ -58,10 +58,14 @@ struct Published {
     bytes: Bytes,
 }
 
-async fn read_manifest(context: &Context, keys: &RoomKeys) -> Result<Option<Published>, Error> {
+async fn read_manifest(
+    context: &Context,
+    keys: &RoomKeys,
+    room: &Room,
+) -> Result<Option<Published>, Error> {
     let key = keys.manifest();
     let Some(bytes) = context.store.get(&key).await? else { return Ok(None) };
-    let manifest = serde_json::from_slice(&bytes)
+    let manifest = published::parse(&bytes, keys, &room.appid, room.room_id)
         .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
     Ok(Some(Published { manifest, bytes }))
 }
@@ -138,7 +142,7 @@ fn to_json(value: &impl serde::Serialize) -> String {
 }
 
 /// `SHA256SUMS`: every media object of the room, in the form `sha256sum -c` reads.
-fn sums(manifest: &Manifest) -> String {
+pub(in crate::stage) fn sums(manifest: &Manifest) -> String {
     let segments = manifest.segments.iter().filter_map(|s| s.sha256.zip(s.key.as_deref()));
     let wholes = || manifest.wholes();
     let playlist = wholes().filter_map(|whole| whole.sha256.zip(whole.key.as_deref()));

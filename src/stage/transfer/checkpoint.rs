@@ -19,7 +19,7 @@ use crate::store::{PartReceipt, UploadId};
 
 /// What is kept, beside the receipts of the parts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Saved {
+pub(super) struct Saved {
     upload: UploadId,
     /// The key the object will have.
     key: String,
@@ -59,13 +59,18 @@ impl Checkpoint {
         Ok(trusted)
     }
 
-    fn trusted(saved: Saved, receipts: Vec<PartReceipt>) -> Option<Self> {
+    pub(super) fn trusted(saved: Saved, receipts: Vec<PartReceipt>) -> Option<Self> {
         let Saved { upload, key, part_bytes, file, hashing } = saved;
         let hashed_parts = hashing.as_ref().map_or(0, |state| state.parts);
-        let bytes: u64 = receipts.iter().map(|receipt| receipt.bytes).sum();
+        let hashed_bytes = hashing.as_ref().map_or(0, |state| state.bytes);
         let numbered = receipts.iter().zip(1..).all(|(receipt, number)| receipt.number == number);
+        // The next part is fetched from where the plan says, which has to be where the hashes end.
+        let planned = u64::from(hashed_parts).checked_mul(part_bytes)?;
+        let planned = file.total.map_or(planned, |total| planned.min(total));
+        let bytes = receipts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.bytes))?;
         let complete = receipts.len() == usize::try_from(hashed_parts).ok()?
-            && bytes == hashing.as_ref().map_or(0, |state| state.bytes);
+            && bytes == hashed_bytes
+            && bytes == planned;
         (numbered && complete).then_some(Self { upload, key, part_bytes, file, hashing, receipts })
     }
 }

@@ -63,7 +63,8 @@ impl Hashing {
 
     /// The hashes that a checkpoint kept; `None` where they cannot be taken up.
     pub(super) fn resume(state: &HashingState) -> Option<Self> {
-        if state.sha2 != SHA2_SERIES {
+        let is_sound = |walk: &BoxWalk| walk.is_sound() && walk.offset() == state.bytes;
+        if state.sha2 != SHA2_SERIES || !state.walk.as_ref().is_none_or(is_sound) {
             return None;
         }
         let sha256 = state.sha256.as_slice().try_into().ok()?;
@@ -105,7 +106,7 @@ impl Hashing {
         }
     }
 
-    fn take(&mut self, part: &[u8]) -> Result<PartDigests, Mp4Error> {
+    pub(super) fn take(&mut self, part: &[u8]) -> Result<PartDigests, Mp4Error> {
         if let Some(walk) = &mut self.walk {
             walk.feed(part)?;
         }

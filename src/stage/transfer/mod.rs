@@ -7,6 +7,8 @@ mod checkpoint;
 mod copy;
 mod facts;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::stage) mod fuzzing;
 mod hashing;
 mod multipart;
 mod parts;

@@ -14,7 +14,7 @@ use super::{Context, Place};
 use crate::config::WholePolicy;
 use crate::media::hls::{ChunkFile, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
 use crate::model::{
-    MediaUrl, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole, WholeChunk,
+    MediaUrl, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole, WholeChunk, sum,
 };
 use crate::store::Labels;
 
@@ -48,7 +48,7 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
 /// many than none.
 pub fn cover(pieces: &[Recording]) -> Cover {
     let media = |piece: &Recording| piece.segment().and_then(|object| object.media.clone());
-    Cover { archived_ms: pieces.iter().filter_map(media).map(|media| media.duration_ms).sum() }
+    Cover { archived_ms: sum(pieces.iter().filter_map(media).map(|media| media.duration_ms)) }
 }
 
 /// What has become of a whole.

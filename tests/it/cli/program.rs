@@ -10,10 +10,9 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::bucket::Bucket;
+use crate::canaries;
 
-pub const APP_SECRET: &str = "canary-appsecret-8c1f0a2b";
-pub const STORE_SECRET: &str = "canary-store-secret-55e0";
-pub const TOKEN: &str = "canary-token-77aa31c4f09be2d855aa01c4f09be2d8";
+pub use crate::canaries::{APP_SECRET, STORE_SECRET, TOKEN};
 
 /// No command takes longer, however busy the machine is.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -121,7 +120,7 @@ impl Place {
     /// The bucket, checked.
     pub fn bucket(&self) -> Bucket {
         let bucket = Bucket::read(&self.objects());
-        bucket.check(&[APP_SECRET, STORE_SECRET, TOKEN].map(str::to_owned));
+        bucket.check(&canaries::ALL.map(str::to_owned));
         bucket
     }
 }
@@ -130,6 +129,8 @@ impl Place {
 pub async fn ended(child: Child) -> Ran {
     let output = tokio::time::timeout(LONGEST, child.wait_with_output()).await;
     let Output { status, stdout, stderr } = output.expect("it ends").unwrap();
+    canaries::check("stdout", &stdout);
+    canaries::check("stderr", &stderr);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
 }

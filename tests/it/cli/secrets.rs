@@ -1,7 +1,11 @@
 //! Secrets stay secret, whatever is logged.
 
-use super::program::{APP_SECRET, Place, ROOMS, STORE_SECRET, TOKEN};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
+
+use super::program::{APP_SECRET, Place, ROOMS, STORE_SECRET, TOKEN, ended};
 use crate::bucket::holds;
+use crate::canaries::{self, API_KEY, LEDGER_PASSWORD, PROXY_PASSWORD, SESSION_TOKEN};
+use crate::ledger::postgres_server;
 
 /// What a signed URL and a call with a token have in them.
 const TRACES: [&str; 7] =
@@ -51,4 +55,125 @@ async fn no_secret_is_logged_printed_or_kept_even_where_things_fail() {
             }
         }
     }
+}
+
+/// Every filter that somebody could ask for all there is with.
+const FILTERS: [&str; 4] = [
+    "trace",
+    "trace,x=off",
+    "trace,hyper=trace,hyper_util=trace,h2=trace,reqwest=trace,rustls=trace,sqlx=trace,log=trace",
+    "aws_config=trace,aws_runtime=trace,aws_sdk_s3=trace,aws_sigv4=trace,aws_smithy_runtime=trace,\
+     aws_smithy_runtime_api=trace,aws_smithy_http_client=trace,aws_smithy_types=trace",
+];
+
+#[tokio::test]
+async fn no_library_logs_a_secret_however_it_is_asked_to() {
+    let place = Place::start(ROOMS).await;
+    let commands: [&[&str]; 8] = [
+        &["run"],
+        &["backfill", "--all", "--force"],
+        &["status"],
+        &["doctor"],
+        &["plan"],
+        &["verify", "--deep"],
+        &["playlist", "--room", "1"],
+        &["config", "show"],
+    ];
+    for (filter, format) in FILTERS.into_iter().zip(["text", "json", "text", "json"]) {
+        for command in commands {
+            let mut child = place.command(&[command, &["--log-format", format]].concat());
+            child.envs([("REPLAY_ARCHIVER_LOG", filter), ("RUST_LOG", "trace")]);
+            // What `playlist` prints is signed with it, and has to be.
+            if command != ["playlist", "--room", "1"] {
+                child.env("REPLAY_ARCHIVER_SESSION_TOKEN", SESSION_TOKEN);
+            }
+            let ran = ended(child.spawn().unwrap()).await;
+            for trace in canaries::TRACES {
+                assert!(!ran.err.contains(trace), "{filter} {command:?}: {trace} in {}", ran.err);
+            }
+        }
+    }
+    canaries::check_folder(place.folder.path(), &["pipeline.toml"]);
+}
+
+#[tokio::test]
+async fn a_password_in_an_address_is_shown_nowhere_though_nothing_answers_there() {
+    let place = Place::start(ROOMS).await;
+    let good = place.configuration();
+    let proxy = format!("http://user:{PROXY_PASSWORD}@127.0.0.1:1");
+    let ledger = place.folder.path().join("ledger.sqlite");
+    let table = [
+        ("[media]".to_owned(), format!("[media]\nproxy = \"{proxy}\"")),
+        ("[wechat]".to_owned(), format!("[wechat]\nproxy = \"{proxy}\"")),
+        (
+            format!("{}\"\n\n[media]", place.sandbox.api_addr()),
+            format!("127.0.0.1:1/?k={API_KEY}\"\n\n[media]"),
+        ),
+        (
+            format!("sqlite:{}", ledger.display()),
+            format!("postgres://u:{LEDGER_PASSWORD}@127.0.0.1:1/db"),
+        ),
+        (
+            format!("sqlite:{}", ledger.display()),
+            format!("postgres://u:x/{LEDGER_PASSWORD}@127.0.0.1:1/db"),
+        ),
+        (
+            "{ secret_env = \"APP_SECRET\" }".to_owned(),
+            format!("{{ source = \"command\", command = [\"false\", \"{API_KEY}\"] }}"),
+        ),
+        (
+            "{ secret_env = \"APP_SECRET\" }".to_owned(),
+            format!("{{ source = \"url\", url = \"http://127.0.0.1:1/{TOKEN}?k={API_KEY}\" }}"),
+        ),
+        ("{ secret_env = \"APP_SECRET\" }".to_owned(), format!("\"{APP_SECRET}\"")),
+    ];
+    for (old, new) in table {
+        assert!(good.contains(&old), "{old}");
+        place.configure(&good.replacen(&old, &new, 1));
+        let commands: [&[&str]; 4] =
+            [&["config", "show"], &["config", "show", "--json"], &["doctor"], &["run"]];
+        for command in commands {
+            // Whatever is printed is looked through as it ends.
+            place.run(&[command, &["--log", "trace,x=off"]].concat()).await;
+        }
+    }
+    canaries::check_folder(place.folder.path(), &["pipeline.toml"]);
+}
+
+#[tokio::test]
+async fn no_table_of_a_database_server_holds_a_secret() {
+    sqlx::any::install_default_drivers();
+    let server = postgres_server();
+    let schema = format!("secrets_{:016x}", rand::random::<u64>());
+    let mut connection = AnyConnection::connect(&server).await.unwrap();
+    connection.execute(AssertSqlSafe(format!("create schema {schema}"))).await.unwrap();
+    let place = Place::start(ROOMS).await;
+    // The server under test lets everybody in, whatever the password.
+    let sign = if server.contains('?') { '&' } else { '?' };
+    let url = server.replacen('@', &format!(":{LEDGER_PASSWORD}@"), 1);
+    let sqlite = format!("sqlite:{}", place.folder.path().join("ledger.sqlite").display());
+    let url = format!("{url}{sign}options[search_path]={schema}");
+    place.configure(&place.configuration().replace(&sqlite, &url));
+    for command in [&["run", "--log", "trace"][..], &["status"], &["config", "show"]] {
+        place.good(command).await;
+    }
+    let tables = format!(
+        "select cast(table_name as text) from information_schema.tables where table_schema = '{schema}'"
+    );
+    let tables: Vec<String> =
+        sqlx::query_scalar(AssertSqlSafe(tables)).fetch_all(&mut connection).await.unwrap();
+    assert!(tables.len() > 3, "{tables:?}");
+    let mut rows = 0;
+    for table in tables {
+        let dump = format!("select cast(row_to_json(t) as text) from {schema}.{table} t");
+        let dump: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(dump)).fetch_all(&mut connection).await.unwrap();
+        rows += dump.len();
+        let dump = dump.concat();
+        canaries::check(&table, dump.as_bytes());
+        for trace in canaries::TRACES {
+            assert!(!dump.contains(trace), "{trace} in {table}: {dump}");
+        }
+    }
+    assert!(rows > 5, "the run left its memory there");
 }

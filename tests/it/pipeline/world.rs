@@ -15,15 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::front::Front;
 use crate::bucket::Bucket;
+use crate::canaries;
 use crate::strict::{Provider, Request};
 
 /// When every test begins: 11 in the morning in Beijing.
 pub const NOW: &str = "2026-11-22T03:00:00Z";
 
-/// What no object may ever hold.
-pub const APP_SECRET: &str = "canary-appsecret-8c1f0a2b";
-pub const TOKEN: &str = "canary-token-77aa31c4f09be2d855aa01c4f09be2d8";
-pub const STORE_SECRET: &str = crate::strict::SECRET_KEY;
+pub use crate::canaries::{APP_SECRET, STORE_SECRET, TOKEN};
 
 /// Fails fast: tests wait for nothing but what they are about.
 const QUICK: Policy = Policy {
@@ -72,6 +70,7 @@ impl World {
             "now = \"{NOW}\"\n[[account]]\nappid = \"wx1\"\nsecret = \"{APP_SECRET}\"\n\
              token = \"{TOKEN}\"\n{scenario}"
         );
+        canaries::watch_logs();
         let scenario = Scenario::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let sandbox = Sandbox::start(scenario, Listen::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -141,8 +140,9 @@ impl World {
     /// A run with a changed configuration.
     pub async fn night(&self, errand: &Errand, change: impl FnOnce(&mut Config)) -> Night {
         let night = self.unchecked(errand, change).await;
-        let secrets = [APP_SECRET, TOKEN, STORE_SECRET].map(str::to_owned);
-        night.bucket.check(&secrets);
+        night.bucket.check(&canaries::ALL.map(str::to_owned));
+        canaries::check_folder(self.folder.path(), &["pipeline.toml"]);
+        canaries::check_logs();
         night
     }
 

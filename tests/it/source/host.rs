@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use replay_archiver::model::MediaUrl;
+use replay_archiver::retry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -38,17 +40,18 @@ pub struct Reply {
     head: String,
     body: Vec<u8>,
     then_silent: bool,
+    is_dripping: bool,
 }
 
 impl Reply {
     pub fn new(status: u16) -> Self {
         let head = format!("HTTP/1.1 {status} Scripted\r\nConnection: close\r\n");
-        Self { head, body: Vec::new(), then_silent: false }
+        Self { head, body: Vec::new(), then_silent: false, is_dripping: false }
     }
 
     /// Nothing: the connection is closed.
     pub fn hang_up() -> Self {
-        Self { head: String::new(), body: Vec::new(), then_silent: false }
+        Self { head: String::new(), ..Self::new(200) }
     }
 
     /// Nothing, on a connection that stays open.
@@ -86,6 +89,11 @@ impl Reply {
     /// Sends `body` without telling its length: it ends with the connection.
     pub fn unsized_body(self, body: &[u8]) -> Self {
         Self { body: body.to_vec(), ..self }
+    }
+
+    /// Sends `body` a byte at a time, a few in a second, without telling its length.
+    pub fn dripping_body(self, body: &[u8]) -> Self {
+        Self { is_dripping: true, ..self.unsized_body(body) }
     }
 }
 
@@ -167,10 +175,22 @@ async fn answer(
     if !reply.head.is_empty() {
         // The client may hang up early; that is its own affair.
         let _ = socket.write_all(format!("{}\r\n", reply.head).as_bytes()).await;
+        if reply.is_dripping {
+            return drip(socket, &reply.body).await;
+        }
         let _ = socket.write_all(&reply.body).await;
     }
     if reply.then_silent {
         let _ = socket.read_u8().await;
     }
     let _ = socket.shutdown().await;
+}
+
+async fn drip(mut socket: TcpStream, body: &[u8]) {
+    for byte in body {
+        if socket.write_u8(*byte).await.is_err() {
+            return;
+        }
+        retry::pause(Duration::from_millis(40)).await;
+    }
 }

@@ -82,6 +82,48 @@ fn bytes_after_the_last_box_are_found() {
 }
 
 #[test]
+fn a_stored_walk_that_no_file_can_have_led_to_is_not_sound() {
+    let mut walk = BoxWalk::new(Limits::default());
+    walk.feed(&boxed(b"ftyp", b"isom")).unwrap();
+    walk.feed(&[0, 0, 0, 99]).unwrap();
+    assert!(walk.is_sound());
+    let mut inside = BoxWalk { header: Vec::new(), ..walk.clone() };
+    inside.inside = Some(Inside { kind: FourCc(*b"mdat"), start: 0, end: Some(99) });
+    assert!(inside.is_sound());
+    let ends = |end| Some(Inside { kind: FourCc(*b"mdat"), start: 0, end: Some(end) });
+    for unsound in [
+        BoxWalk { offset: u64::MAX, ..walk.clone() },
+        BoxWalk { header: vec![0; 15], ..walk.clone() },
+        BoxWalk { header: vec![0, 0, 0, 9, b'f', b'r', b'e', b'e'], ..walk.clone() },
+        BoxWalk { limits: Limits { moov_bytes: u64::MAX }, ..walk.clone() },
+        BoxWalk { moov_at: Some(99..100), ..walk.clone() },
+        BoxWalk { moov_at: Some(Range { start: 5, end: 4 }), ..walk.clone() },
+        BoxWalk { inside: ends(3), ..inside.clone() },
+        BoxWalk { inside: ends(99), ..walk.clone() },
+    ] {
+        assert!(!unsound.is_sound(), "{unsound:?}");
+    }
+}
+
+#[test]
+fn a_moov_over_the_limit_is_walked_over_and_not_kept() {
+    let file = [boxed(b"ftyp", b"isom"), boxed(b"mdat", b"x"), boxed(b"moov", &[7; 5000])].concat();
+    let mut walk = BoxWalk::new(Limits { moov_bytes: 4999 });
+    for piece in file.chunks(100) {
+        walk.feed(piece).unwrap();
+        assert!(walk.moov.capacity() < 10_000);
+    }
+    assert_eq!(walk.finish(None).unwrap().moov, None);
+    let mut claimed = vec![0, 0, 0, 1];
+    claimed.extend(b"moov");
+    claimed.extend((1_u64 << 63).to_be_bytes());
+    let mut walk = BoxWalk::new(Limits::default());
+    walk.feed(&[boxed(b"ftyp", b"isom"), claimed, vec![7; 100_000]].concat()).unwrap();
+    assert_eq!(walk.moov.capacity(), 0);
+    assert!(matches!(walk.finish(None), Err(Mp4Error::Truncated { .. })));
+}
+
+#[test]
 fn impossible_sizes_are_refused() {
     let ftyp = boxed(b"ftyp", b"isom");
     let with = |tail: &[u8]| whole(&[&ftyp, tail].concat());

@@ -1,0 +1,51 @@
+//! What a fuzzer does with a configuration.
+
+use std::path::Path;
+
+use super::{Config, ConfigFile, Environment, Sources, validate};
+
+/// What no error may show.
+const SECRET: &str = "canary-secret-8c1f0a2b";
+
+/// Reads a file, and what follows a line `---` as a variable's value over it.
+pub(crate) fn configuration(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    // Files that are named are read; what a fuzzer names might never end.
+    if text.contains("_file") {
+        return;
+    }
+    let (text, value) = text.split_once("\n---\n").unwrap_or((text, "8MiB"));
+    let path = Path::new("pipeline.toml");
+    let variables = [
+        ("REPLAY_ARCHIVER_TRANSFER__PART_SIZE", value),
+        ("REPLAY_ARCHIVER_SECRET_KEY", SECRET),
+        ("SECRET", SECRET),
+    ];
+    let environment: Environment =
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+    let file = ConfigFile::parse(text, path)
+        .and_then(|file| environment.overlay(file, text, path))
+        .map_err(|error| error.to_string());
+    let Ok(file) = file else { return };
+    let _ = toml::to_string_pretty(&file).map(|shown| assert!(!shown.contains(SECRET)));
+    let sources = Sources { file: path.to_owned(), environment, accounts: Vec::new() };
+    match validate::config(&file, &sources) {
+        Ok(config) => usable(&config),
+        Err(error) => {
+            let error = error.placed(path, text, &sources.environment);
+            assert!(!format!("{error} {error:?}").contains(SECRET));
+        }
+    }
+}
+
+/// Nothing that was accepted is absurd.
+fn usable(config: &Config) {
+    let work = &config.work;
+    assert!((5 << 20..=5 << 30).contains(&work.part_bytes) && work.memory >= work.part_bytes);
+    assert!((1..=256).contains(&work.files) && (1..=256).contains(&work.ranges));
+    assert!(!config.wechat.timeout.is_zero() && !config.media.timeouts.read.is_zero());
+    let _ = crate::stage::Memory::new(work.memory);
+    for account in &config.accounts {
+        assert!(account.share.reserve.of(account.share.daily_limit) <= account.share.daily_limit);
+    }
+}
