@@ -4,6 +4,7 @@
 mod bad_input;
 mod discover;
 mod faults;
+mod gc;
 mod ledger_lost;
 mod limits;
 mod once;
