@@ -226,3 +226,25 @@ async fn unfinished_uploads_are_listed_page_by_page_and_aborted_one_by_one() {
     let error = store.list_uploads("live/").next_page().await.unwrap_err();
     assert!(error.is_not_implemented(), "{error}");
 }
+
+#[tokio::test]
+async fn an_upload_that_the_store_has_dropped_is_said_to_be_gone() {
+    let (server, store) = start(Provider::Aws).await;
+    let whole = bytes(PART + 9);
+    let (upload, receipts) = send(&store, &key("a.mp4"), &whole).await;
+    server.expire_uploads();
+    let part = whole.slice(..PART);
+    let error = upload.part(1, part.clone(), PartDigests::of(&part)).await.unwrap_err();
+    assert!(error.is_upload_gone(), "{error}");
+    let error = upload.complete(&receipts, &digests(&whole), whole.len() as u64).await.unwrap_err();
+    assert!(error.is_upload_gone(), "{error}");
+    assert!(server.objects().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_says_nothing_is_asked_again() {
+    let (server, store) = start(Provider::Aws).await;
+    once(&server, Effect::Stall, |request| request.method == "PUT");
+    store.put(&key("a.jpg"), bytes(100), LABELS).await.unwrap();
+    assert_eq!(server.objects().len(), 1);
+}
