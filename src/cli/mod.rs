@@ -8,6 +8,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod exit;
+pub mod gc;
 pub mod logging;
 mod output;
 mod plan;
@@ -81,6 +82,8 @@ pub enum Command {
     Status(status::StatusArguments),
     /// Hold the objects in the bucket against the manifests.
     Verify(verify::VerifyArguments),
+    /// Look for unfinished uploads that nothing will go on with, and abort them when asked to.
+    Gc(gc::GcArguments),
     /// What a player needs for one room: its segments in order, with presigned URLs.
     Playlist(playlist::PlaylistArguments),
     /// Check configuration, token, quota, clock and bucket, one line each.
@@ -126,6 +129,7 @@ async fn dispatch(arguments: Arguments) -> Exit {
         Command::Plan => plan::run(&common).await,
         Command::Status(arguments) => status::run(&common, &arguments).await,
         Command::Verify(arguments) => verify::run(&common, &arguments).await,
+        Command::Gc(arguments) => gc::run(&common, &arguments).await,
         Command::Playlist(arguments) => playlist::run(&common, &arguments).await,
         Command::Doctor => doctor::run(&common).await,
         #[cfg(feature = "sandbox")]

@@ -21,7 +21,7 @@ pub fn this_process(run_id: &RunId) -> String {
 ///
 /// # Errors
 /// When the ledger fails.
-pub(super) async fn take_over_from_the_dead(context: &Context) -> Result<(), ledger::Error> {
+pub async fn take_over_from_the_dead(context: &Context) -> Result<(), ledger::Error> {
     for owner in context.ledger.lease_owners(context.clock.now()).await? {
         if is_gone(&owner) {
             let rooms = context.ledger.void_leases(&owner).await?;
@@ -36,7 +36,7 @@ pub(super) async fn take_over_from_the_dead(context: &Context) -> Result<(), led
 }
 
 /// Whether an owner is a process of this machine that does not live any more.
-fn is_gone(owner: &str) -> bool {
+pub fn is_gone(owner: &str) -> bool {
     let mut words = owner.split(' ').skip(1);
     let (Some(at), Some(pid), Some(since)) = (words.next(), words.next(), words.next()) else {
         return false;

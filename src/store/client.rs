@@ -72,6 +72,11 @@ impl Store {
         &self.inner.bucket
     }
 
+    /// What all keys begin with; empty, or with a slash at its end.
+    pub fn prefix(&self) -> &str {
+        self.inner.keys.prefix()
+    }
+
     /// The keys of one account's objects.
     pub fn keys(&self, appid: &AppId) -> AccountKeys {
         self.inner.keys.account(appid)

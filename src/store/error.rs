@@ -177,8 +177,16 @@ impl Error {
         self.answer().is_some_and(|answer| answer.code == "NoSuchUpload")
     }
 
+    /// Whether the store does not know this kind of request.
+    pub fn is_not_implemented(&self) -> bool {
+        self.answer().is_some_and(|answer| {
+            matches!(answer.status, 405 | 501)
+                || matches!(answer.code.as_str(), "NotImplemented" | "XNotImplemented")
+        })
+    }
+
     /// Whether the request may have taken effect although it failed.
-    pub(super) fn leaves_doubt(&self) -> bool {
+    pub fn leaves_doubt(&self) -> bool {
         self.is_transient() || self.is_upload_gone()
     }
 

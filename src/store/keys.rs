@@ -41,6 +41,11 @@ impl Keys {
         Ok(Self { prefix: format!("{prefix}/") })
     }
 
+    /// What all keys begin with; empty, or with a slash at its end.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// The keys of one account.
     pub fn account(&self, appid: &AppId) -> AccountKeys {
         AccountKeys { folder: format!("{}{appid}/", self.prefix) }

@@ -11,7 +11,7 @@
 //! - Every request is retried by [`crate::retry`] alone; the SDK's own retries are off.
 //!
 //! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `client`, `object`
-//! (small objects), `upload` (multipart), `read`, `list`, `presign`, `probe` (for `doctor`).
+//! (small objects), `upload` (multipart), `uploads` (unfinished ones), `read`, `list`, `presign`, `probe` (for `doctor`).
 
 mod answer;
 mod checksum;
@@ -29,6 +29,7 @@ mod settings;
 mod signing;
 mod tap;
 mod upload;
+mod uploads;
 
 pub use answer::Answer;
 pub use client::Store;
@@ -42,3 +43,4 @@ pub use probe::{Abilities, IfNoneMatch};
 pub use read::ObjectBody;
 pub use settings::{Addressing, ChecksumMode, Credentials, DEFAULT_RETRY, Settings, Timeouts};
 pub use upload::{PartDigests, PartReceipt, Upload, UploadId};
+pub use uploads::{Unfinished, UnfinishedListing};

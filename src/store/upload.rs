@@ -1,5 +1,7 @@
 //! Multipart uploads: begun, continued after a crash, completed and confirmed, or aborted.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use aws_sdk_s3::operation::upload_part::UploadPartOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, StorageClass};
@@ -28,6 +30,7 @@ pub struct Upload {
     store: Store,
     key: ObjectKey,
     id: UploadId,
+    has_twins: bool,
 }
 
 /// What a checkpoint keeps of an upload, beside its key and its parts.
@@ -81,8 +84,8 @@ pub struct PartReceipt {
 impl Store {
     /// Begins a multipart upload. Nothing is visible under `key` before it is completed.
     ///
-    /// Where the answer is lost the store may keep an upload nobody knows; a lifecycle rule for
-    /// unfinished uploads removes it.
+    /// Where an answer is lost the store may keep an upload whose id nobody knows, on an error and,
+    /// as [`Upload::may_have_twins`] tells, on `Ok`.
     ///
     /// # Errors
     /// When the store refuses or does not answer.
@@ -108,19 +111,25 @@ impl Store {
             let id = id.ok_or_else(|| unreadable(site, "it has no upload id"))?;
             Ok((id, check))
         };
-        let (id, check) = retry::with(self.policy(), site.action, || {
-            self.checksums().attempt(self.checksums().check(), &create)
+        let has_twins = AtomicBool::new(false);
+        let (id, check) = retry::with(self.policy(), site.action, || async {
+            let begun = self.checksums().attempt(self.checksums().check(), &create).await;
+            if begun.as_ref().is_err_and(Error::leaves_doubt) {
+                has_twins.store(true, Ordering::Relaxed);
+            }
+            begun
         })
         .await?;
         let checksummed = check == Check::Crc64Nvme;
         let id = UploadId { id, token: token.to_owned(), checksummed };
-        Ok(self.resume_upload(key.clone(), id))
+        let upload = self.resume_upload(key.clone(), id);
+        Ok(Upload { has_twins: has_twins.into_inner(), ..upload })
     }
 
     /// Goes on with an upload that a checkpoint remembers. No request is made: that the store has
     /// dropped it shows in the next call, as [`Error::is_upload_gone`].
     pub fn resume_upload(&self, key: ObjectKey, id: UploadId) -> Upload {
-        Upload { store: self.clone(), key, id }
+        Upload { store: self.clone(), key, id, has_twins: false }
     }
 }
 
@@ -128,6 +137,12 @@ impl Upload {
     /// What a checkpoint has to keep for [`Store::resume_upload`].
     pub fn id(&self) -> &UploadId {
         &self.id
+    }
+
+    /// Whether the store may have begun others when it was asked to begin this one: an answer was
+    /// lost, and it was asked again.
+    pub fn may_have_twins(&self) -> bool {
+        self.has_twins
     }
 
     /// The key the object will have.
@@ -265,17 +280,7 @@ impl Upload {
     /// # Errors
     /// When the store refuses or does not answer.
     pub async fn abort(self) -> Result<(), Error> {
-        let site = Site::new("abort the upload of", self.key.as_str());
-        let store = &self.store;
-        let aborted = retry::with(store.policy(), site.action, || async {
-            let request = store.sdk().abort_multipart_upload().bucket(store.bucket());
-            let sent = request.key(self.key.as_str()).upload_id(&self.id.id).send().await;
-            sent.map(drop).map_err(|failure| Error::from_sdk(&site, &failure))
-        });
-        match aborted.await {
-            Err(error) if error.is_upload_gone() => Ok(()),
-            result => result,
-        }
+        self.store.abort_upload(&self.key, &self.id.id).await
     }
 
     /// What this upload's requests carry: what it was announced with, unless the store has shown

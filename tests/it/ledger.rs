@@ -39,6 +39,7 @@ on_both! {
     cases::scans_remember_where_they_stopped_and_which_rooms_are_open,
     cases::a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner,
     cases::the_leases_of_an_owner_that_is_gone_are_ended,
+    cases::an_upload_is_noted_by_the_rooms_owner_alone_and_forgotten_when_it_ends,
     workers::four_workers_claim_a_hundred_rooms_exactly_once,
     workers::four_workers_together_keep_the_quota,
     workers::four_processes_may_open_a_new_ledger_at_once,

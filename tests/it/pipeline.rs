@@ -5,6 +5,7 @@ mod bad_input;
 mod discover;
 mod faults;
 mod front;
+mod gc;
 mod ledger_lost;
 mod limits;
 mod once;

@@ -81,6 +81,12 @@ fn seal(saved: &Saved) -> String {
     format!("{} {text}", Sha256Digest::of(text.as_bytes()))
 }
 
+/// The key and the store's id of the upload that a checkpoint owns; `None` where it is damaged.
+pub(super) fn upload_of(sealed: &str) -> Option<(String, String)> {
+    let saved = unseal(sealed)?;
+    Some((saved.key, saved.upload.as_str().to_owned()))
+}
+
 fn unseal(sealed: &str) -> Option<Saved> {
     let (digest, text) = sealed.split_once(' ')?;
     let is_intact = Sha256Digest::of(text.as_bytes()).to_string() == digest;

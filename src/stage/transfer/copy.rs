@@ -16,7 +16,9 @@ use super::source::Source;
 use crate::ledger::RecordingId;
 use crate::media::mp4::Mp4Structure;
 use crate::media::source::{Opened, SourceFile};
-use crate::model::{Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest, SourceFacts};
+use crate::model::{
+    AppId, Crc64Xz, Digests, Evidence, ObjectKey, RoomId, Sha256Digest, SourceFacts,
+};
 use crate::retry::{self, Policy};
 use crate::stage::Context;
 use crate::store::{self, Labels, PartPlan};
@@ -24,6 +26,8 @@ use crate::store::{self, Labels, PartPlan};
 /// Where a file goes.
 #[derive(Debug)]
 pub(super) struct Target {
+    /// The account and the room it belongs to.
+    pub room: (AppId, RoomId),
     /// Its key.
     pub key: ObjectKey,
     /// Its content type.

@@ -10,6 +10,7 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(in crate::stage) mod fuzzing;
 mod hashing;
+mod leftovers;
 mod multipart;
 mod parts;
 mod source;
@@ -30,6 +31,7 @@ use failure::Failure;
 use multipart::discard;
 use source::Source;
 
+pub use leftovers::{Leftover, Leftovers, Verdict, abort_leftover, forget_spent, leftovers};
 pub use whole::{Cover, cover, reconsider};
 
 /// The room a recording belongs to, and what its transfer needs of it.
@@ -174,7 +176,8 @@ async fn segment(
     let key = place.keys.segment(recording.create_time.at, &recording.source_id);
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let checkpoint = Some(place.id_of(recording));
-    let target = Target { key, content_type: "video/mp4", is_mp4: true, checkpoint };
+    let room = (place.appid.clone(), place.room.room_id);
+    let target = Target { room, key, content_type: "video/mp4", is_mp4: true, checkpoint };
     let copied = copy(context, &source, &target).await?;
     let media = match &copied.structure {
         Some(structure) => facts::of(context, &target.key, structure).await,

@@ -14,10 +14,11 @@ use super::failure::Failure;
 use super::hashing::{Hashed, Hashing};
 use super::parts::{Part, arriving};
 use super::source::Source;
+use crate::ledger::Intent;
 use crate::media::source::{Opened, SourceFile};
 use crate::retry::Transient as _;
 use crate::stage::Context;
-use crate::store::{self, Labels, PartPlan, PartReceipt, Upload};
+use crate::store::{self, Labels, PartPlan, PartReceipt, Upload, UploadId};
 
 /// An upload with what has come of it so far.
 struct Session {
@@ -52,7 +53,10 @@ pub(super) async fn copy_large(
     };
     let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
-        Ok(confirmed) => Ok(copied(hashed, confirmed, count, plan.part_bytes(), &file)),
+        Ok(confirmed) => {
+            ended(context, target.key.as_str(), shared.id()).await;
+            Ok(copied(hashed, confirmed, count, plan.part_bytes(), &file))
+        }
         Err(error) => {
             let id = shared.id().clone();
             let upload = context.store.resume_upload(target.key.clone(), id);
@@ -80,7 +84,7 @@ async fn resume(
         None => Some(Hashing::new(target.is_mp4)),
     };
     let Some(hashing) = hashing.filter(|_| is_same) else {
-        abort(upload).await;
+        abort(context, upload).await;
         return None;
     };
     tracing::info!(
@@ -102,7 +106,7 @@ async fn begin(
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
-    let upload = context.store.start_upload(&target.key, labels).await?;
+    let upload = start(context, target, labels).await?;
     let (key, id) = (target.key.to_string(), target.checkpoint.clone());
     let kept = (key, plan.part_bytes());
     let trail = Trail::begin(context, id, upload.id().clone(), kept, file.clone()).await?;
@@ -175,7 +179,7 @@ async fn settle(
         _ => target.checkpoint.is_none(),
     };
     if is_worthless {
-        abort(upload).await;
+        abort(context, upload).await;
         if let Err(error) = forget(context, target).await {
             return error;
         }
@@ -183,10 +187,50 @@ async fn settle(
     failure
 }
 
+/// Has the store begin an upload, and the ledger know of it before the store does: whatever happens
+/// in between, `gc` can tell that it is ours.
+async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result<Upload, Failure> {
+    let (ledger, (appid, room)) = (&context.ledger, &target.room);
+    let intent = Intent {
+        name: format!("{:032x}", rand::random::<u128>()),
+        appid: appid.clone(),
+        room: *room,
+        key: target.key.to_string(),
+        run: context.run_id.to_string(),
+        begun_at: context.clock.now(),
+        upload_id: None,
+        in_doubt: true,
+    };
+    ledger.intend_upload(&intent, context.owner()).await?;
+    let upload = match context.store.start_upload(&target.key, labels).await {
+        Ok(upload) => upload,
+        Err(error) => {
+            if !error.leaves_doubt() {
+                ledger.forget_intent(&intent.name).await?;
+            }
+            return Err(error.into());
+        }
+    };
+    let in_doubt = upload.may_have_twins();
+    ledger.name_upload(&intent.name, upload.id().as_str(), in_doubt).await?;
+    Ok(upload)
+}
+
 /// Aborts an upload. That it cannot be aborted never hides why it is to be.
-async fn abort(upload: Upload) {
-    if let Err(error) = upload.abort().await {
-        tracing::warn!(error = %error, "an unfinished upload could not be aborted");
+async fn abort(context: &Context, upload: Upload) {
+    let (key, id) = (upload.key().to_string(), upload.id().clone());
+    match upload.abort().await {
+        Ok(()) => ended(context, &key, &id).await,
+        Err(error) => {
+            tracing::warn!(error = %error, "an unfinished upload could not be aborted");
+        }
+    }
+}
+
+/// Has the ledger forget an upload that was completed or aborted. If it cannot, `gc` sees to it.
+async fn ended(context: &Context, key: &str, id: &UploadId) {
+    if let Err(error) = context.ledger.end_upload(key, id.as_str()).await {
+        tracing::warn!(error = %error, "that an upload has ended could not be noted");
     }
 }
 
@@ -204,7 +248,7 @@ pub(super) async fn discard(
 ) -> Result<(), Failure> {
     if let Some(checkpoint) = Checkpoint::load(context, id).await? {
         let key = crate::model::ObjectKey::new(checkpoint.key);
-        abort(context.store.resume_upload(key, checkpoint.upload)).await;
+        abort(context, context.store.resume_upload(key, checkpoint.upload)).await;
     }
     context.ledger.clear_checkpoint(id).await?;
     Ok(())

@@ -148,7 +148,8 @@ async fn store_file(
     let key = place.keys.whole_file(&recording.source_id, &file.name);
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let content_type = file.content_type();
-    let target = Target { key, content_type, is_mp4: false, checkpoint: None };
+    let room = (place.appid.clone(), place.room.room_id);
+    let target = Target { room, key, content_type, is_mp4: false, checkpoint: None };
     let source = Source::of_chunk(context, MediaUrl::clone(&file.url));
     let copied = match file.range {
         Some(range) => copy_range(context, &source, &target, range).await?,

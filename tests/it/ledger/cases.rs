@@ -1,7 +1,9 @@
 //! What the ledger keeps.
 
 use jiff::SignedDuration;
-use replay_archiver::ledger::{Error, NewPart, Phase, RecordingId, Reserve, ScanState, Share};
+use replay_archiver::ledger::{
+    Error, Intent, NewPart, Phase, RecordingId, Reserve, ScanState, Share,
+};
 use replay_archiver::model::{LiveStatus, RoomId};
 
 use super::{Database, LEASE, appid, at, claim, claim_any, due, now, recording, room};
@@ -139,4 +141,39 @@ pub async fn the_leases_of_an_owner_that_is_gone_are_ended(database: &Database) 
     assert_eq!(owners, ["gone", "here"]);
     assert_eq!(ledger.void_leases("gone").await.unwrap(), 2);
     assert_eq!(ledger.lease_owners(now()).await.unwrap(), ["here"]);
+}
+
+pub async fn an_upload_is_noted_by_the_rooms_owner_alone_and_forgotten_when_it_ends(
+    database: &Database,
+) {
+    let ledger = database.open().await;
+    due(&ledger, 1, "2027-01-01T00:00:00Z").await;
+    claim_any(&ledger, "a", now()).await.unwrap();
+    let intent = |name: &str| Intent {
+        name: name.into(),
+        appid: appid(),
+        room: RoomId(1),
+        key: "k".into(),
+        run: "r".into(),
+        begun_at: now(),
+        upload_id: None,
+        in_doubt: true,
+    };
+    let lost = ledger.intend_upload(&intent("stolen"), "b").await;
+    assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
+    for name in ["1", "2", "3"] {
+        ledger.intend_upload(&intent(name), "a").await.unwrap();
+    }
+    assert_eq!(ledger.intents().await.unwrap(), ["1", "2", "3"].map(intent));
+    ledger.name_upload("1", "u1", false).await.unwrap();
+    ledger.name_upload("2", "u2", true).await.unwrap();
+    ledger.end_upload("other", "u1").await.unwrap();
+    assert_eq!(ledger.intents().await.unwrap()[0].upload_id.as_deref(), Some("u1"));
+    ledger.end_upload("k", "u1").await.unwrap();
+    ledger.end_upload("k", "u2").await.unwrap();
+    assert_eq!(ledger.intents().await.unwrap(), ["2", "3"].map(intent), "2 may have a twin");
+    ledger.forget_intent("2").await.unwrap();
+    assert_eq!(ledger.intents().await.unwrap(), [intent("3")]);
+    let owner = ledger.lease_owner(&appid(), RoomId(1), now()).await.unwrap();
+    assert_eq!(owner.as_deref(), Some("a"));
 }

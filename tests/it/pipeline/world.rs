@@ -176,6 +176,11 @@ impl World {
         }
     }
 
+    /// Everything a command works with in this world.
+    pub async fn setup(&self) -> setup::Setup {
+        setup::build(self.config(), self.clock.clone()).await.unwrap()
+    }
+
     fn config(&self) -> Config {
         let file = self.folder.path().join("pipeline.toml");
         std::fs::write(&file, self.pipeline_toml()).unwrap();

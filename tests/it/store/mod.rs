@@ -4,6 +4,7 @@ mod embedded;
 mod faults;
 mod reading;
 mod script;
+mod strict;
 mod wire;
 
 use std::time::Duration;

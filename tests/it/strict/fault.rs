@@ -26,6 +26,8 @@ pub enum Effect {
     DropTail(usize),
     /// Nothing is done, and no answer comes.
     Stall,
+    /// It is done, and no answer comes.
+    Hang,
 }
 
 impl Effect {

@@ -122,7 +122,10 @@ fn write_upload(result: &mut Element, upload: &Pending) {
         element.text("UploadId", &upload.id);
         element.text("StorageClass", "STANDARD");
         element.text("Initiated", iso(upload.initiated));
-        element.optional("ChecksumAlgorithm", upload.announced.algorithm.map(|a| a.name()));
+        element.optional(
+            "ChecksumAlgorithm",
+            upload.announced.algorithm.map(super::checksum::Algorithm::name),
+        );
     });
 }
 

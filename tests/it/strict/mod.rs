@@ -17,6 +17,7 @@ mod listing;
 mod multipart;
 mod object;
 mod provider;
+mod qualify;
 mod reply;
 mod server;
 mod signature;
@@ -137,11 +138,7 @@ impl StrictS3 {
     }
 
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.addr)
-    }
-
-    pub fn provider(&self) -> Provider {
-        self.shared.provider
+        format!("http://{}", self.addr())
     }
 
     /// The objects by key.

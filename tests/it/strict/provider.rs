@@ -104,9 +104,9 @@ impl Provider {
     /// Whether requests may be signed for this region.
     pub fn is_region(self, region: &str) -> bool {
         match self {
-            Self::Aws | Self::Minio => region == "us-east-1",
+            Self::Aws | Self::Minio | Self::Garage => region == "us-east-1",
             Self::R2 => matches!(region, "auto" | "us-east-1"),
-            Self::Garage | Self::Cos | Self::Oss | Self::Ceph => !region.is_empty(),
+            Self::Cos | Self::Oss | Self::Ceph => !region.is_empty(),
         }
     }
 }

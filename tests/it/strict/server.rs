@@ -55,6 +55,11 @@ async fn answer(
             shared.state().requests.push(record);
             return std::future::pending().await;
         }
+        Some(Effect::Hang) => {
+            shared.handle(&call, None);
+            shared.state().requests.push(record);
+            return std::future::pending().await;
+        }
         Some(Effect::ResetBefore) => None,
         Some(Effect::Refuse { status, code, retry_after }) => {
             Some(refused(&call, *status, code, *retry_after))

@@ -34,16 +34,22 @@ pub fn verify(call: &Call, provider: Provider, now: Timestamp) -> Result<Option<
     let scope = check_scope(&claim, provider)?;
     check_signed_headers(call, &claim)?;
     let canonical = canonical_request(call, &claim)?;
-    let to_sign =
-        format!("AWS4-HMAC-SHA256\n{}\n{scope}\n{}", claim.date, sha256_hex(canonical.as_bytes()));
-    let key = scope.split('/').fold(format!("AWS4{SECRET_KEY}").into_bytes(), |key, part| {
-        hmac(&key, part.as_bytes()).to_vec()
-    });
-    if hex(&hmac(&key, to_sign.as_bytes())) != claim.signature {
+    if sign(&canonical, claim.date, scope, SECRET_KEY) != claim.signature {
         let message = format!("The signature is not the one of {canonical:?}");
         return Err(Refusal::wrong(403, "SignatureDoesNotMatch", message));
     }
     check_payload(&claim)
+}
+
+/// The signature of a request's canonical form, and who signs with what, for tests that send requests
+/// no correct client would.
+pub fn sign(canonical: &str, date: &str, scope: &str, secret: &str) -> String {
+    let to_sign =
+        format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", sha256_hex(canonical.as_bytes()));
+    let key = scope.split('/').fold(format!("AWS4{secret}").into_bytes(), |key, part| {
+        hmac(&key, part.as_bytes()).to_vec()
+    });
+    hex(&hmac(&key, to_sign.as_bytes()))
 }
 
 fn argument(message: &str) -> Refusal {
@@ -211,7 +217,7 @@ fn check_payload(claim: &Claim<'_>) -> Result<Option<String>, Refusal> {
 }
 
 /// Percent-escapes everything but what RFC 3986 leaves alone, and `keep`.
-fn escape(text: &str, keep: &str) -> String {
+pub fn escape(text: &str, keep: &str) -> String {
     let mut escaped = String::new();
     for byte in text.bytes() {
         let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);

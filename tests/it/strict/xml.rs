@@ -17,11 +17,12 @@ pub fn document(name: &str, fill: impl FnOnce(&mut Element)) -> String {
 }
 
 impl Element {
-    pub fn text(&mut self, name: &str, text: impl ToString) {
-        self.out.push_str(&format!("<{name}>{}</{name}>", escape(&text.to_string())));
+    pub fn text(&mut self, name: &str, text: impl std::fmt::Display) {
+        let text = format!("{text}");
+        self.out.push_str(&format!("<{name}>{}</{name}>", escape(&text)));
     }
 
-    pub fn optional(&mut self, name: &str, text: Option<impl ToString>) {
+    pub fn optional(&mut self, name: &str, text: Option<impl std::fmt::Display>) {
         if let Some(text) = text {
             self.text(name, text);
         }

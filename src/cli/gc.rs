@@ -1,0 +1,156 @@
+//! `gc`: unfinished uploads that nothing will go on with.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::setup::{self, Setup};
+use super::{Common, Exit, output, parse_duration};
+use crate::hints::Explained;
+use crate::pipeline::owner::{is_gone, take_over_from_the_dead};
+use crate::stage::transfer::{Leftover, Leftovers, Verdict};
+use crate::stage::transfer::{abort_leftover, forget_spent, leftovers};
+
+/// Flags of `gc`.
+#[derive(Debug, Args)]
+pub struct GcArguments {
+    /// Leave alone what was begun later than this.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
+    pub older_than: Duration,
+    /// Abort what is ours and orphaned; without, nothing is changed.
+    #[arg(long)]
+    pub abort: bool,
+}
+
+/// What became of the orphans.
+#[derive(Debug, Default)]
+struct Outcome {
+    aborted: usize,
+    failed: usize,
+    forgotten: usize,
+}
+
+pub(super) async fn run(common: &Common, arguments: &GcArguments) -> anyhow::Result<Exit> {
+    collect(common, arguments, setup::open(common).await?).await
+}
+
+/// Looks for unfinished uploads and, where it was asked to, aborts those that are proved to be ours.
+///
+/// # Errors
+/// When the ledger or the store cannot be asked.
+pub async fn collect(
+    common: &Common,
+    arguments: &GcArguments,
+    setup: Setup,
+) -> anyhow::Result<Exit> {
+    let context = &setup.context;
+    if arguments.abort {
+        take_over_from_the_dead(context).await?;
+    }
+    let prefixes: Vec<String> = if common.accounts.is_empty() {
+        vec![context.store.prefix().to_owned()]
+    } else {
+        let folder = |appid| context.store.keys(appid).folder().to_owned();
+        common.accounts.iter().map(folder).collect()
+    };
+    let found = leftovers(context, &prefixes, arguments.older_than, &is_gone).await?;
+    let mut outcome = Outcome::default();
+    for upload in &found.uploads {
+        let aborted = arguments.abort && abort(&setup, arguments, upload, &mut outcome).await;
+        report(common, upload, aborted);
+    }
+    if arguments.abort {
+        outcome.forgotten = forget_spent(context, &found).await?;
+    }
+    summarize(common, arguments, &found, &outcome);
+    Ok(if outcome.failed > 0 { Exit::Left } else { Exit::Done })
+}
+
+/// Aborts an orphan; whether it was. One that cannot be aborted does not keep the others.
+async fn abort(
+    setup: &Setup,
+    arguments: &GcArguments,
+    upload: &Leftover,
+    outcome: &mut Outcome,
+) -> bool {
+    match abort_leftover(&setup.context, upload, arguments.older_than).await {
+        Ok(aborted) => {
+            outcome.aborted += usize::from(aborted);
+            aborted
+        }
+        Err(error) => {
+            outcome.failed += 1;
+            output::note(format_args!("{}: {}", upload.key, Explained::of(&error)));
+            false
+        }
+    }
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::InUse => "in use",
+        Verdict::Recent => "recent",
+        Verdict::Orphaned => "ours, orphaned",
+        Verdict::Unproven => "unproven",
+    }
+}
+
+fn report(common: &Common, upload: &Leftover, aborted: bool) {
+    let Leftover { key, id, initiated, verdict, reason, .. } = upload;
+    if common.json {
+        output::json(&json!({
+            "type": "upload",
+            "key": key,
+            "upload_id": id,
+            "initiated": initiated,
+            "verdict": word(*verdict),
+            "reason": reason,
+            "aborted": aborted,
+        }));
+        return;
+    }
+    let since = initiated.map_or(String::new(), |at| format!(" since {at:.0}"));
+    let done = if aborted { "; aborted" } else { "" };
+    output::line(format_args!("{}: {key}{since} ({reason}){done}", word(*verdict)));
+}
+
+fn summarize(common: &Common, arguments: &GcArguments, found: &Leftovers, outcome: &Outcome) {
+    let count = |verdict| found.count(verdict);
+    let (in_use, recent) = (count(Verdict::InUse), count(Verdict::Recent));
+    let (orphaned, unproven) = (count(Verdict::Orphaned), count(Verdict::Unproven));
+    let Outcome { aborted, failed, forgotten } = outcome;
+    if common.json {
+        output::json(&json!({
+            "type": "summary",
+            "in_use": in_use,
+            "recent": recent,
+            "orphaned": orphaned,
+            "unproven": unproven,
+            "aborted": aborted,
+            "failed": failed,
+            "intents_forgotten": forgotten,
+            "store_lists_uploads": found.listed,
+        }));
+        return;
+    }
+    output::line(format_args!(
+        "{} unfinished uploads: {in_use} in use, {recent} recent, {orphaned} orphaned, \
+         {unproven} unproven; {aborted} aborted",
+        found.uploads.len()
+    ));
+    if !found.listed {
+        output::note(
+            "the store cannot list unfinished uploads: these are those that the ledger remembers",
+        );
+    }
+    if orphaned > 0 && !arguments.abort {
+        output::note("hint: `gc --abort` aborts what is ours and orphaned");
+    }
+    if unproven > 0 || !found.listed {
+        output::note(
+            "hint: what nobody can prove to be ours is left alone; a lifecycle rule of the bucket \
+             (AbortIncompleteMultipartUpload, after 7 days) removes it",
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! Multipart uploads that may be unfinished: what was about to be begun, and what it became.
+//!
+//! An intent is durable before the store is asked, so that an upload whose id never reached the
+//! ledger can still be told from somebody else's.
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::{Error, Ledger, count, failed, moment, uncount};
+use crate::model::{AppId, RoomId};
+
+/// An upload that was to be begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Its own name, random.
+    pub name: String,
+    /// The account.
+    pub appid: AppId,
+    /// The room.
+    pub room: RoomId,
+    /// The key the object was to have.
+    pub key: String,
+    /// The run.
+    pub run: String,
+    /// When the store was about to be asked.
+    pub begun_at: Timestamp,
+    /// The store's id of the upload, where it is known.
+    pub upload_id: Option<String>,
+    /// Whether the store may have begun uploads whose ids are not known.
+    pub in_doubt: bool,
+}
+
+/// A checkpoint, and whose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCheckpoint {
+    /// The account.
+    pub appid: AppId,
+    /// The room.
+    pub room: RoomId,
+    /// What it says, as `stage::transfer` wrote it.
+    pub state: String,
+}
+
+impl Ledger {
+    /// Notes that an upload is about to be begun. Durable on `Ok`.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    pub async fn intend_upload(&self, intent: &Intent, owner: &str) -> Result<(), Error> {
+        let noted = sqlx::query(
+            "insert into uploads \
+               (intent, appid, room_id, object_key, run_id, begun_at, upload_id, in_doubt) \
+             select $1, appid, room_id, $2, $3, $4, null, 1 from rooms \
+             where appid = $5 and room_id = $6 and lease_owner = $7",
+        )
+        .bind(&intent.name)
+        .bind(&intent.key)
+        .bind(&intent.run)
+        .bind(intent.begun_at.as_millisecond())
+        .bind(intent.appid.as_str())
+        .bind(count(intent.room.0))
+        .bind(owner)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note an upload"))?;
+        super::leases::owned(intent.room, noted.rows_affected())
+    }
+
+    /// Adds what the store called the upload of an intent. `in_doubt`: it may have begun others.
+    ///
+    /// No lease is asked for: what is known of an upload stays true when the room is lost.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn name_upload(
+        &self,
+        intent: &str,
+        upload_id: &str,
+        in_doubt: bool,
+    ) -> Result<(), Error> {
+        sqlx::query("update uploads set upload_id = $1, in_doubt = $2 where intent = $3")
+            .bind(upload_id)
+            .bind(i64::from(in_doubt))
+            .bind(intent)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("name an upload"))?;
+        Ok(())
+    }
+
+    /// Notes that an upload was completed or aborted. An intent in doubt stays, without it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_upload(&self, key: &str, upload_id: &str) -> Result<(), Error> {
+        for statement in [
+            "delete from uploads where object_key = $1 and upload_id = $2 and in_doubt = 0",
+            "update uploads set upload_id = null where object_key = $1 and upload_id = $2",
+        ] {
+            sqlx::query(statement)
+                .bind(key)
+                .bind(upload_id)
+                .execute(&self.pool)
+                .await
+                .map_err(failed("note the end of an upload"))?;
+        }
+        Ok(())
+    }
+
+    /// Forgets an intent that no upload is left of.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_intent(&self, intent: &str) -> Result<(), Error> {
+        sqlx::query("delete from uploads where intent = $1")
+            .bind(intent)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("forget an upload"))?;
+        Ok(())
+    }
+
+    /// Every upload that may be unfinished, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn intents(&self) -> Result<Vec<Intent>, Error> {
+        let rows = sqlx::query(
+            "select intent, appid, room_id, object_key, run_id, begun_at, upload_id, in_doubt \
+             from uploads order by begun_at, intent",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed(READ))?;
+        rows.iter().map(read_intent).collect()
+    }
+
+    /// Every checkpoint.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn checkpoints(&self) -> Result<Vec<KeptCheckpoint>, Error> {
+        const WHAT: &str = "read the checkpoints";
+        let rows = sqlx::query(
+            "select appid, room_id, checkpoint from recordings where checkpoint is not null",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed(WHAT))?;
+        let read = |row: &AnyRow| {
+            Ok(KeptCheckpoint {
+                appid: appid_of(row)?,
+                room: RoomId(uncount(row.try_get("room_id")?)),
+                state: row.try_get("checkpoint")?,
+            })
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
+    }
+
+    /// Who holds the lease of a room at `now`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lease_owner(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        now: Timestamp,
+    ) -> Result<Option<String>, Error> {
+        let owner: Option<Option<String>> = sqlx::query_scalar(
+            "select lease_owner from rooms \
+             where appid = $1 and room_id = $2 and lease_until >= $3",
+        )
+        .bind(appid.as_str())
+        .bind(count(room.0))
+        .bind(now.as_millisecond())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("read who works on a room"))?;
+        Ok(owner.flatten())
+    }
+}
+
+fn appid_of(row: &AnyRow) -> Result<AppId, sqlx::Error> {
+    let text: String = row.try_get("appid")?;
+    text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+const READ: &str = "read the uploads";
+
+fn read_intent(row: &AnyRow) -> Result<Intent, Error> {
+    let read = || -> Result<Intent, sqlx::Error> {
+        Ok(Intent {
+            name: row.try_get("intent")?,
+            appid: appid_of(row)?,
+            room: RoomId(uncount(row.try_get("room_id")?)),
+            key: row.try_get("object_key")?,
+            run: row.try_get("run_id")?,
+            begun_at: moment(row.try_get("begun_at")?).unwrap_or(Timestamp::MIN),
+            upload_id: row.try_get("upload_id")?,
+            in_doubt: row.try_get::<i64, _>("in_doubt")? != 0,
+        })
+    };
+    read().map_err(failed(READ))
+}

@@ -1,0 +1,335 @@
+//! What transfers have left behind: unfinished uploads, judged by what the ledger can prove.
+//!
+//! An upload is aborted only where it is certain that this program began it and that nothing will
+//! go on with it. Objects are never touched.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::{Context, Error};
+use super::checkpoint::upload_of;
+use crate::ledger::{Intent, KeptCheckpoint};
+use crate::model::{AppId, ObjectKey, RoomId};
+use crate::store::Unfinished;
+
+/// How far the clocks of a store and of the machines that archive to it may be apart.
+const SLACK: SignedDuration = SignedDuration::from_mins(2);
+
+/// How long after an intent the store may still begin an upload for it: the time for all attempts.
+const LONGEST_BEGINNING: SignedDuration = SignedDuration::from_mins(25);
+
+/// What is known of an unfinished upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// A checkpoint owns it, or its room is being worked on.
+    InUse,
+    /// It was begun a short while ago.
+    Recent,
+    /// This program began it, and nothing will go on with it.
+    Orphaned,
+    /// Nobody knows who began it.
+    Unproven,
+}
+
+/// An unfinished upload, judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Its key.
+    pub key: ObjectKey,
+    /// The store's name for it.
+    pub id: String,
+    /// When it was begun, as far as is known.
+    pub initiated: Option<Timestamp>,
+    /// What is known of it.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+    /// The room it belongs to, where that is proved.
+    room: Option<(AppId, RoomId)>,
+}
+
+/// Everything that was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// The uploads, in the order of their keys.
+    pub uploads: Vec<Leftover>,
+    /// Whether the store could list them; otherwise only those whose ids the ledger knows are here.
+    pub listed: bool,
+    /// Names of intents that no upload is left of.
+    spent: Vec<String>,
+}
+
+impl Leftovers {
+    /// How many there are of a kind.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.uploads.iter().filter(|upload| upload.verdict == verdict).count()
+    }
+}
+
+/// What the ledger knows that bears on uploads.
+struct Knowledge {
+    intents: Vec<Intent>,
+    checkpoints: Vec<KeptCheckpoint>,
+    /// Uploads begun later are left alone.
+    before: Timestamp,
+}
+
+/// Looks for unfinished uploads below `prefixes`. Changes nothing.
+///
+/// `is_gone` says of the owner of a lease whether that process is known to be dead.
+///
+/// # Errors
+/// When the ledger or the store cannot be asked.
+pub async fn leftovers(
+    context: &Context,
+    prefixes: &[String],
+    older_than: Duration,
+    is_gone: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Leftovers, Error> {
+    // Read before the store is asked: an upload begun in between is in the listing, and recent.
+    let knowledge = knowledge(context, older_than).await?;
+    let listed = listed(context, prefixes).await?;
+    let is_here = |key: &str| prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()));
+    let uploads = listed.clone().unwrap_or_else(|| known_by_id(&knowledge.intents, is_here));
+    let mut found = Leftovers { listed: listed.is_some(), ..Leftovers::default() };
+    for upload in &uploads {
+        let judged = judge(&knowledge, upload);
+        found.uploads.push(look_at_lease(context, judged, is_gone).await?);
+    }
+    if found.listed {
+        let here = knowledge.intents.iter().filter(|intent| is_here(&intent.key));
+        let spent = here.filter(|intent| intent.begun_at <= knowledge.before);
+        for intent in spent.filter(|intent| !uploads.iter().any(|u| stands_for(intent, u))) {
+            let owner = context.ledger.lease_owner(&intent.appid, intent.room, context.clock.now());
+            if owner.await?.is_none_or(|owner| is_gone(&owner)) {
+                found.spent.push(intent.name.clone());
+            }
+        }
+    }
+    found.uploads.sort_by(|a, b| (a.key.as_str(), &a.id).cmp(&(b.key.as_str(), &b.id)));
+    Ok(found)
+}
+
+/// Aborts an orphaned upload, under the lease of its room and after another look; returns whether
+/// it was.
+///
+/// # Errors
+/// When the ledger or the store fails.
+pub async fn abort_leftover(
+    context: &Context,
+    upload: &Leftover,
+    older_than: Duration,
+) -> Result<bool, Error> {
+    let Some((appid, room)) = upload.room.as_ref().filter(|_| upload.verdict == Verdict::Orphaned)
+    else {
+        return Ok(false);
+    };
+    let Some(_) = context.ledger.claim_room(appid, *room, context.claim()).await? else {
+        return Ok(false);
+    };
+    let aborted = abort_claimed(context, upload, older_than).await;
+    let released = context.ledger.release(appid, *room, context.owner()).await;
+    let aborted = aborted?;
+    released?;
+    Ok(aborted)
+}
+
+/// A transfer cannot begin or go on while its room is claimed here, so that what is seen now stays
+/// true until the upload is aborted.
+async fn abort_claimed(
+    context: &Context,
+    upload: &Leftover,
+    older_than: Duration,
+) -> Result<bool, Error> {
+    let knowledge = knowledge(context, older_than).await?;
+    let Leftover { key, id, initiated, .. } = upload.clone();
+    let again = judge(&knowledge, &Unfinished { key, id, initiated });
+    if again.verdict != Verdict::Orphaned {
+        return Ok(false);
+    }
+    context.store.abort_upload(&upload.key, &upload.id).await?;
+    context.ledger.end_upload(upload.key.as_str(), &upload.id).await?;
+    Ok(true)
+}
+
+/// Forgets the intents that no upload is left of; returns how many.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn forget_spent(context: &Context, leftovers: &Leftovers) -> Result<usize, Error> {
+    for intent in &leftovers.spent {
+        context.ledger.forget_intent(intent).await?;
+    }
+    Ok(leftovers.spent.len())
+}
+
+async fn knowledge(context: &Context, older_than: Duration) -> Result<Knowledge, Error> {
+    let now = context.clock.now();
+    let before = SignedDuration::try_from(older_than).ok();
+    let before = before.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN);
+    Ok(Knowledge {
+        intents: context.ledger.intents().await?,
+        checkpoints: context.ledger.checkpoints().await?,
+        before,
+    })
+}
+
+/// The unfinished uploads; `None` where the store cannot list them.
+async fn listed(context: &Context, prefixes: &[String]) -> Result<Option<Vec<Unfinished>>, Error> {
+    let mut uploads = Vec::new();
+    for prefix in prefixes {
+        let mut listing = context.store.list_uploads(prefix);
+        loop {
+            match listing.next_page().await {
+                Ok(Some(page)) => uploads.extend(page),
+                Ok(None) => break,
+                Err(error) if error.is_not_implemented() => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(Some(uploads))
+}
+
+/// The uploads whose ids the ledger knows, whether or not the store still has them.
+fn known_by_id(intents: &[Intent], is_here: impl Fn(&str) -> bool) -> Vec<Unfinished> {
+    let known = intents.iter().filter(|intent| is_here(&intent.key)).filter_map(|intent| {
+        Some(Unfinished {
+            key: ObjectKey::new(intent.key.clone()),
+            id: intent.upload_id.clone()?,
+            initiated: Some(intent.begun_at),
+        })
+    });
+    known.collect()
+}
+
+/// Whether an upload is one of an intent's: by its id, or, where not all ids are known, by its key
+/// and the time it was begun.
+fn stands_for(intent: &Intent, upload: &Unfinished) -> bool {
+    if intent.key != upload.key.as_str() {
+        return false;
+    }
+    if intent.upload_id.as_deref() == Some(upload.id.as_str()) {
+        return true;
+    }
+    let after = |by: SignedDuration| intent.begun_at.saturating_add(by).unwrap_or(Timestamp::MAX);
+    intent.in_doubt
+        && upload.initiated.is_some_and(|at| {
+            // A store may tell whole seconds only.
+            let first = after(-SLACK - SignedDuration::from_secs(1));
+            first <= at && at <= after(LONGEST_BEGINNING + SLACK)
+        })
+}
+
+/// Judges an upload by what the ledger knows; leases are not looked at.
+fn judge(knowledge: &Knowledge, upload: &Unfinished) -> Leftover {
+    let intent = knowledge.intents.iter().find(|intent| stands_for(intent, upload));
+    let room = intent.map(|intent| (intent.appid.clone(), intent.room));
+    let owner = knowledge.checkpoints.iter().find(|checkpoint| {
+        match upload_of(&checkpoint.state) {
+            Some((_, id)) => id == upload.id,
+            // What cannot be read may own any upload of its room.
+            None => room.as_ref() == Some(&(checkpoint.appid.clone(), checkpoint.room)),
+        }
+    });
+    let is_recent = upload.initiated.is_some_and(|at| at > knowledge.before);
+    let (verdict, reason) = match (owner, intent) {
+        (Some(owner), _) => {
+            (Verdict::InUse, format!("a checkpoint of room {} owns it", owner.room))
+        }
+        (None, _) if is_recent => (Verdict::Recent, "it was begun a short while ago".to_owned()),
+        (None, Some(intent)) => {
+            (Verdict::Orphaned, format!("run {} began it for room {}", intent.run, intent.room))
+        }
+        (None, None) => (Verdict::Unproven, "the ledger does not know it".to_owned()),
+    };
+    let Unfinished { key, id, initiated } = upload.clone();
+    Leftover { key, id, initiated, verdict, reason, room }
+}
+
+/// An orphan whose room is being worked on is none yet.
+async fn look_at_lease(
+    context: &Context,
+    judged: Leftover,
+    is_gone: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Leftover, Error> {
+    let Some((appid, room)) = judged.room.as_ref().filter(|_| judged.verdict == Verdict::Orphaned)
+    else {
+        return Ok(judged);
+    };
+    let owner = context.ledger.lease_owner(appid, *room, context.clock.now()).await?;
+    if owner.is_none_or(|owner| is_gone(&owner)) {
+        return Ok(judged);
+    }
+    let reason = format!("room {room} is being worked on");
+    Ok(Leftover { verdict: Verdict::InUse, reason, ..judged })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "live/wx1/rooms/1/segments/a.mp4";
+
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
+    fn intent(upload_id: Option<&str>, in_doubt: bool) -> Intent {
+        Intent {
+            name: "n".into(),
+            appid: "wx1".parse().unwrap(),
+            room: RoomId(1),
+            key: KEY.into(),
+            run: "r".into(),
+            begun_at: at("2026-11-22T03:00:00Z"),
+            upload_id: upload_id.map(str::to_owned),
+            in_doubt,
+        }
+    }
+
+    fn verdict(intent: Intent, key: &str, id: &str, initiated: &str) -> Verdict {
+        let before = at("2026-11-23T03:00:00Z");
+        let knowledge = Knowledge { intents: vec![intent], checkpoints: Vec::new(), before };
+        let (key, initiated) = (ObjectKey::new(key), Some(at(initiated)));
+        judge(&knowledge, &Unfinished { key, id: id.into(), initiated }).verdict
+    }
+
+    #[test]
+    fn only_an_upload_that_is_certainly_ours_is_an_orphan() {
+        use Verdict::{Orphaned, Recent, Unproven};
+        let (then, other) = ("2026-11-22T03:00:00Z", "live/wx1/rooms/1/segments/a.mp4.part");
+        let (named, unnamed) = (|| intent(Some("u"), false), || intent(None, true));
+        for (intent, key, id, initiated, expected) in [
+            (named(), KEY, "u", then, Orphaned),
+            (named(), KEY, "u", "2026-11-20T00:00:00Z", Orphaned),
+            (named(), KEY, "v", then, Unproven),
+            (named(), other, "u", then, Unproven),
+            (named(), KEY, "u", "2026-11-23T03:00:01Z", Recent),
+            (unnamed(), KEY, "v", then, Orphaned),
+            (unnamed(), KEY, "v", "2026-11-22T03:20:00Z", Orphaned),
+            (unnamed(), other, "v", then, Unproven),
+            (unnamed(), KEY, "v", "2026-11-22T02:57:00Z", Unproven),
+            (unnamed(), KEY, "v", "2026-11-22T03:30:00Z", Unproven),
+            (intent(Some("u"), true), KEY, "v", then, Orphaned),
+        ] {
+            let found = verdict(intent.clone(), key, id, initiated);
+            assert_eq!(found, expected, "{intent:?} {key} {id} {initiated}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_read_protects_all_uploads_of_its_room() {
+        let state = "from another version".to_owned();
+        let checkpoint = KeptCheckpoint { appid: "wx1".parse().unwrap(), room: RoomId(1), state };
+        let knowledge = Knowledge {
+            intents: vec![intent(Some("u"), false)],
+            checkpoints: vec![checkpoint],
+            before: Timestamp::MAX,
+        };
+        let initiated = Some(at("2026-11-22T03:00:00Z"));
+        let upload = Unfinished { key: ObjectKey::new(KEY), id: "u".into(), initiated };
+        assert_eq!(judge(&knowledge, &upload).verdict, Verdict::InUse);
+    }
+}

@@ -1,0 +1,110 @@
+//! Unfinished uploads, whoever began them: listed and aborted.
+
+use jiff::Timestamp;
+
+use super::error::Site;
+use super::{Error, Store};
+use crate::model::ObjectKey;
+use crate::retry;
+
+/// An unfinished upload in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The key the object would have.
+    pub key: ObjectKey,
+    /// The store's name for it.
+    pub id: String,
+    /// When it was begun, by the store's clock.
+    pub initiated: Option<Timestamp>,
+}
+
+/// A listing of unfinished uploads that is being read, a page at a time.
+#[derive(Debug)]
+pub struct UnfinishedListing {
+    store: Store,
+    prefix: String,
+    next: Next,
+}
+
+/// Where a listing goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Next {
+    Start,
+    /// Behind this key, and this upload of it.
+    After(String, Option<String>),
+    End,
+}
+
+impl Store {
+    /// Lists the unfinished uploads whose keys begin with `prefix`. No request is made yet.
+    ///
+    /// Not every store can: see [`Error::is_not_implemented`].
+    pub fn list_uploads(&self, prefix: &str) -> UnfinishedListing {
+        UnfinishedListing { store: self.clone(), prefix: prefix.to_owned(), next: Next::Start }
+    }
+
+    /// Gives an unfinished upload up and frees its parts. An object under the same key is not
+    /// touched. An upload that is gone already counts as aborted.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer.
+    pub async fn abort_upload(&self, key: &ObjectKey, id: &str) -> Result<(), Error> {
+        let site = Site::new("abort the upload of", key.as_str());
+        let aborted = retry::with(self.policy(), site.action, || async {
+            let request = self.sdk().abort_multipart_upload().bucket(self.bucket());
+            let sent = request.key(key.as_str()).upload_id(id).send().await;
+            sent.map(drop).map_err(|failure| Error::from_sdk(&site, &failure))
+        });
+        match aborted.await {
+            Err(error) if error.is_upload_gone() => Ok(()),
+            result => result,
+        }
+    }
+}
+
+impl UnfinishedListing {
+    /// The next page; it may be empty. `None` after the last.
+    ///
+    /// # Errors
+    /// When the store refuses, does not answer, or says that there is more and not where.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<Unfinished>>, Error> {
+        let (key, id) = match &self.next {
+            Next::Start => (None, None),
+            Next::After(key, id) => (Some(key.clone()), id.clone()),
+            Next::End => return Ok(None),
+        };
+        let site = Site::new("list the unfinished uploads of", self.prefix.as_str());
+        let store = &self.store;
+        let output = retry::with(store.policy(), site.action, || async {
+            let request = store
+                .sdk()
+                .list_multipart_uploads()
+                .bucket(store.bucket())
+                .prefix(self.prefix.as_str())
+                .set_key_marker(key.clone())
+                .set_upload_id_marker(id.clone());
+            request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))
+        })
+        .await?;
+        let id = output.next_upload_id_marker.filter(|id| !id.is_empty());
+        let after = output.next_key_marker.filter(|key| !key.is_empty());
+        let after = after.map_or(Next::End, |key| Next::After(key, id));
+        if output.is_truncated != Some(true) {
+            self.next = Next::End;
+        } else if after == Next::End || after == self.next {
+            // Going on would ask for the same page for ever, and stopping would hide uploads.
+            let detail = "there is more, but not where".to_owned();
+            return Err(Error::Unreadable { site, detail });
+        } else {
+            self.next = after;
+        }
+        let uploads = output.uploads.unwrap_or_default().into_iter();
+        let listed = uploads.filter_map(|upload| {
+            let at = upload.initiated.and_then(|at| at.to_millis().ok());
+            let initiated = at.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+            Some(Unfinished { key: ObjectKey::new(upload.key?), id: upload.upload_id?, initiated })
+        });
+        // Some stores take the prefix for a hint.
+        Ok(Some(listed.filter(|upload| upload.key.as_str().starts_with(&self.prefix)).collect()))
+    }
+}

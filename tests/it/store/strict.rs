@@ -1,0 +1,250 @@
+//! The store's client on a strict store, in the manner of every provider.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::SignedDuration;
+use replay_archiver::model::{Evidence, ObjectKey};
+use replay_archiver::store::{
+    Error, IfNoneMatch, PartDigests, PartPlan, PartReceipt, Store, Upload,
+};
+
+use super::{LABELS, digests, key};
+use crate::strict::{BUCKET, Effect, Provider, Request, SECRET_KEY, StrictS3};
+
+const PART: usize = 5 << 20;
+
+async fn connect(server: &StrictS3) -> Store {
+    let mut settings = super::settings(&server.endpoint());
+    settings.bucket = BUCKET.to_owned();
+    settings.credentials = replay_archiver::store::Credentials::Static {
+        access_key: crate::strict::ACCESS_KEY.to_owned(),
+        secret_key: SECRET_KEY.into(),
+        session_token: None,
+    };
+    Store::connect(settings).await.unwrap()
+}
+
+async fn start(provider: Provider) -> (StrictS3, Store) {
+    let server = StrictS3::start(provider).await;
+    let store = connect(&server).await;
+    (server, store)
+}
+
+/// Bytes that tell where they stand, so that a mixed-up part shows.
+fn bytes(length: usize) -> Bytes {
+    (0..length).map(|offset| (offset ^ (offset >> 8) ^ (offset >> 16)) as u8).collect()
+}
+
+async fn send(store: &Store, key: &ObjectKey, whole: &Bytes) -> (Upload, Vec<PartReceipt>) {
+    let plan = PartPlan::new(Some(whole.len() as u64), PART as u64);
+    let mut upload = store.start_upload(key, LABELS).await.unwrap();
+    let mut receipts = Vec::new();
+    for number in 1..=u32::try_from(plan.parts().unwrap()).unwrap() {
+        let range = plan.range(number).unwrap().unwrap();
+        let part = whole.slice(range.start as usize..range.end as usize);
+        let part_digests = PartDigests::of(&part);
+        receipts.push(upload.part(number, part, part_digests).await.unwrap());
+        upload = store.resume_upload(key.clone(), upload.id().clone());
+    }
+    (upload, receipts)
+}
+
+/// A fault that strikes the first request that `is_meant`.
+fn once(server: &StrictS3, effect: Effect, is_meant: fn(&Request) -> bool) {
+    let struck = AtomicBool::new(false);
+    server.fault(move |request| {
+        let strikes = is_meant(request) && !struck.swap(true, Ordering::SeqCst);
+        strikes.then(|| effect.clone())
+    });
+}
+
+fn completes(request: &Request) -> bool {
+    request.method == "POST" && request.asks("uploadId")
+}
+
+#[tokio::test]
+async fn every_provider_keeps_a_file_in_parts_and_tells_what_it_can() {
+    let whole = bytes(2 * PART + 77);
+    for provider in Provider::ALL {
+        let (server, store) = start(provider).await;
+        let key = key("segments/a b+ä.mp4");
+        let (upload, receipts) = send(&store, &key, &whole).await;
+        assert!(server.objects().is_empty(), "nothing shows before it is complete");
+        let done = upload.complete(&receipts, &digests(&whole), whole.len() as u64).await.unwrap();
+        let mut evidence = vec![Evidence::PartSha256, Evidence::StoreSize];
+        match provider {
+            Provider::Cos | Provider::Oss => evidence.push(Evidence::StoreCrc64Xz),
+            _ => evidence.push(Evidence::StoreCrc64Nvme),
+        }
+        assert_eq!(done.evidence, evidence, "{provider:?}");
+        assert_eq!(server.objects()[key.as_str()], whole);
+        assert_eq!(store.get(&key).await.unwrap().unwrap(), whole);
+        assert!(server.metadata(key.as_str()).unwrap().contains_key("upload-token"));
+        assert_eq!((server.uploads(), server.violations()), (vec![], vec![]), "{provider:?}");
+    }
+}
+
+#[tokio::test]
+async fn doctor_finds_out_what_each_provider_can_do() {
+    use IfNoneMatch::{Honoured, Ignored, Refused};
+    for (provider, refuses_wrong_hash, crc64nvme, crc64xz, if_none_match) in [
+        (Provider::Aws, true, true, false, Honoured),
+        (Provider::R2, true, true, false, Honoured),
+        (Provider::Minio, true, true, false, Honoured),
+        (Provider::Garage, true, true, false, Ignored),
+        (Provider::Cos, false, false, true, Ignored),
+        (Provider::Oss, true, false, true, Refused),
+        (Provider::Ceph, true, true, false, Honoured),
+    ] {
+        let (server, store) = start(provider).await;
+        store.check_bucket().await.unwrap();
+        store.round_trip().await.unwrap();
+        assert_eq!(server.violations(), [""; 0]);
+        let found = store.abilities().await.unwrap();
+        let expected = (refuses_wrong_hash, crc64nvme, crc64xz, if_none_match);
+        let found = (found.refuses_wrong_hash, found.crc64nvme, found.crc64xz, found.if_none_match);
+        assert_eq!(found, expected, "{provider:?}");
+        assert_eq!(server.violations().len(), 1, "the wrong hash that was sent on purpose");
+        assert!(server.objects().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn small_objects_are_listed_page_by_page_and_presigned() {
+    let (server, store) = start(Provider::Aws).await;
+    for number in 0..16 {
+        store.put(&key(&format!("images/{number:02}.jpg")), bytes(10), LABELS).await.unwrap();
+    }
+    let mut listing = store.list("live/wx1/rooms/354/");
+    let mut pages = Vec::new();
+    while let Some(page) = listing.next_page().await.unwrap() {
+        pages.push(page.len());
+    }
+    assert_eq!(pages, [7, 7, 2]);
+    let first = key("images/00.jpg");
+    let url = store.presign_get(&first, Duration::from_secs(60)).await.unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = |url: String| client.get(url).header("range", "bytes=2-4").send();
+    let reply = get(url.expose().to_owned()).await.unwrap();
+    assert_eq!(reply.status(), 206);
+    assert_eq!(reply.bytes().await.unwrap(), bytes(10).slice(2..5));
+    assert_eq!(server.violations(), [""; 0]);
+    let other = url.expose().replace("00.jpg", "01.jpg");
+    assert_eq!(get(other).await.unwrap().status(), 403, "the signature is of another key");
+    server.skew(SignedDuration::from_mins(2));
+    assert_eq!(get(url.expose().to_owned()).await.unwrap().status(), 403, "it has expired");
+}
+
+#[tokio::test]
+async fn a_lost_or_doubtful_completion_is_settled_by_looking() {
+    let whole = bytes(PART + 9);
+    for provider in Provider::ALL {
+        for effect in [
+            Effect::LostReply,
+            Effect::ResetBefore,
+            Effect::OkError { code: "InternalError" },
+            Effect::Refuse { status: 503, code: "SlowDown", retry_after: Some(0) },
+        ] {
+            let (server, store) = start(provider).await;
+            let (upload, receipts) = send(&store, &key("a.mp4"), &whole).await;
+            once(&server, effect.clone(), completes);
+            let length = whole.len() as u64;
+            upload.complete(&receipts, &digests(&whole), length).await.unwrap();
+            let state = (server.objects().len(), server.uploads().len(), server.violations());
+            assert_eq!(state, (1, 0, vec![]), "{provider:?} {effect:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_a_store_drops_silently_are_noticed() {
+    let (server, store) = start(Provider::Cos).await;
+    once(&server, Effect::DropTail(3), |request| request.method == "PUT");
+    let error = store.put(&key("a.jpg"), bytes(100), LABELS).await.unwrap_err();
+    assert!(matches!(error, Error::Mismatch { what: "size", .. }), "{error}");
+    once(&server, Effect::ShortHead(1), |request| request.method == "HEAD");
+    let error = store.put(&key("b.jpg"), bytes(100), LABELS).await.unwrap_err();
+    assert!(matches!(error, Error::Mismatch { what: "size", .. }), "{error}");
+    assert_eq!(server.objects().len(), 2, "nothing is deleted");
+}
+
+#[tokio::test]
+async fn a_part_whose_tag_was_wrong_does_not_become_an_object() {
+    let (server, store) = start(Provider::Aws).await;
+    once(&server, Effect::WrongEtag, |request| request.query.contains("partNumber=1"));
+    let whole = bytes(PART + 9);
+    let (upload, receipts) = send(&store, &key("a.mp4"), &whole).await;
+    let error = upload.complete(&receipts, &digests(&whole), whole.len() as u64).await.unwrap_err();
+    assert_eq!(error.answer().unwrap().code, "InvalidPart");
+    assert!(server.objects().is_empty());
+}
+
+#[tokio::test]
+async fn a_conditional_write_that_a_store_begins_to_ignore_is_found_out() {
+    let (server, store) = start(Provider::Aws).await;
+    server.fault(|_| Some(Effect::IgnoreCondition));
+    assert_eq!(store.abilities().await.unwrap().if_none_match, IfNoneMatch::Ignored);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_said_to_be() {
+    let (server, store) = start(Provider::Aws).await;
+    server.skew(SignedDuration::from_mins(16));
+    let error = store.get(&key("a")).await.unwrap_err();
+    assert!(error.to_string().contains("\nhint: set this machine's clock right"), "{error}");
+    server.skew(SignedDuration::from_mins(14));
+    assert_eq!(store.get(&key("a")).await.unwrap(), None);
+    assert_eq!(server.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn unfinished_uploads_are_listed_page_by_page_and_aborted_one_by_one() {
+    let (server, store) = start(Provider::Minio).await;
+    let mut begun = Vec::new();
+    for name in ["a", "a", "a", "b", "c"] {
+        begun.push(store.start_upload(&key(name), LABELS).await.unwrap().id().as_str().to_owned());
+    }
+    server.begin_foreign_upload("other/a", jiff::Timestamp::UNIX_EPOCH);
+    let mut listing = store.list_uploads("live/");
+    let (mut listed, mut pages) = (Vec::new(), 0);
+    while let Some(page) = listing.next_page().await.unwrap() {
+        listed.extend(page);
+        pages += 1;
+    }
+    let mut ids: Vec<_> = listed.iter().map(|upload| upload.id.clone()).collect();
+    ids.sort();
+    begun.sort();
+    assert_eq!((ids, pages), (begun, 3));
+    for upload in &listed {
+        store.abort_upload(&upload.key, &upload.id).await.unwrap();
+        store.abort_upload(&upload.key, &upload.id).await.unwrap();
+    }
+    assert_eq!((server.uploads().len(), server.violations()), (1, vec![]));
+    let (_server, store) = start(Provider::Oss).await;
+    let error = store.list_uploads("live/").next_page().await.unwrap_err();
+    assert!(error.is_not_implemented(), "{error}");
+}
+
+#[tokio::test]
+async fn an_upload_that_the_store_has_dropped_is_said_to_be_gone() {
+    let (server, store) = start(Provider::Aws).await;
+    let whole = bytes(PART + 9);
+    let (upload, receipts) = send(&store, &key("a.mp4"), &whole).await;
+    server.expire_uploads();
+    let part = whole.slice(..PART);
+    let error = upload.part(1, part.clone(), PartDigests::of(&part)).await.unwrap_err();
+    assert!(error.is_upload_gone(), "{error}");
+    let error = upload.complete(&receipts, &digests(&whole), whole.len() as u64).await.unwrap_err();
+    assert!(error.is_upload_gone(), "{error}");
+    assert!(server.objects().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_says_nothing_is_asked_again() {
+    let (server, store) = start(Provider::Aws).await;
+    once(&server, Effect::Stall, |request| request.method == "PUT");
+    store.put(&key("a.jpg"), bytes(100), LABELS).await.unwrap();
+    assert_eq!(server.objects().len(), 1);
+}
