@@ -139,3 +139,16 @@ fn a_missing_token_is_not_called_a_secret_or_a_file() {
     assert!(error.contains("token.env: the environment variable TOKEN is not set"), "{error}");
     assert!(error.ends_with("hint: set it to an access token"), "{error}");
 }
+
+#[test]
+fn a_lease_is_long_enough_for_a_slow_database_and_short_enough_for_a_dead_worker() {
+    let mut file = parse(&uncommented());
+    file.store.bucket = "replays".to_owned();
+    for (seconds, possible) in [(14, false), (15, true), (86_400, true), (86_401, false)] {
+        file.ledger.lease = std::time::Duration::from_secs(seconds);
+        let checked = check(&file);
+        assert_eq!(checked.is_ok(), possible, "{seconds}");
+        let error = checked.err().map(|error| error.to_string());
+        assert!(error.is_none_or(|error| error.contains("[ledger] lease: 15s to 24h")));
+    }
+}

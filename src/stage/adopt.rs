@@ -81,7 +81,8 @@ async fn take_over_recordings(
         // An upload that is remembered has become the object, or was given up.
         if recording.state == RecordingState::Archived {
             let (appid, source_id) = (appid.clone(), recording.source_id);
-            ledger.clear_checkpoint(&RecordingId { appid, room, source_id }).await?;
+            let id = RecordingId { appid, room, source_id };
+            ledger.clear_checkpoint(&id, context.owner()).await?;
         }
     }
     Ok(())

@@ -12,6 +12,8 @@ mod hostile;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod machines;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod real;

@@ -4,7 +4,7 @@
 //! The program speaks to a door before it, which remembers each request and can refuse some. The
 //! test itself looks into the bucket with the SDK, past the door.
 
-mod door;
+pub mod door;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

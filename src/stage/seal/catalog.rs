@@ -8,7 +8,7 @@ use super::{JSON, to_json};
 use crate::ledger::RoomRecord;
 use crate::model::{AppId, CATALOG_SCHEMA, Catalog, CatalogRoom, RoomId};
 use crate::stage::{Context, Error};
-use crate::store::{self, AccountKeys};
+use crate::store::{self, AccountKeys, Expected};
 
 /// How often a catalog is written again that another process has replaced at the same time.
 const ATTEMPTS: u32 = 4;
@@ -16,29 +16,47 @@ const ATTEMPTS: u32 = 4;
 /// Publishes the catalog of an account, where it says something new. Rooms that only the catalog
 /// before this one knows stay in it: a lost ledger takes nothing out of it.
 ///
-/// Several processes may do so at once: whoever finds another's catalog in place of its own begins
+/// Several processes may do so at once: whoever finds that another has published one meanwhile begins
 /// again from that one.
 ///
 /// # Errors
 /// When the store or the ledger fails; the catalog before this one stays in force then.
 pub async fn publish_catalog(context: &Context, appid: &AppId) -> Result<(), Error> {
-    let mut attempt = 1;
-    loop {
-        match publish_once(context, appid).await {
-            Err(Error::Store(store::Error::Mismatch { .. })) if attempt < ATTEMPTS => attempt += 1,
-            outcome => return outcome,
+    for _ in 1..ATTEMPTS {
+        match publish_once(context, appid, Condition::Unchanged).await {
+            Ok(Published::Overtaken) | Err(Error::Store(store::Error::Mismatch { .. })) => {}
+            outcome => return outcome.map(drop),
         }
     }
+    // The store may understand the condition in a way of its own.
+    publish_once(context, appid, Condition::None).await.map(drop)
 }
 
-async fn publish_once(context: &Context, appid: &AppId) -> Result<(), Error> {
+/// What the catalog is published on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// That it is still the one that was read.
+    Unchanged,
+    None,
+}
+
+enum Published {
+    Done,
+    /// Another process has published one meanwhile.
+    Overtaken,
+}
+
+async fn publish_once(
+    context: &Context,
+    appid: &AppId,
+    condition: Condition,
+) -> Result<Published, Error> {
     let keys = context.store.keys(appid);
-    let previous: Option<Catalog> = match context.store.get(&keys.catalog()).await? {
-        Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|source| {
-            Error::ForeignManifest { key: keys.catalog().to_string(), source }
-        })?),
-        None => None,
-    };
+    let found = context.store.get_tagged(&keys.catalog()).await?;
+    let previous = found.as_ref().map(|(bytes, _)| serde_json::from_slice::<Catalog>(bytes));
+    let previous = previous
+        .transpose()
+        .map_err(|source| Error::ForeignManifest { key: keys.catalog().to_string(), source })?;
     let before = previous.map(|catalog| catalog.rooms).unwrap_or_default();
     let mut rooms: BTreeMap<RoomId, CatalogRoom> =
         before.iter().map(|room| (room.room_id, room.clone())).collect();
@@ -51,7 +69,7 @@ async fn publish_once(context: &Context, appid: &AppId) -> Result<(), Error> {
     }
     let rooms: Vec<_> = rooms.into_values().collect();
     if rooms == before {
-        return Ok(());
+        return Ok(Published::Done);
     }
     let catalog = Catalog {
         schema: CATALOG_SCHEMA.to_owned(),
@@ -60,8 +78,20 @@ async fn publish_once(context: &Context, appid: &AppId) -> Result<(), Error> {
         rooms,
     };
     let bytes = Bytes::from(to_json(&catalog));
-    context.store.put(&keys.catalog(), bytes, JSON).await?;
-    Ok(())
+    let expected = match &found {
+        None => Some(Expected::Nothing),
+        Some((_, etag)) => etag.as_deref().map(Expected::Version),
+    };
+    match expected.filter(|_| condition == Condition::Unchanged) {
+        Some(expected) => {
+            let put = context.store.put_if(&keys.catalog(), bytes, JSON, expected).await?;
+            Ok(put.map_or(Published::Overtaken, |_| Published::Done))
+        }
+        None => {
+            context.store.put(&keys.catalog(), bytes, JSON).await?;
+            Ok(Published::Done)
+        }
+    }
 }
 
 fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {

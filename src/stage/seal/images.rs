@@ -44,7 +44,7 @@ pub(super) async fn archive(
             async move {
                 match known {
                     Some(known) if is_intact(context, keys, &known).await => known,
-                    _ => one(context, hosts, keys, &image).await.unwrap_or_else(|note| {
+                    _ => one(context, hosts, (room, keys), &image).await.unwrap_or_else(|note| {
                         let (key, bytes, sha256) = (None, None, None);
                         ManifestImage { role: image.role, key, bytes, sha256, note: Some(note) }
                     }),
@@ -75,7 +75,7 @@ async fn is_intact(context: &Context, keys: &RoomKeys, known: &ManifestImage) ->
 async fn one(
     context: &Context,
     hosts: &Images,
-    keys: &RoomKeys,
+    (room, keys): (&Room, &RoomKeys),
     image: &RoomImage,
 ) -> Result<ManifestImage, String> {
     let url = MediaUrl::parse(&image.url).map_err(|problem| problem.to_string())?;
@@ -93,6 +93,8 @@ async fn one(
     let content_type = image_type(&small.bytes).ok_or("what came is not an image")?;
     let key = keys.image(image.role, content_type);
     let labels = Labels { content_type, metadata: &[] };
+    let held = context.hold(&room.appid, room.room_id).await;
+    held.map_err(|error| crate::hints::Explained::of(&error).message)?;
     let put = context.store.put(&key, small.bytes.clone(), labels).await;
     put.map_err(|error| crate::hints::Explained::of(&error).message)?;
     Ok(ManifestImage {

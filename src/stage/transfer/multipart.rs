@@ -39,7 +39,7 @@ pub(super) async fn copy_large(
     checkpoint: Option<Checkpoint>,
 ) -> Result<Copied, Failure> {
     let file = opened.file.clone();
-    let session = match resume(context, target, &file, checkpoint).await {
+    let session = match resume(context, target, &file, checkpoint).await? {
         Some(session) => session,
         None => begin(context, source, target, &file).await?,
     };
@@ -52,6 +52,7 @@ pub(super) async fn copy_large(
         Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
     };
     let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
+    target.hold(context).await?;
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => {
             ended(context, target.key.as_str(), shared.id()).await;
@@ -71,8 +72,10 @@ async fn resume(
     target: &Target,
     file: &SourceFile,
     checkpoint: Option<Checkpoint>,
-) -> Option<Session> {
-    let (id, checkpoint) = (target.checkpoint.clone()?, checkpoint?);
+) -> Result<Option<Session>, Failure> {
+    let Some((id, checkpoint)) = target.checkpoint.clone().zip(checkpoint) else {
+        return Ok(None);
+    };
     let plan = PartPlan::new(file.total, checkpoint.part_bytes);
     let key = target.key.clone();
     let upload = context.store.resume_upload(key, checkpoint.upload.clone());
@@ -84,8 +87,8 @@ async fn resume(
         None => Some(Hashing::new(target.is_mp4)),
     };
     let Some(hashing) = hashing.filter(|_| is_same) else {
-        abort(context, upload).await;
-        return None;
+        give_up(context, target, upload).await?;
+        return Ok(None);
     };
     tracing::info!(
         object.key = %target.key,
@@ -93,7 +96,7 @@ async fn resume(
         "a transfer goes on where it was left"
     );
     let trail = Trail::resume(context, id, checkpoint);
-    Some(Session { upload, hashing, trail, plan, is_resumed: true })
+    Ok(Some(Session { upload, hashing, trail, plan, is_resumed: true }))
 }
 
 async fn begin(
@@ -179,8 +182,11 @@ async fn settle(
         _ => target.checkpoint.is_none(),
     };
     if is_worthless {
-        abort(context, upload).await;
-        if let Err(error) = forget(context, target).await {
+        let given_up = match give_up(context, target, upload).await {
+            Ok(()) => forget(context, target).await,
+            lost => lost,
+        };
+        if let Err(error) = given_up {
             return error;
         }
     }
@@ -216,6 +222,14 @@ async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result
     Ok(upload)
 }
 
+/// Aborts an upload that a checkpoint may name, unless the room is another's by now: the upload is
+/// the one that its new owner goes on with.
+async fn give_up(context: &Context, target: &Target, upload: Upload) -> Result<(), Failure> {
+    target.hold(context).await?;
+    abort(context, upload).await;
+    Ok(())
+}
+
 /// Aborts an upload. That it cannot be aborted never hides why it is to be.
 async fn abort(context: &Context, upload: Upload) {
     let (key, id) = (upload.key().to_string(), upload.id().clone());
@@ -236,7 +250,7 @@ async fn ended(context: &Context, key: &str, id: &UploadId) {
 
 async fn forget(context: &Context, target: &Target) -> Result<(), Failure> {
     if let Some(id) = &target.checkpoint {
-        context.ledger.clear_checkpoint(id).await?;
+        context.ledger.clear_checkpoint(id, context.owner()).await?;
     }
     Ok(())
 }
@@ -247,9 +261,10 @@ pub(super) async fn discard(
     id: &crate::ledger::RecordingId,
 ) -> Result<(), Failure> {
     if let Some(checkpoint) = Checkpoint::load(context, id).await? {
+        context.hold(&id.appid, id.room).await?;
         let key = crate::model::ObjectKey::new(checkpoint.key);
         abort(context, context.store.resume_upload(key, checkpoint.upload)).await;
     }
-    context.ledger.clear_checkpoint(id).await?;
+    context.ledger.clear_checkpoint(id, context.owner()).await?;
     Ok(())
 }

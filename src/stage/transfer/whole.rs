@@ -173,6 +173,7 @@ async fn store_playlists(
     playlist: &MediaPlaylist,
     original: &[u8],
 ) -> Result<(String, Sha256Digest), Failure> {
+    context.hold(&place.appid, place.room.room_id).await?;
     let source_key = place.keys.whole_source(&recording.source_id);
     context.store.put(&source_key, redacted_source(original).into(), PLAYLIST).await?;
     let key = place.keys.whole_playlist(&recording.source_id);

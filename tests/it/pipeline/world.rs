@@ -95,6 +95,11 @@ impl World {
         Bucket::of(self.front.objects())
     }
 
+    /// The store as the program sees it.
+    pub async fn store(&self) -> replay_archiver::store::Store {
+        replay_archiver::store::Store::connect(self.config().store).await.unwrap()
+    }
+
     pub fn ledger(&self) -> PathBuf {
         self.folder.path().join("ledger.sqlite")
     }
