@@ -9,6 +9,7 @@
 
 mod accounts;
 mod checkpoints;
+mod chunks;
 mod leases;
 mod quota;
 mod recordings;
@@ -26,6 +27,7 @@ use crate::retry;
 
 pub use accounts::ScanState;
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
+pub use chunks::SavedChunk;
 pub use leases::{Claim, Wanted};
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Phase, RoomRecord, Sealed};

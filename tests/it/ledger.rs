@@ -38,6 +38,7 @@ on_both! {
     cases::what_wechat_says_of_the_quota_is_taken_over_unless_it_knows_less,
     cases::scans_remember_where_they_stopped_and_which_rooms_are_open,
     cases::a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner,
+    cases::the_chunks_of_a_whole_are_those_of_one_playlist_and_only_the_rooms_owner_notes_them,
     cases::the_leases_of_an_owner_that_is_gone_are_ended,
     workers::four_workers_claim_a_hundred_rooms_exactly_once,
     workers::four_workers_together_keep_the_quota,

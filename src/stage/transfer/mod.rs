@@ -4,6 +4,7 @@
 //! Only what stops the work on the whole room is an error: the ledger, or a lost lease.
 
 mod checkpoint;
+mod chunks;
 mod copy;
 mod failure;
 mod hashing;
@@ -128,7 +129,11 @@ pub async fn transfer_whole(
         }
         Err(failure) => end(context, place, &mut recording, failure)?,
     }
-    save(context, place, recording).await
+    let recording = save(context, place, recording).await?;
+    if !recording.is_owed() {
+        context.ledger.clear_chunks(&place.id_of(&recording), context.owner()).await?;
+    }
+    Ok(recording)
 }
 
 /// Sets the state that a failure brings a recording to.
