@@ -92,7 +92,7 @@ async fn connect(url: &str) -> AnyConnection {
 }
 
 #[expect(clippy::disallowed_methods, reason = "scripts/test says here where the server is")]
-fn postgres_server() -> String {
+pub fn postgres_server() -> String {
     const NAME: &str = "REPLAY_ARCHIVER_TEST_POSTGRES";
     std::env::var(NAME).unwrap_or_else(|_| {
         panic!(
