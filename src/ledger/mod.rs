@@ -4,8 +4,13 @@
 //! milliseconds. The ledger is a working memory, not the archive: what it says of a room can be
 //! rebuilt from the room's manifest.
 //!
-//! A room is worked on under a lease. Writes about a leased room name the lease's owner and fail
-//! with [`Error::LeaseLost`] where somebody else has taken the room over.
+//! A room is worked on under a lease, judged by the database's clock. Writes about a leased room name
+//! the lease's owner and fail with [`Error::LeaseLost`] where somebody else has taken the room over.
+//!
+//! A database that is away for a while is waited for, here and nowhere else. A statement whose reply
+//! was lost may have taken effect, so that each may be made twice: a room that is claimed again is
+//! the same owner's, a part that is recorded again is the same part, and a call that is charged
+//! again is one call too many, never one too few.
 
 mod accounts;
 mod checkpoints;
@@ -13,14 +18,18 @@ mod leases;
 mod quota;
 mod recordings;
 mod rooms;
+mod time;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::MigrateError;
 use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
+use tokio::sync::Mutex;
 
+use crate::clock::Clock;
 use crate::model::RoomId;
 use crate::retry;
 
@@ -30,10 +39,16 @@ pub use leases::{Claim, Wanted};
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Phase, RoomRecord, Sealed};
 
+use leases::Held;
+use time::LeaseClock;
+
 /// The ledger. Clones share one pool of connections.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pool: AnyPool,
+    lease_clock: LeaseClock,
+    /// The rooms that this process works on.
+    held: Arc<Mutex<Held>>,
 }
 
 /// Why the ledger could not answer.
@@ -64,8 +79,19 @@ pub enum Error {
         /// Why not.
         source: serde_json::Error,
     },
+    /// A part was recorded before, and was another one.
+    #[error("the ledger knows another part {number} of the upload in room {room}")]
+    OtherPart {
+        /// The room.
+        room: RoomId,
+        /// The part's number.
+        number: u32,
+    },
     /// Another process has taken the room over.
-    #[error("room {0} is now worked on by another process")]
+    #[error(
+        "room {0} was taken over by another process\nhint: this one was held up for longer than \
+         [ledger] lease; it changed nothing since, and there is nothing to do"
+    )]
     LeaseLost(RoomId),
     /// The day's calls are used up, the merchant's share left alone.
     #[error(
@@ -99,6 +125,8 @@ impl retry::Transient for Error {
         };
         match source {
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
+            // A connection that broke in the middle of a reply.
+            sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
             _ => false,
         }
@@ -126,6 +154,11 @@ fn hint(error: &sqlx::Error) -> &'static str {
             "\nhint: the disk under the ledger is full: free some space and run again; nothing archived is affected",
         ),
         (
+            "No space left",
+            "\nhint: the disk under the ledger is full: free some space and run again; nothing archived is affected",
+        ),
+        ("read-only transaction", "\nhint: the ledger's server takes no writes: is it a replica?"),
+        (
             "unable to open database",
             "\nhint: the folder of the ledger must exist and be writable: see [ledger] in the configuration",
         ),
@@ -151,13 +184,32 @@ impl Ledger {
     /// # Errors
     /// When the database cannot be reached or is not one of this program's.
     pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::open_timed(url, &Clock::system()).await
+    }
+
+    /// As [`Ledger::open`]; where `clock` is one that a test moves, leases are judged by it instead
+    /// of the database's own.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub async fn open_timed(url: &str, clock: &Clock) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let is_sqlite = url.starts_with("sqlite:");
         let options: AnyConnectOptions = connect_url(url).parse().map_err(Error::Open)?;
         let options = options.disable_statement_logging();
         let pool =
             retry::with(&OPENING, "opening the ledger", || connect(&options, is_sqlite)).await?;
-        Ok(Self { pool })
+        let lease_clock = LeaseClock::new(is_sqlite, clock);
+        Ok(Self { pool, lease_clock, held: Arc::default() })
+    }
+
+    /// Makes a statement, or several in a transaction, until the database has taken it, or for as
+    /// long as makes sense. It may take effect twice.
+    async fn attempt<T, F>(&self, what: &'static str, statement: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        retry::with(&WAITING, what, || async { statement().await.map_err(failed(what)) }).await
     }
 
     /// Closes the connections; what was written is durable already.
@@ -173,6 +225,15 @@ const OPENING: retry::Policy = retry::Policy {
     base: Duration::from_millis(50),
     cap: Duration::from_secs(1),
     budget: Duration::from_secs(20),
+};
+
+/// How long a database that is away or locked is waited for. A lease may run out meanwhile: then
+/// the room is another's.
+const WAITING: retry::Policy = retry::Policy {
+    attempts: 40,
+    base: Duration::from_millis(100),
+    cap: Duration::from_secs(5),
+    budget: Duration::from_secs(90),
 };
 
 /// Connects, and brings the tables up to date.

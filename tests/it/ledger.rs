@@ -4,6 +4,7 @@ mod cases;
 mod workers;
 
 use jiff::{SignedDuration, Timestamp};
+use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{Claim, Ledger, Phase, RoomRecord, Wanted};
 use replay_archiver::model::{
     AppId, LiveStatus, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, RoomId,
@@ -70,6 +71,11 @@ impl Database {
 
     async fn open(&self) -> Ledger {
         Ledger::open(&self.url).await.unwrap()
+    }
+
+    /// With a clock that the test moves in place of the database's.
+    async fn open_timed(&self, clock: &Clock) -> Ledger {
+        Ledger::open_timed(&self.url, clock).await.unwrap()
     }
 
     /// All that is known of recordings, as the database holds it.

@@ -92,7 +92,9 @@ async fn drop_checkpoint(
 ) -> Result<(), Error> {
     let id = place.id_of(recording);
     match recording.state {
-        RecordingState::Archived => Ok(context.ledger.clear_checkpoint(&id).await?),
+        RecordingState::Archived => {
+            Ok(context.ledger.clear_checkpoint(&id, context.owner()).await?)
+        }
         RecordingState::Expired | RecordingState::Rejected => match discard(context, &id).await {
             Err(Failure::Stop(error)) => Err(error),
             _ => Ok(()),
