@@ -8,6 +8,8 @@ mod cli;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod machines;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod sandbox;

@@ -1,6 +1,7 @@
 //! What the ledger keeps.
 
 use jiff::SignedDuration;
+use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{Error, NewPart, Phase, RecordingId, Reserve, ScanState, Share};
 use replay_archiver::model::{LiveStatus, RoomId};
 
@@ -19,11 +20,13 @@ pub async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last(data
 }
 
 pub async fn a_leased_room_is_nobody_elses_until_the_lease_ends(database: &Database) {
-    let ledger = database.open().await;
+    let clock = Clock::manual(now());
+    let ledger = database.open_timed(&clock).await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     let mine = claim_any(&ledger, "a", now()).await.unwrap();
     assert!(claim_any(&ledger, "b", now()).await.is_none());
-    let later = now() + LEASE + SignedDuration::from_secs(1);
+    clock.advance(LEASE + SignedDuration::from_secs(1));
+    let later = clock.now();
     assert!(claim_any(&ledger, "b", later).await.is_some());
     let lost = ledger.save_room(&mine, "a").await;
     assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
@@ -117,7 +120,8 @@ pub async fn a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner(database: &
     let lost = ledger.save_checkpoint(&id, "stolen", &[part(2)], "b").await;
     assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
     ledger.save_checkpoint(&id, "three", &[part(3), part(2)], "a").await.unwrap();
-    assert!(ledger.save_checkpoint(&id, "twice", &[part(4), part(3)], "a").await.is_err());
+    let other = NewPart { number: 3, receipt: "another".to_owned() };
+    assert!(ledger.save_checkpoint(&id, "twice", &[part(4), other], "a").await.is_err());
     let saved = ledger.checkpoint(&id).await.unwrap().unwrap();
     assert_eq!(saved.state, "three");
     assert_eq!(saved.receipts, ["receipt 1", "receipt 2", "receipt 3"]);
