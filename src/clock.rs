@@ -37,6 +37,11 @@ impl Clock {
         }
     }
 
+    /// Whether it is moved by a test.
+    pub fn is_manual(&self) -> bool {
+        matches!(self.0, Source::Manual(_))
+    }
+
     /// Moves a manual clock forward, or back; the system's clock is not moved.
     pub fn advance(&self, by: SignedDuration) {
         if let Source::Manual(time) = &self.0 {

@@ -2,13 +2,14 @@
 //! optional here; `validate` decides. The sections that have good defaults are in `tuning`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::tuning::{
     Amount, DiscoverSection, ImagesSection, MediaSection, QuotaSection, ResolveSection,
-    TransferSection, WechatSection, WholeSection,
+    TransferSection, WechatSection, WholeSection, duration,
 };
 
 /// `pipeline.toml` as written.
@@ -54,11 +55,14 @@ pub struct LedgerSection {
     /// `sqlite:PATH` or `postgres://…`.
     #[serde(serialize_with = "without_password")]
     pub url: String,
+    /// How long a room is held without a sign of life.
+    #[serde(with = "duration")]
+    pub lease: Duration,
 }
 
 impl Default for LedgerSection {
     fn default() -> Self {
-        Self { url: "sqlite:replay-archiver.sqlite".to_owned() }
+        Self { url: "sqlite:replay-archiver.sqlite".to_owned(), lease: Duration::from_secs(5 * 60) }
     }
 }
 

@@ -188,7 +188,7 @@ impl Default for ImagesSection {
 }
 
 /// Durations as people write them: `30m`, `7d`, `1h 30m`.
-mod duration {
+pub(super) mod duration {
     use std::time::Duration;
 
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};

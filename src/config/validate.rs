@@ -1,5 +1,6 @@
 //! From what is written to what can be used: the last check before anything is done.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,6 +62,16 @@ fn ledger_url(text: &str) -> Result<SecretString, ConfigError> {
         return Ok(text.into());
     }
     Err(wrong("[ledger] url", "it must begin with sqlite: or postgres://"))
+}
+
+/// A worker is not taken for dead for a slow answer of the database, nor held for alive for days.
+fn lease(length: Duration) -> Result<SignedDuration, ConfigError> {
+    const POSSIBLE: RangeInclusive<Duration> =
+        Duration::from_secs(15)..=Duration::from_secs(24 * 3600);
+    match SignedDuration::try_from(length) {
+        Ok(lease) if POSSIBLE.contains(&length) => Ok(lease),
+        _ => Err(wrong("[ledger] lease", "15s to 24h are expected")),
+    }
 }
 
 fn store(
@@ -291,6 +302,6 @@ fn work(file: &ConfigFile) -> Result<Work, ConfigError> {
             budget: transfer.retry_for,
         },
         api_retry: API_RETRY,
-        lease: SignedDuration::from_mins(5),
+        lease: lease(file.ledger.lease)?,
     })
 }

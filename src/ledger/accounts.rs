@@ -29,24 +29,25 @@ impl Ledger {
     /// When the database fails.
     pub async fn scan_state(&self, appid: &AppId, since: Timestamp) -> Result<ScanState, Error> {
         const WHAT: &str = "read how far the room list was scanned";
-        let oldest: Option<i64> = sqlx::query_scalar(
-            "select min(start_at) from rooms \
-             where appid = $1 and phase = 'later' and start_at >= $2",
-        )
-        .bind(appid.as_str())
-        .bind(since.as_millisecond())
-        .fetch_one(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
-        let row = sqlx::query(
-            "select scanned_at, full_scanned_at, scan_offset, scan_started_at \
-             from accounts where appid = $1",
-        )
-        .bind(appid.as_str())
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
-        let Some(row) = row else {
+        let oldest = self.attempt(WHAT, || {
+            sqlx::query_scalar(
+                "select min(start_at) from rooms \
+                 where appid = $1 and phase = 'later' and start_at >= $2",
+            )
+            .bind(appid.as_str())
+            .bind(since.as_millisecond())
+            .fetch_one(&self.pool)
+        });
+        let oldest: Option<i64> = oldest.await?;
+        let row = self.attempt(WHAT, || {
+            sqlx::query(
+                "select scanned_at, full_scanned_at, scan_offset, scan_started_at \
+                 from accounts where appid = $1",
+            )
+            .bind(appid.as_str())
+            .fetch_optional(&self.pool)
+        });
+        let Some(row) = row.await? else {
             return Ok(ScanState { oldest_open_start: moment(oldest), ..ScanState::default() });
         };
         let read = || -> Result<ScanState, sqlx::Error> {
@@ -71,17 +72,18 @@ impl Ledger {
         started_at: Timestamp,
         offset: u64,
     ) -> Result<(), Error> {
-        sqlx::query(
-            "insert into accounts (appid, scan_offset, scan_started_at) values ($1, $2, $3) \
+        self.attempt("note how far the room list was scanned", || {
+            sqlx::query(
+                "insert into accounts (appid, scan_offset, scan_started_at) values ($1, $2, $3) \
              on conflict (appid) do update set \
                scan_offset = excluded.scan_offset, scan_started_at = excluded.scan_started_at",
-        )
-        .bind(appid.as_str())
-        .bind(count(offset))
-        .bind(started_at.as_millisecond())
-        .execute(&self.pool)
-        .await
-        .map_err(failed("note how far the room list was scanned"))?;
+            )
+            .bind(appid.as_str())
+            .bind(count(offset))
+            .bind(started_at.as_millisecond())
+            .execute(&self.pool)
+        })
+        .await?;
         Ok(())
     }
 
@@ -96,19 +98,20 @@ impl Ledger {
         started_at: Timestamp,
         full: bool,
     ) -> Result<(), Error> {
-        sqlx::query(
-            "insert into accounts (appid, scanned_at, full_scanned_at) values ($1, $2, $3) \
+        self.attempt("note that the room list was scanned", || {
+            sqlx::query(
+                "insert into accounts (appid, scanned_at, full_scanned_at) values ($1, $2, $3) \
              on conflict (appid) do update set scanned_at = excluded.scanned_at, \
                full_scanned_at = coalesce(excluded.full_scanned_at, accounts.full_scanned_at), \
                scan_offset = case when excluded.full_scanned_at is null \
                  then accounts.scan_offset else 0 end",
-        )
-        .bind(appid.as_str())
-        .bind(started_at.as_millisecond())
-        .bind(millis(full.then_some(started_at)))
-        .execute(&self.pool)
-        .await
-        .map_err(failed("note that the room list was scanned"))?;
+            )
+            .bind(appid.as_str())
+            .bind(started_at.as_millisecond())
+            .bind(millis(full.then_some(started_at)))
+            .execute(&self.pool)
+        })
+        .await?;
         Ok(())
     }
 
@@ -117,15 +120,16 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn account_finished(&self, appid: &AppId, at: Timestamp) -> Result<(), Error> {
-        sqlx::query(
-            "insert into accounts (appid, finished_at) values ($1, $2) \
+        self.attempt("note that the account is done", || {
+            sqlx::query(
+                "insert into accounts (appid, finished_at) values ($1, $2) \
              on conflict (appid) do update set finished_at = excluded.finished_at",
-        )
-        .bind(appid.as_str())
-        .bind(at.as_millisecond())
-        .execute(&self.pool)
-        .await
-        .map_err(failed("note that the account is done"))?;
+            )
+            .bind(appid.as_str())
+            .bind(at.as_millisecond())
+            .execute(&self.pool)
+        })
+        .await?;
         Ok(())
     }
 
@@ -134,12 +138,13 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn last_success(&self, appid: &AppId) -> Result<Option<Timestamp>, Error> {
-        let at: Option<Option<i64>> =
-            sqlx::query_scalar("select finished_at from accounts where appid = $1")
-                .bind(appid.as_str())
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(failed("read when the account was last done"))?;
+        let at: Option<Option<i64>> = self
+            .attempt("read when the account was last done", || {
+                sqlx::query_scalar("select finished_at from accounts where appid = $1")
+                    .bind(appid.as_str())
+                    .fetch_optional(&self.pool)
+            })
+            .await?;
         Ok(moment(at.flatten()))
     }
 }

@@ -1,8 +1,9 @@
 //! Checkpoints: how far the transfer of a recording has come. What they say is `stage::transfer`'s;
 //! here they are texts.
 
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 
+use super::leases::{fence, owned};
 use super::{Error, Ledger, count, failed};
 use crate::model::{AppId, RoomId};
 
@@ -37,10 +38,11 @@ pub struct SavedCheckpoint {
 
 impl Ledger {
     /// Saves how far a transfer has come: its state, and the parts that are new since the checkpoint
-    /// before, together or not at all. Durable on `Ok`.
+    /// before, together or not at all. Durable on `Ok`. May be called again with the same.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    /// [`Error::LeaseLost`] when the room is not `owner`'s any more, [`Error::OtherPart`] when one of
+    /// the parts is known and differs.
     pub async fn save_checkpoint(
         &self,
         id: &RecordingId,
@@ -48,38 +50,39 @@ impl Ledger {
         parts: &[NewPart],
         owner: &str,
     ) -> Result<(), Error> {
-        const WHAT: &str = "save a checkpoint";
-        let mut transaction = self.pool.begin().await.map_err(failed(WHAT))?;
+        self.attempt("save a checkpoint", || self.try_save(id, state, parts, owner)).await?
+    }
+
+    async fn try_save(
+        &self,
+        id: &RecordingId,
+        state: &str,
+        parts: &[NewPart],
+        owner: &str,
+    ) -> Result<Result<(), Error>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if let Err(lost) = fence(&mut transaction, &id.appid, id.room, owner).await? {
+            return Ok(Err(lost));
+        }
         let saved = sqlx::query(
             "update recordings set checkpoint = $1 \
-             where appid = $2 and room_id = $3 and source_id = $4 and exists ( \
-               select 1 from rooms where rooms.appid = recordings.appid \
-                 and rooms.room_id = recordings.room_id and lease_owner = $5)",
+             where appid = $2 and room_id = $3 and source_id = $4",
         )
         .bind(state)
         .bind(id.appid.as_str())
         .bind(count(id.room.0))
         .bind(&id.source_id)
-        .bind(owner)
         .execute(&mut *transaction)
-        .await
-        .map_err(failed(WHAT))?;
-        super::leases::owned(id.room, saved.rows_affected())?;
-        for part in parts {
-            sqlx::query(
-                "insert into upload_parts (appid, room_id, source_id, number, receipt) \
-                 values ($1, $2, $3, $4, $5)",
-            )
-            .bind(id.appid.as_str())
-            .bind(count(id.room.0))
-            .bind(&id.source_id)
-            .bind(i64::from(part.number))
-            .bind(&part.receipt)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(WHAT))?;
+        .await?;
+        if let Err(unknown) = owned(id.room, saved.rows_affected()) {
+            return Ok(Err(unknown));
         }
-        transaction.commit().await.map_err(failed(WHAT))
+        for part in parts {
+            if !add_part(&mut transaction, id, part).await? {
+                return Ok(Err(Error::OtherPart { room: id.room, number: part.number }));
+            }
+        }
+        transaction.commit().await.map(Ok)
     }
 
     /// The last checkpoint of a transfer, if there is one.
@@ -88,51 +91,100 @@ impl Ledger {
     /// When the database fails.
     pub async fn checkpoint(&self, id: &RecordingId) -> Result<Option<SavedCheckpoint>, Error> {
         const WHAT: &str = "read a checkpoint";
-        let state: Option<Option<String>> = sqlx::query_scalar(
-            "select checkpoint from recordings \
+        let state: Option<Option<String>> = self
+            .attempt(WHAT, || {
+                sqlx::query_scalar(
+                    "select checkpoint from recordings \
              where appid = $1 and room_id = $2 and source_id = $3",
-        )
-        .bind(id.appid.as_str())
-        .bind(count(id.room.0))
-        .bind(&id.source_id)
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
+                )
+                .bind(id.appid.as_str())
+                .bind(count(id.room.0))
+                .bind(&id.source_id)
+                .fetch_optional(&self.pool)
+            })
+            .await?;
         let Some(state) = state.flatten() else { return Ok(None) };
-        let rows = sqlx::query(
-            "select receipt from upload_parts \
+        let rows = self
+            .attempt(WHAT, || {
+                sqlx::query(
+                    "select receipt from upload_parts \
              where appid = $1 and room_id = $2 and source_id = $3 order by number",
-        )
-        .bind(id.appid.as_str())
-        .bind(count(id.room.0))
-        .bind(&id.source_id)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
+                )
+                .bind(id.appid.as_str())
+                .bind(count(id.room.0))
+                .bind(&id.source_id)
+                .fetch_all(&self.pool)
+            })
+            .await?;
         let receipts = rows.iter().map(|row| row.try_get("receipt")).collect::<Result<_, _>>();
         Ok(Some(SavedCheckpoint { state, receipts: receipts.map_err(failed(WHAT))? }))
     }
 
-    /// Forgets the checkpoint of a transfer that has ended or is begun anew.
+    /// Forgets how far a transfer has come that is begun anew or given up. That of one that has ended
+    /// is forgotten by [`Ledger::save_recording`].
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn clear_checkpoint(&self, id: &RecordingId) -> Result<(), Error> {
-        const WHAT: &str = "clear a checkpoint";
-        let mut transaction = self.pool.begin().await.map_err(failed(WHAT))?;
-        for statement in [
-            "update recordings set checkpoint = null \
-             where appid = $1 and room_id = $2 and source_id = $3",
-            "delete from upload_parts where appid = $1 and room_id = $2 and source_id = $3",
-        ] {
-            sqlx::query(statement)
-                .bind(id.appid.as_str())
-                .bind(count(id.room.0))
-                .bind(&id.source_id)
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed(WHAT))?;
-        }
-        transaction.commit().await.map_err(failed(WHAT))
+    /// [`Error::LeaseLost`] when the room is not `owner`'s any more: the checkpoint is the new
+    /// owner's then.
+    pub async fn clear_checkpoint(&self, id: &RecordingId, owner: &str) -> Result<(), Error> {
+        self.attempt("clear a checkpoint", || self.try_clear(id, owner)).await?
     }
+
+    async fn try_clear(
+        &self,
+        id: &RecordingId,
+        owner: &str,
+    ) -> Result<Result<(), Error>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if let Err(lost) = fence(&mut transaction, &id.appid, id.room, owner).await? {
+            return Ok(Err(lost));
+        }
+        forget(&mut transaction, &id.appid, id.room, &id.source_id).await?;
+        transaction.commit().await.map(Ok)
+    }
+}
+
+/// Forgets how far the transfer of a recording has come: its checkpoint, its parts and its chunks.
+pub(super) async fn forget(
+    connection: &mut AnyConnection,
+    appid: &AppId,
+    room: RoomId,
+    source_id: &str,
+) -> Result<(), sqlx::Error> {
+    for statement in [
+        "update recordings set checkpoint = null \
+         where appid = $1 and room_id = $2 and source_id = $3",
+        "delete from upload_parts where appid = $1 and room_id = $2 and source_id = $3",
+        "delete from whole_chunks where appid = $1 and room_id = $2 and source_id = $3",
+    ] {
+        sqlx::query(statement)
+            .bind(appid.as_str())
+            .bind(count(room.0))
+            .bind(source_id)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Records a part. `false` where another is known by its number; the same one again is fine.
+async fn add_part(
+    connection: &mut AnyConnection,
+    id: &RecordingId,
+    part: &NewPart,
+) -> Result<bool, sqlx::Error> {
+    let added = sqlx::query(
+        "insert into upload_parts (appid, room_id, source_id, number, receipt) \
+         values ($1, $2, $3, $4, $5) \
+         on conflict (appid, room_id, source_id, number) do update \
+           set receipt = excluded.receipt where upload_parts.receipt = excluded.receipt",
+    )
+    .bind(id.appid.as_str())
+    .bind(count(id.room.0))
+    .bind(&id.source_id)
+    .bind(i64::from(part.number))
+    .bind(&part.receipt)
+    .execute(connection)
+    .await?;
+    Ok(added.rows_affected() == 1)
 }

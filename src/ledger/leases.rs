@@ -1,9 +1,18 @@
 //! Leases: who works on which room, and until when.
+//!
+//! An owner is one process of one run, and its name is never used again. Every write about a leased
+//! room names the owner and takes effect only while the lease is the owner's: a process that slept
+//! through its lease changes nothing any more once another has claimed the room. The name tells
+//! one claim from the next as well: a process claims no room that it still works on, even where that
+//! room was taken from it and given up again meanwhile.
+
+use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
+use sqlx::AnyConnection;
 
 use super::rooms::{COLUMNS, read_room};
-use super::{Error, Ledger, RoomRecord, count, failed};
+use super::{Error, Ledger, RoomRecord, count};
 use crate::model::{AppId, RoomId};
 
 /// The right to work on a room until a time.
@@ -11,7 +20,8 @@ use crate::model::{AppId, RoomId};
 pub struct Claim<'a> {
     /// Who claims: unique to a process.
     pub owner: &'a str,
-    /// The time now.
+    /// The time now by the run's clock, which deadlines are judged by. Leases are judged by the
+    /// database's own.
     pub now: Timestamp,
     /// Only rooms that are to be looked at again no later than this are claimed: a run claims what
     /// was due when it began, so that a failing room is tried once a run.
@@ -39,9 +49,12 @@ impl Wanted {
     }
 }
 
+/// The rooms that this process works on: owner, account and room of each.
+pub(super) type Held = HashSet<(String, AppId, RoomId)>;
+
 impl Claim<'_> {
-    fn until(&self) -> i64 {
-        self.now.saturating_add(self.lease).unwrap_or(Timestamp::MAX).as_millisecond()
+    fn lease_ms(&self) -> i64 {
+        i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX / 4)
     }
 }
 
@@ -57,14 +70,30 @@ impl Ledger {
         claim: Claim<'_>,
         wanted: Wanted,
     ) -> Result<Option<RoomRecord>, Error> {
+        let mut held = self.held.lock().await;
+        let phases = wanted.phases();
+        let is_due = format!(
+            "phase in ({phases}) and next_at <= $4 and {}",
+            self.claimable(&held, appid, claim)
+        );
         loop {
-            let claimed = self.claim_soonest(appid, claim, wanted).await?;
+            let claimed = self.claim_soonest(appid, claim, &is_due).await?;
             // PostgreSQL chooses the room before it waits for its row: whoever was quicker then has
             // this one, and there may be others.
-            if claimed.is_some() || !self.is_any_due(appid, claim, wanted).await? {
-                return Ok(claimed);
+            if claimed.is_some() || !self.is_any_due(appid, claim, &is_due).await? {
+                return Ok(hold(&mut held, claim, claimed));
             }
         }
+    }
+
+    /// What a room must be for `claim` to have it: nobody's, or the claimer's own by a claim whose
+    /// reply was lost; and none that the claimer still works on.
+    fn claimable(&self, held: &Held, appid: &AppId, claim: Claim<'_>) -> String {
+        let is_free = self.lease_clock.is_free();
+        let mine = held.iter().filter(|(owner, of, _)| owner == claim.owner && of == appid);
+        let rooms: Vec<String> = mine.map(|(_, _, room)| room.0.to_string()).collect();
+        let others = if rooms.is_empty() { "-1".to_owned() } else { rooms.join(", ") };
+        format!("({is_free} or lease_owner = $1) and room_id not in ({others})")
     }
 
     /// Claims what is the most urgent room when the statement begins. `None` when there is none, and
@@ -73,20 +102,28 @@ impl Ledger {
         &self,
         appid: &AppId,
         claim: Claim<'_>,
-        wanted: Wanted,
+        is_due: &str,
     ) -> Result<Option<RoomRecord>, Error> {
-        let phases = wanted.phases();
+        let now = self.lease_clock.now();
         let sql = format!(
-            "update rooms set lease_owner = $1, lease_until = $2 \
-             where appid = $3 and lease_until < $4 and room_id = ( \
-               select room_id from rooms \
-               where appid = $3 and phase in ({phases}) \
-                 and next_at <= $5 and lease_until < $4 \
-               order by case when deadline_at > $4 then 0 else 1 end, deadline_at, room_id \
+            "update rooms set lease_owner = $1, lease_until = {now} + $2, lease_ms = $2 \
+             where appid = $3 and {is_due} and room_id = ( \
+               select room_id from rooms where appid = $3 and {is_due} \
+               order by case when deadline_at > $5 then 0 else 1 end, deadline_at, room_id \
                limit 1) \
              returning {COLUMNS}"
         );
-        self.claim(&sql, appid, claim, claim.due_by.as_millisecond()).await
+        let row = self.attempt("claim a room", || {
+            sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
+                .bind(claim.owner)
+                .bind(claim.lease_ms())
+                .bind(appid.as_str())
+                .bind(claim.due_by.as_millisecond())
+                .bind(claim.now.as_millisecond())
+                .persistent(false)
+                .fetch_optional(&self.pool)
+        });
+        row.await?.as_ref().map(read_room).transpose()
     }
 
     /// Whether there is a room to claim.
@@ -94,22 +131,21 @@ impl Ledger {
         &self,
         appid: &AppId,
         claim: Claim<'_>,
-        wanted: Wanted,
+        is_due: &str,
     ) -> Result<bool, Error> {
-        let phases = wanted.phases();
-        let sql = format!(
-            "select room_id from rooms \
-             where appid = $1 and phase in ({phases}) and next_at <= $2 and lease_until < $3 \
-             limit 1"
-        );
-        let due: Option<i64> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .bind(appid.as_str())
-            .bind(claim.due_by.as_millisecond())
-            .bind(claim.now.as_millisecond())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("look for a room to claim"))?;
-        Ok(due.is_some())
+        // The second number is there for the others to keep theirs.
+        let sql =
+            format!("select room_id from rooms where $2 >= 0 and appid = $3 and {is_due} limit 1");
+        let due = self.attempt("look for a room to claim", || {
+            sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql.clone()))
+                .bind(claim.owner)
+                .bind(claim.lease_ms())
+                .bind(appid.as_str())
+                .bind(claim.due_by.as_millisecond())
+                .persistent(false)
+                .fetch_optional(&self.pool)
+        });
+        Ok(due.await?.is_some())
     }
 
     /// Claims one room whatever its phase. `None` when it is unknown or somebody else's.
@@ -122,49 +158,44 @@ impl Ledger {
         room: RoomId,
         claim: Claim<'_>,
     ) -> Result<Option<RoomRecord>, Error> {
+        let mut held = self.held.lock().await;
+        let (now, claimable) = (self.lease_clock.now(), self.claimable(&held, appid, claim));
         let sql = format!(
-            "update rooms set lease_owner = $1, lease_until = $2 \
-             where appid = $3 and lease_until < $4 and room_id = $5 returning {COLUMNS}"
+            "update rooms set lease_owner = $1, lease_until = {now} + $2, lease_ms = $2 \
+             where appid = $3 and room_id = $4 and {claimable} returning {COLUMNS}"
         );
-        self.claim(&sql, appid, claim, count(room.0)).await
+        let row = self.attempt("claim a room", || {
+            sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
+                .bind(claim.owner)
+                .bind(claim.lease_ms())
+                .bind(appid.as_str())
+                .bind(count(room.0))
+                .persistent(false)
+                .fetch_optional(&self.pool)
+        });
+        let claimed = row.await?.as_ref().map(read_room).transpose()?;
+        Ok(hold(&mut held, claim, claimed))
     }
 
-    async fn claim(
-        &self,
-        sql: &str,
-        appid: &AppId,
-        claim: Claim<'_>,
-        last: i64,
-    ) -> Result<Option<RoomRecord>, Error> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(claim.owner)
-            .bind(claim.until())
-            .bind(appid.as_str())
-            .bind(claim.now.as_millisecond())
-            .bind(last)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("claim a room"))?;
-        row.as_ref().map(read_room).transpose()
-    }
-
-    /// Extends the lease of a room.
+    /// Extends the lease of a room. Where it succeeds the room is the owner's, whatever the time.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when it is not `claim.owner`'s any more.
     pub async fn renew(&self, appid: &AppId, room: RoomId, claim: Claim<'_>) -> Result<(), Error> {
-        let renewed = sqlx::query(
-            "update rooms set lease_until = $1 \
-             where appid = $2 and room_id = $3 and lease_owner = $4",
-        )
-        .bind(claim.until())
-        .bind(appid.as_str())
-        .bind(count(room.0))
-        .bind(claim.owner)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("renew the lease of a room"))?;
-        owned(room, renewed.rows_affected())
+        let now = self.lease_clock.now();
+        let sql = format!(
+            "update rooms set lease_until = {now} + $1, lease_ms = $1 \
+             where appid = $2 and room_id = $3 and lease_owner = $4"
+        );
+        let renewed = self.attempt("renew the lease of a room", || {
+            sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
+                .bind(claim.lease_ms())
+                .bind(appid.as_str())
+                .bind(count(room.0))
+                .bind(claim.owner)
+                .execute(&self.pool)
+        });
+        owned(room, renewed.await?.rows_affected())
     }
 
     /// Gives up the lease of a room, so that another process may claim it at once.
@@ -172,32 +203,36 @@ impl Ledger {
     /// # Errors
     /// When the database fails. A lease that is somebody else's by now is left alone.
     pub async fn release(&self, appid: &AppId, room: RoomId, owner: &str) -> Result<(), Error> {
-        sqlx::query(
-            "update rooms set lease_owner = null, lease_until = 0 \
-             where appid = $1 and room_id = $2 and lease_owner = $3",
-        )
-        .bind(appid.as_str())
-        .bind(count(room.0))
-        .bind(owner)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("release a room"))?;
-        Ok(())
+        let released = self.attempt("release a room", || {
+            sqlx::query(
+                "update rooms set lease_owner = null, lease_until = 0 \
+                 where appid = $1 and room_id = $2 and lease_owner = $3",
+            )
+            .bind(appid.as_str())
+            .bind(count(room.0))
+            .bind(owner)
+            .execute(&self.pool)
+        });
+        let released = released.await;
+        // Only now: until it is given up, another claim by this process would be the same one.
+        self.held.lock().await.remove(&(owner.to_owned(), appid.clone(), room));
+        released.map(drop)
     }
 
-    /// Who holds leases at `now`.
+    /// Who holds leases now.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn lease_owners(&self, now: Timestamp) -> Result<Vec<String>, Error> {
-        sqlx::query_scalar(
+    pub async fn lease_owners(&self) -> Result<Vec<String>, Error> {
+        let is_free = self.lease_clock.is_free();
+        let sql = format!(
             "select distinct lease_owner from rooms \
-             where lease_until >= $1 and lease_owner is not null",
-        )
-        .bind(now.as_millisecond())
-        .fetch_all(&self.pool)
+             where lease_owner is not null and not {is_free}"
+        );
+        self.attempt("read who works on rooms", || {
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).fetch_all(&self.pool)
+        })
         .await
-        .map_err(failed("read who works on rooms"))
     }
 
     /// Ends all leases of an owner that is known to be gone; returns how many.
@@ -205,15 +240,44 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn void_leases(&self, owner: &str) -> Result<u64, Error> {
-        let voided = sqlx::query(
-            "update rooms set lease_owner = null, lease_until = 0 where lease_owner = $1",
-        )
-        .bind(owner)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("end leases"))?;
-        Ok(voided.rows_affected())
+        let voided = self.attempt("end leases", || {
+            sqlx::query(
+                "update rooms set lease_owner = null, lease_until = 0 where lease_owner = $1",
+            )
+            .bind(owner)
+            .execute(&self.pool)
+        });
+        Ok(voided.await?.rows_affected())
     }
+}
+
+/// Remembers a room that was claimed.
+fn hold(held: &mut Held, claim: Claim<'_>, claimed: Option<RoomRecord>) -> Option<RoomRecord> {
+    if let Some(record) = &claimed {
+        held.insert((claim.owner.to_owned(), record.room.appid.clone(), record.room.room_id));
+    }
+    claimed
+}
+
+/// Begins a transaction's writes on behalf of `owner`: fails where the room is not its own any more,
+/// and else lets nobody else claim it before the transaction has ended. To ask in the statement that
+/// writes would not do: PostgreSQL lets a claim pass between what that reads and what it writes.
+pub(super) async fn fence(
+    connection: &mut AnyConnection,
+    appid: &AppId,
+    room: RoomId,
+    owner: &str,
+) -> Result<Result<(), Error>, sqlx::Error> {
+    let locked = sqlx::query(
+        "update rooms set lease_owner = lease_owner \
+         where appid = $1 and room_id = $2 and lease_owner = $3",
+    )
+    .bind(appid.as_str())
+    .bind(count(room.0))
+    .bind(owner)
+    .execute(connection)
+    .await?;
+    Ok(owned(room, locked.rows_affected()))
 }
 
 /// Whether a write reached a room that is still the writer's.

@@ -69,24 +69,27 @@ impl Ledger {
     ) -> Result<(), Error> {
         let today = self.quota(appid, now, share).await?;
         let budget = today.limit.saturating_sub(today.reserve);
-        sqlx::query(
-            "insert into quota (appid, day, used) values ($1, $2, 0) \
+        self.attempt("charge an API call", || {
+            sqlx::query(
+                "insert into quota (appid, day, used) values ($1, $2, 0) \
              on conflict (appid, day) do nothing",
-        )
-        .bind(appid.as_str())
-        .bind(&today.day)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("charge an API call"))?;
-        let taken = sqlx::query(
-            "update quota set used = used + 1 where appid = $1 and day = $2 and used < $3",
-        )
-        .bind(appid.as_str())
-        .bind(&today.day)
-        .bind(count(budget))
-        .execute(&self.pool)
-        .await
-        .map_err(failed("charge an API call"))?;
+            )
+            .bind(appid.as_str())
+            .bind(&today.day)
+            .execute(&self.pool)
+        })
+        .await?;
+        let taken = self
+            .attempt("charge an API call", || {
+                sqlx::query(
+                    "update quota set used = used + 1 where appid = $1 and day = $2 and used < $3",
+                )
+                .bind(appid.as_str())
+                .bind(&today.day)
+                .bind(count(budget))
+                .execute(&self.pool)
+            })
+            .await?;
         if taken.rows_affected() == 1 {
             return Ok(());
         }
@@ -106,12 +109,14 @@ impl Ledger {
     ) -> Result<DayQuota, Error> {
         const WHAT: &str = "read the day's API calls";
         let day = beijing_day(now);
-        let row = sqlx::query("select used, daily_limit from quota where appid = $1 and day = $2")
-            .bind(appid.as_str())
-            .bind(&day)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed(WHAT))?;
+        let row = self
+            .attempt(WHAT, || {
+                sqlx::query("select used, daily_limit from quota where appid = $1 and day = $2")
+                    .bind(appid.as_str())
+                    .bind(&day)
+                    .fetch_optional(&self.pool)
+            })
+            .await?;
         let (used, told): (i64, Option<i64>) = match row {
             Some(row) => (
                 row.try_get("used").map_err(failed(WHAT))?,
@@ -135,18 +140,19 @@ impl Ledger {
         limit: u64,
         used: u64,
     ) -> Result<(), Error> {
-        sqlx::query(
-            "insert into quota (appid, day, used, daily_limit) values ($1, $2, $3, $4) \
+        self.attempt("note the day's API calls", || {
+            sqlx::query(
+                "insert into quota (appid, day, used, daily_limit) values ($1, $2, $3, $4) \
              on conflict (appid, day) do update set daily_limit = excluded.daily_limit, \
                used = case when excluded.used > quota.used then excluded.used else quota.used end",
-        )
-        .bind(appid.as_str())
-        .bind(beijing_day(now))
-        .bind(count(used))
-        .bind(count(limit))
-        .execute(&self.pool)
-        .await
-        .map_err(failed("note the day's API calls"))?;
+            )
+            .bind(appid.as_str())
+            .bind(beijing_day(now))
+            .bind(count(used))
+            .bind(count(limit))
+            .execute(&self.pool)
+        })
+        .await?;
         Ok(())
     }
 

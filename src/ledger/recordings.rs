@@ -3,11 +3,14 @@
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::checkpoints::forget;
+use super::leases::fence;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
 use crate::model::{AppId, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, RoomId};
 
 impl Ledger {
-    /// Stores a recording as it now stands. A URL's query is not stored: it may be a signature.
+    /// Stores a recording as it now stands. A URL's query is not stored: it may be a signature. With
+    /// a recording that has come to its end, how far its transfer had come is forgotten.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
@@ -19,13 +22,32 @@ impl Ledger {
         owner: &str,
     ) -> Result<(), Error> {
         let stored = recording.stored.as_ref().map(|stored| to_json(stored, "stored object"));
+        let texts = Texts {
+            url: recording.url.as_ref().map(|url| url.without_query().to_string()),
+            state: to_json(&recording.state, "state")?,
+            stored: stored.transpose()?,
+        };
+        let save = || self.try_save_recording(appid, room, (recording, &texts), owner);
+        self.attempt("save a recording", save).await?
+    }
+
+    async fn try_save_recording(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        (recording, texts): (&Recording, &Texts),
+        owner: &str,
+    ) -> Result<Result<(), Error>, sqlx::Error> {
         let had_query =
             recording.needs_fresh_url || recording.url.as_ref().is_some_and(MediaUrl::has_query);
-        let saved = sqlx::query(
+        let mut transaction = self.pool.begin().await?;
+        if let Err(lost) = fence(&mut transaction, appid, room, owner).await? {
+            return Ok(Err(lost));
+        }
+        sqlx::query(
             "insert into recordings (appid, room_id, source_id, kind, media_url, had_query, \
                create_raw, create_at, expire_raw, expire_at, state, reason, attempts, stored, bytes) \
-             select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 \
-             from rooms where rooms.appid = $16 and rooms.room_id = $17 and lease_owner = $18 \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
              on conflict (appid, room_id, source_id) do update set \
                kind = excluded.kind, media_url = excluded.media_url, \
                had_query = excluded.had_query, create_raw = excluded.create_raw, \
@@ -38,24 +60,23 @@ impl Ledger {
         .bind(count(room.0))
         .bind(&recording.source_id)
         .bind(kind_name(recording.kind))
-        .bind(recording.url.as_ref().map(|url| url.without_query().to_string()))
+        .bind(texts.url.as_deref())
         .bind(i64::from(had_query))
         .bind(recording.create_time.raw.as_deref())
         .bind(millis(recording.create_time.at))
         .bind(recording.expire_time.raw.as_deref())
         .bind(millis(recording.expire_time.at))
-        .bind(to_json(&recording.state, "state")?)
+        .bind(texts.state.as_str())
         .bind(recording.reason.as_deref())
         .bind(i64::from(recording.attempts))
-        .bind(stored.transpose()?)
+        .bind(texts.stored.as_deref())
         .bind(recording.segment().map(|object| count(object.bytes)))
-        .bind(appid.as_str())
-        .bind(count(room.0))
-        .bind(owner)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("save a recording"))?;
-        super::leases::owned(room, saved.rows_affected())
+        .execute(&mut *transaction)
+        .await?;
+        if !recording.is_owed() {
+            forget(&mut transaction, appid, room, &recording.source_id).await?;
+        }
+        transaction.commit().await.map(Ok)
     }
 
     /// The recordings of a room, oldest first; unknown times last.
@@ -63,7 +84,9 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn recordings(&self, appid: &AppId, room: RoomId) -> Result<Vec<Recording>, Error> {
-        let rows = sqlx::query(
+        let rows = self
+            .attempt("read the recordings of a room", || {
+                sqlx::query(
             "select source_id, kind, media_url, had_query, create_raw, create_at, expire_raw, \
                expire_at, state, reason, attempts, stored from recordings \
              where appid = $1 and room_id = $2 \
@@ -72,8 +95,8 @@ impl Ledger {
         .bind(appid.as_str())
         .bind(count(room.0))
         .fetch_all(&self.pool)
-        .await
-        .map_err(failed("read the recordings of a room"))?;
+            })
+            .await?;
         rows.iter().map(read_recording).collect()
     }
 
@@ -84,19 +107,28 @@ impl Ledger {
     /// When the database fails.
     pub async fn owed_recordings(&self, appid: &AppId) -> Result<(u64, Option<u64>), Error> {
         const WHAT: &str = "count the recordings";
-        let row = sqlx::query(
+        let row = self
+            .attempt(WHAT, || {
+                sqlx::query(
             "select count(case when state in ('\"pending\"', '\"failed\"') then 1 end) as owed, \
                count(bytes) as stored, cast(coalesce(sum(bytes), 0) as bigint) as bytes \
              from recordings where appid = $1 and kind = 'segment'",
         )
         .bind(appid.as_str())
         .fetch_one(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
+            })
+            .await?;
         let number = |name: &str| row.try_get::<i64, _>(name).map(uncount).map_err(failed(WHAT));
         let (owed, stored, bytes) = (number("owed")?, number("stored")?, number("bytes")?);
         Ok((owed, bytes.checked_div(stored).map(|average| average * owed)))
     }
+}
+
+/// What the ledger keeps of a recording as texts.
+struct Texts {
+    url: Option<String>,
+    state: String,
+    stored: Option<String>,
 }
 
 fn kind_name(kind: RecordingKind) -> &'static str {

@@ -100,8 +100,10 @@ impl Ledger {
         deadline: Timestamp,
         next_at: Timestamp,
     ) -> Result<(), Error> {
-        sqlx::query(
-            "insert into rooms \
+        let json = to_json(room, "room")?;
+        self.attempt("record a room", || {
+            sqlx::query(
+                "insert into rooms \
                (appid, room_id, room, live_status, start_at, phase, deadline_at, next_at) \
              values ($1, $2, $3, $4, $5, $6, $7, $8) \
              on conflict (appid, room_id) do update set \
@@ -119,18 +121,18 @@ impl Ledger {
                    and coalesce(rooms.live_status, -1) <> coalesce(excluded.live_status, -1) \
                    then 'due' \
                  else rooms.phase end",
-        )
-        .bind(room.appid.as_str())
-        .bind(count(room.room_id.0))
-        .bind(to_json(room, "room")?)
-        .bind(room.live_status.map(|status| status.0))
-        .bind(millis(room.start_time))
-        .bind(phase.as_str())
-        .bind(deadline.as_millisecond())
-        .bind(next_at.as_millisecond())
-        .execute(&self.pool)
-        .await
-        .map_err(failed("record a room"))?;
+            )
+            .bind(room.appid.as_str())
+            .bind(count(room.room_id.0))
+            .bind(json.as_str())
+            .bind(room.live_status.map(|status| status.0))
+            .bind(millis(room.start_time))
+            .bind(phase.as_str())
+            .bind(deadline.as_millisecond())
+            .bind(next_at.as_millisecond())
+            .execute(&self.pool)
+        })
+        .await?;
         Ok(())
     }
 
@@ -139,31 +141,35 @@ impl Ledger {
     /// # Errors
     /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
     pub async fn save_room(&self, record: &RoomRecord, owner: &str) -> Result<(), Error> {
-        let room = &record.room;
-        let saved = sqlx::query(
-            "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
+        let (room, json) = (&record.room, to_json(&record.room, "room")?);
+        let status = record.sealed.map(|sealed| to_json(&sealed.status, "status")).transpose()?;
+        let sha256 = record.sealed.map(|sealed| sealed.sha256.to_string());
+        let saved = self
+            .attempt("save a room", || {
+                sqlx::query(
+                    "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
                announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
                manifest_sha256 = $10, failure = $11, room = $12 \
              where appid = $13 and room_id = $14 and lease_owner = $15",
-        )
-        .bind(record.phase.as_str())
-        .bind(record.deadline.as_millisecond())
-        .bind(record.next_at.as_millisecond())
-        .bind(i64::from(record.attempts))
-        .bind(record.announced.map(count))
-        .bind(millis(record.listed_at))
-        .bind(i64::from(record.settled))
-        .bind(record.sealed.map(|sealed| to_json(&sealed.status, "status")).transpose()?)
-        .bind(record.sealed.map_or(0, |sealed| count(sealed.revision)))
-        .bind(record.sealed.map(|sealed| sealed.sha256.to_string()))
-        .bind(record.failure.as_deref())
-        .bind(to_json(room, "room")?)
-        .bind(room.appid.as_str())
-        .bind(count(room.room_id.0))
-        .bind(owner)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("save a room"))?;
+                )
+                .bind(record.phase.as_str())
+                .bind(record.deadline.as_millisecond())
+                .bind(record.next_at.as_millisecond())
+                .bind(i64::from(record.attempts))
+                .bind(record.announced.map(count))
+                .bind(millis(record.listed_at))
+                .bind(i64::from(record.settled))
+                .bind(status.as_deref())
+                .bind(record.sealed.map_or(0, |sealed| count(sealed.revision)))
+                .bind(sha256.as_deref())
+                .bind(record.failure.as_deref())
+                .bind(json.as_str())
+                .bind(room.appid.as_str())
+                .bind(count(room.room_id.0))
+                .bind(owner)
+                .execute(&self.pool)
+            })
+            .await?;
         super::leases::owned(room.room_id, saved.rows_affected())
     }
 
@@ -173,18 +179,22 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn owed(&self, appid: &AppId, by: Timestamp) -> Result<Vec<RoomId>, Error> {
-        let owed: Vec<i64> = sqlx::query_scalar(
+        let is_free = self.lease_clock.is_free();
+        let sql = format!(
             "select room_id from rooms \
-             where appid = $1 and lease_until < $2 \
+             where appid = $1 and {is_free} \
                and (phase = 'listed' \
                  or (phase = 'due' and (next_at <= $2 or failure is not null))) \
-             order by room_id",
-        )
-        .bind(appid.as_str())
-        .bind(by.as_millisecond())
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed("read what is owed"))?;
+             order by room_id"
+        );
+        let owed: Vec<i64> = self
+            .attempt("read what is owed", || {
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
+                    .bind(appid.as_str())
+                    .bind(by.as_millisecond())
+                    .fetch_all(&self.pool)
+            })
+            .await?;
         Ok(owed.into_iter().map(|room| RoomId(uncount(room))).collect())
     }
 
@@ -194,12 +204,14 @@ impl Ledger {
     /// When the database fails.
     pub async fn room(&self, appid: &AppId, room: RoomId) -> Result<Option<RoomRecord>, Error> {
         let sql = format!("select {COLUMNS} from rooms where appid = $1 and room_id = $2");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(appid.as_str())
-            .bind(count(room.0))
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("read a room"))?;
+        let row = self
+            .attempt("read a room", || {
+                sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
+                    .bind(appid.as_str())
+                    .bind(count(room.0))
+                    .fetch_optional(&self.pool)
+            })
+            .await?;
         row.as_ref().map(read_room).transpose()
     }
 
@@ -209,11 +221,13 @@ impl Ledger {
     /// When the database fails.
     pub async fn rooms(&self, appid: &AppId) -> Result<Vec<RoomRecord>, Error> {
         let sql = format!("select {COLUMNS} from rooms where appid = $1 order by room_id");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(appid.as_str())
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failed("read the rooms"))?;
+        let rows = self
+            .attempt("read the rooms", || {
+                sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
+                    .bind(appid.as_str())
+                    .fetch_all(&self.pool)
+            })
+            .await?;
         rows.iter().map(read_room).collect()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::ledger::{Phase, RoomRecord};
+use crate::ledger::{self, Phase, RoomRecord};
 use crate::model::{AppId, RoomId};
 use crate::retry;
 use crate::stage::{Context, Error, seal};
@@ -31,8 +31,12 @@ impl Lease {
         let renewal = tokio::spawn(async move {
             loop {
                 retry::pause(every).await;
-                if let Err(error) = shared.ledger.renew(&id, room, shared.claim()).await {
-                    tracing::warn!(room.id = %room, error = %error, "a lease could not be renewed");
+                let Err(error) = shared.ledger.renew(&id, room, shared.claim()).await else {
+                    continue;
+                };
+                tracing::warn!(room.id = %room, error = %error, "a lease could not be renewed");
+                if matches!(error, ledger::Error::LeaseLost(_)) {
+                    return;
                 }
             }
         });

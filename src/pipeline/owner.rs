@@ -22,7 +22,7 @@ pub fn this_process(run_id: &RunId) -> String {
 /// # Errors
 /// When the ledger fails.
 pub(super) async fn take_over_from_the_dead(context: &Context) -> Result<(), ledger::Error> {
-    for owner in context.ledger.lease_owners(context.clock.now()).await? {
+    for owner in context.ledger.lease_owners().await? {
         if is_gone(&owner) {
             let rooms = context.ledger.void_leases(&owner).await?;
             tracing::info!(

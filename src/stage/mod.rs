@@ -91,6 +91,15 @@ impl Context {
     pub fn owner(&self) -> &str {
         &self.owner
     }
+
+    /// Makes sure that a room is still this run's, and for a lease's length from now: asked right
+    /// before something is done to the bucket that a later owner could not undo.
+    ///
+    /// # Errors
+    /// [`ledger::Error::LeaseLost`] when it is another's by now.
+    pub async fn hold(&self, appid: &AppId, room: RoomId) -> Result<(), ledger::Error> {
+        self.ledger.renew(appid, room, self.claim()).await
+    }
 }
 
 /// One account at work.
@@ -164,6 +173,15 @@ pub enum Error {
          hint: room numbers count within one mini program: is it the right --account?"
     )]
     NoSuchRoom(RoomId),
+    /// A manifest was replaced by another process than the room's owner.
+    #[error(
+        "{key} was published by another process in the meantime; it was left as it is\n\
+         hint: do two ledgers serve this bucket? give each a [store] prefix of its own"
+    )]
+    Overtaken {
+        /// Its key.
+        key: String,
+    },
     /// A manifest in the bucket cannot be read.
     #[error(
         "{key} is not a manifest that this version can read\n\
@@ -197,10 +215,12 @@ impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {
             Self::Wechat(error) => error.is_transient(),
-            Self::Ledger(error) => error.is_transient(),
-            Self::Store(_)
+            // The ledger waits for its database itself.
+            Self::Ledger(_)
+            | Self::Store(_)
             | Self::Media(_)
             | Self::NoSuchRoom(_)
+            | Self::Overtaken { .. }
             | Self::ForeignManifest { .. } => false,
         }
     }

@@ -4,7 +4,6 @@ use futures::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{Context, Error, Listed};
-use crate::ledger::RecordingId;
 use crate::model::{
     Crc64Nvme, Manifest, ObjectKey, Recording, RecordingState, RoomId, Sha256Digest, Stored,
 };
@@ -155,9 +154,6 @@ pub async fn recheck(context: &Context, listed: &mut Listed) -> Result<(), Error
         let Some(first) = bad.first() else { continue };
         let reason = format!("{} is to be archived again: {}", first.key, first.problem);
         tracing::warn!(account.appid = %appid, room.id = %room, reason, "an archived object is damaged");
-        // Before it is owed again: what was noted of its chunks may be of the damaged one.
-        let id = RecordingId { appid: appid.clone(), room, source_id: recording.source_id.clone() };
-        context.ledger.clear_chunks(&id, context.owner()).await?;
         recording.end(RecordingState::Failed, reason);
         recording.stored = None;
         recording.attempts = 0;

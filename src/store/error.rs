@@ -177,11 +177,6 @@ impl Error {
         self.answer().is_some_and(|answer| answer.code == "NoSuchUpload")
     }
 
-    /// Whether the request may have taken effect although it failed.
-    pub(super) fn leaves_doubt(&self) -> bool {
-        self.is_transient() || self.is_upload_gone()
-    }
-
     /// Whether the store refused something about the request itself, as one does that does not
     /// know the checksum that was sent with it.
     pub(super) fn may_blame_the_checksum(&self) -> bool {
@@ -340,7 +335,7 @@ mod tests {
             let error = from_connector(error);
             assert!(error.to_string().starts_with(words), "{error}");
             assert!(error.to_string().contains("reset by peer"), "{error}");
-            assert!(error.is_transient() && error.leaves_doubt());
+            assert!(error.is_transient());
         }
     }
 }

@@ -11,11 +11,12 @@
 //! - Every request is retried by [`crate::retry`] alone; the SDK's own retries are off.
 //!
 //! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `client`, `object`
-//! (small objects), `upload` (multipart), `read`, `list`, `presign`, `probe` (for `doctor`).
+//! (small objects), `conditional`, `upload` (multipart), `read`, `list`, `presign`, `probe` (for `doctor`).
 
 mod answer;
 mod checksum;
 mod client;
+mod conditional;
 mod dialect;
 mod error;
 mod keys;
@@ -32,6 +33,7 @@ mod upload;
 
 pub use answer::Answer;
 pub use client::Store;
+pub use conditional::Expected;
 pub use error::{Error, NoAnswer, Site};
 pub use keys::{AccountKeys, Keys, RoomKeys};
 pub use list::{Listed, Listing};

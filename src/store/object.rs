@@ -201,6 +201,19 @@ impl Store {
     /// # Errors
     /// `TooLarge`, and when the store refuses or does not answer.
     pub async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, Error> {
+        Ok(self.get_tagged(key).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// As [`Store::get`], with the ETag as the store gave it, for [`Expected::Version`].
+    ///
+    /// [`Expected::Version`]: super::Expected::Version
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn get_tagged(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<(Bytes, Option<String>)>, Error> {
         let Some(mut object) = self.read(key).await? else { return Ok(None) };
         if object.bytes() > GET_CAP {
             return Err(Error::TooLarge { key: key.clone(), cap: GET_CAP });
@@ -209,7 +222,8 @@ impl Store {
         while let Some(chunk) = object.next().await? {
             whole.extend_from_slice(&chunk);
         }
-        Ok(Some(whole.into()))
+        let etag = object.etag().map(str::to_owned);
+        Ok(Some((whole.into(), etag)))
     }
 
     /// Deletes an object. Only for the probes that `doctor` writes: nothing that was archived is

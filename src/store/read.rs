@@ -84,6 +84,11 @@ impl ObjectBody {
         self.bytes
     }
 
+    /// The ETag as the store gave it.
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
     /// The next bytes; `None` at the end, which is reached only after [`Self::bytes`] bytes.
     ///
     /// A stream that breaks off is opened again where it broke, as long as it moves at all.

@@ -2,6 +2,6 @@
 
 mod commands;
 mod configuration;
-mod program;
+pub mod program;
 mod secrets;
 mod signals;

@@ -1,14 +1,19 @@
 //! The ledger: every case on SQLite and on PostgreSQL.
 
 mod cases;
+mod door;
+mod leases;
+mod outages;
 mod workers;
 
 use jiff::{SignedDuration, Timestamp};
+use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{Claim, Ledger, Phase, RoomRecord, Wanted};
 use replay_archiver::model::{
     AppId, LiveStatus, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, RoomId,
 };
-use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Column as _, Connection as _, Executor as _, Row as _};
 use tempfile::TempDir;
 
 /// Each case as a test on either database.
@@ -39,15 +44,22 @@ on_both! {
     cases::scans_remember_where_they_stopped_and_which_rooms_are_open,
     cases::a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner,
     cases::the_chunks_of_a_whole_are_those_of_one_playlist_and_only_the_rooms_owner_notes_them,
+    cases::how_far_a_transfer_had_come_is_forgotten_with_its_end,
     cases::the_leases_of_an_owner_that_is_gone_are_ended,
+    leases::a_worker_whose_clock_is_an_hour_off_neither_takes_rooms_nor_loses_them,
+    leases::a_lease_ends_by_the_databases_own_clock,
+    leases::a_clock_that_is_set_back_costs_a_leases_length_at_most,
+    leases::a_worker_that_has_lost_a_room_changes_nothing_of_it,
+    leases::a_process_claims_no_room_that_it_still_works_on,
+    outages::a_statement_that_is_made_again_has_the_same_effect,
     workers::four_workers_claim_a_hundred_rooms_exactly_once,
     workers::four_workers_together_keep_the_quota,
     workers::four_processes_may_open_a_new_ledger_at_once,
 }
 
 /// An empty database of a test's own.
-struct Database {
-    url: String,
+pub struct Database {
+    pub url: String,
     /// Where SQLite's file lies.
     folder: Option<TempDir>,
 }
@@ -60,7 +72,7 @@ impl Database {
     }
 
     /// A schema of its own on the server that `scripts/test` starts.
-    async fn postgres() -> Self {
+    pub async fn postgres() -> Self {
         let server = postgres_server();
         let schema = format!("test_{:016x}", rand::random::<u64>());
         let mut connection = connect(&server).await;
@@ -69,8 +81,17 @@ impl Database {
         Self { url: format!("{server}{sign}options[search_path]={schema}"), folder: None }
     }
 
+    async fn rows(&self) -> Vec<String> {
+        rows(&self.url).await
+    }
+
     async fn open(&self) -> Ledger {
         Ledger::open(&self.url).await.unwrap()
+    }
+
+    /// With a clock that the test moves in place of the database's.
+    async fn open_timed(&self, clock: &Clock) -> Ledger {
+        Ledger::open_timed(&self.url, clock).await.unwrap()
     }
 
     /// All that is known of recordings, as the database holds it.
@@ -86,7 +107,29 @@ impl Database {
     }
 }
 
-async fn connect(url: &str) -> AnyConnection {
+/// Every row of every table, as text.
+pub async fn rows(url: &str) -> Vec<String> {
+    let mut connection = connect(url).await;
+    let mut rows = Vec::new();
+    for table in ["accounts", "quota", "recordings", "rooms", "upload_parts"] {
+        let sql = format!("select * from {table}");
+        for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap() {
+            let values = row.columns().iter().map(|column| value(&row, column.ordinal()));
+            rows.push(format!("{table}: {}", values.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+fn value(row: &AnyRow, index: usize) -> String {
+    match row.try_get::<Option<String>, _>(index) {
+        Ok(text) => format!("{text:?}"),
+        Err(_) => format!("{:?}", row.get::<Option<i64>, _>(index)),
+    }
+}
+
+pub async fn connect(url: &str) -> AnyConnection {
     sqlx::any::install_default_drivers();
     AnyConnection::connect(url).await.unwrap()
 }

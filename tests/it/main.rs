@@ -10,6 +10,8 @@ mod kill;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod machines;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod sandbox;

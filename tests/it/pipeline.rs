@@ -12,4 +12,4 @@ mod quota;
 mod time;
 mod variants;
 mod wholes;
-mod world;
+pub mod world;

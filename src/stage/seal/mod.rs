@@ -6,11 +6,12 @@
 mod catalog;
 mod images;
 mod outlook;
+mod publish;
 
 use bytes::Bytes;
 
 use super::{Context, Error, Listed};
-use crate::ledger::Sealed;
+use crate::ledger::{RoomRecord, Sealed};
 use crate::model::sealing::{SealInput, manifest};
 use crate::model::{Generator, Manifest, PreviousManifest, Sha256Digest};
 use crate::store::{Labels, RoomKeys};
@@ -42,7 +43,7 @@ pub async fn seal(context: &Context, mut listed: Listed) -> Result<SealedRoom, E
     let manifest = describe(context, &keys, &listed, previous.as_ref()).await;
     let lost_before = previous.as_ref().map_or(0, |p| p.manifest.completeness.expired);
     let newly_lost = manifest.completeness.expired.saturating_sub(lost_before);
-    let published = publish(context, &keys, manifest, previous).await?;
+    let published = publish(context, &keys, &listed.record, manifest, previous).await?;
     listed.record.sealed = Some(published);
     let work = &context.work;
     outlook::set(&mut listed, context.clock.now(), work.settle, work.patience);
@@ -56,14 +57,15 @@ pub async fn seal(context: &Context, mut listed: Listed) -> Result<SealedRoom, E
 struct Published {
     manifest: Manifest,
     bytes: Bytes,
+    etag: Option<String>,
 }
 
 async fn read_manifest(context: &Context, keys: &RoomKeys) -> Result<Option<Published>, Error> {
     let key = keys.manifest();
-    let Some(bytes) = context.store.get(&key).await? else { return Ok(None) };
+    let Some((bytes, etag)) = context.store.get_tagged(&key).await? else { return Ok(None) };
     let manifest = serde_json::from_slice(&bytes)
         .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
-    Ok(Some(Published { manifest, bytes }))
+    Ok(Some(Published { manifest, bytes, etag }))
 }
 
 async fn describe(
@@ -93,6 +95,7 @@ async fn describe(
 async fn publish(
     context: &Context,
     keys: &RoomKeys,
+    room: &RoomRecord,
     manifest: Manifest,
     previous: Option<Published>,
 ) -> Result<Sealed, Error> {
@@ -114,10 +117,11 @@ async fn publish(
     let bytes = Bytes::from(to_json(&manifest));
     let sha256 = Sha256Digest::of(&bytes);
     let sums = Bytes::from(sums(&manifest));
+    context.hold(&room.room.appid, room.room.room_id).await?;
     context.store.put(&keys.sums(), sums, TEXT).await?;
     let history = keys.history(manifest.revision, &sha256);
     context.store.put(&history, bytes.clone(), JSON).await?;
-    context.store.put(&keys.manifest(), bytes, JSON).await?;
+    publish::replace(context, room, &keys.manifest(), &bytes, previous.as_ref()).await?;
     tracing::info!(
         account.appid = %manifest.room.appid,
         room.id = %manifest.room.room_id,

@@ -116,7 +116,7 @@ impl Trail {
             states: VecDeque::new(),
         };
         if let Some(id) = &trail.id {
-            context.ledger.clear_checkpoint(id).await?;
+            context.ledger.clear_checkpoint(id, context.owner()).await?;
         }
         trail.save(&[]).await?;
         Ok(trail)

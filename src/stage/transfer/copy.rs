@@ -34,6 +34,21 @@ pub(super) struct Target {
     pub checkpoint: Option<RecordingId>,
 }
 
+impl Target {
+    /// Makes sure that the room is still this run's, right before an object is made to appear.
+    ///
+    /// What a process does that loses the room after this is harmless as long as the source is the
+    /// same: the key follows from the recording, so that its new owner goes on with the same upload,
+    /// or writes the same bytes under the same key. Only a process that slept in between while the
+    /// source changed would put older bytes there: this keeps it from that.
+    pub(super) async fn hold(&self, context: &Context) -> Result<(), Failure> {
+        match &self.checkpoint {
+            Some(id) => Ok(context.hold(&id.appid, id.room).await?),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A file that is durable in the bucket.
 #[derive(Debug)]
 pub(super) struct Copied {
@@ -149,6 +164,7 @@ async fn copy_small(
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
+    target.hold(context).await?;
     let put =
         context.store.put_media(&target.key, part.bytes.get().clone(), labels, &hashed.digests);
     let confirmed = put.await?;

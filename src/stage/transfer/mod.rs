@@ -79,25 +79,22 @@ pub async fn transfer_segment(
         }
         Err(failure) => end(context, place, &mut recording, failure)?,
     }
-    let recording = save(context, place, recording).await?;
-    drop_checkpoint(context, place, &recording).await?;
-    Ok(recording)
+    give_up_upload(context, place, &recording).await?;
+    save(context, place, recording).await
 }
 
-/// Forgets the checkpoint of a recording that has come to its end. What its upload has left is
-/// aborted, unless it became the object.
-async fn drop_checkpoint(
+/// Aborts the upload of a recording that has come to an end other than its object. Before that end
+/// is noted: what is left of an upload is forgotten with it.
+async fn give_up_upload(
     context: &Context,
     place: &Place,
     recording: &Recording,
 ) -> Result<(), Error> {
-    let id = place.id_of(recording);
-    match recording.state {
-        RecordingState::Archived => Ok(context.ledger.clear_checkpoint(&id).await?),
-        RecordingState::Expired | RecordingState::Rejected => match discard(context, &id).await {
-            Err(Failure::Stop(error)) => Err(error),
-            _ => Ok(()),
-        },
+    if !matches!(recording.state, RecordingState::Expired | RecordingState::Rejected) {
+        return Ok(());
+    }
+    match discard(context, &place.id_of(recording)).await {
+        Err(Failure::Stop(error)) => Err(error),
         _ => Ok(()),
     }
 }
@@ -129,11 +126,7 @@ pub async fn transfer_whole(
         }
         Err(failure) => end(context, place, &mut recording, failure)?,
     }
-    let recording = save(context, place, recording).await?;
-    if !recording.is_owed() {
-        context.ledger.clear_chunks(&place.id_of(&recording), context.owner()).await?;
-    }
-    Ok(recording)
+    save(context, place, recording).await
 }
 
 /// Sets the state that a failure brings a recording to.

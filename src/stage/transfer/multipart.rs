@@ -39,7 +39,7 @@ pub(super) async fn copy_large(
     checkpoint: Option<Checkpoint>,
 ) -> Result<Copied, Failure> {
     let file = opened.file.clone();
-    let session = match resume(context, target, &file, checkpoint).await {
+    let session = match resume(context, target, &file, checkpoint).await? {
         Some(session) => session,
         None => begin(context, source, target, &file).await?,
     };
@@ -53,6 +53,7 @@ pub(super) async fn copy_large(
     };
     read_moov_again(context, source, &file, hashed.structure.as_mut()).await;
     let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
+    target.hold(context).await?;
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => Ok(copied(hashed, confirmed, count, plan.part_bytes(), &file)),
         Err(error) => {
@@ -69,8 +70,10 @@ async fn resume(
     target: &Target,
     file: &SourceFile,
     checkpoint: Option<Checkpoint>,
-) -> Option<Session> {
-    let (id, checkpoint) = (target.checkpoint.clone()?, checkpoint?);
+) -> Result<Option<Session>, Failure> {
+    let Some((id, checkpoint)) = target.checkpoint.clone().zip(checkpoint) else {
+        return Ok(None);
+    };
     let plan = PartPlan::new(file.total, checkpoint.part_bytes);
     let key = target.key.clone();
     let upload = context.store.resume_upload(key, checkpoint.upload.clone());
@@ -83,8 +86,8 @@ async fn resume(
         None => Some(Hashing::new(target.is_mp4)),
     };
     let Some(hashing) = hashing.filter(|_| is_same) else {
-        abort(upload).await;
-        return None;
+        give_up(context, target, upload).await?;
+        return Ok(None);
     };
     tracing::info!(
         object.key = %target.key,
@@ -92,7 +95,7 @@ async fn resume(
         "a transfer goes on where it was left"
     );
     let trail = Trail::resume(context, id, checkpoint);
-    Some(Session { upload, hashing, trail, plan, is_resumed: true })
+    Ok(Some(Session { upload, hashing, trail, plan, is_resumed: true }))
 }
 
 async fn begin(
@@ -195,12 +198,23 @@ async fn settle(
         _ => target.checkpoint.is_none(),
     };
     if is_worthless {
-        abort(upload).await;
-        if let Err(error) = forget(context, target).await {
+        let given_up = match give_up(context, target, upload).await {
+            Ok(()) => forget(context, target).await,
+            lost => lost,
+        };
+        if let Err(error) = given_up {
             return error;
         }
     }
     failure
+}
+
+/// Aborts an upload that a checkpoint may name, unless the room is another's by now: the upload is
+/// the one that its new owner goes on with.
+async fn give_up(context: &Context, target: &Target, upload: Upload) -> Result<(), Failure> {
+    target.hold(context).await?;
+    abort(upload).await;
+    Ok(())
 }
 
 /// Aborts an upload. That it cannot be aborted never hides why it is to be.
@@ -212,7 +226,7 @@ async fn abort(upload: Upload) {
 
 async fn forget(context: &Context, target: &Target) -> Result<(), Failure> {
     if let Some(id) = &target.checkpoint {
-        context.ledger.clear_checkpoint(id).await?;
+        context.ledger.clear_checkpoint(id, context.owner()).await?;
     }
     Ok(())
 }
@@ -223,9 +237,10 @@ pub(super) async fn discard(
     id: &crate::ledger::RecordingId,
 ) -> Result<(), Failure> {
     if let Some(checkpoint) = Checkpoint::load(context, id).await? {
+        context.hold(&id.appid, id.room).await?;
         let key = crate::model::ObjectKey::new(checkpoint.key);
         abort(context.store.resume_upload(key, checkpoint.upload)).await;
     }
-    context.ledger.clear_checkpoint(id).await?;
+    context.ledger.clear_checkpoint(id, context.owner()).await?;
     Ok(())
 }

@@ -24,12 +24,16 @@ impl Request {
     }
 }
 
+/// Which replies are lost.
+type Loss = Box<dyn Fn(&Method, &str) -> bool + Send>;
+
 type Refusal = Box<dyn Fn(&Method, &str) -> Option<StatusCode> + Send>;
 
 #[derive(Default)]
 struct Shared {
     requests: Mutex<Vec<Request>>,
     refusal: Mutex<Option<Refusal>>,
+    loss: Mutex<Option<Loss>>,
 }
 
 /// A door to the store at `upstream`. It closes when dropped.
@@ -68,9 +72,16 @@ impl Front {
         *self.shared.refusal.lock().unwrap() = Some(Box::new(refusal));
     }
 
-    /// Refuses nothing any more.
+    /// Lets the store do what it is asked, and answers with a 503 instead of its reply, where `loss`
+    /// says so.
+    pub fn lose(&self, loss: impl Fn(&Method, &str) -> bool + Send + 'static) {
+        *self.shared.loss.lock().unwrap() = Some(Box::new(loss));
+    }
+
+    /// Refuses and loses nothing any more.
     pub fn heal(&self) {
         *self.shared.refusal.lock().unwrap() = None;
+        *self.shared.loss.lock().unwrap() = None;
     }
 }
 
@@ -99,6 +110,11 @@ async fn forward(
             *answer.body_mut() = Body::from(bytes);
             (status, answer)
         }
+    };
+    let is_lost = shared.loss.lock().unwrap().as_ref().is_some_and(|lose| lose(&method, &path));
+    let answer = match is_lost {
+        true => Response::builder().status(503).body(Body::empty()).unwrap(),
+        false => answer,
     };
     let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key).to_owned();
     let query = uri.query().unwrap_or_default().to_owned();

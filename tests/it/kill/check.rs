@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::strike::{Phase, Point};
+use super::strike::{Kill, Point};
 use super::world::{APP_SECRET, CALLS, MEMORY, PART, STORE_SECRET, TOKEN, World};
 use crate::bucket::Bucket;
 
@@ -49,7 +49,7 @@ impl Reference {
 
     /// Holds when all is done: nothing is lost, and no more was moved twice than was in flight.
     /// Returns how many bytes were moved twice.
-    pub async fn is_reached(&self, world: &World, killed_at: &Point) -> u64 {
+    pub async fn is_reached(&self, world: &World, kill: &Kill) -> u64 {
         self.holds(world).await;
         let bucket = world.bucket();
         let found = manifests(&bucket).join("\n");
@@ -64,20 +64,21 @@ impl Reference {
         let twice = world.vod.moved().saturating_sub(self.moved);
         assert!(twice <= MEMORY + PART + SMALL, "{twice} bytes were moved twice");
         assert_eq!(world.number(LEFT_OVER).await, Some(0), "checkpoints are left");
-        self.no_upload_is_unknown(world, killed_at);
+        self.no_upload_is_unknown(world, kill);
         twice
     }
 
     /// An upload that nobody knows can come only of a kill between its beginning and the ledger's
     /// knowledge of it.
-    fn no_upload_is_unknown(&self, world: &World, killed_at: &Point) {
+    fn no_upload_is_unknown(&self, world: &World, kill: &Kill) {
         let unfinished = world.uploads();
-        let may_be_unknown =
-            killed_at.request.contains(" uploads") && !matches!(killed_at.phase, Phase::Before);
-        assert!(
-            unfinished.is_empty() || may_be_unknown || killed_at.request.starts_with("ledger "),
-            "unfinished uploads: {unfinished:?}"
-        );
+        let may_be = match kill {
+            Kill::At(Point { request, .. }) => {
+                request.contains(" uploads") || request.starts_with("ledger ")
+            }
+            Kill::After(_) => true,
+        };
+        assert!(unfinished.is_empty() || may_be, "unfinished uploads: {unfinished:?}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,30 @@ impl fmt::Display for Point {
     }
 }
 
+impl Point {
+    /// What kind of request it is: without numbers.
+    pub fn kind(&self) -> String {
+        self.request.chars().filter(|c| !c.is_ascii_digit()).collect()
+    }
+}
+
+/// When to kill the program.
+#[derive(Debug, Clone)]
+pub enum Kill {
+    At(Point),
+    /// So long after its start.
+    After(Duration),
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(point) => write!(f, "{point}"),
+            Self::After(span) => write!(f, "{span:?}"),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     target: Option<Point>,
@@ -58,9 +83,13 @@ impl Watch {
     }
 
     /// The next run is to be killed there.
-    pub fn aim(&self, at: Option<Point>) {
+    pub fn aim(&self, at: Option<&Kill>) {
         let mut state = self.state();
-        (state.target, state.counts) = (at, HashMap::new());
+        let target = match at {
+            Some(Kill::At(point)) => Some(point.clone()),
+            _ => None,
+        };
+        (state.target, state.counts) = (target, HashMap::new());
         state.passed.clear();
     }
 
@@ -116,10 +145,5 @@ impl Watch {
         let mut state = self.state();
         std::mem::take(&mut state.life).cancel();
         (state.is_down, state.target) = (false, None);
-    }
-
-    /// Lets nothing through any more, as at a strike.
-    pub fn stop(&self) {
-        self.state().is_down = true;
     }
 }

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use replay_archiver::retry;
 use replay_archiver::sandbox::scenario::Scenario;
 use replay_archiver::sandbox::{EmbeddedStore, Listen, Sandbox};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
@@ -12,7 +13,7 @@ use tokio::process::Command;
 
 use super::http::Proxy;
 use super::postgres::PostgresProxy;
-use super::strike::{Point, Watch};
+use super::strike::{Kill, Watch};
 use crate::bucket::Bucket;
 
 pub const APP_SECRET: &str = "canary-appsecret-8c1f0a2b";
@@ -116,9 +117,9 @@ impl World {
         std::fs::write(self.folder.path().join("pipeline.toml"), text).unwrap();
     }
 
-    /// Runs the program, killed where `at` says. Every server is healed afterwards.
-    pub async fn run(&self, at: Option<Point>) -> Ended {
-        self.watch.aim(at);
+    /// Runs the program, killed where `kill` says. Every server is healed afterwards.
+    pub async fn run(&self, kill: Option<&Kill>) -> Ended {
+        self.watch.aim(kill);
         let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_replay-archiver"))
             .args(["--log", "debug", "run"])
@@ -135,6 +136,7 @@ impl World {
             tokio::select! {
                 status = child.wait() => Ended::With(status.unwrap().code().unwrap_or(-1)),
                 () = self.watch.struck() => Ended::Killed,
+                () = moment(kill) => Ended::Killed,
             }
         });
         let ended = ended.await.expect("a run ends");
@@ -182,6 +184,14 @@ impl World {
         let number = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut ledger).await;
         ledger.close().await.unwrap();
         number.ok()
+    }
+}
+
+/// The moment of a kill at an instant.
+async fn moment(kill: Option<&Kill>) {
+    match kill {
+        Some(Kill::After(span)) => retry::pause(*span).await,
+        _ => std::future::pending().await,
     }
 }
 

@@ -1,10 +1,11 @@
 //! What the ledger keeps.
 
 use jiff::SignedDuration;
+use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
     Error, NewPart, Phase, RecordingId, Reserve, SavedChunk, ScanState, Share,
 };
-use replay_archiver::model::{LiveStatus, RoomId};
+use replay_archiver::model::{LiveStatus, RecordingState, RoomId};
 
 use super::{Database, LEASE, appid, at, claim, claim_any, due, now, recording, room};
 
@@ -21,11 +22,13 @@ pub async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last(data
 }
 
 pub async fn a_leased_room_is_nobody_elses_until_the_lease_ends(database: &Database) {
-    let ledger = database.open().await;
+    let clock = Clock::manual(now());
+    let ledger = database.open_timed(&clock).await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     let mine = claim_any(&ledger, "a", now()).await.unwrap();
     assert!(claim_any(&ledger, "b", now()).await.is_none());
-    let later = now() + LEASE + SignedDuration::from_secs(1);
+    clock.advance(LEASE + SignedDuration::from_secs(1));
+    let later = clock.now();
     assert!(claim_any(&ledger, "b", later).await.is_some());
     let lost = ledger.save_room(&mine, "a").await;
     assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
@@ -119,11 +122,12 @@ pub async fn a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner(database: &
     let lost = ledger.save_checkpoint(&id, "stolen", &[part(2)], "b").await;
     assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
     ledger.save_checkpoint(&id, "three", &[part(3), part(2)], "a").await.unwrap();
-    assert!(ledger.save_checkpoint(&id, "twice", &[part(4), part(3)], "a").await.is_err());
+    let other = NewPart { number: 3, receipt: "another".to_owned() };
+    assert!(ledger.save_checkpoint(&id, "twice", &[part(4), other], "a").await.is_err());
     let saved = ledger.checkpoint(&id).await.unwrap().unwrap();
     assert_eq!(saved.state, "three");
     assert_eq!(saved.receipts, ["receipt 1", "receipt 2", "receipt 3"]);
-    ledger.clear_checkpoint(&id).await.unwrap();
+    ledger.clear_checkpoint(&id, "a").await.unwrap();
     assert_eq!(ledger.checkpoint(&id).await.unwrap(), None);
     ledger.save_checkpoint(&id, "anew", &[part(1)], "a").await.unwrap();
 }
@@ -143,15 +147,40 @@ pub async fn the_chunks_of_a_whole_are_those_of_one_playlist_and_only_the_rooms_
     ledger.save_chunk(&id, "p", &one, "a").await.unwrap();
     let lost = ledger.save_chunk(&id, "p", &chunk("chunk-000000.ts", "stolen"), "b").await;
     assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
-    ledger.clear_chunks(&id, "b").await.unwrap();
-    assert_eq!(ledger.begin_chunks(&id, "q", "b").await.unwrap(), []);
+    for lost in [
+        ledger.clear_checkpoint(&id, "b").await,
+        ledger.begin_chunks(&id, "q", "b").await.map(drop),
+    ] {
+        assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
+    }
     assert_eq!(ledger.begin_chunks(&id, "p", "a").await.unwrap(), [one.clone(), two]);
     // Begun with another playlist, those of the first are gone for good.
     assert_eq!(ledger.begin_chunks(&id, "q", "a").await.unwrap(), []);
     assert_eq!(ledger.begin_chunks(&id, "p", "a").await.unwrap(), []);
     ledger.save_chunk(&id, "p", &one, "a").await.unwrap();
-    ledger.clear_chunks(&id, "a").await.unwrap();
+    ledger.clear_checkpoint(&id, "a").await.unwrap();
     assert_eq!(ledger.begin_chunks(&id, "p", "a").await.unwrap(), []);
+}
+
+pub async fn how_far_a_transfer_had_come_is_forgotten_with_its_end(database: &Database) {
+    let ledger = database.open().await;
+    due(&ledger, 1, "2027-01-01T00:00:00Z").await;
+    claim_any(&ledger, "a", now()).await.unwrap();
+    let mut recording = recording("f0.mp4");
+    let id =
+        RecordingId { appid: appid(), room: RoomId(1), source_id: recording.source_id.clone() };
+    let part = NewPart { number: 1, receipt: "receipt".into() };
+    let chunk = SavedChunk { name: "chunk-000000.ts".into(), stored: "1".into() };
+    ledger.save_recording(&appid(), RoomId(1), &recording, "a").await.unwrap();
+    ledger.save_checkpoint(&id, "one", &[part], "a").await.unwrap();
+    ledger.save_chunk(&id, "p", &chunk, "a").await.unwrap();
+    for (state, is_kept) in [(RecordingState::Failed, true), (RecordingState::Archived, false)] {
+        recording.state = state;
+        ledger.save_recording(&appid(), RoomId(1), &recording, "a").await.unwrap();
+        assert_eq!(ledger.checkpoint(&id).await.unwrap().is_some(), is_kept, "{state:?}");
+        let chunks = ledger.begin_chunks(&id, "p", "a").await.unwrap();
+        assert_eq!(!chunks.is_empty(), is_kept, "{state:?}");
+    }
 }
 
 pub async fn the_leases_of_an_owner_that_is_gone_are_ended(database: &Database) {
@@ -162,9 +191,9 @@ pub async fn the_leases_of_an_owner_that_is_gone_are_ended(database: &Database) 
     for owner in ["gone", "gone", "here"] {
         claim_any(&ledger, owner, now()).await.unwrap();
     }
-    let mut owners = ledger.lease_owners(now()).await.unwrap();
+    let mut owners = ledger.lease_owners().await.unwrap();
     owners.sort();
     assert_eq!(owners, ["gone", "here"]);
     assert_eq!(ledger.void_leases("gone").await.unwrap(), 2);
-    assert_eq!(ledger.lease_owners(now()).await.unwrap(), ["here"]);
+    assert_eq!(ledger.lease_owners().await.unwrap(), ["here"]);
 }

@@ -1,7 +1,5 @@
 //! The whole broadcast beside its pieces: archived where it is needed, byte for byte.
 
-use sqlx::{Connection as _, Executor as _};
-
 use super::world::{Night, World};
 use crate::bucket::text;
 
@@ -158,21 +156,4 @@ async fn a_whole_whose_playlist_changed_since_it_broke_off_is_begun_anew() {
     let night = world.run().await;
     night.says(1, "complete", &[]);
     assert_eq!((night.exit, chunks(&night)), (0, 6));
-}
-
-#[tokio::test]
-async fn a_damaged_chunk_is_replaced_whatever_was_noted_of_it() {
-    let world = broken_off(10).await;
-    let url = format!("sqlite:{}", world.ledger().display());
-    sqlx::any::install_default_drivers();
-    let mut ledger = sqlx::AnyConnection::connect(&url).await.unwrap();
-    let all = "insert into whole_chunks select * from noted";
-    ledger.execute("create table noted as select * from whole_chunks").await.unwrap();
-    let good = world.run().await.bucket;
-    // As if the run had been killed after it noted the whole and before it forgot its chunks.
-    assert_eq!(ledger.execute(all).await.unwrap().rows_affected(), 2);
-    let key = good.keys("/chunk-000000.ts")[0];
-    std::fs::write(world.objects().join(key), b"damaged").unwrap();
-    let night = world.backfill(true).await;
-    assert_eq!((night.exit, &night.bucket.objects[key]), (0, &good.objects[key]));
 }

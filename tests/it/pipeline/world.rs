@@ -93,6 +93,11 @@ impl World {
         self.folder.path().join("objects/replays")
     }
 
+    /// The store as the program sees it.
+    pub async fn store(&self) -> replay_archiver::store::Store {
+        replay_archiver::store::Store::connect(self.config().store).await.unwrap()
+    }
+
     pub fn ledger(&self) -> PathBuf {
         self.folder.path().join("ledger.sqlite")
     }
