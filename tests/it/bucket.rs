@@ -22,6 +22,12 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// The objects of a store that keeps them in memory.
+    pub fn of(objects: BTreeMap<String, bytes::Bytes>) -> Self {
+        let objects = objects.into_iter().map(|(key, body)| (key, body.to_vec())).collect();
+        Self { objects }
+    }
+
     /// Reads the directory of a bucket.
     pub fn read(root: &Path) -> Self {
         let mut objects = BTreeMap::new();

@@ -20,4 +20,6 @@ mod source;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod strict;
+#[cfg(test)]
 mod wechat;

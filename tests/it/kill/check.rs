@@ -40,6 +40,7 @@ impl Reference {
         for (key, bytes) in media(&bucket) {
             assert_eq!(self.bucket.objects.get(key), Some(bytes), "{key} is not the source");
         }
+        assert_eq!(world.store.violations(), [""; 0]);
         let made = calls(world);
         // Before the first call there may be no table yet.
         let charged = world.number(CHARGED).await.unwrap_or(0);
@@ -71,7 +72,7 @@ impl Reference {
     /// An upload that nobody knows can come only of a kill between its beginning and the ledger's
     /// knowledge of it.
     fn no_upload_is_unknown(&self, world: &World, kill: &Kill) {
-        let unfinished = world.uploads();
+        let unfinished = world.store.uploads();
         let may_be = match kill {
             Kill::At(Point { request, .. }) => {
                 request.contains(" uploads") || request.starts_with("ledger ")

@@ -1,13 +1,12 @@
 //! A world whose every server stands behind a proxy, and the built binary in it.
 
-use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use replay_archiver::retry;
 use replay_archiver::sandbox::scenario::Scenario;
-use replay_archiver::sandbox::{EmbeddedStore, Listen, Sandbox};
+use replay_archiver::sandbox::{Listen, Sandbox};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
 use tokio::process::Command;
 
@@ -15,6 +14,7 @@ use super::http::Proxy;
 use super::postgres::PostgresProxy;
 use super::strike::{Kill, Watch};
 use crate::bucket::Bucket;
+use crate::strict::{Provider, StrictS3};
 
 pub const APP_SECRET: &str = "canary-appsecret-8c1f0a2b";
 pub const STORE_SECRET: &str = "canary-store-secret-55e0";
@@ -53,7 +53,7 @@ pub struct World {
     pub watch: Arc<Watch>,
     pub sandbox: Sandbox,
     pub vod: Proxy,
-    store: EmbeddedStore,
+    pub store: StrictS3,
     _doors: [Proxy; 2],
     _database: Option<PostgresProxy>,
     folder: tempfile::TempDir,
@@ -74,12 +74,10 @@ impl World {
         let scenario = Scenario::parse(&scenario()).unwrap();
         let sandbox = Sandbox::start(scenario, Listen::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let (objects, any) = (folder.path().join("objects"), ([127, 0, 0, 1], 0).into());
-        let store =
-            EmbeddedStore::start(&objects, "replays", "access", STORE_SECRET, any).await.unwrap();
+        let store = StrictS3::start(Provider::Aws).await;
         let api = Proxy::start("wechat", sandbox.api_addr(), &watch).await;
         let vod = Proxy::start("media", sandbox.vod_addr(), &watch).await;
-        let s3 = Proxy::start("store", store.addr(), &watch).await;
+        let s3 = Proxy::start("store", store.addr, &watch).await;
         sandbox.update(|scenario| scenario.vod.base = format!("http://{}", vod.addr));
         let (direct, proxied, database) = match ledger {
             LedgerIs::Sqlite => {
@@ -159,22 +157,7 @@ impl World {
     }
 
     pub fn bucket(&self) -> Bucket {
-        let mut bucket = Bucket::read(&self.folder.path().join("objects/replays"));
-        bucket.objects.retain(|key, _| !key.starts_with('.'));
-        bucket
-    }
-
-    /// The unfinished uploads that the store has: the file it keeps of each.
-    pub fn uploads(&self) -> Vec<String> {
-        let _ = &self.store;
-        let mut found: BTreeMap<String, ()> = BTreeMap::new();
-        for entry in std::fs::read_dir(self.folder.path().join("objects")).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.starts_with(".upload") {
-                found.insert(name, ());
-            }
-        }
-        found.into_keys().collect()
+        Bucket::of(self.store.objects())
     }
 
     /// A number that the ledger is asked for; `None` where it has no tables yet.

@@ -1,6 +1,7 @@
 //! What others do in the moments before a manifest is published.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use replay_archiver::model::ObjectKey;
@@ -58,12 +59,12 @@ async fn a_room_that_is_taken_over_while_it_is_sealed_is_left_to_its_new_owner()
 /// The other one sleeps as well: what the store knows is all there is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_that_appeared_since_it_was_looked_for_is_not_replaced() {
-    let world = World::start(ROOM).await;
-    let theirs = world.objects().join("live/wx1/rooms/1/manifest.json");
-    let written = theirs.clone();
+    const THEIRS: &str = "{\"theirs\": true}";
+    let world = Arc::new(World::start(ROOM).await);
+    let other = Arc::clone(&world);
     world.front.refuse(move |method, path| {
         if method == "PUT" && path == MANIFEST {
-            std::fs::write(&written, "{\"theirs\": true}").unwrap();
+            other.front.place("live/wx1/rooms/1/manifest.json", THEIRS);
         }
         None
     });
@@ -71,15 +72,17 @@ async fn a_manifest_that_appeared_since_it_was_looked_for_is_not_replaced() {
     let why = failure(&night);
     assert!(why.contains("published by another process") && why.contains("hint: "), "{why}");
     assert_eq!(night.exit, 3);
-    assert_eq!(std::fs::read(&theirs).unwrap(), b"{\"theirs\": true}");
+    assert_eq!(world.front.objects()["live/wx1/rooms/1/manifest.json"], THEIRS);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_whose_reply_was_lost_is_recognised_as_its_own() {
     let world = World::start(ROOM).await;
     let first = AtomicU32::new(0);
-    world.front.lose(move |method, path| {
-        method == "PUT" && path == MANIFEST && first.fetch_add(1, Ordering::Relaxed) == 0
+    world.front.fault(move |request| {
+        let is_it = request.method == "PUT" && MANIFEST.ends_with(&request.key);
+        let is_first = is_it && first.fetch_add(1, Ordering::Relaxed) == 0;
+        is_first.then_some(crate::strict::Effect::LostReply)
     });
     let night = world.run().await;
     night.says(1, "complete", &["archived"]);

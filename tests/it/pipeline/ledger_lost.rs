@@ -1,7 +1,6 @@
 //! The bucket is enough: a lost ledger costs a scan and nothing else.
 
 use super::world::World;
-use crate::bucket::Bucket;
 
 const ROOMS: &str = "
 [[account.room]]
@@ -76,17 +75,17 @@ async fn a_manifest_that_cannot_be_read_is_left_alone_and_the_others_go_on() {
     let world = World::start(ROOMS).await;
     world.run().await;
     lose_ledger(&world);
-    let foreign = world.objects().join("live/wx1/rooms/3/manifest.json");
-    let kept = std::fs::read(&foreign).unwrap();
-    std::fs::write(&foreign, "{\"schema\": \"somebody-else/v7\"}").unwrap();
+    let foreign = "live/wx1/rooms/3/manifest.json";
+    let kept = world.bucket().objects[foreign].clone();
+    world.front.place(foreign, "{\"schema\": \"somebody-else/v7\"}");
     let night = world.unchecked_run().await;
     assert_eq!((night.exit, night.written()), (3, vec![]));
     let problems = &night.report.accounts[0].problems;
     assert!(problems[0].error.contains("rooms/3/manifest.json is not a manifest"), "{problems:?}");
-    assert_eq!(std::fs::read(&foreign).unwrap(), b"{\"schema\": \"somebody-else/v7\"}");
-    std::fs::write(&foreign, kept).unwrap();
+    assert_eq!(world.bucket().objects[foreign], b"{\"schema\": \"somebody-else/v7\"}");
+    world.front.place(foreign, kept);
     assert_eq!(world.run().await.exit, 0);
-    assert!(Bucket::read(&world.objects()).has_manifest(3));
+    assert!(world.bucket().has_manifest(3));
 }
 
 #[tokio::test]

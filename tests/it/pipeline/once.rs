@@ -111,17 +111,17 @@ enum Damage {
 }
 
 fn damage(world: &World, part_of_key: &str, how: Damage) -> String {
-    let bucket = crate::bucket::Bucket::read(&world.objects());
+    let bucket = world.bucket();
     let key = bucket.objects.keys().find(|key| key.contains(part_of_key)).unwrap().clone();
-    let (path, mut bytes) = (world.objects().join(&key), bucket.objects[&key].clone());
+    let mut bytes = bucket.objects[&key].clone();
+    let middle = bytes.len() / 2;
     match how {
         Damage::Flip => {
-            let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
-            std::fs::write(path, bytes).unwrap();
+            world.front.rot(&key, bytes);
         }
-        Damage::Truncate => std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap(),
-        Damage::Delete => std::fs::remove_file(path).unwrap(),
+        Damage::Truncate => world.front.rot(&key, bytes[..middle].to_vec()),
+        Damage::Delete => assert!(world.front.remove(&key)),
     }
     key
 }
@@ -154,7 +154,7 @@ async fn a_damaged_object_that_cannot_be_replaced_now_is_said_to_be_and_is_not_d
     .await;
     let good = world.run().await.bucket;
     let key = damage(&world, "segments/", Damage::Flip);
-    let damaged = std::fs::read(world.objects().join(&key)).unwrap();
+    let damaged = world.bucket().objects[&key].clone();
     let gone =
         "on = \"vod\"\npath = \"*f0.mp4\"\ntimes = \"always\"\nthen = { status = { code = 404 } }";
     world.fault(gone);

@@ -10,10 +10,11 @@ use replay_archiver::config::{self, Config, Environment, Sources};
 use replay_archiver::pipeline::{self, Errand, Report, Rooms};
 use replay_archiver::retry::Policy;
 use replay_archiver::sandbox::scenario::{Listener, Room, Scenario};
-use replay_archiver::sandbox::{Call, EmbeddedStore, Listen, Sandbox};
+use replay_archiver::sandbox::{Call, Listen, Sandbox};
 use tokio_util::sync::CancellationToken;
 
-use crate::bucket::{Bucket, Front, Request};
+use crate::bucket::Bucket;
+use crate::strict::{Provider, Request, StrictS3};
 
 /// When every test begins: 11 in the morning in Beijing.
 pub const NOW: &str = "2026-11-22T03:00:00Z";
@@ -21,7 +22,7 @@ pub const NOW: &str = "2026-11-22T03:00:00Z";
 /// What no object may ever hold.
 pub const APP_SECRET: &str = "canary-appsecret-8c1f0a2b";
 pub const TOKEN: &str = "canary-token-77aa31c4f09be2d855aa01c4f09be2d8";
-pub const STORE_SECRET: &str = "canary-store-secret-55e0";
+pub const STORE_SECRET: &str = crate::strict::SECRET_KEY;
 
 /// Fails fast: tests wait for nothing but what they are about.
 const QUICK: Policy = Policy {
@@ -33,10 +34,10 @@ const QUICK: Policy = Policy {
 
 pub struct World {
     pub sandbox: Sandbox,
-    pub front: Front,
+    /// What stands for the store.
+    pub front: StrictS3,
     pub clock: Clock,
     pub folder: tempfile::TempDir,
-    _store: EmbeddedStore,
     settings: String,
 }
 
@@ -61,6 +62,11 @@ impl World {
 
     /// As [`World::start`], with more lines of `pipeline.toml`.
     pub async fn with_settings(scenario: &str, settings: &str) -> Self {
+        Self::on_store(Provider::Aws, scenario, settings).await
+    }
+
+    /// As [`World::with_settings`], on a store that behaves as that provider's.
+    pub async fn on_store(provider: Provider, scenario: &str, settings: &str) -> Self {
         let text = format!(
             "now = \"{NOW}\"\n[[account]]\nappid = \"wx1\"\nsecret = \"{APP_SECRET}\"\n\
              token = \"{TOKEN}\"\n{scenario}"
@@ -68,14 +74,10 @@ impl World {
         let scenario = Scenario::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let sandbox = Sandbox::start(scenario, Listen::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let any = ([127, 0, 0, 1], 0).into();
-        let objects = folder.path().join("objects");
-        let store =
-            EmbeddedStore::start(&objects, "replays", "access", STORE_SECRET, any).await.unwrap();
-        let front = Front::start(store.addr()).await;
         let clock = Clock::manual(NOW.parse().unwrap());
+        let front = StrictS3::with_clock(provider, clock.clone()).await;
         let settings = settings.to_owned();
-        Self { sandbox, front, clock, folder, _store: store, settings }
+        Self { sandbox, front, clock, folder, settings }
     }
 
     /// Moves the time of the program and of WeChat.
@@ -88,9 +90,9 @@ impl World {
         self.sandbox.clock().advance(by.unsigned_abs());
     }
 
-    /// Where the bucket's objects lie.
-    pub fn objects(&self) -> PathBuf {
-        self.folder.path().join("objects/replays")
+    /// What the bucket holds.
+    pub fn bucket(&self) -> Bucket {
+        Bucket::of(self.front.objects())
     }
 
     /// The store as the program sees it.
@@ -166,6 +168,7 @@ impl World {
         let run = Box::pin(pipeline::run(setup.context.clone(), &setup.accounts, errand, stop));
         let report = run.await;
         setup.context.ledger.close().await;
+        assert_eq!(self.front.violations(), [""; 0]);
         let calls = self.sandbox.calls().split_off(asked);
         Night {
             exit: Exit::of_report(&report, false).code(),
@@ -173,7 +176,7 @@ impl World {
             calls: calls.iter().filter_map(asked_for).collect(),
             media: calls.into_iter().filter(|call| call.listener == Listener::Vod).collect(),
             store: self.front.take(),
-            bucket: Bucket::read(&self.objects()),
+            bucket: self.bucket(),
         }
     }
 
