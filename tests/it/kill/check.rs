@@ -77,7 +77,7 @@ impl Reference {
             Kill::At(Point { request, .. }) => {
                 request.contains(" uploads") || request.starts_with("ledger ")
             }
-            Kill::After(_) => true,
+            Kill::After(_) | Kill::Stuck(..) => true,
         };
         assert!(unfinished.is_empty() || may_be, "unfinished uploads: {unfinished:?}");
     }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use futures::{FutureExt as _, StreamExt as _};
 
 use check::Reference;
-use strike::{Kill, Point};
+use strike::{Kill, Phase, Point};
 use world::{Ended, LedgerIs, World};
 
 /// Worlds at once.
@@ -61,6 +61,17 @@ async fn a_run_killed_at_any_instant_is_made_good_by_the_next_one() {
     let instants = (0..count).map(|n| Kill::After(took * n / count));
     let cases = cases(reference, LedgerIs::Sqlite, instants.collect()).await;
     report("instants", &cases);
+}
+
+/// The parts after it cannot be noted before it: they must not be sent for ever, nor be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_whose_upload_hangs_does_not_cost_all_that_follow_it() {
+    let (reference, took) = undisturbed(LedgerIs::Sqlite).await;
+    let is_first =
+        |point: &&Point| point.phase == Phase::Before && point.request.contains(" partNumber=1 ");
+    let first = reference.points.iter().find(is_first).unwrap().clone();
+    let kill = Kill::Stuck(first, took * 2 + Duration::from_secs(2));
+    report("stuck part", &cases(reference, LedgerIs::Sqlite, vec![kill]).await);
 }
 
 async fn kill_everywhere(ledger: LedgerIs) {

@@ -50,6 +50,8 @@ pub enum Kill {
     At(Point),
     /// So long after its start.
     After(Duration),
+    /// So long after its start, while the request that comes to the point goes on no more.
+    Stuck(Point, Duration),
 }
 
 impl fmt::Display for Kill {
@@ -57,6 +59,7 @@ impl fmt::Display for Kill {
         match self {
             Self::At(point) => write!(f, "{point}"),
             Self::After(span) => write!(f, "{span:?}"),
+            Self::Stuck(point, span) => write!(f, "{span:?}, stuck {point}"),
         }
     }
 }
@@ -64,6 +67,7 @@ impl fmt::Display for Kill {
 #[derive(Debug, Default)]
 struct State {
     target: Option<Point>,
+    stuck: Option<Point>,
     counts: HashMap<String, u32>,
     passed: Vec<Point>,
     is_down: bool,
@@ -85,11 +89,12 @@ impl Watch {
     /// The next run is to be killed there.
     pub fn aim(&self, at: Option<&Kill>) {
         let mut state = self.state();
-        let target = match at {
-            Some(Kill::At(point)) => Some(point.clone()),
-            _ => None,
+        (state.target, state.stuck) = match at.cloned() {
+            Some(Kill::At(point)) => (Some(point), None),
+            Some(Kill::Stuck(point, _)) => (None, Some(point)),
+            _ => (None, None),
         };
-        (state.target, state.counts) = (target, HashMap::new());
+        state.counts.clear();
         state.passed.clear();
     }
 
@@ -115,7 +120,7 @@ impl Watch {
                 (state.is_down, state.target) = (true, None);
                 self.struck.notify_one();
             }
-            if !state.is_down {
+            if !state.is_down && state.stuck.as_ref() != Some(&point) {
                 state.passed.push(point);
                 return;
             }

@@ -173,7 +173,7 @@ impl World {
 /// The moment of a kill at an instant.
 async fn moment(kill: Option<&Kill>) {
     match kill {
-        Some(Kill::After(span)) => retry::pause(*span).await,
+        Some(Kill::After(span) | Kill::Stuck(_, span)) => retry::pause(*span).await,
         _ => std::future::pending().await,
     }
 }
