@@ -125,13 +125,13 @@ impl Watch {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Waits for ever once the program is to die.
     pub async fn pass(&self) {
         if self.state().is_down {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
