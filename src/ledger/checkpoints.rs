@@ -120,7 +120,8 @@ impl Ledger {
         Ok(Some(SavedCheckpoint { state, receipts: receipts.map_err(failed(WHAT))? }))
     }
 
-    /// Forgets the checkpoint of a transfer that has ended or is begun anew.
+    /// Forgets how far a transfer has come that is begun anew or given up. That of one that has ended
+    /// is forgotten by [`Ledger::save_recording`].
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when the room is not `owner`'s any more: the checkpoint is the new
@@ -138,20 +139,32 @@ impl Ledger {
         if let Err(lost) = fence(&mut transaction, &id.appid, id.room, owner).await? {
             return Ok(Err(lost));
         }
-        for statement in [
-            "update recordings set checkpoint = null \
-             where appid = $1 and room_id = $2 and source_id = $3",
-            "delete from upload_parts where appid = $1 and room_id = $2 and source_id = $3",
-        ] {
-            sqlx::query(statement)
-                .bind(id.appid.as_str())
-                .bind(count(id.room.0))
-                .bind(&id.source_id)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        forget(&mut transaction, &id.appid, id.room, &id.source_id).await?;
         transaction.commit().await.map(Ok)
     }
+}
+
+/// Forgets how far the transfer of a recording has come: its checkpoint, its parts and its chunks.
+pub(super) async fn forget(
+    connection: &mut AnyConnection,
+    appid: &AppId,
+    room: RoomId,
+    source_id: &str,
+) -> Result<(), sqlx::Error> {
+    for statement in [
+        "update recordings set checkpoint = null \
+         where appid = $1 and room_id = $2 and source_id = $3",
+        "delete from upload_parts where appid = $1 and room_id = $2 and source_id = $3",
+        "delete from whole_chunks where appid = $1 and room_id = $2 and source_id = $3",
+    ] {
+        sqlx::query(statement)
+            .bind(appid.as_str())
+            .bind(count(room.0))
+            .bind(source_id)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Records a part. `false` where another is known by its number; the same one again is fine.

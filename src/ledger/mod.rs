@@ -14,6 +14,7 @@
 
 mod accounts;
 mod checkpoints;
+mod chunks;
 mod error;
 mod leases;
 mod quota;
@@ -35,6 +36,7 @@ use crate::retry;
 
 pub use accounts::ScanState;
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
+pub use chunks::SavedChunk;
 pub use error::Error;
 pub use leases::{Claim, Wanted};
 pub use quota::{DayQuota, Reserve, Share};

@@ -3,12 +3,14 @@
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::checkpoints::forget;
 use super::leases::fence;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
 use crate::model::{AppId, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, RoomId};
 
 impl Ledger {
-    /// Stores a recording as it now stands. A URL's query is not stored: it may be a signature.
+    /// Stores a recording as it now stands. A URL's query is not stored: it may be a signature. With
+    /// a recording that has come to its end, how far its transfer had come is forgotten.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
@@ -71,6 +73,9 @@ impl Ledger {
         .bind(recording.segment().map(|object| count(object.bytes)))
         .execute(&mut *transaction)
         .await?;
+        if !recording.is_owed() {
+            forget(&mut transaction, appid, room, &recording.source_id).await?;
+        }
         transaction.commit().await.map(Ok)
     }
 

@@ -38,11 +38,12 @@ pub async fn resolve(
     let last = last_sign(&record.room, &recordings, record.first_seen(), now);
     record.settled = is_settled(last, context.work.settle, now);
     record.deadline = deadline(&recordings).unwrap_or(record.deadline);
-    context.ledger.save_room(&record, context.owner()).await?;
     for recording in &recordings {
         let ledger = &context.ledger;
         ledger.save_recording(&account.appid, room_id, recording, context.owner()).await?;
     }
+    // Last: a room that is said to be listed is not asked for again, so all of it has to be known.
+    context.ledger.save_room(&record, context.owner()).await?;
     tracing::info!(
         account.appid = %account.appid,
         room.id = %room_id,

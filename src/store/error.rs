@@ -348,7 +348,7 @@ mod tests {
             let error = from_connector(error);
             assert!(error.to_string().starts_with(words), "{error}");
             assert!(error.to_string().contains("reset by peer"), "{error}");
-            assert!(error.is_transient() && error.leaves_doubt());
+            assert!(error.is_transient());
         }
     }
 }

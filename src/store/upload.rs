@@ -226,8 +226,8 @@ impl Upload {
         .await;
         let mut confirmed = match completed {
             Ok(()) => store.confirm(&self.key, whole, bytes).await?,
-            Err(error) if error.leaves_doubt() => self.settle(error, whole, bytes).await?,
-            Err(error) => return Err(error),
+            // Whatever was answered: stores tell an upload that is gone in many ways.
+            Err(error) => self.settle(error, whole, bytes).await?,
         };
         if parts.iter().all(|part| part.signed) {
             confirmed.evidence.insert(0, Evidence::PartSha256);

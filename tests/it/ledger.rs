@@ -43,6 +43,8 @@ on_both! {
     cases::what_wechat_says_of_the_quota_is_taken_over_unless_it_knows_less,
     cases::scans_remember_where_they_stopped_and_which_rooms_are_open,
     cases::a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner,
+    cases::the_chunks_of_a_whole_are_those_of_one_playlist_and_only_the_rooms_owner_notes_them,
+    cases::how_far_a_transfer_had_come_is_forgotten_with_its_end,
     cases::the_leases_of_an_owner_that_is_gone_are_ended,
     cases::an_upload_is_noted_by_the_rooms_owner_alone_and_forgotten_when_it_ends,
     leases::a_worker_whose_clock_is_an_hour_off_neither_takes_rooms_nor_loses_them,

@@ -10,6 +10,8 @@ mod cli;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod machines;

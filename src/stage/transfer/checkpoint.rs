@@ -156,6 +156,13 @@ impl Trail {
         self.states.push_back(state);
     }
 
+    /// Whether another part may be sent: as long as those that no checkpoint knows would fit into the
+    /// memory for parts. One upload that takes for ever must not keep all that follow it unknown.
+    pub(super) fn has_room(&self) -> bool {
+        let unknown = self.states.len() as u64;
+        unknown * self.saved.part_bytes < self.context.work.memory
+    }
+
     /// A part was uploaded. What has become gapless by it is kept.
     pub(super) async fn uploaded(&mut self, receipt: PartReceipt) -> Result<(), Failure> {
         self.early.insert(receipt.number, receipt);

@@ -4,6 +4,7 @@
 //! Only what stops the work on the whole room is an error: the ledger, or a lost lease.
 
 mod checkpoint;
+mod chunks;
 mod copy;
 mod facts;
 mod failure;
@@ -83,27 +84,22 @@ pub async fn transfer_segment(
         }
         Err(failure) => end(context, place, &mut recording, failure)?,
     }
-    let recording = save(context, place, recording).await?;
-    drop_checkpoint(context, place, &recording).await?;
-    Ok(recording)
+    give_up_upload(context, place, &recording).await?;
+    save(context, place, recording).await
 }
 
-/// Forgets the checkpoint of a recording that has come to its end. What its upload has left is
-/// aborted, unless it became the object.
-async fn drop_checkpoint(
+/// Aborts the upload of a recording that has come to an end other than its object. Before that end
+/// is noted: what is left of an upload is forgotten with it.
+async fn give_up_upload(
     context: &Context,
     place: &Place,
     recording: &Recording,
 ) -> Result<(), Error> {
-    let id = place.id_of(recording);
-    match recording.state {
-        RecordingState::Archived => {
-            Ok(context.ledger.clear_checkpoint(&id, context.owner()).await?)
-        }
-        RecordingState::Expired | RecordingState::Rejected => match discard(context, &id).await {
-            Err(Failure::Stop(error)) => Err(error),
-            _ => Ok(()),
-        },
+    if !matches!(recording.state, RecordingState::Expired | RecordingState::Rejected) {
+        return Ok(());
+    }
+    match discard(context, &place.id_of(recording)).await {
+        Err(Failure::Stop(error)) => Err(error),
         _ => Ok(()),
     }
 }

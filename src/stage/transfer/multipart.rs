@@ -131,7 +131,7 @@ async fn send_parts(
             Some(receipt) = uploads.next(), if !uploads.is_empty() => {
                 trail.uploaded(joined(receipt)?).await?;
             }
-            part = parts.next() => {
+            part = parts.next(), if trail.has_room() => {
                 let Some(part) = part.transpose()? else { break };
                 let (next, digests) = hashing.part(part.bytes.get().clone()).await?;
                 trail.hashed(next.state());

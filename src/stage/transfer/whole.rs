@@ -7,14 +7,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::copy::{Target, copy, copy_range};
+use super::chunks::Chunks;
+use super::copy::{Copied, Target, copy, copy_range};
 use super::failure::Failure;
 use super::source::Source;
 use super::{Context, Place};
 use crate::config::WholePolicy;
 use crate::media::hls::{ChunkFile, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
+use crate::media::source::Small;
 use crate::model::{
-    MediaUrl, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole, WholeChunk, sum,
+    MediaUrl, ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole,
+    WholeChunk, sum,
 };
 use crate::store::Labels;
 
@@ -73,7 +76,7 @@ pub(super) async fn whole(
     cover: Cover,
 ) -> Result<Outcome, Failure> {
     let source = Source::of(context, place, recording)?;
-    let (original, playlist, scheme) = read(context, &source).await?;
+    let Read { original, playlist, digest, scheme } = read(context, &source).await?;
     let duration_ms = playlist.duration_ms();
     let facts = SourceFacts { scheme, ..SourceFacts::default() };
     let mut stored = StoredWhole {
@@ -94,42 +97,76 @@ pub(super) async fn whole(
     if let Some(reason) = not_stored {
         return Ok(Outcome::NotNeeded { stored, reason });
     }
-    stored.chunks = store_files(context, place, recording, &playlist).await?;
+    let known = Chunks::begin(context, place.id_of(recording), digest).await?;
+    stored.chunks = store_files(context, place, recording, &playlist, &known).await?;
     let (key, sha256) = store_playlists(context, place, recording, &playlist, &original).await?;
     (stored.key, stored.sha256) = (Some(key), Some(sha256));
     stored.archived_at = Some(context.clock.now());
     Ok(Outcome::Archived(stored))
 }
 
-/// The playlist as received, and what it says; that of the best variant where it offers a choice.
-async fn read(
-    context: &Arc<Context>,
-    source: &Source,
-) -> Result<(Bytes, MediaPlaylist, String), Failure> {
+/// A playlist that was read.
+struct Read {
+    /// As received.
+    original: Bytes,
+    /// What it says.
+    playlist: MediaPlaylist,
+    /// Of where it stands and its text: with the same digest it names the same chunks.
+    digest: Sha256Digest,
+    scheme: String,
+}
+
+impl Read {
+    fn new(source: &Source, small: Small, playlist: MediaPlaylist) -> Self {
+        let place = source.url().path().to_owned();
+        let digest = Sha256Digest::of(&[place.as_bytes(), b"\n", &small.bytes].concat());
+        Self { original: small.bytes, playlist, digest, scheme: small.scheme }
+    }
+}
+
+/// The playlist; that of the best variant where it offers a choice.
+async fn read(context: &Arc<Context>, source: &Source) -> Result<Read, Failure> {
     let small = source.small(MAX_BYTES as u64).await?;
     let variant = match Playlist::parse(&small.bytes, &source.url())? {
-        Playlist::Media(playlist) => return Ok((small.bytes, playlist, small.scheme)),
+        Playlist::Media(playlist) => return Ok(Read::new(source, small, playlist)),
         Playlist::Master(variant) => Source::of_chunk(context, variant),
     };
     let small = variant.small(MAX_BYTES as u64).await?;
     match Playlist::parse(&small.bytes, &variant.url())? {
-        Playlist::Media(playlist) => Ok((small.bytes, playlist, small.scheme)),
+        Playlist::Media(playlist) => Ok(Read::new(&variant, small, playlist)),
         Playlist::Master(_) => Err(HlsError::NoVariant.into()),
     }
 }
 
-/// Stores every file of the playlist, several at once; returns them in order.
+/// Stores every file of the playlist that is not known to be stored, several at once; returns all
+/// of them in order.
 async fn store_files(
     context: &Arc<Context>,
     place: &Arc<Place>,
     recording: &Recording,
     playlist: &MediaPlaylist,
+    known: &Chunks,
 ) -> Result<Vec<WholeChunk>, Failure> {
     let durations = playlist.inits.iter().map(|_| 0);
     let durations = durations.chain(playlist.chunks.iter().map(|chunk| chunk.duration_ms));
     let files: Vec<(ChunkFile, u64)> = playlist.files().cloned().zip(durations).collect();
     let store_one = |(file, duration_ms): (ChunkFile, u64)| async move {
-        store_file(context, place, recording, file, duration_ms).await
+        let key = place.keys.whole_file(&recording.source_id, &file.name);
+        let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
+        if let Some(stored) = known.stored(&file.name, &relative) {
+            return Ok(stored);
+        }
+        let copied = copy_file(context, place, key, &file).await?;
+        let chunk = WholeChunk {
+            key: relative,
+            bytes: copied.bytes,
+            sha256: copied.digests.sha256,
+            crc64nvme: copied.digests.crc64nvme,
+            crc64xz: copied.digests.crc64xz,
+            duration_ms,
+        };
+        known.keep(file.name, &chunk).await?;
+        Ok(chunk)
     };
     futures::stream::iter(files)
         .map(store_one)
@@ -138,31 +175,21 @@ async fn store_files(
         .await
 }
 
-async fn store_file(
+/// Copies one file of a playlist. A file that breaks off is begun anew: only whole ones are noted.
+async fn copy_file(
     context: &Arc<Context>,
-    place: &Arc<Place>,
-    recording: &Recording,
-    file: ChunkFile,
-    duration_ms: u64,
-) -> Result<WholeChunk, Failure> {
-    let key = place.keys.whole_file(&recording.source_id, &file.name);
-    let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
+    place: &Place,
+    key: ObjectKey,
+    file: &ChunkFile,
+) -> Result<Copied, Failure> {
     let content_type = file.content_type();
     let room = (place.appid.clone(), place.room.room_id);
     let target = Target { room, key, content_type, is_mp4: false, checkpoint: None };
     let source = Source::of_chunk(context, MediaUrl::clone(&file.url));
-    let copied = match file.range {
-        Some(range) => copy_range(context, &source, &target, range).await?,
-        None => copy(context, &source, &target).await?,
-    };
-    Ok(WholeChunk {
-        key: relative,
-        bytes: copied.bytes,
-        sha256: copied.digests.sha256,
-        crc64nvme: copied.digests.crc64nvme,
-        crc64xz: copied.digests.crc64xz,
-        duration_ms,
-    })
+    match file.range.clone() {
+        Some(range) => copy_range(context, &source, &target, range).await,
+        None => copy(context, &source, &target).await,
+    }
 }
 
 /// Stores the playlist as received and, last, the playable one.

@@ -3,9 +3,9 @@
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
-    Error, Intent, NewPart, Phase, RecordingId, Reserve, ScanState, Share,
+    Error, Intent, NewPart, Phase, RecordingId, Reserve, SavedChunk, ScanState, Share,
 };
-use replay_archiver::model::{LiveStatus, RoomId};
+use replay_archiver::model::{LiveStatus, RecordingState, RoomId};
 
 use super::{Database, LEASE, appid, at, claim, claim_any, due, now, recording, room};
 
@@ -130,6 +130,57 @@ pub async fn a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner(database: &
     ledger.clear_checkpoint(&id, "a").await.unwrap();
     assert_eq!(ledger.checkpoint(&id).await.unwrap(), None);
     ledger.save_checkpoint(&id, "anew", &[part(1)], "a").await.unwrap();
+}
+
+pub async fn the_chunks_of_a_whole_are_those_of_one_playlist_and_only_the_rooms_owner_notes_them(
+    database: &Database,
+) {
+    let ledger = database.open().await;
+    due(&ledger, 1, "2027-01-01T00:00:00Z").await;
+    claim_any(&ledger, "a", now()).await.unwrap();
+    let id = RecordingId { appid: appid(), room: RoomId(1), source_id: "w".into() };
+    let chunk = |name: &str, stored: &str| SavedChunk { name: name.into(), stored: stored.into() };
+    let (one, two) = (chunk("chunk-000000.ts", "1"), chunk("chunk-000001.ts", "2"));
+    assert_eq!(ledger.begin_chunks(&id, "p", "a").await.unwrap(), []);
+    ledger.save_chunk(&id, "p", &two, "a").await.unwrap();
+    ledger.save_chunk(&id, "p", &chunk("chunk-000000.ts", "0"), "a").await.unwrap();
+    ledger.save_chunk(&id, "p", &one, "a").await.unwrap();
+    let lost = ledger.save_chunk(&id, "p", &chunk("chunk-000000.ts", "stolen"), "b").await;
+    assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
+    for lost in [
+        ledger.clear_checkpoint(&id, "b").await,
+        ledger.begin_chunks(&id, "q", "b").await.map(drop),
+    ] {
+        assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
+    }
+    assert_eq!(ledger.begin_chunks(&id, "p", "a").await.unwrap(), [one.clone(), two]);
+    // Begun with another playlist, those of the first are gone for good.
+    assert_eq!(ledger.begin_chunks(&id, "q", "a").await.unwrap(), []);
+    assert_eq!(ledger.begin_chunks(&id, "p", "a").await.unwrap(), []);
+    ledger.save_chunk(&id, "p", &one, "a").await.unwrap();
+    ledger.clear_checkpoint(&id, "a").await.unwrap();
+    assert_eq!(ledger.begin_chunks(&id, "p", "a").await.unwrap(), []);
+}
+
+pub async fn how_far_a_transfer_had_come_is_forgotten_with_its_end(database: &Database) {
+    let ledger = database.open().await;
+    due(&ledger, 1, "2027-01-01T00:00:00Z").await;
+    claim_any(&ledger, "a", now()).await.unwrap();
+    let mut recording = recording("f0.mp4");
+    let id =
+        RecordingId { appid: appid(), room: RoomId(1), source_id: recording.source_id.clone() };
+    let part = NewPart { number: 1, receipt: "receipt".into() };
+    let chunk = SavedChunk { name: "chunk-000000.ts".into(), stored: "1".into() };
+    ledger.save_recording(&appid(), RoomId(1), &recording, "a").await.unwrap();
+    ledger.save_checkpoint(&id, "one", &[part], "a").await.unwrap();
+    ledger.save_chunk(&id, "p", &chunk, "a").await.unwrap();
+    for (state, is_kept) in [(RecordingState::Failed, true), (RecordingState::Archived, false)] {
+        recording.state = state;
+        ledger.save_recording(&appid(), RoomId(1), &recording, "a").await.unwrap();
+        assert_eq!(ledger.checkpoint(&id).await.unwrap().is_some(), is_kept, "{state:?}");
+        let chunks = ledger.begin_chunks(&id, "p", "a").await.unwrap();
+        assert_eq!(!chunks.is_empty(), is_kept, "{state:?}");
+    }
 }
 
 pub async fn the_leases_of_an_owner_that_is_gone_are_ended(database: &Database) {

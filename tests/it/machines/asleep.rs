@@ -1,9 +1,9 @@
 //! A process that sleeps through its lease while another does its work.
 
 use super::fleet::{Fleet, signal, written};
-use crate::strict::Request;
 use crate::cli::program::ended;
 use crate::ledger::Database;
+use crate::strict::Request;
 
 /// A film of one part that takes some seconds.
 const SLOW: &str = "

@@ -1,6 +1,6 @@
 //! The whole broadcast beside its pieces: archived where it is needed, byte for byte.
 
-use super::world::World;
+use super::world::{Night, World};
 use crate::bucket::text;
 
 const PIECE: &str = "[[account.room.replay]]\n";
@@ -117,14 +117,43 @@ async fn a_playlist_that_is_torn_or_none_is_not_archived_until_it_is_whole() {
     }
 }
 
-#[tokio::test]
-async fn a_chunk_that_cannot_be_had_leaves_the_whole_without_a_playlist_in_the_manifest() {
-    let world = World::start(&room(&format!("{WHOLE}seconds = 6\n"))).await;
-    world.fault("on = \"vod\"\npath = \"*x.ts\"\nskip = 1\ntimes = \"always\"\nthen = { status = { code = 500 } }");
+/// The chunks of the whole that were asked for, as their place in it: each 2 s has its own range.
+fn chunks(night: &Night) -> usize {
+    let mut asked: Vec<_> =
+        night.media.iter().filter(|call| call.path.ends_with("x.ts")).map(|c| &c.query).collect();
+    asked.sort();
+    asked.dedup();
+    asked.len()
+}
+
+/// A whole of `seconds` whose third chunk and those after it cannot be had for now.
+async fn broken_off(seconds: u64) -> World {
+    let settings = "[transfer]\nranges = 1\n";
+    let world =
+        World::with_settings(&room(&format!("{WHOLE}seconds = {seconds}\n")), settings).await;
+    world.fault("on = \"vod\"\npath = \"*x.ts\"\nskip = 2\ntimes = \"always\"\nthen = { status = { code = 500 } }");
     let night = world.run().await;
     night.says(1, "partial", &[]);
     assert_eq!((text(&night.bucket.manifest(1)["whole"]["state"]), night.exit), ("failed", 3));
     world.heal();
+    world
+}
+
+#[tokio::test]
+async fn a_whole_that_broke_off_goes_on_with_the_first_chunk_that_is_missing() {
+    let world = broken_off(10).await;
     let night = world.run().await;
     night.says(1, "complete", &[]);
+    assert_eq!((night.exit, chunks(&night)), (0, 3));
+    let again = world.backfill(true).await;
+    assert_eq!((again.exit, chunks(&again), again.written()), (0, 0, vec![]));
+}
+
+#[tokio::test]
+async fn a_whole_whose_playlist_changed_since_it_broke_off_is_begun_anew() {
+    let world = broken_off(10).await;
+    world.change(1, |room| room.replays[0].seconds = Some(12));
+    let night = world.run().await;
+    night.says(1, "complete", &[]);
+    assert_eq!((night.exit, chunks(&night)), (0, 6));
 }

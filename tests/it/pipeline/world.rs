@@ -21,7 +21,7 @@ use crate::strict::{Provider, Request};
 /// When every test begins: 11 in the morning in Beijing.
 pub const NOW: &str = "2026-11-22T03:00:00Z";
 
-pub use crate::canaries::{APP_SECRET, STORE_SECRET, TOKEN};
+pub use crate::canaries::{APP_SECRET, TOKEN};
 
 /// Fails fast: tests wait for nothing but what they are about.
 const QUICK: Policy = Policy {

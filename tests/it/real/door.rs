@@ -11,16 +11,12 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 
 use crate::strict::Request;
 
-/// Which replies are lost.
-type Loss = Box<dyn Fn(&Method, &str) -> bool + Send>;
-
 type Refusal = Box<dyn Fn(&Method, &str) -> Option<StatusCode> + Send>;
 
 #[derive(Default)]
 struct Shared {
     requests: Mutex<Vec<Request>>,
     refusal: Mutex<Option<Refusal>>,
-    loss: Mutex<Option<Loss>>,
 }
 
 /// A door to the server at `upstream`. It closes when dropped.
@@ -57,16 +53,9 @@ impl Door {
         *self.shared.refusal.lock().unwrap() = Some(Box::new(refusal));
     }
 
-    /// Lets the store do what it is asked, and answers with a 503 instead of its reply, where `loss`
-    /// says so.
-    pub fn lose(&self, loss: impl Fn(&Method, &str) -> bool + Send + 'static) {
-        *self.shared.loss.lock().unwrap() = Some(Box::new(loss));
-    }
-
-    /// Refuses and loses nothing any more.
+    /// Refuses nothing any more.
     pub fn heal(&self) {
         *self.shared.refusal.lock().unwrap() = None;
-        *self.shared.loss.lock().unwrap() = None;
     }
 }
 
@@ -93,11 +82,6 @@ async fn forward(
                 Err(_) => Response::builder().status(502).body(Body::empty()).unwrap(),
             }
         }
-    };
-    let is_lost = shared.loss.lock().unwrap().as_ref().is_some_and(|lose| lose(&method, &path));
-    let answer = match is_lost {
-        true => Response::builder().status(503).body(Body::empty()).unwrap(),
-        false => answer,
     };
     let query = uri.query().unwrap_or_default().to_owned();
     let (method, status) = (method.to_string(), answer.status().as_u16());

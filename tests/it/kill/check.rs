@@ -1,0 +1,185 @@
+//! The independent checker: what must be true after every kill, and when all is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::strike::Point;
+use super::world::{APP_SECRET, CALLS, MEMORY, PART, STORE_SECRET, TOKEN, World};
+use crate::bucket::Bucket;
+
+/// What a run that nothing disturbed came to.
+pub struct Reference {
+    pub bucket: Bucket,
+    manifests: String,
+    /// Bytes of recordings and images that it fetched.
+    pub moved: u64,
+    /// Every point it passed.
+    pub points: Vec<Point>,
+}
+
+/// Media that is fetched again without being a part in flight: the images of both rooms, the
+/// playlist, and the `moov` of a piece that is gone on with, which lies before its checkpoint.
+const SMALL: u64 = 512 << 10;
+
+impl Reference {
+    /// What is in the bucket now is taken for what ought to be, after it was held against the
+    /// source.
+    pub async fn of(world: &World) -> Self {
+        let (bucket, points, moved) = (world.bucket(), world.watch.passed(), world.vod.moved());
+        bucket.check(&secrets());
+        is_the_source(world, &bucket).await;
+        Self { manifests: manifests(&bucket).join("\n"), moved, points, bucket }
+    }
+
+    /// Holds at any moment: a manifest names durable objects alone, and every call was charged
+    /// before it was made.
+    pub async fn holds(&self, world: &World) {
+        let bucket = world.bucket();
+        bucket.check(&secrets());
+        for (key, bytes) in media(&bucket) {
+            assert_eq!(self.bucket.objects.get(key), Some(bytes), "{key} is not the source");
+        }
+        assert_eq!(world.store.violations(), [""; 0]);
+        let made = calls(world);
+        // Before the first call there may be no table yet.
+        let charged = world.number(CHARGED).await.unwrap_or(0);
+        assert!(charged >= made, "{made} calls were made and {charged} charged");
+        assert!(made <= i64::try_from(CALLS).unwrap(), "{made} calls were made");
+    }
+
+    /// Holds when all is done: nothing is lost, no more was moved twice than was in flight, and no
+    /// upload is left but those that were `unknown` when the run was killed.
+    /// Returns how many bytes were moved twice.
+    pub async fn is_reached(&self, world: &World, unknown: &BTreeSet<String>) -> u64 {
+        self.holds(world).await;
+        let bucket = world.bucket();
+        let found = manifests(&bucket).join("\n");
+        let mut lines = found.lines().zip(self.manifests.lines());
+        if let Some((found, expected)) = lines.find(|(found, expected)| found != expected) {
+            panic!("another archive: {found}, not {expected}");
+        }
+        assert_eq!(found.len(), self.manifests.len(), "another archive");
+        let of = |bucket: &Bucket| media(bucket).map(|(key, _)| key.clone()).collect::<Vec<_>>();
+        assert_eq!(of(&bucket), of(&self.bucket), "other objects");
+        // Every part in flight has a share of the memory; one more may be stored and not noted.
+        let twice = world.vod.moved().saturating_sub(self.moved);
+        assert!(twice <= MEMORY + PART + SMALL, "{twice} bytes were moved twice");
+        assert_eq!(world.number(LEFT_OVER).await, Some(0), "checkpoints are left");
+        let left: BTreeSet<_> = world.store.uploads().into_iter().map(|u| u.id).collect();
+        assert!(left.is_subset(unknown), "unfinished uploads: {left:?}, unknown were {unknown:?}");
+        twice
+    }
+}
+
+/// The unfinished uploads that the ledger does not know. A kill between the beginning of an upload
+/// and its first checkpoint leaves one, whatever request it was aimed at: two rooms are at work.
+pub async fn unknown_uploads(world: &World) -> BTreeSet<String> {
+    let mut unknown = BTreeSet::new();
+    for upload in world.store.uploads() {
+        let id = upload.id;
+        let sql = format!("select count(*) from recordings where checkpoint like '%\"{id}\"%'");
+        if world.number(&sql).await.unwrap_or(0) == 0 {
+            unknown.insert(id);
+        }
+    }
+    assert!(unknown.len() <= 1, "only one upload was ever under way: {unknown:?}");
+    unknown
+}
+
+const CHARGED: &str = "select cast(coalesce(sum(used), 0) as bigint) from quota";
+const LEFT_OVER: &str = "select (select count(*) from recordings where checkpoint is not null) \
+    + (select count(*) from upload_parts) + (select count(*) from rooms where lease_until > 0)";
+
+fn secrets() -> [String; 3] {
+    [APP_SECRET, STORE_SECRET, TOKEN].map(str::to_owned)
+}
+
+/// How many calls that cost quota WeChat has got.
+fn calls(world: &World) -> i64 {
+    let calls = world.sandbox.calls();
+    calls.iter().filter(|call| call.path == "/wxa/business/getliveinfo").count().try_into().unwrap()
+}
+
+fn media(bucket: &Bucket) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+    let is_media = |key: &&String| {
+        ["/segments/", "/whole/", "/images/"].iter().any(|folder| key.contains(folder))
+    };
+    bucket.objects.iter().filter(move |(key, _)| is_media(key))
+}
+
+/// All manifests without what differs from run to run: times of the runs, their names, and on which
+/// port the media host listens.
+fn manifests(bucket: &Bucket) -> Vec<String> {
+    let keys = bucket.keys("/manifest.json");
+    keys.into_iter()
+        .map(|key| {
+            let mut manifest = bucket.json(key);
+            let varying = ["published_at", "listed_at", "archived_at", "run_id", "host"];
+            without(&mut manifest, &varying);
+            format!("{manifest:#}")
+        })
+        .collect()
+}
+
+fn without(value: &mut Value, names: &[&str]) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !names.contains(&name.as_str()));
+            fields.values_mut().for_each(|value| without(value, names));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|value| without(value, names)),
+        _ => {}
+    }
+}
+
+/// Every media object has the bytes that the media host serves for it, asked for here in one piece.
+async fn is_the_source(world: &World, bucket: &Bucket) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |url: &str| {
+        let reply = client.get(url).send().await.unwrap().error_for_status().unwrap();
+        reply.bytes().await.unwrap().to_vec()
+    };
+    let mut sources: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for room in [1, 2] {
+        for url in listed(world, &client, room).await {
+            if !url.path().ends_with(".m3u8") {
+                sources.insert(url.path().to_owned(), get(url.as_str()).await);
+                continue;
+            }
+            let playlist = String::from_utf8(get(url.as_str()).await).unwrap();
+            for (number, uri) in playlist.lines().filter(|line| !line.starts_with('#')).enumerate()
+            {
+                let chunk = get(url.join(uri).unwrap().as_str()).await;
+                sources.insert(format!("chunk-{number:06}.ts"), chunk);
+            }
+        }
+    }
+    for room in [1, 2] {
+        let manifest = bucket.manifest(room);
+        let object = |key: &Value| {
+            &bucket.objects[&format!("live/wx1/rooms/{room}/{}", key.as_str().unwrap())]
+        };
+        for segment in manifest["segments"].as_array().unwrap() {
+            let path = segment["source"]["path"].as_str().unwrap();
+            assert!(*object(&segment["key"]) == sources.remove(path).unwrap(), "{path}");
+        }
+        for chunk in manifest["whole"]["chunks"].as_array().into_iter().flatten() {
+            let name = chunk["key"].as_str().unwrap().rsplit('/').next().unwrap();
+            assert!(*object(&chunk["key"]) == sources.remove(name).unwrap(), "{name}");
+        }
+    }
+    assert!(sources.is_empty(), "not archived: {:?}", sources.keys());
+}
+
+/// The URLs of a room's recordings, as the sandbox lists them to somebody else.
+async fn listed(world: &World, client: &reqwest::Client, room: u64) -> Vec<url::Url> {
+    let api = format!(
+        "http://{}/wxa/business/getliveinfo?access_token={TOKEN}",
+        world.sandbox.api_addr()
+    );
+    let body = format!("{{\"action\":\"get_replay\",\"room_id\":{room},\"start\":0,\"limit\":50}}");
+    let reply: Value = client.post(api).body(body).send().await.unwrap().json().await.unwrap();
+    let items = reply["live_replay"].as_array().unwrap();
+    items.iter().map(|item| item["media_url"].as_str().unwrap().parse().unwrap()).collect()
+}
