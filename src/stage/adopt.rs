@@ -49,11 +49,12 @@ pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Option<List
         .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
     let recordings = manifest.recordings();
     let adopted = remembered(record, &manifest, Sha256Digest::of(&bytes));
-    context.ledger.save_room(&adopted, context.owner()).await?;
+    // The room last: one that the ledger has a memory of is not adopted again.
     for recording in &recordings {
         let (ledger, room) = (&context.ledger, record.room.room_id);
         ledger.save_recording(appid, room, recording, context.owner()).await?;
     }
+    context.ledger.save_room(&adopted, context.owner()).await?;
     tracing::info!(
         account.appid = %appid,
         room.id = %record.room.room_id,

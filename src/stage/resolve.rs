@@ -14,7 +14,9 @@ use crate::model::{
 /// Whether WeChat has to be asked for the replays of a room, or the ledger knows them well enough.
 pub fn is_needed(record: &RoomRecord, recordings: &[Recording]) -> bool {
     let is_known = record.phase == Phase::Listed && record.settled;
-    !is_known || recordings.iter().any(|r| r.is_owed() && r.needs_fresh_url)
+    // A URL that could not be read may have been a slip of WeChat's.
+    let has_no_url = |r: &Recording| r.needs_fresh_url || r.url.is_none();
+    !is_known || recordings.iter().any(|r| r.is_owed() && has_no_url(r))
 }
 
 /// The recordings of a leased room, as WeChat lists them now, over what the ledger knew. What was
@@ -38,11 +40,12 @@ pub async fn resolve(
     let last = last_sign(&record.room, &recordings, record.first_seen(), now);
     record.settled = is_settled(last, context.work.settle, now);
     record.deadline = deadline(&recordings).unwrap_or(record.deadline);
-    context.ledger.save_room(&record, context.owner()).await?;
+    // The room last: one that is known to be listed is not asked about again.
     for recording in &recordings {
         let ledger = &context.ledger;
         ledger.save_recording(&account.appid, room_id, recording, context.owner()).await?;
     }
+    context.ledger.save_room(&record, context.owner()).await?;
     tracing::info!(
         account.appid = %account.appid,
         room.id = %room_id,
