@@ -16,6 +16,7 @@ mod signature;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RANGE};
@@ -48,6 +49,8 @@ pub struct Settings {
 pub struct MediaClient {
     http: reqwest::Client,
     hosts: HostPolicy,
+    /// How long a body may crawl.
+    patience: Duration,
     /// For each host and port, whether https has answered there.
     answered: Arc<Mutex<HashMap<String, Scheme>>>,
 }
@@ -116,7 +119,9 @@ impl MediaClient {
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
         let Settings { hosts, timeouts, proxy } = settings;
         let http = net_guard::client(hosts, *timeouts, proxy.as_ref())?;
-        Ok(Self { http, hosts: hosts.clone(), answered: Arc::default() })
+        // A connection that moves is given more time than one that stands still.
+        let patience = timeouts.read.saturating_mul(2);
+        Ok(Self { http, hosts: hosts.clone(), patience, answered: Arc::default() })
     }
 
     /// Opens a file with one request for its first `first` bytes (at least one).
@@ -152,7 +157,7 @@ impl MediaClient {
             }
             status => return Err(at(Problem::status(status, response.headers()))),
         };
-        Ok(Opened { file, content_type, body: Body::new(url, response, expected) })
+        Ok(Opened { file, content_type, body: self.body(url, response, expected) })
     }
 
     /// Fetches bytes of a file that was opened, whatever signature `url` now carries.
@@ -182,7 +187,7 @@ impl MediaClient {
             return Err(at(Problem::Changed("the length")));
         }
         headers::check_unchanged(file, &headers::source_file(&response)).map_err(at)?;
-        Ok(Body::new(url, response, Some(range.end - range.start)))
+        Ok(self.body(url, response, Some(range.end - range.start)))
     }
 
     /// Fetches a whole file of at most `cap` bytes into memory: a playlist, an image.
@@ -201,7 +206,7 @@ impl MediaClient {
         if expected.is_some_and(|length| length > cap) {
             return Err(at(Problem::TooLarge { cap }));
         }
-        let mut body = Body::new(url, response, expected);
+        let mut body = self.body(url, response, expected);
         let mut bytes = Vec::new();
         while let Some(more) = body.next().await? {
             if (bytes.len() + more.len()) as u64 > cap {
@@ -210,6 +215,10 @@ impl MediaClient {
             bytes.extend_from_slice(&more);
         }
         Ok(Small { bytes: bytes.into(), content_type, scheme })
+    }
+
+    fn body(&self, url: &MediaUrl, response: Response, expected: Option<u64>) -> Body {
+        Body::new(url, response, expected, self.patience)
     }
 
     /// One GET, over https where that answers and over the URL's own http where it does not.
