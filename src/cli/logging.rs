@@ -36,13 +36,19 @@ pub enum Format {
 ///
 /// What the HTTP libraries log on their own is left out unless asked for by name: it can hold URLs.
 pub fn init(logging: &Logging) {
-    let filter = match logging.filter.parse::<tracing::Level>() {
-        Ok(level) => EnvFilter::new(format!("warn,replay_archiver={level}")),
-        Err(_) => EnvFilter::new(&logging.filter),
-    };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(&logging.filter))
+        .with_writer(std::io::stderr);
     match logging.log_format {
         Format::Json => builder.json().flatten_event(true).init(),
         Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+    }
+}
+
+/// What a `--log` flag lets through.
+pub fn filter(flag: &str) -> EnvFilter {
+    match flag.parse::<tracing::Level>() {
+        Ok(level) => EnvFilter::new(format!("warn,replay_archiver={level}")),
+        Err(_) => EnvFilter::new(flag),
     }
 }
