@@ -6,6 +6,8 @@ mod bucket;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod pipeline;

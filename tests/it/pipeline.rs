@@ -3,7 +3,6 @@
 
 mod bad_input;
 mod discover;
-mod faults;
 mod ledger_lost;
 mod limits;
 mod once;
@@ -12,4 +11,4 @@ mod quota;
 mod time;
 mod variants;
 mod wholes;
-mod world;
+pub mod world;
