@@ -60,7 +60,7 @@ impl Exit {
     }
 
     /// How a command ended that failed with an error.
-    pub(super) fn of_error(error: &anyhow::Error) -> Self {
+    pub fn of_error(error: &anyhow::Error) -> Self {
         let settings = matches!(error.downcast_ref(), Some(store::Error::Settings { .. }));
         if settings || error.is::<ConfigError>() { Self::Usage } else { Self::CouldNotRun }
     }

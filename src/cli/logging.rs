@@ -50,10 +50,7 @@ pub fn subscriber<W>(logging: &Logging, lines: W, is_coloured: bool) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = match logging.filter.parse::<Level>() {
-        Ok(level) => EnvFilter::new(format!("warn,replay_archiver={level}")),
-        Err(_) => EnvFilter::new(&logging.filter),
-    };
+    let filter = filter(&logging.filter);
     let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
     let lines = fmt::layer().with_writer(lines);
     match logging.log_format {
@@ -65,4 +62,12 @@ where
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let root = metadata.target().split("::").next();
     root == Some(env!("CARGO_CRATE_NAME")) || *metadata.level() <= Level::WARN
+}
+
+/// What a `--log` flag lets through.
+pub fn filter(flag: &str) -> EnvFilter {
+    match flag.parse::<Level>() {
+        Ok(level) => EnvFilter::new(format!("warn,replay_archiver={level}")),
+        Err(_) => EnvFilter::new(flag),
+    }
 }

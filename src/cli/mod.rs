@@ -31,6 +31,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::model::AppId;
 
 pub use exit::Exit;
+pub use run::notes;
 
 /// Archives the replays of WeChat mini-program live rooms (小程序直播) to S3-compatible storage
 /// before WeChat deletes them.

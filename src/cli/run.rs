@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -17,7 +16,7 @@ use crate::config::ConfigError;
 use crate::hints::Explained;
 use crate::model::RoomId;
 use crate::model::time::beijing;
-use crate::pipeline::{self, Errand, Outcome, Report, RoomReport, Rooms};
+use crate::pipeline::{AccountReport, Errand, Outcome, Problem, Report, RoomReport, Rooms};
 use crate::stage::discover::{self, Scan};
 
 /// Flags of `run`.
@@ -107,13 +106,11 @@ async fn execute(
     errand: &Errand,
     max_runtime: Option<Duration>,
 ) -> anyhow::Result<Exit> {
-    let Setup { context, accounts } = setup;
-    context.store.check_bucket().await.context("the bucket cannot be used")?;
     let began = Instant::now();
     let watch = Watch::begin(max_runtime)?;
     let report = {
-        let _line = Line::begin(context);
-        pipeline::run(context.clone(), accounts, errand, watch.stop.clone()).await
+        let _line = Line::begin(&setup.context);
+        setup.run(errand, watch.stop.clone()).await?
     };
     let exit = Exit::of_report(&report, watch.was_interrupted());
     let elapsed = began.elapsed();
@@ -123,7 +120,7 @@ async fn execute(
         print_report(&report, exit, elapsed);
     }
     // What was cut short may hold a connection still; what it wrote is durable without this.
-    let _ = tokio::time::timeout(Duration::from_secs(1), context.ledger.close()).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), setup.context.ledger.close()).await;
     Ok(exit)
 }
 
@@ -164,6 +161,7 @@ fn room_json(room: &RoomReport) -> serde_json::Value {
             "bytes": sealed.bytes,
             "left": sealed.is_left,
             "reasons": sealed.reasons,
+            "hints": sealed.hints,
         }),
         Outcome::Failed(error) => json!({ "outcome": "failed", "error": error, "left": true }),
         Outcome::Interrupted => json!({ "outcome": "interrupted", "left": true }),
@@ -188,26 +186,7 @@ fn print_report(report: &Report, exit: Exit, elapsed: Duration) {
         let rows = rooms.iter().map(|room| row(room)).collect();
         output::table(&["room", "name", "status", "archived", "size"], rows);
     }
-    for room in &rooms {
-        details(room);
-    }
-    for account in &report.accounts {
-        for problem in &account.problems {
-            output::note(format_args!("{}: {}: {}", account.appid, problem.what, problem.error));
-        }
-        for room in &account.busy {
-            output::note(format_args!(
-                "{}: room {room}: another process works on it",
-                account.appid
-            ));
-        }
-        if account.owed > 0 {
-            output::note(format_args!(
-                "{}: {} rooms are left to a later run",
-                account.appid, account.owed
-            ));
-        }
-    }
+    notes(report).iter().for_each(output::note);
     let counts = report.counts;
     output::line(format_args!(
         "{}: {} rooms, {} API calls, {}",
@@ -231,15 +210,54 @@ fn row(room: &RoomReport) -> Vec<String> {
     vec![room.room_id.to_string(), output::name(&room.name), status, archived, size]
 }
 
-fn details(room: &RoomReport) {
-    match &room.outcome {
-        Outcome::Sealed(sealed) => {
-            for reason in &sealed.reasons {
-                output::note(format_args!("room {}: {reason}", room.room_id));
+/// What a person is told of what went wrong, and at the end what they can do, each said once.
+pub fn notes(report: &Report) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut hints: Vec<String> = Vec::new();
+    for failure in failures(report) {
+        let mut lines = failure.split("\nhint: ");
+        notes.extend(lines.next().map(str::to_owned));
+        for hint in lines.map(|hint| format!("hint: {hint}")) {
+            if !hints.contains(&hint) {
+                hints.push(hint);
             }
         }
-        Outcome::Failed(error) => output::note(format_args!("room {}: {error}", room.room_id)),
-        Outcome::Interrupted => {}
+    }
+    notes.extend(hints);
+    notes
+}
+
+/// What went wrong, with hints.
+fn failures(report: &Report) -> Vec<String> {
+    let mut rooms: Vec<_> = report.rooms.iter().collect();
+    rooms.sort_by_key(|room| (room.appid.clone(), room.room_id));
+    let mut notes: Vec<String> = rooms.into_iter().flat_map(details).collect();
+    for AccountReport { appid, problems, busy, owed, .. } in &report.accounts {
+        let problem = |problem: &Problem| format!("{appid}: {}: {}", problem.what, problem.error);
+        notes.extend(problems.iter().map(problem));
+        let is_busy = |room| format!("{appid}: room {room}: another process works on it");
+        notes.extend(busy.iter().map(is_busy));
+        if *owed > 0 {
+            notes.push(format!("{appid}: {owed} rooms are left to a later run"));
+        }
+    }
+    notes
+}
+
+fn details(room: &RoomReport) -> Vec<String> {
+    let id = room.room_id;
+    match &room.outcome {
+        Outcome::Sealed(sealed) => {
+            let reasons = sealed.reasons.iter().map(|reason| format!("room {id}: {reason}"));
+            let hints: String = sealed.hints.iter().map(|hint| format!("\nhint: {hint}")).collect();
+            let mut reasons: Vec<String> = reasons.collect();
+            if let Some(last) = reasons.last_mut() {
+                last.push_str(&hints);
+            }
+            reasons
+        }
+        Outcome::Failed(error) => vec![format!("room {id}: {error}")],
+        Outcome::Interrupted => Vec::new(),
     }
 }
 

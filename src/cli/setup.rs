@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
 
 use super::Common;
 use crate::clock::Clock;
@@ -12,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::this_process;
+use crate::pipeline::{self, Errand, Report};
 use crate::progress::Progress;
 use crate::stage::{Account, Context, Images, Memory, published};
 use crate::store::Store;
@@ -26,6 +28,17 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// Runs the pipeline, once the bucket was found. What goes wrong from there on is in the report.
+    ///
+    /// # Errors
+    /// When the bucket cannot be used.
+    pub async fn run(&self, errand: &Errand, stop: CancellationToken) -> anyhow::Result<Report> {
+        let Self { context, accounts } = self;
+        context.store.check_bucket().await.context("the bucket cannot be used")?;
+        // On the heap: it is large.
+        Ok(Box::pin(pipeline::run(Arc::clone(context), accounts, errand, stop)).await)
+    }
+
     /// The manifest of a room; `None` where it has none.
     pub(super) async fn manifest(
         &self,

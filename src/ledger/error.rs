@@ -23,7 +23,10 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// A value in it cannot be read.
-    #[error("the ledger holds a {what} that cannot be read")]
+    #[error(
+        "the ledger holds a {what} that cannot be read\nhint: the ledger is damaged: move it away, the \
+         next run rebuilds one from the manifests"
+    )]
     Unreadable {
         /// Which kind of value.
         what: &'static str,

@@ -58,6 +58,8 @@ pub struct MediaClient {
     hosts: HostPolicy,
     /// How long a small file may take in all.
     small: Duration,
+    /// How long a body may crawl.
+    patience: Duration,
     /// For each host and port, whether https has answered there.
     answered: Arc<Mutex<HashMap<String, Scheme>>>,
 }
@@ -115,7 +117,9 @@ impl MediaClient {
     fn over(http: reqwest::Client, settings: &Settings) -> Self {
         // However slowly it comes: what is small is not waited for for ever.
         let small = settings.timeouts.read.saturating_mul(SMALL_READS);
-        Self { http, hosts: settings.hosts.clone(), small, answered: Arc::default() }
+        // A connection that moves is given more time than one that stands still.
+        let patience = settings.timeouts.read.saturating_mul(2);
+        Self { http, hosts: settings.hosts.clone(), small, patience, answered: Arc::default() }
     }
 
     /// Opens a file with one request for its first `first` bytes (at least one).
@@ -151,7 +155,7 @@ impl MediaClient {
             }
             status => return Err(at(Problem::status(status, response.headers()))),
         };
-        Ok(Opened { file, content_type, body: Body::new(url, response, expected) })
+        Ok(Opened { file, content_type, body: self.body(url, response, expected) })
     }
 
     /// Fetches bytes of a file that was opened, whatever signature `url` now carries.
@@ -182,7 +186,7 @@ impl MediaClient {
         }
         let now = headers::source_file(response.headers(), response.url().scheme());
         headers::check_unchanged(file, &now).map_err(at)?;
-        Ok(Body::new(url, response, Some(range.end - range.start)))
+        Ok(self.body(url, response, Some(range.end - range.start)))
     }
 
     /// Fetches a whole file of at most `cap` bytes into memory: a playlist, an image.
@@ -207,7 +211,7 @@ impl MediaClient {
         if expected.is_some_and(|length| length > cap) {
             return Err(at(Problem::TooLarge { cap }));
         }
-        let mut body = Body::new(url, response, expected);
+        let mut body = self.body(url, response, expected);
         let mut bytes = Vec::new();
         while let Some(more) = body.next().await? {
             if (bytes.len() + more.len()) as u64 > cap {
@@ -216,6 +220,10 @@ impl MediaClient {
             bytes.extend_from_slice(&more);
         }
         Ok(Small { bytes: bytes.into(), content_type, scheme })
+    }
+
+    fn body(&self, url: &MediaUrl, response: Response, expected: Option<u64>) -> Body {
+        Body::new(url, response, expected, self.patience)
     }
 
     /// One GET, over https where that answers and over the URL's own http where it does not.

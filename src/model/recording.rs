@@ -74,7 +74,8 @@ pub struct Recording {
     pub expire_time: ReplayTime,
     /// What has become of it.
     pub state: RecordingState,
-    /// Why, for every state but `Archived` and `Pending`.
+    /// Why, for every state but `Archived` and `Pending`; what a person can do about it in lines
+    /// `hint: …` at its end.
     pub reason: Option<String>,
     /// How often a transfer of it has failed.
     pub attempts: u32,
@@ -103,6 +104,16 @@ impl Recording {
     pub fn end(&mut self, state: RecordingState, reason: impl Into<String>) {
         self.state = state;
         self.reason = Some(reason.into());
+    }
+
+    /// Why, without the hints: they are for whoever runs this program, and no part of the archive.
+    pub fn plain_reason(&self) -> Option<&str> {
+        self.reason.as_deref().and_then(|reason| reason.split("\nhint: ").next())
+    }
+
+    /// What a person can do about it.
+    pub fn hints(&self) -> impl Iterator<Item = &str> {
+        self.reason.as_deref().unwrap_or_default().split("\nhint: ").skip(1)
     }
 
     /// Marks it as archived.

@@ -161,7 +161,7 @@ fn segment_entry(index: u64, recording: &Recording, timeline: Option<Timeline>) 
     Segment {
         index,
         state: recording.state,
-        reason: recording.reason.clone(),
+        reason: recording.plain_reason().map(str::to_owned),
         key: object.map(|object| object.key.clone()),
         content_type: object.map(|object| object.content_type.clone()),
         bytes: object.map(|object| object.bytes),
@@ -209,7 +209,7 @@ fn whole_entry(recording: &Recording) -> Whole {
     let stored = recording.whole();
     Whole {
         state: recording.state,
-        reason: recording.reason.clone(),
+        reason: recording.plain_reason().map(str::to_owned),
         duration_ms: stored.map(|whole| whole.duration_ms),
         key: stored.and_then(|whole| whole.key.clone()),
         sha256: stored.and_then(|whole| whole.sha256),

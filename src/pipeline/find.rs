@@ -71,6 +71,9 @@ impl Search {
             // Without a token or calls, what is known already can still be transferred.
             self.can_call = !ends_calls(&error);
             self.note("the room list", &error);
+            if is_of_the_ledger(&error) {
+                return self.report;
+            }
         }
         let outcome = match self.errand.clone() {
             Errand::Due => self.all_due().await,
@@ -208,7 +211,7 @@ impl Search {
         if ends_calls(&error) || self.failures >= MOST_FAILURES {
             self.can_call = false;
             self.note("the replays", &error);
-        } else if matches!(error, Error::Ledger(_)) && !error.is_lease_lost() {
+        } else if is_of_the_ledger(&error) {
             return Err(error);
         } else if matches!(error, Error::NoSuchRoom(_)) {
             self.note("the room", &error);
@@ -279,6 +282,11 @@ enum Look {
     NothingOwed,
     /// WeChat would have to be asked, and cannot be any more in this run.
     NeedsCall,
+}
+
+/// Whether the ledger itself failed, so that nothing else can be done with it either.
+fn is_of_the_ledger(error: &Error) -> bool {
+    matches!(error, Error::Ledger(_)) && !error.is_lease_lost() && !error.is_quota()
 }
 
 /// Whether a failure concerns every call of the account, so that no more are made in this run.

@@ -144,11 +144,11 @@ async fn finish(
             continue;
         };
         if let Err(error) = seal::publish_catalog(context, &account.appid).await {
-            found.problems.push(Problem::new("the catalog", &error));
+            found.add(Problem::new("the catalog", &error));
         }
         match owed(context, account, errand, &report.rooms).await {
             Ok(owed) => found.owed = owed,
-            Err(error) => found.problems.push(Problem::new("counting what is left", &error.into())),
+            Err(error) => found.add(Problem::new("counting what is left", &error.into())),
         }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
         let is_done =
@@ -156,7 +156,7 @@ async fn finish(
         if is_done && errand.is_for_all() && !stop.is_cancelled() {
             let done = context.ledger.account_finished(&account.appid, context.clock.now()).await;
             if let Err(error) = done {
-                found.problems.push(Problem::new("noting the success", &error.into()));
+                found.add(Problem::new("noting the success", &error.into()));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What a run has come to: plain data, for the command line to print and to choose an exit code by.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::is_left;
@@ -77,6 +79,16 @@ impl AccountReport {
     /// Whether a later run has something to do for the account.
     fn is_left(&self) -> bool {
         self.is_cut_short || self.owed > 0 || !self.problems.is_empty()
+    }
+
+    /// Adds a problem at the end of a run, unless it was told already: a ledger that fails once fails
+    /// again.
+    pub(super) fn add(&mut self, problem: Problem) {
+        let is_known = |known: &Problem| known.error == problem.error;
+        if !self.problems.iter().any(is_known) {
+            tracing::info!(account.appid = %self.appid, error = problem.error, "{} failed", problem.what);
+            self.problems.push(problem);
+        }
     }
 
     pub(super) fn new(appid: &AppId) -> Self {
@@ -158,6 +170,8 @@ pub struct SealedRoom {
     pub is_left: bool,
     /// Why recordings are not archived, one line each.
     pub reasons: Vec<String>,
+    /// What a person can do about it, each said once.
+    pub hints: Vec<String>,
 }
 
 impl RoomReport {
@@ -212,6 +226,7 @@ impl Name {
             bytes: sum(recordings.iter().map(bytes_of)),
             is_left: is_left(record.phase, record.settled, recordings),
             reasons: recordings.iter().filter_map(reason_of).collect(),
+            hints: hints_of(recordings),
         });
         self.ended(outcome, newly_lost)
     }
@@ -223,9 +238,18 @@ fn bytes_of(recording: &Recording) -> u64 {
 }
 
 fn reason_of(recording: &Recording) -> Option<String> {
-    let is_said = !matches!(recording.state, RecordingState::Archived | RecordingState::NotNeeded);
-    let reason = recording.reason.as_deref().filter(|_| is_said)?;
+    let reason = recording.plain_reason().filter(|_| is_said(recording))?;
     Some(format!("{}: {reason}", recording.source_id))
+}
+
+fn hints_of(recordings: &[Recording]) -> Vec<String> {
+    let said = recordings.iter().filter(|recording| is_said(recording));
+    let hints: BTreeSet<&str> = said.flat_map(Recording::hints).collect();
+    hints.into_iter().map(str::to_owned).collect()
+}
+
+fn is_said(recording: &Recording) -> bool {
+    !matches!(recording.state, RecordingState::Archived | RecordingState::NotNeeded)
 }
 
 /// An error with its causes and, at the end, its hints.

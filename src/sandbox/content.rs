@@ -90,6 +90,20 @@ impl Content {
         Self::new(parts)
     }
 
+    /// The file with the first four bytes that are `from` replaced.
+    #[must_use]
+    pub fn replaced(&self, from: &[u8; 4], to: &[u8; 4]) -> Self {
+        let mut parts = self.parts.clone();
+        for part in &mut parts {
+            let Part::Bytes(bytes) = part else { continue };
+            let Some(at) = bytes.windows(4).position(|four| four == from) else { continue };
+            let (head, tail) = (bytes.slice(..at), bytes.slice(at + 4..));
+            *bytes = [&head[..], &to[..], &tail[..]].concat().into();
+            break;
+        }
+        Self::new(parts)
+    }
+
     /// The file's CRC-64/XZ, which COS calls `crc64ecma`. Computed at the first call, from every
     /// byte; call it where blocking is allowed.
     pub fn crc64(&self) -> u64 {

@@ -101,7 +101,7 @@ pub fn apply(effect: &Effect, reply: &mut Reply) {
             }
         }
         Effect::Longer { by } => lengthen(reply, by.0),
-        Effect::WrongContentRange { shift } => shift_content_range(reply, *shift),
+        Effect::WrongContentRange { shift, total } => shift_content_range(reply, *shift, *total),
         Effect::Gzip => gzip(reply),
         Effect::BitFlip { at } => reply.flip = Some(at.0),
         Effect::Slow { delay } => reply.delay += delay.0,
@@ -109,6 +109,8 @@ pub fn apply(effect: &Effect, reply: &mut Reply) {
         Effect::Errcode { .. }
         | Effect::ChangedEtag
         | Effect::ChangedLength { .. }
+        | Effect::NoMoov
+        | Effect::Preview
         | Effect::IgnoreRange => {}
     }
 }
@@ -122,12 +124,12 @@ fn lengthen(reply: &mut Reply, by: u64) {
     reply.range.end = end;
 }
 
-fn shift_content_range(reply: &mut Reply, shift: u64) {
+fn shift_content_range(reply: &mut Reply, shift: u64, longer: u64) {
     let range = reply.headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     let Some((first, last, total)) = range.and_then(split_content_range) else {
         return;
     };
-    let wrong = format!("bytes {}-{}/{total}", first + shift, last + shift);
+    let wrong = format!("bytes {}-{}/{}", first + shift, last + shift, total + longer);
     reply.set(CONTENT_RANGE, &wrong);
 }
 

@@ -14,7 +14,9 @@ use crate::model::{
 /// Whether WeChat has to be asked for the replays of a room, or the ledger knows them well enough.
 pub fn is_needed(record: &RoomRecord, recordings: &[Recording]) -> bool {
     let is_known = record.phase == Phase::Listed && record.settled;
-    !is_known || recordings.iter().any(|r| r.is_owed() && r.needs_fresh_url)
+    // A URL that could not be read may have been a slip of WeChat's.
+    let has_no_url = |r: &Recording| r.needs_fresh_url || r.url.is_none();
+    !is_known || recordings.iter().any(|r| r.is_owed() && has_no_url(r))
 }
 
 /// The recordings of a leased room, as WeChat lists them now, over what the ledger knew. What was

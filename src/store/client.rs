@@ -93,13 +93,31 @@ impl Store {
             let sent = self.sdk().head_bucket().bucket(self.bucket()).send().await;
             sent.map(drop).map_err(|failure| Error::from_sdk(&site, &failure))
         });
-        result.await.map_err(|error| match error {
-            Error::Answered { site, mut answer } if answer.status == 404 => {
+        match result.await {
+            Err(Error::Answered { site, mut answer }) if answer.status == 404 => {
                 "NoSuchBucket".clone_into(&mut answer.code);
-                Error::Answered { site, answer }
+                Err(Error::Answered { site, answer })
             }
-            other => other,
-        })
+            Err(Error::Answered { site, answer }) if matches!(answer.status, 400 | 401 | 403) => {
+                self.ask_in_words(Error::Answered { site, answer }).await
+            }
+            result => result,
+        }
+    }
+
+    /// Asks once more, by a listing, where `refusal` is the answer to a HEAD, which has no words: a wrong
+    /// clock, an expired token and a want of rights look alike in it. The SDK has learnt the store's
+    /// time from that answer, so that a wrong clock may be made up for by now.
+    async fn ask_in_words(&self, refusal: Error) -> Result<(), Error> {
+        let request = self.sdk().list_objects_v2().bucket(self.bucket()).max_keys(1);
+        let Err(failure) = request.send().await else { return Ok(()) };
+        let site = Site::new("find bucket", self.bucket());
+        match Error::from_sdk(&site, &failure) {
+            Error::Answered { site, answer } if !answer.code.is_empty() => {
+                Err(Error::Answered { site, answer })
+            }
+            _ => Err(refusal),
+        }
     }
 
     /// The store's time of day, to the second, as it stood in its answer; `None` where it sent none.

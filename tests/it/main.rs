@@ -8,6 +8,8 @@ mod canaries;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod kill;

@@ -3,7 +3,6 @@
 
 mod bad_input;
 mod discover;
-mod faults;
 mod front;
 mod gc;
 mod ledger_lost;

@@ -1,9 +1,11 @@
 //! The body of an answer, counted.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Response;
+use tokio::time::Instant;
 
 use super::{Error, Problem};
 use crate::model::MediaUrl;
@@ -15,15 +17,24 @@ pub struct Body {
     response: Option<Response>,
     expected: Option<u64>,
     got: u64,
+    pace: Pace,
 }
 
 impl Body {
-    pub(super) fn new(url: &MediaUrl, response: Response, expected: Option<u64>) -> Self {
-        Self { url: url.clone(), response: Some(response), expected, got: 0 }
+    /// A body that is given up where it crawls for as long as `patience`.
+    pub(super) fn new(
+        url: &MediaUrl,
+        response: Response,
+        expected: Option<u64>,
+        patience: Duration,
+    ) -> Self {
+        let pace = Pace::new(patience);
+        Self { url: url.clone(), response: Some(response), expected, got: 0, pace }
     }
 
     pub(super) fn empty(url: &MediaUrl) -> Self {
-        Self { url: url.clone(), response: None, expected: Some(0), got: 0 }
+        let pace = Pace::new(Duration::MAX);
+        Self { url: url.clone(), response: None, expected: Some(0), got: 0, pace }
     }
 
     /// The length it should have, in bytes; `None` where the host does not tell.
@@ -42,12 +53,14 @@ impl Body {
     /// future loses nothing but the bytes in flight.
     ///
     /// # Errors
-    /// [`Problem::Short`] or [`Problem::TooLong`] where the length is another, [`Problem::Stalled`]
-    /// and [`Problem::Network`] where the connection fails. The body is over then.
+    /// [`Problem::Short`] or [`Problem::TooLong`] where the length is another, [`Problem::Stalled`],
+    /// [`Problem::Crawling`] and [`Problem::Network`] where the connection fails. The body is over
+    /// then.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(response) = &mut self.response else { return Ok(None) };
+        let asked = Instant::now();
         let outcome = match response.chunk().await {
-            Ok(Some(bytes)) => self.count(bytes).map(Some),
+            Ok(Some(bytes)) => self.count(bytes, asked.elapsed()).map(Some),
             Ok(None) => self.ended().map(|()| None),
             Err(error) => Err(Problem::body(error, self.expected, self.got)),
         };
@@ -57,10 +70,13 @@ impl Body {
         outcome.map_err(|problem| Error::new(&self.url, problem))
     }
 
-    fn count(&mut self, bytes: Bytes) -> Result<Bytes, Problem> {
+    fn count(&mut self, bytes: Bytes, waited: Duration) -> Result<Bytes, Problem> {
         self.got += bytes.len() as u64;
+        let is_crawling = self.pace.is_crawling(bytes.len() as u64, waited);
         match self.expected {
             Some(expected) if self.got > expected => Err(Problem::TooLong { expected }),
+            Some(expected) if self.got == expected => Ok(bytes),
+            _ if is_crawling => Err(Problem::Crawling { got: self.got }),
             _ => Ok(bytes),
         }
     }
@@ -83,5 +99,52 @@ impl fmt::Debug for Body {
             .field("expected", &self.expected)
             .field("got", &self.got)
             .finish_non_exhaustive()
+    }
+}
+
+/// Slower than this, in bytes a second, a body is as good as one that stands still.
+const CRAWL: u64 = 1024;
+
+/// How fast a body comes, over the time it was waited for: what its reader does meanwhile does not
+/// count.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    patience: Duration,
+    waited: Duration,
+    got: u64,
+}
+
+impl Pace {
+    fn new(patience: Duration) -> Self {
+        Self { patience, waited: Duration::ZERO, got: 0 }
+    }
+
+    /// Counts bytes that were waited for. Whether too few have come for as long as the patience.
+    fn is_crawling(&mut self, bytes: u64, waited: Duration) -> bool {
+        self.waited = self.waited.saturating_add(waited);
+        self.got += bytes;
+        if self.waited < self.patience {
+            return false;
+        }
+        let slowest = self.waited.as_secs_f64() * CRAWL as f64;
+        let is_crawling = (self.got as f64) < slowest;
+        *self = Self::new(self.patience);
+        is_crawling
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_crawls_when_little_came_in_all_the_time_it_was_waited_for() {
+        let second = Duration::from_secs(1);
+        let mut pace = Pace::new(10 * second);
+        let crawled = (0..10).map(|_| pace.is_crawling(1, second)).position(|crawls| crawls);
+        assert_eq!(crawled, Some(9));
+        assert!((0..99).all(|_| !pace.is_crawling(1024, second)), "it is slow, but it comes");
+        assert!(!pace.is_crawling(1, Duration::ZERO), "a reader that takes its time is none");
+        assert!(!pace.is_crawling(20_000, 9 * second) && !pace.is_crawling(1, second));
     }
 }

@@ -75,6 +75,12 @@ pub enum Problem {
     /// A small file came, but too slowly.
     #[error("the file did not come whole within {} s", .0.as_secs())]
     TooSlow(Duration),
+    /// Bytes came, but over a long time next to none.
+    #[error("the host sends next to nothing: {got} bytes have come")]
+    Crawling {
+        /// Bytes of the body that had come.
+        got: u64,
+    },
     /// The body ended early.
     #[error("the body ended after {got} bytes{}", of(*expected))]
     Short {
@@ -193,12 +199,14 @@ impl Transient for Error {
             | Problem::Network(_)
             | Problem::Stalled { .. }
             | Problem::TooSlow(_)
+            | Problem::Crawling { .. }
             | Problem::Short { .. }
             // One node of a media network may answer oddly and the next one rightly.
             | Problem::TooLong { .. }
             | Problem::BadRange(_)
             | Problem::Encoded(_) => true,
-            Problem::Status { status } => status == 408 || status >= 500,
+            // A file that is there has a beginning: 416 is an odd node's answer, too.
+            Problem::Status { status } => matches!(status, 408 | 416) || status >= 500,
             _ => false,
         }
     }

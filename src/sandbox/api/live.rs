@@ -198,6 +198,16 @@ fn media_url(world: &World, account: &Account, id: &str, replay: &Replay) -> Str
     format!("{}{path}{}", media_base(world), query.unwrap_or_default())
 }
 
+/// Makes every listed URL one of a preview of half a minute, as Tencent VOD writes them.
+pub fn list_previews(reply: &mut Value) {
+    let rows = reply.get_mut("live_replay").and_then(Value::as_array_mut);
+    for row in rows.into_iter().flatten() {
+        let Some(Value::String(url)) = row.get_mut("media_url") else { continue };
+        let sign = if url.contains('?') { '&' } else { '?' };
+        url.push_str(&format!("{sign}exper=30"));
+    }
+}
+
 fn picture_url(world: &World, room: i64, role: &str) -> String {
     format!("{}/mmbiz_jpg/{room}/{role}/0", media_base(world))
 }

@@ -44,7 +44,10 @@ pub fn answer(world: &mut World, request: &Incoming) -> Answer {
     let mut reply = if request.is_chunked() {
         Reply::empty(StatusCode::PRECONDITION_FAILED)
     } else {
-        let outcome = route(world, request, call);
+        let mut outcome = route(world, request, call);
+        if let (Some(Effect::Preview), Ok(value)) = (&effect, &mut outcome) {
+            live::list_previews(value);
+        }
         respond(world, outcome)
     };
     reply.delay = world.scenario.wechat.latency.0;

@@ -131,10 +131,14 @@ pub enum Effect {
     },
     /// The whole file with status 200, whatever range was asked for.
     IgnoreRange,
-    /// A `Content-Range` that names bytes this much later than those sent.
+    /// A `Content-Range` that names bytes later than those sent, or a longer file.
     WrongContentRange {
-        /// By how much.
+        /// By how much the bytes are off.
+        #[serde(default)]
         shift: u64,
+        /// By how much the total is.
+        #[serde(default)]
+        total: u64,
     },
     /// Another `ETag`, as if the file had been replaced.
     ChangedEtag,
@@ -143,7 +147,11 @@ pub enum Effect {
         /// The difference in bytes.
         by: i64,
     },
-    /// A redirect (302) to this URL.
+    /// The film lacks its index: its `moov` box is a `free` one. The CRC header is this file's own.
+    NoMoov,
+    /// The listed URLs are those of truncated previews (`exper`); of the replays call alone.
+    Preview,
+    /// A redirect (302) to this URL, which may be relative.
     Redirect {
         /// The `Location`.
         to: String,

@@ -66,6 +66,9 @@ fn alter(resource: &mut Resource, habits: &mut Vod, effect: Option<&Effect>) {
             resource.content = Arc::new(resource.content.resized(end));
             resource.window.end = end;
         }
+        Some(Effect::NoMoov) => {
+            resource.content = Arc::new(resource.content.replaced(b"moov", b"free"));
+        }
         Some(Effect::ChangedEtag) => resource.name("replaced"),
         Some(Effect::IgnoreRange) => habits.ranges = false,
         _ => {}

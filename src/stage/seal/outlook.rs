@@ -33,9 +33,11 @@ pub(super) fn set(
         () if !listed.record.settled => (Phase::Due, settles.unwrap_or(now).max(after(TICK))),
         () if is_owed => (Phase::Listed, after(wait(listed.record.attempts))),
         () if in_patience && may_still_come(listed) => (Phase::Due, after(ANNOUNCED_WAIT)),
+        () if is_hard_to_believe(listed, now) => (Phase::Due, after(ANNOUNCED_WAIT)),
         () => (Phase::Closed, now),
     };
-    listed.record.attempts = if is_owed { listed.record.attempts + 1 } else { 0 };
+    let is_counted = is_owed || is_hard_to_believe(listed, now);
+    listed.record.attempts = if is_counted { listed.record.attempts + 1 } else { 0 };
     listed.record.phase = phase;
     listed.record.next_at = next_at;
     listed.record.failure = None;
@@ -63,6 +65,16 @@ fn may_still_come(listed: &Listed) -> bool {
     let announced_more = listed.record.announced.is_some_and(|announced| announced > count);
     let is_over = listed.record.room.live_status == Some(LiveStatus::ENDED);
     announced_more || (count == 0 && !is_over)
+}
+
+/// Whether a settled room seems to be empty, though WeChat should have its replays still, and only
+/// since it answered with an error code (9410000, 300022) in place of a list without rows. The second
+/// such answer is believed.
+fn is_hard_to_believe(listed: &Listed, now: Timestamp) -> bool {
+    let record = &listed.record;
+    let is_said = record.announced.is_some();
+    let is_first = record.settled && record.attempts == 0;
+    listed.recordings.is_empty() && !is_said && is_first && record.deadline > now
 }
 
 #[cfg(test)]
@@ -133,6 +145,29 @@ mod tests {
             let again = listed.record.next_at > now();
             assert_eq!(again, *expected != Phase::Closed, "{states:?} of {announced}");
         }
+    }
+
+    #[test]
+    fn an_error_in_place_of_an_empty_list_is_believed_at_the_second_look_or_when_all_would_be_deleted()
+     {
+        let look = |listed: &mut Listed| {
+            set(listed, now(), SETTLE, PATIENCE);
+            listed.record.phase
+        };
+        let in_time = |announced: Option<u64>| {
+            let mut listed = listed(&[], 0, "2026-10-01T00:00:00Z", true);
+            listed.record.announced = announced;
+            listed.record.deadline = now() + SignedDuration::from_hours(1);
+            listed
+        };
+        let mut doubtful = in_time(None);
+        assert_eq!(look(&mut doubtful), Phase::Due);
+        assert_eq!(doubtful.record.next_at, now() + ANNOUNCED_WAIT);
+        assert_eq!(look(&mut doubtful), Phase::Closed);
+        assert_eq!(look(&mut in_time(Some(0))), Phase::Closed);
+        let mut late = in_time(None);
+        late.record.deadline = now();
+        assert_eq!(look(&mut late), Phase::Closed);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Why a recording could not be archived, and which state that is.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::hints::Explained;
 use crate::media::hls::HlsError;
@@ -15,10 +15,10 @@ use crate::{ledger, store};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// The media host.
-    #[error("{}", with_causes(.0))]
+    #[error("{0}")]
     Media(#[from] media::Error),
     /// The body of a file that cannot be fetched in ranges broke off: it is begun again.
-    #[error("{}", with_causes(.0))]
+    #[error("{0}")]
     BrokenOff(media::Error),
     /// The file is no MP4, or not a whole one.
     #[error("{0}")]
@@ -54,12 +54,6 @@ pub(super) enum Failure {
     Stop(#[from] Error),
 }
 
-/// An error with its causes, which its own message leaves out.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 impl From<ledger::Error> for Failure {
     fn from(error: ledger::Error) -> Self {
         Self::Stop(error.into())
@@ -83,18 +77,21 @@ impl Transient for Failure {
 impl Failure {
     /// The state and reason it brings a recording to; the error where it is not the recording's.
     ///
-    /// What is gone after its deadline has expired; gone before it, it may come back. What the
-    /// host serves is rejected when it is no recording, or may not be fetched.
+    /// What is gone after its deadline has expired; gone before it, it may come back. So has what its
+    /// host only answers errors for, or nothing, for long after it. What the host serves is rejected
+    /// when it is no recording, or may not be fetched.
+    ///
+    /// The reason ends in hints where a person can act.
     pub(super) fn into_state(
         self,
         recording: &Recording,
         now: Timestamp,
     ) -> Result<(RecordingState, String), Error> {
-        let reason = Explained::of(&self).message;
+        let reason = Explained::of(&self).to_string();
         let state = match self {
             Self::Stop(error) => return Err(error),
-            Self::Media(error) => match error.problem {
-                Problem::Gone { .. } | Problem::Refused { .. } if recording.is_past(now) => {
+            Self::Media(error) | Self::BrokenOff(error) => match error.problem {
+                problem if is_lost(&problem, recording, now) => {
                     return Ok((RecordingState::Expired, expired(recording, &reason)));
                 }
                 Problem::Preview | Problem::Blocked(_) | Problem::TooLarge { .. } => {
@@ -105,12 +102,29 @@ impl Failure {
             Self::NotWhole(_) | Self::Playlist(_) | Self::Empty | Self::Unfetchable(_) => {
                 RecordingState::Rejected
             }
-            Self::BrokenOff(_)
-            | Self::Store(_)
-            | Self::NotResumed(_)
-            | Self::SourceDigest { .. } => RecordingState::Failed,
+            Self::Store(_) | Self::NotResumed(_) | Self::SourceDigest { .. } => {
+                RecordingState::Failed
+            }
         };
         Ok((state, reason))
+    }
+}
+
+/// How long after its deadline a recording is tried whose host answers with errors. WeChat deletes
+/// on the day, and a fault of its host's is over by then.
+const GRACE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// The same where no answer comes at all: the fault may be on this side.
+const LONG_GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Whether a problem at a recording's deadline or after it means that WeChat has deleted it.
+fn is_lost(problem: &Problem, recording: &Recording, now: Timestamp) -> bool {
+    let is_past = |grace| now.checked_sub(grace).is_ok_and(|then| recording.is_past(then));
+    match problem {
+        Problem::Gone { .. } | Problem::Refused { .. } => recording.is_past(now),
+        Problem::Preview | Problem::Blocked(_) | Problem::TooLarge { .. } => false,
+        Problem::Connect(_) | Problem::Network(_) | Problem::Stalled { .. } => is_past(LONG_GRACE),
+        _ => is_past(GRACE),
     }
 }
 
@@ -155,8 +169,13 @@ mod tests {
         assert_eq!(state(gone(), "2106-02-07T14:28:15"), RecordingState::Failed);
         let refused = media(Problem::Refused { status: 403 });
         assert_eq!(state(refused, "2026-11-01T00:00:00Z"), RecordingState::Expired);
-        let broken = media(Problem::Status { status: 500 });
-        assert_eq!(state(broken, "2026-11-01T00:00:00Z"), RecordingState::Failed);
+        let broken = || media(Problem::Status { status: 500 });
+        assert_eq!(state(broken(), "2026-11-15T03:00:01Z"), RecordingState::Failed);
+        assert_eq!(state(broken(), "2026-11-15T03:00:00Z"), RecordingState::Expired);
+        assert_eq!(state(broken(), ""), RecordingState::Failed);
+        let silent = || media(Problem::Stalled { got: 0 });
+        assert_eq!(state(silent(), "2026-11-15T03:00:00Z"), RecordingState::Failed);
+        assert_eq!(state(silent(), "2026-10-23T03:00:00Z"), RecordingState::Expired);
         assert_eq!(state(Failure::Empty, "2026-11-01T00:00:00Z"), RecordingState::Rejected);
     }
 }

@@ -141,16 +141,16 @@ fn end(
     recording: &mut Recording,
     failure: Failure,
 ) -> Result<(), Error> {
-    let text = failure.to_string();
     let (state, reason) = failure.into_state(recording, context.clock.now())?;
     recording.attempts += 1;
     recording.end(state, reason);
+    let reason = recording.reason.as_deref();
     tracing::info!(
         account.appid = %place.appid,
         room.id = %place.room.room_id,
         recording.source_id = recording.source_id,
         recording.state = ?state,
-        reason = text,
+        reason,
         "a recording could not be archived"
     );
     Ok(())

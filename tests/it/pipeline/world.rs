@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use replay_archiver::cli::{Exit, setup};
 use replay_archiver::clock::Clock;
 use replay_archiver::config::{self, Config, Environment, Sources};
-use replay_archiver::pipeline::{self, Errand, Report, Rooms};
+use replay_archiver::pipeline::{Errand, Report, Rooms};
 use replay_archiver::retry::Policy;
 use replay_archiver::sandbox::scenario::{Listener, Room, Scenario};
 use replay_archiver::sandbox::{Call, Listen, Sandbox};
@@ -21,7 +21,7 @@ use crate::strict::{Provider, Request};
 /// When every test begins: 11 in the morning in Beijing.
 pub const NOW: &str = "2026-11-22T03:00:00Z";
 
-pub use crate::canaries::{APP_SECRET, TOKEN};
+pub use crate::canaries::{APP_SECRET, STORE_SECRET, TOKEN};
 
 /// Fails fast: tests wait for nothing but what they are about.
 const QUICK: Policy = Policy {
@@ -157,28 +157,35 @@ impl World {
     }
 
     async fn unchecked(&self, errand: &Errand, change: impl FnOnce(&mut Config)) -> Night {
+        self.try_night(errand, change).await.unwrap()
+    }
+
+    /// A run that may fail as a whole, as the command does.
+    pub async fn try_night(
+        &self,
+        errand: &Errand,
+        change: impl FnOnce(&mut Config),
+    ) -> anyhow::Result<Night> {
         // No two runs begin at the same moment.
         self.advance(SignedDuration::from_secs(1));
         let mut config = self.config();
         change(&mut config);
-        let setup = setup::build(config, self.clock.clone()).await.unwrap();
+        let setup = setup::build(config, self.clock.clone()).await?;
         let asked = self.sandbox.calls().len();
         self.front.take();
-        let stop = CancellationToken::new();
-        // On the heap: it is large, and tests run many at once.
-        let run = Box::pin(pipeline::run(setup.context.clone(), &setup.accounts, errand, stop));
-        let report = run.await;
+        let report = setup.run(errand, CancellationToken::new()).await;
         setup.context.ledger.close().await;
         assert_eq!(self.front.violations(), [""; 0]);
+        let report = report?;
         let calls = self.sandbox.calls().split_off(asked);
-        Night {
+        Ok(Night {
             exit: Exit::of_report(&report, false).code(),
             report,
             calls: calls.iter().filter_map(asked_for).collect(),
             media: calls.into_iter().filter(|call| call.listener == Listener::Vod).collect(),
             store: self.front.take(),
             bucket: self.bucket(),
-        }
+        })
     }
 
     /// Everything a command works with in this world.
