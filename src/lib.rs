@@ -36,6 +36,7 @@ pub mod hints;
 pub mod net_guard;
 pub mod progress;
 pub mod retry;
+pub mod urgency;
 
 pub mod ledger;
 pub mod media;
