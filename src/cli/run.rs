@@ -19,6 +19,7 @@ use crate::model::RoomId;
 use crate::model::time::beijing;
 use crate::pipeline::{self, Errand, Outcome, Report, RoomReport, Rooms};
 use crate::stage::discover::{self, Scan};
+use crate::urgency::Rate;
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -119,7 +120,7 @@ async fn execute(
     let elapsed = began.elapsed();
     if common.json {
         print_json(&report, exit, elapsed);
-    } else if exit != Exit::Done || output::is_terminal() {
+    } else if exit != Exit::Done || report.is_any_at_risk() || output::is_terminal() {
         print_report(&report, exit, elapsed);
     }
     // What was cut short may hold a connection still; what it wrote is durable without this.
@@ -138,6 +139,11 @@ fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
                 "error": problem.error,
             }));
         }
+        for lost in &account.at_risk {
+            let appid = &account.appid;
+            let lost = plan::at_risk_json(lost);
+            output::json(&json!({ "type": "at_risk", "appid": appid, "at_risk": lost }));
+        }
     }
     let counts = report.counts;
     output::json(&json!({
@@ -147,6 +153,8 @@ fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
         "rooms_sealed": counts.rooms_sealed,
         "rooms_left": report.rooms_left(),
         "recordings_lost": report.lost(),
+        "at_risk": report.accounts.iter().map(|account| account.at_risk.len()).sum::<usize>(),
+        "bytes_per_second": report.rate.map(Rate::bytes_per_second),
         "bytes_moved": counts.bytes_moved,
         "api_calls": counts.calls,
         "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
@@ -200,6 +208,9 @@ fn print_report(report: &Report, exit: Exit, elapsed: Duration) {
                 "{}: room {room}: another process works on it",
                 account.appid
             ));
+        }
+        for line in plan::at_risk_lines(&account.appid, &account.at_risk) {
+            output::note(line);
         }
         if account.owed > 0 {
             output::note(format_args!(

@@ -13,6 +13,7 @@ mod leases;
 mod quota;
 mod recordings;
 mod rooms;
+mod throughput;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
 pub use leases::{Claim, Wanted};
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Phase, RoomRecord, Sealed};
+pub use throughput::{Averages, Owed};
 
 /// The ledger. Clones share one pool of connections.
 #[derive(Debug, Clone)]

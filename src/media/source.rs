@@ -26,6 +26,7 @@ use url::Url;
 
 pub use body::Body;
 pub use error::{Error, Problem};
+pub use signature::expires_at;
 
 use crate::model::{Crc64Xz, MediaUrl, SourceFacts};
 use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};

@@ -172,8 +172,7 @@ mod tests {
 
     #[test]
     fn without_a_size_or_a_speed_nothing_is_said() {
-        let load =
-            Load { claim: Claim { deadline: Some(at(1)), remaining: None }, from: at(0) };
+        let load = Load { claim: Claim { deadline: Some(at(1)), remaining: None }, from: at(0) };
         let rate = Rate::of(1, SignedDuration::from_secs(1));
         assert_eq!(foresee(&[load], Moment { now: at(0), rate }), [None]);
         let sized = Load { claim: Claim { remaining: Some(9), ..load.claim }, ..load };

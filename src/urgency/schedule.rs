@@ -1,11 +1,17 @@
 //! The policy over random loads, in virtual time: a link, parts in flight, recordings that come and
 //! are deleted. What is decided is decided by the functions of this module's parent alone; whether a
 //! load could have been saved is decided by an oracle that knows none of them.
+//!
+//! What is claimed: nothing is lost of a load that is known from the start, where some order loses
+//! nothing with twice the parts in flight to spare; where recordings come later, with a twentieth of
+//! the link to spare as well. (A recording that is not pressed leaves connections to others; what
+//! they take cannot be had back when something urgent comes.) The speed is known and steady here,
+//! and `files` × `ranges` connections can fill the memory.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use rand::rngs::StdRng;
 use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 
 use super::{Claim, Moment, Rate, Urgency, first, is_pressed, may_begin, may_go_on};
 
@@ -88,7 +94,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn to_end(mut self) -> Outcome {
+    fn finish(mut self) -> Outcome {
         while self.stages.iter().any(|stage| *stage != Stage::Over) {
             self.come_and_go();
             self.begin();
@@ -222,8 +228,8 @@ impl<'a> Run<'a> {
     }
 }
 
-fn run(films: &[Film], limits: Limits, order: Order) -> Outcome {
-    Run::new(films, limits, order).to_end()
+fn outcome(films: &[Film], limits: Limits, order: Order) -> Outcome {
+    Run::new(films, limits, order).finish()
 }
 
 /// The oracle: whether some order loses nothing, by the demand bound. On one link that can be
@@ -300,7 +306,7 @@ proptest! {
     ) {
         let films = load(seed, fill, true);
         if can_all_be_saved(&films, limits.rate, quantum(limits), 100) {
-            prop_assert_eq!(run(&films, limits, Order::ByUrgency).lost, Vec::<usize>::new());
+            prop_assert_eq!(outcome(&films, limits, Order::ByUrgency).lost, Vec::<usize>::new());
         }
     }
 
@@ -310,7 +316,7 @@ proptest! {
     ) {
         let films = load(seed, fill, false);
         if can_all_be_saved(&films, limits.rate, quantum(limits), 95) {
-            prop_assert_eq!(run(&films, limits, Order::ByUrgency).lost, Vec::<usize>::new());
+            prop_assert_eq!(outcome(&films, limits, Order::ByUrgency).lost, Vec::<usize>::new());
         }
     }
 
@@ -319,8 +325,8 @@ proptest! {
         seed in any::<u64>(), fill in 80_u64..=400, limits in limits(), at_once in any::<bool>()
     ) {
         let films = load(seed, fill, at_once);
-        let outcome = run(&films, limits, Order::ByUrgency);
-        prop_assert_eq!(outcome.wasted, 0);
+        let ran = outcome(&films, limits, Order::ByUrgency);
+        prop_assert_eq!(ran.wasted, 0);
     }
 }
 
@@ -341,8 +347,8 @@ fn tally(limits: Limits, fill: std::ops::RangeInclusive<u64>) -> Tally {
     for seed in 0..250 {
         let fill = fill.start() + seed % (fill.end() - fill.start() + 1);
         let films = load(seed, fill, seed % 2 == 0);
-        let lost = run(&films, limits, Order::ByUrgency).lost.len();
-        let fifo_lost = run(&films, limits, Order::Fifo).lost.len();
+        let lost = outcome(&films, limits, Order::ByUrgency).lost.len();
+        let fifo_lost = outcome(&films, limits, Order::Fifo).lost.len();
         tally.loads += 1;
         tally.films += films.len();
         tally.lost += lost;
@@ -357,15 +363,17 @@ fn tally(limits: Limits, fill: std::ops::RangeInclusive<u64>) -> Tally {
 }
 
 #[test]
-fn a_thousand_loads_lose_what_the_guarantees_page_says() {
+#[expect(clippy::print_stdout, reason = "the figures are for the guarantees page")]
+fn a_thousand_loads_lose_nothing_that_need_not_be_lost_and_less_than_first_come_first_served() {
     let capped = Limits { per_connection: USUAL.rate / 8, ..USUAL };
     for (name, limits, fill) in [
         ("light", USUAL, 10..=70),
         ("full", USUAL, 70..=100),
         ("overloaded", USUAL, 100..=300),
-        ("connections capped at an eighth of the link", capped, 10..=100),
+        ("light to full, a connection capped at an eighth of the link", capped, 10..=100),
     ] {
         let tally = tally(limits, fill);
         println!("{name}: {tally:?}");
+        assert!(tally.savable_lost == 0 && tally.lost < tally.fifo_lost, "{name}: {tally:?}");
     }
 }

@@ -39,6 +39,8 @@ on_both! {
     cases::scans_remember_where_they_stopped_and_which_rooms_are_open,
     cases::a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner,
     cases::the_leases_of_an_owner_that_is_gone_are_ended,
+    cases::throughput_adds_up_by_host_and_recent_days_alone_count,
+    cases::what_is_owed_is_known_with_what_is_usual,
     workers::four_workers_claim_a_hundred_rooms_exactly_once,
     workers::four_workers_together_keep_the_quota,
     workers::four_processes_may_open_a_new_ledger_at_once,

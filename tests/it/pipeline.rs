@@ -2,6 +2,7 @@
 //! independent reader then finds in the bucket.
 
 mod bad_input;
+mod deadlines;
 mod discover;
 mod faults;
 mod ledger_lost;

@@ -168,7 +168,7 @@ async fn read_moov_again(
     let Some(structure) = structure.filter(|structure| structure.moov.is_none()) else { return };
     let at = structure.moov_at.clone();
     if at.end - at.start <= Limits::default().moov_bytes && file.ranged {
-        let share = context.memory.share(at.end - at.start).await;
+        let share = context.memory.share(at.end - at.start, source.job()).await;
         let moov = source.range(file, at, None, share).await;
         structure.moov = moov.ok().map(|bytes| bytes.get().to_vec());
     }

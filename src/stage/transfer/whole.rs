@@ -10,7 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use super::copy::{Target, copy, copy_range};
 use super::failure::Failure;
 use super::source::Source;
-use super::{Context, Place};
+use super::{Context, Job, Place};
 use crate::config::WholePolicy;
 use crate::media::hls::{ChunkFile, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
 use crate::model::{
@@ -69,10 +69,11 @@ pub(super) enum Outcome {
 pub(super) async fn whole(
     context: &Arc<Context>,
     place: &Arc<Place>,
+    job: &Job,
     recording: &Recording,
     cover: Cover,
 ) -> Result<Outcome, Failure> {
-    let source = Source::of(context, place, recording)?;
+    let source = Source::of(context, place, recording, job)?;
     let (original, playlist, scheme) = read(context, &source).await?;
     let duration_ms = playlist.duration_ms();
     let facts = SourceFacts { scheme, ..SourceFacts::default() };
@@ -94,7 +95,7 @@ pub(super) async fn whole(
     if let Some(reason) = not_stored {
         return Ok(Outcome::NotNeeded { stored, reason });
     }
-    stored.chunks = store_files(context, place, recording, &playlist).await?;
+    stored.chunks = store_files(context, place, &source, recording, &playlist).await?;
     let (key, sha256) = store_playlists(context, place, recording, &playlist, &original).await?;
     (stored.key, stored.sha256) = (Some(key), Some(sha256));
     stored.archived_at = Some(context.clock.now());
@@ -109,7 +110,7 @@ async fn read(
     let small = source.small(MAX_BYTES as u64).await?;
     let variant = match Playlist::parse(&small.bytes, &source.url())? {
         Playlist::Media(playlist) => return Ok((small.bytes, playlist, small.scheme)),
-        Playlist::Master(variant) => Source::of_chunk(context, variant),
+        Playlist::Master(variant) => Source::of_chunk(context, variant, source.job()),
     };
     let small = variant.small(MAX_BYTES as u64).await?;
     match Playlist::parse(&small.bytes, &variant.url())? {
@@ -122,6 +123,7 @@ async fn read(
 async fn store_files(
     context: &Arc<Context>,
     place: &Arc<Place>,
+    whole: &Source,
     recording: &Recording,
     playlist: &MediaPlaylist,
 ) -> Result<Vec<WholeChunk>, Failure> {
@@ -129,7 +131,7 @@ async fn store_files(
     let durations = durations.chain(playlist.chunks.iter().map(|chunk| chunk.duration_ms));
     let files: Vec<(ChunkFile, u64)> = playlist.files().cloned().zip(durations).collect();
     let store_one = |(file, duration_ms): (ChunkFile, u64)| async move {
-        store_file(context, place, recording, file, duration_ms).await
+        store_file(context, place, whole, recording, file, duration_ms).await
     };
     futures::stream::iter(files)
         .map(store_one)
@@ -141,6 +143,7 @@ async fn store_files(
 async fn store_file(
     context: &Arc<Context>,
     place: &Arc<Place>,
+    whole: &Source,
     recording: &Recording,
     file: ChunkFile,
     duration_ms: u64,
@@ -149,7 +152,7 @@ async fn store_file(
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let content_type = file.content_type();
     let target = Target { key, content_type, is_mp4: false, checkpoint: None };
-    let source = Source::of_chunk(context, MediaUrl::clone(&file.url));
+    let source = Source::of_chunk(context, MediaUrl::clone(&file.url), whole.job());
     let copied = match file.range {
         Some(range) => copy_range(context, &source, &target, range).await?,
         None => copy(context, &source, &target).await?,
