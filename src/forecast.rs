@@ -1,10 +1,14 @@
 //! What is owed and what will not make it: from the ledger alone, nobody is asked.
 
-use jiff::{SignedDuration, Timestamp};
+use std::collections::HashSet;
 
-use crate::ledger::{DayQuota, Phase, RoomRecord};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::ledger::{Averages, DayQuota, Phase, RoomRecord};
 use crate::model::RoomId;
 use crate::model::time::next_beijing_day;
+use crate::urgency::{Claim, Load, Moment, foresee};
 
 /// What the next runs of an account would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,7 +26,8 @@ pub struct Forecast {
     /// Days it takes to ask about all due rooms, today included; `None` where there are no calls to
     /// make them with.
     pub days: Option<u64>,
-    /// Due rooms whose first replay is deleted before its turn comes, soonest first.
+    /// What will not make it, soonest deadline first: due rooms whose first replay is deleted before
+    /// their turn comes, and what is deleted before its bytes have come.
     pub at_risk: Vec<AtRisk>,
     /// Owed rooms whose first replay has its deadline behind it: tried last, most likely lost.
     pub past: u64,
@@ -30,29 +35,133 @@ pub struct Forecast {
     pub soonest: Option<Timestamp>,
 }
 
-/// A room that will not make it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A room, or one recording of it, that will not make it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtRisk {
     /// The room.
     pub room_id: RoomId,
-    /// When its first replay is deleted.
+    /// The recording; `None` where it is a room that WeChat is still to be asked about.
+    pub source_id: Option<String>,
+    /// When it, or the first of the room, is deleted.
     pub deadline: Timestamp,
-    /// When its turn comes.
-    pub turn: Timestamp,
+    /// When its turn to be asked about comes, or its last byte.
+    pub expected: Timestamp,
+    /// What there is too little of.
+    pub short_of: ShortOf,
+}
+
+impl AtRisk {
+    /// By how much it misses its deadline.
+    pub fn late(&self) -> SignedDuration {
+        self.expected.duration_since(self.deadline)
+    }
+}
+
+/// What there is too little of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShortOf {
+    /// API calls.
+    Calls,
+    /// Throughput, as it was measured.
+    Throughput,
+}
+
+/// A recording that is owed and has been listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Its room.
+    pub room_id: RoomId,
+    /// Which it is.
+    pub source_id: String,
+    /// When it is deleted.
+    pub deadline: Option<Timestamp>,
+    /// The bytes still to be moved: as known, else as likely; `None` where nothing is known of any.
+    pub bytes: Option<u64>,
+}
+
+/// An account with all that is foretold of it.
+#[derive(Debug)]
+pub struct Owing<'a> {
+    /// What is foretold by its calls; what will not make it for its bytes is added.
+    pub forecast: &'a mut Forecast,
+    /// Its rooms.
+    pub rooms: &'a [RoomRecord],
+    /// Its calls.
+    pub today: &'a DayQuota,
+    /// Its recordings that are listed and owed.
+    pub pending: &'a [Pending],
+    /// The size of what is not listed yet.
+    pub averages: Averages,
+}
+
+/// Adds to the forecasts of all accounts, which share one link, what will be deleted before its
+/// bytes have come at the measured speed.
+pub fn add_throughput(accounts: &mut [Owing<'_>], at: Moment) {
+    let mut loads = Vec::new();
+    let mut names = Vec::new();
+    for (place, account) in accounts.iter().enumerate() {
+        for pending in account.pending {
+            let claim = Claim { deadline: pending.deadline, remaining: pending.bytes };
+            loads.push(Load { claim, from: at.now });
+            names.push((place, pending.room_id, Some(pending.source_id.clone())));
+        }
+        for (room, turn) in turns(account.rooms, account.today, at.now) {
+            let too_late = room.deadline <= turn;
+            let claim = Claim { deadline: Some(room.deadline), remaining: account.averages.room };
+            if !too_late {
+                loads.push(Load { claim, from: turn });
+                names.push((place, room.room.room_id, None));
+            }
+        }
+    }
+    for ((load, (place, room_id, source_id)), seen) in
+        loads.iter().zip(names).zip(foresee(&loads, at))
+    {
+        let (Some(seen), Some(deadline)) = (seen, load.claim.deadline) else { continue };
+        if seen.late.is_some() && deadline > at.now {
+            let short_of = ShortOf::Throughput;
+            let lost = AtRisk { room_id, source_id, deadline, expected: seen.done, short_of };
+            if let Some(account) = accounts.get_mut(place) {
+                account.forecast.at_risk.push(lost);
+            }
+        }
+    }
+    for account in accounts {
+        account.forecast.at_risk.sort_by_key(|lost| (lost.deadline, lost.room_id.0));
+    }
+}
+
+/// Rooms that WeChat is to be asked about, with when their turn comes, the soonest deadline first.
+/// Those whose turn never comes are left out.
+fn turns<'a>(
+    rooms: &'a [RoomRecord],
+    today: &DayQuota,
+    now: Timestamp,
+) -> Vec<(&'a RoomRecord, Timestamp)> {
+    let is_due = |room: &&RoomRecord| room.phase == Phase::Due && room.next_at <= now;
+    let mut due: Vec<_> = rooms.iter().filter(is_due).collect();
+    due.sort_by_key(|room| (room.deadline <= now, room.deadline));
+    let turns = due.into_iter().enumerate();
+    turns.filter_map(|(place, room)| Some((room, turn(place as u64, today, now)?))).collect()
+}
+
+/// How many rooms are at risk, whole or in part.
+pub fn rooms_at_risk(at_risk: &[AtRisk]) -> usize {
+    at_risk.iter().map(|lost| lost.room_id).collect::<HashSet<RoomId>>().len()
 }
 
 /// Foretells, from the rooms of an account and the day's calls, in what order and when they have
 /// their turn: the soonest deadline first, what is past it last.
 pub fn forecast(rooms: &[RoomRecord], today: &DayQuota, now: Timestamp) -> Forecast {
     let mut forecast = Forecast::default();
-    let mut due: Vec<&RoomRecord> = Vec::new();
     for room in rooms {
         let is_owed = matches!(room.phase, Phase::Due | Phase::Listed);
         match room.phase {
             Phase::Later => forecast.later += 1,
             Phase::Closed => forecast.closed += 1,
             _ if room.next_at > now => forecast.waiting += 1,
-            Phase::Due => due.push(room),
+            Phase::Due => forecast.due += 1,
             Phase::Listed => forecast.listed += 1,
         }
         if is_owed && room.deadline <= now {
@@ -62,15 +171,16 @@ pub fn forecast(rooms: &[RoomRecord], today: &DayQuota, now: Timestamp) -> Forec
             forecast.soonest = Some(soonest);
         }
     }
-    due.sort_by_key(|room| (room.deadline <= now, room.deadline));
-    forecast.due = due.len() as u64;
     forecast.days = days(forecast.due, today);
-    let turns = due.iter().enumerate().filter(|(_, room)| room.deadline > now);
-    forecast.at_risk = turns
-        .filter_map(|(place, room)| {
-            let turn = turn(place as u64, today, now)?;
-            let (room_id, deadline) = (room.room.room_id, room.deadline);
-            (turn >= deadline).then_some(AtRisk { room_id, deadline, turn })
+    let coming = turns(rooms, today, now).into_iter();
+    let late = coming.filter(|(room, turn)| room.deadline > now && *turn >= room.deadline);
+    forecast.at_risk = late
+        .map(|(room, expected)| AtRisk {
+            room_id: room.room.room_id,
+            source_id: None,
+            deadline: room.deadline,
+            expected,
+            short_of: ShortOf::Calls,
         })
         .collect();
     forecast
@@ -103,6 +213,7 @@ fn turn(place: u64, today: &DayQuota, now: Timestamp) -> Option<Timestamp> {
 mod tests {
     use super::*;
     use crate::model::Room;
+    use crate::urgency::Rate;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -151,6 +262,39 @@ mod tests {
         assert_eq!(at_risk, [3]);
         assert_eq!((forecast.due, forecast.past, forecast.days), (5, 1, Some(3)));
         assert_eq!(forecast.soonest, Some(at("2026-11-22T04:00:00Z")));
-        assert_eq!(forecast.at_risk[0].turn, at("2026-11-22T16:00:00Z"));
+        assert_eq!(forecast.at_risk[0].expected, at("2026-11-22T16:00:00Z"));
+        assert_eq!(forecast.at_risk[0].late(), SignedDuration::from_hours(1));
+    }
+
+    #[test]
+    fn what_is_deleted_before_its_bytes_have_come_is_named_over_all_accounts() {
+        let now = at("2026-11-22T03:00:00Z");
+        let rate = Rate::of(1_000_000, SignedDuration::from_secs(1));
+        let pending = |room: u64, deadline: &str, bytes: u64| Pending {
+            room_id: RoomId(room),
+            source_id: format!("of {room}"),
+            deadline: Some(at(deadline)),
+            bytes: Some(bytes),
+        };
+        // An hour of the link is 3.6 GB.
+        let first = [pending(1, "2026-11-22T04:00:00Z", 3_000_000_000)];
+        let second = [pending(7, "2026-11-22T04:10:00Z", 1_800_000_000)];
+        let rooms = [room(8, "2026-11-22T15:00:00Z"), room(9, "2026-11-22T15:30:00Z")];
+        let (today, averages) =
+            (quota(0, 2), Averages { segment: Some(1), room: Some(36_000_000_000) });
+        let (mut one, mut two) = (forecast(&[], &today, now), forecast(&rooms, &today, now));
+        assert_eq!((one.at_risk.len(), two.at_risk.len()), (0, 0));
+        let owing =
+            |forecast, rooms, pending| Owing { forecast, rooms, today: &today, pending, averages };
+        let mut accounts = [owing(&mut one, &[], &first), owing(&mut two, &rooms, &second)];
+        add_throughput(&mut accounts, Moment { now, rate });
+        assert_eq!(one.at_risk, []);
+        let lost: Vec<_> = two
+            .at_risk
+            .iter()
+            .map(|lost| (lost.room_id.0, lost.source_id.as_deref(), lost.late().as_mins()))
+            .collect();
+        assert_eq!(lost, [(7, Some("of 7"), 10), (9, None, 8 * 60 + 20)]);
+        assert_eq!(rooms_at_risk(&two.at_risk), 2);
     }
 }

@@ -80,6 +80,21 @@ pub(super) fn bytes(count: u64) -> String {
     bytesize::ByteSize::b(count).display().iec().to_string()
 }
 
+/// A length of time in its two largest units: `3d 4h`, `12m 5s`.
+pub(super) fn rough(time: jiff::SignedDuration) -> String {
+    let seconds = time.as_secs().max(0);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let first = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(3);
+    let mut rest = seconds;
+    let parts = units.iter().skip(first).take(2).map(|(unit, name)| {
+        let count = rest / unit;
+        rest %= unit;
+        (count, format!("{count}{name}"))
+    });
+    let parts: Vec<_> = parts.enumerate().filter(|(n, (count, _))| *n == 0 || *count > 0).collect();
+    parts.into_iter().map(|(_, (_, text))| text).collect::<Vec<_>>().join(" ")
+}
+
 /// Milliseconds as `1:02:03`.
 #[cfg(any(feature = "sandbox", test))]
 pub(super) fn duration(millis: u64) -> String {
@@ -133,6 +148,15 @@ mod tests {
         let json = serde_json::json!({ "name": hostile }).to_string();
         let read: serde_json::Value = serde_json::from_str(&printable(&json)).unwrap();
         assert_eq!(read["name"], hostile);
+    }
+
+    #[test]
+    fn lengths_of_time_are_given_in_their_two_largest_units() {
+        for (seconds, shown) in
+            [(0, "0s"), (59, "59s"), (60, "1m"), (3_725, "1h 2m"), (86_400 * 3 + 61, "3d")]
+        {
+            assert_eq!(rough(jiff::SignedDuration::from_secs(seconds)), shown);
+        }
     }
 
     #[test]

@@ -5,9 +5,11 @@ use serde_json::json;
 use super::output::{self, bytes};
 use super::setup::{self, Setup};
 use super::{Common, Exit};
-use crate::forecast::{AtRisk, Forecast, forecast};
-use crate::ledger::DayQuota;
+use crate::forecast::{AtRisk, ShortOf, rooms_at_risk};
+use crate::model::AppId;
 use crate::stage::Account;
+use crate::stage::foresight::{self, Foreseen};
+use crate::urgency::Rate;
 
 /// At most so many rooms at risk are printed one by one.
 const NAMED: usize = 10;
@@ -19,8 +21,9 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
 /// What the ledger foretells of one account.
 struct AccountPlan<'a> {
     account: &'a Account,
-    forecast: Forecast,
-    today: DayQuota,
+    foreseen: Foreseen,
+    /// The speed it rests on.
+    rate: Option<Rate>,
     /// Whether the room list was ever read to its end.
     scanned: bool,
     /// Recordings known and not stored, and what they are likely to weigh.
@@ -29,8 +32,11 @@ struct AccountPlan<'a> {
 
 /// Prints the plan of every account.
 pub(super) async fn print(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
-    for account in &setup.accounts {
-        let plan = account_plan(setup, account).await?;
+    let rate = foresight::rate(&setup.context).await?;
+    let accounts = setup.accounts.iter().map(AsRef::as_ref);
+    let all = foresight::foresee(&setup.context, accounts).await?;
+    for (account, foreseen) in setup.accounts.iter().zip(all) {
+        let plan = account_plan(setup, account, foreseen, rate).await?;
         if common.json {
             print_json(&plan);
         } else {
@@ -43,18 +49,63 @@ pub(super) async fn print(common: &Common, setup: &Setup) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-async fn account_plan<'a>(setup: &Setup, account: &'a Account) -> anyhow::Result<AccountPlan<'a>> {
+async fn account_plan<'a>(
+    setup: &Setup,
+    account: &'a Account,
+    foreseen: Foreseen,
+    rate: Option<Rate>,
+) -> anyhow::Result<AccountPlan<'a>> {
     let (ledger, now) = (&setup.context.ledger, setup.context.clock.now());
-    let rooms = ledger.rooms(&account.appid).await?;
-    let today = ledger.quota(&account.appid, now, account.share).await?;
     let scanned = ledger.scan_state(&account.appid, now).await?.scanned_at.is_some();
     let owed = ledger.owed_recordings(&account.appid).await?;
-    Ok(AccountPlan { account, forecast: forecast(&rooms, &today, now), today, scanned, owed })
+    Ok(AccountPlan { account, foreseen, rate, scanned, owed })
+}
+
+/// What will not make it, as JSON.
+pub(super) fn at_risk_json(lost: &AtRisk) -> serde_json::Value {
+    json!({
+        "room_id": lost.room_id,
+        "source_id": lost.source_id,
+        "deadline": lost.deadline,
+        "expected": lost.expected,
+        "late_s": lost.late().as_secs(),
+        "short_of": lost.short_of,
+    })
+}
+
+/// What will not make it, as a line.
+pub(super) fn at_risk_line(lost: &AtRisk) -> String {
+    let late = output::rough(lost.late());
+    let (room, deadline, expected) = (lost.room_id, lost.deadline, lost.expected);
+    match (lost.short_of, &lost.source_id) {
+        (ShortOf::Calls, _) => {
+            format!("room {room}: deleted {deadline}, its turn is {expected}, {late} too late")
+        }
+        (ShortOf::Throughput, Some(recording)) => format!(
+            "room {room}, recording {recording}: deleted {deadline}, moved by {expected}, {late} too late"
+        ),
+        (ShortOf::Throughput, None) => {
+            format!("room {room}: deleted {deadline}, moved by {expected}, {late} too late")
+        }
+    }
+}
+
+/// The lines on what will not make it, none where all will; the first of each are named.
+pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
+    if at_risk.is_empty() {
+        return Vec::new();
+    }
+    let (count, rooms) = (at_risk.len(), rooms_at_risk(at_risk));
+    let mut lines = vec![format!(
+        "{appid}: AT RISK: {count} in {rooms} rooms: WeChat deletes them before their turn is over"
+    )];
+    lines.extend(at_risk.iter().take(NAMED).map(at_risk_line));
+    lines
 }
 
 fn print_json(plan: &AccountPlan<'_>) {
-    let AccountPlan { account, forecast, today, scanned, owed } = plan;
-    let at_risk = |room: &AtRisk| json!({ "room_id": room.room_id, "deadline": room.deadline, "turn": room.turn });
+    let AccountPlan { account, foreseen, rate, scanned, owed } = plan;
+    let Foreseen { forecast, today, .. } = foreseen;
     output::json(&json!({
         "type": "account",
         "appid": account.appid,
@@ -69,12 +120,14 @@ fn print_json(plan: &AccountPlan<'_>) {
         "bytes_estimated": owed.1,
         "soonest_deadline": forecast.soonest,
         "past_deadline": forecast.past,
-        "at_risk": forecast.at_risk.iter().map(at_risk).collect::<Vec<_>>(),
+        "at_risk": forecast.at_risk.iter().map(at_risk_json).collect::<Vec<_>>(),
+        "bytes_per_second": rate.map(Rate::bytes_per_second),
     }));
 }
 
 fn print_text(plan: &AccountPlan<'_>) {
-    let AccountPlan { account, forecast, today, scanned, owed } = plan;
+    let AccountPlan { account, foreseen, rate, scanned, owed } = plan;
+    let Foreseen { forecast, today, .. } = foreseen;
     output::line(format_args!("account {}", account.appid));
     if !scanned {
         output::line(
@@ -107,16 +160,13 @@ fn print_text(plan: &AccountPlan<'_>) {
             forecast.past
         ));
     }
-    if !forecast.at_risk.is_empty() {
+    if let Some(rate) = rate {
         output::line(format_args!(
-            "  AT RISK      {} rooms: WeChat deletes them before their turn comes",
-            forecast.at_risk.len()
+            "  throughput   {}/s as measured lately",
+            bytes(rate.bytes_per_second())
         ));
     }
-    for room in forecast.at_risk.iter().take(NAMED) {
-        output::line(format_args!(
-            "    room {}: deleted {}, its turn is {}",
-            room.room_id, room.deadline, room.turn
-        ));
+    for line in at_risk_lines(&account.appid, &forecast.at_risk) {
+        output::line(format_args!("  {line}"));
     }
 }

@@ -18,6 +18,7 @@ use crate::model::RoomId;
 use crate::model::time::beijing;
 use crate::pipeline::{AccountReport, Errand, Outcome, Problem, Report, RoomReport, Rooms};
 use crate::stage::discover::{self, Scan};
+use crate::urgency::Rate;
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -116,7 +117,7 @@ async fn execute(
     let elapsed = began.elapsed();
     if common.json {
         print_json(&report, exit, elapsed);
-    } else if exit != Exit::Done || output::is_terminal() {
+    } else if exit != Exit::Done || report.is_any_at_risk() || output::is_terminal() {
         print_report(&report, exit, elapsed);
     }
     // What was cut short may hold a connection still; what it wrote is durable without this.
@@ -135,6 +136,11 @@ fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
                 "error": problem.error,
             }));
         }
+        for lost in &account.at_risk {
+            let appid = &account.appid;
+            let lost = plan::at_risk_json(lost);
+            output::json(&json!({ "type": "at_risk", "appid": appid, "at_risk": lost }));
+        }
     }
     let counts = report.counts;
     output::json(&json!({
@@ -144,6 +150,8 @@ fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
         "rooms_sealed": counts.rooms_sealed,
         "rooms_left": report.rooms_left(),
         "recordings_lost": report.lost(),
+        "at_risk": report.accounts.iter().map(|account| account.at_risk.len()).sum::<usize>(),
+        "bytes_per_second": report.rate.map(Rate::bytes_per_second),
         "bytes_moved": counts.bytes_moved,
         "api_calls": counts.calls,
         "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
@@ -232,11 +240,12 @@ fn failures(report: &Report) -> Vec<String> {
     let mut rooms: Vec<_> = report.rooms.iter().collect();
     rooms.sort_by_key(|room| (room.appid.clone(), room.room_id));
     let mut notes: Vec<String> = rooms.into_iter().flat_map(details).collect();
-    for AccountReport { appid, problems, busy, owed, .. } in &report.accounts {
+    for AccountReport { appid, problems, busy, owed, at_risk, .. } in &report.accounts {
         let problem = |problem: &Problem| format!("{appid}: {}: {}", problem.what, problem.error);
         notes.extend(problems.iter().map(problem));
         let is_busy = |room| format!("{appid}: room {room}: another process works on it");
         notes.extend(busy.iter().map(is_busy));
+        notes.extend(plan::at_risk_lines(appid, at_risk));
         if *owed > 0 {
             notes.push(format!("{appid}: {owed} rooms are left to a later run"));
         }

@@ -15,8 +15,9 @@ use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::this_process;
 use crate::pipeline::{self, Errand, Report};
 use crate::progress::Progress;
-use crate::stage::{Account, Context, Images, Memory, published};
+use crate::stage::{Account, Agenda, Context, Images, Memory, published};
 use crate::store::Store;
+use crate::throughput::Throughput;
 use crate::wechat;
 
 /// Everything a command works with.
@@ -91,6 +92,8 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
     let images = config.images.as_ref().map(|hosts| MediaClient::new(hosts).map(Images::new));
     let started_at = clock.now();
+    let throughput = Throughput::new(clock.clone());
+    let agenda = Agenda::new(clock.clone(), throughput.clone());
     let run_id = RunId::new(started_at);
     let accounts = config.accounts.into_iter().map(|account| {
         let client = wechat::Client::new(
@@ -112,7 +115,9 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             owner: this_process(&run_id),
             run_id,
             started_at,
-            memory: Memory::new(config.work.memory),
+            memory: Memory::new(config.work.memory, agenda.clone()),
+            agenda,
+            throughput,
             work: config.work,
             progress: Progress::default(),
             clock,

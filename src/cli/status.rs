@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::output::{self, bytes, word};
 use super::setup::{self, Setup};
-use super::{Common, Exit};
-use crate::forecast::forecast;
+use super::{Common, Exit, plan};
+use crate::forecast::rooms_at_risk;
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::{Recording, RoomId};
 use crate::stage::Account;
+use crate::stage::foresight::{self, Foreseen};
+use crate::throughput::{ALL_HOSTS, Moved};
+use crate::urgency::Rate;
 
 /// Flags of `status`.
 #[derive(Debug, Args)]
@@ -31,59 +35,88 @@ pub(super) async fn run(common: &Common, arguments: &StatusArguments) -> anyhow:
 
 async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     let (ledger, now) = (&setup.context.ledger, setup.context.clock.now());
-    for account in &setup.accounts {
-        let rooms = ledger.rooms(&account.appid).await?;
-        let today = ledger.quota(&account.appid, now, account.share).await?;
-        let forecast = forecast(&rooms, &today, now);
+    let accounts = setup.accounts.iter().map(AsRef::as_ref);
+    let all = foresight::foresee(&setup.context, accounts).await?;
+    for (account, foreseen) in setup.accounts.iter().zip(all) {
         let success = ledger.last_success(&account.appid).await?;
-        let failures: Vec<_> =
-            rooms.iter().filter_map(|r| Some((r.room.room_id, r.failure.clone()?))).collect();
-        let value = json!({
-            "type": "account",
-            "appid": account.appid,
-            "rooms": rooms.len(),
-            "by_status": by_status(&rooms),
-            "rooms_due": forecast.due,
-            "rooms_listed": forecast.listed,
-            "rooms_waiting": forecast.waiting,
-            "rooms_later": forecast.later,
-            "at_risk": forecast.at_risk.len(),
-            "past_deadline": forecast.past,
-            "soonest_deadline": forecast.soonest,
-            "calls_used_today": today.used,
-            "calls_left_today": today.left(),
-            "last_success": success,
-        });
         if common.json {
-            output::json(&value);
-            continue;
-        }
-        output::line(format_args!("account {}", account.appid));
-        output::line(format_args!("  archived     {}", listing(&by_status(&rooms))));
-        output::line(format_args!(
-            "  owed         {} to ask about, {} to finish, {} waiting, {} not over yet",
-            forecast.due, forecast.listed, forecast.waiting, forecast.later
-        ));
-        output::line(format_args!(
-            "  at risk      {}, past their deadline {}",
-            forecast.at_risk.len(),
-            forecast.past
-        ));
-        output::line(format_args!(
-            "  API calls    {} made today, {} left",
-            today.used,
-            today.left()
-        ));
-        let success = success.map_or_else(|| "never".to_owned(), |at| at.to_string());
-        output::line(format_args!("  last success {success}"));
-        for (room, failure) in failures {
-            output::line(format_args!("  room {room}: {failure}"));
+            output::json(&account_json(account, &foreseen, success));
+        } else {
+            print_account(account, &foreseen, success);
         }
     }
-    if common.json {
-        output::json(&json!({ "type": "summary", "accounts": setup.accounts.len() }));
-    }
+    let speeds = ledger.throughput(now).await?;
+    print_end(common, setup.accounts.len(), &speeds);
     Ok(Exit::Done)
+}
+
+fn account_json(
+    account: &Account,
+    foreseen: &Foreseen,
+    success: Option<Timestamp>,
+) -> serde_json::Value {
+    let Foreseen { rooms, today, forecast, .. } = foreseen;
+    json!({
+        "type": "account",
+        "appid": account.appid,
+        "rooms": rooms.len(),
+        "by_status": by_status(rooms),
+        "rooms_due": forecast.due,
+        "rooms_listed": forecast.listed,
+        "rooms_waiting": forecast.waiting,
+        "rooms_later": forecast.later,
+        "at_risk": rooms_at_risk(&forecast.at_risk),
+        "at_risk_named": forecast.at_risk.iter().map(plan::at_risk_json).collect::<Vec<_>>(),
+        "past_deadline": forecast.past,
+        "soonest_deadline": forecast.soonest,
+        "calls_used_today": today.used,
+        "calls_left_today": today.left(),
+        "last_success": success,
+    })
+}
+
+fn print_account(account: &Account, foreseen: &Foreseen, success: Option<Timestamp>) {
+    let Foreseen { rooms, today, forecast, .. } = foreseen;
+    output::line(format_args!("account {}", account.appid));
+    output::line(format_args!("  archived     {}", listing(&by_status(rooms))));
+    output::line(format_args!(
+        "  owed         {} to ask about, {} to finish, {} waiting, {} not over yet",
+        forecast.due, forecast.listed, forecast.waiting, forecast.later
+    ));
+    output::line(format_args!(
+        "  at risk      {}, past their deadline {}",
+        rooms_at_risk(&forecast.at_risk),
+        forecast.past
+    ));
+    for line in plan::at_risk_lines(&account.appid, &forecast.at_risk) {
+        output::line(format_args!("    {line}"));
+    }
+    output::line(format_args!("  API calls    {} made today, {} left", today.used, today.left()));
+    let success = success.map_or_else(|| "never".to_owned(), |at| at.to_string());
+    output::line(format_args!("  last success {success}"));
+    let failed = rooms.iter().filter_map(|r| Some((r.room.room_id, r.failure.as_ref()?)));
+    for (room, failure) in failed {
+        output::line(format_args!("  room {room}: {failure}"));
+    }
+}
+
+/// The summary, and how fast bytes came on recent days.
+fn print_end(common: &Common, accounts: usize, speeds: &BTreeMap<String, Moved>) {
+    let speed = |moved: &Moved| moved.rate().map(Rate::bytes_per_second);
+    if common.json {
+        let speeds: BTreeMap<_, _> = speeds.iter().map(|(host, m)| (host, speed(m))).collect();
+        output::json(&json!({
+            "type": "summary",
+            "accounts": accounts,
+            "bytes_per_second": speeds,
+        }));
+    } else {
+        for (host, moved) in speeds {
+            let host = if host == ALL_HOSTS { "all media hosts" } else { host };
+            let speed = bytes(speed(moved).unwrap_or(0));
+            output::line(format_args!("throughput of the last days: {speed}/s from {host}"));
+        }
+    }
 }
 
 /// How many rooms have a manifest of each status; `none` for those without one.

@@ -44,7 +44,6 @@ fn usable(config: &Config) {
     assert!((5 << 20..=5 << 30).contains(&work.part_bytes) && work.memory >= work.part_bytes);
     assert!((1..=256).contains(&work.files) && (1..=256).contains(&work.ranges));
     assert!(!config.wechat.timeout.is_zero() && !config.media.timeouts.read.is_zero());
-    let _ = crate::stage::Memory::new(work.memory);
     for account in &config.accounts {
         assert!(account.share.reserve.of(account.share.daily_limit) <= account.share.daily_limit);
     }

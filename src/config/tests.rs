@@ -90,7 +90,6 @@ fn absurd_numbers_are_refused_and_large_ones_do_no_harm() {
             }
             None => {
                 let config = outcome.unwrap_or_else(|error| panic!("{new}: {error}"));
-                crate::stage::Memory::new(config.work.memory);
                 let share = config.accounts[0].share;
                 assert!(share.reserve.of(u64::MAX) <= u64::MAX / 2, "{new}");
             }

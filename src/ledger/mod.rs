@@ -20,6 +20,7 @@ mod leases;
 mod quota;
 mod recordings;
 mod rooms;
+mod throughput;
 mod time;
 mod uploads;
 
@@ -41,6 +42,7 @@ pub use error::Error;
 pub use leases::{Claim, Wanted};
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Phase, RoomRecord, Sealed};
+pub use throughput::{Averages, Owed};
 pub use uploads::{Intent, KeptCheckpoint};
 
 use error::failed;

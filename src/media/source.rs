@@ -31,6 +31,7 @@ use url::Url;
 pub use body::Body;
 pub use error::{Error, Problem};
 pub use file::SourceFile;
+pub use signature::expires_at;
 
 use crate::model::MediaUrl;
 use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};

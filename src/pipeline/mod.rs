@@ -30,7 +30,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::ledger::{self, Phase};
 use crate::model::{Recording, RoomId};
 use crate::retry;
-use crate::stage::{Account, Context, Listed, seal};
+use crate::stage::{Account, Context, Listed, foresight, seal};
 
 pub use errand::{Errand, Rooms};
 pub use find::align_quota;
@@ -82,6 +82,7 @@ async fn flow(
     if let Err(error) = owner::take_over_from_the_dead(context).await {
         tracing::warn!(error = %error, "the leases of dead processes could not be looked at");
     }
+    expect_throughput(context).await;
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
     let (moved_tx, moved_rx) = mpsc::channel(QUEUE);
     let (accounts_found, moved, sealed) = tokio::join!(
@@ -91,9 +92,38 @@ async fn flow(
     );
     let mut report = Report { accounts: accounts_found, rooms: moved, ..Report::default() };
     report.rooms.extend(sealed);
+    transfer::keep_throughput(context).await;
     finish(context, accounts, errand, &mut report, stop).await;
+    foretell(context, accounts, &mut report).await;
     report.counts = context.progress.counts();
     report
+}
+
+/// Takes over the speed that recent runs have measured.
+async fn expect_throughput(context: &Context) {
+    match foresight::rate(context).await {
+        Ok(Some(rate)) => context.throughput.expect(rate),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(error = %error, "the throughput of recent runs is not known"),
+    }
+}
+
+/// Notes what is left and will not make it.
+async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
+    report.rate = context.throughput.rate();
+    let foreseen = foresight::foresee(context, accounts.iter().map(AsRef::as_ref)).await;
+    let foreseen = match foreseen {
+        Ok(foreseen) => foreseen,
+        Err(error) => {
+            return tracing::warn!(error = %error, "what is at risk could not be foretold");
+        }
+    };
+    for (account, foreseen) in accounts.iter().zip(foreseen) {
+        let mut reports = report.accounts.iter_mut();
+        if let Some(found) = reports.find(|found| found.appid == account.appid) {
+            found.at_risk = foreseen.forecast.at_risk;
+        }
+    }
 }
 
 /// Waits until the run was told to stop, and `grace` longer.

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::is_left;
+use crate::forecast::AtRisk;
 use crate::hints::Explained;
 use crate::ledger::RoomRecord;
 use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus, sum};
 use crate::progress::Counts;
 use crate::stage::discover::Scanned;
 use crate::stage::{Error, Listed, seal};
+use crate::urgency::Rate;
 
 /// What a run has come to.
 #[derive(Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Report {
     pub counts: Counts,
     /// Whether the run was ended before it could tell what became of its rooms.
     pub is_cut_short: bool,
+    /// The speed that was measured.
+    pub rate: Option<Rate>,
 }
 
 impl Report {
@@ -42,6 +46,11 @@ impl Report {
     pub fn rooms_left(&self) -> u64 {
         let worked_on = self.rooms.iter().filter(|room| room.is_left()).count() as u64;
         worked_on + self.accounts.iter().map(|account| account.owed).sum::<u64>()
+    }
+
+    /// Whether anything that is left will not make it, as far as can be foretold.
+    pub fn is_any_at_risk(&self) -> bool {
+        self.accounts.iter().any(|account| !account.at_risk.is_empty())
     }
 
     /// How many recordings were found to be lost in this run.
@@ -73,6 +82,8 @@ pub struct AccountReport {
     pub busy: Vec<RoomId>,
     /// What went wrong outside a room.
     pub problems: Vec<Problem>,
+    /// What is left and will not make it, soonest deadline first.
+    pub at_risk: Vec<AtRisk>,
 }
 
 impl AccountReport {
@@ -99,6 +110,7 @@ impl AccountReport {
             is_cut_short: false,
             busy: Vec::new(),
             problems: Vec::new(),
+            at_risk: Vec::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Moving the recordings of the rooms that were found, the soonest deadline first over all rooms.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -9,11 +11,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::slots::{Slots, Urgency};
+use super::slots::Slots;
 use super::{GRACE, InFlight, RoomReport, after, lease, report};
 use crate::model::{Recording, RecordingKind};
-use crate::stage::transfer::{Place, cover, reconsider, transfer_segment, transfer_whole};
-use crate::stage::{Context, Error, FreshUrls};
+use crate::stage::transfer::{
+    Cover, Place, cover, reconsider, remaining, transfer_segment, transfer_whole,
+};
+use crate::stage::{Context, Error, FreshUrls, Job};
 
 /// Rooms whose recordings are moved at once. More than there are slots, so that a slot always goes
 /// to the most urgent of many recordings.
@@ -27,7 +31,7 @@ pub(super) async fn transfer(
     moved: mpsc::Sender<InFlight>,
     stop: &CancellationToken,
 ) -> Vec<RoomReport> {
-    let slots = Slots::new(context.work.files);
+    let slots = Slots::new(context.work.files, context.agenda.clone());
     let move_one = |room: InFlight| {
         let (slots, moved) = (slots.clone(), moved.clone());
         async move {
@@ -40,7 +44,21 @@ pub(super) async fn transfer(
         }
     };
     let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(ROOMS);
-    reports.filter_map(|report| async { report }).collect().await
+    let reports = reports.filter_map(|report| async { report }).collect();
+    tokio::select! {
+        reports = reports => reports,
+        never = watch(context, &slots) => match never {},
+    }
+}
+
+/// Lets those who wait be looked at again whenever time, speed or a size may have changed their
+/// order.
+async fn watch(context: &Context, slots: &Slots) -> Infallible {
+    loop {
+        context.agenda.changed().await;
+        slots.serve();
+        context.memory.serve();
+    }
 }
 
 /// What moving a room needs.
@@ -91,7 +109,8 @@ impl Move {
         let place = self.place(room);
         let (mut wholes, pieces): (Vec<_>, Vec<_>) =
             recordings.into_iter().partition(|r| r.kind == RecordingKind::Whole);
-        let mut pieces = self.each(pieces, |piece| self.piece(&place, piece)).await?;
+        let jobs = Jobs::take_on(&self.context, &place, &pieces, &wholes).await?;
+        let mut pieces = self.each(pieces, |piece| self.piece(&place, &jobs, piece)).await?;
         if let Some(pieces) = &mut pieces {
             pieces.sort_by_key(|piece| {
                 (piece.create_time.at.is_none(), piece.create_time.at, piece.source_id.clone())
@@ -100,7 +119,7 @@ impl Move {
             for whole in &mut wholes {
                 reconsider(whole, cover, self.context.work.whole_tolerance);
             }
-            let wholes = self.each(wholes, |whole| self.whole(&place, whole, cover)).await?;
+            let wholes = self.each(wholes, |whole| self.whole(&place, &jobs, whole, cover)).await?;
             return Ok(wholes.map(|wholes| pieces.drain(..).chain(wholes).collect()));
         }
         Ok(None)
@@ -137,29 +156,99 @@ impl Move {
     async fn piece(
         &self,
         place: &Arc<Place>,
+        jobs: &Jobs,
         piece: Recording,
     ) -> Result<Option<Recording>, Error> {
-        let _slot = self.slots.take(self.urgency(&piece)).await;
+        let job = jobs.of(&self.context, place, &piece);
+        let _slot = self.slots.take(&job).await;
         if self.stop.is_cancelled() {
             return Ok(None);
         }
-        transfer_segment(&self.context, place, piece).await.map(Some)
+        let piece = transfer_segment(&self.context, place, &job, piece).await?;
+        self.over(&job).await;
+        Ok(Some(piece))
     }
 
     async fn whole(
         &self,
         place: &Arc<Place>,
+        jobs: &Jobs,
         whole: Recording,
-        cover: crate::stage::transfer::Cover,
+        cover: Cover,
     ) -> Result<Option<Recording>, Error> {
-        let _slot = self.slots.take(self.urgency(&whole)).await;
+        let job = jobs.of(&self.context, place, &whole);
+        let _slot = self.slots.take(&job).await;
         if self.stop.is_cancelled() {
             return Ok(None);
         }
-        transfer_whole(&self.context, place, whole, cover).await.map(Some)
+        let whole = transfer_whole(&self.context, place, &job, whole, cover).await?;
+        self.over(&job).await;
+        Ok(Some(whole))
     }
 
-    fn urgency(&self, recording: &Recording) -> Urgency {
-        Urgency::of(recording.deadline(), self.context.clock.now())
+    /// A recording has come to its end, whatever that is.
+    async fn over(&self, job: &Job) {
+        job.over();
+        keep_throughput(&self.context).await;
+    }
+}
+
+/// Keeps in the ledger what was measured since this was last done. That it fails is no reason to
+/// stop: forecasts are then less sharp.
+pub(super) async fn keep_throughput(context: &Context) {
+    let moved = context.throughput.take_unsaved();
+    if moved.is_empty() {
+        return;
+    }
+    if let Err(error) = context.ledger.note_throughput(context.clock.now(), &moved).await {
+        tracing::warn!(error = %error, "the throughput could not be noted");
+    }
+}
+
+/// The recordings of a room that are owed, on the run's hands from the time the room is: also the
+/// wholes, which begin only after all pieces have come to an end.
+#[derive(Debug)]
+struct Jobs(HashMap<String, Job>);
+
+impl Jobs {
+    /// Takes on what is owed of a room. A piece is as urgent as the whole that waits for it, where
+    /// that one is deleted sooner: else the pieces, distant as they are, would hold the whole up.
+    async fn take_on(
+        context: &Context,
+        place: &Place,
+        pieces: &[Recording],
+        wholes: &[Recording],
+    ) -> Result<Self, Error> {
+        let now = context.clock.now();
+        let averages = context.ledger.averages(&place.appid).await?;
+        let owed_wholes = wholes.iter().filter(|whole| whole.is_owed() && !whole.is_past(now));
+        let soonest_whole = owed_wholes.filter_map(Recording::deadline).min();
+        let alone = averages.room.filter(|_| pieces.is_empty());
+        let pieces = pieces.iter().map(|piece| (piece, soonest_whole, averages.segment));
+        let wholes = wholes.iter().map(|whole| (whole, None, alone));
+        let mut jobs = HashMap::new();
+        for (recording, before, estimate) in pieces.chain(wholes) {
+            if !recording.is_owed() {
+                continue;
+            }
+            let id = place.id_of(recording);
+            let known = remaining(context, &id).await?;
+            let is_past = recording.is_past(now);
+            let deadline = recording.deadline();
+            let deadline = deadline.into_iter().chain(before.filter(|_| !is_past)).min();
+            let job = context.agenda.take_on(id, deadline, known, estimate);
+            jobs.insert(recording.source_id.clone(), job);
+        }
+        context.agenda.look_ahead();
+        Ok(Self(jobs))
+    }
+
+    /// The job of a recording; a whole may have become owed since.
+    fn of(&self, context: &Context, place: &Place, recording: &Recording) -> Job {
+        let known = self.0.get(&recording.source_id).cloned();
+        known.unwrap_or_else(|| {
+            let id = place.id_of(recording);
+            context.agenda.take_on(id, recording.deadline(), None, None)
+        })
     }
 }

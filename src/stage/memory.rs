@@ -3,58 +3,98 @@
 //! Parts are large and many. Allocated and freed one by one they would leave a heap several times
 //! the budget behind; so a buffer goes back when its part is uploaded, and the next part takes it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The grain of the budget, in bytes.
-const UNIT: u64 = 64 * 1024;
+use super::agenda::{Agenda, Job, Line};
+use crate::throughput::UnderWay;
+use crate::urgency::may_go_on;
 
 /// The memory budget of a run. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    budget: Arc<Semaphore>,
-    units: u32,
+    gate: Arc<Mutex<Gate>>,
+    agenda: Agenda,
+    budget: u64,
     spare: Arc<Mutex<Vec<BytesMut>>>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    free: u64,
+    line: Line<Permit>,
+}
+
+/// So many bytes of the budget, free again when dropped.
+#[derive(Debug)]
+struct Permit {
+    memory: Memory,
+    bytes: u64,
+    /// Fetching, hashing or uploading: the time counts for the measured speed.
+    _busy: UnderWay,
 }
 
 /// A share of the budget, with a buffer to fill.
 #[derive(Debug)]
 pub(super) struct Share {
-    memory: Memory,
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
     buffer: BytesMut,
 }
 
 /// The bytes of a part. The budget and the buffer are free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct PartBytes {
-    memory: Memory,
-    /// Held for its drop.
-    _permit: OwnedSemaphorePermit,
+    permit: Permit,
     bytes: Bytes,
 }
 
 impl Memory {
-    /// A budget of `bytes`.
-    pub fn new(bytes: u64) -> Self {
-        let most = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, most);
-        let budget = Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(usize::MAX)));
-        Self { budget, units, spare: Arc::default() }
+    /// A budget of `bytes`, shared out among the recordings of `agenda`.
+    pub fn new(bytes: u64, agenda: Agenda) -> Self {
+        let budget = bytes.max(1);
+        let gate = Gate { free: budget, line: Line::default() };
+        Self { gate: Arc::new(Mutex::new(gate)), agenda, budget, spare: Arc::default() }
     }
 
-    /// Waits for a share of `bytes`. A part larger than all of the budget takes all of it.
-    #[expect(clippy::expect_used, reason = "the budget's semaphore is never closed")]
-    pub(super) async fn share(&self, bytes: u64) -> Share {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units);
-        let permit = Arc::clone(&self.budget).acquire_many_owned(units).await;
-        let permit = permit.expect("an open semaphore");
+    /// Waits for a share of `bytes` for a part of `job`. Whoever is more urgent is served first,
+    /// however long others have waited; what cannot make it any more rests while something that
+    /// can waits to begin. A part larger than all of the budget takes all of it.
+    #[expect(clippy::expect_used, reason = "a ticket is in the line until it is called")]
+    pub(super) async fn share(&self, bytes: u64, job: &Job) -> Share {
+        let called = self.lock().line.join(job, bytes.clamp(1, self.budget));
+        self.serve();
+        let permit = called.await.expect("a ticket in the line");
         let capacity = usize::try_from(bytes).unwrap_or(usize::MAX);
         let spare = self.take_spare(capacity);
         let buffer = spare.unwrap_or_else(|| BytesMut::with_capacity(capacity));
-        Share { memory: self.clone(), permit, buffer }
+        Share { permit, buffer }
+    }
+
+    /// Looks again at who waits: the order may be another by now.
+    pub(crate) fn serve(&self) {
+        let at = self.agenda.moment();
+        let waiting = self.agenda.waiting(at);
+        let mut gate = self.lock();
+        loop {
+            let free = gate.free;
+            let served = gate.line.next(at, |ticket| {
+                ticket.amount <= free && may_go_on(ticket.job.urgency(at), waiting.iter().copied())
+            });
+            let Some(served) = served else { return };
+            let bytes = served.amount;
+            gate.free -= bytes;
+            // Where nobody takes it, it must not come back by its drop, which locks the gate.
+            let permit = Permit { memory: self.clone(), bytes, _busy: self.agenda.busy() };
+            if let Err(mut refused) = served.give(permit) {
+                gate.free += bytes;
+                refused.bytes = 0;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_spare(&self, capacity: usize) -> Option<BytesMut> {
@@ -68,8 +108,18 @@ impl Memory {
         buffer.clear();
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let kept: u64 = spare.iter().map(|buffer| buffer.capacity() as u64).sum();
-        if kept + buffer.capacity() as u64 <= u64::from(self.units) * UNIT {
+        if kept + buffer.capacity() as u64 <= self.budget {
             spare.push(buffer);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.memory.lock().free += self.bytes;
+            self.memory.serve();
+            self.memory.agenda.part_done();
         }
     }
 }
@@ -82,7 +132,7 @@ impl Share {
 
     /// The bytes that were filled in.
     pub(super) fn filled(self) -> PartBytes {
-        PartBytes { memory: self.memory, _permit: self.permit, bytes: self.buffer.freeze() }
+        PartBytes { permit: self.permit, bytes: self.buffer.freeze() }
     }
 }
 
@@ -96,43 +146,85 @@ impl PartBytes {
 impl Drop for PartBytes {
     fn drop(&mut self) {
         if let Ok(buffer) = std::mem::take(&mut self.bytes).try_into_mut() {
-            self.memory.keep_spare(buffer);
+            self.permit.memory.keep_spare(buffer);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+    use futures::future::BoxFuture;
+
+    use super::super::agenda::tests::{agenda, job};
     use super::*;
 
     const MIB: u64 = 1 << 20;
 
+    fn memory(mib: u64) -> (Memory, Job) {
+        let (_, agenda) = agenda();
+        let job = job(&agenda, 90_000, None);
+        (Memory::new(mib * MIB, agenda), job)
+    }
+
     #[tokio::test]
     async fn a_buffer_is_used_again_once_its_part_is_gone() {
-        let memory = Memory::new(2 * MIB);
-        let mut share = memory.share(MIB).await;
+        let (memory, job) = memory(2);
+        let mut share = memory.share(MIB, &job).await;
         share.buffer().extend_from_slice(&[7; 1 << 20]);
         let part = share.filled();
         let at = part.get().as_ptr();
         drop(part);
-        let mut again = memory.share(MIB).await;
+        let mut again = memory.share(MIB, &job).await;
         assert!(again.buffer().is_empty());
         assert_eq!(again.buffer().as_ptr(), at);
     }
 
     #[tokio::test]
     async fn the_budget_is_never_exceeded_and_a_part_larger_than_it_still_fits() {
-        let memory = Memory::new(2 * MIB);
-        let first = memory.share(MIB).await.filled();
-        let second = memory.share(MIB).await.filled();
-        let third = memory.share(1);
+        let (memory, job) = memory(2);
+        let first = memory.share(MIB, &job).await.filled();
+        let second = memory.share(MIB, &job).await.filled();
+        let third = memory.share(1, &job);
         tokio::pin!(third);
         assert!(futures::poll!(third.as_mut()).is_pending());
         drop(first);
         let third = third.await.filled();
         drop((second, third));
-        let huge = memory.share(9 * MIB).await.filled();
-        assert!(futures::poll!(Box::pin(memory.share(1))).is_pending());
+        let huge = memory.share(9 * MIB, &job).await.filled();
+        assert!(futures::poll!(Box::pin(memory.share(1, &job))).is_pending());
         drop(huge);
+        assert_eq!(memory.lock().free, 2 * MIB);
+    }
+
+    /// Begins to wait for all of the memory.
+    fn wait<'a>(memory: &'a Memory, job: &'a Job) -> BoxFuture<'a, Share> {
+        let mut share = memory.share(2 * MIB, job).boxed();
+        assert!((&mut share).now_or_never().is_none());
+        share
+    }
+
+    #[tokio::test]
+    async fn the_next_part_is_that_of_the_most_urgent_recording_however_late_it_came() {
+        let (_, agenda) = agenda();
+        let memory = Memory::new(2 * MIB, agenda.clone());
+        let jobs = [(900, 10), (50, 10), (800, 10), (110, 11), (700, 10)];
+        let [distant, past, sooner, hopeless, soonest] =
+            jobs.map(|(second, bytes)| job(&agenda, second, Some(bytes)));
+        let mut held = Some(memory.share(2 * MIB, &distant).await);
+        let mut waiting: Vec<_> = [&distant, &past, &hopeless, &sooner, &soonest]
+            .map(|job| (job.clone(), wait(&memory, job)))
+            .into();
+        for expected in [&soonest, &sooner, &distant, &hopeless, &past] {
+            held.take();
+            let ready = waiting.iter_mut().position(|(_, share)| {
+                held = share.now_or_never();
+                held.is_some()
+            });
+            assert_eq!(
+                waiting.remove(ready.expect("somebody is served")).0.urgency(agenda.moment()),
+                expected.urgency(agenda.moment())
+            );
+        }
     }
 }

@@ -2,7 +2,9 @@
 //! before it to the next one's; none imports another, and only `pipeline` knows their order.
 
 pub mod adopt;
+mod agenda;
 pub mod discover;
+pub mod foresight;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod memory;
@@ -25,8 +27,13 @@ use crate::model::{AppId, Recording, RoomId, RunId};
 use crate::progress::Progress;
 use crate::retry::{self, Transient};
 use crate::store::{self, Store};
+use crate::throughput::Throughput;
 use crate::wechat;
 
+#[cfg(test)]
+pub(crate) use agenda::tests as agenda_tests;
+pub use agenda::{Agenda, Job};
+pub(crate) use agenda::{Line, WaitsToBegin};
 pub use memory::Memory;
 pub use replays::FreshUrls;
 
@@ -53,6 +60,10 @@ pub struct Context {
     pub started_at: jiff::Timestamp,
     /// The memory that parts in flight may take.
     pub memory: Memory,
+    /// The recordings on the run's hands.
+    pub agenda: Agenda,
+    /// How fast bytes come.
+    pub throughput: Throughput,
     /// What was done so far.
     pub progress: Progress,
 }

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use super::{Account, Context, Error};
+use crate::media::source::expires_at;
 use crate::model::{MediaUrl, Replay, RoomId};
 use crate::wechat::Class;
 
@@ -77,6 +78,8 @@ pub struct FreshUrls {
 #[derive(Debug, Default)]
 struct Relisted {
     times: u32,
+    /// The latest expiry that was foreseen and asked about: once for each, whatever the answer.
+    foreseen: Option<Timestamp>,
     urls: HashMap<String, MediaUrl>,
 }
 
@@ -121,9 +124,44 @@ impl FreshUrls {
             return Ok(None);
         }
         listed.times += 1;
+        self.list_into(&mut listed).await?;
+        Ok(other(&listed))
+    }
+
+    /// A URL for the recording `source_id` that outlives one which is about to expire at `expires`;
+    /// `None` when there is none to be had. One call serves all recordings of the room whose URLs
+    /// expire by then, and none is made when the day's calls are used up.
+    ///
+    /// # Errors
+    /// When WeChat cannot be asked; it is not asked again for this.
+    pub async fn beyond(
+        &self,
+        expires: Timestamp,
+        source_id: &str,
+    ) -> Result<Option<MediaUrl>, Error> {
+        let mut listed = self.listed.lock().await;
+        let later = |listed: &Relisted| {
+            let url = listed.urls.get(source_id)?;
+            expires_at(url).is_none_or(|at| at > expires).then(|| url.clone())
+        };
+        if let Some(url) = later(&listed) {
+            return Ok(Some(url));
+        }
+        let (context, account) = (&self.context, &self.account);
+        let today =
+            context.ledger.quota(&account.appid, context.clock.now(), account.share).await?;
+        if today.left() == 0 || listed.foreseen.is_some_and(|foreseen| foreseen >= expires) {
+            return Ok(None);
+        }
+        listed.foreseen = Some(expires);
+        self.list_into(&mut listed).await?;
+        Ok(later(&listed))
+    }
+
+    async fn list_into(&self, listed: &mut Relisted) -> Result<(), Error> {
         let replays = list(&self.context, &self.account, self.room).await?;
         let urls = replays.items.iter().filter_map(|item| MediaUrl::parse(&item.media_url).ok());
         listed.urls = urls.map(|url| (url.source_id(), url)).collect();
-        Ok(other(&listed))
+        Ok(())
     }
 }

@@ -53,6 +53,8 @@ on_both! {
     leases::a_worker_that_has_lost_a_room_changes_nothing_of_it,
     leases::a_process_claims_no_room_that_it_still_works_on,
     outages::a_statement_that_is_made_again_has_the_same_effect,
+    cases::throughput_adds_up_by_host_and_recent_days_alone_count,
+    cases::what_is_owed_is_known_with_what_is_usual,
     workers::four_workers_claim_a_hundred_rooms_exactly_once,
     workers::four_workers_together_keep_the_quota,
     workers::four_processes_may_open_a_new_ledger_at_once,

@@ -1,6 +1,17 @@
-//! What the query of a Tencent VOD URL tells: that it stands for a preview.
+//! What the query of a Tencent VOD URL tells: when it expires, that it stands for a preview.
+
+use jiff::Timestamp;
 
 use crate::model::MediaUrl;
+
+/// When a signed URL expires: `t`, in hex seconds (Tencent VOD's Key anti-leech). `None` where it
+/// does not say, or says nothing plausible.
+pub fn expires_at(url: &MediaUrl) -> Option<Timestamp> {
+    /// The year 2016, before there were mini programs, and 2100.
+    const PLAUSIBLE: std::ops::Range<i64> = 1_451_606_400..4_102_444_800;
+    let seconds = i64::from_str_radix(&query_value(url, "t")?, 16).ok()?;
+    PLAUSIBLE.contains(&seconds).then(|| Timestamp::from_second(seconds).ok())?
+}
 
 /// Whether the URL stands for a truncated preview: a non-zero `exper` (Tencent VOD's Key anti-leech).
 pub(super) fn is_preview(url: &MediaUrl) -> bool {
@@ -18,6 +29,21 @@ mod tests {
 
     fn url(text: &str) -> MediaUrl {
         MediaUrl::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_signed_url_says_when_it_expires() {
+        let at = |query: &str| expires_at(&url(&format!("http://h/f0.mp4{query}")));
+        let expected: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
+        for signed in ["?t=6a21070a", "?us=1&t=6A21070A&sign=x"] {
+            assert!(at(signed).is_some(), "{signed}");
+        }
+        let hex = format!("?t={:x}&sign=x", expected.as_second());
+        assert_eq!(at(&hex), Some(expected));
+        for other in ["", "?t=", "?t=0", "?t=12", "?t=-6a21070a", "?t=zz", "?t=ffffffffffffffffff"]
+        {
+            assert_eq!(at(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -59,6 +59,16 @@ impl Checkpoint {
         Ok(trusted)
     }
 
+    /// Bytes of the parts that are uploaded.
+    pub(super) fn uploaded(&self) -> u64 {
+        self.receipts.iter().map(|receipt| receipt.bytes).sum()
+    }
+
+    /// Bytes that are still to be moved, where the host has told the size.
+    pub(super) fn remaining(&self) -> Option<u64> {
+        self.file.total.map(|total| total.saturating_sub(self.uploaded()))
+    }
+
     pub(super) fn trusted(saved: Saved, receipts: Vec<PartReceipt>) -> Option<Self> {
         let Saved { upload, key, part_bytes, file, hashing } = saved;
         let hashed_parts = hashing.as_ref().map_or(0, |state| state.parts);

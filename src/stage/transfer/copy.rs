@@ -97,13 +97,17 @@ async fn copy_once(
         Some(id) => Checkpoint::load(context, id).await?,
         None => None,
     };
-    let is_begun = checkpoint.as_ref().is_some_and(|checkpoint| !checkpoint.receipts.is_empty());
+    let uploaded = checkpoint.as_ref().map_or(0, Checkpoint::uploaded);
+    let is_begun = uploaded > 0;
     let first = if is_begun { 1 } else { context.work.part_bytes };
     let opened = source.open(first).await?;
     if opened.file.total == Some(0) {
         return Err(Failure::Empty);
     }
     context.progress.plan_bytes(opened.file.total.unwrap_or(0));
+    if let Some(total) = opened.file.total.filter(|_| source.is_recording()) {
+        source.job().set_remaining(total.saturating_sub(uploaded));
+    }
     let file = opened.file.clone();
     let plan = PartPlan::new(opened.file.total, context.work.part_bytes);
     if plan.part_bytes() > context.work.memory {
@@ -139,7 +143,7 @@ pub(super) async fn copy_range(
             range.start, range.end
         )));
     }
-    let share = context.memory.share(length).await;
+    let share = context.memory.share(length, source.job()).await;
     let part = source.range(&file, range, None, share).await?;
     let bytes = part.get().clone();
     let (hashing, _) = Hashing::new(target.is_mp4).part(bytes.clone()).await?;

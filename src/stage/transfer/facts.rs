@@ -1,6 +1,6 @@
 //! What the `moov` of an archived film says.
 
-use super::Context;
+use super::{Context, Job};
 use crate::media::mp4::{self, Mp4Structure};
 use crate::model::{MediaFacts, ObjectKey};
 
@@ -15,6 +15,7 @@ pub(super) async fn of(
     context: &Context,
     key: &ObjectKey,
     structure: &Mp4Structure,
+    job: &Job,
 ) -> Option<MediaFacts> {
     let at = structure.moov_at.clone();
     let bytes = at.end - at.start;
@@ -25,7 +26,7 @@ pub(super) async fn of(
             return None;
         }
         None => {
-            let mut share = context.memory.share(bytes).await;
+            let mut share = context.memory.share(bytes, job).await;
             if let Err(error) = context.store.read_range(key, at, share.buffer()).await {
                 tracing::warn!(object.key = %key, error = %error, "the moov of a film could not be read back");
                 return None;

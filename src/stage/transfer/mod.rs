@@ -19,7 +19,7 @@ mod whole;
 
 use std::sync::Arc;
 
-use super::{Context, Error, FreshUrls};
+use super::{Context, Error, FreshUrls, Job};
 use crate::ledger::RecordingId;
 use crate::model::{
     AppId, Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Room, Stored,
@@ -49,12 +49,25 @@ pub struct Place {
 }
 
 impl Place {
-    fn id_of(&self, recording: &Recording) -> RecordingId {
+    /// The recording's name in the ledger.
+    pub fn id_of(&self, recording: &Recording) -> RecordingId {
         RecordingId {
             appid: self.appid.clone(),
             room: self.room.room_id,
             source_id: recording.source_id.clone(),
         }
+    }
+}
+
+/// The bytes of a recording that are still to be moved, as its checkpoint knows; `None` without one.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn remaining(context: &Context, id: &RecordingId) -> Result<Option<u64>, Error> {
+    match checkpoint::Checkpoint::load(context, id).await {
+        Ok(checkpoint) => Ok(checkpoint.and_then(|checkpoint| checkpoint.remaining())),
+        Err(Failure::Stop(error)) => Err(error),
+        Err(_) => Ok(None),
     }
 }
 
@@ -68,9 +81,10 @@ impl Place {
 pub async fn transfer_segment(
     context: &Arc<Context>,
     place: &Arc<Place>,
+    job: &Job,
     mut recording: Recording,
 ) -> Result<Recording, Error> {
-    match segment(context, place, &recording).await {
+    match segment(context, place, job, &recording).await {
         Ok(object) => {
             tracing::info!(
                 account.appid = %place.appid,
@@ -112,10 +126,11 @@ async fn give_up_upload(
 pub async fn transfer_whole(
     context: &Arc<Context>,
     place: &Arc<Place>,
+    job: &Job,
     mut recording: Recording,
     cover: Cover,
 ) -> Result<Recording, Error> {
-    match whole::whole(context, place, &recording, cover).await {
+    match whole::whole(context, place, job, &recording, cover).await {
         Ok(whole::Outcome::Archived(stored)) => {
             tracing::info!(
                 account.appid = %place.appid,
@@ -166,11 +181,12 @@ async fn save(context: &Context, place: &Place, recording: Recording) -> Result<
 async fn segment(
     context: &Arc<Context>,
     place: &Arc<Place>,
+    job: &Job,
     recording: &Recording,
 ) -> Result<StoredObject, Failure> {
     debug_assert_eq!(recording.kind, RecordingKind::Segment, "wholes have their own way");
     debug_assert_ne!(recording.state, RecordingState::Archived, "nothing is transferred twice");
-    let source = Source::of(context, place, recording)?;
+    let source = Source::of(context, place, recording, job)?;
     let key = place.keys.segment(recording.create_time.at, &recording.source_id);
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let checkpoint = Some(place.id_of(recording));
@@ -178,7 +194,7 @@ async fn segment(
     let target = Target { room, key, content_type: "video/mp4", is_mp4: true, checkpoint };
     let copied = copy(context, &source, &target).await?;
     let media = match &copied.structure {
-        Some(structure) => facts::of(context, &target.key, structure).await,
+        Some(structure) => facts::of(context, &target.key, structure, job).await,
         None => None,
     };
     Ok(stored_object(context, relative, &target, copied, media))

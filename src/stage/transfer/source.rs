@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::failure::Failure;
 use super::{Context, Place};
-use crate::media::source::{self as media, Body, Opened, Problem, SourceFile};
+use crate::media::source::{self as media, Body, Opened, Problem, SourceFile, expires_at};
 use crate::model::{MediaUrl, Recording};
 use crate::retry::{self, Policy, Transient};
+use crate::stage::Job;
 use crate::stage::memory::{PartBytes, Share};
+use crate::throughput::UnderWay;
 
 /// A file to be fetched. Clones are the same file.
 #[derive(Debug, Clone)]
@@ -17,6 +19,7 @@ pub(super) struct Source {
     /// Where its URL is replaced when it is refused; a chunk's is not.
     place: Option<(Arc<Place>, String)>,
     url: Arc<Mutex<MediaUrl>>,
+    job: Job,
 }
 
 impl Source {
@@ -28,6 +31,7 @@ impl Source {
         context: &Arc<Context>,
         place: &Arc<Place>,
         recording: &Recording,
+        job: &Job,
     ) -> Result<Self, Failure> {
         let Some(url) = recording.url.clone() else {
             let reason = recording.reason.clone();
@@ -38,12 +42,29 @@ impl Source {
             context: Arc::clone(context),
             place: Some((Arc::clone(place), recording.source_id.clone())),
             url: Arc::new(Mutex::new(url)),
+            job: job.clone(),
         })
     }
 
-    /// A file that a playlist names.
-    pub(super) fn of_chunk(context: &Arc<Context>, url: MediaUrl) -> Self {
-        Self { context: Arc::clone(context), place: None, url: Arc::new(Mutex::new(url)) }
+    /// A file that a playlist names, for the recording it belongs to.
+    pub(super) fn of_chunk(context: &Arc<Context>, url: MediaUrl, job: &Job) -> Self {
+        let url = Arc::new(Mutex::new(url));
+        Self { context: Arc::clone(context), place: None, url, job: job.clone() }
+    }
+
+    /// The recording it belongs to.
+    pub(super) fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// Whether it is the recording's only file.
+    pub(super) fn is_recording(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Bytes come from its host until the guard is dropped.
+    pub(super) fn under_way(&self) -> UnderWay {
+        self.context.throughput.under_way(&self.url().host())
     }
 
     /// Where it is fetched now.
@@ -91,8 +112,9 @@ impl Source {
     ) -> Result<PartBytes, Failure> {
         let share = Mutex::new(share);
         let body = Mutex::new(body);
+        let under_way = self.under_way();
         self.with_fresh_url("fetching a range", &self.context.work.media_retry, |url| {
-            let (share, body, range) = (&share, &body, range.clone());
+            let (share, body, range, under_way) = (&share, &body, range.clone(), &under_way);
             async move {
                 let reached = range.start + lock(share).buffer().len() as u64;
                 let begun = lock(body).take();
@@ -102,6 +124,8 @@ impl Source {
                 };
                 while let Some(bytes) = body.next().await? {
                     self.context.progress.move_bytes(bytes.len() as u64);
+                    under_way.moved(bytes.len() as u64);
+                    self.job.moved(bytes.len() as u64);
                     lock(share).buffer().extend_from_slice(&bytes);
                 }
                 Ok(())
@@ -122,6 +146,7 @@ impl Source {
     where
         F: Future<Output = Result<T, media::Error>>,
     {
+        self.foresee().await?;
         let mut refreshed = false;
         loop {
             let url = self.url();
@@ -136,6 +161,28 @@ impl Source {
             }
             refreshed = true;
         }
+    }
+
+    /// Replaces a URL that would expire before the file is through, where another can be had and
+    /// helps. Where not, the transfer goes on with what it has.
+    async fn foresee(&self) -> Result<(), Failure> {
+        let (Some((place, source_id)), Some(expires)) = (&self.place, expires_at(&self.url()))
+        else {
+            return Ok(());
+        };
+        if !self.job.needs_url_beyond(expires, self.context.work.part_bytes) {
+            return Ok(());
+        }
+        match place.urls.beyond(expires, source_id).await {
+            Ok(Some(url)) => *lock(&self.url) = url,
+            Ok(None) => {}
+            Err(error) if error.is_lease_lost() => return Err(error.into()),
+            Err(error) => tracing::warn!(
+                error = %error,
+                "a URL is about to expire, and no other could be had"
+            ),
+        }
+        Ok(())
     }
 
     /// Whether there is another URL than the refused one now. That WeChat cannot be asked, for want

@@ -11,7 +11,7 @@ use super::chunks::Chunks;
 use super::copy::{Copied, Target, copy, copy_range};
 use super::failure::Failure;
 use super::source::Source;
-use super::{Context, Place};
+use super::{Context, Job, Place};
 use crate::config::WholePolicy;
 use crate::media::hls::{ChunkFile, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
 use crate::media::source::Small;
@@ -72,10 +72,11 @@ pub(super) enum Outcome {
 pub(super) async fn whole(
     context: &Arc<Context>,
     place: &Arc<Place>,
+    job: &Job,
     recording: &Recording,
     cover: Cover,
 ) -> Result<Outcome, Failure> {
-    let source = Source::of(context, place, recording)?;
+    let source = Source::of(context, place, recording, job)?;
     let Read { original, playlist, digest, scheme } = read(context, &source).await?;
     let duration_ms = playlist.duration_ms();
     let facts = SourceFacts { scheme, ..SourceFacts::default() };
@@ -98,7 +99,7 @@ pub(super) async fn whole(
         return Ok(Outcome::NotNeeded { stored, reason });
     }
     let known = Chunks::begin(context, place.id_of(recording), digest).await?;
-    stored.chunks = store_files(context, place, recording, &playlist, &known).await?;
+    stored.chunks = store_files(context, place, &source, recording, &playlist, &known).await?;
     let (key, sha256) = store_playlists(context, place, recording, &playlist, &original).await?;
     (stored.key, stored.sha256) = (Some(key), Some(sha256));
     stored.archived_at = Some(context.clock.now());
@@ -129,7 +130,7 @@ async fn read(context: &Arc<Context>, source: &Source) -> Result<Read, Failure> 
     let small = source.small(MAX_BYTES as u64).await?;
     let variant = match Playlist::parse(&small.bytes, &source.url())? {
         Playlist::Media(playlist) => return Ok(Read::new(source, small, playlist)),
-        Playlist::Master(variant) => Source::of_chunk(context, variant),
+        Playlist::Master(variant) => Source::of_chunk(context, variant, source.job()),
     };
     let small = variant.small(MAX_BYTES as u64).await?;
     match Playlist::parse(&small.bytes, &variant.url())? {
@@ -143,6 +144,7 @@ async fn read(context: &Arc<Context>, source: &Source) -> Result<Read, Failure> 
 async fn store_files(
     context: &Arc<Context>,
     place: &Arc<Place>,
+    whole: &Source,
     recording: &Recording,
     playlist: &MediaPlaylist,
     known: &Chunks,
@@ -156,7 +158,7 @@ async fn store_files(
         if let Some(stored) = known.stored(&file.name, &relative) {
             return Ok(stored);
         }
-        let copied = copy_file(context, place, key, &file).await?;
+        let copied = copy_file(context, place, whole, key, &file).await?;
         let chunk = WholeChunk {
             key: relative,
             bytes: copied.bytes,
@@ -179,13 +181,14 @@ async fn store_files(
 async fn copy_file(
     context: &Arc<Context>,
     place: &Place,
+    whole: &Source,
     key: ObjectKey,
     file: &ChunkFile,
 ) -> Result<Copied, Failure> {
     let content_type = file.content_type();
     let room = (place.appid.clone(), place.room.room_id);
     let target = Target { room, key, content_type, is_mp4: false, checkpoint: None };
-    let source = Source::of_chunk(context, MediaUrl::clone(&file.url));
+    let source = Source::of_chunk(context, MediaUrl::clone(&file.url), whole.job());
     match file.range.clone() {
         Some(range) => copy_range(context, &source, &target, range).await,
         None => copy(context, &source, &target).await,

@@ -1,5 +1,8 @@
 //! What each command prints and ends with.
 
+use replay_archiver::clock::Clock;
+use replay_archiver::ledger::Ledger;
+use replay_archiver::throughput::{ALL_HOSTS, Moved};
 use serde_json::json;
 
 use super::program::{Place, ROOMS};
@@ -71,6 +74,42 @@ async fn status_tells_of_all_rooms_and_of_one() {
         let shown = place.good(arguments).await.out;
         assert!(shown.contains("complete") && !shown.contains('?'), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn plan_and_status_and_the_run_say_what_the_link_is_too_slow_for() {
+    let place = Place::start(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nsize = \"20MiB\"\n\
+         [[account.room]]\nid = 2\nstart = \"-8d\"\n[[account.room.replay]]\nexpire = \"+2h\"\n\
+         [[fault]]\non = \"vod\"\nroom = 2\ntimes = \"always\"\nthen = { status = { code = 404 } }\n",
+    )
+    .await;
+    assert_eq!(place.run(&["run"]).await.code, 3);
+    let status = place.good(&["status", "--json"]).await.summary();
+    assert!(status["bytes_per_second"]["*"].as_u64().unwrap() > 0, "it was measured: {status}");
+    let file = place.folder.path().join("ledger.sqlite");
+    let ledger = Ledger::open(&format!("sqlite:{}", file.display())).await.unwrap();
+    let slow = Moved { bytes: 1, busy_ms: 1_000_000_000 };
+    let now = Clock::system().now();
+    ledger.note_throughput(now, &[(ALL_HOSTS.to_owned(), slow)]).await.unwrap();
+    ledger.close().await;
+    let plan = place.good(&["plan", "--json"]).await.lines().remove(0);
+    let lost = &plan["at_risk"][0];
+    assert_eq!((&lost["room_id"], text(&lost["short_of"])), (&json!(2), "throughput"), "{plan}");
+    assert!(lost["late_s"].as_i64().unwrap() > 3_600 && lost["source_id"].is_string(), "{plan}");
+    let status = place.good(&["status", "--json"]).await.lines().remove(0);
+    assert_eq!(
+        (&status["at_risk"], &status["at_risk_named"][0]["room_id"]),
+        (&json!(1), &json!(2))
+    );
+    for command in ["plan", "status"] {
+        let shown = place.good(&[command]).await.out;
+        assert!(shown.contains("AT RISK") && shown.contains("too late"), "{shown}");
+    }
+    let ran = place.run(&["run"]).await;
+    assert!(ran.err.contains("AT RISK") && ran.err.contains("too late"), "{ran:?}");
+    assert!(ran.err.contains("a recording is at risk"), "it is warned of: {ran:?}");
+    assert_eq!(place.run(&["run", "--json"]).await.summary()["at_risk"], 1);
 }
 
 #[tokio::test]

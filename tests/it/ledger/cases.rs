@@ -6,6 +6,7 @@ use replay_archiver::ledger::{
     Error, Intent, NewPart, Phase, RecordingId, Reserve, SavedChunk, ScanState, Share,
 };
 use replay_archiver::model::{LiveStatus, RecordingState, RoomId};
+use replay_archiver::throughput::{ALL_HOSTS, Moved};
 
 use super::{Database, LEASE, appid, at, claim, claim_any, due, now, recording, room};
 
@@ -231,4 +232,42 @@ pub async fn an_upload_is_noted_by_the_rooms_owner_alone_and_forgotten_when_it_e
     assert_eq!(ledger.intents().await.unwrap(), [intent("3")]);
     let owner = ledger.lease_owner(&appid(), RoomId(1), now()).await.unwrap();
     assert_eq!(owner.as_deref(), Some("a"));
+}
+
+pub async fn throughput_adds_up_by_host_and_recent_days_alone_count(database: &Database) {
+    let ledger = database.open().await;
+    assert!(ledger.throughput(now()).await.unwrap().is_empty());
+    let moved = |bytes, busy_ms| {
+        [ALL_HOSTS, "v.myqcloud.com"].map(|host| (host.to_owned(), Moved { bytes, busy_ms }))
+    };
+    let days = |days: i64| now() - SignedDuration::from_hours(24 * days);
+    for (day, bytes) in [(40, 7_000), (8, 9_000), (6, 1_000), (0, 2_000), (0, 3_000)] {
+        ledger.note_throughput(days(day), &moved(bytes, 2_000)).await.unwrap();
+    }
+    let recent = ledger.throughput(now()).await.unwrap();
+    assert_eq!(recent.len(), 2);
+    assert_eq!(recent[ALL_HOSTS], Moved { bytes: 6_000, busy_ms: 6_000 });
+    assert_eq!(recent["v.myqcloud.com"].rate().unwrap().bytes_per_second(), 1_000);
+    let of_old = ledger.throughput(days(35)).await.unwrap();
+    assert_eq!(of_old[ALL_HOSTS].bytes, 15_000, "what is older than thirty days is gone");
+}
+
+pub async fn what_is_owed_is_known_with_what_is_usual(database: &Database) {
+    let ledger = database.open().await;
+    assert_eq!(ledger.averages(&appid()).await.unwrap(), Default::default());
+    due(&ledger, 1, "2027-01-01T00:00:00Z").await;
+    claim_any(&ledger, "a", now()).await.unwrap();
+    let begun = recording("f0.mp4");
+    let mut lost = recording("f1.mp4");
+    lost.state = RecordingState::Expired;
+    for recording in [&begun, &lost] {
+        ledger.save_recording(&appid(), RoomId(1), recording, "a").await.unwrap();
+    }
+    let id = RecordingId { appid: appid(), room: RoomId(1), source_id: begun.source_id.clone() };
+    let owed = ledger.owed_of(&appid()).await.unwrap();
+    assert_eq!((owed.len(), owed[0].is_begun), (1, false));
+    ledger.save_checkpoint(&id, "one", &[], "a").await.unwrap();
+    let owed = ledger.owed_of(&appid()).await.unwrap().remove(0);
+    assert_eq!((owed.room, owed.source_id, owed.is_begun), (RoomId(1), id.source_id, true));
+    assert_eq!((owed.expires, owed.created), (None, begun.create_time.at));
 }

@@ -54,11 +54,12 @@ async fn recordings_are_moved_by_deadline_over_all_rooms_and_past_ones_last() {
         deadlines
             .push(segment.unwrap()["source"]["expire_time"].as_str().unwrap()[..10].to_owned());
     }
-    // The first was alone when its slot was taken; 2026-11-22 is today.
+    // The first was alone when its slot was taken, and the next two, more urgent each, did not wait
+    // for those before them; 2026-11-22 is today.
     let expected = [
         "2026-12-02",
-        "2026-11-23",
         "2026-11-27",
+        "2026-11-23",
         "2027-01-21",
         "2027-01-31",
         "2027-02-10",

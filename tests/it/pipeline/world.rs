@@ -85,7 +85,7 @@ impl World {
         self.advance(SignedDuration::from_mins(minutes));
     }
 
-    fn advance(&self, by: SignedDuration) {
+    pub fn advance(&self, by: SignedDuration) {
         self.clock.advance(by);
         self.sandbox.clock().advance(by.unsigned_abs());
     }
