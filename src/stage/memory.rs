@@ -66,9 +66,7 @@ impl Memory {
         self.serve();
         let permit = called.await.expect("a ticket in the line");
         let capacity = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let spare = self.take_spare(capacity);
-        let buffer = spare.unwrap_or_else(|| BytesMut::with_capacity(capacity));
-        Share { permit, buffer }
+        Share { permit, buffer: self.buffer(capacity) }
     }
 
     /// Looks again at who waits: the order may be another by now.
@@ -97,10 +95,21 @@ impl Memory {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_spare(&self, capacity: usize) -> Option<BytesMut> {
+    /// A buffer that was used before, or a new one: then so many of those that are kept go that all
+    /// buffers together stay within the budget.
+    fn buffer(&self, capacity: usize) -> BytesMut {
+        let free = self.lock().free;
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = spare.iter().position(|buffer| buffer.capacity() == capacity)?;
-        Some(spare.swap_remove(at))
+        if let Some(at) = spare.iter().position(|buffer| buffer.capacity() == capacity) {
+            return spare.swap_remove(at);
+        }
+        let mut kept: u64 = spare.iter().map(|buffer| buffer.capacity() as u64).sum();
+        spare.retain(|buffer| {
+            let is_kept = kept <= free;
+            kept -= if is_kept { 0 } else { buffer.capacity() as u64 };
+            is_kept
+        });
+        BytesMut::with_capacity(capacity)
     }
 
     /// Keeps a buffer for later, unless so many are kept that they would exceed the budget.
@@ -178,6 +187,16 @@ mod tests {
         let mut again = memory.share(MIB, &job).await;
         assert!(again.buffer().is_empty());
         assert_eq!(again.buffer().as_ptr(), at);
+    }
+
+    #[tokio::test]
+    async fn buffers_of_other_sizes_are_not_kept_beside_those_in_use() {
+        let (memory, job) = memory(4);
+        drop(memory.share(4 * MIB, &job).await.filled());
+        let kept = || memory.spare.lock().unwrap().len();
+        assert_eq!(kept(), 1);
+        let _small = memory.share(MIB, &job).await.filled();
+        assert_eq!(kept(), 0, "4 MiB and 1 MiB together are more than the budget");
     }
 
     #[tokio::test]

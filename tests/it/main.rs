@@ -18,6 +18,8 @@ mod ledger;
 #[cfg(test)]
 mod machines;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod real;

@@ -99,7 +99,7 @@ async fn copy_once(
     };
     let uploaded = checkpoint.as_ref().map_or(0, Checkpoint::uploaded);
     let is_begun = uploaded > 0;
-    let first = if is_begun { 1 } else { context.work.part_bytes };
+    let first = if is_begun || is_crowded(context) { 1 } else { context.work.part_bytes };
     let opened = source.open(first).await?;
     if opened.file.total == Some(0) {
         return Err(Failure::Empty);
@@ -122,6 +122,12 @@ async fn copy_once(
         copy_large(context, source, target, opened, checkpoint).await?
     };
     Ok(with_source_evidence(copied, &file))
+}
+
+/// Whether more files may be open than there is memory for a part of each: what their first bodies
+/// read ahead while they wait for it would be beside the budget.
+fn is_crowded(context: &Context) -> bool {
+    context.work.files as u64 > context.work.memory / context.work.part_bytes.max(1)
 }
 
 /// Copies a range of a file as an object of its own. As [`copy`] otherwise; the range is held in

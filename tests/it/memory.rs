@@ -1,0 +1,112 @@
+//! Peak memory of the program: the budget and a fixed base, whatever the number and size of films.
+//!
+//! `scripts/test-memory` runs this with `REPLAY_ARCHIVER_TEST_FILM` set to `20GiB`.
+
+mod sink;
+
+use std::time::Duration;
+
+use replay_archiver::retry;
+use tokio::process::Child;
+
+use crate::cli::program::Place;
+use sink::Sink;
+
+const MIB: u64 = 1 << 20;
+
+/// What the program takes beside the budget, at most.
+const BASE: u64 = 40 * MIB;
+
+/// What each file that is open at once takes beside them, at most: what its connection has read
+/// ahead while it waits for memory.
+const OPEN: u64 = MIB / 2;
+
+/// Films of one size that are moved in one run.
+struct Load {
+    films: usize,
+    /// How many at once.
+    files: usize,
+    size: String,
+    /// `[transfer] memory`, in MiB.
+    budget: u64,
+}
+
+impl Load {
+    fn new(films: usize, files: usize, size: &str, budget: u64) -> Self {
+        Self { films, files, size: size.to_owned(), budget }
+    }
+
+    /// Moves the films and returns the peak of the resident memory in bytes.
+    async fn peak(&self) -> u64 {
+        let film = format!("[[account.room.replay]]\nsize = \"{}\"\n", self.size);
+        let scenario = format!(
+            "[vod]\ncrc64 = false\n[[account.room]]\nid = 1\nstart = \"-300d\"\n{}",
+            film.repeat(self.films)
+        );
+        let place = Place::start(&scenario).await;
+        let sink = Sink::start().await;
+        let embedded = place.store.addr().to_string();
+        place.configure(&place.configuration().replace(&embedded, &sink.addr.to_string()));
+        let mut command = place.command(&["run"]);
+        command
+            .env("REPLAY_ARCHIVER_TRANSFER__MEMORY", format!("{}MiB", self.budget))
+            .env("REPLAY_ARCHIVER_TRANSFER__FILES", self.files.to_string());
+        let mut child = command.spawn().unwrap();
+        let peak = watch(&mut child).await;
+        let output = child.wait_with_output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (films, bytes) = sink.films();
+        assert_eq!(films, self.films);
+        println!(
+            "{films} films of {}, {} at once, {} MiB in all, budget {} MiB: peak {} MiB",
+            self.size,
+            self.files,
+            bytes / MIB,
+            self.budget,
+            peak / MIB
+        );
+        peak
+    }
+
+    /// Moves the films within the budget and the base.
+    async fn check(&self) -> u64 {
+        let peak = self.peak().await;
+        let most = self.budget * MIB + BASE + (self.files as u64) * OPEN;
+        assert!(peak <= most, "{} MiB for a budget of {} MiB", peak / MIB, self.budget);
+        peak
+    }
+}
+
+/// Waits for a process to end and returns the peak of its memory in bytes, without the pages of the
+/// program's own file, which an unoptimised build has many times more of.
+async fn watch(child: &mut Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id().unwrap());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        peak = peak.max(kib.map_or(0, |kib| kib.trim().parse::<u64>().unwrap() * 1024));
+        retry::pause(Duration::from_millis(2)).await;
+    }
+    peak
+}
+
+#[expect(clippy::disallowed_methods, reason = "scripts/test-memory says here how long the film is")]
+fn long_film() -> String {
+    std::env::var("REPLAY_ARCHIVER_TEST_FILM").unwrap_or_else(|_| "512MiB".to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_film_takes_no_more_memory_than_a_short_one() {
+    let short = Load::new(1, 4, "64MiB", 64).check().await;
+    let long = Load::new(1, 4, &long_film(), 64).check().await;
+    assert!(long <= short + 16 * MIB, "{} and {} MiB", short / MIB, long / MIB);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_films_at_once_take_no_more_memory_than_the_budget_allows() {
+    Load::new(64, 4, "12MiB", 64).check().await;
+    Load::new(64, 64, "12MiB", 64).check().await;
+    Load::new(64, 64, "12MiB", 16).check().await;
+}
