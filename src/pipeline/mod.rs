@@ -115,7 +115,7 @@ async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
     let foreseen = match foreseen {
         Ok(foreseen) => foreseen,
         Err(error) => {
-            return tracing::warn!(error = %error, "what is at risk could not be foretold");
+            return tracing::debug!(error = %error, "what is at risk could not be foretold");
         }
     };
     for (account, foreseen) in accounts.iter().zip(foreseen) {
