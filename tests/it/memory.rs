@@ -36,6 +36,7 @@ impl Load {
         Self { films, files, size: size.to_owned(), budget }
     }
 
+    #[expect(clippy::print_stdout, reason = "the figures are what scripts/test-memory is for")]
     /// Moves the films and returns the peak of the resident memory in bytes.
     async fn peak(&self) -> u64 {
         let film = format!("[[account.room.replay]]\nsize = \"{}\"\n", self.size);

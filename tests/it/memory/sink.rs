@@ -70,7 +70,7 @@ async fn answer(
     let shared = shared.lock().unwrap();
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default());
     match method.as_str() {
-        "POST" if query.contains("uploads") => begin(path),
+        "POST" if query.contains("uploads") => begin(&path),
         "POST" => complete(shared, path),
         "PUT" if query.contains("partNumber") => part(shared, path, body.len() as u64),
         "PUT" => put(shared, path, body),
@@ -82,7 +82,7 @@ async fn answer(
     }
 }
 
-fn begin(path: String) -> Response<Body> {
+fn begin(path: &str) -> Response<Body> {
     let key = path.trim_start_matches("/replays/");
     xml(
         "InitiateMultipartUploadResult",
