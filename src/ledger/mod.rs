@@ -25,7 +25,6 @@ mod time;
 mod uploads;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -57,8 +56,6 @@ pub struct Ledger {
     lease_clock: LeaseClock,
     /// The rooms that this process works on.
     held: Arc<Mutex<Held>>,
-    /// Whether the database was waited for in vain and has taken nothing since.
-    is_given_up: Arc<AtomicBool>,
 }
 
 impl Ledger {
@@ -84,7 +81,7 @@ impl Ledger {
         let pool =
             retry::with(&OPENING, "opening the ledger", || connect(&options, is_sqlite)).await?;
         let lease_clock = LeaseClock::new(is_sqlite, clock);
-        Ok(Self { pool, lease_clock, held: Arc::default(), is_given_up: Arc::default() })
+        Ok(Self { pool, lease_clock, held: Arc::default() })
     }
 
     /// Makes a statement, or several in a transaction, until the database has taken it, or for as
@@ -93,13 +90,7 @@ impl Ledger {
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        let policy = if self.is_given_up.load(Ordering::Relaxed) { &ASKING_ONCE } else { &WAITING };
-        let result =
-            retry::with(policy, what, || async { statement().await.map_err(failed(what)) }).await;
-        // Who has waited in vain once does not wait again for each of the statements that follow.
-        let is_away = result.as_ref().is_err_and(retry::Transient::is_transient);
-        self.is_given_up.store(is_away, Ordering::Relaxed);
-        result
+        retry::with(&WAITING, what, || async { statement().await.map_err(failed(what)) }).await
     }
 
     /// Closes the connections; what was written is durable already.
@@ -123,11 +114,8 @@ const WAITING: retry::Policy = retry::Policy {
     attempts: 40,
     base: Duration::from_millis(100),
     cap: Duration::from_secs(5),
-    budget: Duration::from_secs(60),
+    budget: Duration::from_secs(90),
 };
-
-/// How often a database is asked that was waited for in vain.
-const ASKING_ONCE: retry::Policy = retry::Policy { attempts: 1, ..WAITING };
 
 /// Connects, and brings the tables up to date.
 async fn connect(options: &AnyConnectOptions, is_sqlite: bool) -> Result<AnyPool, Error> {
@@ -160,7 +148,7 @@ async fn try_out(options: &AnyConnectOptions, is_sqlite: bool) -> Result<(), sql
 
 /// Writers wait for each other; a commit survives the loss of power.
 const SQLITE_SETTINGS: &str =
-    "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;";
+    "pragma busy_timeout = 20000; pragma journal_mode = wal; pragma synchronous = full;";
 
 /// The URL with SQLite's file made where it is missing, unless the URL says otherwise.
 fn connect_url(url: &str) -> String {

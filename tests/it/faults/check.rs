@@ -27,7 +27,7 @@ const NEIGHBOUR: &str =
 const PARTS: &str = "[transfer]\npart_size = \"5MiB\"\n";
 
 /// No night takes longer: what does hangs.
-const LONGEST: Duration = Duration::from_secs(240);
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Rows at once. They wait more than they work.
 const AT_ONCE: usize = 4;

@@ -16,15 +16,6 @@ use crate::pipeline::world::World;
 #[test]
 fn a_ledger_that_cannot_be_used_stops_the_night_and_costs_no_archived_byte() {
     let mut rows = vec![held("held for some seconds", Duration::from_secs(3), SAVED)];
-    // Waiting for it takes longest, so it is begun first.
-    rows.insert(
-        0,
-        held(
-            "held for ever",
-            Duration::from_secs(600),
-            hinted(could_not_run("locked"), "another process holds the ledger"),
-        ),
-    );
     rows.extend(damaged());
     rows.extend(full());
     rows.extend(misplaced());
