@@ -151,6 +151,18 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// A token command printed, or a token file holds, more than is read.
+    #[error(
+        "what came from {kind} is more than {limit} bytes, and so no access token\nhint: expected \
+         is {{\"access_token\": …, \"expires_in\": …}}, or the token alone"
+    )]
+    TooMuch {
+        /// Where it came from.
+        kind: SourceKind,
+        /// What is read at most, in bytes.
+        limit: u64,
+    },
+
     /// A token source gave something else than a token.
     #[error(
         "what came from {kind} is not an access token\nhint: expected is \
@@ -208,6 +220,7 @@ impl Error {
             | Self::TokenRefused { .. }
             | Self::CommandStart { .. }
             | Self::File { .. }
+            | Self::TooMuch { .. }
             | Self::NotAToken { .. } => Class::Configuration(Setting::TokenSource),
         }
     }

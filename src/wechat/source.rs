@@ -1,8 +1,9 @@
 //! Where access tokens come from, and how one is fetched from there.
 
+mod local;
+
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,13 +16,10 @@ use super::codes::Call;
 use super::error::Error;
 use super::http::{Http, endpoint, success};
 use super::lenient::{self, Object};
-use super::redact::excerpt;
 use crate::model::AppId;
 
 /// How long a token lives when its source does not say.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
-/// How long a token command may run.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 /// WeChat's tokens have up to 512 characters; more than this is something else.
 const MAX_TOKEN: usize = 2048;
 
@@ -49,15 +47,15 @@ pub enum TokenSource {
         /// Headers to send, such as `Authorization`.
         headers: Vec<(String, SecretString)>,
     },
-    /// A program that prints what a token server would return. It has 30 seconds.
+    /// A program that prints what a token server would return: at most 64 KiB, within 30 seconds.
     Command {
         /// The program.
         program: String,
         /// Its arguments.
         arguments: Vec<String>,
     },
-    /// A file with what a token server would return, which something else keeps fresh. It is read
-    /// before every call.
+    /// A file with what a token server would return, at most 64 KiB, which something else keeps
+    /// fresh. It is read before every call.
     File {
         /// Its path.
         path: PathBuf,
@@ -152,11 +150,11 @@ impl TokenSource {
                 read(http.now(), kind, &body, &credentials(url, headers))
             }
             Self::Command { program, arguments } => {
-                let output = run(program, arguments).await?;
+                let output = local::run(program, arguments).await?;
                 read(http.now(), kind, &output, &[])
             }
             Self::File { path } => {
-                let fetched = read(http.now(), kind, &read_file(path).await?, &[])?;
+                let fetched = read(http.now(), kind, &local::read_file(path).await?, &[])?;
                 Ok(Fetched { lifetime: None, ..fetched })
             }
             Self::Value(token) => {
@@ -227,34 +225,6 @@ fn credentials(url: &Url, headers: &[(String, SecretString)]) -> Vec<SecretStrin
         .map(SecretString::from)
         .chain(headers.iter().map(|(_, value)| value.clone()))
         .collect()
-}
-
-/// Runs the program and returns what it printed. It is killed when it takes too long, or when the
-/// caller gives up.
-async fn run(program: &str, arguments: &[String]) -> Result<Vec<u8>, Error> {
-    let failed = |outcome: String, stderr: String| Error::CommandFailed {
-        program: program.to_owned(),
-        outcome,
-        stderr,
-    };
-    let running = tokio::process::Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(COMMAND_TIMEOUT, running)
-        .await
-        .map_err(|_| failed("took too long".to_owned(), "nothing was read".to_owned()))?
-        .map_err(|source| Error::CommandStart { program: program.to_owned(), source })?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let stderr = excerpt(&String::from_utf8_lossy(&output.stderr), &[]);
-    Err(failed(format!("ended with {}", output.status), stderr))
-}
-
-async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
-    tokio::fs::read(path).await.map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
 /// Reads a token in any of the forms that token servers, commands and files give it. `secrets` are

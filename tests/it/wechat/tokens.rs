@@ -225,6 +225,39 @@ async fn a_command_that_fails_shows_what_it_said_but_no_secret() {
     assert!(all_text(&error).contains(r#"the token command "/no/such" cannot be run"#));
 }
 
+#[tokio::test]
+async fn a_command_that_prints_without_end_is_stopped_and_one_that_complains_without_end_is_not() {
+    let url = "http://127.0.0.1:9".parse().unwrap();
+    for endless in ["cat /dev/zero", "while :; do echo canary; done"] {
+        let error = client(&url, command(endless)).check_token().await.unwrap_err();
+        let text = all_text(&error);
+        assert!(text.contains("the token command is more than 65536 bytes"), "{text}");
+        assert!(text.contains("hint: expected is") && !text.contains("canary"), "{text}");
+    }
+    for (size, is_read) in [(65_000, true), (65_536, true), (65_537, false)] {
+        let blanks = format!("head -c {} /dev/zero | tr '\\0' ' '; printf t1", size - 2);
+        let outcome = client(&url, command(&blanks)).check_token().await;
+        assert_eq!(outcome.is_ok(), is_read, "{size}: {outcome:?}");
+    }
+    let noisy = "head -c 300000 /dev/zero >&2; echo t1";
+    client(&url, command(noisy)).check_token().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_without_end_is_not_read_to_it() {
+    let url = "http://127.0.0.1:9".parse().unwrap();
+    let source = |path: &str| TokenSource::File { path: path.into() };
+    let error = client(&url, source("/dev/zero")).check_token().await.unwrap_err();
+    let text = all_text(&error);
+    assert!(text.contains("the token file is more than 65536 bytes"), "{text}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (blanks, is_read) in [(65_534, true), (65_535, false)] {
+        std::fs::write(file.path(), " ".repeat(blanks) + "t1").unwrap();
+        let outcome = client(&url, source(file.path().to_str().unwrap())).check_token().await;
+        assert_eq!(outcome.is_ok(), is_read, "{blanks}: {outcome:?}");
+    }
+}
+
 // The paused clock moves on by itself while nothing but timers is waited for.
 #[tokio::test(start_paused = true)]
 async fn a_command_that_hangs_is_given_up() {
