@@ -175,6 +175,11 @@ impl RoomKeys {
         relative.split('/').all(is_plain_component).then(|| self.below(relative))
     }
 
+    /// Whether a key is one of the room's: below its folder, and a path that means itself.
+    pub fn holds(&self, key: &ObjectKey) -> bool {
+        self.relative(key).is_some_and(|rest| self.resolve(rest).is_some())
+    }
+
     fn below(&self, rest: &str) -> ObjectKey {
         ObjectKey::new(format!("{}{rest}", self.folder))
     }
@@ -264,6 +269,24 @@ mod tests {
             "p/wx1/rooms/7/SHA256SUMS",
         ] {
             assert_eq!(of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_room_holds_what_lies_below_its_folder_and_nothing_else() {
+        let held = |key: &str| room().holds(&ObjectKey::new(key));
+        assert!(held("live/wx0123456789abcdef/rooms/354/segments/a.mp4"));
+        for other in [
+            "live/wx0123456789abcdef/rooms/355/segments/a.mp4",
+            "live/wx0123456789abcdef/rooms/3540/a.mp4",
+            "live/wx0123456789abcdef/rooms/354/../355/a.mp4",
+            "live/wx0123456789abcdef/rooms/354/",
+            "live/wx0123456789abcdef/rooms/354",
+            "/live/wx0123456789abcdef/rooms/354/a.mp4",
+            "payroll.xlsx",
+            "",
+        ] {
+            assert!(!held(other), "{other}");
         }
     }
 

@@ -2,7 +2,8 @@
 //! run on any machine goes on from there.
 //!
 //! A checkpoint that cannot be trusted — its own digest differs, parts are missing, another version
-//! wrote it — is no checkpoint: the file is read anew. It never leads to a wrong digest.
+//! wrote it, its key is none of its room's — is no checkpoint: the file is read anew. It never leads
+//! to a wrong digest, nor to another's upload.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::failure::Failure;
 use super::hashing::HashingState;
 use crate::ledger::{NewPart, RecordingId};
 use crate::media::source::SourceFile;
-use crate::model::Sha256Digest;
+use crate::model::{ObjectKey, Sha256Digest};
 use crate::store::{PartReceipt, UploadId};
 
 /// What is kept, beside the receipts of the parts.
@@ -49,6 +50,8 @@ impl Checkpoint {
                 saved.receipts.iter().map(|text| serde_json::from_str(text).ok()).collect();
             Self::trusted(saved_state, receipts?)
         });
+        let room = context.store.keys(&id.appid).room(id.room);
+        let trusted = trusted.filter(|found| room.holds(&ObjectKey::new(found.key.clone())));
         if trusted.is_none() {
             tracing::warn!(
                 room.id = %id.room,

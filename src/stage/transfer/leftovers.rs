@@ -168,11 +168,14 @@ async fn knowledge(context: &Context, older_than: Duration) -> Result<Knowledge,
     let now = context.clock.now();
     let before = SignedDuration::try_from(older_than).ok();
     let before = before.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN);
-    Ok(Knowledge {
-        intents: context.ledger.intents().await?,
-        checkpoints: context.ledger.checkpoints().await?,
-        before,
-    })
+    let is_ours = |intent: &Intent| {
+        let room = context.store.keys(&intent.appid).room(intent.room);
+        room.holds(&ObjectKey::new(intent.key.clone()))
+    };
+    let mut intents = context.ledger.intents().await?;
+    // A damaged ledger may name any key there is: of what is not the room's it proves nothing.
+    intents.retain(is_ours);
+    Ok(Knowledge { intents, checkpoints: context.ledger.checkpoints().await?, before })
 }
 
 /// The unfinished uploads; `None` where the store cannot list them.

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use replay_archiver::cli::gc::{GcArguments, collect};
 use replay_archiver::cli::{Common, Exit};
 use replay_archiver::ledger::{Claim, Intent};
-use replay_archiver::model::{AppId, RoomId};
+use replay_archiver::model::{AppId, RoomId, Sha256Digest};
 use replay_archiver::pipeline::{self, Errand};
 use replay_archiver::stage::transfer::{Leftovers, Verdict, leftovers};
 use tokio_util::sync::CancellationToken;
@@ -198,4 +198,55 @@ async fn where_the_store_cannot_list_the_ids_that_the_ledger_knows_are_aborted()
     assert_eq!((found.listed, verdicts(&found)), (false, vec![(key, Verdict::Orphaned)]));
     assert_eq!(gc(&world, true).await.len(), 1, "the one the ledger does not know");
     assert_eq!(intents(&world).await, []);
+}
+
+/// Rewrites the one checkpoint of a ledger as if it owned another upload, its digest included.
+async fn tamper(world: &World, key: &str, upload: &str) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(world.ledger());
+    let mut ledger = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let kept = "select checkpoint from recordings where checkpoint is not null";
+    let kept: String = sqlx::query_scalar(kept).fetch_one(&mut ledger).await.unwrap();
+    let mut state: serde_json::Value =
+        serde_json::from_str(kept.split_once(' ').unwrap().1).unwrap();
+    (state["key"], state["upload"]["id"]) = (key.into(), upload.into());
+    let text = state.to_string();
+    let sealed = format!("{} {text}", Sha256Digest::of(text.as_bytes()));
+    let update = "update recordings set checkpoint = $1 where checkpoint is not null";
+    sqlx::query(update).bind(sealed).execute(&mut ledger).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_ledger_that_names_the_uploads_of_others_does_not_get_them_aborted() {
+    const OTHERS: [&str; 3] =
+        ["payroll.xlsx", "live/wx2/rooms/1/segments/a.mp4", "live/wx1/rooms/1/../2/a.mp4"];
+    for key in OTHERS {
+        let world = World::with_settings(ROOM, PARTS).await;
+        killed_at(&world, |request| request.query.contains("partNumber=2")).await;
+        let foreign = world.front.strict().begin_foreign_upload(key, world.clock.now());
+        tamper(&world, key, &foreign).await;
+        // By then the recording is gone, and what was begun of it is given up.
+        world.pass(400 * 24 * 60);
+        let night = world.run().await;
+        night.says(1, "lost", &["expired"]);
+        let left = world.front.strict().uploads();
+        assert!(left.iter().any(|upload| upload.id == foreign), "{key}: {left:?}");
+        assert!(!night.store.iter().any(|request| request.method == "DELETE"), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn gc_believes_no_intent_that_names_a_key_outside_its_room() {
+    let world = World::with_settings(ROOM, PARTS).await;
+    killed_at(&world, begins).await;
+    let key = "live/wx2/rooms/1/segments/a.mp4";
+    let foreign = world.front.strict().begin_foreign_upload(key, world.clock.now());
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(world.ledger());
+    let mut ledger = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let update = "update uploads set object_key = $1, upload_id = $2";
+    let changed = sqlx::query(update).bind(key).bind(&foreign).execute(&mut ledger).await.unwrap();
+    assert_eq!(changed.rows_affected(), 1);
+    world.pass(3 * 24 * 60);
+    let found = look(&world, DAY).await;
+    assert_eq!(found.count(Verdict::Unproven), 2, "{:?}", verdicts(&found));
+    assert!(gc(&world, true).await.iter().any(|upload| upload.id == foreign));
 }
