@@ -90,7 +90,10 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
-    let images = config.images.as_ref().map(|hosts| MediaClient::new(hosts).map(Images::new));
+    let images = config
+        .images
+        .as_ref()
+        .map(|hosts| MediaClient::new(hosts).map(|client| Images::new(client, &clock)));
     let started_at = clock.now();
     let throughput = Throughput::new(clock.clone());
     let agenda = Agenda::new(clock.clone(), throughput.clone());

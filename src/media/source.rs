@@ -15,13 +15,13 @@ mod file;
 pub(crate) mod fuzzing;
 mod headers;
 mod signature;
+mod small;
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::dns::Resolve;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RANGE};
 use reqwest::{Response, StatusCode};
@@ -32,6 +32,7 @@ pub use body::Body;
 pub use error::{Error, Problem};
 pub use file::SourceFile;
 pub use signature::expires_at;
+pub use small::{Offer, Small};
 
 use crate::model::MediaUrl;
 use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};
@@ -80,17 +81,6 @@ pub struct Opened {
     pub content_type: Option<String>,
     /// The bytes asked for, or the whole file where `file.ranged` is false.
     pub body: Body,
-}
-
-/// A small file, whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Small {
-    /// All of it.
-    pub bytes: Bytes,
-    /// `Content-Type`, as received.
-    pub content_type: Option<String>,
-    /// `https` or `http`, whichever answered.
-    pub scheme: String,
 }
 
 impl MediaClient {
@@ -188,39 +178,6 @@ impl MediaClient {
         let now = headers::source_file(response.headers(), response.url().scheme());
         headers::check_unchanged(file, &now).map_err(at)?;
         Ok(self.body(url, response, Some(range.end - range.start)))
-    }
-
-    /// Fetches a whole file of at most `cap` bytes into memory: a playlist, an image.
-    ///
-    /// # Errors
-    /// [`Problem::TooLarge`] beyond `cap`, [`Problem::TooSlow`] after twenty read time-outs, however
-    /// steadily it comes; otherwise see [`Problem`]. Nothing is retried.
-    pub async fn small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
-        let fetched = tokio::time::timeout(self.small, self.fetch_small(url, cap)).await;
-        fetched.unwrap_or_else(|_| Err(Error::new(url, Problem::TooSlow(self.small))))
-    }
-
-    async fn fetch_small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
-        let at = |problem| Error::new(url, problem);
-        let response = self.get(url, None).await?;
-        if response.status() != StatusCode::OK {
-            return Err(at(Problem::status(response.status(), response.headers())));
-        }
-        let content_type = content_type(response.headers());
-        let scheme = response.url().scheme().to_owned();
-        let expected = response.content_length();
-        if expected.is_some_and(|length| length > cap) {
-            return Err(at(Problem::TooLarge { cap }));
-        }
-        let mut body = self.body(url, response, expected);
-        let mut bytes = Vec::new();
-        while let Some(more) = body.next().await? {
-            if (bytes.len() + more.len()) as u64 > cap {
-                return Err(at(Problem::TooLarge { cap }));
-            }
-            bytes.extend_from_slice(&more);
-        }
-        Ok(Small { bytes: bytes.into(), content_type, scheme })
     }
 
     fn body(&self, url: &MediaUrl, response: Response, expected: Option<u64>) -> Body {

@@ -7,6 +7,7 @@ pub mod discover;
 pub mod foresight;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod images;
 mod memory;
 pub mod published;
 mod replays;
@@ -15,8 +16,6 @@ pub mod seal;
 pub mod transfer;
 pub mod verify;
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -34,6 +33,7 @@ use crate::wechat;
 pub(crate) use agenda::tests as agenda_tests;
 pub use agenda::{Agenda, Job};
 pub(crate) use agenda::{Line, WaitsToBegin};
+pub use images::Images;
 pub use memory::Memory;
 pub use replays::FreshUrls;
 
@@ -66,28 +66,6 @@ pub struct Context {
     pub throughput: Throughput,
     /// What was done so far.
     pub progress: Progress,
-}
-
-/// The image hosts. One that cannot be reached is asked once a run, not once a room.
-#[derive(Debug)]
-pub struct Images {
-    client: MediaClient,
-    unreachable: Mutex<HashSet<String>>,
-}
-
-impl Images {
-    /// Image hosts of which none is known to be unreachable.
-    pub fn new(client: MediaClient) -> Self {
-        Self { client, unreachable: Mutex::default() }
-    }
-
-    fn is_unreachable(&self, host: &str) -> bool {
-        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).contains(host)
-    }
-
-    fn note_unreachable(&self, host: String) {
-        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).insert(host);
-    }
 }
 
 impl Context {

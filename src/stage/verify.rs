@@ -1,7 +1,6 @@
 //! Verify: holds the objects in the bucket against what was recorded of them.
 
 use futures::StreamExt as _;
-use sha2::{Digest as _, Sha256};
 
 use super::{Context, Error, Listed};
 use crate::model::{
@@ -125,21 +124,11 @@ async fn problem(
     if depth == Depth::Shallow {
         return Ok(None);
     }
-    let Some(sha256) = digest(store, key).await? else {
+    let Some(sha256) = store.sha256(key).await? else {
         return Ok(Some("it is missing".to_owned()));
     };
     let differs = sha256 != object.sha256;
     Ok(differs.then(|| format!("its SHA-256 is {sha256} instead of {}", object.sha256)))
-}
-
-/// The SHA-256 of an object, read back in full; `None` where there is none.
-async fn digest(store: &Store, key: &ObjectKey) -> Result<Option<Sha256Digest>, store::Error> {
-    let Some(mut body) = store.read(key).await? else { return Ok(None) };
-    let mut sha256 = Sha256::new();
-    while let Some(bytes) = body.next().await? {
-        sha256.update(&bytes);
-    }
-    Ok(Some(Sha256Digest(sha256.finalize().into())))
 }
 
 /// Reads back what is archived of a leased room. What is missing or damaged is owed again.

@@ -5,10 +5,11 @@ use std::ops::Range;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
+use sha2::{Digest as _, Sha256};
 
 use super::error::Site;
 use super::{Error, NoAnswer, Store};
-use crate::model::ObjectKey;
+use crate::model::{ObjectKey, Sha256Digest};
 use crate::retry;
 
 /// An object that is being read, in order, once.
@@ -51,6 +52,20 @@ impl Store {
             stream: output.body,
             moved: false,
         }))
+    }
+
+    /// The SHA-256 of an object of any size, read back in full; `None` where there is none. None of
+    /// it is kept.
+    ///
+    /// # Errors
+    /// When the store refuses, or the object cannot be read to its end.
+    pub async fn sha256(&self, key: &ObjectKey) -> Result<Option<Sha256Digest>, Error> {
+        let Some(mut body) = self.read(key).await? else { return Ok(None) };
+        let mut sha256 = Sha256::new();
+        while let Some(bytes) = body.next().await? {
+            sha256.update(&bytes);
+        }
+        Ok(Some(Sha256Digest(sha256.finalize().into())))
     }
 
     /// Reads a range of an object to the end of a buffer. Goes on after a break like

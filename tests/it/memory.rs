@@ -2,6 +2,7 @@
 //!
 //! `scripts/test-memory` runs this with `REPLAY_ARCHIVER_TEST_FILM` set to `20GiB`.
 
+mod pictures;
 mod sink;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use replay_archiver::retry;
 use tokio::process::Child;
 
 use crate::cli::program::Place;
+use pictures::{LARGEST, Pictures};
 use sink::Sink;
 
 const MIB: u64 = 1 << 20;
@@ -44,19 +46,9 @@ impl Load {
             "[vod]\ncrc64 = false\n[[account.room]]\nid = 1\nstart = \"-300d\"\n{}",
             film.repeat(self.films)
         );
-        let place = Place::start(&scenario).await;
         let sink = Sink::start().await;
-        let embedded = place.store.addr().to_string();
-        place.configure(&place.configuration().replace(&embedded, &sink.addr.to_string()));
-        let mut command = place.command(&["run"]);
-        command
-            .env("REPLAY_ARCHIVER_TRANSFER__MEMORY", format!("{}MiB", self.budget))
-            .env("REPLAY_ARCHIVER_TRANSFER__FILES", self.files.to_string());
-        let mut child = command.spawn().unwrap();
-        let peak = watch(&mut child).await;
-        let output = child.wait_with_output().await.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let (films, bytes) = sink.films();
+        let peak = run(&scenario, &sink, "", (self.budget, self.files)).await;
+        let (films, bytes) = sink.stored(".mp4");
         assert_eq!(films, self.films);
         println!(
             "{films} films of {}, {} at once, {} MiB in all, budget {} MiB: peak {} MiB",
@@ -76,6 +68,27 @@ impl Load {
         assert!(peak <= most, "{} MiB for a budget of {} MiB", peak / MIB, self.budget);
         peak
     }
+}
+
+/// Runs the program with so many MiB of budget and so many files at once, where pictures may come
+/// from one more host, and returns the peak of its memory in bytes.
+async fn run(scenario: &str, sink: &Sink, pictures: &str, (budget, files): (u64, usize)) -> u64 {
+    let place = Place::start(scenario).await;
+    let embedded = place.store.addr().to_string();
+    let text = place.configuration().replace(&embedded, &sink.addr.to_string());
+    let hosts = "[images]\nallow_hosts = [";
+    assert!(text.contains(hosts));
+    let text = text.replace(hosts, &format!("{hosts}{pictures}"));
+    place.configure(&text);
+    let mut command = place.command(&["run"]);
+    command
+        .env("REPLAY_ARCHIVER_TRANSFER__MEMORY", format!("{budget}MiB"))
+        .env("REPLAY_ARCHIVER_TRANSFER__FILES", files.to_string());
+    let mut child = command.spawn().unwrap();
+    let peak = watch(&mut child).await;
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    peak
 }
 
 /// Waits for a process to end and returns the peak of its memory in bytes, without the pages of the
@@ -110,4 +123,21 @@ async fn many_films_at_once_take_no_more_memory_than_the_budget_allows() {
     Load::new(64, 4, "12MiB", 64).check().await;
     Load::new(64, 64, "12MiB", 64).check().await;
     Load::new(64, 64, "12MiB", 16).check().await;
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what scripts/test-memory is for")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_pictures_of_many_rooms_stay_within_the_base() {
+    const ROOMS: usize = 6;
+    let (sink, pictures) = (Sink::start().await, Pictures::start().await);
+    let room = |id| {
+        let head = format!("[[account.room]]\nid = {id}\nstart = \"-300d\"\n");
+        format!("{head}{}[[account.room.replay]]\n", pictures.of_room())
+    };
+    let scenario: String = (1..=ROOMS).map(room).collect();
+    let host = format!("\"{}\", ", pictures.addr);
+    let peak = run(&scenario, &sink, &host, (16, 4)).await;
+    assert_eq!(sink.stored(".jpg"), (4 * ROOMS, (4 * ROOMS * LARGEST) as u64));
+    println!("{} pictures of 16 MiB, budget 16 MiB: peak {} MiB", 4 * ROOMS, peak / MIB);
+    assert!(peak <= 16 * MIB + BASE, "{} MiB", peak / MIB);
 }

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
+use crate::ledger::RecordingId;
 use crate::media::source::Problem;
 use crate::model::{ManifestImage, MediaUrl, Room, RoomImage, Sha256Digest};
 use crate::retry::{self, Policy};
 use crate::stage::{Context, Images};
 use crate::store::{Labels, RoomKeys};
-
-/// Pictures larger than this are left out, in bytes.
-const LARGEST: u64 = 16 << 20;
 
 /// Pictures fetched at once.
 const AT_ONCE: usize = 4;
@@ -62,8 +60,8 @@ pub(super) async fn archive(
 /// Whether a picture lies in the bucket as it was stored, as far as the bucket can be asked.
 async fn is_intact(context: &Context, keys: &RoomKeys, known: &ManifestImage) -> bool {
     let Some(key) = known.key.as_deref().and_then(|key| keys.resolve(key)) else { return false };
-    match context.store.get(&key).await {
-        Ok(found) => found.map(|bytes| Sha256Digest::of(&bytes)) == known.sha256,
+    match context.store.sha256(&key).await {
+        Ok(found) => found == known.sha256,
         Err(error) => {
             tracing::debug!(image.key = %key, error = %error, "an image could not be read back");
             true
@@ -83,25 +81,30 @@ async fn one(
     if hosts.is_unreachable(&host) {
         return Err(format!("{host} could not be reached in this run"));
     }
-    let fetched = retry::with(&RETRY, "fetching an image", || hosts.client.small(&url, LARGEST));
-    let small = fetched.await.map_err(|error| {
+    let id = RecordingId {
+        appid: room.appid.clone(),
+        room: room.room_id,
+        source_id: image.role.as_str().to_owned(),
+    };
+    let fetched = retry::with(&RETRY, "fetching an image", || hosts.fetch(&url, id.clone()));
+    let picture = fetched.await.map_err(|error| {
         if matches!(error.problem, Problem::Connect(_)) {
             hosts.note_unreachable(host);
         }
         crate::hints::Explained::of(&error.problem).message
     })?;
-    let content_type = image_type(&small.bytes).ok_or("what came is not an image")?;
+    let content_type = image_type(picture.get()).ok_or("what came is not an image")?;
     let key = keys.image(image.role, content_type);
     let labels = Labels { content_type, metadata: &[] };
     let held = context.hold(&room.appid, room.room_id).await;
     held.map_err(|error| crate::hints::Explained::of(&error).message)?;
-    let put = context.store.put(&key, small.bytes.clone(), labels).await;
+    let put = context.store.put(&key, picture.get().clone(), labels).await;
     put.map_err(|error| crate::hints::Explained::of(&error).message)?;
     Ok(ManifestImage {
         role: image.role,
         key: keys.relative(&key).map(str::to_owned),
-        bytes: Some(small.bytes.len() as u64),
-        sha256: Some(Sha256Digest::of(&small.bytes)),
+        bytes: Some(picture.get().len() as u64),
+        sha256: Some(Sha256Digest::of(picture.get())),
         note: None,
     })
 }

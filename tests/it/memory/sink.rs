@@ -53,11 +53,11 @@ impl Sink {
         Self { shared, addr, task }
     }
 
-    /// How many films it has, and their bytes in all.
-    pub fn films(&self) -> (usize, u64) {
+    /// How many objects it has whose keys end so, and their bytes in all.
+    pub fn stored(&self, ending: &str) -> (usize, u64) {
         let shared = self.shared.lock().unwrap();
-        let films = shared.objects.iter().filter(|(path, _)| path.ends_with(".mp4"));
-        films.fold((0, 0), |(count, bytes), (_, film)| (count + 1, bytes + film.bytes))
+        let found = shared.objects.iter().filter(|(path, _)| path.ends_with(ending));
+        found.fold((0, 0), |(count, bytes), (_, object)| (count + 1, bytes + object.bytes))
     }
 }
 

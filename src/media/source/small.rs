@@ -1,0 +1,102 @@
+//! Small files, fetched whole: playlists, pictures.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::StatusCode;
+
+use super::{Body, Error, MediaClient, Problem, content_type};
+use crate::model::MediaUrl;
+
+/// A small file, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Small {
+    /// All of it.
+    pub bytes: Bytes,
+    /// `Content-Type`, as received.
+    pub content_type: Option<String>,
+    /// `https` or `http`, whichever answered.
+    pub scheme: String,
+}
+
+/// A small file that a host has begun to send, and of which nothing was read yet.
+#[derive(Debug)]
+pub struct Offer {
+    url: MediaUrl,
+    body: Body,
+    cap: u64,
+    /// How long all of it may take.
+    longest: Duration,
+    content_type: Option<String>,
+    scheme: String,
+}
+
+impl MediaClient {
+    /// Fetches a whole file of at most `cap` bytes into memory.
+    ///
+    /// # Errors
+    /// [`Problem::TooLarge`] beyond `cap`, [`Problem::TooSlow`] after twenty read time-outs, however
+    /// steadily it comes; otherwise see [`Problem`]. Nothing is retried.
+    pub async fn small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
+        let offer = self.offer(url, cap).await?;
+        let (content_type, scheme) = (offer.content_type.clone(), offer.scheme.clone());
+        let mut bytes = BytesMut::new();
+        offer.read(&mut bytes).await?;
+        Ok(Small { bytes: bytes.freeze(), content_type, scheme })
+    }
+
+    /// Asks for a whole file of at most `cap` bytes, and leaves it to be read once there is memory
+    /// for it.
+    ///
+    /// # Errors
+    /// As [`MediaClient::small`].
+    pub async fn offer(&self, url: &MediaUrl, cap: u64) -> Result<Offer, Error> {
+        let at = |problem| Error::new(url, problem);
+        let asked = tokio::time::timeout(self.small, self.get(url, None)).await;
+        let response = asked.unwrap_or_else(|_| Err(at(Problem::TooSlow(self.small))))?;
+        if response.status() != StatusCode::OK {
+            return Err(at(Problem::status(response.status(), response.headers())));
+        }
+        let expected = response.content_length();
+        if expected.is_some_and(|length| length > cap) {
+            return Err(at(Problem::TooLarge { cap }));
+        }
+        Ok(Offer {
+            url: url.clone(),
+            cap,
+            longest: self.small,
+            content_type: content_type(response.headers()),
+            scheme: response.url().scheme().to_owned(),
+            body: self.body(url, response, expected),
+        })
+    }
+}
+
+impl Offer {
+    /// The most bytes it can have.
+    pub fn most(&self) -> u64 {
+        self.body.expected().unwrap_or(self.cap)
+    }
+
+    /// Reads all of it to the end of `buffer`, which never grows by more than [`Offer::most`] bytes.
+    ///
+    /// # Errors
+    /// As [`MediaClient::small`].
+    pub async fn read(self, buffer: &mut BytesMut) -> Result<(), Error> {
+        let too_slow = Error::new(&self.url, Problem::TooSlow(self.longest));
+        let read = tokio::time::timeout(self.longest, self.read_all(buffer)).await;
+        read.unwrap_or(Err(too_slow))
+    }
+
+    async fn read_all(mut self, buffer: &mut BytesMut) -> Result<(), Error> {
+        let mut left = self.most();
+        while let Some(more) = self.body.next().await? {
+            let Some(rest) = left.checked_sub(more.len() as u64) else {
+                return Err(Error::new(&self.url, Problem::TooLarge { cap: self.cap }));
+            };
+            left = rest;
+            buffer.extend_from_slice(&more);
+        }
+        Ok(())
+    }
+}
