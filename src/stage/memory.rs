@@ -2,14 +2,18 @@
 //!
 //! Parts are large and many. Allocated and freed one by one they would leave a heap several times
 //! the budget behind; so a buffer goes back when its part is uploaded, and the next part takes it.
+//! Where the next is of another size, the pages of a buffer are the system's again (see `buffer`).
+
+mod buffer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::agenda::{Agenda, Job, Line};
 use crate::throughput::UnderWay;
 use crate::urgency::may_go_on;
+use buffer::Buffer;
 
 /// The memory budget of a run. Clones share it.
 #[derive(Debug, Clone)]
@@ -17,7 +21,7 @@ pub struct Memory {
     gate: Arc<Mutex<Gate>>,
     agenda: Agenda,
     budget: u64,
-    spare: Arc<Mutex<Vec<BytesMut>>>,
+    spare: Arc<Mutex<Vec<Buffer>>>,
 }
 
 #[derive(Debug)]
@@ -39,14 +43,18 @@ struct Permit {
 #[derive(Debug)]
 pub(super) struct Share {
     permit: Permit,
-    buffer: BytesMut,
+    buffer: Buffer,
 }
 
-/// The bytes of a part. The budget and the buffer are free again when it is dropped.
+/// The bytes of a part. The budget and the buffer are free again when it and all clones of its bytes
+/// are dropped.
 #[derive(Debug)]
-pub(super) struct PartBytes {
+pub(super) struct PartBytes(Bytes);
+
+/// What the bytes of a part are kept in.
+struct Kept {
     permit: Permit,
-    bytes: Bytes,
+    buffer: Buffer,
 }
 
 impl Memory {
@@ -97,7 +105,7 @@ impl Memory {
 
     /// A buffer that was used before, or a new one: then so many of those that are kept go that all
     /// buffers together stay within the budget.
-    fn buffer(&self, capacity: usize) -> BytesMut {
+    fn buffer(&self, capacity: usize) -> Buffer {
         let free = self.lock().free;
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = spare.iter().position(|buffer| buffer.capacity() == capacity) {
@@ -109,11 +117,11 @@ impl Memory {
             kept -= if is_kept { 0 } else { buffer.capacity() as u64 };
             is_kept
         });
-        BytesMut::with_capacity(capacity)
+        Buffer::new(capacity)
     }
 
     /// Keeps a buffer for later, unless so many are kept that they would exceed the budget.
-    fn keep_spare(&self, mut buffer: BytesMut) {
+    fn keep_spare(&self, mut buffer: Buffer) {
         buffer.clear();
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let kept: u64 = spare.iter().map(|buffer| buffer.capacity() as u64).sum();
@@ -135,28 +143,34 @@ impl Drop for Permit {
 
 impl Share {
     /// The buffer, of the capacity that was asked for, empty at first.
-    pub(super) fn buffer(&mut self) -> &mut BytesMut {
+    pub(super) fn buffer(&mut self) -> &mut Buffer {
         &mut self.buffer
     }
 
     /// The bytes that were filled in.
     pub(super) fn filled(self) -> PartBytes {
-        PartBytes { permit: self.permit, bytes: self.buffer.freeze() }
+        PartBytes(Bytes::from_owner(Kept { permit: self.permit, buffer: self.buffer }))
     }
 }
 
 impl PartBytes {
-    /// The bytes. The buffer is used again only where no clone of them is left.
+    /// The bytes.
     pub(super) fn get(&self) -> &Bytes {
-        &self.bytes
+        &self.0
     }
 }
 
-impl Drop for PartBytes {
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.filled()
+    }
+}
+
+impl Drop for Kept {
     fn drop(&mut self) {
-        if let Ok(buffer) = std::mem::take(&mut self.bytes).try_into_mut() {
-            self.permit.memory.keep_spare(buffer);
-        }
+        let buffer = std::mem::take(&mut self.buffer);
+        // Before the budget is free again, so that whoever is served finds it.
+        self.permit.memory.keep_spare(buffer);
     }
 }
 
@@ -185,8 +199,24 @@ mod tests {
         let at = part.get().as_ptr();
         drop(part);
         let mut again = memory.share(MIB, &job).await;
-        assert!(again.buffer().is_empty());
-        assert_eq!(again.buffer().as_ptr(), at);
+        assert_eq!(again.buffer().len(), 0);
+        assert_eq!(again.buffer().filled().as_ptr(), at);
+    }
+
+    #[tokio::test]
+    async fn memory_is_free_only_when_nobody_holds_the_bytes_any_more() {
+        let (memory, job) = memory(1);
+        let mut share = memory.share(MIB, &job).await;
+        share.buffer().extend_from_slice(b"held");
+        let part = share.filled();
+        let held = part.get().slice(1..3);
+        drop(part);
+        let next = memory.share(MIB, &job);
+        tokio::pin!(next);
+        assert!(futures::poll!(next.as_mut()).is_pending());
+        assert_eq!(&held[..], b"el");
+        drop(held);
+        assert!(futures::poll!(next.as_mut()).is_ready());
     }
 
     #[tokio::test]

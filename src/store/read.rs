@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::error::Site;
@@ -77,7 +77,7 @@ impl Store {
         &self,
         key: &ObjectKey,
         range: Range<u64>,
-        buffer: &mut BytesMut,
+        buffer: &mut impl Extend<Bytes>,
     ) -> Result<(), Error> {
         let output = self.open(key, range.start, Some(range.end), None).await?;
         let mut body = ObjectBody {
@@ -91,7 +91,7 @@ impl Store {
             moved: false,
         };
         while let Some(chunk) = body.next().await? {
-            buffer.extend_from_slice(&chunk);
+            buffer.extend([chunk]);
         }
         Ok(())
     }

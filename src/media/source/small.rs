@@ -78,24 +78,24 @@ impl Offer {
         self.body.expected().unwrap_or(self.cap)
     }
 
-    /// Reads all of it to the end of `buffer`, which never grows by more than [`Offer::most`] bytes.
+    /// Reads all of it to the end of `buffer`, which is given no more than [`Offer::most`] bytes.
     ///
     /// # Errors
     /// As [`MediaClient::small`].
-    pub async fn read(self, buffer: &mut BytesMut) -> Result<(), Error> {
+    pub async fn read(self, buffer: &mut impl Extend<Bytes>) -> Result<(), Error> {
         let too_slow = Error::new(&self.url, Problem::TooSlow(self.longest));
         let read = tokio::time::timeout(self.longest, self.read_all(buffer)).await;
         read.unwrap_or(Err(too_slow))
     }
 
-    async fn read_all(mut self, buffer: &mut BytesMut) -> Result<(), Error> {
+    async fn read_all(mut self, buffer: &mut impl Extend<Bytes>) -> Result<(), Error> {
         let mut left = self.most();
         while let Some(more) = self.body.next().await? {
             let Some(rest) = left.checked_sub(more.len() as u64) else {
                 return Err(Error::new(&self.url, Problem::TooLarge { cap: self.cap }));
             };
             left = rest;
-            buffer.extend_from_slice(&more);
+            buffer.extend([more]);
         }
         Ok(())
     }

@@ -133,7 +133,7 @@ fn sequential(
             let fits = rest.split_to(rest.len().min(wanted - buffer.len()));
             buffer.extend_from_slice(&fits);
         }
-        if buffer.is_empty() {
+        if buffer.len() == 0 {
             return Ok(None);
         }
         let part = Part { number, bytes: share.filled() };
