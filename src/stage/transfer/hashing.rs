@@ -39,6 +39,18 @@ pub(super) struct HashingState {
 /// The series of the `sha2` crate in use.
 const SHA2_SERIES: &str = "0.11";
 
+/// No file has more bytes than this, a thousand times what a store takes as one object. SHA-256
+/// counts bits in 64 bits, and has room for the rest of any file after so many.
+const LARGEST: u64 = 1 << 56;
+
+/// Whether a SHA-256 has taken so many bytes: in a state of this series the number of whole blocks,
+/// least significant byte first, follows the eight words.
+fn has_taken(sha256: &[u8], bytes: u64) -> bool {
+    const BLOCK: u64 = 64;
+    let blocks = sha256.get(32..40).and_then(|counter| counter.try_into().ok());
+    blocks.map(u64::from_le_bytes) == Some(bytes / BLOCK)
+}
+
 /// The hashes after all parts.
 #[derive(Debug)]
 pub(super) struct Hashed {
@@ -65,6 +77,9 @@ impl Hashing {
     pub(super) fn resume(state: &HashingState) -> Option<Self> {
         let is_sound = |walk: &BoxWalk| walk.is_sound() && walk.offset() == state.bytes;
         if state.sha2 != SHA2_SERIES || !state.walk.as_ref().is_none_or(is_sound) {
+            return None;
+        }
+        if state.bytes > LARGEST || !has_taken(&state.sha256, state.bytes) {
             return None;
         }
         let sha256 = state.sha256.as_slice().try_into().ok()?;
@@ -167,6 +182,24 @@ mod tests {
         assert!(Hashing::resume(&state).is_some());
         assert!(Hashing::resume(&HashingState { sha2: "0.12".into(), ..state.clone() }).is_none());
         assert!(Hashing::resume(&HashingState { sha256: vec![0; 7], ..state }).is_none());
+    }
+
+    #[test]
+    fn a_state_that_has_counted_other_bytes_than_it_says_is_not_taken_up() {
+        let mut hashing = Hashing::new(false);
+        hashing.take(&[7; 640]).unwrap();
+        let state = hashing.state();
+        assert!(Hashing::resume(&state).is_some());
+        for bytes in [0, 639, 704, u64::MAX] {
+            assert!(Hashing::resume(&HashingState { bytes, ..state.clone() }).is_none(), "{bytes}");
+        }
+        // Its SHA-256 could not be finished: the bits would be more than 64 bits can count.
+        let mut sha256 = state.sha256.clone();
+        sha256[32..40].copy_from_slice(&(1_u64 << 55).to_le_bytes());
+        for bytes in [640, 1 << 61] {
+            let sha256 = sha256.clone();
+            assert!(Hashing::resume(&HashingState { bytes, sha256, ..state.clone() }).is_none());
+        }
     }
 
     #[tokio::test]
