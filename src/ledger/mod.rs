@@ -123,6 +123,9 @@ async fn connect(options: &AnyConnectOptions, is_sqlite: bool) -> Result<AnyPool
     let pool = AnyPoolOptions::new()
         .max_connections(8)
         .acquire_timeout(Duration::from_secs(30))
+        // A statement that waits for a connection on a busy machine is no news; one that waits in
+        // vain is an error.
+        .acquire_slow_threshold(Duration::MAX)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if is_sqlite {

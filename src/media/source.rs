@@ -196,7 +196,10 @@ impl MediaClient {
             return self.send(url, given, range).await;
         };
         match self.send(url, secure, range).await {
-            Err(error) if error.problem.is_connect() && self.learnt(&host).is_none() => {
+            // Another request may have learnt meanwhile that only http answers.
+            Err(error)
+                if error.problem.is_connect() && self.learnt(&host) != Some(Scheme::Https) =>
+            {
                 let response = self.send(url, given, range).await?;
                 self.learn(&host, Scheme::Http);
                 Ok(response)

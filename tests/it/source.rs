@@ -4,6 +4,7 @@
 //! answer, so that the way back to http is taken in every test.
 
 pub mod host;
+mod upgrade;
 
 use std::error::Error as _;
 use std::time::Duration;

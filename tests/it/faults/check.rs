@@ -27,7 +27,11 @@ const NEIGHBOUR: &str =
 const PARTS: &str = "[transfer]\npart_size = \"5MiB\"\n";
 
 /// No night takes longer: what does hangs.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// How long a media host may be silent, where a row does not wait for just that: longer than a busy
+/// machine keeps a server from answering.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Rows at once. They wait more than they work.
 const AT_ONCE: usize = 4;
@@ -161,6 +165,7 @@ fn add_rooms(world: &World, recordings: &str) {
 async fn night(world: &World, row: &Row, ill: fn(&mut Config)) -> Seen {
     let change = |config: &mut Config| {
         config.images = None;
+        config.media.timeouts.read = PATIENCE;
         (row.config)(config);
         ill(config);
     };

@@ -145,7 +145,7 @@ fn passing() -> Vec<Row> {
 }
 
 fn impatient(config: &mut Config) {
-    config.store.timeouts.attempt = std::time::Duration::from_secs(3);
+    config.store.timeouts.attempt = std::time::Duration::from_secs(5);
 }
 
 /// Requests that the store carried out, and whose answers never came, or were wrong.
