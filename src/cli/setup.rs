@@ -88,6 +88,7 @@ pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
 /// When the ledger cannot be opened or a client not be made.
 pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
+    let ledger = ledger.with_patience(config.ledger_patience);
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
     let images = config

@@ -30,6 +30,8 @@ pub use file::ConfigFile;
 pub struct Config {
     /// The ledger's URL: `sqlite:PATH` or `postgres://…`.
     pub ledger_url: secrecy::SecretString,
+    /// How long a ledger that is away or locked is waited for.
+    pub ledger_patience: std::time::Duration,
     /// The bucket.
     pub store: store::Settings,
     /// The WeChat API, for all accounts.

@@ -11,7 +11,7 @@ use url::Url;
 use super::file::{AccountSection, StoreSection, Switch, TokenKind, TokenSection};
 use super::tuning::Amount;
 use super::{Account, Config, ConfigError, ConfigFile, Environment, Sources, Work, hosts};
-use crate::ledger::{Reserve, Share};
+use crate::ledger::{self, Reserve, Share};
 use crate::media::source as media;
 use crate::model::AppId;
 use crate::net_guard::Timeouts;
@@ -46,6 +46,7 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
     some_time("[media] read_timeout", timeouts.read)?;
     Ok(Config {
         ledger_url: ledger_url(&file.ledger.url)?,
+        ledger_patience: ledger::PATIENCE,
         store: store(&file.store, environment)?,
         wechat: wechat(file)?,
         accounts: accounts(file, sources)?,

@@ -29,7 +29,7 @@ impl Ledger {
     /// When the database fails.
     pub async fn scan_state(&self, appid: &AppId, since: Timestamp) -> Result<ScanState, Error> {
         const WHAT: &str = "read how far the room list was scanned";
-        let oldest = self.attempt(WHAT, || {
+        let oldest = self.read(WHAT, || {
             sqlx::query_scalar(
                 "select min(start_at) from rooms \
                  where appid = $1 and phase = 'later' and start_at >= $2",
@@ -39,7 +39,7 @@ impl Ledger {
             .fetch_one(&self.pool)
         });
         let oldest: Option<i64> = oldest.await?;
-        let row = self.attempt(WHAT, || {
+        let row = self.read(WHAT, || {
             sqlx::query(
                 "select scanned_at, full_scanned_at, scan_offset, scan_started_at \
                  from accounts where appid = $1",
@@ -139,7 +139,7 @@ impl Ledger {
     /// When the database fails.
     pub async fn last_success(&self, appid: &AppId) -> Result<Option<Timestamp>, Error> {
         let at: Option<Option<i64>> = self
-            .attempt("read when the account was last done", || {
+            .read("read when the account was last done", || {
                 sqlx::query_scalar("select finished_at from accounts where appid = $1")
                     .bind(appid.as_str())
                     .fetch_optional(&self.pool)

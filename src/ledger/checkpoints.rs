@@ -92,7 +92,7 @@ impl Ledger {
     pub async fn checkpoint(&self, id: &RecordingId) -> Result<Option<SavedCheckpoint>, Error> {
         const WHAT: &str = "read a checkpoint";
         let state: Option<Option<String>> = self
-            .attempt(WHAT, || {
+            .read(WHAT, || {
                 sqlx::query_scalar(
                     "select checkpoint from recordings \
              where appid = $1 and room_id = $2 and source_id = $3",
@@ -105,7 +105,7 @@ impl Ledger {
             .await?;
         let Some(state) = state.flatten() else { return Ok(None) };
         let rows = self
-            .attempt(WHAT, || {
+            .read(WHAT, || {
                 sqlx::query(
                     "select receipt from upload_parts \
              where appid = $1 and room_id = $2 and source_id = $3 order by number",

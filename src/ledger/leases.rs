@@ -136,7 +136,7 @@ impl Ledger {
         // The second number is there for the others to keep theirs.
         let sql =
             format!("select room_id from rooms where $2 >= 0 and appid = $3 and {is_due} limit 1");
-        let due = self.attempt("look for a room to claim", || {
+        let due = self.read("look for a room to claim", || {
             sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql.clone()))
                 .bind(claim.owner)
                 .bind(claim.lease_ms())
@@ -229,7 +229,7 @@ impl Ledger {
             "select distinct lease_owner from rooms \
              where lease_owner is not null and not {is_free}"
         );
-        self.attempt("read who works on rooms", || {
+        self.read("read who works on rooms", || {
             sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).fetch_all(&self.pool)
         })
         .await

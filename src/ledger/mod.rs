@@ -17,6 +17,7 @@ mod checkpoints;
 mod chunks;
 mod error;
 mod leases;
+mod patience;
 mod quota;
 mod recordings;
 mod rooms;
@@ -40,6 +41,7 @@ pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
 pub use chunks::SavedChunk;
 pub use error::Error;
 pub use leases::{Claim, Wanted};
+pub use patience::PATIENCE;
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Phase, RoomRecord, Sealed};
 pub use throughput::{Averages, Owed};
@@ -47,6 +49,7 @@ pub use uploads::{Intent, KeptCheckpoint};
 
 use error::failed;
 use leases::Held;
+use patience::{Access, Patience};
 use time::LeaseClock;
 
 /// The ledger. Clones share one pool of connections.
@@ -54,6 +57,7 @@ use time::LeaseClock;
 pub struct Ledger {
     pool: AnyPool,
     lease_clock: LeaseClock,
+    patience: Patience,
     /// The rooms that this process works on.
     held: Arc<Mutex<Held>>,
 }
@@ -81,16 +85,34 @@ impl Ledger {
         let pool =
             retry::with(&OPENING, "opening the ledger", || connect(&options, is_sqlite)).await?;
         let lease_clock = LeaseClock::new(is_sqlite, clock);
-        Ok(Self { pool, lease_clock, held: Arc::default() })
+        Ok(Self { pool, lease_clock, patience: Patience::new(PATIENCE), held: Arc::default() })
     }
 
-    /// Makes a statement, or several in a transaction, until the database has taken it, or for as
-    /// long as makes sense. It may take effect twice.
+    /// The same ledger, where a database that is away is waited for so long: [`PATIENCE`] otherwise. It is
+    /// waited for by all statements together: one that never comes back costs that time once, and
+    /// then fails each statement at its first attempt.
+    #[must_use]
+    pub fn with_patience(self, longest: Duration) -> Self {
+        Self { patience: Patience::new(longest), ..self }
+    }
+
+    /// Makes a statement that writes, or several in a transaction, until the database has taken it,
+    /// or for as long as makes sense. It may take effect twice.
     async fn attempt<T, F>(&self, what: &'static str, statement: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        retry::with(&WAITING, what, || async { statement().await.map_err(failed(what)) }).await
+        let statement = || async { statement().await.map_err(failed(what)) };
+        self.patience.attempt(Access::Write, what, statement).await
+    }
+
+    /// As [`Ledger::attempt`], for a statement that reads.
+    async fn read<T, F>(&self, what: &'static str, statement: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let statement = || async { statement().await.map_err(failed(what)) };
+        self.patience.attempt(Access::Read, what, statement).await
     }
 
     /// Closes the connections; what was written is durable already.
@@ -108,21 +130,12 @@ const OPENING: retry::Policy = retry::Policy {
     budget: Duration::from_secs(20),
 };
 
-/// How long a database that is away or locked is waited for. A lease may run out meanwhile: then
-/// the room is another's.
-const WAITING: retry::Policy = retry::Policy {
-    attempts: 40,
-    base: Duration::from_millis(100),
-    cap: Duration::from_secs(5),
-    budget: Duration::from_secs(90),
-};
-
 /// Connects, and brings the tables up to date.
 async fn connect(options: &AnyConnectOptions, is_sqlite: bool) -> Result<AnyPool, Error> {
     try_out(options, is_sqlite).await.map_err(Error::Open)?;
     let pool = AnyPoolOptions::new()
         .max_connections(8)
-        .acquire_timeout(Duration::from_secs(30))
+        .acquire_timeout(Duration::from_secs(10))
         // A statement that waits for a connection on a busy machine is no news; one that waits in
         // vain is an error.
         .acquire_slow_threshold(Duration::MAX)
@@ -151,7 +164,7 @@ async fn try_out(options: &AnyConnectOptions, is_sqlite: bool) -> Result<(), sql
 
 /// Writers wait for each other; a commit survives the loss of power.
 const SQLITE_SETTINGS: &str =
-    "pragma busy_timeout = 20000; pragma journal_mode = wal; pragma synchronous = full;";
+    "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;";
 
 /// The URL with SQLite's file made where it is missing, unless the URL says otherwise.
 fn connect_url(url: &str) -> String {

@@ -113,7 +113,7 @@ impl Ledger {
         const WHAT: &str = "read the day's API calls";
         let day = beijing_day(now);
         let row = self
-            .attempt(WHAT, || {
+            .read(WHAT, || {
                 sqlx::query("select used, daily_limit from quota where appid = $1 and day = $2")
                     .bind(appid.as_str())
                     .bind(&day)

@@ -85,7 +85,7 @@ impl Ledger {
     /// When the database fails.
     pub async fn recordings(&self, appid: &AppId, room: RoomId) -> Result<Vec<Recording>, Error> {
         let rows = self
-            .attempt("read the recordings of a room", || {
+            .read("read the recordings of a room", || {
                 sqlx::query(
             "select source_id, kind, media_url, had_query, create_raw, create_at, expire_raw, \
                expire_at, state, reason, attempts, stored from recordings \
@@ -108,7 +108,7 @@ impl Ledger {
     pub async fn owed_recordings(&self, appid: &AppId) -> Result<(u64, Option<u64>), Error> {
         const WHAT: &str = "count the recordings";
         let row = self
-            .attempt(WHAT, || {
+            .read(WHAT, || {
                 sqlx::query(
             "select count(case when state in ('\"pending\"', '\"failed\"') then 1 end) as owed, \
                count(bytes) as stored, cast(coalesce(sum(bytes), 0) as bigint) as bytes \

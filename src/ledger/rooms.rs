@@ -188,7 +188,7 @@ impl Ledger {
              order by room_id"
         );
         let owed: Vec<i64> = self
-            .attempt("read what is owed", || {
+            .read("read what is owed", || {
                 sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
                     .bind(appid.as_str())
                     .bind(by.as_millisecond())
@@ -205,7 +205,7 @@ impl Ledger {
     pub async fn room(&self, appid: &AppId, room: RoomId) -> Result<Option<RoomRecord>, Error> {
         let sql = format!("select {COLUMNS} from rooms where appid = $1 and room_id = $2");
         let row = self
-            .attempt("read a room", || {
+            .read("read a room", || {
                 sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
                     .bind(appid.as_str())
                     .bind(count(room.0))
@@ -222,7 +222,7 @@ impl Ledger {
     pub async fn rooms(&self, appid: &AppId) -> Result<Vec<RoomRecord>, Error> {
         let sql = format!("select {COLUMNS} from rooms where appid = $1 order by room_id");
         let rows = self
-            .attempt("read the rooms", || {
+            .read("read the rooms", || {
                 sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
                     .bind(appid.as_str())
                     .fetch_all(&self.pool)

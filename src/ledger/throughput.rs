@@ -54,26 +54,28 @@ impl Ledger {
     ) -> Result<(), Error> {
         const WHAT: &str = "note the throughput";
         for (host, Moved { bytes, busy_ms }) in moved {
-            sqlx::query(
-                "insert into throughput (host, day, bytes, busy_ms) values ($1, $2, $3, $4) \
-                 on conflict (host, day) do update set \
-                   bytes = throughput.bytes + excluded.bytes, \
-                   busy_ms = throughput.busy_ms + excluded.busy_ms",
-            )
-            .bind(host)
-            .bind(beijing_day(now))
-            .bind(count(*bytes))
-            .bind(count(*busy_ms))
-            .execute(&self.pool)
-            .await
-            .map_err(failed(WHAT))?;
+            let note = || {
+                sqlx::query(
+                    "insert into throughput (host, day, bytes, busy_ms) values ($1, $2, $3, $4) \
+                     on conflict (host, day) do update set \
+                       bytes = throughput.bytes + excluded.bytes, \
+                       busy_ms = throughput.busy_ms + excluded.busy_ms",
+                )
+                .bind(host)
+                .bind(beijing_day(now))
+                .bind(count(*bytes))
+                .bind(count(*busy_ms))
+                .execute(&self.pool)
+            };
+            self.attempt(WHAT, note).await?;
         }
         let first = now.saturating_sub(KEPT).unwrap_or(Timestamp::MIN);
-        sqlx::query("delete from throughput where day < $1")
-            .bind(beijing_day(first))
-            .execute(&self.pool)
-            .await
-            .map_err(failed(WHAT))?;
+        let forget = || {
+            sqlx::query("delete from throughput where day < $1")
+                .bind(beijing_day(first))
+                .execute(&self.pool)
+        };
+        self.attempt(WHAT, forget).await?;
         Ok(())
     }
 
@@ -85,15 +87,16 @@ impl Ledger {
     pub async fn throughput(&self, now: Timestamp) -> Result<BTreeMap<String, Moved>, Error> {
         const WHAT: &str = "read the throughput";
         let first = now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
-        let rows = sqlx::query(
-            "select host, cast(sum(bytes) as bigint) as bytes, \
+        let read = || {
+            sqlx::query(
+                "select host, cast(sum(bytes) as bigint) as bytes, \
                cast(sum(busy_ms) as bigint) as busy_ms \
              from throughput where day >= $1 group by host",
-        )
-        .bind(beijing_day(first))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
+            )
+            .bind(beijing_day(first))
+            .fetch_all(&self.pool)
+        };
+        let rows = self.read(WHAT, read).await?;
         let moved = rows.iter().map(|row| {
             let number = |name: &str| row.try_get::<i64, _>(name).map(uncount);
             let moved = Moved { bytes: number("bytes")?, busy_ms: number("busy_ms")? };
@@ -108,15 +111,16 @@ impl Ledger {
     /// When the database fails.
     pub async fn averages(&self, appid: &AppId) -> Result<Averages, Error> {
         const WHAT: &str = "read the average size of recordings";
-        let row = sqlx::query(
+        let read = || {
+            sqlx::query(
             "select cast(coalesce(sum(bytes), 0) as bigint) as bytes, count(bytes) as segments, \
                count(distinct case when bytes is not null then room_id end) as rooms \
              from recordings where appid = $1 and kind = 'segment'",
         )
         .bind(appid.as_str())
-        .fetch_one(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
+            .fetch_one(&self.pool)
+        };
+        let row = self.read(WHAT, read).await?;
         let number = |name: &str| row.try_get::<i64, _>(name).map(uncount).map_err(failed(WHAT));
         let bytes = number("bytes")?;
         let over = |count: u64| bytes.checked_div(count);
@@ -129,15 +133,16 @@ impl Ledger {
     /// When the database fails.
     pub async fn owed_of(&self, appid: &AppId) -> Result<Vec<Owed>, Error> {
         const WHAT: &str = "read the recordings that are owed";
-        let rows = sqlx::query(
-            "select room_id, source_id, kind, create_at, expire_at, \
+        let read = || {
+            sqlx::query(
+                "select room_id, source_id, kind, create_at, expire_at, \
                cast(case when checkpoint is null then 0 else 1 end as bigint) as is_begun \
              from recordings where appid = $1 and state in ('\"pending\"', '\"failed\"')",
-        )
-        .bind(appid.as_str())
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
+            )
+            .bind(appid.as_str())
+            .fetch_all(&self.pool)
+        };
+        let rows = self.read(WHAT, read).await?;
         let owed = rows.iter().map(|row| {
             let number = |name: &str| row.try_get::<Option<i64>, _>(name);
             let is_whole = row.try_get::<String, _>("kind")? == "whole";

@@ -48,22 +48,24 @@ impl Ledger {
     /// # Errors
     /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
     pub async fn intend_upload(&self, intent: &Intent, owner: &str) -> Result<(), Error> {
-        let noted = sqlx::query(
-            "insert into uploads \
-               (intent, appid, room_id, object_key, run_id, begun_at, upload_id, in_doubt) \
-             select $1, appid, room_id, $2, $3, $4, null, 1 from rooms \
-             where appid = $5 and room_id = $6 and lease_owner = $7",
-        )
-        .bind(&intent.name)
-        .bind(&intent.key)
-        .bind(&intent.run)
-        .bind(intent.begun_at.as_millisecond())
-        .bind(intent.appid.as_str())
-        .bind(count(intent.room.0))
-        .bind(owner)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("note an upload"))?;
+        let note = || {
+            sqlx::query(
+                "insert into uploads \
+                   (intent, appid, room_id, object_key, run_id, begun_at, upload_id, in_doubt) \
+                 select $1, appid, room_id, $2, $3, $4, null, 1 from rooms \
+                 where appid = $5 and room_id = $6 and lease_owner = $7 \
+                 on conflict (intent) do update set in_doubt = 1",
+            )
+            .bind(&intent.name)
+            .bind(&intent.key)
+            .bind(&intent.run)
+            .bind(intent.begun_at.as_millisecond())
+            .bind(intent.appid.as_str())
+            .bind(count(intent.room.0))
+            .bind(owner)
+            .execute(&self.pool)
+        };
+        let noted = self.attempt("note an upload", note).await?;
         super::leases::owned(intent.room, noted.rows_affected())
     }
 
@@ -79,13 +81,14 @@ impl Ledger {
         upload_id: &str,
         in_doubt: bool,
     ) -> Result<(), Error> {
-        sqlx::query("update uploads set upload_id = $1, in_doubt = $2 where intent = $3")
-            .bind(upload_id)
-            .bind(i64::from(in_doubt))
-            .bind(intent)
-            .execute(&self.pool)
-            .await
-            .map_err(failed("name an upload"))?;
+        let name = || {
+            sqlx::query("update uploads set upload_id = $1, in_doubt = $2 where intent = $3")
+                .bind(upload_id)
+                .bind(i64::from(in_doubt))
+                .bind(intent)
+                .execute(&self.pool)
+        };
+        self.attempt("name an upload", name).await?;
         Ok(())
     }
 
@@ -98,12 +101,8 @@ impl Ledger {
             "delete from uploads where object_key = $1 and upload_id = $2 and in_doubt = 0",
             "update uploads set upload_id = null where object_key = $1 and upload_id = $2",
         ] {
-            sqlx::query(statement)
-                .bind(key)
-                .bind(upload_id)
-                .execute(&self.pool)
-                .await
-                .map_err(failed("note the end of an upload"))?;
+            let end = || sqlx::query(statement).bind(key).bind(upload_id).execute(&self.pool);
+            self.attempt("note the end of an upload", end).await?;
         }
         Ok(())
     }
@@ -113,11 +112,10 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn forget_intent(&self, intent: &str) -> Result<(), Error> {
-        sqlx::query("delete from uploads where intent = $1")
-            .bind(intent)
-            .execute(&self.pool)
-            .await
-            .map_err(failed("forget an upload"))?;
+        let forget = || {
+            sqlx::query("delete from uploads where intent = $1").bind(intent).execute(&self.pool)
+        };
+        self.attempt("forget an upload", forget).await?;
         Ok(())
     }
 
@@ -126,13 +124,14 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn intents(&self) -> Result<Vec<Intent>, Error> {
-        let rows = sqlx::query(
-            "select intent, appid, room_id, object_key, run_id, begun_at, upload_id, in_doubt \
-             from uploads order by begun_at, intent",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed(READ))?;
+        let read = || {
+            sqlx::query(
+                "select intent, appid, room_id, object_key, run_id, begun_at, upload_id, in_doubt \
+                 from uploads order by begun_at, intent",
+            )
+            .fetch_all(&self.pool)
+        };
+        let rows = self.read(READ, read).await?;
         rows.iter().map(read_intent).collect()
     }
 
@@ -142,12 +141,13 @@ impl Ledger {
     /// When the database fails.
     pub async fn checkpoints(&self) -> Result<Vec<KeptCheckpoint>, Error> {
         const WHAT: &str = "read the checkpoints";
-        let rows = sqlx::query(
-            "select appid, room_id, checkpoint from recordings where checkpoint is not null",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed(WHAT))?;
+        let read = || {
+            sqlx::query(
+                "select appid, room_id, checkpoint from recordings where checkpoint is not null",
+            )
+            .fetch_all(&self.pool)
+        };
+        let rows = self.read(WHAT, read).await?;
         let read = |row: &AnyRow| {
             Ok(KeptCheckpoint {
                 appid: appid_of(row)?,
@@ -168,16 +168,17 @@ impl Ledger {
         room: RoomId,
         now: Timestamp,
     ) -> Result<Option<String>, Error> {
-        let owner: Option<Option<String>> = sqlx::query_scalar(
-            "select lease_owner from rooms \
-             where appid = $1 and room_id = $2 and lease_until >= $3",
-        )
-        .bind(appid.as_str())
-        .bind(count(room.0))
-        .bind(now.as_millisecond())
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(failed("read who works on a room"))?;
+        let read = || {
+            sqlx::query_scalar(
+                "select lease_owner from rooms \
+                 where appid = $1 and room_id = $2 and lease_until >= $3",
+            )
+            .bind(appid.as_str())
+            .bind(count(room.0))
+            .bind(now.as_millisecond())
+            .fetch_optional(&self.pool)
+        };
+        let owner: Option<Option<String>> = self.read("read who works on a room", read).await?;
         Ok(owner.flatten())
     }
 }

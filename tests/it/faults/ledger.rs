@@ -16,6 +16,7 @@ use crate::pipeline::world::World;
 #[test]
 fn a_ledger_that_cannot_be_used_stops_the_night_and_costs_no_archived_byte() {
     let mut rows = vec![held("held for some seconds", Duration::from_secs(3), SAVED)];
+    rows.extend(held_for_ever());
     rows.extend(damaged());
     rows.extend(full());
     rows.extend(misplaced());
@@ -35,6 +36,14 @@ fn held(name: &str, longest: Duration, expect: Expect) -> Row {
     };
     let heal = move |_: &World| drop(release.lock().unwrap().take());
     Row { heal: Box::new(heal), ..acted(name, SMALL, strike, expect) }
+}
+
+/// Rows in which the lock outlasts the patience, from the beginning or from the middle of the night.
+fn held_for_ever() -> Vec<Row> {
+    let locked = hinted(could_not_run("locked"), "another process holds the ledger");
+    let ill = |config: &mut Config| config.ledger_patience = Duration::from_secs(1);
+    let ever = Duration::from_secs(600);
+    vec![Row { ill, ..held("held for ever", ever, locked) }]
 }
 
 fn hold(path: &Path, held: &Sender<()>, until: &Receiver<()>, longest: Duration) {

@@ -68,6 +68,35 @@ async fn a_server_that_is_away_for_a_while_is_waited_for() {
     assert_eq!(ledger.quota(&appid(), now(), SHARE).await.unwrap().used, 1);
 }
 
+/// What never comes back costs one wait; what comes back is waited for again when it goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stays_away_is_waited_for_once_and_not_by_every_statement() {
+    let (door, _server, database) = behind_a_door().await;
+    let ledger = database.open().await.with_patience(Duration::from_secs(3));
+    due(&ledger, 1, "2027-01-01T00:00:00Z").await;
+    door.shut();
+    let record = async || ledger.quota(&appid(), now(), SHARE).await;
+    assert!(record().await.unwrap_err().is_transient());
+    assert!(door.turned_away() > 1, "it is not asked again");
+    // The wait that did not fit into the patience any more may still be left of it.
+    while {
+        let before = door.turned_away();
+        record().await.unwrap_err();
+        door.turned_away() - before > 1
+    } {}
+    for _ in 0..5 {
+        let before = door.turned_away();
+        record().await.unwrap_err();
+        assert_eq!(door.turned_away() - before, 1, "each statement is made once");
+    }
+    door.open();
+    record().await.unwrap();
+    let before = door.turned_away();
+    door.shut();
+    record().await.unwrap_err();
+    assert!(door.turned_away() - before > 1, "it is not waited for again");
+}
+
 /// Each statement takes effect in the server, and its reply is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_reply_neither_loses_nor_repeats_what_was_written() {
