@@ -86,10 +86,10 @@ pub async fn discover(context: &Context, account: &Account, scan: Scan) -> Resul
     Ok(scanned)
 }
 
+/// Whether the list ends with a page. A total that is smaller than what has come is none: the list
+/// goes on then until it ends by itself.
 fn is_last(page: &RoomPage, offset: u64) -> bool {
-    page.end
-        || page.received == 0
-        || page.total.is_some_and(|total| offset + page.received >= total)
+    page.end || page.received == 0 || page.total == Some(offset + page.received)
 }
 
 /// Where a scan is and where it may end.
@@ -190,6 +190,14 @@ mod tests {
 
     fn page(rooms: Vec<Room>, total: u64) -> RoomPage {
         RoomPage { received: rooms.len() as u64, rooms, skipped: 0, total: Some(total), end: false }
+    }
+
+    #[test]
+    fn the_list_ends_with_its_total_but_not_with_one_that_is_less_than_what_came() {
+        let page = |total| page(vec![room(1, "2020-01-01T00:00:00Z")], total);
+        assert!(is_last(&page(8), 7));
+        assert!(!is_last(&page(9), 7) && !is_last(&page(7), 7) && !is_last(&page(0), 0));
+        assert!(is_last(&RoomPage { end: true, ..page(0) }, 7));
     }
 
     const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);

@@ -108,7 +108,7 @@ impl RoomPage {
         }
         let total = lenient::count(reply, "total");
         let seen = start.saturating_add(received);
-        let end = received == 0 || total.is_some_and(|total| seen >= total);
+        let end = received == 0 || total == Some(seen);
         Ok(Self { rooms, received, skipped, total, end })
     }
 }
@@ -368,6 +368,7 @@ mod tests {
         let row = r#"{"roomid":1}"#;
         assert!(rooms(8, &format!(r#"{{"room_info":[{row}],"total":9}}"#)).end);
         assert!(!rooms(7, &format!(r#"{{"room_info":[{row}],"total":9}}"#)).end);
+        assert!(!rooms(9, &format!(r#"{{"room_info":[{row}],"total":9}}"#)).end, "it is no total");
         assert!(!rooms(8, &format!(r#"{{"room_info":[{row}],"total":"many"}}"#)).end);
         assert!(rooms(0, r#"{"room_info":[],"total":9}"#).end);
     }

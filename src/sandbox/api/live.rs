@@ -64,7 +64,8 @@ fn rooms(world: &World, account: &Account, page: Page) -> Result<Value, Refusal>
         end.fields = vec![("room_info", json!([])), ("live_replay", json!([]))];
         return Err(end);
     }
-    let total = rooms.len();
+    let listed = i64::try_from(rooms.len()).unwrap_or(i64::MAX);
+    let total = habits.announced_rooms.unwrap_or(listed);
     let rows: Vec<_> = rooms
         .into_iter()
         .skip(page.start)

@@ -128,6 +128,8 @@ pub struct WeChat {
     pub end_of_list: i64,
     /// The error for an unknown room's replays: 0 for an empty list, or 300022.
     pub unknown_room: i64,
+    /// `total` of the room list, where it is not the number of rooms.
+    pub announced_rooms: Option<i64>,
     /// Rows of a page of rooms at most.
     pub page_cap: usize,
     /// Rows of a page of replays at most.
@@ -149,6 +151,7 @@ impl Default for WeChat {
             status_field: "live_status".to_owned(),
             end_of_list: 9_410_000,
             unknown_room: 0,
+            announced_rooms: None,
             page_cap: 50,
             replay_page_cap: 50,
             errmsg: true,
