@@ -51,6 +51,8 @@ pub struct Row {
     pub strike: Act,
     /// How it ends, beside what [`World::heal`] does.
     pub heal: Act,
+    /// A look at the world when all nights are over.
+    pub after: Act,
     /// The configuration, where it matters.
     pub config: fn(&mut Config),
     /// What is wrong with the configuration of that night, where it is that.
@@ -82,10 +84,11 @@ pub fn acted(
     strike: impl Fn(&World) + Send + Sync + 'static,
     expect: Expect,
 ) -> Row {
-    let (strike, heal): (Act, Act) = (Box::new(strike), Box::new(|_| {}));
+    let strike: Act = Box::new(strike);
+    let (heal, after): (Act, Act) = (Box::new(|_| {}), Box::new(|_| {}));
     let (name, as_it_is) = (name.to_owned(), (|_| {}) as fn(&mut Config));
     let (config, ill) = (as_it_is, as_it_is);
-    Row { name, room, strike, heal, config, ill, is_scripted: false, wait: 0, expect }
+    Row { name, room, strike, heal, after, config, ill, is_scripted: false, wait: 0, expect }
 }
 
 /// Checks rows, some at once, each on a thread of its own, and tells of all that are wrong.
@@ -148,6 +151,7 @@ async fn check(row: &Row) {
     assert_no_secret(name, &text);
     assert_kept(name, &first.bucket, &third.bucket);
     assert_kept(name, &second.bucket, &third.bucket);
+    (row.after)(&world);
 }
 
 /// Rooms 2 and 3, which end before the second night.

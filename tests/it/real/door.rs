@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::TRANSFER_ENCODING;
+use axum::http::header::{IF_MATCH, IF_NONE_MATCH, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 
 use crate::strict::Request;
@@ -67,6 +67,7 @@ async fn forward(
     body: Bytes,
 ) -> Response<Body> {
     let (path, bytes) = (uri.path().to_owned(), body.len());
+    let is_conditional = headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH);
     let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key).to_owned();
     // As a refusal sees it, every bucket has the same name.
     let place = format!("/{}/{key}", crate::strict::BUCKET);
@@ -85,7 +86,8 @@ async fn forward(
     };
     let query = uri.query().unwrap_or_default().to_owned();
     let (method, status) = (method.to_string(), answer.status().as_u16());
-    shared.requests.lock().unwrap().push(Request { method, key, query, status, bytes });
+    let request = Request { method, key, query, status, bytes, is_conditional };
+    shared.requests.lock().unwrap().push(request);
     answer
 }
 

@@ -78,6 +78,9 @@ impl Call {
             query: self.raw_query.clone(),
             status: 0,
             bytes: self.body.len(),
+            is_conditional: ["if-match", "if-none-match"]
+                .iter()
+                .any(|it| self.header(it).is_some()),
         }
     }
 

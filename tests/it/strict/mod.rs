@@ -57,6 +57,8 @@ pub struct Request {
     pub status: u16,
     /// The length of its body.
     pub bytes: usize,
+    /// Whether it is to be carried out only if the object is, or is not, another.
+    pub is_conditional: bool,
 }
 
 impl Request {

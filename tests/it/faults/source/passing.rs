@@ -1,0 +1,51 @@
+//! Faults that are over soon.
+
+use super::super::check::{LARGE, Row, SMALL, check_all, scripted};
+use super::super::expect::SAVED;
+use super::{impatient, vod};
+
+#[test]
+fn a_fault_of_the_media_host_that_passes_spoils_nothing() {
+    let small = |then: &str| {
+        passing(then, scripted(&format!("{then} once"), SMALL, &vod(0, "1", then), SAVED))
+    };
+    let part = |then: &str| {
+        let name = format!("{then} in the second part");
+        passing(then, scripted(&name, LARGE, &vod(1, "1", then), SAVED))
+    };
+    let garbage = "{ changed-length = { by = 1000 } }";
+    let small = PASSING.iter().filter(|then| **then != garbage).map(|then| small(then));
+    let rows = small.chain(PASSING.iter().map(|then| part(then)));
+    check_all(rows.chain(redirects()).collect());
+}
+
+fn passing(then: &str, row: Row) -> Row {
+    if ["stall", "drip"].iter().any(|fault| then.contains(fault)) { impatient(row) } else { row }
+}
+
+/// Faults that spoil nothing when they are over soon.
+const PASSING: [&str; 18] = [
+    "{ status = { code = 500 } }",
+    "{ status = { code = 503, retry_after = 1 } }",
+    "{ status = { code = 429, retry_after = 1 } }",
+    "{ status = { code = 416 } }",
+    "{ reset = { at = 0 } }",
+    "{ reset = { at = \"70KiB\" } }",
+    "{ stall = { at = \"70KiB\" } }",
+    "{ drip = { rate = 50 } }",
+    "{ short = { at = \"70KiB\" } }",
+    "{ short = { length = \"absent\" } }",
+    "{ longer = { by = 1000 } }",
+    "\"ignore-range\"",
+    "{ wrong-content-range = { shift = 1000 } }",
+    "{ wrong-content-range = { total = 1000 } }",
+    "\"changed-etag\"",
+    "{ changed-length = { by = 1000 } }",
+    "\"gzip\"",
+    "{ bit-flip = { at = \"70KiB\" } }",
+];
+
+fn redirects() -> Vec<Row> {
+    let hop = "{ redirect = { to = \"?hop=1\" } }";
+    vec![scripted("a chain of five redirects", SMALL, &vod(0, "5", hop), SAVED)]
+}

@@ -1,0 +1,36 @@
+//! Uploads that were left unfinished.
+
+use super::super::check::{LARGE, Row, check_all};
+use super::super::expect::failed;
+use super::{ALWAYS, refuse, row, second_part};
+use crate::pipeline::world::World;
+
+#[test]
+fn an_upload_that_a_killed_run_left_is_gone_on_with_or_begun_anew() {
+    let resumed = |name: &str, heal: fn(&World)| {
+        let broken = row(
+            name,
+            LARGE,
+            second_part,
+            ALWAYS,
+            refuse(500, "InternalError"),
+            failed("500 InternalError"),
+        );
+        let heal = move |world: &World| {
+            assert_eq!(world.front.strict().uploads().len(), 1, "the upload is kept");
+            heal(world);
+        };
+        Row { heal: Box::new(heal), ..broken }
+    };
+    check_all(vec![
+        resumed("the upload is there", |_| {}),
+        resumed("the upload has expired", |world| world.front.strict().expire_uploads()),
+        resumed("NoSuchUpload on resume", |world| {
+            world.front.strict().fault(|request| {
+                second_part(request)
+                    .then(|| refuse(404, "NoSuchUpload"))
+                    .filter(|_| request.bytes == 0)
+            });
+        }),
+    ]);
+}
