@@ -156,7 +156,8 @@ fn end(
     recording: &mut Recording,
     failure: Failure,
 ) -> Result<(), Error> {
-    let (state, reason) = failure.into_state(recording, context.clock.now())?;
+    let over = place.room.end_time.or(place.room.start_time);
+    let (state, reason) = failure.into_state(recording, over, context.clock.now())?;
     recording.attempts += 1;
     recording.end(state, reason);
     let reason = recording.reason.as_deref();
