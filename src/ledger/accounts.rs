@@ -21,6 +21,17 @@ pub struct ScanState {
     pub oldest_open_start: Option<Timestamp>,
 }
 
+/// How urgent an account's work is, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Nothing is known of it: something may be deleted today.
+    Unknown,
+    /// The soonest deadline of its rooms that are not finished and can still be saved.
+    Owes(Timestamp),
+    /// Nothing that can still be saved is owed.
+    OwesNothingUrgent,
+}
+
 impl Ledger {
     /// What is known of earlier scans. Rooms that were to start before `since` and never did are
     /// left to the full scans, so that one forgotten room does not make every scan a full one.
@@ -131,6 +142,34 @@ impl Ledger {
         })
         .await?;
         Ok(())
+    }
+
+    /// How urgent an account's work is, for all that is known at `now`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn standing(&self, appid: &AppId, now: Timestamp) -> Result<Standing, Error> {
+        const WHAT: &str = "read how urgent an account is";
+        let row = self
+            .read(WHAT, || {
+                sqlx::query(
+                    "select count(*) as known, \
+                       min(case when phase in ('due', 'listed') and deadline_at > $2 \
+                         then deadline_at end) as soonest \
+                     from rooms where appid = $1",
+                )
+                .bind(appid.as_str())
+                .bind(now.as_millisecond())
+                .fetch_one(&self.pool)
+            })
+            .await?;
+        let known: i64 = row.try_get("known").map_err(failed(WHAT))?;
+        let soonest: Option<i64> = row.try_get("soonest").map_err(failed(WHAT))?;
+        Ok(match moment(soonest) {
+            Some(soonest) => Standing::Owes(soonest),
+            None if known == 0 => Standing::Unknown,
+            None => Standing::OwesNothingUrgent,
+        })
     }
 
     /// When a run last left nothing of the account undone.

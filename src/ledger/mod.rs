@@ -36,7 +36,7 @@ use tokio::sync::Mutex;
 use crate::clock::Clock;
 use crate::retry;
 
-pub use accounts::ScanState;
+pub use accounts::{ScanState, Standing};
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
 pub use chunks::SavedChunk;
 pub use error::Error;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::errand::{is_tried_again, is_wanted};
 use super::lease::{self, Lease};
+use super::order::by_urgency;
 use super::report::{self, AccountReport, Problem};
 use super::{Errand, InFlight, Rooms, each};
 use crate::ledger::{Phase, RoomRecord, Wanted};
@@ -44,7 +45,7 @@ pub(super) async fn find(
             }
         }
     };
-    each(accounts, ACCOUNTS, search).await
+    each(&by_urgency(context, accounts).await, ACCOUNTS, search).await
 }
 
 /// After so many rooms in a row that WeChat could not be asked about, no more calls are spent on

@@ -11,6 +11,7 @@
 mod errand;
 mod find;
 mod lease;
+mod order;
 pub mod owner;
 mod report;
 mod slots;

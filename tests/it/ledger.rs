@@ -36,6 +36,7 @@ macro_rules! on_both {
 
 on_both! {
     cases::the_soonest_deadline_is_claimed_first_and_what_is_past_it_last,
+    cases::an_account_is_as_urgent_as_the_first_of_its_rooms_that_can_be_saved,
     cases::a_leased_room_is_nobody_elses_until_the_lease_ends,
     cases::listing_a_room_again_does_not_undo_its_work,
     cases::a_recordings_query_never_reaches_the_database,

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
-    Error, Intent, NewPart, Phase, RecordingId, Reserve, SavedChunk, ScanState, Share,
+    Error, Intent, NewPart, Phase, RecordingId, Reserve, SavedChunk, ScanState, Share, Standing,
 };
 use replay_archiver::model::{LiveStatus, RecordingState, RoomId};
 use replay_archiver::throughput::{ALL_HOSTS, Moved};
@@ -20,6 +20,25 @@ pub async fn the_soonest_deadline_is_claimed_first_and_what_is_past_it_last(data
         order.push(record.room.room_id.0);
     }
     assert_eq!(order, [2, 1, 3]);
+}
+
+pub async fn an_account_is_as_urgent_as_the_first_of_its_rooms_that_can_be_saved(
+    database: &Database,
+) {
+    let ledger = database.open().await;
+    let standing = async || ledger.standing(&appid(), now()).await.unwrap();
+    assert_eq!(standing().await, Standing::Unknown);
+    due(&ledger, 3, "2026-11-01T00:00:00Z").await;
+    assert_eq!(standing().await, Standing::OwesNothingUrgent, "it is past");
+    due(&ledger, 1, "2027-05-01T00:00:00Z").await;
+    due(&ledger, 2, "2026-11-23T00:00:00Z").await;
+    assert_eq!(standing().await, Standing::Owes(at("2026-11-23T00:00:00Z")));
+    let mut record = claim_any(&ledger, "a", now()).await.unwrap();
+    record.phase = Phase::Closed;
+    ledger.save_room(&record, "a").await.unwrap();
+    let later = Standing::Owes(at("2027-05-01T00:00:00Z"));
+    assert_eq!(standing().await, later, "the first is done");
+    assert!(Standing::Unknown < later && later < Standing::OwesNothingUrgent);
 }
 
 pub async fn a_leased_room_is_nobody_elses_until_the_lease_ends(database: &Database) {
@@ -70,7 +89,8 @@ pub async fn a_recordings_query_never_reaches_the_database(database: &Database) 
 }
 
 pub async fn calls_are_refused_once_the_days_share_is_spent(database: &Database) {
-    let ledger = database.open().await;
+    // With the database's own clock, tomorrow would not come.
+    let ledger = database.open_timed(&Clock::manual(now())).await;
     let share = Share { daily_limit: 10, reserve: Reserve::Percent(25) };
     for _ in 0..7 {
         ledger.take_call(&appid(), now(), share).await.unwrap();

@@ -10,7 +10,7 @@ use replay_archiver::pipeline::Errand;
 use replay_archiver::retry;
 use replay_archiver::throughput::{ALL_HOSTS, Moved};
 
-use super::world::{Night, World};
+use super::world::{APP_SECRET, Night, World};
 
 /// A recording of six parts, whose URL is good for ten minutes, from a host that takes its time.
 async fn signed(expire: &str, quota: &str) -> World {
@@ -156,4 +156,28 @@ async fn pieces_are_as_urgent_as_the_whole_that_waits_for_them() {
         night.fetched().into_iter().filter(|path| path.ends_with("f0.mp4")).collect();
     // The first was alone when it began, and is the most urgent.
     assert_eq!(fetched, [path(1), path(3), path(2)]);
+}
+
+/// Nine accounts, of which eight are searched at once: the one that owes nothing is the last.
+#[tokio::test]
+async fn an_account_that_owes_nothing_does_not_keep_the_others_waiting() {
+    let mut accounts = String::from("[[account.room]]\nid = 1\nstart = \"-9d\"\n");
+    for number in 2..=9 {
+        accounts += &format!(
+            "[[account]]\nappid = \"wx{number}\"\nsecret = \"{APP_SECRET}\"\n\
+             [[account.room]]\nid = {number}\nstart = \"-9d\"\n[[account.room.replay]]\n"
+        );
+    }
+    let world = World::start(&accounts).await;
+    world.fault("on = \"vod\"\ntimes = \"always\"\nthen = { status = { code = 500 } }");
+    world.run().await;
+    let before = world.sandbox.calls().len();
+    world.run().await;
+    let calls = world.sandbox.calls().split_off(before);
+    let tokens = calls.iter().filter(|call| call.path == "/cgi-bin/stable_token");
+    let asked: Vec<_> =
+        tokens.map(|call| call.body.as_ref().unwrap()["appid"].as_str().unwrap()).collect();
+    assert_eq!(asked.len(), 9, "{asked:?}");
+    let place = asked.iter().position(|appid| *appid == "wx1");
+    assert!(place > Some(0), "whose search waited for another's: {asked:?}");
 }
