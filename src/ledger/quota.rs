@@ -1,9 +1,10 @@
-//! The day's API calls: a row per account and Beijing day, charged before each call is made.
+//! The day's API calls: a row per account and Beijing day, charged before each call is made. Which
+//! day it is says the clock of the database, where several machines share one, and the run's else.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
 
-use super::{Error, Ledger, count, failed, uncount};
+use super::{Error, Ledger, count, failed, moment, uncount};
 use crate::model::AppId;
 use crate::model::time::beijing_day;
 
@@ -111,7 +112,7 @@ impl Ledger {
         share: Share,
     ) -> Result<DayQuota, Error> {
         const WHAT: &str = "read the day's API calls";
-        let day = beijing_day(now);
+        let day = self.quota_day(now).await?;
         let row = self
             .read(WHAT, || {
                 sqlx::query("select used, daily_limit from quota where appid = $1 and day = $2")
@@ -143,6 +144,7 @@ impl Ledger {
         limit: u64,
         used: u64,
     ) -> Result<(), Error> {
+        let day = self.quota_day(now).await?;
         self.attempt("note the day's API calls", || {
             sqlx::query(
                 "insert into quota (appid, day, used, daily_limit) values ($1, $2, $3, $4) \
@@ -150,13 +152,26 @@ impl Ledger {
                used = case when excluded.used > quota.used then excluded.used else quota.used end",
             )
             .bind(appid.as_str())
-            .bind(beijing_day(now))
+            .bind(&day)
             .bind(count(used))
             .bind(count(limit))
             .execute(&self.pool)
         })
         .await?;
         Ok(())
+    }
+
+    /// The Beijing day that a call is counted on: that of the server which several machines share,
+    /// since one whose own clock is off would charge another day around midnight.
+    async fn quota_day(&self, now: Timestamp) -> Result<String, Error> {
+        let Some(expression) = self.lease_clock.of_server() else { return Ok(beijing_day(now)) };
+        let sql = format!("select {expression}");
+        let told: i64 = self
+            .read("read the database's clock", || {
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).fetch_one(&self.pool)
+            })
+            .await?;
+        Ok(beijing_day(moment(Some(told)).unwrap_or(now)))
     }
 
     /// Marks the day's calls as used up, as WeChat said with 45009.

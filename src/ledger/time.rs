@@ -29,6 +29,15 @@ impl LeaseClock {
         }
     }
 
+    /// The expression for the time of a server that several machines share; `None` where the time is
+    /// this machine's, or a test's.
+    pub(super) fn of_server(&self) -> Option<&'static str> {
+        match self {
+            Self::Database(expression) if *expression == POSTGRES => Some(expression),
+            _ => None,
+        }
+    }
+
     /// The time now in epoch milliseconds, as an expression of SQL.
     pub(super) fn now(&self) -> String {
         match self {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
-use replay_archiver::ledger::{Claim, Error, NewPart, Phase, RecordingId, RoomRecord};
+use replay_archiver::ledger::{
+    Claim, Error, NewPart, Phase, RecordingId, Reserve, RoomRecord, Share,
+};
 use replay_archiver::model::RoomId;
+use replay_archiver::model::time::beijing_day;
 use replay_archiver::retry;
 
 use super::{Database, LEASE, appid, claim, claim_any, due, now, recording};
@@ -123,4 +126,26 @@ pub async fn a_process_claims_no_room_that_it_still_works_on(database: &Database
     assert!(again.is_none());
     ledger.release(&appid(), RoomId(1), "a").await.unwrap();
     assert!(claim_any(&ledger, "a", now()).await.is_some());
+}
+
+/// A day and an hour off is off by a day at any hour; an hour off is so around midnight alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_counted_on_the_servers_day_by_a_machine_whose_clock_is_off() {
+    let share = Share { daily_limit: 10, reserve: Reserve::Calls(0) };
+    let off = SignedDuration::from_hours(25);
+    let now = || Clock::system().now();
+    loop {
+        let (database, day) = (Database::postgres().await, beijing_day(now()));
+        let ledger = database.open().await;
+        for clock in [now() - off, now(), now() + off] {
+            ledger.take_call(&appid(), clock, share).await.unwrap();
+            ledger.align_quota(&appid(), clock, 10, 0).await.unwrap();
+        }
+        let counted = ledger.quota(&appid(), now() + off, share).await.unwrap();
+        if beijing_day(now()) == day {
+            assert_eq!((counted.day, counted.used), (day, 3));
+            return;
+        }
+        // Midnight has passed meanwhile.
+    }
 }
