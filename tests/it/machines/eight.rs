@@ -55,28 +55,38 @@ const SETTINGS: &str = "[quota]\nreserve = \"25%\"\n[transfer]\npart_size = \"5M
 /// The paths of the long films, by account.
 struct Long(BTreeMap<u32, String>);
 
-/// A worker on one account alone, once most of its long film's parts are on their way.
+/// A worker on one account alone, once the first two parts of its long film are recorded.
 async fn in_mid_film(fleet: &Fleet, account: u32, long: &mut Long) -> Child {
     let worker = fleet.worker(&["--account", &appid(account)]);
-    // The first two parts at least are uploaded and recorded by then.
-    let fourth = format!("bytes={}-", 15 << 20);
+    let second = format!("bytes={}-", 5 << 20);
     let path = || {
         let calls = fleet.media();
         let there = |call: &&replay_archiver::sandbox::Call| {
-            let is_far = call.range.as_ref().is_some_and(|range| range.starts_with(&fourth));
+            let is_far = call.range.as_ref().is_some_and(|range| range.starts_with(&second));
             is_far && !long.0.values().any(|path| *path == call.path)
         };
         calls.iter().find(there).map(|call| call.path.clone())
     };
-    fleet.until("a long film is under way", async || path().is_some()).await;
+    let parts =
+        format!("select count(*) as n from upload_parts where appid = '{}'", appid(account));
+    fleet
+        .until("a long film is under way", async || {
+            path().is_some() && count(fleet, &parts).await >= 2
+        })
+        .await;
     let path = path().unwrap();
     long.0.insert(account, path);
     worker
 }
 
 async fn sealed(fleet: &Fleet) -> u64 {
+    count(fleet, "select count(*) as n from rooms where revision > 0").await
+}
+
+/// What a query of the ledger counts as `n`.
+async fn count(fleet: &Fleet, query: &str) -> u64 {
     let mut connection = ledger::connect(&fleet.ledger).await;
-    let sql = AssertSqlSafe("select count(*) as n from rooms where revision > 0".to_owned());
+    let sql = AssertSqlSafe(query.to_owned());
     let row = sqlx::query(sql).fetch_one(&mut connection).await.unwrap();
     row.get::<i64, _>("n").unsigned_abs()
 }
