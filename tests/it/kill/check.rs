@@ -1,12 +1,13 @@
 //! The independent checker: what must be true after every kill, and when all is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::strike::Point;
-use super::world::{APP_SECRET, CALLS, MEMORY, PART, STORE_SECRET, TOKEN, World};
+use super::world::{APP_SECRET, CALLS, Ended, MEMORY, PART, STORE_SECRET, TOKEN, World};
 use crate::bucket::Bucket;
+use crate::strict::Upload;
 
 /// What a run that nothing disturbed came to.
 pub struct Reference {
@@ -49,9 +50,9 @@ impl Reference {
     }
 
     /// Holds when all is done: nothing is lost, no more was moved twice than was in flight, and no
-    /// upload is left but those that were `unknown` when the run was killed.
+    /// checkpoint and no upload is left.
     /// Returns how many bytes were moved twice.
-    pub async fn is_reached(&self, world: &World, unknown: &BTreeSet<String>) -> u64 {
+    pub async fn is_reached(&self, world: &World) -> u64 {
         self.holds(world).await;
         let bucket = world.bucket();
         let found = manifests(&bucket).join("\n");
@@ -66,25 +67,33 @@ impl Reference {
         let twice = world.vod.moved().saturating_sub(self.moved);
         assert!(twice <= MEMORY + PART + SMALL, "{twice} bytes were moved twice");
         assert_eq!(world.number(LEFT_OVER).await, Some(0), "checkpoints are left");
-        let left: BTreeSet<_> = world.store.uploads().into_iter().map(|u| u.id).collect();
-        assert!(left.is_subset(unknown), "unfinished uploads: {left:?}, unknown were {unknown:?}");
+        assert_eq!(world.store.uploads(), [], "unfinished uploads are left");
         twice
     }
 }
 
-/// The unfinished uploads that the ledger does not know. A kill between the beginning of an upload
-/// and its first checkpoint leaves one, whatever request it was aimed at: two rooms are at work.
-pub async fn unknown_uploads(world: &World) -> BTreeSet<String> {
-    let mut unknown = BTreeSet::new();
-    for upload in world.store.uploads() {
-        let id = upload.id;
-        let sql = format!("select count(*) from recordings where checkpoint like '%\"{id}\"%'");
-        if world.number(&sql).await.unwrap_or(0) == 0 {
-            unknown.insert(id);
-        }
+/// Every unfinished upload can be proved to be ours by what the ledger holds: a checkpoint that has
+/// its id, the intent to begin it, or the intent to begin one of its key whose id is not yet known.
+pub async fn uploads_are_known(world: &World) {
+    for Upload { id, key, .. } in world.store.uploads() {
+        let sql = format!(
+            "select (select count(*) from recordings where checkpoint like '%\"{id}\"%') \
+             + (select count(*) from uploads \
+                where object_key = '{key}' and (upload_id = '{id}' or in_doubt = 1))"
+        );
+        let known = world.number(&sql).await.unwrap_or(0);
+        assert!(known > 0, "the ledger does not know the upload {id} of {key}");
     }
-    assert!(unknown.len() <= 1, "only one upload was ever under way: {unknown:?}");
-    unknown
+}
+
+/// Has `gc` abort the unfinished uploads that no checkpoint owns; returns how many there were. None
+/// may be left by it, and none be aborted that a checkpoint owns: there is no checkpoint any more.
+pub async fn collect(world: &World) -> usize {
+    let orphans = world.store.uploads().len();
+    if orphans > 0 {
+        assert_eq!(world.collect().await, Ended::With(0), "gc has failed");
+    }
+    orphans
 }
 
 const CHARGED: &str = "select cast(coalesce(sum(used), 0) as bigint) from quota";

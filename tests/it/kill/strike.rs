@@ -54,6 +54,16 @@ pub enum Kill {
     Stuck(Point, Duration),
 }
 
+impl Kill {
+    /// The same at the request of its like that comes one before it; `None` for the first.
+    pub fn one_before(&self) -> Option<Self> {
+        let Self::At(Point { request, phase }) = self else { return None };
+        let (like, number) = request.rsplit_once(" #")?;
+        let before = number.parse::<u32>().ok()?.checked_sub(1).filter(|number| *number > 0)?;
+        Some(Self::At(Point { request: format!("{like} #{before}"), phase: *phase }))
+    }
+}
+
 impl fmt::Display for Kill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -151,4 +161,13 @@ impl Watch {
         std::mem::take(&mut state.life).cancel();
         (state.is_down, state.target) = (false, None);
     }
+}
+
+#[test]
+fn what_does_not_come_is_struck_one_earlier_down_to_the_first() {
+    let point = Point { request: "ledger commit #3".into(), phase: Phase::Done };
+    let kills = std::iter::successors(Some(Kill::At(point)), Kill::one_before);
+    let names: Vec<String> = kills.map(|kill| kill.to_string()).collect();
+    assert_eq!(names, ["Done ledger commit #3", "Done ledger commit #2", "Done ledger commit #1"]);
+    assert!(Kill::After(Duration::ZERO).one_before().is_none());
 }

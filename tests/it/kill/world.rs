@@ -8,7 +8,7 @@ use replay_archiver::retry;
 use replay_archiver::sandbox::scenario::Scenario;
 use replay_archiver::sandbox::{Listen, Sandbox};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::http::Proxy;
 use super::postgres::PostgresProxy;
@@ -115,21 +115,19 @@ impl World {
         std::fs::write(self.folder.path().join("pipeline.toml"), text).unwrap();
     }
 
-    /// Runs the program, killed where `kill` says. Every server is healed afterwards.
+    /// The nightly job, killed where `kill` says. Every server is healed afterwards.
     pub async fn run(&self, kill: Option<&Kill>) -> Ended {
+        self.execute(&["run"], kill).await
+    }
+
+    /// `gc`, which aborts every upload that the ledger proves to be ours and that nobody owns.
+    pub async fn collect(&self) -> Ended {
+        self.execute(&["gc", "--abort", "--older-than", "0s"], None).await
+    }
+
+    async fn execute(&self, command: &[&str], kill: Option<&Kill>) -> Ended {
         self.watch.aim(kill);
-        let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_replay-archiver"))
-            .args(["--log", "debug", "run"])
-            .current_dir(self.folder.path())
-            .env_clear()
-            .envs([("APP_SECRET", APP_SECRET), ("STORE_SECRET", STORE_SECRET)])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child = self.spawn(command);
         let ended = tokio::time::timeout(LONGEST, async {
             tokio::select! {
                 status = child.wait() => Ended::With(status.unwrap().code().unwrap_or(-1)),
@@ -143,6 +141,22 @@ impl World {
             self.watch.heal();
         }
         ended
+    }
+
+    fn spawn(&self, command: &[&str]) -> Child {
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_replay-archiver"))
+            .args(["--log", "debug"])
+            .args(command)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs([("APP_SECRET", APP_SECRET), ("STORE_SECRET", STORE_SECRET)])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
     }
 
     fn log(&self) -> std::path::PathBuf {
