@@ -171,10 +171,11 @@ impl Error {
         })
     }
 
-    /// Whether the multipart upload is not known to the store any more: it was completed, aborted,
-    /// or has expired. Its parts have to be uploaded again.
+    /// Whether the multipart upload, or a part of it, is not known to the store any more: it was
+    /// completed, aborted, has expired, or was damaged. Its parts have to be uploaded again.
     pub fn is_upload_gone(&self) -> bool {
-        self.answer().is_some_and(|answer| answer.code == "NoSuchUpload")
+        let is_gone = |code: &str| matches!(code, "NoSuchUpload" | "InvalidPart");
+        self.answer().is_some_and(|answer| is_gone(&answer.code))
     }
 
     /// Whether the store does not know this kind of request.

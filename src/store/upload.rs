@@ -16,7 +16,7 @@ use super::plan::MOST_PARTS;
 use super::signing::Signing;
 use super::{Confirmed, Error, Labels, Store};
 use crate::model::{Crc64Nvme, Digests, Evidence, ObjectKey, Sha256Digest};
-use crate::retry;
+use crate::retry::{self, Transient as _};
 
 /// The metadata that tells which upload made an object: without it, the object that is there after
 /// a lost answer could be an older one.
@@ -262,13 +262,18 @@ impl Upload {
         dialect::completed(&site, sent)
     }
 
-    /// Decides what a failed completion has come to. The first error stands unless the object that
-    /// is there is this upload's.
+    /// Decides what a failed completion has come to, by looking. The first error stands unless the
+    /// object that is there is this upload's. Where nobody can look now, nothing is decided: that
+    /// passes, and the upload may be completed again.
     async fn settle(&self, error: Error, whole: &Digests, bytes: u64) -> Result<Confirmed, Error> {
         match self.store.head(&self.key).await {
             Ok(Some(head)) if head.metadata.get(TOKEN) == Some(&self.id.token) => {
                 tracing::info!(object.key = %self.key, error = %error, "the upload was completed although the answer was lost");
                 compare(&self.key, head, whole, bytes)
+            }
+            Err(unseen) if unseen.is_transient() => {
+                tracing::info!(object.key = %self.key, error = %error, "whether the upload was completed could not be looked up");
+                Err(unseen)
             }
             _ => Err(error),
         }

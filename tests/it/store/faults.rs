@@ -153,13 +153,19 @@ async fn an_older_object_under_the_same_key_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_plain_refusal_is_not_second_guessed() {
-    let denied = Expect::Lasting("\nhint: these credentials may not");
-    check("denied", vec![Reply::error(403, "AccessDenied")], vec![], denied).await;
-    let part = Expect::Lasting(
-        "complete the upload of live/wx1/rooms/354/a.mp4: the store answered 400 InvalidPart: told by the script (request REQ1)",
-    );
-    check("part", vec![Reply::error(400, "InvalidPart")], vec![], part).await;
+async fn a_plain_refusal_is_looked_into_once_and_stands_where_no_object_is() {
+    let part = "complete the upload of live/wx1/rooms/354/a.mp4: \
+        the store answered 400 InvalidPart: told by the script (request REQ1)";
+    for (status, code, words) in [
+        (403, "AccessDenied", "\nhint: these credentials may not"),
+        (400, "InvalidPart", part),
+        (404, "NoSuchUpload", "404 NoSuchUpload"),
+    ] {
+        let refused = || vec![Reply::error(status, code)];
+        check(code, refused(), vec![Head::Missing], Expect::Lasting(words)).await;
+        check(code, refused(), vec![Head::Foreign], Expect::Lasting(words)).await;
+        check(code, refused(), vec![NINE_BYTES], Expect::Confirmed).await;
+    }
 }
 
 #[tokio::test]

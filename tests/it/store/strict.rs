@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::SignedDuration;
 use replay_archiver::model::{Evidence, ObjectKey};
+use replay_archiver::retry::Transient as _;
 use replay_archiver::store::{
     Error, IfNoneMatch, PartDigests, PartPlan, PartReceipt, Store, Upload,
 };
@@ -155,6 +156,69 @@ async fn a_lost_or_doubtful_completion_is_settled_by_looking() {
             let state = (server.objects().len(), server.uploads().len(), server.violations());
             assert_eq!(state, (1, 0, vec![]), "{provider:?} {effect:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_was_done_is_settled_by_looking_whatever_is_answered_and_however_often() {
+    let whole = bytes(100);
+    let denied = |status, code| Effect::Deny { status, code };
+    for provider in Provider::ALL {
+        for effect in [
+            Effect::LostReply,
+            denied(500, "InternalError"),
+            denied(404, "NoSuchUpload"),
+            denied(400, "InvalidPart"),
+            denied(403, "AccessDenied"),
+        ] {
+            let (server, store) = start(provider).await;
+            let (upload, receipts) = send(&store, &key("a.mp4"), &whole).await;
+            let struck = effect.clone();
+            server.fault(move |request| completes(request).then(|| struck.clone()));
+            server.take();
+            let length = whole.len() as u64;
+            upload.complete(&receipts, &digests(&whole), length).await.unwrap();
+            let asked = server.take();
+            assert_eq!(asked.last().unwrap().method, "HEAD", "{provider:?} {effect:?}");
+            assert_eq!(server.objects()[key("a.mp4").as_str()], whole, "{provider:?} {effect:?}");
+            assert_eq!((server.uploads(), server.violations()), (vec![], vec![]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_was_done_and_cannot_be_looked_at_is_left_to_a_later_one() {
+    let (server, store) = start(Provider::Minio).await;
+    let whole = bytes(100);
+    let (upload, receipts) = send(&store, &key("a.mp4"), &whole).await;
+    let again = store.resume_upload(key("a.mp4"), upload.id().clone());
+    let busy = Effect::Refuse { status: 503, code: "SlowDown", retry_after: None };
+    server.fault(|request| completes(request).then_some(Effect::LostReply));
+    server.fault(move |request| (request.method == "HEAD").then(|| busy.clone()));
+    let length = whole.len() as u64;
+    let error = upload.complete(&receipts, &digests(&whole), length).await.unwrap_err();
+    assert!(error.is_transient() && !error.is_upload_gone(), "{error}");
+    server.heal();
+    again.complete(&receipts, &digests(&whole), length).await.unwrap();
+    assert_eq!(server.objects()[key("a.mp4").as_str()], whole);
+}
+
+#[tokio::test]
+async fn an_upload_that_has_lost_a_part_is_gone_and_does_not_become_an_object() {
+    let whole = bytes(100);
+    for provider in Provider::ALL {
+        let (server, store) = start(provider).await;
+        let (upload, receipts) = send(&store, &key("a.mp4"), &whole).await;
+        server.lose_part(1);
+        server.take();
+        let length = whole.len() as u64;
+        let error = upload.complete(&receipts, &digests(&whole), length).await.unwrap_err();
+        assert_eq!(error.answer().unwrap().code, "InvalidPart", "{provider:?}");
+        assert!(error.is_upload_gone() && !error.is_transient(), "{error}");
+        let asked = server.take();
+        assert_eq!(asked.last().unwrap().method, "HEAD", "it was not looked at: {provider:?}");
+        assert!(server.objects().is_empty());
+        assert_eq!(server.violations(), [""; 0]);
     }
 }
 

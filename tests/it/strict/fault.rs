@@ -16,6 +16,8 @@ pub enum Effect {
     ResetBefore,
     /// It is done; then the connection is reset.
     LostReply,
+    /// It is done; the answer is an error all the same.
+    Deny { status: u16, code: &'static str },
     /// It is done; the answer has another ETag.
     WrongEtag,
     /// A HEAD tells of an object this many bytes shorter.

@@ -207,6 +207,15 @@ impl StrictS3 {
         self.shared.state().uploads.clear();
     }
 
+    /// Loses a part of every unfinished upload. Requests that name it are not held against the client.
+    pub fn lose_part(&self, number: u32) {
+        let mut state = self.shared.state();
+        let lost =
+            |upload: &mut state::Pending| upload.parts.remove(&number).map(|_| upload.key.clone());
+        let keys: Vec<String> = state.uploads.values_mut().filter_map(lost).collect();
+        state.excused.extend(keys);
+    }
+
     /// Sets how far the store's clock is ahead of this machine's.
     pub fn skew(&self, ahead: SignedDuration) {
         *self.shared.skew.lock().unwrap() = ahead;

@@ -64,6 +64,10 @@ async fn answer(
         Some(Effect::Refuse { status, code, retry_after }) => {
             Some(refused(&call, *status, code, *retry_after))
         }
+        Some(Effect::Deny { status, code }) => {
+            shared.handle(&call, None);
+            Some(refused(&call, *status, code, None))
+        }
         Some(Effect::OkError { code }) => {
             Some(Refusal::fair(200, code, "We encountered an internal error.").reply(&call.key))
         }

@@ -84,6 +84,7 @@ pub fn rows() -> Vec<Row> {
             Effect::WrongEtag,
             failed("InvalidPart"),
         ),
+        row("another ETag of a part, once", LARGE, second_part, 1, Effect::WrongEtag, SAVED),
         row(
             "a short film at the look",
             SMALL,

@@ -25,6 +25,9 @@ fn an_upload_that_a_killed_run_left_is_gone_on_with_or_begun_anew() {
     check_all(vec![
         resumed("the upload is there", |_| {}),
         resumed("the upload has expired", |world| world.front.strict().expire_uploads()),
+        resumed("a part that was recorded is gone", |world| {
+            world.front.strict().lose_part(1);
+        }),
         resumed("NoSuchUpload on resume", |world| {
             world.front.strict().fault(|request| {
                 second_part(request)
