@@ -1,6 +1,7 @@
 //! What the bucket holds.
 
 use super::error::Site;
+use super::paging::Next;
 use super::{Error, Store};
 use crate::model::ObjectKey;
 use crate::retry;
@@ -19,15 +20,7 @@ pub struct Listed {
 pub struct Listing {
     store: Store,
     prefix: String,
-    next: Next,
-}
-
-/// Where a listing goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Next {
-    Start,
-    After(String),
-    End,
+    next: Next<String>,
 }
 
 impl Store {
@@ -62,16 +55,7 @@ impl Listing {
             request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))
         })
         .await?;
-        let after = output.next_continuation_token.map_or(Next::End, Next::After);
-        if output.is_truncated != Some(true) {
-            self.next = Next::End;
-        } else if after == Next::End || after == self.next {
-            // Going on would ask for the same page for ever, and stopping would hide objects.
-            let detail = "there is more, but not where".to_owned();
-            return Err(Error::Unreadable { site, detail });
-        } else {
-            self.next = after;
-        }
+        self.next.turn(site, output.is_truncated, output.next_continuation_token)?;
         let objects = output.contents.unwrap_or_default().into_iter();
         let listed = objects.filter_map(|object| {
             let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);

@@ -11,8 +11,8 @@
 //! - Every request is retried by [`crate::retry`] alone; the SDK's own retries are off.
 //!
 //! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `client`, `object`
-//! (small objects), `conditional`, `upload` (multipart), `uploads` (unfinished ones), `read`, `list`,
-//! `presign`, `probe` (for `doctor`).
+//! (small objects), `conditional`, `upload` (multipart), `read`, `paging`, `list`, `uploads` (unfinished
+//! ones), `presign`, `probe` (for `doctor`).
 
 mod answer;
 mod checksum;
@@ -23,6 +23,7 @@ mod error;
 mod keys;
 mod list;
 mod object;
+mod paging;
 mod plan;
 mod presign;
 mod probe;

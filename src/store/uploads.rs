@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::Site;
+use super::paging::Next;
 use super::{Error, Store};
 use crate::model::ObjectKey;
 use crate::retry;
@@ -23,16 +24,8 @@ pub struct Unfinished {
 pub struct UnfinishedListing {
     store: Store,
     prefix: String,
-    next: Next,
-}
-
-/// Where a listing goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Next {
-    Start,
-    /// Behind this key, and this upload of it.
-    After(String, Option<String>),
-    End,
+    /// Behind a key, and behind one upload of it.
+    next: Next<(String, Option<String>)>,
 }
 
 impl Store {
@@ -70,7 +63,7 @@ impl UnfinishedListing {
     pub async fn next_page(&mut self) -> Result<Option<Vec<Unfinished>>, Error> {
         let (key, id) = match &self.next {
             Next::Start => (None, None),
-            Next::After(key, id) => (Some(key.clone()), id.clone()),
+            Next::After((key, id)) => (Some(key.clone()), id.clone()),
             Next::End => return Ok(None),
         };
         let site = Site::new("list the unfinished uploads of", self.prefix.as_str());
@@ -87,17 +80,8 @@ impl UnfinishedListing {
         })
         .await?;
         let id = output.next_upload_id_marker.filter(|id| !id.is_empty());
-        let after = output.next_key_marker.filter(|key| !key.is_empty());
-        let after = after.map_or(Next::End, |key| Next::After(key, id));
-        if output.is_truncated != Some(true) {
-            self.next = Next::End;
-        } else if after == Next::End || after == self.next {
-            // Going on would ask for the same page for ever, and stopping would hide uploads.
-            let detail = "there is more, but not where".to_owned();
-            return Err(Error::Unreadable { site, detail });
-        } else {
-            self.next = after;
-        }
+        let after = output.next_key_marker.filter(|key| !key.is_empty()).map(|key| (key, id));
+        self.next.turn(site, output.is_truncated, after)?;
         let uploads = output.uploads.unwrap_or_default().into_iter();
         let listed = uploads.filter_map(|upload| {
             let at = upload.initiated.and_then(|at| at.to_millis().ok());
