@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
@@ -45,6 +46,8 @@ pub async fn collect(
     setup: Setup,
 ) -> anyhow::Result<Exit> {
     let context = &setup.context;
+    // Asked first, and briefly: a listing would be tried for minutes.
+    context.store.check_bucket().await.context("the bucket cannot be used")?;
     if arguments.abort {
         take_over_from_the_dead(context).await?;
     }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod configuration;
+mod gc;
 pub mod program;
 mod secrets;
 mod signals;
