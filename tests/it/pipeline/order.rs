@@ -1,5 +1,7 @@
 //! Deadline first: who is asked about first, and what is moved first.
 
+use std::time::Duration;
+
 use replay_archiver::pipeline::Errand;
 
 use super::world::World;
@@ -28,20 +30,21 @@ async fn rooms_are_asked_about_by_estimated_deadline_and_past_ones_last() {
 
 #[tokio::test]
 async fn recordings_are_moved_by_deadline_over_all_rooms_and_past_ones_last() {
-    // Each request waits, so that all rooms are known before the first transfer ends.
+    // The first request for media waits, so that all rooms are known before the first transfer ends,
+    // however slow the store is that is asked about each of them.
     let rooms = [
         room(1, "-300d", &["+10d"]),
         room(2, "-200d", &["+5d", "+70d"]),
         room(3, "-100d", &["+1d", "-1d", "+80d"]),
         room(4, "-90d", &["+60d"]),
     ];
-    let world =
-        World::start(&format!("{}[vod]\nlatency = \"400ms\"\ncrc64 = false\n", rooms.concat()))
-            .await;
+    let slow = "[[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"10s\" } }\n";
+    let world = World::start(&format!("{}{slow}", rooms.concat())).await;
     let night = world
         .night(&Errand::Due, |config| {
             config.work.files = 1;
             config.images = None;
+            config.media.timeouts.read = Duration::from_secs(60);
         })
         .await;
     let mut deadlines = Vec::new();

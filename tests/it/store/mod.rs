@@ -1,14 +1,15 @@
-//! The store's client, against scripted answers and against a store in this process.
+//! The store's client, against scripted answers and against whole stores.
 
-mod embedded;
 mod faults;
 mod reading;
+mod round;
 mod script;
 mod strict;
 mod wire;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use replay_archiver::model::{Crc64Nvme, Crc64Xz, Digests, ObjectKey, Sha256Digest};
 use replay_archiver::retry::Policy;
@@ -52,6 +53,19 @@ fn settings(endpoint: &str) -> Settings {
     }
 }
 
+/// Settings for a store that has these keys and this bucket.
+fn settings_for(endpoint: &str, bucket: &str, access_key: &str, secret_key: &str) -> Settings {
+    Settings {
+        bucket: bucket.to_owned(),
+        credentials: Credentials::Static {
+            access_key: access_key.to_owned(),
+            secret_key: SecretString::from(secret_key),
+            session_token: None,
+        },
+        ..settings(endpoint)
+    }
+}
+
 async fn store(endpoint: &str) -> Store {
     Store::connect(settings(endpoint)).await.unwrap()
 }
@@ -66,4 +80,9 @@ fn digests(bytes: &[u8]) -> Digests {
         crc64nvme: Crc64Nvme(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, bytes)),
         crc64xz: Crc64Xz(crc_fast::checksum(CrcAlgorithm::Crc64Xz, bytes)),
     }
+}
+
+/// Bytes that tell where they stand, so that a mixed-up part shows.
+fn bytes(length: usize) -> Bytes {
+    (0..length).map(|offset| (offset ^ (offset >> 8) ^ (offset >> 16)) as u8).collect()
 }

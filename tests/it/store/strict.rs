@@ -11,31 +11,16 @@ use replay_archiver::store::{
     Error, IfNoneMatch, PartDigests, PartPlan, PartReceipt, Store, Upload,
 };
 
-use super::{LABELS, digests, key};
-use crate::strict::{BUCKET, Effect, Provider, Request, SECRET_KEY, StrictS3};
+use super::{LABELS, bytes, digests, key, settings_for};
+use crate::strict::{ACCESS_KEY, BUCKET, Effect, Provider, Request, SECRET_KEY, StrictS3};
 
 const PART: usize = 5 << 20;
 
-async fn connect(server: &StrictS3) -> Store {
-    let mut settings = super::settings(&server.endpoint());
-    settings.bucket = BUCKET.to_owned();
-    settings.credentials = replay_archiver::store::Credentials::Static {
-        access_key: crate::strict::ACCESS_KEY.to_owned(),
-        secret_key: SECRET_KEY.into(),
-        session_token: None,
-    };
-    Store::connect(settings).await.unwrap()
-}
-
 async fn start(provider: Provider) -> (StrictS3, Store) {
     let server = StrictS3::start(provider).await;
-    let store = connect(&server).await;
+    let settings = settings_for(&server.endpoint(), BUCKET, ACCESS_KEY, SECRET_KEY);
+    let store = Store::connect(settings).await.unwrap();
     (server, store)
-}
-
-/// Bytes that tell where they stand, so that a mixed-up part shows.
-fn bytes(length: usize) -> Bytes {
-    (0..length).map(|offset| (offset ^ (offset >> 8) ^ (offset >> 16)) as u8).collect()
 }
 
 async fn send(store: &Store, key: &ObjectKey, whole: &Bytes) -> (Upload, Vec<PartReceipt>) {
@@ -84,6 +69,70 @@ async fn every_provider_keeps_a_file_in_parts_and_tells_what_it_can() {
         assert_eq!(store.get(&key).await.unwrap().unwrap(), whole);
         assert!(server.metadata(key.as_str()).unwrap().contains_key("upload-token"));
         assert_eq!((server.uploads(), server.violations()), (vec![], vec![]), "{provider:?}");
+    }
+}
+
+/// Uploads parts of these sizes and completes them; the code of the refusal, if any.
+async fn complete_parts_of(store: &Store, sizes: &[usize]) -> Option<String> {
+    let whole = bytes(sizes.iter().sum());
+    let upload = store.start_upload(&key("a.mp4"), LABELS).await.unwrap();
+    let (mut receipts, mut rest) = (Vec::new(), whole.clone());
+    for (number, size) in (1..).zip(sizes) {
+        let part = rest.split_to(*size);
+        let part_digests = PartDigests::of(&part);
+        receipts.push(upload.part(number, part, part_digests).await.unwrap());
+    }
+    let done = upload.complete(&receipts, &digests(&whole), whole.len() as u64).await;
+    done.err().map(|error| error.answer().unwrap().code.clone())
+}
+
+#[tokio::test]
+async fn parts_have_the_sizes_that_each_provider_wants() {
+    const MIB: usize = 1 << 20;
+    let (small, unequal) = (Some("EntityTooSmall"), Some("InvalidPart"));
+    for (provider, sizes, refused) in [
+        (Provider::Aws, &[PART, 1][..], None),
+        (Provider::Aws, &[PART - 1, 1], small),
+        (Provider::Aws, &[PART + 1, PART, PART + 2], None),
+        (Provider::Minio, &[PART - 1, 1], small),
+        (Provider::Ceph, &[PART - 1, 1], small),
+        (Provider::R2, &[PART, PART, 1], None),
+        (Provider::R2, &[PART - 1, 1], small),
+        (Provider::R2, &[PART + 1, PART, 1], unequal),
+        (Provider::R2, &[PART, PART + 1], unequal),
+        (Provider::Cos, &[MIB, 1], None),
+        (Provider::Cos, &[MIB - 1, 1], small),
+        (Provider::Oss, &[100 << 10, 1], None),
+        (Provider::Oss, &[(100 << 10) - 1, 1], small),
+    ] {
+        let (server, store) = start(provider).await;
+        let found = complete_parts_of(&store, sizes).await;
+        assert_eq!(found.as_deref(), refused, "{provider:?} {sizes:?}");
+        assert_eq!(server.violations().len(), usize::from(refused.is_some()));
+        assert_eq!(server.objects().is_empty(), refused.is_some());
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_what_was_said_of_them_are_refused() {
+    let (body, other) = (bytes(100), PartDigests::of(b"other"));
+    let right = PartDigests::of(&body);
+    for provider in [Provider::Aws, Provider::R2, Provider::Minio, Provider::Garage, Provider::Ceph]
+    {
+        let (server, store) = start(provider).await;
+        let upload = store.start_upload(&key("a.mp4"), LABELS).await.unwrap();
+        for (wrong, code) in [
+            (PartDigests { sha256: other.sha256, ..right }, "XAmzContentSHA256Mismatch"),
+            (PartDigests { crc64nvme: other.crc64nvme, ..right }, "BadDigest"),
+        ] {
+            let error = upload.part(1, body.clone(), wrong).await.unwrap_err();
+            assert_eq!(error.answer().unwrap().code, code, "{provider:?}");
+        }
+        let receipt = upload.part(1, body.clone(), right).await.unwrap();
+        let error = upload.complete(&[receipt], &digests(b"other"), 100).await.unwrap_err();
+        assert_eq!(error.answer().unwrap().code, "BadDigest", "{provider:?}: of the whole");
+        // Bytes may have been damaged on their way, so that each was tried three times.
+        assert_eq!((server.violations().len(), server.objects().len()), (9, 0), "{provider:?}");
     }
 }
 
