@@ -23,7 +23,7 @@ const VARIABLE: &str = "REPLAY_ARCHIVER_TEST_STORE";
 
 /// A bucket of its own on a running server.
 pub struct RealStore {
-    client: Client,
+    config: Box<aws_sdk_s3::Config>,
     door: Door,
     pub bucket: String,
     pub access_key: String,
@@ -48,15 +48,21 @@ impl RealStore {
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .build();
         let bucket = format!("test-{:016x}", rand::random::<u64>());
-        let client = Client::from_conf(config);
+        let client = Client::from_conf(config.clone());
         client.create_bucket().bucket(&bucket).send().await.unwrap();
         let upstream = endpoint.trim_start_matches("http://").parse().unwrap();
         let door = Door::open(upstream).await;
-        Some(Self { client, door, bucket, access_key, secret_key })
+        Some(Self { config: Box::new(config), door, bucket, access_key, secret_key })
     }
 
     pub fn addr(&self) -> SocketAddr {
         self.door.addr
+    }
+
+    /// A client with no connections yet: those of another runtime are not served while it stands
+    /// still.
+    fn client(&self) -> Client {
+        Client::from_conf(self.config.as_ref().clone())
     }
 
     /// The requests since the last look.
@@ -77,8 +83,8 @@ impl RealStore {
     /// The objects by key.
     pub fn objects(&self) -> BTreeMap<String, Bytes> {
         aside(async {
-            let mut keys = Vec::new();
-            let listing = self.client.list_objects_v2().bucket(&self.bucket).into_paginator();
+            let (client, mut keys) = (self.client(), Vec::new());
+            let listing = client.list_objects_v2().bucket(&self.bucket).into_paginator();
             let mut pages = listing.send();
             while let Some(page) = pages.next().await {
                 let page = page.unwrap();
@@ -86,7 +92,7 @@ impl RealStore {
             }
             let mut objects = BTreeMap::new();
             for key in keys {
-                let get = self.client.get_object().bucket(&self.bucket).key(&key);
+                let get = client.get_object().bucket(&self.bucket).key(&key);
                 let body = get.send().await.unwrap().body.collect().await.unwrap();
                 objects.insert(key, body.into_bytes());
             }
@@ -96,7 +102,7 @@ impl RealStore {
 
     /// Puts an object there.
     pub fn place(&self, key: &str, body: impl Into<Bytes>) {
-        let put = self.client.put_object().bucket(&self.bucket).key(key);
+        let put = self.client().put_object().bucket(&self.bucket).key(key);
         let body: Bytes = body.into();
         aside(async { put.body(body.into()).send().await.unwrap() });
     }
@@ -104,7 +110,7 @@ impl RealStore {
     /// Takes an object away; whether it was there.
     pub fn remove(&self, key: &str) -> bool {
         let is_there = self.objects().contains_key(key);
-        let delete = self.client.delete_object().bucket(&self.bucket).key(key);
+        let delete = self.client().delete_object().bucket(&self.bucket).key(key);
         aside(async { delete.send().await.unwrap() });
         is_there
     }
