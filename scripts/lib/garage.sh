@@ -1,5 +1,6 @@
 # Garage on this machine: a cluster of three nodes that keep three copies of everything.
-# To be sourced; needs say, fail, is_free, free_ports, await_port, $cache, $folder, started and GARAGE_VERSION.
+# To be sourced; needs packages.sh, say, fail, is_free, free_ports, await_port, $cache, $folder,
+# started and GARAGE_VERSION.
 
 garage_ports=
 garage_key=GK00112233445566778899aabb
@@ -10,6 +11,9 @@ declare -A garage_pids=()
 garage_install() {
     garage=$cache/garage-$GARAGE_VERSION/bin/garage
     [[ -x $garage ]] && return
+    # For libsodium and SQLite, which come as sources.
+    need cc gcc
+    need make make
     say "building Garage $GARAGE_VERSION, once"
     CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
         CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
