@@ -181,6 +181,8 @@ async fn small_objects_are_listed_page_by_page_and_presigned() {
     assert_eq!(reply.status(), 206);
     assert_eq!(reply.bytes().await.unwrap(), bytes(10).slice(2..5));
     assert_eq!(server.violations(), [""; 0]);
+    let unsigned = client.get(url.expose()).header("x-amz-checksum-mode", "ENABLED").send();
+    assert_eq!(unsigned.await.unwrap().status(), 403, "Amazon's headers have to be signed");
     let other = url.expose().replace("00.jpg", "01.jpg");
     assert_eq!(get(other).await.unwrap().status(), 403, "the signature is of another key");
     server.skew(SignedDuration::from_mins(2));
