@@ -139,13 +139,15 @@ async fn pieces_are_as_urgent_as_the_whole_that_waits_for_them() {
         room(2, "-200d", "+20d", ""),
         room(3, "-100d", "+80d", whole),
     ];
-    let habits = "[vod]\nlatency = \"400ms\"\ncrc64 = false\n";
-    let world = World::start(&format!("{}{habits}", rooms.concat())).await;
+    // All rooms are known before the first transfer ends, however slow the store is.
+    let slow = "[[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"10s\" } }\n";
+    let world = World::start(&format!("{}{slow}", rooms.concat())).await;
     let night = world
         .night(&Errand::Due, |config| {
             config.work.files = 1;
             config.work.whole = WholePolicy::Always;
             config.images = None;
+            config.media.timeouts.read = std::time::Duration::from_secs(60);
         })
         .await;
     let path = |room: u64| {
