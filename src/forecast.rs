@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::ledger::{Averages, DayQuota, Phase, RoomRecord};
+use crate::ledger::{Averages, DayQuota, OwedRoom, Phase};
 use crate::model::RoomId;
 use crate::model::time::next_beijing_day;
 use crate::urgency::{Claim, Load, Moment, foresee};
@@ -19,10 +19,6 @@ pub struct Forecast {
     pub listed: u64,
     /// Rooms that are looked at again at a later time.
     pub waiting: u64,
-    /// Rooms that are not over yet.
-    pub later: u64,
-    /// Rooms of which nothing more is owed.
-    pub closed: u64,
     /// Days it takes to ask about all due rooms, today included; `None` where there are no calls to
     /// make them with.
     pub days: Option<u64>,
@@ -85,8 +81,8 @@ pub struct Pending {
 pub struct Owing<'a> {
     /// What is foretold by its calls; what will not make it for its bytes is added.
     pub forecast: &'a mut Forecast,
-    /// Its rooms.
-    pub rooms: &'a [RoomRecord],
+    /// Its rooms that are owed.
+    pub rooms: &'a [OwedRoom],
     /// Its calls.
     pub today: &'a DayQuota,
     /// Its recordings that are listed and owed.
@@ -111,7 +107,7 @@ pub fn add_throughput(accounts: &mut [Owing<'_>], at: Moment) {
             let claim = Claim { deadline: Some(room.deadline), remaining: account.averages.room };
             if !too_late {
                 loads.push(Load { claim, from: turn });
-                names.push((place, room.room.room_id, None));
+                names.push((place, room.room_id, None));
             }
         }
     }
@@ -135,11 +131,11 @@ pub fn add_throughput(accounts: &mut [Owing<'_>], at: Moment) {
 /// Rooms that WeChat is to be asked about, with when their turn comes, the soonest deadline first.
 /// Those whose turn never comes are left out.
 fn turns<'a>(
-    rooms: &'a [RoomRecord],
+    rooms: &'a [OwedRoom],
     today: &DayQuota,
     now: Timestamp,
-) -> Vec<(&'a RoomRecord, Timestamp)> {
-    let is_due = |room: &&RoomRecord| room.phase == Phase::Due && room.next_at <= now;
+) -> Vec<(&'a OwedRoom, Timestamp)> {
+    let is_due = |room: &&OwedRoom| room.phase == Phase::Due && room.next_at <= now;
     let mut due: Vec<_> = rooms.iter().filter(is_due).collect();
     due.sort_by_key(|room| (room.deadline <= now, room.deadline));
     let turns = due.into_iter().enumerate();
@@ -151,22 +147,19 @@ pub fn rooms_at_risk(at_risk: &[AtRisk]) -> usize {
     at_risk.iter().map(|lost| lost.room_id).collect::<HashSet<RoomId>>().len()
 }
 
-/// Foretells, from the rooms of an account and the day's calls, in what order and when they have
+/// Foretells, from the owed rooms of an account and the day's calls, in what order and when they have
 /// their turn: the soonest deadline first, what is past it last.
-pub fn forecast(rooms: &[RoomRecord], today: &DayQuota, now: Timestamp) -> Forecast {
+pub fn forecast(rooms: &[OwedRoom], today: &DayQuota, now: Timestamp) -> Forecast {
     let mut forecast = Forecast::default();
     for room in rooms {
-        let is_owed = matches!(room.phase, Phase::Due | Phase::Listed);
         match room.phase {
-            Phase::Later => forecast.later += 1,
-            Phase::Closed => forecast.closed += 1,
             _ if room.next_at > now => forecast.waiting += 1,
-            Phase::Due => forecast.due += 1,
             Phase::Listed => forecast.listed += 1,
+            _ => forecast.due += 1,
         }
-        if is_owed && room.deadline <= now {
+        if room.deadline <= now {
             forecast.past += 1;
-        } else if is_owed {
+        } else {
             let soonest = forecast.soonest.map_or(room.deadline, |at| at.min(room.deadline));
             forecast.soonest = Some(soonest);
         }
@@ -176,7 +169,7 @@ pub fn forecast(rooms: &[RoomRecord], today: &DayQuota, now: Timestamp) -> Forec
     let late = coming.filter(|(room, turn)| room.deadline > now && *turn >= room.deadline);
     forecast.at_risk = late
         .map(|(room, expected)| AtRisk {
-            room_id: room.room.room_id,
+            room_id: room.room_id,
             source_id: None,
             deadline: room.deadline,
             expected,
@@ -212,26 +205,15 @@ fn turn(place: u64, today: &DayQuota, now: Timestamp) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Room;
     use crate::urgency::Rate;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
-    fn room(id: u64, deadline: &str) -> RoomRecord {
-        RoomRecord {
-            room: Room::unlisted("wx1".parse().unwrap(), RoomId(id)),
-            phase: Phase::Due,
-            deadline: at(deadline),
-            next_at: Timestamp::UNIX_EPOCH,
-            attempts: 0,
-            announced: None,
-            listed_at: None,
-            settled: false,
-            sealed: None,
-            failure: None,
-        }
+    fn room(id: u64, deadline: &str) -> OwedRoom {
+        let next_at = Timestamp::UNIX_EPOCH;
+        OwedRoom { room_id: RoomId(id), phase: Phase::Due, deadline: at(deadline), next_at }
     }
 
     fn quota(used: u64, limit: u64) -> DayQuota {

@@ -18,47 +18,21 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     print(common, &setup::open(common).await?).await
 }
 
-/// What the ledger foretells of one account.
-struct AccountPlan<'a> {
-    account: &'a Account,
-    foreseen: Foreseen,
-    /// The speed it rests on.
-    rate: Option<Rate>,
-    /// Whether the room list was ever read to its end.
-    scanned: bool,
-    /// Recordings known and not stored, and what they are likely to weigh.
-    owed: (u64, Option<u64>),
-}
-
 /// Prints the plan of every account.
 pub(super) async fn print(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     let rate = foresight::rate(&setup.context).await?;
-    let accounts = setup.accounts.iter().map(AsRef::as_ref);
-    let all = foresight::foresee(&setup.context, accounts).await?;
+    let all = foresight::foresee(&setup.context, &setup.accounts).await?;
     for (account, foreseen) in setup.accounts.iter().zip(all) {
-        let plan = account_plan(setup, account, foreseen, rate).await?;
         if common.json {
-            print_json(&plan);
+            print_json(account, &foreseen, rate);
         } else {
-            print_text(&plan);
+            print_text(account, &foreseen, rate);
         }
     }
     if common.json {
         output::json(&json!({ "type": "summary", "accounts": setup.accounts.len() }));
     }
     Ok(Exit::Done)
-}
-
-async fn account_plan<'a>(
-    setup: &Setup,
-    account: &'a Account,
-    foreseen: Foreseen,
-    rate: Option<Rate>,
-) -> anyhow::Result<AccountPlan<'a>> {
-    let (ledger, now) = (&setup.context.ledger, setup.context.clock.now());
-    let scanned = ledger.scan_state(&account.appid, now).await?.scanned_at.is_some();
-    let owed = ledger.owed_recordings(&account.appid).await?;
-    Ok(AccountPlan { account, foreseen, rate, scanned, owed })
 }
 
 /// What will not make it, as JSON.
@@ -103,13 +77,13 @@ pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
     lines
 }
 
-fn print_json(plan: &AccountPlan<'_>) {
-    let AccountPlan { account, foreseen, rate, scanned, owed } = plan;
-    let Foreseen { forecast, today, .. } = foreseen;
+fn print_json(account: &Account, foreseen: &Foreseen, rate: Option<Rate>) {
+    let Foreseen { forecast, today, backlog, .. } = foreseen;
+    let owed = foreseen.owed_segments();
     output::json(&json!({
         "type": "account",
         "appid": account.appid,
-        "scanned": scanned,
+        "scanned": backlog.is_scanned,
         "calls": forecast.due,
         "calls_left_today": today.left(),
         "days": forecast.days,
@@ -125,11 +99,11 @@ fn print_json(plan: &AccountPlan<'_>) {
     }));
 }
 
-fn print_text(plan: &AccountPlan<'_>) {
-    let AccountPlan { account, foreseen, rate, scanned, owed } = plan;
-    let Foreseen { forecast, today, .. } = foreseen;
+fn print_text(account: &Account, foreseen: &Foreseen, rate: Option<Rate>) {
+    let Foreseen { forecast, today, backlog, .. } = foreseen;
+    let owed = foreseen.owed_segments();
     output::line(format_args!("account {}", account.appid));
-    if !scanned {
+    if !backlog.is_scanned {
         output::line(
             "  the room list was not read yet: `run --dry-run` reads it, at a call for 50 rooms",
         );

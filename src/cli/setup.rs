@@ -99,18 +99,14 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let throughput = Throughput::new(clock.clone());
     let agenda = Agenda::new(clock.clone(), throughput.clone());
     let run_id = RunId::new(started_at);
+    let api = wechat::Api::new(&config.wechat, clock.clone());
+    let api = api.context("the WeChat client cannot be set up")?;
     let accounts = config.accounts.into_iter().map(|account| {
-        let client = wechat::Client::new(
-            account.appid.clone(),
-            &config.wechat,
-            account.tokens,
-            clock.clone(),
-        )?;
-        Ok(Arc::new(Account { appid: account.appid, client, share: account.share }))
+        let client = api.client(account.appid.clone(), account.tokens);
+        Arc::new(Account { appid: account.appid, client, share: account.share })
     });
-    let accounts = accounts.collect::<Result<_, wechat::Error>>();
     Ok(Setup {
-        accounts: accounts.context("the WeChat client cannot be set up")?,
+        accounts: accounts.collect(),
         context: Arc::new(Context {
             ledger,
             store,

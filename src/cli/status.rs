@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::output::{self, bytes, word};
 use super::setup::{self, Setup};
 use super::{Common, Exit, plan};
 use crate::forecast::rooms_at_risk;
-use crate::ledger::{Phase, RoomRecord};
+use crate::ledger::{Phase, RoomCounts, RoomRecord};
 use crate::model::{Recording, RoomId};
 use crate::stage::Account;
 use crate::stage::foresight::{self, Foreseen};
@@ -35,14 +34,15 @@ pub(super) async fn run(common: &Common, arguments: &StatusArguments) -> anyhow:
 
 async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     let (ledger, now) = (&setup.context.ledger, setup.context.clock.now());
-    let accounts = setup.accounts.iter().map(AsRef::as_ref);
-    let all = foresight::foresee(&setup.context, accounts).await?;
+    let all = foresight::foresee(&setup.context, &setup.accounts).await?;
+    let appids: Vec<_> = setup.accounts.iter().map(|account| account.appid.clone()).collect();
+    let mut counts = ledger.room_counts(&appids).await?;
     for (account, foreseen) in setup.accounts.iter().zip(all) {
-        let success = ledger.last_success(&account.appid).await?;
+        let counts = counts.remove(&account.appid).unwrap_or_default();
         if common.json {
-            output::json(&account_json(account, &foreseen, success));
+            output::json(&account_json(account, &foreseen, &counts));
         } else {
-            print_account(account, &foreseen, success);
+            print_account(account, &foreseen, &counts);
         }
     }
     let speeds = ledger.throughput(now).await?;
@@ -50,38 +50,34 @@ async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn account_json(
-    account: &Account,
-    foreseen: &Foreseen,
-    success: Option<Timestamp>,
-) -> serde_json::Value {
-    let Foreseen { rooms, today, forecast, .. } = foreseen;
+fn account_json(account: &Account, foreseen: &Foreseen, counts: &RoomCounts) -> serde_json::Value {
+    let Foreseen { today, forecast, .. } = foreseen;
     json!({
         "type": "account",
         "appid": account.appid,
-        "rooms": rooms.len(),
-        "by_status": by_status(rooms),
+        "rooms": counts.all,
+        "by_status": by_status(counts),
         "rooms_due": forecast.due,
         "rooms_listed": forecast.listed,
         "rooms_waiting": forecast.waiting,
-        "rooms_later": forecast.later,
+        "rooms_later": counts.later,
         "at_risk": rooms_at_risk(&forecast.at_risk),
         "at_risk_named": forecast.at_risk.iter().map(plan::at_risk_json).collect::<Vec<_>>(),
         "past_deadline": forecast.past,
         "soonest_deadline": forecast.soonest,
         "calls_used_today": today.used,
         "calls_left_today": today.left(),
-        "last_success": success,
+        "last_success": counts.last_success,
     })
 }
 
-fn print_account(account: &Account, foreseen: &Foreseen, success: Option<Timestamp>) {
-    let Foreseen { rooms, today, forecast, .. } = foreseen;
+fn print_account(account: &Account, foreseen: &Foreseen, counts: &RoomCounts) {
+    let Foreseen { today, forecast, .. } = foreseen;
     output::line(format_args!("account {}", account.appid));
-    output::line(format_args!("  archived     {}", listing(&by_status(rooms))));
+    output::line(format_args!("  archived     {}", listing(&by_status(counts))));
     output::line(format_args!(
         "  owed         {} to ask about, {} to finish, {} waiting, {} not over yet",
-        forecast.due, forecast.listed, forecast.waiting, forecast.later
+        forecast.due, forecast.listed, forecast.waiting, counts.later
     ));
     output::line(format_args!(
         "  at risk      {}, past their deadline {}",
@@ -92,10 +88,9 @@ fn print_account(account: &Account, foreseen: &Foreseen, success: Option<Timesta
         output::line(format_args!("    {line}"));
     }
     output::line(format_args!("  API calls    {} made today, {} left", today.used, today.left()));
-    let success = success.map_or_else(|| "never".to_owned(), |at| at.to_string());
+    let success = counts.last_success.map_or_else(|| "never".to_owned(), |at| at.to_string());
     output::line(format_args!("  last success {success}"));
-    let failed = rooms.iter().filter_map(|r| Some((r.room.room_id, r.failure.as_ref()?)));
-    for (room, failure) in failed {
+    for (room, failure) in &counts.failures {
         output::line(format_args!("  room {room}: {failure}"));
     }
 }
@@ -120,13 +115,10 @@ fn print_end(common: &Common, accounts: usize, speeds: &BTreeMap<String, Moved>)
 }
 
 /// How many rooms have a manifest of each status; `none` for those without one.
-fn by_status(rooms: &[RoomRecord]) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for room in rooms {
-        let status = room.sealed.map_or_else(|| "none".to_owned(), |sealed| word(&sealed.status));
-        *counts.entry(status).or_default() += 1;
-    }
-    counts
+fn by_status(counts: &RoomCounts) -> BTreeMap<String, u64> {
+    let name =
+        |status: &Option<_>| status.map_or_else(|| "none".to_owned(), |status| word(&status));
+    counts.by_status.iter().map(|(status, rooms)| (name(status), *rooms)).collect()
 }
 
 fn listing(counts: &BTreeMap<String, u64>) -> String {

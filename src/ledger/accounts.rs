@@ -153,37 +153,21 @@ impl Ledger {
         let row = self
             .read(WHAT, || {
                 sqlx::query(
-                    "select count(*) as known, \
-                       min(case when phase in ('due', 'listed') and deadline_at > $2 \
-                         then deadline_at end) as soonest \
-                     from rooms where appid = $1",
+                    "select (select min(room_id) from rooms where appid = $1) as known, \
+                       (select min(deadline_at) from rooms where appid = $1 \
+                         and phase in ('due', 'listed') and deadline_at > $2) as soonest",
                 )
                 .bind(appid.as_str())
                 .bind(now.as_millisecond())
                 .fetch_one(&self.pool)
             })
             .await?;
-        let known: i64 = row.try_get("known").map_err(failed(WHAT))?;
+        let known: Option<i64> = row.try_get("known").map_err(failed(WHAT))?;
         let soonest: Option<i64> = row.try_get("soonest").map_err(failed(WHAT))?;
         Ok(match moment(soonest) {
             Some(soonest) => Standing::Owes(soonest),
-            None if known == 0 => Standing::Unknown,
+            None if known.is_none() => Standing::Unknown,
             None => Standing::OwesNothingUrgent,
         })
-    }
-
-    /// When a run last left nothing of the account undone.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn last_success(&self, appid: &AppId) -> Result<Option<Timestamp>, Error> {
-        let at: Option<Option<i64>> = self
-            .read("read when the account was last done", || {
-                sqlx::query_scalar("select finished_at from accounts where appid = $1")
-                    .bind(appid.as_str())
-                    .fetch_optional(&self.pool)
-            })
-            .await?;
-        Ok(moment(at.flatten()))
     }
 }

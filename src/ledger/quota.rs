@@ -1,6 +1,8 @@
 //! The day's API calls: a row per account and Beijing day, charged before each call is made. Which
 //! day it is says the clock of the database, where several machines share one, and the run's else.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use sqlx::Row as _;
 
@@ -53,6 +55,12 @@ pub struct DayQuota {
 }
 
 impl DayQuota {
+    /// The calls of a day of which so many were made, with the limit that WeChat told, if it did.
+    fn of(day: String, used: Option<i64>, told: Option<i64>, share: Share) -> Self {
+        let limit = told.map_or(share.daily_limit, uncount);
+        Self { day, used: uncount(used.unwrap_or(0)), limit, reserve: share.reserve.of(limit) }
+    }
+
     /// Calls this program may still make on that day.
     pub fn left(&self) -> u64 {
         self.limit.saturating_sub(self.reserve).saturating_sub(self.used)
@@ -121,15 +129,42 @@ impl Ledger {
                     .fetch_optional(&self.pool)
             })
             .await?;
-        let (used, told): (i64, Option<i64>) = match row {
+        let (used, told) = match row {
             Some(row) => (
                 row.try_get("used").map_err(failed(WHAT))?,
                 row.try_get("daily_limit").map_err(failed(WHAT))?,
             ),
-            None => (0, None),
+            None => (None, None),
         };
-        let limit = told.map_or(share.daily_limit, uncount);
-        Ok(DayQuota { day, used: uncount(used), limit, reserve: share.reserve.of(limit) })
+        Ok(DayQuota::of(day, used, told, share))
+    }
+
+    /// The day's calls of several accounts, each with its share. Changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn quotas(
+        &self,
+        shares: &HashMap<AppId, Share>,
+        now: Timestamp,
+    ) -> Result<HashMap<AppId, DayQuota>, Error> {
+        let day = beijing_day(now);
+        let of_day = format!(
+            "select appid, used, daily_limit from quota \
+             where appid in (select appid from chosen) and day = '{day}'"
+        );
+        let unused = |share| DayQuota::of(day.clone(), None, None, share);
+        let mut all: HashMap<_, _> =
+            shares.iter().map(|(appid, share)| (appid.clone(), unused(*share))).collect();
+        let appids: Vec<_> = shares.keys().cloned().collect();
+        for row in self.of_accounts("read the day's API calls", &of_day, &appids).await? {
+            let (appid, used) = (row.appid()?, row.number("used")?);
+            if let Some(share) = shares.get(&appid) {
+                let today = DayQuota::of(day.clone(), used, row.number("daily_limit")?, *share);
+                all.insert(appid, today);
+            }
+        }
+        Ok(all)
     }
 
     /// Takes over what WeChat says of the day: its limit, and its count where that is higher than

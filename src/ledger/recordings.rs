@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::checkpoints::forget;
 use super::leases::fence;
-use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
+use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json};
 use crate::model::{AppId, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, RoomId};
 
 impl Ledger {
@@ -98,29 +98,6 @@ impl Ledger {
             })
             .await?;
         rows.iter().map(read_recording).collect()
-    }
-
-    /// How many recordings of an account are known and not stored, and how many bytes they are
-    /// likely to have, by the average of those that are stored; `None` where none is.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn owed_recordings(&self, appid: &AppId) -> Result<(u64, Option<u64>), Error> {
-        const WHAT: &str = "count the recordings";
-        let row = self
-            .read(WHAT, || {
-                sqlx::query(
-            "select count(case when state in ('\"pending\"', '\"failed\"') then 1 end) as owed, \
-               count(bytes) as stored, cast(coalesce(sum(bytes), 0) as bigint) as bytes \
-             from recordings where appid = $1 and kind = 'segment'",
-        )
-        .bind(appid.as_str())
-        .fetch_one(&self.pool)
-            })
-            .await?;
-        let number = |name: &str| row.try_get::<i64, _>(name).map(uncount).map_err(failed(WHAT));
-        let (owed, stored, bytes) = (number("owed")?, number("stored")?, number("bytes")?);
-        Ok((owed, bytes.checked_div(stored).map(|average| average * owed)))
     }
 }
 

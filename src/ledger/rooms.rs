@@ -30,7 +30,7 @@ impl Phase {
         }
     }
 
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         match text {
             "due" => Self::Due,
             "listed" => Self::Listed,
@@ -213,6 +213,21 @@ impl Ledger {
             })
             .await?;
         row.as_ref().map(read_room).transpose()
+    }
+
+    /// Whether any room of an account is known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_rooms(&self, appid: &AppId) -> Result<bool, Error> {
+        let any: Option<i64> = self
+            .read("read whether there are rooms", || {
+                sqlx::query_scalar("select room_id from rooms where appid = $1 limit 1")
+                    .bind(appid.as_str())
+                    .fetch_optional(&self.pool)
+            })
+            .await?;
+        Ok(any.is_some())
     }
 
     /// Every room of an account, by ascending number.

@@ -91,7 +91,7 @@ impl Search {
     async fn prepare(&mut self) -> Result<(), Error> {
         self.account.client.check_token().await?;
         align_quota(&self.context, &self.account).await;
-        let is_blank = self.context.ledger.rooms(&self.account.appid).await?.is_empty();
+        let is_blank = !self.context.ledger.has_rooms(&self.account.appid).await?;
         self.discover().await?;
         if is_blank {
             adopt::restore(&self.context, &self.account.appid).await?;

@@ -112,7 +112,7 @@ async fn expect_throughput(context: &Context) {
 /// Notes what is left and will not make it.
 async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
     report.rate = context.throughput.rate();
-    let foreseen = foresight::foresee(context, accounts.iter().map(AsRef::as_ref)).await;
+    let foreseen = foresight::foresee(context, accounts).await;
     let foreseen = match foreseen {
         Ok(foreseen) => foreseen,
         Err(error) => {

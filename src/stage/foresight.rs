@@ -1,27 +1,27 @@
 //! What the ledger foretells of all accounts together: they share one link.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{Account, Context, Error, transfer};
 use crate::forecast::{Forecast, Owing, Pending, add_throughput, forecast};
-use crate::ledger::{Averages, DayQuota, Owed, RecordingId, RoomRecord};
-use crate::model::{RecordingKind, WECHAT_RETENTION};
+use crate::ledger::{Backlog, DayQuota, Owed, RecordingId};
+use crate::model::{AppId, RecordingKind, WECHAT_RETENTION};
 use crate::throughput::ALL_HOSTS;
 use crate::urgency::{Moment, Rate};
 
-/// An account as the ledger knows it, and what that foretells.
+/// What an account owes, and what that foretells.
 #[derive(Debug)]
 pub struct Foreseen {
-    /// Its rooms.
-    pub rooms: Vec<RoomRecord>,
+    /// What it owes.
+    pub backlog: Backlog,
     /// Its calls of the day.
     pub today: DayQuota,
     /// What will become of what is owed.
     pub forecast: Forecast,
     pending: Vec<Pending>,
-    averages: Averages,
 }
 
 /// The speed that forecasts rest on: what this run has measured, else what recent ones have.
@@ -40,19 +40,19 @@ pub async fn rate(context: &Context) -> Result<Option<Rate>, Error> {
 ///
 /// # Errors
 /// When the ledger fails.
-pub async fn foresee(
-    context: &Context,
-    accounts: impl IntoIterator<Item = &Account>,
-) -> Result<Vec<Foreseen>, Error> {
+pub async fn foresee(context: &Context, accounts: &[Arc<Account>]) -> Result<Vec<Foreseen>, Error> {
     let at = Moment { now: context.clock.now(), rate: rate(context).await? };
+    let appids: Vec<_> = accounts.iter().map(|account| account.appid.clone()).collect();
+    let shares = accounts.iter().map(|account| (account.appid.clone(), account.share)).collect();
+    let mut backlogs = context.ledger.backlogs(&appids).await?;
+    let mut quotas = context.ledger.quotas(&shares, at.now).await?;
     let mut all = Vec::new();
-    for account in accounts {
-        let rooms = context.ledger.rooms(&account.appid).await?;
-        let today = context.ledger.quota(&account.appid, at.now, account.share).await?;
-        let averages = context.ledger.averages(&account.appid).await?;
-        let pending = pending(context, account, averages).await?;
-        let forecast = forecast(&rooms, &today, at.now);
-        all.push(Foreseen { rooms, today, forecast, pending, averages });
+    for appid in &appids {
+        let known = backlogs.remove(appid).zip(quotas.remove(appid));
+        let Some((backlog, today)) = known else { continue };
+        let pending = pending(context, appid, &backlog).await?;
+        let forecast = forecast(&backlog.rooms, &today, at.now);
+        all.push(Foreseen { backlog, today, forecast, pending });
     }
     let mut owing: Vec<_> = all.iter_mut().map(Foreseen::owing).collect();
     add_throughput(&mut owing, at);
@@ -61,8 +61,17 @@ pub async fn foresee(
 
 impl Foreseen {
     fn owing(&mut self) -> Owing<'_> {
-        let Self { rooms, today, forecast, pending, averages } = self;
+        let Self { backlog: Backlog { rooms, averages, .. }, today, forecast, pending } = self;
         Owing { forecast, rooms, today, pending, averages: *averages }
+    }
+
+    /// How many segments are known and not stored, and how many bytes they are likely to have;
+    /// `None` where nothing is known of any.
+    pub fn owed_segments(&self) -> (u64, Option<u64>) {
+        let Backlog { recordings, averages, .. } = &self.backlog;
+        let is_segment = |owed: &&Owed| owed.kind == RecordingKind::Segment;
+        let count = recordings.iter().filter(is_segment).count() as u64;
+        (count, averages.segment.map(|average| average * count))
     }
 }
 
@@ -70,27 +79,26 @@ impl Foreseen {
 /// average; a whole beside pieces is likely not to be needed.
 async fn pending(
     context: &Context,
-    account: &Account,
-    averages: Averages,
+    appid: &AppId,
+    backlog: &Backlog,
 ) -> Result<Vec<Pending>, Error> {
-    let owed = context.ledger.owed_of(&account.appid).await?;
-    let with_pieces: HashSet<_> = owed
-        .iter()
-        .filter(|owed| owed.kind == RecordingKind::Segment)
-        .map(|owed| owed.room)
-        .collect();
+    let Backlog { recordings, averages, .. } = backlog;
+    let is_segment = |owed: &&Owed| owed.kind == RecordingKind::Segment;
+    let with_pieces: HashSet<_> =
+        recordings.iter().filter(is_segment).map(|owed| owed.room).collect();
     let mut all = Vec::new();
-    for owed in owed {
-        let (appid, room) = (account.appid.clone(), owed.room);
-        let id = RecordingId { appid, room, source_id: owed.source_id.clone() };
-        let known = if owed.is_begun { transfer::remaining(context, &id).await? } else { None };
+    for owed in recordings {
+        let (room_id, source_id) = (owed.room, owed.source_id.clone());
+        let id =
+            || RecordingId { appid: appid.clone(), room: room_id, source_id: source_id.clone() };
+        let known = if owed.is_begun { transfer::remaining(context, &id()).await? } else { None };
         let likely = match owed.kind {
             RecordingKind::Segment => averages.segment,
             RecordingKind::Whole if with_pieces.contains(&owed.room) => None,
             RecordingKind::Whole => averages.room,
         };
-        let (deadline, source_id) = (deadline(&owed), owed.source_id);
-        all.push(Pending { room_id: owed.room, source_id, deadline, bytes: known.or(likely) });
+        let (deadline, bytes) = (deadline(owed), known.or(likely));
+        all.push(Pending { room_id, source_id, deadline, bytes });
     }
     Ok(all)
 }

@@ -22,7 +22,41 @@ use crate::model::{AppId, RoomId};
 const LIVE_INFO: &str = "/wxa/business/getliveinfo";
 const QUOTA: &str = "/cgi-bin/openapi/quota/get";
 
-/// WeChat's live API for one account. Clones share the access token.
+/// WeChat's live API: what all accounts share, connections above all. Clones share it too.
+#[derive(Clone)]
+pub struct Api {
+    settings: Settings,
+    http: Http,
+    clock: Clock,
+}
+
+impl Api {
+    /// The API as `settings` reach it. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when the HTTP client cannot be built, as with a malformed proxy address.
+    pub fn new(settings: &Settings, clock: Clock) -> Result<Self, Error> {
+        let http = Http::new(settings, clock.clone())?;
+        Ok(Self { settings: settings.clone(), http, clock })
+    }
+
+    /// The calls of `appid`, whose access token comes from `source`. Nothing is sent yet.
+    pub fn client(&self, appid: AppId, source: TokenSource) -> Client {
+        let Self { settings, http, clock } = self;
+        let tokens = Tokens::new(appid.clone(), settings, source, http.clone(), clock.clone());
+        let (base_url, skew) = (settings.base_url.clone(), Mutex::default());
+        let (http, clock) = (http.clone(), clock.clone());
+        Client(Arc::new(Account { appid, base_url, http, tokens, clock, skew }))
+    }
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+/// The live API for one account. Clones share the access token.
 ///
 /// Every method but [`Client::check_token`] makes exactly one attempt: the caller counts each
 /// against the day's quota and repeats it with [`crate::retry::with`]. An attempt whose token is
@@ -41,23 +75,6 @@ struct Account {
 }
 
 impl Client {
-    /// A client for `appid`. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`Error::Setup`] when the HTTP client cannot be built, as with a malformed proxy address.
-    pub fn new(
-        appid: AppId,
-        settings: &Settings,
-        source: TokenSource,
-        clock: Clock,
-    ) -> Result<Self, Error> {
-        let http = Http::new(settings, clock.clone())?;
-        let tokens = Tokens::new(appid.clone(), settings, source, http.clone(), clock.clone());
-        let base_url = settings.base_url.clone();
-        let skew = Mutex::default();
-        Ok(Self(Arc::new(Account { appid, base_url, http, tokens, clock, skew })))
-    }
-
     /// The account whose calls these are.
     pub fn appid(&self) -> &AppId {
         &self.0.appid

@@ -2,7 +2,7 @@
 //!
 //! WeChat's wire format stays in here; outwards it speaks [`crate::model`].
 //!
-//! - [`Client`]: one account's calls. Each call is **one** attempt: the caller counts it against
+//! - [`Api`]: what all accounts share; [`Client`]: one account's calls. Each call is **one** attempt: the caller counts it against
 //!   the day's quota and repeats it through [`crate::retry::with`], since [`Error`] tells what
 //!   passes.
 //! - [`TokenSource`]: where access tokens come from. Fetching one costs no live quota and is
@@ -21,7 +21,7 @@ mod source;
 mod token;
 mod wire;
 
-pub use client::Client;
+pub use client::{Api, Client};
 pub use codes::{Call, Class, Setting};
 pub use error::Error;
 pub use http::Settings;

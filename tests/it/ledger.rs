@@ -4,6 +4,7 @@ mod cases;
 mod door;
 mod leases;
 mod outages;
+mod overview;
 mod workers;
 
 use jiff::{SignedDuration, Timestamp};
@@ -56,6 +57,9 @@ on_both! {
     outages::a_statement_that_is_made_again_has_the_same_effect,
     cases::throughput_adds_up_by_host_and_recent_days_alone_count,
     cases::what_is_owed_is_known_with_what_is_usual,
+    overview::each_account_owes_what_is_its_own,
+    overview::rooms_are_counted_by_account,
+    overview::calls_are_counted_by_account_with_the_share_of_each,
     workers::four_workers_claim_a_hundred_rooms_exactly_once,
     workers::four_workers_together_keep_the_quota,
     workers::four_processes_may_open_a_new_ledger_at_once,

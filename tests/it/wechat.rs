@@ -11,7 +11,7 @@ use replay_archiver::clock::Clock;
 use replay_archiver::model::{LiveStatus, RoomId};
 use replay_archiver::retry::{self, Policy, Transient as _};
 use replay_archiver::wechat::{
-    ApiQuota, Call, Class, Client, Error, Setting, Settings, SourceKind, TokenSource,
+    Api, ApiQuota, Call, Class, Client, Error, Setting, Settings, SourceKind, TokenSource,
 };
 use secrecy::SecretString;
 use server::{Answer, Server, ok, raw, refusal, silent, status};
@@ -48,7 +48,7 @@ fn clock() -> Clock {
 }
 
 fn client(url: &Url, source: TokenSource) -> Client {
-    Client::new("wx1".parse().unwrap(), &settings(url), source, clock()).unwrap()
+    Api::new(&settings(url), clock()).unwrap().client("wx1".parse().unwrap(), source)
 }
 
 fn fixed_token() -> TokenSource {
@@ -199,7 +199,8 @@ async fn half_a_body_and_no_connection_pass() {
 async fn a_server_that_says_nothing_is_given_up() {
     let (_listener, url) = silent();
     let settings = Settings { timeout: Duration::from_millis(50), ..settings(&url) };
-    let client = Client::new("wx1".parse().unwrap(), &settings, fixed_token(), clock()).unwrap();
+    let client =
+        Api::new(&settings, clock()).unwrap().client("wx1".parse().unwrap(), fixed_token());
     let error = client.rooms(0).await.unwrap_err();
     let Error::Transport { source, .. } = &error else { panic!("{error:?}") };
     assert!(source.is_timeout() && error.is_transient());
@@ -212,7 +213,8 @@ async fn the_configured_proxy_is_used() {
         proxy: Some(proxy.url.clone()),
         ..settings(&"http://api.weixin.invalid".parse().unwrap())
     };
-    let client = Client::new("wx1".parse().unwrap(), &settings, fixed_token(), clock()).unwrap();
+    let client =
+        Api::new(&settings, clock()).unwrap().client("wx1".parse().unwrap(), fixed_token());
     client.rooms(0).await.unwrap();
     assert_eq!(proxy.seen(LIVE)[0].headers["host"], "api.weixin.invalid");
 }

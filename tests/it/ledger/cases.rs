@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
-    Error, Intent, NewPart, Phase, RecordingId, Reserve, SavedChunk, ScanState, Share, Standing,
+    Backlog, Error, Intent, NewPart, Phase, RecordingId, Reserve, SavedChunk, ScanState, Share,
+    Standing,
 };
 use replay_archiver::model::{LiveStatus, RecordingState, RoomId};
 use replay_archiver::throughput::{ALL_HOSTS, Moved};
@@ -284,10 +285,12 @@ pub async fn what_is_owed_is_known_with_what_is_usual(database: &Database) {
         ledger.save_recording(&appid(), RoomId(1), recording, "a").await.unwrap();
     }
     let id = RecordingId { appid: appid(), room: RoomId(1), source_id: begun.source_id.clone() };
-    let owed = ledger.owed_of(&appid()).await.unwrap();
-    assert_eq!((owed.len(), owed[0].is_begun), (1, false));
+    let backlog = || async { ledger.backlogs(&[appid()]).await.unwrap().remove(&appid()).unwrap() };
+    let Backlog { rooms, recordings, .. } = backlog().await;
+    assert_eq!((rooms.len(), rooms[0].room_id, rooms[0].phase), (1, RoomId(1), Phase::Due));
+    assert_eq!((recordings.len(), recordings[0].is_begun), (1, false));
     ledger.save_checkpoint(&id, "one", &[], "a").await.unwrap();
-    let owed = ledger.owed_of(&appid()).await.unwrap().remove(0);
+    let owed = backlog().await.recordings.remove(0);
     assert_eq!((owed.room, owed.source_id, owed.is_begun), (RoomId(1), id.source_id, true));
     assert_eq!((owed.expires, owed.created), (None, begun.create_time.at));
 }

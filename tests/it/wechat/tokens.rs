@@ -29,7 +29,7 @@ async fn a_token_is_replaced_before_it_expires() {
     let clock = clock();
     let account = "wx1".parse().unwrap();
     let client =
-        Client::new(account, &settings(&server.url), stable_token(), clock.clone()).unwrap();
+        Api::new(&settings(&server.url), clock.clone()).unwrap().client(account, stable_token());
     client.rooms(0).await.unwrap();
     clock.advance(SignedDuration::from_secs(6899));
     client.rooms(0).await.unwrap();

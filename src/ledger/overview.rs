@@ -1,0 +1,302 @@
+//! What is owed and how much there is, over many accounts at once.
+//!
+//! A statement here is made once for all accounts, and reads nothing of what is done but its count:
+//! a ledger of a million rooms is answered within a second.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::{Error, Ledger, Phase, failed, from_json, moment, uncount};
+use crate::model::{AppId, RecordingKind, RoomId, RoomStatus};
+
+/// How many of an account's stored segments its averages are made of: those of its newest rooms.
+const SAMPLE: u32 = 300;
+
+/// How many accounts a statement names: no database allows for any number.
+const AT_ONCE: usize = 5000;
+
+const ROOMS: &str = "select appid, room_id, phase, deadline_at, next_at from rooms \
+     where appid in (select appid from chosen) and phase in ('due', 'listed') \
+     order by deadline_at, room_id";
+const RECORDINGS: &str = "select appid, room_id, source_id, kind, create_at, expire_at, \
+       cast(case when checkpoint is null then 0 else 1 end as bigint) as is_begun \
+     from recordings where appid in (select appid from chosen) \
+       and state in ('\"pending\"', '\"failed\"')";
+const SCANNED: &str = "select appid from accounts \
+     where appid in (select appid from chosen) and scanned_at is not null";
+const COUNTS: &str = "select appid, phase, status, count(*) as rooms from rooms \
+     where appid in (select appid from chosen) group by appid, phase, status";
+const FAILURES: &str = "select appid, room_id, failure from rooms \
+     where appid in (select appid from chosen) and failure is not null order by room_id";
+const SUCCESSES: &str = "select appid, finished_at from accounts \
+     where appid in (select appid from chosen)";
+
+/// What is owed of an account.
+#[derive(Debug, Clone, Default)]
+pub struct Backlog {
+    /// The rooms that are to be asked about or not finished, the soonest deadline first.
+    pub rooms: Vec<OwedRoom>,
+    /// The recordings that are known and not stored.
+    pub recordings: Vec<Owed>,
+    /// What its stored recordings have on average.
+    pub averages: Averages,
+    /// Whether its room list was ever read to the end.
+    pub is_scanned: bool,
+}
+
+/// A room that is due or listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwedRoom {
+    /// Its number.
+    pub room_id: RoomId,
+    /// [`Phase::Due`] or [`Phase::Listed`].
+    pub phase: Phase,
+    /// When the first of its recordings is deleted: an estimate until they are listed.
+    pub deadline: Timestamp,
+    /// Before this it is not looked at again.
+    pub next_at: Timestamp,
+}
+
+/// A recording that is known and not stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// Its room.
+    pub room: RoomId,
+    /// Which it is.
+    pub source_id: String,
+    /// A piece or the whole.
+    pub kind: RecordingKind,
+    /// When it is deleted, where that was listed.
+    pub expires: Option<Timestamp>,
+    /// When it was made, where that was listed.
+    pub created: Option<Timestamp>,
+    /// Whether a transfer of it was begun.
+    pub is_begun: bool,
+}
+
+/// What an account's recordings have on average: those of its newest rooms that are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Averages {
+    /// Bytes of a segment.
+    pub segment: Option<u64>,
+    /// Bytes of a room's segments together.
+    pub room: Option<u64>,
+}
+
+/// How many rooms of an account there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoomCounts {
+    /// All of them.
+    pub all: u64,
+    /// Those that are not over yet.
+    pub later: u64,
+    /// By the status of their manifest; `None` for those without one.
+    pub by_status: HashMap<Option<RoomStatus>, u64>,
+    /// What went wrong last with those that something went wrong with.
+    pub failures: Vec<(RoomId, String)>,
+    /// When a run last left nothing of the account undone.
+    pub last_success: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// What is owed of each of the accounts. One that the ledger does not know owes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn backlogs(&self, appids: &[AppId]) -> Result<HashMap<AppId, Backlog>, Error> {
+        let mut all = blank::<Backlog>(appids);
+        for row in self.of_accounts("read the rooms that are owed", ROOMS, appids).await? {
+            row.owner(&mut all)?.rooms.push(row.room()?);
+        }
+        for row in self.of_accounts("read the recordings that are owed", RECORDINGS, appids).await?
+        {
+            row.owner(&mut all)?.recordings.push(row.recording()?);
+        }
+        for row in self.of_accounts("read what was scanned", SCANNED, appids).await? {
+            row.owner(&mut all)?.is_scanned = true;
+        }
+        for row in self.of_accounts(SIZES, &averages(), appids).await? {
+            row.owner(&mut all)?.averages = row.averages()?;
+        }
+        Ok(all)
+    }
+
+    /// What the stored recordings of an account have on average.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn averages(&self, appid: &AppId) -> Result<Averages, Error> {
+        let rows = self.of_accounts(SIZES, &averages(), std::slice::from_ref(appid)).await?;
+        rows.first().map_or(Ok(Averages::default()), AccountRow::averages)
+    }
+
+    /// How many rooms each of the accounts has, and what went wrong with them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn room_counts(&self, appids: &[AppId]) -> Result<HashMap<AppId, RoomCounts>, Error> {
+        let mut all = blank::<RoomCounts>(appids);
+        for row in self.of_accounts("count the rooms", COUNTS, appids).await? {
+            let (rooms, phase) = (row.count("rooms")?, row.text("phase")?.unwrap_or_default());
+            let status = row.text("status")?.map(|status| from_json(&status, "status"));
+            let counts = row.owner(&mut all)?;
+            counts.all += rooms;
+            counts.later += if Phase::parse(&phase) == Phase::Later { rooms } else { 0 };
+            *counts.by_status.entry(status.transpose()?).or_default() += rooms;
+        }
+        for row in self.of_accounts("read what failed", FAILURES, appids).await? {
+            let failure = row.text("failure")?.unwrap_or_default();
+            row.owner(&mut all)?.failures.push((row.room_id()?, failure));
+        }
+        for row in self.of_accounts("read when all was done", SUCCESSES, appids).await? {
+            row.owner(&mut all)?.last_success = moment(row.number("finished_at")?);
+        }
+        Ok(all)
+    }
+
+    /// Makes a statement about the accounts, which it finds in a table `chosen`.
+    pub(super) async fn of_accounts(
+        &self,
+        what: &'static str,
+        statement: &str,
+        appids: &[AppId],
+    ) -> Result<Vec<AccountRow>, Error> {
+        let mut rows = Vec::new();
+        for appids in appids.chunks(AT_ONCE) {
+            let places: Vec<_> = (1..=appids.len()).map(|place| format!("(${place})")).collect();
+            let sql = format!("with chosen (appid) as (values {}) {statement}", places.join(", "));
+            let some = self.read(what, || {
+                let query = sqlx::query(sqlx::AssertSqlSafe(sql.clone())).persistent(false);
+                let query = appids.iter().fold(query, |query, appid| query.bind(appid.as_str()));
+                query.fetch_all(&self.pool)
+            });
+            rows.extend(some.await?.into_iter().map(|row| AccountRow { row, what }));
+        }
+        Ok(rows)
+    }
+}
+
+const SIZES: &str = "read the average size of recordings";
+
+/// Averages of the newest rooms of each account: to read all sizes would take longer than everything
+/// else together.
+fn averages() -> String {
+    let newest = format!(
+        "from (select room_id, bytes from recordings \
+           where recordings.appid = chosen.appid and kind = 'segment' and bytes is not null \
+           order by room_id desc limit {SAMPLE}) as newest"
+    );
+    format!(
+        "select appid, (select cast(sum(bytes) as bigint) {newest}) as bytes, \
+           (select count(*) {newest}) as segments, \
+           (select count(distinct room_id) {newest}) as rooms \
+         from chosen"
+    )
+}
+
+fn blank<T: Default>(appids: &[AppId]) -> HashMap<AppId, T> {
+    appids.iter().map(|appid| (appid.clone(), T::default())).collect()
+}
+
+/// A row about an account.
+pub(super) struct AccountRow {
+    row: AnyRow,
+    /// What was being done, for errors.
+    what: &'static str,
+}
+
+impl AccountRow {
+    /// What is collected of the row's account.
+    fn owner<'a, T: Default>(&self, all: &'a mut HashMap<AppId, T>) -> Result<&'a mut T, Error> {
+        Ok(all.entry(self.appid()?).or_default())
+    }
+
+    pub(super) fn appid(&self) -> Result<AppId, Error> {
+        let text: String = self.row.try_get("appid").map_err(failed(self.what))?;
+        text.parse().map_err(|invalid| failed(self.what)(sqlx::Error::Decode(Box::new(invalid))))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        self.row.try_get(name).map_err(failed(self.what))
+    }
+
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Error> {
+        self.row.try_get(name).map_err(failed(self.what))
+    }
+
+    pub(super) fn count(&self, name: &str) -> Result<u64, Error> {
+        Ok(uncount(self.number(name)?.unwrap_or(0)))
+    }
+
+    fn room_id(&self) -> Result<RoomId, Error> {
+        Ok(RoomId(self.count("room_id")?))
+    }
+
+    fn room(&self) -> Result<OwedRoom, Error> {
+        Ok(OwedRoom {
+            room_id: self.room_id()?,
+            phase: Phase::parse(&self.text("phase")?.unwrap_or_default()),
+            deadline: moment(self.number("deadline_at")?).unwrap_or(Timestamp::MAX),
+            next_at: moment(self.number("next_at")?).unwrap_or(Timestamp::UNIX_EPOCH),
+        })
+    }
+
+    fn recording(&self) -> Result<Owed, Error> {
+        let is_whole = self.text("kind")?.as_deref() == Some("whole");
+        Ok(Owed {
+            room: self.room_id()?,
+            source_id: self.text("source_id")?.unwrap_or_default(),
+            kind: if is_whole { RecordingKind::Whole } else { RecordingKind::Segment },
+            expires: moment(self.number("expire_at")?),
+            created: moment(self.number("create_at")?),
+            is_begun: self.number("is_begun")? == Some(1),
+        })
+    }
+
+    fn averages(&self) -> Result<Averages, Error> {
+        let bytes = self.count("bytes")?;
+        let over = |count: u64| bytes.checked_div(count);
+        Ok(Averages { segment: over(self.count("segments")?), room: over(self.count("rooms")?) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    use super::*;
+
+    /// How SQLite would go about a statement over accounts, a line for each table.
+    async fn plan(ledger: &Ledger, statement: &str) -> Vec<String> {
+        let sql = format!("explain query plan with chosen (appid) as (values ($1)) {statement}");
+        let rows =
+            sqlx::query(AssertSqlSafe(sql)).bind("wx1").fetch_all(&ledger.pool).await.unwrap();
+        rows.iter().map(|row| row.get("detail")).collect()
+    }
+
+    #[tokio::test]
+    async fn nothing_reads_the_rooms_and_recordings_that_are_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
+        let ledger = Ledger::open(&url).await.unwrap();
+        let sizes = averages();
+        for (statement, index) in [
+            (ROOMS, "rooms_owed"),
+            (RECORDINGS, "recordings_owed"),
+            (COUNTS, "rooms_counted"),
+            (FAILURES, "rooms_failed"),
+            (sizes.as_str(), "recordings_stored"),
+        ] {
+            let plan = plan(&ledger, statement).await;
+            let uses = |line: &String| line.starts_with("SEARCH") && line.contains(index);
+            assert!(plan.iter().any(uses), "{statement}: {plan:#?}");
+            let reads_all = |line: &&String| {
+                line.starts_with("SCAN rooms") || line.starts_with("SCAN recordings")
+            };
+            assert_eq!(plan.iter().find(reads_all), None, "{statement}: {plan:#?}");
+        }
+    }
+}

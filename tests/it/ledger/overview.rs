@@ -1,0 +1,86 @@
+//! What is asked over many accounts at once.
+
+use std::collections::HashMap;
+
+use replay_archiver::ledger::{Backlog, Ledger, OwedRoom, Phase, Reserve, RoomCounts, Share};
+use replay_archiver::model::{AppId, Room, RoomId};
+
+use super::{Database, at, claim_any, now};
+
+fn other() -> AppId {
+    "wx2".parse().unwrap()
+}
+
+fn unknown() -> AppId {
+    "wx3".parse().unwrap()
+}
+
+async fn list(ledger: &Ledger, appid: &AppId, room: u64, phase: Phase, deadline: &str) {
+    let room = Room::unlisted(appid.clone(), RoomId(room));
+    ledger.record_room(&room, phase, at(deadline), at("1970-01-01T00:00:00Z")).await.unwrap();
+}
+
+/// Rooms of two accounts under the same numbers.
+async fn two_accounts(ledger: &Ledger) -> [AppId; 3] {
+    let mine = super::appid();
+    list(ledger, &mine, 1, Phase::Due, "2027-02-01T00:00:00Z").await;
+    list(ledger, &mine, 2, Phase::Listed, "2027-01-01T00:00:00Z").await;
+    list(ledger, &mine, 3, Phase::Closed, "2027-01-01T00:00:00Z").await;
+    list(ledger, &mine, 4, Phase::Later, "2027-01-01T00:00:00Z").await;
+    list(ledger, &other(), 1, Phase::Due, "2027-03-01T00:00:00Z").await;
+    ledger.scan_finished(&other(), now(), true).await.unwrap();
+    ledger.account_finished(&other(), now()).await.unwrap();
+    [mine, other(), unknown()]
+}
+
+pub async fn each_account_owes_what_is_its_own(database: &Database) {
+    let ledger = database.open().await;
+    let appids = two_accounts(&ledger).await;
+    let mut backlogs = ledger.backlogs(&appids).await.unwrap();
+    let mut rooms = |appid: &AppId| {
+        let Backlog { rooms, is_scanned, .. } = backlogs.remove(appid).unwrap();
+        let brief = |room: &OwedRoom| (room.room_id.0, room.phase, room.deadline);
+        (rooms.iter().map(brief).collect::<Vec<_>>(), is_scanned)
+    };
+    let [mine, other, unknown] = &appids;
+    let soonest_first = vec![
+        (2, Phase::Listed, at("2027-01-01T00:00:00Z")),
+        (1, Phase::Due, at("2027-02-01T00:00:00Z")),
+    ];
+    assert_eq!(rooms(mine), (soonest_first, false));
+    assert_eq!(rooms(other), (vec![(1, Phase::Due, at("2027-03-01T00:00:00Z"))], true));
+    assert_eq!(rooms(unknown), (vec![], false));
+}
+
+pub async fn rooms_are_counted_by_account(database: &Database) {
+    let ledger = database.open().await;
+    let appids = two_accounts(&ledger).await;
+    let mut failed = claim_any(&ledger, "a", now()).await.unwrap();
+    failed.failure = Some("it failed".to_owned());
+    ledger.save_room(&failed, "a").await.unwrap();
+    let counts = ledger.room_counts(&appids).await.unwrap();
+    let mine = RoomCounts {
+        all: 4,
+        later: 1,
+        by_status: HashMap::from([(None, 4)]),
+        failures: vec![(RoomId(2), "it failed".to_owned())],
+        last_success: None,
+    };
+    assert_eq!(counts[&appids[0]], mine);
+    let of_other = &counts[&appids[1]];
+    assert_eq!((of_other.all, of_other.later, of_other.last_success), (1, 0, Some(now())));
+    assert_eq!(counts[&appids[2]], RoomCounts::default());
+}
+
+pub async fn calls_are_counted_by_account_with_the_share_of_each(database: &Database) {
+    let ledger = database.open().await;
+    let share = |calls| Share { daily_limit: 100, reserve: Reserve::Calls(calls) };
+    let shares = HashMap::from([(super::appid(), share(10)), (other(), share(20))]);
+    ledger.take_call(&super::appid(), now(), share(10)).await.unwrap();
+    ledger.align_quota(&other(), now(), 50, 7).await.unwrap();
+    let quotas = ledger.quotas(&shares, now()).await.unwrap();
+    for (appid, share) in &shares {
+        assert_eq!(quotas[appid], ledger.quota(appid, now(), *share).await.unwrap());
+    }
+    assert_eq!((quotas[&super::appid()].left(), quotas[&other()].left()), (89, 23));
+}
