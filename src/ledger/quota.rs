@@ -148,7 +148,7 @@ impl Ledger {
         shares: &HashMap<AppId, Share>,
         now: Timestamp,
     ) -> Result<HashMap<AppId, DayQuota>, Error> {
-        let day = beijing_day(now);
+        let day = self.quota_day(now).await?;
         let of_day = format!(
             "select appid, used, daily_limit from quota \
              where appid in (select appid from chosen) and day = '{day}'"
