@@ -160,6 +160,62 @@ async fn pieces_are_as_urgent_as_the_whole_that_waits_for_them() {
     assert_eq!(fetched, [path(1), path(3), path(2)]);
 }
 
+/// For each part that was asked for, in order, its room: room 1, which is found first, or room 2,
+/// which is found before the first parts of room 1 have come. Two parts are on their way at a time.
+async fn turns(first: &str, second: &str) -> Vec<u64> {
+    let room = |id: u64, start: &str, expire: &str, size: &str| {
+        format!(
+            "[[account.room]]\nid = {id}\nstart = \"{start}\"\n[[account.room.replay]]\n\
+             expire = \"{expire}\"\nsize = \"{size}\"\n"
+        )
+    };
+    let rooms = [room(1, "-300d", first, "60MiB"), room(2, "-9d", second, "40MiB")].concat();
+    let world = World::with_settings(
+        &format!("{rooms}[vod]\ncrc64 = false\nlatency = \"1s\"\n"),
+        "[transfer]\npart_size = \"5MiB\"\nmemory = \"10MiB\"\nranges = 2\nfiles = 1\n",
+    )
+    .await;
+    let ledger = Ledger::open(&format!("sqlite:{}", world.ledger().display())).await.unwrap();
+    let moved = Moved { bytes: 1 << 20, busy_ms: 1000 };
+    ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), moved)]).await.unwrap();
+    ledger.close().await;
+    let night = world
+        .night(&Errand::Due, |config| {
+            config.images = None;
+            config.media.timeouts.read = Duration::from_secs(60);
+        })
+        .await;
+    for room in [1, 2] {
+        night.says(room, "complete", &["archived"]);
+    }
+    let path = |room| night.object(room, 0).1;
+    let paths = [path(1), path(2)];
+    let room_of =
+        |call: &str| 1 + paths.iter().position(|path| path.ends_with(call)).unwrap() as u64;
+    night.media.iter().map(|call| room_of(&call.path)).collect()
+}
+
+/// Room 1 is left for room 2, and gone on with after the last part of that. What was on its way for
+/// room 1, and one part more, may come in between; in turns there would be seven.
+fn assert_yields(turns: &[u64]) {
+    let first = turns.iter().position(|room| *room == 2).unwrap();
+    let last = turns.iter().rposition(|room| *room == 2).unwrap();
+    let between = turns[first..last].iter().filter(|room| **room == 1).count();
+    assert!(between <= 3, "{turns:?}");
+    assert!(turns[last..].len() > 3, "{turns:?}");
+}
+
+#[tokio::test]
+async fn a_film_under_way_yields_at_its_next_part_to_a_more_urgent_one() {
+    assert_yields(&turns("+90d", "+1d").await);
+}
+
+#[tokio::test]
+async fn what_cannot_make_it_rests_until_what_can_is_saved() {
+    // 60 MiB take a minute at the speed known; there are six seconds, in which no clock moves.
+    assert_yields(&turns("+6s", "+90d").await);
+}
+
 /// Nine accounts, of which eight are searched at once: the one that owes nothing is the last.
 #[tokio::test]
 async fn an_account_that_owes_nothing_does_not_keep_the_others_waiting() {
