@@ -12,15 +12,15 @@ garage_install() {
     garage=$cache/garage-$GARAGE_VERSION/bin/garage
     [[ -x $garage ]] && return
     # For libsodium and SQLite, which come as sources.
-    need cc gcc
-    need make make
+    need cc build-essential
+    need make build-essential
     say "building Garage $GARAGE_VERSION, once"
     CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off \
         CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
         cargo install garage --version "$GARAGE_VERSION" --locked --quiet \
         --no-default-features --features bundled-libs,sqlite \
-        --root "$cache/garage-$GARAGE_VERSION" --target-dir "$folder/garage-build" >&2
-    rm -rf -- "$folder/garage-build"
+        --root "$cache/garage-$GARAGE_VERSION" --target-dir "$cache/garage-build" >&2
+    rm -rf -- "$cache/garage-build"
 }
 
 # The S3 address of node $1, from 1 on.

@@ -89,9 +89,10 @@ impl Ledger {
         Ok(Self { pool, lease_clock, patience: Patience::new(PATIENCE), held: Arc::default() })
     }
 
-    /// The same ledger, where a database that is away is waited for so long: [`PATIENCE`] otherwise. It is
-    /// waited for by all statements together: one that never comes back costs that time once, and
-    /// then fails each statement at its first attempt.
+    /// The same ledger, where a database that is away is waited for so long: [`PATIENCE`] otherwise.
+    /// It is waited for by all statements together: one that never comes back costs that time once,
+    /// and then fails each statement at its first attempt, which takes up to ten seconds where
+    /// connections are refused, and five where a file is locked.
     #[must_use]
     pub fn with_patience(self, longest: Duration) -> Self {
         Self { patience: Patience::new(longest), ..self }

@@ -139,32 +139,30 @@ impl Ledger {
         Ok(DayQuota::of(day, used, told, share))
     }
 
-    /// The day's calls of several accounts, each with its share. Changes nothing.
+    /// The day's calls of several accounts, in their order, each with its share. Changes nothing.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn quotas(
         &self,
-        shares: &HashMap<AppId, Share>,
+        shares: &[(AppId, Share)],
         now: Timestamp,
-    ) -> Result<HashMap<AppId, DayQuota>, Error> {
+    ) -> Result<Vec<DayQuota>, Error> {
         let day = self.quota_day(now).await?;
         let of_day = format!(
             "select appid, used, daily_limit from quota \
              where appid in (select appid from chosen) and day = '{day}'"
         );
-        let unused = |share| DayQuota::of(day.clone(), None, None, share);
-        let mut all: HashMap<_, _> =
-            shares.iter().map(|(appid, share)| (appid.clone(), unused(*share))).collect();
-        let appids: Vec<_> = shares.keys().cloned().collect();
+        let appids: Vec<_> = shares.iter().map(|(appid, _)| appid.clone()).collect();
+        let mut made = HashMap::new();
         for row in self.of_accounts("read the day's API calls", &of_day, &appids).await? {
-            let (appid, used) = (row.appid()?, row.number("used")?);
-            if let Some(share) = shares.get(&appid) {
-                let today = DayQuota::of(day.clone(), used, row.number("daily_limit")?, *share);
-                all.insert(appid, today);
-            }
+            made.insert(row.appid()?, (row.number("used")?, row.number("daily_limit")?));
         }
-        Ok(all)
+        let quota = |(appid, share): &(AppId, Share)| {
+            let (used, told) = made.get(appid).copied().unwrap_or_default();
+            DayQuota::of(day.clone(), used, told, *share)
+        };
+        Ok(shares.iter().map(quota).collect())
     }
 
     /// Takes over what WeChat says of the day: its limit, and its count where that is higher than
@@ -180,6 +178,10 @@ impl Ledger {
         used: u64,
     ) -> Result<(), Error> {
         let day = self.quota_day(now).await?;
+        self.note_day(appid, &day, limit, used).await
+    }
+
+    async fn note_day(&self, appid: &AppId, day: &str, limit: u64, used: u64) -> Result<(), Error> {
         self.attempt("note the day's API calls", || {
             sqlx::query(
                 "insert into quota (appid, day, used, daily_limit) values ($1, $2, $3, $4) \
@@ -187,7 +189,7 @@ impl Ledger {
                used = case when excluded.used > quota.used then excluded.used else quota.used end",
             )
             .bind(appid.as_str())
-            .bind(&day)
+            .bind(day)
             .bind(count(used))
             .bind(count(limit))
             .execute(&self.pool)
@@ -220,6 +222,6 @@ impl Ledger {
         share: Share,
     ) -> Result<(), Error> {
         let today = self.quota(appid, now, share).await?;
-        self.align_quota(appid, now, today.limit, today.limit).await
+        self.note_day(appid, &today.day, today.limit, today.limit).await
     }
 }

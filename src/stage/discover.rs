@@ -5,6 +5,8 @@
 //! knows to be unfinished. A full scan happens weekly and on demand, and goes on where it stopped
 //! when the day's calls run out under it.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Account, Context, Error};
@@ -21,6 +23,9 @@ const RESUME: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// WeChat's largest page, in rooms.
 const PAGE: u64 = 50;
+
+/// After so many pages in a row without a new room the list is at its end.
+const MOST_REPEATS: u32 = 3;
 
 /// How much of the list is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +58,7 @@ pub async fn discover(context: &Context, account: &Account, scan: Scan) -> Resul
     let since = now.saturating_sub(WATCH).unwrap_or(Timestamp::MIN);
     let state = context.ledger.scan_state(&account.appid, since).await?;
     let mut course = Course::new(&state, scan, now, context.work.full_scan_every);
-    let mut scanned = Scanned::default();
+    let (mut scanned, mut seen) = (Scanned::default(), Seen::default());
     loop {
         let client = &account.client;
         let page = account.call(context, "the room list", || client.rooms(course.offset)).await?;
@@ -62,8 +67,9 @@ pub async fn discover(context: &Context, account: &Account, scan: Scan) -> Resul
         }
         scanned.pages += 1;
         scanned.rooms += page.rooms.len() as u64;
-        scanned.full = course.full && is_last(&page, course.offset);
-        if is_last(&page, course.offset) || course.is_done_after(&page) {
+        let is_last = page.end || seen.goes_in_circles_with(&page);
+        scanned.full = course.full && is_last;
+        if is_last || course.is_done_after(&page) {
             break;
         }
         course.advance(&page);
@@ -86,10 +92,27 @@ pub async fn discover(context: &Context, account: &Account, scan: Scan) -> Resul
     Ok(scanned)
 }
 
-/// Whether the list ends with a page. A total that is smaller than what has come is none: the list
-/// goes on then until it ends by itself.
-fn is_last(page: &RoomPage, offset: u64) -> bool {
-    page.end || page.received == 0 || page.total == Some(offset + page.received)
+/// The rooms of a scan.
+#[derive(Debug, Default)]
+struct Seen {
+    rooms: HashSet<RoomId>,
+    /// Pages in a row on which nothing was new.
+    repeats: u32,
+}
+
+impl Seen {
+    /// Whether a list whose total is not to be believed repeats itself: it would go on until the
+    /// day's calls are gone. One page may repeat others where rooms were added meanwhile, or where an
+    /// earlier scan is gone on with.
+    fn goes_in_circles_with(&mut self, page: &RoomPage) -> bool {
+        let new = page.rooms.iter().filter(|room| self.rooms.insert(room.room_id)).count();
+        let is_repeat = new == 0 && !page.rooms.is_empty();
+        self.repeats = if is_repeat { self.repeats + 1 } else { 0 };
+        if self.repeats == MOST_REPEATS {
+            tracing::warn!(page.rooms = page.rooms.len(), "the room list repeats itself");
+        }
+        self.repeats == MOST_REPEATS
+    }
 }
 
 /// Where a scan is and where it may end.
@@ -193,11 +216,16 @@ mod tests {
     }
 
     #[test]
-    fn the_list_ends_with_its_total_but_not_with_one_that_is_less_than_what_came() {
-        let page = |total| page(vec![room(1, "2020-01-01T00:00:00Z")], total);
-        assert!(is_last(&page(8), 7));
-        assert!(!is_last(&page(9), 7) && !is_last(&page(7), 7) && !is_last(&page(0), 0));
-        assert!(is_last(&RoomPage { end: true, ..page(0) }, 7));
+    fn a_list_that_repeats_itself_ends_at_the_third_page_without_a_new_room() {
+        let of =
+            |id| page(vec![room(id, "2020-01-01T00:00:00Z"), room(7, "2020-01-01T00:00:00Z")], 99);
+        let mut seen = Seen::default();
+        let mut pages = [1, 2, 2, 1, 3, 3, 1, 2].map(|id| seen.goes_in_circles_with(&of(id)));
+        assert!(pages[7], "three in a row");
+        pages[7] = false;
+        assert_eq!(pages, [false; 8]);
+        let unreadable = RoomPage { received: 50, skipped: 50, ..page(Vec::new(), 99) };
+        assert!(!Seen { repeats: 2, ..seen }.goes_in_circles_with(&unreadable));
     }
 
     const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);

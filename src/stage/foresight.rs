@@ -43,13 +43,13 @@ pub async fn rate(context: &Context) -> Result<Option<Rate>, Error> {
 pub async fn foresee(context: &Context, accounts: &[Arc<Account>]) -> Result<Vec<Foreseen>, Error> {
     let at = Moment { now: context.clock.now(), rate: rate(context).await? };
     let appids: Vec<_> = accounts.iter().map(|account| account.appid.clone()).collect();
-    let shares = accounts.iter().map(|account| (account.appid.clone(), account.share)).collect();
+    let share = |account: &Arc<Account>| (account.appid.clone(), account.share);
+    let shares: Vec<_> = accounts.iter().map(share).collect();
     let mut backlogs = context.ledger.backlogs(&appids).await?;
-    let mut quotas = context.ledger.quotas(&shares, at.now).await?;
+    let quotas = context.ledger.quotas(&shares, at.now).await?;
     let mut all = Vec::new();
-    for appid in &appids {
-        let known = backlogs.remove(appid).zip(quotas.remove(appid));
-        let Some((backlog, today)) = known else { continue };
+    for (appid, today) in appids.iter().zip(quotas) {
+        let backlog = backlogs.remove(appid).unwrap_or_default();
         let pending = pending(context, appid, &backlog).await?;
         let forecast = forecast(&backlog.rooms, &today, at.now);
         all.push(Foreseen { backlog, today, forecast, pending });
@@ -71,7 +71,7 @@ impl Foreseen {
         let Backlog { recordings, averages, .. } = &self.backlog;
         let is_segment = |owed: &&Owed| owed.kind == RecordingKind::Segment;
         let count = recordings.iter().filter(is_segment).count() as u64;
-        (count, averages.segment.map(|average| average * count))
+        (count, averages.segment.map(|average| average.saturating_mul(count)))
     }
 }
 

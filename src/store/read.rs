@@ -147,12 +147,17 @@ impl ObjectBody {
     ///
     /// # Errors
     /// When it breaks off without having moved, or cannot be opened again: the object may have been
-    /// replaced meanwhile.
+    /// replaced meanwhile. When more comes than was asked for.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let detail = match self.stream.next().await {
                 Some(Ok(chunk)) => {
                     self.offset += chunk.len() as u64;
+                    if self.offset > self.bytes {
+                        let site = Site::new("read", self.key.as_str());
+                        let detail = format!("more than {} bytes came", self.bytes);
+                        return Err(Error::Unreadable { site, detail });
+                    }
                     self.moved = true;
                     return Ok(Some(chunk));
                 }

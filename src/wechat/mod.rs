@@ -2,9 +2,9 @@
 //!
 //! WeChat's wire format stays in here; outwards it speaks [`crate::model`].
 //!
-//! - [`Api`]: what all accounts share; [`Client`]: one account's calls. Each call is **one** attempt: the caller counts it against
-//!   the day's quota and repeats it through [`crate::retry::with`], since [`Error`] tells what
-//!   passes.
+//! - [`Api`]: what all accounts share; [`Client`]: one account's calls. Each call is **one**
+//!   attempt: the caller counts it against the day's quota and repeats it through
+//!   [`crate::retry::with`], since [`Error`] tells what passes.
 //! - [`TokenSource`]: where access tokens come from. Fetching one costs no live quota and is
 //!   retried in here, so that [`Error::NoToken`] is final.
 //! - [`Class`]: what is to be done about an error code.

@@ -35,8 +35,9 @@ impl MediaClient {
     /// Fetches a whole file of at most `cap` bytes into memory.
     ///
     /// # Errors
-    /// [`Problem::TooLarge`] beyond `cap`, [`Problem::TooSlow`] after twenty read time-outs, however
-    /// steadily it comes; otherwise see [`Problem`]. Nothing is retried.
+    /// [`Problem::TooLarge`] beyond `cap`, [`Problem::TooSlow`] where it takes twenty read time-outs
+    /// to be answered or, however steadily it comes, to be read; otherwise see [`Problem`]. Nothing
+    /// is retried.
     pub async fn small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
         let offer = self.offer(url, cap).await?;
         let (content_type, scheme) = (offer.content_type.clone(), offer.scheme.clone());

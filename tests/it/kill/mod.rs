@@ -77,9 +77,11 @@ async fn a_run_killed_at_any_change_of_the_ledger_is_made_good_by_the_next_one()
 async fn a_run_killed_at_any_instant_is_made_good_by_the_next_one() {
     let (reference, took) = undisturbed(LedgerIs::Sqlite).await;
     let count = if wanted().is_empty() { INSTANTS } else { INSTANTS * 10 };
-    let instants = (0..count).map(|n| Kill::After(took * n / count));
+    // Several worlds at once are slower than the one that was timed.
+    let instants = (0..count).map(|n| Kill::After(took * n * 2 / count));
     let cases = cases(reference, LedgerIs::Sqlite, instants.collect()).await;
-    report("instants", &cases);
+    let missed = report("instants", &cases);
+    assert!(missed * 3 <= cases.len() * 2, "{missed} of {} runs were over before", cases.len());
 }
 
 /// The parts after it cannot be noted before it: they must not be sent for ever, nor be lost.

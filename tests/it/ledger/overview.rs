@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use replay_archiver::ledger::{Backlog, Ledger, OwedRoom, Phase, Reserve, RoomCounts, Share};
+use replay_archiver::ledger::{
+    Backlog, DayQuota, Ledger, OwedRoom, Phase, Reserve, RoomCounts, Share,
+};
 use replay_archiver::model::{AppId, Room, RoomId};
 
 use super::{Database, at, claim_any, now};
@@ -75,12 +77,12 @@ pub async fn rooms_are_counted_by_account(database: &Database) {
 pub async fn calls_are_counted_by_account_with_the_share_of_each(database: &Database) {
     let ledger = database.open().await;
     let share = |calls| Share { daily_limit: 100, reserve: Reserve::Calls(calls) };
-    let shares = HashMap::from([(super::appid(), share(10)), (other(), share(20))]);
+    let shares = [(super::appid(), share(10)), (other(), share(20)), (unknown(), share(30))];
     ledger.take_call(&super::appid(), now(), share(10)).await.unwrap();
     ledger.align_quota(&other(), now(), 50, 7).await.unwrap();
     let quotas = ledger.quotas(&shares, now()).await.unwrap();
-    for (appid, share) in &shares {
-        assert_eq!(quotas[appid], ledger.quota(appid, now(), *share).await.unwrap());
+    for ((appid, share), today) in shares.iter().zip(&quotas) {
+        assert_eq!(*today, ledger.quota(appid, now(), *share).await.unwrap());
     }
-    assert_eq!((quotas[&super::appid()].left(), quotas[&other()].left()), (89, 23));
+    assert_eq!(quotas.iter().map(DayQuota::left).collect::<Vec<_>>(), [89, 23, 70]);
 }

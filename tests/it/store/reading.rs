@@ -37,6 +37,17 @@ async fn a_range_is_read_to_its_end_even_where_less_came() {
 }
 
 #[tokio::test]
+async fn more_than_a_range_that_was_asked_for_is_refused() {
+    let range = vec![("content-range", "bytes 3-9/10".to_owned())];
+    let server = Scripted::start([Reply::Answer(206, range, "3456789".to_owned())]).await;
+    let store = store(&server.endpoint).await;
+    let mut buffer = bytes::BytesMut::new();
+    let error = store.read_range(&key("a"), 3..6, &mut buffer).await.unwrap_err();
+    assert!(error.to_string().contains("more than 6 bytes came"), "{error}");
+    assert!(buffer.len() <= 3, "{buffer:?}");
+}
+
+#[tokio::test]
 async fn a_read_that_stands_still_is_broken_off_and_goes_on() {
     let range = vec![("content-range", "bytes 4-9/10".to_owned())];
     let rest = Reply::Answer(206, range, "456789".to_owned());

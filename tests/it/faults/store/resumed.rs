@@ -1,5 +1,7 @@
 //! Uploads that were left unfinished.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::super::check::{LARGE, Row, check_all};
 use super::super::expect::failed;
 use super::{ALWAYS, refuse, row, second_part};
@@ -29,10 +31,10 @@ fn an_upload_that_a_killed_run_left_is_gone_on_with_or_begun_anew() {
             world.front.strict().lose_part(1);
         }),
         resumed("NoSuchUpload on resume", |world| {
-            world.front.strict().fault(|request| {
-                second_part(request)
-                    .then(|| refuse(404, "NoSuchUpload"))
-                    .filter(|_| request.bytes == 0)
+            let struck = AtomicBool::new(false);
+            world.front.strict().fault(move |request| {
+                let strikes = second_part(request) && !struck.swap(true, Ordering::Relaxed);
+                strikes.then(|| refuse(404, "NoSuchUpload"))
             });
         }),
     ]);

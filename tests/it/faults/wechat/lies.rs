@@ -99,6 +99,7 @@ pub fn rows() -> Vec<Row> {
             Expect { status: "", neighbour: "", loud: 1, ..SAVED },
         ),
         listed("a list that announces fewer rooms than it has", 60, 3),
+        listed("a list that announces the rooms of a page", 120, 50),
         listed("a list that announces rooms it does not have", 0, 1000),
         announced("more announced than listed", 5, Expect { status: "partial", ..SAVED }),
         announced("less announced than listed", 0, SAVED),
