@@ -109,7 +109,7 @@ impl RoomPage {
         let total = lenient::count(reply, "total");
         let seen = start.saturating_add(received);
         // A total that is just what a first page holds may be the page's own.
-        let is_of_the_page = start == 0 && received == u64::from(PAGE_LIMIT);
+        let is_of_the_page = start == 0 && received == PAGE_LIMIT;
         let end = received == 0 || (total == Some(seen) && !is_of_the_page);
         Ok(Self { rooms, received, skipped, total, end })
     }
