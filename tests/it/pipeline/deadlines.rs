@@ -237,5 +237,6 @@ async fn an_account_that_owes_nothing_does_not_keep_the_others_waiting() {
         tokens.map(|call| call.body.as_ref().unwrap()["appid"].as_str().unwrap()).collect();
     assert_eq!(asked.len(), 9, "{asked:?}");
     let place = asked.iter().position(|appid| *appid == "wx1");
-    assert!(place > Some(0), "whose search waited for another's: {asked:?}");
+    // It waits for a whole search to end; one of the others may be as late with its first call.
+    assert!(place >= Some(7), "whose search waited for another's: {asked:?}");
 }
