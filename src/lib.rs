@@ -9,7 +9,8 @@
 //! - [`model`]: what is talked about. Plain data, no I/O.
 //! - [`clock`], [`hints`], [`net_guard`], [`progress`], [`retry`]: time, errors as people read
 //!   them, where requests may go, counters for whoever watches, waiting.
-//! - [`urgency`], [`throughput`]: what goes first and what will make it; how fast bytes come.
+//! - [`urgency`], [`throughput`], [`connections`]: what goes first and what will make it; how fast
+//!   bytes come; how many connections to a host pay.
 //! - [`ledger`]: what is known, owed, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
@@ -39,6 +40,7 @@ pub mod progress;
 pub mod retry;
 pub mod urgency;
 
+pub mod connections;
 pub mod throughput;
 
 pub mod ledger;

@@ -115,7 +115,8 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             owner: this_process(&run_id),
             run_id,
             started_at,
-            memory: Memory::new(config.work.memory, agenda.clone()),
+            memory: Memory::new(config.work.memory, agenda.clone())
+                .with_connections(config.work.connections, config.work.ranges),
             agenda,
             throughput,
             work: config.work,

@@ -131,8 +131,8 @@ pub struct StoreSection {
     pub secret_key_file: Option<PathBuf>,
     /// Whether CRC-64/NVME is sent along: auto, on, off.
     pub crc64nvme: Switch,
-    /// Whether bodies are signed; off only over https.
-    pub sign_payload: bool,
+    /// Whether bodies are signed: auto, on, off; off only over https or on this machine.
+    pub sign_payload: Switch,
     /// The storage class of media objects; empty for the bucket's own.
     pub storage_class: String,
 }
@@ -149,7 +149,7 @@ impl Default for StoreSection {
             secret_key_env: "REPLAY_ARCHIVER_SECRET_KEY".to_owned(),
             secret_key_file: None,
             crc64nvme: Switch::Auto,
-            sign_payload: true,
+            sign_payload: Switch::Auto,
             storage_class: String::new(),
         }
     }
@@ -157,7 +157,7 @@ impl Default for StoreSection {
 
 /// A choice that the program can make by trying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", from = "Written")]
 pub enum Switch {
     /// Found out by trying.
     Auto,
@@ -165,6 +165,32 @@ pub enum Switch {
     On,
     /// Never.
     Off,
+}
+
+/// A choice as it may be written.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected \"auto\", \"on\" or \"off\"")]
+enum Written {
+    Bool(bool),
+    Word(Word),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Auto,
+    On,
+    Off,
+}
+
+impl From<Written> for Switch {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Word(Word::Auto) => Self::Auto,
+            Written::Word(Word::On) | Written::Bool(true) => Self::On,
+            Written::Word(Word::Off) | Written::Bool(false) => Self::Off,
+        }
+    }
 }
 
 /// `[[account]]`

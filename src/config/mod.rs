@@ -76,10 +76,12 @@ pub struct Work {
     pub memory: u64,
     /// Size of a part in bytes, unless a file is so large that its parts must be larger.
     pub part_bytes: u64,
-    /// Recordings transferred at once.
+    /// Recordings transferred at once, at the most.
     pub files: usize,
-    /// Ranges of one recording fetched at once.
+    /// Ranges of one recording fetched at once, at the most.
     pub ranges: usize,
+    /// Connections to one media host, at the most.
+    pub connections: usize,
     /// How often failing requests to the media hosts are tried again.
     pub media_retry: crate::retry::Policy,
     /// How often failing API calls are tried again.

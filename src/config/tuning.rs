@@ -102,10 +102,12 @@ pub struct TransferSection {
     pub memory: ByteSize,
     /// Size of a part.
     pub part_size: ByteSize,
-    /// Recordings at once.
+    /// Recordings at once, at the most.
     pub files: usize,
-    /// Ranges of one recording at once.
+    /// Ranges of one recording at once, at the most.
     pub ranges: usize,
+    /// Connections to one media host, at the most.
+    pub connections: usize,
     /// Attempts at one request.
     pub attempts: u32,
     /// How long one request is tried again.
@@ -118,8 +120,9 @@ impl Default for TransferSection {
         Self {
             memory: ByteSize::mib(64),
             part_size: ByteSize::mib(8),
-            files: 4,
-            ranges: 4,
+            files: 8,
+            ranges: 16,
+            connections: 16,
             attempts: 6,
             retry_for: Duration::from_secs(120),
         }

@@ -16,7 +16,7 @@ use crate::media::source as media;
 use crate::model::AppId;
 use crate::net_guard::Timeouts;
 use crate::retry::Policy;
-use crate::store::{Addressing, ChecksumMode, Credentials, DEFAULT_RETRY};
+use crate::store::{Addressing, BodySigning, ChecksumMode, Credentials, DEFAULT_RETRY};
 use crate::wechat::TokenSource;
 use crate::{store, wechat};
 
@@ -110,7 +110,11 @@ fn store(
             Switch::On => ChecksumMode::On,
             Switch::Off => ChecksumMode::Off,
         },
-        sign_payload: section.sign_payload,
+        sign_payload: match section.sign_payload {
+            Switch::Auto => BodySigning::Auto,
+            Switch::On => BodySigning::On,
+            Switch::Off => BodySigning::Off,
+        },
         timeouts: store::Timeouts::default(),
         retry: DEFAULT_RETRY,
         storage_class: optional(&section.storage_class).map(str::to_owned),
@@ -289,7 +293,12 @@ fn work(file: &ConfigFile) -> Result<Work, ConfigError> {
     if memory < part_bytes {
         return Err(wrong("[transfer] memory", "it must hold at least one part"));
     }
-    for (key, value) in [("files", transfer.files), ("ranges", transfer.ranges)] {
+    let counts = [
+        ("files", transfer.files),
+        ("ranges", transfer.ranges),
+        ("connections", transfer.connections),
+    ];
+    for (key, value) in counts {
         if !(1..=256).contains(&value) {
             return Err(wrong(&format!("[transfer] {key}"), "1 to 256 is expected"));
         }
@@ -307,6 +316,7 @@ fn work(file: &ConfigFile) -> Result<Work, ConfigError> {
         part_bytes,
         files: transfer.files,
         ranges: transfer.ranges,
+        connections: transfer.connections,
         media_retry: Policy {
             attempts: transfer.attempts.max(1),
             base: Duration::from_millis(300),

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::stage::{Agenda, Job, Line, WaitsToBegin};
+use crate::stage::{Agenda, Job, Line, Ticket, WaitsToBegin};
 use crate::urgency::may_begin;
 
 /// A number of slots. Clones share them.
@@ -21,7 +21,7 @@ pub(super) struct Slots {
 #[derive(Debug, Default)]
 struct Shared {
     under_way: Vec<(u64, Job)>,
-    line: Line<Slot>,
+    line: Line<(), Slot>,
     given: u64,
 }
 
@@ -41,7 +41,7 @@ impl Slots {
     /// Waits for a slot. Whoever is more urgent is served first, however long others have waited.
     pub(super) async fn take(&self, job: &Job) -> Slot {
         let _waits = WaitsToBegin::new(job);
-        let called = self.lock().line.join(job, 1);
+        let called = self.lock().line.join(job, ());
         self.serve();
         // The ticket is in the line until it is called.
         called.await.unwrap_or(Slot(None))
@@ -56,8 +56,9 @@ impl Slots {
         loop {
             let Shared { under_way, line, .. } = &mut *shared;
             let others = under_way.iter().map(|(_, job)| job.urgency(at));
-            let next =
-                line.next(at, |ticket| may_begin(ticket.job.urgency(at), others, self.files));
+            let may =
+                |ticket: &Ticket<(), Slot>| may_begin(ticket.job.urgency(at), others, self.files);
+            let next = line.next(at, |_| true, may);
             let Some(next) = next else { return };
             shared.given += 1;
             let number = shared.given;

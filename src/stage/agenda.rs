@@ -1,7 +1,7 @@
 //! The recordings that are on a run's hands, and what is decided between them as time and speed
 //! stand: see [`crate::urgency`], whose rules these are.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use jiff::{SignedDuration, Timestamp};
@@ -47,6 +47,8 @@ struct Entry {
     /// What it is likely to have, as long as its size is not known.
     estimate: Option<u64>,
     is_waiting: AtomicBool,
+    /// Connections that fetch its parts.
+    lanes: AtomicUsize,
     is_warned_of: AtomicBool,
 }
 
@@ -72,12 +74,18 @@ impl Agenda {
             remaining: AtomicU64::new(known.unwrap_or(UNKNOWN)),
             estimate,
             is_waiting: AtomicBool::new(false),
+            lanes: AtomicUsize::new(0),
             is_warned_of: AtomicBool::new(false),
         });
         let mut jobs = lock(&self.0.jobs);
         jobs.retain(|job| job.strong_count() > 0);
         jobs.push(Arc::downgrade(&entry));
         Job { agenda: self.clone(), entry }
+    }
+
+    /// The time.
+    pub(super) fn clock(&self) -> Clock {
+        self.0.clock.clone()
     }
 
     /// What decisions depend on, now.
@@ -204,54 +212,72 @@ impl Job {
         self.entry.remaining.store(0, Ordering::Relaxed);
     }
 
+    /// The connections that fetch its parts.
+    pub(super) fn lanes(&self) -> usize {
+        self.entry.lanes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_lane(&self) {
+        self.entry.lanes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn remove_lane(&self) {
+        self.entry.lanes.fetch_sub(1, Ordering::Relaxed);
+    }
+
     fn set_waiting(&self, is_waiting: bool) {
         self.entry.is_waiting.store(is_waiting, Ordering::Relaxed);
     }
 }
 
-/// Those who wait for something, served by urgency as it is when they are looked at.
+/// Those who wait for something, served by urgency as it is when they are looked at. Each wants a `W`
+/// and is given a `G`.
 #[derive(Debug)]
-pub(crate) struct Line<P>(Vec<Ticket<P>>);
+pub(crate) struct Line<W, G>(Vec<Ticket<W, G>>);
 
 #[derive(Debug)]
-pub(crate) struct Ticket<P> {
+pub(crate) struct Ticket<W, G> {
     pub job: Job,
-    /// How much it asks for.
-    pub amount: u64,
-    call: oneshot::Sender<P>,
+    pub wants: W,
+    call: oneshot::Sender<G>,
 }
 
-impl<P> Default for Line<P> {
+impl<W, G> Default for Line<W, G> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<P> Line<P> {
+impl<W, G> Line<W, G> {
     /// Joins the end of the line.
-    pub(crate) fn join(&mut self, job: &Job, amount: u64) -> oneshot::Receiver<P> {
+    pub(crate) fn join(&mut self, job: &Job, wants: W) -> oneshot::Receiver<G> {
         let (call, called) = oneshot::channel();
-        self.0.push(Ticket { job: job.clone(), amount, call });
+        self.0.push(Ticket { job: job.clone(), wants, call });
         called
     }
 
-    /// Takes out whoever is served first, if `may` says so of it: nobody is served before it.
+    /// Takes out whoever is served first of those that are `ready`, if `may` says so of it: no other
+    /// of them is served before it.
     pub(crate) fn next(
         &mut self,
         at: Moment,
-        may: impl FnOnce(&Ticket<P>) -> bool,
-    ) -> Option<Ticket<P>> {
+        ready: impl Fn(&Ticket<W, G>) -> bool,
+        may: impl FnOnce(&Ticket<W, G>) -> bool,
+    ) -> Option<Ticket<W, G>> {
         self.0.retain(|ticket| !ticket.call.is_closed());
-        let place = urgency::first(self.0.iter().map(|ticket| ticket.job.urgency(at)))?;
-        self.0.get(place).is_some_and(may).then(|| self.0.remove(place))
+        let is_ready = |(_, ticket): &(usize, &Ticket<W, G>)| ready(ticket);
+        let places: Vec<_> = self.0.iter().enumerate().filter(is_ready).collect();
+        let first = urgency::first(places.iter().map(|(_, ticket)| ticket.job.urgency(at)))?;
+        let (place, ticket) = *places.get(first)?;
+        may(ticket).then(|| self.0.remove(place))
     }
 }
 
-impl<P> Ticket<P> {
+impl<W, G> Ticket<W, G> {
     /// Gives what was waited for. It comes back where whoever waited has given up; where that is
     /// only after this, it is dropped unseen, and its own `Drop` hands it on.
-    pub(crate) fn give(self, place: P) -> Result<(), P> {
-        self.call.send(place)
+    pub(crate) fn give(self, given: G) -> Result<(), G> {
+        self.call.send(given)
     }
 }
 

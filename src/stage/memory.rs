@@ -1,24 +1,29 @@
-//! The memory that parts in flight may take: a budget, and buffers that are used again.
+//! Who fetches the next part: a budget of memory, and so many connections to a host, both given to
+//! the most urgent recording first; and buffers that are used again.
 //!
 //! Parts are large and many. Allocated and freed one by one they would leave a heap several times
 //! the budget behind; so a buffer goes back when its part is uploaded, and the next part takes it.
 //! Where the next is of another size, the pages of a buffer are the system's again (see `buffer`).
 
 mod buffer;
+mod lanes;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::agenda::{Agenda, Job, Line};
+use super::agenda::{Agenda, Job, Line, Ticket};
 use crate::throughput::UnderWay;
 use crate::urgency::may_go_on;
 use buffer::Buffer;
+pub(super) use lanes::Lane;
+use lanes::Lanes;
 
-/// The memory budget of a run. Clones share it.
+/// The memory budget of a run, and its connections. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Memory {
     gate: Arc<Mutex<Gate>>,
+    lanes: Lanes,
     agenda: Agenda,
     budget: u64,
     spare: Arc<Mutex<Vec<Buffer>>>,
@@ -27,7 +32,22 @@ pub struct Memory {
 #[derive(Debug)]
 struct Gate {
     free: u64,
-    line: Line<Permit>,
+    line: Line<Wants, Grant>,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+struct Wants {
+    bytes: u64,
+    /// The host to which there has to be a connection as well.
+    host: Option<String>,
+}
+
+/// What is given.
+#[derive(Debug)]
+struct Grant {
+    permit: Permit,
+    lane: Option<Lane>,
 }
 
 /// So many bytes of the budget, free again when dropped.
@@ -35,8 +55,6 @@ struct Gate {
 struct Permit {
     memory: Memory,
     bytes: u64,
-    /// Fetching, hashing or uploading: the time counts for the measured speed.
-    _busy: UnderWay,
 }
 
 /// A share of the budget, with a buffer to fill.
@@ -55,6 +73,8 @@ pub(super) struct PartBytes(Bytes);
 struct Kept {
     permit: Permit,
     buffer: Buffer,
+    /// Being hashed or uploaded: the time counts for the measured speed, as that of fetching does.
+    _busy: UnderWay,
 }
 
 impl Memory {
@@ -62,41 +82,84 @@ impl Memory {
     pub fn new(bytes: u64, agenda: Agenda) -> Self {
         let budget = bytes.max(1);
         let gate = Gate { free: budget, line: Line::default() };
-        Self { gate: Arc::new(Mutex::new(gate)), agenda, budget, spare: Arc::default() }
+        let (gate, lanes) = (Arc::new(Mutex::new(gate)), Lanes::unbounded(agenda.clock()));
+        Self { gate, lanes, agenda, budget, spare: Arc::default() }
+    }
+
+    /// The same, with `most` connections to a host at the most, and `per_job` for a recording that is
+    /// not pressed.
+    pub fn with_connections(self, most: usize, per_job: usize) -> Self {
+        Self { lanes: Lanes::new(self.agenda.clock(), most, per_job), ..self }
     }
 
     /// Waits for a share of `bytes` for a part of `job`. Whoever is more urgent is served first,
     /// however long others have waited; what cannot make it any more rests while something that
     /// can waits to begin. A part larger than all of the budget takes all of it.
-    #[expect(clippy::expect_used, reason = "a ticket is in the line until it is called")]
     pub(super) async fn share(&self, bytes: u64, job: &Job) -> Share {
-        let called = self.lock().line.join(job, bytes.clamp(1, self.budget));
+        self.ask(bytes, job, None).await.0
+    }
+
+    /// As [`Memory::share`], with a connection to `host`. The place in line is taken at once: of one
+    /// recording's parts the first to be asked for is the first to be served.
+    #[expect(clippy::expect_used, reason = "who names a host is given a connection")]
+    pub(super) fn turn(
+        &self,
+        bytes: u64,
+        job: &Job,
+        host: String,
+    ) -> impl Future<Output = (Share, Lane)> + use<> {
+        let asked = self.ask(bytes, job, Some(host));
+        async {
+            let (share, lane) = asked.await;
+            (share, lane.expect("a connection to the host"))
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "a ticket is in the line until it is called")]
+    fn ask(
+        &self,
+        bytes: u64,
+        job: &Job,
+        host: Option<String>,
+    ) -> impl Future<Output = (Share, Option<Lane>)> + use<> {
+        let wants = Wants { bytes: bytes.clamp(1, self.budget), host };
+        let called = self.lock().line.join(job, wants);
         self.serve();
-        let permit = called.await.expect("a ticket in the line");
+        let memory = self.clone();
         let capacity = usize::try_from(bytes).unwrap_or(usize::MAX);
-        Share { permit, buffer: self.buffer(capacity) }
+        async move {
+            let Grant { permit, lane } = called.await.expect("a ticket in the line");
+            (Share { permit, buffer: memory.buffer(capacity) }, lane)
+        }
     }
 
     /// Looks again at who waits: the order may be another by now.
     pub(crate) fn serve(&self) {
+        // The gate is open again when something is given: what nobody takes comes back by its drop.
+        while let Some((ticket, grant)) = self.next() {
+            drop(ticket.give(grant));
+        }
+    }
+
+    /// Takes whoever is served next out of the line, with what it is given. Who has a connection for
+    /// each of its parts that may be under way is passed over; who lacks memory is waited for.
+    fn next(&self) -> Option<(Ticket<Wants, Grant>, Grant)> {
         let at = self.agenda.moment();
         let waiting = self.agenda.waiting(at);
         let mut gate = self.lock();
-        loop {
-            let free = gate.free;
-            let served = gate.line.next(at, |ticket| {
-                ticket.amount <= free && may_go_on(ticket.job.urgency(at), waiting.iter().copied())
-            });
-            let Some(served) = served else { return };
-            let bytes = served.amount;
-            gate.free -= bytes;
-            // Where nobody takes it, it must not come back by its drop, which locks the gate.
-            let permit = Permit { memory: self.clone(), bytes, _busy: self.agenda.busy() };
-            if let Err(mut refused) = served.give(permit) {
-                gate.free += bytes;
-                refused.bytes = 0;
-            }
-        }
+        let free = gate.free;
+        let has_lane = |ticket: &Ticket<Wants, Grant>| {
+            ticket.wants.host.as_ref().is_none_or(|host| self.lanes.is_free(host, &ticket.job))
+        };
+        let may = |ticket: &Ticket<Wants, Grant>| {
+            let urgency = ticket.job.urgency(at);
+            ticket.wants.bytes <= free && may_go_on(urgency, waiting.iter().copied())
+        };
+        let ticket = gate.line.next(at, has_lane, may)?;
+        gate.free -= ticket.wants.bytes;
+        let permit = Permit { memory: self.clone(), bytes: ticket.wants.bytes };
+        let lane = ticket.wants.host.clone().map(|host| Lane::take(self, host, &ticket.job));
+        Some((ticket, Grant { permit, lane }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {
@@ -133,11 +196,9 @@ impl Memory {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.memory.lock().free += self.bytes;
-            self.memory.serve();
-            self.memory.agenda.part_done();
-        }
+        self.memory.lock().free += self.bytes;
+        self.memory.serve();
+        self.memory.agenda.part_done();
     }
 }
 
@@ -149,7 +210,9 @@ impl Share {
 
     /// The bytes that were filled in.
     pub(super) fn filled(self) -> PartBytes {
-        PartBytes(Bytes::from_owner(Kept { permit: self.permit, buffer: self.buffer }))
+        let Self { permit, buffer } = self;
+        let _busy = permit.memory.agenda.busy();
+        PartBytes(Bytes::from_owner(Kept { permit, buffer, _busy }))
     }
 }
 

@@ -32,7 +32,7 @@ use crate::wechat;
 #[cfg(test)]
 pub(crate) use agenda::tests as agenda_tests;
 pub use agenda::{Agenda, Job};
-pub(crate) use agenda::{Line, WaitsToBegin};
+pub(crate) use agenda::{Line, Ticket, WaitsToBegin};
 pub use images::Images;
 pub use memory::Memory;
 pub use replays::FreshUrls;

@@ -42,11 +42,12 @@ impl Check {
 pub(super) struct Checksums {
     mode: ChecksumMode,
     refused: AtomicBool,
+    verified: AtomicBool,
 }
 
 impl Checksums {
     pub(super) fn new(mode: ChecksumMode) -> Self {
-        Self { mode, refused: AtomicBool::new(false) }
+        Self { mode, refused: AtomicBool::new(false), verified: AtomicBool::new(false) }
     }
 
     /// What to send with the next request.
@@ -56,6 +57,16 @@ impl Checksums {
         } else {
             Check::Crc64Nvme
         }
+    }
+
+    /// The store has repeated the checksum of a part that was sent to it, as its own finding.
+    pub(super) fn note_verified(&self) {
+        self.verified.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has done so.
+    pub(super) fn are_verified(&self) -> bool {
+        self.verified.load(Ordering::Relaxed)
     }
 
     /// Makes a request with `wanted`, and in `Auto` once more without if the store may have refused

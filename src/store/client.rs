@@ -16,7 +16,7 @@ use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::checksum::Checksums;
+use super::checksum::{Check, Checksums};
 use super::error::Site;
 use super::keys::Keys;
 use super::settings::{Credentials, Settings, briefly};
@@ -52,8 +52,7 @@ impl Store {
     pub async fn connect(settings: Settings) -> Result<Self, Error> {
         settings.check()?;
         let keys = Keys::new(&settings.prefix)?;
-        let may_leave_unsigned = !settings.sign_payload && !settings.is_plain_http();
-        let signing = if may_leave_unsigned { Signing::HeadersOnly } else { Signing::Payload };
+        let signing = Signing::over(settings.sign_payload, settings.is_guarded());
         let sdk = Client::from_conf(sdk_config(&settings).await.build());
         let inner = Inner {
             sdk,
@@ -152,8 +151,19 @@ impl Store {
         &self.inner.retry
     }
 
-    pub(super) fn signing(&self) -> Signing {
-        self.inner.signing
+    /// Whether an object that is sent in one request is signed over: its hash is known in any case.
+    pub(super) fn signs_objects(&self) -> bool {
+        self.inner.signing != Signing::None
+    }
+
+    /// Whether a part that is sent with `check` has to be signed over. A store that has shown that it
+    /// verifies the CRC-64/NVME of parts vouches for the bytes without.
+    pub(super) fn signs_parts(&self, check: Check) -> bool {
+        match self.inner.signing {
+            Signing::All => true,
+            Signing::WhereNeeded => check == Check::None || !self.checksums().are_verified(),
+            Signing::None => false,
+        }
     }
 
     pub(super) fn checksums(&self) -> &Checksums {
@@ -223,10 +233,10 @@ async fn credentials(settings: &Settings) -> SharedCredentialsProvider {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Addressing, ChecksumMode, DEFAULT_RETRY, Timeouts};
+    use super::super::{Addressing, BodySigning, ChecksumMode, DEFAULT_RETRY, Timeouts};
     use super::*;
 
-    async fn signing(endpoint: &str, sign_payload: bool) -> Signing {
+    async fn store(endpoint: &str, sign_payload: BodySigning) -> Store {
         let settings = Settings {
             bucket: "archive".to_owned(),
             prefix: String::new(),
@@ -244,13 +254,34 @@ mod tests {
             retry: DEFAULT_RETRY,
             storage_class: None,
         };
-        Store::connect(settings).await.unwrap().signing()
+        Store::connect(settings).await.unwrap()
     }
 
     #[tokio::test]
-    async fn bodies_go_unsigned_only_where_tls_guards_them() {
-        assert_eq!(signing("https://s3.example", false).await, Signing::HeadersOnly);
-        assert_eq!(signing("https://s3.example", true).await, Signing::Payload);
-        assert_eq!(signing("http://s3.example", false).await, Signing::Payload);
+    async fn bodies_go_unsigned_only_where_nobody_can_meddle_with_them() {
+        for (endpoint, sign, objects, parts) in [
+            ("https://s3.example", BodySigning::Off, false, false),
+            ("https://s3.example", BodySigning::On, true, true),
+            ("https://s3.example", BodySigning::Auto, true, false),
+            ("http://s3.example", BodySigning::Off, true, true),
+            ("http://s3.example", BodySigning::Auto, true, true),
+            ("http://127.0.0.1:3900", BodySigning::Auto, true, false),
+            ("http://[::1]:3900", BodySigning::Off, false, false),
+            ("http://localhost:3900", BodySigning::Auto, true, true),
+        ] {
+            let store = store(endpoint, sign).await;
+            store.checksums().note_verified();
+            let signs = (store.signs_objects(), store.signs_parts(Check::Crc64Nvme));
+            assert_eq!(signs, (objects, parts), "{endpoint} {sign:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn parts_are_signed_until_the_store_has_shown_that_it_verifies_their_checksums() {
+        let store = store("https://s3.example", BodySigning::Auto).await;
+        assert!(store.signs_parts(Check::Crc64Nvme));
+        store.checksums().note_verified();
+        assert!(!store.signs_parts(Check::Crc64Nvme));
+        assert!(store.signs_parts(Check::None));
     }
 }

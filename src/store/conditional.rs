@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::checksum::Check;
 use super::error::Site;
 use super::object::digests_of;
+use super::signing::SignBody;
 use super::{Confirmed, Error, Labels, Store};
 use crate::model::ObjectKey;
 use crate::retry;
@@ -48,7 +49,7 @@ impl Store {
                 .body(ByteStream::from(body.clone()))
                 .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
                 .customize()
-                .interceptor(self.signing().of(&digests.sha256));
+                .interceptor(SignBody::with(self.signs_objects().then_some(&digests.sha256)));
             async move {
                 let sent = request.send().await;
                 sent.map(drop).map_err(|failure| Error::from_sdk(site, &failure))

@@ -45,6 +45,8 @@ pub use plan::{LARGEST_PART, MOST_PARTS, PartPlan, SMALLEST_PART};
 pub use presign::PresignedUrl;
 pub use probe::{Abilities, IfNoneMatch};
 pub use read::ObjectBody;
-pub use settings::{Addressing, ChecksumMode, Credentials, DEFAULT_RETRY, Settings, Timeouts};
+pub use settings::{
+    Addressing, BodySigning, ChecksumMode, Credentials, DEFAULT_RETRY, Settings, Timeouts,
+};
 pub use upload::{PartDigests, PartReceipt, Upload, UploadId};
 pub use uploads::{Unfinished, UnfinishedListing};

@@ -11,7 +11,7 @@ use crc_fast::CrcAlgorithm;
 
 use super::checksum::{Check, decode};
 use super::error::Site;
-use super::signing::Signing;
+use super::signing::SignBody;
 use super::tap::Tap;
 use super::{Error, Store};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest};
@@ -126,7 +126,7 @@ impl Store {
                 .body(ByteStream::from(body.clone()))
                 .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
                 .customize()
-                .interceptor(self.signing().of(&digests.sha256))
+                .interceptor(SignBody::with(self.signs_objects().then_some(&digests.sha256)))
                 .send()
                 .await;
             sent.map(drop).map_err(|failure| Error::from_sdk(site, &failure))
@@ -136,7 +136,7 @@ impl Store {
         })
         .await?;
         let mut confirmed = self.confirm(key, digests, body.len() as u64).await?;
-        if self.signing() == Signing::Payload {
+        if self.signs_objects() {
             confirmed.evidence.insert(0, Evidence::PartSha256);
         }
         Ok(confirmed)

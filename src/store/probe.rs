@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::error::Site;
 use super::object::digests_of;
-use super::signing::Signing;
+use super::signing::SignBody;
 use super::{Confirmed, Error, Labels, PartDigests, SMALLEST_PART, Store};
 use crate::model::{Digests, Evidence, ObjectKey, Sha256Digest};
 
@@ -154,7 +154,7 @@ impl Store {
             .put_request(key, &body, LABELS)
             .set_if_none_match(if_none_match.map(str::to_owned))
             .body(body.into());
-        let sent = request.customize().interceptor(Signing::Payload.of(&digests.sha256)).send();
+        let sent = request.customize().interceptor(SignBody::with(Some(&digests.sha256))).send();
         sent.await.map(drop).map_err(|failure| {
             Error::from_sdk::<PutObjectError>(&Site::new("write", key.as_str()), &failure)
         })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
 
 use super::Error;
 use crate::retry;
@@ -25,8 +25,8 @@ pub struct Settings {
     pub credentials: Credentials,
     /// Whether the store is asked to verify CRC-64/NVME.
     pub checksum: ChecksumMode,
-    /// Whether bodies are signed. Over plain http they are in any case.
-    pub sign_payload: bool,
+    /// Whether bodies are signed. Over plain http to another machine they are in any case.
+    pub sign_payload: BodySigning,
     /// How long to wait for what.
     pub timeouts: Timeouts,
     /// How often to try; [`DEFAULT_RETRY`] unless there is a reason.
@@ -73,6 +73,19 @@ pub enum ChecksumMode {
     /// It is.
     On,
     /// It is not, and what it reports is not compared: for stores that get it wrong.
+    Off,
+}
+
+/// Whether requests are signed over their bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodySigning {
+    /// Where the store does not verify a CRC-64/NVME in place of it: that spares a second SHA-256 of
+    /// every byte.
+    #[default]
+    Auto,
+    /// They are.
+    On,
+    /// They are not.
     Off,
 }
 
@@ -127,9 +140,16 @@ impl Settings {
         }
     }
 
-    /// Whether requests go out in the clear.
-    pub(super) fn is_plain_http(&self) -> bool {
-        self.endpoint.as_ref().is_some_and(|endpoint| endpoint.scheme() == "http")
+    /// Whether nobody can meddle with requests on their way: TLS guards them, or they do not leave
+    /// this machine, by the address that is written in the endpoint.
+    pub(super) fn is_guarded(&self) -> bool {
+        let Some(endpoint) = &self.endpoint else { return true };
+        let is_loopback = match endpoint.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            _ => false,
+        };
+        endpoint.scheme() == "https" || is_loopback
     }
 
     /// Finds what no request could succeed with.
@@ -186,7 +206,7 @@ mod tests {
                 session_token: Some(SecretString::from("s3cret-token")),
             },
             checksum: ChecksumMode::Auto,
-            sign_payload: true,
+            sign_payload: BodySigning::Auto,
             timeouts: Timeouts::default(),
             retry: DEFAULT_RETRY,
             storage_class: None,

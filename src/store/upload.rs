@@ -8,12 +8,12 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, StorageClass};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::checksum::Check;
+use super::checksum::{self, Check};
 use super::dialect;
 use super::error::Site;
 use super::object::compare;
 use super::plan::MOST_PARTS;
-use super::signing::Signing;
+use super::signing::SignBody;
 use super::{Confirmed, Error, Labels, Store};
 use crate::model::{Crc64Nvme, Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry::{self, Transient as _};
@@ -54,8 +54,9 @@ impl UploadId {
 /// The digests of one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartDigests {
-    /// The SHA-256 that the request is signed with.
-    pub sha256: Sha256Digest,
+    /// The SHA-256 that the request is signed with; `None` leaves the body unsigned where it may be,
+    /// see [`Upload::signs_parts`].
+    pub sha256: Option<Sha256Digest>,
     /// The CRC-64/NVME of the part alone.
     pub crc64nvme: Crc64Nvme,
 }
@@ -64,7 +65,7 @@ impl PartDigests {
     /// Computes them.
     pub fn of(part: &[u8]) -> Self {
         let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, part);
-        Self { sha256: Sha256Digest::of(part), crc64nvme: Crc64Nvme(crc) }
+        Self { sha256: Some(Sha256Digest::of(part)), crc64nvme: Crc64Nvme(crc) }
     }
 }
 
@@ -150,6 +151,12 @@ impl Upload {
         &self.key
     }
 
+    /// Whether the next part has to come with its SHA-256. A part that comes without all the same is
+    /// hashed when it is sent.
+    pub fn signs_parts(&self) -> bool {
+        self.store.signs_parts(self.check())
+    }
+
     /// Uploads part `number`, from 1 to 10 000. May be called again with the same number: the last
     /// counts. Several parts may be under way at once.
     ///
@@ -167,12 +174,15 @@ impl Upload {
         let store = &self.store;
         let body = &body;
         let send = |check: Check| self.send_part(site, number, body, digests, check);
-        let output = retry::with(store.policy(), site.action, || {
+        let (output, signed) = retry::with(store.policy(), site.action, || {
             store.checksums().attempt(self.check(), send)
         })
         .await?;
+        let verified = output.checksum_crc64_nvme().and_then(checksum::decode);
+        if verified == Some(digests.crc64nvme) {
+            store.checksums().note_verified();
+        }
         let etag = output.e_tag.ok_or_else(|| unreadable(site, "it has no ETag"))?;
-        let signed = store.signing() == Signing::Payload;
         Ok(PartReceipt { number, bytes: body.len() as u64, etag, signed })
     }
 
@@ -183,12 +193,17 @@ impl Upload {
         body: &Bytes,
         digests: PartDigests,
         check: Check,
-    ) -> Result<UploadPartOutput, Error> {
-        let sent = self
-            .store
+    ) -> Result<(UploadPartOutput, bool), Error> {
+        let store = &self.store;
+        let sha256 = match digests.sha256 {
+            // The store has come to need it since the part was hashed.
+            None if store.signs_parts(check) => Some(Sha256Digest::of(body)),
+            known => known,
+        };
+        let sent = store
             .sdk()
             .upload_part()
-            .bucket(self.store.bucket())
+            .bucket(store.bucket())
             .key(self.key.as_str())
             .upload_id(&self.id.id)
             .part_number(i32::try_from(number).unwrap_or(i32::MAX))
@@ -196,10 +211,11 @@ impl Upload {
             .body(ByteStream::from(body.clone()))
             .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
             .customize()
-            .interceptor(self.store.signing().of(&digests.sha256))
+            .interceptor(SignBody::with(sha256.as_ref()))
             .send()
             .await;
-        sent.map_err(|failure| Error::from_sdk(site, &failure))
+        sent.map(|output| (output, sha256.is_some()))
+            .map_err(|failure| Error::from_sdk(site, &failure))
     }
 
     /// Makes the parts one object and confirms it against the digests of the whole.

@@ -9,13 +9,13 @@ use futures::StreamExt as _;
 
 use super::checkpoint::Checkpoint;
 use super::failure::Failure;
-use super::hashing::{Hashed, Hashing};
+use super::hashing::{Hashed, Hashing, PartHash};
 use super::multipart::copy_large;
-use super::parts::arriving;
+use super::parts::{Begun, arriving};
 use super::source::Source;
 use crate::ledger::RecordingId;
 use crate::media::mp4::Mp4Structure;
-use crate::media::source::{Opened, SourceFile};
+use crate::media::source::SourceFile;
 use crate::model::{
     AppId, Crc64Xz, Digests, Evidence, ObjectKey, RoomId, Sha256Digest, SourceFacts,
 };
@@ -98,9 +98,11 @@ async fn copy_once(
         None => None,
     };
     let uploaded = checkpoint.as_ref().map_or(0, Checkpoint::uploaded);
-    let is_begun = uploaded > 0;
-    let first = if is_begun || is_crowded(context) { 1 } else { context.work.part_bytes };
-    let opened = source.open(first).await?;
+    let begun = match uploaded {
+        0 => Begun::with_first_part(source, context.work.part_bytes).await?,
+        _ => Begun { opened: source.open(1, None).await?, turn: None },
+    };
+    let opened = &begun.opened;
     if opened.file.total == Some(0) {
         return Err(Failure::Empty);
     }
@@ -117,17 +119,11 @@ async fn copy_once(
         )));
     }
     let copied = if plan.is_single() && checkpoint.is_none() {
-        copy_small(context, source, target, opened, plan).await?
+        copy_small(context, source, target, begun, plan).await?
     } else {
-        copy_large(context, source, target, opened, checkpoint).await?
+        copy_large(context, source, target, begun, checkpoint).await?
     };
     Ok(with_source_evidence(copied, &file))
-}
-
-/// Whether more files may be open than there is memory for a part of each: what their first bodies
-/// read ahead while they wait for it would be beside the budget.
-fn is_crowded(context: &Context) -> bool {
-    context.work.files as u64 > context.work.memory / context.work.part_bytes.max(1)
 }
 
 /// Copies a range of a file as an object of its own. As [`copy`] otherwise; the range is held in
@@ -141,7 +137,7 @@ pub(super) async fn copy_range(
     target: &Target,
     range: Range<u64>,
 ) -> Result<Copied, Failure> {
-    let file = source.open(1).await?.file;
+    let file = source.open(1, None).await?.file;
     let length = range.end - range.start;
     if file.total.is_none_or(|total| range.end > total) || length > context.work.memory {
         return Err(Failure::Unfetchable(format!(
@@ -149,10 +145,10 @@ pub(super) async fn copy_range(
             range.start, range.end
         )));
     }
-    let share = context.memory.share(length, source.job()).await;
-    let part = source.range(&file, range, None, share).await?;
+    let turn = source.turn(length).await;
+    let part = source.range(&file, range, None, turn).await?;
     let bytes = part.get().clone();
-    let (hashing, _) = Hashing::new(target.is_mp4).part(bytes.clone()).await?;
+    let (hashing, _) = Hashing::new(target.is_mp4).part(bytes.clone(), PartHash::Spared).await?;
     let hashed = hashing.finish(Some(length))?;
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
@@ -166,13 +162,14 @@ async fn copy_small(
     context: &Arc<Context>,
     source: &Source,
     target: &Target,
-    opened: Opened,
+    begun: Begun,
     plan: PartPlan,
 ) -> Result<Copied, Failure> {
-    let file = opened.file.clone();
-    let mut parts = arriving(context, source, opened, plan, 1);
+    let file = begun.opened.file.clone();
+    let mut parts = arriving(context, source, begun, plan, 1);
     let part = parts.next().await.ok_or(Failure::Empty)??;
-    let (hashing, _) = Hashing::new(target.is_mp4).part(part.bytes.get().clone()).await?;
+    let bytes = part.bytes.get().clone();
+    let (hashing, _) = Hashing::new(target.is_mp4).part(bytes, PartHash::Spared).await?;
     let hashed = hashing.finish(file.total)?;
     check_source_digest(&file, hashed.digests.crc64xz)?;
     let origin = Origin::of(context, source);

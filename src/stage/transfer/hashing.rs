@@ -21,6 +21,15 @@ pub(super) struct Hashing {
     bytes: u64,
 }
 
+/// Whether a part needs a SHA-256 of its own, beside its share in that of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartHash {
+    /// Its upload is signed with it.
+    Needed,
+    /// It would be computed for nothing.
+    Spared,
+}
+
 /// The hashes after some parts, as a checkpoint keeps them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HashingState {
@@ -110,9 +119,13 @@ impl Hashing {
     ///
     /// # Errors
     /// As soon as the bytes cannot be an MP4, where they have to be one.
-    pub(super) async fn part(mut self, part: Bytes) -> Result<(Self, PartDigests), Mp4Error> {
+    pub(super) async fn part(
+        mut self,
+        part: Bytes,
+        own: PartHash,
+    ) -> Result<(Self, PartDigests), Mp4Error> {
         let work = move || {
-            let digests = self.take(&part)?;
+            let digests = self.take(&part, own)?;
             Ok((self, digests))
         };
         match tokio::task::spawn_blocking(work).await {
@@ -121,7 +134,7 @@ impl Hashing {
         }
     }
 
-    pub(super) fn take(&mut self, part: &[u8]) -> Result<PartDigests, Mp4Error> {
+    pub(super) fn take(&mut self, part: &[u8], own: PartHash) -> Result<PartDigests, Mp4Error> {
         if let Some(walk) = &mut self.walk {
             walk.feed(part)?;
         }
@@ -134,7 +147,8 @@ impl Hashing {
         self.crc64xz = checksum_combine(CrcAlgorithm::Crc64Xz, self.crc64xz, crc64xz, length);
         self.parts += 1;
         self.bytes += length;
-        Ok(PartDigests { sha256: Sha256Digest::of(part), crc64nvme: Crc64Nvme(crc64nvme) })
+        let sha256 = (own == PartHash::Needed).then(|| Sha256Digest::of(part));
+        Ok(PartDigests { sha256, crc64nvme: Crc64Nvme(crc64nvme) })
     }
 
     /// The digests of everything, `announced` being the length the source had told.
@@ -163,7 +177,8 @@ mod tests {
         let whole: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
         let mut hashing = Hashing::new(false);
         for part in whole.chunks(77_777) {
-            let (next, digests) = hashing.part(Bytes::copy_from_slice(part)).await.unwrap();
+            let (next, digests) =
+                hashing.part(Bytes::copy_from_slice(part), PartHash::Needed).await.unwrap();
             assert_eq!(digests, PartDigests::of(part));
             // Taken up again after every part, as by another process.
             let text = serde_json::to_string(&next.state()).unwrap();
@@ -187,7 +202,7 @@ mod tests {
     #[test]
     fn a_state_that_has_counted_other_bytes_than_it_says_is_not_taken_up() {
         let mut hashing = Hashing::new(false);
-        hashing.take(&[7; 640]).unwrap();
+        hashing.take(&[7; 640], PartHash::Spared).unwrap();
         let state = hashing.state();
         assert!(Hashing::resume(&state).is_some());
         for bytes in [0, 639, 704, u64::MAX] {
@@ -205,6 +220,6 @@ mod tests {
     #[tokio::test]
     async fn html_is_told_from_an_mp4_in_its_first_part() {
         let page = Bytes::from_static(b"<!DOCTYPE html><html><body>not found</body></html>");
-        assert!(Hashing::new(true).part(page).await.is_err());
+        assert!(Hashing::new(true).part(page, PartHash::Spared).await.is_err());
     }
 }

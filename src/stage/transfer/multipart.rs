@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::stream::{BoxStream, FuturesUnordered};
+use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::checkpoint::{Checkpoint, Trail};
 use super::copy::{Copied, Origin, Target, check_source_digest, copied};
 use super::failure::Failure;
-use super::hashing::{Hashed, Hashing};
-use super::parts::{Part, arriving};
+use super::hashing::{Hashed, Hashing, HashingState, PartHash};
+use super::parts::{Begun, Part, arriving};
 use super::source::Source;
 use crate::ledger::Intent;
-use crate::media::source::{Opened, SourceFile};
+use crate::media::source::SourceFile;
 use crate::retry::Transient as _;
 use crate::stage::Context;
-use crate::store::{self, Labels, PartPlan, PartReceipt, Upload, UploadId};
+use crate::store::{Labels, PartDigests, PartPlan, PartReceipt, Upload, UploadId};
 
 /// An upload with what has come of it so far.
 struct Session {
@@ -35,10 +36,10 @@ pub(super) async fn copy_large(
     context: &Arc<Context>,
     source: &Source,
     target: &Target,
-    opened: Opened,
+    begun: Begun,
     checkpoint: Option<Checkpoint>,
 ) -> Result<Copied, Failure> {
-    let file = opened.file.clone();
+    let file = begun.opened.file.clone();
     let session = match resume(context, target, &file, checkpoint).await? {
         Some(session) => session,
         None => begin(context, source, target, &file).await?,
@@ -46,7 +47,7 @@ pub(super) async fn copy_large(
     let Session { upload, hashing, trail, plan, is_resumed } = session;
     let id = upload.id().clone();
     let shared = Arc::new(context.store.resume_upload(target.key.clone(), id));
-    let parts = arriving(context, source, opened, plan, trail.next_part());
+    let parts = arriving(context, source, begun, plan, trail.next_part());
     let (hashed, receipts) = match send_parts(&shared, hashing, trail, parts, &file).await {
         Ok(sent) => sent,
         Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
@@ -117,25 +118,33 @@ async fn begin(
     Ok(Session { upload, hashing, trail, plan, is_resumed: false })
 }
 
+/// A part that was hashed, with the hashes up to it.
+struct HashedPart {
+    part: Part,
+    digests: PartDigests,
+    state: HashingState,
+}
+
 /// Hashes the parts in order and uploads each as soon as it is hashed.
 async fn send_parts(
     upload: &Arc<Upload>,
-    mut hashing: Hashing,
+    hashing: Hashing,
     mut trail: Trail,
-    mut parts: BoxStream<'static, Result<Part, Failure>>,
+    parts: BoxStream<'static, Result<Part, Failure>>,
     file: &SourceFile,
 ) -> Result<(Hashed, Vec<PartReceipt>), Failure> {
     let mut uploads = FuturesUnordered::new();
+    let (hashed, mut ready) = mpsc::channel(1);
+    let hashing = hash_in_order(Arc::clone(upload), hashing, parts, hashed);
+    let hashing = AbortOnDropHandle::new(tokio::spawn(hashing));
     loop {
         tokio::select! {
             Some(receipt) = uploads.next(), if !uploads.is_empty() => {
                 trail.uploaded(joined(receipt)?).await?;
             }
-            part = parts.next(), if trail.has_room() => {
-                let Some(part) = part.transpose()? else { break };
-                let (next, digests) = hashing.part(part.bytes.get().clone()).await?;
-                trail.hashed(next.state());
-                hashing = next;
+            hashed = ready.recv(), if trail.has_room() => {
+                let Some(HashedPart { part, digests, state }) = hashed else { break };
+                trail.hashed(state);
                 let upload = Arc::clone(upload);
                 uploads.push(AbortOnDropHandle::new(tokio::spawn(async move {
                     upload.part(part.number, part.bytes.get().clone(), digests).await
@@ -144,7 +153,7 @@ async fn send_parts(
         }
     }
     // A file that is not whole is given up before its last parts are waited for.
-    let hashed = hashing.finish(file.total)?;
+    let hashed = joined(hashing.await)?.finish(file.total)?;
     check_source_digest(file, hashed.digests.crc64xz)?;
     while let Some(receipt) = uploads.next().await {
         trail.uploaded(joined(receipt)?).await?;
@@ -152,13 +161,29 @@ async fn send_parts(
     Ok((hashed, trail.into_receipts()))
 }
 
-fn joined(
-    receipt: Result<Result<PartReceipt, store::Error>, JoinError>,
-) -> Result<PartReceipt, Failure> {
-    match receipt {
-        Ok(receipt) => Ok(receipt?),
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+/// Hashes the parts as they come, while others are fetched and uploaded; returns the hashes after
+/// the last.
+async fn hash_in_order(
+    upload: Arc<Upload>,
+    mut hashing: Hashing,
+    mut parts: BoxStream<'static, Result<Part, Failure>>,
+    hashed: mpsc::Sender<HashedPart>,
+) -> Result<Hashing, Failure> {
+    while let Some(part) = parts.next().await.transpose()? {
+        let own = if upload.signs_parts() { PartHash::Needed } else { PartHash::Spared };
+        let (next, digests) = hashing.part(part.bytes.get().clone(), own).await?;
+        hashing = next;
+        let state = hashing.state();
+        if hashed.send(HashedPart { part, digests, state }).await.is_err() {
+            break;
+        }
     }
+    Ok(hashing)
+}
+
+/// What a task has come to; its panic is this one's.
+fn joined<T>(task: Result<T, JoinError>) -> T {
+    task.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
 /// Decides what a failure leaves of an upload: what cannot become an object is aborted and

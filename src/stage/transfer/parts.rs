@@ -6,15 +6,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::Failure;
 use super::source::Source;
-use crate::media::source::{Body, Opened};
+use crate::media::source::{Body, Opened, SourceFile};
 use crate::stage::Context;
-use crate::stage::memory::{PartBytes, Share};
+use crate::stage::memory::{Lane, PartBytes, Share};
 use crate::store::PartPlan;
+
+/// For so many parts a recording waits in line at once: as one is served, the next is in line
+/// already, so that nobody less urgent comes in between.
+const IN_LINE: usize = 4;
 
 /// One part in memory. Its share of the budget is free again when it is dropped.
 #[derive(Debug)]
@@ -23,15 +28,25 @@ pub(super) struct Part {
     pub bytes: PartBytes,
 }
 
-/// What a part needs to be fetched.
+/// A file that was opened.
 #[derive(Debug)]
-struct Reserved {
-    number: u32,
-    range: Range<u64>,
-    share: Share,
-    /// One of the ranges that a recording may have under way at once, held until its bytes are
-    /// there.
-    lane: Option<OwnedSemaphorePermit>,
+pub(super) struct Begun {
+    pub opened: Opened,
+    /// The memory for its first part and the connection that brings it, where the body is of it.
+    pub turn: Option<(Share, Lane)>,
+}
+
+/// A part on its way.
+type Fetching = AbortOnDropHandle<Result<Part, Failure>>;
+
+impl Begun {
+    /// Opens a file with a request for its first part, once there is memory for one: nothing of it
+    /// is read ahead beside the budget.
+    pub(super) async fn with_first_part(source: &Source, bytes: u64) -> Result<Self, Failure> {
+        let (share, lane) = source.turn(bytes).await;
+        let opened = source.open(bytes, Some(&lane)).await?;
+        Ok(Self { opened, turn: Some((share, lane)) })
+    }
 }
 
 /// The parts of an opened file from number `from` on, in order. Several ranges are under way at once where the host
@@ -41,103 +56,139 @@ struct Reserved {
 pub(super) fn arriving(
     context: &Arc<Context>,
     source: &Source,
-    opened: Opened,
+    begun: Begun,
     plan: PartPlan,
     from: u32,
 ) -> BoxStream<'static, Result<Part, Failure>> {
-    if opened.file.ranged {
-        ranged(context, source, opened, plan, from)
+    if begun.opened.file.ranged {
+        ranged(source, begun, plan, from)
     } else {
-        sequential(context, source, opened.body, plan)
+        sequential(context, source, begun, plan)
     }
 }
 
 fn ranged(
-    context: &Arc<Context>,
     source: &Source,
-    opened: Opened,
+    begun: Begun,
     plan: PartPlan,
     from: u32,
 ) -> BoxStream<'static, Result<Part, Failure>> {
-    let file = Arc::new(opened.file);
-    let fits = from == 1 && opened.body.expected() == first_part(plan);
-    let mut first = Some(opened.body).filter(|_| fits);
-    let (context, source) = (Arc::clone(context), source.clone());
-    let (ranges, files) = (context.work.ranges.max(1), context.work.files.max(1));
-    let lanes = Arc::new(Semaphore::new(ranges));
-    let job = source.job().clone();
-    // Memory is shared out in the order of the parts: a later part must not hold what an earlier
-    // one waits for.
-    let reserve = move |number: u32| {
-        let (memory, lanes, job) = (context.memory.clone(), Arc::clone(&lanes), job.clone());
-        async move {
-            let Some(range) = plan.range(number)? else { return Ok(None) };
-            // Under pressure the most urgent recording takes all connections that there are.
-            let lane = if job.is_pressed() { None } else { lanes.acquire_owned().await.ok() };
-            let share = memory.share(range.end - range.start, &job).await;
-            Ok::<_, Failure>(Some(Reserved { number, range, share, lane }))
+    let Begun { opened, turn } = begun;
+    let first = plan.range(1).ok().flatten();
+    let fits = first.as_ref().map(|first| first.end - first.start) == opened.body.expected();
+    let first = first.zip(turn).filter(|_| from == 1 && fits);
+    let fetch = Fetch { source: source.clone(), file: Arc::new(opened.file) };
+    let (begun, from) = match first {
+        Some((range, turn)) => (Some(fetch.start(1, range, Some(opened.body), turn)), 2),
+        // The body and the memory of a first part that is none are free before others are asked for.
+        None => (None, from),
+    };
+    let (fetched, parts) = mpsc::unbounded_channel();
+    let asking = AbortOnDropHandle::new(tokio::spawn(ask(fetch, plan, from, fetched)));
+    let parts = stream::iter(begun.map(Ok)).chain(UnboundedReceiverStream::new(parts));
+    let joined = move |part: Fetching| {
+        let _until_the_last_has_come = &asking;
+        async {
+            match part.await {
+                Ok(part) => part,
+                Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+            }
         }
     };
-    // A task of its own for each range, so that bytes arrive while others are hashed.
-    let fetch = move |reserved: Result<Option<Reserved>, Failure>| {
-        let (source, file) = (source.clone(), Arc::clone(&file));
-        let body = first.take();
-        let task = async move {
-            let Some(reserved) = reserved? else { return Ok(None) };
-            let Reserved { number, range, share, lane } = reserved;
-            let bytes = source.range(&file, range, body, share).await?;
-            drop(lane);
-            Ok(Some(Part { number, bytes }))
-        };
-        AbortOnDropHandle::new(tokio::spawn(task))
-    };
-    let joined =
-        |joined: Result<Result<Option<Part>, Failure>, tokio::task::JoinError>| match joined {
-            Ok(part) => part,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        };
-    let count = u32::try_from(plan.parts().unwrap_or(0)).unwrap_or(u32::MAX);
-    let reserved = stream::iter(from..=count).then(reserve);
-    let parts = reserved.map(fetch).buffered(ranges * files).map(joined);
-    parts.try_filter_map(|part| async { Ok(part) }).boxed()
+    parts.and_then(joined).boxed()
 }
 
-/// The length of the first part; `None` for a file without one.
-fn first_part(plan: PartPlan) -> Option<u64> {
-    plan.range(1).ok().flatten().map(|range| range.end - range.start)
+/// Fetches the parts from number `from` on as their turns come, whatever becomes of those before.
+async fn ask(
+    fetch: Fetch,
+    plan: PartPlan,
+    from: u32,
+    fetched: mpsc::UnboundedSender<Result<Fetching, Failure>>,
+) {
+    let count = u32::try_from(plan.parts().unwrap_or(0)).unwrap_or(u32::MAX);
+    let ranges = (from..=count).map(|number| Ok((number, plan.range(number)?)));
+    let ranges = ranges.filter_map(|range: Result<_, Failure>| match range {
+        Ok((number, range)) => Some(Ok((number, range?))),
+        Err(error) => Some(Err(error)),
+    });
+    let source = fetch.source.clone();
+    let turn = |(number, range): (u32, Range<u64>)| {
+        let turn = source.turn(range.end - range.start);
+        async move { Ok((number, range, turn.await)) }
+    };
+    let turns = stream::iter(ranges).map_ok(turn).try_buffered(IN_LINE);
+    let started = turns.map_ok(|(number, range, turn)| fetch.start(number, range, None, turn));
+    let mut started = std::pin::pin!(started);
+    while let Some(part) = started.next().await {
+        if fetched.send(part).is_err() {
+            return;
+        }
+    }
+}
+
+/// What fetching a part of a file needs.
+struct Fetch {
+    source: Source,
+    file: Arc<SourceFile>,
+}
+
+impl Fetch {
+    /// Fetches a part in a task of its own, so that bytes arrive while others are hashed.
+    fn start(
+        &self,
+        number: u32,
+        range: Range<u64>,
+        body: Option<Body>,
+        turn: (Share, Lane),
+    ) -> Fetching {
+        let (source, file) = (self.source.clone(), Arc::clone(&self.file));
+        let task = async move {
+            let bytes = source.range(&file, range, body, turn).await?;
+            Ok(Part { number, bytes })
+        };
+        AbortOnDropHandle::new(tokio::spawn(task))
+    }
+}
+
+/// What is left of a body that is read to its end.
+struct Rest {
+    body: Body,
+    lane: Option<Lane>,
+    /// Bytes that have come and belong to the next part.
+    bytes: Bytes,
 }
 
 fn sequential(
     context: &Arc<Context>,
     source: &Source,
-    body: Body,
+    begun: Begun,
     plan: PartPlan,
 ) -> BoxStream<'static, Result<Part, Failure>> {
-    let state = (Arc::clone(context), source.clone(), body, Bytes::new(), 1_u32);
-    stream::try_unfold(state, move |(context, source, mut body, rest, number)| async move {
+    // Parts of a file without a length are larger: the memory for them is asked for anew.
+    let lane = begun.turn.map(|(_, lane)| lane);
+    let rest = Rest { body: begun.opened.body, lane, bytes: Bytes::new() };
+    let state = (Arc::clone(context), source.clone(), rest, 1_u32);
+    stream::try_unfold(state, move |(context, source, mut rest, number)| async move {
         let Some(range) = plan.range(number)? else { return Ok(None) };
         let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let mut share = context.memory.share(range.end - range.start, source.job()).await;
         let under_way = source.under_way();
         let buffer = share.buffer();
-        let mut rest: Bytes = rest;
         while buffer.len() < wanted {
-            if rest.is_empty() {
-                let bytes = body.next().await.map_err(Failure::BrokenOff)?;
+            if rest.bytes.is_empty() {
+                let bytes = rest.body.next().await.map_err(Failure::BrokenOff)?;
                 let Some(bytes) = bytes else { break };
-                context.progress.move_bytes(bytes.len() as u64);
-                under_way.moved(bytes.len() as u64);
-                source.job().moved(bytes.len() as u64);
-                rest = bytes;
+                source.moved(bytes.len() as u64, &under_way, rest.lane.as_ref());
+                rest.bytes = bytes;
             }
-            let fits = rest.split_to(rest.len().min(wanted - buffer.len()));
+            let fits = rest.bytes.split_to(rest.bytes.len().min(wanted - buffer.len()));
             buffer.extend_from_slice(&fits);
         }
         if buffer.len() == 0 {
             return Ok(None);
         }
         let part = Part { number, bytes: share.filled() };
-        Ok(Some((part, (context, source, body, rest, number + 1))))
+        Ok(Some((part, (context, source, rest, number + 1))))
     })
     .boxed()
 }

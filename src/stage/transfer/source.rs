@@ -9,7 +9,7 @@ use crate::media::source::{self as media, Body, Opened, Problem, SourceFile, exp
 use crate::model::{MediaUrl, Recording};
 use crate::retry::{self, Policy, Transient};
 use crate::stage::Job;
-use crate::stage::memory::{PartBytes, Share};
+use crate::stage::memory::{Lane, PartBytes, Share};
 use crate::throughput::UnderWay;
 
 /// A file to be fetched. Clones are the same file.
@@ -72,15 +72,23 @@ impl Source {
         self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Opens it with a request for its first bytes.
+    /// Waits for the memory for so many of its bytes and for a connection to fetch them.
+    pub(super) fn turn(&self, bytes: u64) -> impl Future<Output = (Share, Lane)> + use<> {
+        self.context.memory.turn(bytes, &self.job, self.url().host())
+    }
+
+    /// Opens it with a request for its first bytes, over `lane` if there is one.
     ///
     /// # Errors
     /// When the host cannot or will not serve it.
-    pub(super) async fn open(&self, first: u64) -> Result<Opened, Failure> {
+    pub(super) async fn open(&self, first: u64, lane: Option<&Lane>) -> Result<Opened, Failure> {
         self.with_fresh_url(
             "opening a recording",
             &self.context.work.media_retry,
-            |url| async move { self.context.media.open(&url, first).await },
+            |url| async move {
+                let opened = self.context.media.open(&url, first).await;
+                opened.inspect_err(|error| note_refusal(lane, error))
+            },
         )
         .await
     }
@@ -108,24 +116,27 @@ impl Source {
         file: &SourceFile,
         range: Range<u64>,
         body: Option<Body>,
-        share: Share,
+        turn: (Share, Lane),
     ) -> Result<PartBytes, Failure> {
+        let (share, lane) = turn;
         let share = Mutex::new(share);
         let body = Mutex::new(body);
         let under_way = self.under_way();
         self.with_fresh_url("fetching a range", &self.context.work.media_retry, |url| {
-            let (share, body, range, under_way) = (&share, &body, range.clone(), &under_way);
+            let (share, body, range) = (&share, &body, range.clone());
+            let (under_way, lane) = (&under_way, &lane);
             async move {
                 let reached = range.start + lock(share).buffer().len() as u64;
                 let begun = lock(body).take();
                 let mut body = match begun {
                     Some(body) => body,
-                    None => self.context.media.range(&url, file, reached..range.end).await?,
+                    None => {
+                        let asked = self.context.media.range(&url, file, reached..range.end).await;
+                        asked.inspect_err(|error| note_refusal(Some(lane), error))?
+                    }
                 };
                 while let Some(bytes) = body.next().await? {
-                    self.context.progress.move_bytes(bytes.len() as u64);
-                    under_way.moved(bytes.len() as u64);
-                    self.job.moved(bytes.len() as u64);
+                    self.moved(bytes.len() as u64, under_way, Some(lane));
                     lock(share).buffer().extend_from_slice(&bytes);
                 }
                 Ok(())
@@ -133,6 +144,16 @@ impl Source {
         })
         .await?;
         Ok(share.into_inner().unwrap_or_else(PoisonError::into_inner).filled())
+    }
+
+    /// So many of its bytes have come.
+    pub(super) fn moved(&self, bytes: u64, under_way: &UnderWay, lane: Option<&Lane>) {
+        self.context.progress.move_bytes(bytes);
+        under_way.moved(bytes);
+        if let Some(lane) = lane {
+            lane.moved(bytes);
+        }
+        self.job.moved(bytes);
     }
 
     /// Runs an operation on the current URL, retried by policy; where the URL is refused or the
@@ -204,6 +225,13 @@ impl Source {
                 Ok(false)
             }
         }
+    }
+}
+
+/// A host that asks for fewer requests gets fewer.
+fn note_refusal(lane: Option<&Lane>, error: &media::Error) {
+    if let (Some(lane), Problem::Throttled { .. }) = (lane, &error.problem) {
+        lane.refused();
     }
 }
 

@@ -14,7 +14,7 @@ use crc_fast::CrcAlgorithm;
 use replay_archiver::model::{Crc64Nvme, Crc64Xz, Digests, ObjectKey, Sha256Digest};
 use replay_archiver::retry::Policy;
 use replay_archiver::store::{
-    Addressing, ChecksumMode, Credentials, Labels, Settings, Store, Timeouts,
+    Addressing, BodySigning, ChecksumMode, Credentials, Labels, Settings, Store, Timeouts,
 };
 use secrecy::SecretString;
 
@@ -37,7 +37,7 @@ fn settings(endpoint: &str) -> Settings {
             session_token: None,
         },
         checksum: ChecksumMode::Auto,
-        sign_payload: true,
+        sign_payload: BodySigning::Auto,
         timeouts: Timeouts {
             connect: Duration::from_secs(5),
             read: Duration::from_secs(5),

@@ -5,8 +5,9 @@
 //! [`StrictS3::violations`], so that a test can say that there was none.
 //!
 //! It differs by [`Provider`] where the real ones do. Choices where they leave one:
-//! - It speaks plain http, so that `UNSIGNED-PAYLOAD` is refused but in presigned URLs, and
-//!   `aws-chunked` bodies are refused in every mode: COS and OSS do not take them.
+//! - `UNSIGNED-PAYLOAD` is refused but in presigned URLs and where a checksum of the body is given that
+//!   the provider verifies; `aws-chunked` bodies are refused in every mode: COS and OSS do not take
+//!   them.
 //! - The bucket may stand in the path or in the host, in every mode.
 //! - Its pages are small, so that whoever lists has to turn them.
 

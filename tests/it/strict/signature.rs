@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use sha2::{Digest as _, Sha256};
 
 use super::call::{Call, unescape};
+use super::provider::Checksums;
 use super::reply::Refusal;
 use super::state::{hex, sha256_hex};
 use super::{ACCESS_KEY, Provider, SECRET_KEY};
@@ -38,7 +39,7 @@ pub fn verify(call: &Call, provider: Provider, now: Timestamp) -> Result<Option<
         let message = format!("The signature is not the one of {canonical:?}");
         return Err(Refusal::wrong(403, "SignatureDoesNotMatch", message));
     }
-    check_payload(&claim)
+    check_payload(call, &claim, provider)
 }
 
 /// The signature of a request's canonical form, and who signs with what, for tests that send requests
@@ -200,17 +201,24 @@ fn canonical_request(call: &Call, claim: &Claim<'_>) -> Result<String, Refusal> 
     ))
 }
 
-fn check_payload(claim: &Claim<'_>) -> Result<Option<String>, Refusal> {
+/// A body that is not signed has to come with a checksum that the store verifies, in a signed header.
+fn check_payload(
+    call: &Call,
+    claim: &Claim<'_>,
+    provider: Provider,
+) -> Result<Option<String>, Refusal> {
+    let is_vouched_for = provider.checksums() == Checksums::Verified
+        && call.header("x-amz-checksum-crc64nvme").is_some();
     let is_hash = claim.payload.len() == 64
         && claim.payload.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
     match claim.payload {
-        UNSIGNED if claim.presigned => Ok(None),
+        UNSIGNED if claim.presigned || is_vouched_for => Ok(None),
         hash if is_hash => Ok(Some(hash.to_owned())),
         streaming if streaming.starts_with("STREAMING-") => {
             Err(Refusal::wrong(501, "NotImplemented", streaming))
         }
         other => {
-            let message = format!("x-amz-content-sha256 over plain http is {other:?}");
+            let message = format!("x-amz-content-sha256 without a checksum is {other:?}");
             Err(Refusal::wrong(400, "InvalidRequest", message))
         }
     }
