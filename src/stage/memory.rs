@@ -309,6 +309,68 @@ mod tests {
         assert_eq!(memory.lock().free, 2 * MIB);
     }
 
+    /// Begins to wait for a MiB and a connection.
+    fn turn(memory: &Memory, job: &Job) -> BoxFuture<'static, (Share, Lane)> {
+        memory.turn(MIB, job, "host".to_owned()).boxed()
+    }
+
+    #[tokio::test]
+    async fn who_has_all_its_connections_is_passed_over_until_one_is_free() {
+        let (_, agenda) = agenda();
+        let memory = Memory::new(8 * MIB, agenda.clone()).with_connections(16, 1);
+        let [urgent, distant] = [200, 900].map(|second| job(&agenda, second, None));
+        let (share, lane) = turn(&memory, &urgent).await;
+        let mut second = turn(&memory, &urgent);
+        assert!((&mut second).now_or_never().is_none());
+        let _other = turn(&memory, &distant).now_or_never().expect("it has none yet");
+        assert!((&mut second).now_or_never().is_none());
+        // Its bytes have come; they are still in memory.
+        drop(lane);
+        assert!((&mut second).now_or_never().is_some());
+        drop(share);
+    }
+
+    #[tokio::test]
+    async fn the_next_connection_is_that_of_the_most_urgent_recording() {
+        let (_, agenda) = agenda();
+        let memory = Memory::new(64 * MIB, agenda.clone()).with_connections(16, 16);
+        let [urgent, distant] = [200, 900].map(|second| job(&agenda, second, None));
+        let mut held: Vec<_> = Vec::new();
+        let mut fifth = loop {
+            let mut next = turn(&memory, &distant);
+            match (&mut next).now_or_never() {
+                Some(given) => held.push(given),
+                None => break next,
+            }
+        };
+        assert_eq!(held.len(), 4, "what is begun with");
+        assert_eq!(memory.lock().free, 60 * MIB, "who has no connection has no memory");
+        let mut late = turn(&memory, &urgent);
+        assert!((&mut late).now_or_never().is_none());
+        held.pop();
+        assert!((&mut fifth).now_or_never().is_none());
+        assert!((&mut late).now_or_never().is_some());
+        let other = memory.turn(MIB, &distant, "another host".to_owned());
+        assert!(other.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_host_that_refuses_gets_fewer_connections() {
+        let (_, agenda) = agenda();
+        let memory = Memory::new(64 * MIB, agenda.clone()).with_connections(16, 16);
+        let job = job(&agenda, 900, None);
+        let mut held: Vec<_> = Vec::new();
+        for _ in 0..4 {
+            held.push(turn(&memory, &job).await);
+        }
+        held[0].1.refused();
+        let mut next = turn(&memory, &job);
+        held.truncate(2);
+        assert!((&mut next).now_or_never().is_none(), "two are left of four");
+        held.truncate(1);
+        assert!((&mut next).now_or_never().is_some());
+    }
+
     /// Begins to wait for all of the memory.
     fn wait<'a>(memory: &'a Memory, job: &'a Job) -> BoxFuture<'a, Share> {
         let mut share = memory.share(2 * MIB, job).boxed();
