@@ -67,8 +67,8 @@ fn the_shipped_file_leads_from_error_to_error_until_it_works() {
 fn absurd_numbers_are_refused_and_large_ones_do_no_harm() {
     let shipped = uncommented().replace("bucket = \"\"", "bucket = \"replays\"");
     let table = [
-        ("part_size = \"8MiB\"", "part_size = \"1MiB\"", Some("part_size")),
-        ("part_size = \"8MiB\"", "part_size = \"6GiB\"", Some("part_size")),
+        ("part_size = \"5MiB\"", "part_size = \"1MiB\"", Some("part_size")),
+        ("part_size = \"5MiB\"", "part_size = \"6GiB\"", Some("part_size")),
         ("memory = \"64MiB\"", "memory = \"1MiB\"", Some("memory")),
         ("memory = \"64MiB\"", "memory = \"15EiB\"", None),
         ("files = 8", "files = 0", Some("files")),

@@ -119,7 +119,7 @@ impl Default for TransferSection {
     fn default() -> Self {
         Self {
             memory: ByteSize::mib(64),
-            part_size: ByteSize::mib(8),
+            part_size: ByteSize::mib(5),
             files: 8,
             ranges: 16,
             connections: 16,

@@ -38,8 +38,8 @@ pub use find::align_quota;
 use lease::Lease;
 pub use report::{AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom};
 
-/// Rooms that wait between two stages.
-const QUEUE: usize = 8;
+/// Rooms that wait between two stages. Few: what waits here cannot be another machine's.
+const QUEUE: usize = 2;
 
 /// Rooms sealed at once.
 const SEALING: usize = 4;

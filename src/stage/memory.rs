@@ -19,6 +19,10 @@ use buffer::Buffer;
 pub(super) use lanes::Lane;
 use lanes::Lanes;
 
+/// What a connection may hold of what its reader has not taken yet, in bytes: the HTTP library reads up
+/// to 408 KiB at a time, and begins with the next before the last is copied.
+const READ_AHEAD: u64 = 1 << 20;
+
 /// The memory budget of a run, and its connections. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Memory {
@@ -41,6 +45,14 @@ struct Wants {
     bytes: u64,
     /// The host to which there has to be a connection as well.
     host: Option<String>,
+    /// The memory that the connection itself takes.
+    read_ahead: u64,
+}
+
+impl Wants {
+    fn all(&self) -> u64 {
+        self.bytes + self.read_ahead
+    }
 }
 
 /// What is given.
@@ -122,7 +134,9 @@ impl Memory {
         job: &Job,
         host: Option<String>,
     ) -> impl Future<Output = (Share, Option<Lane>)> + use<> {
-        let wants = Wants { bytes: bytes.clamp(1, self.budget), host };
+        let share = bytes.clamp(1, self.budget);
+        let read_ahead = if host.is_some() { READ_AHEAD.min(self.budget - share) } else { 0 };
+        let wants = Wants { bytes: share, host, read_ahead };
         let called = self.lock().line.join(job, wants);
         self.serve();
         let memory = self.clone();
@@ -153,34 +167,38 @@ impl Memory {
         };
         let may = |ticket: &Ticket<Wants, Grant>| {
             let urgency = ticket.job.urgency(at);
-            ticket.wants.bytes <= free && may_go_on(urgency, waiting.iter().copied())
+            ticket.wants.all() <= free && may_go_on(urgency, waiting.iter().copied())
         };
         let ticket = gate.line.next(at, has_lane, may)?;
-        gate.free -= ticket.wants.bytes;
-        let permit = Permit { memory: self.clone(), bytes: ticket.wants.bytes };
-        let lane = ticket.wants.host.clone().map(|host| Lane::take(self, host, &ticket.job));
-        Some((ticket, Grant { permit, lane }))
+        gate.free -= ticket.wants.all();
+        let permit = |bytes| Permit { memory: self.clone(), bytes };
+        let share = permit(ticket.wants.bytes);
+        let wants = &ticket.wants;
+        let lane = wants.host.clone().map(|host| {
+            // Made only to be given: its drop would wait for the gate.
+            Lane::take(permit(wants.read_ahead), host, &ticket.job)
+        });
+        Some((ticket, Grant { permit: share, lane }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A buffer that was used before, or a new one: then so many of those that are kept go that all
-    /// buffers together stay within the budget.
+    /// A buffer that was used before, or a new one. So many of those that are kept go that all buffers
+    /// and connections together stay within the budget.
     fn buffer(&self, capacity: usize) -> Buffer {
         let free = self.lock().free;
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = spare.iter().position(|buffer| buffer.capacity() == capacity) {
-            return spare.swap_remove(at);
-        }
+        let fitting = spare.iter().position(|buffer| buffer.capacity() == capacity);
+        let fitting = fitting.map(|at| spare.swap_remove(at));
         let mut kept: u64 = spare.iter().map(|buffer| buffer.capacity() as u64).sum();
         spare.retain(|buffer| {
             let is_kept = kept <= free;
             kept -= if is_kept { 0 } else { buffer.capacity() as u64 };
             is_kept
         });
-        Buffer::new(capacity)
+        fitting.unwrap_or_else(|| Buffer::new(capacity))
     }
 
     /// Keeps a buffer for later, unless so many are kept that they would exceed the budget.
@@ -344,7 +362,12 @@ mod tests {
             }
         };
         assert_eq!(held.len(), 4, "what is begun with");
-        assert_eq!(memory.lock().free, 60 * MIB, "who has no connection has no memory");
+        let held_bytes = 4 * (MIB + READ_AHEAD);
+        assert_eq!(
+            memory.lock().free,
+            64 * MIB - held_bytes,
+            "who has no connection has no memory"
+        );
         let mut late = turn(&memory, &urgent);
         assert!((&mut late).now_or_never().is_none());
         held.pop();

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Memory;
+use jiff::Timestamp;
+
+use super::Permit;
 use crate::clock::Clock;
 use crate::connections::Connections;
 use crate::stage::agenda::Job;
@@ -20,7 +22,8 @@ pub(super) struct Lanes {
 /// The right to one connection to a host, until it is dropped.
 #[derive(Debug)]
 pub(in crate::stage) struct Lane {
-    memory: Memory,
+    /// What the connection holds of the memory, free again after it was given back.
+    read_ahead: Permit,
     host: String,
     job: Job,
 }
@@ -58,31 +61,33 @@ impl Lanes {
 
 impl Lane {
     /// Takes one, whether or not there is one to be had.
-    pub(super) fn take(memory: &Memory, host: String, job: &Job) -> Self {
-        let now = memory.lanes.clock.now();
-        memory.lanes.with(&host, |connections| connections.take(now));
+    pub(super) fn take(read_ahead: Permit, host: String, job: &Job) -> Self {
+        let lane = Self { read_ahead, host, job: job.clone() };
+        lane.with(Connections::take);
         job.add_lane();
-        Self { memory: memory.clone(), host, job: job.clone() }
+        lane
     }
 
     /// So many bytes have come over it.
     pub(in crate::stage) fn moved(&self, bytes: u64) {
-        let now = self.memory.lanes.clock.now();
-        self.memory.lanes.with(&self.host, |connections| connections.moved(bytes, now));
+        self.with(|connections, now| connections.moved(bytes, now));
     }
 
     /// The host asks for fewer requests.
     pub(in crate::stage) fn refused(&self) {
-        let now = self.memory.lanes.clock.now();
-        self.memory.lanes.with(&self.host, |connections| connections.refused(now));
+        self.with(Connections::refused);
+    }
+
+    fn with(&self, what: impl FnOnce(&mut Connections, Timestamp)) {
+        let lanes = &self.read_ahead.memory.lanes;
+        let now = lanes.clock.now();
+        lanes.with(&self.host, |connections| what(connections, now));
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        let now = self.memory.lanes.clock.now();
-        self.memory.lanes.with(&self.host, |connections| connections.give_back(now));
+        self.with(Connections::give_back);
         self.job.remove_lane();
-        self.memory.serve();
     }
 }

@@ -52,6 +52,9 @@ const SHA2_SERIES: &str = "0.11";
 /// counts bits in 64 bits, and has room for the rest of any file after so many.
 const LARGEST: u64 = 1 << 56;
 
+/// So many bytes are given to one hash after the other at a time: they come from memory once.
+const IN_CACHE: usize = 32 << 10;
+
 /// Whether a SHA-256 has taken so many bytes: in a state of this series the number of whole blocks,
 /// least significant byte first, follows the eight words.
 fn has_taken(sha256: &[u8], bytes: u64) -> bool {
@@ -139,12 +142,19 @@ impl Hashing {
             walk.feed(part)?;
         }
         let length = part.len() as u64;
-        let crc64nvme = checksum(CrcAlgorithm::Crc64Nvme, part);
-        let crc64xz = checksum(CrcAlgorithm::Crc64Xz, part);
-        self.sha256.update(part);
+        let mut crc64nvme = crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme);
+        // A CRC goes on from what it begins and ends with turned back.
+        let mut crc64xz =
+            crc_fast::Digest::new_with_init_state(CrcAlgorithm::Crc64Xz, !self.crc64xz);
+        for block in part.chunks(IN_CACHE) {
+            crc64nvme.update(block);
+            crc64xz.update(block);
+            self.sha256.update(block);
+        }
+        let crc64nvme = crc64nvme.finalize();
         self.crc64nvme =
             checksum_combine(CrcAlgorithm::Crc64Nvme, self.crc64nvme, crc64nvme, length);
-        self.crc64xz = checksum_combine(CrcAlgorithm::Crc64Xz, self.crc64xz, crc64xz, length);
+        self.crc64xz = crc64xz.finalize();
         self.parts += 1;
         self.bytes += length;
         let sha256 = (own == PartHash::Needed).then(|| Sha256Digest::of(part));
