@@ -7,13 +7,14 @@ use tokio::process::Child;
 
 use super::program::{Place, Ran, ended};
 
-/// Twelve rooms, of which one takes some seconds.
+/// Twelve rooms, of which one takes more seconds than a run that is told to stop may: a part of it alone
+/// takes ten.
 fn rooms() -> String {
     let slow =
         "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room.replay]]\nsize = \"40MiB\"\n";
     format!(
         "{slow}[[account.generate]]\ncount = 11\nfirst_id = 100\nnewest = \"-2d\"\n\
-         [vod]\nrate = \"2MiB\"\ncrc64 = false\n"
+         [vod]\nrate = \"512KiB\"\ncrc64 = false\n"
     )
 }
 
