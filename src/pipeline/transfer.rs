@@ -19,9 +19,9 @@ use crate::stage::transfer::{
 };
 use crate::stage::{Context, Error, FreshUrls, Job};
 
-/// Rooms whose recordings are moved at once, for each slot. More than one, so that a slot always goes
-/// to the most urgent of many recordings; not many more, as another machine may have slots free.
-const ROOMS: usize = 2;
+/// Rooms whose recordings are moved at once. More than there are slots, so that a slot always goes
+/// to the most urgent of many recordings.
+const ROOMS: usize = 16;
 
 /// Moves the recordings of rooms as they are found, and hands each room on when all of its
 /// recordings have come to an end. Returns the rooms that could not be handed on.
@@ -43,8 +43,7 @@ pub(super) async fn transfer(
                 .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
         }
     };
-    let reports =
-        ReceiverStream::new(listed).map(move_one).buffer_unordered(ROOMS * context.work.files);
+    let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(ROOMS);
     let reports = reports.filter_map(|report| async { report }).collect();
     tokio::select! {
         reports = reports => reports,
