@@ -30,19 +30,22 @@ pub struct Memory {
     lanes: Lanes,
     agenda: Agenda,
     budget: u64,
-    spare: Arc<Mutex<Vec<Buffer>>>,
 }
 
 #[derive(Debug)]
 struct Gate {
     free: u64,
     line: Line<Wants, Grant>,
+    spare: Vec<Buffer>,
 }
 
 /// What is asked for.
 #[derive(Debug)]
 struct Wants {
+    /// Of the budget.
     bytes: u64,
+    /// Of the buffer.
+    capacity: usize,
     /// The host to which there has to be a connection as well.
     host: Option<String>,
     /// The memory that the connection itself takes.
@@ -59,6 +62,8 @@ impl Wants {
 #[derive(Debug)]
 struct Grant {
     permit: Permit,
+    /// One that was used before, where there is one.
+    buffer: Option<Buffer>,
     lane: Option<Lane>,
 }
 
@@ -93,9 +98,9 @@ impl Memory {
     /// A budget of `bytes`, shared out among the recordings of `agenda`.
     pub fn new(bytes: u64, agenda: Agenda) -> Self {
         let budget = bytes.max(1);
-        let gate = Gate { free: budget, line: Line::default() };
+        let gate = Gate { free: budget, line: Line::default(), spare: Vec::new() };
         let (gate, lanes) = (Arc::new(Mutex::new(gate)), Lanes::unbounded(agenda.clock()));
-        Self { gate, lanes, agenda, budget, spare: Arc::default() }
+        Self { gate, lanes, agenda, budget }
     }
 
     /// The same, with `most` connections to a host at the most, and `per_job` for a recording that is
@@ -136,14 +141,14 @@ impl Memory {
     ) -> impl Future<Output = (Share, Option<Lane>)> + use<> {
         let share = bytes.clamp(1, self.budget);
         let read_ahead = if host.is_some() { READ_AHEAD.min(self.budget - share) } else { 0 };
-        let wants = Wants { bytes: share, host, read_ahead };
+        let capacity = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let wants = Wants { bytes: share, capacity, host, read_ahead };
         let called = self.lock().line.join(job, wants);
         self.serve();
-        let memory = self.clone();
-        let capacity = usize::try_from(bytes).unwrap_or(usize::MAX);
         async move {
-            let Grant { permit, lane } = called.await.expect("a ticket in the line");
-            (Share { permit, buffer: memory.buffer(capacity) }, lane)
+            let Grant { permit, buffer, lane } = called.await.expect("a ticket in the line");
+            let buffer = buffer.unwrap_or_else(|| Buffer::new(capacity));
+            (Share { permit, buffer }, lane)
         }
     }
 
@@ -171,6 +176,7 @@ impl Memory {
         };
         let ticket = gate.line.next(at, has_lane, may)?;
         gate.free -= ticket.wants.all();
+        let buffer = gate.buffer(ticket.wants.capacity);
         let permit = |bytes| Permit { memory: self.clone(), bytes };
         let share = permit(ticket.wants.bytes);
         let wants = &ticket.wants;
@@ -178,37 +184,31 @@ impl Memory {
             // Made only to be given: its drop would wait for the gate.
             Lane::take(permit(wants.read_ahead), host, &ticket.job)
         });
-        Some((ticket, Grant { permit: share, lane }))
+        Some((ticket, Grant { permit: share, buffer, lane }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Gate> {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// A buffer that was used before, or a new one. So many of those that are kept go that all buffers
-    /// and connections together stay within the budget.
-    fn buffer(&self, capacity: usize) -> Buffer {
-        let free = self.lock().free;
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let fitting = spare.iter().position(|buffer| buffer.capacity() == capacity);
-        let fitting = fitting.map(|at| spare.swap_remove(at));
-        let mut kept: u64 = spare.iter().map(|buffer| buffer.capacity() as u64).sum();
-        spare.retain(|buffer| {
+impl Gate {
+    /// A buffer that was used before. So many of the others go that all that are in use and kept and
+    /// all connections together stay within the budget.
+    fn buffer(&mut self, capacity: usize) -> Option<Buffer> {
+        let fitting = self.spare.iter().position(|buffer| buffer.capacity() == capacity);
+        let fitting = fitting.map(|at| self.spare.swap_remove(at));
+        let (mut kept, free) = (self.kept(), self.free);
+        self.spare.retain(|buffer| {
             let is_kept = kept <= free;
             kept -= if is_kept { 0 } else { buffer.capacity() as u64 };
             is_kept
         });
-        fitting.unwrap_or_else(|| Buffer::new(capacity))
+        fitting
     }
 
-    /// Keeps a buffer for later, unless so many are kept that they would exceed the budget.
-    fn keep_spare(&self, mut buffer: Buffer) {
-        buffer.clear();
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept: u64 = spare.iter().map(|buffer| buffer.capacity() as u64).sum();
-        if kept + buffer.capacity() as u64 <= self.budget {
-            spare.push(buffer);
-        }
+    fn kept(&self) -> u64 {
+        self.spare.iter().map(|buffer| buffer.capacity() as u64).sum()
     }
 }
 
@@ -249,9 +249,13 @@ impl AsRef<[u8]> for Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        let buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let (budget, mut gate) = (self.permit.memory.budget, self.permit.memory.lock());
         // Before the budget is free again, so that whoever is served finds it.
-        self.permit.memory.keep_spare(buffer);
+        if gate.kept() + buffer.capacity() as u64 <= budget {
+            gate.spare.push(buffer);
+        }
     }
 }
 
@@ -304,7 +308,7 @@ mod tests {
     async fn buffers_of_other_sizes_are_not_kept_beside_those_in_use() {
         let (memory, job) = memory(4);
         drop(memory.share(4 * MIB, &job).await.filled());
-        let kept = || memory.spare.lock().unwrap().len();
+        let kept = || memory.lock().spare.len();
         assert_eq!(kept(), 1);
         let _small = memory.share(MIB, &job).await.filled();
         assert_eq!(kept(), 0, "4 MiB and 1 MiB together are more than the budget");

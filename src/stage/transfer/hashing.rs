@@ -1,7 +1,9 @@
 //! The digests and the box walk of one file, fed with its parts in order.
 
+mod joining;
+
 use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
+use crc_fast::{CrcAlgorithm, checksum};
 use serde::{Deserialize, Serialize};
 use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
@@ -9,12 +11,15 @@ use sha2::{Digest as _, Sha256};
 use crate::media::mp4::{BoxWalk, Limits, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
+use joining::Joining;
 
 /// The hashes after some parts.
 #[derive(Debug)]
 pub(super) struct Hashing {
     sha256: Sha256,
     crc64nvme: u64,
+    /// Joins the CRC-64/NVME of parts as long as the last one.
+    joining: Joining,
     crc64xz: u64,
     walk: Option<BoxWalk>,
     parts: u32,
@@ -78,6 +83,7 @@ impl Hashing {
         Self {
             sha256: Sha256::new(),
             crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, &[]),
+            joining: Joining::by(0),
             crc64xz: checksum(CrcAlgorithm::Crc64Xz, &[]),
             walk: is_mp4.then(|| BoxWalk::new(Limits::default())),
             parts: 0,
@@ -98,6 +104,7 @@ impl Hashing {
         Some(Self {
             sha256: Sha256::deserialize(sha256).ok()?,
             crc64nvme: state.crc64nvme,
+            joining: Joining::by(0),
             crc64xz: state.crc64xz,
             walk: state.walk.clone(),
             parts: state.parts,
@@ -152,8 +159,10 @@ impl Hashing {
             self.sha256.update(block);
         }
         let crc64nvme = crc64nvme.finalize();
-        self.crc64nvme =
-            checksum_combine(CrcAlgorithm::Crc64Nvme, self.crc64nvme, crc64nvme, length);
+        if self.joining.length() != length {
+            self.joining = Joining::by(length);
+        }
+        self.crc64nvme = self.joining.join(self.crc64nvme, crc64nvme);
         self.crc64xz = crc64xz.finalize();
         self.parts += 1;
         self.bytes += length;
