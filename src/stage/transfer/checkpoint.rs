@@ -119,6 +119,8 @@ pub(super) struct Trail {
     early: BTreeMap<u32, PartReceipt>,
     /// The hashes after parts that are not all uploaded yet.
     states: VecDeque<HashingState>,
+    /// How many of the first parts the ledger knows.
+    kept: usize,
 }
 
 impl Trail {
@@ -138,11 +140,12 @@ impl Trail {
             receipts: Vec::new(),
             early: BTreeMap::new(),
             states: VecDeque::new(),
+            kept: 0,
         };
         if let Some(id) = &trail.id {
             context.ledger.clear_checkpoint(id, context.owner()).await?;
         }
-        trail.save(&[]).await?;
+        trail.save().await?;
         Ok(trail)
     }
 
@@ -153,6 +156,7 @@ impl Trail {
             context: Arc::clone(context),
             id: Some(id),
             saved: Saved { upload, key, part_bytes, file, hashing },
+            kept: receipts.len(),
             receipts,
             early: BTreeMap::new(),
             states: VecDeque::new(),
@@ -172,35 +176,50 @@ impl Trail {
     /// Whether another part may be sent: as long as those that no checkpoint knows would fit into the
     /// memory for parts. One upload that takes for ever must not keep all that follow it unknown.
     pub(super) fn has_room(&self) -> bool {
-        let unknown = self.states.len() as u64;
-        unknown * self.saved.part_bytes < self.context.work.memory
+        let unknown = self.receipts.len() - self.kept + self.states.len();
+        unknown as u64 * self.saved.part_bytes < self.context.work.memory
     }
 
-    /// A part was uploaded. What has become gapless by it is kept.
-    pub(super) async fn uploaded(&mut self, receipt: PartReceipt) -> Result<(), Failure> {
+    /// A part was uploaded.
+    pub(super) fn uploaded(&mut self, receipt: PartReceipt) {
         self.early.insert(receipt.number, receipt);
-        let before = self.receipts.len();
         while let Some(receipt) = self.early.remove(&self.next_part()) {
             self.receipts.push(receipt);
         }
-        let new = self.receipts.get(before..).unwrap_or_default();
-        let Some(last) = new.last() else { return Ok(()) };
-        while let Some(state) = self.states.pop_front_if(|state| state.parts <= last.number) {
+        let gapless = self.receipts.last().map_or(0, |receipt| receipt.number);
+        while let Some(state) = self.states.pop_front_if(|state| state.parts <= gapless) {
             self.saved.hashing = Some(state);
         }
+    }
+
+    /// Whether there are gapless parts that the ledger does not know.
+    pub(super) fn is_behind(&self) -> bool {
+        self.kept < self.receipts.len()
+    }
+
+    /// Keeps in the ledger what is gapless by now. Returns for how many parts that is, to be told
+    /// to [`Trail::kept`] when it has come true.
+    pub(super) fn save(&self) -> impl Future<Output = Result<usize, Failure>> + Send + use<> {
+        let new = self.receipts.get(self.kept..).unwrap_or_default();
         let part = |receipt: &PartReceipt| NewPart {
             number: receipt.number,
             receipt: serde_json::to_string(receipt).unwrap_or_default(),
         };
         let parts: Vec<NewPart> = new.iter().map(part).collect();
-        self.save(&parts).await
+        let state = self.id.clone().map(|id| (id, seal(&self.saved)));
+        let (context, count) = (Arc::clone(&self.context), self.receipts.len());
+        async move {
+            if let Some((id, state)) = state {
+                let (ledger, owner) = (&context.ledger, context.owner());
+                ledger.save_checkpoint(&id, &state, &parts, owner).await?;
+            }
+            Ok(count)
+        }
     }
 
-    async fn save(&self, parts: &[NewPart]) -> Result<(), Failure> {
-        let Some(id) = &self.id else { return Ok(()) };
-        let (ledger, owner) = (&self.context.ledger, self.context.owner());
-        ledger.save_checkpoint(id, &seal(&self.saved), parts, owner).await?;
-        Ok(())
+    /// So many of the first parts are in the ledger.
+    pub(super) fn kept(&mut self, parts: usize) {
+        self.kept = parts;
     }
 
     /// All receipts, once every part is uploaded.

@@ -14,6 +14,7 @@ mod hashing;
 mod leftovers;
 mod multipart;
 mod parts;
+mod sending;
 mod source;
 mod whole;
 

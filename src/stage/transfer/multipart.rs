@@ -3,23 +3,18 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
-use futures::stream::{BoxStream, FuturesUnordered};
-use tokio::sync::mpsc;
-use tokio::task::JoinError;
-use tokio_util::task::AbortOnDropHandle;
-
 use super::checkpoint::{Checkpoint, Trail};
-use super::copy::{Copied, Origin, Target, check_source_digest, copied};
+use super::copy::{Copied, Origin, Target, copied};
 use super::failure::Failure;
-use super::hashing::{Hashed, Hashing, HashingState, PartHash};
-use super::parts::{Begun, Part, arriving};
+use super::hashing::Hashing;
+use super::parts::{Begun, arriving};
+use super::sending::send_parts;
 use super::source::Source;
 use crate::ledger::Intent;
 use crate::media::source::SourceFile;
 use crate::retry::Transient as _;
 use crate::stage::Context;
-use crate::store::{Labels, PartDigests, PartPlan, PartReceipt, Upload, UploadId};
+use crate::store::{Labels, PartPlan, Upload, UploadId};
 
 /// An upload with what has come of it so far.
 struct Session {
@@ -116,74 +111,6 @@ async fn begin(
     let trail = Trail::begin(context, id, upload.id().clone(), kept, file.clone()).await?;
     let hashing = Hashing::new(target.is_mp4);
     Ok(Session { upload, hashing, trail, plan, is_resumed: false })
-}
-
-/// A part that was hashed, with the hashes up to it.
-struct HashedPart {
-    part: Part,
-    digests: PartDigests,
-    state: HashingState,
-}
-
-/// Hashes the parts in order and uploads each as soon as it is hashed.
-async fn send_parts(
-    upload: &Arc<Upload>,
-    hashing: Hashing,
-    mut trail: Trail,
-    parts: BoxStream<'static, Result<Part, Failure>>,
-    file: &SourceFile,
-) -> Result<(Hashed, Vec<PartReceipt>), Failure> {
-    let mut uploads = FuturesUnordered::new();
-    let (hashed, mut ready) = mpsc::channel(1);
-    let hashing = hash_in_order(Arc::clone(upload), hashing, parts, hashed);
-    let hashing = AbortOnDropHandle::new(tokio::spawn(hashing));
-    loop {
-        tokio::select! {
-            Some(receipt) = uploads.next(), if !uploads.is_empty() => {
-                trail.uploaded(joined(receipt)?).await?;
-            }
-            hashed = ready.recv(), if trail.has_room() => {
-                let Some(HashedPart { part, digests, state }) = hashed else { break };
-                trail.hashed(state);
-                let upload = Arc::clone(upload);
-                uploads.push(AbortOnDropHandle::new(tokio::spawn(async move {
-                    upload.part(part.number, part.bytes.get().clone(), digests).await
-                })));
-            }
-        }
-    }
-    // A file that is not whole is given up before its last parts are waited for.
-    let hashed = joined(hashing.await)?.finish(file.total)?;
-    check_source_digest(file, hashed.digests.crc64xz)?;
-    while let Some(receipt) = uploads.next().await {
-        trail.uploaded(joined(receipt)?).await?;
-    }
-    Ok((hashed, trail.into_receipts()))
-}
-
-/// Hashes the parts as they come, while others are fetched and uploaded; returns the hashes after
-/// the last.
-async fn hash_in_order(
-    upload: Arc<Upload>,
-    mut hashing: Hashing,
-    mut parts: BoxStream<'static, Result<Part, Failure>>,
-    hashed: mpsc::Sender<HashedPart>,
-) -> Result<Hashing, Failure> {
-    while let Some(part) = parts.next().await.transpose()? {
-        let own = if upload.signs_parts() { PartHash::Needed } else { PartHash::Spared };
-        let (next, digests) = hashing.part(part.bytes.get().clone(), own).await?;
-        hashing = next;
-        let state = hashing.state();
-        if hashed.send(HashedPart { part, digests, state }).await.is_err() {
-            break;
-        }
-    }
-    Ok(hashing)
-}
-
-/// What a task has come to; its panic is this one's.
-fn joined<T>(task: Result<T, JoinError>) -> T {
-    task.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
 /// Decides what a failure leaves of an upload: what cannot become an object is aborted and

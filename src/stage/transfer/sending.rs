@@ -1,0 +1,160 @@
+//! The parts of one upload on their way to the store: hashed in order, sent as soon as they are
+//! hashed, and kept in the ledger once the store has them.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, FuturesUnordered};
+use tokio::sync::mpsc;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::checkpoint::Trail;
+use super::copy::check_source_digest;
+use super::failure::Failure;
+use super::hashing::{Hashed, Hashing, HashingState, PartHash};
+use super::parts::Part;
+use crate::media::source::SourceFile;
+use crate::store::{self, PartDigests, PartReceipt, Upload};
+
+/// A part that was hashed, with the hashes up to it.
+struct HashedPart {
+    part: Part,
+    digests: PartDigests,
+    state: HashingState,
+}
+
+/// Hashes the parts in order and uploads each as soon as it is hashed. All are durable and in the
+/// ledger on `Ok`.
+///
+/// # Errors
+/// With the first failure. What the store has by then is in the ledger, unless that is what failed.
+pub(super) async fn send_parts(
+    upload: &Arc<Upload>,
+    hashing: Hashing,
+    trail: Trail,
+    parts: BoxStream<'static, Result<Part, Failure>>,
+    file: &SourceFile,
+) -> Result<(Hashed, Vec<PartReceipt>), Failure> {
+    let (hashed, ready) = mpsc::channel(1);
+    let hashing = hash_in_order(Arc::clone(upload), hashing, parts, hashed);
+    let hashing = AbortOnDropHandle::new(tokio::spawn(hashing));
+    let mut sending = Sending::of(upload, trail);
+    match sending.run(hashing, ready, file).await {
+        Ok(hashed) => Ok((hashed, sending.trail.into_receipts())),
+        Err(failure) => {
+            if !matches!(failure, Failure::Stop(_)) {
+                sending.keep().await;
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// What is on its way.
+struct Sending {
+    upload: Arc<Upload>,
+    trail: Trail,
+    uploads: FuturesUnordered<AbortOnDropHandle<Result<PartReceipt, store::Error>>>,
+    /// At most one: what is uploaded meanwhile is kept by the next.
+    saving: FuturesUnordered<BoxFuture<'static, Result<usize, Failure>>>,
+}
+
+impl Sending {
+    fn of(upload: &Arc<Upload>, trail: Trail) -> Self {
+        let (uploads, saving) = (FuturesUnordered::new(), FuturesUnordered::new());
+        Self { upload: Arc::clone(upload), trail, uploads, saving }
+    }
+
+    async fn run(
+        &mut self,
+        hashing: AbortOnDropHandle<Result<Hashing, Failure>>,
+        mut ready: mpsc::Receiver<HashedPart>,
+        file: &SourceFile,
+    ) -> Result<Hashed, Failure> {
+        loop {
+            tokio::select! {
+                one = self.one(), if !self.is_idle() => one?,
+                hashed = ready.recv(), if self.trail.has_room() => match hashed {
+                    Some(hashed) => self.send(hashed),
+                    None => break,
+                },
+            }
+        }
+        // A file that is not whole is given up before its last parts are waited for.
+        let hashed = joined(hashing.await)?.finish(file.total)?;
+        check_source_digest(file, hashed.digests.crc64xz)?;
+        while !self.is_idle() {
+            self.one().await?;
+        }
+        Ok(hashed)
+    }
+
+    fn send(&mut self, hashed: HashedPart) {
+        let HashedPart { part, digests, state } = hashed;
+        self.trail.hashed(state);
+        let upload = Arc::clone(&self.upload);
+        self.uploads.push(AbortOnDropHandle::new(tokio::spawn(async move {
+            upload.part(part.number, part.bytes.get().clone(), digests).await
+        })));
+    }
+
+    fn is_idle(&self) -> bool {
+        self.uploads.is_empty() && self.saving.is_empty()
+    }
+
+    /// Waits until a part is uploaded or what was uploaded is in the ledger.
+    async fn one(&mut self) -> Result<(), Failure> {
+        tokio::select! {
+            Some(receipt) = self.uploads.next(), if !self.uploads.is_empty() => {
+                self.trail.uploaded(joined(receipt)?);
+            }
+            Some(kept) = self.saving.next(), if !self.saving.is_empty() => {
+                self.trail.kept(kept?);
+            }
+            else => {}
+        }
+        if self.saving.is_empty() && self.trail.is_behind() {
+            self.saving.push(Box::pin(self.trail.save()));
+        }
+        Ok(())
+    }
+
+    /// Keeps what the store has, as well as that can be done after a failure.
+    async fn keep(mut self) {
+        if let Some(Ok(kept)) = self.saving.next().await {
+            self.trail.kept(kept);
+        }
+        if self.trail.is_behind()
+            && let Err(error) = self.trail.save().await
+        {
+            tracing::debug!(error = %error, "what was uploaded could not be noted");
+        }
+    }
+}
+
+/// Hashes the parts as they come, while others are fetched and uploaded; returns the hashes after
+/// the last.
+async fn hash_in_order(
+    upload: Arc<Upload>,
+    mut hashing: Hashing,
+    mut parts: BoxStream<'static, Result<Part, Failure>>,
+    hashed: mpsc::Sender<HashedPart>,
+) -> Result<Hashing, Failure> {
+    while let Some(part) = parts.next().await.transpose()? {
+        let own = if upload.signs_parts() { PartHash::Needed } else { PartHash::Spared };
+        let (next, digests) = hashing.part(part.bytes.get().clone(), own).await?;
+        hashing = next;
+        let state = hashing.state();
+        if hashed.send(HashedPart { part, digests, state }).await.is_err() {
+            break;
+        }
+    }
+    Ok(hashing)
+}
+
+/// What a task has come to; its panic is this one's.
+fn joined<T>(task: Result<T, JoinError>) -> T {
+    task.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+}
