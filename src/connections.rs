@@ -15,6 +15,10 @@ const EPOCH: SignedDuration = SignedDuration::from_millis(200);
 /// How long new connections are given to come to speed before they are measured.
 const SETTLE: SignedDuration = SignedDuration::from_millis(100);
 
+/// In so many measurements more have to fail to pay before they are given up: connections to a host
+/// that is far away take a second to come to speed.
+const PATIENCE: u32 = 4;
+
 /// The part of the gain that more connections would bring at best from which on they pay.
 const WORTH: f64 = 0.4;
 
@@ -54,11 +58,13 @@ struct Epoch {
     used: f64,
 }
 
-/// A number of connections, and the bytes a second that they brought.
+/// A number of connections, the bytes a second that they brought, and how often more have been measured
+/// since and did not pay.
 #[derive(Debug, Clone, Copy)]
 struct Before {
     limit: usize,
     rate: f64,
+    misses: u32,
 }
 
 impl Connections {
@@ -146,18 +152,22 @@ impl Connections {
     }
 
     fn decide(&mut self, rate: f64, now: Timestamp) {
-        if let Some(before) = self.before.take() {
+        if let Some(before) = &mut self.before {
             let more = self.limit as f64 / before.limit as f64 - 1.0;
             if rate < before.rate * (1.0 + WORTH * more) {
-                self.limit = before.limit;
-                return self.go_no_higher(now);
+                before.misses += 1;
+                if before.misses == PATIENCE {
+                    self.limit = before.limit;
+                    self.go_no_higher(now);
+                }
+                return;
             }
-            self.rest = REST;
+            (self.before, self.rest) = (None, REST);
         }
         if self.limit == self.most || self.rests_until.is_some_and(|until| now < until) {
             return;
         }
-        self.before = Some(Before { limit: self.limit, rate });
+        self.before = Some(Before { limit: self.limit, rate, misses: 0 });
         let more = if self.is_climbing { self.limit } else { (self.limit / 4).max(1) };
         self.limit = (self.limit + more).min(self.most);
     }
@@ -210,6 +220,14 @@ mod tests {
         }
         assert!((5..300).contains(&tried), "{tried} of 6000 times more than four were in use");
         assert_eq!(connections.limit, 4);
+    }
+
+    #[test]
+    fn connections_that_take_a_second_to_come_to_speed_are_not_given_up_before() {
+        let (mut connections, mut now) = (Connections::new(8), Timestamp::UNIX_EPOCH);
+        play(&mut connections, &mut now, 1_000, |n| per_connection(n.min(4)));
+        play(&mut connections, &mut now, 1_000, per_connection);
+        assert_eq!(connections.limit, 8);
     }
 
     #[test]
