@@ -1,5 +1,6 @@
 """An S3 store that forgets: it takes parts as fast as the kernel gives them and keeps only how long
-they were; small objects it keeps. It checks nothing, no signature, no digest.
+they were; small objects it keeps. It checks nothing, no signature, no digest, and repeats a part's
+CRC-64/NVME as stores do that have checked it.
 
     python3 null_sink.py PORT
 
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 #: Objects up to this length are kept.
 SMALL = 1 << 20
+CHECKSUM = "x-amz-checksum-crc64nvme"
 ETAG = '"00000000000000000000000000000000"'
 
 lock = threading.Lock()
@@ -64,7 +66,8 @@ class Handler(BaseHTTPRequestHandler):
                 uploads[query["uploadId"][0]][int(query["partNumber"][0])] = length
             else:
                 objects[path] = (length, body)
-        return self.answer(200, ETag=ETAG)
+        checksum = self.headers.get(CHECKSUM)
+        return self.answer(200, ETag=ETAG, **({CHECKSUM: checksum} if checksum else {}))
 
     def do_POST(self):
         """The beginning and the end of an upload."""
