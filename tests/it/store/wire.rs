@@ -85,6 +85,27 @@ async fn the_hash_that_is_signed_is_the_callers_and_not_computed_again() {
 }
 
 #[tokio::test]
+async fn a_part_whose_hash_was_spared_is_hashed_where_the_store_has_come_to_need_it() {
+    let crc = base64::encode(PartDigests::of(b"body").crc64nvme.0.to_be_bytes());
+    let verified = Reply::headers(&[("etag", "\"p1\""), ("x-amz-checksum-crc64nvme", &crc)]);
+    let refused = Reply::error(400, "InvalidRequest");
+    let part = Reply::headers(&[("etag", "\"p2\"")]);
+    let server = Scripted::start([Reply::xml(CREATED), verified, refused, part]).await;
+    let upload = store(&server.endpoint).await.start_upload(&key("a.mp4"), LABELS).await.unwrap();
+    let digests = PartDigests::of(b"body");
+    assert!(upload.signs_parts());
+    assert!(upload.part(1, Bytes::from_static(b"body"), digests).await.unwrap().signed);
+    assert!(!upload.signs_parts());
+    let spared = PartDigests { sha256: None, ..digests };
+    assert!(upload.part(2, Bytes::from_static(b"body"), spared).await.unwrap().signed);
+    let signed = Sha256Digest::of(b"body").to_string();
+    let sent = server.requests().split_off(1);
+    let sent = sent.iter().map(|part| part.header("x-amz-content-sha256"));
+    let expected = [signed.as_str(), "UNSIGNED-PAYLOAD", &signed].map(Some);
+    assert_eq!(sent.collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
 async fn a_small_object_is_sent_plain_and_is_confirmed() {
     let head = Reply::headers(&[("content-length", "9"), ("etag", "\"e\"")]);
     let server = Scripted::start([Reply::ok(), head]).await;
