@@ -2,11 +2,9 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType};
 use aws_smithy_types::base64;
-use tokio::sync::watch;
 
 use super::Error;
 use super::settings::ChecksumMode;
@@ -38,44 +36,18 @@ impl Check {
     }
 }
 
-/// For so long those wait that would be spared something by the answer to the first question.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The configured mode and what was learned of the store, which lasts as long as the process.
+/// The configured mode and what was learned of the store. Learning happens in [`Self::attempt`]
+/// alone and lasts as long as the process.
 #[derive(Debug)]
 pub(super) struct Checksums {
     mode: ChecksumMode,
     refused: AtomicBool,
     verified: AtomicBool,
-    question: watch::Sender<Question>,
-}
-
-/// Whether the store verifies the checksums of parts: asked by the first part that is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Question {
-    Open,
-    Asked,
-    Answered,
-}
-
-/// The first part is on its way, until this is dropped.
-#[derive(Debug)]
-pub(super) struct Asking<'a>(&'a Checksums);
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.0.question.send_replace(Question::Answered);
-    }
 }
 
 impl Checksums {
     pub(super) fn new(mode: ChecksumMode) -> Self {
-        Self {
-            mode,
-            refused: AtomicBool::new(false),
-            verified: AtomicBool::new(false),
-            question: watch::Sender::new(Question::Open),
-        }
+        Self { mode, refused: AtomicBool::new(false), verified: AtomicBool::new(false) }
     }
 
     /// What to send with the next request.
@@ -95,31 +67,6 @@ impl Checksums {
     /// Whether it has done so.
     pub(super) fn are_verified(&self) -> bool {
         self.verified.load(Ordering::Relaxed)
-    }
-
-    /// Whether somebody is asking the store now: see [`Self::answered`].
-    pub(super) fn are_in_question(&self) -> bool {
-        *self.question.borrow() == Question::Asked
-    }
-
-    /// Asks, unless somebody has asked before.
-    pub(super) fn ask(&self) -> Option<Asking<'_>> {
-        let is_first = self.question.send_if_modified(|question| {
-            let is_first = *question == Question::Open;
-            if is_first {
-                *question = Question::Asked;
-            }
-            is_first
-        });
-        is_first.then_some(Asking(self))
-    }
-
-    /// Waits while the question is on its way, though not for long.
-    pub(super) async fn answered(&self) {
-        let mut question = self.question.subscribe();
-        let answered = question.wait_for(|question| *question != Question::Asked);
-        // Whoever is not answered in time does without.
-        let _ = tokio::time::timeout(PATIENCE, answered).await.is_ok();
     }
 
     /// Makes a request with `wanted`, and in `Auto` once more without if the store may have refused

@@ -166,13 +166,6 @@ impl Store {
         }
     }
 
-    /// Whether the next part that is hashed is likely to need a hash for its signature: not where the
-    /// store is being asked whether it verifies checksums.
-    pub(super) fn may_sign_parts(&self, check: Check) -> bool {
-        self.signs_parts(check)
-            && !(self.inner.signing == Signing::WhereNeeded && self.checksums().are_in_question())
-    }
-
     pub(super) fn checksums(&self) -> &Checksums {
         &self.inner.checksums
     }

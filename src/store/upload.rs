@@ -151,10 +151,10 @@ impl Upload {
         &self.key
     }
 
-    /// Whether the next part should come with its SHA-256. A part that comes without and has to be
-    /// signed after all is hashed when it is sent.
+    /// Whether the next part has to come with its SHA-256. A part that comes without all the same is
+    /// hashed when it is sent.
     pub fn signs_parts(&self) -> bool {
-        self.store.may_sign_parts(self.check())
+        self.store.signs_parts(self.check())
     }
 
     /// Uploads part `number`, from 1 to 10 000. May be called again with the same number: the last
@@ -178,6 +178,10 @@ impl Upload {
             store.checksums().attempt(self.check(), send)
         })
         .await?;
+        let verified = output.checksum_crc64_nvme().and_then(checksum::decode);
+        if verified == Some(digests.crc64nvme) {
+            store.checksums().note_verified();
+        }
         let etag = output.e_tag.ok_or_else(|| unreadable(site, "it has no ETag"))?;
         Ok(PartReceipt { number, bytes: body.len() as u64, etag, signed })
     }
@@ -191,15 +195,11 @@ impl Upload {
         check: Check,
     ) -> Result<(UploadPartOutput, bool), Error> {
         let store = &self.store;
-        if digests.sha256.is_none() {
-            store.checksums().answered().await;
-        }
         let sha256 = match digests.sha256 {
             // The store has come to need it since the part was hashed.
             None if store.signs_parts(check) => Some(Sha256Digest::of(body)),
             known => known,
         };
-        let _asking = (check == Check::Crc64Nvme).then(|| store.checksums().ask());
         let sent = store
             .sdk()
             .upload_part()
@@ -214,12 +214,8 @@ impl Upload {
             .interceptor(SignBody::with(sha256.as_ref()))
             .send()
             .await;
-        let output = sent.map_err(|failure| Error::from_sdk(site, &failure))?;
-        let verified = output.checksum_crc64_nvme().and_then(checksum::decode);
-        if verified == Some(digests.crc64nvme) {
-            store.checksums().note_verified();
-        }
-        Ok((output, sha256.is_some()))
+        sent.map(|output| (output, sha256.is_some()))
+            .map_err(|failure| Error::from_sdk(site, &failure))
     }
 
     /// Makes the parts one object and confirms it against the digests of the whole.

@@ -106,23 +106,6 @@ async fn a_part_whose_hash_was_spared_is_hashed_where_the_store_has_come_to_need
 }
 
 #[tokio::test]
-async fn while_a_store_is_asked_whether_it_verifies_checksums_other_parts_wait_and_go_unsigned() {
-    let crc = base64::encode(PartDigests::of(b"body").crc64nvme.0.to_be_bytes());
-    let part = Reply::headers(&[("etag", "\"p\""), ("x-amz-checksum-crc64nvme", &crc)]);
-    let server = Scripted::start([Reply::xml(CREATED), part.clone(), part]).await;
-    let upload = store(&server.endpoint).await.start_upload(&key("a.mp4"), LABELS).await.unwrap();
-    let digests = PartDigests::of(b"body");
-    let body = Bytes::from_static(b"body");
-    let first = upload.part(1, body.clone(), digests);
-    let second = async {
-        assert!(!upload.signs_parts(), "the first is on its way");
-        upload.part(2, body.clone(), PartDigests { sha256: None, ..digests }).await
-    };
-    let (first, second) = tokio::join!(biased; first, second);
-    assert_eq!((first.unwrap().signed, second.unwrap().signed), (true, false));
-}
-
-#[tokio::test]
 async fn a_small_object_is_sent_plain_and_is_confirmed() {
     let head = Reply::headers(&[("content-length", "9"), ("etag", "\"e\"")]);
     let server = Scripted::start([Reply::ok(), head]).await;
