@@ -15,9 +15,12 @@ const EPOCH: SignedDuration = SignedDuration::from_millis(200);
 /// How long new connections are given to come to speed before they are measured.
 const SETTLE: SignedDuration = SignedDuration::from_millis(100);
 
-/// In so many measurements more have to fail to pay before they are given up: connections to a host
-/// that is far away take a second to come to speed.
-const PATIENCE: u32 = 4;
+/// So many measurements more connections are given to show that they pay: those to a host that is far
+/// away take a second to come to speed.
+const CHANCES: u32 = 4;
+
+/// In so many of them in a row they have to, after the first climb: a single one is too often luck.
+const IN_A_ROW: u32 = 2;
 
 /// The part of the gain that more connections would bring at best from which on they pay.
 const WORTH: f64 = 0.4;
@@ -59,12 +62,13 @@ struct Epoch {
 }
 
 /// A number of connections, the bytes a second that they brought, and how often more have been measured
-/// since and did not pay.
+/// since, and have paid in a row.
 #[derive(Debug, Clone, Copy)]
 struct Before {
     limit: usize,
     rate: f64,
-    misses: u32,
+    measured: u32,
+    paid: u32,
 }
 
 impl Connections {
@@ -154,9 +158,12 @@ impl Connections {
     fn decide(&mut self, rate: f64, now: Timestamp) {
         if let Some(before) = &mut self.before {
             let more = self.limit as f64 / before.limit as f64 - 1.0;
-            if rate < before.rate * (1.0 + WORTH * more) {
-                before.misses += 1;
-                if before.misses == PATIENCE {
+            let pays = rate >= before.rate * (1.0 + WORTH * more);
+            before.measured += 1;
+            before.paid = if pays { before.paid + 1 } else { 0 };
+            let enough = if self.is_climbing { 1 } else { IN_A_ROW };
+            if before.paid < enough {
+                if before.measured >= CHANCES {
                     self.limit = before.limit;
                     self.go_no_higher(now);
                 }
@@ -167,7 +174,7 @@ impl Connections {
         if self.limit == self.most || self.rests_until.is_some_and(|until| now < until) {
             return;
         }
-        self.before = Some(Before { limit: self.limit, rate, misses: 0 });
+        self.before = Some(Before { limit: self.limit, rate, measured: 0, paid: 0 });
         let more = if self.is_climbing { self.limit } else { (self.limit / 4).max(1) };
         self.limit = (self.limit + more).min(self.most);
     }
@@ -220,6 +227,20 @@ mod tests {
         }
         assert!((5..300).contains(&tried), "{tried} of 6000 times more than four were in use");
         assert_eq!(connections.limit, 4);
+    }
+
+    #[test]
+    fn a_full_link_whose_speed_is_never_the_same_gets_few_more() {
+        let (mut connections, mut now) = (Connections::new(64), Timestamp::UNIX_EPOCH);
+        let (mut seed, mut held) = (1_u64, Vec::new());
+        for _ in 0..3_000 {
+            // A speed for 200 ms, a fifth more or less.
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let rate = 80_000_000 + (seed >> 33) % 40_000_000;
+            held.push(play(&mut connections, &mut now, 200, |_| rate));
+        }
+        let mean = held.iter().sum::<usize>() as f64 / held.len() as f64;
+        assert!(mean < 8.0, "{mean} on average");
     }
 
     #[test]

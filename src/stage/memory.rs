@@ -61,9 +61,10 @@ impl Wants {
 /// What is given.
 #[derive(Debug)]
 struct Grant {
-    permit: Permit,
-    /// One that was used before, where there is one.
+    /// One that was used before, where there is one. Before the permit, as it is to be gone before the
+    /// memory is free.
     buffer: Option<Buffer>,
+    permit: Permit,
     lane: Option<Lane>,
 }
 
@@ -77,8 +78,9 @@ struct Permit {
 /// A share of the budget, with a buffer to fill.
 #[derive(Debug)]
 pub(super) struct Share {
-    permit: Permit,
+    /// Before the permit, as it is to be gone before the memory is free.
     buffer: Buffer,
+    permit: Permit,
 }
 
 /// The bytes of a part. The budget and the buffer are free again when it and all clones of its bytes
@@ -177,6 +179,10 @@ impl Memory {
         let ticket = gate.line.next(at, has_lane, may)?;
         gate.free -= ticket.wants.all();
         let buffer = gate.buffer(ticket.wants.capacity);
+        let exceeding = gate.exceeding();
+        // Nobody waits at the gate while the system takes pages back.
+        drop(gate);
+        drop(exceeding);
         let permit = |bytes| Permit { memory: self.clone(), bytes };
         let share = permit(ticket.wants.bytes);
         let wants = &ticket.wants;
@@ -193,18 +199,20 @@ impl Memory {
 }
 
 impl Gate {
-    /// A buffer that was used before. So many of the others go that all that are in use and kept and
-    /// all connections together stay within the budget.
+    /// A buffer that was used before.
     fn buffer(&mut self, capacity: usize) -> Option<Buffer> {
         let fitting = self.spare.iter().position(|buffer| buffer.capacity() == capacity);
-        let fitting = fitting.map(|at| self.spare.swap_remove(at));
-        let (mut kept, free) = (self.kept(), self.free);
-        self.spare.retain(|buffer| {
-            let is_kept = kept <= free;
-            kept -= if is_kept { 0 } else { buffer.capacity() as u64 };
-            is_kept
-        });
-        fitting
+        fitting.map(|at| self.spare.swap_remove(at))
+    }
+
+    /// So many of the buffers that are kept that the others, all that are in use and all connections
+    /// together stay within the budget.
+    fn exceeding(&mut self) -> Vec<Buffer> {
+        let mut exceeding = Vec::new();
+        while self.kept() > self.free {
+            exceeding.extend(self.spare.pop());
+        }
+        exceeding
     }
 
     fn kept(&self) -> u64 {

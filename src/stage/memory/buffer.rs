@@ -17,20 +17,13 @@ pub(in crate::stage) struct Buffer {
 
 impl Buffer {
     /// An empty buffer for so many bytes. The pages are only taken from the system as they are
-    /// filled; large ones where it has them, as the bytes pass through each of them four times.
+    /// filled.
     ///
     /// # Panics
     /// When the system has no more memory, as any allocation.
     #[expect(clippy::expect_used, reason = "no allocation of this program survives its failure")]
     pub(super) fn new(capacity: usize) -> Self {
-        let map = || {
-            let pages = MmapMut::map_anon(capacity).expect("memory for a part");
-            #[cfg(target_os = "linux")]
-            if let Err(error) = pages.advise(memmap2::Advice::HugePage) {
-                tracing::trace!(error = %error, "there are small pages only");
-            }
-            pages
-        };
+        let map = || MmapMut::map_anon(capacity).expect("memory for a part");
         Self { pages: (capacity > 0).then(map), filled: 0 }
     }
 

@@ -198,7 +198,7 @@ impl Trail {
     }
 
     /// Keeps in the ledger what is gapless by now. Returns for how many parts that is, to be told
-    /// to [`Trail::kept`] when it has come true.
+    /// to [`Trail::note_kept`] when it has come true.
     pub(super) fn save(&self) -> impl Future<Output = Result<usize, Failure>> + Send + use<> {
         let new = self.receipts.get(self.kept..).unwrap_or_default();
         let part = |receipt: &PartReceipt| NewPart {
@@ -218,7 +218,7 @@ impl Trail {
     }
 
     /// So many of the first parts are in the ledger.
-    pub(super) fn kept(&mut self, parts: usize) {
+    pub(super) fn note_kept(&mut self, parts: usize) {
         self.kept = parts;
     }
 

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
@@ -29,7 +29,8 @@ struct HashedPart {
 /// ledger on `Ok`.
 ///
 /// # Errors
-/// With the first failure. What the store has by then is in the ledger, unless that is what failed.
+/// With the first failure. What the store had acknowledged by then is in the ledger, unless the work on
+/// the room has to stop.
 pub(super) async fn send_parts(
     upload: &Arc<Upload>,
     hashing: Hashing,
@@ -75,7 +76,7 @@ impl Sending {
     ) -> Result<Hashed, Failure> {
         loop {
             tokio::select! {
-                one = self.one(), if !self.is_idle() => one?,
+                step = self.step(), if !self.is_idle() => step?,
                 hashed = ready.recv(), if self.trail.has_room() => match hashed {
                     Some(hashed) => self.send(hashed),
                     None => break,
@@ -86,7 +87,7 @@ impl Sending {
         let hashed = joined(hashing.await)?.finish(file.total)?;
         check_source_digest(file, hashed.digests.crc64xz)?;
         while !self.is_idle() {
-            self.one().await?;
+            self.step().await?;
         }
         Ok(hashed)
     }
@@ -105,13 +106,13 @@ impl Sending {
     }
 
     /// Waits until a part is uploaded or what was uploaded is in the ledger.
-    async fn one(&mut self) -> Result<(), Failure> {
+    async fn step(&mut self) -> Result<(), Failure> {
         tokio::select! {
             Some(receipt) = self.uploads.next(), if !self.uploads.is_empty() => {
                 self.trail.uploaded(joined(receipt)?);
             }
             Some(kept) = self.saving.next(), if !self.saving.is_empty() => {
-                self.trail.kept(kept?);
+                self.trail.note_kept(kept?);
             }
             else => {}
         }
@@ -123,8 +124,13 @@ impl Sending {
 
     /// Keeps what the store has, as well as that can be done after a failure.
     async fn keep(mut self) {
+        while let Some(Some(Ok(Ok(receipt)))) = self.uploads.next().now_or_never() {
+            self.trail.uploaded(receipt);
+        }
+        // The others are not waited for, nor sent on.
+        self.uploads.clear();
         if let Some(Ok(kept)) = self.saving.next().await {
-            self.trail.kept(kept);
+            self.trail.note_kept(kept);
         }
         if self.trail.is_behind()
             && let Err(error) = self.trail.save().await
