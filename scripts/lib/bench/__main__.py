@@ -73,13 +73,15 @@ def conduct(bench, names):
 
 def write(results, programs):
     """The page and its charts."""
+    # Before anything is written: it says whether the tree is as it was committed.
+    described = machine.described(programs)
     lines = {name: drawn for result in results for name, drawn in result.lines.items()}
     folder = Path(PAGE).parent
     if "memory" in lines:
         (folder / CHARTS["memory"][0]).write_text(memory_chart(lines["memory"]))
     if "throttle" in lines:
         (folder / CHARTS["throttle"][0]).write_text(throttle_chart(lines["throttle"]))
-    report.write_page(PAGE, report.page(results, machine.described(programs), CHARTS))
+    report.write_page(PAGE, report.page(results, described, CHARTS))
     say(f"wrote {PAGE} and its charts")
 
 
