@@ -313,6 +313,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_buffer_waits_with_its_memory_for_whoever_is_to_have_it() {
+        let (memory, job) = memory(2);
+        let held = [memory.share(MIB, &job).await.filled(), memory.share(MIB, &job).await.filled()];
+        let ask = || {
+            let wants = Wants { bytes: MIB, capacity: 1 << 20, host: None, read_ahead: 0 };
+            memory.lock().line.join(&job, wants)
+        };
+        let called = [ask(), ask()];
+        drop(held);
+        // Both have their memory by now, and neither has come for it.
+        let given = called.map(|called| called.now_or_never().unwrap().unwrap());
+        assert!(given.iter().all(|grant| grant.buffer.is_some()));
+    }
+
+    #[tokio::test]
     async fn buffers_of_other_sizes_are_not_kept_beside_those_in_use() {
         let (memory, job) = memory(4);
         drop(memory.share(4 * MIB, &job).await.filled());
