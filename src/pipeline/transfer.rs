@@ -19,8 +19,8 @@ use crate::stage::transfer::{
 };
 use crate::stage::{Context, Error, FreshUrls, Job};
 
-/// Rooms whose recordings are moved at once. More than there are slots, so that a slot always goes
-/// to the most urgent of many recordings.
+/// Rooms whose recordings are moved at once, at least: more than there are slots by default, so that a
+/// slot always goes to the most urgent of many recordings.
 const ROOMS: usize = 16;
 
 /// Moves the recordings of rooms as they are found, and hands each room on when all of its
@@ -43,7 +43,9 @@ pub(super) async fn transfer(
                 .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
         }
     };
-    let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(ROOMS);
+    // A slot each, where every room has one recording.
+    let rooms = ROOMS.max(context.work.files);
+    let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(rooms);
     let reports = reports.filter_map(|report| async { report }).collect();
     tokio::select! {
         reports = reports => reports,
