@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
+use super::joined;
 use crate::media::mp4::{BoxWalk, Limits, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
@@ -138,10 +139,7 @@ impl Hashing {
             let digests = self.take(&part, own)?;
             Ok((self, digests))
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(result) => result,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        }
+        joined(tokio::task::spawn_blocking(work).await)
     }
 
     pub(super) fn take(&mut self, part: &[u8], own: PartHash) -> Result<PartDigests, Mp4Error> {

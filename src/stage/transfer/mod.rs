@@ -20,6 +20,8 @@ mod whole;
 
 use std::sync::Arc;
 
+use tokio::task::JoinError;
+
 use super::{Context, Error, FreshUrls, Job};
 use crate::ledger::RecordingId;
 use crate::model::{
@@ -35,6 +37,11 @@ use source::Source;
 
 pub use leftovers::{Leftover, Leftovers, Verdict, abort_leftover, forget_spent, leftovers};
 pub use whole::{Cover, cover, reconsider};
+
+/// What a task has come to; its panic is this one's.
+fn joined<T>(task: Result<T, JoinError>) -> T {
+    task.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+}
 
 /// The room a recording belongs to, and what its transfer needs of it.
 #[derive(Debug)]

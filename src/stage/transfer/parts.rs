@@ -11,6 +11,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::Failure;
+use super::joined;
 use super::source::Source;
 use crate::media::source::{Body, Opened, SourceFile};
 use crate::stage::Context;
@@ -86,16 +87,11 @@ fn ranged(
     let (fetched, parts) = mpsc::unbounded_channel();
     let asking = AbortOnDropHandle::new(tokio::spawn(ask(fetch, plan, from, fetched)));
     let parts = stream::iter(begun.map(Ok)).chain(UnboundedReceiverStream::new(parts));
-    let joined = move |part: Fetching| {
+    let arrived = move |part: Fetching| {
         let _until_the_last_has_come = &asking;
-        async {
-            match part.await {
-                Ok(part) => part,
-                Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-            }
-        }
+        async { joined(part.await) }
     };
-    parts.and_then(joined).boxed()
+    parts.and_then(arrived).boxed()
 }
 
 /// Fetches the parts from number `from` on as their turns come, whatever becomes of those before.

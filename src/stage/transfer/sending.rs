@@ -7,13 +7,13 @@ use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
-use tokio::task::JoinError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::checkpoint::Trail;
 use super::copy::check_source_digest;
 use super::failure::Failure;
 use super::hashing::{Hashed, Hashing, HashingState, PartHash};
+use super::joined;
 use super::parts::Part;
 use crate::media::source::SourceFile;
 use crate::store::{self, PartDigests, PartReceipt, Upload};
@@ -108,12 +108,8 @@ impl Sending {
     /// Waits until a part is uploaded or what was uploaded is in the ledger.
     async fn step(&mut self) -> Result<(), Failure> {
         tokio::select! {
-            Some(receipt) = self.uploads.next(), if !self.uploads.is_empty() => {
-                self.trail.uploaded(joined(receipt)?);
-            }
-            Some(kept) = self.saving.next(), if !self.saving.is_empty() => {
-                self.trail.note_kept(kept?);
-            }
+            Some(receipt) = self.uploads.next() => self.trail.uploaded(joined(receipt)?),
+            Some(kept) = self.saving.next() => self.trail.note_kept(kept?),
             else => {}
         }
         if self.saving.is_empty() && self.trail.is_behind() {
@@ -124,8 +120,10 @@ impl Sending {
 
     /// Keeps what the store has, as well as that can be done after a failure.
     async fn keep(mut self) {
-        while let Some(Some(Ok(Ok(receipt)))) = self.uploads.next().now_or_never() {
-            self.trail.uploaded(receipt);
+        while let Some(Some(ended)) = self.uploads.next().now_or_never() {
+            if let Ok(Ok(receipt)) = ended {
+                self.trail.uploaded(receipt);
+            }
         }
         // The others are not waited for, nor sent on.
         self.uploads.clear();
@@ -158,9 +156,4 @@ async fn hash_in_order(
         }
     }
     Ok(hashing)
-}
-
-/// What a task has come to; its panic is this one's.
-fn joined<T>(task: Result<T, JoinError>) -> T {
-    task.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }

@@ -1,8 +1,7 @@
 //! Joins the CRC-64/NVME of a part to that of all before it.
 //!
-//! What the library does for that costs as much as hashing a megabyte: it works out anew, for each part,
-//! what so many bytes more make of a CRC. The parts of a file are equally long, so that this is
-//! worked out once.
+//! The library works out anew, for each part, what so many bytes more make of a CRC: as much work as the
+//! CRC of three megabytes. The parts of a file are equally long, so that here it is worked out once.
 
 use crc_fast::{CrcAlgorithm, checksum_combine};
 
