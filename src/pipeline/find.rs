@@ -10,7 +10,7 @@ use super::errand::{is_tried_again, is_wanted};
 use super::lease::{self, Lease};
 use super::order::by_urgency;
 use super::report::{self, AccountReport, Problem};
-use super::{Errand, InFlight, Rooms, each};
+use super::{Errand, Hand, Hands, InFlight, Rooms, each};
 use crate::ledger::{Phase, RoomRecord, Wanted};
 use crate::model::{Room, RoomId};
 use crate::stage::discover::{Scan, discover};
@@ -24,7 +24,8 @@ pub(super) async fn find(
     context: &Arc<Context>,
     accounts: &[Arc<Account>],
     errand: &Errand,
-    listed: mpsc::Sender<InFlight>,
+    hands: Hands,
+    listed: mpsc::Sender<(InFlight, Hand)>,
     stop: &CancellationToken,
 ) -> Vec<AccountReport> {
     let search = |account: &Arc<Account>| {
@@ -32,6 +33,7 @@ pub(super) async fn find(
             context: Arc::clone(context),
             account: Arc::clone(account),
             errand: errand.clone(),
+            hands: hands.clone(),
             listed: listed.clone(),
             can_call: true,
             failures: 0,
@@ -58,7 +60,8 @@ struct Search {
     context: Arc<Context>,
     account: Arc<Account>,
     errand: Errand,
-    listed: mpsc::Sender<InFlight>,
+    hands: Hands,
+    listed: mpsc::Sender<(InFlight, Hand)>,
     /// Whether WeChat can still be asked in this run.
     can_call: bool,
     /// Rooms in a row that WeChat could not be asked about.
@@ -130,11 +133,13 @@ impl Search {
     async fn all_due(&mut self) -> Result<(), Error> {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
         loop {
+            // Before the claim: a room that waits for anything else could be another process's.
+            let hand = self.hands.take(&context).await;
             let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
             let claimed =
                 context.ledger.claim_next(&account.appid, context.claim(), wanted).await?;
             let Some(record) = claimed else { return Ok(()) };
-            self.bring(record, false).await?;
+            self.bring(record, hand, false).await?;
         }
     }
 
@@ -152,6 +157,7 @@ impl Search {
         wanted.sort_by_key(|record| (record.deadline <= now, record.deadline));
         for record in wanted {
             let room = record.room.room_id;
+            let hand = self.hands.take(&context).await;
             let Some(mut record) = context.ledger.claim_room(appid, room, context.claim()).await?
             else {
                 self.report.busy.push(room);
@@ -161,7 +167,7 @@ impl Search {
                 record.phase = Phase::Due;
                 record.attempts = 0;
             }
-            self.bring(record, force).await?;
+            self.bring(record, hand, force).await?;
         }
         Ok(())
     }
@@ -181,7 +187,7 @@ impl Search {
     ///
     /// # Errors
     /// When the ledger fails, so that no other room can be brought either.
-    async fn bring(&mut self, record: RoomRecord, force: bool) -> Result<(), Error> {
+    async fn bring(&mut self, record: RoomRecord, hand: Hand, force: bool) -> Result<(), Error> {
         let (context, room) = (Arc::clone(&self.context), record.room.room_id);
         let lease = Lease::keep(&context, &self.account.appid, room);
         let error = match self.look(record.clone(), force).await {
@@ -191,7 +197,7 @@ impl Search {
                 let account = Arc::clone(&self.account);
                 let room = InFlight { account, listed: *listed, lease };
                 // The transfers end only after this side does, or when the run is stopped.
-                let _ = self.listed.send(room).await;
+                let _ = self.listed.send((room, hand)).await;
                 return Ok(());
             }
             Ok(Look::NothingOwed) => None,

@@ -10,6 +10,7 @@
 
 mod errand;
 mod find;
+mod hands;
 mod lease;
 mod order;
 pub mod owner;
@@ -35,10 +36,11 @@ use crate::stage::{Account, Context, Listed, foresight, seal};
 
 pub use errand::{Errand, Rooms};
 pub use find::align_quota;
+use hands::{Hand, Hands};
 use lease::Lease;
 pub use report::{AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom};
 
-/// Rooms that wait between two stages. Few: what waits here cannot be another machine's.
+/// Rooms that wait between two stages.
 const QUEUE: usize = 2;
 
 /// Rooms sealed at once.
@@ -84,11 +86,12 @@ async fn flow(
         tracing::warn!(error = %error, "the leases of dead processes could not be looked at");
     }
     expect_throughput(context).await;
+    let hands = Hands::new(context.work.files);
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
     let (moved_tx, moved_rx) = mpsc::channel(QUEUE);
     let (accounts_found, moved, sealed) = tokio::join!(
-        find::find(context, accounts, errand, listed_tx, stop),
-        transfer::transfer(context, listed_rx, moved_tx, stop),
+        find::find(context, accounts, errand, hands.clone(), listed_tx, stop),
+        transfer::transfer(context, hands.most(), listed_rx, moved_tx, stop),
         seal_all(context, moved_rx),
     );
     let mut report = Report { accounts: accounts_found, rooms: moved, ..Report::default() };

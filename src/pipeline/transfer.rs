@@ -12,39 +12,34 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::slots::Slots;
-use super::{GRACE, InFlight, RoomReport, after, lease, report};
+use super::{GRACE, Hand, InFlight, RoomReport, after, lease, report};
 use crate::model::{Recording, RecordingKind};
 use crate::stage::transfer::{
     Cover, Place, cover, reconsider, remaining, transfer_segment, transfer_whole,
 };
 use crate::stage::{Context, Error, FreshUrls, Job};
 
-/// Rooms whose recordings are moved at once, at least: more than there are slots by default, so that a
-/// slot always goes to the most urgent of many recordings.
-const ROOMS: usize = 16;
-
-/// Moves the recordings of rooms as they are found, and hands each room on when all of its
-/// recordings have come to an end. Returns the rooms that could not be handed on.
+/// Moves the recordings of rooms as they are found, of `rooms` at once, and hands each room on when all
+/// of its recordings have come to an end. Returns the rooms that could not be handed on.
 pub(super) async fn transfer(
     context: &Arc<Context>,
-    listed: mpsc::Receiver<InFlight>,
+    rooms: usize,
+    listed: mpsc::Receiver<(InFlight, Hand)>,
     moved: mpsc::Sender<InFlight>,
     stop: &CancellationToken,
 ) -> Vec<RoomReport> {
     let slots = Slots::new(context.work.files, context.agenda.clone());
-    let move_one = |room: InFlight| {
+    let move_one = |(room, hand): (InFlight, Hand)| {
         let (slots, moved) = (slots.clone(), moved.clone());
         async move {
             let name = report::name_of(&room.listed.record);
             let task = Move { context: Arc::clone(context), slots, stop: stop.clone() };
-            let moving = tokio::spawn(async move { task.room(room, &moved).await });
+            let moving = tokio::spawn(async move { task.room(room, hand, &moved).await });
             AbortOnDropHandle::new(moving)
                 .await
                 .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
         }
     };
-    // A slot each, where every room has one recording.
-    let rooms = ROOMS.max(context.work.files);
     let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(rooms);
     let reports = reports.filter_map(|report| async { report }).collect();
     tokio::select! {
@@ -72,7 +67,12 @@ struct Move {
 }
 
 impl Move {
-    async fn room(self, mut room: InFlight, moved: &mpsc::Sender<InFlight>) -> Option<RoomReport> {
+    async fn room(
+        self,
+        mut room: InFlight,
+        hand: Hand,
+        moved: &mpsc::Sender<InFlight>,
+    ) -> Option<RoomReport> {
         let record = room.listed.record.clone();
         let name = report::name_of(&record);
         let recordings = std::mem::take(&mut room.listed.recordings);
@@ -83,6 +83,7 @@ impl Move {
                 return Some(name.interrupted());
             }
         };
+        drop(hand);
         match outcome {
             Ok(Some(recordings)) => {
                 room.listed.recordings = recordings;

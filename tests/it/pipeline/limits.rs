@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use replay_archiver::config::Config;
+use replay_archiver::ledger::{Phase, Wanted};
+use replay_archiver::model::{AppId, Room, RoomId};
+use replay_archiver::pipeline::Errand;
+use replay_archiver::sandbox::Call;
+use replay_archiver::sandbox::scenario::Listener;
+
 use super::world::World;
 
 /// Threads of their own order tasks otherwise than one thread does.
@@ -15,4 +22,41 @@ async fn files_share_a_memory_budget_of_a_single_part() {
     .await;
     let night = tokio::time::timeout(Duration::from_secs(60), world.run()).await;
     night.expect("it does not wait for ever").says(1, "complete", &["archived"; 3]);
+}
+
+/// Twenty-one rooms; the film of the most urgent is slow, so that the others wait for its slot.
+const ROOMS: &str = "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room.replay]]\n\
+    [[account.generate]]\ncount = 20\nfirst_id = 2\nnewest = \"-2d\"\n\
+    [[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"3s\" } }\n";
+
+/// How many rooms are asked about before the second film begins, where there is one slot.
+async fn in_hand(world: &World) -> usize {
+    let one_slot = |config: &mut Config| {
+        config.work.files = 1;
+        config.images = None;
+        config.media.timeouts.read = Duration::from_secs(60);
+    };
+    world.night(&Errand::Due, one_slot).await;
+    let calls = world.sandbox.calls();
+    let mut films = calls.iter().filter(|call| call.listener == Listener::Vod);
+    let first = films.next().unwrap();
+    let second = films.find(|call| call.path != first.path).unwrap();
+    let before = calls.iter().take_while(|call| call.path != second.path);
+    let is_room = |call: &&Call| call.body.as_ref().is_some_and(|b| b.get("room_id").is_some());
+    before.filter(is_room).count()
+}
+
+#[tokio::test]
+async fn processes_on_one_ledger_have_as_many_rooms_in_hand_together_as_one_has_alone() {
+    let alone = World::start(ROOMS).await;
+    assert_eq!(in_hand(&alone).await, 16);
+
+    let shared = World::start(ROOMS).await;
+    let context = shared.setup().await.context;
+    let (appid, now) = ("wx1".parse::<AppId>().unwrap(), context.clock.now());
+    let room = Room::unlisted(appid.clone(), RoomId(99));
+    context.ledger.record_room(&room, Phase::Due, now, now).await.unwrap();
+    let claimed = context.ledger.claim_next(&appid, context.claim(), Wanted::Any).await;
+    assert!(claimed.unwrap().is_some(), "another process works on a room");
+    assert_eq!(in_hand(&shared).await, 8);
 }
