@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Context;
 use super::failure::Failure;
 use super::hashing::HashingState;
+use super::window::Pass;
 use crate::ledger::{NewPart, RecordingId};
 use crate::media::source::SourceFile;
 use crate::model::{ObjectKey, Sha256Digest};
@@ -121,6 +122,8 @@ pub(super) struct Trail {
     states: VecDeque<HashingState>,
     /// How many of the first parts the ledger knows.
     kept: usize,
+    /// The passes of the parts after those.
+    passes: VecDeque<Pass>,
 }
 
 impl Trail {
@@ -141,6 +144,7 @@ impl Trail {
             early: BTreeMap::new(),
             states: VecDeque::new(),
             kept: 0,
+            passes: VecDeque::new(),
         };
         if let Some(id) = &trail.id {
             context.ledger.clear_checkpoint(id, context.owner()).await?;
@@ -160,6 +164,7 @@ impl Trail {
             receipts,
             early: BTreeMap::new(),
             states: VecDeque::new(),
+            passes: VecDeque::new(),
         }
     }
 
@@ -168,16 +173,11 @@ impl Trail {
         u32::try_from(self.receipts.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    /// A part was hashed: these are the hashes after it.
-    pub(super) fn hashed(&mut self, state: HashingState) {
+    /// The next part was hashed: these are the hashes after it. It is under way until the ledger knows
+    /// it.
+    pub(super) fn hashed(&mut self, state: HashingState, pass: Pass) {
         self.states.push_back(state);
-    }
-
-    /// Whether another part may be sent: as long as those that no checkpoint knows would fit into the
-    /// memory for parts. One upload that takes for ever must not keep all that follow it unknown.
-    pub(super) fn has_room(&self) -> bool {
-        let unknown = self.receipts.len() - self.kept + self.states.len();
-        unknown as u64 * self.saved.part_bytes < self.context.work.memory
+        self.passes.push_back(pass);
     }
 
     /// A part was uploaded.
@@ -219,6 +219,8 @@ impl Trail {
 
     /// So many of the first parts are in the ledger.
     pub(super) fn note_kept(&mut self, parts: usize) {
+        let new = parts.saturating_sub(self.kept).min(self.passes.len());
+        self.passes.drain(..new);
         self.kept = parts;
     }
 

@@ -17,6 +17,7 @@ mod parts;
 mod sending;
 mod source;
 mod whole;
+mod window;
 
 use std::sync::Arc;
 

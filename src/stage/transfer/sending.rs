@@ -77,7 +77,7 @@ impl Sending {
         loop {
             tokio::select! {
                 step = self.step(), if !self.is_idle() => step?,
-                hashed = ready.recv(), if self.trail.has_room() => match hashed {
+                hashed = ready.recv() => match hashed {
                     Some(hashed) => self.send(hashed),
                     None => break,
                 },
@@ -94,10 +94,11 @@ impl Sending {
 
     fn send(&mut self, hashed: HashedPart) {
         let HashedPart { part, digests, state } = hashed;
-        self.trail.hashed(state);
+        let Part { number, bytes, pass } = part;
+        self.trail.hashed(state, pass);
         let upload = Arc::clone(&self.upload);
         self.uploads.push(AbortOnDropHandle::new(tokio::spawn(async move {
-            upload.part(part.number, part.bytes.get().clone(), digests).await
+            upload.part(number, bytes.get().clone(), digests).await
         })));
     }
 

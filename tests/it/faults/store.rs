@@ -6,6 +6,7 @@ mod film;
 mod passing;
 mod resumed;
 mod room;
+mod silent;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
