@@ -71,11 +71,7 @@ impl Ledger {
         wanted: Wanted,
     ) -> Result<Option<RoomRecord>, Error> {
         let mut held = self.held.lock().await;
-        let phases = wanted.phases();
-        let is_due = format!(
-            "phase in ({phases}) and next_at <= $4 and {}",
-            self.claimable(&held, appid, claim)
-        );
+        let is_due = self.due(&held, appid, claim, wanted);
         loop {
             let claimed = self.claim_soonest(appid, claim, &is_due).await?;
             // PostgreSQL chooses the room before it waits for its row: whoever was quicker then has
@@ -84,6 +80,28 @@ impl Ledger {
                 return Ok(hold(&mut held, claim, claimed));
             }
         }
+    }
+
+    /// Whether the account has a room that [`Ledger::claim_next`] would claim now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_due(
+        &self,
+        appid: &AppId,
+        claim: Claim<'_>,
+        wanted: Wanted,
+    ) -> Result<bool, Error> {
+        let held = self.held.lock().await;
+        let is_due = self.due(&held, appid, claim, wanted);
+        drop(held);
+        self.is_any_due(appid, claim, &is_due).await
+    }
+
+    /// What a room must be to be wanted and claimable.
+    fn due(&self, held: &Held, appid: &AppId, claim: Claim<'_>, wanted: Wanted) -> String {
+        let (phases, claimable) = (wanted.phases(), self.claimable(held, appid, claim));
+        format!("phase in ({phases}) and next_at <= $4 and {claimable}")
     }
 
     /// What a room must be for `claim` to have it: nobody's, or the claimer's own by a claim whose

@@ -133,14 +133,27 @@ impl Search {
     async fn all_due(&mut self) -> Result<(), Error> {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
         loop {
-            // Before the claim: a room that waits for anything else could be another process's.
-            let hand = self.hands.take(&context).await;
             let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
+            // Before the claim: a room that waits for anything else could be another process's.
+            let Some(hand) = self.hand(wanted).await? else { return Ok(()) };
             let claimed =
                 context.ledger.claim_next(&account.appid, context.claim(), wanted).await?;
             let Some(record) = claimed else { return Ok(()) };
             self.bring(record, hand, false).await?;
         }
+    }
+
+    /// The right to claim a room, waited for as long as there is one: an account that owes nothing
+    /// makes way for the next, however long the rooms in hand take.
+    async fn hand(&self, wanted: Wanted) -> Result<Option<Hand>, Error> {
+        let (context, appid) = (&self.context, &self.account.appid);
+        if let Some(hand) = self.hands.take_now(context).await {
+            return Ok(Some(hand));
+        }
+        if !context.ledger.has_due(appid, context.claim(), wanted).await? {
+            return Ok(None);
+        }
+        Ok(Some(self.hands.take(context).await))
     }
 
     /// The rooms of a backfill, the soonest deadline first.

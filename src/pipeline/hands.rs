@@ -1,8 +1,8 @@
 //! How many rooms a process has in hand: enough that a slot goes to the most urgent of many
 //! recordings, and no more than its share of them, as what is in hand here cannot be another's.
 //!
-//! Processes on one ledger have as many in hand together as one has alone, so that the last rooms of
-//! a night are spread over all of them.
+//! Processes on one ledger share what one has in hand alone, as far as that leaves each of them enough
+//! for its slots: so the last rooms of a night are spread over all of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,8 +13,8 @@ use crate::stage::Context;
 /// Rooms in hand, over all processes: more than there are slots by default.
 const ROOMS: usize = 16;
 
-/// Rooms beyond its slots that a process has in hand, however many others there are: they are asked
-/// about while others are moved.
+/// Rooms beyond its slots that a process may have in hand, however many others there are: they are
+/// asked about while others are moved.
 const BEYOND: usize = 2;
 
 /// The rooms of this process. Clones share them.
@@ -43,24 +43,26 @@ impl Hands {
         self.share(1)
     }
 
-    /// What each of so many processes has in hand at the most. A slot is never without a room, where
-    /// every room has one recording.
+    /// What each of so many processes has in hand at the most.
     fn share(&self, processes: usize) -> usize {
-        let files = self.0.files;
-        let least = if processes > 1 { files + BEYOND } else { files };
-        (ROOMS / processes.max(1)).max(least)
+        (ROOMS / processes.max(1)).max(self.0.files + BEYOND)
     }
 
-    /// Waits until another room may be claimed. Who has waited longest is served first.
+    /// Waits until another room may be claimed.
     pub(super) async fn take(&self, context: &Context) -> Hand {
         loop {
             // Before the look, so that nothing is missed between it and the wait.
             let freed = self.0.freed.notified();
-            if let Some(hand) = self.take_one_of(self.share(processes(context).await)) {
+            if let Some(hand) = self.take_now(context).await {
                 return hand;
             }
             freed.await;
         }
+    }
+
+    /// The right to claim another room, where there is one now.
+    pub(super) async fn take_now(&self, context: &Context) -> Option<Hand> {
+        self.take_one_of(self.share(processes(context).await))
     }
 
     fn take_one_of(&self, share: usize) -> Option<Hand> {
@@ -106,11 +108,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processes_share_what_one_has_in_hand_alone_but_none_has_a_slot_without_a_room() {
+    fn processes_share_what_one_has_in_hand_alone_but_each_has_more_than_its_slots() {
         let share = |files, processes| Hands::new(files).share(processes);
         assert_eq!([1, 2, 4, 100].map(|processes| share(2, processes)), [16, 8, 4, 4]);
         assert_eq!([1, 2, 4, 100].map(|processes| share(8, processes)), [16, 10, 10, 10]);
-        assert_eq!([1, 2].map(|processes| share(64, processes)), [64, 66]);
+        assert_eq!([1, 2].map(|processes| share(64, processes)), [66, 66]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! All three run at the same time, joined by bounded queues: a slow bucket holds up the transfers,
-//! full transfers hold up the calls. A room's panic or failure ends that room alone.
+//! full transfers hold up the claims and calls (see `hands`). A room's panic or failure ends that room alone.
 
 mod errand;
 mod find;

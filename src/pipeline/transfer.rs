@@ -70,7 +70,7 @@ impl Move {
     async fn room(
         self,
         mut room: InFlight,
-        hand: Hand,
+        _in_hand: Hand,
         moved: &mpsc::Sender<InFlight>,
     ) -> Option<RoomReport> {
         let record = room.listed.record.clone();
@@ -83,7 +83,6 @@ impl Move {
                 return Some(name.interrupted());
             }
         };
-        drop(hand);
         match outcome {
             Ok(Some(recordings)) => {
                 room.listed.recordings = recordings;

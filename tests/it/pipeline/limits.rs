@@ -9,7 +9,7 @@ use replay_archiver::pipeline::Errand;
 use replay_archiver::sandbox::Call;
 use replay_archiver::sandbox::scenario::Listener;
 
-use super::world::World;
+use super::world::{self, World};
 
 /// Threads of their own order tasks otherwise than one thread does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -27,7 +27,7 @@ async fn files_share_a_memory_budget_of_a_single_part() {
 /// Twenty-one rooms; the film of the most urgent is slow, so that the others wait for its slot.
 const ROOMS: &str = "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room.replay]]\n\
     [[account.generate]]\ncount = 20\nfirst_id = 2\nnewest = \"-2d\"\n\
-    [[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"3s\" } }\n";
+    [[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"8s\" } }\n";
 
 /// How many rooms are asked about before the second film begins, where there is one slot.
 async fn in_hand(world: &World) -> usize {
@@ -46,17 +46,38 @@ async fn in_hand(world: &World) -> usize {
     before.filter(is_room).count()
 }
 
-#[tokio::test]
-async fn processes_on_one_ledger_have_as_many_rooms_in_hand_together_as_one_has_alone() {
-    let alone = World::start(ROOMS).await;
-    assert_eq!(in_hand(&alone).await, 16);
-
-    let shared = World::start(ROOMS).await;
-    let context = shared.setup().await.context;
+/// Where another process works on a room as well.
+async fn in_hand_beside_another() -> usize {
+    let world = World::start(ROOMS).await;
+    let context = world.setup().await.context;
     let (appid, now) = ("wx1".parse::<AppId>().unwrap(), context.clock.now());
     let room = Room::unlisted(appid.clone(), RoomId(99));
     context.ledger.record_room(&room, Phase::Due, now, now).await.unwrap();
     let claimed = context.ledger.claim_next(&appid, context.claim(), Wanted::Any).await;
-    assert!(claimed.unwrap().is_some(), "another process works on a room");
-    assert_eq!(in_hand(&shared).await, 8);
+    assert!(claimed.unwrap().is_some());
+    in_hand(&world).await
+}
+
+#[tokio::test]
+async fn processes_on_one_ledger_have_as_many_rooms_in_hand_together_as_one_has_alone() {
+    let alone = World::start(ROOMS).await;
+    assert_eq!(tokio::join!(in_hand(&alone), in_hand_beside_another()), (16, 8));
+}
+
+#[tokio::test]
+async fn accounts_that_owe_nothing_are_looked_at_however_long_the_rooms_in_hand_take() {
+    let account =
+        |n| format!("[[account]]\nappid = \"wx{n}\"\nsecret = \"{}\"\n", world::APP_SECRET);
+    let others: String = (2..=60).map(account).collect();
+    let world = World::start(&format!("{ROOMS}{others}")).await;
+    // By the time the last of the lists has come, the first account has all that may be in hand.
+    world.fault("on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = { slow = { delay = \"200ms\" } }");
+    in_hand(&world).await;
+    let calls = world.sandbox.calls();
+    let films = calls.iter().filter(|call| call.listener == Listener::Vod);
+    let paths: Vec<_> = films.map(|call| call.path.as_str()).collect();
+    let second = paths.iter().find(|path| **path != paths[0]).unwrap();
+    let before = calls.iter().take_while(|call| call.path != **second);
+    let tokens = before.filter(|call| call.path == "/cgi-bin/stable_token");
+    assert_eq!(tokens.count(), 60, "before the first film has come");
 }
