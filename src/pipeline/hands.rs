@@ -38,11 +38,6 @@ impl Hands {
         Self(Arc::new(Shared { files, held: Mutex::default(), freed: Notify::new() }))
     }
 
-    /// The most there are, when no other process is at work.
-    pub(super) fn most(&self) -> usize {
-        self.share(1)
-    }
-
     /// What each of so many processes has in hand at the most.
     fn share(&self, processes: usize) -> usize {
         (ROOMS / processes.max(1)).max(self.0.files + BEYOND)

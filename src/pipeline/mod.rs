@@ -90,8 +90,8 @@ async fn flow(
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
     let (moved_tx, moved_rx) = mpsc::channel(QUEUE);
     let (accounts_found, moved, sealed) = tokio::join!(
-        find::find(context, accounts, errand, hands.clone(), listed_tx, stop),
-        transfer::transfer(context, hands.most(), listed_rx, moved_tx, stop),
+        find::find(context, accounts, errand, hands, listed_tx, stop),
+        transfer::transfer(context, listed_rx, moved_tx, stop),
         seal_all(context, moved_rx),
     );
     let mut report = Report { accounts: accounts_found, rooms: moved, ..Report::default() };

@@ -19,11 +19,10 @@ use crate::stage::transfer::{
 };
 use crate::stage::{Context, Error, FreshUrls, Job};
 
-/// Moves the recordings of rooms as they are found, of `rooms` at once, and hands each room on when all
-/// of its recordings have come to an end. Returns the rooms that could not be handed on.
+/// Moves the recordings of rooms as they are found, of all that are in hand at once, and hands each room
+/// on when all of its recordings have come to an end. Returns the rooms that could not be handed on.
 pub(super) async fn transfer(
     context: &Arc<Context>,
-    rooms: usize,
     listed: mpsc::Receiver<(InFlight, Hand)>,
     moved: mpsc::Sender<InFlight>,
     stop: &CancellationToken,
@@ -40,7 +39,8 @@ pub(super) async fn transfer(
                 .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
         }
     };
-    let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(rooms);
+    // How many there are is decided before a room is claimed: see `hands`.
+    let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(usize::MAX);
     let reports = reports.filter_map(|report| async { report }).collect();
     tokio::select! {
         reports = reports => reports,
