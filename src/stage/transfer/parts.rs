@@ -66,16 +66,17 @@ pub(super) fn arriving(
 ) -> BoxStream<'static, Result<Part, Failure>> {
     let window = Window::new(context.work.memory, plan);
     if begun.opened.file.ranged {
-        ranged(source, begun, (plan, window), from)
+        ranged(source, begun, plan, window, from)
     } else {
-        sequential(context, source, begun, (plan, window))
+        sequential(context, source, begun, plan, window)
     }
 }
 
 fn ranged(
     source: &Source,
     begun: Begun,
-    (plan, window): (PartPlan, Window),
+    plan: PartPlan,
+    window: Window,
     from: u32,
 ) -> BoxStream<'static, Result<Part, Failure>> {
     let Begun { opened, turn } = begun;
@@ -166,7 +167,8 @@ fn sequential(
     context: &Arc<Context>,
     source: &Source,
     begun: Begun,
-    (plan, window): (PartPlan, Window),
+    plan: PartPlan,
+    window: Window,
 ) -> BoxStream<'static, Result<Part, Failure>> {
     // Parts of a file without a length are larger: the memory for them is asked for anew.
     let lane = begun.turn.map(|(_, lane)| lane);
