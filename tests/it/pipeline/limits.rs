@@ -29,8 +29,8 @@ const ROOMS: &str = "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room
     [[account.generate]]\ncount = 20\nfirst_id = 2\nnewest = \"-2d\"\n\
     [[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"8s\" } }\n";
 
-/// How many rooms are asked about before the second film begins, where there is one slot.
-async fn in_hand(world: &World) -> usize {
+/// What is asked of WeChat and its host before the second film begins, where there is one slot.
+async fn while_the_first_film_comes(world: &World) -> Vec<Call> {
     let one_slot = |config: &mut Config| {
         config.work.files = 1;
         config.images = None;
@@ -41,9 +41,13 @@ async fn in_hand(world: &World) -> usize {
     let mut films = calls.iter().filter(|call| call.listener == Listener::Vod);
     let first = films.next().unwrap();
     let second = films.find(|call| call.path != first.path).unwrap();
-    let before = calls.iter().take_while(|call| call.path != second.path);
+    calls.iter().take_while(|call| call.path != second.path).cloned().collect()
+}
+
+/// How many rooms are asked about meanwhile.
+async fn in_hand(world: &World) -> usize {
     let is_room = |call: &&Call| call.body.as_ref().is_some_and(|b| b.get("room_id").is_some());
-    before.filter(is_room).count()
+    while_the_first_film_comes(world).await.iter().filter(is_room).count()
 }
 
 /// Where another process works on a room as well.
@@ -71,13 +75,9 @@ async fn accounts_that_owe_nothing_are_looked_at_however_long_the_rooms_in_hand_
     let others: String = (2..=60).map(account).collect();
     let world = World::start(&format!("{ROOMS}{others}")).await;
     // By the time the last of the lists has come, the first account has all that may be in hand.
-    world.fault("on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = { slow = { delay = \"200ms\" } }");
-    in_hand(&world).await;
-    let calls = world.sandbox.calls();
-    let films = calls.iter().filter(|call| call.listener == Listener::Vod);
-    let paths: Vec<_> = films.map(|call| call.path.as_str()).collect();
-    let second = paths.iter().find(|path| **path != paths[0]).unwrap();
-    let before = calls.iter().take_while(|call| call.path != **second);
-    let tokens = before.filter(|call| call.path == "/cgi-bin/stable_token");
-    assert_eq!(tokens.count(), 60, "before the first film has come");
+    let slow = "{ slow = { delay = \"200ms\" } }";
+    world.fault(&format!("on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = {slow}"));
+    let calls = while_the_first_film_comes(&world).await;
+    let tokens = calls.iter().filter(|call| call.path == "/cgi-bin/stable_token");
+    assert_eq!(tokens.count(), 60);
 }
