@@ -40,16 +40,16 @@ pub struct AtRisk {
     pub source_id: Option<String>,
     /// When it, or the first of the room, is deleted.
     pub deadline: Timestamp,
-    /// When its turn to be asked about comes, or its last byte.
-    pub expected: Timestamp,
+    /// When its turn to be asked about comes, or its last byte; `None` where nothing can be expected.
+    pub expected: Option<Timestamp>,
     /// What there is too little of.
     pub short_of: ShortOf,
 }
 
 impl AtRisk {
-    /// By how much it misses its deadline.
-    pub fn late(&self) -> SignedDuration {
-        self.expected.duration_since(self.deadline)
+    /// By how much it misses its deadline, where that can be told.
+    pub fn late(&self) -> Option<SignedDuration> {
+        Some(self.expected?.duration_since(self.deadline))
     }
 }
 
@@ -61,6 +61,8 @@ pub enum ShortOf {
     Calls,
     /// Throughput, as it was measured.
     Throughput,
+    /// Success: it was tried, and failed.
+    Success,
 }
 
 /// A recording that is owed and has been listed.
@@ -117,7 +119,7 @@ pub fn add_throughput(accounts: &mut [Owing<'_>], at: Moment) {
         let (Some(seen), Some(deadline)) = (seen, load.claim.deadline) else { continue };
         if seen.late.is_some() && deadline > at.now {
             let short_of = ShortOf::Throughput;
-            let lost = AtRisk { room_id, source_id, deadline, expected: seen.done, short_of };
+            let lost = AtRisk { room_id, source_id, deadline, expected: Some(seen.done), short_of };
             if let Some(account) = accounts.get_mut(place) {
                 account.forecast.at_risk.push(lost);
             }
@@ -143,8 +145,8 @@ fn turns<'a>(
 }
 
 /// How many rooms are at risk, whole or in part.
-pub fn rooms_at_risk(at_risk: &[AtRisk]) -> usize {
-    at_risk.iter().map(|lost| lost.room_id).collect::<HashSet<RoomId>>().len()
+pub fn rooms_at_risk<'a>(at_risk: impl IntoIterator<Item = &'a AtRisk>) -> usize {
+    at_risk.into_iter().map(|lost| lost.room_id).collect::<HashSet<RoomId>>().len()
 }
 
 /// Foretells, from the owed rooms of an account and the day's calls, in what order and when they have
@@ -172,7 +174,7 @@ pub fn forecast(rooms: &[OwedRoom], today: &DayQuota, now: Timestamp) -> Forecas
             room_id: room.room_id,
             source_id: None,
             deadline: room.deadline,
-            expected,
+            expected: Some(expected),
             short_of: ShortOf::Calls,
         })
         .collect();
@@ -244,8 +246,8 @@ mod tests {
         assert_eq!(at_risk, [3]);
         assert_eq!((forecast.due, forecast.past, forecast.days), (5, 1, Some(3)));
         assert_eq!(forecast.soonest, Some(at("2026-11-22T04:00:00Z")));
-        assert_eq!(forecast.at_risk[0].expected, at("2026-11-22T16:00:00Z"));
-        assert_eq!(forecast.at_risk[0].late(), SignedDuration::from_hours(1));
+        assert_eq!(forecast.at_risk[0].expected, Some(at("2026-11-22T16:00:00Z")));
+        assert_eq!(forecast.at_risk[0].late(), Some(SignedDuration::from_hours(1)));
     }
 
     #[test]
@@ -274,7 +276,7 @@ mod tests {
         let lost: Vec<_> = two
             .at_risk
             .iter()
-            .map(|lost| (lost.room_id.0, lost.source_id.as_deref(), lost.late().as_mins()))
+            .map(|lost| (lost.room_id.0, lost.source_id.as_deref(), lost.late().unwrap().as_mins()))
             .collect();
         assert_eq!(lost, [(7, Some("of 7"), 10), (9, None, 8 * 60 + 20)]);
         assert_eq!(rooms_at_risk(&two.at_risk), 2);

@@ -42,38 +42,49 @@ pub(super) fn at_risk_json(lost: &AtRisk) -> serde_json::Value {
         "source_id": lost.source_id,
         "deadline": lost.deadline,
         "expected": lost.expected,
-        "late_s": lost.late().as_secs(),
+        "late_s": lost.late().map(|late| late.as_secs()),
         "short_of": lost.short_of,
     })
 }
 
-/// What will not make it, as a line.
-pub(super) fn at_risk_line(lost: &AtRisk) -> String {
-    let late = output::rough(lost.late());
-    let (room, deadline, expected) = (lost.room_id, lost.deadline, lost.expected);
-    match (lost.short_of, &lost.source_id) {
+/// What will not make it, as a line; `None` for what failed, which is told with its reason elsewhere.
+fn at_risk_line(lost: &AtRisk) -> Option<String> {
+    let late = output::rough(lost.late()?);
+    let (room, deadline, expected) = (lost.room_id, lost.deadline, lost.expected?);
+    let line = match (lost.short_of, &lost.source_id) {
         (ShortOf::Calls, _) => {
             format!("room {room}: deleted {deadline}, its turn is {expected}, {late} too late")
         }
-        (ShortOf::Throughput, Some(recording)) => format!(
+        (_, Some(recording)) => format!(
             "room {room}, recording {recording}: deleted {deadline}, moved by {expected}, {late} too late"
         ),
-        (ShortOf::Throughput, None) => {
+        (_, None) => {
             format!("room {room}: deleted {deadline}, moved by {expected}, {late} too late")
         }
-    }
+    };
+    Some(line)
 }
 
-/// The lines on what will not make it, none where all will; the first of each are named.
+/// The lines on what is at risk, none where nothing is; the first of each are named.
 pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
-    if at_risk.is_empty() {
-        return Vec::new();
+    let (failing, late): (Vec<&AtRisk>, Vec<&AtRisk>) =
+        at_risk.iter().partition(|risk| risk.short_of == ShortOf::Success);
+    let mut lines = Vec::new();
+    if !late.is_empty() {
+        let (count, rooms) = (late.len(), rooms_at_risk(late.iter().copied()));
+        lines.push(format!(
+            "{appid}: AT RISK: {count} in {rooms} rooms: WeChat deletes them before their turn is over"
+        ));
+        lines.extend(late.iter().filter_map(|risk| at_risk_line(risk)).take(NAMED));
     }
-    let (count, rooms) = (at_risk.len(), rooms_at_risk(at_risk));
-    let mut lines = vec![format!(
-        "{appid}: AT RISK: {count} in {rooms} rooms: WeChat deletes them before their turn is over"
-    )];
-    lines.extend(at_risk.iter().take(NAMED).map(at_risk_line));
+    if let Some(first) = failing.first() {
+        let (count, rooms) = (failing.len(), rooms_at_risk(failing.iter().copied()));
+        lines.push(format!(
+            "{appid}: AT RISK: {count} in {rooms} rooms: every try has failed so far; WeChat deletes the \
+             first of them {}",
+            first.deadline
+        ));
+    }
     lines
 }
 

@@ -14,6 +14,7 @@ use super::stop::Watch;
 use super::{Common, Exit, plan};
 use crate::config::ConfigError;
 use crate::hints::Explained;
+use crate::ledger::{Loss, Owed, RecordingId};
 use crate::model::RoomId;
 use crate::model::time::beijing;
 use crate::pipeline::{AccountReport, Errand, Outcome, Problem, Report, RoomReport, Rooms};
@@ -54,6 +55,12 @@ pub struct BackfillArguments {
     #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
     max_runtime: Option<Duration>,
 }
+
+/// At most so many recordings that wait are named one by one.
+const NAMED: usize = 10;
+
+/// How long the ledger may take to tell of losses: a run ends in time, and the next one tells them too.
+const TELLING: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(common: &Common, arguments: &RunArguments) -> anyhow::Result<Exit> {
     let setup = setup::open(common).await?;
@@ -109,16 +116,25 @@ async fn execute(
 ) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let watch = Watch::begin(max_runtime)?;
-    let report = {
+    let mut report = {
         let _line = Line::begin(&setup.context);
         setup.run(errand, watch.stop.clone()).await?
     };
+    // An interrupted run has an exit code of its own: what was lost is told by the next one.
+    if !watch.was_interrupted() {
+        let _ = tokio::time::timeout(TELLING, setup.take_losses(&mut report)).await;
+    }
     let exit = Exit::of_report(&report, watch.was_interrupted());
     let elapsed = began.elapsed();
     if common.json {
         print_json(&report, exit, elapsed);
     } else if exit != Exit::Done || report.is_any_at_risk() || output::is_terminal() {
         print_report(&report, exit, elapsed);
+    }
+    match tokio::time::timeout(TELLING, setup.told(&report)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = %error, "failed to note that losses were told"),
+        Err(_) => tracing::warn!("failed to note in time that losses were told"),
     }
     // What was cut short may hold a connection still; what it wrote is durable without this.
     let _ = tokio::time::timeout(Duration::from_secs(1), setup.context.ledger.close()).await;
@@ -127,7 +143,28 @@ async fn execute(
 
 fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
     report.rooms.iter().for_each(|room| output::json(&room_json(room)));
+    for loss in &report.losses {
+        output::json(&json!({
+            "type": "loss",
+            "appid": loss.recording.appid,
+            "room_id": loss.recording.room,
+            "source_id": loss.recording.source_id,
+            "reason": loss.reason,
+            "deadline": loss.deadline,
+        }));
+    }
     for account in &report.accounts {
+        for waiting in &account.waiting {
+            output::json(&json!({
+                "type": "waiting",
+                "appid": account.appid,
+                "room_id": waiting.room,
+                "source_id": waiting.source_id,
+                "state": waiting.state,
+                "reason": waiting.reason,
+                "next_try_at": waiting.next_try_at,
+            }));
+        }
         for problem in &account.problems {
             output::json(&json!({
                 "type": "problem",
@@ -240,17 +277,33 @@ fn failures(report: &Report) -> Vec<String> {
     let mut rooms: Vec<_> = report.rooms.iter().collect();
     rooms.sort_by_key(|room| (room.appid.clone(), room.room_id));
     let mut notes: Vec<String> = rooms.into_iter().flat_map(details).collect();
-    for AccountReport { appid, problems, busy, owed, at_risk, .. } in &report.accounts {
+    notes.extend(report.losses.iter().map(loss_line));
+    for AccountReport { appid, problems, busy, owed, at_risk, waiting, .. } in &report.accounts {
         let problem = |problem: &Problem| format!("{appid}: {}: {}", problem.what, problem.error);
         notes.extend(problems.iter().map(problem));
         let is_busy = |room| format!("{appid}: room {room}: another process works on it");
         notes.extend(busy.iter().map(is_busy));
+        notes.extend(waiting.iter().take(NAMED).map(waiting_line));
         notes.extend(plan::at_risk_lines(appid, at_risk));
         if *owed > 0 {
             notes.push(format!("{appid}: {owed} rooms are left to a later run"));
         }
     }
     notes
+}
+
+fn loss_line(loss: &Loss) -> String {
+    let RecordingId { room, source_id, .. } = &loss.recording;
+    format!("room {room}: {source_id}: {}", loss.reason)
+}
+
+/// A recording that waits for its next try.
+fn waiting_line(waiting: &Owed) -> String {
+    let Owed { room, source_id, reason, next_try_at, .. } = waiting;
+    let reason = reason.as_deref().unwrap_or("it could not be archived");
+    let (reason, hints) = reason.split_at(reason.find("\nhint: ").unwrap_or(reason.len()));
+    let next = next_try_at.map_or_else(String::new, |at| format!("; next try {at}"));
+    format!("room {room}: {source_id}: {reason}{next}{hints}")
 }
 
 fn details(room: &RoomReport) -> Vec<String> {

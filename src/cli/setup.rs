@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 use super::Common;
 use crate::clock::Clock;
 use crate::config::{self, Config, Environment, Sources};
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::this_process;
-use crate::pipeline::{self, Errand, Report};
+use crate::pipeline::{self, Errand, Report, losses};
 use crate::progress::Progress;
-use crate::stage::{Account, Agenda, Context, Images, Memory, published};
+use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, published};
 use crate::store::Store;
 use crate::throughput::Throughput;
 use crate::wechat;
@@ -38,6 +38,20 @@ impl Setup {
         context.store.check_bucket().await.context("the bucket cannot be used")?;
         // On the heap: it is large.
         Ok(Box::pin(pipeline::run(Arc::clone(context), accounts, errand, stop)).await)
+    }
+
+    /// Takes into the report what was lost and no person was told of. To be printed then, and noted with
+    /// [`Setup::told`].
+    pub async fn take_losses(&self, report: &mut Report) {
+        losses::take(&self.context, &self.accounts, report).await;
+    }
+
+    /// Notes that a person was told of the losses in the report.
+    ///
+    /// # Errors
+    /// When the ledger fails: the next run tells them again then.
+    pub async fn told(&self, report: &Report) -> Result<(), ledger::Error> {
+        losses::told(&self.context, report).await
     }
 
     /// The manifest of a room; `None` where it has none.
@@ -119,6 +133,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
                 .with_connections(config.work.connections, config.work.ranges),
             agenda,
             throughput,
+            causes: Causes::default(),
             work: config.work,
             progress: Progress::default(),
             clock,

@@ -253,7 +253,8 @@ impl Ledger {
         .await
     }
 
-    /// Ends all leases of an owner that is known to be gone; returns how many.
+    /// Ends all leases of an owner that is known to be gone, and lets others tell of the losses it was
+    /// about to tell of; returns how many leases.
     ///
     /// # Errors
     /// When the database fails.
@@ -265,7 +266,9 @@ impl Ledger {
             .bind(owner)
             .execute(&self.pool)
         });
-        Ok(voided.await?.rows_affected())
+        let rooms = voided.await?.rows_affected();
+        self.void_telling(owner).await?;
+        Ok(rooms)
     }
 }
 

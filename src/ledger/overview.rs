@@ -11,7 +11,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::{Error, Ledger, Phase, failed, from_json, moment, uncount};
-use crate::model::{AppId, RecordingKind, RoomId, RoomStatus};
+use crate::model::{AppId, RecordingKind, RecordingState, RoomId, RoomStatus};
 
 /// How many of an account's stored segments its averages are made of: those of its newest rooms.
 const SAMPLE: u32 = 300;
@@ -23,9 +23,10 @@ const ROOMS: &str = "select appid, room_id, phase, deadline_at, next_at from roo
      where appid in (select appid from chosen) and phase in ('due', 'listed') \
      order by deadline_at, room_id";
 const RECORDINGS: &str = "select appid, room_id, source_id, kind, create_at, expire_at, \
-       cast(case when checkpoint is null then 0 else 1 end as bigint) as is_begun \
+       cast(case when checkpoint is null then 0 else 1 end as bigint) as is_begun, \
+       state, attempts, reason, next_try_at \
      from recordings where appid in (select appid from chosen) \
-       and state in ('\"pending\"', '\"failed\"')";
+       and state in ('\"pending\"', '\"failed\"', '\"rejected\"')";
 const SCANNED: &str = "select appid from accounts \
      where appid in (select appid from chosen) and scanned_at is not null";
 const COUNTS: &str = "select appid, phase, status, count(*) as rooms from rooms \
@@ -76,6 +77,14 @@ pub struct Owed {
     pub created: Option<Timestamp>,
     /// Whether a transfer of it was begun.
     pub is_begun: bool,
+    /// What its last try came to.
+    pub state: RecordingState,
+    /// How many tries have failed since the last backfill.
+    pub attempts: u32,
+    /// Why it could not be archived, with hints.
+    pub reason: Option<String>,
+    /// It is not tried again before; `None` for at once.
+    pub next_try_at: Option<Timestamp>,
 }
 
 /// What an account's recordings have on average: those of its newest rooms that are stored.
@@ -254,6 +263,10 @@ impl AccountRow {
             expires: moment(self.number("expire_at")?),
             created: moment(self.number("create_at")?),
             is_begun: self.number("is_begun")? == Some(1),
+            state: from_json(&self.text("state")?.unwrap_or_default(), "state")?,
+            attempts: u32::try_from(self.count("attempts")?).unwrap_or(u32::MAX),
+            reason: self.text("reason")?,
+            next_try_at: moment(self.number("next_try_at")?),
         })
     }
 

@@ -6,7 +6,9 @@ use sqlx::any::AnyRow;
 use super::checkpoints::forget;
 use super::leases::fence;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json};
-use crate::model::{AppId, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, RoomId};
+use crate::model::{
+    AppId, MediaUrl, Obstacle, Recording, RecordingKind, RecordingState, ReplayTime, RoomId,
+};
 
 impl Ledger {
     /// Stores a recording as it now stands. A URL's query is not stored: it may be a signature. With
@@ -26,6 +28,7 @@ impl Ledger {
             url: recording.url.as_ref().map(|url| url.without_query().to_string()),
             state: to_json(&recording.state, "state")?,
             stored: stored.transpose()?,
+            obstacle: recording.obstacle.as_ref().map(Obstacle::to_string),
         };
         let save = || self.try_save_recording(appid, room, (recording, &texts), owner);
         self.attempt("save a recording", save).await?
@@ -46,15 +49,17 @@ impl Ledger {
         }
         sqlx::query(
             "insert into recordings (appid, room_id, source_id, kind, media_url, had_query, \
-               create_raw, create_at, expire_raw, expire_at, state, reason, attempts, stored, bytes) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+               create_raw, create_at, expire_raw, expire_at, state, reason, attempts, stored, bytes, \
+               next_try_at, obstacle) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
              on conflict (appid, room_id, source_id) do update set \
                kind = excluded.kind, media_url = excluded.media_url, \
                had_query = excluded.had_query, create_raw = excluded.create_raw, \
                create_at = excluded.create_at, expire_raw = excluded.expire_raw, \
                expire_at = excluded.expire_at, state = excluded.state, \
                reason = excluded.reason, attempts = excluded.attempts, stored = excluded.stored, \
-               bytes = excluded.bytes",
+               bytes = excluded.bytes, next_try_at = excluded.next_try_at, \
+               obstacle = excluded.obstacle",
         )
         .bind(appid.as_str())
         .bind(count(room.0))
@@ -71,6 +76,8 @@ impl Ledger {
         .bind(i64::from(recording.attempts))
         .bind(texts.stored.as_deref())
         .bind(recording.segment().map(|object| count(object.bytes)))
+        .bind(millis(recording.next_try_at))
+        .bind(texts.obstacle.as_deref())
         .execute(&mut *transaction)
         .await?;
         if !recording.is_owed() {
@@ -88,7 +95,7 @@ impl Ledger {
             .read("read the recordings of a room", || {
                 sqlx::query(
             "select source_id, kind, media_url, had_query, create_raw, create_at, expire_raw, \
-               expire_at, state, reason, attempts, stored from recordings \
+               expire_at, state, reason, attempts, next_try_at, obstacle, stored from recordings \
              where appid = $1 and room_id = $2 \
              order by case when create_at is null then 1 else 0 end, create_at, source_id",
         )
@@ -106,6 +113,7 @@ struct Texts {
     url: Option<String>,
     state: String,
     stored: Option<String>,
+    obstacle: Option<String>,
 }
 
 fn kind_name(kind: RecordingKind) -> &'static str {
@@ -137,6 +145,8 @@ fn read_recording(row: &AnyRow) -> Result<Recording, Error> {
         state,
         reason: text("reason")?,
         attempts: number("attempts")?.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+        next_try_at: moment(number("next_try_at")?),
+        obstacle: text("obstacle")?.and_then(|text| text.parse().ok()),
         stored: text("stored")?.map(|stored| from_json(&stored, "stored object")).transpose()?,
     })
 }

@@ -34,7 +34,7 @@ pub use file::SourceFile;
 pub use signature::expires_at;
 pub use small::{Offer, Small};
 
-use crate::model::MediaUrl;
+use crate::model::{MediaUrl, Obstacle};
 use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};
 use headers::ContentRange;
 use signature::is_preview;
@@ -111,6 +111,11 @@ impl MediaClient {
         // A connection that moves is given more time than one that stands still.
         let patience = settings.timeouts.read.saturating_mul(2);
         Self { http, hosts: settings.hosts.clone(), small, patience, answered: Arc::default() }
+    }
+
+    /// Whether an obstacle is none for these settings: see [`HostPolicy::lifts`].
+    pub fn lifts(&self, obstacle: &Obstacle) -> bool {
+        self.hosts.lifts(obstacle)
     }
 
     /// Opens a file with one request for its first `first` bytes (at least one).

@@ -171,6 +171,10 @@ pub struct Segment {
     pub state: RecordingState,
     /// Why, where it is not archived.
     pub reason: Option<String>,
+    /// It is not tried again before, as far as was known when this was published. `None` where its
+    /// state is final, or the next run tries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Timestamp>,
     /// Where it lies.
     pub key: Option<String>,
     /// `video/mp4`.
@@ -246,6 +250,9 @@ pub struct Whole {
     pub state: RecordingState,
     /// Why, where it is not archived.
     pub reason: Option<String>,
+    /// As that of a segment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Timestamp>,
     /// Its duration in milliseconds, as its playlist says.
     pub duration_ms: Option<u64>,
     /// The playable playlist.

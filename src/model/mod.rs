@@ -3,8 +3,10 @@
 mod catalog;
 mod digest;
 mod ids;
+pub mod lifecycle;
 mod manifest;
 mod media_url;
+mod obstacle;
 mod recording;
 mod room;
 pub mod schema;
@@ -23,6 +25,7 @@ pub use digest::{Crc64Nvme, Crc64Xz, Digests, InvalidDigest, Sha256Digest};
 pub use ids::{AppId, InvalidAppId, InvalidRoomId, ObjectKey, RoomId, RunId};
 pub use manifest::*;
 pub use media_url::{InvalidMediaUrl, MediaUrl};
+pub use obstacle::{Obstacle, UnknownObstacle};
 pub use recording::{
     Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Replay, SourceFacts, Stored,
     StoredObject, StoredWhole,

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Crc64Nvme, Crc64Xz, MediaUrl, ReplayTime, Sha256Digest, WECHAT_RETENTION, WholeChunk};
+use super::{
+    Crc64Nvme, Crc64Xz, MediaUrl, Obstacle, ReplayTime, Sha256Digest, WECHAT_RETENTION, WholeChunk,
+};
 
 /// One item of `live_replay` as received: not yet checked, not yet stored.
 #[derive(Clone)]
@@ -43,15 +45,16 @@ pub enum RecordingKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingState {
-    /// Listed, not stored yet; a later run goes on.
+    /// Listed, not stored yet; the next run tries it.
     Pending,
     /// Stored, checked and confirmed.
     Archived,
     /// Gone at the source before it could be stored: lost.
     Expired,
-    /// It could not be stored for now; a later run tries again.
+    /// It could not be stored so far; a later run tries again.
     Failed,
-    /// What is offered is not a recording this program may or can store.
+    /// What is offered is not a recording this program may or can store, so far; a later run tries
+    /// again.
     Rejected,
     /// The pieces cover it (wholes only).
     NotNeeded,
@@ -77,13 +80,40 @@ pub struct Recording {
     /// Why, for every state but `Archived` and `Pending`; what a person can do about it in lines
     /// `hint: …` at its end.
     pub reason: Option<String>,
-    /// How often a transfer of it has failed.
+    /// How many tries have failed since the last backfill.
     pub attempts: u32,
+    /// It is not tried again before; `None` for at once. Of no meaning once it has come to its end.
+    pub next_try_at: Option<Timestamp>,
+    /// The setting that forbids it.
+    pub obstacle: Option<Obstacle>,
     /// What is known of its bytes: always where `state` is `Archived`.
     pub stored: Option<Stored>,
 }
 
 impl Recording {
+    /// A recording as it is listed: nothing was tried yet.
+    pub fn listed(
+        source_id: String,
+        kind: RecordingKind,
+        create_time: ReplayTime,
+        expire_time: ReplayTime,
+    ) -> Self {
+        Self {
+            source_id,
+            kind,
+            url: None,
+            needs_fresh_url: false,
+            create_time,
+            expire_time,
+            state: RecordingState::Pending,
+            reason: None,
+            attempts: 0,
+            next_try_at: None,
+            obstacle: None,
+            stored: None,
+        }
+    }
+
     /// The stored segment, where this is one that is archived.
     pub fn segment(&self) -> Option<&StoredObject> {
         match &self.stored {
@@ -100,10 +130,11 @@ impl Recording {
         }
     }
 
-    /// Sets what has become of it, and why.
+    /// Sets what has become of it, and why. What is not final is due at once.
     pub fn end(&mut self, state: RecordingState, reason: impl Into<String>) {
         self.state = state;
         self.reason = Some(reason.into());
+        (self.next_try_at, self.obstacle) = (None, None);
     }
 
     /// Why, without the hints: they are for whoever runs this program, and no part of the archive.
@@ -120,18 +151,8 @@ impl Recording {
     pub fn archive(&mut self, stored: Stored) {
         self.state = RecordingState::Archived;
         self.reason = None;
+        (self.next_try_at, self.obstacle) = (None, None);
         self.stored = Some(stored);
-    }
-
-    /// Whether this program still has to bring it into the archive. A rejected one is offered again
-    /// a few times: the host may have served an error page in its place.
-    pub fn is_owed(&self) -> bool {
-        const REJECTED_ATTEMPTS: u32 = 3;
-        match self.state {
-            RecordingState::Pending | RecordingState::Failed => true,
-            RecordingState::Rejected => self.attempts < REJECTED_ATTEMPTS,
-            RecordingState::Archived | RecordingState::Expired | RecordingState::NotNeeded => false,
-        }
     }
 
     /// When it is deleted: as listed, else 365 days after it was made, where that is known.

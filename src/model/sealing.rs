@@ -61,13 +61,22 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
 impl Manifest {
     /// The manifest as the successor of `previous`; `None` where it says nothing that is new.
     pub fn succeeding(mut self, previous: &Self, link: PreviousManifest) -> Option<Self> {
-        let undated = |manifest: &Self| Self {
-            revision: 0,
-            previous: None,
-            generator: self.generator.clone(),
-            published_at: self.published_at,
-            completeness: Completeness { listed_at: None, ..manifest.completeness.clone() },
-            ..manifest.clone()
+        let undated = |manifest: &Self| {
+            let mut undated = Self {
+                revision: 0,
+                previous: None,
+                generator: self.generator.clone(),
+                published_at: self.published_at,
+                completeness: Completeness { listed_at: None, ..manifest.completeness.clone() },
+                ..manifest.clone()
+            };
+            // That there is another try is news; when it is, is not.
+            let segments = undated.segments.iter_mut().map(|s| &mut s.next_try_at);
+            let wholes = undated.whole.iter_mut().chain(&mut undated.other_wholes);
+            for next in segments.chain(wholes.map(|whole| &mut whole.next_try_at)) {
+                *next = next.map(|_| Timestamp::UNIX_EPOCH);
+            }
+            undated
         };
         if undated(&self) == undated(previous) {
             return None;
@@ -162,6 +171,7 @@ fn segment_entry(index: u64, recording: &Recording, timeline: Option<Timeline>) 
         index,
         state: recording.state,
         reason: recording.plain_reason().map(str::to_owned),
+        next_try_at: recording.next_try_at,
         key: object.map(|object| object.key.clone()),
         content_type: object.map(|object| object.content_type.clone()),
         bytes: object.map(|object| object.bytes),
@@ -210,6 +220,7 @@ fn whole_entry(recording: &Recording) -> Whole {
     Whole {
         state: recording.state,
         reason: recording.plain_reason().map(str::to_owned),
+        next_try_at: recording.next_try_at,
         duration_ms: stored.map(|whole| whole.duration_ms),
         key: stored.and_then(|whole| whole.key.clone()),
         sha256: stored.and_then(|whole| whole.sha256),

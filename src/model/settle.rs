@@ -39,25 +39,15 @@ pub fn is_settled(last_sign: Option<Timestamp>, settle: SignedDuration, now: Tim
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{RecordingKind, RecordingState, ReplayTime, RoomId};
+    use crate::model::{RecordingKind, ReplayTime, RoomId};
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
     fn piece(created: &str) -> Recording {
-        Recording {
-            source_id: "x".into(),
-            kind: RecordingKind::Segment,
-            url: None,
-            needs_fresh_url: false,
-            create_time: ReplayTime::parse(created),
-            expire_time: ReplayTime::default(),
-            state: RecordingState::Pending,
-            reason: None,
-            attempts: 0,
-            stored: None,
-        }
+        let (created, expires) = (ReplayTime::parse(created), ReplayTime::default());
+        Recording::listed("x".into(), RecordingKind::Segment, created, expires)
     }
 
     fn room(start: Option<&str>, end: Option<&str>) -> Room {

@@ -56,18 +56,16 @@ fn recording(
 ) -> Option<Recording> {
     let (host, path) = source.host.as_ref().zip(source.path.as_ref())?;
     let url = MediaUrl::parse(&format!("http://{host}{path}")).ok()?;
+    let create_time = ReplayTime { raw: source.create_time_raw.clone(), at: source.create_time };
+    let expire_time = ReplayTime { raw: source.expire_time_raw.clone(), at: source.expire_time };
     Some(Recording {
-        source_id: url.source_id(),
-        kind,
-        url: Some(url),
+        url: Some(url.clone()),
         // Whether there was a query is not in the manifest; asking anew is safe either way.
         needs_fresh_url: true,
-        create_time: ReplayTime { raw: source.create_time_raw.clone(), at: source.create_time },
-        expire_time: ReplayTime { raw: source.expire_time_raw.clone(), at: source.expire_time },
         state,
         reason: reason.clone(),
-        attempts: 0,
         stored,
+        ..Recording::listed(url.source_id(), kind, create_time, expire_time)
     })
 }
 

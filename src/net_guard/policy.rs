@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use crate::model::Obstacle;
+
 /// The hosts requests may go to. Nothing is allowed that no pattern names.
 ///
 /// Patterns are `host`, `*.domain` (whole labels below it, not the domain itself), an address, and
@@ -75,6 +77,18 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// What in the configuration would have to change; `None` where nothing would help.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match self {
+            Self::Scheme(_) | Self::Credentials => None,
+            Self::Host(host) => Some(Obstacle::Host(host.clone())),
+            Self::Port { host, port } => Some(Obstacle::Port { host: host.clone(), port: *port }),
+            Self::Address { host, .. } => Some(Obstacle::Address(host.clone())),
+        }
+    }
+}
+
 impl HostPolicy {
     /// Reads a list of patterns.
     ///
@@ -111,6 +125,21 @@ impl HostPolicy {
             None => url.port().is_none(),
         });
         if allowed { Ok(()) } else { Err(Refusal::Port { host: host.to_string(), port }) }
+    }
+
+    /// Whether an obstacle is none for this policy, as far as that can be told without a look at the
+    /// addresses of a host.
+    pub fn lifts(&self, obstacle: &Obstacle) -> bool {
+        let refusal = |place: &str| {
+            let url = Url::parse(&format!("https://{place}/"));
+            url.map_or(Some(Refusal::Host(place.to_owned())), |url| self.check(&url).err())
+        };
+        match obstacle {
+            Obstacle::Host(host) => !matches!(refusal(host), Some(Refusal::Host(_))),
+            Obstacle::Port { host, port } => refusal(&format!("{host}:{port}")).is_none(),
+            Obstacle::Address(host) => self.names_literally(host),
+            Obstacle::WholePolicy => false,
+        }
     }
 
     /// Whether a pattern without a wildcard names `host`, which may then have a private address.
@@ -193,6 +222,23 @@ mod tests {
 
     fn allows(policy: &HostPolicy, url: &str) -> bool {
         policy.check(&Url::parse(url).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn an_obstacle_is_lifted_by_the_line_that_names_it() {
+        let (host, address) = (Obstacle::Host("a.b.c".into()), Obstacle::Address("a.b.c".into()));
+        let port = Obstacle::Port { host: "a.b.c".into(), port: 8080 };
+        for (pattern, lifted) in [
+            ("x.b.c", [false; 3]),
+            ("*.b.c", [true, false, false]),
+            ("a.b.c", [true, false, true]),
+            ("a.b.c:8080", [true, true, true]),
+            ("*.b.c:8080", [true, true, false]),
+        ] {
+            let policy = policy(&[pattern]);
+            let found = [&host, &port, &address].map(|obstacle| policy.lifts(obstacle));
+            assert_eq!(found, lifted, "{pattern}");
+        }
     }
 
     #[test]

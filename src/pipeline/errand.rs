@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::ledger::{Phase, RoomRecord};
-use crate::model::{RecordingState, RoomId, RoomStatus};
+use crate::model::{RoomId, RoomStatus};
 
 /// What a run is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +70,4 @@ pub(super) fn is_wanted(record: &RoomRecord, one: bool, force: bool) -> bool {
     let to_come = record.phase == Phase::Later;
     let never_live = closed && status.is_none();
     one || !(to_come || never_live)
-}
-
-/// States that a backfill asks for again: what failed may have become possible.
-pub(super) fn is_tried_again(state: RecordingState) -> bool {
-    matches!(state, RecordingState::Rejected | RecordingState::Failed)
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::errand::{is_tried_again, is_wanted};
+use super::errand::is_wanted;
 use super::lease::{self, Lease};
 use super::order::by_urgency;
 use super::report::{self, AccountReport, Problem};
-use super::{Errand, Hand, Hands, InFlight, Rooms, each};
+use super::{Errand, Hand, Hands, InFlight, Rooms, each, obstacles};
 use crate::ledger::{Phase, RoomRecord, Wanted};
 use crate::model::{Room, RoomId};
 use crate::stage::discover::{Scan, discover};
@@ -79,6 +79,10 @@ impl Search {
                 return self.report;
             }
         }
+        if let Err(error) = obstacles::lift(&self.context, &self.account.appid).await {
+            self.note("the ledger", &error.into());
+            return self.report;
+        }
         let outcome = match self.errand.clone() {
             Errand::Due => self.all_due().await,
             Errand::Backfill { rooms, force } => self.chosen(rooms, force).await,
@@ -133,6 +137,7 @@ impl Search {
     async fn all_due(&mut self) -> Result<(), Error> {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
         loop {
+            self.heed_causes();
             let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
             // Before the claim: a room that waits for anything else could be another process's.
             let Some(hand) = self.hand(wanted).await? else { return Ok(()) };
@@ -140,6 +145,16 @@ impl Search {
                 context.ledger.claim_next(&account.appid, context.claim(), wanted).await?;
             let Some(record) = claimed else { return Ok(()) };
             self.bring(record, hand, false).await?;
+        }
+    }
+
+    /// Spends no more calls where one cause stops every recording.
+    fn heed_causes(&mut self) {
+        let cause = self.context.causes.of_all(&self.account.appid);
+        if let Some(cause) = cause.filter(|_| self.can_call) {
+            self.can_call = false;
+            tracing::info!(account.appid = %self.account.appid, error = cause, "no more rooms are asked about");
+            self.report.problems.push(Problem::of_all(&cause));
         }
     }
 
@@ -169,6 +184,7 @@ impl Search {
         let now = context.clock.now();
         wanted.sort_by_key(|record| (record.deadline <= now, record.deadline));
         for record in wanted {
+            self.heed_causes();
             let room = record.room.room_id;
             let hand = self.hands.take(&context).await;
             let Some(mut record) = context.ledger.claim_room(appid, room, context.claim()).await?
@@ -251,7 +267,7 @@ impl Search {
             record = adopted;
         }
         let known = context.ledger.recordings(&account.appid, record.room.room_id).await?;
-        let mut listed = if resolve::is_needed(&record, &known) {
+        let mut listed = if resolve::is_needed(&record, &known, context.started_at) {
             if !self.can_call {
                 return Ok(Look::NeedsCall);
             }
@@ -264,8 +280,8 @@ impl Search {
         }
         if matches!(self.errand, Errand::Backfill { .. }) {
             for recording in &mut listed.recordings {
-                if is_tried_again(recording.state) {
-                    recording.attempts = 0;
+                if recording.is_owed() {
+                    recording.retry_now();
                 }
             }
         }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::ledger::{self, Phase, RoomRecord};
+use crate::model::lifecycle::next_try;
 use crate::model::{AppId, RoomId};
 use crate::retry;
-use crate::stage::{Context, Error, seal};
+use crate::stage::{Context, Error};
 
 /// The right to work on a room, kept alive in the background.
 ///
@@ -56,7 +56,7 @@ impl Lease {
 
 /// Leaves a room that needs a call to the next run, without a failure of its own.
 pub(super) async fn postpone(context: &Context, room: &RoomRecord) {
-    put_off(context, room, |record| record.next_at = later(context, 0)).await;
+    put_off(context, room, |record| record.next_at = next_try(0, None, context.clock.now())).await;
 }
 
 /// Notes in the ledger why a room was left, and when it is tried again.
@@ -65,7 +65,7 @@ pub(super) async fn note_failure(context: &Context, room: &RoomRecord, error: &E
         return;
     }
     put_off(context, room, |record| {
-        record.next_at = later(context, record.attempts);
+        record.next_at = next_try(record.attempts, Some(record.deadline), context.clock.now());
         record.attempts += 1;
         record.failure = Some(error.to_string());
         // It may come to be: the room list will tell.
@@ -74,11 +74,6 @@ pub(super) async fn note_failure(context: &Context, room: &RoomRecord, error: &E
         }
     })
     .await;
-}
-
-fn later(context: &Context, attempts: u32) -> Timestamp {
-    let now = context.clock.now();
-    now.saturating_add(seal::wait(attempts)).unwrap_or(now)
 }
 
 /// Changes what the ledger knows by now of a leased room: more than when it was claimed, perhaps.

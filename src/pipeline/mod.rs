@@ -12,6 +12,8 @@ mod errand;
 mod find;
 mod hands;
 mod lease;
+pub mod losses;
+mod obstacles;
 mod order;
 pub mod owner;
 mod report;
@@ -122,9 +124,13 @@ async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
             return tracing::debug!(error = %error, "what is at risk could not be foretold");
         }
     };
+    let Report { accounts: reports, rooms, .. } = report;
     for (account, foreseen) in accounts.iter().zip(foreseen) {
-        let mut reports = report.accounts.iter_mut();
-        if let Some(found) = reports.find(|found| found.appid == account.appid) {
+        if let Some(found) = reports.iter_mut().find(|found| found.appid == account.appid) {
+            let of_account = rooms.iter().filter(|room| room.appid == account.appid);
+            let reported: HashSet<RoomId> = of_account.map(|room| room.room_id).collect();
+            found.waiting =
+                foreseen.waiting().filter(|r| !reported.contains(&r.room)).cloned().collect();
             found.at_risk = foreseen.forecast.at_risk;
         }
     }

@@ -22,7 +22,8 @@ pub fn this_process(run_id: &RunId) -> String {
 /// # Errors
 /// When the ledger fails.
 pub async fn take_over_from_the_dead(context: &Context) -> Result<(), ledger::Error> {
-    for owner in context.ledger.lease_owners().await? {
+    let ledger = &context.ledger;
+    for owner in ledger.lease_owners().await?.into_iter().chain(ledger.tellers().await?) {
         if is_gone(&owner) {
             let rooms = context.ledger.void_leases(&owner).await?;
             tracing::info!(

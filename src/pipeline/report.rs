@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::is_left;
 use crate::forecast::AtRisk;
 use crate::hints::Explained;
-use crate::ledger::RoomRecord;
+use crate::ledger::{Loss, Owed, RoomRecord};
 use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus, sum};
 use crate::progress::Counts;
 use crate::stage::discover::Scanned;
@@ -27,6 +27,10 @@ pub struct Report {
     pub is_cut_short: bool,
     /// The speed that was measured.
     pub rate: Option<Rate>,
+    /// The recordings that are found to be lost and that no person was told of yet: see `losses`.
+    pub losses: Vec<Loss>,
+    /// Whether the ledger did not tell of all losses.
+    pub losses_unread: bool,
 }
 
 impl Report {
@@ -53,9 +57,11 @@ impl Report {
         self.accounts.iter().any(|account| !account.at_risk.is_empty())
     }
 
-    /// How many recordings were found to be lost in this run.
+    /// How many recordings a person is to be told to be lost.
     pub fn lost(&self) -> u64 {
-        self.rooms.iter().map(|room| room.lost).sum()
+        let told = self.losses.len() as u64;
+        let seen: u64 = self.rooms.iter().map(|room| room.lost).sum();
+        if self.losses_unread { told.max(seen) } else { told }
     }
 
     /// Whether nothing could be done at all: every account failed, and no room was worked on.
@@ -84,6 +90,8 @@ pub struct AccountReport {
     pub problems: Vec<Problem>,
     /// What is left and will not make it, soonest deadline first.
     pub at_risk: Vec<AtRisk>,
+    /// Recordings that could not be archived before, of rooms that this run did not look at.
+    pub waiting: Vec<Owed>,
 }
 
 impl AccountReport {
@@ -111,6 +119,7 @@ impl AccountReport {
             busy: Vec::new(),
             problems: Vec::new(),
             at_risk: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 }
@@ -134,6 +143,16 @@ impl Problem {
         Self { what, error, room_id: None, is_quota }
     }
 
+    /// One cause stops every recording of an account.
+    pub(super) fn of_all(cause: &str) -> Self {
+        Self {
+            what: "no more rooms are asked about in this run".to_owned(),
+            error: format!("every recording so far has failed for one reason: {cause}"),
+            room_id: None,
+            is_quota: false,
+        }
+    }
+
     pub(super) fn of_room(room: RoomId, error: &Error) -> Self {
         Self { room_id: Some(room), ..Self::new(&format!("room {room}"), error) }
     }
@@ -150,7 +169,7 @@ pub struct RoomReport {
     pub name: String,
     /// How it ended in this run.
     pub outcome: Outcome,
-    /// Recordings lost in this run.
+    /// Recordings that this run has seen to be lost.
     pub lost: u64,
 }
 
@@ -260,8 +279,9 @@ fn hints_of(recordings: &[Recording]) -> Vec<String> {
     hints.into_iter().map(str::to_owned).collect()
 }
 
+/// A recording that is lost is told of as such, once: see `losses`.
 fn is_said(recording: &Recording) -> bool {
-    !matches!(recording.state, RecordingState::Archived | RecordingState::NotNeeded)
+    recording.is_owed()
 }
 
 /// An error with its causes and, at the end, its hints.

@@ -136,15 +136,16 @@ impl Move {
         Arc::new(Place { appid: described.appid.clone(), room: described, keys, urls })
     }
 
-    /// Runs `work` on the recordings that are owed; the others stay as they are.
+    /// Runs `work` on the recordings that are due; the others stay as they are.
     async fn each<F: Future<Output = Result<Option<Recording>, Error>>>(
         &self,
         recordings: Vec<Recording>,
         work: impl Fn(Recording) -> F,
     ) -> Result<Option<Vec<Recording>>, Error> {
-        let (owed, mut done): (Vec<_>, Vec<_>) =
-            recordings.into_iter().partition(Recording::is_owed);
-        let mut working: FuturesUnordered<F> = owed.into_iter().map(work).collect();
+        let by = self.context.started_at;
+        let (due, mut done): (Vec<_>, Vec<_>) =
+            recordings.into_iter().partition(|recording| recording.is_due(by));
+        let mut working: FuturesUnordered<F> = due.into_iter().map(work).collect();
         let mut all = true;
         while let Some(outcome) = working.next().await {
             match outcome? {
@@ -223,14 +224,15 @@ impl Jobs {
     ) -> Result<Self, Error> {
         let now = context.clock.now();
         let averages = context.ledger.averages(&place.appid).await?;
-        let owed_wholes = wholes.iter().filter(|whole| whole.is_owed() && !whole.is_past(now));
+        let by = context.started_at;
+        let owed_wholes = wholes.iter().filter(|whole| whole.is_due(by) && !whole.is_past(now));
         let soonest_whole = owed_wholes.filter_map(Recording::deadline).min();
         let alone = averages.room.filter(|_| pieces.is_empty());
         let pieces = pieces.iter().map(|piece| (piece, soonest_whole, averages.segment));
         let wholes = wholes.iter().map(|whole| (whole, None, alone));
         let mut jobs = HashMap::new();
         for (recording, before, estimate) in pieces.chain(wholes) {
-            if !recording.is_owed() {
+            if !recording.is_due(by) {
                 continue;
             }
             let id = place.id_of(recording);

@@ -1,14 +1,15 @@
 //! What the ledger foretells of all accounts together: they share one link.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{Account, Context, Error, transfer};
-use crate::forecast::{Forecast, Owing, Pending, add_throughput, forecast};
+use crate::forecast::{AtRisk, Forecast, Owing, Pending, ShortOf, add_throughput, forecast};
 use crate::ledger::{Backlog, DayQuota, Owed, RecordingId};
-use crate::model::{AppId, RecordingKind, WECHAT_RETENTION};
+use crate::model::lifecycle::is_failing;
+use crate::model::{AppId, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION};
 use crate::throughput::ALL_HOSTS;
 use crate::urgency::{Moment, Rate};
 
@@ -56,6 +57,9 @@ pub async fn foresee(context: &Context, accounts: &[Arc<Account>]) -> Result<Vec
     }
     let mut owing: Vec<_> = all.iter_mut().map(Foreseen::owing).collect();
     add_throughput(&mut owing, at);
+    for foreseen in &mut all {
+        add_failing(&mut foreseen.forecast.at_risk, &foreseen.backlog, at.now);
+    }
     Ok(all)
 }
 
@@ -63,6 +67,11 @@ impl Foreseen {
     fn owing(&mut self) -> Owing<'_> {
         let Self { backlog: Backlog { rooms, averages, .. }, today, forecast, pending } = self;
         Owing { forecast, rooms, today, pending, averages: *averages }
+    }
+
+    /// The recordings that could not be archived when they were last tried.
+    pub fn waiting(&self) -> impl Iterator<Item = &Owed> {
+        self.backlog.recordings.iter().filter(|owed| owed.state != RecordingState::Pending)
     }
 
     /// How many segments are known and not stored, and how many bytes they are likely to have;
@@ -101,6 +110,25 @@ async fn pending(
         all.push(Pending { room_id, source_id, deadline, bytes });
     }
     Ok(all)
+}
+
+/// Adds the recordings of whose next tries nothing is to be expected, as earlier ones have failed.
+fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
+    let estimates: HashMap<RoomId, Timestamp> =
+        backlog.rooms.iter().map(|room| (room.room_id, room.deadline)).collect();
+    let failing = backlog.recordings.iter().filter(|owed| is_failing(owed.state, owed.attempts));
+    for owed in failing {
+        let deadline = deadline(owed).or_else(|| estimates.get(&owed.room).copied());
+        let is_named = at_risk.iter().any(|known| {
+            known.room_id == owed.room && known.source_id.as_ref() == Some(&owed.source_id)
+        });
+        if let Some(deadline) = deadline.filter(|deadline| *deadline > now && !is_named) {
+            let (room_id, source_id) = (owed.room, Some(owed.source_id.clone()));
+            let (expected, short_of) = (None, ShortOf::Success);
+            at_risk.push(AtRisk { room_id, source_id, deadline, expected, short_of });
+        }
+    }
+    at_risk.sort_by_key(|risk| (risk.deadline, risk.room_id.0));
 }
 
 /// As [`crate::model::Recording::deadline`].

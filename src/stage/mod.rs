@@ -3,6 +3,7 @@
 
 pub mod adopt;
 mod agenda;
+mod causes;
 pub mod discover;
 pub mod foresight;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -33,6 +34,7 @@ use crate::wechat;
 pub(crate) use agenda::tests as agenda_tests;
 pub use agenda::{Agenda, Job};
 pub(crate) use agenda::{Line, Ticket, WaitsToBegin};
+pub use causes::Causes;
 pub use images::Images;
 pub use memory::Memory;
 pub use replays::FreshUrls;
@@ -64,6 +66,8 @@ pub struct Context {
     pub agenda: Agenda,
     /// How fast bytes come.
     pub throughput: Throughput,
+    /// What stops every recording.
+    pub causes: Causes,
     /// What was done so far.
     pub progress: Progress,
 }

@@ -11,12 +11,13 @@ use crate::model::{
     MediaUrl, Recording, RecordingKind, RecordingState, Replay, ReplayTime, Sha256Digest,
 };
 
-/// Whether WeChat has to be asked for the replays of a room, or the ledger knows them well enough.
-pub fn is_needed(record: &RoomRecord, recordings: &[Recording]) -> bool {
+/// Whether WeChat has to be asked for the replays of a room, or the ledger knows them well enough for
+/// what a run that began at `by` is to try.
+pub fn is_needed(record: &RoomRecord, recordings: &[Recording], by: Timestamp) -> bool {
     let is_known = record.phase == Phase::Listed && record.settled;
     // A URL that could not be read may have been a slip of WeChat's.
     let has_no_url = |r: &Recording| r.needs_fresh_url || r.url.is_none();
-    !is_known || recordings.iter().any(|r| r.is_owed() && has_no_url(r))
+    !is_known || recordings.iter().any(|r| r.is_due(by) && has_no_url(r))
 }
 
 /// The recordings of a leased room, as WeChat lists them now, over what the ledger knew. What was
@@ -107,18 +108,10 @@ fn refresh(old: &mut Recording, new: Recording) {
 fn recording(replay: &Replay) -> Recording {
     let url = MediaUrl::parse(&replay.media_url);
     let is_whole = url.as_ref().is_ok_and(MediaUrl::is_playlist);
-    let mut recording = Recording {
-        source_id: url.as_ref().map_or_else(|_| id_of_text(replay), MediaUrl::source_id),
-        kind: if is_whole { RecordingKind::Whole } else { RecordingKind::Segment },
-        url: None,
-        needs_fresh_url: false,
-        create_time: replay.create_time.clone(),
-        expire_time: replay.expire_time.clone(),
-        state: RecordingState::Pending,
-        reason: None,
-        attempts: 0,
-        stored: None,
-    };
+    let source_id = url.as_ref().map_or_else(|_| id_of_text(replay), MediaUrl::source_id);
+    let kind = if is_whole { RecordingKind::Whole } else { RecordingKind::Segment };
+    let (created, expires) = (replay.create_time.clone(), replay.expire_time.clone());
+    let mut recording = Recording::listed(source_id, kind, created, expires);
     match url {
         Ok(url) => recording.url = Some(url),
         Err(problem) => recording.end(RecordingState::Rejected, problem.to_string()),

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{Claim, Ledger, Phase, RoomRecord, Wanted};
 use replay_archiver::model::{
-    AppId, LiveStatus, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, RoomId,
+    AppId, LiveStatus, MediaUrl, Recording, RecordingKind, ReplayTime, Room, RoomId,
 };
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Column as _, Connection as _, Executor as _, Row as _};
@@ -209,16 +209,7 @@ async fn due(ledger: &Ledger, id: u64, deadline: &str) {
 
 fn recording(file: &str) -> Recording {
     let url = MediaUrl::parse(&format!("http://v.myqcloud.com/{file}")).unwrap();
-    Recording {
-        source_id: url.source_id(),
-        kind: RecordingKind::Segment,
-        url: Some(url),
-        needs_fresh_url: false,
-        create_time: ReplayTime::parse("2026-03-26T07:56:21Z"),
-        expire_time: ReplayTime::default(),
-        state: RecordingState::Pending,
-        reason: None,
-        attempts: 0,
-        stored: None,
-    }
+    let (created, expires) = (ReplayTime::parse("2026-03-26T07:56:21Z"), ReplayTime::default());
+    let listed = Recording::listed(url.source_id(), RecordingKind::Segment, created, expires);
+    Recording { url: Some(url), ..listed }
 }

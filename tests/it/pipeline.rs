@@ -13,5 +13,6 @@ mod order;
 mod quota;
 mod time;
 mod variants;
+mod waiting;
 mod wholes;
 pub mod world;

@@ -16,18 +16,10 @@ fn generator() -> Generator {
 
 fn recording(path: &str, created: &str, state: RecordingState) -> Recording {
     let url = MediaUrl::parse(&format!("http://v.myqcloud.com/{path}")).unwrap();
-    Recording {
-        source_id: url.source_id(),
-        kind: if url.is_playlist() { RecordingKind::Whole } else { RecordingKind::Segment },
-        url: Some(url),
-        needs_fresh_url: true,
-        create_time: ReplayTime::parse(created),
-        expire_time: ReplayTime::default(),
-        state,
-        reason: None,
-        attempts: 0,
-        stored: None,
-    }
+    let kind = if url.is_playlist() { RecordingKind::Whole } else { RecordingKind::Segment };
+    let (created, expires) = (ReplayTime::parse(created), ReplayTime::default());
+    let listed = Recording::listed(url.source_id(), kind, created, expires);
+    Recording { url: Some(url), needs_fresh_url: true, state, ..listed }
 }
 
 fn archived(path: &str, created: &str, duration_ms: u64, config: &[u8]) -> Recording {

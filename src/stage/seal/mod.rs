@@ -17,7 +17,6 @@ use crate::model::{Generator, Manifest, PreviousManifest, Room, Sha256Digest};
 use crate::store::{Labels, RoomKeys};
 
 pub use catalog::publish_catalog;
-pub(crate) use outlook::wait;
 
 const JSON: Labels<'static> = Labels { content_type: "application/json", metadata: &[] };
 const TEXT: Labels<'static> = Labels { content_type: "text/plain; charset=utf-8", metadata: &[] };

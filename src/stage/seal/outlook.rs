@@ -1,17 +1,12 @@
-//! What is still owed of a room after a look at it, and when to look again.
+//! What is still pending of a room after a look at it, and when to look again.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ledger::Phase;
+use crate::model::LiveStatus;
+use crate::model::lifecycle::next_try;
 use crate::model::settle::{last_sign, settles_at};
-use crate::model::{LiveStatus, Recording};
 use crate::stage::Listed;
-
-/// The first looks again need no wait beyond the run: a later run tries at once.
-const EAGER_ATTEMPTS: u32 = 3;
-
-/// The longest wait between two looks.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(72);
 
 /// How often an announced recording that is not there is asked for.
 const ANNOUNCED_WAIT: SignedDuration = SignedDuration::from_hours(20);
@@ -24,19 +19,23 @@ pub(super) fn set(
     patience: SignedDuration,
 ) {
     let after = |wait: SignedDuration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    let is_owed = listed.recordings.iter().any(Recording::is_owed);
+    let owed = listed.recordings.iter().filter(|recording| recording.is_owed());
+    let next_try_at = owed.map(|r| r.next_try_at.unwrap_or(now).max(after(TICK))).min();
     let record = &listed.record;
     let last = last_sign(&record.room, &listed.recordings, record.first_seen(), now);
     let in_patience = last.is_some_and(|last| now < after_patience(last, patience));
-    let settles = settles_at(last, settle);
-    let (phase, next_at) = match () {
-        () if !listed.record.settled => (Phase::Due, settles.unwrap_or(now).max(after(TICK))),
-        () if is_owed => (Phase::Listed, after(wait(listed.record.attempts))),
-        () if in_patience && may_still_come(listed) => (Phase::Due, after(ANNOUNCED_WAIT)),
-        () if is_hard_to_believe(listed, now) => (Phase::Due, after(ANNOUNCED_WAIT)),
-        () => (Phase::Closed, now),
+    let settles = settles_at(last, settle).unwrap_or(now).max(after(TICK));
+    let unheard = || next_try(record.attempts, Some(record.deadline), now);
+    let (phase, next_at) = match (next_try_at, may_still_come(listed)) {
+        _ if !record.settled => (Phase::Due, next_try_at.map_or(settles, |at| at.min(settles))),
+        (Some(at), _) => (Phase::Listed, at),
+        (None, true) if in_patience => (Phase::Due, after(ANNOUNCED_WAIT)),
+        (None, true) if now < record.deadline => (Phase::Due, unheard().max(after(ANNOUNCED_WAIT))),
+        _ if is_hard_to_believe(listed, now) => (Phase::Due, after(ANNOUNCED_WAIT)),
+        _ => (Phase::Closed, now),
     };
-    let is_counted = is_owed || is_hard_to_believe(listed, now);
+    // Looks in a row that brought nothing.
+    let is_counted = next_try_at.is_none() && record.settled && phase == Phase::Due;
     listed.record.attempts = if is_counted { listed.record.attempts + 1 } else { 0 };
     listed.record.phase = phase;
     listed.record.next_at = next_at;
@@ -48,14 +47,6 @@ const TICK: SignedDuration = SignedDuration::from_millis(1);
 
 fn after_patience(last: Timestamp, patience: SignedDuration) -> Timestamp {
     last.saturating_add(patience).unwrap_or(Timestamp::MAX)
-}
-
-/// The wait before the next look: none but the next run's for the first ones, then 1, 2, 4 … hours.
-pub(crate) fn wait(attempts: u32) -> SignedDuration {
-    match attempts.checked_sub(EAGER_ATTEMPTS) {
-        None => TICK,
-        Some(late) => SignedDuration::from_hours(1 << late.min(7)).min(LONGEST_WAIT),
-    }
 }
 
 /// Whether WeChat announced more than it listed, or lists nothing of a room that is not plainly
@@ -81,7 +72,7 @@ fn is_hard_to_believe(listed: &Listed, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::ledger::RoomRecord;
-    use crate::model::{RecordingKind, RecordingState, ReplayTime, Room, RoomId};
+    use crate::model::{Recording, RecordingKind, RecordingState, ReplayTime, Room, RoomId};
 
     const SETTLE: SignedDuration = SignedDuration::from_mins(30);
     const PATIENCE: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -91,17 +82,10 @@ mod tests {
     }
 
     fn listed(states: &[RecordingState], announced: u64, end: &str, settled: bool) -> Listed {
-        let recording = |state: &RecordingState| Recording {
-            source_id: "x".into(),
-            kind: RecordingKind::Segment,
-            url: None,
-            needs_fresh_url: false,
-            create_time: ReplayTime::default(),
-            expire_time: ReplayTime::default(),
-            state: *state,
-            reason: None,
-            attempts: 1,
-            stored: None,
+        let recording = |state: &RecordingState| {
+            let (kind, unknown) = (RecordingKind::Segment, ReplayTime::default());
+            let listed = Recording::listed("x".into(), kind, unknown.clone(), unknown);
+            Recording { state: *state, attempts: 1, ..listed }
         };
         let mut room = Room::unlisted("wx1".parse().unwrap(), RoomId(1));
         room.live_status = Some(LiveStatus::ENDED);
@@ -171,10 +155,35 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_tried_by_the_next_runs_at_once_and_then_ever_more_rarely() {
-        let hours = |attempts: u32| wait(attempts).as_hours();
-        assert_eq!((hours(0), hours(2), hours(3), hours(5), hours(99)), (0, 0, 1, 4, 72));
+    fn a_room_is_looked_at_when_the_first_of_its_recordings_is_tried_again() {
+        use RecordingState::{Archived, Failed, Rejected};
+        let mut listed = listed(&[Failed, Rejected, Archived], 3, "2026-10-01T00:00:00Z", true);
+        let (soon, late) = ("2026-11-24T00:00:00Z", "2026-12-24T00:00:00Z");
+        listed.recordings[0].next_try_at = Some(late.parse().unwrap());
+        listed.recordings[1].next_try_at = Some(soon.parse().unwrap());
+        set(&mut listed, now(), SETTLE, PATIENCE);
+        assert_eq!(listed.record.next_at, soon.parse().unwrap());
     }
+
+    #[test]
+    fn what_is_announced_and_never_listed_is_asked_for_ever_more_rarely_until_its_deadline() {
+        let mut listed = listed(&[], 1, "2026-10-01T00:00:00Z", true);
+        let (begun, deadline) = (now(), "2027-10-01T00:00:00Z".parse().unwrap());
+        let (mut at, mut asked) = (begun, 0);
+        listed.record.deadline = deadline;
+        while at < deadline {
+            set(&mut listed, at, SETTLE, PATIENCE);
+            asked += 1;
+            let wait = listed.record.next_at.duration_since(at);
+            assert!(wait > SignedDuration::ZERO && wait <= LONGEST, "{wait}");
+            at = listed.record.next_at;
+        }
+        set(&mut listed, at, SETTLE, PATIENCE);
+        assert_eq!(listed.record.phase, Phase::Closed);
+        assert!((15..30).contains(&asked), "{asked} calls");
+    }
+
+    const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
 
     #[test]
     fn an_unsettled_room_is_looked_at_once_it_has_settled() {

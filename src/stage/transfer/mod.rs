@@ -24,9 +24,10 @@ use std::sync::Arc;
 use tokio::task::JoinError;
 
 use super::{Context, Error, FreshUrls, Job};
+use crate::config::WholePolicy;
 use crate::ledger::RecordingId;
 use crate::model::{
-    AppId, Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Room, Stored,
+    AppId, Evidence, MediaFacts, Obstacle, Recording, RecordingKind, RecordingState, Room, Stored,
     StoredObject,
 };
 use crate::store::RoomKeys;
@@ -103,6 +104,7 @@ pub async fn transfer_segment(
                 segment.sha256 = %object.sha256,
                 "a segment is archived"
             );
+            context.causes.note_success(&place.appid);
             recording.archive(Stored::Segment(object));
         }
         Err(failure) => end(context, place, &mut recording, failure)?,
@@ -147,18 +149,21 @@ pub async fn transfer_whole(
                 whole.chunks = stored.chunks.len(),
                 "the whole broadcast is archived"
             );
+            context.causes.note_success(&place.appid);
             recording.archive(Stored::Whole(stored));
         }
         Ok(whole::Outcome::NotNeeded { stored, reason }) => {
             recording.stored = Some(Stored::Whole(stored));
             recording.end(RecordingState::NotNeeded, reason);
+            let is_policy = context.work.whole == WholePolicy::Never;
+            recording.obstacle = is_policy.then_some(Obstacle::WholePolicy);
         }
         Err(failure) => end(context, place, &mut recording, failure)?,
     }
     save(context, place, recording).await
 }
 
-/// Sets the state that a failure brings a recording to.
+/// Brings a recording to the state that a failure leads to.
 fn end(
     context: &Context,
     place: &Place,
@@ -166,15 +171,18 @@ fn end(
     failure: Failure,
 ) -> Result<(), Error> {
     let over = place.room.end_time.or(place.room.start_time);
-    let (state, reason) = failure.into_state(recording, over, context.clock.now())?;
-    recording.attempts += 1;
-    recording.end(state, reason);
+    let (trouble, reason) = failure.into_trouble()?;
+    if recording.attempts == 0 {
+        context.causes.note_failure(&place.appid, place.room.room_id, &trouble, &reason);
+    }
+    recording.fail(trouble, reason, over, context.clock.now());
     let reason = recording.reason.as_deref();
     tracing::info!(
         account.appid = %place.appid,
         room.id = %place.room.room_id,
         recording.source_id = recording.source_id,
-        recording.state = ?state,
+        recording.state = ?recording.state,
+        recording.next_try_at = recording.next_try_at.map(tracing::field::display),
         reason,
         "a recording could not be archived"
     );

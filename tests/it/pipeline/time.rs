@@ -36,7 +36,7 @@ async fn an_unsettled_room_is_archived_as_far_as_it_goes_and_asked_again_when_it
 }
 
 #[tokio::test]
-async fn a_recording_announced_but_missing_is_asked_for_again_until_patience_ends() {
+async fn a_recording_announced_but_missing_is_asked_for_daily_and_after_a_week_ever_more_rarely() {
     let world = World::start("[[account.room]]\nid = 1\nstart = \"-1d\"\nannounced = 1\n").await;
     world.run().await.says(1, "partial", &[]);
     world.pass(21 * 60);
@@ -50,11 +50,16 @@ async fn a_recording_announced_but_missing_is_asked_for_again_until_patience_end
 
     let world = World::start("[[account.room]]\nid = 1\nstart = \"-1d\"\nannounced = 1\n").await;
     let mut asked = 0;
-    for _ in 0..10 {
+    for _ in 0..8 {
         asked += world.run().await.resolved().len();
         world.pass(24 * 60);
     }
-    assert_eq!(asked, 8, "daily, for the last time when the seven days are over");
+    assert_eq!(asked, 8, "daily for a week");
+    for _ in 0..60 {
+        asked += world.run().await.resolved().len();
+        world.pass(24 * 60);
+    }
+    assert_eq!(asked, 8 + 6, "ever more rarely, 30 days apart at most");
 }
 
 #[tokio::test]

@@ -173,7 +173,11 @@ impl World {
         let setup = setup::build(config, self.clock.clone()).await?;
         let asked = self.sandbox.calls().len();
         self.front.take();
-        let report = setup.run(errand, CancellationToken::new()).await;
+        let mut report = setup.run(errand, CancellationToken::new()).await;
+        if let Ok(report) = &mut report {
+            setup.take_losses(report).await;
+            let _ = setup.told(report).await;
+        }
         setup.context.ledger.close().await;
         assert_eq!(self.front.violations(), [""; 0]);
         let report = report?;
@@ -190,7 +194,14 @@ impl World {
 
     /// Everything a command works with in this world.
     pub async fn setup(&self) -> setup::Setup {
-        setup::build(self.config(), self.clock.clone()).await.unwrap()
+        self.setup_with(|_| {}).await
+    }
+
+    /// The same with a changed configuration.
+    pub async fn setup_with(&self, change: impl FnOnce(&mut Config)) -> setup::Setup {
+        let mut config = self.config();
+        change(&mut config);
+        setup::build(config, self.clock.clone()).await.unwrap()
     }
 
     fn config(&self) -> Config {

@@ -1,0 +1,78 @@
+//! What in the configuration keeps a recording from being archived.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A setting that forbids a recording. As soon as the setting changes, the recording is due.
+///
+/// As text, `host example.com`, `port example.com:8080`, `address example.com` or `whole`: the ledger
+/// keeps it so.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Obstacle {
+    /// `allow_hosts` of `[media]` does not name the host.
+    Host(String),
+    /// It names the host, but not this port of it.
+    Port {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// The host has private addresses alone, and only a wildcard names it.
+    Address(String),
+    /// `whole` of `[transfer]` is `never`.
+    WholePolicy,
+}
+
+/// A text that names no obstacle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it names no obstacle")]
+pub struct UnknownObstacle;
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => write!(f, "host {host}"),
+            Self::Port { host, port } => write!(f, "port {host}:{port}"),
+            Self::Address(host) => write!(f, "address {host}"),
+            Self::WholePolicy => f.write_str("whole"),
+        }
+    }
+}
+
+impl FromStr for Obstacle {
+    type Err = UnknownObstacle;
+
+    fn from_str(text: &str) -> Result<Self, UnknownObstacle> {
+        match text.split_once(' ') {
+            Some(("host", host)) => Ok(Self::Host(host.to_owned())),
+            Some(("address", host)) => Ok(Self::Address(host.to_owned())),
+            Some(("port", place)) => {
+                let (host, port) = place.rsplit_once(':').ok_or(UnknownObstacle)?;
+                let port = port.parse().map_err(|_| UnknownObstacle)?;
+                Ok(Self::Port { host: host.to_owned(), port })
+            }
+            None if text == "whole" => Ok(Self::WholePolicy),
+            _ => Err(UnknownObstacle),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn obstacles_are_read_back_as_they_were_written() {
+        let port = Obstacle::Port { host: "[::1]".into(), port: 8080 };
+        let host = |host: &str| host.to_owned();
+        for obstacle in
+            [Obstacle::Host(host("h")), port, Obstacle::Address(host("a.b")), Obstacle::WholePolicy]
+        {
+            assert_eq!(obstacle.to_string().parse(), Ok(obstacle));
+        }
+        for text in ["", "h", "port h", "port h:x"] {
+            assert_eq!(text.parse::<Obstacle>(), Err(UnknownObstacle), "{text}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Recordings that a setting forbids are due as soon as the setting changes.
+
+use crate::config::WholePolicy;
+use crate::ledger;
+use crate::model::{AppId, Obstacle};
+use crate::stage::Context;
+
+/// Makes the recordings of an account due that the configuration forbids no more.
+///
+/// # Errors
+/// When the ledger fails.
+pub(super) async fn lift(context: &Context, appid: &AppId) -> Result<(), ledger::Error> {
+    for obstacle in context.ledger.obstacles(appid).await? {
+        let is_lifted = match obstacle {
+            Obstacle::WholePolicy => context.work.whole != WholePolicy::Never,
+            _ => context.media.lifts(&obstacle),
+        };
+        if !is_lifted {
+            continue;
+        }
+        let recordings = context.ledger.lift(appid, &obstacle, context.clock.now()).await?;
+        tracing::info!(
+            account.appid = %appid,
+            recordings,
+            obstacle = %obstacle,
+            "the configuration allows recordings that it had forbidden"
+        );
+    }
+    Ok(())
+}

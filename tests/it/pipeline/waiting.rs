@@ -1,0 +1,277 @@
+//! Recordings that cannot be archived for now: tried again, shown, and told once when they are lost.
+
+use std::collections::BTreeMap;
+
+use replay_archiver::cli::notes;
+use replay_archiver::config::{Config, WholePolicy};
+use replay_archiver::model::{RecordingState, RoomId};
+use replay_archiver::net_guard::HostPolicy;
+use replay_archiver::pipeline::Errand;
+use tokio_util::sync::CancellationToken;
+
+use super::world::{Night, World};
+
+const DAY: i64 = 24 * 60;
+
+/// A room whose one piece WeChat deletes in 40 days.
+const ROOM: &str =
+    "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"+40d\"\n";
+
+/// The media host serves a page in place of films.
+const PAGE: &str = "on = \"vod\"\ntimes = \"always\"\nthen = \"html\"";
+
+fn nowhere(config: &mut Config) {
+    config.media.hosts = HostPolicy::parse(&["media.example".to_owned()]).unwrap();
+}
+
+/// The kinds of a night's problems at risk, and how often the media host was asked.
+fn seen(night: &Night) -> (u8, usize, usize) {
+    let at_risk = night.report.accounts[0].at_risk.len();
+    (night.exit, at_risk, night.media.len())
+}
+
+#[tokio::test]
+async fn what_is_no_recording_is_tried_as_long_as_wechat_can_have_it_and_its_loss_is_told_once() {
+    let world = World::start(ROOM).await;
+    world.fault(PAGE);
+    let (mut tries, mut exits) = (BTreeMap::new(), Vec::new());
+    for day in 0..50 {
+        let night = world.run().await;
+        let (exit, at_risk, asked) = seen(&night);
+        if asked > 0 {
+            tries.insert(day, asked);
+        }
+        let told = notes(&night.report).join("\n");
+        assert_eq!(exit == 0, told.is_empty(), "day {day}: {told}");
+        if exit == 3 && day < 40 {
+            assert_eq!(at_risk, 1, "day {day}");
+            assert!(told.contains("room 1: "), "day {day}: {told}");
+            let piece = &night.bucket.manifest(1)["segments"][0];
+            assert_eq!(
+                (&piece["state"], piece["next_try_at"].is_string()),
+                (&"rejected".into(), true)
+            );
+        }
+        exits.push(exit);
+        world.pass(DAY);
+    }
+    let lost: Vec<_> = exits.iter().enumerate().filter(|(_, exit)| **exit == 4).collect();
+    assert_eq!(lost, [(47, &4)], "once, a week after the deadline: {exits:?}");
+    assert!(exits[..47].iter().all(|exit| *exit == 3), "{exits:?}");
+    assert!(exits[48..].iter().all(|exit| *exit == 0), "{exits:?}");
+    let days: Vec<_> = tries.keys().copied().collect();
+    assert!(days.starts_with(&[0, 1, 2, 3]) && days.contains(&39), "{days:?}");
+    assert!(days.len() < 20, "ever more rarely: {days:?}");
+    world.run().await.says(1, "lost", &["expired"]);
+}
+
+#[tokio::test]
+async fn a_setting_that_is_mended_makes_what_it_forbade_due_at_once() {
+    let world = World::start(ROOM).await;
+    for _ in 0..6 {
+        let night = world.night(&Errand::Due, nowhere).await;
+        assert_eq!(night.exit, 3, "{:?}", notes(&night.report));
+        assert_eq!(night.report.accounts[0].at_risk.len(), 1);
+    }
+    let mended = world.run().await;
+    assert_eq!((mended.exit, mended.resolved()), (0, vec![]), "what is known is not asked again");
+    mended.says(1, "complete", &["archived"]);
+}
+
+#[tokio::test]
+async fn a_whole_that_the_configuration_declined_is_archived_once_it_does_not() {
+    let world = World::start(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nkind = \"whole\"\n\
+         seconds = 8\n",
+    )
+    .await;
+    let never = |config: &mut Config| config.work.whole = WholePolicy::Never;
+    let declined = world.night(&Errand::Due, never).await;
+    assert_eq!((declined.exit, &declined.bucket.manifest(1)["status"]), (0, &"complete".into()));
+    let again = world.night(&Errand::Due, never).await;
+    assert_eq!((again.exit, again.media.len()), (0, 0));
+    let wanted = world.run().await;
+    assert_eq!(
+        (wanted.exit, &wanted.bucket.manifest(1)["whole"]["state"]),
+        (0, &"archived".into())
+    );
+}
+
+#[tokio::test]
+async fn a_loss_that_a_killed_run_has_noticed_is_told_by_the_next_and_by_no_other() {
+    let world = World::start(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"-1h\"\n",
+    )
+    .await;
+    // It dies before it can tell anybody.
+    let setup = world.setup().await;
+    setup.run(&Errand::Due, CancellationToken::new()).await.unwrap();
+    setup.context.ledger.close().await;
+    assert_eq!(world.bucket().manifest(1)["status"], "lost");
+    // This one dies after it has taken upon itself to tell.
+    let setup = world.setup().await;
+    let mut report = setup.run(&Errand::Due, CancellationToken::new()).await.unwrap();
+    setup.take_losses(&mut report).await;
+    setup.context.ledger.close().await;
+    assert_eq!(report.lost(), 1);
+    // Another one does not tell meanwhile, as the first may be about to.
+    assert_eq!(world.run().await.exit, 0);
+    world.pass(11);
+    let next = world.run().await;
+    assert_eq!((next.exit, next.report.lost()), (4, 1));
+    assert!(notes(&next.report)[0].contains("WeChat deleted it on"), "{:?}", notes(&next.report));
+    world.pass(11);
+    let last = world.run().await;
+    assert_eq!((last.exit, last.report.lost()), (0, 0));
+}
+
+#[tokio::test]
+async fn one_cause_that_stops_every_recording_ends_the_asking_until_it_is_mended() {
+    let world = World::start("[[account.generate]]\ncount = 40\nnewest = \"-3d\"\n").await;
+    let night = world.night(&Errand::Due, nowhere).await;
+    let asked = night.resolved().len();
+    assert!((5..=12).contains(&asked), "{asked} rooms were asked about");
+    assert_eq!(night.exit, 3);
+    let told = notes(&night.report).join("\n");
+    assert_eq!(
+        told.matches("every recording so far has failed for one reason").count(),
+        1,
+        "{told}"
+    );
+    let mended = world.run().await;
+    assert_eq!((mended.exit, mended.resolved().len()), (0, 40 - asked));
+}
+
+#[tokio::test]
+async fn a_few_recordings_that_cannot_be_had_do_not_end_the_asking() {
+    // The oldest rooms are asked about first, and none of theirs can be fetched.
+    let room = |id: u64| {
+        format!(
+            "[[account.room]]\nid = {id}\nstart = \"-{}d\"\n[[account.room.replay]]\n{}",
+            300 - id,
+            if id <= 6 { "media_url = \"http://elsewhere.example/f0.mp4\"\n" } else { "" }
+        )
+    };
+    let rooms: String = (1..=12).map(room).collect();
+    let world = World::start(&rooms).await;
+    world.run().await;
+    let night = world.run().await;
+    for id in 7..=12 {
+        night.says(id, "complete", &["archived"]);
+    }
+    assert_eq!(night.exit, 3);
+}
+
+/// Random nights of a year: whatever happens, every recording is archived, or lost and told once, or
+/// tried again at a known time and told of every night.
+#[tokio::test]
+async fn a_year_of_random_nights_gives_up_nothing_in_silence() {
+    for seed in [1, 2] {
+        year(seed).await;
+    }
+}
+
+/// A generator of random numbers that is the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+const FAULTS: [&str; 8] = [
+    "on = \"vod\"\ntimes = \"always\"\nthen = \"html\"",
+    "on = \"vod\"\ntimes = \"always\"\nthen = \"empty\"",
+    "on = \"vod\"\ntimes = \"always\"\nthen = { status = { code = 404 } }",
+    "on = \"vod\"\ntimes = \"always\"\nthen = { status = { code = 500 } }",
+    "on = \"vod\"\nroom = 2\ntimes = \"always\"\nthen = { reset = { at = 0 } }",
+    "on = \"api\"\ncall = \"replays\"\ntimes = \"always\"\nthen = { errcode = { code = -1 } }",
+    "on = \"api\"\ncall = \"replays\"\ntimes = \"always\"\nthen = { errcode = { code = 9410003 } }",
+    "on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = \"html\"",
+];
+
+async fn year(seed: u64) {
+    let room = |id: u64| {
+        let expire = 20 * id - 10;
+        format!(
+            "[[account.room]]\nid = {id}\nstart = \"-9d\"\n\
+             [[account.room.replay]]\nexpire = \"+{expire}d\"\n\
+             [[account.room.replay]]\nexpire = \"+{expire}d\"\n"
+        )
+    };
+    let rooms: String = (1..=5).map(room).collect();
+    let world = World::start(&rooms).await;
+    let (mut dice, mut told) = (Dice(seed), BTreeMap::new());
+    for night in 0..60 {
+        world.heal();
+        // Good nights are rare, and nothing is well before the third week.
+        for _ in 0..dice.below(3) + u64::from(night < 8) {
+            world.fault(FAULTS[usize::try_from(dice.below(FAULTS.len() as u64)).unwrap()]);
+        }
+        let is_forbidden = dice.below(4) == 0;
+        let change = |config: &mut Config| {
+            if is_forbidden {
+                nowhere(config);
+            }
+        };
+        let night_of = if dice.below(5) == 0 {
+            killed_run(&world, change).await;
+            None
+        } else {
+            Some(world.night(&Errand::Due, change).await)
+        };
+        if let Some(night) = &night_of {
+            for loss in &night.report.losses {
+                let id = (loss.recording.room, loss.recording.source_id.clone());
+                assert_eq!(told.insert(id, night.exit), None, "{loss:?} is told twice");
+            }
+        }
+        check(&world, night_of.as_ref(), &told, seed).await;
+        world.pass(i64::try_from(dice.below(72 * 60) + 60).unwrap());
+    }
+}
+
+/// A run that does everything but live to tell.
+async fn killed_run(world: &World, change: impl FnOnce(&mut Config)) {
+    let setup = world.setup_with(change).await;
+    setup.run(&Errand::Due, CancellationToken::new()).await.unwrap();
+    setup.context.ledger.close().await;
+}
+
+async fn check(
+    world: &World,
+    night: Option<&Night>,
+    told: &BTreeMap<(RoomId, String), u8>,
+    seed: u64,
+) {
+    let setup = world.setup().await;
+    let (appid, now) = ("wx1".parse().unwrap(), world.clock.now());
+    let mut waits = false;
+    for room in (1..=5).map(RoomId) {
+        let recordings = setup.context.ledger.recordings(&appid, room).await.unwrap();
+        for recording in recordings {
+            let id = (room, recording.source_id.clone());
+            let what = format!("seed {seed}, {now}: {recording:?}");
+            match recording.state {
+                RecordingState::Archived => assert!(recording.segment().is_some(), "{what}"),
+                RecordingState::Expired => {
+                    assert!(recording.is_past(now), "{what}");
+                    assert!(night.is_none() || told.get(&id) == Some(&4), "untold: {what}");
+                }
+                _ => {
+                    waits = true;
+                    let month = now + jiff::SignedDuration::from_hours(30 * 24);
+                    assert!(recording.next_try_at.is_none_or(|at| at <= month), "{what}");
+                }
+            }
+        }
+    }
+    setup.context.ledger.close().await;
+    if let Some(night) = night.filter(|_| waits) {
+        let said = notes(&night.report);
+        assert!([1, 3, 4].contains(&night.exit) && !said.is_empty(), "{}: {said:?}", night.exit);
+    }
+}
