@@ -14,10 +14,12 @@ use super::stop::Watch;
 use super::{Common, Exit, plan};
 use crate::config::ConfigError;
 use crate::hints::Explained;
-use crate::ledger::{Loss, Owed, RecordingId};
+use crate::ledger::{Loss, RecordingId};
 use crate::model::RoomId;
 use crate::model::time::beijing;
-use crate::pipeline::{AccountReport, Errand, Outcome, Problem, Report, RoomReport, Rooms};
+use crate::pipeline::{
+    AccountReport, Errand, Outcome, Problem, Report, RoomReport, Rooms, Waiting,
+};
 use crate::stage::discover::{self, Scan};
 use crate::urgency::Rate;
 
@@ -155,15 +157,8 @@ fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
     }
     for account in &report.accounts {
         for waiting in &account.waiting {
-            output::json(&json!({
-                "type": "waiting",
-                "appid": account.appid,
-                "room_id": waiting.room,
-                "source_id": waiting.source_id,
-                "state": waiting.state,
-                "reason": waiting.reason,
-                "next_try_at": waiting.next_try_at,
-            }));
+            let appid = &account.appid;
+            output::json(&json!({ "type": "waiting", "appid": appid, "waiting": waiting }));
         }
         for problem in &account.problems {
             output::json(&json!({
@@ -297,13 +292,12 @@ fn loss_line(loss: &Loss) -> String {
     format!("room {room}: {source_id}: {}", loss.reason)
 }
 
-/// A recording that waits for its next try.
-fn waiting_line(waiting: &Owed) -> String {
-    let Owed { room, source_id, reason, next_try_at, .. } = waiting;
-    let reason = reason.as_deref().unwrap_or("it could not be archived");
+fn waiting_line(waiting: &Waiting) -> String {
+    let Waiting { room_id, source_id, reason, next_try_at } = waiting;
+    let of = source_id.as_ref().map_or_else(String::new, |id| format!("{id}: "));
     let (reason, hints) = reason.split_at(reason.find("\nhint: ").unwrap_or(reason.len()));
     let next = next_try_at.map_or_else(String::new, |at| format!("; next try {at}"));
-    format!("room {room}: {source_id}: {reason}{next}{hints}")
+    format!("room {room_id}: {of}{reason}{next}{hints}")
 }
 
 fn details(room: &RoomReport) -> Vec<String> {

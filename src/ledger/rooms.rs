@@ -198,6 +198,33 @@ impl Ledger {
         Ok(owed.into_iter().map(|room| RoomId(uncount(room))).collect())
     }
 
+    /// The rooms that WeChat could not be asked about and that are not looked at again by `by`: why, and
+    /// when they are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn failing(
+        &self,
+        appid: &AppId,
+        by: Timestamp,
+    ) -> Result<Vec<(RoomId, String, Timestamp)>, Error> {
+        const WHAT: &str = "read what failed";
+        let rows = self.read(WHAT, || {
+            sqlx::query(
+                "select room_id, failure, next_at from rooms \
+                 where appid = $1 and failure is not null and next_at > $2 order by room_id",
+            )
+            .bind(appid.as_str())
+            .bind(by.as_millisecond())
+            .fetch_all(&self.pool)
+        });
+        let read = |row: &AnyRow| -> Result<_, sqlx::Error> {
+            let next_at = moment(row.try_get("next_at")?).unwrap_or(Timestamp::UNIX_EPOCH);
+            Ok((RoomId(uncount(row.try_get("room_id")?)), row.try_get("failure")?, next_at))
+        };
+        rows.await?.iter().map(|row| read(row).map_err(failed(WHAT))).collect()
+    }
+
     /// What is known of one room.
     ///
     /// # Errors

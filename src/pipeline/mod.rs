@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ pub use errand::{Errand, Rooms};
 pub use find::align_quota;
 use hands::{Hand, Hands};
 use lease::Lease;
-pub use report::{AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom};
+pub use report::{AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Waiting};
 
 /// Rooms that wait between two stages.
 const QUEUE: usize = 2;
@@ -101,6 +102,7 @@ async fn flow(
     transfer::keep_throughput(context).await;
     finish(context, accounts, errand, &mut report, stop).await;
     foretell(context, accounts, &mut report).await;
+    report.tell_once();
     report.counts = context.progress.counts();
     report
 }
@@ -124,13 +126,10 @@ async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
             return tracing::debug!(error = %error, "what is at risk could not be foretold");
         }
     };
-    let Report { accounts: reports, rooms, .. } = report;
     for (account, foreseen) in accounts.iter().zip(foreseen) {
-        if let Some(found) = reports.iter_mut().find(|found| found.appid == account.appid) {
-            let of_account = rooms.iter().filter(|room| room.appid == account.appid);
-            let reported: HashSet<RoomId> = of_account.map(|room| room.room_id).collect();
-            found.waiting =
-                foreseen.waiting().filter(|r| !reported.contains(&r.room)).cloned().collect();
+        let mut reports = report.accounts.iter_mut();
+        if let Some(found) = reports.find(|found| found.appid == account.appid) {
+            found.waiting.extend(foreseen.waiting().map(Waiting::from));
             found.at_risk = foreseen.forecast.at_risk;
         }
     }
@@ -186,6 +185,10 @@ async fn finish(
         if let Err(error) = seal::publish_catalog(context, &account.appid).await {
             found.add(Problem::new("the catalog", &error));
         }
+        match context.ledger.failing(&account.appid, context.started_at).await {
+            Ok(failing) => found.waiting.extend(failing.into_iter().map(waiting_room)),
+            Err(error) => found.add(Problem::new("reading what failed", &error.into())),
+        }
         match owed(context, account, errand, &report.rooms).await {
             Ok(owed) => found.owed = owed,
             Err(error) => found.add(Problem::new("counting what is left", &error.into())),
@@ -200,6 +203,10 @@ async fn finish(
             }
         }
     }
+}
+
+fn waiting_room((room_id, reason, next_at): (RoomId, String, Timestamp)) -> Waiting {
+    Waiting { room_id, source_id: None, reason, next_try_at: Some(next_at) }
 }
 
 /// How many rooms of the errand are left to a later run, those in the report excepted.

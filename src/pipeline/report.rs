@@ -1,7 +1,8 @@
 //! What a run has come to: plain data, for the command line to print and to choose an exit code by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::is_left;
@@ -37,6 +38,17 @@ impl Report {
     /// Of a run that was told to stop and could not even finish what was in flight.
     pub(super) fn interrupted(counts: Counts) -> Self {
         Self { counts, is_cut_short: true, ..Self::default() }
+    }
+
+    /// Drops what waits in rooms that something is told of already.
+    pub(super) fn tell_once(&mut self) {
+        let Self { accounts, rooms, .. } = self;
+        for account in accounts {
+            let worked_on = rooms.iter().filter(|room| room.appid == account.appid);
+            let failed = account.problems.iter().filter_map(|problem| problem.room_id);
+            let told: HashSet<RoomId> = worked_on.map(|room| room.room_id).chain(failed).collect();
+            account.waiting.retain(|waiting| !told.contains(&waiting.room_id));
+        }
     }
 
     /// Whether a later run can still save something.
@@ -90,8 +102,32 @@ pub struct AccountReport {
     pub problems: Vec<Problem>,
     /// What is left and will not make it, soonest deadline first.
     pub at_risk: Vec<AtRisk>,
-    /// Recordings that could not be archived before, of rooms that this run did not look at.
-    pub waiting: Vec<Owed>,
+    /// What could not be archived before, of rooms that this run did not look at.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A recording, or a room, that waits for its next try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// The room.
+    pub room_id: RoomId,
+    /// The recording; `None` where WeChat could not be asked about the room.
+    pub source_id: Option<String>,
+    /// What its last try came to, with hints.
+    pub reason: String,
+    /// It is not tried again before; `None` for at once.
+    pub next_try_at: Option<Timestamp>,
+}
+
+impl From<&Owed> for Waiting {
+    fn from(owed: &Owed) -> Self {
+        Self {
+            room_id: owed.room,
+            source_id: Some(owed.source_id.clone()),
+            reason: owed.reason.clone().unwrap_or_default(),
+            next_try_at: owed.next_try_at,
+        }
+    }
 }
 
 impl AccountReport {

@@ -126,6 +126,26 @@ async fn a_loss_that_a_killed_run_has_noticed_is_told_by_the_next_and_by_no_othe
 }
 
 #[tokio::test]
+async fn a_room_that_wechat_cannot_be_asked_about_is_told_of_every_night() {
+    let world = World::start(ROOM).await;
+    world.fault(
+        "on = \"api\"\ncall = \"replays\"\ntimes = \"always\"\nthen = { errcode = { code = 777 } }",
+    );
+    let mut asked = 0;
+    for day in 0..14 {
+        let night = world.run().await;
+        asked += usize::from(!night.resolved().is_empty());
+        let told = notes(&night.report).join("\n");
+        assert_eq!((night.exit, told.matches("777").count()), (3, 1), "day {day}: {told}");
+        world.pass(DAY);
+    }
+    assert!((9..14).contains(&asked), "ever more rarely: {asked}");
+    world.heal();
+    world.pass(9 * DAY);
+    world.run().await.says(1, "complete", &["archived"]);
+}
+
+#[tokio::test]
 async fn one_cause_that_stops_every_recording_ends_the_asking_until_it_is_mended() {
     let world = World::start("[[account.generate]]\ncount = 40\nnewest = \"-3d\"\n").await;
     let night = world.night(&Errand::Due, nowhere).await;
