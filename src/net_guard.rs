@@ -20,7 +20,7 @@ use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-pub use policy::{HostPolicy, InvalidPattern, Refusal};
+pub use policy::{Allowing, HostPolicy, InvalidPattern, Refusal};
 
 /// Redirects that are followed for one request.
 pub const MAX_REDIRECTS: usize = 5;
@@ -100,6 +100,44 @@ pub fn client_with_names(
     builder.dns_resolver(resolver).build().map_err(|error| ClientError::Client(error.without_url()))
 }
 
+/// Why no request to a host would be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreachable {
+    /// It may not be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Its name has no address.
+    #[error(
+        "the name {host} does not resolve: {detail}\n\
+         hint: check this machine's name server, and that the name is right"
+    )]
+    NoSuchName {
+        /// The name.
+        host: String,
+        /// What the system says.
+        detail: String,
+    },
+}
+
+/// Whether requests to `url` would be made: whether its host is allowed and, unless a proxy resolves
+/// names, has an address that is. No request is made.
+///
+/// # Errors
+/// Why they would not.
+pub async fn look_up(
+    policy: &HostPolicy,
+    url: &Url,
+    names: &(dyn Resolve + 'static),
+) -> Result<(), Unreachable> {
+    policy.check(url)?;
+    let Some(url::Host::Domain(host)) = url.host() else { return Ok(()) };
+    let no_such_name = |detail: String| Unreachable::NoSuchName { host: host.to_owned(), detail };
+    let name: Name = host.parse().map_err(|_| no_such_name("it is no name".to_owned()))?;
+    let found = names.resolve(name).await.map_err(|error| no_such_name(error.to_string()))?;
+    screened(policy, None, host, found.collect())?;
+    Ok(())
+}
+
 /// The refusal among an error's causes, where the policy or the resolver caused it.
 pub fn refusal(error: &(dyn StdError + 'static)) -> Option<Refusal> {
     cause::<Refusal>(error).cloned()
@@ -139,7 +177,7 @@ pub struct GuardedResolver {
 }
 
 /// What the system knows of names.
-struct SystemNames;
+pub struct SystemNames;
 
 impl Resolve for SystemNames {
     fn resolve(&self, name: Name) -> Resolving {
@@ -152,16 +190,25 @@ impl Resolve for SystemNames {
 
 impl GuardedResolver {
     fn screened(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refusal> {
-        let anywhere =
-            self.policy.names_literally(host) || self.proxy_host.as_deref() == Some(host);
-        let (kept, dropped): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|address| anywhere || address::is_public(address.ip()));
-        match (kept.is_empty(), dropped.first()) {
-            (true, Some(address)) => {
-                Err(Refusal::Address { host: host.to_owned(), address: address.ip() })
-            }
-            _ => Ok(kept),
+        screened(&self.policy, self.proxy_host.as_deref(), host, found)
+    }
+}
+
+fn screened(
+    policy: &HostPolicy,
+    proxy_host: Option<&str>,
+    host: &str,
+    found: Vec<SocketAddr>,
+) -> Result<Vec<SocketAddr>, Refusal> {
+    let anywhere = policy.names_literally(host) || proxy_host == Some(host);
+    let (kept, dropped): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|address| anywhere || address::is_public(address.ip()));
+    match (kept.is_empty(), dropped.first()) {
+        (true, Some(address)) => {
+            let (host, allowing) = (host.to_owned(), policy.allowing(host.to_owned()));
+            Err(Refusal::Address { host, address: address.ip(), allowing })
         }
+        _ => Ok(kept),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Recordings: what was listed of a room, and what became of it.
 
+use std::collections::BTreeMap;
+
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -84,6 +86,36 @@ impl Ledger {
             forget(&mut transaction, appid, room, &recording.source_id).await?;
         }
         transaction.commit().await.map(Ok)
+    }
+
+    /// Where the recordings of an account that are still to be stored are fetched from, a URL for
+    /// each host; of the last ten thousand that were listed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hosts_to_fetch_from(&self, appid: &AppId) -> Result<Vec<MediaUrl>, Error> {
+        let rows = self
+            .read("read the media hosts of an account", || {
+                sqlx::query(
+                    "select media_url from recordings \
+                     where appid = $1 and media_url is not null and state in ($2, $3, $4) \
+                     order by room_id desc limit 10000",
+                )
+                .bind(appid.as_str())
+                .bind("\"pending\"")
+                .bind("\"failed\"")
+                .bind("\"rejected\"")
+                .fetch_all(&self.pool)
+            })
+            .await?;
+        let mut hosts = BTreeMap::new();
+        for row in rows {
+            let url: String = row.try_get("media_url").map_err(failed("read a media host"))?;
+            if let Ok(url) = MediaUrl::parse(&url) {
+                hosts.entry(url.host()).or_insert(url);
+            }
+        }
+        Ok(hosts.into_values().collect())
     }
 
     /// The recordings of a room, oldest first; unknown times last.

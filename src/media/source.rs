@@ -58,6 +58,8 @@ pub struct Settings {
 pub struct MediaClient {
     http: reqwest::Client,
     hosts: HostPolicy,
+    /// Whether a proxy stands between, which resolves names itself.
+    has_proxy: bool,
     /// How long a small file may take in all.
     small: Duration,
     /// How long a body may crawl.
@@ -110,7 +112,20 @@ impl MediaClient {
         let small = settings.timeouts.read.saturating_mul(SMALL_READS);
         // A connection that moves is given more time than one that stands still.
         let patience = settings.timeouts.read.saturating_mul(2);
-        Self { http, hosts: settings.hosts.clone(), small, patience, answered: Arc::default() }
+        let (hosts, has_proxy) = (settings.hosts.clone(), settings.proxy.is_some());
+        Self { http, hosts, has_proxy, small, patience, answered: Arc::default() }
+    }
+
+    /// Whether requests to `url` would be made: whether its host is allowed, and its name resolves to
+    /// an address that is. No request is made.
+    ///
+    /// # Errors
+    /// Why they would not, with the line of the configuration that would change it.
+    pub async fn look_up(&self, url: &MediaUrl) -> Result<(), net_guard::Unreachable> {
+        if self.has_proxy {
+            return Ok(self.hosts.check(url.without_query())?);
+        }
+        net_guard::look_up(&self.hosts, url.without_query(), &net_guard::SystemNames).await
     }
 
     /// Whether an obstacle is none for these settings: see [`HostPolicy::lifts`].

@@ -17,6 +17,8 @@ pub struct HostPolicy {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
+    /// As it is configured.
+    text: String,
     host: HostPattern,
     port: Option<u16>,
 }
@@ -40,6 +42,17 @@ pub struct InvalidPattern {
     reason: &'static str,
 }
 
+/// The line of the configuration that would allow a host, beside those that are allowed: it can be
+/// pasted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowing(Vec<String>);
+
+impl std::fmt::Display for Allowing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "allow_hosts = {:?}", self.0)
+    }
+}
+
 /// Why a request was not made. Never holds a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -51,29 +64,41 @@ pub enum Refusal {
     Credentials,
     /// No pattern names the host.
     #[error(
-        "the host {0} is not allowed\nhint: if it is to be trusted, add it to allow_hosts of [media], or of [images] for pictures"
+        "the host {host} is not allowed\n\
+         hint: if it is to be trusted, set {allowing} in [media], or add it in [images] for pictures"
     )]
-    Host(String),
+    Host {
+        /// The host.
+        host: String,
+        /// The line that would allow it.
+        allowing: Allowing,
+    },
     /// The host is allowed, though not on this port.
     #[error(
-        "port {port} of {host} is not allowed\nhint: if it is to be trusted, add {host}:{port} to allow_hosts of [media], or of [images] for pictures"
+        "port {port} of {host} is not allowed\n\
+         hint: if it is to be trusted, set {allowing} in [media], or add it in [images] for pictures"
     )]
     Port {
         /// The host.
         host: String,
         /// The port that no pattern names.
         port: u16,
+        /// The line that would allow it.
+        allowing: Allowing,
     },
     /// The name resolves to private, local or reserved addresses alone.
     #[error(
         "{host} resolves to {address}, which is not a public address\n\
-         hint: name the host itself in the media hosts, not by a wildcard, if that is meant"
+         hint: if that is meant, as inside Tencent Cloud, name the host itself beside the wildcard: \
+         set {allowing} in [media], or add it in [images] for pictures"
     )]
     Address {
         /// The host.
         host: String,
         /// The first of its addresses.
         address: IpAddr,
+        /// The line that would allow it.
+        allowing: Allowing,
     },
 }
 
@@ -82,8 +107,10 @@ impl Refusal {
     pub fn obstacle(&self) -> Option<Obstacle> {
         match self {
             Self::Scheme(_) | Self::Credentials => None,
-            Self::Host(host) => Some(Obstacle::Host(host.clone())),
-            Self::Port { host, port } => Some(Obstacle::Port { host: host.clone(), port: *port }),
+            Self::Host { host, .. } => Some(Obstacle::Host(host.clone())),
+            Self::Port { host, port, .. } => {
+                Some(Obstacle::Port { host: host.clone(), port: *port })
+            }
             Self::Address { host, .. } => Some(Obstacle::Address(host.clone())),
         }
     }
@@ -113,18 +140,34 @@ impl HostPolicy {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Refusal::Credentials);
         }
-        let host = url.host().ok_or_else(|| Refusal::Host(String::new()))?;
+        let named_none = || self.refuse_host(String::new(), url.port());
+        let host = url.host().ok_or_else(named_none)?;
         let mut named =
             self.patterns.iter().filter(|pattern| pattern.host.matches(&host)).peekable();
         if named.peek().is_none() {
-            return Err(Refusal::Host(host.to_string()));
+            return Err(self.refuse_host(host.to_string(), url.port()));
         }
         let port = url.port_or_known_default().unwrap_or_default();
         let allowed = named.any(|pattern| match pattern.port {
             Some(named) => named == port,
             None => url.port().is_none(),
         });
-        if allowed { Ok(()) } else { Err(Refusal::Port { host: host.to_string(), port }) }
+        if allowed {
+            return Ok(());
+        }
+        let (host, allowing) = (host.to_string(), self.allowing(format!("{host}:{port}")));
+        Err(Refusal::Port { host, port, allowing })
+    }
+
+    fn refuse_host(&self, host: String, port: Option<u16>) -> Refusal {
+        let pattern = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+        Refusal::Host { allowing: self.allowing(pattern), host }
+    }
+
+    /// The line that would allow `pattern` as well.
+    pub(super) fn allowing(&self, pattern: String) -> Allowing {
+        let known = self.patterns.iter().map(|pattern| pattern.text.clone());
+        Allowing(known.chain([pattern]).collect())
     }
 
     /// Whether an obstacle is none for this policy, as far as that can be told without a look at the
@@ -132,10 +175,11 @@ impl HostPolicy {
     pub fn lifts(&self, obstacle: &Obstacle) -> bool {
         let refusal = |place: &str| {
             let url = Url::parse(&format!("https://{place}/"));
-            url.map_or(Some(Refusal::Host(place.to_owned())), |url| self.check(&url).err())
+            let unreadable = || Some(self.refuse_host(place.to_owned(), None));
+            url.map_or_else(|_| unreadable(), |url| self.check(&url).err())
         };
         match obstacle {
-            Obstacle::Host(host) => !matches!(refusal(host), Some(Refusal::Host(_))),
+            Obstacle::Host(host) => !matches!(refusal(host), Some(Refusal::Host { .. })),
             Obstacle::Port { host, port } => refusal(&format!("{host}:{port}")).is_none(),
             Obstacle::Address(host) => self.names_literally(host),
             Obstacle::WholePolicy => false,
@@ -179,7 +223,7 @@ impl Pattern {
                 Err(_) => return Err(invalid("the host cannot be read")),
             }),
         };
-        Ok(Self { host, port })
+        Ok(Self { text: text.to_owned(), host, port })
     }
 }
 
@@ -305,7 +349,31 @@ mod tests {
         assert_eq!(check("ftp://h.example.com/"), Err(Refusal::Scheme("ftp".to_owned())));
         assert_eq!(check("file:///etc/passwd"), Err(Refusal::Scheme("file".to_owned())));
         assert_eq!(check("http://u:p@h.example.com/"), Err(Refusal::Credentials));
-        assert_eq!(check("http://other.com/?s=1"), Err(Refusal::Host("other.com".to_owned())));
+        let refused = check("http://other.com/?s=1").unwrap_err();
+        assert!(matches!(&refused, Refusal::Host { host, .. } if host == "other.com"));
+        assert!(!refused.to_string().contains("s=1"), "{refused}");
+    }
+
+    #[test]
+    fn the_hint_is_a_line_that_can_be_pasted_and_allows_the_host() {
+        let patterns = ["*.myqcloud.com", "media.example.com"];
+        for url in [
+            "https://other.example.com/a",
+            "https://other.example.com:8443/a",
+            "http://media.example.com:8081/a",
+            "http://127.0.0.1:8601/a",
+            "http://[::1]:8601/a",
+        ] {
+            let refusal = policy(&patterns).check(&Url::parse(url).unwrap()).unwrap_err();
+            let text = refusal.to_string();
+            let (_, line) = text.split_once(" set ").unwrap();
+            let (line, _) = line.split_once(" in [media]").unwrap();
+            let table: toml::Table = line.parse().unwrap();
+            let hosts = table["allow_hosts"].as_array().unwrap();
+            let hosts: Vec<&str> = hosts.iter().map(|host| host.as_str().unwrap()).collect();
+            assert_eq!(hosts[..2], patterns, "{text}");
+            assert!(allows(&policy(&hosts), url), "{text}");
+        }
     }
 
     #[test]

@@ -271,7 +271,7 @@ async fn a_file_that_changed_is_not_mixed_with_the_old_one() {
 async fn hosts_and_redirects_outside_the_policy_are_not_asked() {
     let host = Host::start(well_behaved).await;
     let error = client_for(&["*.myqcloud.com"]).open(&host.url("/f0.mp4"), 10).await.unwrap_err();
-    assert!(matches!(error.problem, Problem::Blocked(Refusal::Host(_))), "{error}");
+    assert!(matches!(error.problem, Problem::Blocked(Refusal::Host { .. })), "{error}");
     assert!(!error.is_transient());
     assert_eq!((host.greetings(), host.requests().len()), (0, 0));
 
