@@ -77,9 +77,22 @@ fn is_low(text: Option<&str>) -> bool {
 pub(super) fn int(fields: &Object, key: &str) -> Option<i64> {
     match fields.get(key)? {
         Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
-        Value::String(text) => text.trim().parse().ok(),
+        Value::String(text) => written(text.trim()),
         _ => None,
     }
+}
+
+/// `211200`, `211200.0` and `211200.00` → 211200. More zeros than a currency has behind its point could
+/// be thousands, so that they say nothing.
+fn written(text: &str) -> Option<i64> {
+    let digits = match text.split_once('.') {
+        Some((digits, zeros)) => {
+            let is_whole = matches!(zeros, "0" | "00");
+            is_whole.then_some(digits)?
+        }
+        None => text,
+    };
+    digits.parse().ok()
 }
 
 /// `211200.0` → 211200. Larger numbers than a float holds exactly are not whole for sure.
@@ -130,6 +143,32 @@ mod tests {
             ("true", None),
             ("null", None),
             ("[103]", None),
+        ];
+        for (json, expected) in table {
+            assert_eq!(int(&object(&format!(r#"{{"n":{json}}}"#)), "n"), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_read_from_texts_with_a_decimal_point() {
+        let table = [
+            ("211200", Some(211_200)),
+            ("211200.0", Some(211_200)),
+            ("\"211200\"", Some(211_200)),
+            ("\"2112.00\"", Some(2112)),
+            ("\" 0.0 \"", Some(0)),
+            ("\"-5.0\"", Some(-5)),
+            ("\"2112.50\"", None),
+            ("\"2112.\"", None),
+            ("\".00\"", None),
+            ("\"2,112.00\"", None),
+            ("\"2 112\"", None),
+            ("\"1.0.0\"", None),
+            ("\"2.000\"", None),
+            ("\"2112.00元\"", None),
+            ("\"2e3\"", None),
+            ("\"99999999999999999999.0\"", None),
+            ("null", None),
         ];
         for (json, expected) in table {
             assert_eq!(int(&object(&format!(r#"{{"n":{json}}}"#)), "n"), expected, "{json}");

@@ -146,6 +146,7 @@ fn goods(row: &Object) -> Vec<Goods> {
         .map(|item| Goods {
             goods_id: lenient::int(item, "goods_id"),
             name: lenient::text(item, "name").unwrap_or_default().to_owned(),
+            // In fen, however it is written.
             price_fen: lenient::int(item, "price"),
             url: lenient::filled_text(item, "url").map(ToOwned::to_owned),
         })
@@ -329,6 +330,24 @@ mod tests {
         ] {
             let page = rooms(0, &format!(r#"{{"room_info":[{{"roomid":1,{field}}}]}}"#));
             assert_eq!(page.rooms[0].live_status, expected.map(LiveStatus), "{field}");
+        }
+    }
+
+    #[test]
+    fn prices_are_read_however_they_are_written() {
+        for (json, expected) in [
+            ("211200", Some(211_200)),
+            ("\"2112.00\"", Some(2112)),
+            ("\"211200\"", Some(211_200)),
+            ("211200.0", Some(211_200)),
+            ("\"2,112.00\"", None),
+            ("\"21.12\"", None),
+            ("21.12", None),
+        ] {
+            let goods = format!(r#"[{{"goods_id":"61","name":"x","price":{json},"price2":"9.00"}}]"#);
+            let page = rooms(0, &format!(r#"{{"room_info":[{{"roomid":1,"goods":{goods}}}]}}"#));
+            let goods = &page.rooms[0].goods[0];
+            assert_eq!((goods.goods_id, goods.price_fen), (Some(61), expected), "{json}");
         }
     }
 
