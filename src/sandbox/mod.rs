@@ -9,6 +9,7 @@
 //! - `content`, `media`: the bytes of films, grown to size while they are read.
 //! - `clock`, `world`, `address`: the time, the state, and where things are.
 //! - `server`, `request`, `reply`, `effect`: connections, requests, replies, and faults played on them.
+//! - `guard`: who is answered.
 //! - `api`: the WeChat API. `vod`: the media host. `store`: the S3 store.
 
 pub mod scenario;
@@ -21,6 +22,7 @@ mod address;
 mod world;
 
 mod effect;
+mod guard;
 mod reply;
 mod request;
 mod server;
@@ -158,6 +160,8 @@ impl Sandbox {
 struct Front {
     shared: Shared,
     listener: Listener,
+    /// Where it listens.
+    local: SocketAddr,
     peer: Peer,
 }
 
@@ -166,8 +170,9 @@ fn run(
     shared: Shared,
     listener: Listener,
 ) -> Result<Server, SandboxError> {
+    let local = socket.local_addr().map_err(SandboxError::Serve)?;
     Server::run(socket, move |wire| {
-        let front = Front { shared: shared.clone(), listener, peer: wire.peer() };
+        let front = Front { shared: shared.clone(), listener, local, peer: wire.peer() };
         serve(Router::new().fallback(answer).with_state(front), wire)
     })
 }
@@ -182,9 +187,13 @@ async fn serve(router: Router, wire: Wire) {
 }
 
 async fn answer(State(front): State<Front>, request: Request<Body>) -> Response<Body> {
-    let Front { shared, listener, peer } = front;
+    let Front { shared, listener, local, peer } = front;
     let request = Incoming::read(request, peer.addr.ip()).await;
-    if listener == Listener::Api && request.path.starts_with("/sandbox/") {
+    let refusal = guard::refusal(&request, listener, local, &shared.lock().scenario.vod.base);
+    if let Some(reply) = refusal {
+        return reply.send(peer).await;
+    }
+    if listener == Listener::Api && guard::is_admin(&request.path) {
         let reply = api::admin(&mut shared.lock(), &request);
         return reply.send(peer).await;
     }

@@ -271,6 +271,47 @@ async fn it_can_be_driven_from_outside() {
     }
 }
 
+/// A request as a page in a browser sends it, with these headers; its status and whether it was read.
+async fn asked_by_a_page(client: &Client, method: &str, url: String, headers: &[&str]) -> u16 {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = http.request(method.parse().unwrap(), url).body("{\"advance_seconds\":60}");
+    for header in headers {
+        let (name, value) = header.split_once(": ").unwrap();
+        request = request.header(name, value);
+    }
+    let before = client.sandbox.calls().len();
+    let status = request.send().await.unwrap().status().as_u16();
+    assert_eq!(client.sandbox.calls().len(), before, "{headers:?} counts as a call");
+    status
+}
+
+#[tokio::test]
+async fn a_web_page_neither_drives_the_sandbox_nor_reads_it() {
+    let client = Client::start(&format!("now = \"2026-11-22T00:00:00Z\"\n{ACCOUNT}")).await;
+    let (clock, evil) = ("/sandbox/clock", "host: evil.example:8600");
+    let now = client.sandbox.clock().now();
+    for (method, path, headers) in [
+        // Sent without asking first, the answer unread.
+        ("POST", clock, &["content-type: text/plain"][..]),
+        ("POST", clock, &["x-sandbox-admin: 1", "origin: http://evil.example"]),
+        ("GET", "/sandbox/calls", &[]),
+        ("OPTIONS", clock, &["access-control-request-headers: x-sandbox-admin"]),
+        // Read under a name that resolves to 127.0.0.1.
+        ("GET", "/sandbox/calls", &[evil, "x-sandbox-admin: 1"]),
+        ("POST", clock, &[evil, "x-sandbox-admin: 1"]),
+        ("POST", LIVE, &[evil]),
+        ("POST", LIVE, &["origin: null"]),
+    ] {
+        let status = asked_by_a_page(&client, method, client.api(path), headers).await;
+        assert_eq!(status, 403, "{method} {path} {headers:?}");
+    }
+    let media = format!("http://{}/x/f0.mp4", client.sandbox.vod_addr());
+    assert_eq!(asked_by_a_page(&client, "GET", media, &[evil]).await, 403);
+    assert_eq!(client.sandbox.clock().now(), now);
+    let moved = client.post(clock, r#"{"advance_seconds":60}"#).await;
+    assert!(moved["now"].is_string(), "{moved}");
+}
+
 #[tokio::test]
 async fn tests_change_the_scenario_while_it_runs_and_a_dropped_sandbox_answers_no_more() {
     let client =

@@ -2,7 +2,7 @@
 
 use replay_archiver::sandbox::scenario::Scenario;
 use replay_archiver::sandbox::{Listen, Sandbox};
-use reqwest::header::{HeaderMap, RANGE};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RANGE};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -38,6 +38,10 @@ impl Client {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
+            .default_headers(HeaderMap::from_iter([(
+                HeaderName::from_static("x-sandbox-admin"),
+                HeaderValue::from_static("1"),
+            )]))
             .build()
             .unwrap();
         Self { sandbox, http }
