@@ -1,4 +1,10 @@
 //! `doctor`: is everything in place? One line each, with a hint where it is not.
+//!
+//! Each check has ten seconds, and names the address that does not answer within them.
+
+mod account;
+mod bucket;
+mod hosts;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -7,15 +13,20 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::output;
-use super::setup::{self, Setup};
+use super::setup;
 use super::{Common, Exit};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::hints::Explained;
-use crate::pipeline::align_quota;
-use crate::stage::Account;
-use crate::store::IfNoneMatch;
 
 /// Signatures are refused when the clocks differ by 15 minutes; this much is worth a word.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
+
+/// How long a check may take.
+const PROMPT: Duration = Duration::from_secs(10);
+
+/// How long the check may take that sends 5 MiB.
+const UPLOAD: Duration = Duration::from_secs(120);
 
 /// What was found, printed as it is found.
 struct Findings<'a> {
@@ -46,23 +57,79 @@ impl Findings<'_> {
         self.say("warn", what, text);
     }
 
-    fn fail(&mut self, what: &str, error: &(dyn std::error::Error + 'static)) {
+    fn fail(&mut self, what: &str, text: impl Display) {
         self.failed += 1;
-        self.say("FAIL", what, Explained::of(error));
+        self.say("FAIL", what, text);
+    }
+
+    /// Waits for what `whom` answers, [`PROMPT`] at most; where that is no success, it is told and
+    /// `None` comes back.
+    async fn ask<T, E: std::error::Error + 'static>(
+        &mut self,
+        what: &str,
+        whom: &str,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Option<T> {
+        self.ask_for(PROMPT, what, whom, answer).await
+    }
+
+    async fn ask_for<T, E: std::error::Error + 'static>(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        whom: &str,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Option<T> {
+        match within(limit, whom, answer).await {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.fail(what, problem);
+                None
+            }
+        }
+    }
+}
+
+/// What came in time, or what is wrong, with the address that was asked and what can be done.
+async fn within<T, E: std::error::Error + 'static>(
+    limit: Duration,
+    whom: &str,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Explained> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            let mut explained = Explained::of(&error);
+            if !explained.message.contains(whom) {
+                explained.message.push_str(&format!(" (asked: {whom})"));
+            }
+            Err(explained)
+        }
+        Err(_) => Err(Explained {
+            message: format!("no answer from {whom} within {} s", limit.as_secs()),
+            hints: vec![
+                "check that address, and that this machine can reach it: its name server, its \
+                 proxy, a firewall"
+                    .to_owned(),
+            ],
+        }),
     }
 }
 
 pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
-    let setup = setup::open(common).await?;
+    let config = impatient(setup::config(common)?);
+    let addresses = account::addresses(&config);
+    let setup = setup::build(config, Clock::system()).await?;
     let mut findings = Findings { common, failed: 0, warned: 0 };
     findings.good(
         "configuration",
         format_args!("{}: {} accounts", common.config.display(), setup.accounts.len()),
     );
     findings.good("ledger", "it is open and up to date");
-    bucket(&setup, &mut findings).await;
-    for account in &setup.accounts {
-        wechat(&setup, account, &mut findings).await;
+    bucket::check(&setup, &mut findings).await;
+    for (account, addresses) in setup.accounts.iter().zip(&addresses) {
+        account::check(&setup, account, addresses, &mut findings).await;
+        hosts::check(&setup, account, &mut findings).await;
     }
     let Findings { failed, warned, .. } = findings;
     if common.json {
@@ -73,114 +140,15 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     Ok(if failed > 0 { Exit::CouldNotRun } else { Exit::Done })
 }
 
-async fn bucket(setup: &Setup, findings: &mut Findings<'_>) {
-    let store = &setup.context.store;
-    if let Err(error) = store.check_bucket().await {
-        findings.fail("bucket", &error);
-        return;
+/// A configuration whose requests are repeated once at most: somebody waits for what they say.
+fn impatient(mut config: Config) -> Config {
+    const ATTEMPTS: u32 = 2;
+    for policy in
+        [&mut config.store.retry, &mut config.wechat.token_retry, &mut config.work.api_retry]
+    {
+        policy.attempts = policy.attempts.min(ATTEMPTS);
     }
-    findings.good("bucket", format_args!("{} answers", store.bucket()));
-    match store.server_time().await {
-        Ok(Some(time)) => {
-            skew(findings, "bucket clock", time.duration_since(setup.context.clock.now()));
-        }
-        Ok(None) => findings.warn("bucket clock", "the store does not tell its time"),
-        Err(error) => findings.fail("bucket clock", &error),
-    }
-    match store.round_trip().await {
-        Ok(()) => findings.good("bucket rights", "objects can be written, read and deleted"),
-        Err(error) => findings.fail("bucket rights", &error),
-    }
-    match store.multipart_works().await {
-        Ok(_) => findings.good("multipart uploads", "they work"),
-        Err(error) => findings.fail("multipart uploads", &error),
-    }
-    match store.abilities().await {
-        Ok(abilities) => {
-            if abilities.refuses_wrong_hash {
-                findings
-                    .good("integrity", "a body that differs from its signed SHA-256 is refused");
-            } else {
-                findings.warn(
-                    "integrity",
-                    "a body that differs from its signed SHA-256 is accepted\n\
-                     hint: run `verify --deep` now and then: this store does not check what it gets",
-                );
-            }
-            let kept = match (abilities.crc64nvme, abilities.crc64xz) {
-                (true, true) => "CRC-64/NVME and CRC-64/XZ",
-                (true, false) => "CRC-64/NVME",
-                (false, true) => "CRC-64/XZ",
-                (false, false) => "none; sizes are compared",
-            };
-            findings.good("checksums the store keeps", kept);
-            let conditional = match abilities.if_none_match {
-                IfNoneMatch::Honoured => "honoured",
-                IfNoneMatch::Ignored => "ignored; nothing depends on them",
-                IfNoneMatch::Refused => "refused; nothing depends on them",
-            };
-            findings.good("conditional writes", conditional);
-        }
-        Err(error) => findings.fail("store abilities", &error),
-    }
-}
-
-async fn wechat(setup: &Setup, account: &Account, findings: &mut Findings<'_>) {
-    let what = |name: &str| format!("{} {name}", account.appid);
-    match account.client.check_token().await {
-        Ok(check) => {
-            let left = check.left.map_or_else(String::new, |left| {
-                let left = Duration::from_secs(left.as_secs());
-                format!(", good for {} more", humantime::format_duration(left))
-            });
-            findings.good(&what("token"), format_args!("from {}{left}", check.kind));
-        }
-        Err(error) => {
-            findings.fail(&what("token"), &error);
-            return;
-        }
-    }
-    let quota = account.client.quota().await;
-    if let Err(error) = &quota {
-        findings.warn(
-            &what("quota"),
-            format_args!("WeChat does not tell: {}; calls are counted here", Explained::of(error)),
-        );
-    }
-    if let Some(difference) = account.client.clock_skew() {
-        skew(findings, &what("clock"), difference);
-    }
-    if quota.is_ok() {
-        align_quota(&setup.context, account).await;
-    }
-    let (ledger, now) = (&setup.context.ledger, setup.context.clock.now());
-    match ledger.quota(&account.appid, now, account.share).await {
-        Ok(today) => findings.good(
-            &what("calls"),
-            format_args!(
-                "{} left today: {} of {} made, {} are the shop's",
-                today.left(),
-                today.used,
-                today.limit,
-                today.reserve
-            ),
-        ),
-        Err(error) => findings.fail(&what("calls"), &error),
-    }
-    permission(setup, account, findings, &what("live rooms")).await;
-}
-
-/// Asks for the room list: the one call that shows whether the account has the permission.
-async fn permission(setup: &Setup, account: &Account, findings: &mut Findings<'_>, what: &str) {
-    let page = account.call(&setup.context, "the room list", || account.client.rooms(0)).await;
-    match page {
-        Ok(page) => {
-            let total = page.total.map_or_else(|| "none".to_owned(), |total| total.to_string());
-            findings.good(what, format_args!("{total} are listed (this took one call)"));
-        }
-        Err(error) if error.is_quota() => findings.warn(what, Explained::of(&error)),
-        Err(error) => findings.fail(what, &error),
-    }
+    config
 }
 
 fn skew(findings: &mut Findings<'_>, what: &str, difference: SignedDuration) {
@@ -192,5 +160,32 @@ fn skew(findings: &mut Findings<'_>, what: &str, difference: SignedDuration) {
         );
     } else {
         findings.good(what, format_args!("within {} s of this machine's", seconds.abs().max(1)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the connection failed\nhint: look at the cable")]
+    struct Broken;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_names_the_address_that_does_not_answer_within_ten_seconds() {
+        let began = tokio::time::Instant::now();
+        let silence = std::future::pending::<Result<(), Broken>>();
+        let problem = within(PROMPT, "https://s3.example/", silence).await.unwrap_err().to_string();
+        assert!(problem.starts_with("no answer from https://s3.example/ within 10 s\nhint: "));
+        assert_eq!(began.elapsed(), PROMPT);
+    }
+
+    #[tokio::test]
+    async fn a_check_names_the_address_once_whatever_went_wrong() {
+        let failed = async { Err::<(), _>(Broken) };
+        let problem = within(PROMPT, "https://s3.example/", failed).await.unwrap_err();
+        let expected =
+            "the connection failed (asked: https://s3.example/)\nhint: look at the cable";
+        assert_eq!(problem.to_string(), expected);
     }
 }

@@ -67,6 +67,11 @@ impl Answer {
             || (self.status >= 500 && self.status != 501)
     }
 
+    /// Whether the object is there and cannot be read before it is restored.
+    pub(super) fn is_to_be_restored(&self) -> bool {
+        self.code == "InvalidObjectState"
+    }
+
     /// What a person can do about it. A HEAD's answer has a status only.
     pub(super) fn hint(&self) -> Option<&'static str> {
         let by_code = match self.code.as_str() {
@@ -89,6 +94,10 @@ impl Answer {
             }
             "QuotaExceeded" | "XMinioStorageFull" => {
                 "the store has no room for this; make some, or raise its quota"
+            }
+            "InvalidObjectState" => {
+                "the object lies in a storage class that is not read at once; restore it first, as \
+                 with `aws s3api restore-object`, and try again when that is done"
             }
             _ => "",
         };
@@ -179,6 +188,7 @@ mod tests {
             (301, "", "region"),
             (400, "AuthorizationHeaderMalformed", "region"),
             (403, "SecondLevelDomainForbidden", "path_style"),
+            (403, "InvalidObjectState", "restore it first"),
         ] {
             let hint = answer(status, code).hint().unwrap_or_default();
             assert!(hint.contains(word), "{status} {code}: {hint}");

@@ -1,10 +1,14 @@
-//! CRC-64/NVME as a request's checksum, and whether this store knows it.
+//! What goes along with a body for the store to verify, and what this store knows of it.
+//!
+//! CRC-64/NVME is what is sent, until the store turns out not to know it. A bucket with object lock
+//! wants a checksum with every body: where such a store does not know that one, it is `Content-MD5`.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType};
 use aws_smithy_types::base64;
+use md5::{Digest as _, Md5};
 
 use super::Error;
 use super::settings::ChecksumMode;
@@ -12,17 +16,25 @@ use crate::model::Crc64Nvme;
 
 /// What goes along with a request for the store to verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Check {
     /// The CRC-64/NVME of the body, or of the whole object.
     Crc64Nvme,
     /// Nothing beyond the signature.
     None,
+    /// The MD5 of the body, for a store that wants a checksum and does not know the other.
+    Md5,
 }
 
 impl Check {
-    /// The header's value for `crc`, where it is sent.
+    /// The CRC's header's value for `crc`, where it is sent.
     pub(super) fn value(self, crc: Crc64Nvme) -> Option<String> {
         (self == Self::Crc64Nvme).then(|| encode(crc))
+    }
+
+    /// The value of `Content-MD5` for `body`, where it is sent.
+    pub(super) fn md5(self, body: &[u8]) -> Option<String> {
+        (self == Self::Md5).then(|| base64::encode(Md5::digest(body)))
     }
 
     /// The algorithm an upload is announced with.
@@ -41,22 +53,35 @@ impl Check {
 #[derive(Debug)]
 pub(super) struct Checksums {
     mode: ChecksumMode,
+    /// What is sent where the CRC-64/NVME is not wanted or not known: a [`Check`].
+    otherwise: AtomicU8,
     refused: AtomicBool,
     verified: AtomicBool,
 }
 
 impl Checksums {
     pub(super) fn new(mode: ChecksumMode) -> Self {
-        Self { mode, refused: AtomicBool::new(false), verified: AtomicBool::new(false) }
+        Self {
+            mode,
+            otherwise: AtomicU8::new(Check::None as u8),
+            refused: AtomicBool::new(false),
+            verified: AtomicBool::new(false),
+        }
     }
 
     /// What to send with the next request.
     pub(super) fn check(&self) -> Check {
         if self.mode == ChecksumMode::Off || self.refused.load(Ordering::Relaxed) {
-            Check::None
+            self.otherwise()
         } else {
             Check::Crc64Nvme
         }
+    }
+
+    /// What to send where the CRC-64/NVME cannot be.
+    pub(super) fn otherwise(&self) -> Check {
+        let wants_md5 = self.otherwise.load(Ordering::Relaxed) == Check::Md5 as u8;
+        if wants_md5 { Check::Md5 } else { Check::None }
     }
 
     /// The store has repeated the checksum of a part that was sent to it, as its own finding.
@@ -70,7 +95,8 @@ impl Checksums {
     }
 
     /// Makes a request with `wanted`, and in `Auto` once more without if the store may have refused
-    /// it for that. Only if that helps is the store taken not to know the checksum.
+    /// it for that; with the MD5 if the store says that it wants it. Only if that helps is the store
+    /// taken not to know the checksum, or to want the MD5.
     pub(super) async fn attempt<T, F>(
         &self,
         wanted: Check,
@@ -79,19 +105,42 @@ impl Checksums {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        match request(wanted).await {
-            Err(error)
-                if wanted == Check::Crc64Nvme
-                    && self.mode == ChecksumMode::Auto
-                    && error.may_blame_the_checksum() =>
-            {
-                let done = request(Check::None).await?;
-                if !self.refused.swap(true, Ordering::Relaxed) {
-                    tracing::info!(error = %error, "the store does not verify CRC-64/NVME");
+        let mut check = wanted;
+        let mut first = None;
+        loop {
+            let error = match request(check).await {
+                Ok(done) => {
+                    if let Some(error) = first {
+                        self.learn(check, &error);
+                    }
+                    return Ok(done);
                 }
-                Ok(done)
+                Err(error) => error,
+            };
+            match self.instead_of(check, &error) {
+                Some(other) => check = other,
+                None => return Err(error),
             }
-            result => result,
+            first.get_or_insert(error);
+        }
+    }
+
+    /// What to send after a refusal; `None` where nothing else would help.
+    fn instead_of(&self, check: Check, error: &Error) -> Option<Check> {
+        let may_give_way = self.mode == ChecksumMode::Auto && error.may_blame_the_checksum();
+        match check {
+            Check::Crc64Nvme if may_give_way && error.wants_md5() => Some(Check::Md5),
+            Check::Crc64Nvme if may_give_way => Some(self.otherwise()),
+            Check::None if error.wants_md5() => Some(Check::Md5),
+            _ => None,
+        }
+    }
+
+    /// A request that `error` refused was taken with `check`.
+    fn learn(&self, check: Check, error: &Error) {
+        self.otherwise.store(check as u8, Ordering::Relaxed);
+        if self.mode == ChecksumMode::Auto && !self.refused.swap(true, Ordering::Relaxed) {
+            tracing::info!(error = %error, "the store does not verify CRC-64/NVME");
         }
     }
 }
@@ -118,6 +167,12 @@ mod tests {
         assert_eq!(encode(crc), "rosUhgp5mIg=");
         assert_eq!(decode("rosUhgp5mIg="), Some(crc));
         assert_eq!(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, b"123456789"), crc.0);
+    }
+
+    #[test]
+    fn the_md5_is_sent_where_it_is_wanted_alone() {
+        assert_eq!(Check::Md5.md5(b"hello").as_deref(), Some("XUFAKrxLKna5cZ2REBfFkg=="));
+        assert_eq!((Check::None.md5(b"hello"), Check::Crc64Nvme.md5(b"hello")), (None, None));
     }
 
     #[test]

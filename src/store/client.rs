@@ -35,6 +35,7 @@ pub struct Store {
 struct Inner {
     sdk: Client,
     bucket: String,
+    address: String,
     keys: Keys,
     retry: Policy,
     signing: Signing,
@@ -54,9 +55,14 @@ impl Store {
         let keys = Keys::new(&settings.prefix)?;
         let signing = Signing::over(settings.sign_payload, settings.is_guarded());
         let sdk = Client::from_conf(sdk_config(&settings).await.build());
+        let address = match &settings.endpoint {
+            Some(endpoint) => endpoint.to_string(),
+            None => format!("AWS in {}", settings.region),
+        };
         let inner = Inner {
             sdk,
             bucket: settings.bucket,
+            address,
             keys,
             retry: settings.retry,
             signing,
@@ -69,6 +75,11 @@ impl Store {
     /// The bucket's name.
     pub fn bucket(&self) -> &str {
         &self.inner.bucket
+    }
+
+    /// Where the store is, for people: its endpoint, or AWS and the region.
+    pub fn address(&self) -> &str {
+        &self.inner.address
     }
 
     /// What all keys begin with; empty, or with a slash at its end.
@@ -86,7 +97,7 @@ impl Store {
     /// # Errors
     /// With a hint where it is not: the answer to a HEAD has no words of its own.
     pub async fn check_bucket(&self) -> Result<(), Error> {
-        let site = Site::new("find bucket", self.bucket());
+        let site = Site::new("find bucket", self.place());
         let policy = briefly(self.policy());
         let result = retry::with(&policy, site.action, || async {
             let sent = self.sdk().head_bucket().bucket(self.bucket()).send().await;
@@ -110,7 +121,7 @@ impl Store {
     async fn ask_in_words(&self, refusal: Error) -> Result<(), Error> {
         let request = self.sdk().list_objects_v2().bucket(self.bucket()).max_keys(1);
         let Err(failure) = request.send().await else { return Ok(()) };
-        let site = Site::new("find bucket", self.bucket());
+        let site = Site::new("find bucket", self.place());
         match Error::from_sdk(&site, &failure) {
             Error::Answered { site, answer } if !answer.code.is_empty() => {
                 Err(Error::Answered { site, answer })
@@ -125,7 +136,7 @@ impl Store {
     /// # Errors
     /// When no answer comes.
     pub async fn server_time(&self) -> Result<Option<Timestamp>, Error> {
-        let site = Site::new("ask the time of bucket", self.bucket());
+        let site = Site::new("ask the time of bucket", self.place());
         let tap = Tap::new(&["date"]);
         let request = self.sdk().head_bucket().bucket(self.bucket()).customize();
         match request.interceptor(tap.clone()).send().await {
@@ -137,6 +148,11 @@ impl Store {
                 Timestamp::from_second(at.secs()).ok()
             })),
         }
+    }
+
+    /// The bucket, and where it is.
+    fn place(&self) -> String {
+        format!("{} at {}", self.bucket(), self.address())
     }
 
     pub(super) fn sdk(&self) -> &Client {
@@ -161,7 +177,7 @@ impl Store {
     pub(super) fn signs_parts(&self, check: Check) -> bool {
         match self.inner.signing {
             Signing::All => true,
-            Signing::WhereNeeded => check == Check::None || !self.checksums().are_verified(),
+            Signing::WhereNeeded => check != Check::Crc64Nvme || !self.checksums().are_verified(),
             Signing::None => false,
         }
     }
@@ -170,7 +186,8 @@ impl Store {
         &self.inner.checksums
     }
 
-    pub(super) fn storage_class(&self) -> Option<&str> {
+    /// The storage class of recordings, where one is configured: they may not be readable at once.
+    pub fn storage_class(&self) -> Option<&str> {
         self.inner.storage_class.as_deref()
     }
 }
@@ -206,7 +223,8 @@ async fn sdk_config(settings: &Settings) -> Builder {
         .stalled_stream_protection(stalls);
     config.set_app_name(AppName::new("replay-archiver").ok());
     if let Some(endpoint) = &settings.endpoint {
-        config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
+        // The SDK writes the bucket right behind the path.
+        config = config.endpoint_url(format!("{}/", endpoint.as_str().trim_end_matches('/')));
     }
     config
 }

@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use super::checksum::Check;
 use super::error::Site;
-use super::object::digests_of;
+use super::object::{digests_of, unquoted};
 use super::signing::SignBody;
 use super::{Confirmed, Error, Labels, Store};
-use crate::model::ObjectKey;
+use crate::model::{Digests, ObjectKey};
 use crate::retry;
 
 /// What has to be there for an object to be written.
@@ -36,18 +36,49 @@ impl Store {
         labels: Labels<'_>,
         expected: Expected<'_>,
     ) -> Result<Option<Confirmed>, Error> {
-        let (site, digests, body) = (&Site::new("write", key.as_str()), digests_of(&body), &body);
-        let (version, nothing) = match expected {
-            Expected::Nothing => (None, Some("*".to_owned())),
-            Expected::Version(etag) => (Some(etag.to_owned()), None),
+        let digests = digests_of(&body);
+        let condition = match expected {
+            Expected::Nothing => Condition { nothing: true, version: None },
+            Expected::Version(etag) => Condition { nothing: false, version: Some(etag) },
         };
+        let mut sent = self.send_if(key, &body, labels, &digests, condition).await;
+        // Ceph 16 compares the text, and its ETags with the quotes that all are written with. Where
+        // what is there is what was expected, it cannot be another that was refused.
+        if let (Err(error), Expected::Version(etag)) = (&sent, expected)
+            && is_refused(error)
+            && self.head(key).await?.and_then(|head| head.etag) == Some(unquoted(etag))
+        {
+            let bare = unquoted(etag);
+            let condition = Condition { nothing: false, version: Some(&bare) };
+            sent = self.send_if(key, &body, labels, &digests, condition).await;
+        }
+        match sent {
+            Ok(()) => self.confirm(key, &digests, body.len() as u64).await.map(Some),
+            Err(error) if is_refused(&error) => Ok(None),
+            Err(error) => match error.answer().map(|answer| answer.status) {
+                Some(400 | 501) => self.put(key, body, labels).await.map(Some),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn send_if(
+        &self,
+        key: &ObjectKey,
+        body: &Bytes,
+        labels: Labels<'_>,
+        digests: &Digests,
+        condition: Condition<'_>,
+    ) -> Result<(), Error> {
+        let site = &Site::new("write", key.as_str());
         let send = |check: Check| {
             let request = self
                 .put_request(key, body, labels)
-                .set_if_match(version.clone())
-                .set_if_none_match(nothing.clone())
+                .set_if_match(condition.version.map(str::to_owned))
+                .set_if_none_match(condition.nothing.then(|| "*".to_owned()))
                 .body(ByteStream::from(body.clone()))
                 .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
+                .set_content_md5(check.md5(body))
                 .customize()
                 .interceptor(SignBody::with(self.signs_objects().then_some(&digests.sha256)));
             async move {
@@ -55,16 +86,21 @@ impl Store {
                 sent.map(drop).map_err(|failure| Error::from_sdk(site, &failure))
             }
         };
-        let sent = retry::with(self.policy(), site.action, || {
+        retry::with(self.policy(), site.action, || {
             self.checksums().attempt(self.checksums().check(), send)
-        });
-        match sent.await {
-            Ok(()) => self.confirm(key, &digests, body.len() as u64).await.map(Some),
-            Err(error) => match error.answer().map(|answer| answer.status) {
-                Some(409 | 412) => Ok(None),
-                Some(400 | 501) => self.put(key, body.clone(), labels).await.map(Some),
-                _ => Err(error),
-            },
-        }
+        })
+        .await
     }
+}
+
+/// What a request says of what has to be there.
+#[derive(Clone, Copy)]
+struct Condition<'a> {
+    nothing: bool,
+    version: Option<&'a str>,
+}
+
+/// Whether the condition was found not to hold.
+fn is_refused(error: &Error) -> bool {
+    error.answer().is_some_and(|answer| matches!(answer.status, 409 | 412))
 }

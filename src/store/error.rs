@@ -201,6 +201,19 @@ impl Error {
         })
     }
 
+    /// Whether the store wants a checksum of the body and names the MD5 as one, as a bucket with
+    /// object lock does.
+    pub(super) fn wants_md5(&self) -> bool {
+        self.answer().is_some_and(|answer| {
+            answer.status == 400 && answer.message.to_ascii_lowercase().contains("content-md5")
+        })
+    }
+
+    /// Whether the object is there and cannot be read before it is restored from its storage class.
+    pub fn is_to_be_restored(&self) -> bool {
+        self.answer().is_some_and(Answer::is_to_be_restored)
+    }
+
     /// What the store answered, where it answered at all.
     pub fn answer(&self) -> Option<&Answer> {
         match self {

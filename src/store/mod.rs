@@ -43,7 +43,7 @@ pub use list::{Listed, Listing};
 pub use object::{Confirmed, Labels, ObjectHead};
 pub use plan::{LARGEST_PART, MOST_PARTS, PartPlan, SMALLEST_PART};
 pub use presign::PresignedUrl;
-pub use probe::{Abilities, IfNoneMatch};
+pub use probe::{Abilities, IfNoneMatch, Probe};
 pub use read::ObjectBody;
 pub use settings::{
     Addressing, BodySigning, ChecksumMode, Credentials, DEFAULT_RETRY, Settings, Timeouts,

@@ -125,6 +125,7 @@ impl Store {
                 .set_storage_class(storage_class.map(StorageClass::from))
                 .body(ByteStream::from(body.clone()))
                 .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
+                .set_content_md5(check.md5(body))
                 .customize()
                 .interceptor(SignBody::with(self.signs_objects().then_some(&digests.sha256)))
                 .send()

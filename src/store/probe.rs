@@ -1,7 +1,8 @@
 //! What `doctor` asks of a store: whether it works, and what it can do beyond the common core.
 //!
-//! Every probe writes objects of its own, `<prefix>/.replay-archiver-probe-<random>`, and deletes
-//! them again. They are the only objects this program deletes.
+//! Every probe writes objects of its own, `<prefix>/.replay-archiver-probe-<random>`, as a run writes
+//! its own, and deletes them again. They are the only objects this program deletes. A store that lets
+//! nobody delete them, as under an object lock, keeps them: nothing else depends on that right.
 
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use bytes::Bytes;
@@ -38,13 +39,27 @@ pub enum IfNoneMatch {
     Refused,
 }
 
+/// What became of a probe that worked.
+#[derive(Debug)]
+pub enum Probe {
+    /// It was deleted.
+    Deleted,
+    /// The store refused to delete it, and keeps it.
+    Kept {
+        /// Where it lies.
+        key: ObjectKey,
+        /// What the store said.
+        refusal: Error,
+    },
+}
+
 impl Store {
     /// Writes a small object, reads it back and deletes it: the rights that archiving needs, and
-    /// `DeleteObject`.
+    /// `DeleteObject`, without which the object stays.
     ///
     /// # Errors
     /// Of the first step that fails.
-    pub async fn round_trip(&self) -> Result<(), Error> {
+    pub async fn round_trip(&self) -> Result<Probe, Error> {
         let key = self.layout().probe();
         let body = Bytes::from_static(b"replay-archiver");
         let result = async {
@@ -60,7 +75,14 @@ impl Store {
                 None => Err(Error::Vanished { key: key.clone() }),
             }
         };
-        self.clean_up(&key, result.await).await
+        let result = result.await;
+        let deleted = self.delete(&key).await;
+        result?;
+        match deleted {
+            Ok(()) => Ok(Probe::Deleted),
+            Err(refusal) if is_kept(&refusal) => Ok(Probe::Kept { key, refusal }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Uploads an object in two parts, 5 MiB in all, and says what the store then knew of it.
@@ -92,12 +114,13 @@ impl Store {
         upload.complete(&receipts, &digests_of(&whole), whole.len() as u64).await
     }
 
-    /// Finds out what the store can do. Writes about 5 MiB.
+    /// Finds out what the store can do beyond what `multipart` shows, the confirmation that
+    /// [`Store::multipart_works`] gave.
     ///
     /// # Errors
     /// When a probe fails in a way that says nothing about the ability.
-    pub async fn abilities(&self) -> Result<Abilities, Error> {
-        let known = self.multipart_works().await?.evidence;
+    pub async fn abilities(&self, multipart: &Confirmed) -> Result<Abilities, Error> {
+        let known = &multipart.evidence;
         Ok(Abilities {
             refuses_wrong_hash: self.refuses_wrong_hash().await?,
             crc64nvme: known.contains(&Evidence::StoreCrc64Nvme),
@@ -142,7 +165,7 @@ impl Store {
         self.clean_up(&key, result.await).await
     }
 
-    /// One `PutObject`, once, always signed over `digests`.
+    /// One `PutObject`, once, always signed over `digests`, with the checksum that a run would send.
     async fn put_probe(
         &self,
         key: &ObjectKey,
@@ -150,9 +173,12 @@ impl Store {
         if_none_match: Option<&str>,
     ) -> Result<(), Error> {
         let body = Bytes::from_static(b"replay-archiver");
+        let check = self.checksums().check();
         let request = self
             .put_request(key, &body, LABELS)
             .set_if_none_match(if_none_match.map(str::to_owned))
+            .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
+            .set_content_md5(check.md5(&body))
             .body(body.into());
         let sent = request.customize().interceptor(SignBody::with(Some(&digests.sha256))).send();
         sent.await.map(drop).map_err(|failure| {
@@ -160,10 +186,20 @@ impl Store {
         })
     }
 
-    /// Deletes a probe. A failure to do so is told only where nothing failed before.
+    /// Deletes a probe. A failure to do so is told only where nothing failed before, and not where the
+    /// store lets nobody delete it.
     async fn clean_up<T>(&self, key: &ObjectKey, result: Result<T, Error>) -> Result<T, Error> {
         let deleted = self.delete(key).await;
         let value = result?;
-        deleted.map(|()| value)
+        match deleted {
+            Err(error) if !is_kept(&error) => Err(error),
+            _ => Ok(value),
+        }
     }
+}
+
+/// Whether the store will not delete an object: for an object lock, a retention, or a want of rights,
+/// which stores tell with one of these.
+fn is_kept(error: &Error) -> bool {
+    error.answer().is_some_and(|answer| matches!(answer.status, 400 | 401 | 403 | 405 | 409 | 501))
 }

@@ -17,7 +17,7 @@ pub struct Settings {
     pub prefix: String,
     /// The region requests are signed for; `auto` on R2, anything on most self-hosted stores.
     pub region: String,
-    /// Where the store is, without the bucket; `None` for AWS.
+    /// Where the store is, without the bucket; it may lie below a path. `None` for AWS.
     pub endpoint: Option<Url>,
     /// Where the bucket's name goes.
     pub addressing: Addressing,
@@ -172,6 +172,7 @@ impl Settings {
             || !endpoint.username().is_empty()
             || endpoint.password().is_some()
             || endpoint.query().is_some()
+            || endpoint.fragment().is_some()
         {
             let reason = "it is not a plain http or https address".to_owned();
             return refuse("endpoint", reason, ENDPOINT_HINT);
@@ -233,6 +234,7 @@ mod tests {
             "https://user:s3cret@minio.example",
             "ftp://minio.example",
             "https://minio.example?token=s3cret",
+            "https://minio.example/#s3cret",
         ] {
             let error = settings(Some(endpoint)).check().unwrap_err();
             assert!(error.to_string().contains("\nhint: "), "{error}");

@@ -210,6 +210,7 @@ impl Upload {
             .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX))
             .body(ByteStream::from(body.clone()))
             .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
+            .set_content_md5(check.md5(body))
             .customize()
             .interceptor(SignBody::with(sha256.as_ref()))
             .send()
@@ -307,7 +308,8 @@ impl Upload {
     /// What this upload's requests carry: what it was announced with, unless the store has shown
     /// since that it cannot.
     fn check(&self) -> Check {
-        if self.id.checksummed { self.store.checksums().check() } else { Check::None }
+        let checksums = self.store.checksums();
+        if self.id.checksummed { checksums.check() } else { checksums.otherwise() }
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Copied {
     pub part_bytes: u64,
     pub evidence: Vec<Evidence>,
     pub source: SourceFacts,
+    /// The file as it was opened.
+    pub file: SourceFile,
     pub structure: Option<Mp4Structure>,
 }
 
@@ -220,6 +222,7 @@ pub(super) fn copied(
         part_bytes,
         evidence: confirmed.evidence,
         source: file.facts(),
+        file: file.clone(),
         structure: hashed.structure,
     }
 }

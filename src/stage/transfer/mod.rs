@@ -211,10 +211,7 @@ async fn segment(
     let room = (place.appid.clone(), place.room.room_id);
     let target = Target { room, key, content_type: "video/mp4", is_mp4: true, checkpoint };
     let copied = copy(context, &source, &target).await?;
-    let media = match &copied.structure {
-        Some(structure) => facts::of(context, &target.key, structure, job).await,
-        None => None,
-    };
+    let media = facts::of(context, &target.key, &source, &copied).await;
     Ok(stored_object(context, relative, &target, copied, media))
 }
 

@@ -3,6 +3,7 @@
 mod conditional;
 mod everything;
 mod film;
+mod manners;
 mod passing;
 mod resumed;
 mod room;

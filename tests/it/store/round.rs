@@ -266,7 +266,8 @@ async fn the_probes_work_and_leave_nothing_behind() {
         place.store.check_bucket().await.unwrap();
         place.store.round_trip().await.unwrap();
         place.check();
-        let abilities = place.store.abilities().await.unwrap();
+        let multipart = place.store.multipart_works().await.unwrap();
+        let abilities = place.store.abilities(&multipart).await.unwrap();
         // moto takes any hash.
         assert!(abilities.refuses_wrong_hash || matches!(place.server, Server::Real { .. }));
         assert_eq!(place.keys("").await, []);
@@ -277,7 +278,9 @@ async fn the_probes_work_and_leave_nothing_behind() {
 async fn what_is_read_has_not_changed_where_the_store_knows_conditions() {
     let place = Place::strict_or_real().await;
     let (store, key) = (&place.store, key("catalog.json"));
-    let honours = store.abilities().await.unwrap().if_none_match == IfNoneMatch::Honoured;
+    let multipart = store.multipart_works().await.unwrap();
+    let abilities = store.abilities(&multipart).await.unwrap();
+    let honours = abilities.if_none_match == IfNoneMatch::Honoured;
     let [first, second, third] =
         ["first", "second", "third"].map(|text| Bytes::from_static(text.as_bytes()));
     let put = |body: &Bytes, expected| store.put_if(&key, body.clone(), LABELS, expected);

@@ -8,11 +8,14 @@ use jiff::SignedDuration;
 use replay_archiver::model::{Evidence, ObjectKey};
 use replay_archiver::retry::Transient as _;
 use replay_archiver::store::{
-    Error, IfNoneMatch, PartDigests, PartPlan, PartReceipt, Store, Upload,
+    Addressing, Error, Expected, IfNoneMatch, PartDigests, PartPlan, PartReceipt, Probe, Settings,
+    Store, Upload,
 };
 
 use super::{LABELS, bytes, digests, key, settings_for};
-use crate::strict::{ACCESS_KEY, BUCKET, Effect, Provider, Request, SECRET_KEY, StrictS3};
+use crate::strict::{
+    ACCESS_KEY, BUCKET, Conditions, Effect, Provider, Request, SECRET_KEY, StrictS3,
+};
 
 const PART: usize = 5 << 20;
 
@@ -152,13 +155,101 @@ async fn doctor_finds_out_what_each_provider_can_do() {
         store.check_bucket().await.unwrap();
         store.round_trip().await.unwrap();
         assert_eq!(server.violations(), [""; 0]);
-        let found = store.abilities().await.unwrap();
+        let multipart = store.multipart_works().await.unwrap();
+        let found = store.abilities(&multipart).await.unwrap();
         let expected = (refuses_wrong_hash, crc64nvme, crc64xz, if_none_match);
         let found = (found.refuses_wrong_hash, found.crc64nvme, found.crc64xz, found.if_none_match);
         assert_eq!(found, expected, "{provider:?}");
         assert_eq!(server.violations().len(), 1, "the wrong hash that was sent on purpose");
         assert!(server.objects().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_locked_bucket_takes_what_doctor_and_a_run_write_and_keeps_the_probes() {
+    let whole = bytes(PART + 9);
+    for provider in Provider::ALL {
+        let (server, store) = start(provider).await;
+        server.lock();
+        let Probe::Kept { key: probe, refusal } = store.round_trip().await.unwrap() else {
+            panic!("{provider:?} deletes under a lock");
+        };
+        assert!(refusal.to_string().contains("object lock"), "{refusal}");
+        let multipart = store.multipart_works().await.unwrap();
+        store.abilities(&multipart).await.unwrap();
+        assert!(server.objects().contains_key(probe.as_str()));
+
+        let (upload, receipts) = send(&store, &key("a.mp4"), &whole).await;
+        upload.complete(&receipts, &digests(&whole), whole.len() as u64).await.unwrap();
+        store.put(&key("manifest.json"), bytes(10), LABELS).await.unwrap();
+        let written = store.put_if(&key("b.json"), bytes(10), LABELS, Expected::Nothing).await;
+        assert!(written.unwrap().is_some());
+        assert_eq!(server.objects()[key("a.mp4").as_str()], whole, "{provider:?}");
+        assert_eq!(server.violations().len(), 1, "the wrong hash that was sent on purpose");
+    }
+}
+
+#[tokio::test]
+async fn what_a_store_wants_of_a_body_is_found_out_once() {
+    let (server, store) = start(Provider::Oss).await;
+    server.lock();
+    let refused =
+        |server: &StrictS3| server.take().iter().filter(|request| request.status == 400).count();
+    store.put(&key("a.json"), bytes(10), LABELS).await.unwrap();
+    assert_eq!(refused(&server), 1, "it says that it wants the MD5");
+    store.put(&key("b.json"), bytes(10), LABELS).await.unwrap();
+    assert_eq!(refused(&server), 0);
+}
+
+#[tokio::test]
+async fn a_store_below_a_path_is_found_there_with_and_without_a_slash_at_its_end() {
+    let whole = bytes(PART + 9);
+    for (below, written) in
+        [("/storage/v1/s3", ""), ("/storage/v1/s3", "/"), ("/s3", "//"), ("/a b", "")]
+    {
+        let server = StrictS3::start(Provider::Aws).await;
+        server.move_below(below);
+        let endpoint = format!("{}{below}{written}", server.endpoint());
+        let store = Store::connect(settings_for(&endpoint, BUCKET, ACCESS_KEY, SECRET_KEY));
+        let store = store.await.unwrap();
+        store.check_bucket().await.unwrap();
+        let (upload, receipts) = send(&store, &key("a b.mp4"), &whole).await;
+        upload.complete(&receipts, &digests(&whole), whole.len() as u64).await.unwrap();
+        assert_eq!(store.list("live/").next_page().await.unwrap().unwrap().len(), 1);
+        let url = store.presign_get(&key("a b.mp4"), Duration::from_secs(60)).await.unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let read = client.get(url.expose()).send().await.unwrap().bytes().await.unwrap();
+        assert_eq!(read, whole, "{endpoint}");
+        assert_eq!(server.violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_in_the_host_lies_below_the_path_as_well() {
+    let endpoint = "https://gateway.example/storage/v1/s3";
+    for endpoint in [endpoint.to_owned(), format!("{endpoint}/")] {
+        let settings = settings_for(&endpoint, BUCKET, ACCESS_KEY, SECRET_KEY);
+        let settings = Settings { addressing: Addressing::Virtual, ..settings };
+        let store = Store::connect(settings).await.unwrap();
+        let url = store.presign_get(&key("a.mp4"), Duration::from_secs(60)).await.unwrap();
+        let (address, _) = url.expose().split_once('?').unwrap();
+        let expected = "https://replays.gateway.example/storage/v1/s3/live/wx1/rooms/354/a.mp4";
+        assert_eq!(address, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_lies_in_a_cold_class_is_said_to_want_a_restore_first() {
+    let server = StrictS3::start(Provider::Aws).await;
+    let settings = settings_for(&server.endpoint(), BUCKET, ACCESS_KEY, SECRET_KEY);
+    let settings = Settings { storage_class: Some("DEEP_ARCHIVE".to_owned()), ..settings };
+    let store = Store::connect(settings).await.unwrap();
+    let body = bytes(10);
+    store.put_media(&key("a.mp4"), body.clone(), LABELS, &digests(&body)).await.unwrap();
+    let error = store.get(&key("a.mp4")).await.unwrap_err();
+    assert!(error.is_to_be_restored() && !error.is_transient(), "{error}");
+    assert!(error.to_string().contains("restore it first"), "{error}");
+    assert!(!error.to_string().contains("credentials"), "{error}");
 }
 
 #[tokio::test]
@@ -300,7 +391,26 @@ async fn a_part_whose_tag_was_wrong_does_not_become_an_object() {
 async fn a_conditional_write_that_a_store_begins_to_ignore_is_found_out() {
     let (server, store) = start(Provider::Aws).await;
     server.fault(|_| Some(Effect::IgnoreCondition));
-    assert_eq!(store.abilities().await.unwrap().if_none_match, IfNoneMatch::Ignored);
+    let multipart = store.multipart_works().await.unwrap();
+    assert_eq!(store.abilities(&multipart).await.unwrap().if_none_match, IfNoneMatch::Ignored);
+}
+
+#[tokio::test]
+async fn an_object_is_replaced_while_it_is_what_was_read_however_a_store_compares_it() {
+    for provider in Provider::ALL {
+        let (server, store) = start(provider).await;
+        let key = key("catalog.json");
+        store.put(&key, bytes(1), LABELS).await.unwrap();
+        let (_, read) = store.get_tagged(&key).await.unwrap().unwrap();
+        let read = read.unwrap();
+        let replaced = store.put_if(&key, bytes(2), LABELS, Expected::Version(&read)).await;
+        assert!(replaced.unwrap().is_some(), "{provider:?}");
+        let late = store.put_if(&key, bytes(3), LABELS, Expected::Version(&read)).await.unwrap();
+        let honours = provider.conditions() == Conditions::Honoured;
+        assert_eq!(late.is_none(), honours, "{provider:?}");
+        assert_eq!(server.objects()[key.as_str()].len(), if honours { 2 } else { 3 });
+        assert_eq!(server.violations(), [""; 0], "{provider:?}");
+    }
 }
 
 #[tokio::test]

@@ -44,10 +44,12 @@ const PARAMETERS: [&str; 17] = [
 ];
 
 impl Call {
-    pub fn new(parts: Parts, body: Bytes) -> Self {
+    /// Takes a request to a store below a path apart; one beside it names no bucket.
+    pub fn new(parts: Parts, body: Bytes, below: &str) -> Self {
         let path = parts.uri.path().to_owned();
         let raw_query = parts.uri.query().unwrap_or_default().to_owned();
         let plain = unescape(&path);
+        let plain = plain.strip_prefix(below).filter(|rest| rest.starts_with('/')).unwrap_or("/");
         let host = parts.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or("");
         let (bucket, key) = if host.starts_with(&format!("{BUCKET}.")) {
             (BUCKET, &plain[1..])

@@ -28,6 +28,7 @@ mod xml;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::http::{Method, StatusCode};
@@ -36,7 +37,7 @@ use jiff::{SignedDuration, Timestamp};
 use replay_archiver::clock::Clock;
 
 pub use fault::Effect;
-pub use provider::Provider;
+pub use provider::{Conditions, Provider};
 use state::{Object, State};
 
 /// The only bucket there is.
@@ -91,6 +92,10 @@ struct Shared {
     state: Mutex<State>,
     faults: Mutex<Vec<fault::Fault>>,
     skew: Mutex<SignedDuration>,
+    /// The path that the bucket lies below: empty, or `/…`.
+    below: Mutex<String>,
+    /// Whether nothing is written without a checksum, and nothing deleted.
+    locked: AtomicBool,
 }
 
 impl Shared {
@@ -131,6 +136,8 @@ impl StrictS3 {
             state: Mutex::default(),
             faults: Mutex::default(),
             skew: Mutex::new(SignedDuration::ZERO),
+            below: Mutex::default(),
+            locked: AtomicBool::new(false),
         });
         let (addr, task) = server::start(Arc::clone(&shared)).await;
         Self { shared, addr, task }
@@ -142,6 +149,17 @@ impl StrictS3 {
 
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.addr())
+    }
+
+    /// Moves the store below a path, as behind a gateway: `/storage/v1/s3`. It is part of what requests
+    /// are signed over.
+    pub fn move_below(&self, path: &str) {
+        path.clone_into(&mut self.shared.below.lock().unwrap());
+    }
+
+    /// Locks the bucket: every body has to come with a checksum, and nothing is deleted.
+    pub fn lock(&self) {
+        self.shared.locked.store(true, Ordering::SeqCst);
     }
 
     /// The objects by key.

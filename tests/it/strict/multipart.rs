@@ -71,6 +71,7 @@ impl Shared {
             let message = "Part number must be an integer between 1 and 10000, inclusive";
             Refusal::wrong(400, "InvalidArgument", message)
         })?;
+        self.check_lock(call)?;
         let checksum = checksum::verify(call, self.provider)?;
         let modified = self.clock.now();
         let mut state = self.state();

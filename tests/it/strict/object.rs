@@ -1,6 +1,7 @@
 //! Objects: written, read, deleted.
 
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -9,12 +10,13 @@ use super::Shared;
 use super::call::Call;
 use super::checksum::{self, Algorithm, Checksum};
 use super::fault::Effect;
-use super::provider::Conditions;
+use super::provider::{Checksums, Conditions};
 use super::reply::{Refusal, Reply};
 use super::state::{Labels, Object, State, md5_hex};
 
 impl Shared {
     pub fn put(&self, call: &Call, effect: Option<&Effect>) -> Result<Reply, Refusal> {
+        self.check_lock(call)?;
         let checksum = checksum::verify(call, self.provider)?;
         let labels = labels(call)?;
         let mut state = self.state();
@@ -40,6 +42,10 @@ impl Shared {
         }
         if call.header("if-none-match").is_some_and(|etag| matches(etag, object)) {
             return Err(Refusal::fair(304, "NotModified", "Not modified"));
+        }
+        if call.method == "GET" && object.is_cold() {
+            let message = "The operation is not valid for the object's storage class";
+            return Err(Refusal::fair(403, "InvalidObjectState", message));
         }
         let length = object.body.len();
         let range = call.header("range").and_then(|text| range(text, length)).transpose()?;
@@ -90,7 +96,27 @@ impl Shared {
         reply
     }
 
+    /// Under an object lock, a body has to come with a checksum that this provider knows.
+    pub fn check_lock(&self, call: &Call) -> Result<(), Refusal> {
+        let knows_more = self.provider.checksums() == Checksums::Verified;
+        let is_checksum = |name: &str| {
+            let kind = name.strip_prefix("x-amz-checksum-");
+            name == "content-md5" || (knows_more && kind.is_some())
+        };
+        let mut names = call.headers.keys().map(axum::http::HeaderName::as_str);
+        if !self.locked.load(Ordering::SeqCst) || names.any(is_checksum) {
+            return Ok(());
+        }
+        let message = "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object \
+                       requests with Object Lock parameters";
+        Err(Refusal::fair(400, "InvalidRequest", message))
+    }
+
     pub fn delete(&self, call: &Call) -> Result<Reply, Refusal> {
+        if self.locked.load(Ordering::SeqCst) {
+            let message = "Access Denied because object protected by object lock.";
+            return Err(Refusal::fair(403, "AccessDenied", message));
+        }
         self.state().objects.remove(&call.key);
         Ok(Reply::empty(204))
     }
@@ -127,9 +153,15 @@ impl Shared {
         match (some, there) {
             _ if none.is_some() && there.is_some() => Err(failed_condition()),
             (Some(_), None) => Err(Refusal::fair(404, "NoSuchKey", "There is none.")),
-            (Some(etag), Some(object)) if !matches(etag, object) => Err(failed_condition()),
+            (Some(etag), Some(object)) if !self.matches_of_a_write(etag, object) => {
+                Err(failed_condition())
+            }
             _ => Ok(()),
         }
+    }
+
+    fn matches_of_a_write(&self, etag: &str, object: &Object) -> bool {
+        if self.provider.compares_quotes() { etag == object.etag } else { matches(etag, object) }
     }
 
     /// The checksum this provider keeps of what came without one.

@@ -92,6 +92,12 @@ impl Provider {
         self != Self::Garage
     }
 
+    /// Whether the `If-Match` of a write is compared as it is written, its quotes with an ETag that is
+    /// kept without: Ceph 16 does.
+    pub fn compares_quotes(self) -> bool {
+        self == Self::Ceph
+    }
+
     /// Where the CRC-64/XZ of an object is told, in decimal.
     pub fn crc64xz_header(self) -> Option<&'static str> {
         match self {

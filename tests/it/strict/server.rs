@@ -44,7 +44,7 @@ async fn answer(
         scissors.cut();
         return Response::default();
     };
-    let call = Call::new(parts, body);
+    let call = Call::new(parts, body, &shared.below.lock().unwrap());
     let mut record = call.record();
     let effect = {
         let faults = shared.faults.lock().unwrap();

@@ -50,6 +50,12 @@ impl Object {
         let etag = md5_hex(&body);
         Self { body, etag, modified, labels: Labels::default(), checksum: None }
     }
+
+    /// Whether it lies in a class that is read only after a restore.
+    pub fn is_cold(&self) -> bool {
+        let class = self.labels.storage_class.as_deref().unwrap_or_default();
+        matches!(class, "GLACIER" | "DEEP_ARCHIVE" | "ARCHIVE")
+    }
 }
 
 /// How an upload was announced.

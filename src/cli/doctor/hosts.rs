@@ -1,0 +1,35 @@
+//! The media hosts of the recordings that are still to be stored: whether requests would go there.
+//!
+//! No call of WeChat's is spent to learn of a host: those that the ledger knows are looked up.
+
+use super::super::setup::Setup;
+use super::{Findings, PROMPT, within};
+use crate::stage::Account;
+
+/// How many hosts are looked up.
+const MOST: usize = 20;
+
+pub(super) async fn check(setup: &Setup, account: &Account, findings: &mut Findings<'_>) {
+    let what = format!("{} media hosts", account.appid);
+    let context = &setup.context;
+    let known = context.ledger.hosts_to_fetch_from(&account.appid);
+    let Some(urls) = findings.ask(&what, "the ledger", known).await else { return };
+    if urls.is_empty() {
+        findings.good(
+            &what,
+            "no recording is known that is still to be stored: once a run has listed some, their \
+             hosts are looked up here",
+        );
+        return;
+    }
+    let mut good = Vec::new();
+    for url in urls.iter().take(MOST) {
+        match within(PROMPT, &url.host(), context.media.look_up(url)).await {
+            Ok(()) => good.push(url.host()),
+            Err(problem) => findings.warn(&what, problem),
+        }
+    }
+    if !good.is_empty() {
+        findings.good(&what, format_args!("{} would be asked", good.join(", ")));
+    }
+}
