@@ -16,7 +16,7 @@ moto_install() {
         # Debian has python3 without it.
         [[ $EUID == 0 ]] && command -v apt-get >/dev/null ||
             fail "Python's venv is missing: install it (on Debian: apt-get install python3-venv)"
-        install_package python3-venv
+        install_packages python3-venv
         rm -rf -- "$home"
         python3 -m venv "$home" >&2
     fi

@@ -344,7 +344,8 @@ mod tests {
             ("\"21.12\"", None),
             ("21.12", None),
         ] {
-            let goods = format!(r#"[{{"goods_id":"61","name":"x","price":{json},"price2":"9.00"}}]"#);
+            let goods =
+                format!(r#"[{{"goods_id":"61","name":"x","price":{json},"price2":"9.00"}}]"#);
             let page = rooms(0, &format!(r#"{{"room_info":[{{"roomid":1,"goods":{goods}}}]}}"#));
             let goods = &page.rooms[0].goods[0];
             assert_eq!((goods.goods_id, goods.price_fen), (Some(61), expected), "{json}");

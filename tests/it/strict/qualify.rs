@@ -1,6 +1,6 @@
 //! Is the strict store like the real ones? One script of requests, and what each store answers.
 //!
-//! The answers of Garage and moto are recorded in `fixtures/stores`. The strict store has to give
+//! The answers of Garage, moto and Ceph are recorded in `fixtures/stores`. The strict store has to give
 //! the same, but where a line of `differences.txt` there says otherwise, and why. Where
 //! `REPLAY_ARCHIVER_TEST_STORES=garage=http://…,moto=http://…` names running stores, each with an
 //! empty bucket `replays` and its keys in `REPLAY_ARCHIVER_TEST_GARAGE_KEY` and `…_SECRET`, they
@@ -183,7 +183,8 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> Option<&'a str> {
 }
 
 /// The stores whose answers are recorded, and whose manners the strict store has then.
-const RECORDED: [(&str, Provider); 2] = [("garage", Provider::Garage), ("moto", Provider::Aws)];
+const RECORDED: [(&str, Provider); 3] =
+    [("garage", Provider::Garage), ("moto", Provider::Aws), ("ceph", Provider::Ceph)];
 
 #[expect(clippy::disallowed_methods, reason = "tests are told of servers by the environment")]
 fn variable(name: &str) -> Option<String> {
@@ -223,7 +224,10 @@ async fn the_strict_store_answers_as_the_real_ones_do() {
                 differences.push(format!("{other} ; but {real}"));
             }
         }
-        let refused = SCRIPT.iter().filter(|step| step.is_wrong).count();
+        let takes_any_region = provider.is_region("eu-nowhere-7");
+        let is_refused =
+            |step: &&Step| step.is_wrong && !(takes_any_region && step.lie == Some(Lie::Region));
+        let refused = SCRIPT.iter().filter(is_refused).count();
         assert_eq!(store.violations().len(), refused, "{name}: {:#?}", store.violations());
     }
     assert!(differences.is_empty(), "{differences:#?}");
