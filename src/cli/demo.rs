@@ -15,7 +15,7 @@ use super::setup::{self, Setup};
 use super::{Exit, stop::Watch};
 use crate::clock::Clock;
 use crate::config::{self, Environment, Sources};
-use crate::model::Manifest;
+use crate::model::{Completeness, LiveStatus, Manifest, Room};
 use crate::pipeline::{self, Errand, Report};
 use crate::sandbox::scenario::{Account, Scenario};
 use crate::sandbox::{EmbeddedStore, Listen, Sandbox};
@@ -50,25 +50,20 @@ pub(super) async fn run(arguments: &DemoArguments) -> anyhow::Result<Exit> {
     let scenario = Scenario::demo()?;
     let accounts = scenario.accounts.clone();
     let sandbox = Sandbox::start(scenario, Listen::default()).await?;
-    output::line(format_args!(
-        "sandbox: WeChat API on {}, media host on {}, S3 store on {}\n",
-        sandbox.api_addr(),
-        sandbox.vod_addr(),
-        store.addr()
-    ));
+    introduce(&sandbox, &store, &accounts);
     let config = folder.join("pipeline.toml");
     std::fs::write(&config, configuration(&folder, &sandbox, &store, &accounts))
         .with_context(|| format!("{} cannot be written", config.display()))?;
 
     output::line("first run: everything WeChat has");
     let (setup, first) = archive(&config, &accounts, &watch.stop).await?;
-    let archived = manifests(&setup).await?;
+    let archived = rooms(&setup).await?;
     print_rooms(&archived);
     let calls = sandbox.calls().len();
     output::line("\nsecond run: nothing is left to do");
     let (_, second) = archive(&config, &accounts, &watch.stop).await?;
     let calls = sandbox.calls().len() - calls;
-    let unchanged = manifests(&setup).await? == archived;
+    let unchanged = rooms(&setup).await? == archived;
     print_second(&second, calls, unchanged);
     output::line(format_args!(
         "\nthe archive lies in {}\n  play a film:      {}/…/segments/*.mp4\n  \
@@ -151,35 +146,90 @@ async fn archive(
     Ok((setup, report))
 }
 
-/// The manifests of all rooms that have one.
-async fn manifests(setup: &Setup) -> anyhow::Result<Vec<Manifest>> {
-    let mut manifests = Vec::new();
-    for account in &setup.accounts {
-        for record in setup.context.ledger.rooms(&account.appid).await? {
-            manifests.extend(setup.manifest(account, record.room.room_id).await?);
-        }
+/// Says what listens where, and the made-up secrets that were used.
+fn introduce(sandbox: &Sandbox, store: &EmbeddedStore, accounts: &[Account]) {
+    output::line(format_args!(
+        "sandbox: WeChat API on {}, media host on {}, S3 store on {}",
+        sandbox.api_addr(),
+        sandbox.vod_addr(),
+        store.addr()
+    ));
+    for account in accounts {
+        output::line(format_args!(
+            "account {}: AppSecret {}, {} rooms (all made up)",
+            account.appid,
+            account.secret,
+            account.rooms.len()
+        ));
     }
-    Ok(manifests)
+    output::line(format_args!(
+        "bucket {BUCKET}: access key {ACCESS_KEY}, secret key {SECRET_KEY}\n"
+    ));
 }
 
-fn print_rooms(manifests: &[Manifest]) {
-    let row = |manifest: &Manifest| {
-        let digest = manifest.segments.iter().find_map(|segment| segment.sha256);
-        let digest = digest.or_else(|| manifest.whole.as_ref().and_then(|whole| whole.sha256));
-        vec![
-            manifest.room.room_id.to_string(),
-            output::name(&manifest.room.name),
-            word(&manifest.status),
-            format!("{}/{}", manifest.completeness.archived, manifest.completeness.listed),
-            duration(manifest.totals.duration_ms),
-            bytes(manifest.totals.bytes),
-            digest.map_or_else(String::new, |digest| digest.to_string().chars().take(16).collect()),
-        ]
-    };
+/// Every room that was listed, with its manifest where it has one.
+async fn rooms(setup: &Setup) -> anyhow::Result<Vec<(Room, Option<Manifest>)>> {
+    let mut rooms = Vec::new();
+    for account in &setup.accounts {
+        for record in setup.context.ledger.rooms(&account.appid).await? {
+            let manifest = setup.manifest(account, record.room.room_id).await?;
+            rooms.push((record.room, manifest));
+        }
+    }
+    rooms.sort_by_key(|(room, _)| room.room_id);
+    Ok(rooms)
+}
+
+fn print_rooms(rooms: &[(Room, Option<Manifest>)]) {
     output::table(
-        &["room", "name", "status", "archived", "duration", "size", "SHA-256 of the first"],
-        manifests.iter().map(row).collect(),
+        &["room", "name", "status", "recordings", "duration", "size", "SHA-256 of the first"],
+        rooms.iter().map(|(room, manifest)| row(room, manifest.as_ref())).collect(),
     );
+    output::line(
+        "  not needed: the whole broadcast in one, which its segments cover\n  \
+         expired:    WeChat had deleted it before the first run",
+    );
+}
+
+fn row(room: &Room, manifest: Option<&Manifest>) -> Vec<String> {
+    let mut row = vec![room.room_id.to_string(), output::name(&room.name)];
+    let Some(manifest) = manifest else {
+        row.push(match room.live_status {
+            Some(LiveStatus::NOT_STARTED) => "has not begun".to_owned(),
+            Some(LiveStatus::EXPIRED) => "never went live".to_owned(),
+            _ => "not archived yet".to_owned(),
+        });
+        row.resize(7, String::new());
+        return row;
+    };
+    let digest = manifest.segments.iter().find_map(|segment| segment.sha256);
+    let digest = digest.or_else(|| manifest.whole.as_ref().and_then(|whole| whole.sha256));
+    row.extend([
+        word(&manifest.status),
+        recordings(&manifest.completeness),
+        duration(manifest.totals.duration_ms),
+        bytes(manifest.totals.bytes),
+        digest.map_or_else(String::new, |digest| digest.to_string().chars().take(16).collect()),
+    ]);
+    row
+}
+
+/// What has become of a room's recordings: `3 archived, 1 not needed`.
+fn recordings(counts: &Completeness) -> String {
+    let told = [
+        (counts.archived, "archived"),
+        (counts.not_needed, "not needed"),
+        (counts.expired, "expired"),
+        (counts.failed, "failed"),
+        (counts.rejected, "rejected"),
+        (counts.pending, "pending"),
+    ];
+    let told: Vec<String> = told
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if told.is_empty() { "none listed".to_owned() } else { told.join(", ") }
 }
 
 fn print_second(report: &Report, calls: usize, unchanged: bool) {
@@ -188,4 +238,50 @@ fn print_second(report: &Report, calls: usize, unchanged: bool) {
         report.counts.bytes_moved,
         if unchanged { "no" } else { "some" },
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn completeness(archived: u64, not_needed: u64, expired: u64) -> Completeness {
+        Completeness {
+            announced: Some(archived + not_needed + expired),
+            listed: archived + not_needed + expired,
+            archived,
+            expired,
+            failed: 0,
+            rejected: 0,
+            not_needed,
+            pending: 0,
+            settled: true,
+            listed_at: None,
+        }
+    }
+
+    #[test]
+    fn every_recording_of_a_room_is_told_of() {
+        for (counts, expected) in [
+            (completeness(3, 1, 0), "3 archived, 1 not needed"),
+            (completeness(2, 0, 1), "2 archived, 1 expired"),
+            (completeness(0, 0, 0), "none listed"),
+        ] {
+            assert_eq!(recordings(&counts), expected);
+        }
+    }
+
+    #[test]
+    fn a_room_without_a_manifest_is_shown_with_the_reason() {
+        let room = |status| Room {
+            live_status: Some(status),
+            ..Room::unlisted("wx1".parse().unwrap(), crate::model::RoomId(7))
+        };
+        for (status, expected) in [
+            (LiveStatus::NOT_STARTED, "has not begun"),
+            (LiveStatus::EXPIRED, "never went live"),
+            (LiveStatus::ENDED, "not archived yet"),
+        ] {
+            assert_eq!(row(&room(status), None)[2], expected);
+        }
+    }
 }

@@ -64,10 +64,11 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     root == Some(env!("CARGO_CRATE_NAME")) || *metadata.level() <= Level::WARN
 }
 
-/// What a `--log` flag lets through.
+/// What a `--log` flag lets through. The embedded store's library logs each refusal as an error of its
+/// own; whoever asked hears of it in any case, so that it is silent unless a filter names it.
 pub fn filter(flag: &str) -> EnvFilter {
     match flag.parse::<Level>() {
-        Ok(level) => EnvFilter::new(format!("warn,replay_archiver={level}")),
+        Ok(level) => EnvFilter::new(format!("warn,s3s=off,s3s_fs=off,replay_archiver={level}")),
         Err(_) => EnvFilter::new(flag),
     }
 }

@@ -12,6 +12,9 @@ use super::{Exit, demo};
 use crate::sandbox::scenario::Scenario;
 use crate::sandbox::{EmbeddedStore, Listen, Sandbox};
 
+/// So many accounts are named at the start.
+const ACCOUNTS_SHOWN: usize = 20;
+
 /// Flags of `sandbox`.
 #[derive(Debug, Args)]
 pub struct SandboxArguments {
@@ -46,7 +49,7 @@ pub(super) async fn run(arguments: &SandboxArguments) -> anyhow::Result<Exit> {
     };
     let at = |port: u16| SocketAddr::new(arguments.address, port);
     let listen = Listen { api: at(arguments.api_port), vod: at(arguments.vod_port) };
-    let accounts: Vec<_> = scenario.accounts.iter().map(|account| account.appid.clone()).collect();
+    let accounts = scenario.accounts.clone();
     let watch = Watch::begin(None)?;
     let sandbox = Sandbox::start(scenario, listen).await?;
     let store = match &arguments.store {
@@ -63,7 +66,16 @@ pub(super) async fn run(arguments: &SandboxArguments) -> anyhow::Result<Exit> {
             demo::SECRET_KEY
         ));
     }
-    output::line(format_args!("accounts     {}", accounts.join(", ")));
+    for account in accounts.iter().take(ACCOUNTS_SHOWN) {
+        output::line(format_args!("account      {}, secret {}", account.appid, account.secret));
+    }
+    if let Some(more) = accounts.len().checked_sub(ACCOUNTS_SHOWN).filter(|more| *more > 0) {
+        output::line(format_args!("             and {more} more"));
+    }
+    output::line(format_args!(
+        "drive it     curl -H 'X-Sandbox-Admin: 1' http://{}/sandbox/clock (see docs/sandbox.md)",
+        sandbox.api_addr()
+    ));
     output::line("running until interrupted");
     watch.stop.cancelled().await;
     Ok(Exit::Done)
