@@ -28,10 +28,12 @@ pub enum Error {
     },
 
     /// No complete reply: no connection, a time-out, half a body.
-    #[error("{call} got no complete reply{}", unreached(*call, .source))]
+    #[error("{call} got no complete reply from {host}{}", unreached(*call, .source))]
     Transport {
         /// Which call.
         call: Call,
+        /// Who was asked: the host, with its port where that is unusual.
+        host: String,
         /// What happened, without the URL.
         source: reqwest::Error,
     },

@@ -144,7 +144,14 @@ fn proxy(url: &Url) -> Result<reqwest::Proxy, Error> {
 }
 
 fn transport(call: Call, error: reqwest::Error) -> Error {
-    Error::Transport { call, source: error.without_url() }
+    let host = error.url().map_or_else(|| "its server".to_owned(), host_of);
+    Error::Transport { call, host, source: error.without_url() }
+}
+
+/// The host, with its port where that is unusual.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// `path` below `base`, whose own path is a prefix.
