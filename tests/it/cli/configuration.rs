@@ -73,6 +73,7 @@ async fn doctor_says_what_is_in_place_and_what_is_not() {
         "wx1 token",
         "wx1 calls",
         "wx1 live rooms",
+        "wx1 media hosts",
     ] {
         assert!(ran.out.contains(&format!("ok    {check}:")), "no {check} in {}", ran.out);
     }
@@ -94,6 +95,64 @@ async fn doctor_says_what_is_in_place_and_what_is_not() {
     place.sandbox.update(|scenario| scenario.accounts[0].permission = false);
     let ran = place.run(&["doctor"]).await;
     assert!(ran.code == 1 && ran.out.contains("FAIL  wx1 live rooms:"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn doctor_names_the_address_that_does_not_answer() {
+    let place = Place::start(ROOMS).await;
+    let good = place.configuration();
+    let (store, api) =
+        (format!("http://{}", place.store.addr()), format!("http://{}", place.sandbox.api_addr()));
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    let (dead, unknown) =
+        ("http://127.0.0.1:1".to_owned(), "http://no-such-host.invalid:9".to_owned());
+    let doctor = async |old: &str, new: &str, failure: &str| {
+        place.configure(&good.replace(old, new));
+        let began = std::time::Instant::now();
+        let ran = place.run(&["doctor"]).await;
+        let line = ran.out.split("\nFAIL").nth(1).unwrap_or_default().to_owned();
+        assert!(ran.code == 1 && line.starts_with(&format!("  {failure}:")), "{new}: {ran:?}");
+        assert!(line.contains(new) && line.contains("hint:"), "{new}: {}", ran.out);
+        // Ten seconds for the check, and more than enough for a busy machine.
+        assert!(began.elapsed().as_secs() < 60, "{new}: {:?}", began.elapsed());
+    };
+    for new in [&dead, &unknown, &silent] {
+        doctor(&store, new, "bucket").await;
+    }
+    doctor(&api, &dead, "wx1 token").await;
+}
+
+#[tokio::test]
+async fn doctor_looks_up_the_hosts_of_what_is_still_to_be_stored() {
+    let place = Place::start(ROOMS).await;
+    let good = place.configuration();
+    let ran = place.good(&["doctor"]).await;
+    assert!(ran.out.contains("ok    wx1 media hosts: no recording is known"), "{}", ran.out);
+    let vod = place.sandbox.vod_addr().to_string();
+    let narrow = good.replacen(&format!("[media]\nallow_hosts = [\"{vod}\"]"), "[media]", 1);
+    assert_ne!(narrow, good);
+    place.configure(&narrow);
+    place.run(&["run"]).await;
+    let calls = place.sandbox.calls().iter().filter(|call| asks_for_replays(call)).count();
+    let ran = place.good(&["doctor"]).await;
+    let line = format!("allow_hosts = [\"*.myqcloud.com\", \"{vod}\"]");
+    assert!(ran.out.contains("warn  wx1 media hosts:") && ran.out.contains(&line), "{}", ran.out);
+    let asked = place.sandbox.calls().iter().filter(|call| asks_for_replays(call)).count();
+    assert_eq!(asked, calls, "no call is spent for it");
+    // Pasted as it stands.
+    place.configure(&good.replacen(&format!("allow_hosts = [\"{vod}\"]"), &line, 1));
+    let ran = place.good(&["doctor"]).await;
+    assert!(
+        ran.out.contains(&format!("ok    wx1 media hosts: {vod} would be asked")),
+        "{}",
+        ran.out
+    );
+}
+
+fn asks_for_replays(call: &replay_archiver::sandbox::Call) -> bool {
+    call.body.as_ref().is_some_and(|body| body.get("room_id").is_some())
 }
 
 #[tokio::test]
