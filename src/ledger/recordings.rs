@@ -10,7 +10,12 @@ use super::leases::fence;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json};
 use crate::model::{
     AppId, MediaUrl, Obstacle, Recording, RecordingKind, RecordingState, ReplayTime, RoomId,
+    UnfetchableUrl,
 };
+
+/// What stands before what was listed in place of a URL that can be fetched: it is none by this, also
+/// for what does not know it.
+const UNFETCHABLE: &str = "unfetchable:";
 
 impl Ledger {
     /// Stores a recording as it now stands. A URL's query is not stored: it may be a signature. With
@@ -27,7 +32,11 @@ impl Ledger {
     ) -> Result<(), Error> {
         let stored = recording.stored.as_ref().map(|stored| to_json(stored, "stored object"));
         let texts = Texts {
-            url: recording.url.as_ref().map(|url| url.without_query().to_string()),
+            url: match (&recording.url, &recording.unfetchable) {
+                (Some(url), _) => Some(url.without_query().to_string()),
+                (None, Some(listed)) => Some(format!("{UNFETCHABLE}{}", listed.as_str())),
+                (None, None) => None,
+            },
             state: to_json(&recording.state, "state")?,
             stored: stored.transpose()?,
             obstacle: recording.obstacle.as_ref().map(Obstacle::to_string),
@@ -167,10 +176,13 @@ fn read_recording(row: &AnyRow) -> Result<Recording, Error> {
         _ => RecordingKind::Segment,
     };
     let state: RecordingState = from_json(&text("state")?.unwrap_or_default(), "state")?;
+    let listed = text("media_url")?;
+    let unfetchable = listed.as_deref().and_then(|listed| listed.strip_prefix(UNFETCHABLE));
     Ok(Recording {
         source_id: text("source_id")?.unwrap_or_default(),
         kind,
-        url: text("media_url")?.and_then(|url| MediaUrl::parse(&url).ok()),
+        unfetchable: unfetchable.map(UnfetchableUrl::kept),
+        url: listed.as_deref().and_then(|url| MediaUrl::parse(url).ok()),
         needs_fresh_url: number("had_query")? == Some(1),
         create_time: time("create_raw", "create_at")?,
         expire_time: time("expire_raw", "expire_at")?,

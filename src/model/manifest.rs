@@ -230,8 +230,11 @@ pub struct Source {
     pub expire_time_raw: Option<String>,
     /// The entity tag the host gave.
     pub etag: Option<String>,
-    /// `https` or `http`, whichever answered.
+    /// `https` or `http`, whichever answered; the listed one where nothing was asked.
     pub scheme: Option<String>,
+    /// What was listed in place of a URL that can be fetched, without what may be secret in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<String>,
 }
 
 /// Where a segment stands in the broadcast.

@@ -1,4 +1,5 @@
-//! A `media_url`, with its query kept secret.
+//! A `media_url`, with its query kept secret; and one that cannot be fetched, as far as it is safe to
+//! keep.
 
 use std::fmt;
 
@@ -104,10 +105,73 @@ impl MediaUrl {
     ///
     /// The id in the path is the identity of a recording on Tencent VOD; host and query are not.
     pub fn source_id(&self) -> String {
-        let mut digits = Sha256Digest::of(self.path().as_bytes()).to_string();
-        digits.truncate(8);
-        digits
+        let [usual, ..] = source_ids(self.path());
+        usual
     }
+}
+
+/// The identities that what `text` names may have in its room, the usual one first: 8 hex digits of
+/// the SHA-256, and more of them only where another file of the room has those already.
+pub fn source_ids(text: &str) -> [String; 3] {
+    let digits = Sha256Digest::of(text.as_bytes()).to_string();
+    SOURCE_ID_LENGTHS.map(|length| digits.chars().take(length).collect())
+}
+
+/// How many hex digits an identity has.
+pub const SOURCE_ID_LENGTHS: [usize; 3] = [8, 16, 64];
+
+/// A `media_url` that no recording can be fetched from, as far as it is safe to keep: one line of
+/// bounded length, without user name, password, query and fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfetchableUrl(String);
+
+impl UnfetchableUrl {
+    /// So many characters are kept.
+    const LONGEST: usize = 512;
+
+    /// What is safe to keep of a text; `None` where that is nothing.
+    pub fn of(text: &str) -> Option<Self> {
+        let text: String = text.trim().chars().take(LONGEST).collect();
+        let kept = match Url::parse(&text) {
+            Ok(url) => without_secrets(&url),
+            // No URL: what follows any of these may be what a query holds.
+            Err(_) => {
+                let text = text.split(['?', '#', '&', '=', ';']).next().unwrap_or_default();
+                text.rsplit('@').next().unwrap_or_default().to_owned()
+            }
+        };
+        let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        let kept: String = kept.chars().map(plain).take(Self::LONGEST).collect();
+        (!kept.is_empty()).then_some(Self(kept))
+    }
+
+    /// One that was kept before.
+    pub fn kept(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Scheme, host (with its port where one is named) and path, where it has a host.
+    pub fn parts(&self) -> Option<(String, String, String)> {
+        let url = Url::parse(&self.0).ok()?;
+        let host = url.host_str().filter(|host| !host.is_empty())?;
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Some((url.scheme().to_owned(), host, url.path().to_owned()))
+    }
+}
+
+fn without_secrets(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Both fail only where there is nothing to take away.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.to_string()
 }
 
 impl fmt::Display for MediaUrl {
@@ -141,6 +205,34 @@ mod tests {
         let two = MediaUrl::parse("https://w.myqcloud.com/a/f0.mp4").unwrap();
         assert_eq!(one.source_id(), two.source_id());
         assert_eq!(one.source_id().len(), 8);
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_is_kept_without_what_may_be_secret() {
+        for (text, kept) in [
+            ("ftp://h.example/a/f0.mp4?sign=s3cret#s3cret", "ftp://h.example/a/f0.mp4"),
+            ("ftp://user:s3cret@h.example:2121/a", "ftp://h.example:2121/a"),
+            ("http://user:s3cret@h.example/a", "http://h.example/a"),
+            ("http://s3cret@h.example/a", "http://h.example/a"),
+            (" rtmp://h.example/live/1 ", "rtmp://h.example/live/1"),
+            ("file:///etc/f0.mp4", "file:///etc/f0.mp4"),
+            ("/a/f0.mp4?token=s3cret", "/a/f0.mp4"),
+            ("a/f0.mp4&token=s3cret", "a/f0.mp4"),
+            ("//user:s3cret@h.example/a", "h.example/a"),
+            ("http://h.example:99999/a?t=s3cret", "http://h.example:99999/a"),
+            ("http://user:s3cret@h.example:99999/a", "h.example:99999/a"),
+            ("token=s3cret", "token"),
+            ("a\nhint: b", "a\u{fffd}hint: b"),
+        ] {
+            let found = UnfetchableUrl::of(text).unwrap();
+            assert_eq!(found.as_str(), kept, "{text}");
+        }
+        assert_eq!(UnfetchableUrl::of(" "), None);
+        assert_eq!(UnfetchableUrl::of("?token=s3cret"), None);
+        let long = format!("ftp://h/{}", "x".repeat(100_000));
+        assert_eq!(UnfetchableUrl::of(&long).unwrap().as_str().len(), UnfetchableUrl::LONGEST);
+        let parts = UnfetchableUrl::of("ftp://h.example:2121/a/f0.mp4").unwrap().parts().unwrap();
+        assert_eq!(parts, ("ftp".into(), "h.example:2121".into(), "/a/f0.mp4".into()));
     }
 
     #[test]

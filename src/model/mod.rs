@@ -24,7 +24,7 @@ pub use catalog::{CATALOG_SCHEMA, Catalog, CatalogRoom};
 pub use digest::{Crc64Nvme, Crc64Xz, Digests, InvalidDigest, Sha256Digest};
 pub use ids::{AppId, InvalidAppId, InvalidRoomId, ObjectKey, RoomId, RunId};
 pub use manifest::*;
-pub use media_url::{InvalidMediaUrl, MediaUrl};
+pub use media_url::{InvalidMediaUrl, MediaUrl, SOURCE_ID_LENGTHS, UnfetchableUrl, source_ids};
 pub use obstacle::{Obstacle, UnknownObstacle};
 pub use recording::{
     Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Replay, SourceFacts, Stored,

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Crc64Nvme, Crc64Xz, MediaUrl, Obstacle, ReplayTime, Sha256Digest, WECHAT_RETENTION, WholeChunk,
+    Crc64Nvme, Crc64Xz, MediaUrl, Obstacle, ReplayTime, Sha256Digest, UnfetchableUrl,
+    WECHAT_RETENTION, WholeChunk,
 };
 
 /// One item of `live_replay` as received: not yet checked, not yet stored.
@@ -63,12 +64,15 @@ pub enum RecordingState {
 /// A recording the ledger knows.
 #[derive(Debug, Clone)]
 pub struct Recording {
-    /// Identity of the file within its room: 8 hex digits of the SHA-256 of the source's path.
+    /// Identity of the file within its room: 8 hex digits of the SHA-256 of the source's path, more
+    /// where another file of the room has the same 8.
     pub source_id: String,
     /// A piece or the whole.
     pub kind: RecordingKind,
     /// Where it comes from, `None` where the `media_url` could not be read.
     pub url: Option<MediaUrl>,
+    /// What was listed in place of a URL that can be fetched.
+    pub unfetchable: Option<UnfetchableUrl>,
     /// Whether the URL had a query that is not known any more, so that WeChat has to be asked anew.
     pub needs_fresh_url: bool,
     /// When the piece ended.
@@ -102,6 +106,7 @@ impl Recording {
             source_id,
             kind,
             url: None,
+            unfetchable: None,
             needs_fresh_url: false,
             create_time,
             expire_time,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     Completeness, Generator, MANIFEST_SCHEMA, Manifest, ManifestImage, ManifestRoom, ObjectFacts,
     Playback, Preferred, PreviousManifest, Recording, RecordingKind, RecordingState, Room,
-    RoomStatus, Segment, Source, SourceFacts, Timeline, Totals, Whole, sum,
+    RoomStatus, Segment, Source, SourceFacts, Timeline, Totals, UnfetchableUrl, Whole, sum,
 };
 
 /// Everything a manifest is made of.
@@ -192,17 +192,25 @@ fn segment_entry(index: u64, recording: &Recording, timeline: Option<Timeline>) 
 }
 
 fn source_entry(recording: &Recording, facts: Option<&SourceFacts>) -> Source {
+    let url = recording.url.as_ref();
+    let listed = recording.unfetchable.as_ref().filter(|_| url.is_none());
+    let parts = url
+        .map(|url| (url.without_query().scheme().to_owned(), url.host(), url.path().to_owned()))
+        .or_else(|| listed.and_then(UnfetchableUrl::parts));
+    let (scheme, host, path) = match parts {
+        Some((scheme, host, path)) => (Some(scheme), Some(host), Some(path)),
+        None => (None, None, None),
+    };
     Source {
-        host: recording.url.as_ref().map(super::MediaUrl::host),
-        path: recording.url.as_ref().map(|url| url.path().to_owned()),
+        host,
+        path,
         create_time: recording.create_time.at,
         create_time_raw: recording.create_time.raw.clone(),
         expire_time: recording.expire_time.at,
         expire_time_raw: recording.expire_time.raw.clone(),
         etag: facts.and_then(|facts| facts.etag.clone()),
-        scheme: facts
-            .map(|facts| facts.scheme.clone())
-            .or_else(|| recording.url.as_ref().map(|url| url.without_query().scheme().to_owned())),
+        scheme: facts.map(|facts| facts.scheme.clone()).or(scheme),
+        listed: listed.map(|listed| listed.as_str().to_owned()),
     }
 }
 

@@ -1,15 +1,19 @@
 //! From a manifest to what a ledger has to know of its room, for one that lost it. Pure.
 
+use std::collections::HashSet;
+
 use super::{
     Manifest, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, Segment,
-    Source, SourceFacts, Stored, StoredObject, StoredWhole, Whole,
+    Source, SourceFacts, Stored, StoredObject, StoredWhole, Whole, source_ids,
 };
 
 impl Manifest {
     /// The recordings this manifest tells of, for a ledger that does not know them.
     pub fn recordings(&self) -> Vec<Recording> {
         let segments = self.segments.iter().filter_map(segment_recording);
-        segments.chain(self.wholes().filter_map(whole_recording)).collect()
+        let mut all: Vec<_> = segments.chain(self.wholes().filter_map(whole_recording)).collect();
+        tell_apart(&mut all);
+        all
     }
 
     /// The room this manifest tells of.
@@ -23,6 +27,45 @@ impl Manifest {
             goods: self.room.goods.clone(),
             ..Room::unlisted(self.room.appid.clone(), self.room.room_id)
         }
+    }
+}
+
+/// Gives recordings whose paths' digests begin alike the identities they had: what is stored has it in
+/// its key, and the others take what is left.
+fn tell_apart(recordings: &mut [Recording]) {
+    let mut taken = HashSet::new();
+    for recording in recordings.iter_mut() {
+        let Some(url) = &recording.url else { continue };
+        let ids = source_ids(url.path());
+        let stored = key_of(recording).and_then(id_in_key);
+        if let Some(id) = ids.into_iter().find(|id| stored == Some(id.as_str())) {
+            recording.source_id.clone_from(&id);
+            taken.insert(id);
+        }
+    }
+    for recording in recordings.iter_mut().filter(|recording| key_of(recording).is_none()) {
+        let Some(url) = &recording.url else { continue };
+        if let Some(id) = source_ids(url.path()).into_iter().find(|id| !taken.contains(id)) {
+            recording.source_id.clone_from(&id);
+            taken.insert(id);
+        }
+    }
+}
+
+/// Where what is stored of a recording lies.
+fn key_of(recording: &Recording) -> Option<&str> {
+    match recording.stored.as_ref()? {
+        Stored::Segment(object) => Some(&object.key),
+        Stored::Whole(whole) => whole.key.as_deref(),
+    }
+}
+
+/// The identity in `segments/<time>-<id>.mp4` or `whole/<id>/playlist.m3u8`.
+fn id_in_key(key: &str) -> Option<&str> {
+    match key.split_once('/')? {
+        ("segments", name) => name.strip_suffix(".mp4")?.rsplit_once('-').map(|(_, id)| id),
+        ("whole", rest) => rest.split_once('/').map(|(id, _)| id),
+        _ => None,
     }
 }
 
@@ -55,7 +98,8 @@ fn recording(
     stored: Option<Stored>,
 ) -> Option<Recording> {
     let (host, path) = source.host.as_ref().zip(source.path.as_ref())?;
-    let url = MediaUrl::parse(&format!("http://{host}{path}")).ok()?;
+    let fetchable = source.listed.is_none().then(|| format!("http://{host}{path}"))?;
+    let url = MediaUrl::parse(&fetchable).ok()?;
     let create_time = ReplayTime { raw: source.create_time_raw.clone(), at: source.create_time };
     let expire_time = ReplayTime { raw: source.expire_time_raw.clone(), at: source.expire_time };
     Some(Recording {

@@ -80,6 +80,7 @@ struct Relisted {
     times: u32,
     /// The latest expiry that was foreseen and asked about: once for each, whatever the answer.
     foreseen: Option<Timestamp>,
+    /// By path.
     urls: HashMap<String, MediaUrl>,
 }
 
@@ -97,24 +98,20 @@ impl FreshUrls {
         Self { context, account, room, listed_at, listed: Mutex::default() }
     }
 
-    /// A URL for the recording `source_id` other than the refused one; `None` when WeChat gives no
+    /// A URL for the same file other than the refused one; `None` when WeChat gives no
     /// other, or was asked often enough. A plain URL that was just listed is not asked for again:
     /// there is no signature in it that could have expired.
     ///
     /// # Errors
     /// When WeChat cannot be asked.
-    pub async fn instead_of(
-        &self,
-        refused: &MediaUrl,
-        source_id: &str,
-    ) -> Result<Option<MediaUrl>, Error> {
+    pub async fn instead_of(&self, refused: &MediaUrl) -> Result<Option<MediaUrl>, Error> {
         let is_fresh = self.listed_at.is_some_and(|at| self.context.clock.now() < at + FRESH);
         if is_fresh && !refused.has_query() {
             return Ok(None);
         }
         let mut listed = self.listed.lock().await;
         let other = |listed: &Relisted| {
-            let url = listed.urls.get(source_id)?;
+            let url = listed.urls.get(refused.path())?;
             (url.expose() != refused.expose()).then(|| url.clone())
         };
         if let Some(url) = other(&listed) {
@@ -128,7 +125,7 @@ impl FreshUrls {
         Ok(other(&listed))
     }
 
-    /// A URL for the recording `source_id` that outlives one which is about to expire at `expires`;
+    /// A URL for the same file that outlives `current`, which is about to expire at `expires`;
     /// `None` when there is none to be had. One call serves all recordings of the room whose URLs
     /// expire by then, and none is made when the day's calls are used up.
     ///
@@ -136,12 +133,12 @@ impl FreshUrls {
     /// When WeChat cannot be asked; it is not asked again for this.
     pub async fn beyond(
         &self,
+        current: &MediaUrl,
         expires: Timestamp,
-        source_id: &str,
     ) -> Result<Option<MediaUrl>, Error> {
         let mut listed = self.listed.lock().await;
         let later = |listed: &Relisted| {
-            let url = listed.urls.get(source_id)?;
+            let url = listed.urls.get(current.path())?;
             expires_at(url).is_none_or(|at| at > expires).then(|| url.clone())
         };
         if let Some(url) = later(&listed) {
@@ -161,7 +158,7 @@ impl FreshUrls {
     async fn list_into(&self, listed: &mut Relisted) -> Result<(), Error> {
         let replays = list(&self.context, &self.account, self.room).await?;
         let urls = replays.items.iter().filter_map(|item| MediaUrl::parse(&item.media_url).ok());
-        listed.urls = urls.map(|url| (url.source_id(), url)).collect();
+        listed.urls = urls.map(|url| (url.path().to_owned(), url)).collect();
         Ok(())
     }
 }

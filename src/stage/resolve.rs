@@ -8,7 +8,8 @@ use super::{Account, Context, Error, Listed, replays};
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::settle::{is_settled, last_sign};
 use crate::model::{
-    MediaUrl, Recording, RecordingKind, RecordingState, Replay, ReplayTime, Sha256Digest,
+    MediaUrl, Recording, RecordingKind, RecordingState, Replay, ReplayTime, UnfetchableUrl,
+    source_ids,
 };
 
 /// Whether WeChat has to be asked for the replays of a room, or the ledger knows them well enough for
@@ -61,7 +62,7 @@ pub async fn resolve(
 /// How many rows stand for a file that another row stands for already. They are announced, but
 /// nothing is missing for it.
 fn repeated(replays: &replays::Replays) -> u64 {
-    let files: BTreeSet<_> = replays.items.iter().map(|item| recording(item).source_id).collect();
+    let files: BTreeSet<_> = replays.items.iter().map(identity).collect();
     replays.rows.saturating_sub(files.len() as u64)
 }
 
@@ -76,7 +77,8 @@ fn merge(known: Vec<Recording>, listed: &[Replay]) -> Vec<Recording> {
     let mut all: BTreeMap<String, Recording> =
         known.into_iter().map(|recording| (recording.source_id.clone(), recording)).collect();
     for replay in listed {
-        let new = recording(replay);
+        let mut new = recording(replay);
+        new.source_id = id_among(&all, &new, &identity(replay));
         match all.get_mut(&new.source_id) {
             Some(old) => refresh(old, new),
             None => {
@@ -92,9 +94,20 @@ fn merge(known: Vec<Recording>, listed: &[Replay]) -> Vec<Recording> {
     recordings
 }
 
+/// The identity of an item among the recordings of its room: the usual one, unless that is another
+/// file's. Those that are known keep theirs, so that no key ever changes.
+fn id_among(all: &BTreeMap<String, Recording>, new: &Recording, identity: &str) -> String {
+    let path_of = |recording: &Recording| recording.url.as_ref().map(|url| url.path().to_owned());
+    let is_free = |id: &String| all.get(id).is_none_or(|known| path_of(known) == path_of(new));
+    let ids = source_ids(identity);
+    let free = ids.iter().find(|id| is_free(id)).cloned();
+    free.unwrap_or_else(|| new.source_id.clone())
+}
+
 /// Takes over where a known recording is fetched now, and times where they were not known.
 fn refresh(old: &mut Recording, new: Recording) {
     old.url = new.url;
+    old.unfetchable = new.unfetchable;
     old.needs_fresh_url = false;
     let better = |old: &ReplayTime, new: &ReplayTime| new.at.is_some() || old.raw.is_none();
     if better(&old.create_time, &new.create_time) {
@@ -105,27 +118,34 @@ fn refresh(old: &mut Recording, new: Recording) {
     }
 }
 
+/// A listed item as a recording, which has no identity yet.
 fn recording(replay: &Replay) -> Recording {
     let url = MediaUrl::parse(&replay.media_url);
     let is_whole = url.as_ref().is_ok_and(MediaUrl::is_playlist);
-    let source_id = url.as_ref().map_or_else(|_| id_of_text(replay), MediaUrl::source_id);
+    let source_id = String::new();
     let kind = if is_whole { RecordingKind::Whole } else { RecordingKind::Segment };
     let (created, expires) = (replay.create_time.clone(), replay.expire_time.clone());
     let mut recording = Recording::listed(source_id, kind, created, expires);
     match url {
         Ok(url) => recording.url = Some(url),
-        Err(problem) => recording.end(RecordingState::Rejected, problem.to_string()),
+        Err(problem) => {
+            recording.unfetchable = UnfetchableUrl::of(&replay.media_url);
+            recording.end(RecordingState::Rejected, problem.to_string());
+        }
     }
     recording
 }
 
-/// The identity of an item whose URL cannot be read: its text, and its time in case that is empty.
-fn id_of_text(replay: &Replay) -> String {
-    let created = replay.create_time.raw.as_deref().unwrap_or_default();
-    let text = format!("{}\n{created}", replay.media_url);
-    let mut digits = Sha256Digest::of(text.as_bytes()).to_string();
-    digits.truncate(8);
-    digits
+/// What tells an item from the others of its room: the path, or where its URL cannot be read, its text,
+/// and its time in case that is empty.
+fn identity(replay: &Replay) -> String {
+    MediaUrl::parse(&replay.media_url).map_or_else(
+        |_| {
+            let created = replay.create_time.raw.as_deref().unwrap_or_default();
+            format!("{}\n{created}", replay.media_url)
+        },
+        |url| url.path().to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -158,6 +178,47 @@ mod tests {
         let rejected = recordings.iter().find(|r| r.url.is_none()).unwrap();
         assert_eq!(rejected.state, RecordingState::Rejected);
         assert_eq!(deadline(&recordings), Some("2022-03-26T07:56:20Z".parse().unwrap()));
+    }
+
+    /// Two paths whose SHA-256 begins with `9cb27b65`.
+    const ALIKE: [&str; 2] = ["http://h/c/029506/f0.mp4?t=1", "http://h/c/040817/f0.mp4?t=1"];
+
+    fn ids(recordings: &[Recording]) -> BTreeMap<&str, &str> {
+        recordings.iter().map(|r| (r.url.as_ref().unwrap().path(), r.source_id.as_str())).collect()
+    }
+
+    #[test]
+    fn files_whose_digests_begin_alike_are_told_apart_and_keep_their_identities() {
+        let [one, other] = ALIKE.map(|url| replay(url, "2021-03-26T07:56:21Z", ""));
+        let first = merge(Vec::new(), &[one.clone(), other.clone()]);
+        let expected = BTreeMap::from([
+            ("/c/029506/f0.mp4", "9cb27b65"),
+            ("/c/040817/f0.mp4", "9cb27b65fcaaac21"),
+        ]);
+        assert_eq!(ids(&first), expected);
+        for again in [vec![], vec![one.clone(), other.clone()], vec![other, one]] {
+            let merged = merge(first.clone(), &again);
+            assert_eq!(ids(&merged), expected, "in another order");
+        }
+    }
+
+    #[test]
+    fn the_one_that_was_known_keeps_the_usual_identity() {
+        let [one, other] = ALIKE.map(|url| replay(url, "2021-03-26T07:56:21Z", ""));
+        let known = merge(Vec::new(), &[other]);
+        let merged = merge(known, &[one]);
+        assert_eq!(ids(&merged)["/c/040817/f0.mp4"], "9cb27b65");
+        assert_eq!(ids(&merged)["/c/029506/f0.mp4"].len(), 16);
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_keeps_what_was_listed() {
+        let listed = [replay("ftp://u:s3cret@h/a/f0.mp4?sign=s3cret", "2021-03-26T07:56:21Z", "")];
+        let merged = merge(merge(Vec::new(), &listed), &listed);
+        assert_eq!((merged.len(), merged[0].source_id.len()), (1, 8));
+        let kept = merged[0].unfetchable.as_ref().unwrap();
+        assert_eq!(kept.as_str(), "ftp://h/a/f0.mp4");
+        assert!(!format!("{merged:?}").contains("s3cret"));
     }
 
     #[test]

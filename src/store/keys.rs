@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use super::Error;
 use crate::model::time::compact_utc;
-use crate::model::{AppId, ImageRole, ObjectKey, RoomId, Sha256Digest};
+use crate::model::{
+    AppId, ImageRole, ObjectKey, RoomId, SOURCE_ID_LENGTHS, Sha256Digest, source_ids,
+};
 
 /// The longest prefix in bytes: S3 allows 1024 for a whole key.
 const LONGEST_PREFIX: usize = 512;
@@ -119,17 +121,17 @@ impl RoomKeys {
     /// `segments/<create time>-<source id>.mp4`; `unknown` where the create time is not known.
     pub fn segment(&self, create_time: Option<Timestamp>, source_id: &str) -> ObjectKey {
         let time = create_time.map_or_else(|| "unknown".to_owned(), compact_utc);
-        self.below(&format!("segments/{time}-{}.mp4", eight_digits(source_id)))
+        self.below(&format!("segments/{time}-{}.mp4", digits_of(source_id)))
     }
 
     /// `whole/<source id>/playlist.m3u8`: the playable copy.
     pub fn whole_playlist(&self, source_id: &str) -> ObjectKey {
-        self.below(&format!("whole/{}/playlist.m3u8", eight_digits(source_id)))
+        self.below(&format!("whole/{}/playlist.m3u8", digits_of(source_id)))
     }
 
     /// `whole/<source id>/source.m3u8`: the playlist as received.
     pub fn whole_source(&self, source_id: &str) -> ObjectKey {
-        self.below(&format!("whole/{}/source.m3u8", eight_digits(source_id)))
+        self.below(&format!("whole/{}/source.m3u8", digits_of(source_id)))
     }
 
     /// `whole/<source id>/<name>`: a file of the whole, by the name its playlist gives it. A name
@@ -142,7 +144,7 @@ impl RoomKeys {
                 .unwrap_or_else(|| "unnamed".to_owned())
         };
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
-        let folder = eight_digits(source_id);
+        let folder = digits_of(source_id);
         self.below(&format!("whole/{folder}/{}.{}", plain(stem), plain(extension)))
     }
 
@@ -192,14 +194,13 @@ fn is_plain_component(name: &str) -> bool {
 
 /// The source id as it is where it is one; otherwise one made from it, so that no text whatever
 /// becomes a path.
-fn eight_digits(source_id: &str) -> String {
+fn digits_of(source_id: &str) -> String {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if source_id.len() == 8 && source_id.bytes().all(is_digit) {
+    if SOURCE_ID_LENGTHS.contains(&source_id.len()) && source_id.bytes().all(is_digit) {
         return source_id.to_owned();
     }
-    let mut digits = Sha256Digest::of(source_id.as_bytes()).to_string();
-    digits.truncate(8);
-    digits
+    let [usual, ..] = source_ids(source_id);
+    usual
 }
 
 #[cfg(test)]

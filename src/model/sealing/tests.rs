@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::{
     Crc64Nvme, Crc64Xz, Evidence, MediaFacts, MediaUrl, ReplayTime, RoomId, Sha256Digest, Stored,
-    StoredObject, StoredWhole, WholeChunk,
+    StoredObject, StoredWhole, WholeChunk, source_ids,
 };
 
 fn room() -> Room {
@@ -180,6 +180,27 @@ fn a_ledger_rebuilt_from_a_manifest_seals_the_same_manifest() {
     assert_eq!(again.succeeding(&first, link.clone()), None);
     let more = sealed(&read.recordings(), 4, true).succeeding(&first, link.clone()).unwrap();
     assert_eq!((more.revision, more.previous), (2, Some(link)));
+}
+
+#[test]
+fn recordings_whose_identities_are_long_have_them_again_from_a_manifest() {
+    // The SHA-256 of both paths begins with 9cb27b65.
+    let paths = ["c/029506/f0.mp4", "c/040817/f0.mp4"];
+    let at = "2026-03-26T08:00:00Z";
+    for archived_one in [0, 1] {
+        let long = source_ids(&format!("/{}", paths[archived_one]))[1].clone();
+        let mut one = archived(paths[archived_one], at, 60_000, b"x");
+        one.source_id.clone_from(&long);
+        if let Some(Stored::Segment(object)) = &mut one.stored {
+            object.key = format!("segments/20260326T080000Z-{long}.mp4");
+        }
+        let other = recording(paths[1 - archived_one], at, RecordingState::Failed);
+        let manifest = sealed(&[one, other], 2, true);
+        let mut ids: Vec<_> =
+            manifest.recordings().into_iter().map(|recording| recording.source_id).collect();
+        ids.sort();
+        assert_eq!(ids, ["9cb27b65".to_owned(), long]);
+    }
 }
 
 #[test]

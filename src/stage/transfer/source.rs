@@ -17,7 +17,7 @@ use crate::throughput::UnderWay;
 pub(super) struct Source {
     context: Arc<Context>,
     /// Where its URL is replaced when it is refused; a chunk's is not.
-    place: Option<(Arc<Place>, String)>,
+    place: Option<Arc<Place>>,
     url: Arc<Mutex<MediaUrl>>,
     job: Job,
 }
@@ -40,7 +40,7 @@ impl Source {
         };
         Ok(Self {
             context: Arc::clone(context),
-            place: Some((Arc::clone(place), recording.source_id.clone())),
+            place: Some(Arc::clone(place)),
             url: Arc::new(Mutex::new(url)),
             job: job.clone(),
         })
@@ -187,14 +187,14 @@ impl Source {
     /// Replaces a URL that would expire before the file is through, where another can be had and
     /// helps. Where not, the transfer goes on with what it has.
     async fn foresee(&self) -> Result<(), Failure> {
-        let (Some((place, source_id)), Some(expires)) = (&self.place, expires_at(&self.url()))
-        else {
+        let current = self.url();
+        let (Some(place), Some(expires)) = (&self.place, expires_at(&current)) else {
             return Ok(());
         };
         if !self.job.needs_url_beyond(expires, self.context.work.part_bytes) {
             return Ok(());
         }
-        match place.urls.beyond(expires, source_id).await {
+        match place.urls.beyond(&current, expires).await {
             Ok(Some(url)) => *lock(&self.url) = url,
             Ok(None) => {}
             Err(error) if error.is_lease_lost() => return Err(error.into()),
@@ -212,8 +212,8 @@ impl Source {
         if self.url().expose() != refused.expose() {
             return Ok(true);
         }
-        let Some((place, source_id)) = &self.place else { return Ok(false) };
-        match place.urls.instead_of(refused, source_id).await {
+        let Some(place) = &self.place else { return Ok(false) };
+        match place.urls.instead_of(refused).await {
             Ok(Some(url)) => {
                 *self.url.lock().unwrap_or_else(PoisonError::into_inner) = url;
                 Ok(true)

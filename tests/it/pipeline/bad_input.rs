@@ -1,7 +1,8 @@
 //! Whatever WeChat, a recording's URL or a picture turns out to be: a clear state, and the others
 //! go on.
 
-use serde_json::json;
+use replay_archiver::sandbox::scenario::Replay;
+use serde_json::{Value, json};
 
 use super::world::{World, some_at_once};
 use crate::bucket::text;
@@ -114,6 +115,41 @@ async fn a_media_url_that_must_not_be_fetched_is_rejected_with_its_reason_and_tr
     }
     // What is no URL at all is asked about again, in case it was a slip.
     assert_eq!(calls, [1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_recording_that_cannot_be_fetched_is_told_from_others_without_its_query() {
+    let listed = [
+        ("ftp://user:password@h.example:2121/a/f0.mp4?sign=abc", "ftp://h.example:2121/a/f0.mp4"),
+        ("rtmp://h.example/live/7", "rtmp://h.example/live/7"),
+        ("/b/f0.mp4?sign=abc", "/b/f0.mp4"),
+        ("http://h.example:99999/c/f0.mp4?sign=abc", "http://h.example:99999/c/f0.mp4"),
+    ];
+    let replay =
+        |(url, _): &(&str, &str)| format!("[[account.room.replay]]\nmedia_url = \"{url}\"\n");
+    let rows: String = listed.iter().map(replay).collect();
+    let world = World::start(&format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{rows}")).await;
+    let first = world.run().await;
+    // What is sealed again comes from the ledger.
+    world.change(1, |room| room.replays.push(Replay::piece()));
+    let again = world.backfill(true).await;
+    assert_eq!(again.bucket.manifest(1)["completeness"]["archived"], 1);
+    for night in [first, again] {
+        let manifest = night.bucket.manifest(1);
+        let sources: Vec<_> = manifest["segments"].as_array().unwrap().iter().collect();
+        let told = |text: &str| {
+            let is_it = |segment: &&&Value| segment["source"]["listed"] == text;
+            sources.iter().find(is_it).map(|segment| segment["source"].clone())
+        };
+        assert!(listed.iter().all(|(_, text)| told(text).is_some()), "{manifest:#}");
+        let ftp = told(listed[0].1).unwrap();
+        let parts = ["scheme", "host", "path"].map(|part| text(&ftp[part]).to_owned());
+        assert_eq!(parts, ["ftp", "h.example:2121", "/a/f0.mp4"]);
+        let archived = sources.iter().find(|segment| segment["state"] == "archived");
+        assert!(archived.is_none_or(|segment| segment["source"].get("listed").is_none()));
+        assert!(!manifest.to_string().contains("abc"), "{manifest:#}");
+        assert!(!manifest.to_string().contains("password"), "{manifest:#}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,12 @@
 //! The bucket is enough: a lost ledger costs a scan and nothing else.
 
-use super::world::World;
+use std::collections::BTreeMap;
+
+use replay_archiver::sandbox::scenario::Replay;
+use serde_json::{Value, json};
+
+use super::world::{Night, TOKEN, World};
+use crate::bucket::text;
 
 const ROOMS: &str = "
 [[account.room]]
@@ -26,6 +32,17 @@ id = 4
 start = \"-6d\"
 ";
 
+/// The URLs of room 2's films.
+async fn segments_of_room_2(world: &World) -> Vec<String> {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let api = world.sandbox.api_addr();
+    let url = format!("http://{api}/wxa/business/getliveinfo?access_token={TOKEN}");
+    let body = json!({ "action": "get_replay", "room_id": 2, "start": 0, "limit": 50 });
+    let reply: Value = client.post(url).json(&body).send().await.unwrap().json().await.unwrap();
+    let rows = reply["live_replay"].as_array().unwrap();
+    rows.iter().map(|row| text(&row["media_url"]).to_owned()).collect()
+}
+
 fn lose_ledger(world: &World) {
     for entry in std::fs::read_dir(world.folder.path()).unwrap() {
         let path = entry.unwrap().path();
@@ -34,6 +51,56 @@ fn lose_ledger(world: &World) {
         }
     }
     assert!(!world.ledger().exists());
+}
+
+/// Two paths whose SHA-256 begins with `9cb27b65`.
+const ALIKE: [&str; 2] = ["/c/029506/f0.mp4", "/c/040817/f0.mp4"];
+
+/// The archived segments of room 1: the path of each with its key and its digest.
+fn segments(night: &Night) -> BTreeMap<String, [String; 2]> {
+    let manifest = night.bucket.manifest(1);
+    let segment = |segment: &Value| {
+        let told = ["key", "sha256"].map(|name| text(&segment[name]).to_owned());
+        (text(&segment["source"]["path"]).to_owned(), told)
+    };
+    manifest["segments"].as_array().unwrap().iter().map(segment).collect()
+}
+
+#[tokio::test]
+async fn two_files_whose_digests_begin_alike_are_both_archived_and_stay_apart() {
+    let world = World::start(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room]]\nid = 2\nstart = \"-8d\"\n\
+         [[account.room.replay]]\n[[account.room.replay]]\n",
+    )
+    .await;
+    let films: Vec<String> = segments_of_room_2(&world).await;
+    let host = format!("http://{}", world.sandbox.vod_addr());
+    for (path, film) in ALIKE.iter().zip(&films) {
+        let to = film.strip_prefix(&host).unwrap();
+        world.fault(&format!(
+            "on = \"vod\"\npath = \"{path}\"\ntimes = \"always\"\nthen = {{ redirect = {{ to = \"{to}\" }} }}"
+        ));
+        let media_url = Some(format!("{host}{path}"));
+        world.change(1, |room| {
+            room.replays.push(Replay { media_url, ..Replay::piece() });
+        });
+    }
+    let first = world.run().await;
+    first.says(1, "complete", &["archived", "archived"]);
+    let counts = &first.bucket.manifest(1)["completeness"];
+    assert_eq!((&counts["listed"], &counts["archived"]), (&2.into(), &2.into()));
+    let archived = segments(&first);
+    let [one, other] = ALIKE.map(|path| &archived[path]);
+    assert!(one[0].ends_with("-9cb27b65.mp4"), "{one:?}");
+    assert!(other[0].ends_with("-9cb27b65fcaaac21.mp4"), "{other:?}");
+    assert_ne!(one[1], other[1], "they are two films");
+
+    // In another order, and with a ledger that knows nothing.
+    world.change(1, |room| room.replays.reverse());
+    lose_ledger(&world);
+    let again = world.backfill(true).await;
+    assert_eq!(segments(&again), archived);
+    assert!(again.media.iter().all(|call| call.method != "GET" || !call.path.ends_with("f0.mp4")));
 }
 
 #[tokio::test]
