@@ -3,7 +3,7 @@
 # free_ports, await_port, $folder and started.
 #
 # The OSDs keep their objects in sparse files (BlueStore), which survive a kill, with caches made
-# small: the whole cluster takes about 700 MiB of memory.
+# small: the whole cluster takes less than 1 GiB of memory.
 
 ceph_key=CEPH00112233445566AA
 ceph_secret=00112233445566778899aabbccddeeff00112233

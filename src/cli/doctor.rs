@@ -10,6 +10,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::output;
@@ -119,7 +120,16 @@ async fn within<T, E: std::error::Error + 'static>(
 pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     let config = impatient(setup::config(common)?);
     let addresses = account::addresses(&config);
-    let setup = setup::build(config, Clock::system()).await?;
+    let ledger = ledger_address(&config);
+    let opening = setup::build(config, Clock::system());
+    let Ok(setup) = tokio::time::timeout(PROMPT, opening).await else {
+        anyhow::bail!(
+            "no answer from the ledger at {ledger} within {} s\n\
+             hint: check url in [ledger], and that this machine can reach it",
+            PROMPT.as_secs()
+        );
+    };
+    let setup = setup?;
     let mut findings = Findings { common, failed: 0, warned: 0 };
     findings.good(
         "configuration",
@@ -138,6 +148,16 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
         output::line(format_args!("{failed} failed, {warned} warnings"));
     }
     Ok(if failed > 0 { Exit::CouldNotRun } else { Exit::Done })
+}
+
+/// Where the ledger is, for people: without its user's name and password.
+fn ledger_address(config: &Config) -> String {
+    let url = config.ledger_url.expose_secret();
+    match url::Url::parse(url) {
+        Ok(url) if url.has_host() => account::plain(&url),
+        _ if url.starts_with("sqlite:") => url.to_owned(),
+        _ => "its address".to_owned(),
+    }
 }
 
 /// A configuration whose requests are repeated once at most: somebody waits for what they say.

@@ -222,7 +222,7 @@ mod tests {
             ("http://h.example:99999/a?t=s3cret", "http://h.example:99999/a"),
             ("http://user:s3cret@h.example:99999/a", "h.example:99999/a"),
             ("token=s3cret", "token"),
-            ("a\nhint: b", "a\u{fffd}hint: b"),
+            ("/a\nhint: b", "/a\u{fffd}hint: b"),
         ] {
             let found = UnfetchableUrl::of(text).unwrap();
             assert_eq!(found.as_str(), kept, "{text}");

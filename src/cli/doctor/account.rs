@@ -34,7 +34,7 @@ pub(super) fn addresses(config: &Config) -> Vec<Addresses> {
 }
 
 /// A URL without what may be secret.
-fn plain(url: &Url) -> String {
+pub(super) fn plain(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     format!("{}://{host}{port}{}", url.scheme(), url.path().trim_end_matches('/'))
