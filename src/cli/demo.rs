@@ -137,7 +137,7 @@ async fn archive(
     }
     let moved = report.counts.bytes_moved;
     output::line(format_args!(
-        "  {} rooms sealed, {} recordings, {} API calls, {}",
+        "  rooms sealed: {}, recordings: {}, API calls: {}, moved: {}",
         report.counts.rooms_sealed,
         report.counts.recordings_done,
         report.counts.calls,
@@ -187,7 +187,8 @@ fn print_rooms(rooms: &[(Room, Option<Manifest>)]) {
     );
     output::line(
         "  not needed: the whole broadcast in one, which its segments cover\n  \
-         expired:    WeChat had deleted it before the first run",
+         expired:    WeChat had deleted it before the first run\n  \
+         announced:  WeChat speaks of it and does not list it; later runs ask again",
     );
 }
 
@@ -229,7 +230,11 @@ fn recordings(counts: &Completeness) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if told.is_empty() { "none listed".to_owned() } else { told.join(", ") }
+    match (told.is_empty(), counts.announced.unwrap_or(0)) {
+        (false, _) => told.join(", "),
+        (true, 0) => "none".to_owned(),
+        (true, announced) => format!("{announced} announced, none listed"),
+    }
 }
 
 fn print_second(report: &Report, calls: usize, unchanged: bool) {
@@ -264,7 +269,11 @@ mod tests {
         for (counts, expected) in [
             (completeness(3, 1, 0), "3 archived, 1 not needed"),
             (completeness(2, 0, 1), "2 archived, 1 expired"),
-            (completeness(0, 0, 0), "none listed"),
+            (completeness(0, 0, 0), "none"),
+            (
+                Completeness { announced: Some(1), ..completeness(0, 0, 0) },
+                "1 announced, none listed",
+            ),
         ] {
             assert_eq!(recordings(&counts), expected);
         }

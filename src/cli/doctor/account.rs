@@ -33,11 +33,11 @@ pub(super) fn addresses(config: &Config) -> Vec<Addresses> {
     accounts.map(|account| Addresses { api: api.clone(), token: token(&account.tokens) }).collect()
 }
 
-/// A URL without what may be secret.
+/// Where a URL leads, without what may be secret: a path can hold a token as well as a query can.
 pub(super) fn plain(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-    format!("{}://{host}{port}{}", url.scheme(), url.path().trim_end_matches('/'))
+    format!("{}://{host}{port}", url.scheme())
 }
 
 pub(super) async fn check(
