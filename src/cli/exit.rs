@@ -51,6 +51,8 @@ impl Exit {
     /// How a run ended, by its report.
     pub fn of_report(report: &Report, interrupted: bool) -> Self {
         match () {
+            // Its state is not saved.
+            () if report.ledger.is_some() => Self::CouldNotRun,
             () if interrupted => Self::Interrupted,
             () if report.could_not_run() => Self::CouldNotRun,
             () if report.lost() > 0 => Self::Lost,

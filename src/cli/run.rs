@@ -155,6 +155,9 @@ fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
             "deadline": loss.deadline,
         }));
     }
+    if let Some(error) = &report.ledger {
+        output::json(&json!({ "type": "problem", "what": "the ledger", "error": error }));
+    }
     for account in &report.accounts {
         for waiting in &account.waiting {
             let appid = &account.appid;
@@ -230,7 +233,7 @@ fn print_report(report: &Report, exit: Exit, elapsed: Duration) {
     let counts = report.counts;
     output::line(format_args!(
         "{}: {} rooms, {} API calls, {}",
-        verdict(exit),
+        if report.ledger.is_some() { "ended early" } else { verdict(exit) },
         report.rooms.len(),
         counts.calls,
         progress::summary(counts.bytes_moved, elapsed)
@@ -273,6 +276,7 @@ fn failures(report: &Report) -> Vec<String> {
     rooms.sort_by_key(|room| (room.appid.clone(), room.room_id));
     let mut notes: Vec<String> = rooms.into_iter().flat_map(details).collect();
     notes.extend(report.losses.iter().map(loss_line));
+    notes.extend(report.ledger.as_ref().map(|why| format!("the run has ended early: {why}")));
     for AccountReport { appid, problems, busy, owed, at_risk, waiting, .. } in &report.accounts {
         let problem = |problem: &Problem| format!("{appid}: {}: {}", problem.what, problem.error);
         notes.extend(problems.iter().map(problem));

@@ -22,6 +22,9 @@ pub enum Error {
         /// What the database said.
         source: sqlx::Error,
     },
+    /// It has failed before.
+    #[error("the ledger has failed, and nothing more is written to it in this run")]
+    Failed,
     /// A value in it cannot be read.
     #[error(
         "the ledger holds a {what} that cannot be read\nhint: the ledger is damaged: move it away, the \
@@ -96,14 +99,49 @@ fn is_passing(code: &str) -> bool {
     }
 }
 
-/// Whether the database has said that it can write nothing: a replica, or a file that is read-only,
-/// on a full disk, damaged, or no database.
+impl Error {
+    /// Whether the database has said that it takes no writes, whatever they are.
+    pub(super) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Open(source) | Self::Statement { source, .. } => takes_no_writes(source),
+            _ => false,
+        }
+    }
+}
+
 fn takes_no_writes(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| match code.parse::<u32>() {
-        Ok(number) if code.len() < 5 => matches!(number & 0xff, 8 | 11 | 13 | 26),
-        _ => ["25006", "53100"].contains(&&*code),
-    })
+    code.is_some_and(|code| is_lasting(&code))
+}
+
+/// Whether a database's code is of an error that every write will meet: the disk is full or fails, the
+/// file or the server is read-only, damaged, not this user's, or no database of this program.
+fn is_lasting(code: &str) -> bool {
+    const SQLITE_PERM: u32 = 3;
+    const SQLITE_READONLY: u32 = 8;
+    const SQLITE_IOERR: u32 = 10;
+    const SQLITE_CORRUPT: u32 = 11;
+    const SQLITE_FULL: u32 = 13;
+    const SQLITE_CANTOPEN: u32 = 14;
+    const SQLITE_NOTADB: u32 = 26;
+    match code.parse::<u32>() {
+        Ok(number) if code.len() < 5 => matches!(
+            number & 0xff,
+            SQLITE_PERM
+                | SQLITE_READONLY
+                | SQLITE_IOERR
+                | SQLITE_CORRUPT
+                | SQLITE_FULL
+                | SQLITE_CANTOPEN
+                | SQLITE_NOTADB
+        ),
+        // Of PostgreSQL's, read-only, no rights, damage, and these classes: no such user or database,
+        // out of resources, failures of the system below it.
+        _ => {
+            let is_of = |class: &&str| code.starts_with(class) && !is_passing(code);
+            ["25006", "42501", "XX001", "XX002", "28", "3D", "53", "58"].iter().any(is_of)
+        }
+    }
 }
 
 /// What a person can do about a failure of the database, where that is known.
@@ -139,6 +177,10 @@ fn known_hint(text: &str) -> Option<&'static str> {
             "\nhint: the file is not a ledger: move it away, the next run rebuilds one from the manifests",
         ),
         (
+            "disk I/O error",
+            "\nhint: the disk under the ledger fails, or is full: look at it and run again; nothing archived is affected",
+        ),
+        (
             "malformed",
             "\nhint: the ledger is damaged: move it away, the next run rebuilds one from the manifests",
         ),
@@ -164,6 +206,18 @@ mod tests {
         }
         for lasting in ["1", "13", "2067", "23505", "42P01", "10245", ""] {
             assert!(!is_passing(lasting), "{lasting}");
+        }
+    }
+
+    #[test]
+    fn what_every_write_will_meet_is_told_from_what_is_wrong_with_one() {
+        let full_and_its_like = ["13", "8", "1032", "10", "778", "4874", "11", "267", "14", "26"];
+        let of_a_server = ["53100", "53200", "25006", "58030", "XX001", "28P01", "3D000", "42501"];
+        for lasting in full_and_its_like.into_iter().chain(of_a_server) {
+            assert!(is_lasting(lasting) && !is_passing(lasting), "{lasting}");
+        }
+        for other in ["5", "517", "1", "19", "1811", "2067", "53300", "57P01", "23505", "22021"] {
+            assert!(!is_lasting(other), "{other}");
         }
     }
 }

@@ -6,11 +6,10 @@
 //! one claim from the next as well: a process claims no room that it still works on, even where that
 //! room was taken from it and given up again meanwhile.
 
-use std::collections::HashSet;
-
 use jiff::{SignedDuration, Timestamp};
 use sqlx::AnyConnection;
 
+use super::held::Held;
 use super::rooms::{COLUMNS, read_room};
 use super::{Error, Ledger, RoomRecord, count};
 use crate::model::{AppId, RoomId};
@@ -49,9 +48,6 @@ impl Wanted {
     }
 }
 
-/// The rooms that this process works on: owner, account and room of each.
-pub(super) type Held = HashSet<(String, AppId, RoomId)>;
-
 impl Claim<'_> {
     fn lease_ms(&self) -> i64 {
         i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX / 4)
@@ -77,7 +73,7 @@ impl Ledger {
             // PostgreSQL chooses the room before it waits for its row: whoever was quicker then has
             // this one, and there may be others.
             if claimed.is_some() || !self.is_any_due(appid, claim, &is_due).await? {
-                return Ok(hold(&mut held, claim, claimed));
+                return Ok(held.hold(claim, claimed));
             }
         }
     }
@@ -105,13 +101,11 @@ impl Ledger {
     }
 
     /// What a room must be for `claim` to have it: nobody's, or the claimer's own by a claim whose
-    /// reply was lost; and none that the claimer still works on.
+    /// reply was lost; and none that the claimer still works on, or has set aside.
     fn claimable(&self, held: &Held, appid: &AppId, claim: Claim<'_>) -> String {
         let is_free = self.lease_clock.is_free();
-        let mine = held.iter().filter(|(owner, of, _)| owner == claim.owner && of == appid);
-        let rooms: Vec<String> = mine.map(|(_, _, room)| room.0.to_string()).collect();
-        let others = if rooms.is_empty() { "-1".to_owned() } else { rooms.join(", ") };
-        format!("({is_free} or lease_owner = $1) and room_id not in ({others})")
+        let held = held.as_sql(appid, claim);
+        format!("({is_free} or lease_owner = $1) and room_id not in ({held})")
     }
 
     /// Claims what is the most urgent room when the statement begins. `None` when there is none, and
@@ -192,7 +186,7 @@ impl Ledger {
                 .fetch_optional(&self.pool)
         });
         let claimed = row.await?.as_ref().map(read_room).transpose()?;
-        Ok(hold(&mut held, claim, claimed))
+        Ok(held.hold(claim, claimed))
     }
 
     /// Extends the lease of a room. Where it succeeds the room is the owner's, whatever the time.
@@ -233,7 +227,7 @@ impl Ledger {
         });
         let released = released.await;
         // Only now: until it is given up, another claim by this process would be the same one.
-        self.held.lock().await.remove(&(owner.to_owned(), appid.clone(), room));
+        self.held.lock().await.let_go(appid, room, owner);
         released.map(drop)
     }
 
@@ -270,14 +264,6 @@ impl Ledger {
         self.void_telling(owner).await?;
         Ok(rooms)
     }
-}
-
-/// Remembers a room that was claimed.
-fn hold(held: &mut Held, claim: Claim<'_>, claimed: Option<RoomRecord>) -> Option<RoomRecord> {
-    if let Some(record) = &claimed {
-        held.insert((claim.owner.to_owned(), record.room.appid.clone(), record.room.room_id));
-    }
-    claimed
 }
 
 /// Begins a transaction's writes on behalf of `owner`: fails where the room is not its own any more,

@@ -11,11 +11,16 @@
 //! was lost may have taken effect, so that each may be made twice: a room that is claimed again is
 //! the same owner's, a part that is recorded again is the same part, and a call that is charged
 //! again is one call too many, never one too few.
+//!
+//! A database that takes no writes, or stays away, has failed: from then on this process writes nothing
+//! more ([`Ledger::failure`]), and a run ends.
 
 mod accounts;
 mod checkpoints;
 mod chunks;
 mod error;
+mod failed;
+mod held;
 mod leases;
 mod losses;
 mod obstacles;
@@ -37,7 +42,7 @@ use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
-use crate::retry;
+use crate::retry::{self, Transient as _};
 
 pub use accounts::{ScanState, Standing};
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
@@ -52,7 +57,8 @@ pub use rooms::{Phase, RoomRecord, Sealed};
 pub use uploads::{Intent, KeptCheckpoint};
 
 use error::failed;
-use leases::Held;
+use failed::Failed;
+use held::Held;
 use patience::{Access, Patience};
 use time::LeaseClock;
 
@@ -62,7 +68,8 @@ pub struct Ledger {
     pool: AnyPool,
     lease_clock: LeaseClock,
     patience: Patience,
-    /// The rooms that this process works on.
+    failed: Failed,
+    /// The rooms that this process works on, and those that it works on no more.
     held: Arc<Mutex<Held>>,
 }
 
@@ -89,7 +96,13 @@ impl Ledger {
         let pool =
             retry::with(&OPENING, "opening the ledger", || connect(&options, is_sqlite)).await?;
         let lease_clock = LeaseClock::new(is_sqlite, clock);
-        Ok(Self { pool, lease_clock, patience: Patience::new(PATIENCE), held: Arc::default() })
+        Ok(Self {
+            pool,
+            lease_clock,
+            patience: Patience::new(PATIENCE),
+            failed: Failed::default(),
+            held: Arc::default(),
+        })
     }
 
     /// The same ledger, where a database that is away is waited for so long: [`PATIENCE`] otherwise.
@@ -102,13 +115,17 @@ impl Ledger {
     }
 
     /// Makes a statement that writes, or several in a transaction, until the database has taken it,
-    /// or for as long as makes sense. It may take effect twice.
+    /// or for as long as makes sense. It may take effect twice. Where the ledger has failed before, it is
+    /// not made.
     async fn attempt<T, F>(&self, what: &'static str, statement: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
+        if self.failure().is_some() {
+            return Err(Error::Failed);
+        }
         let statement = || async { statement().await.map_err(failed(what)) };
-        self.patience.attempt(Access::Write, what, statement).await
+        self.judged(self.patience.attempt(Access::Write, what, statement).await)
     }
 
     /// As [`Ledger::attempt`], for a statement that reads.
@@ -117,7 +134,28 @@ impl Ledger {
         F: Future<Output = Result<T, sqlx::Error>>,
     {
         let statement = || async { statement().await.map_err(failed(what)) };
-        self.patience.attempt(Access::Read, what, statement).await
+        self.judged(self.patience.attempt(Access::Read, what, statement).await)
+    }
+
+    /// An answer; where it says that the ledger has failed, that is noted.
+    fn judged<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+        let is_lasting = |error: &Error| {
+            error.is_lasting() || (error.is_transient() && self.patience.is_used_up())
+        };
+        if let Some(error) = answer.as_ref().err().filter(|error| is_lasting(error)) {
+            self.failed.set(error);
+        }
+        answer
+    }
+
+    /// Why the ledger has failed, with hints; `None` while it has not.
+    pub fn failure(&self) -> Option<&str> {
+        self.failed.why()
+    }
+
+    /// Waits until the ledger fails.
+    pub async fn until_failed(&self) {
+        self.failed.wait().await;
     }
 
     /// Closes the connections; what was written is durable already.

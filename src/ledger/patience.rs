@@ -79,6 +79,12 @@ impl Patience {
         self.longest.saturating_sub(age)
     }
 
+    /// Whether the database has been away for so long that nothing waits for it any more: less than a
+    /// wait is left.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.outage().is_some() && self.left() <= WAITING.cap
+    }
+
     fn note_failure(&self, access: Access, asked: Instant) {
         let mut outage = self.outage();
         let known = outage.filter(|known| asked.duration_since(known.seen) <= self.longest);
@@ -169,6 +175,10 @@ mod tests {
             assert_eq!(database.ask(&patience, access).await, (false, Duration::ZERO));
         }
         assert_eq!(database.take_asked(), 40, "each is made once");
+        assert!(patience.is_used_up());
+        database.set_away(false);
+        database.ask(&patience, Write).await;
+        assert!(!patience.is_used_up());
     }
 
     #[tokio::test(start_paused = true)]

@@ -75,7 +75,7 @@ impl Search {
             // Without a token or calls, what is known already can still be transferred.
             self.can_call = !ends_calls(&error);
             self.note("the room list", &error);
-            if is_of_the_ledger(&error) {
+            if error.is_of_the_ledger() {
                 return self.report;
             }
         }
@@ -106,12 +106,23 @@ impl Search {
         Ok(())
     }
 
+    /// Whether an error is a consequence of the ledger's failure, which ends the run and is told once.
+    fn is_told(&self, error: &Error) -> bool {
+        self.context.ledger.failure().is_some() && error.is_of_the_ledger()
+    }
+
     fn note(&mut self, what: &str, error: &Error) {
+        if self.is_told(error) {
+            return;
+        }
         tracing::info!(account.appid = %self.account.appid, error = %report::text(error), "{what} could not be read");
         self.report.problems.push(Problem::new(what, error));
     }
 
     fn note_room(&mut self, room: RoomId, error: &Error) {
+        if self.is_told(error) {
+            return;
+        }
         tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %report::text(error), "a room could not be looked at");
         self.report.problems.push(Problem::of_room(room, error));
     }
@@ -247,7 +258,7 @@ impl Search {
         if ends_calls(&error) || self.failures >= MOST_FAILURES {
             self.can_call = false;
             self.note("the replays", &error);
-        } else if is_of_the_ledger(&error) {
+        } else if error.is_of_the_ledger() {
             return Err(error);
         } else if matches!(error, Error::NoSuchRoom(_)) {
             self.note("the room", &error);
@@ -318,11 +329,6 @@ enum Look {
     NothingOwed,
     /// WeChat would have to be asked, and cannot be any more in this run.
     NeedsCall,
-}
-
-/// Whether the ledger itself failed, so that nothing else can be done with it either.
-fn is_of_the_ledger(error: &Error) -> bool {
-    matches!(error, Error::Ledger(_)) && !error.is_lease_lost() && !error.is_quota()
 }
 
 /// Whether a failure concerns every call of the account, so that no more are made in this run.

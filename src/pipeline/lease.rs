@@ -29,12 +29,15 @@ impl Lease {
         let every = Duration::from_millis(u64::try_from(third).unwrap_or(1_000).max(1_000));
         let (shared, id) = (Arc::clone(context), appid.clone());
         let renewal = tokio::spawn(async move {
+            let mut is_told = false;
             loop {
                 retry::pause(every).await;
-                let Err(error) = shared.ledger.renew(&id, room, shared.claim()).await else {
-                    continue;
-                };
-                tracing::warn!(room.id = %room, error = %error, "a lease could not be renewed");
+                let renewed = shared.ledger.renew(&id, room, shared.claim()).await;
+                let failure = renewed.err().filter(|_| shared.ledger.failure().is_none());
+                let Some(error) = failure else { continue };
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(room.id = %room, error = %error, "a lease could not be renewed");
+                }
                 if matches!(error, ledger::Error::LeaseLost(_)) {
                     return;
                 }
@@ -44,9 +47,13 @@ impl Lease {
         Self { context: Arc::clone(context), appid: appid.clone(), room, renewal }
     }
 
-    /// Gives the room up, for another process or a later run to claim at once.
+    /// Gives the room up, for another process or a later run to claim at once. Where the ledger has
+    /// failed it is not asked: the lease ends by itself, or with this process.
     pub(super) async fn release(self) {
         self.renewal.abort();
+        if self.context.ledger.failure().is_some() {
+            return;
+        }
         let (ledger, owner) = (&self.context.ledger, self.context.owner());
         if let Err(error) = ledger.release(&self.appid, self.room, owner).await {
             tracing::warn!(room.id = %self.room, error = %error, "a lease could not be given up; it ends by itself");
@@ -59,9 +66,11 @@ pub(super) async fn postpone(context: &Context, room: &RoomRecord) {
     put_off(context, room, |record| record.next_at = next_try(0, None, context.clock.now())).await;
 }
 
-/// Notes in the ledger why a room was left, and when it is tried again.
+/// Notes in the ledger why a room was left, and when it is tried again. A room that another process has
+/// taken over is that one's.
 pub(super) async fn note_failure(context: &Context, room: &RoomRecord, error: &Error) {
-    if error.is_lease_lost() {
+    if let Error::Ledger(lost @ ledger::Error::LeaseLost(_)) = error {
+        set_aside(context, room, lost).await;
         return;
     }
     put_off(context, room, |record| {
@@ -85,6 +94,15 @@ async fn put_off(context: &Context, room: &RoomRecord, change: impl FnOnce(&mut 
         context.ledger.save_room(&record, context.owner()).await
     };
     if let Err(error) = saved.await {
-        tracing::warn!(room.id = %id, error = %error, "why a room was left could not be noted");
+        set_aside(context, room, &error).await;
+        if context.ledger.failure().is_none() {
+            tracing::warn!(room.id = %id, error = %error, "why a room was left could not be noted");
+        }
     }
+}
+
+/// Whatever the ledger knows of a room, this run does not work on it again.
+async fn set_aside(context: &Context, room: &RoomRecord, why: &ledger::Error) {
+    let (appid, id) = (&room.room.appid, room.room.room_id);
+    context.ledger.set_aside(appid, id, context.owner(), why).await;
 }

@@ -14,13 +14,15 @@ pub async fn take(context: &Context, accounts: &[std::sync::Arc<Account>], repor
                 let reports = &mut report.accounts;
                 // A ledger that fails was told of already, unless it has only just begun to.
                 let found = reports.iter_mut().find(|r| r.appid == account.appid);
-                if let Some(found) = found.filter(|found| found.problems.is_empty()) {
+                let is_news = context.ledger.failure().is_none();
+                if let Some(found) = found.filter(|found| is_news && found.problems.is_empty()) {
                     found.add(Problem::new("telling what was lost", &error.into()));
                 }
                 report.losses_unread = true;
             }
         }
     }
+    report.ledger = context.ledger.failure().map(str::to_owned);
 }
 
 /// Notes that a person was told of the losses in a report. Called after they were.

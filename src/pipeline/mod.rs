@@ -7,6 +7,7 @@
 //!
 //! All three run at the same time, joined by bounded queues: a slow bucket holds up the transfers,
 //! full transfers hold up the claims and calls (see `hands`). A room's panic or failure ends that room alone.
+//! A ledger that has failed ends the run: nothing is begun whose outcome could not be kept.
 
 mod errand;
 mod find;
@@ -35,12 +36,13 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::ledger::{self, Phase};
 use crate::model::{Recording, RoomId};
 use crate::retry;
-use crate::stage::{Account, Context, Listed, foresight, seal};
+use crate::stage::{Account, Context, Error, Listed, foresight, seal};
 
 pub use errand::{Errand, Rooms};
 pub use find::align_quota;
 use hands::{Hand, Hands};
 use lease::Lease;
+use report::Name;
 pub use report::{AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Waiting};
 
 /// Rooms that wait between two stages.
@@ -63,7 +65,7 @@ struct InFlight {
     lease: Lease,
 }
 
-/// Runs the pipeline until nothing of the errand is due, or `stop` is cancelled.
+/// Runs the pipeline until nothing of the errand is due, `stop` is cancelled, or the ledger fails.
 ///
 /// What goes wrong is in the report; the run goes on with what is left. Durable at any moment: see
 /// the stages.
@@ -73,10 +75,20 @@ pub async fn run(
     errand: &Errand,
     stop: CancellationToken,
 ) -> Report {
-    tokio::select! {
+    // What is begun ends as it does for a signal.
+    let stop = stop.child_token();
+    let stopping = async {
+        context.ledger.until_failed().await;
+        stop.cancel();
+        std::future::pending().await
+    };
+    let mut report = tokio::select! {
         report = flow(&context, accounts, errand, &stop) => report,
         () = after(&stop, LAST_CALL) => Report::interrupted(context.progress.counts()),
-    }
+        never = stopping => never,
+    };
+    report.ledger = context.ledger.failure().map(str::to_owned);
+    report
 }
 
 async fn flow(
@@ -99,12 +111,23 @@ async fn flow(
     );
     let mut report = Report { accounts: accounts_found, rooms: moved, ..Report::default() };
     report.rooms.extend(sealed);
-    transfer::keep_throughput(context).await;
-    finish(context, accounts, errand, &mut report, stop).await;
-    foretell(context, accounts, &mut report).await;
+    if context.ledger.failure().is_none() {
+        transfer::keep_throughput(context).await;
+        finish(context, accounts, errand, &mut report, stop).await;
+        foretell(context, accounts, &mut report).await;
+    }
     report.tell_once();
     report.counts = context.progress.counts();
     report
+}
+
+/// What a room has come to that an error ended: its own failure, unless it is a consequence of the
+/// ledger's, which ends the run and is told once.
+fn ended_by(context: &Context, name: Name, error: &Error) -> RoomReport {
+    match context.ledger.failure() {
+        Some(_) if error.is_of_the_ledger() => name.interrupted(),
+        _ => name.failed(report::text(error)),
+    }
 }
 
 /// Takes over the speed that recent runs have measured.
@@ -162,7 +185,7 @@ async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
         Ok(sealed) => name.sealed(&sealed),
         Err(error) => {
             lease::note_failure(context, &record, &error).await;
-            name.failed(report::text(&error))
+            ended_by(context, name, &error)
         }
     };
     room.lease.release().await;

@@ -32,6 +32,8 @@ pub struct Report {
     pub losses: Vec<Loss>,
     /// Whether the ledger did not tell of all losses.
     pub losses_unread: bool,
+    /// Why the ledger failed, with hints, where that ended the run.
+    pub ledger: Option<String>,
 }
 
 impl Report {
@@ -54,6 +56,7 @@ impl Report {
     /// Whether a later run can still save something.
     pub fn is_left(&self) -> bool {
         self.is_cut_short
+            || self.ledger.is_some()
             || self.rooms.iter().any(RoomReport::is_left)
             || self.accounts.iter().any(AccountReport::is_left)
     }
@@ -76,8 +79,12 @@ impl Report {
         if self.losses_unread { told.max(seen) } else { told }
     }
 
-    /// Whether nothing could be done at all: every account failed, and no room was worked on.
+    /// Whether nothing could be done at all: every account failed, and no room was worked on; or the
+    /// ledger failed, so that what was done by then is all that there is.
     pub fn could_not_run(&self) -> bool {
+        if self.ledger.is_some() {
+            return true;
+        }
         let stops = |problem: &Problem| !problem.is_quota && problem.room_id.is_none();
         self.rooms.is_empty()
             && !self.accounts.is_empty()

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::slots::Slots;
-use super::{GRACE, Hand, InFlight, RoomReport, after, lease, report};
+use super::{GRACE, Hand, InFlight, RoomReport, after, ended_by, lease, report};
 use crate::model::{Recording, RecordingKind};
 use crate::stage::transfer::{
     Cover, Place, cover, reconsider, remaining, transfer_segment, transfer_whole,
@@ -82,6 +82,7 @@ impl Move {
                 room.lease.release().await;
                 return Some(name.interrupted());
             }
+            () = self.context.ledger.until_failed() => return Some(name.interrupted()),
         };
         match outcome {
             Ok(Some(recordings)) => {
@@ -96,7 +97,7 @@ impl Move {
             Err(error) => {
                 lease::note_failure(&self.context, &record, &error).await;
                 room.lease.release().await;
-                Some(name.failed(report::text(&error)))
+                Some(ended_by(&self.context, name, &error))
             }
         }
     }
@@ -200,10 +201,11 @@ impl Move {
 /// stop: forecasts are then less sharp.
 pub(super) async fn keep_throughput(context: &Context) {
     let moved = context.throughput.take_unsaved();
-    if moved.is_empty() {
+    if moved.is_empty() || context.ledger.failure().is_some() {
         return;
     }
-    if let Err(error) = context.ledger.note_throughput(context.clock.now(), &moved).await {
+    let noted = context.ledger.note_throughput(context.clock.now(), &moved).await;
+    if let Some(error) = noted.err().filter(|_| context.ledger.failure().is_none()) {
         tracing::warn!(error = %error, "the throughput could not be noted");
     }
 }

@@ -201,6 +201,11 @@ impl Error {
         }
     }
 
+    /// Whether the ledger itself failed, so that nothing else can be done with it either.
+    pub fn is_of_the_ledger(&self) -> bool {
+        matches!(self, Self::Ledger(_)) && !self.is_lease_lost() && !self.is_quota()
+    }
+
     /// Whether another process works on the room now, so that this one has to leave it alone.
     pub fn is_lease_lost(&self) -> bool {
         matches!(self, Self::Ledger(ledger::Error::LeaseLost(_)))

@@ -195,7 +195,8 @@ async fn abort(context: &Context, upload: Upload) {
 
 /// Has the ledger forget an upload that was completed or aborted. If it cannot, `gc` sees to it.
 async fn ended(context: &Context, key: &str, id: &UploadId) {
-    if let Err(error) = context.ledger.end_upload(key, id.as_str()).await {
+    let noted = context.ledger.end_upload(key, id.as_str()).await;
+    if let Some(error) = noted.err().filter(|_| context.ledger.failure().is_none()) {
         tracing::warn!(error = %error, "that an upload has ended could not be noted");
     }
 }

@@ -8,8 +8,8 @@ use super::{Context, Place};
 use crate::media::source::{self as media, Body, Opened, Problem, SourceFile, expires_at};
 use crate::model::{MediaUrl, Recording};
 use crate::retry::{self, Policy, Transient};
-use crate::stage::Job;
 use crate::stage::memory::{Lane, PartBytes, Share};
+use crate::stage::{Error, Job};
 use crate::throughput::UnderWay;
 
 /// A file to be fetched. Clones are the same file.
@@ -197,13 +197,19 @@ impl Source {
         match place.urls.beyond(&current, expires).await {
             Ok(Some(url)) => *lock(&self.url) = url,
             Ok(None) => {}
-            Err(error) if error.is_lease_lost() => return Err(error.into()),
+            Err(error) if self.ends_work(&error) => return Err(error.into()),
             Err(error) => tracing::warn!(
                 error = %error,
                 "a URL is about to expire, and no other could be had"
             ),
         }
         Ok(())
+    }
+
+    /// Whether an error is no news about the URL, but the end of the work on the room.
+    fn ends_work(&self, error: &Error) -> bool {
+        let has_failed = self.context.ledger.failure().is_some();
+        error.is_lease_lost() || (has_failed && error.is_of_the_ledger())
     }
 
     /// Whether there is another URL than the refused one now. That WeChat cannot be asked, for want
@@ -219,7 +225,7 @@ impl Source {
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(error) if error.is_lease_lost() => Err(error.into()),
+            Err(error) if self.ends_work(&error) => Err(error.into()),
             Err(error) => {
                 tracing::warn!(error = %error, transient = error.is_transient(), "no fresh URL could be had");
                 Ok(false)

@@ -1,0 +1,61 @@
+//! The rooms that this process does not claim, whatever the ledger says of them.
+
+use std::collections::HashSet;
+
+use super::{Claim, Error, Ledger, RoomRecord};
+use crate::model::{AppId, RoomId};
+
+/// A claim: its owner, the account and the room.
+type Key = (String, AppId, RoomId);
+
+/// So many rooms of which it could not be noted what came of them are the ledger's fault, not theirs.
+const MOST_SET_ASIDE: usize = 100;
+
+/// Rooms by the name under which they were claimed.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// This process works on them.
+    at_work: HashSet<Key>,
+    /// It has worked on them, and what came of it could not be noted: as far as the ledger knows, they
+    /// are still due.
+    set_aside: HashSet<Key>,
+}
+
+impl Held {
+    /// The rooms of an account that a claim must not have, as numbers in SQL; never none.
+    pub(super) fn as_sql(&self, appid: &AppId, claim: Claim<'_>) -> String {
+        let held = self.at_work.iter().chain(&self.set_aside);
+        let mine = held.filter(|(owner, of, _)| owner == claim.owner && of == appid);
+        let rooms: Vec<String> = mine.map(|(_, _, room)| room.0.to_string()).collect();
+        if rooms.is_empty() { "-1".to_owned() } else { rooms.join(", ") }
+    }
+
+    /// Remembers a room that was claimed.
+    pub(super) fn hold(
+        &mut self,
+        claim: Claim<'_>,
+        claimed: Option<RoomRecord>,
+    ) -> Option<RoomRecord> {
+        if let Some(RoomRecord { room, .. }) = &claimed {
+            self.at_work.insert((claim.owner.to_owned(), room.appid.clone(), room.room_id));
+        }
+        claimed
+    }
+
+    /// Its owner works on a room no more.
+    pub(super) fn let_go(&mut self, appid: &AppId, room: RoomId, owner: &str) {
+        self.at_work.remove(&(owner.to_owned(), appid.clone(), room));
+    }
+}
+
+impl Ledger {
+    /// Has this process claim a room no more under the name `owner`, since it could not note what came
+    /// of its work on it: else it would do that work again at once, and for ever. `why` it could not.
+    pub async fn set_aside(&self, appid: &AppId, room: RoomId, owner: &str, why: &Error) {
+        let mut held = self.held.lock().await;
+        held.set_aside.insert((owner.to_owned(), appid.clone(), room));
+        if held.set_aside.len() >= MOST_SET_ASIDE {
+            self.failed.set(why);
+        }
+    }
+}
