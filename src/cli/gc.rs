@@ -9,7 +9,7 @@ use serde_json::json;
 use super::setup::{self, Setup};
 use super::{Common, Exit, output, parse_duration};
 use crate::hints::Explained;
-use crate::pipeline::owner::{is_gone, take_over_from_the_dead};
+use crate::pipeline::owner::{Alive, is_gone, reclaim_from_the_dead};
 use crate::stage::transfer::{Leftover, Leftovers, Verdict};
 use crate::stage::transfer::{abort_leftover, forget_spent, leftovers};
 
@@ -48,8 +48,9 @@ pub async fn collect(
     let context = &setup.context;
     // Asked first, and briefly: a listing would be tried for minutes.
     context.store.check_bucket().await.context("the bucket cannot be used")?;
+    let _alive = arguments.abort.then(|| Alive::show(context));
     if arguments.abort {
-        take_over_from_the_dead(context).await?;
+        reclaim_from_the_dead(context).await?;
     }
     let prefixes: Vec<String> = if common.accounts.is_empty() {
         vec![context.store.prefix().to_owned()]
@@ -57,6 +58,7 @@ pub async fn collect(
         let folder = |appid| context.store.keys(appid).folder().to_owned();
         common.accounts.iter().map(folder).collect()
     };
+    let is_gone = |owner: &str| is_gone(&context.ledger, owner);
     let found = leftovers(context, &prefixes, arguments.older_than, &is_gone).await?;
     let mut outcome = Outcome::default();
     for upload in &found.uploads {

@@ -1,6 +1,6 @@
 //! From the configuration to everything a command works with.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
@@ -12,7 +12,7 @@ use crate::config::{self, Config, Environment, Sources};
 use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
-use crate::pipeline::owner::this_process;
+use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::{self, Errand, Report, losses};
 use crate::progress::Progress;
 use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, published};
@@ -26,6 +26,8 @@ pub struct Setup {
     pub context: Arc<Context>,
     /// The accounts to work on.
     pub accounts: Vec<Arc<Account>>,
+    /// The sign to other processes that this one works; from the beginning of a run on.
+    alive: OnceLock<Option<Alive>>,
 }
 
 impl Setup {
@@ -34,8 +36,10 @@ impl Setup {
     /// # Errors
     /// When the bucket cannot be used.
     pub async fn run(&self, errand: &Errand, stop: CancellationToken) -> anyhow::Result<Report> {
-        let Self { context, accounts } = self;
+        let Self { context, accounts, alive } = self;
         context.store.check_bucket().await.context("the bucket cannot be used")?;
+        // Until all is done: also while people are told of losses.
+        alive.get_or_init(|| Alive::show(context));
         // On the heap: it is large.
         Ok(Box::pin(pipeline::run(Arc::clone(context), accounts, errand, stop)).await)
     }
@@ -120,6 +124,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
         Arc::new(Account { appid: account.appid, client, share: account.share })
     });
     Ok(Setup {
+        alive: OnceLock::new(),
         accounts: accounts.collect(),
         context: Arc::new(Context {
             ledger,

@@ -46,6 +46,11 @@ impl Held {
     pub(super) fn let_go(&mut self, appid: &AppId, room: RoomId, owner: &str) {
         self.at_work.remove(&(owner.to_owned(), appid.clone(), room));
     }
+
+    /// Whether an owner works on no room.
+    pub(super) fn is_idle(&self, owner: &str) -> bool {
+        !self.at_work.iter().any(|(of, _, _)| of == owner)
+    }
 }
 
 impl Ledger {

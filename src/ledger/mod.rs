@@ -22,6 +22,7 @@ mod error;
 mod failed;
 mod held;
 mod leases;
+mod locks;
 mod losses;
 mod obstacles;
 mod overview;
@@ -33,6 +34,7 @@ mod throughput;
 mod time;
 mod uploads;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +73,8 @@ pub struct Ledger {
     failed: Failed,
     /// The rooms that this process works on, and those that it works on no more.
     held: Arc<Mutex<Held>>,
+    /// What the paths of its lock files begin with.
+    locks: Option<PathBuf>,
 }
 
 impl Ledger {
@@ -102,6 +106,7 @@ impl Ledger {
             patience: Patience::new(PATIENCE),
             failed: Failed::default(),
             held: Arc::default(),
+            locks: locks::stem(url),
         })
     }
 

@@ -10,7 +10,7 @@ use super::errand::is_wanted;
 use super::lease::{self, Lease};
 use super::order::by_urgency;
 use super::report::{self, AccountReport, Problem};
-use super::{Errand, Hand, Hands, InFlight, Rooms, each, obstacles};
+use super::{Errand, Hand, Hands, InFlight, Rooms, each, is_told, obstacles};
 use crate::ledger::{Phase, RoomRecord, Wanted};
 use crate::model::{Room, RoomId};
 use crate::stage::discover::{Scan, discover};
@@ -106,13 +106,8 @@ impl Search {
         Ok(())
     }
 
-    /// Whether an error is a consequence of the ledger's failure, which ends the run and is told once.
-    fn is_told(&self, error: &Error) -> bool {
-        self.context.ledger.failure().is_some() && error.is_of_the_ledger()
-    }
-
     fn note(&mut self, what: &str, error: &Error) {
-        if self.is_told(error) {
+        if is_told(&self.context, error) {
             return;
         }
         tracing::info!(account.appid = %self.account.appid, error = %report::text(error), "{what} could not be read");
@@ -120,7 +115,7 @@ impl Search {
     }
 
     fn note_room(&mut self, room: RoomId, error: &Error) {
-        if self.is_told(error) {
+        if is_told(&self.context, error) {
             return;
         }
         tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %report::text(error), "a room could not be looked at");

@@ -97,7 +97,8 @@ async fn flow(
     errand: &Errand,
     stop: &CancellationToken,
 ) -> Report {
-    if let Err(error) = owner::take_over_from_the_dead(context).await {
+    let reclaimed = owner::reclaim_from_the_dead(context).await;
+    if let Some(error) = reclaimed.err().filter(|_| context.ledger.failure().is_none()) {
         tracing::warn!(error = %error, "the leases of dead processes could not be looked at");
     }
     expect_throughput(context).await;
@@ -121,12 +122,18 @@ async fn flow(
     report
 }
 
-/// What a room has come to that an error ended: its own failure, unless it is a consequence of the
-/// ledger's, which ends the run and is told once.
+/// Whether an error is a consequence of the ledger's failure, which ends the run and is told once. A
+/// claim may have failed in its last step, so that the room seems to be another's.
+fn is_told(context: &Context, error: &Error) -> bool {
+    let is_of_the_ledger = error.is_of_the_ledger() || error.is_lease_lost();
+    context.ledger.failure().is_some() && is_of_the_ledger
+}
+
+/// What a room has come to that an error ended.
 fn ended_by(context: &Context, name: Name, error: &Error) -> RoomReport {
-    match context.ledger.failure() {
-        Some(_) if error.is_of_the_ledger() => name.interrupted(),
-        _ => name.failed(report::text(error)),
+    match is_told(context, error) {
+        true => name.interrupted(),
+        false => name.failed(report::text(error)),
     }
 }
 
@@ -135,6 +142,7 @@ async fn expect_throughput(context: &Context) {
     match foresight::rate(context).await {
         Ok(Some(rate)) => context.throughput.expect(rate),
         Ok(None) => {}
+        Err(_) if context.ledger.failure().is_some() => {}
         Err(error) => tracing::warn!(error = %error, "the throughput of recent runs is not known"),
     }
 }

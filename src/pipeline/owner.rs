@@ -1,82 +1,184 @@
 //! Who holds a lease: one process on one machine.
 //!
-//! A lease outlives a killed process by some minutes. On the machine where that process ran its
-//! death can be seen, so that the next run takes its rooms over at once; elsewhere the lease has to
-//! run out. Where `/proc` tells nothing, no process is taken for dead.
+//! A lease outlives a killed process by some minutes. On the machine where that process ran its death
+//! can be proven, so that the next run reclaims its rooms at once: while a process works it holds the
+//! lock of a file, and the operating system lets go of that lock when the process has ended, however it
+//! ended, and not before. Whoever can take it has the proof, whatever user, container or `/proc` it
+//! looks from. Where there is no such file, or it cannot be opened, nothing is proven and the lease has
+//! to run out: a process that cannot be seen is not dead.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
-use crate::ledger;
+use crate::ledger::{self, Ledger};
 use crate::model::RunId;
 use crate::stage::Context;
 
-/// The name of this process as an owner of leases: the run, and where and since when it works.
+/// The name of this process as an owner of leases: the run, and the boot of the machine it works on.
 pub fn this_process(run_id: &RunId) -> String {
-    let pid = std::process::id();
-    let place = place().unwrap_or_default();
-    format!("{run_id} {place} {pid} {}", started(pid).unwrap_or_default())
+    format!("{run_id} {}", boot().unwrap_or_default())
 }
 
-/// Gives up the leases of processes of this machine that are gone.
+/// This boot of this machine. A lock proves nothing across machines, as some shared folders keep the
+/// locks of each apart.
+fn boot() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(boot.trim().to_owned())
+}
+
+/// The sign that this process lives and works, until it is dropped.
+///
+/// The file goes with it, unless a lease is left: then whoever comes next finds it without its lock, and
+/// need not wait for the lease's end.
+#[derive(Debug)]
+pub struct Alive {
+    ledger: Ledger,
+    owner: String,
+    path: PathBuf,
+    _locked: File,
+}
+
+impl Alive {
+    /// Shows it. Where that is not possible, the leases of this process run out if it is killed.
+    pub fn show(context: &Context) -> Option<Self> {
+        let (ledger, owner) = (context.ledger.clone(), context.owner().to_owned());
+        let (run, boot) = owner.split_once(' ')?;
+        let path = ledger.lock_file(run).filter(|_| !boot.is_empty())?;
+        match lock_new(&path, &owner) {
+            Ok(file) => Some(Self { ledger, owner, path, _locked: file }),
+            Err(error) => {
+                tracing::debug!(error = %error, "no other process can see when this one ends");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if self.ledger.is_idle(&self.owner) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes a lock's file and takes the lock; only then does it say whose it is.
+fn lock_new(path: &Path, owner: &str) -> io::Result<File> {
+    let mut file = File::options().write(true).create_new(true).open(path)?;
+    // Whoever looks at it meanwhile lets go of it at once.
+    let written = file.lock().and_then(|()| {
+        let text = text_of(owner, &file)?;
+        file.write_all(text.as_bytes())
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written.map(|()| file)
+}
+
+/// What stands in a lock's file: also which file it is, so that a copy of it proves nothing.
+fn text_of(owner: &str, file: &File) -> io::Result<String> {
+    Ok(format!("{} {owner}", file.metadata()?.ino()))
+}
+
+/// The owner that a lock's file is of, where its lock is free: that process has ended. Nobody else is
+/// told the same while the file is kept open.
+fn ended(path: &Path) -> Option<(String, File)> {
+    let mut file = File::open(path).ok()?;
+    file.try_lock().ok()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    let (_, owner) = text.split_once(' ')?;
+    let is_original = text_of(owner, &file).ok()? == text;
+    is_original.then(|| (owner.to_owned(), file))
+}
+
+/// Whether an owner is proven to be a process that has ended.
+pub fn is_gone(ledger: &Ledger, owner: &str) -> bool {
+    let Some((run, its_boot)) = owner.split_once(' ') else { return false };
+    let path = ledger.lock_file(run).filter(|_| boot().as_deref() == Some(its_boot));
+    path.and_then(|path| ended(&path)).is_some_and(|(found, _)| found == owner)
+}
+
+/// Ends the leases of processes that are proven to have ended, lets others tell what they were about to,
+/// and clears their locks away.
 ///
 /// # Errors
 /// When the ledger fails.
-pub async fn take_over_from_the_dead(context: &Context) -> Result<(), ledger::Error> {
+pub async fn reclaim_from_the_dead(context: &Context) -> Result<(), ledger::Error> {
     let ledger = &context.ledger;
-    for owner in ledger.lease_owners().await?.into_iter().chain(ledger.tellers().await?) {
-        if is_gone(&owner) {
-            let rooms = context.ledger.void_leases(&owner).await?;
-            tracing::info!(
-                lease.owner = owner,
-                rooms,
-                "the rooms of a dead process are taken over"
-            );
+    for path in ledger.lock_files() {
+        let Some((owner, _kept)) = ended(&path) else { continue };
+        if is_of_this_boot(&owner) {
+            let rooms = ledger.void_leases(&owner).await?;
+            if rooms > 0 {
+                tracing::info!(lease.owner = owner, rooms, "reclaimed the rooms of a dead process");
+            }
+        } else if ledger.lease_owners().await?.contains(&owner)
+            || ledger.tellers().await?.contains(&owner)
+        {
+            continue;
         }
+        let _ = fs::remove_file(&path);
     }
     Ok(())
 }
 
-/// Whether an owner is a process of this machine that does not live any more.
-pub fn is_gone(owner: &str) -> bool {
-    let mut words = owner.split(' ').skip(1);
-    let (Some(at), Some(pid), Some(since)) = (words.next(), words.next(), words.next()) else {
-        return false;
-    };
-    let Ok(pid) = pid.parse() else { return false };
-    place().as_deref() == Some(at) && started(pid).as_deref() != Some(since)
-}
-
-/// This boot of this machine, and the namespace that process ids mean something in.
-fn place() -> Option<String> {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(format!("{}/{}", boot.trim(), namespace.to_string_lossy()))
-}
-
-/// When a process started, in ticks since boot; `None` when there is no such process.
-fn started(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command's name, in parentheses, may hold anything; field 22 is the 20th after it.
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(19).map(str::to_owned)
+fn is_of_this_boot(owner: &str) -> bool {
+    let its_boot = owner.split_once(' ').map(|(_, boot)| boot);
+    its_boot.is_some() && its_boot == boot().as_deref()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_a_process_of_this_machine_that_is_gone_is_taken_for_dead() {
-        let run = RunId::new("2026-11-22T03:00:00Z".parse().unwrap());
-        let this = this_process(&run);
-        assert!(!is_gone(&this), "{this}");
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let pid = child.id();
-        child.wait().unwrap();
-        let place = place().unwrap();
-        assert!(is_gone(&format!("run {place} {pid} 1")));
-        assert!(is_gone(&format!("run {place} {} 1", std::process::id())), "the pid was reused");
-        assert!(!is_gone(&format!("run elsewhere/pid:[1] {pid} 1")));
-        assert!(!is_gone("somebody"));
+    fn owner(second: u8) -> String {
+        this_process(&RunId::new(format!("2026-11-22T03:00:{second:02}Z").parse().unwrap()))
+    }
+
+    async fn ledger() -> (tempfile::TempDir, Ledger) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
+        (folder, Ledger::open(&url).await.unwrap())
+    }
+
+    fn lock_of(ledger: &Ledger, owner: &str) -> PathBuf {
+        ledger.lock_file(owner.split_once(' ').unwrap().0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_a_lock_that_is_free_proves_that_its_process_has_ended() {
+        let (_folder, ledger) = ledger().await;
+        let owner = owner(0);
+        assert!(!is_gone(&ledger, &owner), "it shows nothing");
+        let locked = lock_new(&lock_of(&ledger, &owner), &owner).unwrap();
+        assert!(!is_gone(&ledger, &owner), "it lives");
+        drop(locked);
+        assert!(is_gone(&ledger, &owner));
+        let elsewhere = format!("{} another-boot", owner.split_once(' ').unwrap().0);
+        assert!(!is_gone(&ledger, &elsewhere));
+        for other in
+            ["somebody", "../../etc/passwd x", "20261122T030000Z-1a2b3c4d boot/pid:[1] 7 9"]
+        {
+            assert!(!is_gone(&ledger, other), "{other}");
+        }
+        assert_eq!(ledger.lock_files(), [lock_of(&ledger, &owner)]);
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_a_copy_or_says_nothing_proves_nothing() {
+        let (folder, ledger) = ledger().await;
+        let [one, two] = [owner(1), owner(2)];
+        let path = lock_of(&ledger, &one);
+        drop(lock_new(&path, &one).unwrap());
+        let text = fs::read(&path).unwrap();
+        fs::rename(&path, folder.path().join("original")).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::write(lock_of(&ledger, &two), "").unwrap();
+        assert!(!is_gone(&ledger, &one) && !is_gone(&ledger, &two));
+        assert!(lock_new(&path, &one).is_err(), "nobody's file is taken");
     }
 }

@@ -6,3 +6,4 @@ mod fleet;
 mod overlap;
 mod postgres;
 mod sealing;
+mod unseen;

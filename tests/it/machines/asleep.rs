@@ -6,7 +6,7 @@ use crate::ledger::Database;
 use crate::strict::Request;
 
 /// A film of one part that takes some seconds.
-const SLOW: &str = "
+pub(super) const SLOW: &str = "
 [[account]]
 appid = \"wx1\"
 secret = \"canary-appsecret-8c1f0a2b\"

@@ -20,6 +20,10 @@ use crate::strict::Request;
 /// The size of the smallest film.
 pub const FILM: u64 = 116_878;
 
+/// Starts `$0` as another user who sees none of the other processes, as `ProtectProc=invisible` has it.
+pub const UNSEEING: &str = "mount -t proc -o hidepid=2 proc /proc && PATH=/usr/bin:/bin exec setpriv \
+     --reuid 65534 --regid 65534 --clear-groups \"$0\" run";
+
 pub struct Fleet {
     pub sandbox: Sandbox,
     pub front: Door,
@@ -65,9 +69,33 @@ impl Fleet {
     /// A process that has started to work.
     pub fn worker(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_replay-archiver"));
+        command.arg("run").args(arguments);
+        self.start_working(command)
+    }
+
+    /// As [`Fleet::worker`], under another user, from whom `/proc` hides every process but its own.
+    pub fn unseeing_worker(&self) -> Child {
+        let mut command = Command::new("/usr/bin/unshare");
+        command.args(["-m", "sh", "-c", UNSEEING, env!("CARGO_BIN_EXE_replay-archiver")]);
+        self.start_working(command)
+    }
+
+    /// Lets every user work in this world.
+    pub fn open_to_all(&self) {
+        use std::os::unix::fs::PermissionsExt;
+        let allow = |path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode));
+        allow(self.folder.path().to_owned(), 0o777).unwrap();
+        for file in std::fs::read_dir(self.folder.path()).unwrap() {
+            let path = file.unwrap().path();
+            let is_ledgers = path.to_str().unwrap().contains("ledger.sqlite");
+            if is_ledgers && !path.to_str().unwrap().ends_with(".lock") {
+                allow(path, 0o666).unwrap();
+            }
+        }
+    }
+
+    fn start_working(&self, mut command: Command) -> Child {
         command
-            .arg("run")
-            .args(arguments)
             .current_dir(self.folder.path())
             .env_clear()
             .envs([("APP_SECRET", APP_SECRET), ("STORE_SECRET", STORE_SECRET)])
@@ -98,6 +126,14 @@ impl Fleet {
     /// Every row of the ledger.
     pub async fn rows(&self) -> Vec<String> {
         ledger::rows(&self.ledger).await
+    }
+
+    /// How many processes show that they live, or have shown it until they were killed.
+    pub fn locks(&self) -> usize {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        files
+            .filter(|file| file.as_ref().unwrap().path().extension() == Some("lock".as_ref()))
+            .count()
     }
 
     fn objects(&self) -> PathBuf {
