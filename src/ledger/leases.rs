@@ -8,6 +8,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use super::held::Held;
 use super::rooms::{COLUMNS, read_room};
@@ -133,9 +134,9 @@ impl Ledger {
                 .bind(claim.due_by.as_millisecond())
                 .bind(claim.now.as_millisecond())
                 .persistent(false)
-                .fetch_optional(&self.pool)
+                .fetch_all(&self.pool)
         });
-        row.await?.as_ref().map(read_room).transpose()
+        claimed(&row.await?)
     }
 
     /// Whether there is a room to claim.
@@ -183,9 +184,9 @@ impl Ledger {
                 .bind(appid.as_str())
                 .bind(count(room.0))
                 .persistent(false)
-                .fetch_optional(&self.pool)
+                .fetch_all(&self.pool)
         });
-        let claimed = row.await?.as_ref().map(read_room).transpose()?;
+        let claimed = claimed(&row.await?)?;
         Ok(held.hold(claim, claimed))
     }
 
@@ -264,6 +265,12 @@ impl Ledger {
         self.void_telling(owner).await?;
         Ok(rooms)
     }
+}
+
+/// The room that a claim has returned. All rows are asked for, though there is one at the most: SQLite
+/// commits after the last, and where the disk is full only the end of the statement says so.
+fn claimed(rows: &[AnyRow]) -> Result<Option<RoomRecord>, Error> {
+    rows.first().map(read_room).transpose()
 }
 
 /// Begins a transaction's writes on behalf of `owner`: fails where the room is not its own any more,
