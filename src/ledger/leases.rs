@@ -214,7 +214,8 @@ impl Ledger {
     /// Gives up the lease of a room, so that another process may claim it at once.
     ///
     /// # Errors
-    /// When the database fails. A lease that is somebody else's by now is left alone.
+    /// When the database fails; then this process does not claim the room again. A lease that is
+    /// somebody else's by now is left alone.
     pub async fn release(&self, appid: &AppId, room: RoomId, owner: &str) -> Result<(), Error> {
         let released = self.attempt("release a room", || {
             sqlx::query(
@@ -226,10 +227,10 @@ impl Ledger {
             .bind(owner)
             .execute(&self.pool)
         });
-        let released = released.await;
+        released.await?;
         // Only now: until it is given up, another claim by this process would be the same one.
         self.held.lock().await.let_go(appid, room, owner);
-        released.map(drop)
+        Ok(())
     }
 
     /// Who holds leases now.

@@ -1,9 +1,9 @@
 //! The ledger: every case on SQLite and on PostgreSQL.
 
 mod cases;
-mod door;
+pub mod door;
 mod leases;
-mod outages;
+pub mod outages;
 mod overview;
 mod workers;
 
@@ -54,6 +54,7 @@ on_both! {
     leases::a_clock_that_is_set_back_costs_a_leases_length_at_most,
     leases::a_worker_that_has_lost_a_room_changes_nothing_of_it,
     leases::a_process_claims_no_room_that_it_still_works_on,
+    leases::a_room_whose_outcome_could_not_be_noted_is_claimed_no_more_by_its_process,
     outages::a_statement_that_is_made_again_has_the_same_effect,
     cases::throughput_adds_up_by_host_and_recent_days_alone_count,
     cases::what_is_owed_is_known_with_what_is_usual,

@@ -128,6 +128,38 @@ pub async fn a_process_claims_no_room_that_it_still_works_on(database: &Database
     assert!(claim_any(&ledger, "a", now()).await.is_some());
 }
 
+pub async fn a_room_whose_outcome_could_not_be_noted_is_claimed_no_more_by_its_process(
+    database: &Database,
+) {
+    let ledger = database.open().await;
+    let why = Error::OtherPart { room: RoomId(1), number: 1 };
+    for id in 1..=100 {
+        due(&ledger, id, "2027-01-01T00:00:00Z").await;
+    }
+    let give_up = async |owner: &str| {
+        let Some(record) = claim_any(&ledger, owner, now()).await else { return false };
+        ledger.set_aside(&appid(), record.room.room_id, owner, &why).await;
+        ledger.release(&appid(), record.room.room_id, owner).await.unwrap();
+        true
+    };
+    for _ in 0..50 {
+        assert!(give_up("a").await);
+    }
+    assert_eq!(ledger.failure(), None);
+    for _ in 0..49 {
+        assert!(give_up("a").await);
+    }
+    let last = claim_any(&ledger, "a", now()).await.unwrap();
+    assert_eq!(last.room.room_id, RoomId(100), "each was claimed once");
+    ledger.set_aside(&appid(), RoomId(100), "a", &why).await;
+    let failure = ledger.failure().unwrap();
+    assert!(failure.contains("another part 1"), "so many are the ledger's fault: {failure}");
+    let refused = ledger.release(&appid(), RoomId(100), "a").await;
+    assert!(matches!(refused, Err(Error::Failed)), "{refused:?}");
+    let other = database.open().await;
+    assert!(claim_any(&other, "b", now()).await.is_some(), "to another process it is due");
+}
+
 /// A day and an hour off is off by a day at any hour; an hour off is so around midnight alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_counted_on_the_servers_day_by_a_machine_whose_clock_is_off() {

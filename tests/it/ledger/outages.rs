@@ -33,7 +33,7 @@ pub async fn a_statement_that_is_made_again_has_the_same_effect(database: &Datab
 }
 
 /// PostgreSQL behind a door.
-async fn behind_a_door() -> (Door, Database, Database) {
+pub async fn behind_a_door() -> (Door, Database, Database) {
     let database = Database::postgres().await;
     let mut url = url::Url::parse(&database.url).unwrap();
     let address = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
