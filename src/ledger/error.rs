@@ -166,6 +166,11 @@ fn known_hint(text: &str) -> Option<&'static str> {
             "No space left",
             "\nhint: the disk under the ledger is full: free some space and run again; nothing archived is affected",
         ),
+        (
+            "Input/output error",
+            "\nhint: the disk under the ledger fails: look at it and run again; nothing archived is affected",
+        ),
+        ("permission denied", "\nhint: the ledger's user needs all rights on its tables"),
         ("read-only transaction", "\nhint: the ledger's server takes no writes: is it a replica?"),
         (
             "unable to open database",
@@ -185,6 +190,7 @@ fn known_hint(text: &str) -> Option<&'static str> {
             "\nhint: the ledger is damaged: move it away, the next run rebuilds one from the manifests",
         ),
         ("locked", "\nhint: another process holds the ledger: wait for it to end"),
+        ("pool timed out", "\nhint: is the database of [ledger] running and reachable?"),
         ("Connection refused", "\nhint: is the database of [ledger] running and reachable?"),
     ];
     known.iter().find(|(part, _)| text.contains(part)).map(|(_, hint)| *hint)

@@ -2,6 +2,7 @@
 //! next one brings when the fault is over. The rows stand by where the fault is.
 
 mod check;
+mod disk;
 mod expect;
 mod log;
 

@@ -19,6 +19,7 @@ fn a_ledger_that_cannot_be_used_stops_the_night_and_costs_no_archived_byte() {
     rows.extend(held_for_ever());
     rows.extend(damaged());
     rows.extend(full());
+    rows.extend(leases());
     rows.extend(misplaced());
     check_all(rows);
 }
@@ -58,7 +59,7 @@ fn hold(path: &Path, held: &Sender<()>, until: &Receiver<()>, longest: Duration)
 }
 
 /// Does something to the ledger as another program would.
-fn sql(world: &World, statement: &'static str) {
+pub(super) fn sql(world: &World, statement: &'static str) {
     let path = world.ledger();
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -120,6 +121,17 @@ fn damaged() -> Vec<Row> {
             },
             not_begun(hinted(could_not_run("malformed"), to_move)),
         ),
+        Row {
+            heal: Box::new(|world| std::fs::remove_dir(&files(world)[1]).unwrap()),
+            ..row(
+                "with a journal that cannot be made",
+                |world| std::fs::create_dir(&files(world)[1]).unwrap(),
+                not_begun(hinted(
+                    could_not_run("unable to open database"),
+                    "the folder of the ledger must exist and be writable",
+                )),
+            )
+        },
         row(
             "made by another version",
             |world| {
@@ -179,6 +191,28 @@ fn full() -> Vec<Row> {
                 neighbour: "complete",
                 ..hinted(failed(told), hint)
             },
+        ),
+    ]
+}
+
+/// A ledger that refuses what keeps or ends a lease. What is refused is told of each room, and nothing
+/// is done twice.
+fn leases() -> Vec<Row> {
+    let row = |name: &str, trigger: &'static str, expect: Expect| Row {
+        heal: Box::new(|world| sql(world, "drop trigger refuse")),
+        ..acted(name, SMALL, move |world| sql(world, trigger), expect)
+    };
+    let (kept, told) = (could_not_run("could not renew the lease"), 2);
+    vec![
+        row(
+            "a lease that cannot be renewed",
+            "create trigger refuse before update of lease_until on rooms when new.lease_owner = old.lease_owner begin select raise(abort, 'not this'); end",
+            Expect { exit: 3, times: told, logged: told, ..kept },
+        ),
+        row(
+            "a lease that cannot be given up",
+            "create trigger refuse before update of lease_owner on rooms when new.lease_owner is null and old.lease_owner is not null begin select raise(abort, 'not this'); end",
+            Expect { loud: told, ..SAVED },
         ),
     ]
 }

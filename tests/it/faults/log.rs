@@ -36,6 +36,11 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
+    /// Whether these words were logged since the last look.
+    pub fn has(&self, words: &str) -> bool {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).contains(words)
+    }
+
     /// What was logged since the last look: all of it as it was written, and line by line.
     pub fn take(&self) -> (String, Vec<Line>) {
         let text = String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap();
