@@ -166,7 +166,8 @@ impl Ledger {
     }
 
     /// Takes over what WeChat says of the day: its limit, and its count where that is higher than
-    /// the ledger's own.
+    /// the ledger's own. More calls than the limit have not been made: a day that was taken for used
+    /// up by another limit is used up by this one.
     ///
     /// # Errors
     /// When the database fails.
@@ -186,7 +187,10 @@ impl Ledger {
             sqlx::query(
                 "insert into quota (appid, day, used, daily_limit) values ($1, $2, $3, $4) \
              on conflict (appid, day) do update set daily_limit = excluded.daily_limit, \
-               used = case when excluded.used > quota.used then excluded.used else quota.used end",
+               used = case when excluded.used > quota.used then excluded.used \
+                 when quota.used > excluded.daily_limit and excluded.daily_limit > 0 \
+                   then excluded.daily_limit \
+                 else quota.used end",
             )
             .bind(appid.as_str())
             .bind(day)
