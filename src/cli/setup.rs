@@ -115,9 +115,11 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
         .map(|hosts| MediaClient::new(hosts).map(|client| Images::new(client, &clock)));
     let started_at = clock.now();
     let throughput = Throughput::new(clock.clone());
-    let agenda = Agenda::new(clock.clone(), throughput.clone());
+    // Deadlines are WeChat's: they are judged by its time. Durations are not, nor are leases.
+    let corrected = clock.corrected();
+    let agenda = Agenda::new(corrected.clone(), throughput.clone());
     let run_id = RunId::new(started_at);
-    let api = wechat::Api::new(&config.wechat, clock.clone());
+    let api = wechat::Api::new(&config.wechat, clock);
     let api = api.context("the WeChat client cannot be set up")?;
     let accounts = config.accounts.into_iter().map(|account| {
         let client = api.client(account.appid.clone(), account.tokens);
@@ -141,7 +143,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             causes: Causes::default(),
             work: config.work,
             progress: Progress::default(),
-            clock,
+            clock: corrected,
         }),
     })
 }

@@ -158,25 +158,21 @@ impl Ledger {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
     }
 
-    /// Who holds the lease of a room at `now`.
+    /// Who holds the lease of a room now, by the clock that leases are judged by.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn lease_owner(
-        &self,
-        appid: &AppId,
-        room: RoomId,
-        now: Timestamp,
-    ) -> Result<Option<String>, Error> {
+    pub async fn lease_owner(&self, appid: &AppId, room: RoomId) -> Result<Option<String>, Error> {
+        let now = self.lease_clock.now();
+        let sql = format!(
+            "select lease_owner from rooms \
+             where appid = $1 and room_id = $2 and lease_until >= {now}"
+        );
         let read = || {
-            sqlx::query_scalar(
-                "select lease_owner from rooms \
-                 where appid = $1 and room_id = $2 and lease_until >= $3",
-            )
-            .bind(appid.as_str())
-            .bind(count(room.0))
-            .bind(now.as_millisecond())
-            .fetch_optional(&self.pool)
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
+                .bind(appid.as_str())
+                .bind(count(room.0))
+                .fetch_optional(&self.pool)
         };
         let owner: Option<Option<String>> = self.read("read who works on a room", read).await?;
         Ok(owner.flatten())

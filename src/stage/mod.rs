@@ -19,6 +19,8 @@ pub mod verify;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::clock::Clock;
 use crate::config::Work;
 use crate::ledger::{self, Claim, Ledger, RoomRecord, Share};
@@ -42,7 +44,7 @@ pub use replays::FreshUrls;
 /// What all stages of a run work with. Clones of the `Arc` around it share everything.
 #[derive(Debug)]
 pub struct Context {
-    /// The time.
+    /// The time: WeChat's, where this machine's clock is wrong by minutes.
     pub clock: Clock,
     /// What is known and owed.
     pub ledger: Ledger,
@@ -58,8 +60,8 @@ pub struct Context {
     pub run_id: RunId,
     /// Who owns this run's leases.
     pub owner: String,
-    /// When the run began.
-    pub started_at: jiff::Timestamp,
+    /// When the run began, by this machine's clock.
+    pub started_at: Timestamp,
     /// The memory that parts in flight may take.
     pub memory: Memory,
     /// The recordings on the run's hands.
@@ -78,8 +80,25 @@ impl Context {
         Claim {
             owner: &self.owner,
             now: self.clock.now(),
-            due_by: self.started_at,
+            due_by: self.due_by(),
             lease: self.work.lease,
+        }
+    }
+
+    /// When the run began, as [`Context::clock`] shows it by now: what is due by then is this run's.
+    pub fn due_by(&self) -> Timestamp {
+        self.started_at.saturating_add(self.clock.correction()).unwrap_or(self.started_at)
+    }
+
+    /// Holds this machine's clock against WeChat's, as an account's last reply showed it.
+    pub fn compare_clocks(&self, account: &Account) {
+        let Some(skew) = account.client.clock_skew() else { return };
+        if self.clock.follow(skew) {
+            tracing::info!(
+                account.appid = %account.appid,
+                clock.correction_s = self.clock.correction().as_secs(),
+                "WeChat's clock differs from this machine's; times are corrected by it"
+            );
         }
     }
 
@@ -129,6 +148,7 @@ impl Account {
             call().await.map_err(Error::from)
         })
         .await;
+        context.compare_clocks(self);
         if let Err(Error::Wechat(error)) = &result
             && error.is_quota_exhausted()
         {

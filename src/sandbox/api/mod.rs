@@ -7,6 +7,9 @@ mod refusal;
 mod token;
 
 use axum::http::StatusCode;
+use axum::http::header::DATE;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use serde_json::{Value, json};
 
 use super::effect::{self, Target};
@@ -59,7 +62,13 @@ pub fn answer(world: &mut World, request: &Incoming) -> Answer {
         Some(effect) => effect::apply(effect, &mut reply),
         None => {}
     }
+    reply.set(DATE, &http_date(world.clock.now()));
     Answer { reply, fault: effect.is_some() }
+}
+
+/// A moment as `Date` has it; nothing for one that it cannot tell.
+fn http_date(at: Timestamp) -> String {
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap_or_default()
 }
 
 /// Answers a request to `/sandbox/…`, by which the sandbox is driven from outside.

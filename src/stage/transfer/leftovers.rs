@@ -101,7 +101,7 @@ pub async fn leftovers(
         let here = knowledge.intents.iter().filter(|intent| is_here(&intent.key));
         let spent = here.filter(|intent| intent.begun_at <= knowledge.before);
         for intent in spent.filter(|intent| !uploads.iter().any(|u| stands_for(intent, u))) {
-            let owner = context.ledger.lease_owner(&intent.appid, intent.room, context.clock.now());
+            let owner = context.ledger.lease_owner(&intent.appid, intent.room);
             if owner.await?.is_none_or(|owner| is_gone(&owner)) {
                 found.spent.push(intent.name.clone());
             }
@@ -261,7 +261,7 @@ async fn look_at_lease(
     else {
         return Ok(judged);
     };
-    let owner = context.ledger.lease_owner(appid, *room, context.clock.now()).await?;
+    let owner = context.ledger.lease_owner(appid, *room).await?;
     if owner.is_none_or(|owner| is_gone(&owner)) {
         return Ok(judged);
     }

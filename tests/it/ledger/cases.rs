@@ -113,6 +113,12 @@ pub async fn what_wechat_says_of_the_quota_is_taken_over_unless_it_knows_less(da
     assert!(ledger.take_call(&appid(), now(), share).await.is_err());
     ledger.exhaust_quota(&appid(), now(), share).await.unwrap();
     assert_eq!(ledger.quota(&appid(), now(), share).await.unwrap().used, 20);
+    // Used up before WeChat has told how many there are: all of them are used, and no more.
+    let tomorrow = now() + SignedDuration::from_hours(24);
+    ledger.exhaust_quota(&appid(), tomorrow, share).await.unwrap();
+    ledger.align_quota(&appid(), tomorrow, 40, 31).await.unwrap();
+    let today = ledger.quota(&appid(), tomorrow, share).await.unwrap();
+    assert_eq!((today.used, today.limit, today.left()), (40, 40, 0));
 }
 
 pub async fn scans_remember_where_they_stopped_and_which_rooms_are_open(database: &Database) {
@@ -251,7 +257,7 @@ pub async fn an_upload_is_noted_by_the_rooms_owner_alone_and_forgotten_when_it_e
     assert_eq!(ledger.intents().await.unwrap(), ["2", "3"].map(intent), "2 may have a twin");
     ledger.forget_intent("2").await.unwrap();
     assert_eq!(ledger.intents().await.unwrap(), [intent("3")]);
-    let owner = ledger.lease_owner(&appid(), RoomId(1), now()).await.unwrap();
+    let owner = ledger.lease_owner(&appid(), RoomId(1)).await.unwrap();
     assert_eq!(owner.as_deref(), Some("a"));
 }
 
