@@ -16,6 +16,7 @@
 //! more ([`Ledger::failure`]), and a run ends.
 
 mod accounts;
+mod bulk;
 mod checkpoints;
 mod chunks;
 mod error;
@@ -23,6 +24,7 @@ mod failed;
 mod held;
 mod leases;
 mod locks;
+mod listing;
 mod losses;
 mod obstacles;
 mod overview;
@@ -47,10 +49,12 @@ use crate::clock::Clock;
 use crate::retry::{self, Transient as _};
 
 pub use accounts::{ScanState, Standing};
+pub use bulk::DueOnDay;
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
 pub use chunks::SavedChunk;
 pub use error::Error;
 pub use leases::{Claim, Wanted};
+pub use listing::NewRoom;
 pub use losses::Loss;
 pub use overview::{Averages, Backlog, Owed, OwedRoom, RoomCounts};
 pub use patience::PATIENCE;

@@ -21,7 +21,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Later => "later",
             Self::Due => "due",
@@ -74,6 +74,8 @@ pub struct RoomRecord {
     pub sealed: Option<Sealed>,
     /// What went wrong last.
     pub failure: Option<String>,
+    /// Since when WeChat answers that it does not know the room; `None` since it last listed it.
+    pub unknown_since: Option<Timestamp>,
 }
 
 impl RoomRecord {
@@ -85,57 +87,9 @@ impl RoomRecord {
 }
 
 pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
-                       status, revision, manifest_sha256, failure";
+                       status, revision, manifest_sha256, failure, unknown_since";
 
 impl Ledger {
-    /// Records a room as listed, with where it stands by its status. Work under way or done is
-    /// kept, except that a closed room whose status has changed since is due again.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn record_room(
-        &self,
-        room: &Room,
-        phase: Phase,
-        deadline: Timestamp,
-        next_at: Timestamp,
-    ) -> Result<(), Error> {
-        let json = to_json(room, "room")?;
-        self.attempt("record a room", || {
-            sqlx::query(
-                "insert into rooms \
-               (appid, room_id, room, live_status, start_at, phase, deadline_at, next_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8) \
-             on conflict (appid, room_id) do update set \
-               room = excluded.room, live_status = excluded.live_status, \
-               start_at = excluded.start_at, \
-               next_at = case when rooms.phase in ('due', 'listed') \
-                   and coalesce(rooms.live_status, -1) = coalesce(excluded.live_status, -1) \
-                 then rooms.next_at else excluded.next_at end, \
-               deadline_at = case when rooms.phase = 'later' then excluded.deadline_at \
-                 else rooms.deadline_at end, \
-               attempts = case when rooms.phase = 'closed' then 0 else rooms.attempts end, \
-               phase = case \
-                 when rooms.phase = 'later' then excluded.phase \
-                 when rooms.phase = 'closed' and excluded.phase = 'due' \
-                   and coalesce(rooms.live_status, -1) <> coalesce(excluded.live_status, -1) \
-                   then 'due' \
-                 else rooms.phase end",
-            )
-            .bind(room.appid.as_str())
-            .bind(count(room.room_id.0))
-            .bind(json.as_str())
-            .bind(room.live_status.map(|status| status.0))
-            .bind(millis(room.start_time))
-            .bind(phase.as_str())
-            .bind(deadline.as_millisecond())
-            .bind(next_at.as_millisecond())
-            .execute(&self.pool)
-        })
-        .await?;
-        Ok(())
-    }
-
     /// Stores what a look at a leased room found, sealed or not.
     ///
     /// # Errors
@@ -149,8 +103,8 @@ impl Ledger {
                 sqlx::query(
                     "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
                announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
-               manifest_sha256 = $10, failure = $11, room = $12 \
-             where appid = $13 and room_id = $14 and lease_owner = $15",
+               manifest_sha256 = $10, failure = $11, room = $12, unknown_since = $13 \
+             where appid = $14 and room_id = $15 and lease_owner = $16",
                 )
                 .bind(record.phase.as_str())
                 .bind(record.deadline.as_millisecond())
@@ -164,6 +118,7 @@ impl Ledger {
                 .bind(sha256.as_deref())
                 .bind(record.failure.as_deref())
                 .bind(json.as_str())
+                .bind(millis(record.unknown_since))
                 .bind(room.appid.as_str())
                 .bind(count(room.room_id.0))
                 .bind(owner)
@@ -171,6 +126,28 @@ impl Ledger {
             })
             .await?;
         super::leases::owned(room.room_id, saved.rows_affected())
+    }
+
+    /// Forgets a leased room of which nothing but the number was ever known.
+    ///
+    /// # Errors
+    /// When the database fails. A room that is somebody else's by now is left alone, as is one that
+    /// has recordings or a manifest.
+    pub async fn forget_room(&self, appid: &AppId, room: RoomId, owner: &str) -> Result<(), Error> {
+        self.attempt("forget a room", || {
+            sqlx::query(
+                "delete from rooms where appid = $1 and room_id = $2 and lease_owner = $3 \
+                   and status is null and not exists (select 1 from recordings \
+                     where recordings.appid = rooms.appid \
+                       and recordings.room_id = rooms.room_id)",
+            )
+            .bind(appid.as_str())
+            .bind(count(room.0))
+            .bind(owner)
+            .execute(&self.pool)
+        })
+        .await?;
+        Ok(())
     }
 
     /// The rooms that were due by `by`, or wait for another attempt after a failure, and that nobody
@@ -297,5 +274,6 @@ pub(super) fn read_room(row: &AnyRow) -> Result<RoomRecord, Error> {
         settled: number("settled")? == Some(1),
         sealed,
         failure: text("failure")?,
+        unknown_since: moment(number("unknown_since")?),
     })
 }

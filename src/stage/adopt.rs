@@ -6,11 +6,9 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
-
 use super::{Context, Error, published};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
-use crate::model::{AppId, Manifest, RecordingState, Room, RoomId, Sha256Digest};
+use crate::model::{AppId, Manifest, RecordingState, Sha256Digest};
 
 /// Records the rooms that the bucket has manifests of and the ledger does not know, as after its
 /// loss: those that WeChat lists no more would else be forgotten. Each is adopted when it is claimed.
@@ -19,15 +17,11 @@ use crate::model::{AppId, Manifest, RecordingState, Room, RoomId, Sha256Digest};
 /// When the store or the ledger fails.
 pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
     let keys = context.store.keys(appid);
-    let known: HashSet<RoomId> =
-        context.ledger.rooms(appid).await?.iter().map(|record| record.room.room_id).collect();
     let mut listing = context.store.list(&keys.rooms_folder());
     while let Some(page) = listing.next_page().await? {
         let rooms = page.iter().filter_map(|object| keys.room_of_manifest(&object.key));
-        for room in rooms.filter(|room| !known.contains(room)) {
-            let unlisted = Room::unlisted(appid.clone(), room);
-            let (now, at_once) = (context.clock.now(), Timestamp::UNIX_EPOCH);
-            context.ledger.record_room(&unlisted, Phase::Due, now, at_once).await?;
+        for room in rooms {
+            context.ledger.record_unlisted(appid, room, context.clock.now()).await?;
         }
     }
     Ok(())
@@ -164,6 +158,7 @@ mod tests {
             settled: false,
             sealed: None,
             failure: None,
+            unknown_since: None,
         }
     }
 

@@ -40,6 +40,7 @@ pub(crate) fn manifest(data: &[u8]) {
         settled: false,
         sealed: None,
         failure: None,
+        unknown_since: None,
     };
     let adopted = super::adopt::remembered(&record, &manifest, Sha256Digest::of(data));
     again(&manifest, &adopted);

@@ -28,6 +28,13 @@ pub(super) struct Replays {
     pub rows: u64,
 }
 
+impl Replays {
+    /// Whether WeChat answered with an error code (9410000, 300022) in place of a list.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.announced.is_none() && self.items.is_empty()
+    }
+}
+
 /// Asks for all replays of a room. One call, unless there are more than a page of them: a page
 /// that brings nothing new is the last, whatever `total` says.
 ///

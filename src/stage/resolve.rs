@@ -39,6 +39,7 @@ pub async fn resolve(
     record.phase = Phase::Listed;
     record.announced = replays.announced.map(|total| total.saturating_sub(repeated(&replays)));
     record.listed_at = Some(now);
+    record.unknown_since = replays.is_unknown().then(|| record.unknown_since.unwrap_or(now));
     let last = last_sign(&record.room, &recordings, record.first_seen(), now);
     record.settled = is_settled(last, context.work.settle, now);
     record.deadline = deadline(&recordings).unwrap_or(record.deadline);

@@ -31,11 +31,15 @@ pub struct SealedRoom {
 }
 
 /// Publishes what the archive has of a leased room, and notes in the ledger what is still owed.
-/// Durable on `Ok`. May be called again: an unchanged room is not published again.
+/// Durable on `Ok`. May be called again: an unchanged room is not published again. Nothing is
+/// published of a room that WeChat says it does not know, until it has said so again a day later.
 ///
 /// # Errors
 /// When the store or the ledger fails; the manifest before this one stays in force then.
 pub async fn seal(context: &Context, mut listed: Listed) -> Result<SealedRoom, Error> {
+    if outlook::is_hard_to_believe(&listed, context.clock.now()) {
+        return withhold(context, listed).await;
+    }
     let appid = &listed.record.room.appid;
     let keys = context.store.keys(appid).room(listed.record.room.room_id);
     let previous = read_manifest(context, &keys, &listed.record.room).await?;
@@ -49,6 +53,19 @@ pub async fn seal(context: &Context, mut listed: Listed) -> Result<SealedRoom, E
     context.ledger.save_room(&listed.record, context.owner()).await?;
     context.progress.seal_room();
     Ok(SealedRoom { listed, newly_lost })
+}
+
+/// Leaves a doubtful room as it was published before, if it was, to be asked about again.
+async fn withhold(context: &Context, mut listed: Listed) -> Result<SealedRoom, Error> {
+    let work = &context.work;
+    outlook::set(&mut listed, context.clock.now(), work.settle, work.patience);
+    let record = &mut listed.record;
+    record.failure = Some(format!(
+        "WeChat answers that it does not know the room; it is asked again after {}",
+        record.next_at
+    ));
+    context.ledger.save_room(record, context.owner()).await?;
+    Ok(SealedRoom { listed, newly_lost: 0 })
 }
 
 /// A manifest in the bucket.

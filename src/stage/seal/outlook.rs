@@ -31,7 +31,10 @@ pub(super) fn set(
         (Some(at), _) => (Phase::Listed, at),
         (None, true) if in_patience => (Phase::Due, after(ANNOUNCED_WAIT)),
         (None, true) if now < record.deadline => (Phase::Due, unheard().max(after(ANNOUNCED_WAIT))),
-        _ if is_hard_to_believe(listed, now) => (Phase::Due, after(ANNOUNCED_WAIT)),
+        _ if is_hard_to_believe(listed, now) => {
+            let since = record.unknown_since.unwrap_or(now);
+            (Phase::Due, since.saturating_add(ANNOUNCED_WAIT).unwrap_or(now))
+        }
         _ => (Phase::Closed, now),
     };
     // Looks in a row that brought nothing.
@@ -59,13 +62,13 @@ fn may_still_come(listed: &Listed) -> bool {
 }
 
 /// Whether a settled room seems to be empty, though WeChat should have its replays still, and only
-/// since it answered with an error code (9410000, 300022) in place of a list without rows. The second
-/// such answer is believed.
-fn is_hard_to_believe(listed: &Listed, now: Timestamp) -> bool {
+/// since it answered with an error code (9410000, 300022) in place of a list without rows. Such an
+/// answer is believed when it is still the same some time after the first one.
+pub(super) fn is_hard_to_believe(listed: &Listed, now: Timestamp) -> bool {
     let record = &listed.record;
-    let is_said = record.announced.is_some();
-    let is_first = record.settled && record.attempts == 0;
-    listed.recordings.is_empty() && !is_said && is_first && record.deadline > now
+    let is_new = |since: Timestamp| now.duration_since(since) < ANNOUNCED_WAIT;
+    let is_doubtful = record.unknown_since.is_some_and(is_new);
+    listed.recordings.is_empty() && record.settled && is_doubtful && record.deadline > now
 }
 
 #[cfg(test)]
@@ -102,6 +105,7 @@ mod tests {
                 settled,
                 sealed: None,
                 failure: None,
+                unknown_since: None,
             },
             recordings: states.iter().map(recording).collect(),
         }
@@ -138,18 +142,23 @@ mod tests {
             set(listed, now(), SETTLE, PATIENCE);
             listed.record.phase
         };
-        let in_time = |announced: Option<u64>| {
+        let in_time = |unknown_for: Option<SignedDuration>| {
             let mut listed = listed(&[], 0, "2026-10-01T00:00:00Z", true);
-            listed.record.announced = announced;
+            listed.record.announced = unknown_for.is_none().then_some(0);
+            listed.record.unknown_since = unknown_for.map(|age| now() - age);
             listed.record.deadline = now() + SignedDuration::from_hours(1);
             listed
         };
-        let mut doubtful = in_time(None);
-        assert_eq!(look(&mut doubtful), Phase::Due);
+        let mut doubtful = in_time(Some(SignedDuration::ZERO));
+        doubtful.record.attempts = 3;
+        assert_eq!(look(&mut doubtful), Phase::Due, "whatever failed before");
         assert_eq!(doubtful.record.next_at, now() + ANNOUNCED_WAIT);
-        assert_eq!(look(&mut doubtful), Phase::Closed);
-        assert_eq!(look(&mut in_time(Some(0))), Phase::Closed);
-        let mut late = in_time(None);
+        let soon_again = &mut in_time(Some(ANNOUNCED_WAIT - TICK));
+        assert_eq!(look(soon_again), Phase::Due, "however often it was asked");
+        assert_eq!(soon_again.record.next_at, now() + TICK);
+        assert_eq!(look(&mut in_time(Some(ANNOUNCED_WAIT))), Phase::Closed);
+        assert_eq!(look(&mut in_time(None)), Phase::Closed);
+        let mut late = in_time(Some(SignedDuration::ZERO));
         late.record.deadline = now();
         assert_eq!(look(&mut late), Phase::Closed);
     }

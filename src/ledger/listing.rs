@@ -1,0 +1,128 @@
+//! Rooms as the list tells of them: recorded a page at a time, so that a page is one commit.
+
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+
+use super::{Error, Ledger, Phase, count, millis, to_json};
+use crate::model::{AppId, Room, RoomId};
+
+/// A room as it is listed.
+#[derive(Debug, Clone, Copy)]
+pub struct NewRoom<'a> {
+    /// The room.
+    pub room: &'a Room,
+    /// Where it stands by its status.
+    pub phase: Phase,
+    /// When the first of its recordings is deleted, by estimate.
+    pub deadline: Timestamp,
+    /// Before this it is not looked at.
+    pub next_at: Timestamp,
+}
+
+impl Ledger {
+    /// Records rooms as listed, with where they stand by their status: all of them or none. Work under
+    /// way or done is kept, except that a closed room whose status has changed since is due again, and
+    /// that the deadline of a room whose replays were never listed is as good as the list knows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn record_rooms(&self, rooms: &[NewRoom<'_>]) -> Result<(), Error> {
+        if rooms.is_empty() {
+            return Ok(());
+        }
+        let mut texts = Vec::with_capacity(rooms.len());
+        for new in rooms {
+            texts.push((new, to_json(new.room, "room")?));
+        }
+        // Everybody in one order, so that nobody waits for a row while others wait for theirs.
+        texts.sort_by_key(|(new, _)| new.room.room_id.0);
+        let all = || async {
+            let mut transaction = self.pool.begin().await?;
+            for (new, json) in &texts {
+                record(&mut transaction, new, json).await?;
+            }
+            transaction.commit().await
+        };
+        self.attempt("record the rooms of a page", all).await
+    }
+
+    /// As [`Ledger::record_rooms`], for one room.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn record_room(
+        &self,
+        room: &Room,
+        phase: Phase,
+        deadline: Timestamp,
+        next_at: Timestamp,
+    ) -> Result<(), Error> {
+        self.record_rooms(&[NewRoom { room, phase, deadline, next_at }]).await
+    }
+
+    /// Records a room of which only the number is known, to be looked at at once. One that is known
+    /// already is left as it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn record_unlisted(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let json = to_json(&Room::unlisted(appid.clone(), room), "room")?;
+        self.attempt("record a room", || {
+            sqlx::query(
+                "insert into rooms (appid, room_id, room, phase, deadline_at, next_at) \
+                 values ($1, $2, $3, 'due', $4, 0) on conflict (appid, room_id) do nothing",
+            )
+            .bind(appid.as_str())
+            .bind(count(room.0))
+            .bind(json.as_str())
+            .bind(now.as_millisecond())
+            .execute(&self.pool)
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+async fn record(
+    connection: &mut AnyConnection,
+    new: &NewRoom<'_>,
+    json: &str,
+) -> Result<(), sqlx::Error> {
+    let NewRoom { room, phase, deadline, next_at } = *new;
+    sqlx::query(
+        "insert into rooms \
+               (appid, room_id, room, live_status, start_at, phase, deadline_at, next_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8) \
+             on conflict (appid, room_id) do update set \
+               room = excluded.room, live_status = excluded.live_status, \
+               start_at = excluded.start_at, \
+               next_at = case when rooms.phase in ('due', 'listed') \
+                   and coalesce(rooms.live_status, -1) = coalesce(excluded.live_status, -1) \
+                 then rooms.next_at else excluded.next_at end, \
+               deadline_at = case when rooms.phase = 'later' or rooms.listed_at is null \
+                 then excluded.deadline_at else rooms.deadline_at end, \
+               attempts = case when rooms.phase = 'closed' then 0 else rooms.attempts end, \
+               phase = case \
+                 when rooms.phase = 'later' then excluded.phase \
+                 when rooms.phase = 'closed' and excluded.phase = 'due' \
+                   and coalesce(rooms.live_status, -1) <> coalesce(excluded.live_status, -1) \
+                   then 'due' \
+                 else rooms.phase end",
+    )
+    .bind(room.appid.as_str())
+    .bind(count(room.room_id.0))
+    .bind(json)
+    .bind(room.live_status.map(|status| status.0))
+    .bind(millis(room.start_time))
+    .bind(phase.as_str())
+    .bind(deadline.as_millisecond())
+    .bind(next_at.as_millisecond())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
