@@ -1,12 +1,16 @@
 //! `catalog.json`: the rooms of an account, with the manifest of each.
-
-use std::collections::BTreeMap;
+//!
+//! It is one object with all rooms, some 300 bytes of each: at one time its bytes are held once, and
+//! of the rooms only those that the ledger reads at once. The ledger is gone through twice where there
+//! is something new: to compare, and to write.
 
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::{JSON, to_json};
+use super::JSON;
 use crate::ledger::RoomRecord;
-use crate::model::{AppId, CATALOG_SCHEMA, Catalog, CatalogRoom, RoomId};
+use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom};
 use crate::stage::{Context, Error};
 use crate::store::{self, AccountKeys, Expected};
 
@@ -52,46 +56,157 @@ async fn publish_once(
     condition: Condition,
 ) -> Result<Published, Error> {
     let keys = context.store.keys(appid);
-    let found = context.store.get_tagged(&keys.catalog()).await?;
-    let previous = found.as_ref().map(|(bytes, _)| serde_json::from_slice::<Catalog>(bytes));
-    let previous = previous
-        .transpose()
-        .map_err(|source| Error::ForeignManifest { key: keys.catalog().to_string(), source })?;
-    let before = previous.map(|catalog| catalog.rooms).unwrap_or_default();
-    let mut rooms: BTreeMap<RoomId, CatalogRoom> =
-        before.iter().map(|room| (room.room_id, room.clone())).collect();
-    for record in context.ledger.rooms(appid).await? {
-        let new = entry(&keys, &record);
-        let known = rooms.get(&new.room_id);
-        if new.status.is_some() || known.is_none_or(|known| known.status.is_none()) {
-            rooms.insert(new.room_id, new);
-        }
-    }
-    let rooms: Vec<_> = rooms.into_values().collect();
-    if rooms == before {
+    let key = keys.catalog();
+    let found = context.store.get_tagged(&key).await?;
+    let kept = match &found {
+        Some((bytes, _)) => match compare(context, appid, bytes).await? {
+            Compared::Same => return Ok(Published::Done),
+            Compared::New { kept } => kept,
+        },
+        None => Vec::new(),
+    };
+    // The bytes of the old one go before those of the new one come.
+    let version = found.map(|(_, etag)| etag);
+    let Written { bytes, rooms } = write(context, appid, kept).await?;
+    if rooms == 0 && version.is_none() {
         return Ok(Published::Done);
     }
-    let catalog = Catalog {
-        schema: CATALOG_SCHEMA.to_owned(),
-        appid: appid.clone(),
-        published_at: context.clock.now(),
-        rooms,
-    };
-    let bytes = Bytes::from(to_json(&catalog));
-    let expected = match &found {
+    let expected = match &version {
         None => Some(Expected::Nothing),
-        Some((_, etag)) => etag.as_deref().map(Expected::Version),
+        Some(etag) => etag.as_deref().map(Expected::Version),
     };
     match expected.filter(|_| condition == Condition::Unchanged) {
         Some(expected) => {
-            let put = context.store.put_if(&keys.catalog(), bytes, JSON, expected).await?;
+            let put = context.store.put_if(&key, bytes, JSON, expected).await?;
             Ok(put.map_or(Published::Overtaken, |_| Published::Done))
         }
         None => {
-            context.store.put(&keys.catalog(), bytes, JSON).await?;
+            context.store.put(&key, bytes, JSON).await?;
             Ok(Published::Done)
         }
     }
+}
+
+/// A published catalog, its rooms as they stand in its text.
+#[derive(Deserialize)]
+struct Text<'a> {
+    #[serde(borrow)]
+    rooms: Vec<&'a RawValue>,
+}
+
+/// What a published catalog is to what the ledger knows.
+enum Compared {
+    Same,
+    /// There is something new, and these rooms are taken over from it.
+    New {
+        kept: Vec<CatalogRoom>,
+    },
+}
+
+async fn compare(context: &Context, appid: &AppId, bytes: &[u8]) -> Result<Compared, Error> {
+    let key = context.store.keys(appid).catalog();
+    let foreign = |source| Error::ForeignManifest { key: key.to_string(), source };
+    let text: Text<'_> = serde_json::from_slice(bytes).map_err(foreign)?;
+    let all = text.rooms.len();
+    let mut before = Vec::new();
+    for raw in text.rooms {
+        let room: CatalogRoom = serde_json::from_str(raw.get()).map_err(foreign)?;
+        if !is_blank(&room) {
+            before.push((room.room_id, raw));
+        }
+    }
+    before.sort_by_key(|(room, _)| room.0);
+    before.dedup_by_key(|(room, _)| room.0);
+    let mut is_new = before.len() < all;
+    let mut kept = Vec::new();
+    let before = before.into_iter().filter_map(|(_, raw)| serde_json::from_str(raw.get()).ok());
+    merge(context, appid, before, |entry| match entry {
+        Entry::Kept(room) => kept.push(room),
+        Entry::Known { room, before } => is_new |= before.as_ref() != Some(&room),
+    })
+    .await?;
+    Ok(if is_new { Compared::New { kept } } else { Compared::Same })
+}
+
+/// A new catalog.
+struct Written {
+    bytes: Bytes,
+    rooms: u64,
+}
+
+/// Writes a catalog, a line for each room.
+async fn write(context: &Context, appid: &AppId, kept: Vec<CatalogRoom>) -> Result<Written, Error> {
+    let head = [line(&CATALOG_SCHEMA), line(appid), line(&context.clock.now())];
+    let [schema, of, at] = head;
+    let mut text = format!(
+        "{{\n  \"schema\": {schema},\n  \"appid\": {of},\n  \"published_at\": {at},\n  \"rooms\": ["
+    );
+    let mut rooms = 0;
+    merge(context, appid, kept.into_iter(), |entry| {
+        let (Entry::Kept(room) | Entry::Known { room, .. }) = entry;
+        text.push_str(if rooms == 0 { "\n    " } else { ",\n    " });
+        text.push_str(&line(&room));
+        rooms += 1;
+    })
+    .await?;
+    text.push_str("\n  ]\n}\n");
+    Ok(Written { bytes: Bytes::from(text), rooms })
+}
+
+/// JSON on one line.
+fn line(value: &impl serde::Serialize) -> String {
+    // As with what is published of a room: nothing here is what serde_json cannot write.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// A room of the new catalog.
+enum Entry {
+    /// As the catalog before it has it: the ledger knows no more.
+    Kept(CatalogRoom),
+    /// As the ledger knows it, and as the catalog before had it.
+    Known { room: CatalogRoom, before: Option<CatalogRoom> },
+}
+
+/// Goes through the rooms of the ledger, some at once, and those of the catalog before, both by
+/// ascending number. Rooms of which only the number is known are none of a catalog's.
+async fn merge(
+    context: &Context,
+    appid: &AppId,
+    before: impl Iterator<Item = CatalogRoom>,
+    mut each: impl FnMut(Entry),
+) -> Result<(), Error> {
+    let keys = context.store.keys(appid);
+    let mut before = before.peekable();
+    let mut last = None;
+    loop {
+        let page = context.ledger.rooms_after(appid, last).await?;
+        let Some(end) = page.last() else { break };
+        last = Some(end.room.room_id);
+        let known = page.iter().map(|record| entry(&keys, record));
+        for room in known.filter(|room| !is_blank(room)) {
+            while let Some(kept) = before.next_if(|kept| kept.room_id.0 < room.room_id.0) {
+                each(Entry::Kept(kept));
+            }
+            let before = before.next_if(|before| before.room_id == room.room_id);
+            let is_better = before.as_ref().is_none_or(|before| before.status.is_none());
+            each(match before {
+                Some(before) if room.status.is_none() && !is_better => Entry::Kept(before),
+                before => Entry::Known { room, before },
+            });
+        }
+    }
+    before.for_each(|kept| each(Entry::Kept(kept)));
+    Ok(())
+}
+
+/// Whether nothing but the number is known of a room.
+fn is_blank(room: &CatalogRoom) -> bool {
+    let CatalogRoom { name, live_status, start_time, end_time, status, .. } = room;
+    name.is_empty()
+        && live_status.is_none()
+        && start_time.is_none()
+        && end_time.is_none()
+        && status.is_none()
 }
 
 fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {
