@@ -18,9 +18,8 @@ use crate::ledger::{Loss, RecordingId};
 use crate::model::RoomId;
 use crate::model::time::beijing;
 use crate::pipeline::{
-    AccountReport, Errand, Outcome, Problem, Report, RoomReport, Rooms, Waiting,
+    self, AccountReport, Errand, Outcome, Problem, Report, RoomReport, Rooms, Waiting,
 };
-use crate::stage::discover::{self, Scan};
 use crate::urgency::Rate;
 
 /// Flags of `run`.
@@ -69,13 +68,14 @@ pub(super) async fn run(common: &Common, arguments: &RunArguments) -> anyhow::Re
     if arguments.dry_run {
         let mut exit = Exit::Done;
         for account in &setup.accounts {
-            if let Err(error) = discover::discover(&setup.context, account, Scan::Usual).await {
+            if let Err(error) = pipeline::look(&setup.context, account).await {
                 let (appid, error) = (&account.appid, Explained::of(&error));
                 output::note(format_args!("{appid}: the room list could not be read: {error}"));
                 exit = Exit::CouldNotRun;
             }
         }
         plan::print(common, &setup).await?;
+        pipeline::clock_warning(&setup.context).iter().for_each(output::note);
         return Ok(exit);
     }
     execute(common, &setup, &Errand::Due, arguments.max_runtime).await
@@ -130,7 +130,11 @@ async fn execute(
     let elapsed = began.elapsed();
     if common.json {
         print_json(&report, exit, elapsed);
-    } else if exit != Exit::Done || report.is_any_at_risk() || output::is_terminal() {
+    } else if exit != Exit::Done
+        || report.is_any_at_risk()
+        || !report.warnings.is_empty()
+        || output::is_terminal()
+    {
         print_report(&report, exit, elapsed);
     }
     match tokio::time::timeout(TELLING, setup.told(&report)).await {
@@ -176,6 +180,9 @@ fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
             let lost = plan::at_risk_json(lost);
             output::json(&json!({ "type": "at_risk", "appid": appid, "at_risk": lost }));
         }
+    }
+    for warning in &report.warnings {
+        output::json(&json!({ "type": "warning", "warning": warning }));
     }
     let counts = report.counts;
     output::json(&json!({
@@ -288,6 +295,7 @@ fn failures(report: &Report) -> Vec<String> {
             notes.push(format!("{appid}: {owed} rooms are left to a later run"));
         }
     }
+    notes.extend(report.warnings.iter().cloned());
     notes
 }
 

@@ -13,7 +13,7 @@ pub struct ScanState {
     pub scanned_at: Option<Timestamp>,
     /// When the last full one began.
     pub full_scanned_at: Option<Timestamp>,
-    /// Where an unfinished full scan goes on; 0 for none.
+    /// Where an unfinished scan is resumed; 0 for none.
     pub offset: u64,
     /// When that unfinished scan began.
     pub started_at: Option<Timestamp>,
@@ -114,8 +114,7 @@ impl Ledger {
                 "insert into accounts (appid, scanned_at, full_scanned_at) values ($1, $2, $3) \
              on conflict (appid) do update set scanned_at = excluded.scanned_at, \
                full_scanned_at = coalesce(excluded.full_scanned_at, accounts.full_scanned_at), \
-               scan_offset = case when excluded.full_scanned_at is null \
-                 then accounts.scan_offset else 0 end",
+               scan_offset = 0",
             )
             .bind(appid.as_str())
             .bind(started_at.as_millisecond())

@@ -1,19 +1,21 @@
-//! Finding work: per account, discover the rooms, then bring them to light one by one, the soonest
-//! deadline first, and hand them to the transfers.
+//! Finding work: per account, discover the new rooms, then bring rooms to light one by one, the
+//! soonest deadline first, while the rest of the list is read, and hand them to the transfers.
+
+mod chosen;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::errand::is_wanted;
 use super::lease::{self, Lease};
+use super::list::List;
 use super::order::by_urgency;
 use super::report::{self, AccountReport, Problem};
 use super::{Errand, Hand, Hands, InFlight, Rooms, each, is_told, obstacles};
 use crate::ledger::{Phase, RoomRecord, Wanted};
-use crate::model::{Room, RoomId};
-use crate::stage::discover::{Scan, discover};
+use crate::model::RoomId;
+use crate::stage::discover::Scan;
 use crate::stage::{Account, Context, Error, Listed, adopt, resolve, verify};
 
 /// Accounts worked on at once.
@@ -37,6 +39,7 @@ pub(super) async fn find(
             listed: listed.clone(),
             can_call: true,
             failures: 0,
+            list: None,
             report: AccountReport::new(&account.appid),
         };
         async move {
@@ -66,7 +69,18 @@ struct Search {
     can_call: bool,
     /// Rooms in a row that WeChat could not be asked about.
     failures: u32,
+    /// The room list, as far as it is still to be read.
+    list: Option<List>,
     report: AccountReport,
+}
+
+/// When a page of the list is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// In its turn alone.
+    Its,
+    /// In any case, as no room wants the call.
+    Any,
 }
 
 impl Search {
@@ -93,17 +107,18 @@ impl Search {
         self.report
     }
 
-    /// Everything up to the rooms being known. The token comes first, before any call is charged:
-    /// without one there is nothing to call with.
+    /// Everything up to the new rooms being known. The token comes first, before any call is charged:
+    /// without one there is nothing to call with. As long as the list was never read to its end, the
+    /// ledger may be one that was lost: the bucket knows rooms that it does not.
     async fn prepare(&mut self) -> Result<(), Error> {
         self.account.client.check_token().await?;
         align_quota(&self.context, &self.account).await;
-        let is_blank = !self.context.ledger.has_rooms(&self.account.appid).await?;
-        self.discover().await?;
-        if is_blank {
-            adopt::restore(&self.context, &self.account.appid).await?;
+        let (context, appid) = (&self.context, &self.account.appid);
+        let scans = context.ledger.scan_state(appid, context.clock.now()).await?;
+        if scans.full_scanned_at.is_none() {
+            adopt::restore(context, appid).await?;
         }
-        Ok(())
+        self.discover().await
     }
 
     fn note(&mut self, what: &str, error: &Error) {
@@ -128,29 +143,64 @@ impl Search {
                 Scan::Usual
             }
             Errand::Backfill { rooms: Rooms::Between { .. }, force: true } => Scan::Full,
-            Errand::Backfill { rooms: Rooms::One(room), .. } => {
-                if self.context.ledger.room(&self.account.appid, room).await?.is_some() {
-                    return Ok(());
-                }
-                Scan::Until(room)
-            }
+            Errand::Backfill { rooms: Rooms::One(room), .. } => return self.look_for(room).await,
         };
-        self.report.scanned = Some(discover(&self.context, &self.account, scan).await?);
+        let list = List::begin(&self.context, &self.account, scan).await?;
+        self.report.scanned = Some(list.scanned());
+        self.list = Some(list);
         Ok(())
     }
 
-    /// Everything that was due when the run began.
+    /// Reads a page of the list where one is left that can be wanted; says whether there was one.
+    ///
+    /// # Errors
+    /// When the ledger fails. Whatever else goes wrong ends the reading for this run and is noted.
+    async fn read(&mut self, turn: Turn) -> Result<bool, Error> {
+        let Some(list) = self.list.as_mut().filter(|_| self.can_call) else { return Ok(false) };
+        if let Errand::Backfill { rooms: Rooms::Between { from: Some(from), .. }, .. } = self.errand
+            && list.reading().is_below(from)
+        {
+            return Ok(false);
+        }
+        let read = match turn {
+            Turn::Its => list.take_turn(&self.context, &self.account).await,
+            Turn::Any => list.page(&self.context, &self.account).await,
+        };
+        self.report.scanned = Some(list.scanned());
+        match read {
+            Err(error) if !is_of_the_ledger(&error) => {
+                self.list = None;
+                self.can_call = !ends_calls(&error);
+                self.note("the room list", &error);
+                Ok(false)
+            }
+            read => read,
+        }
+    }
+
+    /// Everything that was due when the run began, and what the list brings to light meanwhile.
     async fn all_due(&mut self) -> Result<(), Error> {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
         loop {
             self.heed_causes();
+            if self.read(Turn::Its).await? {
+                continue;
+            }
             let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
             // Before the claim: a room that waits for anything else could be another process's.
-            let Some(hand) = self.hand(wanted).await? else { return Ok(()) };
-            let claimed =
-                context.ledger.claim_next(&account.appid, context.claim(), wanted).await?;
-            let Some(record) = claimed else { return Ok(()) };
-            self.bring(record, hand, false).await?;
+            let claimed = match self.hand(wanted).await? {
+                Some(hand) => {
+                    let claim = context.claim();
+                    let record = context.ledger.claim_next(&account.appid, claim, wanted).await?;
+                    record.map(|record| (record, hand))
+                }
+                None => None,
+            };
+            if let Some((record, hand)) = claimed {
+                self.bring(record, hand, false).await?;
+            } else if !self.read(Turn::Any).await? {
+                return Ok(());
+            }
         }
     }
 
@@ -177,53 +227,15 @@ impl Search {
         Ok(Some(self.hands.take(context).await))
     }
 
-    /// The rooms of a backfill, the soonest deadline first.
-    async fn chosen(&mut self, rooms: Rooms, force: bool) -> Result<(), Error> {
-        let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
-        let appid = &account.appid;
-        if let Rooms::One(room) = rooms {
-            self.make_known(room).await?;
-        }
-        let is_one = matches!(rooms, Rooms::One(_));
-        let mut wanted = context.ledger.rooms(appid).await?;
-        wanted.retain(|record| rooms.contain(record) && is_wanted(record, is_one, force));
-        let now = context.clock.now();
-        wanted.sort_by_key(|record| (record.deadline <= now, record.deadline));
-        for record in wanted {
-            self.heed_causes();
-            let room = record.room.room_id;
-            let hand = self.hands.take(&context).await;
-            let Some(mut record) = context.ledger.claim_room(appid, room, context.claim()).await?
-            else {
-                self.report.busy.push(room);
-                continue;
-            };
-            if record.phase != Phase::Listed {
-                record.phase = Phase::Due;
-                record.attempts = 0;
-            }
-            self.bring(record, hand, force).await?;
-        }
-        Ok(())
-    }
-
-    /// A room that was asked for by number but is not listed any more is asked for all the same.
-    async fn make_known(&self, room: RoomId) -> Result<(), Error> {
-        let (ledger, appid) = (&self.context.ledger, &self.account.appid);
-        if ledger.room(appid, room).await?.is_none() {
-            let unlisted = Room::unlisted(appid.clone(), room);
-            let now = self.context.clock.now();
-            ledger.record_room(&unlisted, Phase::Due, now, jiff::Timestamp::UNIX_EPOCH).await?;
-        }
-        Ok(())
-    }
-
     /// Brings one leased room to the transfers.
     ///
     /// # Errors
     /// When the ledger fails, so that no other room can be brought either.
     async fn bring(&mut self, record: RoomRecord, hand: Hand, force: bool) -> Result<(), Error> {
         let (context, room) = (Arc::clone(&self.context), record.room.room_id);
+        if let Some(list) = self.list.as_mut().filter(|_| record.phase == Phase::Due) {
+            list.room_done();
+        }
         let lease = Lease::keep(&context, &self.account.appid, room);
         let error = match self.look(record.clone(), force).await {
             Ok(Look::Found(listed)) => {
@@ -239,6 +251,10 @@ impl Search {
             Ok(Look::NeedsCall) => {
                 lease::postpone(&context, &record).await;
                 None
+            }
+            Err(error @ Error::NoSuchRoom(_)) => {
+                lease::forget(&context, &record).await;
+                Some(error)
             }
             Err(error) => {
                 if !ends_calls(&error) {
@@ -298,11 +314,26 @@ impl Search {
     }
 }
 
+/// Reads the new rooms of an account, and the rest of its list as far as half of the calls go that are
+/// left today: the run that follows resumes there, and has the other half.
+///
+/// # Errors
+/// When a page cannot be had, or the ledger fails.
+pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
+    align_quota(context, account).await;
+    let today = context.ledger.quota(&account.appid, context.clock.now(), account.share).await?;
+    let mut list = List::begin(context, account, Scan::Usual).await?;
+    while list.scanned().pages < today.left() / 2 && list.page(context, account).await? {}
+    Ok(())
+}
+
 /// Takes over what WeChat says of the day's calls. It may refuse to say; then they are counted
 /// here alone.
 pub async fn align_quota(context: &Context, account: &Account) {
     let quota = crate::retry::with(&context.work.api_retry, "the quota", || account.client.quota());
-    let aligned = match quota.await {
+    let quota = quota.await;
+    context.compare_clocks(account);
+    let aligned = match quota {
         Ok(quota) => {
             let now = context.clock.now();
             let (limit, used) = (quota.daily_limit, quota.used);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::ledger::{self, Phase, RoomRecord};
+use crate::ledger::{self, RoomRecord};
 use crate::model::lifecycle::next_try;
 use crate::model::{AppId, RoomId};
 use crate::retry;
@@ -77,12 +77,17 @@ pub(super) async fn note_failure(context: &Context, room: &RoomRecord, error: &E
         record.next_at = next_try(record.attempts, Some(record.deadline), context.clock.now());
         record.attempts += 1;
         record.failure = Some(error.to_string());
-        // It may come to be: the room list will tell.
-        if matches!(error, Error::NoSuchRoom(_)) {
-            (record.phase, record.failure) = (Phase::Later, None);
-        }
     })
     .await;
+}
+
+/// Forgets a room that does not exist, for all WeChat tells: only its number was ever known. Should it
+/// come to be, the room list will tell.
+pub(super) async fn forget(context: &Context, room: &RoomRecord) {
+    let (appid, id) = (&room.room.appid, room.room.room_id);
+    if let Err(error) = context.ledger.forget_room(appid, id, context.owner()).await {
+        tracing::warn!(room.id = %id, error = %error, "a room that does not exist could not be forgotten");
+    }
 }
 
 /// Changes what the ledger knows by now of a leased room: more than when it was claimed, perhaps.

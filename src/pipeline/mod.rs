@@ -13,11 +13,13 @@ mod errand;
 mod find;
 mod hands;
 mod lease;
+mod list;
 pub mod losses;
 mod obstacles;
 mod order;
 pub mod owner;
 mod report;
+mod sharing;
 mod slots;
 mod transfer;
 
@@ -39,11 +41,13 @@ use crate::retry;
 use crate::stage::{Account, Context, Error, Listed, foresight, seal};
 
 pub use errand::{Errand, Rooms};
-pub use find::align_quota;
+pub use find::{align_quota, look};
 use hands::{Hand, Hands};
 use lease::Lease;
 use report::Name;
-pub use report::{AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Waiting};
+pub use report::{
+    AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Waiting, clock_warning,
+};
 
 /// Rooms that wait between two stages.
 const QUEUE: usize = 2;
@@ -119,6 +123,7 @@ async fn flow(
     }
     report.tell_once();
     report.counts = context.progress.counts();
+    report.warnings.extend(report::clock_warning(context));
     report
 }
 
@@ -249,13 +254,18 @@ async fn owed(
 ) -> Result<u64, ledger::Error> {
     let of_account = report.iter().filter(|room| room.appid == account.appid);
     let reported: HashSet<RoomId> = of_account.map(|room| room.room_id).collect();
-    let mut owed = context.ledger.owed(&account.appid, context.started_at).await?;
+    let mut owed = context.ledger.owed(&account.appid, context.due_by()).await?;
     owed.retain(|room| !reported.contains(room));
     let Errand::Backfill { rooms, .. } = errand else { return Ok(owed.len() as u64) };
     let owed: HashSet<RoomId> = owed.into_iter().collect();
-    let known = context.ledger.rooms(&account.appid).await?;
-    let chosen = known.iter().filter(|record| rooms.contain(record));
-    Ok(chosen.filter(|record| owed.contains(&record.room.room_id)).count() as u64)
+    let (mut count, mut last) = (0, None);
+    loop {
+        let known = context.ledger.rooms_after(&account.appid, last).await?;
+        let Some(end) = known.last() else { return Ok(count) };
+        last = Some(end.room.room_id);
+        let chosen = known.iter().filter(|record| rooms.contain(record));
+        count += chosen.filter(|record| owed.contains(&record.room.room_id)).count() as u64;
+    }
 }
 
 /// Runs `work` on each of `items`, so many at once.

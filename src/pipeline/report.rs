@@ -12,7 +12,7 @@ use crate::ledger::{Loss, Owed, RoomRecord};
 use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus, sum};
 use crate::progress::Counts;
 use crate::stage::discover::Scanned;
-use crate::stage::{Error, Listed, seal};
+use crate::stage::{Context, Error, Listed, seal};
 use crate::urgency::Rate;
 
 /// What a run has come to.
@@ -34,6 +34,8 @@ pub struct Report {
     pub losses_unread: bool,
     /// Why the ledger failed, with hints, where that ended the run.
     pub ledger: Option<String>,
+    /// What a person should know though nothing is left undone for it, with hints.
+    pub warnings: Vec<String>,
 }
 
 impl Report {
@@ -90,6 +92,20 @@ impl Report {
             && !self.accounts.is_empty()
             && self.accounts.iter().all(|account| account.problems.iter().any(stops))
     }
+}
+
+/// That this machine's clock is wrong, where it is, and what was done about it.
+pub fn clock_warning(context: &Context) -> Option<String> {
+    let correction = context.clock.correction();
+    if correction.is_zero() {
+        return None;
+    }
+    let way = if correction.is_positive() { "behind" } else { "ahead of" };
+    let by = correction.abs().round(jiff::Unit::Minute).unwrap_or(correction.abs());
+    Some(format!(
+        "this machine's clock is {by:#} {way} WeChat's; WeChat's time is used\n\
+         hint: set the clock, and keep it right with NTP (`timedatectl set-ntp true`)"
+    ))
 }
 
 /// What became of an account's search for work.
@@ -289,6 +305,10 @@ impl Name {
     pub(super) fn sealed(self, sealed: &seal::SealedRoom) -> RoomReport {
         let Listed { record, recordings } = &sealed.listed;
         let newly_lost = sealed.newly_lost;
+        // Nothing was published of it this time.
+        if let Some(failure) = &record.failure {
+            return self.failed(failure.clone());
+        }
         let Some(sealed) = record.sealed else {
             return self.failed("it has no manifest".to_owned());
         };

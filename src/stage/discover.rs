@@ -2,30 +2,25 @@
 //!
 //! The list is newest first, so that a usual scan may stop at the first page that reaches below
 //! everything that can have changed: rooms begun since the last scan, and older ones the ledger
-//! knows to be unfinished. A full scan happens weekly and on demand, and goes on where it stopped
-//! when the day's calls run out under it.
+//! knows to be unfinished. A full scan happens weekly and on demand.
+//!
+//! A scan is read page by page, so that other calls may be made between two pages: the list of a large
+//! shop has more of them than a day has calls. One that the day's calls end is resumed by the next
+//! run, however much later: see `course`.
 
-use std::collections::HashSet;
+mod course;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Account, Context, Error};
-use crate::ledger::{Phase, ScanState};
+use crate::ledger::{NewRoom, Phase};
 use crate::model::{LiveStatus, Room, RoomId, WECHAT_RETENTION};
 use crate::wechat::RoomPage;
+use course::{Course, Seen};
 
 /// For how long a room that should have begun is watched by usual scans; afterwards only the full
 /// ones see it. A room deleted in the console may be listed as "not started" for ever.
 const WATCH: SignedDuration = SignedDuration::from_hours(14 * 24);
-
-/// An unfinished full scan older than this is begun anew.
-const RESUME: SignedDuration = SignedDuration::from_hours(3 * 24);
-
-/// WeChat's largest page, in rooms.
-const PAGE: u64 = 50;
-
-/// After so many pages in a row without a new room the list is at its end.
-const MOST_REPEATS: u32 = 3;
 
 /// How much of the list is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,133 +44,139 @@ pub struct Scanned {
     pub full: bool,
 }
 
-/// Reads the room list of an account into the ledger. May be called again at any time.
-///
-/// # Errors
-/// When a page cannot be had; the rooms of the pages before it are recorded.
-pub async fn discover(context: &Context, account: &Account, scan: Scan) -> Result<Scanned, Error> {
-    let now = context.clock.now();
-    let since = now.saturating_sub(WATCH).unwrap_or(Timestamp::MIN);
-    let state = context.ledger.scan_state(&account.appid, since).await?;
-    let mut course = Course::new(&state, scan, now, context.work.full_scan_every);
-    let (mut scanned, mut seen) = (Scanned::default(), Seen::default());
-    loop {
-        let client = &account.client;
-        let page = account.call(context, "the room list", || client.rooms(course.offset)).await?;
-        for room in &page.rooms {
-            record(context, room).await?;
-        }
-        scanned.pages += 1;
-        scanned.rooms += page.rooms.len() as u64;
-        let is_last = page.end || seen.goes_in_circles_with(&page);
-        scanned.full = course.full && is_last;
-        if is_last || course.is_done_after(&page) {
-            break;
-        }
-        course.advance(&page);
-        if course.full {
-            let ledger = &context.ledger;
-            ledger.scan_reached(&account.appid, course.started_at, course.offset).await?;
-        }
-    }
-    if !matches!(scan, Scan::Until(_)) || scanned.full {
-        let ledger = &context.ledger;
-        ledger.scan_finished(&account.appid, course.started_at, scanned.full).await?;
-    }
-    tracing::info!(
-        account.appid = %account.appid,
-        scan.pages = scanned.pages,
-        scan.rooms = scanned.rooms,
-        scan.full = scanned.full,
-        "the room list was read"
-    );
-    Ok(scanned)
+/// What is left of a scan, as far as can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unread {
+    /// Pages.
+    pub pages: u64,
+    /// Rooms on them.
+    pub rooms: u64,
 }
 
-/// The rooms of a scan.
-#[derive(Debug, Default)]
-struct Seen {
-    rooms: HashSet<RoomId>,
-    /// Pages in a row on which nothing was new.
-    repeats: u32,
-}
-
-impl Seen {
-    /// Whether a list whose total is not to be believed repeats itself: it would go on until the
-    /// day's calls are gone. One page may repeat others where rooms were added meanwhile, or where an
-    /// earlier scan is gone on with.
-    fn goes_in_circles_with(&mut self, page: &RoomPage) -> bool {
-        let new = page.rooms.iter().filter(|room| self.rooms.insert(room.room_id)).count();
-        let is_repeat = new == 0 && !page.rooms.is_empty();
-        self.repeats = if is_repeat { self.repeats + 1 } else { 0 };
-        if self.repeats == MOST_REPEATS {
-            tracing::warn!(page.rooms = page.rooms.len(), "the room list repeats itself");
-        }
-        self.repeats == MOST_REPEATS
-    }
-}
-
-/// Where a scan is and where it may end.
+/// A scan under way. What was read is durable after each page.
 #[derive(Debug)]
-struct Course {
-    started_at: Timestamp,
-    offset: u64,
-    full: bool,
-    /// Below this start time nothing can have changed.
-    watermark: Option<Timestamp>,
-    /// Where an unfinished full scan goes on, once the rooms that are newer than it are read.
-    resume: Option<(Timestamp, u64)>,
-    until: Option<RoomId>,
+pub struct Reading {
+    course: Course,
+    scanned: Scanned,
+    seen: Seen,
+    is_over: bool,
+    /// The start of the oldest room on the last page.
+    oldest: Option<Timestamp>,
 }
 
-impl Course {
-    fn new(state: &ScanState, scan: Scan, now: Timestamp, every: SignedDuration) -> Self {
-        let is_old = |at: Option<Timestamp>, age| at.is_none_or(|at| now.duration_since(at) >= age);
-        let full = scan != Scan::Usual || is_old(state.full_scanned_at, every);
-        let unfinished = state.offset > 0 && !is_old(state.started_at, RESUME);
-        let resume = state.started_at.filter(|_| scan == Scan::Usual && full && unfinished);
-        Self {
-            started_at: now,
-            offset: 0,
-            full,
-            watermark: state.scanned_at.map(|at| state.oldest_open_start.map_or(at, |o| o.min(at))),
-            resume: resume.map(|at| (at, state.offset.saturating_sub(PAGE))),
-            until: match scan {
-                Scan::Until(room) => Some(room),
-                _ => None,
-            },
-        }
+impl Reading {
+    /// Begins a scan, or resumes the one that an earlier run did not finish. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn begin(context: &Context, account: &Account, scan: Scan) -> Result<Self, Error> {
+        let now = context.clock.now();
+        let since = now.saturating_sub(WATCH).unwrap_or(Timestamp::MIN);
+        let state = context.ledger.scan_state(&account.appid, since).await?;
+        let course = Course::new(&state, scan, now, context.work.full_scan_every);
+        let (scanned, seen) = (Scanned::default(), Seen::default());
+        Ok(Self { course, scanned, seen, is_over: false, oldest: None })
     }
 
-    fn is_done_after(&self, page: &RoomPage) -> bool {
-        if let Some(room) = self.until {
-            return page.rooms.iter().any(|listed| listed.room_id == room);
+    /// Reads the next page into the ledger: one API call. Does nothing when the scan is over.
+    ///
+    /// # Errors
+    /// When the page cannot be had, or the ledger fails: the pages before it are recorded.
+    pub async fn page(&mut self, context: &Context, account: &Account) -> Result<(), Error> {
+        if self.is_over {
+            return Ok(());
         }
-        !self.full && self.watermark.is_some_and(|watermark| reaches_below(page, watermark))
+        let (client, start) = (&account.client, self.course.offset());
+        let page = account.call(context, "the room list", || client.rooms(start)).await?;
+        let is_gap = self.course.has_jumped() && !is_first_known(context, &page).await?;
+        record(context, &page).await?;
+        self.scanned.pages += 1;
+        self.scanned.rooms += page.rooms.len() as u64;
+        self.oldest = page.rooms.iter().filter_map(|room| room.start_time).min().or(self.oldest);
+        let is_last = page.end || self.seen.goes_in_circles_with(&page);
+        if is_gap && self.course.step_back() {
+            return Ok(());
+        }
+        self.is_over = is_last || self.course.is_done_after(&page);
+        if self.is_over {
+            return self.finish(context, account, is_last).await;
+        }
+        self.course.advance(&page);
+        if let Some(reached) = self.course.reached() {
+            let ledger = &context.ledger;
+            ledger.scan_reached(&account.appid, self.course.started_at(), reached).await?;
+        }
+        Ok(())
     }
 
-    /// Goes on by the rows received, or to where an earlier scan stopped.
-    fn advance(&mut self, page: &RoomPage) {
-        self.offset += page.received;
-        if let Some((begun, offset)) = self.resume
-            && reaches_below(page, begun)
-        {
-            self.offset = self.offset.max(offset);
-            self.resume = None;
+    async fn finish(
+        &mut self,
+        context: &Context,
+        account: &Account,
+        is_last: bool,
+    ) -> Result<(), Error> {
+        self.scanned.full = self.course.is_full() && is_last;
+        if self.course.is_of_all() || self.scanned.full {
+            let (started_at, full) = (self.course.started_at(), self.scanned.full);
+            context.ledger.scan_finished(&account.appid, started_at, full).await?;
         }
+        tracing::info!(
+            account.appid = %account.appid,
+            scan.pages = self.scanned.pages,
+            scan.rooms = self.scanned.rooms,
+            scan.full = self.scanned.full,
+            "the room list was read"
+        );
+        Ok(())
+    }
+
+    /// Whether nothing is left to be read.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Whether everything was read that is new since the last scan, or the scan is over.
+    pub fn is_past_the_new(&self) -> bool {
+        self.is_over || self.course.is_past_the_new()
+    }
+
+    /// Whether the list was never read to its end before: nothing is known of what is left of it.
+    pub fn is_first(&self) -> bool {
+        self.course.is_first()
+    }
+
+    /// What is left; `None` where WeChat does not tell, or what cannot be.
+    pub fn unread(&self) -> Option<Unread> {
+        if self.is_over { Some(Unread { pages: 0, rooms: 0 }) } else { self.course.unread() }
+    }
+
+    /// Whether the rest of the list, being older, holds no room that began at `from` or later.
+    pub fn is_below(&self, from: Timestamp) -> bool {
+        self.oldest.is_some_and(|oldest| oldest < from)
+    }
+
+    /// What was read.
+    pub fn scanned(&self) -> Scanned {
+        self.scanned
     }
 }
 
-fn reaches_below(page: &RoomPage, watermark: Timestamp) -> bool {
-    let oldest = page.rooms.iter().filter_map(|room| room.start_time).min();
-    oldest.is_some_and(|oldest| oldest < watermark)
+/// Whether the ledger knows the first room of a page.
+async fn is_first_known(context: &Context, page: &RoomPage) -> Result<bool, Error> {
+    let Some(room) = page.rooms.first() else { return Ok(false) };
+    Ok(context.ledger.room(&room.appid, room.room_id).await?.is_some())
 }
 
-async fn record(context: &Context, room: &Room) -> Result<(), Error> {
+async fn record(context: &Context, page: &RoomPage) -> Result<(), Error> {
     let now = context.clock.now();
-    let phase = phase(room, now, context.work.ask_never_live);
-    let deadline = estimated_deadline(room, now);
-    context.ledger.record_room(room, phase, deadline, Timestamp::UNIX_EPOCH).await?;
+    let new = |room| NewRoom {
+        room,
+        phase: phase(room, now, context.work.ask_never_live),
+        deadline: estimated_deadline(room, now),
+        next_at: Timestamp::UNIX_EPOCH,
+    };
+    let rooms: Vec<_> = page.rooms.iter().map(new).collect();
+    context.ledger.record_rooms(&rooms).await?;
     Ok(())
 }
 
@@ -209,72 +210,6 @@ mod tests {
 
     fn room(id: u64, start: &str) -> Room {
         Room { start_time: Some(at(start)), ..Room::unlisted("wx1".parse().unwrap(), RoomId(id)) }
-    }
-
-    fn page(rooms: Vec<Room>, total: u64) -> RoomPage {
-        RoomPage { received: rooms.len() as u64, rooms, skipped: 0, total: Some(total), end: false }
-    }
-
-    #[test]
-    fn a_list_that_repeats_itself_ends_at_the_third_page_without_a_new_room() {
-        let of =
-            |id| page(vec![room(id, "2020-01-01T00:00:00Z"), room(7, "2020-01-01T00:00:00Z")], 99);
-        let mut seen = Seen::default();
-        let mut pages = [1, 2, 2, 1, 3, 3, 1, 2].map(|id| seen.goes_in_circles_with(&of(id)));
-        assert!(pages[7], "three in a row");
-        pages[7] = false;
-        assert_eq!(pages, [false; 8]);
-        let unreadable = RoomPage { received: 50, skipped: 50, ..page(Vec::new(), 99) };
-        assert!(!Seen { repeats: 2, ..seen }.goes_in_circles_with(&unreadable));
-    }
-
-    const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-    #[test]
-    fn a_usual_scan_ends_below_everything_that_can_have_changed() {
-        let state = ScanState {
-            scanned_at: Some(at("2026-11-21T03:00:00Z")),
-            full_scanned_at: Some(at("2026-11-20T03:00:00Z")),
-            oldest_open_start: Some(at("2026-11-15T00:00:00Z")),
-            ..ScanState::default()
-        };
-        let course = Course::new(&state, Scan::Usual, at("2026-11-22T03:00:00Z"), WEEK);
-        assert!(!course.full);
-        let newer =
-            page(vec![room(9, "2026-11-22T00:00:00Z"), room(8, "2026-11-15T00:00:00Z")], 99);
-        assert!(!course.is_done_after(&newer));
-        assert!(course.is_done_after(&page(vec![room(7, "2026-11-14T23:59:59Z")], 99)));
-    }
-
-    #[test]
-    fn the_first_scan_and_a_weekly_one_are_full() {
-        let now = at("2026-11-22T03:00:00Z");
-        assert!(Course::new(&ScanState::default(), Scan::Usual, now, WEEK).full);
-        let state = ScanState {
-            full_scanned_at: Some(at("2026-11-15T03:00:00Z")),
-            scanned_at: Some(at("2026-11-21T03:00:00Z")),
-            ..ScanState::default()
-        };
-        let course = Course::new(&state, Scan::Usual, now, WEEK);
-        assert!(
-            course.full && !course.is_done_after(&page(vec![room(1, "2020-01-01T00:00:00Z")], 9))
-        );
-    }
-
-    #[test]
-    fn an_unfinished_full_scan_goes_on_where_it_stopped_after_the_new_rooms() {
-        let state = ScanState {
-            offset: 400,
-            started_at: Some(at("2026-11-21T03:00:00Z")),
-            ..ScanState::default()
-        };
-        let mut course = Course::new(&state, Scan::Usual, at("2026-11-22T03:00:00Z"), WEEK);
-        course.advance(&page(vec![room(9, "2026-11-22T00:00:00Z")], 999));
-        assert_eq!(course.offset, 1);
-        course.advance(&page(vec![room(8, "2026-11-20T00:00:00Z")], 999));
-        assert_eq!(course.offset, 350);
-        course.advance(&page(vec![room(7, "2026-01-01T00:00:00Z")], 999));
-        assert_eq!(course.offset, 351);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod limits;
 mod once;
 mod order;
 mod quota;
+mod sharing;
 mod time;
 mod variants;
 mod waiting;

@@ -154,6 +154,13 @@ async fn a_room_that_does_not_exist_is_not_sealed_and_is_archived_once_it_does()
     let night = world.night(&errand, |_| {}).await;
     assert!(!night.bucket.has_manifest(400));
     assert_eq!(night.exit, 1, "{:?}", night.report);
+    let setup = world.setup().await;
+    let appid = &setup.accounts[0].appid;
+    let known = setup.context.ledger.rooms(appid).await.unwrap();
+    let known: Vec<_> = known.iter().map(|record| record.room.room_id).collect();
+    assert_eq!(known, [RoomId(1)], "nothing is left of it");
+    let catalog = &night.bucket.json("live/wx1/catalog.json")["rooms"];
+    assert_eq!(catalog.as_array().unwrap().len(), 1, "{catalog}");
     world.sandbox.update(|scenario| {
         let room = &mut scenario.accounts[0].rooms[0];
         room.id = 400;

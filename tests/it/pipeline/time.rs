@@ -1,5 +1,7 @@
 //! Rooms over time: unsettled, announced, expired, signed for a while.
 
+use jiff::SignedDuration;
+use replay_archiver::cli::notes;
 use replay_archiver::retry;
 use replay_archiver::sandbox::scenario::Replay;
 use std::time::Duration;
@@ -149,4 +151,74 @@ async fn a_failure_that_waits_for_its_next_try_is_still_left() {
     world.heal();
     world.pass(72 * 60);
     assert_eq!(world.run().await.exit, 0);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_by_minutes_or_days_settles_nothing_too_early_or_too_late() {
+    for (hours, minutes, is_told) in [(24, 0, true), (-24, 0, true), (0, 50, true), (0, 4, false)] {
+        let off = SignedDuration::from_hours(hours) + SignedDuration::from_mins(minutes);
+        let case = format!("{off:#}");
+        // Both are over by WeChat's clock, room 1 for five minutes: its second piece comes later.
+        let world = World::start(&format!(
+            "[[account.room]]\nid = 1\nstart = \"-65m\"\n{PIECE}{PIECE}appears = \"8m\"\n\
+             [[account.room]]\nid = 2\nstart = \"-9d\"\n{PIECE}"
+        ))
+        .await;
+        world.clock.advance(off);
+        let first = world.run().await;
+        first.says(1, "partial", &["archived"]);
+        first.says(2, "complete", &["archived"]);
+        let settled = &first.bucket.manifest(1)["completeness"]["settled"];
+        assert_eq!((first.exit, settled), (3, &false.into()), "{case}");
+        let told = notes(&first.report).join("\n");
+        assert_eq!(told.contains("this machine's clock is"), is_told, "{case}: {told}");
+        assert_eq!(told.contains("hint: set the clock"), is_told, "{case}: {told}");
+        world.pass(45);
+        let second = world.run().await;
+        second.says(1, "complete", &["archived", "archived"]);
+        assert_eq!((second.exit, second.resolved()), (0, vec![1]), "{case}");
+        assert_eq!(notes(&second.report).len(), 2 * usize::from(is_told), "{case}: told again");
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_place_of_a_list_is_no_empty_room_before_it_is_confirmed() {
+    let room = format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}");
+    let unknown = |code: i64, times: &str| {
+        format!(
+            "on = \"api\"\ncall = \"replays\"\ntimes = {times}\nthen = {{ errcode = {{ code = {code} }} }}"
+        )
+    };
+    for code in [300_022, 9_410_000] {
+        let world = World::start(&room).await;
+        // A failure before it makes it no more credible.
+        world.fault(
+            "on = \"api\"\ncall = \"replays\"\ntimes = 4\nthen = { status = { code = 502 } }",
+        );
+        assert_eq!(world.run().await.resolved(), [1, 1, 1, 1]);
+        world.fault(&unknown(code, "\"always\""));
+        let doubtful = world.run().await;
+        assert_eq!((doubtful.resolved(), doubtful.exit), (vec![1], 3), "{code}");
+        assert!(!doubtful.bucket.has_manifest(1), "{code}");
+        let told = notes(&doubtful.report).join("\n");
+        assert!(told.contains("room 1: WeChat answers that it does not know the room"), "{told}");
+        world.pass(60);
+        let waiting = world.run().await;
+        assert_eq!((waiting.calls.len(), waiting.exit), (1, 3), "{code}: it is still left");
+        let asked_early = world.backfill(false).await;
+        assert_eq!(asked_early.resolved(), [1], "{code}");
+        assert!(!asked_early.bucket.has_manifest(1), "{code}: no day has passed");
+        world.pass(21 * 60);
+        let confirmed = world.run().await;
+        confirmed.says(1, "empty", &[]);
+        assert_eq!((confirmed.resolved(), confirmed.exit), (vec![1], 0), "{code}");
+        assert_eq!(confirmed.bucket.manifest(1)["revision"], 1, "{code}");
+    }
+    let world = World::start(&room).await;
+    world.fault(&unknown(300_022, "1"));
+    assert_eq!(world.run().await.exit, 3);
+    world.pass(21 * 60);
+    let again = world.run().await;
+    again.says(1, "complete", &["archived"]);
+    assert_eq!(again.exit, 0);
 }

@@ -1,0 +1,104 @@
+//! The rooms that a backfill chooses, the soonest deadline first.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::{Search, Turn};
+use crate::ledger::Phase;
+use crate::model::RoomId;
+use crate::pipeline::Rooms;
+use crate::pipeline::errand::is_wanted;
+use crate::stage::Error;
+use crate::stage::discover::{Reading, Scan};
+
+/// After so many pages it is looked again which known room is the most urgent.
+const LOOK_EVERY: u32 = 16;
+
+impl Search {
+    /// Works on the chosen rooms as far as they are known, the list going on in its turns, until there
+    /// are no more of either.
+    pub(super) async fn chosen(&mut self, rooms: Rooms, force: bool) -> Result<(), Error> {
+        if let Rooms::One(room) = rooms {
+            let (ledger, appid) = (&self.context.ledger, &self.account.appid);
+            // It is asked for all the same where it is not listed any more.
+            ledger.record_unlisted(appid, room, self.context.clock.now()).await?;
+        }
+        let mut done = HashSet::new();
+        loop {
+            while self.list.as_ref().is_some_and(|list| list.goes_first())
+                && self.read(Turn::Its).await?
+            {}
+            let wanted = self.wanted(rooms, force, &done).await?;
+            if wanted.is_empty() && !self.read(Turn::Any).await? {
+                return Ok(());
+            }
+            let mut pages = 0;
+            for room in wanted {
+                while pages < LOOK_EVERY && self.read(Turn::Its).await? {
+                    pages += 1;
+                }
+                if pages == LOOK_EVERY {
+                    break;
+                }
+                self.heed_causes();
+                done.insert(room);
+                self.bring_chosen(room, force).await?;
+            }
+        }
+    }
+
+    /// The chosen rooms that are known and not worked on yet, the most urgent first.
+    async fn wanted(
+        &self,
+        rooms: Rooms,
+        force: bool,
+        done: &HashSet<RoomId>,
+    ) -> Result<Vec<RoomId>, Error> {
+        let (now, is_one) = (self.context.clock.now(), matches!(rooms, Rooms::One(_)));
+        let mut wanted: Vec<(bool, Timestamp, RoomId)> = Vec::new();
+        let mut last = None;
+        loop {
+            let page = self.context.ledger.rooms_after(&self.account.appid, last).await?;
+            let Some(end) = page.last() else { break };
+            last = Some(end.room.room_id);
+            let page = page.iter().filter(|record| !done.contains(&record.room.room_id));
+            let page = page.filter(|r| rooms.contain(r) && is_wanted(r, is_one, force));
+            wanted.extend(page.map(|r| (r.deadline <= now, r.deadline, r.room.room_id)));
+        }
+        wanted.sort_unstable_by_key(|&(is_past, deadline, room)| (is_past, deadline, room.0));
+        Ok(wanted.into_iter().map(|(_, _, room)| room).collect())
+    }
+
+    async fn bring_chosen(&mut self, room: RoomId, force: bool) -> Result<(), Error> {
+        let hand = self.hands.take(&self.context).await;
+        let (context, appid) = (&self.context, &self.account.appid);
+        let claimed = context.ledger.claim_room(appid, room, context.claim()).await?;
+        let Some(mut record) = claimed else {
+            self.report.busy.push(room);
+            return Ok(());
+        };
+        if record.phase != Phase::Listed {
+            record.phase = Phase::Due;
+            record.attempts = 0;
+        }
+        self.bring(record, hand, force).await
+    }
+
+    /// Looks for one room in the list, unless it is known. Half of the calls that are left go into it
+    /// at most: the room itself is to be asked about too, listed or not.
+    pub(super) async fn look_for(&mut self, room: RoomId) -> Result<(), Error> {
+        let (context, account) = (&self.context, &self.account);
+        if context.ledger.room(&account.appid, room).await?.is_some() {
+            return Ok(());
+        }
+        let now = context.clock.now();
+        let today = context.ledger.quota(&account.appid, now, account.share).await?;
+        let mut reading = Reading::begin(context, account, Scan::Until(room)).await?;
+        while !reading.is_over() && reading.scanned().pages < today.left() / 2 {
+            reading.page(context, account).await?;
+        }
+        self.report.scanned = Some(reading.scanned());
+        Ok(())
+    }
+}
