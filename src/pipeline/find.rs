@@ -168,7 +168,7 @@ impl Search {
         };
         self.report.scanned = Some(list.scanned());
         match read {
-            Err(error) if !is_of_the_ledger(&error) => {
+            Err(error) if !error.is_of_the_ledger() => {
                 self.list = None;
                 self.can_call = !ends_calls(&error);
                 self.note("the room list", &error);
