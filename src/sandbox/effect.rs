@@ -25,6 +25,8 @@ pub struct Target<'a> {
     pub method: &'a str,
     /// Its path.
     pub path: &'a str,
+    /// Its query, decoded.
+    pub query: &'a str,
     /// The call of the API it is.
     pub call: Option<ApiCall>,
     /// The room it is about.
@@ -55,6 +57,7 @@ fn matches(fault: &Fault, target: &Target<'_>) -> bool {
     fault.on == target.on
         && (target.method != "HEAD" || !fault.then.needs_body())
         && fault.path.as_ref().is_none_or(|path| glob(path, target.path))
+        && fault.query.as_ref().is_none_or(|query| glob(query, target.query))
         && fault.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(target.method))
         && (fault.call.is_none() || fault.call == target.call)
         && (fault.room.is_none() || fault.room == target.room)
@@ -181,7 +184,8 @@ mod tests {
     use super::*;
 
     fn get(path: &str) -> Target<'_> {
-        Target { on: Listener::Vod, method: "GET", path, call: None, room: Some(1), item: Some(2) }
+        let (on, method, room, item) = (Listener::Vod, "GET", Some(1), Some(2));
+        Target { on, method, path, query: "start=0&end=9", call: None, room, item }
     }
 
     #[test]
@@ -200,6 +204,15 @@ mod tests {
             }));
         }
         assert_eq!(codes, [Some(503), Some(503), None, Some(403), None]);
+    }
+
+    #[test]
+    fn a_fault_may_be_of_one_query_alone() {
+        let mut fault = Fault::once(Listener::Vod, Effect::Html);
+        for (query, strikes) in [("start=0&*", true), ("start=1&*", false), ("start=0", false)] {
+            fault.query = Some(query.to_owned());
+            assert_eq!(strike(&mut [fault.clone()], &get("/x")).is_some(), strikes, "{query}");
+        }
     }
 
     #[test]

@@ -59,6 +59,12 @@ impl Incoming {
         self.query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// The query's pairs as one text, decoded.
+    pub fn query_text(&self) -> String {
+        let pairs = self.query.iter().map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join("&")
+    }
+
     /// A header's text.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -38,6 +38,7 @@ pub fn answer(world: &mut World, request: &Incoming) -> Answer {
         on: Listener::Api,
         method: &request.method,
         path: &request.path,
+        query: &request.query_text(),
         call,
         room: room_of(request),
         item: None,

@@ -15,6 +15,8 @@ pub struct Fault {
     pub on: Listener,
     /// The path, where `*` stands for any run of characters.
     pub path: Option<String>,
+    /// The query as it came, but decoded, where `*` stands for any run of characters.
+    pub query: Option<String>,
     /// Only this method.
     pub method: Option<String>,
     /// Only this call of the API.
@@ -36,8 +38,8 @@ pub struct Fault {
 impl Fault {
     /// A fault that strikes once, at any request to `on`; narrow it by setting its fields.
     pub fn once(on: Listener, then: Effect) -> Self {
-        let (path, method, call, room, item) = (None, None, None, None, None);
-        Self { on, path, method, call, room, item, skip: 0, times: once(), then }
+        let (path, query, method, call, room, item) = (None, None, None, None, None, None);
+        Self { on, path, query, method, call, room, item, skip: 0, times: once(), then }
     }
 
     /// The same fault, striking every time.

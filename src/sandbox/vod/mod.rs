@@ -54,7 +54,8 @@ fn strike(world: &mut World, request: &Incoming) -> Option<Effect> {
         None => (None, None),
     };
     let (on, method, path) = (Listener::Vod, request.method.as_str(), request.path.as_str());
-    let target = Target { on, method, path, call: None, room, item };
+    let query = &request.query_text();
+    let target = Target { on, method, path, query, call: None, room, item };
     effect::strike(&mut world.scenario.faults, &target)
 }
 
