@@ -135,6 +135,8 @@ impl Player<'_> {
                 "key": key,
                 "duration_ms": whole.duration_ms,
                 "chunks": whole.chunks.len(),
+                "playable_ms": whole.plays_ms(),
+                "missing": whole.missing,
             })
         });
         let now = self.setup.context.clock.now();

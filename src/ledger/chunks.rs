@@ -107,6 +107,16 @@ impl Ledger {
         .await?;
         transaction.commit().await.map(Ok)
     }
+
+    /// Forgets what was noted of a whole, now that its recording says what is stored of it. May be
+    /// called again.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    pub async fn forget_chunks(&self, id: &RecordingId, owner: &str) -> Result<(), Error> {
+        // No playlist has this digest.
+        self.begin_chunks(id, "", owner).await.map(drop)
+    }
 }
 
 fn read_chunk(row: &AnyRow) -> Result<SavedChunk, sqlx::Error> {

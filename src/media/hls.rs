@@ -4,8 +4,10 @@
 //! refused, and so is one with a tag that matters and cannot be read.
 
 mod copy;
+mod identity;
 mod reader;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 pub use copy::redacted_source;
@@ -56,6 +58,16 @@ pub enum HlsError {
     NoVariant,
 }
 
+impl HlsError {
+    /// Whether it may be of a playlist that came torn, or of what came in its place.
+    pub fn may_be_torn(&self) -> bool {
+        matches!(
+            self,
+            Self::NotHls | Self::NoEnd | Self::NoSegments | Self::Malformed(_) | Self::ChunkUri(_)
+        )
+    }
+}
+
 /// A playlist that was read.
 #[derive(Debug, Clone)]
 pub enum Playlist {
@@ -98,6 +110,20 @@ pub struct Chunk {
     pub discontinuity: bool,
     /// Its initialisation section, as an index into [`MediaPlaylist::inits`].
     pub init: Option<usize>,
+    /// Whether the source itself lacks it (`EXT-X-GAP`): there is nothing to fetch.
+    pub is_gap: bool,
+}
+
+/// A file that is not stored, and what of the broadcast cannot be played for want of it.
+#[derive(Debug, Clone)]
+pub struct Lack<'a> {
+    /// The file.
+    pub file: &'a ChunkFile,
+    /// Where in the broadcast that begins, in milliseconds.
+    pub offset_ms: u64,
+    /// How long it is, in milliseconds. The durations of all lacks add up to what cannot be played,
+    /// the gaps of the source excepted.
+    pub duration_ms: u64,
 }
 
 impl ChunkFile {
@@ -138,9 +164,58 @@ impl MediaPlaylist {
         self.chunks.iter().map(|chunk| chunk.duration_ms).sum()
     }
 
-    /// Every file to store: initialisation sections first, then the segments.
+    /// Every file to store: initialisation sections first, then the segments. What the source has a
+    /// gap for, and sections that nothing else refers to, are none.
     pub fn files(&self) -> impl Iterator<Item = &ChunkFile> {
-        self.inits.iter().chain(self.chunks.iter().map(|chunk| &chunk.file))
+        let chunks = || self.chunks.iter().filter(|chunk| !chunk.is_gap);
+        let used: HashSet<usize> = chunks().filter_map(|chunk| chunk.init).collect();
+        let inits = self.inits.iter().enumerate().filter(move |(at, _)| used.contains(at));
+        inits.map(|(_, init)| init).chain(chunks().map(|chunk| &chunk.file))
+    }
+
+    /// Gives all files other names, which begin with `prefix`.
+    pub fn rename(&mut self, prefix: &str) {
+        let chunks = self.chunks.iter_mut().map(|chunk| &mut chunk.file);
+        for file in self.inits.iter_mut().chain(chunks) {
+            file.name.insert_str(0, prefix);
+        }
+    }
+
+    /// How much of it can be played with the files that `is_stored` says are there, in milliseconds.
+    pub fn playable_ms(&self, is_stored: impl Fn(&ChunkFile) -> bool) -> u64 {
+        let plays = |chunk: &&Chunk| self.plays(chunk, &is_stored);
+        self.chunks.iter().filter(plays).map(|chunk| chunk.duration_ms).sum()
+    }
+
+    /// The files that are to be stored and are not, in the order of the broadcast.
+    pub fn lacks(&self, is_stored: impl Fn(&ChunkFile) -> bool) -> Vec<Lack<'_>> {
+        let mut of_inits: Vec<Option<Lack<'_>>> = self.inits.iter().map(|_| None).collect();
+        let mut lacks = Vec::new();
+        let mut offset_ms: u64 = 0;
+        for chunk in &self.chunks {
+            let duration_ms = chunk.duration_ms;
+            let is_there = is_stored(&chunk.file);
+            let init = chunk.init.and_then(|at| Some((self.inits.get(at)?, of_inits.get_mut(at)?)));
+            let init = init.filter(|(init, _)| !chunk.is_gap && !is_stored(init));
+            if let Some((file, lack)) = init {
+                let lack = lack.get_or_insert(Lack { file, offset_ms, duration_ms: 0 });
+                let unplayable = if is_there { duration_ms } else { 0 };
+                lack.duration_ms = lack.duration_ms.saturating_add(unplayable);
+            }
+            if !chunk.is_gap && !is_there {
+                lacks.push(Lack { file: &chunk.file, offset_ms, duration_ms });
+            }
+            offset_ms = offset_ms.saturating_add(duration_ms);
+        }
+        lacks.extend(of_inits.into_iter().flatten());
+        lacks.sort_by_key(|lack| lack.offset_ms);
+        lacks
+    }
+
+    /// Whether a segment can be played: it and its initialisation section are there.
+    fn plays(&self, chunk: &Chunk, is_stored: &impl Fn(&ChunkFile) -> bool) -> bool {
+        let init = chunk.init.and_then(|at| self.inits.get(at));
+        !chunk.is_gap && is_stored(&chunk.file) && init.is_none_or(is_stored)
     }
 }
 

@@ -52,6 +52,13 @@ impl Manifest {
     }
 }
 
+impl Whole {
+    /// How much of it can be played, in milliseconds; `None` where nothing of it is stored.
+    pub fn plays_ms(&self) -> Option<u64> {
+        self.key.as_ref().and(self.playable_ms.or(self.duration_ms))
+    }
+}
+
 /// The manifest that was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PreviousManifest {
@@ -265,11 +272,39 @@ pub struct Whole {
     pub sha256: Option<Sha256Digest>,
     /// Where it came from.
     pub source: Source,
-    /// Its chunks, in order.
+    /// Its chunks that are stored, in order: all of them where it is archived.
     pub chunks: Vec<WholeChunk>,
-    /// When the store had confirmed all of it.
+    /// Those that could not be had, in order. The playable playlist leaves them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingChunk>,
+    /// How much of it the playable playlist plays, in milliseconds, where chunks are stored. What the
+    /// source itself has gaps for does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playable_ms: Option<u64>,
+    /// What tells the source's playlist from another, where chunks are stored: the SHA-256 of the
+    /// files, ranges and times that it names, without what signs them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub playlist_sha256: Option<Sha256Digest>,
+    /// When the store had confirmed all that is stored of it.
     #[serde(default)]
     pub archived_at: Option<Timestamp>,
+}
+
+/// A chunk of the whole that could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MissingChunk {
+    /// The name it would be stored under.
+    pub name: String,
+    /// The media host it is asked from, with its port where that is unusual.
+    pub host: String,
+    /// The path on it, without a query.
+    pub path: String,
+    /// Where in the broadcast it begins, in milliseconds.
+    pub offset_ms: u64,
+    /// How much of the broadcast cannot be played for want of it, in milliseconds.
+    pub duration_ms: u64,
+    /// Why it could not be had.
+    pub reason: String,
 }
 
 /// A chunk of the whole.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Crc64Nvme, Crc64Xz, MediaUrl, Obstacle, ReplayTime, Sha256Digest, UnfetchableUrl,
+    Crc64Nvme, Crc64Xz, MediaUrl, MissingChunk, Obstacle, ReplayTime, Sha256Digest, UnfetchableUrl,
     WECHAT_RETENTION, WholeChunk,
 };
 
@@ -183,7 +183,8 @@ pub enum Stored {
     Whole(StoredWhole),
 }
 
-/// A whole whose playlist was read. Its chunks are stored only where they were needed.
+/// A whole whose playlist was read. Its chunks are stored only where they were needed, and as far as
+/// they could be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredWhole {
     /// Duration in milliseconds, as the playlist says.
@@ -192,12 +193,44 @@ pub struct StoredWhole {
     pub key: Option<String>,
     /// The SHA-256 of that playlist.
     pub sha256: Option<Sha256Digest>,
-    /// The chunks in order.
+    /// The chunks that are stored, in order.
     pub chunks: Vec<WholeChunk>,
+    /// Those that were needed and could not be had, in order.
+    #[serde(default)]
+    pub missing: Vec<MissingChunk>,
+    /// How much of it the playable playlist plays, in milliseconds, where chunks are stored.
+    #[serde(default)]
+    pub playable_ms: Option<u64>,
+    /// What tells the source's playlist from another, where chunks are stored: with the same, each
+    /// chunk is the same.
+    #[serde(default)]
+    pub playlist_sha256: Option<Sha256Digest>,
     /// What is known of the source beyond its URL.
     pub source: SourceFacts,
     /// When the store had confirmed the last of it.
     pub archived_at: Option<Timestamp>,
+}
+
+impl StoredWhole {
+    /// A whole of this duration, of which nothing is stored.
+    pub fn unstored(duration_ms: u64, source: SourceFacts) -> Self {
+        Self {
+            duration_ms,
+            key: None,
+            sha256: None,
+            chunks: Vec::new(),
+            missing: Vec::new(),
+            playable_ms: None,
+            playlist_sha256: None,
+            source,
+            archived_at: None,
+        }
+    }
+
+    /// Whether some of it is stored.
+    pub fn is_begun(&self) -> bool {
+        !self.chunks.is_empty()
+    }
 }
 
 /// What kind of evidence there is that the stored bytes are the source's bytes.

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::{
     Completeness, Generator, MANIFEST_SCHEMA, Manifest, ManifestImage, ManifestRoom, ObjectFacts,
     Playback, Preferred, PreviousManifest, Recording, RecordingKind, RecordingState, Room,
-    RoomStatus, Segment, Source, SourceFacts, Timeline, Totals, UnfetchableUrl, Whole, sum,
+    RoomStatus, Segment, Source, SourceFacts, StoredWhole, Timeline, Totals, UnfetchableUrl, Whole,
+    sum,
 };
 
 /// Everything a manifest is made of.
@@ -38,17 +39,15 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
     let chunks = whole.iter().chain(&other_wholes).flat_map(|whole| &whole.chunks);
     let chunk_bytes = sum(chunks.map(|chunk| chunk.bytes));
     let segment_bytes = sum(segments.iter().filter_map(|segment| segment.bytes));
+    let bytes = segment_bytes.saturating_add(chunk_bytes);
     Manifest {
         schema: MANIFEST_SCHEMA.to_owned(),
         revision: 1,
         previous: None,
         generator,
         published_at: now,
-        status: status(&completeness),
-        totals: Totals {
-            bytes: segment_bytes.saturating_add(chunk_bytes),
-            duration_ms: playback.duration_ms,
-        },
+        status: status(&completeness, bytes),
+        totals: Totals { bytes, duration_ms: playback.duration_ms },
         room: room_entry(input.room, input.images),
         completeness,
         segments,
@@ -119,11 +118,11 @@ fn completeness(input: &SealInput<'_>) -> Completeness {
     }
 }
 
-/// The one word for what the archive has of a room.
+/// The one word for what the archive has of a room: `bytes` of media, whatever they are of.
 ///
 /// A whole that holds the entire broadcast does not make up for a lost piece here: the piece was
 /// listed, and is said to be missing.
-pub fn status(counts: &Completeness) -> RoomStatus {
+pub fn status(counts: &Completeness, bytes: u64) -> RoomStatus {
     let done = counts.archived + counts.not_needed;
     let open = counts.pending + counts.failed + counts.rejected;
     let announced_all = counts.announced.unwrap_or(0) <= counts.listed;
@@ -131,7 +130,7 @@ pub fn status(counts: &Completeness) -> RoomStatus {
         () if !counts.settled || !announced_all || open > 0 => RoomStatus::Partial,
         () if counts.listed == 0 => RoomStatus::Empty,
         () if done == counts.listed => RoomStatus::Complete,
-        () if counts.archived == 0 => RoomStatus::Lost,
+        () if counts.archived == 0 && bytes == 0 => RoomStatus::Lost,
         () => RoomStatus::Partial,
     }
 }
@@ -214,11 +213,16 @@ fn source_entry(recording: &Recording, facts: Option<&SourceFacts>) -> Source {
     }
 }
 
-/// The whole to be told of where several are listed: an archived one before any other.
+/// The whole to be told of where several are listed: an archived one before any other, then the one
+/// that is archived the furthest.
 fn best_whole(recordings: &[Recording]) -> Option<&Recording> {
     let wholes = || recordings.iter().filter(|r| r.kind == RecordingKind::Whole);
     wholes()
         .find(|whole| whole.state == RecordingState::Archived)
+        .or_else(|| {
+            let begun = |r: &&Recording| r.whole().is_some_and(StoredWhole::is_begun);
+            wholes().filter(begun).max_by_key(|r| r.whole().and_then(|whole| whole.playable_ms))
+        })
         .or_else(|| wholes().find(|whole| whole.stored.is_some()))
         .or_else(|| wholes().next_back())
 }
@@ -234,6 +238,9 @@ fn whole_entry(recording: &Recording) -> Whole {
         sha256: stored.and_then(|whole| whole.sha256),
         source: source_entry(recording, stored.map(|whole| &whole.source)),
         chunks: stored.map(|whole| whole.chunks.clone()).unwrap_or_default(),
+        missing: stored.map(|whole| whole.missing.clone()).unwrap_or_default(),
+        playable_ms: stored.and_then(|whole| whole.playable_ms),
+        playlist_sha256: stored.and_then(|whole| whole.playlist_sha256),
         archived_at: stored.and_then(|whole| whole.archived_at),
     }
 }
@@ -244,8 +251,7 @@ fn playback(segments: &[Segment], whole: Option<&Whole>) -> Playback {
     let durations_ms: Vec<u64> =
         pieces.iter().map(|piece| piece.media.as_ref().map_or(0, |m| m.duration_ms)).collect();
     let pieces_ms = sum(durations_ms.iter().copied());
-    let archived_whole = whole.filter(|whole| whole.state == RecordingState::Archived);
-    if let Some((key, whole_ms)) = archived_whole.and_then(|w| w.key.clone().zip(w.duration_ms))
+    if let Some((key, whole_ms)) = whole.and_then(|w| w.key.clone().zip(w.plays_ms()))
         && (pieces.is_empty() || whole_ms > pieces_ms)
     {
         return Playback {

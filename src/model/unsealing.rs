@@ -81,6 +81,9 @@ fn whole_recording(whole: &Whole) -> Option<Recording> {
             key: whole.key.clone(),
             sha256: whole.sha256,
             chunks: whole.chunks.clone(),
+            missing: whole.missing.clone(),
+            playable_ms: whole.playable_ms,
+            playlist_sha256: whole.playlist_sha256,
             source: source_facts(&whole.source),
             archived_at: whole.archived_at,
         })

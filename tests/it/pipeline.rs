@@ -16,4 +16,5 @@ mod time;
 mod variants;
 mod waiting;
 mod wholes;
+mod wholes_in_part;
 pub mod world;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::MediaPlaylist;
+use super::{ChunkFile, MediaPlaylist};
 
 /// Query parameters that select bytes at Tencent VOD and are no secrets.
 const KEPT: [&str; 4] = ["start", "end", "type", "resolution"];
@@ -11,27 +11,41 @@ impl MediaPlaylist {
     /// A playlist of the stored files, which lie beside it.
     ///
     /// It says only what is needed to play them. Byte ranges are gone, since each range is stored as
-    /// a file of its own.
-    pub fn rewritten(&self) -> String {
+    /// a file of its own. Where segments are left out, since they or their initialisation section are
+    /// not stored, there is one `EXT-X-DISCONTINUITY`; a gap of the source stays an `EXT-X-GAP`.
+    pub fn rewritten(&self, is_stored: impl Fn(&ChunkFile) -> bool) -> String {
         let longest = self.chunks.iter().map(|chunk| chunk.duration_ms).max().unwrap_or_default();
         let target = self.target_seconds.max(longest.div_ceil(1000));
-        // Fractions of seconds need version 3, maps before segments version 6 (RFC 8216, section 7).
-        let version = self.version.max(if self.inits.is_empty() { 3 } else { 6 });
+        // Fractions of seconds need version 3, maps before segments version 6 (RFC 8216, section 7),
+        // gaps version 8 (draft-pantos-hls-rfc8216bis).
+        let has_gaps = self.chunks.iter().any(|chunk| chunk.is_gap);
+        let least = if self.inits.is_empty() { 3 } else { 6 };
+        let version = self.version.max(if has_gaps { 8 } else { least });
         let mut text = format!(
             "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target}\n\
              #EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"
         );
         let mut current = None;
+        let mut is_interrupted = false;
         for chunk in &self.chunks {
-            if chunk.discontinuity {
+            is_interrupted |= chunk.discontinuity;
+            if !chunk.is_gap && !self.plays(chunk, &is_stored) {
+                is_interrupted = true;
+                continue;
+            }
+            if std::mem::take(&mut is_interrupted) {
                 text.push_str("#EXT-X-DISCONTINUITY\n");
             }
             if chunk.init != current
                 && let Some(init) = chunk.init.and_then(|init| self.inits.get(init))
+                && is_stored(init)
             {
                 current = chunk.init;
                 // Writing to a string cannot fail.
                 let _ = writeln!(text, "#EXT-X-MAP:URI=\"{}\"", init.name);
+            }
+            if chunk.is_gap {
+                text.push_str("#EXT-X-GAP\n");
             }
             let (seconds, ms) = (chunk.duration_ms / 1000, chunk.duration_ms % 1000);
             let _ = writeln!(text, "#EXTINF:{seconds}.{ms:03},\n{}", chunk.file.name);

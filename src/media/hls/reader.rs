@@ -35,6 +35,7 @@ pub(super) struct Reader<'a> {
 struct Next<'a> {
     duration_ms: Option<u64>,
     discontinuity: bool,
+    is_gap: bool,
     range: Option<ByteRange>,
     variant: Option<Variant<'a>>,
 }
@@ -87,6 +88,7 @@ impl<'a> Reader<'a> {
             }
             "#EXT-X-BYTERANGE" => self.next.range = Some(byte_range(value)?),
             "#EXT-X-DISCONTINUITY" => self.next.discontinuity = true,
+            "#EXT-X-GAP" => self.next.is_gap = true,
             "#EXT-X-KEY" => check_key(value)?,
             "#EXT-X-MAP" => self.map(value)?,
             "#EXT-X-STREAM-INF" => self.next.variant = Some(variant(value)?),
@@ -114,7 +116,12 @@ impl<'a> Reader<'a> {
         }
         let number = self.media.chunks.len();
         let duration_ms = next.duration_ms.ok_or(HlsError::Malformed("a URI has no duration"))?;
-        let url = resolve(self.base, uri).ok_or(HlsError::ChunkUri(number))?;
+        let url = match resolve(self.base, uri) {
+            Some(url) => url,
+            // It is never fetched.
+            None if next.is_gap => self.base.clone(),
+            None => return Err(HlsError::ChunkUri(number)),
+        };
         self.url_bytes += url.expose().as_str().len();
         let range = next.range.map(|range| range.after(self.range_ends.get(uri).copied()));
         let range = range.transpose()?;
@@ -127,6 +134,7 @@ impl<'a> Reader<'a> {
             duration_ms,
             discontinuity: next.discontinuity,
             init: self.init,
+            is_gap: next.is_gap,
         });
         Ok(())
     }
@@ -155,7 +163,7 @@ impl<'a> Reader<'a> {
         if !self.variants.is_empty() {
             return self.best_variant();
         }
-        match (self.ended, self.media.chunks.is_empty()) {
+        match (self.ended, self.media.chunks.iter().all(|chunk| chunk.is_gap)) {
             (false, _) => Err(HlsError::NoEnd),
             (true, true) => Err(HlsError::NoSegments),
             (true, false) => Ok(Playlist::Media(self.media)),

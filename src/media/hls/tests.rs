@@ -51,7 +51,7 @@ fn a_playlist_of_tencents_names_its_chunks_with_their_queries() {
 
 #[test]
 fn the_copy_is_a_playlist_of_the_stored_files() {
-    let copy = parse(TENCENT).unwrap().rewritten();
+    let copy = parse(TENCENT).unwrap().rewritten(|_| true);
     assert_eq!(
         copy,
         "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:13\n#EXT-X-MEDIA-SEQUENCE:0\n\
@@ -60,7 +60,7 @@ fn the_copy_is_a_playlist_of_the_stored_files() {
     );
     let again = parse(&copy).unwrap();
     assert_eq!(again.duration_ms(), parse(TENCENT).unwrap().duration_ms());
-    assert_eq!(again.rewritten(), copy);
+    assert_eq!(again.rewritten(|_| true), copy);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn maps_and_byte_ranges_become_files_of_their_own() {
         playlist.chunks.iter().map(|chunk| chunk.init).collect::<Vec<_>>(),
         [Some(0), Some(0), Some(1)]
     );
-    let copy = playlist.rewritten();
+    let copy = playlist.rewritten(|_| true);
     assert!(copy.contains("#EXT-X-VERSION:6\n"));
     assert_eq!(copy.matches("#EXT-X-MAP:").count(), 2);
     assert!(!copy.contains("BYTERANGE"));
@@ -164,8 +164,92 @@ fn maps_and_byte_ranges_become_files_of_their_own() {
 }
 
 #[test]
+fn what_is_not_stored_is_left_out_with_a_discontinuity_in_its_place() {
+    let lines: String = (0..6).map(|n| format!("#EXTINF:{n}.5,\n{n}.ts\n")).collect();
+    let playlist = parse(&with(lines.trim_end())).unwrap();
+    let stored = |missing: &'static [usize]| {
+        move |file: &ChunkFile| !missing.iter().any(|n| file.name.contains(&format!("00{n}.")))
+    };
+    let copy = playlist.rewritten(stored(&[1, 2, 5]));
+    assert_eq!(
+        copy,
+        "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXT-X-MEDIA-SEQUENCE:0\n\
+         #EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:0.500,\nchunk-000000.ts\n#EXT-X-DISCONTINUITY\n\
+         #EXTINF:3.500,\nchunk-000003.ts\n#EXTINF:4.500,\nchunk-000004.ts\n#EXT-X-ENDLIST\n"
+    );
+    assert!(parse(&copy).is_ok());
+    assert_eq!(playlist.playable_ms(stored(&[1, 2, 5])), 500 + 3_500 + 4_500);
+    let lacks: Vec<_> = playlist.lacks(stored(&[1, 2, 5])).iter().map(outline).collect();
+    let name = |n: usize| format!("chunk-00000{n}.ts");
+    assert_eq!(lacks, [(name(1), 500, 1_500), (name(2), 2_000, 2_500), (name(5), 12_500, 5_500)]);
+    assert_eq!(playlist.lacks(|_| true).len(), 0);
+}
+
+/// Whether the copy is the beginning of the original, so that there is nothing to interrupt.
+fn ends_short(playlist: &MediaPlaylist, copy: &MediaPlaylist) -> bool {
+    let names = |playlist: &MediaPlaylist| -> Vec<_> {
+        playlist.chunks.iter().map(|chunk| chunk.file.name.clone()).collect()
+    };
+    let all: Vec<_> = playlist.chunks.iter().map(|chunk| chunk.duration_ms).collect();
+    let kept: Vec<_> = copy.chunks.iter().map(|chunk| chunk.duration_ms).collect();
+    names(copy).len() <= names(playlist).len() && all.starts_with(&kept)
+}
+
+fn outline(lack: &Lack<'_>) -> (String, u64, u64) {
+    (lack.file.name.clone(), lack.offset_ms, lack.duration_ms)
+}
+
+#[test]
+fn a_gap_of_the_source_is_kept_and_nothing_to_store() {
+    let playlist = parse(&with(
+        "#EXTINF:2,\na.ts\n#EXT-X-GAP\n#EXTINF:3,\n\\b/c:d\n#EXTINF:2,\n#EXT-X-GAP\ngone.ts\n#EXTINF:2,\nd.ts",
+    ))
+    .unwrap();
+    let names: Vec<_> = playlist.files().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["chunk-000000.ts", "chunk-000003.ts"]);
+    assert_eq!((playlist.duration_ms(), playlist.playable_ms(|_| true)), (9_000, 4_000));
+    let copy = playlist.rewritten(|_| true);
+    assert_eq!(copy.matches("#EXT-X-GAP\n#EXTINF:").count(), 2, "{copy}");
+    assert!(copy.contains("#EXT-X-VERSION:8\n") && !copy.contains("DISCONTINUITY"), "{copy}");
+    let again = parse(&copy).unwrap();
+    assert_eq!(again.rewritten(|_| true), copy);
+    let all = parse(&with("#EXT-X-GAP\n#EXTINF:2,\na.ts")).map(|_| ());
+    assert_eq!(all, Err(HlsError::NoSegments));
+}
+
+#[test]
+fn what_a_missing_section_is_needed_for_is_not_played_and_counted_once() {
+    let playlist = parse(&with(
+        "#EXT-X-MAP:URI=\"unused.mp4\"\n#EXT-X-MAP:URI=\"a.mp4\"\n#EXTINF:1,\n0.m4s\n#EXTINF:2,\n1.m4s\n\
+         #EXT-X-MAP:URI=\"b.mp4\"\n#EXTINF:4,\n2.m4s",
+    ))
+    .unwrap();
+    let files: Vec<_> = playlist.files().map(|file| file.name.as_str()).collect();
+    assert_eq!(files[..2], ["init-000001.mp4", "init-000002.mp4"], "nothing needs the other");
+    let is_stored =
+        |file: &ChunkFile| !["init-000001.mp4", "chunk-000001.m4s"].contains(&file.name.as_str());
+    assert_eq!(playlist.playable_ms(is_stored), 4_000);
+    let lacks: Vec<_> = playlist.lacks(is_stored).iter().map(outline).collect();
+    let expected =
+        [("init-000001.mp4".to_owned(), 0, 1_000), ("chunk-000001.m4s".to_owned(), 1_000, 2_000)];
+    assert_eq!(lacks, expected);
+    let copy = playlist.rewritten(is_stored);
+    let named = "#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init-000002.mp4\"\n#EXTINF:4.000,\nchunk-000002.m4s\n";
+    assert!(copy.contains(named), "{copy}");
+}
+
+#[test]
+fn renamed_files_are_another_playlists_in_name_alone() {
+    let mut playlist = parse(TENCENT).unwrap();
+    let identity = playlist.identity();
+    playlist.rename("0123abcd-");
+    assert!(playlist.files().all(|file| file.name.starts_with("0123abcd-chunk-00000")));
+    assert_eq!(playlist.identity(), identity);
+}
+
+#[test]
 fn the_target_duration_is_never_less_than_a_segment() {
-    let copy = parse(&with("#EXTINF:12.4,\na.ts")).unwrap().rewritten();
+    let copy = parse(&with("#EXTINF:12.4,\na.ts")).unwrap().rewritten(|_| true);
     assert!(copy.contains("#EXT-X-TARGETDURATION:13\n"), "{copy}");
 }
 
@@ -236,7 +320,38 @@ proptest! {
     ) {
         let text = format!("#EXTM3U\n{text}\n#EXT-X-ENDLIST\n");
         if let Ok(Playlist::Media(playlist)) = Playlist::parse(text.as_bytes(), &base()) {
-            prop_assert!(parse(&playlist.rewritten()).is_ok(), "{}", playlist.rewritten());
+            prop_assert!(parse(&playlist.rewritten(|_| true)).is_ok(), "{}", playlist.rewritten(|_| true));
+        }
+    }
+
+    #[test]
+    fn whatever_is_missing_the_copy_plays_the_rest_and_the_sums_agree(
+        chunks in proptest::collection::vec((0_u32..9_000, 0_u8..4, any::<bool>(), any::<bool>()), 1..40),
+    ) {
+        let lines: Vec<String> = chunks
+            .iter()
+            .enumerate()
+            .map(|(at, (ms, kind, gap, _))| {
+                let map = if *kind == 0 { format!("#EXT-X-MAP:URI=\"{at}.mp4\"\n") } else { String::new() };
+                let gap = if *gap && *kind == 1 { "#EXT-X-GAP\n" } else { "" };
+                format!("{map}{gap}#EXTINF:{}.{:03},\n{at}.ts", ms / 1000, ms % 1000)
+            })
+            .collect();
+        let Ok(playlist) = parse(&with(&lines.join("\n"))) else { return Ok(()) };
+        let is_stored = |file: &ChunkFile| {
+            let at: usize = file.name.split(['-', '.']).nth(1).unwrap().parse().unwrap();
+            chunks[at].3
+        };
+        let lacking: u64 = playlist.lacks(is_stored).iter().map(|lack| lack.duration_ms).sum();
+        let gaps = playlist.chunks.iter().filter(|chunk| chunk.is_gap);
+        let gaps: u64 = gaps.map(|chunk| chunk.duration_ms).sum();
+        let playable = playlist.playable_ms(is_stored);
+        prop_assert_eq!(playable + lacking + gaps, playlist.duration_ms());
+        if playable > 0 {
+            let copy = parse(&playlist.rewritten(is_stored)).unwrap();
+            prop_assert_eq!(copy.playable_ms(|_| true), playable);
+            let discontinuities = copy.chunks.iter().filter(|chunk| chunk.discontinuity).count();
+            prop_assert!(discontinuities > 0 || lacking == 0 || ends_short(&playlist, &copy));
         }
     }
 
@@ -261,7 +376,7 @@ proptest! {
             .map(|(at, ms)| format!("#EXTINF:{}.{:03},\n{at}.ts?start={at}", ms / 1000, ms % 1000))
             .collect();
         let playlist = parse(&with(&lines.join("\n"))).unwrap();
-        let copied = parse(&playlist.rewritten()).unwrap();
+        let copied = parse(&playlist.rewritten(|_| true)).unwrap();
         let of = |playlist: &MediaPlaylist| -> Vec<u64> {
             playlist.chunks.iter().map(|chunk| chunk.duration_ms).collect()
         };

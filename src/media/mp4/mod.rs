@@ -14,6 +14,14 @@ pub use boxes::FourCc;
 pub use facts::{LONGEST_MS, facts};
 pub use walk::{BoxWalk, Limits, Mp4Structure};
 
+/// Holds the beginning of a file that may be any media against what servers send in place of a file.
+///
+/// # Errors
+/// [`Mp4Error::Page`] where it is that.
+pub fn check_no_page(start: &[u8]) -> Result<(), Mp4Error> {
+    sniff::page(start).map_or(Ok(()), |like| Err(Mp4Error::Page(like)))
+}
+
 /// What is wrong with a file that should be an MP4. Offsets count bytes from its start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mp4Error {
@@ -23,6 +31,9 @@ pub enum Mp4Error {
     /// It begins with something else.
     #[error("not an MP4: the file begins like {0}")]
     NotMp4(&'static str),
+    /// A page or a message, where any media is wanted.
+    #[error("no media: the file begins like {0}")]
+    Page(&'static str),
     /// A size that no box can have.
     #[error("the box {kind} at offset {offset} has the impossible size {size}")]
     BadSize {

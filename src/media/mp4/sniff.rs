@@ -4,6 +4,9 @@
 const FIRST: [&[u8; 4]; 9] =
     [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"];
 
+/// So many of [`OTHERS`] are pages and messages.
+const PAGES: usize = 3;
+
 /// Beginnings of what servers and recorders deliver instead.
 const OTHERS: [(&[u8], &str); 13] = [
     (b"<", "an HTML or XML page"),
@@ -21,6 +24,22 @@ const OTHERS: [(&[u8], &str); 13] = [
     (b"\0\0\0\0\0\0\0\0", "nothing but zeros"),
 ];
 
+/// How much of a file is looked at to tell a page.
+const LOOK: usize = 64;
+
+/// What a file that may be any media is instead: a page or a message that a server sends in place of
+/// a file. It has to begin as one and to be text as far as is looked, so that media is not taken for
+/// one.
+pub(super) fn page(start: &[u8]) -> Option<&'static str> {
+    let look = start.get(..LOOK).unwrap_or(start);
+    let is_text = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+    let text = look.trim_ascii_start();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let pages = OTHERS.iter().take(PAGES);
+    let known = pages.into_iter().find(|(magic, _)| text.starts_with(magic));
+    known.filter(|_| look.iter().all(is_text)).map(|(_, name)| *name)
+}
+
 /// What a file is instead of an MP4, judged by its first bytes; `None` where it may be one.
 ///
 /// Fewer than 8 bytes are no MP4 whatever they are.
@@ -32,4 +51,20 @@ pub(super) fn mismatch(start: &[u8]) -> Option<&'static str> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let known = OTHERS.iter().find(|(magic, _)| text.starts_with(magic));
     Some(known.map_or("unknown data", |(_, name)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_told_from_media_that_begins_alike() {
+        for start in ["<!DOCTYPE html>", "\u{feff}<?xml", " {\"code\": 404}", "[", "<p>直播</p>"]
+        {
+            assert!(page(start.as_bytes()).is_some(), "{start}");
+        }
+        for start in [&b"G@\0\x10<html>"[..], b"<\0\x01\x02", b"ID3\x04", b"\0\0\0\x18ftyp", b""] {
+            assert_eq!(page(start), None, "{start:?}");
+        }
+    }
 }

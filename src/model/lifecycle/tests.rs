@@ -188,12 +188,5 @@ proptest! {
 }
 
 fn saved() -> Stored {
-    Stored::Whole(StoredWhole {
-        duration_ms: 0,
-        key: None,
-        sha256: None,
-        chunks: Vec::new(),
-        source: crate::model::SourceFacts::default(),
-        archived_at: None,
-    })
+    Stored::Whole(StoredWhole::unstored(0, crate::model::SourceFacts::default()))
 }

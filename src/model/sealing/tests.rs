@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Crc64Nvme, Crc64Xz, Evidence, MediaFacts, MediaUrl, ReplayTime, RoomId, Sha256Digest, Stored,
-    StoredObject, StoredWhole, WholeChunk, source_ids,
+    Crc64Nvme, Crc64Xz, Evidence, MediaFacts, MediaUrl, MissingChunk, ReplayTime, RoomId,
+    Sha256Digest, Stored, StoredObject, StoredWhole, WholeChunk, source_ids,
 };
 
 fn room() -> Room {
@@ -66,6 +66,9 @@ fn whole(state: RecordingState, duration_ms: u64) -> Recording {
         key: is_archived.then(|| "whole/x/playlist.m3u8".into()),
         sha256: None,
         chunks: if is_archived { vec![chunk] } else { Vec::new() },
+        missing: Vec::new(),
+        playable_ms: None,
+        playlist_sha256: None,
         source: SourceFacts { scheme: "http".into(), ..SourceFacts::default() },
         archived_at: is_archived.then_some(Timestamp::UNIX_EPOCH),
     }));
@@ -144,6 +147,60 @@ fn the_longer_of_the_two_forms_is_played() {
     assert_eq!(longer.playback.preferred, Preferred::Whole);
     assert_eq!(longer.playback.keys, ["whole/x/playlist.m3u8"]);
     assert_eq!(longer.totals, Totals { bytes: 17, duration_ms: 90_000 });
+}
+
+/// A whole of 90 s of which 60 s are stored.
+fn in_part(state: RecordingState) -> Recording {
+    let mut recording = whole(RecordingState::Archived, 90_000);
+    recording.end(state, "a chunk is gone");
+    if let Some(Stored::Whole(whole)) = &mut recording.stored {
+        whole.playable_ms = Some(60_000);
+        whole.playlist_sha256 = Some(Sha256Digest::of(b"playlist"));
+        whole.missing = vec![MissingChunk {
+            name: "chunk-000001.ts".into(),
+            host: "v.myqcloud.com".into(),
+            path: "/w/x.ts".into(),
+            offset_ms: 60_000,
+            duration_ms: 30_000,
+            reason: "gone".into(),
+        }];
+    }
+    recording
+}
+
+#[test]
+fn a_room_is_never_lost_while_chunks_of_its_whole_are_archived() {
+    for state in [RecordingState::Failed, RecordingState::Expired, RecordingState::Rejected] {
+        let manifest = sealed(&[in_part(state)], 1, true);
+        assert_eq!(manifest.status, RoomStatus::Partial, "{state:?}");
+        assert_eq!(manifest.totals, Totals { bytes: 7, duration_ms: 60_000 });
+        assert_eq!(manifest.playback.preferred, Preferred::Whole);
+        assert_eq!(manifest.playback.durations_ms, [60_000]);
+        let again = sealed(&manifest.recordings(), 1, true);
+        assert_eq!(again, manifest, "nothing is forgotten with the ledger");
+    }
+    let lost = sealed(&[whole(RecordingState::Expired, 90_000)], 1, true);
+    assert_eq!(lost.status, RoomStatus::Lost);
+}
+
+#[test]
+fn a_whole_in_part_is_played_where_it_is_longer_and_told_of_before_one_that_has_nothing() {
+    let piece = |ms| archived("a.mp4", "2026-03-26T08:00:00Z", ms, b"x");
+    let failed = || in_part(RecordingState::Failed);
+    let shorter = sealed(&[piece(70_000), failed()], 2, true);
+    assert_eq!(
+        (shorter.playback.preferred, shorter.playback.duration_ms),
+        (Preferred::Segments, 70_000)
+    );
+    let longer = sealed(&[piece(50_000), failed()], 2, true);
+    assert_eq!(
+        (longer.playback.preferred, longer.playback.duration_ms),
+        (Preferred::Whole, 60_000)
+    );
+    let mut other = whole(RecordingState::Failed, 99_000);
+    other.source_id = "00000000".into();
+    let both = sealed(&[other, failed()], 2, true);
+    assert_eq!(both.whole.and_then(|whole| whole.playable_ms), Some(60_000));
 }
 
 #[test]

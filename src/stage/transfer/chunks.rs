@@ -1,13 +1,14 @@
-//! Which chunks of a whole are durable, kept in the ledger one by one, so that a whole that broke
-//! off goes on with the first chunk that is missing.
+//! Which chunks of a whole are durable: those of an attempt that was sealed in part stand in its
+//! recording, those since in the ledger one by one. So a whole resumes with what is missing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Context;
 use super::failure::Failure;
+use super::{Context, Place};
 use crate::ledger::{RecordingId, SavedChunk};
-use crate::model::{Sha256Digest, WholeChunk};
+use crate::media::hls::{MediaPlaylist, redacted_source};
+use crate::model::{Recording, Sha256Digest, StoredWhole, WholeChunk};
 
 /// The durable chunks of one whole, as its playlist names them.
 #[derive(Debug)]
@@ -16,35 +17,39 @@ pub(super) struct Chunks {
     id: RecordingId,
     /// Of the playlist: with another one every chunk is another, whatever its name.
     playlist: Sha256Digest,
+    /// By their keys.
     known: HashMap<String, WholeChunk>,
 }
 
 impl Chunks {
-    /// Those that earlier attempts at the same playlist have stored.
+    /// Those that earlier attempts at the playlist have stored, which its recording names and which
+    /// the ledger noted since.
     pub(super) async fn begin(
         context: &Arc<Context>,
         id: RecordingId,
         playlist: Sha256Digest,
+        named: &[WholeChunk],
     ) -> Result<Self, Failure> {
         let (ledger, owner) = (&context.ledger, context.owner());
         let saved = ledger.begin_chunks(&id, &playlist.to_string(), owner).await?;
-        let read =
-            |chunk: SavedChunk| Some((chunk.name, serde_json::from_str(&chunk.stored).ok()?));
-        let known: HashMap<_, _> = saved.into_iter().filter_map(read).collect();
+        let noted =
+            saved.iter().filter_map(|chunk| serde_json::from_str::<WholeChunk>(&chunk.stored).ok());
+        let all = noted.chain(named.iter().cloned());
+        let known: HashMap<_, _> = all.map(|chunk| (chunk.key.clone(), chunk)).collect();
         if !known.is_empty() {
             tracing::info!(
                 room.id = %id.room,
                 recording.source_id = id.source_id,
                 whole.chunks = known.len(),
-                "a whole goes on where it was left"
+                "resuming a whole with the chunks that are missing"
             );
         }
         Ok(Self { context: Arc::clone(context), id, playlist, known })
     }
 
     /// A chunk that is durable under this key.
-    pub(super) fn stored(&self, name: &str, key: &str) -> Option<WholeChunk> {
-        self.known.get(name).filter(|chunk| chunk.key == key).cloned()
+    pub(super) fn stored(&self, key: &str) -> Option<WholeChunk> {
+        self.known.get(key).cloned()
     }
 
     /// Notes a chunk that is durable and confirmed.
@@ -55,4 +60,80 @@ impl Chunks {
         ledger.save_chunk(&self.id, &self.playlist.to_string(), &saved, owner).await?;
         Ok(())
     }
+}
+
+/// What the manifest in force may name of a whole already, seen from the playlist of today.
+#[derive(Debug)]
+pub(super) enum Earlier<'a> {
+    /// Nothing.
+    Nothing,
+    /// Chunks of the same playlist.
+    Same(&'a StoredWhole),
+    /// Chunks of another one. They stay as they are.
+    Other(&'a StoredWhole),
+}
+
+impl<'a> Earlier<'a> {
+    /// What `recording` has of the playlist, which was received as `original`.
+    pub(super) async fn of(
+        context: &Context,
+        place: &Place,
+        recording: &'a Recording,
+        playlist: &MediaPlaylist,
+        original: &[u8],
+    ) -> Result<Self, Failure> {
+        let Some(whole) = recording.whole().filter(|whole| whole.is_begun()) else {
+            return Ok(Self::Nothing);
+        };
+        let is_same = match whole.playlist_sha256 {
+            Some(known) => known == playlist.identity(),
+            // An earlier version stored it and did not say: the playlist that it kept tells.
+            None => {
+                let name = format!("{}source.m3u8", prefix_of(whole));
+                let key = place.keys.whole_file(&recording.source_id, &name);
+                let kept = context.store.get(&key).await?;
+                kept.is_some_and(|kept| *kept == *redacted_source(original))
+            }
+        };
+        Ok(if is_same { Self::Same(whole) } else { Self::Other(whole) })
+    }
+
+    /// What the names of the files of `playlist` begin with. Those of another playlist than the first
+    /// get names of their own, so that nothing is overwritten that a manifest names.
+    pub(super) fn prefix(&self, playlist: &MediaPlaylist) -> String {
+        match self {
+            Self::Nothing => String::new(),
+            Self::Same(whole) => prefix_of(whole),
+            Self::Other(_) => {
+                let mut digits = playlist.identity().to_string();
+                digits.truncate(8);
+                digits + "-"
+            }
+        }
+    }
+
+    /// The chunks that need not be fetched.
+    pub(super) fn chunks(&self) -> &'a [WholeChunk] {
+        match self {
+            Self::Same(whole) => &whole.chunks,
+            Self::Nothing | Self::Other(_) => &[],
+        }
+    }
+
+    /// Whether what is archived of another playlist plays for longer than `playable_ms`.
+    pub(super) fn plays_longer_than(&self, playable_ms: u64) -> bool {
+        match self {
+            Self::Other(whole) => whole.playable_ms.unwrap_or(whole.duration_ms) > playable_ms,
+            Self::Nothing | Self::Same(_) => false,
+        }
+    }
+}
+
+/// What the names of a whole's stored files begin with: nothing, or eight digits and a hyphen.
+fn prefix_of(whole: &StoredWhole) -> String {
+    let key = whole.chunks.first().map_or("", |chunk| chunk.key.as_str());
+    let name = key.rsplit('/').next().unwrap_or_default();
+    let digits = name.split_once('-').map_or("", |(digits, _)| digits);
+    let is_prefix = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_prefix { format!("{digits}-") } else { String::new() }
 }

@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 
+use super::attempts::{Size, begun_again};
 use super::checkpoint::Checkpoint;
 use super::failure::Failure;
 use super::hashing::{Hashed, Hashing, PartHash};
@@ -19,7 +19,6 @@ use crate::media::source::SourceFile;
 use crate::model::{
     AppId, Crc64Xz, Digests, Evidence, ObjectKey, RoomId, Sha256Digest, SourceFacts,
 };
-use crate::retry::{self, Policy};
 use crate::stage::Context;
 use crate::store::{self, Labels, PartPlan};
 
@@ -68,16 +67,7 @@ pub(super) struct Copied {
     pub structure: Option<Mp4Structure>,
 }
 
-/// How often a file is begun again from its start in one run, when it changed under the transfer
-/// or came without ranges and broke off.
-const RESTARTS: Policy = Policy {
-    attempts: 3,
-    base: Duration::from_secs(1),
-    cap: Duration::from_secs(5),
-    budget: Duration::from_secs(24 * 3600),
-};
-
-/// Copies a file. The object is durable and confirmed on `Ok`. On an error there is at most an
+/// Copies a file, begun again a few times where that may help. The object is durable and confirmed on `Ok`. On an error there is at most an
 /// unfinished upload, which its checkpoint remembers where the target has one.
 ///
 /// # Errors
@@ -87,13 +77,14 @@ pub(super) async fn copy(
     source: &Source,
     target: &Target,
 ) -> Result<Copied, Failure> {
-    retry::with(&RESTARTS, "a transfer", || copy_once(context, source, target)).await
+    begun_again(context, "a transfer", |size| copy_once(context, source, target, size)).await
 }
 
 async fn copy_once(
     context: &Arc<Context>,
     source: &Source,
     target: &Target,
+    size: Size,
 ) -> Result<Copied, Failure> {
     let checkpoint = match &target.checkpoint {
         Some(id) => Checkpoint::load(context, id).await?,
@@ -105,6 +96,7 @@ async fn copy_once(
         _ => Begun { opened: source.open(1, None).await?, turn: None },
     };
     let opened = &begun.opened;
+    size.tell(opened.file.total);
     if opened.file.total == Some(0) {
         return Err(Failure::Empty);
     }
@@ -139,13 +131,25 @@ pub(super) async fn copy_range(
     target: &Target,
     range: Range<u64>,
 ) -> Result<Copied, Failure> {
+    let once = |_: Size| copy_range_once(context, source, target, range.clone());
+    begun_again(context, "a transfer", once).await
+}
+
+async fn copy_range_once(
+    context: &Arc<Context>,
+    source: &Source,
+    target: &Target,
+    range: Range<u64>,
+) -> Result<Copied, Failure> {
     let file = source.open(1, None).await?.file;
     let length = range.end - range.start;
-    if file.total.is_none_or(|total| range.end > total) || length > context.work.memory {
+    if length > context.work.memory {
         return Err(Failure::Unfetchable(format!(
-            "bytes {} to {} are asked of a file that does not have them, or are too many at once",
-            range.start, range.end
+            "it is {length} bytes of a file at once, which the memory that [transfer] allows does not hold"
         )));
+    }
+    if file.total.is_none_or(|total| range.end > total) {
+        return Err(Failure::OutOfRange { first: range.start, last: range.end.saturating_sub(1) });
     }
     let turn = source.turn(length).await;
     let part = source.range(&file, range, None, turn).await?;

@@ -44,6 +44,14 @@ pub(super) enum Failure {
     /// The file is empty.
     #[error("the file is empty")]
     Empty,
+    /// A chunk is a stretch of a file that ends before it.
+    #[error("the file does not have the bytes {first} to {last}")]
+    OutOfRange {
+        /// The chunk's first byte.
+        first: u64,
+        /// Its last one.
+        last: u64,
+    },
     /// The listed URL cannot be fetched.
     #[error("{0}")]
     Unfetchable(String),
@@ -73,6 +81,26 @@ impl Transient for Failure {
 }
 
 impl Failure {
+    /// Whether what came is no recording or not a whole one, which one node of a media network may
+    /// serve, with status 200, and the next one not.
+    pub(super) fn may_be_a_slip(&self) -> bool {
+        match self {
+            Self::NotWhole(_) | Self::Empty | Self::OutOfRange { .. } => true,
+            Self::Playlist(error) => error.may_be_torn(),
+            _ => false,
+        }
+    }
+
+    /// Whether the beginning of the file shows it, so that little was transferred for it.
+    pub(super) fn shows_at_once(&self) -> bool {
+        matches!(
+            self,
+            Self::Empty
+                | Self::OutOfRange { .. }
+                | Self::NotWhole(Mp4Error::NotMp4(_) | Mp4Error::Page(_) | Mp4Error::Empty)
+        )
+    }
+
     /// What it means for the recording, and the reason; the error where it is not the recording's.
     ///
     /// The reason ends in hints where a person can act.
@@ -81,9 +109,11 @@ impl Failure {
         let trouble = match self {
             Self::Stop(error) => return Err(error),
             Self::Media(error) | Self::BrokenOff(error) => media_trouble(&error.problem),
-            Self::NotWhole(_) | Self::Playlist(_) | Self::Empty | Self::Unfetchable(_) => {
-                Trouble::NoRecording
-            }
+            Self::NotWhole(_)
+            | Self::Playlist(_)
+            | Self::Empty
+            | Self::OutOfRange { .. }
+            | Self::Unfetchable(_) => Trouble::NoRecording,
             Self::Store(_) | Self::NotResumed(_) => Trouble::Ours,
             Self::SourceDigest { .. } => Trouble::Faulty,
         };

@@ -9,7 +9,7 @@ use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
 use super::joined;
-use crate::media::mp4::{BoxWalk, Limits, Mp4Error, Mp4Structure};
+use crate::media::mp4::{BoxWalk, Limits, Mp4Error, Mp4Structure, check_no_page};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
 use joining::Joining;
@@ -129,7 +129,7 @@ impl Hashing {
     /// Takes the next part, away from the threads that serve the network.
     ///
     /// # Errors
-    /// As soon as the bytes cannot be an MP4, where they have to be one.
+    /// As soon as the bytes cannot be an MP4, where they have to be one, and where they begin as a page.
     pub(super) async fn part(
         mut self,
         part: Bytes,
@@ -143,8 +143,10 @@ impl Hashing {
     }
 
     pub(super) fn take(&mut self, part: &[u8], own: PartHash) -> Result<PartDigests, Mp4Error> {
-        if let Some(walk) = &mut self.walk {
-            walk.feed(part)?;
+        match &mut self.walk {
+            Some(walk) => walk.feed(part)?,
+            None if self.bytes == 0 => check_no_page(part)?,
+            None => {}
         }
         let length = part.len() as u64;
         let mut crc64nvme = crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme);

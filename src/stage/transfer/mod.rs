@@ -3,6 +3,7 @@
 //! What goes wrong with one recording becomes that recording's state and reason, for the manifest.
 //! Only what stops the work on the whole room is an error: the ledger, or a lost lease.
 
+mod attempts;
 mod checkpoint;
 mod chunks;
 mod copy;
@@ -10,6 +11,7 @@ mod facts;
 mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(in crate::stage) mod fuzzing;
+mod gather;
 mod hashing;
 mod leftovers;
 mod multipart;
@@ -26,9 +28,10 @@ use tokio::task::JoinError;
 use super::{Context, Error, FreshUrls, Job};
 use crate::config::WholePolicy;
 use crate::ledger::RecordingId;
+use crate::model::lifecycle::Trouble;
 use crate::model::{
     AppId, Evidence, MediaFacts, Obstacle, Recording, RecordingKind, RecordingState, Room, Stored,
-    StoredObject,
+    StoredObject, StoredWhole,
 };
 use crate::store::RoomKeys;
 
@@ -141,6 +144,7 @@ pub async fn transfer_whole(
     mut recording: Recording,
     cover: Cover,
 ) -> Result<Recording, Error> {
+    let mut is_sealed = false;
     match whole::whole(context, place, job, &recording, cover).await {
         Ok(whole::Outcome::Archived(stored)) => {
             tracing::info!(
@@ -158,9 +162,19 @@ pub async fn transfer_whole(
             let is_policy = context.work.whole == WholePolicy::Never;
             recording.obstacle = is_policy.then_some(Obstacle::WholePolicy);
         }
+        Ok(whole::Outcome::Incomplete { stored, trouble, reason }) => {
+            is_sealed = stored.is_some();
+            recording.stored = stored.map(Stored::Whole).or(recording.stored);
+            fail(context, place, &mut recording, trouble, reason);
+        }
         Err(failure) => end(context, place, &mut recording, failure)?,
     }
-    save(context, place, recording).await
+    let recording = save(context, place, recording).await?;
+    // The recording names what the ledger noted one by one. Not sooner: a kill in between costs nothing.
+    if is_sealed {
+        context.ledger.forget_chunks(&place.id_of(&recording), context.owner()).await?;
+    }
+    Ok(recording)
 }
 
 /// Brings a recording to the state that a failure leads to.
@@ -170,12 +184,29 @@ fn end(
     recording: &mut Recording,
     failure: Failure,
 ) -> Result<(), Error> {
-    let over = place.room.end_time.or(place.room.start_time);
     let (trouble, reason) = failure.into_trouble()?;
-    if recording.attempts == 0 {
+    fail(context, place, recording, trouble, reason);
+    Ok(())
+}
+
+/// Brings a recording to the state that a trouble leads to.
+fn fail(
+    context: &Context,
+    place: &Place,
+    recording: &mut Recording,
+    trouble: Trouble,
+    reason: String,
+) {
+    let is_begun = recording.whole().is_some_and(StoredWhole::is_begun);
+    if recording.attempts == 0 && !is_begun {
         context.causes.note_failure(&place.appid, place.room.room_id, &trouble, &reason);
     }
+    let over = place.room.end_time.or(place.room.start_time);
     recording.fail(trouble, reason, over, context.clock.now());
+    // What is archived of it makes it a recording.
+    if is_begun && recording.state == RecordingState::Rejected {
+        recording.state = RecordingState::Failed;
+    }
     let reason = recording.reason.as_deref();
     tracing::info!(
         account.appid = %place.appid,
@@ -186,7 +217,6 @@ fn end(
         reason,
         "a recording could not be archived"
     );
-    Ok(())
 }
 
 async fn save(context: &Context, place: &Place, recording: Recording) -> Result<Recording, Error> {

@@ -1,23 +1,28 @@
 //! The whole broadcast (整场): its playlist is always read, its chunks are stored where the pieces
-//! do not cover it.
+//! do not cover it, as far as they can be had.
+//!
+//! A whole of which chunks are missing is stored all the same, with a playlist that leaves them out.
+//! What is written for it overwrites nothing that a manifest may name: a playlist with chunks left
+//! out has a key of its own, which follows from its text, and the chunks of another playlist have
+//! other names. So a run that is killed before the manifest leaves the one in force true.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::chunks::Chunks;
-use super::copy::{Copied, Target, copy, copy_range};
+use super::attempts::begun_again;
+use super::chunks::{Chunks, Earlier};
 use super::failure::Failure;
+use super::gather::{Gathered, gather};
 use super::source::Source;
 use super::{Context, Job, Place};
 use crate::config::WholePolicy;
-use crate::media::hls::{ChunkFile, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
+use crate::media::hls::{HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
 use crate::media::source::Small;
+use crate::model::lifecycle::Trouble;
 use crate::model::{
-    MediaUrl, ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole,
-    WholeChunk, sum,
+    ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole, sum,
 };
 use crate::store::Labels;
 
@@ -29,17 +34,20 @@ const PLAYLIST: Labels<'static> =
 pub struct Cover {
     /// Milliseconds of those that are archived.
     archived_ms: u64,
+    /// Whether all that are listed are archived.
+    is_all: bool,
 }
 
 impl Cover {
-    /// Whether the pieces fall short of a whole by more than a tolerance, or there are none.
+    /// Whether the pieces fall short of a whole by more than a tolerance, or there are none. A piece
+    /// that could not be had is never within the tolerance, however short it is.
     fn is_short_of(self, whole: &StoredWhole, tolerance: Duration) -> bool {
         let enough = u128::from(self.archived_ms) + tolerance.as_millis();
-        self.archived_ms == 0 || enough < u128::from(whole.duration_ms)
+        self.archived_ms == 0 || !self.is_all || enough < u128::from(whole.duration_ms)
     }
 }
 
-/// Makes a whole that was not needed owed again, where the pieces do not cover it any more.
+/// Makes a whole that was not needed pending again, where the pieces do not cover it any more.
 pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
     let is_short = whole.whole().is_some_and(|stored| cover.is_short_of(stored, tolerance));
     if whole.state == RecordingState::NotNeeded && is_short {
@@ -51,7 +59,10 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
 /// many than none.
 pub fn cover(pieces: &[Recording]) -> Cover {
     let media = |piece: &Recording| piece.segment().and_then(|object| object.media.clone());
-    Cover { archived_ms: sum(pieces.iter().filter_map(media).map(|media| media.duration_ms)) }
+    Cover {
+        archived_ms: sum(pieces.iter().filter_map(media).map(|media| media.duration_ms)),
+        is_all: pieces.iter().all(|piece| piece.state == RecordingState::Archived),
+    }
 }
 
 /// What has become of a whole.
@@ -59,12 +70,21 @@ pub fn cover(pieces: &[Recording]) -> Cover {
 pub(super) enum Outcome {
     /// Its chunks and its playlist are in the bucket.
     Archived(StoredWhole),
-    /// Its playlist was read and nothing stored.
+    /// Its playlist was read and nothing more is needed.
     NotNeeded {
-        /// What was read.
+        /// What was read, and what is stored of it from when it was needed.
         stored: StoredWhole,
         /// Why not.
         reason: &'static str,
+    },
+    /// Chunks of it could not be had.
+    Incomplete {
+        /// What is in the bucket now; `None` where that is what the recording says already.
+        stored: Option<StoredWhole>,
+        /// What that means for the recording.
+        trouble: Trouble,
+        /// Which chunk, why, and how many others.
+        reason: String,
     },
 }
 
@@ -77,33 +97,47 @@ pub(super) async fn whole(
     cover: Cover,
 ) -> Result<Outcome, Failure> {
     let source = Source::of(context, place, recording, job)?;
-    let Read { original, playlist, digest, scheme } = read(context, &source).await?;
-    let duration_ms = playlist.duration_ms();
+    let once = |_| read(context, &source);
+    let Read { original, mut playlist, scheme } =
+        begun_again(context, "reading a playlist", once).await?;
     let facts = SourceFacts { scheme, ..SourceFacts::default() };
-    let mut stored = StoredWhole {
-        duration_ms,
-        key: None,
-        sha256: None,
-        chunks: Vec::new(),
-        source: facts,
-        archived_at: None,
+    let unstored = StoredWhole::unstored(playlist.duration_ms(), facts);
+    let spared = why_not(context, cover, &unstored);
+    let earlier = Earlier::of(context, place, recording, &playlist, &original).await?;
+    if let (Some(reason), Earlier::Nothing) = (spared, &earlier) {
+        return Ok(Outcome::NotNeeded { stored: unstored, reason });
+    }
+    let identity = playlist.identity();
+    let prefix = earlier.prefix(&playlist);
+    playlist.rename(&prefix);
+    let known = Chunks::begin(context, place.id_of(recording), identity, earlier.chunks()).await?;
+    let gathered = gather(context, (place, recording), &source, &playlist, &known).await?;
+    let sealing = Sealing { context, place, recording, prefix, playlist, original, earlier };
+    let unstored = StoredWhole { playlist_sha256: Some(identity), ..unstored };
+    let Some((trouble, reason)) = gathered.incomplete(&sealing.playlist) else {
+        return Ok(Outcome::Archived(sealing.store(gathered, unstored).await?));
     };
-    let is_short = cover.is_short_of(&stored, context.work.whole_tolerance);
-    let not_stored = match context.work.whole {
-        WholePolicy::Always => None,
+    let stored = match sealing.is_worth_storing(&gathered) {
+        true => Some(sealing.store(gathered, unstored.clone()).await?),
+        false => None,
+    };
+    Ok(match spared {
+        Some(reason) => {
+            let stored = stored.or_else(|| recording.whole().cloned()).unwrap_or(unstored);
+            Outcome::NotNeeded { stored, reason }
+        }
+        None => Outcome::Incomplete { stored, trouble, reason },
+    })
+}
+
+/// Why the chunks of a whole are not needed, where they are not.
+fn why_not(context: &Context, cover: Cover, whole: &StoredWhole) -> Option<&'static str> {
+    let is_short = cover.is_short_of(whole, context.work.whole_tolerance);
+    match context.work.whole {
         WholePolicy::Never => Some("the configuration says never"),
         WholePolicy::WhenNeeded if !is_short => Some("segments cover it"),
-        WholePolicy::WhenNeeded => None,
-    };
-    if let Some(reason) = not_stored {
-        return Ok(Outcome::NotNeeded { stored, reason });
+        WholePolicy::Always | WholePolicy::WhenNeeded => None,
     }
-    let known = Chunks::begin(context, place.id_of(recording), digest).await?;
-    stored.chunks = store_files(context, place, &source, recording, &playlist, &known).await?;
-    let (key, sha256) = store_playlists(context, place, recording, &playlist, &original).await?;
-    (stored.key, stored.sha256) = (Some(key), Some(sha256));
-    stored.archived_at = Some(context.clock.now());
-    Ok(Outcome::Archived(stored))
 }
 
 /// A playlist that was read.
@@ -112,16 +146,12 @@ struct Read {
     original: Bytes,
     /// What it says.
     playlist: MediaPlaylist,
-    /// Of where it stands and its text: with the same digest it names the same chunks.
-    digest: Sha256Digest,
     scheme: String,
 }
 
 impl Read {
-    fn new(source: &Source, small: Small, playlist: MediaPlaylist) -> Self {
-        let place = source.url().path().to_owned();
-        let digest = Sha256Digest::of(&[place.as_bytes(), b"\n", &small.bytes].concat());
-        Self { original: small.bytes, playlist, digest, scheme: small.scheme }
+    fn new(small: Small, playlist: MediaPlaylist) -> Self {
+        Self { original: small.bytes, playlist, scheme: small.scheme }
     }
 }
 
@@ -129,86 +159,96 @@ impl Read {
 async fn read(context: &Arc<Context>, source: &Source) -> Result<Read, Failure> {
     let small = source.small(MAX_BYTES as u64).await?;
     let variant = match Playlist::parse(&small.bytes, &source.url())? {
-        Playlist::Media(playlist) => return Ok(Read::new(source, small, playlist)),
+        Playlist::Media(playlist) => return Ok(Read::new(small, playlist)),
         Playlist::Master(variant) => Source::of_chunk(context, variant, source.job()),
     };
     let small = variant.small(MAX_BYTES as u64).await?;
     match Playlist::parse(&small.bytes, &variant.url())? {
-        Playlist::Media(playlist) => Ok(Read::new(&variant, small, playlist)),
+        Playlist::Media(playlist) => Ok(Read::new(small, playlist)),
         Playlist::Master(_) => Err(HlsError::NoVariant.into()),
     }
 }
 
-/// Stores every file of the playlist that is not known to be stored, several at once; returns all
-/// of them in order.
-async fn store_files(
-    context: &Arc<Context>,
-    place: &Arc<Place>,
-    whole: &Source,
-    recording: &Recording,
-    playlist: &MediaPlaylist,
-    known: &Chunks,
-) -> Result<Vec<WholeChunk>, Failure> {
-    let durations = playlist.inits.iter().map(|_| 0);
-    let durations = durations.chain(playlist.chunks.iter().map(|chunk| chunk.duration_ms));
-    let files: Vec<(ChunkFile, u64)> = playlist.files().cloned().zip(durations).collect();
-    let store_one = |(file, duration_ms): (ChunkFile, u64)| async move {
-        let key = place.keys.whole_file(&recording.source_id, &file.name);
-        let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
-        if let Some(stored) = known.stored(&file.name, &relative) {
-            return Ok(stored);
-        }
-        let copied = copy_file(context, place, whole, key, &file).await?;
-        let chunk = WholeChunk {
-            key: relative,
-            bytes: copied.bytes,
-            sha256: copied.digests.sha256,
-            crc64nvme: copied.digests.crc64nvme,
-            crc64xz: copied.digests.crc64xz,
-            duration_ms,
-        };
-        known.keep(file.name, &chunk).await?;
-        Ok(chunk)
-    };
-    futures::stream::iter(files)
-        .map(store_one)
-        .buffered(context.work.ranges.max(1))
-        .try_collect()
-        .await
+/// The files of a whole that are stored, to be sealed with their playlists.
+struct Sealing<'a> {
+    context: &'a Arc<Context>,
+    place: &'a Arc<Place>,
+    recording: &'a Recording,
+    prefix: String,
+    playlist: MediaPlaylist,
+    original: Bytes,
+    earlier: Earlier<'a>,
 }
 
-/// Copies one file of a playlist. A file that breaks off is begun anew: only whole ones are noted.
-async fn copy_file(
-    context: &Arc<Context>,
-    place: &Place,
-    whole: &Source,
-    key: ObjectKey,
-    file: &ChunkFile,
-) -> Result<Copied, Failure> {
-    let content_type = file.content_type();
-    let room = (place.appid.clone(), place.room.room_id);
-    let target = Target { room, key, content_type, is_mp4: false, checkpoint: None };
-    let source = Source::of_chunk(context, MediaUrl::clone(&file.url), whole.job());
-    match file.range.clone() {
-        Some(range) => copy_range(context, &source, &target, range).await,
-        None => copy(context, &source, &target).await,
+impl Sealing<'_> {
+    /// Whether an incomplete whole is more than nothing, and than what is archived of it already.
+    fn is_worth_storing(&self, gathered: &Gathered) -> bool {
+        let playable_ms = self.playlist.playable_ms(|file| gathered.has(file));
+        !gathered.chunks.is_empty() && !self.earlier.plays_longer_than(playable_ms)
     }
-}
 
-/// Stores the playlist as received and, last, the playable one.
-async fn store_playlists(
-    context: &Arc<Context>,
-    place: &Arc<Place>,
-    recording: &Recording,
-    playlist: &MediaPlaylist,
-    original: &[u8],
-) -> Result<(String, Sha256Digest), Failure> {
-    context.hold(&place.appid, place.room.room_id).await?;
-    let source_key = place.keys.whole_source(&recording.source_id);
-    context.store.put(&source_key, redacted_source(original).into(), PLAYLIST).await?;
-    let key = place.keys.whole_playlist(&recording.source_id);
-    let text = Bytes::from(playlist.rewritten());
-    let sha256 = Sha256Digest::of(&text);
-    context.store.put(&key, text, PLAYLIST).await?;
-    Ok((place.keys.relative(&key).unwrap_or_default().to_owned(), sha256))
+    /// Stores the playlists of what was gathered, unless they are there. Returns what is known of the
+    /// whole then, over `unstored`.
+    async fn store(
+        &self,
+        gathered: Gathered,
+        unstored: StoredWhole,
+    ) -> Result<StoredWhole, Failure> {
+        let missing = gathered.missing(&self.playlist);
+        let playable_ms = self.playlist.playable_ms(|file| gathered.has(file));
+        let (key, sha256, archived_at) = match &self.earlier {
+            // Without that time something of it was found to be damaged.
+            Earlier::Same(whole)
+                if !missing.is_empty()
+                    && whole.chunks == gathered.chunks
+                    && whole.archived_at.is_some() =>
+            {
+                (whole.key.clone(), whole.sha256, whole.archived_at)
+            }
+            _ => {
+                let (key, sha256) = self.store_playlists(&gathered, playable_ms).await?.unzip();
+                (key, sha256, Some(self.context.clock.now()))
+            }
+        };
+        Ok(StoredWhole {
+            key,
+            sha256,
+            chunks: gathered.chunks,
+            missing,
+            playable_ms: Some(playable_ms),
+            archived_at,
+            ..unstored
+        })
+    }
+
+    /// Stores the playlist as received and, last, the playable one, where anything can be played.
+    async fn store_playlists(
+        &self,
+        gathered: &Gathered,
+        playable_ms: u64,
+    ) -> Result<Option<(String, Sha256Digest)>, Failure> {
+        let Self { context, place, prefix, .. } = self;
+        context.hold(&place.appid, place.room.room_id).await?;
+        let source = redacted_source(&self.original).into();
+        context.store.put(&self.key(&format!("{prefix}source.m3u8")), source, PLAYLIST).await?;
+        if playable_ms == 0 {
+            return Ok(None);
+        }
+        let text = Bytes::from(self.playlist.rewritten(|file| gathered.has(file)));
+        let sha256 = Sha256Digest::of(&text);
+        let name = match gathered.is_complete(&self.playlist) {
+            true => format!("{prefix}playlist.m3u8"),
+            false => {
+                let digits: String = sha256.to_string().chars().take(8).collect();
+                format!("{prefix}partial-{digits}.m3u8")
+            }
+        };
+        let key = self.key(&name);
+        context.store.put(&key, text, PLAYLIST).await?;
+        Ok(Some((place.keys.relative(&key).unwrap_or_default().to_owned(), sha256)))
+    }
+
+    fn key(&self, name: &str) -> ObjectKey {
+        self.place.keys.whole_file(&self.recording.source_id, name)
+    }
 }

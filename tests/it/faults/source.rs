@@ -1,6 +1,7 @@
 //! Faults of the media host.
 
 mod broken;
+mod chunks;
 mod misled;
 mod no_recordings;
 mod passing;
@@ -32,7 +33,8 @@ fn impatient(row: Row) -> Row {
 
 #[test]
 fn a_fault_of_the_media_host_that_lasts_has_its_state_and_reason() {
-    let rows = [refused::rows(), broken::rows(), no_recordings::rows(), misled::rows()];
+    let rows =
+        [refused::rows(), broken::rows(), chunks::rows(), no_recordings::rows(), misled::rows()];
     check_all(rows.into_iter().flatten().collect());
 }
 

@@ -1,0 +1,307 @@
+//! The files of a whole: fetched and stored several at once, as many of them as can be had.
+//!
+//! That one cannot be had stops none of the others. What concerns all of them, as the store or the
+//! lease, ends the attempt; a host that has failed for many in a row, and for others that lie far
+//! apart, is not asked for the rest.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::chunks::Chunks;
+use super::copy::{Copied, Target, copy, copy_range};
+use super::failure::Failure;
+use super::source::Source;
+use super::{Context, Place};
+use crate::media::hls::{ChunkFile, Lack, MediaPlaylist};
+use crate::model::lifecycle::Trouble;
+use crate::model::{MediaUrl, MissingChunk, ObjectKey, Recording, WholeChunk};
+use crate::retry::Transient as _;
+
+/// So many files in a row fail in ways that may pass before others are tried.
+const IN_A_ROW: usize = 8;
+
+/// So often none of these others comes before the host is left alone for this run.
+const IN_VAIN: u32 = 2;
+
+/// What has become of the files of a playlist.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// Those that are stored, in order.
+    pub chunks: Vec<WholeChunk>,
+    stored: HashSet<String>,
+    lost: HashMap<String, Lost>,
+}
+
+/// A file that could not be had.
+#[derive(Debug, Clone)]
+struct Lost {
+    /// What that means for the whole.
+    trouble: Trouble,
+    /// Why, with hints.
+    reason: String,
+}
+
+/// Stores every file of the playlist that is not known to be stored, as far as it can be had.
+///
+/// # Errors
+/// What concerns them all: the store, the ledger, the lease.
+pub(super) async fn gather(
+    context: &Arc<Context>,
+    (place, recording): (&Arc<Place>, &Recording),
+    whole: &Source,
+    playlist: &MediaPlaylist,
+    known: &Chunks,
+) -> Result<Gathered, Failure> {
+    let (failed, others) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let fetch = Fetch { context, place, recording, whole, known, failed, others };
+    let durations: HashMap<&str, u64> = (playlist.chunks.iter())
+        .map(|chunk| (chunk.file.name.as_str(), chunk.duration_ms))
+        .collect();
+    let duration_of = |file: &ChunkFile| durations.get(file.name.as_str()).copied().unwrap_or(0);
+    let mut left: Vec<(ChunkFile, u64)> =
+        playlist.files().map(|file| (file.clone(), duration_of(file))).collect();
+    let (mut stored, mut lost, mut in_vain) = (HashMap::new(), HashMap::new(), 0);
+    while !left.is_empty() && in_vain < IN_VAIN {
+        fetch.begin_round();
+        let round: Vec<_> = futures::stream::iter(std::mem::take(&mut left))
+            .map(|(file, duration_ms)| fetch.one(file, duration_ms))
+            .buffered(context.work.ranges.max(1))
+            .try_collect()
+            .await?;
+        for (file, duration_ms, outcome) in round {
+            match outcome {
+                Fetched::Stored(chunk) => drop(stored.insert(file.name, chunk)),
+                Fetched::Lost(why) => drop(lost.insert(file.name, why)),
+                Fetched::Skipped => left.push((file, duration_ms)),
+            }
+        }
+        in_vain = if fetch.others_came() { 0 } else { in_vain + 1 };
+        left = spread(left);
+    }
+    lost.extend(left.into_iter().map(|(file, _)| (file.name, fetch.not_asked())));
+    let chunks = playlist.files().filter_map(|file| stored.get(&file.name).cloned()).collect();
+    Ok(Gathered { chunks, stored: stored.into_keys().collect(), lost })
+}
+
+/// The same files, first some that lie far apart: where a stretch of a broadcast is damaged, they
+/// show whether the rest is.
+fn spread<T>(files: Vec<T>) -> Vec<T> {
+    let step = files.len().div_ceil(IN_A_ROW).max(1);
+    let (far, near): (Vec<_>, Vec<_>) =
+        files.into_iter().enumerate().partition(|(at, _)| at % step == 0);
+    far.into_iter().chain(near).map(|(_, file)| file).collect()
+}
+
+/// What a request for a file has come to.
+enum Fetched {
+    Stored(WholeChunk),
+    Lost(Lost),
+    /// It was not asked for, since those before it failed.
+    Skipped,
+}
+
+/// What fetching the files of a whole needs.
+struct Fetch<'a> {
+    context: &'a Arc<Context>,
+    place: &'a Arc<Place>,
+    recording: &'a Recording,
+    whole: &'a Source,
+    known: &'a Chunks,
+    /// What became of those that failed, since one came.
+    failed: Mutex<Vec<Trouble>>,
+    /// Whether one came in this round.
+    others: AtomicBool,
+}
+
+impl Fetch<'_> {
+    fn begin_round(&self) {
+        self.others.store(false, Ordering::Relaxed);
+        self.failed().clear();
+    }
+
+    fn others_came(&self) -> bool {
+        self.others.load(Ordering::Relaxed)
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Vec<Trouble>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file that was not asked for is as hopeful as those that were.
+    fn not_asked(&self) -> Lost {
+        let trouble = self.failed().last().cloned().unwrap_or(Trouble::Faulty);
+        let reason = format!("it was not asked for, since {IN_A_ROW} before it had failed");
+        Lost { trouble, reason }
+    }
+
+    /// One file, with its duration, and what has become of it.
+    async fn one(
+        &self,
+        file: ChunkFile,
+        duration_ms: u64,
+    ) -> Result<(ChunkFile, u64, Fetched), Failure> {
+        let key = self.place.keys.whole_file(&self.recording.source_id, &file.name);
+        let relative = self.place.keys.relative(&key).unwrap_or_default().to_owned();
+        if let Some(stored) = self.known.stored(&relative) {
+            return Ok((file, duration_ms, Fetched::Stored(stored)));
+        }
+        if self.failed().len() >= IN_A_ROW {
+            return Ok((file, duration_ms, Fetched::Skipped));
+        }
+        let copied = match self.copy(key, &file).await {
+            Ok(copied) => copied,
+            Err(failure) => {
+                let lost = self.lost(&file, failure)?;
+                return Ok((file, duration_ms, Fetched::Lost(lost)));
+            }
+        };
+        self.others.store(true, Ordering::Relaxed);
+        self.failed().clear();
+        let chunk = WholeChunk {
+            key: relative,
+            bytes: copied.bytes,
+            sha256: copied.digests.sha256,
+            crc64nvme: copied.digests.crc64nvme,
+            crc64xz: copied.digests.crc64xz,
+            duration_ms,
+        };
+        self.known.keep(file.name.clone(), &chunk).await?;
+        Ok((file, duration_ms, Fetched::Stored(chunk)))
+    }
+
+    /// Copies one file of a playlist. A file that breaks off is begun anew: only whole ones are noted.
+    async fn copy(&self, key: ObjectKey, file: &ChunkFile) -> Result<Copied, Failure> {
+        let (context, place) = (self.context, self.place);
+        let content_type = file.content_type();
+        let room = (place.appid.clone(), place.room.room_id);
+        let target = Target { room, key, content_type, is_mp4: false, checkpoint: None };
+        let source = Source::of_chunk(context, MediaUrl::clone(&file.url), self.whole.job());
+        match file.range.clone() {
+            Some(range) => copy_range(context, &source, &target, range).await,
+            None => copy(context, &source, &target).await,
+        }
+    }
+
+    /// What a failure makes of a file; the failure itself where it is not about this file.
+    fn lost(&self, file: &ChunkFile, failure: Failure) -> Result<Lost, Failure> {
+        let may_pass = match &failure {
+            Failure::Stop(_) | Failure::Store(_) | Failure::NotResumed(_) => return Err(failure),
+            Failure::Media(error) | Failure::BrokenOff(error) => error.is_transient(),
+            other => other.may_be_a_slip(),
+        };
+        let (trouble, reason) = failure.into_trouble()?;
+        match may_pass {
+            true => self.failed().push(trouble.clone()),
+            false => self.failed().clear(),
+        }
+        // The path is told beside it, the host in the manifest.
+        let url = format!("{}: ", file.url.without_query());
+        Ok(Lost { trouble, reason: reason.replacen(&url, "", 1) })
+    }
+}
+
+impl Gathered {
+    /// Whether a file is stored.
+    pub(super) fn has(&self, file: &ChunkFile) -> bool {
+        self.stored.contains(&file.name)
+    }
+
+    /// Whether all files of the playlist are.
+    pub(super) fn is_complete(&self, playlist: &MediaPlaylist) -> bool {
+        playlist.files().all(|file| self.has(file))
+    }
+
+    /// The files that could not be had, as the manifest tells of them.
+    pub(super) fn missing(&self, playlist: &MediaPlaylist) -> Vec<MissingChunk> {
+        let lacks = playlist.lacks(|file| self.has(file));
+        let missing = lacks.into_iter().map(|lack| MissingChunk {
+            name: lack.file.name.clone(),
+            host: lack.file.url.host(),
+            path: lack.file.url.path().to_owned(),
+            offset_ms: lack.offset_ms,
+            duration_ms: lack.duration_ms,
+            reason: self.why(&lack).0.to_owned(),
+        });
+        missing.collect()
+    }
+
+    /// The trouble of a whole some of whose files could not be had, and the reason; `None` for one
+    /// that is complete. As long as one of them may still come, so may the whole.
+    pub(super) fn incomplete(&self, playlist: &MediaPlaylist) -> Option<(Trouble, String)> {
+        let lacks = playlist.lacks(|file| self.has(file));
+        let trouble_of = |lack: &Lack<'_>| Some(&self.lost.get(&lack.file.name)?.trouble);
+        // The first of the most hopeful.
+        let told = lacks.iter().min_by_key(|lack| trouble_of(lack).map_or(u8::MAX, doom))?;
+        let trouble = trouble_of(told)?.clone();
+        let (why, hints) = self.why(told);
+        let Lack { file, offset_ms, duration_ms } = told;
+        let end_ms = offset_ms.saturating_add(*duration_ms);
+        let others = match lacks.len() - 1 {
+            0 => String::new(),
+            others => format!(" ({others} more could not be had)"),
+        };
+        let of_source = || playlist.chunks.iter().filter(|chunk| !chunk.is_gap);
+        let (all, have) =
+            (of_source().count(), of_source().filter(|chunk| self.has(&chunk.file)).count());
+        let reason = format!(
+            "{} ({}, {}–{} of the broadcast): {why}{others}; {have} of {all} chunks are archived{hints}",
+            file.name,
+            file.url.path(),
+            time(*offset_ms),
+            time(end_ms),
+        );
+        Some((trouble, reason))
+    }
+
+    /// Why a file could not be had, and the hints that go with it.
+    fn why(&self, lack: &Lack<'_>) -> (&str, &str) {
+        let reason = self.lost.get(&lack.file.name).map_or("", |lost| &lost.reason);
+        let end = reason.find("\nhint: ").unwrap_or(reason.len());
+        reason.split_at(end)
+    }
+}
+
+/// How little hope a trouble leaves: the sooner after its deadline a recording is given up for it, the
+/// less.
+fn doom(trouble: &Trouble) -> u8 {
+    match trouble {
+        Trouble::Ours => 0,
+        Trouble::Silent => 1,
+        Trouble::Forbidden(_) => 2,
+        Trouble::Faulty | Trouble::NoRecording => 3,
+        Trouble::Gone => 4,
+    }
+}
+
+/// A time of the broadcast: `0:30`, `1:02:03`.
+fn time(ms: u64) -> String {
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_lie_far_apart_come_first_and_none_is_left_out() {
+        let mut order = spread((0..80).collect());
+        assert_eq!(order[..9], [0, 10, 20, 30, 40, 50, 60, 70, 1]);
+        order.sort_unstable();
+        assert_eq!(order, (0..80).collect::<Vec<_>>());
+        assert_eq!(spread(vec![1, 2, 3]), [1, 2, 3]);
+        assert_eq!(spread(Vec::<u8>::new()), [0_u8; 0]);
+    }
+
+    #[test]
+    fn times_of_a_broadcast_are_written_as_players_show_them() {
+        let times = [0, 30_500, 61_000, 3_723_000, 360_000_000].map(time);
+        assert_eq!(times, ["0:00", "0:30", "1:01", "1:02:03", "100:00:00"]);
+    }
+}
