@@ -133,9 +133,10 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     let mut findings = Findings { common, failed: 0, warned: 0 };
     findings.good(
         "configuration",
-        format_args!("{}: {} accounts", common.config.display(), setup.accounts.len()),
+        format_args!("{}: {} accounts", common.config_file().display(), setup.accounts.len()),
     );
-    findings.good("ledger", "it is open and up to date");
+    let made = if setup.is_ledger_new { "made anew, " } else { "" };
+    findings.good("ledger", format_args!("{}: {made}open and up to date", setup.ledger_place));
     bucket::check(&setup, &mut findings).await;
     for (account, addresses) in setup.accounts.iter().zip(&addresses) {
         account::check(&setup, account, addresses, &mut findings).await;

@@ -33,7 +33,7 @@ struct Outcome {
 }
 
 pub(super) async fn run(common: &Common, arguments: &GcArguments) -> anyhow::Result<Exit> {
-    collect(common, arguments, setup::open(common).await?).await
+    collect(common, arguments, setup::open_existing(common).await?).await
 }
 
 /// Looks for unfinished uploads and, where it was asked to, aborts those that are proved to be ours.

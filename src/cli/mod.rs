@@ -24,7 +24,7 @@ mod status;
 mod stop;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -53,21 +53,23 @@ pub struct Arguments {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Common {
-    /// The configuration.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "REPLAY_ARCHIVER_CONFIG",
-        default_value = "pipeline.toml"
-    )]
-    pub config: PathBuf,
+    /// The configuration; pipeline.toml unless given, which may be missing where variables set
+    /// everything.
+    #[arg(long, global = true, value_name = "FILE", env = "REPLAY_ARCHIVER_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Only this account (appid); may be given several times.
     #[arg(long = "account", global = true, value_name = "APPID")]
     pub accounts: Vec<AppId>,
     /// Print one JSON object a line, the last a summary.
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl Common {
+    /// The file of the configuration.
+    pub fn config_file(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new("pipeline.toml"))
+    }
 }
 
 /// The commands.

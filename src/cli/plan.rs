@@ -15,7 +15,7 @@ use crate::urgency::Rate;
 const NAMED: usize = 10;
 
 pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
-    print(common, &setup::open(common).await?).await
+    print(common, &setup::open_existing(common).await?).await
 }
 
 /// Prints the plan of every account.

@@ -60,16 +60,18 @@ struct Player<'a> {
 }
 
 pub(super) async fn run(common: &Common, arguments: &PlaylistArguments) -> anyhow::Result<Exit> {
-    let setup = setup::open(common).await?;
-    let account = setup.only_account()?;
-    let manifest = setup.manifest(account, arguments.room).await?.with_context(|| {
+    let setup = setup::open_existing(common).await?;
+    let room = arguments.room;
+    let not_archived = || {
         format!(
             "room {room} has no manifest: it is not archived\n\
-             hint: `backfill --room {room}` archives it",
-            room = arguments.room
+             hint: `backfill --room {room}` archives it"
         )
-    })?;
-    let player = Player { setup: &setup, account, manifest: &manifest, ttl: arguments.ttl };
+    };
+    let account = setup.account_of(room).await?.with_context(not_archived)?;
+    let manifest = setup.manifest(&account, room).await?.with_context(not_archived)?;
+    let player =
+        Player { setup: &setup, account: &account, manifest: &manifest, ttl: arguments.ttl };
     let text = match arguments.format {
         Format::Json if common.json => player.json().await?.to_string(),
         Format::Json => format!("{:#}", player.json().await?),

@@ -65,6 +65,7 @@ const TELLING: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(common: &Common, arguments: &RunArguments) -> anyhow::Result<Exit> {
     let setup = setup::open(common).await?;
+    setup.note_new_ledger();
     if arguments.dry_run {
         let mut exit = Exit::Done;
         for account in &setup.accounts {
@@ -97,9 +98,10 @@ pub(super) async fn backfill(
             to: arguments.to.map(|day| midnight(day.tomorrow()?)).transpose()?,
         },
     };
-    let setup = setup::open(common).await?;
-    if arguments.room.is_some() {
-        setup.only_account()?;
+    let mut setup = setup::open(common).await?;
+    setup.note_new_ledger();
+    if let Some(room) = arguments.room {
+        setup.keep_account_of(room).await?;
     }
     let errand = Errand::Backfill { rooms, force: arguments.force };
     execute(common, &setup, &errand, arguments.max_runtime).await

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
-use super::Common;
+use super::{Common, output};
 use crate::clock::Clock;
-use crate::config::{self, Config, Environment, Sources};
+use crate::config::{self, Config, ConfigError, Environment, Sources};
 use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
@@ -28,6 +28,10 @@ pub struct Setup {
     pub accounts: Vec<Arc<Account>>,
     /// The sign to other processes that this one works; from the beginning of a run on.
     alive: OnceLock<Option<Alive>>,
+    /// Where the ledger lies.
+    pub ledger_place: ledger::Place,
+    /// Whether it was made just now.
+    pub is_ledger_new: bool,
 }
 
 impl Setup {
@@ -36,7 +40,7 @@ impl Setup {
     /// # Errors
     /// When the bucket cannot be used.
     pub async fn run(&self, errand: &Errand, stop: CancellationToken) -> anyhow::Result<Report> {
-        let Self { context, accounts, alive } = self;
+        let Self { context, accounts, alive, .. } = self;
         context.store.check_bucket().await.context("the bucket cannot be used")?;
         // Until all is done: also while people are told of losses.
         alive.get_or_init(|| Alive::show(context));
@@ -71,32 +75,111 @@ impl Setup {
         manifest.map(Some).with_context(|| format!("{key} is no manifest this version can read"))
     }
 
-    /// The one account that a room number belongs to.
-    pub(super) fn only_account(&self) -> anyhow::Result<&Arc<Account>> {
-        match self.accounts.as_slice() {
-            [account] => Ok(account),
-            _ => anyhow::bail!(
-                "several accounts are configured, and room numbers are not unique among them\n\
-                 hint: name one with --account"
-            ),
+    /// The one account that has a room of this number, by the ledger, else by the bucket; `None`
+    /// where none has. The only account that is worked on has it in any case.
+    pub(super) async fn account_of(&self, room: RoomId) -> anyhow::Result<Option<Arc<Account>>> {
+        if let [account] = self.accounts.as_slice() {
+            return Ok(Some(Arc::clone(account)));
+        }
+        let mut found = Vec::new();
+        for account in &self.accounts {
+            if self.context.ledger.room(&account.appid, room).await?.is_some() {
+                found.push(account);
+            }
+        }
+        if found.is_empty() {
+            for account in &self.accounts {
+                let key = self.context.store.keys(&account.appid).room(room).manifest();
+                if self.context.store.head(&key).await?.is_some() {
+                    found.push(account);
+                }
+            }
+        }
+        match found.as_slice() {
+            [] => Ok(None),
+            [account] => Ok(Some(Arc::clone(account))),
+            _ => {
+                let appids: Vec<_> = found.iter().map(|account| account.appid.as_str()).collect();
+                let problem = format!(
+                    "several accounts have a room {room}: {}\nhint: name one with --account",
+                    appids.join(", ")
+                );
+                Err(ConfigError::value("--room", problem).into())
+            }
+        }
+    }
+
+    /// Leaves the one account that has a room of this number.
+    pub(super) async fn keep_account_of(&mut self, room: RoomId) -> anyhow::Result<()> {
+        let Some(account) = self.account_of(room).await? else {
+            let appids: Vec<_> =
+                self.accounts.iter().map(|account| account.appid.as_str()).collect();
+            let problem = format!(
+                "neither the ledger nor the bucket has a room {room} of any account\n\
+                 hint: name its account with --account; these are configured: {}",
+                appids.join(", ")
+            );
+            return Err(ConfigError::value("--room", problem).into());
+        };
+        self.accounts = vec![account];
+        Ok(())
+    }
+
+    /// Says that the ledger is new, where it is: its path may not be the one that was meant.
+    pub(super) fn note_new_ledger(&self) {
+        if self.is_ledger_new {
+            let place = &self.ledger_place;
+            output::note(format_args!("a new ledger was made: {place}{}", relative_hint(place)));
         }
     }
 }
 
-/// Reads the configuration that the flags name.
-pub(super) fn config(common: &Common) -> anyhow::Result<Config> {
-    let sources = Sources {
-        file: common.config.clone(),
-        environment: Environment::of_process(),
-        accounts: common.accounts.clone(),
-    };
-    Ok(config::load(&sources)?)
+/// What to do where another ledger was meant.
+fn relative_hint(place: &ledger::Place) -> &'static str {
+    if place.is_relative {
+        "\nhint: [ledger] url counts from the folder that the program is started in; an absolute path \
+         names the same ledger from everywhere"
+    } else {
+        ""
+    }
 }
 
-/// Opens the ledger and makes the clients. Nothing remote is asked yet, but a remote ledger.
+/// Where the flags say that the configuration is.
+pub(super) fn sources(common: &Common) -> anyhow::Result<Sources> {
+    if let Some(named) = &common.config {
+        config::must_exist(named)?;
+    }
+    Ok(Sources {
+        file: common.config_file().to_owned(),
+        environment: Environment::of_process(),
+        accounts: common.accounts.clone(),
+    })
+}
+
+/// Reads the configuration that the flags name.
+pub(super) fn config(common: &Common) -> anyhow::Result<Config> {
+    Ok(config::load(&sources(common)?)?)
+}
+
+/// Opens the ledger, which is made where it is missing, and makes the clients. Nothing remote is
+/// asked yet, but a remote ledger.
 pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
-    let config = config(common)?;
-    build(config, Clock::system()).await
+    build(config(common)?, Clock::system()).await
+}
+
+/// As [`open`], for a command that only reads: where there is no ledger, that is said, none is made,
+/// and the command works with an empty one.
+pub(super) async fn open_existing(common: &Common) -> anyhow::Result<Setup> {
+    let mut config = config(common)?;
+    let place = ledger::Place::of(config.ledger_url.expose_secret());
+    if place.is_missing() {
+        output::note(format_args!(
+            "there is no ledger yet: {place}\nhint: the first `run` makes it, or finds what the bucket has{}",
+            relative_hint(&place)
+        ));
+        config.ledger_url = ledger::IN_MEMORY.into();
+    }
+    Ok(Setup { ledger_place: place, ..build(config, Clock::system()).await? })
 }
 
 /// Everything a command works with, from a configuration that was read. Nothing remote is asked yet,
@@ -105,6 +188,8 @@ pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
 /// # Errors
 /// When the ledger cannot be opened or a client not be made.
 pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
+    let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
+    let is_ledger_new = ledger_place.is_missing();
     let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
     let ledger = ledger.with_patience(config.ledger_patience);
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
@@ -128,6 +213,8 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     Ok(Setup {
         alive: OnceLock::new(),
         accounts: accounts.collect(),
+        ledger_place,
+        is_ledger_new,
         context: Arc::new(Context {
             ledger,
             store,

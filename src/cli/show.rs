@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::{Common, Exit, output, setup};
-use crate::config::{self, Environment};
+use crate::config;
 
 /// Flags of `config`.
 #[derive(Debug, Args)]
@@ -21,12 +21,14 @@ enum ConfigCommand {
 
 pub(super) fn run(common: &Common, arguments: &ConfigArguments) -> anyhow::Result<Exit> {
     let ConfigCommand::Show = arguments.command;
-    let file = config::load_file(&common.config, &Environment::of_process())?;
+    let sources = setup::sources(common)?;
+    let file = config::load_file(&sources.file, &sources.environment)?;
+    let file = file.without_secrets().context("it cannot be shown")?;
     if common.json {
         output::json(&file);
     } else {
         output::line(toml::to_string_pretty(&file).context("it cannot be written as TOML")?);
     }
     // What is printed is checked as well, so that this finds what a run would stumble over.
-    setup::config(common).map(|_| Exit::Done)
+    Ok(config::load(&sources).map(|_| Exit::Done)?)
 }

@@ -25,7 +25,7 @@ pub struct StatusArguments {
 }
 
 pub(super) async fn run(common: &Common, arguments: &StatusArguments) -> anyhow::Result<Exit> {
-    let setup = setup::open(common).await?;
+    let setup = setup::open_existing(common).await?;
     match arguments.room {
         Some(room) => one_room(common, &setup, room).await,
         None => all(common, &setup).await,

@@ -43,7 +43,7 @@ struct Tally {
 }
 
 pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow::Result<Exit> {
-    let setup = setup::open(common).await?;
+    let setup = setup::open_existing(common).await?;
     let depth = if arguments.deep { Depth::Deep } else { Depth::Shallow };
     let mut tally = Tally::default();
     for account in &setup.accounts {

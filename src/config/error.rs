@@ -1,8 +1,11 @@
 //! What can be wrong with the configuration.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::Environment;
+use super::origins::{Origins, line_and_column};
+use super::text::NotText;
+use super::{keys, typography, wording};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -10,8 +13,9 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error(
         "the configuration {} cannot be read\n\
-         hint: name another with --config FILE; the repository's pipeline.toml is a documented start",
-        path.display()
+         hint: name another with --config FILE; the repository's pipeline.toml is a documented start; \
+         without a file, variables as REPLAY_ARCHIVER_STORE__BUCKET set everything",
+        shown(path)
     )]
     Unreadable {
         /// The file.
@@ -19,16 +23,32 @@ pub enum ConfigError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The file is no UTF-8 text.
+    #[error(
+        "{}{}: the file is {looks_like}\n\
+         hint: save it as UTF-8: in an editor with \"Save as\", or with `iconv -t UTF-8`",
+        path.display(), at_line(*line)
+    )]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The line of the first wrong byte, from 1.
+        line: Option<usize>,
+        /// What it is.
+        looks_like: Cow<'static, str>,
+    },
     /// A key or value in the file is wrong.
-    #[error("{}, line {line}: {problem}{}", path.display(), suggestion.as_deref().unwrap_or(""))]
+    #[error("{}, line {line}{}: {problem}{}", path.display(), at_column(*column), suggestion.as_deref().unwrap_or(""))]
     Syntax {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
+        /// The column, from 1, where one character is wrong.
+        column: Option<usize>,
         /// What is wrong, the key named.
         problem: String,
-        /// A `hint:` line with the nearest key.
+        /// A `hint:` line.
         suggestion: Option<String>,
     },
     /// An environment variable is wrong.
@@ -50,136 +70,262 @@ pub enum ConfigError {
         key: String,
         /// What is wrong with it.
         problem: String,
+        /// The key's path, as `section.key`, or a flag.
+        path: String,
     },
 }
 
+/// The path in full, so that the folder it was looked for in shows.
+fn shown(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(", line {line}"))
+}
+
+fn at_column(column: Option<usize>) -> String {
+    column.map_or_else(String::new, |column| format!(", column {column}"))
+}
+
 impl ConfigError {
-    /// The error of the TOML reader, with its line and the nearest key.
+    /// A file that is no text.
+    pub(super) fn not_text(path: &Path, error: NotText) -> Self {
+        Self::NotText { path: path.to_owned(), line: error.line, looks_like: error.looks_like }
+    }
+
+    /// The error of the TOML reader on a text that is no TOML; a character that only looks like the
+    /// right one is named.
     pub(super) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        if let Some(stray) = typography::stray(text) {
+            return Self::stray(path, text, stray.offset, stray.found, "");
+        }
         let offset = error.span().map_or(0, |span| span.start);
+        let (number, _) = line_and_column(text, offset);
+        let line = text.lines().nth(number - 1).unwrap_or_default();
         let before = text.get(..offset).unwrap_or(text);
         Self::Syntax {
             path: path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            problem: with_section(before, &without_value(error.message())),
-            suggestion: suggestion(error.message()),
+            line: number,
+            column: None,
+            problem: in_section(before, &format!("{}{}", key_of(line), error.message())),
+            suggestion: wording::syntax_hint(line).map(str::to_owned),
         }
     }
 
-    /// A value that is not possible. Where it was set is told by [`ConfigError::placed`].
-    pub(crate) fn value(key: &str, problem: impl Into<String>) -> Self {
-        Self::Value { place: String::new(), key: key.to_owned(), problem: problem.into() }
+    /// A character at an offset of the file that has no business there.
+    pub(super) fn stray(path: &Path, text: &str, offset: usize, found: char, key: &str) -> Self {
+        let (line, column) = line_and_column(text, offset);
+        let problem = format!("{key}here stands {}", typography::explained(found));
+        Self::Syntax {
+            path: path.to_owned(),
+            line,
+            column: Some(column),
+            problem,
+            suggestion: None,
+        }
+    }
+
+    /// The error of the TOML reader on a key that is unknown, or a value of another kind.
+    pub(super) fn typed(
+        path: &Path,
+        text: &str,
+        error: &toml::de::Error,
+        origins: &Origins<'_>,
+    ) -> Self {
+        let offset = error.span().map_or(0, |span| span.start);
+        let before = text.get(..offset).unwrap_or(text);
+        let problem = wording::problem(error.message());
+        let is_unknown = error.message().starts_with("unknown field");
+        let at = origins.path_at(offset).filter(|_| !is_unknown);
+        let section = section(before).map(|header| header.trim_matches(['[', ']']));
+        Self::Syntax {
+            path: path.to_owned(),
+            line: line_and_column(text, offset).0,
+            column: None,
+            problem: match at {
+                Some(key) => format!("{}: {problem}", origins.shown(key)),
+                None => in_section(before, &problem),
+            },
+            suggestion: wording::hint(error.message(), at.or(section).unwrap_or_default()),
+        }
+    }
+
+    /// A value of the key at a path, as `store.bucket`, that is not possible. Where it was set is
+    /// told by [`ConfigError::placed`].
+    pub(super) fn at(path: &str, problem: impl Into<String>) -> Self {
+        let key = keys::shown(path, None);
+        Self::Value { place: String::new(), key, problem: problem.into(), path: path.to_owned() }
+    }
+
+    /// A flag's value that is not possible.
+    pub(crate) fn value(flag: &str, problem: impl Into<String>) -> Self {
+        Self::at(flag, problem)
+    }
+
+    /// Whether it is a flag that is wrong, and not the configuration.
+    pub fn is_flag(&self) -> bool {
+        matches!(self, Self::Value { path, .. } if path.starts_with("--"))
     }
 
     /// The same error with the place where the value was set: a variable, or a line of the file.
-    pub(super) fn placed(self, path: &Path, text: &str, environment: &Environment) -> Self {
-        let Self::Value { key, problem, .. } = self else { return self };
-        let place = match (environment.overriding(&key), line_of(text, &key)) {
-            _ if !key.starts_with('[') => String::new(),
-            (Some(variable), _) => format!("the environment variable {variable}: "),
-            (None, Some(line)) => format!("{}, line {line}: ", path.display()),
-            (None, None) => format!("{}: ", path.display()),
-        };
-        Self::Value { place, key, problem }
+    pub(super) fn placed(self, origins: &Origins<'_>) -> Self {
+        let Self::Value { problem, path, .. } = self else { return self };
+        Self::Value { place: origins.place(&path), key: origins.shown(&path), problem, path }
     }
 }
 
-/// The line, from 1, of a key named as `[section] key`. Of `[[account]] appid: key`, the line of the
-/// appid.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let (section, key) = key.rsplit_once("] ")?;
-    let mut header = "";
-    let is_it = |line: &str| match key.split_once(": ") {
-        Some((appid, _)) => line.starts_with("appid") && line.contains(&format!("\"{appid}\"")),
-        None => line.split_once('=').is_some_and(|(name, _)| name.trim() == key),
-    };
-    let place = text.lines().map(str::trim).position(|line| {
-        if line.starts_with('[') {
-            header = line;
-        }
-        header.starts_with(section) && is_it(line)
-    });
-    place.map(|place| place + 1)
+/// The key that a line sets, to be put before what is wrong with it.
+fn key_of(line: &str) -> String {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let key = line.split_once('=').map(|(key, _)| key.trim()).unwrap_or_default();
+    let is_key = !key.is_empty() && key.len() <= 32 && key.chars().all(is_key);
+    if is_key && !super::may_be_secret(key) { format!("{key}: ") } else { String::new() }
 }
 
-/// The message without a text that stands where something else should: it may be a secret, put
-/// where the name of its variable belongs.
-pub(super) fn without_value(message: &str) -> String {
-    const BEFORE: &str = "invalid type: string \"";
-    match message.split_once(BEFORE).and_then(|(_, rest)| rest.rsplit_once("\", expected ")) {
-        Some((_, expected)) => format!("invalid type: a text, expected {expected}"),
-        None => message.to_owned(),
-    }
+/// The header of the section that a text ends in.
+fn section(before: &str) -> Option<&str> {
+    let header = before.lines().rev().map(str::trim).find(|line| line.starts_with('['))?;
+    let (header, _) = header.split_once('#').unwrap_or((header, ""));
+    // A header that ends here is not where the error lies, but what it is about.
+    Some(header.trim_end()).filter(|header| header.ends_with(']'))
 }
 
 /// The message with the section it is about, so that it reads alone.
-fn with_section(before: &str, message: &str) -> String {
-    let is_header = |line: &&str| line.starts_with('[');
-    let header = before.lines().rev().map(str::trim).find(is_header);
-    // A header that ends here is not where the error lies, but what it is about.
-    let header = header.filter(|header| header.ends_with(']'));
+fn in_section(before: &str, message: &str) -> String {
+    let header = section(before).filter(|header| !super::may_be_secret(header));
     header.map_or_else(|| message.to_owned(), |header| format!("in {header}: {message}"))
-}
-
-/// A `hint:` line naming the key that is nearest to an unknown one.
-///
-/// serde words it: unknown field `x`, expected one of `a`, `b`.
-pub(super) fn suggestion(message: &str) -> Option<String> {
-    let mut names = message.split('`').skip(1).step_by(2);
-    let unknown = names.next().filter(|_| message.starts_with("unknown"))?;
-    names
-        .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
-        .min()
-        .filter(|(distance, name)| *distance <= name.len().div_ceil(2))
-        .map(|(_, name)| format!("\nhint: did you mean `{name}`?"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::ConfigFile;
+    use toml::de::DeTable;
+
+    use super::super::{ConfigFile, Environment, understand};
     use super::*;
 
     const TEXT: &str = "[store]\nbucket = 'a'\n\n[transfer]\n  part_size = \"1MiB\"\n\n[[account]]\n\
                         appid = \"wx1\"\n\n[[account]]\nreserve = 1\nappid = \"wx2\"\n";
 
-    fn shown(key: &str, environment: &Environment) -> String {
-        let error = ConfigError::value(key, "it is wrong");
-        error.placed(Path::new("p.toml"), TEXT, environment).to_string()
+    fn shown(path: &str, variables: &[(&str, &str)]) -> String {
+        let table = DeTable::parse(TEXT).unwrap();
+        let mut origins = Origins::of_file(Some(Path::new("p.toml")), TEXT, table.get_ref());
+        for (path, variable) in variables {
+            origins.set(path, variable, "");
+        }
+        ConfigError::at(path, "it is wrong").placed(&origins).to_string()
+    }
+
+    fn parsed(text: &str) -> Result<ConfigFile, ConfigError> {
+        understand(text, Some(Path::new("p.toml")), &Environment::default()).map(|(file, _)| file)
+    }
+
+    fn refused(text: &str) -> String {
+        parsed(text).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
     fn an_impossible_value_is_shown_with_the_line_it_stands_on() {
-        let none = Environment::default();
-        for (key, place) in [
-            ("[store] bucket", "p.toml, line 2: "),
-            ("[transfer] part_size", "p.toml, line 5: "),
-            ("[transfer] files", "p.toml: "),
-            ("[[account]] wx2: reserve", "p.toml, line 12: "),
-            ("[[account]]", "p.toml: "),
-            ("--account", ""),
+        for (path, expected) in [
+            ("store.bucket", "p.toml, line 2: [store] bucket"),
+            ("transfer.part_size", "p.toml, line 5: [transfer] part_size"),
+            ("transfer.files", "p.toml, line 4: [transfer] files"),
+            ("wechat.proxy", "p.toml: [wechat] proxy"),
+            ("account.1.reserve", "p.toml, line 11: [[account]] wx2: reserve"),
+            ("account.1.token.secret_env", "p.toml, line 10: [[account]] wx2: token.secret_env"),
+            ("account.1", "p.toml, line 10: [[account]] wx2"),
+            ("--account", "--account"),
         ] {
-            assert_eq!(shown(key, &none), format!("{place}{key}: it is wrong"));
+            assert_eq!(shown(path, &[]), format!("{expected}: it is wrong"));
         }
     }
 
     #[test]
     fn an_impossible_value_of_a_variable_is_not_blamed_on_the_file() {
-        let name = "REPLAY_ARCHIVER_TRANSFER__PART_SIZE";
-        let environment = [(name.to_owned(), "1MiB".to_owned())].into_iter().collect();
-        let shown = shown("[transfer] part_size", &environment);
+        let variables = [("transfer.part_size", "REPLAY_ARCHIVER_TRANSFER__PART_SIZE")];
         assert_eq!(
-            shown,
-            format!("the environment variable {name}: [transfer] part_size: it is wrong")
+            shown("transfer.part_size", &variables),
+            "the environment variable REPLAY_ARCHIVER_TRANSFER__PART_SIZE: [transfer] part_size: it is wrong"
         );
     }
 
     #[test]
     fn an_unknown_section_is_not_said_to_lie_in_another() {
-        let text = "[store]\n[medai]\n";
-        let error = ConfigFile::parse(text, Path::new("p.toml")).unwrap_err().to_string();
+        let error = refused("[store]\n[medai]\n");
         assert!(error.starts_with("p.toml, line 2: unknown field `medai`"), "{error}");
-        let text = "[store]\nbuckt = 1\n";
-        let error = ConfigFile::parse(text, Path::new("p.toml")).unwrap_err().to_string();
+        let error = refused("[store]\nbuckt = 1\n");
         assert!(error.starts_with("p.toml, line 2: in [store]: unknown field `buckt`"), "{error}");
+    }
+
+    #[test]
+    fn what_people_mistype_is_named_with_line_and_column_and_what_to_type() {
+        let table: [(&str, &[&str]); 24] = [
+            (
+                "[store]\nbucket ＝ \"a\"",
+                &["line 2, column 8: ", "full-width form of =", "type = in"],
+            ),
+            ("[store]\nbucket = “a”", &["line 2, column 10: ", "“", "type \" in"]),
+            ("[store]\nbucket = \"a”\n", &["line 2, column 12: ", "”", "type \" in"]),
+            (
+                "[store]\nendpoint = \"https：//h\"",
+                &["line 2, column 18: [store] endpoint", "：", "type : in"],
+            ),
+            (
+                "[store]\nbucket = \"a\u{3000}\"",
+                &["line 2, column 12: [store] bucket", "ideographic space"],
+            ),
+            (
+                "[store]\nbucket = \"a\u{200b}\"",
+                &["line 2, column 12: [store] bucket", "delete it"],
+            ),
+            ("[store]\nbucket = \"桶\"", &["line 2, column 11: [store] bucket", "桶"]),
+            ("【store】\n", &["line 1, column 1: ", "type [ in"]),
+            ("# ok\n[transfer]\nfiles = ８", &["line 3, column 9: ", "digit of 8"]),
+            (
+                "[transfer]\nretry_for = \"３0s\"",
+                &["line 2, column 14: [transfer] retry_for", "digit of 3"],
+            ),
+            (
+                "[media]\nallow_hosts = [\"a.com，b.com\"]",
+                &["line 2, column 22: [media] allow_hosts", "type , in"],
+            ),
+            ("[[account]]\nappid = \"ｗx1\"", &["line 2, column 10: [[account]]", "letter of w"]),
+            ("[ledger]\nurl = \"sqlite：x\"", &["line 2, column 14: [ledger] url", "type : in"]),
+            ("[account]\nappid = \"wx1\"", &["line 1: ", "hint: write [[account]]"]),
+            ("[[store]]\nbucket = \"a\"", &["line 1: ", "hint: write [store]"]),
+            ("[stores]\nbucket = \"a\"", &["line 1: ", "did you mean `store`?"]),
+            ("bucket = \"a\"", &["line 1: ", "`bucket` belongs below [store]"]),
+            ("[store]\nbucket = \"\"a\"\"", &["line 2: ", "bucket: ", "one pair of quotes"]),
+            (
+                "[images]\narchive = \"true\"",
+                &["line 2: [images] archive: ", "true or false", "without quotes"],
+            ),
+            ("[transfer]\nretry_for = 30", &["line 2: [transfer] retry_for: ", "unit", "\"30s\""]),
+            ("[transfer]\nretry_for = \"30\"", &["line 2: [transfer] retry_for: ", "\"30s\""]),
+            ("[transfer]\nmemory = \"64 megs\"", &["line 2: [transfer] memory: ", "\"64MiB\""]),
+            ("[transfer]\nfiles = \"8\"", &["line 2: [transfer] files: ", "without quotes"]),
+            (
+                "[media]\nallow_hosts = \"a.com\"",
+                &["line 2: [media] allow_hosts: ", "[\"a\", \"b\"]"],
+            ),
+        ];
+        for (text, parts) in table {
+            for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+                let error = refused(&text);
+                assert!(error.starts_with("p.toml, line "), "{text}: {error}");
+                for part in parts {
+                    assert!(error.contains(part), "{text}: no {part} in {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tabs_line_ends_and_comments_in_any_script_do_no_harm() {
+        let text = "# 直播“回放”\r\n[store]\r\n\tbucket\t=\t\"a\"\t# 桶：a\r\n[store2]\r\n"
+            .replace("[store2]\r\n", "");
+        assert_eq!(parsed(&text).unwrap().store.bucket, "a");
+        let texts = "[store]\nprefix = \"直播（一）\"\n[ledger]\nurl = \"sqlite:账本.sqlite\"\n";
+        assert_eq!(parsed(texts).unwrap().store.prefix, "直播（一）");
     }
 }

@@ -1,12 +1,11 @@
 //! The shape of `pipeline.toml`: the ledger, the store and the accounts. Every section and key is
 //! optional here; `validate` decides. The sections that have good defaults are in `tuning`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
 use super::tuning::{
     Amount, DiscoverSection, ImagesSection, MediaSection, QuotaSection, ResolveSection,
     TransferSection, WechatSection, WholeSection, duration,
@@ -39,13 +38,6 @@ pub struct ConfigFile {
     /// The mini programs.
     #[serde(rename = "account")]
     pub accounts: Vec<AccountSection>,
-}
-
-impl ConfigFile {
-    /// Reads the text of the file at `path`.
-    pub(super) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))
-    }
 }
 
 /// `[ledger]`
@@ -197,7 +189,8 @@ impl From<Written> for Switch {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountSection {
-    /// The appid.
+    /// The appid; `validate` refuses an empty one.
+    #[serde(default)]
     pub appid: String,
     /// Where the access token comes from.
     #[serde(default)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, ConfigFile, Environment, Sources, validate};
+use super::{Config, Environment, Sources, understand, validate};
 
 /// What no error may show.
 const SECRET: &str = "canary-secret-8c1f0a2b";
@@ -23,16 +23,16 @@ pub(crate) fn configuration(data: &[u8]) {
     ];
     let environment: Environment =
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
-    let file = ConfigFile::parse(text, path)
-        .and_then(|file| environment.overlay(file, text, path))
-        .map_err(|error| error.to_string());
-    let Ok(file) = file else { return };
-    let _ = toml::to_string_pretty(&file).map(|shown| assert!(!shown.contains(SECRET)));
-    let sources = Sources { file: path.to_owned(), environment, accounts: Vec::new() };
+    let understood = understand(text, Some(path), &environment).map_err(|error| error.to_string());
+    let Ok((file, origins)) = understood else { return };
+    let shown = file.without_secrets().unwrap_or_default();
+    let _ = toml::to_string_pretty(&shown).map(|shown| assert!(!shown.contains(SECRET)));
+    let sources =
+        Sources { file: path.to_owned(), environment: environment.clone(), accounts: Vec::new() };
     match validate::config(&file, &sources) {
         Ok(config) => usable(&config),
         Err(error) => {
-            let error = error.placed(path, text, &sources.environment);
+            let error = error.placed(&origins);
             assert!(!format!("{error} {error:?}").contains(SECRET));
         }
     }

@@ -8,13 +8,24 @@ mod error;
 mod file;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod keys;
+mod masking;
+mod origins;
+mod overlay;
+mod secrets;
+mod shape;
+mod suspect;
+mod text;
 mod tuning;
+mod typography;
 mod validate;
+mod wording;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use toml::de::DeTable;
 
 use crate::ledger::Share;
 use crate::media::source as media;
@@ -25,6 +36,9 @@ use crate::{store, wechat};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
+pub use suspect::{HIDDEN, may_be_secret};
+
+use origins::Origins;
 
 /// Everything that can be set, checked and ready to use.
 pub struct Config {
@@ -106,7 +120,7 @@ pub enum WholePolicy {
 /// Where the configuration is read from.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// The file; it must exist.
+    /// The file; it may be missing where variables set everything.
     pub file: PathBuf,
     /// The process's environment.
     pub environment: Environment,
@@ -119,16 +133,12 @@ pub struct Sources {
 /// # Errors
 /// When the file cannot be read, or a key or value is wrong; the message says where and what.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    let (path, environment) = (&sources.file, &sources.environment);
-    let text = read(path)?;
-    let file = ConfigFile::parse(&text, path)?;
-    let file = environment.overlay(file, &text, path)?;
-    validate::config(&file, sources).map_err(|error| error.placed(path, &text, environment))
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+    let (file, environment) = (sources.file.as_path(), &sources.environment);
+    let text = read(file, environment)?;
+    let path = text.is_some().then_some(file);
+    let text = text.unwrap_or_default();
+    let (file, origins) = understand(&text, path, environment)?;
+    validate::config(&file, sources).map_err(|error| error.placed(&origins))
 }
 
 /// Reads the file and the variables over it, without checking more than keys and types.
@@ -136,14 +146,69 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn load_file(path: &Path, environment: &Environment) -> Result<ConfigFile, ConfigError> {
-    let text = read(path)?;
-    let file = ConfigFile::parse(&text, path)?;
-    environment.overlay(file, &text, path)
+    let text = read(path, environment)?;
+    let file = text.is_some().then_some(path);
+    understand(&text.unwrap_or_default(), file, environment).map(|(file, _)| file)
 }
 
-/// The policy for hosts that a list of patterns describes, named by its key in errors.
-fn hosts(patterns: &[String], key: &str) -> Result<HostPolicy, ConfigError> {
-    HostPolicy::parse(patterns).map_err(|error| ConfigError::value(key, error.to_string()))
+/// Fails where a file that was named is not there.
+///
+/// # Errors
+/// When it cannot be found.
+pub fn must_exist(path: &Path) -> Result<(), ConfigError> {
+    let found = std::fs::metadata(path).map(drop);
+    found.map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+}
+
+/// The text of the file; `None` where there is none and variables set keys.
+fn read(path: &Path, environment: &Environment) -> Result<Option<String>, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound
+                && environment.settings().next().is_some() =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    let text = text::read(&bytes).map_err(|error| ConfigError::not_text(path, error))?;
+    Ok(Some(text.to_owned()))
+}
+
+/// The text with the variables over it, keys and types checked, and where each key was set.
+fn understand<'a>(
+    text: &'a str,
+    file: Option<&'a Path>,
+    environment: &Environment,
+) -> Result<(ConfigFile, Origins<'a>), ConfigError> {
+    let path = file.unwrap_or(Path::new(""));
+    let syntax = |error: toml::de::Error| ConfigError::syntax(path, text, &error);
+    let table = DeTable::parse(text).map_err(syntax)?;
+    shape::brackets(path, text, table.get_ref())?;
+    let mut origins = Origins::of_file(file, text, table.get_ref());
+    if let Err(error) = toml::from_str::<ConfigFile>(text) {
+        let table = toml::from_str(text).map_err(syntax)?;
+        // A character that only looks like another may be the reason.
+        shape::characters(path, text, &table, &origins)?;
+        return Err(ConfigError::typed(path, text, &error, &origins));
+    }
+    let table = toml::from_str(text).map_err(syntax)?;
+    let table = overlay::over(environment, table, &mut origins)?;
+    shape::characters(path, text, &table, &origins)?;
+    let file: ConfigFile = table.try_into().map_err(syntax)?;
+    environment.check(&file)?;
+    Ok((file, origins))
+}
+
+/// The policy for hosts that a list of patterns describes, named by its key's path in errors.
+fn hosts(patterns: &[String], path: &str) -> Result<HostPolicy, ConfigError> {
+    HostPolicy::parse(patterns).map_err(|error| {
+        let hidden = patterns.iter().any(|pattern| may_be_secret(pattern));
+        let problem = if hidden { "it holds something that is no host\nhint: use a form such as *.myqcloud.com or 127.0.0.1:9000".to_owned() } else { error.to_string() };
+        ConfigError::at(path, problem)
+    })
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! The `pipeline.toml` at the top of the repository documents every key with its default. These
 //! tests keep it true, and lead through it as a new user goes.
 
+mod pasted;
+mod variables;
+
 use std::path::Path;
 
-use super::{Config, ConfigError, ConfigFile, Environment, Sources, validate};
+use super::{Config, ConfigError, ConfigFile, Environment, Sources, understand, validate};
 
 const SHIPPED: &str = include_str!("../../pipeline.toml");
 
 fn parse(text: &str) -> ConfigFile {
-    ConfigFile::parse(text, Path::new("pipeline.toml")).unwrap()
+    understand(text, Some(Path::new("pipeline.toml")), &Environment::default()).unwrap().0
 }
 
 /// The file as it is when every key and section that is commented out is put to use.
@@ -125,8 +128,10 @@ fn what_config_show_prints_of_an_address_holds_no_password() {
 #[test]
 fn a_secret_put_where_it_does_not_belong_is_not_repeated() {
     let file = "[store]\nbucket = \"b\"\n[[account]]\nappid = \"wx1\"\ntoken = \"s3cret\"\n";
-    let error = ConfigFile::parse(file, Path::new("p.toml")).unwrap_err().to_string();
+    let error = understand(file, Some(Path::new("p.toml")), &Environment::default());
+    let error = error.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("p.toml, line 5") && error.contains("a text, expected"), "{error}");
+    assert!(error.contains("hint: write token = { secret_env"), "{error}");
     assert!(!error.contains("s3cret"), "{error}");
 }
 
@@ -151,4 +156,23 @@ fn a_lease_is_long_enough_for_a_slow_database_and_short_enough_for_a_dead_worker
         let error = checked.err().map(|error| error.to_string());
         assert!(error.is_none_or(|error| error.contains("[ledger] lease: 15s to 24h")));
     }
+}
+
+#[test]
+fn a_file_in_another_encoding_is_told_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pipeline.toml");
+    let load = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        super::load_file(&file, &Environment::default()).map_err(|error| error.to_string())
+    };
+    let utf16: Vec<u8> = "\u{feff}[store]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let error = load(&utf16).unwrap_err();
+    assert!(
+        error.contains("pipeline.toml: the file is UTF-16 text\nhint: save it as UTF-8"),
+        "{error}"
+    );
+    let error = load(b"[store]\n# \xce\xa2\xd0\xc5\n").unwrap_err();
+    assert!(error.contains("pipeline.toml, line 2: the file is probably GBK text"), "{error}");
+    assert_eq!(load(b"\xef\xbb\xbf[store]\r\nbucket = \"a\"\r\n").unwrap().store.bucket, "a");
 }

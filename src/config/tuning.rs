@@ -99,8 +99,10 @@ impl Default for ResolveSection {
 #[serde(deny_unknown_fields, default)]
 pub struct TransferSection {
     /// Bytes of parts held in memory at once.
+    #[serde(with = "size")]
     pub memory: ByteSize,
     /// Size of a part.
+    #[serde(with = "size")]
     pub part_size: ByteSize,
     /// Recordings at once, at the most.
     pub files: usize,
@@ -202,9 +204,44 @@ pub(super) mod duration {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(from)?;
-        humantime::parse_duration(&text).map_err(|error| {
-            D::Error::custom(format!("{text:?} is not a duration like \"30m\" or \"7d\": {error}"))
-        })
+        let text = match toml::Value::deserialize(from)? {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            _ => String::new(),
+        };
+        humantime::parse_duration(text.trim()).map_err(|_| D::Error::custom(problem(text.trim())))
+    }
+
+    /// What is wrong, without the text but for a number: it may be a secret.
+    fn problem(text: &str) -> String {
+        match text.parse::<u32>() {
+            Ok(number) => format!(
+                "a duration needs a unit\nhint: write \"{number}s\", \"{number}m\", \"{number}h\" or \"{number}d\""
+            ),
+            Err(_) => {
+                "this is not a duration\nhint: write one as \"30s\", \"10m\", \"1h 30m\" or \"7d\""
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// Sizes as people write them: `64MiB`, `1 GiB`, a number of bytes.
+pub(super) mod size {
+    use bytesize::ByteSize;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(value: &ByteSize, to: S) -> Result<S::Ok, S::Error> {
+        value.serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
+        let read = match toml::Value::deserialize(from)? {
+            toml::Value::String(text) => text.trim().parse().ok(),
+            toml::Value::Integer(number) => u64::try_from(number).ok().map(ByteSize),
+            _ => None,
+        };
+        let problem = "this is not a size\nhint: write one as \"64MiB\" or \"1GiB\"";
+        read.ok_or_else(|| D::Error::custom(problem))
     }
 }

@@ -2,7 +2,9 @@
 
 mod commands;
 mod configuration;
+mod container;
 mod gc;
 pub mod program;
+mod rooms;
 mod secrets;
 mod signals;

@@ -11,10 +11,12 @@ use crate::bucket::{hex, text};
 #[tokio::test]
 async fn a_run_says_nothing_when_all_is_well() {
     let place = Place::start(ROOMS).await;
-    for _ in 0..2 {
-        let ran = place.run(&["run"]).await;
-        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
-    }
+    let first = place.run(&["run"]).await;
+    let ledger = place.folder.path().join("ledger.sqlite");
+    let new = format!("a new ledger was made: {}\n", ledger.display());
+    assert_eq!((first.code, first.out.as_str(), first.err), (0, "", new));
+    let second = place.run(&["run"]).await;
+    assert_eq!((second.code, second.out.as_str(), second.err.as_str()), (0, "", ""));
     assert!(place.bucket().has_manifest(1) && place.bucket().has_manifest(2));
 }
 

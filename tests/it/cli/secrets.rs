@@ -140,6 +140,35 @@ async fn a_password_in_an_address_is_shown_nowhere_though_nothing_answers_there(
     canaries::check_folder(place.folder.path(), &["pipeline.toml"]);
 }
 
+/// A secret in the shape that those of WeChat have.
+const PASTED: &str = "8d3f0a6b1c9e47725ab0c4d1e6f29b38";
+
+#[tokio::test]
+async fn a_secret_pasted_where_none_belongs_is_repeated_nowhere() {
+    let place = Place::start("").await;
+    let good = place.configuration();
+    let table = [
+        ("secret_env = \"APP_SECRET\"", "secret_env = \"PASTED\""),
+        ("secret_env = \"APP_SECRET\"", "secret_file = \"PASTED\""),
+        ("{ secret_env = \"APP_SECRET\" }", "{ source = \"command\", command = [\"PASTED\"] }"),
+        ("{ secret_env = \"APP_SECRET\" }", "{ source = \"file\", file = \"PASTED\" }"),
+        ("secret_key_env = \"STORE_SECRET\"", "secret_key = \"PASTED\""),
+        ("secret_key_env = \"STORE_SECRET\"", "secret_key_env = PASTED"),
+        ("access_key = \"access\"", "access_key = \"PASTED\""),
+        ("appid = \"wx1\"", "appid = \"PASTED\""),
+        ("[images]", "[PASTED]"),
+    ];
+    for (old, new) in table {
+        assert!(good.contains(old), "{old}");
+        place.configure(&good.replacen(old, &new.replace("PASTED", PASTED), 1));
+        for command in [&["config", "show"][..], &["run", "--json"], &["doctor"]] {
+            let ran = place.run(&[command, &["--log", "trace,x=off"]].concat()).await;
+            assert!(!ran.out.contains(PASTED) && !ran.err.contains(PASTED), "{new}: {ran:?}");
+        }
+    }
+    canaries::check_folder(place.folder.path(), &["pipeline.toml"]);
+}
+
 #[tokio::test]
 async fn no_table_of_a_database_server_holds_a_secret() {
     sqlx::any::install_default_drivers();

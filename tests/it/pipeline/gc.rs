@@ -59,7 +59,7 @@ async fn look(world: &World, older_than: Duration) -> Leftovers {
 
 /// `gc --older-than 24h`, with or without `--abort`; returns what is left in the store.
 async fn gc(world: &World, abort: bool) -> Vec<Upload> {
-    let common = Common { config: "pipeline.toml".into(), accounts: Vec::new(), json: true };
+    let common = Common { config: None, accounts: Vec::new(), json: true };
     let arguments = GcArguments { older_than: DAY, abort };
     let exit = collect(&common, &arguments, world.setup().await).await.unwrap();
     assert_eq!(exit, Exit::Done);

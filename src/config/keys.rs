@@ -1,0 +1,260 @@
+//! Every key of the configuration, with the variable that sets it.
+
+use super::suspect;
+
+/// What every variable that sets a key begins with.
+pub(super) const PREFIX: &str = "REPLAY_ARCHIVER_";
+
+/// What a key holds, which says how a variable's value is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Text, as it stands; names, addresses, durations and sizes.
+    Text,
+    /// A path, an address of the ledger, or what else may be in any script.
+    FreeText,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Bool,
+    /// `auto`, `on` or `off`; `true` and `false` too.
+    Switch,
+    /// Texts with commas between them, or a TOML list.
+    List,
+    /// A TOML list, or one text.
+    Command,
+}
+
+use Kind::{Bool, Command, FreeText, List, Number, Switch, Text};
+
+/// The keys of the sections, as `section.key`.
+const KEYS: [(&str, Kind); 41] = [
+    ("ledger.url", FreeText),
+    ("ledger.lease", Text),
+    ("store.bucket", Text),
+    ("store.prefix", FreeText),
+    ("store.region", Text),
+    ("store.endpoint", Text),
+    ("store.path_style", Switch),
+    ("store.access_key", Text),
+    ("store.secret_key_env", Text),
+    ("store.secret_key_file", FreeText),
+    ("store.crc64nvme", Switch),
+    ("store.sign_payload", Switch),
+    ("store.storage_class", Text),
+    ("wechat.base_url", Text),
+    ("wechat.timeout", Text),
+    ("wechat.proxy", Text),
+    ("quota.daily_limit", Number),
+    ("quota.reserve", Text),
+    ("discover.full_scan_every", Text),
+    ("discover.ask_never_live", Bool),
+    ("resolve.settle", Text),
+    ("resolve.patience", Text),
+    ("transfer.memory", Text),
+    ("transfer.part_size", Text),
+    ("transfer.files", Number),
+    ("transfer.ranges", Number),
+    ("transfer.connections", Number),
+    ("transfer.attempts", Number),
+    ("transfer.retry_for", Text),
+    ("media.allow_hosts", List),
+    ("media.connect_timeout", Text),
+    ("media.read_timeout", Text),
+    ("media.proxy", Text),
+    ("whole.archive", Text),
+    ("whole.tolerance", Text),
+    ("images.archive", Bool),
+    ("images.allow_hosts", List),
+    // The keys of an account, of which there may be many.
+    ("account.*.appid", Text),
+    ("account.*.daily_limit", Number),
+    ("account.*.reserve", Text),
+    ("account.*.token.source", Text),
+];
+
+/// The rest of the keys of an account.
+const TOKEN_KEYS: [(&str, Kind); 6] = [
+    ("account.*.token.secret_env", Text),
+    ("account.*.token.secret_file", FreeText),
+    ("account.*.token.url", Text),
+    ("account.*.token.command", Command),
+    ("account.*.token.file", FreeText),
+    ("account.*.token.env", Text),
+];
+
+/// Accounts are numbered from 0, and nobody has more.
+const MOST_ACCOUNTS: usize = 100_000;
+
+/// All keys; those of an account have `*` where its number goes.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, Kind)> {
+    KEYS.into_iter().chain(TOKEN_KEYS)
+}
+
+/// What a key at a path holds, as `store.bucket` or `account.0.appid`.
+pub(super) fn kind(path: &str) -> Option<Kind> {
+    let general = path.split('.').map(|part| if is_number(part) { "*" } else { part });
+    let general = general.collect::<Vec<_>>().join(".");
+    all().find(|(key, _)| *key == general).map(|(_, kind)| kind)
+}
+
+fn is_number(part: &str) -> bool {
+    part.parse::<usize>().is_ok_and(|number| number < MOST_ACCOUNTS)
+}
+
+/// The path of the key that a variable sets, if it sets one.
+pub(super) fn path_of(variable: &str) -> Option<String> {
+    let path = variable.strip_prefix(PREFIX)?.to_ascii_lowercase().replace("__", ".");
+    kind(&path).is_some().then_some(path)
+}
+
+/// The variable that sets the key at a path.
+pub(super) fn variable(path: &str) -> String {
+    format!("{PREFIX}{}", path.replace('.', "__").to_ascii_uppercase())
+}
+
+/// Whether a variable is named as one of ours, however it is written.
+pub(super) fn is_ours(variable: &str) -> bool {
+    let plain = |text: &str| text.replace(['_', '-'], "").to_ascii_uppercase();
+    plain(variable).starts_with(&plain(PREFIX))
+}
+
+/// Variables that begin like ours and set no key: those of flags, of the sandbox's and the tests'
+/// scripts, and those that Kubernetes makes for a service called `replay-archiver`.
+pub(super) fn is_other(variable: &str) -> bool {
+    let Some(rest) = variable.strip_prefix(PREFIX) else { return false };
+    let is_known = ["CONFIG", "LOG", "SECRET_KEY", "SESSION_TOKEN"].contains(&rest);
+    let is_service = rest.ends_with("SERVICE_HOST")
+        || rest.contains("SERVICE_PORT")
+        || rest == "PORT"
+        || rest.starts_with("PORT_")
+        || (rest.contains("_PORT") && (rest.contains("_TCP") || rest.contains("_UDP")));
+    is_known || rest.starts_with("TEST_") || is_service
+}
+
+/// A `hint:` line with the variable that may be meant by one that sets nothing.
+pub(super) fn hint(variable: &str) -> String {
+    let plain = |text: &str| text.replace(['_', '-'], "").to_ascii_uppercase();
+    let meant = plain(variable);
+    let number = variable.split('_').find(|part| is_number(part)).unwrap_or("0");
+    let names = all().map(|(key, _)| self::variable(&key.replace('*', number)));
+    let names = names.chain(["CONFIG", "LOG"].map(|name| format!("{PREFIX}{name}")));
+    let distance = |name: &str| {
+        let plain = plain(name);
+        // A number that was left out is no difference, nor is a table.
+        let unnumbered = plain.replacen(&format!("ACCOUNT{number}"), "ACCOUNT", 1);
+        let unnested = plain.replacen("TOKEN", "", 1);
+        let to = |other: &String| strsim::damerau_levenshtein(&meant, other);
+        [plain, unnumbered, unnested].iter().map(to).min().unwrap_or(usize::MAX)
+    };
+    let nearest = names.map(|name| (distance(&name), name)).min();
+    let is_near = |distance: usize| {
+        distance <= (meant.len() - plain(PREFIX).len().min(meant.len())).div_ceil(3)
+    };
+    match nearest {
+        Some((distance, name)) if is_near(distance) => format!("\nhint: did you mean {name}?"),
+        _ if meant.starts_with(&plain("REPLAY_ARCHIVER_ACCOUNT")) => {
+            format!("\nhint: did you mean {PREFIX}ACCOUNT__0__APPID? Accounts are numbered from 0")
+        }
+        _ => format!(
+            "\nhint: a key is set by {PREFIX}<SECTION>__<KEY>, as {PREFIX}STORE__BUCKET; unset \
+             what belongs to another program"
+        ),
+    }
+}
+
+/// A path as errors show it: `[store] bucket`, `[[account]] wx1: token.secret_env`.
+pub(super) fn shown(path: &str, appid: Option<&str>) -> String {
+    match path.split_once('.') {
+        Some(("account", rest)) => {
+            let (number, key) = rest.split_once('.').unwrap_or((rest, ""));
+            let count = number.parse::<usize>().map_or(1, |number| number + 1);
+            let appid = appid.map(suspect::shown).filter(|appid| !appid.is_empty());
+            let which = appid.map_or_else(|| format!("number {count}"), Into::into);
+            if key.is_empty() {
+                format!("[[account]] {which}")
+            } else {
+                format!("[[account]] {which}: {key}")
+            }
+        }
+        Some((section, key)) => format!("[{section}] {key}"),
+        None if path == "account" => "[[account]]".to_owned(),
+        None if path.starts_with('-') || path.is_empty() => path.to_owned(),
+        None => format!("[{path}]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ConfigFile;
+    use super::*;
+
+    #[test]
+    fn every_key_of_the_sections_has_a_variable() {
+        let json = serde_json::to_value(ConfigFile::default()).unwrap();
+        let mut known = 0;
+        for (section, keys) in json.as_object().unwrap() {
+            for (key, default) in keys.as_object().into_iter().flatten() {
+                let kind = kind(&format!("{section}.{key}"));
+                let kind = kind.unwrap_or_else(|| panic!("[{section}] {key} has no variable"));
+                assert_eq!(kind == Number, default.is_number(), "[{section}] {key}");
+                assert_eq!(kind == Bool, default.is_boolean(), "[{section}] {key}");
+                assert_eq!(kind == List, default.is_array(), "[{section}] {key}");
+                known += 1;
+            }
+        }
+        assert_eq!(known, all().filter(|(key, _)| !key.starts_with("account.")).count());
+        for (key, _) in all() {
+            let key = key.replace('*', "7");
+            assert_eq!(path_of(&variable(&key)), Some(key));
+        }
+    }
+
+    #[test]
+    fn a_variable_that_sets_nothing_leads_to_the_one_that_is_meant() {
+        for (wrong, meant) in [
+            ("STORE_BUCKET", "STORE__BUCKET?"),
+            ("STORE__BUKET", "STORE__BUCKET?"),
+            ("STORE___BUCKET", "STORE__BUCKET?"),
+            ("BUCKET", "STORE__BUCKET"),
+            ("MEDIA_ALLOW_HOSTS", "MEDIA__ALLOW_HOSTS?"),
+            ("MEDIA__ALLOWED_HOSTS", "MEDIA__ALLOW_HOSTS?"),
+            ("ACCOUNT", "ACCOUNT__0__APPID?"),
+            ("ACCOUNTS", "ACCOUNT__0__APPID?"),
+            ("APPID", "STORE__BUCKET"),
+            ("ACCOUNT__APPID", "ACCOUNT__0__APPID?"),
+            ("ACCOUNT_3_APPID", "ACCOUNT__3__APPID?"),
+            ("ACCOUNTS__0__APPID", "ACCOUNT__0__APPID?"),
+            ("ACCOUNT__2__TOKEN_SECRET_ENV", "ACCOUNT__2__TOKEN__SECRET_ENV?"),
+            ("ACCOUNT__2__SECRET_ENV", "ACCOUNT__2__TOKEN__SECRET_ENV?"),
+            ("CONFG", "CONFIG?"),
+            ("WHATEVER_ELSE_THERE_IS", "<SECTION>__<KEY>"),
+        ] {
+            let hint = hint(&format!("{PREFIX}{wrong}"));
+            assert!(hint.contains(&format!("{PREFIX}{meant}")), "{wrong}: {hint}");
+        }
+        for lower in ["replay_archiver_store__bucket", "REPLAYARCHIVER_STORE__BUCKET"] {
+            assert!(is_ours(lower) && hint(lower).contains("REPLAY_ARCHIVER_STORE__BUCKET?"));
+        }
+    }
+
+    #[test]
+    fn variables_of_others_are_let_be() {
+        for other in [
+            "CONFIG",
+            "LOG",
+            "SECRET_KEY",
+            "TEST_POSTGRES",
+            "SERVICE_HOST",
+            "SERVICE_PORT_HTTP",
+            "PORT",
+            "PORT_80_TCP_ADDR",
+            "WEB_SERVICE_HOST",
+            "WEB_PORT_80_TCP",
+        ] {
+            assert!(is_other(&format!("{PREFIX}{other}")), "{other}");
+        }
+        for ours in ["STORE__BUCKET", "STORE_BUCKET", "ACCOUNT", "MEDIA_PROXY"] {
+            assert!(!is_other(&format!("{PREFIX}{ours}")), "{ours}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Where each key was set: a line of the file, or a variable.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::keys;
+
+/// Where the keys of one configuration were set, by their paths, as `account.0.token.secret_env`.
+#[derive(Debug)]
+pub(super) struct Origins<'a> {
+    file: Option<&'a Path>,
+    text: &'a str,
+    spans: BTreeMap<String, Spans>,
+    variables: BTreeMap<String, String>,
+    appids: BTreeMap<String, String>,
+}
+
+/// Where a key stands in the file.
+#[derive(Debug, Clone)]
+struct Spans {
+    key: usize,
+    value: Range<usize>,
+}
+
+impl<'a> Origins<'a> {
+    /// Those of a file; without one, nothing is set yet.
+    pub(super) fn of_file(file: Option<&'a Path>, text: &'a str, table: &DeTable<'_>) -> Self {
+        let (spans, variables, appids) = Default::default();
+        let mut origins = Self { file, text, spans, variables, appids };
+        origins.note_table("", table);
+        origins
+    }
+
+    fn note_table(&mut self, path: &str, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let path = if path.is_empty() {
+                key.get_ref().to_string()
+            } else {
+                format!("{path}.{}", key.get_ref())
+            };
+            self.note(path, key.span().start, value.get_ref(), value.span());
+        }
+    }
+
+    fn note(&mut self, path: String, key: usize, value: &DeValue<'_>, span: Range<usize>) {
+        match value {
+            DeValue::Table(table) => self.note_table(&path, table),
+            DeValue::Array(items) => {
+                for (number, item) in items.iter().enumerate() {
+                    let at = if path == "account" { item.span().start } else { key };
+                    self.note(format!("{path}.{number}"), at, item.get_ref(), item.span());
+                }
+            }
+            DeValue::String(text) => self.note_appid(&path, text),
+            _ => {}
+        }
+        self.spans.insert(path, Spans { key, value: span });
+    }
+
+    fn note_appid(&mut self, path: &str, text: &str) {
+        if let Some(account) = path.strip_suffix(".appid") {
+            self.appids.insert(account.to_owned(), text.to_owned());
+        }
+    }
+
+    /// A variable has set a key.
+    pub(super) fn set(&mut self, path: &str, variable: &str, value: &str) {
+        self.note_appid(path, value);
+        self.variables.insert(path.to_owned(), variable.to_owned());
+    }
+
+    /// Whether a variable has set a key.
+    pub(super) fn is_variable(&self, path: &str) -> bool {
+        self.variables.contains_key(path)
+    }
+
+    /// The place of a key, or of what is around it, to be put before an error; empty for a flag.
+    pub(super) fn place(&self, path: &str) -> String {
+        if path.starts_with('-') || path.is_empty() {
+            return String::new();
+        }
+        let around =
+            std::iter::successors(Some(path), |path| path.rsplit_once('.').map(|(up, _)| up));
+        for path in around {
+            if let Some(variable) = self.variables.get(path) {
+                return format!("the environment variable {variable}: ");
+            }
+            if let Some(spans) = self.spans.get(path) {
+                let line = line_and_column(self.text, spans.key).0;
+                return self
+                    .file
+                    .map_or_else(String::new, |file| format!("{}, line {line}: ", file.display()));
+            }
+        }
+        self.file.map_or_else(String::new, |file| format!("{}: ", file.display()))
+    }
+
+    /// A key as errors show it.
+    pub(super) fn shown(&self, path: &str) -> String {
+        let end = path.match_indices('.').nth(1).map_or(path.len(), |(end, _)| end);
+        let account = path.get(..end).unwrap_or(path);
+        keys::shown(path, self.appids.get(account).map(String::as_str))
+    }
+
+    /// The path of the key whose value stands at an offset of the file.
+    pub(super) fn path_at(&self, offset: usize) -> Option<&str> {
+        let holds = |spans: &&Spans| spans.value.contains(&offset);
+        let smallest = self
+            .spans
+            .iter()
+            .filter(|(_, spans)| holds(spans))
+            .min_by_key(|(_, spans)| spans.value.len());
+        smallest.map(|(path, _)| path.as_str())
+    }
+
+    /// Where a character stands in the value of a key in the file.
+    pub(super) fn offset_of(&self, path: &str, found: char) -> Option<usize> {
+        let value = self.spans.get(path)?.value.clone();
+        Some(value.start + self.text.get(value)?.find(found)?)
+    }
+}
+
+/// The line and the column of an offset, both from 1, in characters.
+pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let column = before.get(line_start..).map_or(0, |line| line.chars().count());
+    (before.matches('\n').count() + 1, column + 1)
+}

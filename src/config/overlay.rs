@@ -1,0 +1,155 @@
+//! The values of variables over those of the file.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::keys::{self, Kind};
+use super::origins::Origins;
+use super::{ConfigError, ConfigFile, Environment, wording};
+
+/// One variable's part of the configuration.
+struct Setting<'a> {
+    variable: &'a str,
+    path: String,
+    value: Value,
+}
+
+/// Sets the keys that variables name in the file's table, and notes where they come from.
+///
+/// An account's number counts those of the file from 0; numbers beyond them add accounts, in their
+/// order.
+pub(super) fn over(
+    environment: &Environment,
+    table: Table,
+    origins: &mut Origins<'_>,
+) -> Result<Table, ConfigError> {
+    let settings = settings(environment, &table)?;
+    let mut merged = table.clone();
+    for Setting { variable, path, value } in &settings {
+        set(&mut merged, path, value.clone());
+        origins.set(path, variable, value.as_str().unwrap_or_default());
+    }
+    if merged.clone().try_into::<ConfigFile>().is_ok() {
+        return Ok(merged);
+    }
+    // One of them is to blame.
+    settings.into_iter().try_fold(table, |mut table, Setting { variable, path, value }| {
+        set(&mut table, &path, value);
+        let wrong = |error: &toml::de::Error| ConfigError::Variable {
+            name: variable.to_owned(),
+            problem: wording::problem(error.message()),
+            suggestion: wording::hint(error.message(), &path),
+        };
+        table.clone().try_into::<ConfigFile>().map(|_| table).map_err(|error| wrong(&error))
+    })
+}
+
+fn settings<'a>(
+    environment: &'a Environment,
+    table: &Table,
+) -> Result<Vec<Setting<'a>>, ConfigError> {
+    let in_file = table.get("account").and_then(Value::as_array).map_or(0, Vec::len);
+    let number =
+        |path: &str| path.strip_prefix("account.")?.split('.').next()?.parse::<usize>().ok();
+    let added = environment.settings().filter_map(|(_, path, _)| number(&path));
+    let added: BTreeMap<usize, usize> =
+        added.filter(|number| *number >= in_file).map(|number| (number, 0)).collect();
+    let places: BTreeMap<usize, usize> = added.into_keys().zip(in_file..).collect();
+    let setting = |(variable, path, text): (&'a str, String, &str)| {
+        let kind = keys::kind(&path).unwrap_or(Kind::Text);
+        let wrong = |problem: String| ConfigError::Variable {
+            name: variable.to_owned(),
+            problem,
+            suggestion: None,
+        };
+        let value = value(kind, text.trim()).map_err(wrong)?;
+        let place = number(&path).and_then(|number| Some((number, places.get(&number)?)));
+        let path = match place {
+            Some((number, place)) => {
+                path.replacen(&format!(".{number}."), &format!(".{place}."), 1)
+            }
+            None => path,
+        };
+        Ok(Setting { variable, path, value })
+    };
+    let mut settings: Vec<_> = environment.settings().map(setting).collect::<Result<_, _>>()?;
+    // An account comes to be before the next one.
+    settings.sort_by_key(|setting| number(&setting.path));
+    Ok(settings)
+}
+
+/// Sets the key at a path; what is on the way is made.
+fn set(table: &mut Table, path: &str, value: Value) {
+    let Some((first, rest)) = path.split_once('.') else {
+        table.insert(path.to_owned(), value);
+        return;
+    };
+    if first == "account" {
+        let accounts = table.entry(first).or_insert_with(|| Value::Array(Vec::new()));
+        let (Some((number, key)), Some(accounts)) = (rest.split_once('.'), accounts.as_array_mut())
+        else {
+            return;
+        };
+        let number = number.parse().unwrap_or(usize::MAX).min(accounts.len());
+        if number == accounts.len() {
+            accounts.push(Value::Table(Table::new()));
+        }
+        if let Some(account) = accounts.get_mut(number).and_then(Value::as_table_mut) {
+            set(account, key, value);
+        }
+    } else if let Some(section) =
+        table.entry(first).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
+    {
+        set(section, rest, value);
+    }
+}
+
+/// A variable's text as what its key holds. What is wrong with it is said without it.
+fn value(kind: Kind, text: &str) -> Result<Value, String> {
+    let no = |expected: &str| {
+        let found = if text.is_empty() { "it is empty: " } else { "" };
+        Err(format!("{found}{expected} is expected"))
+    };
+    let lower = text.to_ascii_lowercase();
+    Ok(match kind {
+        Kind::Text | Kind::FreeText => Value::String(unquoted(text)),
+        Kind::Number => match as_toml(text) {
+            Some(Value::Integer(number)) => Value::Integer(number),
+            _ => return no("a whole number"),
+        },
+        Kind::Bool => match lower.as_str() {
+            "true" | "1" | "yes" | "on" => Value::Boolean(true),
+            "false" | "0" | "no" | "off" => Value::Boolean(false),
+            _ => return no("true or false"),
+        },
+        Kind::Switch => match unquoted(&lower).as_str() {
+            "auto" => Value::String("auto".to_owned()),
+            "true" | "1" | "yes" | "on" => Value::Boolean(true),
+            "false" | "0" | "no" | "off" => Value::Boolean(false),
+            _ => return no("auto, on or off"),
+        },
+        Kind::List | Kind::Command if text.starts_with('[') => match as_toml(text) {
+            Some(list @ Value::Array(_)) => list,
+            _ => return no("a list as a,b or [\"a\", \"b\"]"),
+        },
+        Kind::List => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Array(items.map(|item| Value::String(unquoted(item))).collect())
+        }
+        Kind::Command => Value::Array(vec![Value::String(unquoted(text))]),
+    })
+}
+
+fn as_toml(text: &str) -> Option<Value> {
+    toml::from_str::<Table>(&format!("value = {text}")).ok()?.remove("value")
+}
+
+/// A text without the quotes around it, where there are some.
+fn unquoted(text: &str) -> String {
+    let is_quoted = text.starts_with(['"', '\'']);
+    match as_toml(text).filter(|_| is_quoted) {
+        Some(Value::String(inner)) => inner,
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,172 @@
+//! Secrets, from the variables and files that the configuration names.
+
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use super::suspect::{can_be_variable, is_plain_variable, may_be_secret};
+use super::{ConfigError, Environment, text};
+
+/// Where a secret may come from, and how that is called in errors.
+pub(super) struct Source<'a> {
+    /// The variable that is named, if one is.
+    pub variable: Option<&'a str>,
+    /// The file that is named; it goes before the variable.
+    pub file: Option<&'a Path>,
+    /// The path of the setting, less its ending, as `store.secret_key`.
+    pub path: String,
+    /// What it is, as `the appsecret`.
+    pub what: &'static str,
+}
+
+/// A secret without the blanks and marks around it, as the name of its source says.
+pub(super) fn secret(
+    environment: &Environment,
+    source: &Source<'_>,
+) -> Result<SecretString, ConfigError> {
+    let Source { variable, file, path, what } = source;
+    match (file, variable) {
+        (Some(file), _) => of_file(file, &format!("{path}_file"), what),
+        (None, Some(name)) => of_variable(environment, name, &format!("{path}_env"), what),
+        (None, None) => Err(ConfigError::at(
+            &format!("{path}_env"),
+            format!(
+                "no source of {what} is given\nhint: name the variable that holds it here, or the file with {}_file",
+                last(path)
+            ),
+        )),
+    }
+}
+
+/// A secret from the variable that a key names.
+pub(super) fn of_variable(
+    environment: &Environment,
+    name: &str,
+    path: &str,
+    what: &str,
+) -> Result<SecretString, ConfigError> {
+    let wrong = |problem: String| ConfigError::at(path, problem);
+    if name.is_empty() {
+        return Err(wrong(format!(
+            "no variable is named\nhint: name the variable that holds {what}"
+        )));
+    }
+    let found = environment.variable(name);
+    if found.is_none() && (!can_be_variable(name) || may_be_secret(name)) {
+        return Err(wrong(format!(
+            "this is not the name of an environment variable, and may be a secret: it is not repeated\n\
+             hint: here belongs the name of the variable that holds {what}, as \"WECHAT_SECRET\"; \
+             set it where the program is started"
+        )));
+    }
+    let shown = if is_plain_variable(name) {
+        format!("variable {name}")
+    } else {
+        "variable named here".to_owned()
+    };
+    match found {
+        None => Err(wrong(format!(
+            "the environment {shown} is not set\nhint: set it to {what}{}",
+            path.strip_suffix("_env").map_or_else(String::new, |stem| format!(
+                ", or name a file that holds it with {}_file",
+                last(stem)
+            ))
+        ))),
+        Some(Err(NotUtf8)) => Err(wrong(format!("the environment {shown} holds no UTF-8 text"))),
+        Some(Ok(value)) => {
+            trimmed(value).map_err(|problem| wrong(format!("the environment {shown} {problem}")))
+        }
+    }
+}
+
+/// A variable whose value is no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotUtf8;
+
+fn of_file(file: &Path, path: &str, what: &str) -> Result<SecretString, ConfigError> {
+    let name = file.to_string_lossy();
+    let shown = if may_be_secret(&name) { "the file named here".into() } else { name };
+    let wrong = |problem: String| ConfigError::at(path, problem);
+    let bytes = std::fs::read(file).map_err(|error| {
+        wrong(format!("{shown} cannot be read: {error}\nhint: here belongs the path of a file that holds {what}"))
+    })?;
+    let text = text::read(&bytes).map_err(|error| {
+        wrong(format!("{shown} is {}\nhint: save it as UTF-8", error.looks_like))
+    })?;
+    trimmed(text).map_err(|problem| wrong(format!("{shown} {problem}")))
+}
+
+/// The secret without what an editor, a shell or a copy has left around it. What is wrong with it
+/// follows on the name of its source.
+pub(super) fn trimmed(text: &str) -> Result<SecretString, &'static str> {
+    let is_around = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
+    };
+    let secret = text.trim_matches(is_around);
+    let is_quoted =
+        |quote| secret.len() > 1 && secret.starts_with(quote) && secret.ends_with(quote);
+    match () {
+        () if secret.is_empty() => Err("is empty\nhint: set it to the secret"),
+        () if secret.contains(['\n', '\r']) => {
+            Err("holds several lines\nhint: the secret alone belongs there")
+        }
+        () if is_quoted('"') || is_quoted('\'') => Err(
+            "holds quotes around the secret\nhint: take them off; an --env-file of docker takes them as a part of the value",
+        ),
+        () => Ok(secret.into()),
+    }
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_freed_of_what_was_left_around_it() {
+        for around in [
+            "s3cret",
+            "s3cret\n",
+            "s3cret\r\n",
+            " s3cret\t",
+            "\u{feff}s3cret",
+            "s3cret\r",
+            "\u{3000}s3cret\u{a0}",
+            "\u{200b}s3cret\0",
+        ] {
+            assert_eq!(trimmed(around).unwrap().expose_secret(), "s3cret", "{around:?}");
+        }
+        assert_eq!(trimmed("a b").unwrap().expose_secret(), "a b");
+        for (wrong, problem) in [
+            ("", "is empty"),
+            (" \r\n", "is empty"),
+            ("\u{feff}", "is empty"),
+            ("a\nb", "several lines"),
+            ("\"a\"", "quotes"),
+            ("'a'\n", "quotes"),
+        ] {
+            assert!(trimmed(wrong).unwrap_err().contains(problem), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_as_editors_write_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&file, bytes).unwrap();
+            of_file(&file, "store.secret_key_file", "the secret key")
+        };
+        assert_eq!(read(b"\xef\xbb\xbfs3cret\r\n").unwrap().expose_secret(), "s3cret");
+        let wide = read(b"\xff\xfes\x003\x00").unwrap_err().to_string();
+        assert!(wide.contains("UTF-16") && wide.contains("hint: save it as UTF-8"), "{wide}");
+        assert!(read(b"\n").unwrap_err().to_string().contains("is empty"));
+    }
+}

@@ -1,0 +1,77 @@
+//! The outline of the file, and the characters of its values: what a reader's own errors are hard to
+//! understand for.
+
+use std::path::Path;
+
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{self, Kind};
+use super::origins::{Origins, line_and_column};
+use super::{ConfigError, typography};
+
+/// Each section stands in the brackets that it needs.
+pub(super) fn brackets(path: &Path, text: &str, table: &DeTable<'_>) -> Result<(), ConfigError> {
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        let is_section = keys::all().any(|(known, _)| known.split('.').next() == Some(name));
+        let meant = match value.get_ref() {
+            DeValue::Table(_) if name == "account" => {
+                "[account] stands for one, and there may be several\nhint: write [[account]], in two pairs of brackets".to_owned()
+            }
+            DeValue::Array(_) if is_section && name != "account" => {
+                format!("there is one [{name}] alone\nhint: write [{name}], in one pair of brackets")
+            }
+            _ => continue,
+        };
+        let line = line_and_column(text, key.span().start).0;
+        let (path, suggestion) = (path.to_owned(), None);
+        return Err(ConfigError::Syntax { path, line, column: None, problem: meant, suggestion });
+    }
+    Ok(())
+}
+
+/// Names, addresses, durations and sizes are written in ASCII; paths may be in any script.
+pub(super) fn characters(
+    file: &Path,
+    text: &str,
+    table: &toml::Table,
+    origins: &Origins<'_>,
+) -> Result<(), ConfigError> {
+    let mut texts = Vec::new();
+    collect("", &Value::Table(table.clone()), &mut texts);
+    for (path, value) in texts {
+        let key = path.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('.');
+        let kind = keys::kind(&path).or_else(|| keys::kind(key)).unwrap_or(Kind::FreeText);
+        let is_free = match path.as_str() {
+            "ledger.url" => super::validate::LEDGERS.iter().any(|scheme| value.starts_with(scheme)),
+            _ => matches!(kind, Kind::FreeText | Kind::Command),
+        };
+        let Some(found) = typography::stray_in_value(&value).filter(|_| !is_free) else { continue };
+        let named = format!("{}: ", origins.shown(key));
+        return Err(match origins.offset_of(&path, found) {
+            Some(offset) if !origins.is_variable(key) => {
+                ConfigError::stray(file, text, offset, found, &named)
+            }
+            _ => ConfigError::at(key, format!("in it stands {}", typography::explained(found)))
+                .placed(origins),
+        });
+    }
+    Ok(())
+}
+
+/// The texts of a configuration with their paths.
+fn collect(path: &str, value: &Value, texts: &mut Vec<(String, String)>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Table(table) => {
+            table.iter().for_each(|(key, value)| collect(&below(key), value, texts))
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(number, item)| collect(&below(&number.to_string()), item, texts)),
+        Value::String(text) => texts.push((path.to_owned(), text.clone())),
+        _ => {}
+    }
+}

@@ -1,0 +1,153 @@
+//! `[[account]]`: the mini programs and the sources of their tokens.
+
+use std::path::Path;
+
+use super::{http_url, wrong};
+use crate::config::file::{AccountSection, TokenKind, TokenSection};
+use crate::config::secrets::{self, Source};
+use crate::config::suspect;
+use crate::config::tuning::Amount;
+use crate::config::{
+    Account, ConfigError, ConfigFile, Environment, HIDDEN, Sources, may_be_secret,
+};
+use crate::ledger::{Reserve, Share};
+use crate::model::AppId;
+use crate::wechat::TokenSource;
+
+pub(super) fn accounts(file: &ConfigFile, sources: &Sources) -> Result<Vec<Account>, ConfigError> {
+    let mut accounts = Vec::new();
+    let mut known: Vec<AppId> = Vec::new();
+    for (number, section) in file.accounts.iter().enumerate() {
+        let path = format!("account.{number}");
+        let appid = appid(&section.appid, &format!("{path}.appid"))?;
+        if known.contains(&appid) {
+            let problem =
+                format!("{appid} is configured a second time\nhint: leave one [[account]] of it");
+            return Err(wrong(&format!("{path}.appid"), problem));
+        }
+        known.push(appid.clone());
+        if sources.accounts.is_empty() || sources.accounts.contains(&appid) {
+            accounts.push(account(appid, section, file, &sources.environment, &path)?);
+        }
+    }
+    if known.is_empty() {
+        return Err(wrong(
+            "account",
+            "no account is configured\nhint: add [[account]] with the appid of the mini program, or set \
+             REPLAY_ARCHIVER_ACCOUNT__0__APPID",
+        ));
+    }
+    match sources.accounts.iter().find(|asked| !known.contains(asked)) {
+        Some(asked) => {
+            let known: Vec<_> = known.iter().map(AppId::as_str).collect();
+            let asked = suspect::shown(asked.as_str());
+            Err(wrong(
+                "--account",
+                format!("{asked} is not configured; these are: {}", known.join(", ")),
+            ))
+        }
+        None => Ok(accounts),
+    }
+}
+
+/// An appid, and not one of the other things that WeChat's console shows beside it.
+fn appid(text: &str, path: &str) -> Result<AppId, ConfigError> {
+    let is_hex = text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
+    let problem = match text.parse::<AppId>() {
+        _ if text.trim().is_empty() => "no appid is given\nhint: set it to the mini program's appid, as \"wx0123456789abcdef\"".to_owned(),
+        _ if text.trim() != text => "a blank stands before or after the appid\nhint: take it away".to_owned(),
+        _ if is_hex => "this may be the appsecret, and is not repeated\nhint: here belongs the appid, as \"wx0123456789abcdef\"; the appsecret goes to a variable that token names".to_owned(),
+        _ if text.starts_with("gh_") => format!("{} is the mini program's original id\nhint: here belongs its appid, which begins with wx", suspect::shown(text)),
+        Ok(appid) => return Ok(appid),
+        Err(_) if may_be_secret(text) => "this is not an appid: 1 to 64 ASCII letters, digits, '_' or '-' are expected".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(wrong(path, problem))
+}
+
+fn account(
+    appid: AppId,
+    section: &AccountSection,
+    file: &ConfigFile,
+    environment: &Environment,
+    path: &str,
+) -> Result<Account, ConfigError> {
+    let reserve = match &section.reserve {
+        Some(reserve) => amount(reserve, &format!("{path}.reserve"))?,
+        None => amount(&file.quota.reserve, "quota.reserve")?,
+    };
+    let daily_limit = section.daily_limit.unwrap_or(file.quota.daily_limit);
+    let tokens = token_source(&section.token, environment, &format!("{path}.token"))?;
+    Ok(Account { appid, tokens, share: Share { daily_limit, reserve } })
+}
+
+fn amount(amount: &Amount, path: &str) -> Result<Reserve, ConfigError> {
+    let read = match amount {
+        Amount::Number(calls) => Some(Reserve::Calls(*calls)),
+        Amount::Text(text) => match text.trim().strip_suffix('%') {
+            Some(percent) => {
+                percent.trim().parse().ok().filter(|p| *p <= 100).map(Reserve::Percent)
+            }
+            None => text.trim().parse().ok().map(Reserve::Calls),
+        },
+    };
+    read.ok_or_else(|| wrong(path, "a number of calls, or a percentage as \"20%\", is expected"))
+}
+
+fn token_source(
+    section: &TokenSection,
+    environment: &Environment,
+    path: &str,
+) -> Result<TokenSource, ConfigError> {
+    let missing = |name: &str| wrong(&format!("{path}.{name}"), "it is needed for this source");
+    let app_secret = || {
+        secrets::secret(
+            environment,
+            &Source {
+                variable: section.secret_env.as_deref().map(str::trim),
+                file: section.secret_file.as_deref(),
+                path: format!("{path}.secret"),
+                what: "the appsecret",
+            },
+        )
+    };
+    Ok(match section.source {
+        TokenKind::StableToken => TokenSource::StableToken { secret: app_secret()? },
+        TokenKind::Token => TokenSource::Token { secret: app_secret()? },
+        TokenKind::Url => {
+            let url = section.url.as_deref().ok_or_else(|| missing("url"))?;
+            TokenSource::Url { url: http_url(url, &format!("{path}.url"))?, headers: Vec::new() }
+        }
+        TokenKind::Command => {
+            let command = section.command.as_deref().and_then(<[String]>::split_first);
+            let (program, arguments) = command.ok_or_else(|| missing("command"))?;
+            is_no_secret(program.as_ref(), &format!("{path}.command"), "a program")?;
+            TokenSource::Command { program: program.into(), arguments: arguments.to_vec() }
+        }
+        TokenKind::File => {
+            let file = section.file.clone().ok_or_else(|| missing("file"))?;
+            is_no_secret(
+                &file,
+                &format!("{path}.file"),
+                "the path of a file that holds the token",
+            )?;
+            TokenSource::File { path: file }
+        }
+        TokenKind::Env => {
+            let name = section.env.as_deref().ok_or_else(|| missing("env"))?.trim();
+            let path = format!("{path}.env");
+            TokenSource::Value(secrets::of_variable(environment, name, &path, "an access token")?)
+        }
+    })
+}
+
+/// Fails where a secret stands in the place of a path: errors would repeat it from here on.
+fn is_no_secret(path: &Path, key: &str, meant: &str) -> Result<(), ConfigError> {
+    if !may_be_secret(&path.to_string_lossy()) || path.is_absolute() || path.exists() {
+        return Ok(());
+    }
+    Err(wrong(
+        key,
+        format!("this may be a secret, and is shown as {HIDDEN}\nhint: here belongs {meant}"),
+    ))
+}

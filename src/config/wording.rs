@@ -1,0 +1,203 @@
+//! The TOML reader's errors in the words of those who write the file, without any value: it may be
+//! a secret, put where the name of its variable belongs.
+
+use super::suspect::HIDDEN;
+use super::{keys, suspect};
+
+/// The names that people give to a secret that they put into the file.
+const SECRETS: [&str; 14] = [
+    "secret",
+    "appsecret",
+    "app_secret",
+    "secret_key",
+    "secretkey",
+    "access_secret",
+    "secret_id",
+    "access_key_secret",
+    "secret_access_key",
+    "token",
+    "access_token",
+    "password",
+    "passwd",
+    "key",
+];
+
+/// The message without a value, and with the names of things as people call them.
+pub(super) fn problem(message: &str) -> String {
+    for (kind, begins) in [("type", "invalid type: "), ("value", "invalid value: ")] {
+        let Some(rest) = message.strip_prefix(begins) else { continue };
+        let expected = rest.rsplit_once(", expected ").map_or("something else", |(_, e)| e);
+        return format!("invalid {kind}: {}, expected {}", found(rest), wanted(expected));
+    }
+    let Some(rest) = message.strip_prefix("unknown ") else { return message.to_owned() };
+    let mut parts = rest.splitn(3, '`');
+    let (what, name, end) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    let Some((name, end)) = name.zip(end) else { return message.to_owned() };
+    let is_plain = |c: char| c.is_ascii_alphabetic() || "_- ".contains(c);
+    let is_field = what.starts_with("field") && !suspect::may_be_secret(name);
+    let is_word = name.len() <= 24 && name.chars().all(is_plain) && !suspect::may_be_secret(name);
+    let name = if is_field || is_word { name } else { HIDDEN };
+    format!("unknown {what}`{name}`{end}")
+}
+
+fn found(text: &str) -> &'static str {
+    let kinds = [
+        ("string", "a text"),
+        ("integer", "a number"),
+        ("floating", "a number with a point"),
+        ("boolean", "true or false"),
+        ("map", "a table"),
+        ("sequence", "a list"),
+        ("datetime", "a date"),
+    ];
+    kinds.iter().find(|(kind, _)| text.starts_with(kind)).map_or("something else", |(_, name)| name)
+}
+
+fn wanted(expected: &str) -> &str {
+    match expected {
+        "a string" | "string" => "a text in quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "u64" | "u32" | "usize" => "a whole number",
+        section if section.starts_with("struct ") => "a section or table",
+        path if path.contains("path") => "a path in quotes",
+        other => other,
+    }
+}
+
+/// A `hint:` line for an error of a key at a path, or of one in the section at that path.
+pub(super) fn hint(message: &str, path: &str) -> Option<String> {
+    let names = |message: &str| message.split('`').nth(1).map(str::to_owned);
+    let text = match names(message).filter(|_| message.starts_with("unknown")) {
+        Some(name) if message.starts_with("unknown field") => of_unknown(&name, path, message)?,
+        Some(name) => format!("did you mean `{}`?", nearest(&name, message)?),
+        None if path.ends_with(".token") => {
+            "write token = { secret_env = \"WECHAT_SECRET\" } and set that variable to the appsecret".to_owned()
+        }
+        None if message.ends_with("expected a string") || message.ends_with("a path string") => {
+            "put it in \"quotes\"".to_owned()
+        }
+        None if message.ends_with("a boolean") || message.ends_with(", expected u64") || message.ends_with("usize") || message.ends_with("u32") => {
+            "write it without quotes".to_owned()
+        }
+        None if message.ends_with("a sequence") => "write a list, as [\"a\", \"b\"]".to_owned(),
+        None => return None,
+    };
+    Some(format!("\nhint: {text}"))
+}
+
+fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
+    let is_account = path.starts_with("account");
+    let lower = name.to_ascii_lowercase();
+    if SECRETS.contains(&lower.as_str()) {
+        return Some(if is_account {
+            "no secret stands in this file: write token = { secret_env = \"WECHAT_SECRET\" } and set that variable to the appsecret".to_owned()
+        } else {
+            "no secret stands in this file: name the variable that holds the secret key with secret_key_env, or a file with secret_key_file".to_owned()
+        });
+    }
+    let owners = keys::all().filter(|(key, _)| key.rsplit('.').next() == Some(name));
+    let mut owners = owners.map(|(key, _)| key.rsplit_once('.').map_or("", |(owner, _)| owner));
+    match (nearest(name, message), owners.next(), owners.next()) {
+        (_, Some("account.*.token"), None) => {
+            Some(format!("`{name}` belongs into token = {{ … }} of an [[account]]"))
+        }
+        (_, Some("account.*"), None) => Some(format!("`{name}` belongs below [[account]]")),
+        (_, Some(owner), None) => Some(format!("`{name}` belongs below [{owner}]")),
+        (Some(nearest), ..) => Some(format!("did you mean `{nearest}`?")),
+        _ => None,
+    }
+}
+
+/// The nearest of the names that were expected.
+///
+/// serde words it: unknown field `x`, expected one of `a`, `b`.
+fn nearest(unknown: &str, message: &str) -> Option<String> {
+    let names = message.split('`').skip(1).step_by(2).skip(1);
+    names
+        .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= name.len().div_ceil(2))
+        .map(|(_, name)| name.to_owned())
+}
+
+/// A `hint:` line for a line that is no TOML.
+pub(super) fn syntax_hint(line: &str) -> Option<&'static str> {
+    let value = line.split_once('=').map_or("", |(_, value)| value.trim_start());
+    let rest = value.strip_prefix("\"\"").or_else(|| value.strip_prefix("''"));
+    let is_doubled = rest.is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_alphanumeric() || c == '\'' || c == '/')
+    });
+    match () {
+        () if is_doubled => Some("\nhint: a text stands in one pair of quotes"),
+        () if value.starts_with('"') && value.contains('\\') => {
+            Some("\nhint: write \\ as \\\\, or put the text in 'single quotes'")
+        }
+        () if line.contains(": ") && !line.contains('=') => {
+            Some("\nhint: a key is set with =, as bucket = \"replays\"")
+        }
+        () if line.trim_end().ends_with(';') => Some("\nhint: nothing stands after a value"),
+        () => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_is_repeated_and_things_are_called_as_people_call_them() {
+        for (message, shown) in [
+            (
+                "invalid type: string \"s3cret, expected x\", expected a boolean",
+                "invalid type: a text, expected true or false",
+            ),
+            (
+                "invalid type: integer `12345`, expected a string",
+                "invalid type: a number, expected a text in quotes",
+            ),
+            (
+                "invalid type: string \"s\", expected struct TokenSection",
+                "invalid type: a text, expected a section or table",
+            ),
+            (
+                "unknown variant `hunter2`, expected `a` or `b`",
+                "unknown variant `...`, expected `a` or `b`",
+            ),
+            (
+                "unknown variant `stabel_token`, expected `stable_token`",
+                "unknown variant `stabel_token`, expected `stable_token`",
+            ),
+            (
+                "unknown field `0123456789abcdef0123456789abcdef`, expected `a`",
+                "unknown field `...`, expected `a`",
+            ),
+            (
+                "unknown field `buckt`, expected `bucket`",
+                "unknown field `buckt`, expected `bucket`",
+            ),
+            ("missing field `x`", "missing field `x`"),
+        ] {
+            assert_eq!(problem(message), shown);
+        }
+    }
+
+    #[test]
+    fn a_hint_leads_to_what_is_meant() {
+        let unknown = |name: &str| {
+            format!("unknown field `{name}`, expected one of `bucket`, `secret_key_env`, `token`")
+        };
+        for (name, path, meant) in [
+            ("buckt", "store", "did you mean `bucket`?"),
+            ("secret_key", "store", "secret_key_env"),
+            ("appsecret", "account.0", "token = { secret_env"),
+            ("secret_env", "account.0", "belongs into token"),
+            ("appid", "", "belongs below [[account]]"),
+            ("base_url", "store", "belongs below [wechat]"),
+        ] {
+            let hint = hint(&unknown(name), path).unwrap_or_default();
+            assert!(hint.starts_with("\nhint: ") && hint.contains(meant), "{name}: {hint}");
+        }
+        assert_eq!(hint(&unknown("whatever"), "store"), None);
+    }
+}
