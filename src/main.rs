@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use replay_archiver::cli;
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
+    let given: Vec<_> = std::env::args_os().collect();
+    let arguments = match cli::parse(&given) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit.into(),
+    };
     cli::logging::init(&arguments.logging);
     cli::run(arguments).into()
 }

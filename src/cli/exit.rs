@@ -2,7 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::pipeline::Report;
-use crate::store;
+use crate::{ledger, store, wechat};
 
 /// Printed below `--help`.
 pub(super) const HELP: &str = "\
@@ -66,6 +66,24 @@ impl Exit {
         let settings = matches!(error.downcast_ref(), Some(store::Error::Settings { .. }));
         if settings || error.is::<ConfigError>() { Self::Usage } else { Self::CouldNotRun }
     }
+}
+
+/// The kind of an error that made a command fail, in one word that stays: `usage`, `configuration`,
+/// `ledger`, `store`, `wechat`, `io`, or `other`.
+pub(super) fn kind(error: &anyhow::Error) -> &'static str {
+    let of = |cause: &(dyn std::error::Error + 'static)| match () {
+        () if cause.downcast_ref().is_some_and(ConfigError::is_flag) => Some("usage"),
+        () if cause.is::<ConfigError>() => Some("configuration"),
+        () if matches!(cause.downcast_ref(), Some(store::Error::Settings { .. })) => {
+            Some("configuration")
+        }
+        () if cause.is::<ledger::Error>() => Some("ledger"),
+        () if cause.is::<store::Error>() => Some("store"),
+        () if cause.is::<wechat::Error>() => Some("wechat"),
+        () if cause.is::<std::io::Error>() => Some("io"),
+        () => None,
+    };
+    error.chain().find_map(of).unwrap_or("other")
 }
 
 impl From<Exit> for std::process::ExitCode {

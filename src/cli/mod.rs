@@ -22,6 +22,7 @@ pub mod setup;
 mod show;
 mod status;
 mod stop;
+mod usage;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ use crate::model::AppId;
 
 pub use exit::Exit;
 pub use run::notes;
+pub use usage::parse;
 
 /// Archives the replays of WeChat mini-program live rooms (小程序直播) to S3-compatible storage
 /// before WeChat deletes them.
@@ -111,12 +113,13 @@ fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
         .map_err(|_| format!("{text:?} is not a duration like 90m, 6h or 7d"))
 }
 
-/// Runs a command to its end. Errors are printed here, to stderr.
+/// Runs a command to its end. Errors are printed here, to stderr; with `--json` also as the last
+/// object on stdout.
 pub fn run(arguments: Arguments) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return output::failure(&anyhow::Error::from(error)),
+        Err(error) => return output::failure(&arguments.common, &error.into()),
     };
     let exit = runtime.block_on(dispatch(arguments));
     // A blocking task that hangs must not keep the process alive.
@@ -143,5 +146,5 @@ async fn dispatch(arguments: Arguments) -> Exit {
         Command::Config(arguments) => show::run(&common, &arguments),
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
     };
-    outcome.unwrap_or_else(|error| output::failure(&error))
+    outcome.unwrap_or_else(|error| output::failure(&common, &error))
 }

@@ -9,7 +9,7 @@ use std::io::{IsTerminal as _, Write as _};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::Exit;
+use super::{Common, Exit, exit};
 use crate::hints::Explained;
 
 /// Whether stdout is read by a person.
@@ -70,9 +70,24 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) {
 }
 
 /// Prints what made a command fail, with its causes, and chooses the exit code.
-pub(super) fn failure(error: &anyhow::Error) -> Exit {
-    note(format_args!("error: {}", Explained::of(error.as_ref())));
-    Exit::of_error(error)
+pub(super) fn failure(common: &Common, error: &anyhow::Error) -> Exit {
+    let (exit, explained) = (Exit::of_error(error), Explained::of(error.as_ref()));
+    note(format_args!("error: {explained}"));
+    if common.json {
+        fatal(exit, exit::kind(error), &explained);
+    }
+    exit
+}
+
+/// Prints what made a command fail as the last object of its JSON.
+pub(super) fn fatal(exit: Exit, kind: &str, explained: &Explained) {
+    json(&serde_json::json!({
+        "type": "error",
+        "code": exit.code(),
+        "kind": kind,
+        "message": explained.message,
+        "hints": explained.hints,
+    }));
 }
 
 /// Bytes as people read them: `1.2 GiB`.

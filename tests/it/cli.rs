@@ -4,6 +4,7 @@ mod commands;
 mod configuration;
 mod container;
 mod gc;
+mod json_errors;
 pub mod program;
 mod rooms;
 mod secrets;

@@ -166,6 +166,14 @@ async fn a_secret_pasted_where_none_belongs_is_repeated_nowhere() {
             assert!(!ran.out.contains(PASTED) && !ran.err.contains(PASTED), "{new}: {ran:?}");
         }
     }
+    place.configure(&good);
+    for flags in
+        [&["run", PASTED][..], &["run", "--account", PASTED], &["status", "--room", PASTED]]
+    {
+        let ran = place.run(&[flags, &["--json"]].concat()).await;
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(!ran.out.contains(PASTED) && !ran.err.contains(PASTED), "{ran:?}");
+    }
     canaries::check_folder(place.folder.path(), &["pipeline.toml"]);
 }
 

@@ -1,0 +1,96 @@
+//! Flags as they were given, and what is said where they are wrong.
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use super::{Arguments, Exit, output};
+use crate::config::{HIDDEN, may_be_secret};
+use crate::hints::Explained;
+
+/// Reads the flags. Help is printed, and what is wrong with them is, as JSON too where that was
+/// asked for.
+///
+/// # Errors
+/// The exit code to end with.
+pub fn parse(given: &[OsString]) -> Result<Arguments, Exit> {
+    Arguments::try_parse_from(given).map_err(|error| {
+        if !error.use_stderr() {
+            // A reader that has gone away is no failure.
+            let _ = error.print();
+            return Exit::Done;
+        }
+        let text = masked(&error.render().to_string(), given);
+        output::note(text.trim_end());
+        if wants_json(given) {
+            output::fatal(Exit::Usage, "usage", &explained(error.kind(), &text));
+        }
+        Exit::Usage
+    })
+}
+
+/// Whether `--json` stands among the flags, though they could not be read.
+fn wants_json(given: &[OsString]) -> bool {
+    given.iter().take_while(|word| *word != "--").any(|word| word == "--json")
+}
+
+/// The text without what was given and may be a secret.
+fn masked(text: &str, given: &[OsString]) -> String {
+    let words = given.iter().skip(1).filter_map(|word| word.to_str());
+    let words = words.flat_map(|word| [word, word.split_once('=').map_or("", |(_, value)| value)]);
+    let secrets = words.filter(|word| may_be_secret(word));
+    secrets.fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+}
+
+/// What clap says, taken apart: the error, and its tips as hints.
+fn explained(kind: ErrorKind, text: &str) -> Explained {
+    if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let (message, hints) = ("no command is given".to_owned(), vec!["see --help".to_owned()]);
+        return Explained { message, hints };
+    }
+    let lines = text.lines().map(str::trim);
+    let message: Vec<_> = lines.clone().take_while(|line| !line.is_empty()).collect();
+    let message = message.join(" ");
+    let tips = lines.filter_map(|line| line.strip_prefix("tip: ").or(line.strip_prefix("hint: ")));
+    Explained {
+        message: message.strip_prefix("error: ").unwrap_or(&message).to_owned(),
+        hints: tips.map(str::to_owned).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn what_may_be_a_secret_among_the_flags_is_not_repeated() {
+        let secret = "8d3f0a6b1c9e47725ab0c4d1e6f29b38";
+        for line in [
+            "run SECRET",
+            "run --account=!SECRET",
+            "status --room SECRET",
+            "run --SECRET",
+            "SECRET",
+            "run --max-runtime=SECRET",
+        ] {
+            let given = words(&format!("replay-archiver {}", line.replace("SECRET", secret)));
+            let error = Arguments::try_parse_from(&given).unwrap_err();
+            let text = masked(&error.render().to_string(), &given);
+            assert!(!text.contains(secret) && text.contains(HIDDEN), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_taken_apart_into_a_message_and_hints() {
+        let error = Arguments::try_parse_from(words("replay-archiver run --dryrun")).unwrap_err();
+        let explained = explained(error.kind(), &error.render().to_string());
+        assert_eq!(explained.message, "unexpected argument '--dryrun' found");
+        assert!(explained.hints[0].contains("--dry-run"), "{explained:?}");
+        assert!(wants_json(&words("x run --json")) && !wants_json(&words("x run -- --json")));
+    }
+}
