@@ -44,13 +44,18 @@ impl Environment {
 
     /// The value of a variable that is set.
     pub(super) fn variable(&self, name: &str) -> Option<Result<&str, NotUtf8>> {
-        let text = self.texts.get(name).map(|value| Ok(value.as_str()));
+        let text = self.value(name).map(Ok);
         text.or_else(|| self.others.contains(name).then_some(Err(NotUtf8)))
     }
 
     /// A variable that may hold a secret; an empty one counts as missing.
     pub(super) fn optional_secret(&self, name: &str) -> Option<SecretString> {
-        trimmed(self.texts.get(name)?).ok()
+        trimmed(self.value(name)?).ok()
+    }
+
+    /// A variable's value.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).map(String::as_str)
     }
 
     /// The variables that set keys: name, path and value.

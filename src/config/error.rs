@@ -26,8 +26,8 @@ pub enum ConfigError {
     /// The file is no UTF-8 text.
     #[error(
         "{}{}: the file is {looks_like}\n\
-         hint: save it as UTF-8: in an editor with \"Save as\", or with `iconv -t UTF-8`",
-        path.display(), at_line(*line)
+         hint: save it as UTF-8{}",
+        path.display(), at_line(*line), conversion(looks_like)
     )]
     NotText {
         /// The file.
@@ -82,6 +82,16 @@ fn shown(path: &Path) -> String {
 
 fn at_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(", line {line}"))
+}
+
+/// How a text of a known encoding is made UTF-8.
+fn conversion(looks_like: &str) -> String {
+    let is_name =
+        |word: &&str| ["UTF-16", "UTF-32", "GBK"].iter().any(|name| word.starts_with(name));
+    let from = looks_like.split(' ').find(is_name);
+    from.map_or_else(String::new, |from| {
+        format!(", in an editor or with `iconv -f {from} -t UTF-8`")
+    })
 }
 
 fn at_column(column: Option<usize>) -> String {

@@ -151,6 +151,10 @@ pub(super) fn hint(variable: &str) -> String {
         distance <= (meant.len() - plain(PREFIX).len().min(meant.len())).div_ceil(3)
     };
     match nearest {
+        Some((distance, name)) if is_near(distance) && name.ends_with("_ENV") => format!(
+            "\nhint: did you mean {name}? It holds the name of a variable, as WECHAT_SECRET, which holds \
+             the secret itself"
+        ),
         Some((distance, name)) if is_near(distance) => format!("\nhint: did you mean {name}?"),
         _ if meant.starts_with(&plain("REPLAY_ARCHIVER_ACCOUNT")) => {
             format!("\nhint: did you mean {PREFIX}ACCOUNT__0__APPID? Accounts are numbered from 0")
@@ -226,6 +230,8 @@ mod tests {
             ("ACCOUNTS__0__APPID", "ACCOUNT__0__APPID?"),
             ("ACCOUNT__2__TOKEN_SECRET_ENV", "ACCOUNT__2__TOKEN__SECRET_ENV?"),
             ("ACCOUNT__2__SECRET_ENV", "ACCOUNT__2__TOKEN__SECRET_ENV?"),
+            ("STORE__SECRET_KEY", "STORE__SECRET_KEY_ENV? It holds the name"),
+            ("ACCOUNT__0__SECRET", "ACCOUNT__0__TOKEN__SECRET_ENV? It holds the name"),
             ("CONFG", "CONFIG?"),
             ("WHATEVER_ELSE_THERE_IS", "<SECTION>__<KEY>"),
         ] {

@@ -174,5 +174,6 @@ fn a_file_in_another_encoding_is_told_what_it_is() {
     );
     let error = load(b"[store]\n# \xce\xa2\xd0\xc5\n").unwrap_err();
     assert!(error.contains("pipeline.toml, line 2: the file is probably GBK text"), "{error}");
+    assert!(error.contains("`iconv -f GBK -t UTF-8`"), "{error}");
     assert_eq!(load(b"\xef\xbb\xbf[store]\r\nbucket = \"a\"\r\n").unwrap().store.bucket, "a");
 }

@@ -46,8 +46,8 @@ fn wide_without_mark(bytes: &[u8]) -> Option<&'static str> {
     match () {
         () if even + odd == 0 => None,
         () if even + odd > 2 * quarter + quarter / 2 => Some("UTF-32 text without a mark"),
-        () if even == 0 || odd > 4 * even => Some("UTF-16 text (little endian) without a mark"),
-        () if odd == 0 || even > 4 * odd => Some("UTF-16 text (big endian) without a mark"),
+        () if even == 0 || odd > 4 * even => Some("UTF-16LE text without a mark"),
+        () if odd == 0 || even > 4 * odd => Some("UTF-16BE text without a mark"),
         () => Some("not text: it holds zero bytes"),
     }
 }
