@@ -45,7 +45,11 @@ fn masked(text: &str, given: &[OsString]) -> String {
 
 /// What clap says, taken apart: the error, and its tips as hints.
 fn explained(kind: ErrorKind, text: &str) -> Explained {
-    if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    let is_command_missing = matches!(
+        kind,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+    );
+    if is_command_missing {
         let (message, hints) = ("no command is given".to_owned(), vec!["see --help".to_owned()]);
         return Explained { message, hints };
     }

@@ -171,6 +171,9 @@ pub(super) fn shown(path: &str, appid: Option<&str>) -> String {
     match path.split_once('.') {
         Some(("account", rest)) => {
             let (number, key) = rest.split_once('.').unwrap_or((rest, ""));
+            if key == "appid" {
+                return "[[account]] appid".to_owned();
+            }
             let count = number.parse::<usize>().map_or(1, |number| number + 1);
             let appid = appid.map(suspect::shown).filter(|appid| !appid.is_empty());
             let which = appid.map_or_else(|| format!("number {count}"), Into::into);

@@ -26,9 +26,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<&str, NotText> {
         return Err(NotText { looks_like: looks_like.into(), line: None });
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let (before, rest) = bytes.split_at_checked(error.valid_up_to()).unwrap_or((bytes, &[]));
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let looks_like =
-            if is_gbk(rest) { "probably GBK text, not UTF-8" } else { "not UTF-8 text" };
+            if is_gbk(bytes) { "probably GBK text, not UTF-8" } else { "not UTF-8 text" };
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         NotText { looks_like: looks_like.into(), line: Some(line) }
     })?;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// A ledger in memory, which ends with the process: for commands that only read, where there is none.
-pub const IN_MEMORY: &str = "sqlite:no-ledger?mode=memory&cache=shared";
+/// Only a name that begins with `file:` is the same database for all connections.
+pub const IN_MEMORY: &str = "sqlite:file:no-ledger?mode=memory&cache=shared";
 
 /// Where a ledger lies.
 #[derive(Debug, Clone, PartialEq, Eq)]

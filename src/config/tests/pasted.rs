@@ -130,11 +130,11 @@ fn what_belongs_elsewhere_is_told_from_a_name() {
         ("\"wx1\"", "\" wx1\"", "line 10: [[account]]"),
         ("\"wx1\"", "\"gh_1a2b3c4d5e6f\"", "original id"),
         ("\"wx1\"", "\"\"", "no appid is given"),
-        ("appid = \"wx1\"\n", "", "line 9: [[account]] number 1: appid: no appid is given"),
+        ("appid = \"wx1\"\n", "", "line 9: [[account]] appid: no appid is given"),
         (
             "[[account]]",
             "[[account]]\nappid = \"wx1\"\ntoken = { secret_env = \"APP\" }\n[[account]]",
-            "line 13: [[account]] wx1: appid: wx1 is configured a second time",
+            "line 13: [[account]] appid: wx1 is configured a second time",
         ),
         ("\"KEY\"", "\"\"", "no variable is named"),
         ("\"sqlite:x\"", "\"sqlite:\"", "it must begin with sqlite:"),

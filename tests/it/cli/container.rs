@@ -51,7 +51,7 @@ async fn a_container_needs_no_file() {
 async fn a_variable_that_is_no_text_is_told() {
     use std::os::unix::ffi::OsStrExt as _;
     let place = Place::start("").await;
-    let no_text = std::ffi::OsStr::from_bytes(b"\xce\xa2");
+    let no_text = std::ffi::OsStr::from_bytes(b"\xff\xfe");
     for (name, part) in [
         ("REPLAY_ARCHIVER_STORE__PREFIX", "REPLAY_ARCHIVER_STORE__PREFIX: its value is not UTF-8"),
         ("STORE_SECRET", "the environment variable STORE_SECRET holds no UTF-8 text"),
