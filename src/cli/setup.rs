@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,9 @@ use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, published};
 use crate::store::Store;
 use crate::throughput::Throughput;
 use crate::wechat;
+
+/// Accounts that are looked through for a room at once.
+const LOOKS: usize = 16;
 
 /// Everything a command works with.
 pub struct Setup {
@@ -75,26 +79,18 @@ impl Setup {
         manifest.map(Some).with_context(|| format!("{key} is no manifest this version can read"))
     }
 
-    /// The one account that has a room of this number, by the ledger, else by the bucket; `None`
-    /// where none has. The only account that is worked on has it in any case.
+    /// The one account that has a room of this number, in the ledger or in the bucket; `None` where
+    /// none has. The only account that is worked on has it in any case.
     pub(super) async fn account_of(&self, room: RoomId) -> anyhow::Result<Option<Arc<Account>>> {
         if let [account] = self.accounts.as_slice() {
             return Ok(Some(Arc::clone(account)));
         }
-        let mut found = Vec::new();
-        for account in &self.accounts {
-            if self.context.ledger.room(&account.appid, room).await?.is_some() {
-                found.push(account);
-            }
-        }
-        if found.is_empty() {
-            for account in &self.accounts {
-                let key = self.context.store.keys(&account.appid).room(room).manifest();
-                if self.context.store.head(&key).await?.is_some() {
-                    found.push(account);
-                }
-            }
-        }
+        // A new ledger may know some of the accounts alone, and the bucket has what was archived only.
+        let looks = self.accounts.iter().map(|account| self.has_room(account, room));
+        let has: Vec<bool> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
+        let found =
+            self.accounts.iter().zip(has).filter_map(|(account, has)| has.then_some(account));
+        let found: Vec<_> = found.collect();
         match found.as_slice() {
             [] => Ok(None),
             [account] => Ok(Some(Arc::clone(account))),
@@ -107,6 +103,12 @@ impl Setup {
                 Err(ConfigError::value("--room", problem).into())
             }
         }
+    }
+
+    async fn has_room(&self, account: &Account, room: RoomId) -> anyhow::Result<bool> {
+        let key = self.context.store.keys(&account.appid).room(room).manifest();
+        Ok(self.context.ledger.room(&account.appid, room).await?.is_some()
+            || self.context.store.head(&key).await?.is_some())
     }
 
     /// Leaves the one account that has a room of this number.

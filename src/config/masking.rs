@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::suspect::{HIDDEN, is_plain_variable, shown};
-use super::{ConfigFile, may_be_secret};
+use super::ConfigFile;
+use super::suspect::{HIDDEN, is_plain_path, is_plain_variable, shown};
 
 impl ConfigFile {
     /// The same with everything hidden that may be a secret.
@@ -28,15 +28,23 @@ fn hide(key: &str, value: &mut Value) {
 }
 
 fn visible(key: &str, text: &str) -> String {
+    let is_address =
+        ["sqlite:", "postgres", "http://", "https://"].iter().any(|begin| text.starts_with(begin));
+    let is_hidden = match key {
+        _ if text.is_empty() => false,
+        // What is no name of a variable may be its value; what is no path, what the file holds.
+        "secret_key_env" | "secret_env" | "env" => !is_plain_variable(text),
+        "secret_key_file" | "secret_file" | "file" => !is_plain_path(text),
+        "url" | "endpoint" | "base_url" | "proxy" => !is_address,
+        // An address is hidden in parts when it is written, where it belongs.
+        _ => text.contains("://") && text.contains('@'),
+    };
     match key {
-        // What is no name of a variable may be its value.
-        "secret_key_env" | "secret_env" | "env" if !text.is_empty() && !is_plain_variable(text) => {
-            HIDDEN.to_owned()
-        }
+        _ if is_hidden => HIDDEN.to_owned(),
         // Public, but the secret key may stand in its place.
-        "access_key" if text.len() > 8 || may_be_secret(text) => {
-            let begins: String = text.chars().take(4).collect();
-            format!("{begins}{HIDDEN}")
+        "access_key" if !text.is_empty() => {
+            let begins = text.chars().take(if text.len() < 16 { 0 } else { 4 });
+            begins.chain(HIDDEN.chars()).collect()
         }
         _ => shown(text).into_owned(),
     }

@@ -205,8 +205,10 @@ fn understand<'a>(
 /// The policy for hosts that a list of patterns describes, named by its key's path in errors.
 fn hosts(patterns: &[String], path: &str) -> Result<HostPolicy, ConfigError> {
     HostPolicy::parse(patterns).map_err(|error| {
-        let hidden = patterns.iter().any(|pattern| may_be_secret(pattern));
-        let problem = if hidden { "it holds something that is no host\nhint: use a form such as *.myqcloud.com or 127.0.0.1:9000".to_owned() } else { error.to_string() };
+        let is_hidden = patterns.iter().any(|pattern| may_be_secret(pattern));
+        let hidden = "it holds something that is no host\n\
+                      hint: use a form such as *.myqcloud.com or 127.0.0.1:9000";
+        let problem = if is_hidden { hidden.to_owned() } else { error.to_string() };
         ConfigError::at(path, problem)
     })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use super::suspect::{can_be_variable, is_plain_variable, may_be_secret};
+use super::suspect::{can_be_variable, is_plain_path, is_plain_variable, may_be_secret};
 use super::{ConfigError, Environment, text};
 
 /// Where a secret may come from, and how that is called in errors.
@@ -85,7 +85,7 @@ pub(super) struct NotUtf8;
 
 fn of_file(file: &Path, path: &str, what: &str) -> Result<SecretString, ConfigError> {
     let name = file.to_string_lossy();
-    let shown = if may_be_secret(&name) { "the file named here".into() } else { name };
+    let shown = if is_plain_path(&name) { name } else { "the file named here".into() };
     let wrong = |problem: String| ConfigError::at(path, problem);
     let bytes = std::fs::read(file).map_err(|error| {
         wrong(format!("{shown} cannot be read: {error}\nhint: here belongs the path of a file that holds {what}"))

@@ -65,6 +65,11 @@ pub(super) fn is_plain_variable(name: &str) -> bool {
         && !may_be_secret(name)
 }
 
+/// Whether a text is what people call a file, and not a key or a password.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    path.contains(['/', '.']) && !may_be_secret(path)
+}
+
 /// Whether a text can be the name of a variable at all.
 pub(super) fn can_be_variable(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -131,6 +136,12 @@ mod tests {
         for other in ["hunter2", "Hunter2", "JBSWY3DPEHPK3PXP", "A-B", "A B", "", "2A", "12345678"]
         {
             assert!(!is_plain_variable(other), "{other}");
+        }
+        for path in ["./secret", "/run/secrets/wechat", "secret.txt", "a/b"] {
+            assert!(is_plain_path(path), "{path}");
+        }
+        for other in ["hunter2", "minioadmin", SECRETS[0], SECRETS[6]] {
+            assert!(!is_plain_path(other), "{other}");
         }
         for impossible in ["A-B", "A B", "A=B", "变量", "2A"] {
             assert!(!can_be_variable(impossible), "{impossible}");

@@ -131,7 +131,7 @@ fn a_secret_put_where_it_does_not_belong_is_not_repeated() {
     let error = understand(file, Some(Path::new("p.toml")), &Environment::default());
     let error = error.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("p.toml, line 5") && error.contains("a text, expected"), "{error}");
-    assert!(error.contains("hint: write token = { secret_env"), "{error}");
+    assert!(error.contains("write token = { secret_env"), "{error}");
     assert!(!error.contains("s3cret"), "{error}");
 }
 

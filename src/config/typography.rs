@@ -89,7 +89,8 @@ pub(super) fn explained(found: char) -> String {
             )
         }
         (_, None) => format!(
-            "{found} (U+{code:04X})\nhint: names of keys and sections are written in English letters, and texts in \"quotes\""
+            "{found} (U+{code:04X})\nhint: names of keys and sections are \
+                 written in English letters, and texts in \"quotes\""
         ),
     }
 }

@@ -97,8 +97,9 @@ fn http_url(text: &str, path: &str) -> Result<Url, ConfigError> {
     Url::parse(text.trim()).ok().filter(is_web).ok_or_else(|| {
         // The text is shown only where it is no more than a host: it may hold a password.
         let is_host = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
-        let is_shown = !text.contains("//") && text.chars().all(is_host) && !may_be_secret(text);
-        let meant = if is_shown && !text.is_empty() { text } else { "HOST" };
+        let is_named = text.contains('.') || text.starts_with("localhost");
+        let is_shown = is_named && text.chars().all(is_host) && !may_be_secret(text);
+        let meant = if is_shown { text } else { "HOST" };
         let problem = "it is not an address that begins with http:// or https://";
         wrong(path, format!("{problem}\nhint: write \"https://{meant}\""))
     })

@@ -33,9 +33,8 @@ pub(super) fn problem(message: &str) -> String {
     let mut parts = rest.splitn(3, '`');
     let (what, name, end) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
     let Some((name, end)) = name.zip(end) else { return message.to_owned() };
-    let is_plain = |c: char| c.is_ascii_alphabetic() || "_- ".contains(c);
     let is_field = what.starts_with("field") && !suspect::may_be_secret(name);
-    let is_word = name.len() <= 24 && name.chars().all(is_plain) && !suspect::may_be_secret(name);
+    let is_word = nearest(name, message).is_some() && !suspect::may_be_secret(name);
     let name = if is_field || is_word { name } else { HIDDEN };
     format!("unknown {what}`{name}`{end}")
 }
@@ -67,46 +66,44 @@ fn wanted(expected: &str) -> &str {
 
 /// A `hint:` line for an error of a key at a path, or of one in the section at that path.
 pub(super) fn hint(message: &str, path: &str) -> Option<String> {
-    let names = |message: &str| message.split('`').nth(1).map(str::to_owned);
-    let text = match names(message).filter(|_| message.starts_with("unknown")) {
-        Some(name) if message.starts_with("unknown field") => of_unknown(&name, path, message)?,
-        Some(name) => format!("did you mean `{}`?", nearest(&name, message)?),
-        None if path.ends_with(".token") => {
-            "write token = { secret_env = \"WECHAT_SECRET\" } and set that variable to the appsecret".to_owned()
-        }
-        None if message.ends_with("expected a string") || message.ends_with("a path string") => {
-            "put it in \"quotes\"".to_owned()
-        }
-        None if message.ends_with("a boolean") || message.ends_with(", expected u64") || message.ends_with("usize") || message.ends_with("u32") => {
+    let name = message.split('`').nth(1).filter(|_| message.starts_with("unknown"));
+    let expects = |kinds: &[&str]| kinds.iter().any(|kind| message.ends_with(kind));
+    let text = match name {
+        Some(name) if message.starts_with("unknown field") => of_unknown(name, path, message)?,
+        Some(name) => format!("did you mean `{}`?", nearest(name, message)?),
+        None if path.ends_with(".token") => OF_ACCOUNT.to_owned(),
+        None if expects(&["expected a string", "path string"]) => "put it in \"quotes\"".to_owned(),
+        None if expects(&["a boolean", "expected u64", "usize", "u32"]) => {
             "write it without quotes".to_owned()
         }
-        None if message.ends_with("a sequence") => "write a list, as [\"a\", \"b\"]".to_owned(),
+        None if expects(&["a sequence"]) => "write a list, as [\"a\", \"b\"]".to_owned(),
         None => return None,
     };
     Some(format!("\nhint: {text}"))
 }
 
+/// Where the secret of an account goes.
+const OF_ACCOUNT: &str = "no secret stands in this file: write token = { secret_env = \"WECHAT_SECRET\" } \
+     and set that variable to the appsecret";
+
+/// Where the secret of the store goes.
+const OF_STORE: &str = "no secret stands in this file: name the variable that holds the secret key with \
+     secret_key_env, or a file with secret_key_file";
+
 fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
-    let is_account = path.starts_with("account");
-    let lower = name.to_ascii_lowercase();
-    if SECRETS.contains(&lower.as_str()) {
-        return Some(if is_account {
-            "no secret stands in this file: write token = { secret_env = \"WECHAT_SECRET\" } and set that variable to the appsecret".to_owned()
-        } else {
-            "no secret stands in this file: name the variable that holds the secret key with secret_key_env, or a file with secret_key_file".to_owned()
-        });
+    if SECRETS.contains(&name.to_ascii_lowercase().as_str()) {
+        return Some(if path.starts_with("account") { OF_ACCOUNT } else { OF_STORE }.to_owned());
     }
     let owners = keys::all().filter(|(key, _)| key.rsplit('.').next() == Some(name));
     let mut owners = owners.map(|(key, _)| key.rsplit_once('.').map_or("", |(owner, _)| owner));
-    match (nearest(name, message), owners.next(), owners.next()) {
-        (_, Some("account.*.token"), None) => {
-            Some(format!("`{name}` belongs into token = {{ … }} of an [[account]]"))
+    Some(match (owners.next(), owners.next()) {
+        (Some("account.*.token"), None) => {
+            format!("`{name}` belongs into token = {{ … }} of an [[account]]")
         }
-        (_, Some("account.*"), None) => Some(format!("`{name}` belongs below [[account]]")),
-        (_, Some(owner), None) => Some(format!("`{name}` belongs below [{owner}]")),
-        (Some(nearest), ..) => Some(format!("did you mean `{nearest}`?")),
-        _ => None,
-    }
+        (Some("account.*"), None) => format!("`{name}` belongs below [[account]]"),
+        (Some(owner), None) => format!("`{name}` belongs below [{owner}]"),
+        _ => format!("did you mean `{}`?", nearest(name, message)?),
+    })
 }
 
 /// The nearest of the names that were expected.

@@ -14,6 +14,13 @@ const PASTED: [&str; 5] = [
     "canary-secret-8c1f0a2b",
 ];
 
+/// One that somebody has thought of, and that a name may look like.
+const PASSWORD: &str = "hunter2secret";
+
+/// Places where any name may stand, so that a password is not told from one.
+const FOR_NAMES: [&str; 5] =
+    ["region = ", "allow_hosts", "command = ", "[SECRET]", "SECRET = \"KEY\""];
+
 /// Every place of the configuration where a person may paste a secret: what is replaced by what.
 const PLACES: [(&str, &str); 34] = [
     ("secret_key_env = \"KEY\"", "secret_key_env = \"SECRET\""),
@@ -62,8 +69,11 @@ fn a_secret_is_not_repeated_wherever_it_was_pasted() {
     let environment: Environment = [set("KEY"), set("APP")].into_iter().collect();
     let path = Path::new("p.toml");
     let mut refused = 0;
-    for secret in PASTED {
+    for secret in PASTED.into_iter().chain([PASSWORD]) {
         for (old, new) in PLACES {
+            if secret == PASSWORD && FOR_NAMES.iter().any(|name| new.contains(name)) {
+                continue;
+            }
             assert!(PASTED_INTO.contains(old), "{old}");
             let text = PASTED_INTO.replacen(old, &new.replace("SECRET", secret), 1);
             let shown = match understand(&text, Some(path), &environment) {

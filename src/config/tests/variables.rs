@@ -60,7 +60,7 @@ fn a_container_needs_no_file() {
         ("STORE__CRC64NVME", "maybe", "auto, on or off"),
         ("STORE__ENDPOINT", "https：//h", "type : in its place"),
         ("ACCOUNT__1__APPID", "wx1", "a second time"),
-        ("ACCOUNT__0__APPID", " wx 1 ", "is not an appid"),
+        ("ACCOUNT__0__APPID", " wx 1 ", "this is not an appid"),
         ("STORE__BUCKET", "", "no bucket is named"),
         ("WHOLE__ARCHIVE", "allways", "did you mean `always`?"),
     ] {

@@ -52,17 +52,18 @@ pub(super) fn accounts(file: &ConfigFile, sources: &Sources) -> Result<Vec<Accou
 
 /// An appid, and not one of the other things that WeChat's console shows beside it.
 fn appid(text: &str, path: &str) -> Result<AppId, ConfigError> {
-    let is_hex = text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
+    const AS: &str = "here belongs the mini program's appid, as \"wx0123456789abcdef\"";
+    let is_secret = text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
     let problem = match text.parse::<AppId>() {
-        _ if text.trim().is_empty() => "no appid is given\nhint: set it to the mini program's appid, as \"wx0123456789abcdef\"".to_owned(),
-        _ if text.trim() != text => "a blank stands before or after the appid\nhint: take it away".to_owned(),
-        _ if is_hex => "this may be the appsecret, and is not repeated\nhint: here belongs the appid, as \"wx0123456789abcdef\"; the appsecret goes to a variable that token names".to_owned(),
-        _ if text.starts_with("gh_") => format!("{} is the mini program's original id\nhint: here belongs its appid, which begins with wx", suspect::shown(text)),
+        _ if text.trim().is_empty() => "no appid is given",
+        _ if text.trim() != text => "a blank stands before or after it",
+        _ if is_secret => "this may be the appsecret, and is not repeated",
+        _ if text.starts_with("gh_") => "this is the mini program's original id",
+        _ if !text.starts_with("wx") => "this is not an appid, which begins with wx",
         Ok(appid) => return Ok(appid),
-        Err(_) if may_be_secret(text) => "this is not an appid: 1 to 64 ASCII letters, digits, '_' or '-' are expected".to_owned(),
-        Err(error) => error.to_string(),
+        Err(_) => "this is not an appid: letters, digits, '_' or '-' are expected, 64 at most",
     };
-    Err(wrong(path, problem))
+    Err(wrong(path, format!("{problem}\nhint: {AS}")))
 }
 
 fn account(
@@ -105,7 +106,7 @@ fn token_source(
             environment,
             &Source {
                 variable: section.secret_env.as_deref().map(str::trim),
-                file: section.secret_file.as_deref(),
+                file: section.secret_file.as_deref().filter(|file| !file.as_os_str().is_empty()),
                 path: format!("{path}.secret"),
                 what: "the appsecret",
             },

@@ -80,7 +80,7 @@ async fn another_folder_is_another_ledger_and_that_is_said() {
         assert!(ran.err.contains(&none) && ran.err.contains("hint: "), "{command:?}: {ran:?}");
         assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 0, "{command:?}");
         let ran = run(&place, usual.path(), command, &[]).await;
-        assert!(ran.code == 0 && !ran.err.contains("ledger"), "{command:?}: {ran:?}");
+        assert!(ran.code == 0 && !ran.err.contains("no ledger"), "{command:?}: {ran:?}");
     }
     let doctor = run(&place, other.path(), &["doctor"], &[]).await;
     let made = format!("ok    ledger: {}: made anew, open", ledger(other.path()));
