@@ -1,15 +1,18 @@
-//! `verify`: the objects in the bucket against the manifests.
+//! `verify`: the objects in the bucket against the manifests, the catalog and the ledger.
+
+use std::collections::BTreeMap;
 
 use clap::Args;
+use rand::seq::IndexedRandom as _;
 use serde_json::json;
 
 use super::output;
 use super::setup::{self, Setup};
 use super::{Common, Exit};
 use crate::hints::Explained;
-use crate::model::{Manifest, RoomId};
-use crate::stage::Account;
-use crate::stage::verify::{Depth, Mismatch, expected, verify};
+use crate::model::{AppId, RoomId};
+use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
+use crate::stage::verify::{Depth, Mismatch, Problem, Unreadable};
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
@@ -20,7 +23,7 @@ pub struct VerifyArguments {
     /// Read every byte back and hash it; without, sizes and the store's own checksums are compared.
     #[arg(long)]
     deep: bool,
-    /// Only so many hundredths of the rooms, chosen at random, as `5%`.
+    /// Only so many hundredths of the rooms, and one at least, chosen at random, as `5%`.
     #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "room")]
     sample: Option<f64>,
 }
@@ -28,134 +31,261 @@ pub struct VerifyArguments {
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').parse::<f64>().ok();
     number
-        .filter(|percent| (0.0..=100.0).contains(percent))
+        .filter(|percent| *percent > 0.0 && *percent <= 100.0)
         .ok_or_else(|| format!("{text:?} is not a percentage like 5%"))
+}
+
+/// How many rooms a sample of so many hundredths has: one at least, where there is any.
+fn sample_size(percent: f64, rooms: usize) -> usize {
+    // What the division left of a whole number is no room more.
+    let exact = percent * rooms as f64 / 100.0 - 1e-9;
+    let size = exact.ceil().max(0.0) as usize;
+    size.max(1).min(rooms)
 }
 
 /// What was looked at.
 #[derive(Debug, Default)]
 struct Tally {
+    /// Rooms that there are to look at.
+    known: u64,
     rooms: u64,
     objects: u64,
+    /// … of which this many are of recordings.
+    media: u64,
     mismatches: u64,
+    /// Objects that the store would not show.
+    unreadable: u64,
     /// Rooms the store could not be asked about.
     failed: u64,
+    /// Recordings by what has become of them.
+    states: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn exit(&self) -> Exit {
+        match () {
+            () if self.mismatches > 0 => Exit::Mismatch,
+            () if self.failed > 0 || self.unreadable > 0 || self.is_nothing() => Exit::CouldNotRun,
+            () => Exit::Done,
+        }
+    }
+
+    /// Whether nothing was checked that could be wrong: no room, or rooms with recordings of which
+    /// none is archived.
+    fn is_nothing(&self) -> bool {
+        self.rooms == 0 || (self.media == 0 && !self.states.is_empty())
+    }
+
+    /// The recordings that are not archived, by state.
+    fn not_archived(&self) -> Vec<String> {
+        let done = ["archived", "not_needed"];
+        let open = self.states.iter().filter(|(state, _)| !done.contains(state));
+        open.map(|(state, count)| format!("{count} {state}")).collect()
+    }
 }
 
 pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow::Result<Exit> {
     let setup = setup::open_existing(common).await?;
     let depth = if arguments.deep { Depth::Deep } else { Depth::Shallow };
     let mut tally = Tally::default();
+    let mut inventories = Vec::new();
     for account in &setup.accounts {
-        let rooms = match arguments.room {
-            Some(room) => vec![room],
-            None => archived_rooms(&setup, account).await?,
+        let found = match arguments.room {
+            None => inventory(&setup.context, &account.appid).await?,
+            Some(room) => catalog(&setup.context, &account.appid).await?.of_one(room),
         };
-        for room in rooms {
-            let is_chosen = |percent: f64| rand::random::<f64>() * 100.0 < percent;
-            if arguments.sample.is_none_or(is_chosen) {
-                verify_room(common, &setup, account, room, depth, &mut tally).await?;
-            }
+        if let Some(problem) = found.problem.clone() {
+            let mismatch = Mismatch { key: "catalog.json".to_owned(), problem };
+            report(common, &account.appid, None, &mismatch, &mut tally);
+        }
+        inventories.push((account.appid.clone(), found));
+    }
+    for (place, room) in chosen(&inventories, arguments.sample, &mut tally) {
+        if let Some((appid, inventory)) = inventories.get(place) {
+            verify_room(common, &setup, (appid, room), inventory, depth, &mut tally).await;
         }
     }
     anyhow::ensure!(
-        arguments.room.is_none() || tally.rooms > 0,
+        arguments.room.is_none() || tally.rooms + tally.failed > 0,
         "there is no manifest of that room\nhint: `status` tells which rooms are archived"
     );
     summarize(common, &tally, depth);
-    Ok(match () {
-        () if tally.mismatches > 0 => Exit::Mismatch,
-        () if tally.failed > 0 => Exit::CouldNotRun,
-        () => Exit::Done,
-    })
+    Ok(tally.exit())
 }
 
-/// The rooms that have a manifest in the bucket, whatever the ledger knows.
-async fn archived_rooms(setup: &Setup, account: &Account) -> anyhow::Result<Vec<RoomId>> {
-    let keys = setup.context.store.keys(&account.appid);
-    let mut listing = setup.context.store.list(&keys.rooms_folder());
-    let mut rooms = Vec::new();
-    while let Some(page) = listing.next_page().await? {
-        rooms.extend(page.iter().filter_map(|object| keys.room_of_manifest(&object.key)));
-    }
+/// The rooms to look at, each with the place of its account: all of them, or as many as a sample
+/// has.
+fn chosen(
+    inventories: &[(AppId, Inventory)],
+    sample: Option<f64>,
+    tally: &mut Tally,
+) -> Vec<(usize, RoomId)> {
+    let of_account = |(place, (_, inventory)): (usize, &(AppId, Inventory))| {
+        inventory.rooms.iter().map(move |room| (place, *room)).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = inventories.iter().enumerate().flat_map(of_account).collect();
+    tally.known = all.len() as u64;
+    let Some(percent) = sample else { return all };
+    let size = sample_size(percent, all.len());
+    let mut rooms: Vec<_> = all.sample(&mut rand::rng(), size).copied().collect();
     rooms.sort_unstable();
-    Ok(rooms)
+    rooms
 }
 
 async fn verify_room(
     common: &Common,
     setup: &Setup,
-    account: &Account,
-    room: RoomId,
+    (appid, room): (&AppId, RoomId),
+    inventory: &Inventory,
     depth: Depth,
     tally: &mut Tally,
-) -> anyhow::Result<()> {
-    let manifest: Manifest = match setup.manifest(account, room).await {
-        Ok(Some(manifest)) => manifest,
-        Ok(None) => return Ok(()),
-        Err(error) => {
-            tally.rooms += 1;
-            let problem = format!("{error:#}");
-            report(common, account, room, Mismatch { key: "manifest.json".into(), problem }, tally);
-            return Ok(());
-        }
-    };
-    let objects = expected(&manifest);
-    tally.rooms += 1;
-    tally.objects += objects.len() as u64;
-    let store = &setup.context.store;
-    match verify(store, &account.appid, room, objects, depth).await {
-        Ok(mismatches) => {
-            mismatches.into_iter().for_each(|m| report(common, account, room, m, tally));
-        }
+) {
+    match audit(&setup.context, appid, room, inventory, depth).await {
+        Ok(Some(audited)) => count(common, (appid, room), audited, tally),
+        Ok(None) => {}
         // The other rooms can be looked at all the same.
         Err(error) => {
             tally.failed += 1;
-            output::note(format_args!("{} room {room}: {}", account.appid, Explained::of(&error)));
+            output::note(format_args!("{appid} room {room}: {}", Explained::of(&error)));
         }
     }
-    Ok(())
 }
 
-fn report(common: &Common, account: &Account, room: RoomId, mismatch: Mismatch, tally: &mut Tally) {
+fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tally: &mut Tally) {
+    let Audited { objects, media, states, checked } = audited;
+    tally.rooms += 1;
+    tally.objects += objects;
+    tally.media += media;
+    for (state, recordings) in states {
+        *tally.states.entry(state).or_default() += recordings;
+    }
+    for mismatch in &checked.mismatches {
+        report(common, appid, Some(room), mismatch, tally);
+    }
+    for Unreadable { key, error } in &checked.unreadable {
+        tally.unreadable += 1;
+        output::note(format_args!("{appid} room {room}: {key}: {}", Explained::of(error)));
+    }
+}
+
+fn report(
+    common: &Common,
+    appid: &AppId,
+    room: Option<RoomId>,
+    mismatch: &Mismatch,
+    tally: &mut Tally,
+) {
     tally.mismatches += 1;
     let Mismatch { key, problem } = mismatch;
     if common.json {
         output::json(&json!({
             "type": "mismatch",
-            "appid": account.appid,
+            "appid": appid,
             "room_id": room,
             "key": key,
-            "problem": problem,
-        }));
-    } else {
-        output::line(format_args!("{} room {room}: {key}: {problem}", account.appid));
-    }
-}
-
-fn summarize(common: &Common, tally: &Tally, depth: Depth) {
-    let Tally { rooms, objects, mismatches, failed } = tally;
-    if common.json {
-        output::json(&json!({
-            "type": "summary",
-            "rooms": rooms,
-            "objects": objects,
-            "mismatches": mismatches,
-            "rooms_failed": failed,
-            "deep": depth == Depth::Deep,
+            "problem": problem.to_string(),
+            "is_missing": *problem == Problem::Missing,
         }));
         return;
     }
-    let how = match depth {
-        Depth::Shallow => "sizes and the store's checksums",
-        Depth::Deep => "every byte",
-    };
-    output::line(format_args!(
-        "{rooms} rooms, {objects} objects, {mismatches} mismatches ({how} compared)"
-    ));
-    if *mismatches > 0 {
+    let room = room.map_or_else(String::new, |room| format!(" room {room}"));
+    output::line(format_args!("{appid}{room}: {key}: {problem}"));
+}
+
+fn summarize(common: &Common, tally: &Tally, depth: Depth) {
+    if common.json {
+        output::json(&json!({
+            "type": "summary",
+            "rooms": tally.rooms,
+            "rooms_known": tally.known,
+            "objects": tally.objects,
+            "mismatches": tally.mismatches,
+            "objects_unreadable": tally.unreadable,
+            "rooms_failed": tally.failed,
+            "recordings": tally.states,
+            "deep": depth == Depth::Deep,
+        }));
+    } else {
+        output::line(summary(tally, depth));
+    }
+    if tally.is_nothing() && tally.mismatches == 0 && tally.failed == 0 {
+        output::note(if tally.rooms == 0 {
+            "nothing was checked: no room is archived\nhint: `run` archives what is due"
+        } else {
+            "nothing was checked: no recording of these rooms is archived\n\
+             hint: `status --room NUMBER` tells why"
+        });
+    }
+    if tally.mismatches > 0 {
         output::note(
-            "hint: `backfill --room NUMBER --force` fetches damaged objects anew while WeChat has them",
+            "hint: `backfill --room NUMBER --force` makes damaged and missing files again, recordings \
+             while WeChat has them",
         );
+    }
+}
+
+fn summary(tally: &Tally, depth: Depth) -> String {
+    let Tally { known, rooms, objects, mismatches, unreadable, failed, .. } = tally;
+    let of = if rooms == known { String::new() } else { format!(" of {known}") };
+    let how = match depth {
+        Depth::Shallow => "sizes and the store's checksums compared".to_owned(),
+        Depth::Deep if *unreadable + *failed == 0 => "every byte compared".to_owned(),
+        Depth::Deep => "every byte of the others compared".to_owned(),
+    };
+    let plural =
+        |count: &u64, what: &str| format!("{count} {what}{}", if *count == 1 { "" } else { "s" });
+    let mut parts = vec![
+        format!("{rooms}{of} room{}", if *known == 1 { "" } else { "s" }),
+        plural(objects, "object"),
+    ];
+    if *unreadable > 0 {
+        parts.push(format!("{unreadable} unreadable"));
+    }
+    if *failed > 0 {
+        parts.push(format!("{} not looked at", plural(failed, "room")));
+    }
+    parts
+        .push(format!("{mismatches} mismatch{} ({how})", if *mismatches == 1 { "" } else { "es" }));
+    let open = tally.not_archived();
+    let open = if open.is_empty() { String::new() } else { open.join(", ") };
+    let open = if open.is_empty() { open } else { format!("; recordings not archived: {open}") };
+    format!("{}{open}", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_one_room_at_least_and_no_more_than_its_share() {
+        for (percent, rooms, size) in
+            [(5.0, 38, 2), (5.0, 40, 2), (0.1, 38, 1), (10.0, 30, 3), (100.0, 7, 7), (5.0, 0, 0)]
+        {
+            assert_eq!(sample_size(percent, rooms), size, "{percent} % of {rooms}");
+        }
+        assert!(percent("0%").is_err() && percent("101").is_err() && percent("5%").is_ok());
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_said_to_be_compared() {
+        let states = BTreeMap::from([("archived", 2), ("failed", 1), ("not_needed", 1)]);
+        let tally = Tally {
+            known: 38,
+            rooms: 2,
+            objects: 9,
+            media: 4,
+            unreadable: 3,
+            states,
+            ..Tally::default()
+        };
+        let said = "2 of 38 rooms, 9 objects, 3 unreadable, 0 mismatches (every byte of the others \
+                    compared); recordings not archived: 1 failed";
+        assert_eq!(summary(&tally, Depth::Deep), said);
+        assert_eq!(tally.exit(), Exit::CouldNotRun);
+        let read = Tally { unreadable: 0, ..tally };
+        assert!(summary(&read, Depth::Deep).contains("(every byte compared)"));
+        assert_eq!(read.exit(), Exit::Done);
+        assert_eq!(Tally { media: 0, ..read }.exit(), Exit::CouldNotRun);
+        assert_eq!(Tally::default().exit(), Exit::CouldNotRun);
     }
 }

@@ -70,7 +70,8 @@ impl Ledger {
                expire_at = excluded.expire_at, state = excluded.state, \
                reason = excluded.reason, attempts = excluded.attempts, stored = excluded.stored, \
                bytes = excluded.bytes, next_try_at = excluded.next_try_at, \
-               obstacle = excluded.obstacle",
+               obstacle = excluded.obstacle, \
+               told_at = case when excluded.state = '\"expired\"' then recordings.told_at end",
         )
         .bind(appid.as_str())
         .bind(count(room.0))

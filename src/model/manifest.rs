@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppId, Crc64Nvme, Crc64Xz, Evidence, Goods, ImageRole, LiveStatus, MediaFacts, RecordingState,
-    RoomId, Sha256Digest,
+    AppId, Crc64Nvme, Crc64Xz, Damaged, Evidence, Goods, ImageRole, LiveStatus, MediaFacts,
+    RecordingState, RoomId, Sha256Digest,
 };
 
 /// The name of the manifest's format.
@@ -206,6 +206,10 @@ pub struct Segment {
     pub timeline: Option<Timeline>,
     /// When the store had confirmed it.
     pub archived_at: Option<Timestamp>,
+    /// What is wrong with the object at `key`, where it was damaged in the bucket since and could
+    /// not be replaced so far; the other fields tell of the object that was archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<String>,
 }
 
 /// How the store holds an object.
@@ -288,6 +292,12 @@ pub struct Whole {
     /// When the store had confirmed all that is stored of it.
     #[serde(default)]
     pub archived_at: Option<Timestamp>,
+    /// The SHA-256 of `source.m3u8`, the playlist as received, which lies beside the playable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_sha256: Option<Sha256Digest>,
+    /// Its objects that were damaged in the bucket since and could not be replaced so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Damaged>,
 }
 
 /// A chunk of the whole that could not be had.

@@ -1,6 +1,7 @@
 //! What is talked about: plain data and pure rules, no I/O.
 
 mod catalog;
+mod damage;
 mod digest;
 mod ids;
 pub mod lifecycle;
@@ -12,6 +13,7 @@ mod room;
 pub mod schema;
 pub mod sealing;
 pub mod settle;
+mod sums;
 pub mod time;
 mod unsealing;
 
@@ -21,6 +23,7 @@ pub fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
 }
 
 pub use catalog::{CATALOG_SCHEMA, Catalog, CatalogRoom};
+pub use damage::{Damaged, SOURCE_PLAYLIST};
 pub use digest::{Crc64Nvme, Crc64Xz, Digests, InvalidDigest, Sha256Digest};
 pub use ids::{AppId, InvalidAppId, InvalidRoomId, ObjectKey, RoomId, RunId};
 pub use manifest::*;

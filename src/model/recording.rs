@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Crc64Nvme, Crc64Xz, MediaUrl, MissingChunk, Obstacle, ReplayTime, Sha256Digest, UnfetchableUrl,
-    WECHAT_RETENTION, WholeChunk,
+    Crc64Nvme, Crc64Xz, Damaged, MediaUrl, MissingChunk, Obstacle, ReplayTime, Sha256Digest,
+    UnfetchableUrl, WECHAT_RETENTION, WholeChunk,
 };
 
 /// One item of `live_replay` as received: not yet checked, not yet stored.
@@ -127,11 +127,26 @@ impl Recording {
         }
     }
 
+    /// The stored segment, where this is one whose object is intact as far as is known.
+    pub fn intact_segment(&self) -> Option<&StoredObject> {
+        self.segment().filter(|object| object.damaged.is_none())
+    }
+
     /// What is known of the whole, where this is one whose playlist was read.
     pub fn whole(&self) -> Option<&StoredWhole> {
         match &self.stored {
             Some(Stored::Whole(whole)) => Some(whole),
             _ => None,
+        }
+    }
+
+    /// What is wrong with what the bucket has of it, where that is damaged.
+    pub fn damage(&self) -> Option<String> {
+        match self.stored.as_ref()? {
+            Stored::Segment(object) => {
+                Some(format!("{}: {}", object.key, object.damaged.as_ref()?))
+            }
+            Stored::Whole(whole) => whole.damaged.first().map(Damaged::to_string),
         }
     }
 
@@ -207,8 +222,14 @@ pub struct StoredWhole {
     pub playlist_sha256: Option<Sha256Digest>,
     /// What is known of the source beyond its URL.
     pub source: SourceFacts,
-    /// When the store had confirmed the last of it.
+    /// When the store had confirmed the last of it; `None` where it is not all there any more.
     pub archived_at: Option<Timestamp>,
+    /// The SHA-256 of the playlist as received, which lies beside the playable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_sha256: Option<Sha256Digest>,
+    /// Objects of it that are damaged in the bucket and were not replaced so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Damaged>,
 }
 
 impl StoredWhole {
@@ -224,6 +245,8 @@ impl StoredWhole {
             playlist_sha256: None,
             source,
             archived_at: None,
+            source_sha256: None,
+            damaged: Vec::new(),
         }
     }
 
@@ -293,6 +316,9 @@ pub struct StoredObject {
     pub media: Option<MediaFacts>,
     /// When the store had confirmed it.
     pub archived_at: Timestamp,
+    /// What is wrong with the object in the bucket, where it was not replaced so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<String>,
 }
 
 /// What the media host said of a file.

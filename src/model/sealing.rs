@@ -38,7 +38,8 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
     let playback = playback(&segments, whole.as_ref());
     let chunks = whole.iter().chain(&other_wholes).flat_map(|whole| &whole.chunks);
     let chunk_bytes = sum(chunks.map(|chunk| chunk.bytes));
-    let segment_bytes = sum(segments.iter().filter_map(|segment| segment.bytes));
+    let intact = segments.iter().filter(|segment| segment.damaged.is_none());
+    let segment_bytes = sum(intact.filter_map(|segment| segment.bytes));
     let bytes = segment_bytes.saturating_add(chunk_bytes);
     Manifest {
         schema: MANIFEST_SCHEMA.to_owned(),
@@ -59,7 +60,12 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
 
 impl Manifest {
     /// The manifest as the successor of `previous`; `None` where it says nothing that is new.
-    pub fn succeeding(mut self, previous: &Self, link: PreviousManifest) -> Option<Self> {
+    pub fn succeeding(self, previous: &Self, link: PreviousManifest) -> Option<Self> {
+        (!self.repeats(previous)).then(|| self.following(link))
+    }
+
+    /// Whether it says nothing that is new after `previous`.
+    pub fn repeats(&self, previous: &Self) -> bool {
         let undated = |manifest: &Self| {
             let mut undated = Self {
                 revision: 0,
@@ -77,12 +83,13 @@ impl Manifest {
             }
             undated
         };
-        if undated(&self) == undated(previous) {
-            return None;
-        }
-        self.revision = link.revision.saturating_add(1);
-        self.previous = Some(link);
-        Some(self)
+        undated(self) == undated(previous)
+    }
+
+    /// The manifest as the one after another, whether or not it says anything that is new.
+    #[must_use]
+    pub fn following(self, link: PreviousManifest) -> Self {
+        Self { revision: link.revision.saturating_add(1), previous: Some(link), ..self }
     }
 }
 
@@ -140,7 +147,8 @@ fn segments(recordings: &[Recording]) -> Vec<Segment> {
     let mut offset_ms = 0;
     let mut previous_end: Option<Timestamp> = None;
     for recording in recordings.iter().filter(|r| r.kind == RecordingKind::Segment) {
-        let duration = recording.segment().and_then(|o| o.media.as_ref()).map(|m| m.duration_ms);
+        let media = recording.intact_segment().and_then(|object| object.media.as_ref());
+        let duration = media.map(|media| media.duration_ms);
         let end = recording.create_time.at;
         let timeline = duration.map(|duration_ms| Timeline {
             offset_ms,
@@ -187,6 +195,7 @@ fn segment_entry(index: u64, recording: &Recording, timeline: Option<Timeline>) 
         media: object.and_then(|object| object.media.clone()),
         timeline,
         archived_at: object.map(|object| object.archived_at),
+        damaged: object.and_then(|object| object.damaged.clone()),
     }
 }
 
@@ -242,6 +251,8 @@ fn whole_entry(recording: &Recording) -> Whole {
         playable_ms: stored.and_then(|whole| whole.playable_ms),
         playlist_sha256: stored.and_then(|whole| whole.playlist_sha256),
         archived_at: stored.and_then(|whole| whole.archived_at),
+        source_sha256: stored.and_then(|whole| whole.source_sha256),
+        damaged: stored.map(|whole| whole.damaged.clone()).unwrap_or_default(),
     }
 }
 

@@ -86,6 +86,8 @@ fn whole_recording(whole: &Whole) -> Option<Recording> {
             playlist_sha256: whole.playlist_sha256,
             source: source_facts(&whole.source),
             archived_at: whole.archived_at,
+            source_sha256: whole.source_sha256,
+            damaged: whole.damaged.clone(),
         })
     });
     recording(&whole.source, RecordingKind::Whole, whole.state, &whole.reason, stored)
@@ -140,5 +142,6 @@ fn segment_object(segment: &Segment) -> Option<StoredObject> {
         evidence: segment.evidence.clone(),
         media: segment.media.clone(),
         archived_at: segment.archived_at?,
+        damaged: segment.damaged.clone(),
     })
 }

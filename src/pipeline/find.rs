@@ -3,11 +3,13 @@
 
 mod chosen;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::lacking::lacking;
 use super::lease::{self, Lease};
 use super::list::List;
 use super::order::by_urgency;
@@ -15,8 +17,10 @@ use super::report::{self, AccountReport, Problem};
 use super::{Errand, Hand, Hands, InFlight, Rooms, each, is_told, obstacles};
 use crate::ledger::{Phase, RoomRecord, Wanted};
 use crate::model::RoomId;
+use crate::stage::adopt::{Adopted, adopt, restore};
 use crate::stage::discover::Scan;
-use crate::stage::{Account, Context, Error, Listed, adopt, resolve, verify};
+use crate::stage::verify::{Depth, recheck};
+use crate::stage::{Account, Context, Error, Listed, resolve, seal};
 
 /// Accounts worked on at once.
 const ACCOUNTS: usize = 8;
@@ -40,6 +44,7 @@ pub(super) async fn find(
             can_call: true,
             failures: 0,
             list: None,
+            lacking: HashSet::new(),
             report: AccountReport::new(&account.appid),
         };
         async move {
@@ -71,6 +76,8 @@ struct Search {
     failures: u32,
     /// The room list, as far as it is still to be read.
     list: Option<List>,
+    /// Rooms of which the bucket lacks something that the ledger knows to be archived.
+    lacking: HashSet<RoomId>,
     report: AccountReport,
 }
 
@@ -97,6 +104,18 @@ impl Search {
             self.note("the ledger", &error.into());
             return self.report;
         }
+        let is_full = self.report.scanned.is_some_and(|scanned| scanned.full);
+        match lacking(&self.context, &self.account.appid, &self.errand, is_full).await {
+            Ok(rooms) => self.lacking = rooms,
+            Err(error) => {
+                self.note("the listing of the bucket", &error);
+                // What would be archived there now would hide that this is another place.
+                self.report.is_misplaced = matches!(error, Error::NothingThere(_));
+                if error.is_of_the_ledger() || self.report.is_misplaced {
+                    return self.report;
+                }
+            }
+        }
         let outcome = match self.errand.clone() {
             Errand::Due => self.all_due().await,
             Errand::Backfill { rooms, force } => self.chosen(rooms, force).await,
@@ -116,7 +135,7 @@ impl Search {
         let (context, appid) = (&self.context, &self.account.appid);
         let scans = context.ledger.scan_state(appid, context.clock.now()).await?;
         if scans.full_scanned_at.is_none() {
-            adopt::restore(context, appid).await?;
+            restore(context, appid).await?;
         }
         self.discover().await
     }
@@ -282,21 +301,34 @@ impl Search {
     /// What is known of a room, asked for where needed.
     async fn look(&self, mut record: RoomRecord, force: bool) -> Result<Look, Error> {
         let (context, account) = (&self.context, &self.account);
-        if let Some(adopted) = adopt::adopt(context, &record).await? {
-            if adopted.phase == Phase::Closed && !force {
-                return Ok(Look::NothingOwed);
+        let is_lacking = self.lacking.contains(&record.room.room_id);
+        let mut depth = is_lacking.then_some(Depth::Shallow);
+        match adopt(context, &record).await? {
+            Adopted::NothingNew => {}
+            Adopted::TakenOver(adopted) => {
+                if adopted.phase == Phase::Closed && !force && !is_lacking {
+                    return Ok(Look::NothingOwed);
+                }
+                record = adopted;
             }
-            record = adopted;
+            // What became of the manifest may have become of the objects as well.
+            Adopted::Unpublished(adopted) => (record, depth) = (adopted, Some(Depth::Shallow)),
         }
-        let known = context.ledger.recordings(&account.appid, record.room.room_id).await?;
-        let mut listed = if resolve::is_needed(&record, &known, context.started_at) {
+        depth = if force { Some(Depth::Deep) } else { depth };
+        let recordings = context.ledger.recordings(&account.appid, record.room.room_id).await?;
+        let mut listed = Listed { record, recordings };
+        if let Some(depth) = depth {
+            recheck(context, &mut listed, depth).await?;
+        }
+        if force {
+            seal::mend_side_files(context, &listed.record).await?;
+        }
+        if resolve::is_needed(&listed.record, &listed.recordings, context.started_at) {
             if !self.can_call {
                 return Ok(Look::NeedsCall);
             }
-            resolve::resolve(context, account, record).await?
-        } else {
-            Listed { record, recordings: known }
-        };
+            listed = resolve::resolve(context, account, listed.record).await?;
+        }
         if listed.record.room.is_unlisted() && listed.recordings.is_empty() {
             return Err(Error::NoSuchRoom(listed.record.room.room_id));
         }
@@ -306,9 +338,6 @@ impl Search {
                     recording.retry_now();
                 }
             }
-        }
-        if force {
-            verify::recheck(context, &mut listed).await?;
         }
         Ok(Look::Found(Box::new(listed)))
     }

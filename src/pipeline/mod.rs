@@ -12,6 +12,7 @@
 mod errand;
 mod find;
 mod hands;
+mod lacking;
 mod lease;
 mod list;
 pub mod losses;
@@ -218,7 +219,9 @@ async fn finish(
         else {
             continue;
         };
-        if let Err(error) = seal::publish_catalog(context, &account.appid).await {
+        if !found.is_misplaced
+            && let Err(error) = seal::publish_catalog(context, &account.appid).await
+        {
             found.add(Problem::new("the catalog", &error));
         }
         match context.ledger.failing(&account.appid, context.started_at).await {

@@ -121,6 +121,8 @@ pub struct AccountReport {
     pub is_cut_short: bool,
     /// Chosen rooms that another process works on.
     pub busy: Vec<RoomId>,
+    /// Whether the bucket has nothing of it though it was archived, so that nothing was done there.
+    pub is_misplaced: bool,
     /// What went wrong outside a room.
     pub problems: Vec<Problem>,
     /// What is left and will not make it, soonest deadline first.
@@ -176,6 +178,7 @@ impl AccountReport {
             owed: 0,
             is_cut_short: false,
             busy: Vec::new(),
+            is_misplaced: false,
             problems: Vec::new(),
             at_risk: Vec::new(),
             waiting: Vec::new(),
@@ -328,7 +331,7 @@ impl Name {
 
 fn bytes_of(recording: &Recording) -> u64 {
     let chunks = recording.whole().map(|whole| sum(whole.chunks.iter().map(|chunk| chunk.bytes)));
-    recording.segment().map(|object| object.bytes).or(chunks).unwrap_or(0)
+    recording.intact_segment().map(|object| object.bytes).or(chunks).unwrap_or(0)
 }
 
 fn reason_of(recording: &Recording) -> Option<String> {

@@ -6,9 +6,10 @@
 
 use std::collections::HashSet;
 
+use super::published::{Published, Search};
 use super::{Context, Error, published};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
-use crate::model::{AppId, Manifest, RecordingState, Sha256Digest};
+use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest};
 
 /// Records the rooms that the bucket has manifests of and the ledger does not know, as after its
 /// loss: those that WeChat lists no more would else be forgotten. Each is adopted when it is claimed.
@@ -18,43 +19,77 @@ use crate::model::{AppId, Manifest, RecordingState, Sha256Digest};
 pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
     let keys = context.store.keys(appid);
     let mut listing = context.store.list(&keys.rooms_folder());
+    let mut last = None;
     while let Some(page) = listing.next_page().await? {
-        let rooms = page.iter().filter_map(|object| keys.room_of_manifest(&object.key));
+        // Of a room without a manifest its history may be left.
+        let is_published = |key: &ObjectKey, room: RoomId| {
+            let keys = keys.room(room);
+            *key == keys.manifest() || keys.kept_in_history(key).is_some()
+        };
+        let rooms = page.iter().filter_map(|object| {
+            keys.room_of(&object.key).filter(|room| is_published(&object.key, *room))
+        });
         for room in rooms {
+            // All objects of a room follow one another.
+            if last == Some(room) {
+                continue;
+            }
+            last = Some(room);
             context.ledger.record_unlisted(appid, room, context.clock.now()).await?;
         }
     }
     Ok(())
 }
 
+/// What the bucket told of a room.
+#[derive(Debug)]
+pub enum Adopted {
+    /// No more than the ledger knows.
+    NothingNew,
+    /// The room as its manifest tells it.
+    TakenOver(RoomRecord),
+    /// Its manifest is gone, damaged or an older one: the room as it is to be sealed again.
+    Unpublished(RoomRecord),
+}
+
 /// Takes over a leased room from its manifest, where the ledger has not recorded that manifest
-/// itself: the room as it is recorded then. `None` where the bucket knows no more than the ledger.
-/// Durable on `Ok`. May be called again.
+/// itself. Where the manifest is no longer at its place, the newest one of the room's history stands
+/// in for it. Durable on `Ok`. May be called again.
 ///
 /// # Errors
 /// When the store or the ledger fails, or the manifest cannot be read.
-pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Option<RoomRecord>, Error> {
-    let appid = &record.room.appid;
-    let keys = context.store.keys(appid).room(record.room.room_id);
-    let key = keys.manifest();
-    let Some(bytes) = context.store.get(&key).await? else { return Ok(None) };
-    let sha256 = Sha256Digest::of(&bytes);
-    if record.sealed.as_ref().is_some_and(|sealed| sealed.sha256 == sha256) {
-        return Ok(None);
+pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Adopted, Error> {
+    let room = &record.room;
+    let found = published::look(context, room, record.sealed, Search::Everywhere).await?;
+    let is_recorded = |base: &Published| record.sealed.is_some_and(|s| s.sha256 == base.sha256);
+    let new = found.base.as_ref().filter(|base| !is_recorded(base));
+    let mut adopted = match new {
+        Some(base) => remembered(record, &base.manifest, base.sha256),
+        None => RoomRecord { sealed: found.base.as_ref().map(Published::sealed), ..record.clone() },
+    };
+    if found.is_in_force() && new.is_none() {
+        return Ok(Adopted::NothingNew);
     }
-    let manifest = published::parse(&bytes, &keys, appid, record.room.room_id)
-        .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
-    let adopted = remembered(record, &manifest, sha256);
-    // The recordings first: a room that is known as listed must not be without them.
-    take_over_recordings(context, &adopted, &manifest).await?;
+    if found.base.is_none() && found.in_place.is_none() && record.sealed.is_none() {
+        return Ok(Adopted::NothingNew);
+    }
+    if let Some(base) = new {
+        // The recordings first: a room that is known as listed must not be without them.
+        take_over_recordings(context, &adopted, &base.manifest).await?;
+    }
+    if !found.is_in_force() {
+        let is_known = adopted.listed_at.is_some() && adopted.settled;
+        adopted.phase = if is_known { Phase::Listed } else { Phase::Due };
+    }
     context.ledger.save_room(&adopted, context.owner()).await?;
-    tracing::info!(
-        account.appid = %adopted.room.appid,
-        room.id = %adopted.room.room_id,
-        manifest.revision = manifest.revision,
-        "a room was taken over from its manifest"
-    );
-    Ok(Some(adopted))
+    let (appid, id) = (&adopted.room.appid, adopted.room.room_id);
+    let revision = adopted.sealed.map(|sealed| sealed.revision);
+    if found.is_in_force() {
+        tracing::info!(account.appid = %appid, room.id = %id, manifest.revision = revision, "a room was taken over from its manifest");
+        return Ok(Adopted::TakenOver(adopted));
+    }
+    tracing::warn!(account.appid = %appid, room.id = %id, history.revision = revision, "the manifest of room {id} is missing or damaged: the room is sealed again");
+    Ok(Adopted::Unpublished(adopted))
 }
 
 /// Records what the manifest says of each recording, but nothing of those that the ledger knows to

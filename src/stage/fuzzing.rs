@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use serde_json::from_slice;
 
 use super::published;
-use super::seal::sums;
 use super::verify::expected;
 use crate::fuzzing::room_keys;
 use crate::ledger::{Phase, RoomRecord};
@@ -58,7 +57,7 @@ fn again(manifest: &Manifest, adopted: &RoomRecord) {
         listed_at: adopted.listed_at,
     };
     let sealed = sealing::manifest(input, manifest.generator.clone(), Timestamp::UNIX_EPOCH);
-    for line in sums(&sealed).lines() {
+    for line in sealed.sums().lines() {
         let name = line.get(66..).unwrap_or_default();
         assert!(line.get(64..66) == Some("  ") && !name.is_empty(), "{line:?}");
         assert!(line.get(..64).is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit())));

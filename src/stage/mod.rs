@@ -3,6 +3,7 @@
 
 pub mod adopt;
 mod agenda;
+pub mod audit;
 mod causes;
 pub mod discover;
 pub mod foresight;
@@ -14,6 +15,7 @@ pub mod published;
 mod replays;
 pub mod resolve;
 pub mod seal;
+pub mod survey;
 pub mod transfer;
 pub mod verify;
 
@@ -189,6 +191,13 @@ pub enum Error {
          hint: room numbers count within one mini program: is it the right --account?"
     )]
     NoSuchRoom(RoomId),
+    /// The bucket has nothing of an account whose rooms were archived.
+    #[error(
+        "the bucket has nothing of {0}, though the ledger knows of archived rooms\n\
+         hint: do [store] endpoint, bucket and prefix name the place that was archived to? where all of \
+         it was deleted on purpose, `backfill --all` archives anew what WeChat still has"
+    )]
+    NothingThere(AppId),
     /// A manifest was replaced by another process than the room's owner.
     #[error(
         "{key} was published by another process in the meantime; it was left as it is\n\
@@ -241,6 +250,7 @@ impl Transient for Error {
             | Self::Store(_)
             | Self::Media(_)
             | Self::NoSuchRoom(_)
+            | Self::NothingThere(_)
             | Self::Overtaken { .. }
             | Self::ForeignManifest { .. } => false,
         }

@@ -87,6 +87,18 @@ impl AccountKeys {
         RoomKeys { folder: format!("{}rooms/{room}/", self.folder) }
     }
 
+    /// The room in whose folder `key` lies.
+    pub fn room_of(&self, key: &ObjectKey) -> Option<RoomId> {
+        let rest = key.as_str().strip_prefix(&self.rooms_folder())?;
+        let room: RoomId = rest.split_once('/')?.0.parse().ok()?;
+        self.room(room).holds(key).then_some(room)
+    }
+
+    /// A key behind all of a room's and before all of the next room's, in the order of listings.
+    pub fn behind(&self, room: RoomId) -> String {
+        format!("{}~", self.room(room).folder())
+    }
+
     /// The room whose `manifest.json` lies at `key`, for finding manifests in a listing.
     pub fn room_of_manifest(&self, key: &ObjectKey) -> Option<RoomId> {
         let rest = key.as_str().strip_prefix(&self.rooms_folder())?;
@@ -164,6 +176,19 @@ impl RoomKeys {
     /// `history/<revision>-<sha256>.json`: a manifest as it was published.
     pub fn history(&self, revision: u64, sha256: &Sha256Digest) -> ObjectKey {
         self.below(&format!("history/{revision}-{sha256}.json"))
+    }
+
+    /// What the keys of the history begin with; ends in `/`.
+    pub fn history_folder(&self) -> String {
+        format!("{}history/", self.folder)
+    }
+
+    /// The revision and the digest of the manifest that the history keeps at `key`.
+    pub fn kept_in_history(&self, key: &ObjectKey) -> Option<(u64, Sha256Digest)> {
+        let name = key.as_str().strip_prefix(&self.history_folder())?.strip_suffix(".json")?;
+        let (revision, sha256) = name.split_once('-')?;
+        let (revision, sha256) = (revision.parse().ok()?, sha256.to_owned().try_into().ok()?);
+        (self.history(revision, &sha256) == *key).then_some((revision, sha256))
     }
 
     /// The key relative to the room's folder, as manifests write it; `None` for other rooms' keys.

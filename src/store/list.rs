@@ -20,6 +20,8 @@ pub struct Listed {
 pub struct Listing {
     store: Store,
     prefix: String,
+    /// Where it begins, unless at the prefix.
+    after: Option<String>,
     next: Next<String>,
 }
 
@@ -28,11 +30,17 @@ impl Store {
     /// folders of [`AccountKeys`](super::AccountKeys) and [`RoomKeys`](super::RoomKeys). No request
     /// is made yet.
     pub fn list(&self, prefix: &str) -> Listing {
-        Listing { store: self.clone(), prefix: prefix.to_owned(), next: Next::Start }
+        Listing { store: self.clone(), prefix: prefix.to_owned(), after: None, next: Next::Start }
     }
 }
 
 impl Listing {
+    /// The same, with only the keys behind `after`.
+    #[must_use]
+    pub fn behind(self, after: String) -> Self {
+        Self { after: Some(after), ..self }
+    }
+
     /// The next page, of at most 1000 objects; it may be empty. `None` after the last.
     ///
     /// # Errors
@@ -51,6 +59,7 @@ impl Listing {
                 .list_objects_v2()
                 .bucket(store.bucket())
                 .prefix(self.prefix.as_str())
+                .set_start_after(self.after.clone())
                 .set_continuation_token(token.clone());
             request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))
         })

@@ -5,6 +5,7 @@ pub mod door;
 mod leases;
 pub mod outages;
 mod overview;
+mod survey;
 mod workers;
 
 use jiff::{SignedDuration, Timestamp};
@@ -61,6 +62,7 @@ on_both! {
     overview::each_account_owes_what_is_its_own,
     overview::rooms_are_counted_by_account,
     overview::calls_are_counted_by_account_with_the_share_of_each,
+    survey::archived_rooms_are_told_in_the_order_of_the_buckets_keys,
     workers::four_workers_claim_a_hundred_rooms_exactly_once,
     workers::four_workers_together_keep_the_quota,
     workers::four_processes_may_open_a_new_ledger_at_once,

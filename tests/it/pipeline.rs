@@ -2,6 +2,7 @@
 //! then finds in the bucket. The store is the strict one, or that of `scripts/test-stores`.
 
 mod bad_input;
+mod bucket_lost;
 mod deadlines;
 mod discover;
 mod front;

@@ -46,6 +46,7 @@ fn archived(path: &str, created: &str, duration_ms: u64, config: &[u8]) -> Recor
             config_sha256: Some(Sha256Digest::of(config)),
         }),
         archived_at: Timestamp::UNIX_EPOCH,
+        damaged: None,
     }));
     recording
 }
@@ -71,6 +72,8 @@ fn whole(state: RecordingState, duration_ms: u64) -> Recording {
         playlist_sha256: None,
         source: SourceFacts { scheme: "http".into(), ..SourceFacts::default() },
         archived_at: is_archived.then_some(Timestamp::UNIX_EPOCH),
+        source_sha256: None,
+        damaged: Vec::new(),
     }));
     whole
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::{Search, Turn};
-use crate::ledger::Phase;
+use crate::ledger::{Phase, RoomRecord};
 use crate::model::RoomId;
 use crate::pipeline::Rooms;
 use crate::pipeline::errand::is_wanted;
@@ -63,7 +63,9 @@ impl Search {
             let Some(end) = page.last() else { break };
             last = Some(end.room.room_id);
             let page = page.iter().filter(|record| !done.contains(&record.room.room_id));
-            let page = page.filter(|r| rooms.contain(r) && is_wanted(r, is_one, force));
+            let lacks = |r: &RoomRecord| self.lacking.contains(&r.room.room_id);
+            let page =
+                page.filter(|r| rooms.contain(r) && (lacks(r) || is_wanted(r, is_one, force)));
             wanted.extend(page.map(|r| (r.deadline <= now, r.deadline, r.room.room_id)));
         }
         wanted.sort_unstable_by_key(|&(is_past, deadline, room)| (is_past, deadline, room.0));
@@ -78,7 +80,7 @@ impl Search {
             self.report.busy.push(room);
             return Ok(());
         };
-        if record.phase != Phase::Listed {
+        if record.phase != Phase::Listed && (force || !self.lacking.contains(&room)) {
             record.phase = Phase::Due;
             record.attempts = 0;
         }

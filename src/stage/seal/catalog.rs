@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::JSON;
 use crate::ledger::RoomRecord;
-use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom};
+use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, RoomId};
+use crate::stage::published::is_of_another_format;
 use crate::stage::{Context, Error};
 use crate::store::{self, AccountKeys, Expected};
 
@@ -62,6 +63,7 @@ async fn publish_once(
         Some((bytes, _)) => match compare(context, appid, bytes).await? {
             Compared::Same => return Ok(Published::Done),
             Compared::New { kept } => kept,
+            Compared::Damaged => Vec::new(),
         },
         None => Vec::new(),
     };
@@ -101,20 +103,36 @@ enum Compared {
     New {
         kept: Vec<CatalogRoom>,
     },
+    /// It cannot be read, and is no other version's: it is made again from what the ledger knows.
+    Damaged,
+}
+
+/// The rooms of a published catalog that say anything, and how many there are in all.
+fn read(bytes: &[u8]) -> Result<(Vec<(RoomId, &RawValue)>, usize), serde_json::Error> {
+    let text: Text<'_> = serde_json::from_slice(bytes)?;
+    let all = text.rooms.len();
+    let mut rooms = Vec::new();
+    for raw in text.rooms {
+        let room: CatalogRoom = serde_json::from_str(raw.get())?;
+        if !is_blank(&room) {
+            rooms.push((room.room_id, raw));
+        }
+    }
+    Ok((rooms, all))
 }
 
 async fn compare(context: &Context, appid: &AppId, bytes: &[u8]) -> Result<Compared, Error> {
-    let key = context.store.keys(appid).catalog();
-    let foreign = |source| Error::ForeignManifest { key: key.to_string(), source };
-    let text: Text<'_> = serde_json::from_slice(bytes).map_err(foreign)?;
-    let all = text.rooms.len();
-    let mut before = Vec::new();
-    for raw in text.rooms {
-        let room: CatalogRoom = serde_json::from_str(raw.get()).map_err(foreign)?;
-        if !is_blank(&room) {
-            before.push((room.room_id, raw));
+    let (mut before, all) = match read(bytes) {
+        Ok(read) => read,
+        Err(source) if is_of_another_format(bytes, CATALOG_SCHEMA) => {
+            let key = context.store.keys(appid).catalog().to_string();
+            return Err(Error::ForeignManifest { key, source });
         }
-    }
+        Err(error) => {
+            tracing::warn!(account.appid = %appid, error = %error, "the catalog is damaged and is made again");
+            return Ok(Compared::Damaged);
+        }
+    };
     before.sort_by_key(|(room, _)| room.0);
     before.dedup_by_key(|(room, _)| room.0);
     let mut is_new = before.len() < all;

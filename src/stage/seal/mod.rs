@@ -1,22 +1,26 @@
 //! Seal: writes a room's side files and then its manifest, and closes the room in the ledger.
 //!
 //! The order is the promise: pictures, `SHA256SUMS`, the history's copy, and the manifest last. A
-//! manifest replaces the one before it as a new revision, and only where it says something new.
+//! manifest replaces the one before it as a new revision, and only where it says something new or the
+//! one before it is not at its place any more.
 
 mod catalog;
 mod images;
+mod mend;
 mod outlook;
 mod publish;
 
 use bytes::Bytes;
 
+use super::published::{InBucket, Published, Search};
 use super::{Context, Error, Listed, published};
 use crate::ledger::{RoomRecord, Sealed};
 use crate::model::sealing::{SealInput, manifest};
-use crate::model::{Generator, Manifest, PreviousManifest, Room, Sha256Digest};
+use crate::model::{Generator, Manifest, PreviousManifest, Sha256Digest};
 use crate::store::{Labels, RoomKeys};
 
 pub use catalog::publish_catalog;
+pub use mend::mend_side_files;
 
 const JSON: Labels<'static> = Labels { content_type: "application/json", metadata: &[] };
 const TEXT: Labels<'static> = Labels { content_type: "text/plain; charset=utf-8", metadata: &[] };
@@ -42,9 +46,11 @@ pub async fn seal(context: &Context, mut listed: Listed) -> Result<SealedRoom, E
     }
     let appid = &listed.record.room.appid;
     let keys = context.store.keys(appid).room(listed.record.room.room_id);
-    let previous = read_manifest(context, &keys, &listed.record.room).await?;
-    let manifest = describe(context, &keys, &listed, previous.as_ref()).await;
-    let lost_before = previous.as_ref().map_or(0, |p| p.manifest.completeness.expired);
+    let (room, sealed) = (&listed.record.room, listed.record.sealed);
+    let previous = published::look(context, room, sealed, Search::Recorded).await?;
+    let base = previous.base.as_ref();
+    let manifest = describe(context, &keys, &listed, base).await;
+    let lost_before = base.map_or(0, |base| base.manifest.completeness.expired);
     let newly_lost = manifest.completeness.expired.saturating_sub(lost_before);
     let published = publish(context, &keys, &listed.record, manifest, previous).await?;
     listed.record.sealed = Some(published);
@@ -66,26 +72,6 @@ async fn withhold(context: &Context, mut listed: Listed) -> Result<SealedRoom, E
     ));
     context.ledger.save_room(record, context.owner()).await?;
     Ok(SealedRoom { listed, newly_lost: 0 })
-}
-
-/// A manifest in the bucket.
-#[derive(Debug)]
-struct Published {
-    manifest: Manifest,
-    bytes: Bytes,
-    etag: Option<String>,
-}
-
-async fn read_manifest(
-    context: &Context,
-    keys: &RoomKeys,
-    room: &Room,
-) -> Result<Option<Published>, Error> {
-    let key = keys.manifest();
-    let Some((bytes, etag)) = context.store.get_tagged(&key).await? else { return Ok(None) };
-    let manifest = published::parse(&bytes, keys, &room.appid, room.room_id)
-        .map_err(|source| Error::ForeignManifest { key: key.to_string(), source })?;
-    Ok(Some(Published { manifest, bytes, etag }))
 }
 
 async fn describe(
@@ -117,31 +103,28 @@ async fn publish(
     keys: &RoomKeys,
     room: &RoomRecord,
     manifest: Manifest,
-    previous: Option<Published>,
+    previous: InBucket,
 ) -> Result<Sealed, Error> {
-    let manifest = match &previous {
+    let manifest = match &previous.base {
         None => manifest,
-        Some(previous) => {
-            let sha256 = Sha256Digest::of(&previous.bytes);
-            let revision = previous.manifest.revision;
+        Some(base) if previous.is_in_force() && manifest.repeats(&base.manifest) => {
+            return Ok(base.sealed());
+        }
+        Some(base) => {
+            let Published { sha256, manifest: Manifest { revision, .. }, .. } = *base;
             let history = keys.history(revision, &sha256);
             let key = keys.relative(&history).unwrap_or_default().to_owned();
-            let link = PreviousManifest { revision, sha256, key };
-            let status = previous.manifest.status;
-            match manifest.succeeding(&previous.manifest, link) {
-                Some(manifest) => manifest,
-                None => return Ok(Sealed { status, revision, sha256 }),
-            }
+            manifest.following(PreviousManifest { revision, sha256, key })
         }
     };
     let bytes = Bytes::from(to_json(&manifest));
     let sha256 = Sha256Digest::of(&bytes);
-    let sums = Bytes::from(sums(&manifest));
+    let sums = Bytes::from(manifest.sums());
     context.hold(&room.room.appid, room.room.room_id).await?;
     context.store.put(&keys.sums(), sums, TEXT).await?;
     let history = keys.history(manifest.revision, &sha256);
     context.store.put(&history, bytes.clone(), JSON).await?;
-    publish::replace(context, room, &keys.manifest(), &bytes, previous.as_ref()).await?;
+    publish::replace(context, room, &keys.manifest(), &bytes, previous.in_place.as_ref()).await?;
     tracing::info!(
         account.appid = %manifest.room.appid,
         room.id = %manifest.room.room_id,
@@ -159,16 +142,4 @@ fn to_json(value: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text
-}
-
-/// `SHA256SUMS`: every media object of the room, in the form `sha256sum -c` reads.
-pub(in crate::stage) fn sums(manifest: &Manifest) -> String {
-    let segments = manifest.segments.iter().filter_map(|s| s.sha256.zip(s.key.as_deref()));
-    let wholes = || manifest.wholes();
-    let playlist = wholes().filter_map(|whole| whole.sha256.zip(whole.key.as_deref()));
-    let chunks = wholes().flat_map(|whole| &whole.chunks);
-    let chunks = chunks.map(|chunk| (chunk.sha256, chunk.key.as_str()));
-    let images = manifest.room.images.iter().filter_map(|i| i.sha256.zip(i.key.as_deref()));
-    let all = segments.chain(playlist).chain(chunks).chain(images);
-    all.map(|(sha256, key)| format!("{sha256}  {key}\n")).collect()
 }

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 
-use super::{JSON, Published};
+use super::JSON;
 use crate::ledger::RoomRecord;
 use crate::model::ObjectKey;
+use crate::stage::published::InPlace;
 use crate::stage::{Context, Error};
 use crate::store::Expected;
 
-/// Replaces the manifest that was read before, if any, by a new one.
+/// Replaces what was read before at the manifest's place, if anything, by a new one.
 ///
 /// The lease is asked right before, so that a process that slept since leaves what another has
 /// published. One that sleeps from here on is kept from it by the store, where that knows conditions.
@@ -20,7 +21,7 @@ pub(super) async fn replace(
     room: &RoomRecord,
     key: &ObjectKey,
     bytes: &Bytes,
-    previous: Option<&Published>,
+    previous: Option<&InPlace>,
 ) -> Result<(), Error> {
     let (appid, id) = (&room.room.appid, room.room.room_id);
     context.hold(appid, id).await?;

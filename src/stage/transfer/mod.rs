@@ -30,8 +30,8 @@ use crate::config::WholePolicy;
 use crate::ledger::RecordingId;
 use crate::model::lifecycle::Trouble;
 use crate::model::{
-    AppId, Evidence, MediaFacts, Obstacle, Recording, RecordingKind, RecordingState, Room, Stored,
-    StoredObject, StoredWhole,
+    AppId, Evidence, MediaFacts, Obstacle, Recording, RecordingKind, RecordingState, Room,
+    SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
 };
 use crate::store::RoomKeys;
 
@@ -167,7 +167,10 @@ pub async fn transfer_whole(
             recording.stored = stored.map(Stored::Whole).or(recording.stored);
             fail(context, place, &mut recording, trouble, reason);
         }
-        Err(failure) => end(context, place, &mut recording, failure)?,
+        Err(failure) => {
+            end(context, place, &mut recording, failure)?;
+            keep_what_is_intact(&mut recording);
+        }
     }
     let recording = save(context, place, recording).await?;
     // The recording names what the ledger noted one by one. Not sooner: a kill in between costs nothing.
@@ -175,6 +178,24 @@ pub async fn transfer_whole(
         context.ledger.forget_chunks(&place.id_of(&recording), context.owner()).await?;
     }
     Ok(recording)
+}
+
+/// A whole of which nothing but the playlist as received is damaged is archived, whether or not that
+/// could be had again: it can be played, and `verify` tells of the rest.
+fn keep_what_is_intact(recording: &mut Recording) {
+    let is_intact = |whole: &&StoredWhole| {
+        whole.archived_at.is_some()
+            && !whole.damaged.is_empty()
+            && whole.damaged.iter().all(|damaged| damaged.key.ends_with(SOURCE_PLAYLIST))
+    };
+    let Some(whole) = recording.whole().filter(is_intact) else { return };
+    tracing::warn!(
+        recording.source_id = recording.source_id,
+        reason = recording.reason,
+        "the playlist as received could not be had again"
+    );
+    let whole = Stored::Whole(whole.clone());
+    recording.archive(whole);
 }
 
 /// Brings a recording to the state that a failure leads to.
@@ -202,7 +223,9 @@ fn fail(
         context.causes.note_failure(&place.appid, place.room.room_id, &trouble, &reason);
     }
     let over = place.room.end_time.or(place.room.start_time);
-    recording.fail(trouble, reason, over, context.clock.now());
+    let damage = recording.damage();
+    let damaged = damage.map(|damage| format!("{damage}, and it could not be replaced: {reason}"));
+    recording.fail(trouble, damaged.unwrap_or(reason), over, context.clock.now());
     // What is archived of it makes it a recording.
     if is_begun && recording.state == RecordingState::Rejected {
         recording.state = RecordingState::Failed;
@@ -269,5 +292,6 @@ fn stored_object(
         evidence,
         media,
         archived_at: context.clock.now(),
+        damaged: None,
     }
 }

@@ -22,7 +22,8 @@ use crate::media::hls::{HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_s
 use crate::media::source::Small;
 use crate::model::lifecycle::Trouble;
 use crate::model::{
-    ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole, sum,
+    Damaged, ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole,
+    WholeChunk, sum,
 };
 use crate::store::Labels;
 
@@ -58,7 +59,7 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
 /// What `pieces` cover. Those that a later run may still archive do not count: better one form too
 /// many than none.
 pub fn cover(pieces: &[Recording]) -> Cover {
-    let media = |piece: &Recording| piece.segment().and_then(|object| object.media.clone());
+    let media = |piece: &Recording| piece.intact_segment().and_then(|o| o.media.clone());
     Cover {
         archived_ms: sum(pieces.iter().filter_map(media).map(|media| media.duration_ms)),
         is_all: pieces.iter().all(|piece| piece.state == RecordingState::Archived),
@@ -213,6 +214,8 @@ impl Sealing<'_> {
         Ok(StoredWhole {
             key,
             sha256,
+            source_sha256: Some(Sha256Digest::of(&self.source())),
+            damaged: self.damaged(&gathered.chunks),
             chunks: gathered.chunks,
             missing,
             playable_ms: Some(playable_ms),
@@ -229,7 +232,7 @@ impl Sealing<'_> {
     ) -> Result<Option<(String, Sha256Digest)>, Failure> {
         let Self { context, place, prefix, .. } = self;
         context.hold(&place.appid, place.room.room_id).await?;
-        let source = redacted_source(&self.original).into();
+        let source = self.source();
         context.store.put(&self.key(&format!("{prefix}source.m3u8")), source, PLAYLIST).await?;
         if playable_ms == 0 {
             return Ok(None);
@@ -246,6 +249,21 @@ impl Sealing<'_> {
         let key = self.key(&name);
         context.store.put(&key, text, PLAYLIST).await?;
         Ok(Some((place.keys.relative(&key).unwrap_or_default().to_owned(), sha256)))
+    }
+
+    /// The playlist as received, without signatures.
+    fn source(&self) -> Bytes {
+        redacted_source(&self.original).into()
+    }
+
+    /// What is damaged of the whole and was not replaced: chunks, as the playlists are stored anew.
+    fn damaged(&self, chunks: &[WholeChunk]) -> Vec<Damaged> {
+        let Some(before) = self.recording.whole() else { return Vec::new() };
+        let is_left = |damaged: &&Damaged| {
+            let is_playlist = damaged.key.ends_with(".m3u8");
+            !is_playlist && !chunks.iter().any(|chunk| chunk.key == damaged.key)
+        };
+        before.damaged.iter().filter(is_left).cloned().collect()
     }
 
     fn key(&self, name: &str) -> ObjectKey {

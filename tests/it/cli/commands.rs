@@ -169,6 +169,72 @@ async fn verify_finds_what_differs_from_the_manifests() {
     assert_eq!(place.run(&["verify", "--deep"]).await.code, 0);
 }
 
+#[tokio::test]
+async fn verify_misses_what_the_catalog_and_the_ledger_know_of() {
+    let place = Place::start(ROOMS).await;
+    let nothing = place.run(&["verify"]).await;
+    assert_eq!(nothing.code, 1);
+    assert!(nothing.err.contains("nothing was checked: no room is archived"), "{nothing:?}");
+    place.good(&["run"]).await;
+    let manifest = place.objects().join("live/wx1/rooms/1/manifest.json");
+    let kept = std::fs::read(&manifest).unwrap();
+    for room in ["manifest.json", ""] {
+        let gone = place.objects().join("live/wx1/rooms/1").join(room);
+        if room.is_empty() {
+            std::fs::remove_dir_all(gone).unwrap();
+        } else {
+            std::fs::remove_file(gone).unwrap();
+        }
+        for arguments in [&["verify"][..], &["verify", "--deep"], &["verify", "--room", "1"]] {
+            let ran = place.run(&[arguments, &["--json"]].concat()).await;
+            let found = ran.lines().remove(0);
+            assert_eq!((ran.code, text(&found["key"])), (5, "manifest.json"), "{ran:?}");
+            assert_eq!((&found["room_id"], &found["is_missing"]), (&json!(1), &json!(true)));
+        }
+        assert_eq!(place.run(&["verify", "--json"]).await.summary()["rooms"], 2);
+        assert!(
+            place.run(&["verify"]).await.err.contains("hint: `backfill --room NUMBER --force`")
+        );
+        place.good(&["run"]).await;
+        assert_eq!(place.good(&["verify", "--deep", "--json"]).await.summary()["mismatches"], 0);
+        assert_ne!(std::fs::read(&manifest).unwrap(), kept);
+    }
+    std::fs::write(place.objects().join("live/wx1/catalog.json"), "{").unwrap();
+    let ran = place.run(&["verify", "--json"]).await;
+    assert_eq!((ran.code, text(&ran.lines()[0]["key"])), (5, "catalog.json"), "{ran:?}");
+    place.good(&["run"]).await;
+    place.good(&["verify"]).await;
+}
+
+#[tokio::test]
+async fn verify_samples_one_room_at_least_and_says_of_how_many() {
+    let place = Place::start(ROOMS).await;
+    place.good(&["run"]).await;
+    for (sample, rooms) in [("1%", 1), ("50%", 1), ("51%", 2), ("100%", 2)] {
+        let summary = place.good(&["verify", "--sample", sample, "--json"]).await.summary();
+        let said = (&summary["rooms"], &summary["rooms_known"]);
+        assert_eq!(said, (&json!(rooms), &json!(2)), "{sample}");
+    }
+    let shown = place.good(&["verify", "--sample", "5%"]).await.out;
+    assert!(shown.starts_with("1 of 2 rooms, "), "{shown}");
+    assert_eq!(place.run(&["verify", "--sample", "0%"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn verify_says_what_is_not_archived_at_all() {
+    let place = Place::start(&format!(
+        "{ROOMS}[[fault]]\non = \"vod\"\nroom = 2\ntimes = \"always\"\nthen = {{ status = {{ code = 404 }} }}\n"
+    ))
+    .await;
+    assert_eq!(place.run(&["run"]).await.code, 3);
+    let shown = place.good(&["verify"]).await.out;
+    assert!(shown.contains("; recordings not archived: 1 failed"), "{shown}");
+    let summary = place.good(&["verify", "--json"]).await.summary();
+    assert_eq!(summary["recordings"], json!({ "archived": 2, "failed": 1, "not_needed": 1 }));
+    let alone = place.run(&["verify", "--room", "2"]).await;
+    assert!(alone.code == 1 && alone.err.contains("no recording of these rooms"), "{alone:?}");
+}
+
 async fn get(url: &str) -> Vec<u8> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let reply = client.get(url).send().await.unwrap().error_for_status().unwrap();

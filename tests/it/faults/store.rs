@@ -94,6 +94,11 @@ fn reading(request: &Request) -> bool {
     request.method == "GET" && request.key == "live/wx1/rooms/2/manifest.json"
 }
 
+/// The look through the bucket for what is archived.
+fn survey(request: &Request) -> bool {
+    request.query.split('&').any(|parameter| parameter == "prefix=live%2Fwx1%2Frooms%2F")
+}
+
 fn write(request: &Request) -> bool {
     request.is_write()
 }

@@ -43,7 +43,7 @@ async fn segments_of_room_2(world: &World) -> Vec<String> {
     rows.iter().map(|row| text(&row["media_url"]).to_owned()).collect()
 }
 
-fn lose_ledger(world: &World) {
+pub fn lose_ledger(world: &World) {
     for entry in std::fs::read_dir(world.folder.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.file_name().unwrap().to_str().unwrap().starts_with("ledger.sqlite") {

@@ -3,7 +3,7 @@
 use axum::http::{Method, StatusCode};
 
 use super::world::World;
-use crate::bucket::text;
+use crate::bucket::{hex, text};
 
 /// Room 1: two pieces and a whole that covers more; room 2: one piece.
 const ROOMS: &str = "
@@ -161,10 +161,30 @@ async fn a_damaged_object_that_cannot_be_replaced_now_is_said_to_be_and_is_not_d
     let night = world.backfill(true).await;
     night.says(1, "partial", &["failed", "archived"]);
     assert_eq!((night.exit, &night.bucket.objects[&key]), (3, &damaged));
+    let segment = night.bucket.manifest(1)["segments"][0].clone();
+    assert!(key.ends_with(text(&segment["key"])), "it stays in the manifest: {segment:#}");
+    assert_eq!(text(&segment["sha256"]), hex(&good.objects[&key]), "{segment:#}");
+    assert!(text(&segment["damaged"]).starts_with("its SHA-256 is "), "{segment:#}");
+    assert!(text(&segment["reason"]).contains("could not be replaced"), "{segment:#}");
+    assert_eq!(night.bucket.manifest(1)["playback"]["keys"].as_array().unwrap().len(), 1);
     world.heal();
     let night = world.run().await;
     night.says(1, "complete", &["archived", "archived"]);
     assert_eq!(night.bucket.objects[&key], good.objects[&key]);
     let manifest = night.bucket.manifest(1);
     assert_eq!((&manifest["revision"], text(&manifest["status"])), (&3.into(), "complete"));
+}
+
+#[tokio::test]
+async fn a_damaged_object_that_somebody_puts_back_from_a_copy_is_archived_again() {
+    let world = World::with_settings(ROOMS, PARTS).await;
+    let good = world.run().await.bucket;
+    let key = damage(&world, "rooms/2/segments/", Damage::Flip);
+    world.fault("on = \"vod\"\nroom = 2\ntimes = \"always\"\nthen = { status = { code = 404 } }");
+    let night = world.backfill(true).await;
+    night.says(2, "partial", &["failed"]);
+    world.front.place(&key, good.objects[&key].clone());
+    let night = world.backfill(true).await;
+    night.says(2, "complete", &["archived"]);
+    assert_eq!((night.exit, night.fetched()), (0, vec![]));
 }

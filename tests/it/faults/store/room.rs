@@ -2,7 +2,7 @@
 
 use super::super::check::{Row, SMALL};
 use super::super::expect::{Expect, SAVED, hinted, left};
-use super::{ALWAYS, catalog, manifest, reading, refuse, row, sums};
+use super::{ALWAYS, catalog, manifest, reading, refuse, row, sums, survey};
 
 pub fn rows() -> Vec<Row> {
     let unsealed = |told| Expect { healed: 0, ..left(told) };
@@ -47,6 +47,14 @@ pub fn rows() -> Vec<Row> {
             ALWAYS,
             refuse(500, "InternalError"),
             unsealed("500 InternalError"),
+        ),
+        row(
+            "denied at the listing",
+            SMALL,
+            survey,
+            ALWAYS,
+            refuse(403, "AccessDenied"),
+            Expect { exit: 3, told: "403 AccessDenied", hint: rights, logged: 1, ..SAVED },
         ),
         row(
             "denied at the catalog",

@@ -1,0 +1,138 @@
+//! What the bucket is to have, for a look through it: see the stage `survey`.
+
+use sqlx::Row as _;
+
+use super::{Error, Ledger, count, failed, uncount};
+use crate::model::{AppId, RoomId};
+
+/// A room that was sealed, and what the bucket is to have of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealing {
+    /// The room.
+    pub room: RoomId,
+    /// Bytes of its archived segments together.
+    pub segment_bytes: u64,
+}
+
+impl Ledger {
+    /// The rooms with a manifest behind `after`, up to `upto` and no further than `most` of them; all in
+    /// the order of their numbers' texts, as the bucket lists their folders.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sealed_rooms(
+        &self,
+        appid: &AppId,
+        after: Option<RoomId>,
+        upto: Option<RoomId>,
+        most: u32,
+    ) -> Result<Vec<Sealing>, Error> {
+        const WHAT: &str = "read which rooms are archived";
+        let after = after.map_or_else(String::new, |room| room.to_string());
+        // A text behind all numbers, whatever language the database sorts by.
+        let upto = upto.map_or_else(|| "a".to_owned(), |room| room.to_string());
+        let sql = stretch(most);
+        let rows = self.read(WHAT, || {
+            sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
+                .bind(appid.as_str())
+                .bind(after.as_str())
+                .bind(upto.as_str())
+                .fetch_all(&self.pool)
+        });
+        let rows = rows.await?;
+        let read = |row: &sqlx::any::AnyRow| {
+            let bytes: Option<i64> = row.try_get("bytes")?;
+            let segment_bytes = uncount(bytes.unwrap_or(0));
+            Ok(Sealing { room: RoomId(uncount(row.try_get("room_id")?)), segment_bytes })
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
+    }
+
+    /// Makes a room due at once whose manifest or objects were found to be missing, unless somebody
+    /// works on it now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reopen(&self, appid: &AppId, room: RoomId) -> Result<(), Error> {
+        let is_free = self.lease_clock.is_free();
+        let sql = format!(
+            "update rooms set next_at = 0, attempts = 0, phase = case \
+               when listed_at is not null and settled = 1 then 'listed' else 'due' end \
+             where appid = $1 and room_id = $2 and {is_free}"
+        );
+        let reopened = self.attempt("make a room due again", || {
+            sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
+                .bind(appid.as_str())
+                .bind(count(room.0))
+                .execute(&self.pool)
+        });
+        reopened.await.map(drop)
+    }
+
+    /// The room that the last look through the bucket had come to.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn surveyed(&self, appid: &AppId) -> Result<Option<RoomId>, Error> {
+        let room = self.read("read how far the bucket was looked through", || {
+            sqlx::query_scalar::<_, Option<i64>>(
+                "select surveyed_room from accounts where appid = $1",
+            )
+            .bind(appid.as_str())
+            .fetch_optional(&self.pool)
+        });
+        Ok(room.await?.flatten().map(|room| RoomId(uncount(room))))
+    }
+
+    /// Notes how far the bucket was looked through; `None` for to its end.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn survey_reached(&self, appid: &AppId, room: Option<RoomId>) -> Result<(), Error> {
+        self.attempt("note how far the bucket was looked through", || {
+            sqlx::query(
+                "insert into accounts (appid, surveyed_room) values ($1, $2) \
+                 on conflict (appid) do update set surveyed_room = excluded.surveyed_room",
+            )
+            .bind(appid.as_str())
+            .bind(room.map(|room| count(room.0)))
+            .execute(&self.pool)
+        })
+        .await
+        .map(drop)
+    }
+}
+
+/// The statement of [`Ledger::sealed_rooms`].
+fn stretch(most: u32) -> String {
+    format!(
+        "select room_id, (select cast(sum(bytes) as bigint) from recordings \
+           where recordings.appid = rooms.appid and recordings.room_id = rooms.room_id \
+             and bytes is not null and state = '\"archived\"') as bytes \
+         from rooms where appid = $1 and status is not null \
+           and cast(room_id as text) > $2 and cast(room_id as text) <= $3 \
+         order by cast(room_id as text) limit {most}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stretch_of_rooms_is_read_without_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
+        let ledger = Ledger::open(&url).await.unwrap();
+        let sql = format!("explain query plan {}", stretch(10));
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind("wx1").bind("1").bind("2");
+        let rows = rows.fetch_all(&ledger.pool).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        let uses =
+            |line: &String| line.starts_with("SEARCH rooms") && line.contains("rooms_by_key");
+        assert!(plan.iter().any(uses), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:#?}");
+    }
+}

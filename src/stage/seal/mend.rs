@@ -1,0 +1,67 @@
+//! The files beside a manifest, made again from it where they are damaged or gone.
+
+use bytes::Bytes;
+
+use super::{JSON, TEXT};
+use crate::ledger::RoomRecord;
+use crate::model::{ObjectKey, PreviousManifest};
+use crate::stage::published::{self, Search};
+use crate::stage::{Context, Error};
+use crate::store::{Labels, RoomKeys};
+
+/// Reads the side files of a leased room back, and writes those again that are not what the manifest
+/// tells: `SHA256SUMS` and the history's copy of the manifest. Earlier manifests cannot be made again:
+/// one that is damaged is told of. Does nothing where the manifest itself is not in force, since the
+/// next seal writes all of them.
+///
+/// # Errors
+/// When the store or the ledger fails.
+pub async fn mend_side_files(context: &Context, record: &RoomRecord) -> Result<(), Error> {
+    let (room, sealed) = (&record.room, record.sealed);
+    let found = published::look(context, room, sealed, Search::Recorded).await?;
+    let is_in_force = found.is_in_force();
+    let Some(base) = found.base.filter(|_| is_in_force) else { return Ok(()) };
+    let keys = context.store.keys(&room.appid).room(room.room_id);
+    let sums = Bytes::from(base.manifest.sums());
+    mend(context, record, &keys.sums(), sums, TEXT).await?;
+    let history = keys.history(base.manifest.revision, &base.sha256);
+    mend(context, record, &history, base.bytes, JSON).await?;
+    tell_of_damaged_history(context, record, &keys, base.manifest.previous).await
+}
+
+async fn mend(
+    context: &Context,
+    record: &RoomRecord,
+    key: &ObjectKey,
+    bytes: Bytes,
+    labels: Labels<'_>,
+) -> Result<(), Error> {
+    if context.store.get(key).await?.as_ref() == Some(&bytes) {
+        return Ok(());
+    }
+    let room = &record.room;
+    context.hold(&room.appid, room.room_id).await?;
+    context.store.put(key, bytes, labels).await?;
+    tracing::info!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "a side file was damaged and is written again");
+    Ok(())
+}
+
+/// Follows the history from the manifest before the current one to the first.
+async fn tell_of_damaged_history(
+    context: &Context,
+    record: &RoomRecord,
+    keys: &RoomKeys,
+    mut previous: Option<PreviousManifest>,
+) -> Result<(), Error> {
+    while let Some(link) = previous.take() {
+        let key = keys.history(link.revision, &link.sha256);
+        match published::read_kept(context, keys, &record.room, &key).await? {
+            Some(kept) => previous = kept.manifest.previous,
+            None => {
+                let room = &record.room;
+                tracing::warn!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "an earlier manifest is damaged or gone, and cannot be made again");
+            }
+        }
+    }
+    Ok(())
+}

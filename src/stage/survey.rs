@@ -1,0 +1,224 @@
+//! Survey: looks through the bucket for what the ledger knows to be there.
+//!
+//! One listing tells which rooms have a manifest and how many bytes their segments have: a request
+//! for a thousand objects. Both sides come in the order of the bucket's keys, a page at a time, so that
+//! memory does not grow with the archive. Bytes are not read: that is what `verify --deep` is for.
+
+use super::{Context, Error};
+use crate::ledger::Sealing;
+use crate::model::{AppId, ObjectKey, RoomId};
+use crate::store::{AccountKeys, Listed};
+
+/// Pages that a usual survey reads: all of a small archive, a share of a large one, from where the
+/// one before it ended.
+const PAGES: u32 = 50;
+
+/// The most that a usual survey finds: where more is missing, the next one finds the rest.
+const MOST: usize = 10_000;
+
+/// Rooms that the ledger is asked for at once.
+const AT_ONCE: u32 = 1_000;
+
+/// How much of the bucket to look through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// A night's share.
+    Share,
+    /// All of it.
+    All,
+}
+
+/// What a survey found.
+#[derive(Debug, Default)]
+pub struct Surveyed {
+    /// Rooms of which something is missing.
+    pub lacking: Vec<RoomId>,
+    /// Whether the account has no object at all where its rooms should be.
+    pub is_empty: bool,
+}
+
+/// Compares what an account has in the bucket with what the ledger knows to be sealed. Changes nothing
+/// but the note of how far it came.
+///
+/// # Errors
+/// When the store or the ledger fails.
+pub async fn survey(context: &Context, appid: &AppId, extent: Extent) -> Result<Surveyed, Error> {
+    let ledger = &context.ledger;
+    if ledger.sealed_rooms(appid, None, None, 1).await?.is_empty() {
+        return Ok(Surveyed::default());
+    }
+    let keys = context.store.keys(appid);
+    let begun = match extent {
+        Extent::Share => ledger.surveyed(appid).await?,
+        Extent::All => None,
+    };
+    let mut listing = context.store.list(&keys.rooms_folder());
+    if let Some(room) = begun {
+        listing = listing.behind(keys.behind(room));
+    }
+    let mut course = Course { context, appid, after: begun, found: Surveyed::default() };
+    let (mut rooms, mut pages, mut objects) = (Rooms::new(keys), 0, 0);
+    let reached = loop {
+        let Some(page) = listing.next_page().await? else {
+            course.compare(rooms.take_all(), None).await?;
+            break None;
+        };
+        (pages, objects) = (pages + 1, objects + page.len());
+        rooms.add(&page);
+        let ended = rooms.take_ended();
+        if let Some(last) = ended.last().map(|seen| seen.room) {
+            course.compare(ended, Some(last)).await?;
+        }
+        let is_enough = pages >= PAGES || course.found.lacking.len() >= MOST;
+        if extent == Extent::Share && is_enough && course.after != begun {
+            break course.after;
+        }
+    };
+    ledger.survey_reached(appid, reached).await?;
+    let Course { mut found, .. } = course;
+    found.is_empty = objects == 0 && begun.is_none();
+    tracing::info!(
+        account.appid = %appid,
+        survey.objects = objects,
+        survey.lacking = found.lacking.len(),
+        "the bucket was looked through"
+    );
+    Ok(found)
+}
+
+/// What the listing shows of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    room: RoomId,
+    has_manifest: bool,
+    segment_bytes: u64,
+}
+
+impl Seen {
+    /// Whether it has all that it is to have, as far as a listing tells.
+    fn has(&self, sealing: &Sealing) -> bool {
+        self.has_manifest && self.segment_bytes >= sealing.segment_bytes
+    }
+}
+
+/// The rooms of a listing, in its order; the last of them may go on with the next page.
+#[derive(Debug)]
+struct Rooms {
+    keys: AccountKeys,
+    seen: Vec<Seen>,
+}
+
+impl Rooms {
+    fn new(keys: AccountKeys) -> Self {
+        Self { keys, seen: Vec::new() }
+    }
+
+    fn add(&mut self, page: &[Listed]) {
+        for object in page {
+            let Some(room) = self.keys.room_of(&object.key) else { continue };
+            if self.seen.last().is_none_or(|last| last.room != room) {
+                self.seen.push(Seen { room, has_manifest: false, segment_bytes: 0 });
+            }
+            if let Some(seen) = self.seen.last_mut() {
+                note(seen, &self.keys, &object.key, object.bytes);
+            }
+        }
+    }
+
+    /// The rooms that the listing is past.
+    fn take_ended(&mut self) -> Vec<Seen> {
+        let open = self.seen.pop();
+        let ended = std::mem::take(&mut self.seen);
+        self.seen.extend(open);
+        ended
+    }
+
+    fn take_all(&mut self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen)
+    }
+}
+
+fn note(seen: &mut Seen, keys: &AccountKeys, key: &ObjectKey, bytes: u64) {
+    let keys = keys.room(seen.room);
+    seen.has_manifest |= *key == keys.manifest();
+    if keys.relative(key).is_some_and(|relative| relative.starts_with("segments/")) {
+        seen.segment_bytes = seen.segment_bytes.saturating_add(bytes);
+    }
+}
+
+/// How far a survey has come.
+#[derive(Debug)]
+struct Course<'a> {
+    context: &'a Context,
+    appid: &'a AppId,
+    after: Option<RoomId>,
+    found: Surveyed,
+}
+
+impl Course<'_> {
+    /// Compares what was seen up to a room, or to the end, with what the ledger knows of that stretch.
+    async fn compare(&mut self, seen: Vec<Seen>, upto: Option<RoomId>) -> Result<(), Error> {
+        let mut seen = seen.into_iter().peekable();
+        loop {
+            let ledger = &self.context.ledger;
+            let sealed = ledger.sealed_rooms(self.appid, self.after, upto, AT_ONCE).await?;
+            let is_last = sealed.len() < AT_ONCE as usize;
+            self.after = sealed.last().map(|sealing| sealing.room).or(self.after);
+            for sealing in sealed {
+                // Rooms that the bucket has and the ledger has not sealed are no concern of this.
+                while seen.next_if(|seen| is_before(seen.room, sealing.room)).is_some() {}
+                let found = seen.next_if(|seen| seen.room == sealing.room);
+                if !found.is_some_and(|seen| seen.has(&sealing)) {
+                    self.found.lacking.push(sealing.room);
+                }
+            }
+            if is_last {
+                self.after = upto.or(self.after);
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether the bucket lists a room before another: as texts, 10 before 9.
+fn is_before(room: RoomId, other: RoomId) -> bool {
+    room.to_string() < other.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Keys;
+
+    fn listed(key: &str, bytes: u64) -> Listed {
+        Listed { key: ObjectKey::new(format!("p/wx1/rooms/{key}")), bytes }
+    }
+
+    #[test]
+    fn a_room_that_goes_on_with_the_next_page_is_one_room() {
+        let mut rooms = Rooms::new(Keys::new("p").unwrap().account(&"wx1".parse().unwrap()));
+        rooms.add(&[
+            listed("10/manifest.json", 5),
+            listed("10/segments/a.mp4", 7),
+            listed("notes.txt", 1),
+            listed("9/SHA256SUMS", 1),
+        ]);
+        let ten = Seen { room: RoomId(10), has_manifest: true, segment_bytes: 7 };
+        assert_eq!(rooms.take_ended(), [ten]);
+        rooms.add(&[listed("9/manifest.json", 5), listed("9/segments/a.mp4", 3)]);
+        rooms.add(&[listed("9/segments/b.mp4", 4)]);
+        assert_eq!(rooms.take_ended(), []);
+        assert_eq!(rooms.take_all(), [Seen { room: RoomId(9), ..ten }]);
+    }
+
+    #[test]
+    fn rooms_stand_in_the_order_of_their_keys() {
+        assert!(is_before(RoomId(1), RoomId(10)) && is_before(RoomId(10), RoomId(9)));
+        let keys = Keys::new("").unwrap().account(&"wx1".parse().unwrap());
+        let (own, next) = (keys.room(RoomId(1)), keys.room(RoomId(10)));
+        let behind = keys.behind(RoomId(1));
+        assert!(own.manifest().as_str() < behind.as_str());
+        assert!(own.whole_file("x", "y.ts").as_str() < behind.as_str());
+        assert!(behind.as_str() < next.sums().as_str());
+    }
+}
