@@ -101,6 +101,7 @@ struct Seen {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a check that is left out is said to be")]
 fn a_disk_that_fills_ends_the_night_in_time_and_nothing_is_done_twice() {
     let check = |moments: Vec<u64>| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -124,7 +125,7 @@ fn a_disk_that_fills_ends_the_night_in_time_and_nothing_is_done_twice() {
 /// Whether the disk was full before the night was over; `None` where there is no disk.
 async fn check(moment: u64) -> Option<bool> {
     let clears = if moment % 3 == 2 { Clears::AtOnce } else { Clears::Later };
-    let name = format!("{} KiB free, clears {clears:?}", moment * STEP >> 10);
+    let name = format!("{} KiB free, clears {clears:?}", (moment * STEP) >> 10);
     let (log, _guard) = Log::begin();
     let world = World::with_settings("", SETTINGS).await;
     let disk = Disk::mount(world.folder.path().join("disk"))?;

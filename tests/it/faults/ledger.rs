@@ -20,6 +20,7 @@ fn a_ledger_that_cannot_be_used_stops_the_night_and_costs_no_archived_byte() {
     rows.extend(damaged());
     rows.extend(full());
     rows.extend(leases());
+    rows.push(without_journal());
     rows.extend(misplaced());
     check_all(rows);
 }
@@ -121,17 +122,6 @@ fn damaged() -> Vec<Row> {
             },
             not_begun(hinted(could_not_run("malformed"), to_move)),
         ),
-        Row {
-            heal: Box::new(|world| std::fs::remove_dir(&files(world)[1]).unwrap()),
-            ..row(
-                "with a journal that cannot be made",
-                |world| std::fs::create_dir(&files(world)[1]).unwrap(),
-                not_begun(hinted(
-                    could_not_run("unable to open database"),
-                    "the folder of the ledger must exist and be writable",
-                )),
-            )
-        },
         row(
             "made by another version",
             |world| {
@@ -151,6 +141,17 @@ fn damaged() -> Vec<Row> {
             SAVED,
         ),
     ]
+}
+
+/// A ledger whose journal cannot be made.
+fn without_journal() -> Row {
+    let told = could_not_run("unable to open database");
+    let expect = hinted(told, "the folder of the ledger must exist and be writable");
+    let make = |world: &World| std::fs::create_dir(&files(world)[1]).unwrap();
+    Row {
+        heal: Box::new(|world| std::fs::remove_dir(&files(world)[1]).unwrap()),
+        ..acted("with a journal that cannot be made", SMALL, make, Expect { logged: 0, ..expect })
+    }
 }
 
 /// A disk that is full when something is to be written; SQLite's words for it.

@@ -7,6 +7,7 @@ use super::fleet::{Fleet, UNSEEING, signal};
 use crate::cli::program::ended;
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stderr, reason = "a check that is left out is said to be")]
 async fn a_process_that_cannot_be_seen_is_not_taken_for_dead_and_a_killed_one_is() {
     let probe =
         Command::new("/usr/bin/unshare").args(["-m", "sh", "-c", UNSEEING, "true"]).status();
