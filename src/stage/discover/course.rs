@@ -64,6 +64,8 @@ pub(super) struct Course {
     started_at: Timestamp,
     offset: u64,
     pages: u64,
+    /// Rows on these pages.
+    rows: u64,
     /// The number of rooms in the list, as it was last told.
     total: Option<u64>,
     full: bool,
@@ -102,6 +104,7 @@ impl Course {
             started_at: now,
             offset: 0,
             pages: 0,
+            rows: 0,
             total: None,
             full: scan != Scan::Usual || is_old(state.full_scanned_at),
             is_first: state.full_scanned_at.is_none(),
@@ -158,7 +161,7 @@ impl Course {
     /// What is left of the list; `None` where its total is not told, or cannot be true.
     pub(super) fn unread(&self) -> Option<Unread> {
         let rooms = self.total?.checked_sub(self.offset).filter(|rooms| *rooms > 0)?;
-        let a_page = (self.offset / self.pages.max(1)).clamp(1, PAGE);
+        let a_page = (self.rows / self.pages.max(1)).clamp(1, PAGE);
         Some(Unread { pages: rooms.div_ceil(a_page), rooms })
     }
 
@@ -172,6 +175,7 @@ impl Course {
     /// Advances by the rows received, or to where an earlier scan stopped.
     pub(super) fn advance(&mut self, page: &RoomPage) {
         self.pages += 1;
+        self.rows += page.received;
         self.jump = None;
         // Rooms that were taken out since the page before have moved others up, to where was read.
         let gone = match (self.total, page.total) {
@@ -197,7 +201,6 @@ impl Course {
         let Some(Jump { from, step }) = self.jump.filter(|jump| self.offset > jump.from) else {
             return false;
         };
-        self.pages += 1;
         self.offset = self.offset.saturating_sub(step).max(from);
         self.jump = Some(Jump { from, step: step.saturating_mul(2) });
         true
@@ -346,5 +349,13 @@ mod tests {
             course.advance(&of(total));
             assert_eq!(course.unread().map(|left| (left.pages, left.rooms)), left, "{total:?}");
         }
+        let state = ScanState {
+            offset: 401,
+            started_at: Some(at("2026-11-21T03:00:00Z")),
+            ..ScanState::default()
+        };
+        let mut resumed = Course::new(&state, Scan::Usual, at("2026-11-22T03:00:00Z"), WEEK);
+        resumed.advance(&of(Some(470)));
+        assert_eq!(resumed.unread().map(|left| (left.pages, left.rooms)), Some((10, 70)));
     }
 }
