@@ -1,14 +1,18 @@
 //! What is owed and what will not make it: from the ledger alone, nobody is asked.
 
+mod estimate;
+
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::ledger::{Averages, DayQuota, OwedRoom, Phase};
+use crate::ledger::{DayQuota, OwedRoom, Phase};
 use crate::model::RoomId;
 use crate::model::time::next_beijing_day;
 use crate::urgency::{Claim, Load, Moment, foresee};
+
+pub use estimate::{Estimate, GUESSED_BIT_RATE, Sizes};
 
 /// What the next runs of an account would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +23,8 @@ pub struct Forecast {
     pub listed: u64,
     /// Rooms that are looked at again at a later time.
     pub waiting: u64,
+    /// When the first of those that wait is looked at again.
+    pub next_at: Option<Timestamp>,
     /// Days it takes to ask about all due rooms, today included; `None` where there are no calls to
     /// make them with.
     pub days: Option<u64>,
@@ -89,8 +95,8 @@ pub struct Owing<'a> {
     pub today: &'a DayQuota,
     /// Its recordings that are listed and owed.
     pub pending: &'a [Pending],
-    /// The size of what is not listed yet.
-    pub averages: Averages,
+    /// What tells the size of what is not listed yet.
+    pub sizes: Sizes,
 }
 
 /// Adds to the forecasts of all accounts, which share one link, what will be deleted before its
@@ -106,7 +112,8 @@ pub fn add_throughput(accounts: &mut [Owing<'_>], at: Moment) {
         }
         for (room, turn) in turns(account.rooms, account.today, at.now) {
             let too_late = room.deadline <= turn;
-            let claim = Claim { deadline: Some(room.deadline), remaining: account.averages.room };
+            let claim =
+                Claim { deadline: Some(room.deadline), remaining: account.sizes.of_room(room) };
             if !too_late {
                 loads.push(Load { claim, from: turn });
                 names.push((place, room.room_id, None));
@@ -155,7 +162,11 @@ pub fn forecast(rooms: &[OwedRoom], today: &DayQuota, now: Timestamp) -> Forecas
     let mut forecast = Forecast::default();
     for room in rooms {
         match room.phase {
-            _ if room.next_at > now => forecast.waiting += 1,
+            _ if room.next_at > now => {
+                forecast.waiting += 1;
+                let next = forecast.next_at.map_or(room.next_at, |at| at.min(room.next_at));
+                forecast.next_at = Some(next);
+            }
             Phase::Listed => forecast.listed += 1,
             _ => forecast.due += 1,
         }
@@ -207,6 +218,7 @@ fn turn(place: u64, today: &DayQuota, now: Timestamp) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Averages;
     use crate::urgency::Rate;
 
     fn at(text: &str) -> Timestamp {
@@ -215,7 +227,14 @@ mod tests {
 
     fn room(id: u64, deadline: &str) -> OwedRoom {
         let next_at = Timestamp::UNIX_EPOCH;
-        OwedRoom { room_id: RoomId(id), phase: Phase::Due, deadline: at(deadline), next_at }
+        OwedRoom {
+            room_id: RoomId(id),
+            phase: Phase::Due,
+            deadline: at(deadline),
+            next_at,
+            length: None,
+            is_listed: false,
+        }
     }
 
     fn quota(used: u64, limit: u64) -> DayQuota {
@@ -264,12 +283,12 @@ mod tests {
         let first = [pending(1, "2026-11-22T04:00:00Z", 3_000_000_000)];
         let second = [pending(7, "2026-11-22T04:10:00Z", 1_800_000_000)];
         let rooms = [room(8, "2026-11-22T15:00:00Z"), room(9, "2026-11-22T15:30:00Z")];
-        let (today, averages) =
-            (quota(0, 2), Averages { segment: Some(1), room: Some(36_000_000_000) });
+        let averages = Averages { segment: Some(1), room: Some(36_000_000_000) };
+        let (today, sizes) = (quota(0, 2), Sizes { averages, film: None });
         let (mut one, mut two) = (forecast(&[], &today, now), forecast(&rooms, &today, now));
         assert_eq!((one.at_risk.len(), two.at_risk.len()), (0, 0));
         let owing =
-            |forecast, rooms, pending| Owing { forecast, rooms, today: &today, pending, averages };
+            |forecast, rooms, pending| Owing { forecast, rooms, today: &today, pending, sizes };
         let mut accounts = [owing(&mut one, &[], &first), owing(&mut two, &rooms, &second)];
         add_throughput(&mut accounts, Moment { now, rate });
         assert_eq!(one.at_risk, []);

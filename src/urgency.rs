@@ -34,6 +34,12 @@ impl Rate {
         self.0
     }
 
+    /// How many bytes come in so long a time.
+    pub fn bytes_in(self, time: SignedDuration) -> u64 {
+        let millis = u128::try_from(time.as_millis()).unwrap_or(0);
+        u64::try_from(u128::from(self.0) * millis / 1000).unwrap_or(u64::MAX)
+    }
+
     /// How long so many bytes take.
     pub fn time_for(self, bytes: u64) -> SignedDuration {
         let millis = u128::from(bytes) * 1000 / u128::from(self.0);

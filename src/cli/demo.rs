@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::output::{self, bytes, duration, word};
+use super::figures::{bytes, duration};
+use super::output::{self, word};
 use super::progress::{self, Line};
 use super::setup::{self, Setup};
 use super::{Exit, stop::Watch};

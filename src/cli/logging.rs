@@ -10,6 +10,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use crate::config::Environment;
+
 /// What to log, and how.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
@@ -42,7 +44,9 @@ pub enum Format {
 /// Of what the libraries log on their own, only warnings are taken, whatever is asked for: below
 /// that they write URLs and headers, which hold tokens and signatures.
 pub fn init(logging: &Logging) {
-    subscriber(logging, std::io::stderr, std::io::stderr().is_terminal()).init();
+    let is_coloured =
+        std::io::stderr().is_terminal() && !Environment::of_process().is_without_colour();
+    subscriber(logging, std::io::stderr, is_coloured).init();
 }
 
 /// What takes the logs and writes the lines they become to `lines`, coloured or not.

@@ -3,17 +3,22 @@
 //! stdout is data; with `--json` one object a line, the last of them a summary. Logs and progress
 //! go to stderr, progress only to a terminal.
 
+mod alike;
 mod completions;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;
 mod exit;
+mod figures;
 pub mod gc;
+mod layout;
 pub mod logging;
 mod output;
+mod pending;
 mod plan;
 mod playlist;
 mod progress;
+mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -32,7 +37,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::model::AppId;
 
 pub use exit::Exit;
-pub use run::notes;
+pub use report::notes;
 pub use usage::parse;
 
 /// Archives the replays of WeChat mini-program live rooms (小程序直播) to S3-compatible storage

@@ -1,4 +1,4 @@
-//! Printing: lines, tables, JSON, and numbers as people read them.
+//! Printing: lines, tables, JSON.
 
 #![expect(clippy::print_stderr, reason = "this is where things are printed")]
 
@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use console::Term;
 use serde::Serialize;
 
-use super::{Common, Exit, exit};
+use super::{Common, Exit, exit, layout};
 use crate::hints::Explained;
 
 /// Whether stdout is read by a person.
@@ -59,14 +59,25 @@ pub(super) fn json(value: &impl Serialize) {
 
 /// Prints a table, as wide as the terminal at most.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header.to_vec());
     // Before the widths are measured; the table itself holds no foreign text after that.
     let cell = |text: String| printable(&text.replace(['\n', '\t'], " ")).into_owned();
-    table.add_rows(rows.into_iter().map(|row| row.into_iter().map(cell).collect::<Vec<_>>()));
-    line(table);
+    let row = |row: Vec<String>| row.into_iter().map(cell).collect();
+    let rows: Vec<Vec<String>> = rows.into_iter().map(row).collect();
+    line(layout::table(header, &rows, columns()));
+}
+
+/// Prints a line for people to stdout, broken between words where the terminal is narrower; what
+/// follows is indented by `hang` columns.
+pub(super) fn prose(hang: usize, text: impl Display) {
+    let text = printable(&text.to_string()).into_owned();
+    let lines = text.lines().map(|text| layout::wrapped(text, hang, columns()));
+    lines.for_each(line);
+}
+
+/// How wide the terminal is that stdout is shown on; `None` where it is no terminal.
+fn columns() -> Option<usize> {
+    let (_, columns) = Term::stdout().size_checked().filter(|_| is_terminal())?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// Prints what made a command fail, with its causes, and chooses the exit code.
@@ -88,38 +99,6 @@ pub(super) fn fatal(exit: Exit, kind: &str, explained: &Explained) {
         "message": explained.message,
         "hints": explained.hints,
     }));
-}
-
-/// Bytes as people read them: `1.2 GiB`.
-pub(super) fn bytes(count: u64) -> String {
-    bytesize::ByteSize::b(count).display().iec().to_string()
-}
-
-/// A length of time in its two largest units: `3d 4h`, `12m 5s`.
-pub(super) fn rough(time: jiff::SignedDuration) -> String {
-    let seconds = time.as_secs().max(0);
-    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let first = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(3);
-    let mut rest = seconds;
-    let parts = units.iter().skip(first).take(2).map(|(unit, name)| {
-        let count = rest / unit;
-        rest %= unit;
-        (count, format!("{count}{name}"))
-    });
-    let parts: Vec<_> = parts.enumerate().filter(|(n, (count, _))| *n == 0 || *count > 0).collect();
-    parts.into_iter().map(|(_, (_, text))| text).collect::<Vec<_>>().join(" ")
-}
-
-/// Milliseconds as `1:02:03`.
-#[cfg(any(feature = "sandbox", test))]
-pub(super) fn duration(millis: u64) -> String {
-    let seconds = (millis + 500) / 1000;
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes}:{seconds:02}")
-    }
 }
 
 /// A name as it can be shown on one line: control characters and overlong texts cut.
@@ -147,12 +126,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_as_people_write_them() {
-        assert_eq!(bytes(1_288_490_189), "1.2 GiB");
-        assert_eq!((duration(263_400), duration(3_723_000)), ("4:23".into(), "1:02:03".into()));
-    }
-
-    #[test]
     fn nothing_that_is_printed_is_obeyed_by_a_terminal() {
         let hostile = "a\u{1b}[31m\r\u{7}\u{9b}2J\u{202e}gpj\u{2066}\u{200f}\u{7f}\0\tb\nc";
         assert_eq!(
@@ -163,15 +136,6 @@ mod tests {
         let json = serde_json::json!({ "name": hostile }).to_string();
         let read: serde_json::Value = serde_json::from_str(&printable(&json)).unwrap();
         assert_eq!(read["name"], hostile);
-    }
-
-    #[test]
-    fn lengths_of_time_are_given_in_their_two_largest_units() {
-        for (seconds, shown) in
-            [(0, "0s"), (59, "59s"), (60, "1m"), (3_725, "1h 2m"), (86_400 * 3 + 61, "3d")]
-        {
-            assert_eq!(rough(jiff::SignedDuration::from_secs(seconds)), shown);
-        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::output::bytes;
+use super::figures::{bytes, took};
 use crate::retry;
 use crate::stage::Context;
 
@@ -59,5 +59,6 @@ impl Drop for Line {
 pub(super) fn summary(moved: u64, elapsed: Duration) -> String {
     let per_second = u128::from(moved) * 1000 / elapsed.as_millis().max(1);
     let rate = u64::try_from(per_second).unwrap_or(u64::MAX);
-    format!("{} in {:.1} s ({}/s)", bytes(moved), elapsed.as_secs_f64(), bytes(rate))
+    let moved = format!("{} in {}", bytes(moved), took(elapsed));
+    if rate > 0 { format!("{moved} ({}/s)", bytes(rate)) } else { moved }
 }

@@ -5,22 +5,18 @@ use std::time::{Duration, Instant};
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde_json::json;
 
-use super::output::{self, bytes, word};
-use super::progress::{self, Line};
+use super::output;
+use super::progress::Line;
+use super::report::{self, Detail};
 use super::setup::{self, Setup};
 use super::stop::Watch;
 use super::{Common, Exit, plan};
 use crate::config::ConfigError;
 use crate::hints::Explained;
-use crate::ledger::{Loss, RecordingId};
 use crate::model::RoomId;
 use crate::model::time::beijing;
-use crate::pipeline::{
-    self, AccountReport, Errand, Outcome, Problem, Report, RoomReport, Rooms, Waiting,
-};
-use crate::urgency::Rate;
+use crate::pipeline::{self, Errand, Report, Rooms};
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -31,6 +27,9 @@ pub struct RunArguments {
     /// Read the room list (this costs calls) and say what would be done; archive nothing.
     #[arg(long)]
     dry_run: bool,
+    /// List every room at the end, also those that are simply complete.
+    #[arg(long)]
+    verbose: bool,
 }
 
 /// Flags of `backfill`.
@@ -55,10 +54,10 @@ pub struct BackfillArguments {
     /// Stop after this long.
     #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
     max_runtime: Option<Duration>,
+    /// List every room at the end, also those that are simply complete.
+    #[arg(long)]
+    verbose: bool,
 }
-
-/// At most so many recordings that wait are named one by one.
-const NAMED: usize = 10;
 
 /// How long the ledger may take to tell of losses: a run ends in time, and the next one tells them too.
 const TELLING: Duration = Duration::from_secs(30);
@@ -79,7 +78,8 @@ pub(super) async fn run(common: &Common, arguments: &RunArguments) -> anyhow::Re
         pipeline::clock_warning(&setup.context).iter().for_each(output::note);
         return Ok(exit);
     }
-    execute(common, &setup, &Errand::Due, arguments.max_runtime).await
+    let (limit, is_verbose) = (arguments.max_runtime, arguments.verbose);
+    execute(common, &setup, &Errand::Due, limit, is_verbose).await
 }
 
 pub(super) async fn backfill(
@@ -104,7 +104,7 @@ pub(super) async fn backfill(
         setup.keep_account_of(room).await?;
     }
     let errand = Errand::Backfill { rooms, force: arguments.force };
-    execute(common, &setup, &errand, arguments.max_runtime).await
+    execute(common, &setup, &errand, arguments.max_runtime, arguments.verbose).await
 }
 
 /// The moment a day begins in Beijing.
@@ -117,6 +117,7 @@ async fn execute(
     setup: &Setup,
     errand: &Errand,
     max_runtime: Option<Duration>,
+    is_verbose: bool,
 ) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let watch = Watch::begin(max_runtime)?;
@@ -131,13 +132,9 @@ async fn execute(
     let exit = Exit::of_report(&report, watch.was_interrupted());
     let elapsed = began.elapsed();
     if common.json {
-        print_json(&report, exit, elapsed);
-    } else if exit != Exit::Done
-        || report.is_any_at_risk()
-        || !report.warnings.is_empty()
-        || output::is_terminal()
-    {
-        print_report(&report, exit, elapsed);
+        report::print_json(&report, exit, elapsed);
+    } else {
+        print(&report, exit, elapsed, is_verbose);
     }
     match tokio::time::timeout(TELLING, setup.told(&report)).await {
         Ok(Ok(())) => {}
@@ -149,194 +146,16 @@ async fn execute(
     Ok(exit)
 }
 
-fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
-    report.rooms.iter().for_each(|room| output::json(&room_json(room)));
-    for loss in &report.losses {
-        output::json(&json!({
-            "type": "loss",
-            "appid": loss.recording.appid,
-            "room_id": loss.recording.room,
-            "source_id": loss.recording.source_id,
-            "reason": loss.reason,
-            "deadline": loss.deadline,
-        }));
-    }
-    if let Some(error) = &report.ledger {
-        output::json(&json!({ "type": "problem", "what": "the ledger", "error": error }));
-    }
-    for account in &report.accounts {
-        for waiting in &account.waiting {
-            let appid = &account.appid;
-            output::json(&json!({ "type": "waiting", "appid": appid, "waiting": waiting }));
-        }
-        for problem in &account.problems {
-            output::json(&json!({
-                "type": "problem",
-                "appid": account.appid,
-                "what": problem.what,
-                "error": problem.error,
-            }));
-        }
-        for lost in &account.at_risk {
-            let appid = &account.appid;
-            let lost = plan::at_risk_json(lost);
-            output::json(&json!({ "type": "at_risk", "appid": appid, "at_risk": lost }));
-        }
-    }
-    for warning in &report.warnings {
-        output::json(&json!({ "type": "warning", "warning": warning }));
-    }
-    let counts = report.counts;
-    output::json(&json!({
-        "type": "summary",
-        "exit_code": exit.code(),
-        "rooms": report.rooms.len(),
-        "rooms_sealed": counts.rooms_sealed,
-        "rooms_left": report.rooms_left(),
-        "recordings_lost": report.lost(),
-        "at_risk": report.accounts.iter().map(|account| account.at_risk.len()).sum::<usize>(),
-        "bytes_per_second": report.rate.map(Rate::bytes_per_second),
-        "bytes_moved": counts.bytes_moved,
-        "api_calls": counts.calls,
-        "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-    }));
-}
-
-fn room_json(room: &RoomReport) -> serde_json::Value {
-    let outcome = match &room.outcome {
-        Outcome::Sealed(sealed) => json!({
-            "outcome": "sealed",
-            "status": sealed.status,
-            "revision": sealed.revision,
-            "archived": sealed.archived,
-            "listed": sealed.listed,
-            "bytes": sealed.bytes,
-            "left": sealed.is_left,
-            "reasons": sealed.reasons,
-            "hints": sealed.hints,
-        }),
-        Outcome::Failed(error) => json!({ "outcome": "failed", "error": error, "left": true }),
-        Outcome::Interrupted => json!({ "outcome": "interrupted", "left": true }),
+/// Says what became of a run: nothing, where all is well and nobody watches.
+fn print(report: &Report, exit: Exit, elapsed: Duration, is_verbose: bool) {
+    let is_watched = output::is_terminal();
+    let detail = match () {
+        () if is_verbose => Detail::Everything,
+        () if is_watched => Detail::Some,
+        () => Detail::Notable,
     };
-    let mut line = json!({
-        "type": "room",
-        "appid": room.appid,
-        "room_id": room.room_id,
-        "name": room.name,
-        "lost": room.lost,
-    });
-    if let (Some(line), serde_json::Value::Object(outcome)) = (line.as_object_mut(), outcome) {
-        line.extend(outcome);
-    }
-    line
-}
-
-fn print_report(report: &Report, exit: Exit, elapsed: Duration) {
-    let mut rooms: Vec<_> = report.rooms.iter().collect();
-    rooms.sort_by_key(|room| (room.appid.clone(), room.room_id));
-    if !rooms.is_empty() {
-        let rows = rooms.iter().map(|room| row(room)).collect();
-        output::table(&["room", "name", "status", "archived", "size"], rows);
-    }
-    notes(report).iter().for_each(output::note);
-    let counts = report.counts;
-    output::line(format_args!(
-        "{}: {} rooms, {} API calls, {}",
-        if report.ledger.is_some() { "ended early" } else { verdict(exit) },
-        report.rooms.len(),
-        counts.calls,
-        progress::summary(counts.bytes_moved, elapsed)
-    ));
-}
-
-fn row(room: &RoomReport) -> Vec<String> {
-    let (status, archived, size) = match &room.outcome {
-        Outcome::Sealed(sealed) => (
-            word(&sealed.status),
-            format!("{}/{}", sealed.archived, sealed.listed),
-            bytes(sealed.bytes),
-        ),
-        Outcome::Failed(_) => ("failed".to_owned(), String::new(), String::new()),
-        Outcome::Interrupted => ("interrupted".to_owned(), String::new(), String::new()),
-    };
-    vec![room.room_id.to_string(), output::name(&room.name), status, archived, size]
-}
-
-/// What a person is told of what went wrong, and at the end what they can do, each said once.
-pub fn notes(report: &Report) -> Vec<String> {
-    let mut notes = Vec::new();
-    let mut hints: Vec<String> = Vec::new();
-    for failure in failures(report) {
-        let mut lines = failure.split("\nhint: ");
-        notes.extend(lines.next().map(str::to_owned));
-        for hint in lines.map(|hint| format!("hint: {hint}")) {
-            if !hints.contains(&hint) {
-                hints.push(hint);
-            }
-        }
-    }
-    notes.extend(hints);
-    notes
-}
-
-/// What went wrong, with hints.
-fn failures(report: &Report) -> Vec<String> {
-    let mut rooms: Vec<_> = report.rooms.iter().collect();
-    rooms.sort_by_key(|room| (room.appid.clone(), room.room_id));
-    let mut notes: Vec<String> = rooms.into_iter().flat_map(details).collect();
-    notes.extend(report.losses.iter().map(loss_line));
-    notes.extend(report.ledger.as_ref().map(|why| format!("the run has ended early: {why}")));
-    for AccountReport { appid, problems, busy, owed, at_risk, waiting, .. } in &report.accounts {
-        let problem = |problem: &Problem| format!("{appid}: {}: {}", problem.what, problem.error);
-        notes.extend(problems.iter().map(problem));
-        let is_busy = |room| format!("{appid}: room {room}: another process works on it");
-        notes.extend(busy.iter().map(is_busy));
-        notes.extend(waiting.iter().take(NAMED).map(waiting_line));
-        notes.extend(plan::at_risk_lines(appid, at_risk));
-        if *owed > 0 {
-            notes.push(format!("{appid}: {owed} rooms are left to a later run"));
-        }
-    }
-    notes.extend(report.warnings.iter().cloned());
-    notes
-}
-
-fn loss_line(loss: &Loss) -> String {
-    let RecordingId { room, source_id, .. } = &loss.recording;
-    format!("room {room}: {source_id}: {}", loss.reason)
-}
-
-fn waiting_line(waiting: &Waiting) -> String {
-    let Waiting { room_id, source_id, reason, next_try_at } = waiting;
-    let of = source_id.as_ref().map_or_else(String::new, |id| format!("{id}: "));
-    let (reason, hints) = reason.split_at(reason.find("\nhint: ").unwrap_or(reason.len()));
-    let next = next_try_at.map_or_else(String::new, |at| format!("; next try {at}"));
-    format!("room {room_id}: {of}{reason}{next}{hints}")
-}
-
-fn details(room: &RoomReport) -> Vec<String> {
-    let id = room.room_id;
-    match &room.outcome {
-        Outcome::Sealed(sealed) => {
-            let reasons = sealed.reasons.iter().map(|reason| format!("room {id}: {reason}"));
-            let hints: String = sealed.hints.iter().map(|hint| format!("\nhint: {hint}")).collect();
-            let mut reasons: Vec<String> = reasons.collect();
-            if let Some(last) = reasons.last_mut() {
-                last.push_str(&hints);
-            }
-            reasons
-        }
-        Outcome::Failed(error) => vec![format!("room {id}: {error}")],
-        Outcome::Interrupted => Vec::new(),
-    }
-}
-
-fn verdict(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Done => "done",
-        Exit::Left => "something is left for a later run",
-        Exit::Lost => "something was lost for good: it expired",
-        Exit::Interrupted => "interrupted, state saved",
-        Exit::CouldNotRun | Exit::Usage | Exit::Mismatch => "could not run",
+    let is_notable = report.is_any_at_risk() || !report.warnings.is_empty();
+    if exit != Exit::Done || is_notable || is_watched || is_verbose {
+        report::print(report, exit, elapsed, detail);
     }
 }

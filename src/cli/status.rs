@@ -1,16 +1,21 @@
-//! `status`: what is archived, what is owed, what is at risk.
+//! `status`: what is archived, what is pending, what is at risk.
+
+mod room;
 
 use std::collections::BTreeMap;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::output::{self, bytes, word};
+use super::alike::{self, Names, Said};
+use super::figures::{bytes, counted, moment};
+use super::output::{self, word};
+use super::pending::{self, entry};
 use super::setup::{self, Setup};
-use super::{Common, Exit, plan};
+use super::{Common, Exit};
 use crate::forecast::rooms_at_risk;
-use crate::ledger::{Phase, RoomCounts, RoomRecord};
-use crate::model::{Recording, RoomId};
+use crate::ledger::{RecordingCounts, RoomCounts};
+use crate::model::RoomId;
 use crate::stage::Account;
 use crate::stage::foresight::{self, Foreseen};
 use crate::throughput::{ALL_HOSTS, Moved};
@@ -27,91 +32,160 @@ pub struct StatusArguments {
 pub(super) async fn run(common: &Common, arguments: &StatusArguments) -> anyhow::Result<Exit> {
     let setup = setup::open_existing(common).await?;
     match arguments.room {
-        Some(room) => one_room(common, &setup, room).await,
+        Some(room) => room::print(common, &setup, room).await,
         None => all(common, &setup).await,
     }
 }
 
+/// All that is known of an account.
+struct Standing<'a> {
+    account: &'a Account,
+    foreseen: Foreseen,
+    rooms: RoomCounts,
+    recordings: RecordingCounts,
+}
+
 async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     let (ledger, now) = (&setup.context.ledger, setup.context.clock.now());
-    let all = foresight::foresee(&setup.context, &setup.accounts).await?;
+    let foreseen = foresight::foresee(&setup.context, &setup.accounts).await?;
     let appids: Vec<_> = setup.accounts.iter().map(|account| account.appid.clone()).collect();
-    let mut counts = ledger.room_counts(&appids).await?;
-    for (account, foreseen) in setup.accounts.iter().zip(all) {
-        let counts = counts.remove(&account.appid).unwrap_or_default();
-        if common.json {
-            output::json(&account_json(account, &foreseen, &counts));
-        } else {
-            print_account(account, &foreseen, &counts);
-        }
+    let mut rooms = ledger.room_counts(&appids).await?;
+    let mut recordings = ledger.recording_counts(&appids).await?;
+    let mut all = Vec::new();
+    for (account, foreseen) in setup.accounts.iter().zip(foreseen) {
+        let rooms = rooms.remove(&account.appid).unwrap_or_default();
+        let recordings = recordings.remove(&account.appid).unwrap_or_default();
+        all.push(Standing { account, foreseen, rooms, recordings });
     }
     let speeds = ledger.throughput(now).await?;
-    print_end(common, setup.accounts.len(), &speeds);
+    if common.json {
+        print_json(&all, &speeds);
+    } else {
+        print_text(&all, &speeds);
+    }
     Ok(Exit::Done)
 }
 
-fn account_json(account: &Account, foreseen: &Foreseen, counts: &RoomCounts) -> serde_json::Value {
+fn print_json(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
+    all.iter().for_each(|standing| output::json(&account_json(standing)));
+    let speed = |moved: &Moved| moved.rate().map(Rate::bytes_per_second);
+    let speeds: BTreeMap<_, _> = speeds.iter().map(|(host, m)| (host, speed(m))).collect();
+    output::json(&json!({
+        "type": "summary",
+        "accounts": all.len(),
+        "bytes_archived": all.iter().map(|one| one.recordings.bytes_archived).sum::<u64>(),
+        "bytes_per_second": speeds,
+    }));
+}
+
+fn account_json(standing: &Standing<'_>) -> Value {
+    let Standing { account, foreseen, rooms, recordings } = standing;
     let Foreseen { today, forecast, .. } = foreseen;
-    json!({
+    let at_risk = forecast.at_risk.iter().map(pending::at_risk_json).collect::<Vec<_>>();
+    let mut line = json!({
         "type": "account",
         "appid": account.appid,
-        "rooms": counts.all,
-        "by_status": by_status(counts),
-        "rooms_due": forecast.due,
-        "rooms_listed": forecast.listed,
-        "rooms_waiting": forecast.waiting,
-        "rooms_later": counts.later,
+        "rooms": rooms.all,
+        "by_status": by_status(rooms),
+        "recordings": recordings.by_state,
+        "bytes_archived": recordings.bytes_archived,
+        "rooms_later": rooms.later,
         "at_risk": rooms_at_risk(&forecast.at_risk),
-        "at_risk_named": forecast.at_risk.iter().map(plan::at_risk_json).collect::<Vec<_>>(),
-        "past_deadline": forecast.past,
-        "soonest_deadline": forecast.soonest,
+        "at_risk_named": at_risk,
         "calls_used_today": today.used,
         "calls_left_today": today.left(),
-        "last_success": counts.last_success,
-    })
+        "last_success": rooms.last_success,
+    });
+    if let Value::Object(line) = &mut line {
+        line.extend(pending::fields(foreseen));
+    }
+    line
 }
 
-fn print_account(account: &Account, foreseen: &Foreseen, counts: &RoomCounts) {
+fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
+    match all {
+        [one] => print_account(one),
+        several => print_accounts(several),
+    }
+    let failed = |one: &Standing<'_>| {
+        let said = |(room, failure): &(RoomId, String)| Said {
+            appid: one.account.appid.clone(),
+            room: Some(*room),
+            recording: None,
+            next_try: None,
+            text: failure.clone(),
+        };
+        one.rooms.failures.iter().map(said).collect::<Vec<_>>()
+    };
+    for line in alike::told(all.iter().flat_map(failed), Names::First) {
+        output::prose(4, format_args!("  {line}"));
+    }
+    for (host, moved) in speeds {
+        let host = if host == ALL_HOSTS { "all media hosts" } else { host };
+        let speed = bytes(moved.rate().map_or(0, Rate::bytes_per_second));
+        output::prose(2, format_args!("throughput of the last days: {speed}/s from {host}"));
+    }
+}
+
+fn print_account(standing: &Standing<'_>) {
+    let Standing { account, foreseen, rooms, recordings } = standing;
     let Foreseen { today, forecast, .. } = foreseen;
     output::line(format_args!("account {}", account.appid));
-    output::line(format_args!("  archived     {}", listing(&by_status(counts))));
-    output::line(format_args!(
-        "  owed         {} to ask about, {} to finish, {} waiting, {} not over yet",
-        forecast.due, forecast.listed, forecast.waiting, counts.later
-    ));
-    output::line(format_args!(
-        "  at risk      {}, past their deadline {}",
-        rooms_at_risk(&forecast.at_risk),
-        forecast.past
-    ));
-    for line in plan::at_risk_lines(&account.appid, &forecast.at_risk) {
-        output::line(format_args!("    {line}"));
+    let later = match rooms.later {
+        0 => String::new(),
+        later => format!("; {later} of them not over yet"),
+    };
+    let known = counted(rooms.all, "room");
+    entry("rooms", format_args!("{known}{}{later}", listing(&by_status(rooms))));
+    entry("recordings", recordings_line(recordings));
+    pending::print(foreseen);
+    for line in pending::at_risk_lines(&account.appid, &forecast.at_risk) {
+        output::prose(6, format_args!("    {line}"));
     }
-    output::line(format_args!("  API calls    {} made today, {} left", today.used, today.left()));
-    let success = counts.last_success.map_or_else(|| "never".to_owned(), |at| at.to_string());
-    output::line(format_args!("  last success {success}"));
-    for (room, failure) in &counts.failures {
-        output::line(format_args!("  room {room}: {failure}"));
+    let (used, left) = (today.used, today.left());
+    entry(
+        "API calls",
+        format_args!("{used} made today ({}, Beijing's day), {left} left", today.day),
+    );
+    entry("last success", rooms.last_success.map_or_else(|| "never".to_owned(), moment));
+}
+
+fn print_accounts(all: &[Standing<'_>]) {
+    let row = |one: &Standing<'_>| {
+        let forecast = &one.foreseen.forecast;
+        let pending = forecast.due + forecast.listed + forecast.waiting;
+        vec![
+            one.account.appid.to_string(),
+            one.rooms.all.to_string(),
+            pending.to_string(),
+            rooms_at_risk(&forecast.at_risk).to_string(),
+            bytes(one.recordings.bytes_archived),
+        ]
+    };
+    output::table(
+        &["account", "rooms", "pending", "at risk", "archived"],
+        all.iter().map(row).collect(),
+    );
+    for one in all {
+        for line in pending::at_risk_lines(&one.account.appid, &one.foreseen.forecast.at_risk) {
+            output::prose(4, format_args!("  {line}"));
+        }
+    }
+    if let Some(first) = all.first() {
+        let appid = &first.account.appid;
+        output::prose(2, format_args!("`status --account {appid}` shows one account in full"));
     }
 }
 
-/// The summary, and how fast bytes came on recent days.
-fn print_end(common: &Common, accounts: usize, speeds: &BTreeMap<String, Moved>) {
-    let speed = |moved: &Moved| moved.rate().map(Rate::bytes_per_second);
-    if common.json {
-        let speeds: BTreeMap<_, _> = speeds.iter().map(|(host, m)| (host, speed(m))).collect();
-        output::json(&json!({
-            "type": "summary",
-            "accounts": accounts,
-            "bytes_per_second": speeds,
-        }));
-    } else {
-        for (host, moved) in speeds {
-            let host = if host == ALL_HOSTS { "all media hosts" } else { host };
-            let speed = bytes(speed(moved).unwrap_or(0));
-            output::line(format_args!("throughput of the last days: {speed}/s from {host}"));
-        }
-    }
+/// How many recordings there are, and what has become of them.
+fn recordings_line(recordings: &RecordingCounts) -> String {
+    let mut states = recordings.by_state.clone();
+    let all = states.values().sum::<u64>();
+    let archived = states.remove("archived").unwrap_or(0);
+    let archived = format!("{archived} archived ({})", bytes(recordings.bytes_archived));
+    let others = states.iter().map(|(state, count)| format!("{count} {}", state.replace('_', " ")));
+    let others: Vec<_> = std::iter::once(archived).chain(others).collect();
+    format!("{} listed: {}", counted(all, "recording"), others.join(", "))
 }
 
 /// How many rooms have a manifest of each status; `none` for those without one.
@@ -126,105 +200,23 @@ fn listing(counts: &BTreeMap<String, u64>) -> String {
         |status: &str| if status == "none" { "without a manifest" } else { status }.to_owned();
     let counts: Vec<_> =
         counts.iter().map(|(status, count)| format!("{count} {}", name(status))).collect();
-    if counts.is_empty() { "no rooms are known".to_owned() } else { counts.join(", ") }
+    if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) }
 }
 
-async fn one_room(common: &Common, setup: &Setup, room: RoomId) -> anyhow::Result<Exit> {
-    let mut found = 0;
-    for account in &setup.accounts {
-        let Some(record) = setup.context.ledger.room(&account.appid, room).await? else { continue };
-        let recordings = setup.context.ledger.recordings(&account.appid, room).await?;
-        found += 1;
-        if common.json {
-            output::json(&room_json(account, &record, &recordings));
-        } else {
-            print_room(account, &record, &recordings);
-        }
-    }
-    anyhow::ensure!(
-        found > 0,
-        "the ledger knows no room {room}\nhint: `backfill --room {room}` looks for it"
-    );
-    if common.json {
-        output::json(&json!({ "type": "summary", "rooms": found }));
-    }
-    Ok(Exit::Done)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn room_json(
-    account: &Account,
-    record: &RoomRecord,
-    recordings: &[Recording],
-) -> serde_json::Value {
-    let recording = |recording: &Recording| {
-        json!({
-            "source_id": recording.source_id,
-            "state": recording.state,
-            "reason": recording.reason,
-            "attempts": recording.attempts,
-            "create_time": recording.create_time.at,
-            "deadline": recording.deadline(),
-            "key": recording.segment().map(|object| &object.key),
-            "bytes": recording.segment().map(|object| object.bytes),
-        })
-    };
-    json!({
-        "type": "room",
-        "appid": account.appid,
-        "room_id": record.room.room_id,
-        "name": record.room.name,
-        "live_status": record.room.live_status,
-        "phase": phase(record.phase),
-        "status": record.sealed.map(|sealed| sealed.status),
-        "revision": record.sealed.map(|sealed| sealed.revision),
-        "manifest_sha256": record.sealed.map(|sealed| sealed.sha256),
-        "settled": record.settled,
-        "deadline": record.deadline,
-        "next_at": record.next_at,
-        "failure": record.failure,
-        "recordings": recordings.iter().map(recording).collect::<Vec<_>>(),
-    })
-}
-
-fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Later => "not over yet",
-        Phase::Due => "to be asked about",
-        Phase::Listed => "to be finished",
-        Phase::Closed => "nothing more is owed",
+    #[test]
+    fn recordings_are_counted_by_what_has_become_of_them() {
+        let none = RecordingCounts::default();
+        assert_eq!(recordings_line(&none), "0 recordings listed: 0 archived (0 B)");
+        let by_state = [("archived", 110), ("not_needed", 2), ("rejected", 1)];
+        let some = RecordingCounts {
+            by_state: by_state.map(|(state, count)| (state.to_owned(), count)).into(),
+            bytes_archived: 3 << 30,
+        };
+        let line = "113 recordings listed: 110 archived (3.0 GiB), 2 not needed, 1 rejected";
+        assert_eq!(recordings_line(&some), line);
     }
-}
-
-fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording]) {
-    let room = &record.room;
-    output::line(format_args!(
-        "{} room {} {}",
-        account.appid,
-        room.room_id,
-        output::name(&room.name)
-    ));
-    output::line(format_args!("  {}; deadline {}", phase(record.phase), record.deadline));
-    if let Some(sealed) = record.sealed {
-        output::line(format_args!(
-            "  manifest: {}, revision {}, SHA-256 {}",
-            word(&sealed.status),
-            sealed.revision,
-            sealed.sha256
-        ));
-    }
-    if let Some(failure) = &record.failure {
-        output::line(format_args!("  last failure: {failure}"));
-    }
-    let row = |recording: &Recording| {
-        let object = recording.segment();
-        vec![
-            recording.source_id.clone(),
-            word(&recording.state),
-            recording.create_time.at.map_or_else(String::new, |at| at.to_string()),
-            object.map_or_else(String::new, |object| bytes(object.bytes)),
-            recording.reason.clone().unwrap_or_default(),
-        ]
-    };
-    let rows = recordings.iter().map(row).collect();
-    output::table(&["recording", "state", "created", "size", "why"], rows);
 }

@@ -14,6 +14,7 @@ mod origins;
 mod overlay;
 mod secrets;
 mod shape;
+mod shown;
 mod suspect;
 mod text;
 mod tuning;

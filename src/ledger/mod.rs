@@ -16,6 +16,7 @@
 //! more ([`Ledger::failure`]), and a run ends.
 
 mod accounts;
+mod archived;
 mod bulk;
 mod checkpoints;
 mod chunks;
@@ -51,6 +52,7 @@ use crate::clock::Clock;
 use crate::retry::{self, Transient as _};
 
 pub use accounts::{ScanState, Standing};
+pub use archived::RecordingCounts;
 pub use bulk::DueOnDay;
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
 pub use chunks::SavedChunk;

@@ -6,12 +6,15 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::{Error, Ledger, Phase, failed, from_json, moment, uncount};
-use crate::model::{AppId, RecordingKind, RecordingState, RoomId, RoomStatus};
+use crate::model::{
+    AppId, RecordingKind, RecordingState, Room, RoomId, RoomStatus, WECHAT_RETENTION,
+};
+use crate::urgency::Rate;
 
 /// How many of an account's stored segments its averages are made of: those of its newest rooms.
 const SAMPLE: u32 = 300;
@@ -19,7 +22,9 @@ const SAMPLE: u32 = 300;
 /// How many accounts a statement names: no database allows for any number.
 const AT_ONCE: usize = 5000;
 
-const ROOMS: &str = "select appid, room_id, phase, deadline_at, next_at from rooms \
+const ROOMS: &str = "select appid, room_id, phase, deadline_at, next_at, start_at, \
+       cast(case when listed_at is null then 0 else 1 end as bigint) as is_listed, \
+       case when phase = 'listed' or listed_at is not null then room end as room from rooms \
      where appid in (select appid from chosen) and phase in ('due', 'listed') \
      order by deadline_at, room_id";
 const RECORDINGS: &str = "select appid, room_id, source_id, kind, create_at, expire_at, \
@@ -45,6 +50,8 @@ pub struct Backlog {
     pub recordings: Vec<Owed>,
     /// What its stored recordings have on average.
     pub averages: Averages,
+    /// The bytes of its newest stored segments per second of film.
+    pub film: Option<Rate>,
     /// Whether its room list was ever read to the end.
     pub is_scanned: bool,
 }
@@ -60,6 +67,10 @@ pub struct OwedRoom {
     pub deadline: Timestamp,
     /// Before this it is not looked at again.
     pub next_at: Timestamp,
+    /// How long it was on the air, where the room list tells.
+    pub length: Option<SignedDuration>,
+    /// Whether WeChat was asked for its recordings.
+    pub is_listed: bool,
 }
 
 /// A recording that is known and not stored.
@@ -131,6 +142,9 @@ impl Ledger {
         for row in self.of_accounts(SIZES, &averages(), appids).await? {
             row.owner(&mut all)?.averages = row.averages()?;
         }
+        for (appid, film) in self.films(appids).await? {
+            all.entry(appid).or_default().film = film.rate();
+        }
         Ok(all)
     }
 
@@ -189,6 +203,13 @@ impl Ledger {
     }
 }
 
+/// Between two times of a broadcast, where that can be one.
+fn length(begun: Option<Timestamp>, over: Option<Timestamp>) -> Option<SignedDuration> {
+    const LONGEST: SignedDuration = SignedDuration::from_hours(24);
+    let length = over?.duration_since(begun?);
+    (length.is_positive() && length <= LONGEST).then_some(length)
+}
+
 const SIZES: &str = "read the average size of recordings";
 
 /// Averages of the newest rooms of each account: to read all sizes would take longer than everything
@@ -229,7 +250,7 @@ impl AccountRow {
         text.parse().map_err(|invalid| failed(self.what)(sqlx::Error::Decode(Box::new(invalid))))
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, Error> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Error> {
         self.row.try_get(name).map_err(failed(self.what))
     }
 
@@ -246,11 +267,26 @@ impl AccountRow {
     }
 
     fn room(&self) -> Result<OwedRoom, Error> {
+        let deadline = moment(self.number("deadline_at")?);
+        let is_listed = self.number("is_listed")? == Some(1);
+        let (begun, over) = match self.text("room")? {
+            Some(room) => {
+                let room: Room = from_json(&room, "room")?;
+                (room.start_time, room.end_time)
+            }
+            // Until its recordings are listed, its deadline is estimated from its end.
+            None => (
+                moment(self.number("start_at")?),
+                deadline.and_then(|at| at.checked_sub(WECHAT_RETENTION).ok()),
+            ),
+        };
         Ok(OwedRoom {
             room_id: self.room_id()?,
             phase: Phase::parse(&self.text("phase")?.unwrap_or_default()),
-            deadline: moment(self.number("deadline_at")?).unwrap_or(Timestamp::MAX),
+            deadline: deadline.unwrap_or(Timestamp::MAX),
             next_at: moment(self.number("next_at")?).unwrap_or(Timestamp::UNIX_EPOCH),
+            length: length(begun, over),
+            is_listed,
         })
     }
 
@@ -282,6 +318,7 @@ mod tests {
     use sqlx::{AssertSqlSafe, Row as _};
 
     use super::*;
+    use crate::ledger::archived;
 
     /// How SQLite would go about a statement over accounts, a line for each table.
     async fn plan(ledger: &Ledger, statement: &str) -> Vec<String> {
@@ -296,13 +333,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
         let ledger = Ledger::open(&url).await.unwrap();
-        let sizes = averages();
+        let (sizes, films) = (averages(), archived::films());
         for (statement, index) in [
             (ROOMS, "rooms_owed"),
             (RECORDINGS, "recordings_owed"),
             (COUNTS, "rooms_counted"),
             (FAILURES, "rooms_failed"),
             (sizes.as_str(), "recordings_stored"),
+            (films.as_str(), "recordings_stored"),
         ] {
             let plan = plan(&ledger, statement).await;
             let uses = |line: &String| line.starts_with("SEARCH") && line.contains(index);

@@ -10,7 +10,7 @@ use super::leases::fence;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json};
 use crate::model::{
     AppId, MediaUrl, Obstacle, Recording, RecordingKind, RecordingState, ReplayTime, RoomId,
-    UnfetchableUrl,
+    UnfetchableUrl, sum,
 };
 
 /// What stands before what was listed in place of a URL that can be fetched: it is none by this, also
@@ -87,7 +87,7 @@ impl Ledger {
         .bind(recording.reason.as_deref())
         .bind(i64::from(recording.attempts))
         .bind(texts.stored.as_deref())
-        .bind(recording.segment().map(|object| count(object.bytes)))
+        .bind(stored_bytes(recording).map(count))
         .bind(millis(recording.next_try_at))
         .bind(texts.obstacle.as_deref())
         .execute(&mut *transaction)
@@ -148,6 +148,13 @@ impl Ledger {
             .await?;
         rows.iter().map(read_recording).collect()
     }
+}
+
+/// The bytes of it that are in the bucket, where it is archived.
+fn stored_bytes(recording: &Recording) -> Option<u64> {
+    let whole = recording.whole().filter(|whole| whole.key.is_some());
+    let chunks = whole.map(|whole| sum(whole.chunks.iter().map(|chunk| chunk.bytes)));
+    recording.segment().map(|object| object.bytes).or(chunks)
 }
 
 /// What the ledger keeps of a recording as texts.

@@ -16,6 +16,7 @@ mod lacking;
 mod lease;
 mod list;
 pub mod losses;
+mod next_look;
 mod obstacles;
 mod order;
 pub mod owner;
@@ -45,6 +46,7 @@ pub use errand::{Errand, Rooms};
 pub use find::{align_quota, look};
 use hands::{Hand, Hands};
 use lease::Lease;
+pub use next_look::NextLook;
 use report::Name;
 pub use report::{
     AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Waiting, clock_warning,
@@ -164,8 +166,13 @@ async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
         }
     };
     for (account, foreseen) in accounts.iter().zip(foreseen) {
+        let of_account = report.rooms.iter().filter(|room| room.appid == account.appid);
+        let reported = of_account.map(|room| (room.room_id, room)).collect();
+        let (pending, began) = (&foreseen.backlog.rooms, context.started_at);
+        let next_look = NextLook::of(pending, &reported, began, context.clock.now());
         let mut reports = report.accounts.iter_mut();
         if let Some(found) = reports.find(|found| found.appid == account.appid) {
+            found.next_look = Some(next_look);
             found.waiting.extend(foreseen.waiting().map(Waiting::from));
             found.at_risk = foreseen.forecast.at_risk;
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::is_left;
+use super::next_look::NextLook;
 use crate::forecast::AtRisk;
 use crate::hints::Explained;
 use crate::ledger::{Loss, Owed, RoomRecord};
@@ -69,6 +70,22 @@ impl Report {
         worked_on + self.accounts.iter().map(|account| account.owed).sum::<u64>()
     }
 
+    /// When what is left is tried again; `None` where nothing is known of that.
+    pub fn next_look(&self) -> Option<NextLook> {
+        let looks = self.accounts.iter().filter_map(|account| account.next_look);
+        looks.reduce(NextLook::and)
+    }
+
+    /// How many recordings that are left are not archivable as they are served now.
+    pub fn rejected(&self) -> usize {
+        let left = self.rooms.iter().filter(|room| room.is_left());
+        let sealed = left.filter_map(|room| match &room.outcome {
+            Outcome::Sealed(sealed) => Some(sealed.rejected),
+            Outcome::Failed(_) | Outcome::Interrupted => None,
+        });
+        sealed.sum()
+    }
+
     /// Whether anything that is left will not make it, as far as can be foretold.
     pub fn is_any_at_risk(&self) -> bool {
         self.accounts.iter().any(|account| !account.at_risk.is_empty())
@@ -127,6 +144,8 @@ pub struct AccountReport {
     pub problems: Vec<Problem>,
     /// What is left and will not make it, soonest deadline first.
     pub at_risk: Vec<AtRisk>,
+    /// When what is left is tried again, where that is known.
+    pub next_look: Option<NextLook>,
     /// What could not be archived before, of rooms that this run did not look at.
     pub waiting: Vec<Waiting>,
 }
@@ -181,6 +200,7 @@ impl AccountReport {
             is_misplaced: false,
             problems: Vec::new(),
             at_risk: Vec::new(),
+            next_look: None,
             waiting: Vec::new(),
         }
     }
@@ -259,8 +279,14 @@ pub struct SealedRoom {
     pub listed: usize,
     /// Bytes archived.
     pub bytes: u64,
+    /// Recordings that are not archived yet: pending or failed.
+    pub pending: usize,
+    /// Recordings that cannot be archived as they are served now.
+    pub rejected: usize,
     /// Whether a later run has something to do for it.
     pub is_left: bool,
+    /// Before this it is not looked at again; `None` where it is left to no later run.
+    pub next_at: Option<Timestamp>,
     /// Why recordings are not archived, one line each.
     pub reasons: Vec<String>,
     /// What a person can do about it, each said once.
@@ -315,13 +341,20 @@ impl Name {
         let Some(sealed) = record.sealed else {
             return self.failed("it has no manifest".to_owned());
         };
+        let count = |states: &[RecordingState]| {
+            recordings.iter().filter(|recording| states.contains(&recording.state)).count()
+        };
+        let is_left = is_left(record.phase, record.settled, recordings);
         let outcome = Outcome::Sealed(SealedRoom {
             status: sealed.status,
             revision: sealed.revision,
-            archived: recordings.iter().filter(|r| r.state == RecordingState::Archived).count(),
+            archived: count(&[RecordingState::Archived]),
             listed: recordings.len(),
             bytes: sum(recordings.iter().map(bytes_of)),
-            is_left: is_left(record.phase, record.settled, recordings),
+            pending: count(&[RecordingState::Pending, RecordingState::Failed]),
+            rejected: count(&[RecordingState::Rejected]),
+            is_left,
+            next_at: is_left.then_some(record.next_at),
             reasons: recordings.iter().filter_map(reason_of).collect(),
             hints: hints_of(recordings),
         });

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Account, Context, Error, transfer};
-use crate::forecast::{AtRisk, Forecast, Owing, Pending, ShortOf, add_throughput, forecast};
+use crate::forecast::{
+    AtRisk, Estimate, Forecast, Owing, Pending, ShortOf, Sizes, add_throughput, forecast,
+};
 use crate::ledger::{Backlog, DayQuota, Owed, RecordingId};
 use crate::model::lifecycle::is_failing;
 use crate::model::{AppId, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION};
@@ -22,6 +24,8 @@ pub struct Foreseen {
     pub today: DayQuota,
     /// What will become of what is owed.
     pub forecast: Forecast,
+    /// How much it is.
+    pub estimate: Estimate,
     pending: Vec<Pending>,
 }
 
@@ -53,7 +57,8 @@ pub async fn foresee(context: &Context, accounts: &[Arc<Account>]) -> Result<Vec
         let backlog = backlogs.remove(appid).unwrap_or_default();
         let pending = pending(context, appid, &backlog).await?;
         let forecast = forecast(&backlog.rooms, &today, at.now);
-        all.push(Foreseen { backlog, today, forecast, pending });
+        let estimate = Estimate::of(&backlog.rooms, &pending, sizes(&backlog), at.rate);
+        all.push(Foreseen { backlog, today, forecast, estimate, pending });
     }
     let mut owing: Vec<_> = all.iter_mut().map(Foreseen::owing).collect();
     add_throughput(&mut owing, at);
@@ -65,23 +70,19 @@ pub async fn foresee(context: &Context, accounts: &[Arc<Account>]) -> Result<Vec
 
 impl Foreseen {
     fn owing(&mut self) -> Owing<'_> {
-        let Self { backlog: Backlog { rooms, averages, .. }, today, forecast, pending } = self;
-        Owing { forecast, rooms, today, pending, averages: *averages }
+        let sizes = sizes(&self.backlog);
+        let Self { backlog: Backlog { rooms, .. }, today, forecast, pending, .. } = self;
+        Owing { forecast, rooms, today, pending, sizes }
     }
 
     /// The recordings that could not be archived when they were last tried.
     pub fn waiting(&self) -> impl Iterator<Item = &Owed> {
         self.backlog.recordings.iter().filter(|owed| owed.state != RecordingState::Pending)
     }
+}
 
-    /// How many segments are known and not stored, and how many bytes they are likely to have;
-    /// `None` where nothing is known of any.
-    pub fn owed_segments(&self) -> (u64, Option<u64>) {
-        let Backlog { recordings, averages, .. } = &self.backlog;
-        let is_segment = |owed: &&Owed| owed.kind == RecordingKind::Segment;
-        let count = recordings.iter().filter(is_segment).count() as u64;
-        (count, averages.segment.map(|average| average.saturating_mul(count)))
-    }
+fn sizes(backlog: &Backlog) -> Sizes {
+    Sizes { averages: backlog.averages, film: backlog.film }
 }
 
 /// What is owed of an account's listed rooms. A size is what a checkpoint knows, else the account's
@@ -92,6 +93,7 @@ async fn pending(
     backlog: &Backlog,
 ) -> Result<Vec<Pending>, Error> {
     let Backlog { recordings, averages, .. } = backlog;
+    let rooms: HashMap<_, _> = backlog.rooms.iter().map(|room| (room.room_id, room)).collect();
     let is_segment = |owed: &&Owed| owed.kind == RecordingKind::Segment;
     let with_pieces: HashSet<_> =
         recordings.iter().filter(is_segment).map(|owed| owed.room).collect();
@@ -104,7 +106,9 @@ async fn pending(
         let likely = match owed.kind {
             RecordingKind::Segment => averages.segment,
             RecordingKind::Whole if with_pieces.contains(&owed.room) => None,
-            RecordingKind::Whole => averages.room,
+            RecordingKind::Whole => {
+                rooms.get(&owed.room).and_then(|room| sizes(backlog).of_room(room))
+            }
         };
         let (deadline, bytes) = (deadline(owed), known.or(likely));
         all.push(Pending { room_id, source_id, deadline, bytes });

@@ -9,3 +9,4 @@ pub mod program;
 mod rooms;
 mod secrets;
 mod signals;
+mod told;

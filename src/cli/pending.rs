@@ -1,0 +1,200 @@
+//! What is pending, as `status`, `plan` and the end of a run say it: the same numbers everywhere.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::figures::{bytes, counted, moment, rough};
+use super::output;
+use crate::forecast::{AtRisk, Estimate, Forecast, GUESSED_BIT_RATE, ShortOf, rooms_at_risk};
+use crate::model::AppId;
+use crate::stage::foresight::Foreseen;
+
+/// At most so many rooms at risk are printed one by one.
+const NAMED: usize = 10;
+
+/// How far what follows a line's name is indented.
+pub(super) const HANG: usize = 15;
+
+/// Prints one line of an account: its name, and what it says.
+pub(super) fn entry(name: &str, text: impl std::fmt::Display) {
+    output::prose(HANG, format_args!("  {name:<12} {text}"));
+}
+
+/// What is pending of an account.
+pub(super) fn print(foreseen: &Foreseen) {
+    let Foreseen { forecast, estimate, .. } = foreseen;
+    entry("pending", rooms(forecast));
+    if estimate.recordings > 0 || estimate.bytes > 0 {
+        let listed = counted(estimate.recordings, "recording");
+        entry("to transfer", format_args!("{listed} listed; {}", size(estimate)));
+    }
+    if let Some(soonest) = forecast.soonest {
+        entry("deadlines", format_args!("the soonest is {}", moment(soonest)));
+    }
+    let past = match forecast.past {
+        0 => String::new(),
+        1 => "; 1 room is past its deadline and tried last".to_owned(),
+        past => format!("; {past} rooms are past their deadline and tried last"),
+    };
+    let at_risk = counted(rooms_at_risk(&forecast.at_risk), "room");
+    entry("at risk", format_args!("{at_risk}{past}"));
+}
+
+fn rooms(forecast: &Forecast) -> String {
+    let asked = counted(forecast.due, "room");
+    let wait = match (forecast.waiting, forecast.next_at) {
+        (1.., Some(next)) => format!(", {} waiting until {}", forecast.waiting, moment(next)),
+        _ => String::new(),
+    };
+    let wait = if forecast.waiting > 1 { format!("{wait} or later") } else { wait };
+    format!("{asked} to ask about, {} to finish{wait}", forecast.listed)
+}
+
+/// About how much it is and how long that takes.
+pub(super) fn size(estimate: &Estimate) -> String {
+    let time = match estimate.time {
+        Some(time) => format!(", {} at the measured throughput", rough(time)),
+        None => ", throughput not measured yet".to_owned(),
+    };
+    let guess = format!(
+        " (a guess: nothing is archived yet to tell the bit rate by, {:.1} Mbit/s is assumed)",
+        GUESSED_BIT_RATE as f64 / 1e6
+    );
+    let basis = if estimate.is_guessed { guess.as_str() } else { "" };
+    format!("about {} in all{time}{basis}", bytes(estimate.bytes))
+}
+
+/// The same as fields.
+pub(super) fn fields(foreseen: &Foreseen) -> Map<String, Value> {
+    let Foreseen { forecast, estimate, .. } = foreseen;
+    let fields = json!({
+        "rooms_due": forecast.due,
+        "rooms_listed": forecast.listed,
+        "rooms_waiting": forecast.waiting,
+        "next_at": forecast.next_at,
+        "recordings_owed": estimate.recordings,
+        "bytes_estimated": estimate.bytes,
+        "bytes_guessed": estimate.is_guessed,
+        "seconds_estimated": estimate.time.map(|time| time.as_secs()),
+        "soonest_deadline": forecast.soonest,
+        "past_deadline": forecast.past,
+    });
+    match fields {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// What will not make it, as JSON.
+pub(super) fn at_risk_json(lost: &AtRisk) -> Value {
+    json!({
+        "room_id": lost.room_id,
+        "source_id": lost.source_id,
+        "deadline": lost.deadline,
+        "expected": lost.expected,
+        "late_s": lost.late().map(|late| late.as_secs()),
+        "short_of": lost.short_of,
+    })
+}
+
+/// What will not make it, as a line; `None` for what failed, which is told with its reason elsewhere.
+fn at_risk_line(lost: &AtRisk) -> Option<String> {
+    let late = rough(lost.late()?);
+    let (room, deadline, expected) = (lost.room_id, moment(lost.deadline), moment(lost.expected?));
+    let line = match (lost.short_of, &lost.source_id) {
+        (ShortOf::Calls, _) => {
+            format!("room {room}: deleted {deadline}, its turn is {expected}, {late} too late")
+        }
+        (_, Some(recording)) => format!(
+            "room {room}, recording {recording}: deleted {deadline}, transferred by {expected}, {late} too late"
+        ),
+        (_, None) => {
+            format!("room {room}: deleted {deadline}, transferred by {expected}, {late} too late")
+        }
+    };
+    Some(line)
+}
+
+/// The lines on what is at risk, none where nothing is; the first of each are named.
+pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
+    let (failing, late): (Vec<&AtRisk>, Vec<&AtRisk>) =
+        at_risk.iter().partition(|risk| risk.short_of == ShortOf::Success);
+    let head = |risks: &[&AtRisk]| {
+        let rooms = counted(rooms_at_risk(risks.iter().copied()), "room");
+        format!("{appid}: AT RISK: {} in {rooms}", risks.len())
+    };
+    let mut lines = Vec::new();
+    if !late.is_empty() {
+        let head = head(&late);
+        lines.push(format!("{head}: WeChat deletes them before their turn is over"));
+        lines.extend(late.iter().filter_map(|risk| at_risk_line(risk)).take(NAMED));
+    }
+    if late.len() > NAMED {
+        lines.push(format!("and {} more: `plan --json` names them all", late.len() - NAMED));
+    }
+    if let Some(first) = failing.first() {
+        let (head, first) = (head(&failing), moment(first.deadline));
+        lines.push(format!(
+            "{head}: every try has failed so far; WeChat deletes the first of them {first}"
+        ));
+    }
+    lines
+}
+
+/// A time to come; `None` where it has come, or never will.
+pub(super) fn to_come(at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    (at > now && at < never()).then_some(at)
+}
+
+/// A deadline that is known.
+pub(super) fn deadline(at: Timestamp) -> Option<Timestamp> {
+    (at < never()).then_some(at)
+}
+
+/// From here on a time stands for "never": [`Timestamp::MAX`], as the ledger keeps it.
+fn never() -> Timestamp {
+    Timestamp::MAX.saturating_sub(jiff::SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    #[test]
+    fn an_estimate_says_what_it_rests_on() {
+        let time = Some(SignedDuration::from_secs(7_260));
+        let measured = Estimate { recordings: 3, bytes: 3 << 30, is_guessed: false, time };
+        assert_eq!(size(&measured), "about 3.0 GiB in all, 2h 1m at the measured throughput");
+        let guessed = Estimate { is_guessed: true, time: None, ..measured };
+        let said = size(&guessed);
+        assert!(
+            said.contains("not measured yet (a guess:") && said.contains("1.5 Mbit/s"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn rooms_that_wait_say_until_when() {
+        let at: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
+        let mut forecast = Forecast { due: 1, listed: 3, ..Forecast::default() };
+        assert_eq!(rooms(&forecast), "1 room to ask about, 3 to finish");
+        (forecast.waiting, forecast.next_at) = (1, Some(at));
+        let waits = format!("1 room to ask about, 3 to finish, 1 waiting until {}", moment(at));
+        assert_eq!(rooms(&forecast), waits);
+        forecast.waiting = 2;
+        assert_eq!(rooms(&forecast), waits.replace("1 waiting", "2 waiting") + " or later");
+    }
+
+    #[test]
+    fn a_time_that_has_come_or_never_comes_is_none() {
+        let now: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
+        let later = now + SignedDuration::from_secs(1);
+        assert_eq!(to_come(later, now), Some(later));
+        let stored = Timestamp::from_millisecond(Timestamp::MAX.as_millisecond()).unwrap();
+        for never in [Timestamp::UNIX_EPOCH, now, Timestamp::MAX, stored] {
+            assert_eq!(to_come(never, now), None, "{never}");
+        }
+        assert_eq!((deadline(stored), deadline(now)), (None, Some(now)));
+    }
+}

@@ -1,0 +1,94 @@
+//! What is archived, in numbers: recordings by state, and the bit rate of films.
+//!
+//! As in [`super::overview`], a statement is made once for all accounts.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::SignedDuration;
+
+use super::{Error, Ledger, from_json};
+use crate::model::{AppId, RecordingState, Stored};
+use crate::urgency::Rate;
+
+/// How many stored segments of each account its bit rate is made of, and those of one room more.
+const SAMPLE: u32 = 20;
+
+const STATES: &str = "select appid, state, count(*) as recordings, \
+       cast(sum(coalesce(bytes, 0)) as bigint) as bytes from recordings \
+     where appid in (select appid from chosen) group by appid, state";
+
+/// How many recordings of an account there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordingCounts {
+    /// By what has become of them, as JSON names it: `archived`, `pending`.
+    pub by_state: BTreeMap<String, u64>,
+    /// The bytes of those that are archived.
+    pub bytes_archived: u64,
+}
+
+/// Stored segments, together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Film {
+    bytes: u64,
+    millis: u64,
+}
+
+impl Film {
+    /// Bytes per second of film; `None` where there is none.
+    pub(super) fn rate(self) -> Option<Rate> {
+        Rate::of(self.bytes, SignedDuration::from_millis(i64::try_from(self.millis).ok()?))
+    }
+}
+
+impl Ledger {
+    /// How many recordings each of the accounts has, and how much of them is archived.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn recording_counts(
+        &self,
+        appids: &[AppId],
+    ) -> Result<HashMap<AppId, RecordingCounts>, Error> {
+        let mut all: HashMap<AppId, RecordingCounts> = HashMap::new();
+        for row in self.of_accounts("count the recordings", STATES, appids).await? {
+            let counts = all.entry(row.appid()?).or_default();
+            let state = row.text("state")?.unwrap_or_default();
+            let name = from_json::<String>(&state, "state")?;
+            if from_json::<RecordingState>(&state, "state")? == RecordingState::Archived {
+                counts.bytes_archived += row.count("bytes")?;
+            }
+            *counts.by_state.entry(name).or_default() += row.count("recordings")?;
+        }
+        Ok(all)
+    }
+
+    /// The newest stored segments of each account.
+    pub(super) async fn films(&self, appids: &[AppId]) -> Result<HashMap<AppId, Film>, Error> {
+        let mut all: HashMap<AppId, Film> = HashMap::new();
+        for row in self.of_accounts("read the bit rate of films", &films(), appids).await? {
+            let stored = from_json(&row.text("stored")?.unwrap_or_default(), "stored object")?;
+            if let Stored::Segment(object) = stored
+                && let Some(media) = object.media.filter(|media| media.duration_ms > 0)
+            {
+                let film = all.entry(row.appid()?).or_default();
+                film.bytes += object.bytes;
+                film.millis += media.duration_ms;
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The stored segments of the newest rooms of each account.
+pub(super) fn films() -> String {
+    let offset = SAMPLE - 1;
+    format!(
+        "select recordings.appid, recordings.stored from chosen cross join recordings \
+         where recordings.appid = chosen.appid and recordings.kind = 'segment' \
+           and recordings.bytes is not null and recordings.room_id >= coalesce( \
+             (select newest.room_id from recordings as newest \
+              where newest.appid = chosen.appid and newest.kind = 'segment' \
+                and newest.bytes is not null \
+              order by newest.room_id desc limit 1 offset {offset}), 0)"
+    )
+}
