@@ -1,6 +1,10 @@
 //! What a run has done so far, for whoever wants to watch it.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::model::AppId;
 
 /// Counters that the stages move and the command line shows. Nothing decides by them.
 #[derive(Debug, Default)]
@@ -11,6 +15,31 @@ pub struct Progress {
     rooms_sealed: AtomicU64,
     recordings_done: AtomicU64,
     calls: AtomicU64,
+    rooms: Mutex<HashMap<AppId, Rooms>>,
+}
+
+/// The rooms that a run has to do with in one account.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rooms {
+    /// As many as are due, once the room list was read.
+    expected: Option<u64>,
+    begun: u64,
+    ended: u64,
+    /// Whether no further one is begun.
+    is_over: bool,
+}
+
+impl Rooms {
+    /// How far they are, from 0 to 1.
+    fn fraction(self) -> f64 {
+        let all =
+            if self.is_over { self.begun } else { self.expected.unwrap_or(0).max(self.begun) };
+        match (all, self.expected.is_some() || self.is_over) {
+            (0, is_known) => f64::from(u8::from(is_known)),
+            (_, false) => 0.0,
+            (all, true) => self.ended as f64 / all as f64,
+        }
+    }
 }
 
 /// The counters at one moment.
@@ -61,6 +90,46 @@ impl Progress {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The run is about these accounts.
+    pub fn expect_accounts<'a>(&self, appids: impl Iterator<Item = &'a AppId>) {
+        self.lock().extend(appids.map(|appid| (appid.clone(), Rooms::default())));
+    }
+
+    /// So many more rooms of an account are due, as is known by now.
+    pub fn expect_rooms(&self, appid: &AppId, rooms: u64) {
+        let mut all = self.lock();
+        let known = all.entry(appid.clone()).or_default();
+        known.expected = known.expected.max(Some(known.ended + rooms));
+    }
+
+    /// Work on a room has begun.
+    pub fn begin_room(&self, appid: &AppId) {
+        self.lock().entry(appid.clone()).or_default().begun += 1;
+    }
+
+    /// Work on a room has ended, however it did.
+    pub fn end_room(&self, appid: &AppId) {
+        self.lock().entry(appid.clone()).or_default().ended += 1;
+    }
+
+    /// No further room of an account is begun.
+    pub fn end_account(&self, appid: &AppId) {
+        self.lock().entry(appid.clone()).or_default().is_over = true;
+    }
+
+    /// How far the rooms of all accounts are, from 0 to 1; `None` while it is not known of any
+    /// account how many there are.
+    pub fn fraction(&self) -> Option<f64> {
+        let rooms = self.lock();
+        let is_any_known = rooms.values().any(|rooms| rooms.expected.is_some() || rooms.is_over);
+        let done: f64 = rooms.values().map(|rooms| rooms.fraction()).sum();
+        is_any_known.then_some(done / rooms.len() as f64)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AppId, Rooms>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The counters now.
     pub fn counts(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -72,5 +141,35 @@ impl Progress {
             recordings_done: read(&self.recordings_done),
             calls: read(&self.calls),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fraction_is_of_rooms_over_all_accounts_and_reaches_its_end() {
+        let progress = Progress::default();
+        let accounts: [AppId; 2] = ["wx1", "wx2"].map(|appid| appid.parse().unwrap());
+        let [one, other] = &accounts;
+        progress.expect_accounts(accounts.iter());
+        assert_eq!(progress.fraction(), None, "the room lists are being read");
+        progress.expect_rooms(one, 4);
+        assert_eq!(progress.fraction(), Some(0.0));
+        progress.begin_room(one);
+        progress.begin_room(one);
+        progress.end_room(one);
+        assert_eq!(progress.fraction(), Some(0.125));
+        progress.end_account(one);
+        assert_eq!(progress.fraction(), Some(0.25), "others have taken up the rest");
+        progress.end_room(one);
+        progress.expect_rooms(other, 0);
+        assert_eq!(progress.fraction(), Some(1.0), "nothing is due");
+        progress.begin_room(other);
+        assert_eq!(progress.fraction(), Some(0.5));
+        progress.end_room(other);
+        progress.end_account(other);
+        assert_eq!(progress.fraction(), Some(1.0));
     }
 }

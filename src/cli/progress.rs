@@ -2,14 +2,19 @@
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::figures::{bytes, took};
+use super::figures::{bytes, counted, took};
+use crate::config::Environment;
 use crate::retry;
 use crate::stage::Context;
+
+/// The steps of the bar, which stands for the rooms of the run: how many bytes they have is known
+/// only as they come.
+const STEPS: u64 = 1000;
 
 /// A progress line, cleared when dropped.
 pub(super) struct Line {
@@ -18,20 +23,21 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Begins to show what a run does; nothing where stderr is no terminal.
+    /// Begins to show what a run does; nothing where stderr is no terminal, or one that can only
+    /// print lines.
     pub(super) fn begin(context: &Arc<Context>) -> Option<Self> {
-        if !std::io::stderr().is_terminal() {
+        let is_plain = Environment::of_process().is_plain_terminal();
+        if is_plain || !std::io::stderr().is_terminal() {
             return None;
         }
-        let bar = ProgressBar::new(0);
-        let template = "{spinner} {bar:30} {bytes}/{total_bytes} {binary_bytes_per_sec}  {msg}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
+        let bar = ProgressBar::new(STEPS);
+        bar.set_style(style("{spinner} {wide_msg}"));
         let (context, shown) = (Arc::clone(context), bar.clone());
+        let began = Instant::now();
         let task = tokio::spawn(async move {
+            let mut reached = None;
             loop {
-                show(&shown, &context);
+                reached = show(&shown, &context, began.elapsed(), reached);
                 retry::pause(Duration::from_millis(100)).await;
             }
         });
@@ -39,14 +45,36 @@ impl Line {
     }
 }
 
-fn show(bar: &ProgressBar, context: &Context) {
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// Shows how far the run is, never less far than it had `reached`.
+fn show(
+    bar: &ProgressBar,
+    context: &Context,
+    elapsed: Duration,
+    reached: Option<u64>,
+) -> Option<u64> {
     let counts = context.progress.counts();
-    bar.set_length(counts.bytes_planned.max(counts.bytes_moved));
-    bar.set_position(counts.bytes_moved);
+    let step = step(context.progress.fraction(), reached);
+    if reached.is_none() && step.is_some() {
+        bar.set_style(style("{spinner} {bar:20} {percent}% of the rooms  {wide_msg}"));
+    }
+    bar.set_position(step.unwrap_or(0));
     bar.set_message(format!(
-        "{} of {} rooms, {} recordings, {} API calls",
-        counts.rooms_sealed, counts.rooms_listed, counts.recordings_done, counts.calls
+        "{} archived, {}, {}",
+        counted(counts.rooms_sealed, "room"),
+        counted(counts.calls, "API call"),
+        summary(counts.bytes_moved, elapsed)
     ));
+    step
+}
+
+/// Where the bar stands: it never runs backwards, as when further rooms turn up.
+fn step(fraction: Option<f64>, reached: Option<u64>) -> Option<u64> {
+    let step = fraction.map(|fraction| (fraction.clamp(0.0, 1.0) * STEPS as f64) as u64);
+    step.max(reached)
 }
 
 impl Drop for Line {
@@ -61,4 +89,24 @@ pub(super) fn summary(moved: u64, elapsed: Duration) -> String {
     let rate = u64::try_from(per_second).unwrap_or(u64::MAX);
     let moved = format!("{} in {}", bytes(moved), took(elapsed));
     if rate > 0 { format!("{moved} ({}/s)", bytes(rate)) } else { moved }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_never_runs_backwards() {
+        assert_eq!(step(None, None), None);
+        assert_eq!(step(Some(0.5), None), Some(500));
+        assert_eq!(step(Some(0.4), Some(500)), Some(500));
+        assert_eq!(step(None, Some(500)), Some(500));
+        assert_eq!(step(Some(1.5), Some(500)), Some(1000));
+    }
+
+    #[test]
+    fn what_was_transferred_has_its_units() {
+        assert_eq!(summary(0, Duration::from_millis(300)), "0 B in 0.3 s");
+        assert_eq!(summary(60 << 20, Duration::from_secs(60)), "60.0 MiB in 1m (1.0 MiB/s)");
+    }
 }

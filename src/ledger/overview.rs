@@ -335,7 +335,7 @@ mod tests {
         let ledger = Ledger::open(&url).await.unwrap();
         let (sizes, films) = (averages(), archived::films());
         for (statement, index) in [
-            (ROOMS, "rooms_owed"),
+            (ROOMS, "rooms_by_deadline"),
             (RECORDINGS, "recordings_owed"),
             (COUNTS, "rooms_counted"),
             (FAILURES, "rooms_failed"),

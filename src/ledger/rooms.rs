@@ -202,6 +202,25 @@ impl Ledger {
         rows.await?.iter().map(|row| read(row).map_err(failed(WHAT))).collect()
     }
 
+    /// How many rooms of an account are due by `by`, whoever works on them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_rooms(&self, appid: &AppId, by: Timestamp) -> Result<u64, Error> {
+        let due: i64 = self
+            .read("count the rooms that are due", || {
+                sqlx::query_scalar(
+                    "select count(*) from rooms \
+                     where appid = $1 and phase in ('due', 'listed') and next_at <= $2",
+                )
+                .bind(appid.as_str())
+                .bind(by.as_millisecond())
+                .fetch_one(&self.pool)
+            })
+            .await?;
+        Ok(uncount(due))
+    }
+
     /// What is known of one room.
     ///
     /// # Errors

@@ -49,12 +49,15 @@ pub(super) async fn find(
         };
         async move {
             let cut_short = AccountReport { is_cut_short: true, ..search.report.clone() };
-            tokio::select! {
+            let report = tokio::select! {
                 report = search.run() => report,
                 () = stop.cancelled() => cut_short,
-            }
+            };
+            context.progress.end_account(&report.appid);
+            report
         }
     };
+    context.progress.expect_accounts(accounts.iter().map(|account| &account.appid));
     each(&by_urgency(context, accounts).await, ACCOUNTS, search).await
 }
 
@@ -197,12 +200,22 @@ impl Search {
         }
     }
 
+    /// Lets whoever watches know how many rooms there are to be worked on.
+    async fn expect_rooms(&self) -> Result<(), Error> {
+        let (context, appid) = (&self.context, &self.account.appid);
+        let due = context.ledger.due_rooms(appid, context.started_at).await?;
+        context.progress.expect_rooms(appid, due);
+        Ok(())
+    }
+
     /// Everything that was due when the run began, and what the list brings to light meanwhile.
     async fn all_due(&mut self) -> Result<(), Error> {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
+        self.expect_rooms().await?;
         loop {
             self.heed_causes();
             if self.read(Turn::Its).await? {
+                self.expect_rooms().await?;
                 continue;
             }
             let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };

@@ -25,6 +25,7 @@ pub(super) struct Lease {
 impl Lease {
     /// Keeps the lease of a room that was claimed.
     pub(super) fn keep(context: &Arc<Context>, appid: &AppId, room: RoomId) -> Self {
+        context.progress.begin_room(appid);
         let third = context.work.lease.as_millis() / 3;
         let every = Duration::from_millis(u64::try_from(third).unwrap_or(1_000).max(1_000));
         let (shared, id) = (Arc::clone(context), appid.clone());
@@ -51,6 +52,7 @@ impl Lease {
     /// failed it is not asked: the lease ends by itself, or with this process.
     pub(super) async fn release(self) {
         self.renewal.abort();
+        self.context.progress.end_room(&self.appid);
         if self.context.ledger.failure().is_some() {
             return;
         }
