@@ -36,6 +36,7 @@ fn visible(key: &str, text: &str) -> String {
         "secret_key_env" | "secret_env" | "env" => !is_plain_variable(text),
         "secret_key_file" | "secret_file" | "file" => !is_plain_path(text),
         "url" | "endpoint" | "base_url" | "proxy" => !is_address,
+        "appid" => !text.starts_with("wx"),
         // An address is hidden in parts when it is written, where it belongs.
         _ => text.contains("://") && text.contains('@'),
     };
