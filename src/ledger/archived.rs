@@ -13,7 +13,7 @@ use crate::urgency::Rate;
 /// How many stored segments of each account its bit rate is made of, and those of one room more.
 const SAMPLE: u32 = 20;
 
-const STATES: &str = "select appid, state, count(*) as recordings, \
+pub(super) const STATES: &str = "select appid, state, count(*) as recordings, \
        cast(sum(coalesce(bytes, 0)) as bigint) as bytes from recordings \
      where appid in (select appid from chosen) group by appid, state";
 

@@ -193,6 +193,8 @@ async fn connect(options: &AnyConnectOptions, is_sqlite: bool) -> Result<AnyPool
     try_out(options, is_sqlite).await.map_err(Error::Open)?;
     let pool = AnyPoolOptions::new()
         .max_connections(8)
+        // A ledger in memory is gone with its last connection.
+        .idle_timeout(None)
         .acquire_timeout(Duration::from_secs(10))
         // A statement that waits for a connection on a busy machine is no news; one that waits in
         // vain is an error.

@@ -338,6 +338,7 @@ mod tests {
             (ROOMS, "rooms_by_deadline"),
             (RECORDINGS, "recordings_owed"),
             (COUNTS, "rooms_counted"),
+            (archived::STATES, "recordings_counted"),
             (FAILURES, "rooms_failed"),
             (sizes.as_str(), "recordings_stored"),
             (films.as_str(), "recordings_stored"),

@@ -102,6 +102,7 @@ fn a_room_that_is_left_says_why_in_any_case() {
 fn looked(next_look: NextLook, rooms: Vec<RoomReport>) -> Report {
     let mut report = report(rooms);
     report.accounts = vec![AccountReport {
+        is_misplaced: false,
         appid: "wx1".parse().unwrap(),
         scanned: None,
         owed: 0,
