@@ -37,6 +37,7 @@ fn visible(key: &str, text: &str) -> String {
         "secret_key_file" | "secret_file" | "file" => !is_plain_path(text),
         "url" | "endpoint" | "base_url" | "proxy" => !is_address,
         "appid" => !text.starts_with("wx"),
+        "reserve" => !text.chars().all(|c| c.is_ascii_digit() || c == '%'),
         // An address is hidden in parts when it is written, where it belongs.
         _ => text.contains("://") && text.contains('@'),
     };

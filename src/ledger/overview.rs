@@ -336,7 +336,7 @@ mod tests {
         let (sizes, films) = (averages(), archived::films());
         for (statement, index) in [
             (ROOMS, "rooms_by_deadline"),
-            (RECORDINGS, "recordings_owed"),
+            (RECORDINGS, "recordings_counted"),
             (COUNTS, "rooms_counted"),
             (archived::STATES, "recordings_counted"),
             (FAILURES, "rooms_failed"),

@@ -108,7 +108,7 @@ fn stretch(most: u32) -> String {
     format!(
         "select room_id, (select cast(sum(bytes) as bigint) from recordings \
            where recordings.appid = rooms.appid and recordings.room_id = rooms.room_id \
-             and bytes is not null and state = '\"archived\"') as bytes \
+             and kind = 'segment' and bytes is not null and state = '\"archived\"') as bytes \
          from rooms where appid = $1 and status is not null \
            and cast(room_id as text) > $2 and cast(room_id as text) <= $3 \
          order by cast(room_id as text) limit {most}"
