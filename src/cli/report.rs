@@ -267,10 +267,8 @@ fn left(report: &Report) -> String {
     });
     match report.rejected() {
         0 => {}
-        rejected => parts.push(format!(
-            "{} cannot be archived as served now, which no run changes",
-            counted(rejected, "recording")
-        )),
+        rejected => parts
+            .push(format!("{} cannot be archived as served now", counted(rejected, "recording"))),
     }
     parts.join("; ")
 }

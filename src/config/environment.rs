@@ -80,7 +80,7 @@ impl Environment {
             let (name, problem) = (name.to_owned(), problem.to_owned());
             Err(ConfigError::Variable { name, problem, suggestion })
         };
-        for name in self.others.iter().filter(|name| is_meant(name)) {
+        if let Some(name) = self.others.iter().find(|name| is_meant(name)) {
             return error(name, "its value is not UTF-8 text", None);
         }
         match self.texts.keys().find(|name| is_meant(name) && keys::path_of(name).is_none()) {

@@ -65,7 +65,7 @@ fn collect(path: &str, value: &Value, texts: &mut Vec<(String, String)>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
         Value::Table(table) => {
-            table.iter().for_each(|(key, value)| collect(&below(key), value, texts))
+            table.iter().for_each(|(key, value)| collect(&below(key), value, texts));
         }
         Value::Array(items) => items
             .iter()

@@ -24,7 +24,7 @@ fn is_random(word: &str) -> bool {
     let digits = |run: &&str| run.len() >= 32;
     let prefixed = |prefix: &&str| word.starts_with(*prefix) && word.len() >= prefix.len() + 12;
     word.split(|c: char| !c.is_ascii_hexdigit()).any(|run| digits(&run))
-        || PREFIXES.iter().any(|prefix| prefixed(prefix))
+        || PREFIXES.iter().any(prefixed)
         || (word.len() >= 16 && !is_appid(word) && changes(word, kind) >= 5)
         || (word.len() >= 20 && changes(word, char_case) >= 6)
 }

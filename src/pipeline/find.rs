@@ -1,6 +1,7 @@
 //! Finding work: per account, discover the new rooms, then bring rooms to light one by one, the
 //! soonest deadline first, while the rest of the list is read, and hand them to the transfers.
 
+mod bring;
 mod chosen;
 
 use std::collections::HashSet;
@@ -10,17 +11,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::lacking::lacking;
-use super::lease::{self, Lease};
 use super::list::List;
 use super::order::by_urgency;
 use super::report::{self, AccountReport, Problem};
 use super::{Errand, Hand, Hands, InFlight, Rooms, each, is_told, obstacles};
-use crate::ledger::{Phase, RoomRecord, Wanted};
+use crate::ledger::Wanted;
 use crate::model::RoomId;
-use crate::stage::adopt::{Adopted, adopt, restore};
+use crate::stage::adopt::restore;
 use crate::stage::discover::Scan;
-use crate::stage::verify::{Depth, recheck};
-use crate::stage::{Account, Context, Error, Listed, resolve, seal};
+use crate::stage::{Account, Context, Error};
 
 /// Accounts worked on at once.
 const ACCOUNTS: usize = 8;
@@ -258,102 +257,6 @@ impl Search {
         }
         Ok(Some(self.hands.take(context).await))
     }
-
-    /// Brings one leased room to the transfers.
-    ///
-    /// # Errors
-    /// When the ledger fails, so that no other room can be brought either.
-    async fn bring(&mut self, record: RoomRecord, hand: Hand, force: bool) -> Result<(), Error> {
-        let (context, room) = (Arc::clone(&self.context), record.room.room_id);
-        if let Some(list) = self.list.as_mut().filter(|_| record.phase == Phase::Due) {
-            list.room_done();
-        }
-        let lease = Lease::keep(&context, &self.account.appid, room);
-        let error = match self.look(record.clone(), force).await {
-            Ok(Look::Found(listed)) => {
-                context.progress.list_room();
-                self.failures = 0;
-                let account = Arc::clone(&self.account);
-                let room = InFlight { account, listed: *listed, lease };
-                // The transfers end only after this side does, or when the run is stopped.
-                let _ = self.listed.send((room, hand)).await;
-                return Ok(());
-            }
-            Ok(Look::NothingOwed) => None,
-            Ok(Look::NeedsCall) => {
-                lease::postpone(&context, &record).await;
-                None
-            }
-            Err(error @ Error::NoSuchRoom(_)) => {
-                lease::forget(&context, &record).await;
-                Some(error)
-            }
-            Err(error) => {
-                if !ends_calls(&error) {
-                    lease::note_failure(&context, &record, &error).await;
-                }
-                Some(error)
-            }
-        };
-        lease.release().await;
-        let Some(error) = error else { return Ok(()) };
-        self.failures += u32::from(matches!(error, Error::Wechat(_)));
-        if ends_calls(&error) || self.failures >= MOST_FAILURES {
-            self.can_call = false;
-            self.note("the replays", &error);
-        } else if error.is_of_the_ledger() {
-            return Err(error);
-        } else if matches!(error, Error::NoSuchRoom(_)) {
-            self.note("the room", &error);
-        } else {
-            self.note_room(room, &error);
-        }
-        Ok(())
-    }
-
-    /// What is known of a room, asked for where needed.
-    async fn look(&self, mut record: RoomRecord, force: bool) -> Result<Look, Error> {
-        let (context, account) = (&self.context, &self.account);
-        let is_lacking = self.lacking.contains(&record.room.room_id);
-        let mut depth = is_lacking.then_some(Depth::Shallow);
-        match adopt(context, &record).await? {
-            Adopted::NothingNew => {}
-            Adopted::TakenOver(adopted) => {
-                if adopted.phase == Phase::Closed && !force && !is_lacking {
-                    return Ok(Look::NothingOwed);
-                }
-                record = adopted;
-            }
-            // What became of the manifest may have become of the objects as well.
-            Adopted::Unpublished(adopted) => (record, depth) = (adopted, Some(Depth::Shallow)),
-        }
-        depth = if force { Some(Depth::Deep) } else { depth };
-        let recordings = context.ledger.recordings(&account.appid, record.room.room_id).await?;
-        let mut listed = Listed { record, recordings };
-        if let Some(depth) = depth {
-            recheck(context, &mut listed, depth).await?;
-        }
-        if force {
-            seal::mend_side_files(context, &listed.record).await?;
-        }
-        if resolve::is_needed(&listed.record, &listed.recordings, context.started_at) {
-            if !self.can_call {
-                return Ok(Look::NeedsCall);
-            }
-            listed = resolve::resolve(context, account, listed.record).await?;
-        }
-        if listed.record.room.is_unlisted() && listed.recordings.is_empty() {
-            return Err(Error::NoSuchRoom(listed.record.room.room_id));
-        }
-        if matches!(self.errand, Errand::Backfill { .. }) {
-            for recording in &mut listed.recordings {
-                if recording.is_owed() {
-                    recording.retry_now();
-                }
-            }
-        }
-        Ok(Look::Found(Box::new(listed)))
-    }
 }
 
 /// Reads the new rooms of an account, and the rest of its list as far as half of the calls go that are
@@ -386,17 +289,6 @@ pub async fn align_quota(context: &Context, account: &Account) {
     if let Err(error) = aligned {
         tracing::debug!(account.appid = %account.appid, error = %error, "WeChat does not tell the day's calls");
     }
-}
-
-/// What a look at a room found.
-#[derive(Debug)]
-enum Look {
-    /// Its recordings.
-    Found(Box<Listed>),
-    /// Its manifest says that nothing more is owed.
-    NothingOwed,
-    /// WeChat would have to be asked, and cannot be any more in this run.
-    NeedsCall,
 }
 
 /// Whether a failure concerns every call of the account, so that no more are made in this run.

@@ -140,7 +140,6 @@ fn the_last_line_says_when_what_is_left_is_tried_again() {
         sealed.rejected = 1;
     }
     assert!(
-        verdict(wait, vec![rejected])
-            .ends_with("1 recording cannot be archived as served now, which no run changes")
+        verdict(wait, vec![rejected]).ends_with("1 recording cannot be archived as served now")
     );
 }

@@ -9,6 +9,7 @@ use crate::ledger::{Phase, RoomRecord};
 use crate::model::RoomId;
 use crate::pipeline::Rooms;
 use crate::pipeline::errand::is_wanted;
+use crate::pipeline::list::List;
 use crate::stage::Error;
 use crate::stage::discover::{Reading, Scan};
 
@@ -26,9 +27,7 @@ impl Search {
         }
         let mut done = HashSet::new();
         loop {
-            while self.list.as_ref().is_some_and(|list| list.goes_first())
-                && self.read(Turn::Its).await?
-            {}
+            while self.list.as_ref().is_some_and(List::goes_first) && self.read(Turn::Its).await? {}
             let wanted = self.wanted(rooms, force, &done).await?;
             if wanted.is_empty() && !self.read(Turn::Any).await? {
                 return Ok(());

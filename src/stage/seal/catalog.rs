@@ -107,22 +107,29 @@ enum Compared {
     Damaged,
 }
 
-/// The rooms of a published catalog that say anything, and how many there are in all.
-fn read(bytes: &[u8]) -> Result<(Vec<(RoomId, &RawValue)>, usize), serde_json::Error> {
+/// The rooms of a published catalog.
+struct Rooms<'a> {
+    /// Those that say anything, as they stand in its text.
+    telling: Vec<(RoomId, &'a RawValue)>,
+    /// How many there are in all.
+    all: usize,
+}
+
+fn read(bytes: &[u8]) -> Result<Rooms<'_>, serde_json::Error> {
     let text: Text<'_> = serde_json::from_slice(bytes)?;
     let all = text.rooms.len();
-    let mut rooms = Vec::new();
+    let mut telling = Vec::new();
     for raw in text.rooms {
         let room: CatalogRoom = serde_json::from_str(raw.get())?;
         if !is_blank(&room) {
-            rooms.push((room.room_id, raw));
+            telling.push((room.room_id, raw));
         }
     }
-    Ok((rooms, all))
+    Ok(Rooms { telling, all })
 }
 
 async fn compare(context: &Context, appid: &AppId, bytes: &[u8]) -> Result<Compared, Error> {
-    let (mut before, all) = match read(bytes) {
+    let Rooms { telling: mut before, all } = match read(bytes) {
         Ok(read) => read,
         Err(source) if is_of_another_format(bytes, CATALOG_SCHEMA) => {
             let key = context.store.keys(appid).catalog().to_string();

@@ -64,7 +64,7 @@ fn played(playlist: &str) -> String {
 /// The chunks that were asked for, by their places in the broadcast.
 fn asked(night: &Night) -> Vec<usize> {
     let chunks = night.media.iter().filter(|call| call.path.ends_with("x.ts"));
-    let starts = chunks.filter_map(|call| Some(call.query.iter().find(|(k, _)| k == "start")?));
+    let starts = chunks.filter_map(|call| call.query.iter().find(|(k, _)| k == "start"));
     let mut places: Vec<usize> = starts
         .map(|(_, start)| STARTS.iter().position(|at| at.to_string() == *start).unwrap())
         .collect();
