@@ -4,11 +4,14 @@ use serde_json::json;
 
 use super::program::{Place, ended};
 
+/// A command, what is replaced by what in the configuration, and the code, kind and words of the error.
+type Case = (&'static [&'static str], &'static str, &'static str, u8, &'static str, &'static str);
+
 #[tokio::test]
 async fn a_fatal_error_is_the_last_object_of_the_output() {
     let place = Place::start("").await;
     let good = place.configuration();
-    let table: [(&[&str], &str, &str, u8, &str, &str); 9] = [
+    let table: [Case; 9] = [
         (&["run"], "bucket = \"replays\"", "bucket = 7", 2, "configuration", "[store] bucket"),
         (&["config", "show"], "bucket = \"replays\"", "bucket ＝ 7", 2, "configuration", "＝"),
         (&["status"], "sqlite:", "mysql:", 2, "configuration", "[ledger] url"),

@@ -62,7 +62,7 @@ pub fn rows() -> Vec<Row> {
             "{ body = { text = \"{ \\\"code\\\": 1 }\" } }",
             "a JSON message; 2 of 3",
         ),
-        second("half a chunk", "{ short = {} }", "of 68244; 2 of 3"),
+        second("half a chunk", "{ short = {} }", "of 8531; 2 of 3"),
         second("a chunk that breaks off", "{ reset = { at = 0 } }", "the connection failed"),
         impatient(second("a chunk that stalls", "{ stall = { at = 0 } }", "stopped sending")),
         Row {
