@@ -17,7 +17,8 @@
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`forecast`]: what is owed and what will not make it.
-//! - [`stage`]: discover, resolve, transfer, seal. No stage imports another.
+//! - [`stage`]: discover, resolve, transfer, seal, none of which imports another; beside them what looks
+//!   at the bucket: adopt, survey, verify, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
 //! - [`cli`]: one file a command. Only this prints.
 //! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.

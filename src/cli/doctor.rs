@@ -13,6 +13,7 @@ use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use super::figures::counted;
 use super::output;
 use super::setup;
 use super::{Common, Exit};
@@ -133,10 +134,15 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     let mut findings = Findings { common, failed: 0, warned: 0 };
     findings.good(
         "configuration",
-        format_args!("{}: {} accounts", common.config_file().display(), setup.accounts.len()),
+        format_args!("{}, {}", source(common), counted(setup.accounts.len(), "account")),
     );
-    let made = if setup.is_ledger_new { "made anew, " } else { "" };
-    findings.good("ledger", format_args!("{}: {made}open and up to date", setup.ledger_place));
+    if setup.is_ledger_new {
+        let hint = setup::relative_hint(&setup.ledger_place);
+        findings
+            .warn("ledger", format_args!("{}: a new ledger was made{hint}", setup.ledger_place));
+    } else {
+        findings.good("ledger", format_args!("{}: open and up to date", setup.ledger_place));
+    }
     bucket::check(&setup, &mut findings).await;
     for (account, addresses) in setup.accounts.iter().zip(&addresses) {
         account::check(&setup, account, addresses, &mut findings).await;
@@ -146,9 +152,15 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     if common.json {
         output::json(&json!({ "type": "summary", "failed": failed, "warned": warned }));
     } else {
-        output::line(format_args!("{failed} failed, {warned} warnings"));
+        output::line(format_args!("{failed} failed, {}", counted(warned, "warning")));
     }
     Ok(if failed > 0 { Exit::CouldNotRun } else { Exit::Done })
+}
+
+/// Where the configuration comes from.
+fn source(common: &Common) -> String {
+    let file = common.config_file();
+    if file.exists() { file.display().to_string() } else { "from variables".to_owned() }
 }
 
 /// Where the ledger is, for people: without its user's name and password.

@@ -8,7 +8,7 @@ use crate::{ledger, store, wechat};
 pub(super) const HELP: &str = "\
 Exit codes:
   0    done, or nothing to do
-  1    could not run
+  1    could not run, or the ledger failed; doctor: a check failed; verify: nothing checked, or unreadable
   2    usage or configuration
   3    finished, but something is left that a later run can still save
   4    something was lost for good (it expired)

@@ -67,7 +67,7 @@ pub struct Common {
     /// Only this account (appid); may be given several times.
     #[arg(long = "account", global = true, value_name = "APPID")]
     pub accounts: Vec<AppId>,
-    /// Print one JSON object a line, the last a summary.
+    /// Print one JSON object a line, the last a summary or an error.
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -88,15 +88,15 @@ pub enum Command {
     Backfill(run::BackfillArguments),
     /// What `run` would do: calls, recordings, deadlines at risk. Changes nothing, asks nobody.
     Plan,
-    /// Rooms, what is owed, what is at risk, the last success.
+    /// Rooms, recordings by state, what is pending and at risk.
     Status(status::StatusArguments),
     /// Hold the objects in the bucket against the manifests.
     Verify(verify::VerifyArguments),
-    /// Look for unfinished uploads that nothing will go on with, and abort them when asked to.
+    /// Look for unfinished uploads that no run will resume, and abort them when asked to.
     Gc(gc::GcArguments),
     /// What a player needs for one room: its segments in order, with presigned URLs.
     Playlist(playlist::PlaylistArguments),
-    /// Check configuration, token, quota, clock and bucket, one line each.
+    /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
     /// Everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
     #[cfg(feature = "sandbox")]

@@ -21,7 +21,7 @@ use crate::pipeline::{self, Errand, Report, Rooms};
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub struct RunArguments {
-    /// Stop after this long, as `90m` or `6h`; what is in flight is finished or taken up later.
+    /// Stop after this long, as `90m` or `6h`; what is in flight is finished or resumed later.
     #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
     max_runtime: Option<Duration>,
     /// Read the room list (this costs calls) and say what would be done; archive nothing.
@@ -125,11 +125,14 @@ async fn execute(
         let _line = Line::begin(&setup.context);
         setup.run(errand, watch.stop.clone()).await?
     };
+    // From here on a signal changes nothing: what is told and the exit code agree.
+    let is_interrupted = watch.was_interrupted();
     // An interrupted run has an exit code of its own: what was lost is told by the next one.
-    if !watch.was_interrupted() {
-        let _ = tokio::time::timeout(TELLING, setup.take_losses(&mut report)).await;
+    if !is_interrupted {
+        let taken = tokio::time::timeout(TELLING, setup.take_losses(&mut report)).await;
+        report.losses_unread |= taken.is_err();
     }
-    let exit = Exit::of_report(&report, watch.was_interrupted());
+    let exit = Exit::of_report(&report, is_interrupted);
     let elapsed = began.elapsed();
     if common.json {
         report::print_json(&report, exit, elapsed);

@@ -53,8 +53,11 @@ impl Setup {
     }
 
     /// Takes into the report what was lost and no person was told of. To be printed then, and noted with
-    /// [`Setup::told`].
+    /// [`Setup::told`]. A run that could do nothing has an exit code of its own: the next one tells.
     pub async fn take_losses(&self, report: &mut Report) {
+        if report.could_not_run() {
+            return;
+        }
         losses::take(&self.context, &self.accounts, report).await;
     }
 
@@ -137,7 +140,7 @@ impl Setup {
 }
 
 /// What to do where another ledger was meant.
-fn relative_hint(place: &ledger::Place) -> &'static str {
+pub(super) fn relative_hint(place: &ledger::Place) -> &'static str {
     if place.is_relative {
         "\nhint: [ledger] url counts from the folder that the program is started in; an absolute path \
          names the same ledger from everywhere"

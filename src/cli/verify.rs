@@ -142,7 +142,8 @@ async fn verify_room(
 ) {
     match audit(&setup.context, appid, room, inventory, depth).await {
         Ok(Some(audited)) => count(common, (appid, room), audited, tally),
-        Ok(None) => {}
+        // It is another account's room.
+        Ok(None) => tally.known = tally.known.saturating_sub(1),
         // The other rooms can be looked at all the same.
         Err(error) => {
             tally.failed += 1;

@@ -49,8 +49,20 @@ impl Environment {
     }
 
     /// A variable that may hold a secret; an empty one counts as missing.
-    pub(super) fn optional_secret(&self, name: &str) -> Option<SecretString> {
-        trimmed(self.value(name)?).ok()
+    ///
+    /// # Errors
+    /// When it holds what can be no secret.
+    pub(super) fn optional_secret(&self, name: &str) -> Result<Option<SecretString>, ConfigError> {
+        let wrong = |problem: String| {
+            let name = name.to_owned();
+            ConfigError::Variable { name, problem, suggestion: None }
+        };
+        match self.variable(name) {
+            None => Ok(None),
+            Some(Ok(text)) if text.trim().is_empty() => Ok(None),
+            Some(Ok(text)) => trimmed(text).map(Some).map_err(|problem| wrong(problem.to_owned())),
+            Some(Err(NotUtf8)) => Err(wrong("its value is not UTF-8 text".to_owned())),
+        }
     }
 
     /// A variable's value.

@@ -98,7 +98,7 @@ fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
     let mut owners = owners.map(|(key, _)| key.rsplit_once('.').map_or("", |(owner, _)| owner));
     Some(match (owners.next(), owners.next()) {
         (Some("account.*.token"), None) => {
-            format!("`{name}` belongs into token = {{ … }} of an [[account]]")
+            format!("`{name}` belongs in token = {{ … }} of an [[account]]")
         }
         (Some("account.*"), None) => format!("`{name}` belongs below [[account]]"),
         (Some(owner), None) => format!("`{name}` belongs below [{owner}]"),
@@ -188,7 +188,7 @@ mod tests {
             ("buckt", "store", "did you mean `bucket`?"),
             ("secret_key", "store", "secret_key_env"),
             ("appsecret", "account.0", "token = { secret_env"),
-            ("secret_env", "account.0", "belongs into token"),
+            ("secret_env", "account.0", "belongs in token"),
             ("appid", "", "belongs below [[account]]"),
             ("base_url", "store", "belongs below [wechat]"),
         ] {

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -129,12 +130,17 @@ impl Ledger {
     /// When the database fails.
     pub async fn backlogs(&self, appids: &[AppId]) -> Result<HashMap<AppId, Backlog>, Error> {
         let mut all = blank::<Backlog>(appids);
-        for row in self.of_accounts("read the rooms that are owed", ROOMS, appids).await? {
-            row.owner(&mut all)?.rooms.push(row.room()?);
-        }
-        for row in self.of_accounts("read the recordings that are owed", RECORDINGS, appids).await?
+        let room = |row: AccountRow| Ok((row.appid()?, row.room()?));
+        for (appid, room) in
+            self.each_of_accounts("read the rooms that are owed", ROOMS, appids, room).await?
         {
-            row.owner(&mut all)?.recordings.push(row.recording()?);
+            all.entry(appid).or_default().rooms.push(room);
+        }
+        let recording = |row: AccountRow| Ok((row.appid()?, row.recording()?));
+        let what = "read the recordings that are owed";
+        for (appid, recording) in self.each_of_accounts(what, RECORDINGS, appids, recording).await?
+        {
+            all.entry(appid).or_default().recordings.push(recording);
         }
         for row in self.of_accounts("read what was scanned", SCANNED, appids).await? {
             row.owner(&mut all)?.is_scanned = true;
@@ -188,18 +194,37 @@ impl Ledger {
         statement: &str,
         appids: &[AppId],
     ) -> Result<Vec<AccountRow>, Error> {
-        let mut rows = Vec::new();
+        self.each_of_accounts(what, statement, appids, Ok).await
+    }
+
+    /// As [`Ledger::of_accounts`], of which only what `read` makes of each row is kept: a row as it comes
+    /// takes ten times the memory.
+    async fn each_of_accounts<T>(
+        &self,
+        what: &'static str,
+        statement: &str,
+        appids: &[AppId],
+        read: impl Fn(AccountRow) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let mut all = Vec::new();
         for appids in appids.chunks(AT_ONCE) {
             let places: Vec<_> = (1..=appids.len()).map(|place| format!("(${place})")).collect();
             let sql = format!("with chosen (appid) as (values {}) {statement}", places.join(", "));
-            let some = self.read(what, || {
+            let some = self.read(what, || async {
                 let query = sqlx::query(sqlx::AssertSqlSafe(sql.clone())).persistent(false);
                 let query = appids.iter().fold(query, |query, appid| query.bind(appid.as_str()));
-                query.fetch_all(&self.pool)
+                let (mut rows, mut some) = (query.fetch(&self.pool), Vec::new());
+                while let Some(row) = rows.try_next().await? {
+                    match read(AccountRow { row, what }) {
+                        Ok(one) => some.push(one),
+                        Err(error) => return Ok(Err(error)),
+                    }
+                }
+                Ok(Ok(some))
             });
-            rows.extend(some.await?.into_iter().map(|row| AccountRow { row, what }));
+            all.append(&mut some.await??);
         }
-        Ok(rows)
+        Ok(all)
     }
 }
 

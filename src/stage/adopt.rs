@@ -100,12 +100,22 @@ async fn take_over_recordings(
     manifest: &Manifest,
 ) -> Result<(), Error> {
     let (ledger, appid, room) = (&context.ledger, &record.room.appid, record.room.room_id);
-    let mut known = ledger.recordings(appid, room).await?;
-    known.retain(|recording| recording.state == RecordingState::Archived);
-    let archived: HashSet<String> = known.into_iter().map(|known| known.source_id).collect();
+    let known = ledger.recordings(appid, room).await?;
+    let in_state = |state: RecordingState| -> HashSet<String> {
+        let known = known.iter().filter(|known| known.state == state);
+        known.map(|known| known.source_id.clone()).collect()
+    };
+    let archived = in_state(RecordingState::Archived);
+    let lost = in_state(RecordingState::Expired);
     for recording in manifest.recordings() {
-        if !archived.contains(&recording.source_id) {
+        let source_id = recording.source_id.clone();
+        if !archived.contains(&source_id) {
             ledger.save_recording(appid, room, &recording, context.owner()).await?;
+        }
+        // Whoever published the manifest has told of it. What this ledger knows itself may be untold.
+        if recording.state == RecordingState::Expired && !lost.contains(&source_id) {
+            let id = RecordingId { appid: appid.clone(), room, source_id };
+            ledger.losses_told(std::iter::once(&id), context.clock.now()).await?;
         }
         // An upload that is remembered has become the object, or was given up.
         if recording.state == RecordingState::Archived {

@@ -1,5 +1,8 @@
 //! The stages: discover, resolve, transfer, seal. Each is a function from the value of the stage
 //! before it to the next one's; none imports another, and only `pipeline` knows their order.
+//!
+//! Beside them what holds the bucket against the ledger and the manifests: [`adopt`], [`survey`],
+//! [`verify`], and [`audit`], which builds on `verify`.
 
 pub mod adopt;
 mod agenda;

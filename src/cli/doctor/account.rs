@@ -55,7 +55,10 @@ pub(super) async fn check(
     });
     findings.good(&what("token"), format_args!("from {}{left}", check.kind));
     match within(PROMPT, &addresses.api, account.client.quota()).await {
-        Ok(_) => align_quota(&setup.context, account).await,
+        Ok(_) => {
+            // Asked once more, and counted here if that takes too long.
+            let _ = tokio::time::timeout(PROMPT, align_quota(&setup.context, account)).await;
+        }
         Err(problem) => findings.warn(
             &what("quota"),
             format_args!("WeChat does not tell: {problem}; calls are counted here"),

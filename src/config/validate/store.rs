@@ -92,7 +92,7 @@ fn endpoint(text: &str, bucket: &str) -> Result<Url, ConfigError> {
             format!("the bucket's name stands in it\nhint: write it without: \"{}://{rest}\"", url.scheme())
         }
         _ if !url.username().is_empty() || url.password().is_some() || url.query().is_some() => {
-            "a user name, a password or a query does not belong into it\n\
+            "a user name, a password or a query does not belong in it\n\
              hint: the access key goes to access_key, its secret to the variable that secret_key_env names".to_owned()
         }
         _ => return Ok(url),
@@ -122,7 +122,7 @@ fn credentials(
              have a new pair made if others have seen it",
         ));
     }
-    let session_token = environment.optional_secret("REPLAY_ARCHIVER_SESSION_TOKEN");
+    let session_token = environment.optional_secret("REPLAY_ARCHIVER_SESSION_TOKEN")?;
     Ok(Credentials::Static { access_key: access_key.to_owned(), secret_key, session_token })
 }
 

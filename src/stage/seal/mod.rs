@@ -66,10 +66,10 @@ async fn withhold(context: &Context, mut listed: Listed) -> Result<SealedRoom, E
     let work = &context.work;
     outlook::set(&mut listed, context.clock.now(), work.settle, work.patience);
     let record = &mut listed.record;
-    record.failure = Some(format!(
-        "WeChat answers that it does not know the room; it is asked again after {}",
-        record.next_at
-    ));
+    record.failure = Some(
+        "WeChat answers that it does not know the room; it is asked again before that is believed"
+            .to_owned(),
+    );
     context.ledger.save_room(record, context.owner()).await?;
     Ok(SealedRoom { listed, newly_lost: 0 })
 }

@@ -83,7 +83,7 @@ async fn another_folder_is_another_ledger_and_that_is_said() {
         assert!(ran.code == 0 && !ran.err.contains("no ledger"), "{command:?}: {ran:?}");
     }
     let doctor = run(&place, other.path(), &["doctor"], &[]).await;
-    let made = format!("ok    ledger: {}: made anew, open", ledger(other.path()));
+    let made = format!("ledger: {}: a new ledger was made", ledger(other.path()));
     assert!(doctor.out.contains(&made), "{doctor:?}");
     let doctor = run(&place, other.path(), &["doctor"], &[]).await;
     assert!(doctor.out.contains(&format!("{}: open and up to date", ledger(other.path()))));

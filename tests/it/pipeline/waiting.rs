@@ -126,6 +126,20 @@ async fn a_loss_that_a_killed_run_has_noticed_is_told_by_the_next_and_by_no_othe
 }
 
 #[tokio::test]
+async fn a_loss_that_was_told_is_not_told_again_when_the_ledger_is_lost() {
+    let world = World::start(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"-1h\"\n\
+         [[account.room.replay]]\n",
+    )
+    .await;
+    assert_eq!(world.run().await.exit, 4);
+    std::fs::remove_file(world.ledger()).unwrap();
+    let night = world.run().await;
+    assert_eq!((night.exit, night.report.lost()), (0, 0), "{:?}", notes(&night.report));
+    night.says(1, "partial", &["expired", "archived"]);
+}
+
+#[tokio::test]
 async fn a_room_that_wechat_cannot_be_asked_about_is_told_of_every_night() {
     let world = World::start(ROOM).await;
     world.fault(
