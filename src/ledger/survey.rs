@@ -12,6 +12,8 @@ pub struct Sealing {
     pub room: RoomId,
     /// Bytes of its archived segments together.
     pub segment_bytes: u64,
+    /// Bytes of the chunks of its archived wholes together, where the ledger knows them.
+    pub chunk_bytes: u64,
 }
 
 impl Ledger {
@@ -41,9 +43,10 @@ impl Ledger {
         });
         let rows = rows.await?;
         let read = |row: &sqlx::any::AnyRow| {
-            let bytes: Option<i64> = row.try_get("bytes")?;
-            let segment_bytes = uncount(bytes.unwrap_or(0));
-            Ok(Sealing { room: RoomId(uncount(row.try_get("room_id")?)), segment_bytes })
+            let number =
+                |name| row.try_get::<Option<i64>, _>(name).map(|n| uncount(n.unwrap_or(0)));
+            let (segment_bytes, chunk_bytes) = (number("segments")?, number("chunks")?);
+            Ok(Sealing { room: RoomId(number("room_id")?), segment_bytes, chunk_bytes })
         };
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
     }
@@ -105,10 +108,16 @@ impl Ledger {
 
 /// The statement of [`Ledger::sealed_rooms`].
 fn stretch(most: u32) -> String {
+    let bytes = |kind: &str| {
+        format!(
+            "(select cast(sum(bytes) as bigint) from recordings \
+               where recordings.appid = rooms.appid and recordings.room_id = rooms.room_id \
+                 and kind = '{kind}' and bytes is not null and state = '\"archived\"')"
+        )
+    };
+    let (segments, chunks) = (bytes("segment"), bytes("whole"));
     format!(
-        "select room_id, (select cast(sum(bytes) as bigint) from recordings \
-           where recordings.appid = rooms.appid and recordings.room_id = rooms.room_id \
-             and kind = 'segment' and bytes is not null and state = '\"archived\"') as bytes \
+        "select room_id, {segments} as segments, {chunks} as chunks \
          from rooms where appid = $1 and status is not null \
            and cast(room_id as text) > $2 and cast(room_id as text) <= $3 \
          order by cast(room_id as text) limit {most}"

@@ -130,7 +130,9 @@ impl MediaClient {
 
     /// Whether an obstacle is none for these settings: see [`HostPolicy::lifts`].
     pub fn lifts(&self, obstacle: &Obstacle) -> bool {
-        self.hosts.lifts(obstacle)
+        // A proxy looks names up itself.
+        let is_left_to_proxy = self.has_proxy && matches!(obstacle, Obstacle::Address(_));
+        is_left_to_proxy || self.hosts.lifts(obstacle)
     }
 
     /// Opens a file with one request for its first `first` bytes (at least one).

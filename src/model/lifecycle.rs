@@ -54,6 +54,10 @@ const LONG_GRACE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// between two tries that takes more than a week.
 const MANY_ATTEMPTS: u32 = 12;
 
+/// No more failed tries than these make the pause longer where the fault is on this side: less than a
+/// day, as whoever mends it is not to wait.
+pub const OWN_FAULTS: u32 = EAGER + 4;
+
 /// After so many failed tries a recording counts as at risk, however far its deadline is.
 const RISKY_ATTEMPTS: u32 = 3;
 
@@ -130,7 +134,11 @@ impl Recording {
             self.end(trouble.state(), reason);
             let presumed = over.and_then(|over| over.checked_add(WECHAT_RETENTION).ok());
             let deadline = self.deadline().or(presumed);
-            self.next_try_at = Some(next_try(self.attempts, deadline, now));
+            let attempts = match trouble {
+                Trouble::Ours => self.attempts.min(OWN_FAULTS),
+                _ => self.attempts,
+            };
+            self.next_try_at = Some(next_try(attempts, deadline, now));
             if let Trouble::Forbidden(obstacle) = trouble {
                 self.obstacle = Some(obstacle);
             }
@@ -140,9 +148,9 @@ impl Recording {
 
     /// Whether what a try ran into at its deadline or after it means that WeChat has deleted it.
     fn is_lost(&self, trouble: &Trouble, over: Option<Timestamp>, now: Timestamp) -> bool {
-        let known = self.deadline();
-        let deadline = known.or_else(|| self.presumed_deadline(over));
-        let grace = trouble.grace(known.is_some());
+        let deadline = self.deadline().or_else(|| self.presumed_deadline(over));
+        // One that follows from when it was made is a guess: an account may keep it for longer.
+        let grace = trouble.grace(self.expire_time.at.is_some());
         let lost_at = deadline.zip(grace).map(|(at, grace)| at.saturating_add(grace));
         lost_at.is_some_and(|at| at.is_ok_and(|at| at <= now))
     }

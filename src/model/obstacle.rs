@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 /// A setting that forbids a recording. As soon as the setting changes, the recording is due.
 ///
-/// As text, `host example.com`, `port example.com:8080`, `address example.com` or `whole`: the ledger
-/// keeps it so.
+/// As text, `host example.com`, `port example.com:8080`, `address example.com`, `whole` or `covered`:
+/// the ledger keeps it so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Obstacle {
     /// `allow_hosts` of `[media]` does not name the host.
@@ -20,8 +20,10 @@ pub enum Obstacle {
     },
     /// The host has private addresses alone, and only a wildcard names it.
     Address(String),
-    /// `whole` of `[transfer]` is `never`.
+    /// `archive` of `[whole]` is `never`.
     WholePolicy,
+    /// The segments cover a whole, and `archive` of `[whole]` is not `always`.
+    Covered,
 }
 
 /// A text that names no obstacle.
@@ -36,6 +38,7 @@ impl fmt::Display for Obstacle {
             Self::Port { host, port } => write!(f, "port {host}:{port}"),
             Self::Address(host) => write!(f, "address {host}"),
             Self::WholePolicy => f.write_str("whole"),
+            Self::Covered => f.write_str("covered"),
         }
     }
 }
@@ -53,6 +56,7 @@ impl FromStr for Obstacle {
                 Ok(Self::Port { host: host.to_owned(), port })
             }
             None if text == "whole" => Ok(Self::WholePolicy),
+            None if text == "covered" => Ok(Self::Covered),
             _ => Err(UnknownObstacle),
         }
     }
@@ -66,9 +70,13 @@ mod tests {
     fn obstacles_are_read_back_as_they_were_written() {
         let port = Obstacle::Port { host: "[::1]".into(), port: 8080 };
         let host = |host: &str| host.to_owned();
-        for obstacle in
-            [Obstacle::Host(host("h")), port, Obstacle::Address(host("a.b")), Obstacle::WholePolicy]
-        {
+        for obstacle in [
+            Obstacle::Host(host("h")),
+            port,
+            Obstacle::Address(host("a.b")),
+            Obstacle::WholePolicy,
+            Obstacle::Covered,
+        ] {
             assert_eq!(obstacle.to_string().parse(), Ok(obstacle));
         }
         for text in ["", "h", "port h", "port h:x"] {

@@ -173,16 +173,22 @@ impl HostPolicy {
     /// Whether an obstacle is none for this policy, as far as that can be told without a look at the
     /// addresses of a host.
     pub fn lifts(&self, obstacle: &Obstacle) -> bool {
-        let refusal = |place: &str| {
-            let url = Url::parse(&format!("https://{place}/"));
+        let refusal_of = |scheme: &str, place: &str| {
+            let url = Url::parse(&format!("{scheme}://{place}/"));
             let unreadable = || Some(self.refuse_host(place.to_owned(), None));
             url.map_or_else(|_| unreadable(), |url| self.check(&url).err())
         };
         match obstacle {
-            Obstacle::Host(host) => !matches!(refusal(host), Some(Refusal::Host { .. })),
-            Obstacle::Port { host, port } => refusal(&format!("{host}:{port}")).is_none(),
+            Obstacle::Host(host) => {
+                !matches!(refusal_of("https", host), Some(Refusal::Host { .. }))
+            }
+            // The usual port of either scheme needs no pattern of its own.
+            Obstacle::Port { host, port } => {
+                let place = format!("{host}:{port}");
+                ["http", "https"].iter().any(|scheme| refusal_of(scheme, &place).is_none())
+            }
             Obstacle::Address(host) => self.names_literally(host),
-            Obstacle::WholePolicy => false,
+            Obstacle::WholePolicy | Obstacle::Covered => false,
         }
     }
 
@@ -270,6 +276,8 @@ mod tests {
 
     #[test]
     fn an_obstacle_is_lifted_by_the_line_that_names_it() {
+        let plain = Obstacle::Port { host: "a.b.c".into(), port: 80 };
+        assert!(policy(&["*.b.c"]).lifts(&plain) && !policy(&["*.b.c:443"]).lifts(&plain));
         let (host, address) = (Obstacle::Host("a.b.c".into()), Obstacle::Address("a.b.c".into()));
         let port = Obstacle::Port { host: "a.b.c".into(), port: 8080 };
         for (pattern, lifted) in [

@@ -202,7 +202,7 @@ impl Search {
     /// Lets whoever watches know how many rooms there are to be worked on.
     async fn expect_rooms(&self) -> Result<(), Error> {
         let (context, appid) = (&self.context, &self.account.appid);
-        let due = context.ledger.due_rooms(appid, context.started_at).await?;
+        let due = context.ledger.due_rooms(appid, context.due_by()).await?;
         context.progress.expect_rooms(appid, due);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::ledger::{self, RoomRecord};
-use crate::model::lifecycle::next_try;
+use crate::model::lifecycle::{OWN_FAULTS, next_try};
 use crate::model::{AppId, RoomId};
 use crate::retry;
 use crate::stage::{Context, Error};
@@ -76,7 +76,11 @@ pub(super) async fn note_failure(context: &Context, room: &RoomRecord, error: &E
         return;
     }
     put_off(context, room, |record| {
-        record.next_at = next_try(record.attempts, Some(record.deadline), context.clock.now());
+        let attempts = match error {
+            Error::Wechat(_) => record.attempts,
+            _ => record.attempts.min(OWN_FAULTS),
+        };
+        record.next_at = next_try(attempts, Some(record.deadline), context.clock.now());
         record.attempts += 1;
         record.failure = Some(error.to_string());
     })

@@ -168,7 +168,7 @@ async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
     for (account, foreseen) in accounts.iter().zip(foreseen) {
         let of_account = report.rooms.iter().filter(|room| room.appid == account.appid);
         let reported = of_account.map(|room| (room.room_id, room)).collect();
-        let (pending, began) = (&foreseen.backlog.rooms, context.started_at);
+        let (pending, began) = (&foreseen.backlog.rooms, context.due_by());
         let next_look = NextLook::of(pending, &reported, began, context.clock.now());
         let mut reports = report.accounts.iter_mut();
         if let Some(found) = reports.find(|found| found.appid == account.appid) {
@@ -231,7 +231,7 @@ async fn finish(
         {
             found.add(Problem::new("the catalog", &error));
         }
-        match context.ledger.failing(&account.appid, context.started_at).await {
+        match context.ledger.failing(&account.appid, context.due_by()).await {
             Ok(failing) => found.waiting.extend(failing.into_iter().map(waiting_room)),
             Err(error) => found.add(Problem::new("reading what failed", &error.into())),
         }

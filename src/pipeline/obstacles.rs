@@ -13,6 +13,7 @@ pub(super) async fn lift(context: &Context, appid: &AppId) -> Result<(), ledger:
     for obstacle in context.ledger.obstacles(appid).await? {
         let is_lifted = match obstacle {
             Obstacle::WholePolicy => context.work.whole != WholePolicy::Never,
+            Obstacle::Covered => context.work.whole == WholePolicy::Always,
             _ => context.media.lifts(&obstacle),
         };
         if !is_lifted {

@@ -143,7 +143,7 @@ impl Move {
         recordings: Vec<Recording>,
         work: impl Fn(Recording) -> F,
     ) -> Result<Option<Vec<Recording>>, Error> {
-        let by = self.context.started_at;
+        let by = self.context.due_by();
         let (due, mut done): (Vec<_>, Vec<_>) =
             recordings.into_iter().partition(|recording| recording.is_due(by));
         let mut working: FuturesUnordered<F> = due.into_iter().map(work).collect();
@@ -226,7 +226,7 @@ impl Jobs {
     ) -> Result<Self, Error> {
         let now = context.clock.now();
         let averages = context.ledger.averages(&place.appid).await?;
-        let by = context.started_at;
+        let by = context.due_by();
         let owed_wholes = wholes.iter().filter(|whole| whole.is_due(by) && !whole.is_past(now));
         let soonest_whole = owed_wholes.filter_map(Recording::deadline).min();
         let alone = averages.room.filter(|_| pieces.is_empty());

@@ -35,10 +35,10 @@ impl Causes {
         &self,
         appid: &AppId,
         room: RoomId,
-        trouble: &Trouble,
+        (trouble, host): (&Trouble, &str),
         reason: &str,
     ) {
-        let Some(cause) = common_cause(trouble) else { return };
+        let Some(cause) = common_cause(trouble, host) else { return };
         let mut seen = self.seen();
         let stopped = &mut seen.entry(appid.clone()).or_default().stopped;
         let (rooms, _) =
@@ -62,10 +62,10 @@ impl Causes {
 }
 
 /// The name of a cause that other recordings may share; `None` for one of the recording's own.
-fn common_cause(trouble: &Trouble) -> Option<String> {
+fn common_cause(trouble: &Trouble, host: &str) -> Option<String> {
     match trouble {
         Trouble::Forbidden(obstacle) => Some(obstacle.to_string()),
-        Trouble::Silent => Some("silent".to_owned()),
+        Trouble::Silent => Some(format!("silent {host}")),
         Trouble::Ours => Some("ours".to_owned()),
         Trouble::Gone | Trouble::Faulty | Trouble::NoRecording => None,
     }
@@ -81,7 +81,7 @@ mod tests {
         let (causes, appid): (_, AppId) = (Causes::default(), "wx1".parse().unwrap());
         let blocked = Trouble::Forbidden(Obstacle::Host("h".into()));
         let fail = |room: u64, trouble: &Trouble| {
-            causes.note_failure(&appid, RoomId(room), trouble, "why");
+            causes.note_failure(&appid, RoomId(room), (trouble, "h"), "why");
             causes.of_all(&appid)
         };
         for room in [1, 1, 1, 1, 1, 2, 3, 4] {

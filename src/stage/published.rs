@@ -130,8 +130,13 @@ pub async fn look(
     let foreign = |source| Error::ForeignManifest { key: key.to_string(), source };
     let parsed = parse(&bytes, &keys, &room.appid, room.room_id);
     let Some(recorded) = sealed.filter(|sealed| sealed.sha256 != sha256) else {
-        let manifest = parsed.map_err(foreign)?;
-        return Ok(InBucket { base: Some(Published { manifest, bytes, sha256 }), in_place });
+        let is_torn = |error: &serde_json::Error| error.is_eof() || error.is_syntax();
+        let base = match parsed {
+            Ok(manifest) => Some(Published { manifest, bytes, sha256 }),
+            Err(error) if is_torn(&error) => kept(context, &keys, room, sealed, search).await?,
+            Err(error) => return Err(foreign(error)),
+        };
+        return Ok(InBucket { base, in_place });
     };
     match parsed {
         Err(source) if is_of_another_format(&bytes, MANIFEST_SCHEMA) => Err(foreign(source)),

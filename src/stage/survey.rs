@@ -76,7 +76,8 @@ pub async fn survey(context: &Context, appid: &AppId, extent: Extent) -> Result<
     };
     ledger.survey_reached(appid, reached).await?;
     let Course { mut found, .. } = course;
-    found.is_empty = objects == 0 && begun.is_none();
+    // Nothing behind the middle tells nothing yet of what lies before it.
+    found.is_empty = objects == 0 && (begun.is_none() || !has_any(context, appid).await?);
     tracing::info!(
         account.appid = %appid,
         survey.objects = objects,
@@ -86,18 +87,28 @@ pub async fn survey(context: &Context, appid: &AppId, extent: Extent) -> Result<
     Ok(found)
 }
 
+/// Whether an account has any object where its rooms should be.
+async fn has_any(context: &Context, appid: &AppId) -> Result<bool, Error> {
+    let folder = context.store.keys(appid).rooms_folder();
+    let first = context.store.list(&folder).next_page().await?;
+    Ok(first.is_some_and(|page| !page.is_empty()))
+}
+
 /// What the listing shows of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
     room: RoomId,
     has_manifest: bool,
     segment_bytes: u64,
+    chunk_bytes: u64,
 }
 
 impl Seen {
     /// Whether it has all that it is to have, as far as a listing tells.
     fn has(&self, sealing: &Sealing) -> bool {
-        self.has_manifest && self.segment_bytes >= sealing.segment_bytes
+        self.has_manifest
+            && self.segment_bytes >= sealing.segment_bytes
+            && self.chunk_bytes >= sealing.chunk_bytes
     }
 }
 
@@ -117,7 +128,8 @@ impl Rooms {
         for object in page {
             let Some(room) = self.keys.room_of(&object.key) else { continue };
             if self.seen.last().is_none_or(|last| last.room != room) {
-                self.seen.push(Seen { room, has_manifest: false, segment_bytes: 0 });
+                let (segment_bytes, chunk_bytes) = (0, 0);
+                self.seen.push(Seen { room, has_manifest: false, segment_bytes, chunk_bytes });
             }
             if let Some(seen) = self.seen.last_mut() {
                 note(seen, &self.keys, &object.key, object.bytes);
@@ -141,8 +153,11 @@ impl Rooms {
 fn note(seen: &mut Seen, keys: &AccountKeys, key: &ObjectKey, bytes: u64) {
     let keys = keys.room(seen.room);
     seen.has_manifest |= *key == keys.manifest();
-    if keys.relative(key).is_some_and(|relative| relative.starts_with("segments/")) {
+    let relative = keys.relative(key).unwrap_or_default();
+    if relative.starts_with("segments/") {
         seen.segment_bytes = seen.segment_bytes.saturating_add(bytes);
+    } else if relative.starts_with("whole/") && !relative.ends_with(".m3u8") {
+        seen.chunk_bytes = seen.chunk_bytes.saturating_add(bytes);
     }
 }
 
@@ -200,15 +215,18 @@ mod tests {
         rooms.add(&[
             listed("10/manifest.json", 5),
             listed("10/segments/a.mp4", 7),
+            listed("10/whole/0a/chunk-000000.ts", 3),
+            listed("10/whole/0a/playlist.m3u8", 9),
             listed("notes.txt", 1),
             listed("9/SHA256SUMS", 1),
         ]);
-        let ten = Seen { room: RoomId(10), has_manifest: true, segment_bytes: 7 };
+        let (room, has_manifest) = (RoomId(10), true);
+        let ten = Seen { room, has_manifest, segment_bytes: 7, chunk_bytes: 3 };
         assert_eq!(rooms.take_ended(), [ten]);
         rooms.add(&[listed("9/manifest.json", 5), listed("9/segments/a.mp4", 3)]);
         rooms.add(&[listed("9/segments/b.mp4", 4)]);
         assert_eq!(rooms.take_ended(), []);
-        assert_eq!(rooms.take_all(), [Seen { room: RoomId(9), ..ten }]);
+        assert_eq!(rooms.take_all(), [Seen { room: RoomId(9), chunk_bytes: 0, ..ten }]);
     }
 
     #[test]

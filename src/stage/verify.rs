@@ -223,8 +223,11 @@ pub async fn recheck(context: &Context, listed: &mut Listed, depth: Depth) -> Re
             let reason = format!("{} is to be archived again: {}", first.key, first.problem);
             tracing::warn!(account.appid = %appid, room.id = %room, reason, "an archived object is damaged");
             take_out(recording, &checked.mismatches, &objects);
-            recording.end(RecordingState::Failed, reason);
-            recording.attempts = 0;
+            // What WeChat has deleted stays lost, and told.
+            if recording.state != RecordingState::Expired {
+                recording.end(RecordingState::Failed, reason);
+                recording.attempts = 0;
+            }
             if recording.kind == RecordingKind::Whole {
                 // What the ledger noted chunk by chunk may be what is damaged.
                 let source_id = recording.source_id.clone();

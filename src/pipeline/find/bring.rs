@@ -104,7 +104,7 @@ impl Search {
         if force {
             seal::mend_side_files(context, &listed.record).await?;
         }
-        if resolve::is_needed(&listed.record, &listed.recordings, context.started_at) {
+        if resolve::is_needed(&listed.record, &listed.recordings, context.due_by()) {
             if !self.can_call {
                 return Ok(Look::NeedsCall);
             }

@@ -30,8 +30,8 @@ use crate::config::WholePolicy;
 use crate::ledger::RecordingId;
 use crate::model::lifecycle::Trouble;
 use crate::model::{
-    AppId, Evidence, MediaFacts, Obstacle, Recording, RecordingKind, RecordingState, Room,
-    SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
+    AppId, Evidence, MediaFacts, MediaUrl, Obstacle, Recording, RecordingKind, RecordingState,
+    Room, SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
 };
 use crate::store::RoomKeys;
 
@@ -159,8 +159,10 @@ pub async fn transfer_whole(
         Ok(whole::Outcome::NotNeeded { stored, reason }) => {
             recording.stored = Some(Stored::Whole(stored));
             recording.end(RecordingState::NotNeeded, reason);
-            let is_policy = context.work.whole == WholePolicy::Never;
-            recording.obstacle = is_policy.then_some(Obstacle::WholePolicy);
+            recording.obstacle = Some(match context.work.whole {
+                WholePolicy::Never => Obstacle::WholePolicy,
+                WholePolicy::WhenNeeded | WholePolicy::Always => Obstacle::Covered,
+            });
         }
         Ok(whole::Outcome::Incomplete { stored, trouble, reason }) => {
             is_sealed = stored.is_some();
@@ -220,7 +222,9 @@ fn fail(
 ) {
     let is_begun = recording.whole().is_some_and(StoredWhole::is_begun);
     if recording.attempts == 0 && !is_begun {
-        context.causes.note_failure(&place.appid, place.room.room_id, &trouble, &reason);
+        let host = recording.url.as_ref().map(MediaUrl::host).unwrap_or_default();
+        let room = place.room.room_id;
+        context.causes.note_failure(&place.appid, room, (&trouble, &host), &reason);
     }
     let over = place.room.end_time.or(place.room.start_time);
     let damage = recording.damage();

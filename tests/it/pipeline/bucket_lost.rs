@@ -135,6 +135,41 @@ async fn deleted_segments_are_noticed_by_the_next_run_though_the_manifest_is_the
 }
 
 #[tokio::test]
+async fn a_deleted_chunk_is_noticed_by_the_next_run_and_fetched_alone() {
+    let world = World::start(ROOMS).await;
+    assert_eq!(world.run().await.exit, 0);
+    let bucket = world.bucket();
+    let key =
+        bucket.keys(".ts").into_iter().find(|key| key.contains("/rooms/2/")).unwrap().to_owned();
+    assert!(world.front.remove(&key));
+    let night = world.run().await;
+    assert_eq!((night.exit, night.bucket.objects.get(&key)), (0, bucket.objects.get(&key)));
+    let chunks = night.media.iter().filter(|call| call.path.ends_with(".ts")).count();
+    assert_eq!(chunks, 1, "the one that was deleted");
+    assert_eq!(world.run().await.media.len(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_object_that_wechat_has_deleted_is_told_to_be_lost_once_however_often_it_is_looked_at()
+ {
+    let world = World::start(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"+1h\"\n\
+         [[account.room.replay]]\n",
+    )
+    .await;
+    assert_eq!(world.run().await.exit, 0);
+    let key = world.bucket().manifest(1)["segments"][0]["key"].as_str().unwrap().to_owned();
+    flip(&world, &key);
+    world.pass(120);
+    assert_eq!(force(&world, 1).await.exit, 4);
+    for _ in 0..2 {
+        let again = force(&world, 1).await;
+        assert_eq!((again.exit, again.report.lost()), (0, 0));
+        assert_eq!(wrong(&world, 1, Depth::Deep).await.len(), 1, "it is still damaged");
+    }
+}
+
+#[tokio::test]
 async fn what_was_deleted_here_and_by_wechat_is_lost_and_told_once() {
     let world = World::start(ROOMS).await;
     world.run().await;

@@ -98,6 +98,33 @@ async fn a_whole_that_the_configuration_declined_is_archived_once_it_does_not() 
 }
 
 #[tokio::test]
+async fn a_whole_that_segments_cover_is_archived_once_the_configuration_wants_it_always() {
+    let world = World::start(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
+         [[account.room.replay]]\nkind = \"whole\"\nseconds = 4\n",
+    )
+    .await;
+    assert_eq!(world.run().await.bucket.manifest(1)["whole"]["state"], "not_needed");
+    let always = |config: &mut Config| config.work.whole = WholePolicy::Always;
+    let wanted = world.night(&Errand::Due, always).await;
+    assert_eq!(
+        (wanted.exit, &wanted.bucket.manifest(1)["whole"]["state"]),
+        (0, &"archived".into())
+    );
+}
+
+#[tokio::test]
+async fn what_failed_is_tried_by_the_next_run_though_this_machines_clock_is_days_behind() {
+    let world = World::start(ROOM).await;
+    world.fault(PAGE);
+    world.clock.advance(jiff::SignedDuration::from_hours(-72));
+    assert_eq!(world.run().await.exit, 3);
+    assert!(!world.run().await.media.is_empty(), "it is tried again");
+    world.heal();
+    world.run().await.says(1, "complete", &["archived"]);
+}
+
+#[tokio::test]
 async fn a_loss_that_a_killed_run_has_noticed_is_told_by_the_next_and_by_no_other() {
     let world = World::start(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"-1h\"\n",
