@@ -63,6 +63,8 @@ async fn the_environment_goes_over_the_file_and_no_secret_is_shown() {
 async fn doctor_says_what_is_in_place_and_what_is_not() {
     let place = Place::start(ROOMS).await;
     let good = place.configuration();
+    let first = place.good(&["doctor"]).await;
+    assert!(first.out.contains("warn  ledger: ") && first.out.contains("a new ledger was made"));
     let ran = place.good(&["doctor"]).await;
     assert!(ran.out.lines().all(|line| !line.starts_with("FAIL")), "{}", ran.out);
     for check in [
