@@ -1,7 +1,7 @@
 //! Whether the ledger has failed for good, as far as this process is concerned.
 //!
 //! Once the database has said that it takes no writes, or has been away for longer than it is waited
-//! for, nothing more is written: what is done after that could not be noted, and would be done again.
+//! for, nothing more is written: what is done after that cannot be recorded, and would be done again.
 //! A full disk in particular takes a small write now and then, such as a claim, and refuses the next.
 
 use std::sync::{Arc, OnceLock};

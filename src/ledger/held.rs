@@ -8,7 +8,7 @@ use crate::model::{AppId, RoomId};
 /// A claim: its owner, the account and the room.
 type Key = (String, AppId, RoomId);
 
-/// So many rooms of which it could not be noted what came of them are the ledger's fault, not theirs.
+/// So many rooms whose outcome failed to be recorded are the ledger's fault, not theirs.
 const MOST_SET_ASIDE: usize = 100;
 
 /// Rooms by the name under which they were claimed.
@@ -16,7 +16,7 @@ const MOST_SET_ASIDE: usize = 100;
 pub(super) struct Held {
     /// This process works on them.
     at_work: HashSet<Key>,
-    /// It has worked on them, and what came of it could not be noted: as far as the ledger knows, they
+    /// It has worked on them, and failed to record what came of it: as far as the ledger knows, they
     /// are still due.
     set_aside: HashSet<Key>,
 }

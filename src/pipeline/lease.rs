@@ -107,7 +107,7 @@ async fn put_off(context: &Context, room: &RoomRecord, change: impl FnOnce(&mut 
     if let Err(error) = saved.await {
         set_aside(context, room, &error).await;
         if context.ledger.failure().is_none() {
-            tracing::warn!(room.id = %id, error = %error, "why a room was left could not be noted");
+            tracing::warn!(room.id = %id, error = %error, "failed to record why room {id} was left");
         }
     }
 }

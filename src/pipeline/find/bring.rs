@@ -15,7 +15,7 @@ use crate::stage::{Error, Listed, resolve, seal};
 enum Look {
     /// Its recordings.
     Found(Box<Listed>),
-    /// Its manifest says that nothing more is owed.
+    /// Its manifest says that nothing is pending.
     NothingOwed,
     /// WeChat would have to be asked, and cannot be any more in this run.
     NeedsCall,
