@@ -2,6 +2,8 @@
 
 // The attribute tells clippy that helpers, too, are tests and may panic.
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod bucket;
 #[cfg(test)]
 mod canaries;
