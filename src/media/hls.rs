@@ -5,12 +5,14 @@
 
 mod copy;
 mod identity;
+mod link;
 mod reader;
 
 use std::collections::HashSet;
 use std::ops::Range;
 
 pub use copy::redacted_source;
+pub use link::{Base, Link};
 
 use crate::model::MediaUrl;
 use reader::Reader;
@@ -72,7 +74,7 @@ impl HlsError {
 #[derive(Debug, Clone)]
 pub enum Playlist {
     /// A choice of variants; this is the best of them. Fetch it and parse it.
-    Master(MediaUrl),
+    Master(Link),
     /// The segments of a broadcast.
     Media(MediaPlaylist),
 }
@@ -94,8 +96,8 @@ pub struct ChunkFile {
     /// The name to store it under: `chunk-000000.ts`, `init-000000.mp4`.
     pub name: String,
     /// Where it is fetched.
-    pub url: MediaUrl,
-    /// The bytes of the file at `url` that belong to it; `None` for all.
+    pub link: Link,
+    /// The bytes of the file there that belong to it; `None` for all.
     pub range: Option<Range<u64>>,
 }
 
@@ -139,11 +141,19 @@ impl ChunkFile {
 }
 
 impl Playlist {
+    /// Reads a playlist that was fetched from `base`, without redirects.
+    ///
+    /// # Errors
+    /// As [`Playlist::parse_from`].
+    pub fn parse(bytes: &[u8], base: &MediaUrl) -> Result<Self, HlsError> {
+        Self::parse_from(bytes, Base::new(base, base))
+    }
+
     /// Reads a playlist that was fetched from `base`.
     ///
     /// # Errors
     /// When it is no playlist, not finished, encrypted, or damaged; see [`HlsError`].
-    pub fn parse(bytes: &[u8], base: &MediaUrl) -> Result<Self, HlsError> {
+    pub fn parse_from(bytes: &[u8], base: Base<'_>) -> Result<Self, HlsError> {
         if bytes.len() > MAX_BYTES {
             return Err(HlsError::TooLarge(bytes.len()));
         }

@@ -305,9 +305,9 @@ pub struct Whole {
 pub struct MissingChunk {
     /// The name it would be stored under.
     pub name: String,
-    /// The media host it is asked from, with its port where that is unusual.
+    /// The media host it is asked from, with its port where that is unusual; before any redirects.
     pub host: String,
-    /// The path on it, without a query.
+    /// The path on it, without a query; before any redirects.
     pub path: String,
     /// Where in the broadcast it begins, in milliseconds.
     pub offset_ms: u64,

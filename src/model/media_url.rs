@@ -70,6 +70,28 @@ impl MediaUrl {
         url
     }
 
+    /// The URL that answered a request for this one, at the end of redirects.
+    ///
+    /// Where all that has changed is that https answered in place of http, it is this one: each
+    /// request for what lies beside it finds that out anew.
+    #[must_use]
+    pub fn landed(&self, mut at: Url) -> Self {
+        let is_upgraded = (self.url.scheme(), at.scheme()) == ("http", "https");
+        if is_upgraded && (at.host_str(), at.port()) == (self.url.host_str(), self.url.port()) {
+            // Fails only for schemes that are neither.
+            let _ = at.set_scheme("http");
+        }
+        let query = at.query().map(SecretString::from);
+        at.set_query(None);
+        at.set_fragment(None);
+        Self { url: at, query }
+    }
+
+    /// Whether it names the same file on the same host as another, whatever signs them.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.host(), self.path()) == (other.host(), other.path())
+    }
+
     /// The URL without its query: safe to show and to store.
     pub fn without_query(&self) -> &Url {
         &self.url
@@ -239,6 +261,23 @@ mod tests {
     fn what_cannot_be_fetched_is_refused() {
         for bad in ["", "f0.mp4", "ftp://h/x", "file:///etc/passwd", "http://u:p@h/x", "data:,x"] {
             assert!(MediaUrl::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_https_answered_for_lies_beside_what_was_asked_for() {
+        let landed = |asked: &str, at: &str| {
+            MediaUrl::parse(asked).unwrap().landed(at.parse().unwrap()).expose().to_string()
+        };
+        for (asked, at, expected) in [
+            ("http://h/a/p.m3u8?t=1", "https://h/a/p.m3u8?t=1", "http://h/a/p.m3u8?t=1"),
+            ("http://h/a/p.m3u8", "https://h/b/p.m3u8?t=2#x", "http://h/b/p.m3u8?t=2"),
+            ("http://h:81/a/p.m3u8", "https://h:81/b/p.m3u8", "http://h:81/b/p.m3u8"),
+            ("http://h/a/p.m3u8", "https://i/b/p.m3u8", "https://i/b/p.m3u8"),
+            ("http://h/a/p.m3u8", "https://h:444/b/p.m3u8", "https://h:444/b/p.m3u8"),
+            ("https://h/a/p.m3u8", "http://h/b/p.m3u8", "http://h/b/p.m3u8"),
+        ] {
+            assert_eq!(landed(asked, at), expected, "{asked} {at}");
         }
     }
 

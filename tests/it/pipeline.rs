@@ -11,6 +11,7 @@ mod ledger_lost;
 mod limits;
 mod once;
 mod order;
+pub mod playlists;
 mod quota;
 mod sharing;
 mod time;

@@ -28,8 +28,8 @@ const SIGNING: [&str; 14] = [
 const SIGNING_PREFIXES: [&str; 4] = ["q-", "x-cos-", "x-amz-", "x-oss-"];
 
 impl MediaPlaylist {
-    /// Of the files and times that it names, whatever host and signatures come with them: with the
-    /// same digest, each segment is the same.
+    /// Of the files and times that it names, whatever host, signatures and redirects come with them:
+    /// with the same digest, each segment is the same.
     pub fn identity(&self) -> Sha256Digest {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -45,9 +45,9 @@ impl MediaPlaylist {
     }
 }
 
-/// Path, query and range of a file, without what signs it.
+/// Path, query and range of a file, without what signs it or a redirect makes of it.
 fn unsigned(file: &ChunkFile) -> String {
-    let url = file.url.expose();
+    let url = file.link.listed().expose();
     let query = url.query().unwrap_or_default();
     let kept: Vec<&str> = query.split('&').filter(|pair| !is_signing(pair)).collect();
     format!("{}?{} {:?}", url.path(), kept.join("&"), file.range)
@@ -61,16 +61,35 @@ fn is_signing(pair: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Playlist;
+    use super::super::{Base, Playlist};
     use crate::model::{MediaUrl, Sha256Digest};
 
     fn identity(host: &str, lines: &str) -> Sha256Digest {
-        let base = MediaUrl::parse(&format!("http://{host}/a/playlist.m3u8?sign=1")).unwrap();
+        let base = format!("http://{host}/a/playlist.m3u8?sign=1");
+        redirected(&base, &base, lines)
+    }
+
+    fn redirected(listed: &str, at: &str, lines: &str) -> Sha256Digest {
+        let [listed, at] = [listed, at].map(|url| MediaUrl::parse(url).unwrap());
         let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n{lines}\n#EXT-X-ENDLIST\n");
-        match Playlist::parse(text.as_bytes(), &base).unwrap() {
+        match Playlist::parse_from(text.as_bytes(), Base::new(&at, &listed)).unwrap() {
             Playlist::Media(playlist) => playlist.identity(),
             Playlist::Master(_) => panic!("not a master"),
         }
+    }
+
+    #[test]
+    fn a_redirect_makes_no_other_playlist_whatever_it_has_in_its_path() {
+        let listed = "http://h/a/playlist.m3u8?sign=1";
+        for uri in ["x.ts?start=0&end=9&sign=a", "/b/x.ts", "//i/x.ts", "http://i/x.ts", "?end=9"] {
+            let lines = format!("#EXT-X-MAP:URI=\"{uri}\"\n#EXTINF:2,\n{uri}");
+            let direct = redirected(listed, listed, &lines);
+            for at in ["https://h/1f0a9c/a/p.m3u8?t=1", "http://i/a/playlist.m3u8", "http://i/"] {
+                assert_eq!(redirected(listed, at, &lines), direct, "{uri} {at}");
+            }
+        }
+        let lines = "#EXTINF:2,\nx.ts";
+        assert_ne!(redirected(listed, listed, lines), redirected("http://h/b/p", listed, lines));
     }
 
     #[test]

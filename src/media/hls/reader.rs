@@ -7,15 +7,16 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::{Chunk, ChunkFile, HlsError, MAX_CHUNKS, MAX_URL_BYTES, MediaPlaylist, Playlist};
-use crate::model::MediaUrl;
+use super::{
+    Base, Chunk, ChunkFile, HlsError, Link, MAX_CHUNKS, MAX_URL_BYTES, MediaPlaylist, Playlist,
+};
 
 /// The longest segment, in seconds. What is longer is no duration but damage.
 const MAX_SECONDS: f64 = 24.0 * 3600.0;
 
 /// What has been read of a playlist.
 pub(super) struct Reader<'a> {
-    base: &'a MediaUrl,
+    base: Base<'a>,
     media: MediaPlaylist,
     variants: Vec<Variant<'a>>,
     /// Groups of renditions that have playlists of their own.
@@ -53,7 +54,7 @@ struct Variant<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(base: &'a MediaUrl) -> Self {
+    pub fn new(base: Base<'a>) -> Self {
         Self {
             base,
             media: MediaPlaylist {
@@ -116,21 +117,21 @@ impl<'a> Reader<'a> {
         }
         let number = self.media.chunks.len();
         let duration_ms = next.duration_ms.ok_or(HlsError::Malformed("a URI has no duration"))?;
-        let url = match resolve(self.base, uri) {
-            Some(url) => url,
+        let link = match self.base.link(uri) {
+            Some(link) => link,
             // It is never fetched.
-            None if next.is_gap => self.base.clone(),
+            None if next.is_gap => self.base.own(),
             None => return Err(HlsError::ChunkUri(number)),
         };
-        self.url_bytes += url.expose().as_str().len();
+        self.url_bytes += link.bytes();
         let range = next.range.map(|range| range.after(self.range_ends.get(uri).copied()));
         let range = range.transpose()?;
         if let Some(range) = &range {
             self.range_ends.insert(uri, range.end);
         }
-        let name = format!("chunk-{number:06}.{}", extension(&url));
+        let name = format!("chunk-{number:06}.{}", extension(&link));
         self.media.chunks.push(Chunk {
-            file: ChunkFile { name, url, range },
+            file: ChunkFile { name, link, range },
             duration_ms,
             discontinuity: next.discontinuity,
             init: self.init,
@@ -143,14 +144,14 @@ impl<'a> Reader<'a> {
     fn map(&mut self, attributes: &str) -> Result<(), HlsError> {
         let number = self.media.inits.len();
         let uri = attribute(attributes, "URI")?;
-        let url = uri.and_then(|uri| resolve(self.base, uri));
-        let url = url.ok_or(HlsError::Malformed("a map has no URI that can be fetched"))?;
-        self.url_bytes += url.expose().as_str().len();
+        let link = uri.and_then(|uri| self.base.link(uri));
+        let link = link.ok_or(HlsError::Malformed("a map has no URI that can be fetched"))?;
+        self.url_bytes += link.bytes();
         let range = attribute(attributes, "BYTERANGE")?
             .map(|range| byte_range(range)?.after(Some(0)))
             .transpose()?;
-        let name = format!("init-{number:06}.{}", extension(&url));
-        self.media.inits.push(ChunkFile { name, url, range });
+        let name = format!("init-{number:06}.{}", extension(&link));
+        self.media.inits.push(ChunkFile { name, link, range });
         self.init = Some(number);
         Ok(())
     }
@@ -177,7 +178,7 @@ impl<'a> Reader<'a> {
         };
         let variants = self.variants.iter().filter(holds_all);
         let best = variants.max_by_key(|variant| variant.bandwidth).ok_or(HlsError::NoVariant)?;
-        resolve(self.base, best.uri).map(Playlist::Master).ok_or(HlsError::NoVariant)
+        self.base.link(best.uri).map(Playlist::Master).ok_or(HlsError::NoVariant)
     }
 }
 
@@ -259,15 +260,10 @@ fn duration_ms(value: &str) -> Result<u64, HlsError> {
     }
 }
 
-/// A URI of a playlist, resolved against the playlist's own URL.
-fn resolve(base: &MediaUrl, uri: &str) -> Option<MediaUrl> {
-    let joined = base.expose().join(uri).ok().filter(|_| !uri.is_empty())?;
-    MediaUrl::parse(joined.as_str()).ok()
-}
-
 /// The extension to store a file under: that of the source's path, where it is a usual one.
-fn extension(url: &MediaUrl) -> &'static str {
-    let extension = url.file_name().rsplit_once('.').map_or("", |(_, extension)| extension);
+fn extension(link: &Link) -> &'static str {
+    let extension =
+        link.listed().file_name().rsplit_once('.').map_or("", |(_, extension)| extension);
     let usual = ["ts", "m4s", "mp4", "aac"];
     usual.into_iter().find(|usual| extension.eq_ignore_ascii_case(usual)).unwrap_or("bin")
 }

@@ -25,7 +25,7 @@ fn base() -> MediaUrl {
 fn parse(text: &str) -> Result<MediaPlaylist, HlsError> {
     match Playlist::parse(text.as_bytes(), &base())? {
         Playlist::Media(media) => Ok(media),
-        Playlist::Master(url) => panic!("a master of {url}"),
+        Playlist::Master(link) => panic!("a master of {link:?}"),
     }
 }
 
@@ -39,12 +39,12 @@ fn a_playlist_of_tencents_names_its_chunks_with_their_queries() {
     assert_eq!(playlist.duration_ms(), 10_010 + 12_500 + 3_333);
     let chunk = &playlist.chunks[1];
     assert_eq!(
-        chunk.file.url.expose().as_str(),
+        chunk.file.link.url.expose().as_str(),
         "http://v.vod2.myqcloud.com/app/id/1_0.ts?start=384084&end=900000&type=mpegts&resolution=720x1280&sign=s3cret"
     );
     let names: Vec<_> = playlist.files().map(|file| file.name.as_str()).collect();
     assert_eq!(names, ["chunk-000000.ts", "chunk-000001.ts", "chunk-000002.ts"]);
-    assert_eq!(playlist.chunks[2].file.url.path(), "/app/id/other/2_0.TS");
+    assert_eq!(playlist.chunks[2].file.link.url.path(), "/app/id/other/2_0.TS");
     assert!(playlist.chunks[2].discontinuity && !chunk.discontinuity);
     assert!(!format!("{playlist:?}").contains("s3cret"));
 }
@@ -265,7 +265,7 @@ fn unusual_extensions_are_not_taken_over() {
 #[test]
 fn the_best_variant_that_holds_everything_is_chosen() {
     let best = |text: &str| match Playlist::parse(text.as_bytes(), &base()) {
-        Ok(Playlist::Master(url)) => Ok(url.expose().to_string()),
+        Ok(Playlist::Master(link)) => Ok(link.url.expose().to_string()),
         Ok(Playlist::Media(_)) => panic!("not a master"),
         Err(error) => Err(error),
     };

@@ -9,7 +9,7 @@ use super::{Body, Error, MediaClient, Problem, content_type};
 use crate::model::MediaUrl;
 
 /// A small file, whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Small {
     /// All of it.
     pub bytes: Bytes,
@@ -17,12 +17,15 @@ pub struct Small {
     pub content_type: Option<String>,
     /// `https` or `http`, whichever answered.
     pub scheme: String,
+    /// The URL that answered, at the end of redirects: what is relative in it is so to this.
+    pub url: MediaUrl,
 }
 
 /// A small file that a host has begun to send, and of which nothing was read yet.
 #[derive(Debug)]
 pub struct Offer {
     url: MediaUrl,
+    landed: MediaUrl,
     body: Body,
     cap: u64,
     /// How long all of it may take.
@@ -41,9 +44,10 @@ impl MediaClient {
     pub async fn small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
         let offer = self.offer(url, cap).await?;
         let (content_type, scheme) = (offer.content_type.clone(), offer.scheme.clone());
+        let landed = offer.landed.clone();
         let mut bytes = BytesMut::new();
         offer.read(&mut bytes).await?;
-        Ok(Small { bytes: bytes.freeze(), content_type, scheme })
+        Ok(Small { bytes: bytes.freeze(), content_type, scheme, url: landed })
     }
 
     /// Asks for a whole file of at most `cap` bytes, and leaves it to be read once there is memory
@@ -64,6 +68,7 @@ impl MediaClient {
         }
         Ok(Offer {
             url: url.clone(),
+            landed: url.landed(response.url().clone()),
             cap,
             longest: self.small,
             content_type: content_type(response.headers()),

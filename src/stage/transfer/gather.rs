@@ -178,7 +178,7 @@ impl Fetch<'_> {
         let content_type = file.content_type();
         let room = (place.appid.clone(), place.room.room_id);
         let target = Target { room, key, content_type, is_mp4: false, checkpoint: None };
-        let source = Source::of_chunk(context, MediaUrl::clone(&file.url), self.whole.job());
+        let source = Source::of_chunk(context, MediaUrl::clone(&file.link.url), self.whole.job());
         match file.range.clone() {
             Some(range) => copy_range(context, &source, &target, range).await,
             None => copy(context, &source, &target).await,
@@ -198,7 +198,7 @@ impl Fetch<'_> {
             false => self.failed().clear(),
         }
         // The path is told beside it, the host in the manifest.
-        let url = format!("{}: ", file.url.without_query());
+        let url = format!("{}: ", file.link.url.without_query());
         Ok(Lost { trouble, reason: reason.replacen(&url, "", 1) })
     }
 }
@@ -219,8 +219,8 @@ impl Gathered {
         let lacks = playlist.lacks(|file| self.has(file));
         let missing = lacks.into_iter().map(|lack| MissingChunk {
             name: lack.file.name.clone(),
-            host: lack.file.url.host(),
-            path: lack.file.url.path().to_owned(),
+            host: lack.file.link.listed().host(),
+            path: lack.file.link.listed().path().to_owned(),
             offset_ms: lack.offset_ms,
             duration_ms: lack.duration_ms,
             reason: self.why(&lack).0.to_owned(),
@@ -249,7 +249,7 @@ impl Gathered {
         let reason = format!(
             "{} ({}, {}–{} of the broadcast): {why}{others}; {have} of {all} chunks are archived{hints}",
             file.name,
-            file.url.path(),
+            file.link.listed().path(),
             time(*offset_ms),
             time(end_ms),
         );

@@ -18,7 +18,7 @@ use super::gather::{Gathered, gather};
 use super::source::Source;
 use super::{Context, Job, Place};
 use crate::config::WholePolicy;
-use crate::media::hls::{HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
+use crate::media::hls::{Base, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
 use crate::media::source::Small;
 use crate::model::lifecycle::Trouble;
 use crate::model::{
@@ -159,12 +159,13 @@ impl Read {
 /// The playlist; that of the best variant where it offers a choice.
 async fn read(context: &Arc<Context>, source: &Source) -> Result<Read, Failure> {
     let small = source.small(MAX_BYTES as u64).await?;
-    let variant = match Playlist::parse(&small.bytes, &source.url())? {
+    let variant = match Playlist::parse_from(&small.bytes, Base::new(&small.url, &source.url()))? {
         Playlist::Media(playlist) => return Ok(Read::new(small, playlist)),
-        Playlist::Master(variant) => Source::of_chunk(context, variant, source.job()),
+        Playlist::Master(variant) => variant,
     };
-    let small = variant.small(MAX_BYTES as u64).await?;
-    match Playlist::parse(&small.bytes, &variant.url())? {
+    let source = Source::of_chunk(context, variant.url.clone(), source.job());
+    let small = source.small(MAX_BYTES as u64).await?;
+    match Playlist::parse_from(&small.bytes, variant.base(&small.url))? {
         Playlist::Media(playlist) => Ok(Read::new(small, playlist)),
         Playlist::Master(_) => Err(HlsError::NoVariant.into()),
     }

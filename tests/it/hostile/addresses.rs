@@ -138,8 +138,10 @@ async fn no_playlist_leads_into_the_machine() {
         for shape in shapes {
             let playlist = format!("#EXTM3U\n{shape}#EXT-X-ENDLIST\n");
             let files: Vec<MediaUrl> = match Playlist::parse(playlist.as_bytes(), &base) {
-                Ok(Playlist::Master(url)) => vec![url],
-                Ok(Playlist::Media(media)) => media.files().map(|file| file.url.clone()).collect(),
+                Ok(Playlist::Master(link)) => vec![link.url],
+                Ok(Playlist::Media(media)) => {
+                    media.files().map(|file| file.link.url.clone()).collect()
+                }
                 Err(_) => continue,
             };
             for url in files {

@@ -1,0 +1,4 @@
+//! Playlists as hosts serve them: behind redirects, with oddities, with variants to choose from.
+
+mod redirected;
+pub mod shelf;
