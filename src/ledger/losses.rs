@@ -1,8 +1,12 @@
 //! Losses that a person is to be told of, each once: by the first run that lives to do so.
 //!
 //! To tell takes two steps, so that neither a run that is killed in between nor several processes at
-//! the same time make a loss untold or told twice: a run takes what nobody has told of, and notes that
-//! it is told once it has been.
+//! the same time make a loss untold: a run takes what nobody has told of, and notes that it is told once
+//! it has been. A run that is killed right between the telling and that note has its losses told
+//! again: what is told twice costs a look, and what is never told costs the recording.
+//!
+//! The manifest of the room says it too, so that a ledger that is made anew neither repeats a loss nor
+//! passes it over: see `pipeline::losses`.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -54,7 +58,8 @@ impl Ledger {
         Ok(losses)
     }
 
-    /// Notes that a person was told of losses at `now`. Durable on `Ok`.
+    /// Notes that a person was told of losses at `now`, and makes their rooms due at once: the manifests
+    /// are to say so. Durable on `Ok`.
     ///
     /// # Errors
     /// When the database fails: they are told again then.
@@ -74,6 +79,15 @@ impl Ledger {
                 .bind(id.appid.as_str())
                 .bind(count(id.room.0))
                 .bind(&id.source_id)
+                .execute(&mut *transaction)
+                .await?;
+                sqlx::query(
+                    "update rooms set next_at = 0, phase = case \
+                       when listed_at is not null and settled = 1 then 'listed' else 'due' end \
+                     where appid = $1 and room_id = $2",
+                )
+                .bind(id.appid.as_str())
+                .bind(count(id.room.0))
                 .execute(&mut *transaction)
                 .await?;
             }

@@ -19,7 +19,8 @@ const UNFETCHABLE: &str = "unfetchable:";
 
 impl Ledger {
     /// Stores a recording as it now stands. A URL's query is not stored: it may be a signature. With
-    /// a recording that has come to its end, how far its transfer had come is forgotten.
+    /// a recording that has come to its end, how far its transfer had come is forgotten. That a person
+    /// was told of a loss is not.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
@@ -61,8 +62,9 @@ impl Ledger {
         sqlx::query(
             "insert into recordings (appid, room_id, source_id, kind, media_url, had_query, \
                create_raw, create_at, expire_raw, expire_at, state, reason, attempts, stored, bytes, \
-               next_try_at, obstacle) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+               next_try_at, obstacle, told_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+               $18) \
              on conflict (appid, room_id, source_id) do update set \
                kind = excluded.kind, media_url = excluded.media_url, \
                had_query = excluded.had_query, create_raw = excluded.create_raw, \
@@ -71,7 +73,8 @@ impl Ledger {
                reason = excluded.reason, attempts = excluded.attempts, stored = excluded.stored, \
                bytes = excluded.bytes, next_try_at = excluded.next_try_at, \
                obstacle = excluded.obstacle, \
-               told_at = case when excluded.state = '\"expired\"' then recordings.told_at end",
+               told_at = case when excluded.state = '\"expired\"' \
+                 then coalesce(recordings.told_at, excluded.told_at) end",
         )
         .bind(appid.as_str())
         .bind(count(room.0))
@@ -90,6 +93,7 @@ impl Ledger {
         .bind(stored_bytes(recording).map(count))
         .bind(millis(recording.next_try_at))
         .bind(texts.obstacle.as_deref())
+        .bind(millis(recording.told_at.filter(|_| recording.state == RecordingState::Expired)))
         .execute(&mut *transaction)
         .await?;
         if !recording.is_owed() {
@@ -137,7 +141,7 @@ impl Ledger {
             .read("read the recordings of a room", || {
                 sqlx::query(
             "select source_id, kind, media_url, had_query, create_raw, create_at, expire_raw, \
-               expire_at, state, reason, attempts, next_try_at, obstacle, stored from recordings \
+               expire_at, state, reason, attempts, next_try_at, obstacle, told_at, stored from recordings \
              where appid = $1 and room_id = $2 \
              order by case when create_at is null then 1 else 0 end, create_at, source_id",
         )
@@ -198,6 +202,7 @@ fn read_recording(row: &AnyRow) -> Result<Recording, Error> {
         reason: text("reason")?,
         attempts: number("attempts")?.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
         next_try_at: moment(number("next_try_at")?),
+        told_at: moment(number("told_at")?),
         obstacle: text("obstacle")?.and_then(|text| text.parse().ok()),
         stored: text("stored")?.map(|stored| from_json(&stored, "stored object")).transpose()?,
     })

@@ -206,10 +206,20 @@ pub struct Segment {
     pub timeline: Option<Timeline>,
     /// When the store had confirmed it.
     pub archived_at: Option<Timestamp>,
+    /// Where it is lost, whether a person was told. Earlier versions did not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
     /// What is wrong with the object at `key`, where it was damaged in the bucket since and could
     /// not be replaced so far; the other fields tell of the object that was archived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<String>,
+}
+
+/// That a recording is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Loss {
+    /// When a person was told of it; `None` for not yet, as far as was known when this was published.
+    pub told_at: Option<Timestamp>,
 }
 
 /// How the store holds an object.
@@ -295,6 +305,9 @@ pub struct Whole {
     /// The SHA-256 of `source.m3u8`, the playlist as received, which lies beside the playable one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_sha256: Option<Sha256Digest>,
+    /// Where it is lost, whether a person was told. Earlier versions did not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
     /// Its objects that were damaged in the bucket since and could not be replaced so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Damaged>,

@@ -15,6 +15,7 @@ pub mod sealing;
 pub mod settle;
 mod sums;
 pub mod time;
+mod unfetchable;
 mod unsealing;
 
 /// The sum of numbers that others wrote down: it stops at the largest number there is.
@@ -31,7 +32,8 @@ pub use media_url::{InvalidMediaUrl, MediaUrl, SOURCE_ID_LENGTHS, UnfetchableUrl
 pub use obstacle::{Obstacle, UnknownObstacle};
 pub use recording::{
     Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Replay, SourceFacts, Stored,
-    StoredObject, StoredWhole,
+    StoredObject, StoredWhole, TOLD_BEFORE,
 };
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
 pub use time::{ReplayTime, WECHAT_RETENTION};
+pub use unfetchable::unfetchable_identity;

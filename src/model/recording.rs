@@ -61,6 +61,9 @@ pub enum RecordingState {
     NotNeeded,
 }
 
+/// When a person was told of a loss, where an earlier version did not keep it.
+pub const TOLD_BEFORE: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// A recording the ledger knows.
 #[derive(Debug, Clone)]
 pub struct Recording {
@@ -90,6 +93,8 @@ pub struct Recording {
     pub next_try_at: Option<Timestamp>,
     /// The setting that forbids it.
     pub obstacle: Option<Obstacle>,
+    /// When a person was told that it is lost; `None` for not yet, and for what is not lost.
+    pub told_at: Option<Timestamp>,
     /// What is known of its bytes: always where `state` is `Archived`.
     pub stored: Option<Stored>,
 }
@@ -115,6 +120,7 @@ impl Recording {
             attempts: 0,
             next_try_at: None,
             obstacle: None,
+            told_at: None,
             stored: None,
         }
     }
@@ -154,7 +160,7 @@ impl Recording {
     pub fn end(&mut self, state: RecordingState, reason: impl Into<String>) {
         self.state = state;
         self.reason = Some(reason.into());
-        (self.next_try_at, self.obstacle) = (None, None);
+        (self.next_try_at, self.obstacle, self.told_at) = (None, None, None);
     }
 
     /// Why, without the hints: they are for whoever runs this program, and no part of the archive.
@@ -171,7 +177,7 @@ impl Recording {
     pub fn archive(&mut self, stored: Stored) {
         self.state = RecordingState::Archived;
         self.reason = None;
-        (self.next_try_at, self.obstacle) = (None, None);
+        (self.next_try_at, self.obstacle, self.told_at) = (None, None, None);
         self.stored = Some(stored);
     }
 

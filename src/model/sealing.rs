@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::{
-    Completeness, Generator, MANIFEST_SCHEMA, Manifest, ManifestImage, ManifestRoom, ObjectFacts,
-    Playback, Preferred, PreviousManifest, Recording, RecordingKind, RecordingState, Room,
-    RoomStatus, Segment, Source, SourceFacts, StoredWhole, Timeline, Totals, UnfetchableUrl, Whole,
-    sum,
+    Completeness, Generator, Loss, MANIFEST_SCHEMA, Manifest, ManifestImage, ManifestRoom,
+    ObjectFacts, Playback, Preferred, PreviousManifest, Recording, RecordingKind, RecordingState,
+    Room, RoomStatus, Segment, Source, SourceFacts, StoredWhole, TOLD_BEFORE, Timeline, Totals,
+    UnfetchableUrl, Whole, sum,
 };
 
 /// Everything a manifest is made of.
@@ -195,8 +195,15 @@ fn segment_entry(index: u64, recording: &Recording, timeline: Option<Timeline>) 
         media: object.and_then(|object| object.media.clone()),
         timeline,
         archived_at: object.map(|object| object.archived_at),
+        loss: loss_entry(recording),
         damaged: object.and_then(|object| object.damaged.clone()),
     }
+}
+
+fn loss_entry(recording: &Recording) -> Option<Loss> {
+    let told_at = recording.told_at;
+    let is_said = recording.state == RecordingState::Expired && told_at != Some(TOLD_BEFORE);
+    is_said.then_some(Loss { told_at })
 }
 
 fn source_entry(recording: &Recording, facts: Option<&SourceFacts>) -> Source {
@@ -252,6 +259,7 @@ fn whole_entry(recording: &Recording) -> Whole {
         playlist_sha256: stored.and_then(|whole| whole.playlist_sha256),
         archived_at: stored.and_then(|whole| whole.archived_at),
         source_sha256: stored.and_then(|whole| whole.source_sha256),
+        loss: loss_entry(recording),
         damaged: stored.map(|whole| whole.damaged.clone()).unwrap_or_default(),
     }
 }

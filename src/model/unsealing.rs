@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 
 use super::{
-    Manifest, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, Segment,
-    Source, SourceFacts, Stored, StoredObject, StoredWhole, Whole, source_ids,
+    Loss, Manifest, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, Segment,
+    Source, SourceFacts, Stored, StoredObject, StoredWhole, TOLD_BEFORE, UnfetchableUrl, Whole,
+    source_ids, unfetchable_identity,
 };
 
 impl Manifest {
     /// The recordings this manifest tells of, for a ledger that does not know them.
     pub fn recordings(&self) -> Vec<Recording> {
-        let segments = self.segments.iter().filter_map(segment_recording);
-        let mut all: Vec<_> = segments.chain(self.wholes().filter_map(whole_recording)).collect();
+        let segments = self.segments.iter().map(segment_recording);
+        let mut all: Vec<_> = segments.chain(self.wholes().map(whole_recording)).collect();
         tell_apart(&mut all);
         all
     }
@@ -35,8 +36,8 @@ impl Manifest {
 fn tell_apart(recordings: &mut [Recording]) {
     let mut taken = HashSet::new();
     for recording in recordings.iter_mut() {
-        let Some(url) = &recording.url else { continue };
-        let ids = source_ids(url.path());
+        let ids = source_ids(&identity(recording));
+        recording.source_id.clone_from(&ids[0]);
         let stored = key_of(recording).and_then(id_in_key);
         if let Some(id) = ids.into_iter().find(|id| stored == Some(id.as_str())) {
             recording.source_id.clone_from(&id);
@@ -44,10 +45,21 @@ fn tell_apart(recordings: &mut [Recording]) {
         }
     }
     for recording in recordings.iter_mut().filter(|recording| key_of(recording).is_none()) {
-        let Some(url) = &recording.url else { continue };
-        if let Some(id) = source_ids(url.path()).into_iter().find(|id| !taken.contains(id)) {
+        let ids = source_ids(&identity(recording));
+        if let Some(id) = ids.into_iter().find(|id| !taken.contains(id)) {
             recording.source_id.clone_from(&id);
             taken.insert(id);
+        }
+    }
+}
+
+/// What tells a recording from the others of its room.
+fn identity(recording: &Recording) -> String {
+    match &recording.url {
+        Some(url) => url.path().to_owned(),
+        None => {
+            let created = recording.create_time.raw.as_deref();
+            unfetchable_identity(recording.unfetchable.as_ref(), created)
         }
     }
 }
@@ -56,7 +68,10 @@ fn tell_apart(recordings: &mut [Recording]) {
 fn key_of(recording: &Recording) -> Option<&str> {
     match recording.stored.as_ref()? {
         Stored::Segment(object) => Some(&object.key),
-        Stored::Whole(whole) => whole.key.as_deref(),
+        Stored::Whole(whole) => {
+            let chunk = whole.chunks.first().map(|chunk| &chunk.key);
+            whole.key.as_ref().or(chunk).map(String::as_str)
+        }
     }
 }
 
@@ -69,12 +84,13 @@ fn id_in_key(key: &str) -> Option<&str> {
     }
 }
 
-fn segment_recording(segment: &Segment) -> Option<Recording> {
+fn segment_recording(segment: &Segment) -> Recording {
+    let ended = (segment.state, &segment.reason, &segment.loss);
     let stored = segment_object(segment).map(Stored::Segment);
-    recording(&segment.source, RecordingKind::Segment, segment.state, &segment.reason, stored)
+    recording(&segment.source, RecordingKind::Segment, ended, stored)
 }
 
-fn whole_recording(whole: &Whole) -> Option<Recording> {
+fn whole_recording(whole: &Whole) -> Recording {
     let stored = whole.duration_ms.map(|duration_ms| {
         Stored::Whole(StoredWhole {
             duration_ms,
@@ -90,32 +106,42 @@ fn whole_recording(whole: &Whole) -> Option<Recording> {
             damaged: whole.damaged.clone(),
         })
     });
-    recording(&whole.source, RecordingKind::Whole, whole.state, &whole.reason, stored)
+    let ended = (whole.state, &whole.reason, &whole.loss);
+    recording(&whole.source, RecordingKind::Whole, ended, stored)
 }
 
-/// A recording from its manifest entry; `None` for one whose source could not be read as a URL
-/// when it was listed: it is listed again where it matters.
+/// A recording from its manifest entry. What was listed without a URL that can be fetched has none
+/// again: WeChat is asked for it anew, as it may have been a slip.
 fn recording(
     source: &Source,
     kind: RecordingKind,
-    state: RecordingState,
-    reason: &Option<String>,
+    (state, reason, loss): (RecordingState, &Option<String>, &Option<Loss>),
     stored: Option<Stored>,
-) -> Option<Recording> {
-    let (host, path) = source.host.as_ref().zip(source.path.as_ref())?;
-    let fetchable = source.listed.is_none().then(|| format!("http://{host}{path}"))?;
-    let url = MediaUrl::parse(&fetchable).ok()?;
+) -> Recording {
+    // An earlier version has told of whatever it called lost.
+    let told_at = loss.as_ref().map_or(Some(TOLD_BEFORE), |loss| loss.told_at);
+    let url = fetchable(source);
+    let listed = source.listed.as_ref().filter(|_| url.is_none());
     let create_time = ReplayTime { raw: source.create_time_raw.clone(), at: source.create_time };
     let expire_time = ReplayTime { raw: source.expire_time_raw.clone(), at: source.expire_time };
-    Some(Recording {
-        url: Some(url.clone()),
+    Recording {
         // Whether there was a query is not in the manifest; asking anew is safe either way.
-        needs_fresh_url: true,
+        needs_fresh_url: url.is_some(),
+        url,
+        unfetchable: listed.map(UnfetchableUrl::kept),
         state,
         reason: reason.clone(),
+        told_at: told_at.filter(|_| state == RecordingState::Expired),
         stored,
-        ..Recording::listed(url.source_id(), kind, create_time, expire_time)
-    })
+        ..Recording::listed(String::new(), kind, create_time, expire_time)
+    }
+}
+
+fn fetchable(source: &Source) -> Option<MediaUrl> {
+    let (host, path) = source.host.as_ref().zip(source.path.as_ref())?;
+    let scheme = source.scheme.as_deref().filter(|scheme| *scheme == "https").unwrap_or("http");
+    let fetchable = source.listed.is_none().then(|| format!("{scheme}://{host}{path}"))?;
+    MediaUrl::parse(&fetchable).ok()
 }
 
 fn source_facts(source: &Source) -> SourceFacts {

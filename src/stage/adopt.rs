@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::published::{Published, Search};
 use super::{Context, Error, published};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
-use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest};
+use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest, TOLD_BEFORE};
 
 /// Records the rooms that the bucket has manifests of and the ledger does not know, as after its
 /// loss: those that WeChat lists no more would else be forgotten. Each is adopted when it is claimed.
@@ -92,8 +92,8 @@ pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Adopted, Er
     Ok(Adopted::Unpublished(adopted))
 }
 
-/// Records what the manifest says of each recording, but nothing of those that the ledger knows to
-/// be archived: of these it knows at least as much.
+/// Records what the manifest says of each recording, with whether a person was told of its loss, but
+/// nothing of those that the ledger knows to be archived: of these it knows at least as much.
 async fn take_over_recordings(
     context: &Context,
     record: &RoomRecord,
@@ -107,19 +107,21 @@ async fn take_over_recordings(
     };
     let archived = in_state(RecordingState::Archived);
     let lost = in_state(RecordingState::Expired);
-    for recording in manifest.recordings() {
+    for mut recording in manifest.recordings() {
+        if let Some(known) = recording.known_as(known.iter()) {
+            recording.source_id.clone_from(&known.source_id);
+        }
         let source_id = recording.source_id.clone();
+        // An earlier version did not say. What this ledger knows to be lost itself may be untold.
+        if recording.told_at == Some(TOLD_BEFORE) && lost.contains(&source_id) {
+            recording.told_at = None;
+        }
         if !archived.contains(&source_id) {
             ledger.save_recording(appid, room, &recording, context.owner()).await?;
         }
-        // Whoever published the manifest has told of it. What this ledger knows itself may be untold.
-        if recording.state == RecordingState::Expired && !lost.contains(&source_id) {
-            let id = RecordingId { appid: appid.clone(), room, source_id };
-            ledger.losses_told(std::iter::once(&id), context.clock.now()).await?;
-        }
         // An upload that is remembered has become the object, or was given up.
         if recording.state == RecordingState::Archived {
-            let (appid, source_id) = (appid.clone(), recording.source_id);
+            let appid = appid.clone();
             let id = RecordingId { appid, room, source_id };
             ledger.clear_checkpoint(&id, context.owner()).await?;
         }

@@ -9,7 +9,7 @@ use crate::ledger::{Phase, RoomRecord};
 use crate::model::settle::{is_settled, last_sign};
 use crate::model::{
     MediaUrl, Recording, RecordingKind, RecordingState, Replay, ReplayTime, UnfetchableUrl,
-    source_ids,
+    source_ids, unfetchable_identity,
 };
 
 /// Whether WeChat has to be asked for the replays of a room, or the ledger knows them well enough for
@@ -79,7 +79,10 @@ fn merge(known: Vec<Recording>, listed: &[Replay]) -> Vec<Recording> {
         known.into_iter().map(|recording| (recording.source_id.clone(), recording)).collect();
     for replay in listed {
         let mut new = recording(replay);
-        new.source_id = id_among(&all, &new, &identity(replay));
+        new.source_id = match new.known_as(all.values()) {
+            Some(known) => known.source_id.clone(),
+            None => id_among(&all, &new, &identity(replay)),
+        };
         match all.get_mut(&new.source_id) {
             Some(old) => refresh(old, new),
             None => {
@@ -137,13 +140,13 @@ fn recording(replay: &Replay) -> Recording {
     recording
 }
 
-/// What tells an item from the others of its room: the path, or where its URL cannot be read, its text,
-/// and its time in case that is empty.
+/// What tells an item from the others of its room: the path, or where it cannot be fetched, what is
+/// kept of it.
 fn identity(replay: &Replay) -> String {
     MediaUrl::parse(&replay.media_url).map_or_else(
         |_| {
-            let created = replay.create_time.raw.as_deref().unwrap_or_default();
-            format!("{}\n{created}", replay.media_url)
+            let listed = UnfetchableUrl::of(&replay.media_url);
+            unfetchable_identity(listed.as_ref(), replay.create_time.raw.as_deref())
         },
         |url| url.path().to_owned(),
     )
@@ -220,6 +223,27 @@ mod tests {
         let kept = merged[0].unfetchable.as_ref().unwrap();
         assert_eq!(kept.as_str(), "ftp://h/a/f0.mp4");
         assert!(!format!("{merged:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_is_one_recording_however_it_is_signed_or_an_earlier_version_named_it()
+    {
+        let created = "2021-03-26T07:56:21Z";
+        let [one, other] =
+            ["a", "b"].map(|sign| replay(&format!("ftp://h/a/f0.mp4?sign={sign}"), created, ""));
+        let first = merge(Vec::new(), &[one]);
+        let merged = merge(first.clone(), &[other.clone()]);
+        assert_eq!((merged.len(), &merged[0].source_id), (1, &first[0].source_id));
+        for unfetchable in [first[0].unfetchable.clone(), None] {
+            let source_id = "0123abcd".to_owned();
+            let old = Recording { source_id, unfetchable, ..first[0].clone() };
+            let merged = merge(vec![old], &[other.clone()]);
+            assert_eq!((merged.len(), merged[0].source_id.as_str()), (1, "0123abcd"));
+            assert_eq!(merged[0].unfetchable, first[0].unfetchable);
+        }
+        let later = replay("ftp://h/a/f0.mp4?sign=a", "2021-03-26T08:56:21Z", "");
+        let another = replay("ftp://h/b/f0.mp4?sign=a", created, "");
+        assert_eq!(merge(first, &[later, another]).len(), 3);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::*;
 use crate::model::{
     Crc64Nvme, Crc64Xz, Evidence, MediaFacts, MediaUrl, MissingChunk, ReplayTime, RoomId,
-    Sha256Digest, Stored, StoredObject, StoredWhole, WholeChunk, source_ids,
+    Sha256Digest, Stored, StoredObject, StoredWhole, TOLD_BEFORE, UnfetchableUrl, WholeChunk,
+    source_ids, unfetchable_identity,
 };
 
 fn room() -> Room {
@@ -20,6 +21,16 @@ fn recording(path: &str, created: &str, state: RecordingState) -> Recording {
     let (created, expires) = (ReplayTime::parse(created), ReplayTime::default());
     let listed = Recording::listed(url.source_id(), kind, created, expires);
     Recording { url: Some(url), needs_fresh_url: true, state, ..listed }
+}
+
+/// What was listed without a URL that can be fetched.
+fn unfetchable(listed: &str) -> Recording {
+    let (created, unfetchable) = ("2026-03-26T08:00:00Z", UnfetchableUrl::of(listed));
+    let identity = unfetchable_identity(unfetchable.as_ref(), Some(created));
+    let [source_id, ..] = source_ids(&identity);
+    let mut recording = recording("x", created, RecordingState::Expired);
+    recording.reason = Some("only http and https are fetched".to_owned());
+    Recording { source_id, url: None, needs_fresh_url: false, unfetchable, ..recording }
 }
 
 fn archived(path: &str, created: &str, duration_ms: u64, config: &[u8]) -> Recording {
@@ -225,21 +236,54 @@ fn a_ledger_rebuilt_from_a_manifest_seals_the_same_manifest() {
         archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
         recording("b.mp4", "2106-02-07T14:28:15", RecordingState::Expired),
         whole(RecordingState::Archived, 90_000),
+        unfetchable("ftp://h/c.mp4?sign=s3cret"),
+        unfetchable("?sign=s3cret"),
     ];
-    let first = sealed(&recordings, 3, true);
+    let first = sealed(&recordings, 5, true);
     let text = serde_json::to_string(&first).unwrap();
     let read: Manifest = serde_json::from_str(&text).unwrap();
     assert_eq!(read, first);
-    let again = sealed(&read.recordings(), 3, true);
+    let again = sealed(&read.recordings(), 5, true);
     assert_eq!(again, first);
+    let ids = |recordings: &[Recording]| -> Vec<_> {
+        recordings.iter().map(|recording| recording.source_id.clone()).collect()
+    };
+    let (mut before, mut after) = (ids(&recordings), ids(&read.recordings()));
+    (before.sort(), after.sort());
+    assert_eq!(after, before);
     let link = PreviousManifest {
         revision: 1,
         sha256: Sha256Digest::of(text.as_bytes()),
         key: "history/1.json".into(),
     };
     assert_eq!(again.succeeding(&first, link.clone()), None);
-    let more = sealed(&read.recordings(), 4, true).succeeding(&first, link.clone()).unwrap();
+    let more = sealed(&read.recordings(), 6, true).succeeding(&first, link.clone()).unwrap();
     assert_eq!((more.revision, more.previous), (2, Some(link)));
+}
+
+#[test]
+fn whether_a_person_was_told_of_a_loss_is_in_the_manifest_and_comes_back_from_it() {
+    let at = "2026-11-22T03:00:00Z".parse().unwrap();
+    for (told_at, said) in [
+        (None, Some(Loss { told_at: None })),
+        (Some(at), Some(Loss { told_at: Some(at) })),
+        // Earlier versions told and did not say when.
+        (Some(TOLD_BEFORE), None),
+    ] {
+        let mut lost = recording("b.mp4", "2026-03-26T08:00:00Z", RecordingState::Expired);
+        lost.told_at = told_at;
+        let mut whole = whole(RecordingState::Expired, 90_000);
+        whole.told_at = told_at;
+        let manifest = sealed(&[lost, whole], 2, true);
+        assert_eq!(manifest.segments[0].loss, said);
+        assert_eq!(manifest.whole.as_ref().unwrap().loss, said);
+        let back: Vec<_> = manifest.recordings().iter().map(|back| back.told_at).collect();
+        assert_eq!(back, [told_at, told_at]);
+    }
+    let mut kept = archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x");
+    kept.told_at = Some(at);
+    let manifest = sealed(&[kept], 1, true);
+    assert_eq!((&manifest.segments[0].loss, manifest.recordings()[0].told_at), (&None, None));
 }
 
 #[test]

@@ -174,6 +174,54 @@ async fn a_room_that_wechat_lists_no_more_is_remembered_from_its_manifest() {
     }
 }
 
+/// A room of a piece and of two rows that cannot be fetched, deleted in ten days.
+const UNFETCHABLE: &str = "
+[[account.room]]
+id = 1
+start = \"-9d\"
+[[account.room.replay]]
+[[account.room.replay]]
+expire = \"+10d\"
+media_url = \"ftp://media.example/a/f0.mp4\"
+[[account.room.replay]]
+expire = \"+10d\"
+media_url = \"\"
+";
+
+#[tokio::test]
+async fn what_cannot_be_fetched_is_remembered_and_its_loss_told_once_though_wechat_lists_it_no_more()
+ {
+    let states = |night: &Night| -> Vec<String> {
+        let manifest = night.bucket.manifest(1);
+        let segments = manifest["segments"].as_array().unwrap().iter();
+        let mut states: Vec<_> =
+            segments.map(|s| format!("{} {}", text(&s["state"]), s["source"]["listed"])).collect();
+        states.sort();
+        states
+    };
+    let world = World::start(UNFETCHABLE).await;
+    let first = world.run().await;
+    assert_eq!(first.exit, 3);
+    let rejected = ["archived null", "rejected \"ftp://media.example/a/f0.mp4\"", "rejected null"];
+    assert_eq!(states(&first), rejected);
+    lose_ledger(&world);
+    let listed_again = world.run().await;
+    assert_eq!((listed_again.exit, states(&listed_again)), (3, rejected.map(str::to_owned).into()));
+    world.change(1, |room| room.replays.truncate(1));
+    lose_ledger(&world);
+    let unlisted = world.run().await;
+    assert_eq!((unlisted.exit, states(&unlisted)), (3, rejected.map(str::to_owned).into()));
+    world.pass(18 * 24 * 60);
+    let lost = world.run().await;
+    let expired = ["archived null", "expired \"ftp://media.example/a/f0.mp4\"", "expired null"];
+    assert_eq!((lost.exit, lost.report.lost()), (4, 2), "{:?}", lost.report);
+    assert_eq!(states(&lost), expired);
+    lose_ledger(&world);
+    let after = world.run().await;
+    assert_eq!((after.exit, after.report.lost()), (0, 0), "{:?}", after.report);
+    assert_eq!(states(&after), expired);
+}
+
 #[tokio::test]
 async fn an_old_copy_of_the_ledger_moves_nothing_that_was_archived_after_it_was_made() {
     let world = World::with_settings(

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::{Method, StatusCode};
 use replay_archiver::cli::notes;
 use replay_archiver::config::{Config, WholePolicy};
 use replay_archiver::model::{RecordingState, RoomId};
 use replay_archiver::net_guard::HostPolicy;
 use replay_archiver::pipeline::Errand;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::ledger_lost::lose_ledger;
 use super::world::{Night, World};
 
 const DAY: i64 = 24 * 60;
@@ -152,18 +155,74 @@ async fn a_loss_that_a_killed_run_has_noticed_is_told_by_the_next_and_by_no_othe
     assert_eq!((last.exit, last.report.lost()), (0, 0));
 }
 
+/// A room of two pieces, the first of which WeChat has deleted.
+const HALF_GONE: &str = "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
+                         expire = \"-1h\"\n[[account.room.replay]]\n";
+
+fn loss(night: &Night) -> Value {
+    night.bucket.manifest(1)["segments"][0]["loss"].clone()
+}
+
 #[tokio::test]
 async fn a_loss_that_was_told_is_not_told_again_when_the_ledger_is_lost() {
-    let world = World::start(
-        "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"-1h\"\n\
-         [[account.room.replay]]\n",
-    )
-    .await;
-    assert_eq!(world.run().await.exit, 4);
-    std::fs::remove_file(world.ledger()).unwrap();
+    let world = World::start(HALF_GONE).await;
+    let first = world.run().await;
+    assert_eq!(first.exit, 4);
+    assert!(loss(&first)["told_at"].is_string(), "{}", loss(&first));
+    for _ in 0..2 {
+        lose_ledger(&world);
+        let night = world.run().await;
+        assert_eq!((night.exit, night.report.lost()), (0, 0), "{:?}", notes(&night.report));
+        night.says(1, "partial", &["expired", "archived"]);
+        assert!(night.bucket == first.bucket, "nothing new is said");
+    }
+}
+
+#[tokio::test]
+async fn a_loss_that_nobody_lived_to_tell_is_told_after_the_ledger_is_lost() {
+    let world = World::start(HALF_GONE).await;
+    killed_run(&world, |_| {}).await;
+    assert_eq!(world.bucket().manifest(1)["segments"][0]["loss"], json!({ "told_at": null }));
+    lose_ledger(&world);
+    let night = world.run().await;
+    assert_eq!((night.exit, night.report.lost()), (4, 1), "{:?}", notes(&night.report));
+    assert!(loss(&night)["told_at"].is_string(), "{}", loss(&night));
+    let again = world.run().await;
+    assert_eq!((again.exit, again.report.lost()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_manifest_that_does_not_say_so_yet_is_published_by_the_next_run_without_a_call() {
+    let world = World::start(HALF_GONE).await;
+    let setup = world.setup().await;
+    let mut report = setup.run(&Errand::Due, CancellationToken::new()).await.unwrap();
+    setup.take_losses(&mut report).await;
+    world.front.refuse(|method, path| {
+        let is_written = *method == Method::PUT && path.ends_with("manifest.json");
+        is_written.then_some(StatusCode::FORBIDDEN)
+    });
+    setup.told(&report).await.unwrap();
+    setup.context.ledger.close().await;
+    world.heal();
+    assert_eq!(world.bucket().manifest(1)["segments"][0]["loss"], json!({ "told_at": null }));
+    world.pass(60);
     let night = world.run().await;
     assert_eq!((night.exit, night.report.lost()), (0, 0), "{:?}", notes(&night.report));
-    night.says(1, "partial", &["expired", "archived"]);
+    assert!(loss(&night)["told_at"].is_string(), "{}", loss(&night));
+    assert_eq!((night.resolved(), night.fetched()), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_called_lost_was_told_by_it() {
+    let world = World::start(HALF_GONE).await;
+    killed_run(&world, |_| {}).await;
+    let key = "live/wx1/rooms/1/manifest.json";
+    let mut manifest = world.bucket().json(key);
+    manifest["segments"][0].as_object_mut().unwrap().remove("loss");
+    world.front.place(key, manifest.to_string());
+    lose_ledger(&world);
+    let night = world.unchecked_run().await;
+    assert_eq!((night.exit, night.report.lost()), (0, 0), "{:?}", notes(&night.report));
 }
 
 #[tokio::test]
