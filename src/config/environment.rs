@@ -1,6 +1,7 @@
 //! The process's environment, read here and nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 
 use secrecy::SecretString;
 
@@ -12,7 +13,7 @@ use super::{ConfigError, ConfigFile, keys};
 pub struct Environment {
     texts: BTreeMap<String, String>,
     /// Variables whose values are not UTF-8.
-    others: BTreeSet<String>,
+    others: BTreeMap<String, OsString>,
 }
 
 impl std::fmt::Debug for Environment {
@@ -23,7 +24,7 @@ impl std::fmt::Debug for Environment {
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self { texts: variables.into_iter().collect(), others: BTreeSet::new() }
+        Self { texts: variables.into_iter().collect(), others: BTreeMap::new() }
     }
 }
 
@@ -36,7 +37,7 @@ impl Environment {
             let Ok(name) = name.into_string() else { continue };
             match value.into_string() {
                 Ok(value) => drop(environment.texts.insert(name, value)),
-                Err(_) => drop(environment.others.insert(name)),
+                Err(value) => drop(environment.others.insert(name, value)),
             }
         }
         environment
@@ -45,7 +46,7 @@ impl Environment {
     /// The value of a variable that is set.
     pub(super) fn variable(&self, name: &str) -> Option<Result<&str, NotUtf8>> {
         let text = self.value(name).map(Ok);
-        text.or_else(|| self.others.contains(name).then_some(Err(NotUtf8)))
+        text.or_else(|| self.others.contains_key(name).then_some(Err(NotUtf8)))
     }
 
     /// A variable that may hold a secret; an empty one counts as missing.
@@ -70,6 +71,13 @@ impl Environment {
         self.texts.get(name).map(String::as_str)
     }
 
+    /// The variables that `is_wanted` chooses, whatever they hold.
+    pub(super) fn chosen(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<(String, OsString)> {
+        let texts = self.texts.iter().map(|(name, value)| (name.clone(), value.into()));
+        let others = self.others.iter().map(|(name, value)| (name.clone(), value.clone()));
+        texts.chain(others).filter(|(name, _)| is_wanted(name)).collect()
+    }
+
     /// The variables that set keys: name, path and value.
     pub(super) fn settings(&self) -> impl Iterator<Item = (&str, String, &str)> {
         let setting = |(name, value)| {
@@ -82,17 +90,18 @@ impl Environment {
     /// Fails at a variable that is called like one of ours and sets nothing, or holds no text: it
     /// would be left out in silence.
     pub(super) fn check(&self, file: &ConfigFile) -> Result<(), ConfigError> {
-        let tokens = file.accounts.iter().map(|account| &account.token);
-        let named = tokens.flat_map(|token| [token.secret_env.as_deref(), token.env.as_deref()]);
-        let named: BTreeSet<_> =
-            named.flatten().chain([file.store.secret_key_env.as_str()]).collect();
+        let tokens = || file.accounts.iter().map(|account| &account.token);
+        let secrets = tokens().flat_map(|token| [&token.secret_env, &token.env]).flatten();
+        let secrets = secrets.chain([&file.store.secret_key_env]);
+        let inherited = tokens().flat_map(|token| &token.command_env);
+        let named: BTreeSet<_> = secrets.chain(inherited).map(|name| name.trim()).collect();
         let is_meant =
             |name: &str| keys::is_ours(name) && !keys::is_other(name) && !named.contains(name);
         let error = |name: &str, problem: &str, suggestion: Option<String>| {
             let (name, problem) = (name.to_owned(), problem.to_owned());
             Err(ConfigError::Variable { name, problem, suggestion })
         };
-        if let Some(name) = self.others.iter().find(|name| is_meant(name)) {
+        if let Some(name) = self.others.keys().find(|name| is_meant(name)) {
             return error(name, "its value is not UTF-8 text", None);
         }
         match self.texts.keys().find(|name| is_meant(name) && keys::path_of(name).is_none()) {

@@ -217,6 +217,9 @@ pub struct TokenSection {
     /// The command that prints the token (for `command`).
     #[serde(serialize_with = "without_arguments")]
     pub command: Option<Vec<String>>,
+    /// The variables that the command is given beside the usual ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command_env: Vec<String>,
     /// The file that holds the token (for `file`).
     pub file: Option<PathBuf>,
     /// The variable that holds the token (for `env`).

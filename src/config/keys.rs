@@ -73,11 +73,12 @@ const KEYS: [(&str, Kind); 41] = [
 ];
 
 /// The rest of the keys of an account.
-const TOKEN_KEYS: [(&str, Kind); 6] = [
+const TOKEN_KEYS: [(&str, Kind); 7] = [
     ("account.*.token.secret_env", Text),
     ("account.*.token.secret_file", FreeText),
     ("account.*.token.url", Text),
     ("account.*.token.command", Command),
+    ("account.*.token.command_env", List),
     ("account.*.token.file", FreeText),
     ("account.*.token.env", Text),
 ];

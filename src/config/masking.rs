@@ -33,7 +33,7 @@ fn visible(key: &str, text: &str) -> String {
     let is_hidden = match key {
         _ if text.is_empty() => false,
         // What is no name of a variable may be its value; what is no path, what the file holds.
-        "secret_key_env" | "secret_env" | "env" => !is_plain_variable(text),
+        "secret_key_env" | "secret_env" | "env" | "command_env" => !is_plain_variable(text),
         "secret_key_file" | "secret_file" | "file" => !is_plain_path(text),
         "url" | "endpoint" | "base_url" | "proxy" => !is_address,
         "appid" => !text.starts_with("wx"),

@@ -8,6 +8,7 @@ mod error;
 mod file;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod inherited;
 mod keys;
 mod masking;
 mod origins;

@@ -45,37 +45,49 @@ pub(super) fn of_variable(
     path: &str,
     what: &str,
 ) -> Result<SecretString, ConfigError> {
+    let found = must_be_set(environment, name, path, what)?;
+    let wrong =
+        |problem: &str| ConfigError::at(path, format!("the environment {} {problem}", shown(name)));
+    let text = found.map_err(|NotUtf8| wrong("holds no UTF-8 text"))?;
+    trimmed(text).map_err(wrong)
+}
+
+/// The value of the variable that a key names.
+pub(super) fn must_be_set<'a>(
+    environment: &'a Environment,
+    name: &str,
+    path: &str,
+    what: &str,
+) -> Result<Result<&'a str, NotUtf8>, ConfigError> {
     let wrong = |problem: String| ConfigError::at(path, problem);
     if name.is_empty() {
         return Err(wrong(format!(
             "no variable is named\nhint: name the variable that holds {what}"
         )));
     }
-    let found = environment.variable(name);
-    if found.is_none() && (!can_be_variable(name) || may_be_secret(name)) {
+    if let Some(found) = environment.variable(name) {
+        return Ok(found);
+    }
+    if !can_be_variable(name) || may_be_secret(name) {
         return Err(wrong(format!(
             "this is not the name of an environment variable, and may be a secret: it is not repeated\n\
              hint: here belongs the name of the variable that holds {what}, as \"WECHAT_SECRET\"; \
              set it where the program is started"
         )));
     }
-    let shown = if is_plain_variable(name) {
+    let file = path.strip_suffix("_env").filter(|stem| !stem.ends_with("command"));
+    let file = file.map_or_else(String::new, |stem| {
+        format!(", or name a file that holds it with {}_file", last(stem))
+    });
+    Err(wrong(format!("the environment {} is not set\nhint: set it to {what}{file}", shown(name))))
+}
+
+/// A variable as errors name it.
+fn shown(name: &str) -> String {
+    if is_plain_variable(name) {
         format!("variable {name}")
     } else {
         "variable named here".to_owned()
-    };
-    match found {
-        None => Err(wrong(format!(
-            "the environment {shown} is not set\nhint: set it to {what}{}",
-            path.strip_suffix("_env").map_or_else(String::new, |stem| format!(
-                ", or name a file that holds it with {}_file",
-                last(stem)
-            ))
-        ))),
-        Some(Err(NotUtf8)) => Err(wrong(format!("the environment {shown} holds no UTF-8 text"))),
-        Some(Ok(value)) => {
-            trimmed(value).map_err(|problem| wrong(format!("the environment {shown} {problem}")))
-        }
     }
 }
 

@@ -162,7 +162,7 @@ pub enum Error {
         /// Where it came from.
         kind: SourceKind,
         /// What is read at most, in bytes.
-        limit: u64,
+        limit: usize,
     },
 
     /// A token source gave something else than a token.

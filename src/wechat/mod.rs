@@ -25,6 +25,6 @@ pub use client::{Api, Client};
 pub use codes::{Call, Class, Setting};
 pub use error::Error;
 pub use http::Settings;
-pub use source::{SourceKind, TokenSource};
+pub use source::{Inherited, SourceKind, TokenSource};
 pub use token::TokenCheck;
 pub use wire::{ApiQuota, PAGE_LIMIT, ReplayPage, RoomPage};

@@ -1,7 +1,9 @@
 //! Where access tokens come from, and how one is fetched from there.
 
 mod local;
+mod program;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +24,9 @@ use crate::model::AppId;
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
 /// WeChat's tokens have up to 512 characters; more than this is something else.
 const MAX_TOKEN: usize = 2048;
+
+/// The variables that a token command is given.
+pub type Inherited = Vec<(String, OsString)>;
 
 /// Where the access tokens of an account come from. The `Debug` form shows the kind alone.
 #[derive(Clone)]
@@ -53,6 +58,8 @@ pub enum TokenSource {
         program: String,
         /// Its arguments.
         arguments: Vec<String>,
+        /// The variables that it is given; it inherits no other.
+        environment: Inherited,
     },
     /// A file with what a token server would return, at most 64 KiB, which something else keeps
     /// fresh. It is read before every call.
@@ -149,8 +156,8 @@ impl TokenSource {
                 let body = token_server(http, url, headers).await?;
                 read(http.now(), kind, &body, &credentials(url, headers))
             }
-            Self::Command { program, arguments } => {
-                let output = local::run(program, arguments).await?;
+            Self::Command { program, arguments, environment } => {
+                let output = local::run(program, arguments, environment).await?;
                 read(http.now(), kind, &output, &[])
             }
             Self::File { path } => {

@@ -22,7 +22,7 @@ const FOR_NAMES: [&str; 5] =
     ["region = ", "allow_hosts", "command = ", "[SECRET]", "SECRET = \"KEY\""];
 
 /// Every place of the configuration where a person may paste a secret: what is replaced by what.
-const PLACES: [(&str, &str); 34] = [
+const PLACES: [(&str, &str); 35] = [
     ("secret_key_env = \"KEY\"", "secret_key_env = \"SECRET\""),
     ("secret_key_env = \"KEY\"", "secret_key_file = \"SECRET\""),
     ("secret_key_env = \"KEY\"", "secret_key = \"SECRET\""),
@@ -54,6 +54,10 @@ const PLACES: [(&str, &str); 34] = [
     ("{ secret_env = \"APP\" }", "{ secret_file = \"SECRET\" }"),
     ("{ secret_env = \"APP\" }", "{ source = \"SECRET\", secret_env = \"APP\" }"),
     ("{ secret_env = \"APP\" }", "{ source = \"command\", command = [\"SECRET\", \"SECRET\"] }"),
+    (
+        "{ secret_env = \"APP\" }",
+        "{ source = \"command\", command = [\"true\"], command_env = [\"SECRET\"] }",
+    ),
     ("{ secret_env = \"APP\" }", "{ source = \"url\", url = \"https://h/SECRET?token=SECRET\" }"),
     ("{ secret_env = \"APP\" }", "{ source = \"env\", env = \"SECRET\" }"),
     ("{ secret_env = \"APP\" }", "\"SECRET\""),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{http_url, wrong};
 use crate::config::file::{AccountSection, TokenKind, TokenSection};
+use crate::config::inherited;
 use crate::config::secrets::{self, Source};
 use crate::config::suspect;
 use crate::config::tuning::Amount;
@@ -123,7 +124,11 @@ fn token_source(
             let command = section.command.as_deref().and_then(<[String]>::split_first);
             let (program, arguments) = command.ok_or_else(|| missing("command"))?;
             is_no_secret(program.as_ref(), &format!("{path}.command"), "a program")?;
-            TokenSource::Command { program: program.into(), arguments: arguments.to_vec() }
+            TokenSource::Command {
+                program: program.into(),
+                arguments: arguments.to_vec(),
+                environment: inherited::by_command(environment, &section.command_env, path)?,
+            }
         }
         TokenKind::File => {
             let file = section.file.clone().ok_or_else(|| missing("file"))?;

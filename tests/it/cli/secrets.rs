@@ -57,6 +57,44 @@ async fn no_secret_is_logged_printed_or_kept_even_where_things_fail() {
     }
 }
 
+#[tokio::test]
+async fn a_token_command_inherits_no_secret_of_this_program() {
+    let place = Place::start(ROOMS).await;
+    let seen = place.folder.path().join("seen");
+    let command = format!("env > {}; printf {TOKEN}", seen.display());
+    let with = |more: &str| {
+        let source =
+            format!("{{ source = \"command\", command = [\"sh\", \"-c\", '{command}']{more} }}");
+        place.configuration().replace("{ secret_env = \"APP_SECRET\" }", &source)
+    };
+    let run = async |configuration: String| {
+        place.configure(&configuration);
+        let mut program = place.command(&["run"]);
+        program.envs([
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("HTTPS_PROXY", ""),
+            ("REDIS_URL", "redis://cache/0"),
+            ("AWS_SECRET_ACCESS_KEY", API_KEY),
+            ("REPLAY_ARCHIVER_SESSION_TOKEN", SESSION_TOKEN),
+        ]);
+        let ran = ended(program.spawn().unwrap()).await;
+        let seen = std::fs::read_to_string(&seen).unwrap();
+        std::fs::remove_file(place.folder.path().join("seen")).unwrap();
+        (ran, seen)
+    };
+    let names = |seen: &str| {
+        let names = seen.lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned()));
+        // What a shell sets by itself.
+        let names = names.filter(|name| !["PWD", "SHLVL", "_", "OLDPWD"].contains(&name.as_str()));
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let (ran, seen) = run(with("")).await;
+    assert!(names(&seen).into_iter().eq(["HTTPS_PROXY", "PATH"]), "{seen}");
+    assert!(ran.code == 0 && place.bucket().has_manifest(1), "{ran:?}");
+    let (_, seen) = run(with(", command_env = [\"REDIS_URL\"]")).await;
+    assert!(names(&seen).into_iter().eq(["HTTPS_PROXY", "PATH", "REDIS_URL"]), "{seen}");
+}
+
 /// Every filter that somebody could ask for all there is with.
 const FILTERS: [&str; 4] = [
     "trace",

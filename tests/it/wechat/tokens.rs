@@ -198,6 +198,7 @@ fn command(script: &str) -> TokenSource {
     TokenSource::Command {
         program: "sh".to_owned(),
         arguments: vec!["-c".to_owned(), script.to_owned()],
+        environment: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".into())],
     }
 }
 
@@ -220,7 +221,11 @@ async fn a_command_that_fails_shows_what_it_said_but_no_secret() {
     assert!(text.contains("exit status: 3: vault is sealed, token=***"), "{text}");
     assert!(!text.contains("canary"), "{text}");
 
-    let missing = TokenSource::Command { program: "/no/such".to_owned(), arguments: Vec::new() };
+    let missing = TokenSource::Command {
+        program: "/no/such".to_owned(),
+        arguments: Vec::new(),
+        environment: Vec::new(),
+    };
     let error = client(&server.url, missing).check_token().await.unwrap_err();
     assert!(all_text(&error).contains(r#"the token command "/no/such" cannot be run"#));
 }
