@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, LOCATION, RETRY_AFTER};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_RANGE, HeaderName, LOCATION, RETRY_AFTER,
+};
 
 use super::content::Content;
 use super::reply::{Ending, Length, Reply};
@@ -33,6 +35,8 @@ pub struct Target<'a> {
     pub room: Option<i64>,
     /// The recording it is about, from 1.
     pub item: Option<usize>,
+    /// Whether it asks for a range.
+    pub ranged: bool,
 }
 
 /// Takes the effect of the first fault that strikes `target`, using it up by one.
@@ -45,6 +49,11 @@ pub fn strike(faults: &mut [Fault], target: &Target<'_>) -> Option<Effect> {
             fault.skip -= 1;
             continue;
         }
+        if fault.passed > 0 {
+            fault.passed = (fault.passed + 1) % fault.every.max(1);
+            continue;
+        }
+        fault.passed = 1 % fault.every.max(1);
         if let Times::Left(left) = &mut fault.times {
             *left -= 1;
         }
@@ -62,6 +71,7 @@ fn matches(fault: &Fault, target: &Target<'_>) -> bool {
         && (fault.call.is_none() || fault.call == target.call)
         && (fault.room.is_none() || fault.room == target.room)
         && (fault.item.is_none() || fault.item == target.item)
+        && fault.ranged.is_none_or(|ranged| ranged == target.ranged)
 }
 
 /// Whether `text` is `pattern`, in which `*` stands for any run of characters.
@@ -105,6 +115,7 @@ pub fn apply(effect: &Effect, reply: &mut Reply) {
         }
         Effect::Longer { by } => lengthen(reply, by.0),
         Effect::WrongContentRange { shift, total } => shift_content_range(reply, *shift, *total),
+        Effect::Headers { set } => set.iter().for_each(|(name, value)| replace(reply, name, value)),
         Effect::Gzip => gzip(reply),
         Effect::BitFlip { at } => reply.flip = Some(at.0),
         Effect::Slow { delay } => reply.delay += delay.0,
@@ -134,6 +145,15 @@ fn shift_content_range(reply: &mut Reply, shift: u64, longer: u64) {
     };
     let wrong = format!("bytes {}-{}/{}", first + shift, last + shift, total + longer);
     reply.set(CONTENT_RANGE, &wrong);
+}
+
+/// Sets a header, or leaves it out where it is empty.
+fn replace(reply: &mut Reply, name: &str, value: &str) {
+    let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return };
+    match value {
+        "" => drop(reply.headers.remove(name)),
+        _ => reply.set(name, value),
+    }
 }
 
 fn split_content_range(text: &str) -> Option<(u64, u64, u64)> {
@@ -185,7 +205,8 @@ mod tests {
 
     fn get(path: &str) -> Target<'_> {
         let (on, method, room, item) = (Listener::Vod, "GET", Some(1), Some(2));
-        Target { on, method, path, query: "start=0&end=9", call: None, room, item }
+        let query = "start=0&end=9";
+        Target { on, method, path, query, call: None, room, item, ranged: true }
     }
 
     #[test]
@@ -213,6 +234,17 @@ mod tests {
             fault.query = Some(query.to_owned());
             assert_eq!(strike(&mut [fault.clone()], &get("/x")).is_some(), strikes, "{query}");
         }
+    }
+
+    #[test]
+    fn a_fault_may_strike_in_turns_and_requests_with_ranges_alone() {
+        let mut fault = Fault::once(Listener::Vod, Effect::Html).always();
+        (fault.every, fault.skip, fault.ranged) = (3, 1, Some(true));
+        let mut faults = [fault];
+        let plain = Target { ranged: false, ..get("/x") };
+        assert_eq!(strike(&mut faults, &plain), None);
+        let struck: Vec<bool> = (0..8).map(|_| strike(&mut faults, &get("/x")).is_some()).collect();
+        assert_eq!(struck, [false, true, false, false, true, false, false, true]);
     }
 
     #[test]

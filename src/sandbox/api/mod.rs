@@ -42,6 +42,7 @@ pub fn answer(world: &mut World, request: &Incoming) -> Answer {
         call,
         room: room_of(request),
         item: None,
+        ranged: false,
     };
     let effect = effect::strike(&mut world.scenario.faults, &target);
     // The reply is worked out even if a fault replaces it: the call counts against the quota.

@@ -1,5 +1,7 @@
 //! The faults a scenario scripts: which request they strike, how often, and what then happens.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::values::{ByteSize, Span, Times};
@@ -25,12 +27,21 @@ pub struct Fault {
     pub room: Option<i64>,
     /// Only this recording of the room, counted from 1 in the scenario's order.
     pub item: Option<usize>,
+    /// Only requests that ask for a range, or only those that ask for none.
+    pub ranged: Option<bool>,
     /// How many matching requests pass before the first strike.
     #[serde(default)]
     pub skip: u32,
     /// How often it strikes: once, unless given.
     #[serde(default = "once")]
     pub times: Times,
+    /// It strikes the first of so many matching requests, and lets the others pass: 2 is each second
+    /// one, as of two edges that take turns.
+    #[serde(default = "each")]
+    pub every: u32,
+    /// How many matching requests have passed since it struck.
+    #[serde(skip)]
+    pub passed: u32,
     /// What happens.
     pub then: Effect,
 }
@@ -39,7 +50,8 @@ impl Fault {
     /// A fault that strikes once, at any request to `on`; narrow it by setting its fields.
     pub fn once(on: Listener, then: Effect) -> Self {
         let (path, query, method, call, room, item) = (None, None, None, None, None, None);
-        Self { on, path, query, method, call, room, item, skip: 0, times: once(), then }
+        let (ranged, skip, times, every, passed) = (None, 0, once(), each(), 0);
+        Self { on, path, query, method, call, room, item, ranged, skip, times, every, passed, then }
     }
 
     /// The same fault, striking every time.
@@ -52,6 +64,10 @@ impl Fault {
 
 fn once() -> Times {
     Times::Left(1)
+}
+
+fn each() -> u32 {
+    1
 }
 
 /// One of the sandbox's two servers.
@@ -141,6 +157,11 @@ pub enum Effect {
         /// By how much the total is.
         #[serde(default)]
         total: u64,
+    },
+    /// These headers in place of those the reply has; an empty one is left out.
+    Headers {
+        /// Values by name.
+        set: BTreeMap<String, String>,
     },
     /// Another `ETag`, as if the file had been replaced.
     ChangedEtag,

@@ -55,7 +55,8 @@ fn strike(world: &mut World, request: &Incoming) -> Option<Effect> {
     };
     let (on, method, path) = (Listener::Vod, request.method.as_str(), request.path.as_str());
     let query = &request.query_text();
-    let target = Target { on, method, path, query, call: None, room, item };
+    let ranged = request.header(RANGE).is_some();
+    let target = Target { on, method, path, query, call: None, room, item, ranged };
     effect::strike(&mut world.scenario.faults, &target)
 }
 
