@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::dns::Resolve;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, RANGE};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, RANGE};
 use reqwest::{Response, StatusCode};
 use secrecy::SecretString;
 use url::Url;
@@ -171,6 +171,28 @@ impl MediaClient {
         Ok(Opened { file, content_type, body: self.body(url, response, expected) })
     }
 
+    /// Opens a file with one request for all of it. Its body is one answer, so that it cannot be of two
+    /// files, whatever a host makes of ranges and validators.
+    ///
+    /// # Errors
+    /// As [`MediaClient::open`].
+    pub async fn open_at_once(&self, url: &MediaUrl) -> Result<Opened, Error> {
+        let response = self.get(url, None).await?;
+        let at = |problem| Error::new(url, problem);
+        let mut file = headers::source_file(response.headers(), response.url().scheme());
+        let content_type = content_type(response.headers());
+        file.total = response.content_length();
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::PARTIAL_CONTENT => {
+                check_all_of_it(response.headers(), file.total).map_err(at)?;
+            }
+            status => return Err(at(Problem::status(status, response.headers()))),
+        }
+        let expected = file.total;
+        Ok(Opened { file, content_type, body: self.body(url, response, expected) })
+    }
+
     /// Fetches bytes of a file that was opened, whatever signature `url` now carries.
     ///
     /// # Errors
@@ -292,6 +314,19 @@ fn partial(response: &Response, wanted: &Range<u64>) -> Result<(Range<u64>, u64)
         return Err(Problem::BadRange("Content-Length and Content-Range disagree".to_owned()));
     }
     Ok((range, total))
+}
+
+/// Makes sure that a 206 to a request without a range is all of the file, as some hosts send it.
+fn check_all_of_it(headers: &HeaderMap, length: Option<u64>) -> Result<(), Problem> {
+    if !headers.contains_key(CONTENT_RANGE) {
+        return Ok(());
+    }
+    match ContentRange::of(headers) {
+        Some(ContentRange { range, total }) if range == (0..total) && length == Some(total) => {
+            Ok(())
+        }
+        _ => Err(Problem::BadRange("a part of the file came for all of it".to_owned())),
+    }
 }
 
 fn content_type(headers: &HeaderMap) -> Option<String> {

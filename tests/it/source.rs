@@ -330,3 +330,31 @@ async fn a_small_file_comes_whole_or_not_at_all() {
         client_for(&[&endless.authority()]).small(&endless.url("/x"), 100).await.unwrap_err();
     assert!(matches!(error.problem, Problem::TooLarge { cap: 100 }), "{error}");
 }
+
+#[tokio::test]
+async fn a_file_is_asked_for_at_once_where_ranges_do_not_serve() {
+    let opened = async |script: Script| {
+        let host = Host::start(script).await;
+        let opened = client(&host).open_at_once(&host.url("/f0.mp4")).await;
+        assert!(host.requests().iter().all(|request| request.range().is_none()));
+        let opened = opened.map_err(|error| error.problem)?;
+        assert!(!opened.file.ranged);
+        let total = opened.file.total;
+        read(opened).await.map(|bytes| (bytes, total)).map_err(|error| error.problem)
+    };
+    assert_eq!(opened(well_behaved).await.unwrap(), (data(), Some(10_000)));
+    assert_eq!(opened(|_| Reply::new(206).body(&data())).await.unwrap().0, data());
+    let all: Script =
+        |_| Reply::new(206).header("Content-Range", "bytes 0-9999/10000").body(&data());
+    assert_eq!(opened(all).await.unwrap().0, data());
+    let parts: [Script; 3] = [
+        |_| Reply::new(206).header("Content-Range", "bytes 0-99/10000").body(&data()[..100]),
+        |_| Reply::new(206).header("Content-Range", "bytes 0-9999/*").body(&data()),
+        |_| Reply::new(206).header("Content-Range", "bytes 0-9999/10000").body(&data()[..100]),
+    ];
+    for script in parts {
+        assert!(matches!(opened(script).await, Err(Problem::BadRange(_))));
+    }
+    let cut: Script = |_| Reply::new(200).cut_body(&data(), 40);
+    assert!(matches!(opened(cut).await, Err(Problem::Short { got: 40, .. })));
+}

@@ -123,6 +123,20 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether the file may be had without ranges all the same: the host, or the nodes of a media
+    /// network between them, make of ranges what cannot be used.
+    pub fn is_about_ranges(&self) -> bool {
+        matches!(
+            self.problem,
+            Problem::Changed(_)
+                | Problem::BadRange(_)
+                | Problem::TooLong { .. }
+                | Problem::Status { status: 416 }
+        )
+    }
+}
+
 impl Problem {
     /// The problem that a status other than success is.
     pub(super) fn status(status: StatusCode, headers: &HeaderMap) -> Self {

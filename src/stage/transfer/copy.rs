@@ -67,8 +67,9 @@ pub(super) struct Copied {
     pub structure: Option<Mp4Structure>,
 }
 
-/// Copies a file, begun again a few times where that may help. The object is durable and confirmed on `Ok`. On an error there is at most an
-/// unfinished upload, which its checkpoint remembers where the target has one.
+/// Copies a file, begun again a few times where that may help, and at last, where its ranges were of no
+/// use, with one request for all of it. The object is durable and confirmed on `Ok`. On an error there
+/// is at most an unfinished upload, which its checkpoint remembers where the target has one.
 ///
 /// # Errors
 /// See [`Failure`].
@@ -77,7 +78,18 @@ pub(super) async fn copy(
     source: &Source,
     target: &Target,
 ) -> Result<Copied, Failure> {
-    begun_again(context, "a transfer", |size| copy_once(context, source, target, size)).await
+    let copied =
+        || begun_again(context, "a transfer", |size| copy_once(context, source, target, size));
+    match copied().await {
+        Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
+            tracing::info!(
+                object.key = %target.key,
+                "the ranges of a file are of no use: all of it is asked for at once"
+            );
+            copied().await
+        }
+        copied => copied,
+    }
 }
 
 async fn copy_once(
@@ -92,8 +104,8 @@ async fn copy_once(
     };
     let uploaded = checkpoint.as_ref().map_or(0, Checkpoint::uploaded);
     let begun = match uploaded {
-        0 => Begun::with_first_part(source, context.work.part_bytes).await?,
-        _ => Begun { opened: source.open(1, None).await?, turn: None },
+        1.. if !source.is_at_once() => Begun { opened: source.open(1, None).await?, turn: None },
+        _ => Begun::with_first_part(source, context.work.part_bytes).await?,
     };
     let opened = &begun.opened;
     size.tell(opened.file.total);

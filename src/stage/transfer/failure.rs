@@ -91,6 +91,11 @@ impl Failure {
         }
     }
 
+    /// Whether the file may be had with a request for all of it, where ranges led to this.
+    pub(super) fn is_about_ranges(&self) -> bool {
+        matches!(self, Self::Media(error) if error.is_about_ranges())
+    }
+
     /// Whether the beginning of the file shows it, so that little was transferred for it.
     pub(super) fn shows_at_once(&self) -> bool {
         matches!(

@@ -1,6 +1,7 @@
 //! One file at its media host, with retries and fresh URLs.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::failure::Failure;
@@ -19,6 +20,8 @@ pub(super) struct Source {
     /// Where its URL is replaced when it is refused; a chunk's is not.
     place: Option<Arc<Place>>,
     url: Arc<Mutex<MediaUrl>>,
+    /// Whether it is asked for at once, as its ranges cannot be used.
+    at_once: Arc<AtomicBool>,
     job: Job,
 }
 
@@ -42,6 +45,7 @@ impl Source {
             context: Arc::clone(context),
             place: Some(Arc::clone(place)),
             url: Arc::new(Mutex::new(url)),
+            at_once: Arc::default(),
             job: job.clone(),
         })
     }
@@ -49,7 +53,8 @@ impl Source {
     /// A file that a playlist names, for the recording it belongs to.
     pub(super) fn of_chunk(context: &Arc<Context>, url: MediaUrl, job: &Job) -> Self {
         let url = Arc::new(Mutex::new(url));
-        Self { context: Arc::clone(context), place: None, url, job: job.clone() }
+        let (context, at_once) = (Arc::clone(context), Arc::default());
+        Self { context, place: None, url, at_once, job: job.clone() }
     }
 
     /// The recording it belongs to.
@@ -60,6 +65,16 @@ impl Source {
     /// Whether it is the recording's only file.
     pub(super) fn is_recording(&self) -> bool {
         self.place.is_some()
+    }
+
+    /// Whether it is asked for at once.
+    pub(super) fn is_at_once(&self) -> bool {
+        self.at_once.load(Ordering::Relaxed)
+    }
+
+    /// Gives up its ranges: it is asked for at once from now on. Whether it was not already.
+    pub(super) fn give_up_ranges(&self) -> bool {
+        !self.at_once.swap(true, Ordering::Relaxed)
     }
 
     /// Bytes come from its host until the guard is dropped.
@@ -77,7 +92,8 @@ impl Source {
         self.context.memory.turn(bytes, &self.job, self.url().host())
     }
 
-    /// Opens it with a request for its first bytes, over `lane` if there is one.
+    /// Opens it with a request for its first bytes, or for all of them where its ranges were given up,
+    /// over `lane` if there is one.
     ///
     /// # Errors
     /// When the host cannot or will not serve it.
@@ -86,7 +102,10 @@ impl Source {
             "opening a recording",
             &self.context.work.media_retry,
             |url| async move {
-                let opened = self.context.media.open(&url, first).await;
+                let opened = match self.is_at_once() {
+                    true => self.context.media.open_at_once(&url).await,
+                    false => self.context.media.open(&url, first).await,
+                };
                 opened.inspect_err(|error| note_refusal(lane, error))
             },
         )

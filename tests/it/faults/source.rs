@@ -2,6 +2,7 @@
 
 mod broken;
 mod chunks;
+mod edges;
 mod misled;
 mod no_recordings;
 mod passing;
@@ -36,6 +37,11 @@ fn a_fault_of_the_media_host_that_lasts_has_its_state_and_reason() {
     let rows =
         [refused::rows(), broken::rows(), chunks::rows(), no_recordings::rows(), misled::rows()];
     check_all(rows.into_iter().flatten().collect());
+}
+
+#[test]
+fn a_file_whose_edges_disagree_or_whose_ranges_cannot_be_used_is_asked_for_at_once() {
+    check_all(edges::rows());
 }
 
 fn lasting(name: &str, room: &'static str, then: &str, expect: Expect) -> Row {
