@@ -65,7 +65,7 @@ pub use patience::PATIENCE;
 pub use place::{IN_MEMORY, Place};
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Phase, RoomRecord, Sealed};
-pub use survey::Sealing;
+pub use survey::{Reached, Sealing};
 pub use uploads::{Intent, KeptCheckpoint};
 
 use error::failed;

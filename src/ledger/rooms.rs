@@ -76,6 +76,8 @@ pub struct RoomRecord {
     pub failure: Option<String>,
     /// Since when WeChat answers that it does not know the room; `None` since it last listed it.
     pub unknown_since: Option<Timestamp>,
+    /// Whether the bucket lacks objects of it that were archived, as a survey has found.
+    pub is_lacking: bool,
 }
 
 impl RoomRecord {
@@ -87,7 +89,7 @@ impl RoomRecord {
 }
 
 pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
-                       status, revision, manifest_sha256, failure, unknown_since";
+                       status, revision, manifest_sha256, failure, unknown_since, lacking";
 
 impl Ledger {
     /// Stores what a look at a leased room found, sealed or not.
@@ -103,8 +105,9 @@ impl Ledger {
                 sqlx::query(
                     "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
                announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
-               manifest_sha256 = $10, failure = $11, room = $12, unknown_since = $13 \
-             where appid = $14 and room_id = $15 and lease_owner = $16",
+               manifest_sha256 = $10, failure = $11, room = $12, unknown_since = $13, \
+               lacking = $14 \
+             where appid = $15 and room_id = $16 and lease_owner = $17",
                 )
                 .bind(record.phase.as_str())
                 .bind(record.deadline.as_millisecond())
@@ -119,6 +122,7 @@ impl Ledger {
                 .bind(record.failure.as_deref())
                 .bind(json.as_str())
                 .bind(millis(record.unknown_since))
+                .bind(i64::from(record.is_lacking))
                 .bind(room.appid.as_str())
                 .bind(count(room.room_id.0))
                 .bind(owner)
@@ -294,5 +298,6 @@ pub(super) fn read_room(row: &AnyRow) -> Result<RoomRecord, Error> {
         sealed,
         failure: text("failure")?,
         unknown_since: moment(number("unknown_since")?),
+        is_lacking: number("lacking")? == Some(1),
     })
 }

@@ -1,6 +1,6 @@
 //! What the bucket is to have, for a look through it: see the stage `survey`.
 
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 
 use super::{Error, Ledger, count, failed, uncount};
 use crate::model::{AppId, RoomId};
@@ -15,6 +15,18 @@ pub struct Sealing {
     /// Bytes of the chunks of its archived wholes together, where the ledger knows them.
     pub chunk_bytes: u64,
 }
+
+/// How far a look through the bucket has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// Through all that lies before and in this room; `None` for to the end.
+    Room(Option<RoomId>),
+    /// It was a look at certain rooms alone.
+    Nowhere,
+}
+
+/// Rooms that one statement makes due.
+const AT_ONCE: usize = 500;
 
 impl Ledger {
     /// The rooms with a manifest behind `after`, up to `upto` and no further than `most` of them; all in
@@ -51,25 +63,43 @@ impl Ledger {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
     }
 
-    /// Makes a room due at once whose manifest or objects were found to be missing, unless somebody
-    /// works on it now.
+    /// Makes the rooms due at once whose manifests or objects a survey has found to be missing, but for
+    /// those that somebody works on now, and notes how far it has come: all of it or nothing, so that
+    /// nothing that was found is passed over by the next survey.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn reopen(&self, appid: &AppId, room: RoomId) -> Result<(), Error> {
+    pub async fn survey_ended(
+        &self,
+        appid: &AppId,
+        lacking: &[RoomId],
+        reached: Reached,
+    ) -> Result<(), Error> {
         let is_free = self.lease_clock.is_free();
-        let sql = format!(
-            "update rooms set next_at = 0, attempts = 0, phase = case \
-               when listed_at is not null and settled = 1 then 'listed' else 'due' end \
-             where appid = $1 and room_id = $2 and {is_free}"
-        );
-        let reopened = self.attempt("make a room due again", || {
-            sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
-                .bind(appid.as_str())
-                .bind(count(room.0))
-                .execute(&self.pool)
-        });
-        reopened.await.map(drop)
+        let statement = |rooms: &[RoomId]| {
+            let rooms: Vec<_> = rooms.iter().map(RoomId::to_string).collect();
+            format!(
+                "update rooms set lacking = 1, next_at = 0, attempts = 0, phase = case \
+                   when listed_at is not null and settled = 1 then 'listed' else 'due' end \
+                 where appid = $1 and room_id in ({}) and {is_free}",
+                rooms.join(", ")
+            )
+        };
+        self.attempt("note what the bucket lacks", || async {
+            let mut transaction = self.pool.begin().await?;
+            for rooms in lacking.chunks(AT_ONCE) {
+                sqlx::query(sqlx::AssertSqlSafe(statement(rooms)))
+                    .bind(appid.as_str())
+                    .persistent(false)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            if let Reached::Room(room) = reached {
+                note_reached(&mut transaction, appid, room).await?;
+            }
+            transaction.commit().await
+        })
+        .await
     }
 
     /// The room that the last look through the bucket had come to.
@@ -86,24 +116,22 @@ impl Ledger {
         });
         Ok(room.await?.flatten().map(|room| RoomId(uncount(room))))
     }
+}
 
-    /// Notes how far the bucket was looked through; `None` for to its end.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn survey_reached(&self, appid: &AppId, room: Option<RoomId>) -> Result<(), Error> {
-        self.attempt("note how far the bucket was looked through", || {
-            sqlx::query(
-                "insert into accounts (appid, surveyed_room) values ($1, $2) \
-                 on conflict (appid) do update set surveyed_room = excluded.surveyed_room",
-            )
-            .bind(appid.as_str())
-            .bind(room.map(|room| count(room.0)))
-            .execute(&self.pool)
-        })
-        .await
-        .map(drop)
-    }
+async fn note_reached(
+    connection: &mut AnyConnection,
+    appid: &AppId,
+    room: Option<RoomId>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into accounts (appid, surveyed_room) values ($1, $2) \
+         on conflict (appid) do update set surveyed_room = excluded.surveyed_room",
+    )
+    .bind(appid.as_str())
+    .bind(room.map(|room| count(room.0)))
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// The statement of [`Ledger::sealed_rooms`].

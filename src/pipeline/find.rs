@@ -4,13 +4,12 @@
 mod bring;
 mod chosen;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::lacking::lacking;
+use super::lacking::note_lacking;
 use super::list::List;
 use super::order::by_urgency;
 use super::report::{self, AccountReport, Problem};
@@ -43,7 +42,6 @@ pub(super) async fn find(
             can_call: true,
             failures: 0,
             list: None,
-            lacking: HashSet::new(),
             report: AccountReport::new(&account.appid),
         };
         async move {
@@ -78,8 +76,6 @@ struct Search {
     failures: u32,
     /// The room list, as far as it is still to be read.
     list: Option<List>,
-    /// Rooms of which the bucket lacks something that the ledger knows to be archived.
-    lacking: HashSet<RoomId>,
     report: AccountReport,
 }
 
@@ -107,15 +103,13 @@ impl Search {
             return self.report;
         }
         let is_full = self.report.scanned.is_some_and(|scanned| scanned.full);
-        match lacking(&self.context, &self.account.appid, &self.errand, is_full).await {
-            Ok(rooms) => self.lacking = rooms,
-            Err(error) => {
-                self.note("the listing of the bucket", &error);
-                // What would be archived there now would hide that this is another place.
-                self.report.is_misplaced = matches!(error, Error::NothingThere(_));
-                if error.is_of_the_ledger() || self.report.is_misplaced {
-                    return self.report;
-                }
+        let noted = note_lacking(&self.context, &self.account.appid, &self.errand, is_full).await;
+        if let Err(error) = noted {
+            self.note("the listing of the bucket", &error);
+            // What would be archived there now would hide that this is another place.
+            self.report.is_misplaced = matches!(error, Error::NothingThere(_));
+            if error.is_of_the_ledger() || self.report.is_misplaced {
+                return self.report;
             }
         }
         let outcome = match self.errand.clone() {

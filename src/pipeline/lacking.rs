@@ -1,27 +1,28 @@
 //! Rooms that are archived as far as the ledger knows, and of which the bucket lacks something.
 
-use std::collections::HashSet;
-
 use super::{Errand, Rooms};
+use crate::ledger::Reached;
 use crate::model::{AppId, RoomId};
 use crate::stage::survey::{Extent, survey};
 use crate::stage::{Context, Error};
 
-/// Finds the rooms of an errand of which the bucket lacks something. Those of the nightly one are due
-/// from then on. All of the bucket is looked through for a backfill of many rooms, and when the room
-/// list was read in full.
+/// Finds and notes the rooms of an errand of which the bucket lacks something. They are due from then on, and the
+/// ledger knows why, whatever becomes of this run. All of the bucket is looked through for a backfill of
+/// many rooms, and when the room list was read in full.
 ///
 /// # Errors
 /// When the store or the ledger fails, and when the bucket has nothing of the account at all.
-pub(super) async fn lacking(
+pub(super) async fn note_lacking(
     context: &Context,
     appid: &AppId,
     errand: &Errand,
     is_full_scan: bool,
-) -> Result<HashSet<RoomId>, Error> {
+) -> Result<(), Error> {
     if let Errand::Backfill { rooms: Rooms::One(room), .. } = errand {
-        let lacks = lacks_manifest(context, appid, *room).await?;
-        return Ok(lacks.then_some(*room).into_iter().collect());
+        if lacks_manifest(context, appid, *room).await? {
+            context.ledger.survey_ended(appid, &[*room], Reached::Nowhere).await?;
+        }
+        return Ok(());
     }
     let is_nightly = *errand == Errand::Due;
     let extent = if is_nightly && !is_full_scan { Extent::Share } else { Extent::All };
@@ -33,9 +34,9 @@ pub(super) async fn lacking(
     }
     for room in &found.lacking {
         tracing::warn!(account.appid = %appid, room.id = %room, "the bucket lacks objects of room {room}, which was archived");
-        context.ledger.reopen(appid, *room).await?;
     }
-    Ok(found.lacking.into_iter().collect())
+    let reached = Reached::Room(found.reached);
+    Ok(context.ledger.survey_ended(appid, &found.lacking, reached).await?)
 }
 
 /// Whether the bucket lacks the manifest of a room that was sealed.

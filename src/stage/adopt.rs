@@ -206,6 +206,7 @@ mod tests {
             sealed: None,
             failure: None,
             unknown_since: None,
+            is_lacking: false,
         }
     }
 

@@ -40,6 +40,7 @@ pub(crate) fn manifest(data: &[u8]) {
         sealed: None,
         failure: None,
         unknown_since: None,
+        is_lacking: false,
     };
     let adopted = super::adopt::remembered(&record, &manifest, Sha256Digest::of(data));
     again(&manifest, &adopted);

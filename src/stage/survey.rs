@@ -35,10 +35,12 @@ pub struct Surveyed {
     pub lacking: Vec<RoomId>,
     /// Whether the account has no object at all where its rooms should be.
     pub is_empty: bool,
+    /// The room it has come to; `None` for the end.
+    pub reached: Option<RoomId>,
 }
 
-/// Compares what an account has in the bucket with what the ledger knows to be sealed. Changes nothing
-/// but the note of how far it came.
+/// Compares what an account has in the bucket with what the ledger knows to be sealed. Changes nothing:
+/// what was found and how far it came is to be noted together.
 ///
 /// # Errors
 /// When the store or the ledger fails.
@@ -74,8 +76,8 @@ pub async fn survey(context: &Context, appid: &AppId, extent: Extent) -> Result<
             break course.after;
         }
     };
-    ledger.survey_reached(appid, reached).await?;
     let Course { mut found, .. } = course;
+    found.reached = reached;
     // Nothing behind the middle tells nothing yet of what lies before it.
     found.is_empty = objects == 0 && (begun.is_none() || !has_any(context, appid).await?);
     tracing::info!(

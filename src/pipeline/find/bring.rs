@@ -82,7 +82,7 @@ impl Search {
     /// What is known of a room, asked for where needed.
     async fn look(&self, mut record: RoomRecord, force: bool) -> Result<Look, Error> {
         let (context, account) = (&self.context, &self.account);
-        let is_lacking = self.lacking.contains(&record.room.room_id);
+        let is_lacking = record.is_lacking;
         let mut depth = is_lacking.then_some(Depth::Shallow);
         match adopt(context, &record).await? {
             Adopted::NothingNew => {}
@@ -100,6 +100,7 @@ impl Search {
         let mut listed = Listed { record, recordings };
         if let Some(depth) = depth {
             recheck(context, &mut listed, depth).await?;
+            listed.record.is_lacking = false;
         }
         if force {
             seal::mend_side_files(context, &listed.record).await?;

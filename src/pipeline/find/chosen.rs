@@ -62,9 +62,10 @@ impl Search {
             let Some(end) = page.last() else { break };
             last = Some(end.room.room_id);
             let page = page.iter().filter(|record| !done.contains(&record.room.room_id));
-            let lacks = |r: &RoomRecord| self.lacking.contains(&r.room.room_id);
-            let page =
-                page.filter(|r| rooms.contain(r) && (lacks(r) || is_wanted(r, is_one, force)));
+            let is_chosen = |record: &RoomRecord| {
+                rooms.contain(record) && (record.is_lacking || is_wanted(record, is_one, force))
+            };
+            let page = page.filter(|record| is_chosen(record));
             wanted.extend(page.map(|r| (r.deadline <= now, r.deadline, r.room.room_id)));
         }
         wanted.sort_unstable_by_key(|&(is_past, deadline, room)| (is_past, deadline, room.0));
@@ -79,7 +80,7 @@ impl Search {
             self.report.busy.push(room);
             return Ok(());
         };
-        if record.phase != Phase::Listed && (force || !self.lacking.contains(&room)) {
+        if record.phase != Phase::Listed && (force || !record.is_lacking) {
             record.phase = Phase::Due;
             record.attempts = 0;
         }

@@ -106,6 +106,7 @@ mod tests {
                 sealed: None,
                 failure: None,
                 unknown_since: None,
+                is_lacking: false,
             },
             recordings: states.iter().map(recording).collect(),
         }

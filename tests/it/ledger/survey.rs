@@ -1,6 +1,6 @@
 //! What the bucket is to have, in the order in which it lists its keys.
 
-use replay_archiver::ledger::{Phase, Sealed, Wanted};
+use replay_archiver::ledger::{Phase, Reached, RoomRecord, Sealed, Wanted};
 use replay_archiver::model::{RoomId, RoomStatus, Sha256Digest};
 
 use super::{Database, appid, claim, claim_any, due, now};
@@ -26,14 +26,23 @@ pub async fn archived_rooms_are_told_in_the_order_of_the_buckets_keys(database: 
     assert_eq!(rooms(None, None, 9).await, [1, 10, 100, 9]);
     assert_eq!(rooms(Some(1), Some(100), 9).await, [10, 100]);
     assert_eq!(rooms(Some(10), None, 1).await, [100]);
-    ledger.reopen(&appid(), RoomId(10)).await.unwrap();
+    let lacking = [RoomId(9), RoomId(10)];
+    let reached = Reached::Room(Some(RoomId(10)));
+    ledger.survey_ended(&appid(), &lacking, reached).await.unwrap();
+    assert_eq!(ledger.surveyed(&appid()).await.unwrap(), Some(RoomId(10)));
     let again = ledger.claim_next(&appid(), claim("b", now()), Wanted::Listed).await.unwrap();
-    assert_eq!(again.map(|record| record.room.room_id), Some(RoomId(10)));
-    ledger.reopen(&appid(), RoomId(10)).await.unwrap();
-    assert!(claim_any(&ledger, "c", now()).await.is_none(), "somebody works on it");
+    let again = again.unwrap();
+    assert_eq!((again.room.room_id, again.is_lacking), (RoomId(9), true));
+    let ten = ledger.room(&appid(), RoomId(10)).await.unwrap().unwrap();
+    assert_eq!((ten.phase, ten.is_lacking), (Phase::Listed, true), "all of them are reopened");
+    ledger.survey_ended(&appid(), &lacking, Reached::Nowhere).await.unwrap();
+    assert_eq!(ledger.surveyed(&appid()).await.unwrap(), Some(RoomId(10)), "as before");
+    let free = claim_any(&ledger, "c", now()).await.unwrap();
+    assert_eq!(free.room.room_id, RoomId(10));
+    assert!(claim_any(&ledger, "d", now()).await.is_none(), "somebody works on both");
+    ledger.save_room(&RoomRecord { is_lacking: false, ..free }, "c").await.unwrap();
+    let ten = ledger.room(&appid(), RoomId(10)).await.unwrap().unwrap();
+    assert!(!ten.is_lacking, "it was looked at");
+    ledger.survey_ended(&appid(), &[], Reached::Room(None)).await.unwrap();
     assert_eq!(ledger.surveyed(&appid()).await.unwrap(), None);
-    for reached in [Some(RoomId(10)), None] {
-        ledger.survey_reached(&appid(), reached).await.unwrap();
-        assert_eq!(ledger.surveyed(&appid()).await.unwrap(), reached);
-    }
 }

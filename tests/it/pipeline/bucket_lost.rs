@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use jiff::SignedDuration;
+use replay_archiver::ledger::Reached;
 use replay_archiver::model::RoomId;
 use replay_archiver::pipeline::{Errand, Rooms};
 use replay_archiver::stage::audit::{Audited, audit, inventory};
@@ -132,6 +133,25 @@ async fn deleted_segments_are_noticed_by_the_next_run_though_the_manifest_is_the
     let night = world.run().await;
     assert_eq!((night.exit, night.fetched().len()), (0, 1), "the other one is left alone");
     assert_eq!(night.bucket.objects[&key], first.bucket.objects[&key]);
+}
+
+#[tokio::test]
+async fn what_a_survey_has_found_is_made_again_by_a_later_run_where_the_one_that_found_it_was_killed()
+ {
+    let world = World::start(ROOMS).await;
+    let first = world.run().await;
+    let key = first.bucket.keys(".mp4")[1].to_owned();
+    assert!(world.front.remove(&key));
+    // What a run leaves that is killed right after its survey, whose next share begins behind room 1.
+    let setup = world.setup().await;
+    let (ledger, appid) = (&setup.context.ledger, &setup.accounts[0].appid);
+    let reached = Reached::Room(Some(RoomId(1)));
+    ledger.survey_ended(appid, &[RoomId(1)], reached).await.unwrap();
+    ledger.close().await;
+    let night = world.run().await;
+    assert_eq!((night.exit, night.fetched().len()), (0, 1), "the other one is left alone");
+    assert_eq!(night.bucket.objects[&key], first.bucket.objects[&key]);
+    assert_eq!(world.run().await.media.len(), 0);
 }
 
 #[tokio::test]
