@@ -10,7 +10,7 @@ use super::output;
 use super::setup::{self, Setup};
 use super::{Common, Exit};
 use crate::hints::Explained;
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, Damage, RoomId, plays_but_for};
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
 use crate::stage::verify::{Depth, Mismatch, Problem, Unreadable};
 
@@ -44,7 +44,7 @@ fn sample_size(percent: f64, rooms: usize) -> usize {
 }
 
 /// What was looked at.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tally {
     /// Rooms that there are to look at.
     known: u64,
@@ -53,6 +53,8 @@ struct Tally {
     /// … of which this many are of recordings.
     media: u64,
     mismatches: u64,
+    /// Recordings and chunks that are damaged at their source, as is known.
+    damaged_at_source: u64,
     /// Objects that the store would not show.
     unreadable: u64,
     /// Rooms the store could not be asked about.
@@ -153,12 +155,16 @@ async fn verify_room(
 }
 
 fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tally: &mut Tally) {
-    let Audited { objects, media, states, checked } = audited;
+    let Audited { objects, media, states, damage, checked } = audited;
     tally.rooms += 1;
     tally.objects += objects;
     tally.media += media;
     for (state, recordings) in states {
         *tally.states.entry(state).or_default() += recordings;
+    }
+    for (key, damage) in &damage {
+        tell_damage(common, (appid, room), key, damage);
+        tally.damaged_at_source += 1;
     }
     for mismatch in &checked.mismatches {
         report(common, appid, Some(room), mismatch, tally);
@@ -167,6 +173,25 @@ fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tal
         tally.unreadable += 1;
         output::note(format_args!("{appid} room {room}: {key}: {}", Explained::of(error)));
     }
+}
+
+/// Tells of a recording that came damaged each time, and was archived as it is: no mismatch.
+fn tell_damage(common: &Common, (appid, room): (&AppId, RoomId), key: &str, damage: &[Damage]) {
+    let told = plays_but_for(damage).unwrap_or_default();
+    if common.json {
+        output::json(&json!({
+            "type": "damage",
+            "appid": appid,
+            "room_id": room,
+            "key": key,
+            "told": told,
+            "damage": damage,
+        }));
+        return;
+    }
+    output::line(format_args!(
+        "{appid} room {room}: {key}: damaged at its source, archived as it came: {told}"
+    ));
 }
 
 fn report(
@@ -201,6 +226,7 @@ fn summarize(common: &Common, tally: &Tally, depth: Depth) {
             "rooms_known": tally.known,
             "objects": tally.objects,
             "mismatches": tally.mismatches,
+            "damaged_at_source": tally.damaged_at_source,
             "objects_unreadable": tally.unreadable,
             "rooms_failed": tally.failed,
             "recordings": tally.states,
@@ -247,6 +273,9 @@ fn summary(tally: &Tally, depth: Depth) -> String {
     }
     parts
         .push(format!("{mismatches} mismatch{} ({how})", if *mismatches == 1 { "" } else { "es" }));
+    if tally.damaged_at_source > 0 {
+        parts.push(format!("{} damaged at the source, as is known", tally.damaged_at_source));
+    }
     let open = tally.not_archived();
     let open = if open.is_empty() { String::new() } else { open.join(", ") };
     let open = if open.is_empty() { open } else { format!("; recordings not archived: {open}") };
@@ -283,6 +312,9 @@ mod tests {
                     compared); recordings not archived: 1 failed";
         assert_eq!(summary(&tally, Depth::Deep), said);
         assert_eq!(tally.exit(), Exit::CouldNotRun);
+        let damaged = Tally { damaged_at_source: 1, ..Tally { unreadable: 0, ..tally.clone() } };
+        assert!(summary(&damaged, Depth::Deep).contains(", 1 damaged at the source, as is known;"));
+        assert_eq!(damaged.exit(), Exit::Done, "damage that is known is no mismatch");
         let read = Tally { unreadable: 0, ..tally };
         assert!(summary(&read, Depth::Deep).contains("(every byte compared)"));
         assert_eq!(read.exit(), Exit::Done);

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppId, Crc64Nvme, Crc64Xz, Damaged, Evidence, Goods, ImageRole, LiveStatus, MediaFacts,
+    AppId, Crc64Nvme, Crc64Xz, Damage, Damaged, Evidence, Goods, ImageRole, LiveStatus, MediaFacts,
     RecordingState, RoomId, Sha256Digest,
 };
 
@@ -49,6 +49,17 @@ impl Manifest {
     /// Every whole of the broadcast.
     pub fn wholes(&self) -> impl Iterator<Item = &Whole> {
         self.whole.iter().chain(&self.other_wholes)
+    }
+
+    /// The keys of recordings and chunks that are damaged at their source, with their damage.
+    pub fn damage(&self) -> impl Iterator<Item = (&str, &[Damage])> {
+        let segments = self
+            .segments
+            .iter()
+            .filter_map(|segment| Some((segment.key.as_deref()?, segment.damage.as_slice())));
+        let chunks = self.wholes().flat_map(|whole| &whole.chunks);
+        let chunks = chunks.map(|chunk| (chunk.key.as_str(), chunk.damage.as_slice()));
+        segments.chain(chunks).filter(|(_, damage)| !damage.is_empty())
     }
 }
 
@@ -200,6 +211,12 @@ pub struct Segment {
     pub source: Source,
     /// What was compared with what.
     pub evidence: Vec<Evidence>,
+    /// Where the recording itself is damaged: it came like this each time, and was archived as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damage: Vec<Damage>,
+    /// Why not every sample of it could be examined, where it lacks the evidence `samples`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexamined: Option<String>,
     /// What the file says of itself.
     pub media: Option<MediaFacts>,
     /// Where it stands in the broadcast.
@@ -345,6 +362,12 @@ pub struct WholeChunk {
     pub crc64xz: Crc64Xz,
     /// Duration in milliseconds, as the playlist says.
     pub duration_ms: u64,
+    /// What was examined of it beyond what holds for every chunk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    /// Where the chunk itself is damaged: it came like this each time, and was archived as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damage: Vec<Damage>,
 }
 
 /// What a player needs: what to play, in which order.

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Crc64Nvme, Crc64Xz, Damaged, MediaUrl, MissingChunk, Obstacle, ReplayTime, Sha256Digest,
-    UnfetchableUrl, WECHAT_RETENTION, WholeChunk,
+    Crc64Nvme, Crc64Xz, Damage, Damaged, MediaUrl, MissingChunk, Obstacle, ReplayTime,
+    Sha256Digest, UnfetchableUrl, WECHAT_RETENTION, WholeChunk,
 };
 
 /// One item of `live_replay` as received: not yet checked, not yet stored.
@@ -156,6 +156,15 @@ impl Recording {
         }
     }
 
+    /// Where what is stored of it is damaged at its source, in order.
+    pub fn source_damage(&self) -> Vec<Damage> {
+        match &self.stored {
+            Some(Stored::Segment(object)) => object.damage.clone(),
+            Some(Stored::Whole(whole)) => whole.source_damage(),
+            None => Vec::new(),
+        }
+    }
+
     /// Sets what has become of it, and why. What is not final is due at once.
     pub fn end(&mut self, state: RecordingState, reason: impl Into<String>) {
         self.state = state;
@@ -256,6 +265,19 @@ impl StoredWhole {
         }
     }
 
+    /// Where its stored chunks are damaged at their source, in order, with times within the whole.
+    pub fn source_damage(&self) -> Vec<Damage> {
+        let mut begins_ms = 0_u64;
+        let mut all = Vec::new();
+        for chunk in &self.chunks {
+            let at_ms = |at: u64| at.saturating_add(begins_ms);
+            let within = |place: &Damage| Damage { at_ms: place.at_ms.map(at_ms), ..place.clone() };
+            all.extend(chunk.damage.iter().map(within));
+            begins_ms = begins_ms.saturating_add(chunk.duration_ms);
+        }
+        all
+    }
+
     /// Whether some of it is stored.
     pub fn is_begun(&self) -> bool {
         !self.chunks.is_empty()
@@ -273,6 +295,10 @@ pub enum Evidence {
     /// The boxes of the MP4 fill the file exactly and hold a `moov` and media data.
     #[serde(rename = "mp4-structure")]
     Mp4Structure,
+    /// Every sample of the file is accounted for: its tables agree with each other, each sample lies
+    /// in the media data, and looks like what its codec writes, except where `damage` says otherwise.
+    #[serde(rename = "samples")]
+    Samples,
     /// The playlist was whole and every chunk it names was stored.
     #[serde(rename = "hls-structure")]
     HlsStructure,
@@ -318,6 +344,12 @@ pub struct StoredObject {
     pub source: SourceFacts,
     /// What was compared with what.
     pub evidence: Vec<Evidence>,
+    /// Where the recording is damaged at its source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damage: Vec<Damage>,
+    /// Why not every sample of it could be examined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexamined: Option<String>,
     /// What the `moov` says, for MP4s.
     pub media: Option<MediaFacts>,
     /// When the store had confirmed it.

@@ -192,6 +192,8 @@ fn segment_entry(index: u64, recording: &Recording, timeline: Option<Timeline>) 
         }),
         source: source_entry(recording, object.map(|object| &object.source)),
         evidence: object.map(|object| object.evidence.clone()).unwrap_or_default(),
+        damage: object.map(|object| object.damage.clone()).unwrap_or_default(),
+        unexamined: object.and_then(|object| object.unexamined.clone()),
         media: object.and_then(|object| object.media.clone()),
         timeline,
         archived_at: object.map(|object| object.archived_at),

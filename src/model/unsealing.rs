@@ -166,6 +166,8 @@ fn segment_object(segment: &Segment) -> Option<StoredObject> {
         part_bytes: object.part_bytes,
         source: source_facts(&segment.source),
         evidence: segment.evidence.clone(),
+        damage: segment.damage.clone(),
+        unexamined: segment.unexamined.clone(),
         media: segment.media.clone(),
         archived_at: segment.archived_at?,
         damaged: segment.damaged.clone(),

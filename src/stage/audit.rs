@@ -9,7 +9,9 @@ use super::published::{history, parse};
 use super::verify::{Checked, Depth, Expected, Mismatch, Problem, expected, verify};
 use super::{Context, Error};
 use crate::ledger::Sealed;
-use crate::model::{AppId, Catalog, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest};
+use crate::model::{
+    AppId, Catalog, Damage, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest,
+};
 use crate::store::RoomKeys;
 
 const MANIFEST: &str = "manifest.json";
@@ -93,6 +95,9 @@ pub struct Audited {
     pub media: u64,
     /// How many recordings are in each state, as the manifest tells.
     pub states: BTreeMap<&'static str, u64>,
+    /// The keys of what is damaged at its source, and archived as it came, with its damage: it is
+    /// known, and no mismatch.
+    pub damage: Vec<(String, Vec<Damage>)>,
     /// What was found.
     pub checked: Checked,
 }
@@ -206,6 +211,8 @@ async fn audit_files(
     for state in segments.chain(manifest.wholes().map(|whole| whole.state)) {
         *audited.states.entry(name(state)).or_default() += 1;
     }
+    let damage = manifest.damage().map(|(key, damage)| (key.to_owned(), damage.to_vec()));
+    audited.damage.extend(damage);
     let (appid, room) = (&manifest.room.appid, manifest.room.room_id);
     let media = expected(manifest);
     let named = media.len() as u64;

@@ -10,7 +10,7 @@ use crate::cli::pending::{deadline, entry, to_come};
 use crate::cli::setup::Setup;
 use crate::cli::{Common, Exit};
 use crate::ledger::{Phase, RoomRecord};
-use crate::model::{Recording, RoomId};
+use crate::model::{Recording, RoomId, plays_but_for};
 use crate::stage::Account;
 
 pub(super) async fn print(common: &Common, setup: &Setup, room: RoomId) -> anyhow::Result<Exit> {
@@ -52,6 +52,7 @@ fn room_json(
             "next_try_at": recording.next_try_at.filter(|at| recording.is_owed() && *at > now),
             "key": recording.segment().map(|object| &object.key),
             "bytes": recording.segment().map(|object| object.bytes),
+            "damage": recording.source_damage(),
         })
     };
     json!({
@@ -143,5 +144,14 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
     };
     for line in alike::told(recordings.iter().filter_map(reason), Names::First) {
         output::prose(2, line);
+    }
+    for recording in recordings {
+        if let Some(told) = plays_but_for(&recording.source_damage()) {
+            let id = &recording.source_id;
+            output::prose(
+                2,
+                format_args!("{id}: damaged at its source, archived as it came: {told}"),
+            );
+        }
     }
 }

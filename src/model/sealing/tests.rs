@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{
-    Crc64Nvme, Crc64Xz, Evidence, MediaFacts, MediaUrl, MissingChunk, ReplayTime, RoomId,
+    Crc64Nvme, Crc64Xz, Damage, Evidence, MediaFacts, MediaUrl, MissingChunk, ReplayTime, RoomId,
     Sha256Digest, Stored, StoredObject, StoredWhole, TOLD_BEFORE, UnfetchableUrl, WholeChunk,
     source_ids, unfetchable_identity,
 };
@@ -47,6 +47,8 @@ fn archived(path: &str, created: &str, duration_ms: u64, config: &[u8]) -> Recor
         part_bytes: 10,
         source: SourceFacts { scheme: "http".into(), ..SourceFacts::default() },
         evidence: vec![Evidence::Length],
+        damage: Vec::new(),
+        unexamined: None,
         media: Some(MediaFacts {
             duration_ms,
             codecs: None,
@@ -72,6 +74,8 @@ fn whole(state: RecordingState, duration_ms: u64) -> Recording {
         crc64nvme: Crc64Nvme(3),
         crc64xz: Crc64Xz(4),
         duration_ms,
+        evidence: Vec::new(),
+        damage: Vec::new(),
     };
     whole.stored = Some(Stored::Whole(StoredWhole {
         duration_ms,
@@ -325,4 +329,31 @@ fn durations_and_sizes_beyond_all_bounds_are_summed_up_to_the_largest_number() {
         PreviousManifest { revision: u64::MAX, sha256: Sha256Digest::of(b""), key: "k".into() };
     let other = sealed(&[], 0, true);
     assert_eq!(manifest.succeeding(&other, link).unwrap().revision, u64::MAX);
+}
+
+#[test]
+fn damage_at_the_source_is_told_leaves_a_room_complete_and_survives_the_ledger() {
+    let what = "a NAL unit ends beyond its sample".to_owned();
+    let (at_ms, duration_ms) = (Some(500), Some(40));
+    let place = Damage { offset: 4, length: 3, at_ms, duration_ms, what, seen: 2 };
+    let mut segment = archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x");
+    let Some(Stored::Segment(object)) = &mut segment.stored else { panic!() };
+    object.evidence.push(Evidence::Samples);
+    object.damage = vec![place.clone()];
+    let mut whole = whole(RecordingState::Archived, 60_000);
+    let Some(Stored::Whole(stored)) = &mut whole.stored else { panic!() };
+    let chunk = stored.chunks[0].clone();
+    stored.chunks = vec![chunk.clone(), WholeChunk { damage: vec![place.clone()], ..chunk }];
+    let later = Damage { at_ms: Some(60_500), ..place.clone() };
+    assert_eq!(whole.source_damage(), [later], "its time is that within the whole");
+    let sealed = sealed(&[segment, whole], 2, true);
+    assert_eq!(sealed.status, RoomStatus::Complete);
+    let text = serde_json::to_string(&sealed).unwrap();
+    let read: Manifest = serde_json::from_str(&text).unwrap();
+    let told: Vec<_> = read.damage().map(|(key, damage)| (key, damage.len())).collect();
+    assert_eq!(told, [("segments/a.mp4", 1), ("whole/x/chunk-000000.ts", 1)]);
+    let known = read.recordings();
+    assert_eq!(known[0].source_damage(), [place]);
+    assert!(known[0].segment().unwrap().evidence.contains(&Evidence::Samples));
+    assert_eq!(known[1].source_damage().len(), 1);
 }

@@ -167,6 +167,8 @@ impl Fetch<'_> {
             crc64nvme: copied.digests.crc64nvme,
             crc64xz: copied.digests.crc64xz,
             duration_ms,
+            evidence: Vec::new(),
+            damage: Vec::new(),
         };
         self.known.keep(file.name.clone(), &chunk).await?;
         Ok((file, duration_ms, Fetched::Stored(chunk)))

@@ -294,6 +294,8 @@ fn stored_object(
         part_bytes: copied.part_bytes,
         source: copied.source,
         evidence,
+        damage: Vec::new(),
+        unexamined: None,
         media,
         archived_at: context.clock.now(),
         damaged: None,
