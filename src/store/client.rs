@@ -16,6 +16,7 @@ use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::bounded::Limits;
 use super::checksum::{Check, Checksums};
 use super::error::Site;
 use super::keys::Keys;
@@ -220,7 +221,8 @@ async fn sdk_config(settings: &Settings) -> Builder {
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
-        .stalled_stream_protection(stalls);
+        .stalled_stream_protection(stalls)
+        .interceptor(Limits::new(settings.timeouts.crawl));
     config.set_app_name(AppName::new("replay-archiver").ok());
     if let Some(endpoint) = &settings.endpoint {
         // The SDK writes the bucket right behind the path.

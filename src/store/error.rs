@@ -8,6 +8,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::answer::{Answer, one_line};
+use super::bounded::Excess;
 use crate::model::ObjectKey;
 use crate::retry::Transient;
 
@@ -40,6 +41,25 @@ pub enum Error {
         /// What was tried.
         site: Site,
         /// What is wrong with it.
+        detail: String,
+    },
+    /// An answer came that has no end, or is larger than any that S3 gives.
+    #[error(
+        "could not {site}: the reply is none of S3's: {detail}\nhint: check that the endpoint is a \
+         store's"
+    )]
+    Excessive {
+        /// What was tried.
+        site: Site,
+        /// Which limit it is beyond.
+        detail: String,
+    },
+    /// A listing cannot be read to its end.
+    #[error("could not {site} to the end: {detail}")]
+    Endless {
+        /// What was tried.
+        site: Site,
+        /// What the store said.
         detail: String,
     },
     /// No request can be made of it, as when the region and the endpoint do not go together.
@@ -127,6 +147,9 @@ impl Error {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let site = site.clone();
+        if let Some(excess) = excess(failure) {
+            return Self::beyond(site, excess);
+        }
         match failure {
             SdkError::ServiceError(context) => {
                 let meta = context.err().meta();
@@ -153,6 +176,15 @@ impl Error {
                 None => Self::unanswered(site, NoAnswer::Connection, failure),
             },
             _ => Self::Unsendable { site, detail: chain(failure) },
+        }
+    }
+
+    /// The error of a reply that is beyond a limit.
+    pub(super) fn beyond(site: Site, excess: Excess) -> Self {
+        let detail = excess.to_string();
+        match excess {
+            Excess::Bytes | Excess::Tags => Self::Excessive { site, detail },
+            Excess::Crawling { .. } => Self::Unanswered { site, reason: NoAnswer::Timeout, detail },
         }
     }
 
@@ -188,7 +220,7 @@ impl Error {
 
     /// Whether the request may have taken effect although it failed.
     pub fn leaves_doubt(&self) -> bool {
-        self.is_transient() || self.is_upload_gone()
+        self.is_transient() || self.is_upload_gone() || matches!(self, Self::Excessive { .. })
     }
 
     /// Whether the store refused something about the request itself, as one does that does not
@@ -230,6 +262,8 @@ impl Transient for Error {
             Self::Unanswered { .. } | Self::Unreadable { .. } | Self::Vanished { .. } => true,
             Self::Credentials { timed_out, .. } => *timed_out,
             Self::Unsendable { .. }
+            | Self::Excessive { .. }
+            | Self::Endless { .. }
             | Self::Mismatch { .. }
             | Self::Parts { .. }
             | Self::TooManyParts { .. }
@@ -321,6 +355,11 @@ fn causes<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(error.source().or(Some(error)), |cause| cause.source())
+}
+
+/// Which limit a reply is beyond, where that is the cause.
+pub(super) fn excess(error: &(dyn std::error::Error + 'static)) -> Option<Excess> {
+    causes(error).find_map(|cause| cause.downcast_ref()).copied()
 }
 
 /// The failure of the credential sources, where that is the cause.

@@ -1,7 +1,8 @@
 //! What the bucket holds.
 
 use super::error::Site;
-use super::paging::Next;
+use super::paging::{Next, Page, Pages};
+use super::settings::shortly;
 use super::{Error, Store};
 use crate::model::ObjectKey;
 use crate::retry;
@@ -22,7 +23,7 @@ pub struct Listing {
     prefix: String,
     /// Where it begins, unless at the prefix.
     after: Option<String>,
-    next: Next<String>,
+    pages: Pages<String>,
 }
 
 impl Store {
@@ -30,7 +31,7 @@ impl Store {
     /// folders of [`AccountKeys`](super::AccountKeys) and [`RoomKeys`](super::RoomKeys). No request
     /// is made yet.
     pub fn list(&self, prefix: &str) -> Listing {
-        Listing { store: self.clone(), prefix: prefix.to_owned(), after: None, next: Next::Start }
+        Listing { store: self.clone(), prefix: prefix.to_owned(), after: None, pages: Pages::new() }
     }
 }
 
@@ -44,16 +45,17 @@ impl Listing {
     /// The next page, of at most 1000 objects; it may be empty. `None` after the last.
     ///
     /// # Errors
-    /// When the store refuses or does not answer; the same page may be asked for again.
+    /// When the store refuses or does not answer; the same page may be asked for again. When the
+    /// listing has no end.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Listed>>, Error> {
-        let token = match &self.next {
+        let token = match self.pages.next() {
             Next::Start => None,
             Next::After(token) => Some(token.clone()),
             Next::End => return Ok(None),
         };
         let site = Site::new("list", self.prefix.as_str());
         let store = &self.store;
-        let output = retry::with(store.policy(), site.action, || async {
+        let output = retry::with(&shortly(store.policy()), site.action, || async {
             let request = store
                 .sdk()
                 .list_objects_v2()
@@ -64,8 +66,11 @@ impl Listing {
             request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))
         })
         .await?;
-        self.next.turn(site, output.is_truncated, output.next_continuation_token)?;
-        let objects = output.contents.unwrap_or_default().into_iter();
+        let objects = output.contents.unwrap_or_default();
+        let first = objects.first().and_then(|object| object.key.as_deref());
+        let (is_truncated, after) = (output.is_truncated, output.next_continuation_token);
+        self.pages.turn(site, Page { is_truncated, after, first })?;
+        let objects = objects.into_iter();
         let listed = objects.filter_map(|object| {
             let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
             Some(Listed { key: ObjectKey::new(object.key?), bytes })

@@ -10,11 +10,14 @@
 //!   was there before.
 //! - Every request is retried by [`crate::retry`] alone; the SDK's own retries are off.
 //!
-//! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `client`, `object`
-//! (small objects), `conditional`, `upload` (multipart), `read`, `paging`, `list`, `uploads` (unfinished
-//! ones), `presign`, `probe` (for `doctor`).
+//! - No reply is read further than a limit, but for objects, which come as streams; none may crawl.
+//!
+//! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `bounded` (replies),
+//! `client`, `object` (small objects), `conditional`, `upload` (multipart), `read`, `paging`, `list`,
+//! `uploads` (unfinished ones), `presign`, `probe` (for `doctor`).
 
 mod answer;
+mod bounded;
 mod checksum;
 mod client;
 mod conditional;

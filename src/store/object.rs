@@ -1,6 +1,7 @@
 //! Small objects, what the store says of an object, and whether that is what was sent.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
@@ -11,14 +12,18 @@ use crc_fast::CrcAlgorithm;
 
 use super::checksum::{Check, decode};
 use super::error::Site;
+use super::settings::shortly;
 use super::signing::SignBody;
 use super::tap::Tap;
-use super::{Error, Store};
+use super::{Error, NoAnswer, Store};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry;
 
 /// The most that [`Store::get`] reads into memory.
 const GET_CAP: u64 = 64 << 20;
+
+/// How long [`Store::get`] may take to read an object that it has opened.
+const GET_TIME: Duration = Duration::from_secs(600);
 
 /// Where COS and OSS report the CRC-64/XZ of an object, in decimal.
 const CRC64XZ_HEADERS: &[&str] = &["x-cos-hash-crc64ecma", "x-oss-hash-crc64ecma"];
@@ -168,7 +173,7 @@ impl Store {
     /// # Errors
     /// When the store refuses or does not answer.
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
-        retry::with(self.policy(), "look at", || self.head_once(key)).await
+        retry::with(&shortly(self.policy()), "look at", || self.head_once(key)).await
     }
 
     async fn head_once(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
@@ -200,7 +205,7 @@ impl Store {
     /// Reads an object of at most 64 MiB into memory; `None` where there is none.
     ///
     /// # Errors
-    /// `TooLarge`, and when the store refuses or does not answer.
+    /// `TooLarge`, and when the store refuses, does not answer, or takes more than ten minutes.
     pub async fn get(&self, key: &ObjectKey) -> Result<Option<Bytes>, Error> {
         Ok(self.get_tagged(key).await?.map(|(bytes, _)| bytes))
     }
@@ -220,9 +225,14 @@ impl Store {
             return Err(Error::TooLarge { key: key.clone(), cap: GET_CAP });
         }
         let mut whole = Vec::new();
-        while let Some(chunk) = object.next().await? {
-            whole.extend_from_slice(&chunk);
-        }
+        let read = async {
+            while let Some(chunk) = object.next().await? {
+                whole.extend_from_slice(&chunk);
+            }
+            Ok(())
+        };
+        let in_time = tokio::time::timeout(GET_TIME, read).await;
+        in_time.unwrap_or_else(|_| Err(too_slow(key)))?;
         let etag = object.etag().map(str::to_owned);
         Ok(Some((whole.into(), etag)))
     }
@@ -238,6 +248,13 @@ impl Store {
         })
         .await
     }
+}
+
+/// The error of a small object that does not come to its end.
+fn too_slow(key: &ObjectKey) -> Error {
+    let detail = format!("it takes more than {} s", GET_TIME.as_secs());
+    let site = Site::new("read", key.as_str());
+    Error::Unanswered { site, reason: NoAnswer::Timeout, detail }
 }
 
 /// Compares an object with what was sent.

@@ -1,7 +1,16 @@
 //! Turning the pages of a listing.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
 use super::Error;
 use super::error::Site;
+
+/// The most pages of a listing: of a thousand entries each, ten million.
+const MOST_PAGES: usize = 10_000;
+
+/// The most pages in a row that hold nothing.
+const MOST_EMPTY: u32 = 100;
 
 /// Where a listing goes on; `M` is what the store calls that place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,27 +20,130 @@ pub(super) enum Next<M> {
     End,
 }
 
-impl<M: PartialEq> Next<M> {
-    /// Moves on behind a page, as the store said of it: whether there is more, and where.
+/// The pages of a listing that have been turned. A store may say for ever that there is more.
+#[derive(Debug)]
+pub(super) struct Pages<M> {
+    next: Next<M>,
+    /// Where they went on, and their first entries, in short.
+    seen: HashSet<u64>,
+    turned: usize,
+    empty: u32,
+}
+
+/// What the store said of a page.
+#[derive(Debug)]
+pub(super) struct Page<M, F> {
+    /// Whether there is more.
+    pub is_truncated: Option<bool>,
+    /// Where.
+    pub after: Option<M>,
+    /// The first of its entries.
+    pub first: Option<F>,
+}
+
+impl<M: Hash + PartialEq> Pages<M> {
+    /// None so far.
+    pub(super) fn new() -> Self {
+        Self { next: Next::Start, seen: HashSet::new(), turned: 0, empty: 0 }
+    }
+
+    /// Where the listing goes on.
+    pub(super) fn next(&self) -> &Next<M> {
+        &self.next
+    }
+
+    /// Moves on behind a page.
     ///
     /// # Errors
-    /// When there is more but not where, or only where the page came from: going on would ask for
-    /// the same page for ever, and stopping would hide what is left. Nothing is moved then.
-    pub(super) fn turn(
-        &mut self,
-        site: Site,
-        is_truncated: Option<bool>,
-        after: Option<M>,
-    ) -> Result<(), Error> {
-        let next = after.map_or(Self::End, Self::After);
+    /// When there is more but not where, or only where a page came from before, or when it brings
+    /// what a page before it brought: going on would ask for the same pages for ever, and stopping
+    /// would hide what is left. When there are too many pages. Nothing is moved then.
+    pub(super) fn turn<F: Hash>(&mut self, site: Site, page: Page<M, F>) -> Result<(), Error> {
+        self.turn_or_say(page).map_err(|detail| Error::Endless { site, detail })
+    }
+
+    fn turn_or_say<F: Hash>(&mut self, page: Page<M, F>) -> Result<(), String> {
+        let Page { is_truncated, after, first } = page;
         if is_truncated != Some(true) {
-            *self = Self::End;
-        } else if next == Self::End || next == *self {
-            let detail = "there is more, but not where".to_owned();
-            return Err(Error::Unreadable { site, detail });
-        } else {
-            *self = next;
+            self.next = Next::End;
+            return Ok(());
         }
+        let after = after.ok_or("there is more, but not where")?;
+        let marks = [Some(short(&("after", &after))), first.as_ref().map(|f| short(&("first", f)))];
+        if marks.iter().flatten().any(|mark| self.seen.contains(mark)) {
+            return Err("the same page comes again".to_owned());
+        }
+        let empty = if first.is_none() { self.empty + 1 } else { 0 };
+        if empty > MOST_EMPTY {
+            return Err(format!("{MOST_EMPTY} pages in a row hold nothing"));
+        }
+        if self.turned >= MOST_PAGES {
+            return Err(format!("it has more than {MOST_PAGES} pages"));
+        }
+        self.seen.extend(marks.into_iter().flatten());
+        (self.turned, self.empty) = (self.turned + 1, empty);
+        self.next = Next::After(after);
         Ok(())
+    }
+}
+
+fn short(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(after: &str, first: Option<&str>) -> Page<String, String> {
+        let (after, first) = (Some(after.to_owned()), first.map(str::to_owned));
+        Page { is_truncated: Some(true), after, first }
+    }
+
+    /// How many of these pages are turned before it is enough.
+    fn turned(pages: impl Iterator<Item = Page<String, String>>) -> (usize, String) {
+        let mut listing = Pages::new();
+        let mut turned = 0;
+        for page in pages {
+            if let Err(said) = listing.turn_or_say(page) {
+                return (turned, said);
+            }
+            turned += 1;
+        }
+        panic!("it has an end");
+    }
+
+    #[test]
+    fn a_listing_that_goes_round_in_circles_is_given_up() {
+        let two = |n: usize| page(["a", "b"][n % 2], Some(&format!("key {n}")));
+        assert_eq!(turned((0..).map(two)), (2, "the same page comes again".to_owned()));
+        let fresh = |n: usize| page(&format!("token {n}"), Some(["k", "l", "m"][n % 3]));
+        assert_eq!(turned((0..).map(fresh)), (3, "the same page comes again".to_owned()));
+        let nowhere = || Page { after: None, ..page("", Some("k")) };
+        assert_eq!(turned(std::iter::repeat_with(nowhere)).0, 0);
+    }
+
+    #[test]
+    fn a_listing_without_end_is_given_up() {
+        let empty = |n: usize| page(&format!("token {n}"), None);
+        assert_eq!(turned((0..).map(empty)), (100, "100 pages in a row hold nothing".to_owned()));
+        let now_and_then = |n: usize| {
+            let key = format!("key {n}");
+            page(&format!("token {n}"), (n % 90 == 0).then_some(key.as_str()))
+        };
+        let (pages, said) = turned((0..).map(now_and_then));
+        assert_eq!((pages, said.as_str()), (MOST_PAGES, "it has more than 10000 pages"));
+    }
+
+    #[test]
+    fn what_a_page_ends_with_may_be_what_another_begins_with() {
+        let mut listing = Pages::new();
+        listing.turn_or_say(page("k", Some("a"))).unwrap();
+        listing.turn_or_say(page("m", Some("k"))).unwrap();
+        let last = Page { is_truncated: Some(false), after: None, first: Some("m".to_owned()) };
+        listing.turn_or_say(last).unwrap();
+        assert_eq!(listing.next(), &Next::End);
     }
 }

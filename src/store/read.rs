@@ -7,10 +7,18 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::error::Site;
+use super::bounded::Excess;
+use super::error::{Site, excess};
+use super::settings::shortly;
 use super::{Error, NoAnswer, Store};
 use crate::model::{ObjectKey, Sha256Digest};
 use crate::retry;
+
+/// A stretch of an object that breaks off before so many bytes came, or crawls, was opened in vain.
+const STRETCH: u64 = 64 << 10;
+
+/// So many stretches in vain, one after the other, and the object is given up.
+const IN_VAIN: u32 = 3;
 
 /// An object that is being read, in order, once.
 #[derive(Debug)]
@@ -24,8 +32,10 @@ pub struct ObjectBody {
     etag: Option<String>,
     offset: u64,
     stream: ByteStream,
-    /// Whether anything came since the stream was opened.
-    moved: bool,
+    /// Where the stream was opened.
+    opened_at: u64,
+    /// How many streams in a row were opened in vain.
+    in_vain: u32,
 }
 
 impl Store {
@@ -50,7 +60,8 @@ impl Store {
             etag: output.e_tag,
             offset: 0,
             stream: output.body,
-            moved: false,
+            opened_at: 0,
+            in_vain: 0,
         }))
     }
 
@@ -88,7 +99,8 @@ impl Store {
             etag: output.e_tag,
             offset: range.start,
             stream: output.body,
-            moved: false,
+            opened_at: range.start,
+            in_vain: 0,
         };
         while let Some(chunk) = body.next().await? {
             buffer.extend([chunk]);
@@ -106,7 +118,7 @@ impl Store {
         etag: Option<&str>,
     ) -> Result<GetObjectOutput, Error> {
         let site = Site::new("read", key.as_str());
-        retry::with(self.policy(), site.action, || async {
+        retry::with(&shortly(self.policy()), site.action, || async {
             let mut request = self
                 .sdk()
                 .get_object()
@@ -143,13 +155,14 @@ impl ObjectBody {
 
     /// The next bytes; `None` at the end, which is reached only after [`Self::bytes`] bytes.
     ///
-    /// A stream that breaks off is opened again where it broke, as long as it moves at all.
+    /// A stream that breaks off or crawls is opened again where it broke, as long as it moves.
     ///
     /// # Errors
-    /// When it breaks off without having moved, or cannot be opened again: the object may have been
-    /// replaced meanwhile. When more comes than was asked for.
+    /// When it breaks off without having moved, hardly moves several times in a row, or cannot be
+    /// opened again: the object may have been replaced meanwhile. When more comes than was asked for.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
+            let mut crawls = None;
             let detail = match self.stream.next().await {
                 Some(Ok(chunk)) => {
                     self.offset += chunk.len() as u64;
@@ -158,22 +171,40 @@ impl ObjectBody {
                         let detail = format!("more than {} bytes came", self.bytes);
                         return Err(Error::Unreadable { site, detail });
                     }
-                    self.moved = true;
                     return Ok(Some(chunk));
                 }
                 None if self.offset == self.bytes => return Ok(None),
                 None => format!("it ends after {} of {} bytes", self.offset, self.bytes),
-                Some(Err(error)) => error.to_string(),
+                Some(Err(error)) => {
+                    crawls = excess(&error);
+                    error.to_string()
+                }
             };
-            if !self.moved || self.offset >= self.bytes {
-                let site = Site::new("read", self.key.as_str());
-                return Err(Error::Unanswered { site, reason: NoAnswer::Connection, detail });
-            }
+            self.is_worth_opening(crawls, &detail)?;
             tracing::debug!(object.key = %self.key, object.offset = self.offset, detail, "reading goes on after a break");
             let opened =
                 self.store.open(&self.key, self.offset, self.end, self.etag.as_deref()).await?;
             self.stream = opened.body;
-            self.moved = false;
+            self.opened_at = self.offset;
         }
+    }
+
+    /// Counts a stream that broke off, and fails where no other is to be opened.
+    fn is_worth_opening(&mut self, crawls: Option<Excess>, detail: &str) -> Result<(), Error> {
+        let got = self.offset - self.opened_at;
+        let is_in_vain = crawls.is_some() || got < STRETCH;
+        self.in_vain = if is_in_vain { self.in_vain + 1 } else { 0 };
+        let has_moved = got > 0 || crawls.is_some();
+        if has_moved && self.offset < self.bytes && self.in_vain < IN_VAIN {
+            return Ok(());
+        }
+        let site = Site::new("read", self.key.as_str());
+        Err(match crawls {
+            Some(excess) => Error::beyond(site, excess),
+            None => {
+                let (reason, detail) = (NoAnswer::Connection, detail.to_owned());
+                Error::Unanswered { site, reason, detail }
+            }
+        })
     }
 }

@@ -99,6 +99,8 @@ pub struct Timeouts {
     pub read: Duration,
     /// For an attempt in all, the body of a download excepted.
     pub attempt: Duration,
+    /// How long a reply may crawl.
+    pub crawl: Duration,
 }
 
 impl Default for Timeouts {
@@ -107,6 +109,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             read: Duration::from_secs(300),
             attempt: Duration::from_secs(330),
+            crawl: Duration::from_secs(30),
         }
     }
 }
@@ -124,6 +127,13 @@ pub const DEFAULT_RETRY: retry::Policy = retry::Policy {
 /// As a policy, with six attempts at most: for the first question, whose answer somebody waits for.
 pub(super) fn briefly(policy: &retry::Policy) -> retry::Policy {
     retry::Policy { attempts: policy.attempts.min(6), ..*policy }
+}
+
+/// As a policy, with attempts for three minutes at most: for what is asked for and small, so that a
+/// reply that hangs or crawls costs no quarter of an hour. A store that is being restarted is waited
+/// for all the same.
+pub(super) fn shortly(policy: &retry::Policy) -> retry::Policy {
+    retry::Policy { budget: policy.budget.min(Duration::from_secs(180)), ..*policy }
 }
 
 impl Settings {

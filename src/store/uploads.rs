@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::error::Site;
-use super::paging::Next;
+use super::paging::{Next, Page, Pages};
+use super::settings::shortly;
 use super::{Error, Store};
 use crate::model::ObjectKey;
 use crate::retry;
@@ -25,7 +26,7 @@ pub struct UnfinishedListing {
     store: Store,
     prefix: String,
     /// Behind a key, and behind one upload of it.
-    next: Next<(String, Option<String>)>,
+    pages: Pages<(String, Option<String>)>,
 }
 
 impl Store {
@@ -33,7 +34,7 @@ impl Store {
     ///
     /// Not every store can: see [`Error::is_not_implemented`].
     pub fn list_uploads(&self, prefix: &str) -> UnfinishedListing {
-        UnfinishedListing { store: self.clone(), prefix: prefix.to_owned(), next: Next::Start }
+        UnfinishedListing { store: self.clone(), prefix: prefix.to_owned(), pages: Pages::new() }
     }
 
     /// Gives an unfinished upload up and frees its parts. An object under the same key is not
@@ -59,16 +60,16 @@ impl UnfinishedListing {
     /// The next page; it may be empty. `None` after the last.
     ///
     /// # Errors
-    /// When the store refuses, does not answer, or says that there is more and not where.
+    /// When the store refuses or does not answer, or the listing has no end.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Unfinished>>, Error> {
-        let (key, id) = match &self.next {
+        let (key, id) = match self.pages.next() {
             Next::Start => (None, None),
             Next::After((key, id)) => (Some(key.clone()), id.clone()),
             Next::End => return Ok(None),
         };
         let site = Site::new("list the unfinished uploads of", self.prefix.as_str());
         let store = &self.store;
-        let output = retry::with(store.policy(), site.action, || async {
+        let output = retry::with(&shortly(store.policy()), site.action, || async {
             let request = store
                 .sdk()
                 .list_multipart_uploads()
@@ -81,8 +82,10 @@ impl UnfinishedListing {
         .await?;
         let id = output.next_upload_id_marker.filter(|id| !id.is_empty());
         let after = output.next_key_marker.filter(|key| !key.is_empty()).map(|key| (key, id));
-        self.next.turn(site, output.is_truncated, after)?;
-        let uploads = output.uploads.unwrap_or_default().into_iter();
+        let uploads = output.uploads.unwrap_or_default();
+        let first = uploads.first().map(|upload| (&upload.key, &upload.upload_id));
+        self.pages.turn(site, Page { is_truncated: output.is_truncated, after, first })?;
+        let uploads = uploads.into_iter();
         let listed = uploads.filter_map(|upload| {
             let at = upload.initiated.and_then(|at| at.to_millis().ok());
             let initiated = at.and_then(|millis| Timestamp::from_millisecond(millis).ok());

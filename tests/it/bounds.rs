@@ -3,5 +3,6 @@
 //! anonymous memory; `cargo test --test it bounds:: -- --nocapture` prints what was measured.
 
 mod door;
+mod store;
 mod trial;
 mod wechat;

@@ -27,6 +27,12 @@ impl Request {
         self.method == method && self.target.contains(part)
     }
 
+    /// Where the range begins that is asked for.
+    pub fn from(&self) -> usize {
+        let range = self.header("range").and_then(|range| range.strip_prefix("bytes="));
+        range.and_then(|range| range.split('-').next()?.parse().ok()).unwrap_or(0)
+    }
+
     fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(':')?;
@@ -83,7 +89,7 @@ impl Reply {
         Self::new(200, Body::Silence)
     }
 
-    fn header(mut self, name: &str, value: &str) -> Self {
+    pub fn header(mut self, name: &str, value: &str) -> Self {
         self.head.push_str(&format!("{name}: {value}\r\n"));
         self
     }

@@ -42,6 +42,7 @@ fn settings(endpoint: &str) -> Settings {
             connect: Duration::from_secs(5),
             read: Duration::from_secs(5),
             attempt: Duration::from_secs(5),
+            crawl: Duration::from_secs(5),
         },
         retry: Policy {
             attempts: 3,

@@ -133,7 +133,7 @@ async fn a_listing_that_hides_its_rest_is_an_error() {
     let page = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
     let server = Scripted::start([Reply::xml(page)]).await;
     let error = store(&server.endpoint).await.list("live/").next_page().await.unwrap_err();
-    assert!(matches!(error, Error::Unreadable { .. }), "{error}");
+    assert!(matches!(error, Error::Endless { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -225,4 +225,51 @@ async fn no_error_shows_a_secret() {
         }
         assert!(!text.contains("Signature="), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_reply_that_crawls_is_asked_for_again_and_then_given_up() {
+    let crawling = || Reply::Stall { announced: 100_000, sent: "<ListBucketResult>" };
+    let whole =
+        Reply::xml("<ListBucketResult><Contents><Key>live/a</Key></Contents></ListBucketResult>");
+    let server = Scripted::start([crawling(), whole, crawling(), crawling(), crawling()]).await;
+    let mut settings = settings(&server.endpoint);
+    settings.timeouts.crawl = std::time::Duration::from_millis(200);
+    let store = Store::connect(settings).await.unwrap();
+    assert_eq!(store.list("live/").next_page().await.unwrap().unwrap().len(), 1);
+    let error = store.list("live/").next_page().await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("too slowly: 18 bytes"), "{error}");
+    assert!(server.is_used_up());
+    server.then([(); 3].map(|()| Reply::Stall { announced: 100_000, sent: "" }));
+    let error = store.get(&key("a")).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn an_error_is_told_from_its_beginning_and_a_reply_beyond_all_bounds_is_not_read() {
+    let endless = "x".repeat(8 << 20);
+    let error = format!("<Error><Code>AccessDenied</Code><Message>no</Message><More>{endless}");
+    let answer = |status, body| Reply::Answer(status, Vec::new(), body);
+    let tags = format!("<ListBucketResult>{}</ListBucketResult>", "<Contents/>".repeat(70_000));
+    let server = Scripted::start([
+        answer(403, error.clone()),
+        answer(403, error),
+        answer(200, format!("<ListBucketResult><Prefix>{endless}")),
+        answer(200, tags),
+    ])
+    .await;
+    let store = store(&server.endpoint).await;
+    for denied in [
+        store.list("live/").next_page().await.map(drop).unwrap_err(),
+        store.get(&key("a")).await.map(drop).unwrap_err(),
+    ] {
+        let answer = denied.answer().unwrap();
+        assert_eq!((answer.status, answer.code.as_str()), (403, "AccessDenied"), "{denied}");
+    }
+    for words in ["it has more than 4194304 bytes", "it has more than 64000 tags"] {
+        let error = store.list("live/").next_page().await.unwrap_err();
+        assert!(error.to_string().contains(words) && !error.is_transient(), "{error}");
+        assert!(error.to_string().contains("could not list live/"), "{error}");
+    }
+    assert!(server.is_used_up());
 }

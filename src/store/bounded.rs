@@ -1,0 +1,247 @@
+//! How much of a reply is read, and how slowly it may come.
+//!
+//! The SDK reads a reply to its end before it looks at it, unless it is an object. A store, or what
+//! stands in its place, need not come to an end.
+
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aws_sdk_s3::config::interceptors::{
+    BeforeDeserializationInterceptorContextMut, BeforeSerializationInterceptorContextRef,
+};
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::operation::get_object::GetObjectInput;
+use aws_sdk_s3::primitives::SdkBody;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
+
+use crate::pace::Pace;
+use crate::retry;
+
+/// What is read of an error, in bytes. The rest is left: the status says enough.
+const ERROR_BYTES: usize = 64 << 10;
+
+/// The longest reply that is no object, in bytes: a page of a thousand keys has less, even where each
+/// is as long as keys may be.
+const REPLY_BYTES: usize = 4 << 20;
+
+/// The most tags that such a reply may have. A page of a thousand keys has some twenty thousand; each
+/// may cost a hundred times as much memory as it has bytes.
+const REPLY_TAGS: usize = 64_000;
+
+/// Why no more of a reply is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Excess {
+    /// It is too long.
+    #[error("it has more than {REPLY_BYTES} bytes")]
+    Bytes,
+    /// It consists of too many elements.
+    #[error("it has more than {REPLY_TAGS} tags")]
+    Tags,
+    /// It hardly moves.
+    #[error("it comes too slowly: {got} bytes so far")]
+    Crawling {
+        /// How much has come, in bytes.
+        got: u64,
+    },
+}
+
+/// Puts a limit on every reply.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    crawl: Duration,
+}
+
+impl Limits {
+    /// Limits of replies, which may crawl for so long.
+    pub(super) fn new(crawl: Duration) -> Self {
+        Self { crawl }
+    }
+}
+
+/// Marks a request for an object.
+#[derive(Debug)]
+struct ForObject;
+
+impl Storable for ForObject {
+    type Storer = StoreReplace<Self>;
+}
+
+impl Intercept for Limits {
+    fn name(&self) -> &'static str {
+        "Limits"
+    }
+
+    fn read_before_execution(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if context.input().downcast_ref::<GetObjectInput>().is_some() {
+            config.interceptor_state().store_put(ForObject);
+        }
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let is_object = config.load::<ForObject>().is_some();
+        let response = context.response_mut();
+        let limit = match response.status().is_success() {
+            true if is_object => Limit::None,
+            true => Limit::Refused { bytes: REPLY_BYTES, tags: REPLY_TAGS },
+            false => Limit::CutOff { bytes: ERROR_BYTES },
+        };
+        if let Limit::CutOff { .. } = limit {
+            // The SDK would miss what is left of it.
+            response.headers_mut().remove("content-length");
+        }
+        let body = mem::replace(response.body_mut(), SdkBody::taken());
+        let bounded = Bounded { body, limit, pace: Pace::new(self.crawl), got: 0, waiting: None };
+        *response.body_mut() = SdkBody::from_body_1_x(bounded);
+        Ok(())
+    }
+}
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    /// What comes: whoever reads it counts.
+    None,
+    /// So much; it is refused if there is more.
+    Refused { bytes: usize, tags: usize },
+    /// So much; as if it ended there.
+    CutOff { bytes: usize },
+}
+
+impl Limit {
+    /// Counts `bytes` and leaves of them what may be read.
+    fn admit(&mut self, data: Bytes) -> Result<Bytes, Excess> {
+        match self {
+            Self::None => Ok(data),
+            Self::Refused { bytes, tags } => {
+                let more = data.iter().filter(|byte| **byte == b'<').count();
+                *bytes = bytes.checked_sub(data.len()).ok_or(Excess::Bytes)?;
+                *tags = tags.checked_sub(more).ok_or(Excess::Tags)?;
+                Ok(data)
+            }
+            Self::CutOff { bytes } => {
+                let admitted = data.slice(..data.len().min(*bytes));
+                *bytes -= admitted.len();
+                Ok(admitted)
+            }
+        }
+    }
+}
+
+/// A body of which no more is read than a limit, and only while it does not crawl.
+struct Bounded {
+    body: SdkBody,
+    limit: Limit,
+    pace: Pace,
+    got: u64,
+    /// Since when the next bytes are waited for.
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    since: Instant,
+    /// Over when the pace is to be looked at.
+    timer: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+}
+
+impl Bounded {
+    /// Looks at the pace once the patience is over, whether or not anything came.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Excess> {
+        loop {
+            let left = self.pace.left();
+            let waiting = self.waiting.get_or_insert_with(|| Waiting {
+                since: Instant::now(),
+                timer: Box::pin(retry::pause(left)),
+            });
+            if waiting.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            if self.count(0) {
+                return Poll::Ready(Excess::Crawling { got: self.got });
+            }
+        }
+    }
+
+    /// Counts bytes that came. Whether they come too slowly.
+    fn count(&mut self, bytes: u64) -> bool {
+        let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
+        self.got += bytes;
+        self.pace.is_crawling(bytes, waited)
+    }
+
+    fn take(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, Excess> {
+        let Ok(data) = frame.into_data() else { return Ok(None) };
+        let is_crawling = self.count(data.len() as u64);
+        if is_crawling && !self.body.is_end_stream() {
+            return Err(Excess::Crawling { got: self.got });
+        }
+        self.limit.admit(data).map(Frame::data).map(Some)
+    }
+}
+
+impl Body for Bounded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.limit == (Limit::CutOff { bytes: 0 }) {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                Poll::Ready(self.take(frame).map_err(BoxError::from).transpose())
+            }
+            Poll::Ready(ended) => Poll::Ready(ended),
+            Poll::Pending => self.wait(context).map(|excess| Some(Err(excess.into()))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.limit {
+            Limit::None => Body::size_hint(&self.body),
+            _ => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_cut_off_and_anything_else_refused_where_it_is_too_long() {
+        let data = Bytes::from_static(b"<a><b>");
+        let mut cut = Limit::CutOff { bytes: 8 };
+        assert_eq!(cut.admit(data.clone()).unwrap(), "<a><b>");
+        assert_eq!(cut.admit(data.clone()).unwrap(), "<a");
+        assert_eq!(cut, Limit::CutOff { bytes: 0 });
+        let mut short = Limit::Refused { bytes: 8, tags: 9 };
+        assert!(short.admit(data.clone()).is_ok());
+        assert_eq!(short.admit(data.clone()), Err(Excess::Bytes));
+        let mut plain = Limit::Refused { bytes: 99, tags: 3 };
+        assert!(plain.admit(data.clone()).is_ok());
+        assert_eq!(plain.admit(data), Err(Excess::Tags));
+    }
+}
