@@ -8,7 +8,7 @@ use crate::{ledger, store, wechat};
 pub(super) const HELP: &str = "\
 Exit codes:
   0    done, or nothing to do
-  1    could not run, or the ledger failed; doctor: a check failed; verify: nothing checked, or unreadable
+  1    could not run, the ledger failed, or stdout took nothing; doctor: a check failed; verify: nothing checked, or unreadable
   2    usage or configuration
   3    finished, but something is left that a later run can still save
   4    something was lost for good (it expired)
@@ -58,6 +58,16 @@ impl Exit {
             () if report.lost() > 0 => Self::Lost,
             () if report.is_left() => Self::Left,
             () => Self::Done,
+        }
+    }
+
+    /// How a command ended that came to this, and could not print what it had to.
+    pub(super) fn unprinted(self) -> Self {
+        match self {
+            Self::Usage | Self::Interrupted => self,
+            Self::Done | Self::CouldNotRun | Self::Left | Self::Lost | Self::Mismatch => {
+                Self::CouldNotRun
+            }
         }
     }
 

@@ -1,15 +1,17 @@
-//! Logs: to stderr, as text or JSON.
+//! Logs: to stderr, as text or JSON. Nobody waits for them to be written.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
 use tracing::{Dispatch, Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Directive, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use super::{output, stderr};
 use crate::config::Environment;
 
 /// What to log, and how.
@@ -39,14 +41,25 @@ pub enum Format {
     Json,
 }
 
-/// Sets logging up, once for the process. Filters that cannot be read are left out.
+/// Sets logging up, once for the process. Filters that cannot be read are left out, and named. A panic
+/// is told of as everything else is: what writes it may not be kept from working by who does not read.
 ///
 /// Of what the libraries log on their own, only warnings are taken, whatever is asked for: below
 /// that they write URLs and headers, which hold tokens and signatures.
 pub fn init(logging: &Logging) {
     let is_coloured =
         std::io::stderr().is_terminal() && !Environment::of_process().is_without_colour();
-    subscriber(logging, std::io::stderr, is_coloured).init();
+    subscriber(logging, || stderr::Log, is_coloured).init();
+    for filter in directives(&logging.filter).filter(|filter| !is_readable(filter)) {
+        output::note(format_args!("--log {filter:?} is left out: it is no level and no filter"));
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = Backtrace::capture();
+        output::note(format_args!("error: a part of the program {panic}"));
+        if backtrace.status() == BacktraceStatus::Captured {
+            output::note(backtrace);
+        }
+    }));
 }
 
 /// What takes the logs and writes the lines they become to `lines`, coloured or not.
@@ -56,7 +69,8 @@ where
 {
     let filter = filter(&logging.filter);
     let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
-    let lines = fmt::layer().with_writer(lines);
+    // Of its own errors it tells with a macro that panics where stderr takes nothing.
+    let lines = fmt::layer().with_writer(lines).log_internal_errors(false);
     match logging.log_format {
         Format::Json => Dispatch::new(registry.with(lines.json().flatten_event(true))),
         Format::Text => Dispatch::new(registry.with(lines.with_ansi(is_coloured))),
@@ -73,6 +87,18 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
 pub fn filter(flag: &str) -> EnvFilter {
     match flag.parse::<Level>() {
         Ok(level) => EnvFilter::new(format!("warn,s3s=off,s3s_fs=off,replay_archiver={level}")),
-        Err(_) => EnvFilter::new(flag),
+        Err(_) => {
+            let readable: Vec<_> = directives(flag).filter(|filter| is_readable(filter)).collect();
+            EnvFilter::new(readable.join(","))
+        }
     }
+}
+
+fn directives(flag: &str) -> impl Iterator<Item = &str> {
+    flag.split(',').filter(|filter| !filter.is_empty())
+}
+
+/// What is not is told of by the library with a macro that panics where stderr takes nothing.
+fn is_readable(filter: &str) -> bool {
+    filter.parse::<Directive>().is_ok()
 }

@@ -26,6 +26,7 @@ mod schema;
 pub mod setup;
 mod show;
 mod status;
+mod stderr;
 mod stop;
 mod usage;
 mod verify;
@@ -124,12 +125,12 @@ pub fn run(arguments: Arguments) -> Exit {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return output::failure(&arguments.common, &error.into()),
+        Err(error) => return output::finish(output::failure(&arguments.common, &error.into())),
     };
     let exit = runtime.block_on(dispatch(arguments));
     // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    exit
+    output::finish(exit)
 }
 
 async fn dispatch(arguments: Arguments) -> Exit {

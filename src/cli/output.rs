@@ -1,30 +1,65 @@
 //! Printing: lines, tables, JSON.
-
-#![expect(clippy::print_stderr, reason = "this is where things are printed")]
+//!
+//! What stdout does not take makes the exit code 1 ([`finish`]), unless its reader has gone away: `head`
+//! has read enough. What stderr does not take changes nothing.
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _};
+use std::sync::{Mutex, PoisonError};
 
 use console::Term;
 use serde::Serialize;
 
-use super::{Common, Exit, exit, layout};
+use super::{Common, Exit, exit, layout, stderr};
 use crate::hints::Explained;
+
+/// Why stdout took no more, where it did not. Nothing is printed after that: it would have a hole.
+static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Whether stdout is read by a person.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// Prints a line to stdout. A reader that has gone away is no failure.
+/// Prints a line to stdout, after what was said before it. Where it cannot be, [`finish`] tells.
 pub(super) fn line(text: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{}", printable(&text.to_string()));
+    let text = printable(&text.to_string()).into_owned() + "\n";
+    stderr::drain();
+    printed(|| stderr::write_all(&mut io::stdout().lock(), text.as_bytes()));
+}
+
+/// Prints with `print`, which writes to stdout, unless something could not be printed before.
+pub(super) fn printed(print: impl FnOnce() -> io::Result<()>) {
+    let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
+    if refused.is_none() {
+        *refused = print().err();
+    }
 }
 
 /// Prints a line to stderr.
 pub(super) fn note(text: impl Display) {
-    eprintln!("{}", printable(&text.to_string()));
+    stderr::say(&(printable(&text.to_string()).into_owned() + "\n"));
+}
+
+/// Prints a line to stderr, as [`note`] does, without waiting for it.
+pub(super) fn aside(text: impl Display) {
+    stderr::log(&(printable(&text.to_string()).into_owned() + "\n"));
+}
+
+/// The exit code of a command that has printed all it had to: what could not be printed is told, and is
+/// no success. What was logged is waited for, though not for ever.
+pub(super) fn finish(exit: Exit) -> Exit {
+    let refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let refused = refused.filter(|error| error.kind() != ErrorKind::BrokenPipe);
+    if let Some(error) = &refused {
+        note(format_args!(
+            "error: what there was to print could not be written to stdout: {error}\n\
+             hint: what was printed is not complete; make room there, or print to somewhere else"
+        ));
+    }
+    stderr::drain();
+    if refused.is_some() { exit.unprinted() } else { exit }
 }
 
 /// Text that a terminal shows and does not obey: of the control characters only line ends and tabs

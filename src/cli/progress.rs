@@ -1,25 +1,32 @@
 //! The progress line: on a terminal, while a run works.
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::figures::{bytes, counted, took};
 use crate::config::Environment;
-use crate::retry;
 use crate::stage::Context;
 
 /// The steps of the bar, which stands for the rooms of the run: how many bytes they have is known
 /// only as they come.
 const STEPS: u64 = 1000;
 
-/// A progress line, cleared when dropped.
+/// How often the line is drawn.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long it may take to be cleared.
+const CLEARING: Duration = Duration::from_secs(1);
+
+/// A progress line, cleared when dropped. A thread of its own draws it: a terminal that is held (Ctrl-S)
+/// holds up nothing else.
 pub(super) struct Line {
-    bar: ProgressBar,
-    _task: AbortOnDropHandle<()>,
+    /// Dropped when the line is to be.
+    wanted: Option<mpsc::Sender<()>>,
+    cleared: mpsc::Receiver<()>,
 }
 
 impl Line {
@@ -30,19 +37,30 @@ impl Line {
         if is_plain || !std::io::stderr().is_terminal() {
             return None;
         }
-        let bar = ProgressBar::new(STEPS);
-        bar.set_style(style("{spinner} {wide_msg}"));
-        let (context, shown) = (Arc::clone(context), bar.clone());
-        let began = Instant::now();
-        let task = tokio::spawn(async move {
-            let mut reached = None;
-            loop {
-                reached = show(&shown, &context, began.elapsed(), reached);
-                retry::pause(Duration::from_millis(100)).await;
-            }
+        let (wanted, is_wanted) = mpsc::channel();
+        let (clear, cleared) = mpsc::channel();
+        let context = Arc::clone(context);
+        let drawing = thread::Builder::new().name("progress".to_owned()).spawn(move || {
+            draw(&context, &is_wanted);
+            // Nobody waits any more where it took too long.
+            let _ = clear.send(());
         });
-        Some(Self { bar, _task: AbortOnDropHandle::new(task) })
+        drawing.is_ok().then_some(Self { wanted: Some(wanted), cleared })
     }
+}
+
+/// Draws the line until it is not wanted any more, and clears it.
+fn draw(context: &Context, is_wanted: &mpsc::Receiver<()>) {
+    let bar = ProgressBar::new(STEPS);
+    bar.set_style(style("{spinner} {wide_msg}"));
+    let (began, mut reached) = (Instant::now(), None);
+    loop {
+        reached = show(&bar, context, began.elapsed(), reached);
+        if is_wanted.recv_timeout(INTERVAL) != Err(mpsc::RecvTimeoutError::Timeout) {
+            break;
+        }
+    }
+    bar.finish_and_clear();
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -79,7 +97,8 @@ fn step(fraction: Option<f64>, reached: Option<u64>) -> Option<u64> {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        drop(self.wanted.take());
+        let _ = self.cleared.recv_timeout(CLEARING);
     }
 }
 

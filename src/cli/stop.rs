@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::output::note;
+use super::output::aside;
 use crate::retry;
 
 /// Watches for the end. The watching ends when this is dropped.
@@ -39,10 +39,10 @@ impl Watch {
                 _ = term.recv() => flag.store(true, Ordering::Relaxed),
                 () = time_is_up => {}
             }
-            if flag.load(Ordering::Relaxed) {
-                note("interrupted: finishing what is in flight, 10 seconds at most");
-            }
             token.cancel();
+            if flag.load(Ordering::Relaxed) {
+                aside("interrupted: finishing what is in flight, 10 seconds at most");
+            }
         });
         Ok(Self { stop, interrupted, _task: AbortOnDropHandle::new(task) })
     }

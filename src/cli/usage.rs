@@ -1,6 +1,7 @@
 //! Flags as they were given, and what is said where they are wrong.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -17,16 +18,15 @@ use crate::hints::Explained;
 pub fn parse(given: &[OsString]) -> Result<Arguments, Exit> {
     Arguments::try_parse_from(given).map_err(|error| {
         if !error.use_stderr() {
-            // A reader that has gone away is no failure.
-            let _ = error.print();
-            return Exit::Done;
+            output::printed(|| error.print().and_then(|()| std::io::stdout().flush()));
+            return output::finish(Exit::Done);
         }
         let text = masked(&error.render().to_string(), given);
         output::note(text.trim_end());
         if wants_json(given) {
             output::fatal(Exit::Usage, "usage", &explained(error.kind(), &text));
         }
-        Exit::Usage
+        output::finish(Exit::Usage)
     })
 }
 

@@ -1,0 +1,317 @@
+//! stderr, written by a thread of its own: a pipe that nobody reads, a full disk and a terminal that
+//! is held (Ctrl-S) keep nobody from working.
+//!
+//! What is said is waited for as long as something is taken, and then for a second at most. Log lines
+//! are not waited for: of those that find the queue full it is told later how many were dropped.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Write};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// So many bytes wait to be written; what comes beyond is dropped.
+const ROOM: usize = 1 << 20;
+
+/// Where nothing was taken for so long, nobody waits any more until something is.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// However slowly it is taken, nobody waits longer at a time.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// So much is written at once: progress is seen between two pieces.
+const PIECE: usize = 4096;
+
+static STDERR: LazyLock<io::Result<Lines>> = LazyLock::new(|| Lines::to(io::stderr()));
+
+/// Says something, and waits for it to be written as described above; whether it was.
+pub(super) fn say(text: &str) -> bool {
+    match &*STDERR {
+        Ok(lines) => lines.say(text.as_bytes()),
+        // There is no thread to be had, which may be what is said.
+        Err(_) => write_all(&mut io::stderr(), text.as_bytes()).is_ok(),
+    }
+}
+
+/// Says something that is not waited for.
+pub(super) fn log(text: &str) {
+    // It never fails.
+    let _ = Log.write_all(text.as_bytes());
+}
+
+/// Waits for what was said and logged as described above; whether all of it was taken.
+pub(super) fn drain() -> bool {
+    STDERR.as_ref().is_ok_and(Lines::drain)
+}
+
+/// Where log lines go. Each write is a line, is not waited for and never fails.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Ok(lines) = &*STDERR {
+            lines.log(line);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lines on their way to `stderr`, or what stands for it in a test. Clones share one queue.
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Vec<u8>>,
+    /// The bytes of those that wait.
+    bytes: usize,
+    is_writing: bool,
+    /// Pieces that were taken or refused.
+    progress: u64,
+    /// Lines that were refused.
+    refused: u64,
+    /// Lines that found the queue full and were not told of.
+    dropped: u64,
+    /// Somebody has waited in vain, and nothing was taken since.
+    is_stalled: bool,
+}
+
+impl State {
+    fn is_busy(&self) -> bool {
+        self.is_writing || !self.waiting.is_empty() || self.dropped > 0
+    }
+
+    /// Adds a line where there is room for it; whether there was.
+    fn push(&mut self, line: &[u8]) -> bool {
+        let has_room = self.bytes + line.len() <= ROOM;
+        if has_room {
+            self.bytes += line.len();
+            self.waiting.push_back(line.to_vec());
+        }
+        has_room
+    }
+
+    /// The next line to write: first those that wait, then how many were dropped.
+    fn next(&mut self) -> Option<Vec<u8>> {
+        if let Some(line) = self.waiting.pop_front() {
+            self.bytes -= line.len();
+            return Some(line);
+        }
+        let dropped = std::mem::take(&mut self.dropped);
+        let told = format!("{dropped} lines were not written here: stderr was not read in time\n");
+        (dropped > 0).then(|| told.into_bytes())
+    }
+}
+
+impl Lines {
+    /// Begins to write to `out`.
+    ///
+    /// # Errors
+    /// Where there is no thread to be had.
+    fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
+        let lines = Self::default();
+        let writer = lines.clone();
+        thread::Builder::new().name("stderr".to_owned()).spawn(move || writer.write(out))?;
+        Ok(lines)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there was room for it.
+    fn log(&self, line: &[u8]) -> bool {
+        let mut state = self.state();
+        let has_room = state.push(line);
+        state.dropped += u64::from(!has_room);
+        drop(state);
+        self.0.changed.notify_all();
+        has_room
+    }
+
+    fn say(&self, text: &[u8]) -> bool {
+        let State { bytes, refused, .. } = *self.state();
+        // What was logged before may have filled the queue.
+        if bytes + text.len() > ROOM {
+            self.drain();
+        }
+        let has_room = self.log(text);
+        self.drain() && has_room && self.state().refused == refused
+    }
+
+    fn drain(&self) -> bool {
+        let mut state = self.state();
+        let began = Instant::now();
+        let (mut progress, mut since) = (state.progress, began);
+        while state.is_busy() {
+            if state.is_stalled {
+                return false;
+            }
+            let changed = &self.0.changed;
+            state = changed.wait_timeout(state, STALLED).unwrap_or_else(PoisonError::into_inner).0;
+            if state.progress != progress {
+                (progress, since) = (state.progress, Instant::now());
+            }
+            state.is_stalled = since.elapsed() >= STALLED || began.elapsed() >= LONGEST;
+        }
+        true
+    }
+
+    /// Writes all that comes, for as long as the process lives.
+    fn write(&self, mut out: impl Write) {
+        loop {
+            let line = self.next();
+            let mut is_refused = false;
+            for piece in line.chunks(PIECE) {
+                is_refused = is_refused || write_all(&mut out, piece).is_err();
+                let mut state = self.state();
+                (state.progress, state.is_stalled) = (state.progress + 1, false);
+            }
+            let mut state = self.state();
+            (state.is_writing, state.refused) = (false, state.refused + u64::from(is_refused));
+            drop(state);
+            self.0.changed.notify_all();
+        }
+    }
+
+    /// Waits for the next line.
+    fn next(&self) -> Vec<u8> {
+        let mut state = self.state();
+        loop {
+            if let Some(line) = state.next() {
+                state.is_writing = true;
+                return line;
+            }
+            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Writes all of `bytes`, also where somebody else has made the file one that does not block.
+///
+/// # Errors
+/// Those of the file.
+pub(super) fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match out.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) => later(error)?,
+        }
+    }
+    loop {
+        match out.flush() {
+            Ok(()) => return Ok(()),
+            Err(error) => later(error)?,
+        }
+    }
+}
+
+/// Waits a moment where the same may be tried again.
+fn later(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        ErrorKind::Interrupted => Ok(()),
+        ErrorKind::WouldBlock => {
+            thread::park_timeout(Duration::from_millis(10));
+            Ok(())
+        }
+        _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Takes a write for each permit, and keeps what it took.
+    struct Slow {
+        permits: mpsc::Receiver<()>,
+        taken: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.permits.recv().map_err(|_| ErrorKind::BrokenPipe)?;
+            self.taken.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn slow() -> (Lines, mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>) {
+        let ((permit, permits), taken) = (mpsc::channel(), Arc::default());
+        (Lines::to(Slow { permits, taken: Arc::clone(&taken) }).unwrap(), permit, taken)
+    }
+
+    #[test]
+    fn who_does_not_read_is_waited_for_once_and_gets_the_last_lines_when_he_reads() {
+        let (lines, permit, taken) = slow();
+        let began = Instant::now();
+        assert!(!lines.say(b"first\n"), "nobody has taken it");
+        assert!((STALLED..LONGEST).contains(&began.elapsed()));
+        for _ in 0..1_000 {
+            assert!(!lines.say(&[b'x'; 2_000]));
+        }
+        assert!(began.elapsed() < LONGEST, "each is waited for: {:?}", began.elapsed());
+        assert!(lines.state().bytes <= ROOM);
+        for _ in 0..2_000 {
+            permit.send(()).unwrap();
+        }
+        while !lines.drain() {
+            thread::yield_now();
+        }
+        assert!(lines.say(b"last\n"));
+        let said = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
+        assert!(said.starts_with("first\nxx"));
+        assert!(said.contains(" lines were not written here"), "{}", said.len());
+        assert!(said.ends_with("last\n"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_not_to_be_and_ends_nothing() {
+        struct Full(u32);
+        impl Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 += 1;
+                match self.0 {
+                    1 => Err(ErrorKind::StorageFull.into()),
+                    2 => Err(ErrorKind::Interrupted.into()),
+                    3 => Err(ErrorKind::WouldBlock.into()),
+                    _ => Ok(bytes.len()),
+                }
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::to(Full(0)).unwrap();
+        assert!(!lines.say(b"the disk is full"));
+        assert!(lines.say(b"it has room again"));
+    }
+
+    #[test]
+    fn a_line_longer_than_a_piece_is_written_whole() {
+        let (lines, permit, taken) = slow();
+        (0..3).for_each(|_| permit.send(()).unwrap());
+        lines.log(&[b'y'; 2 * PIECE + 1]);
+        assert!(lines.drain());
+        assert_eq!(taken.lock().unwrap().len(), 2 * PIECE + 1);
+    }
+}
