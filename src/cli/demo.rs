@@ -13,7 +13,7 @@ use super::figures::{bytes, duration};
 use super::output::{self, word};
 use super::progress::{self, Line};
 use super::setup::{self, Setup};
-use super::{Exit, stop::Watch};
+use super::{Exit, stop::Stop};
 use crate::clock::Clock;
 use crate::config::{self, Environment, Sources};
 use crate::model::{Completeness, LiveStatus, Manifest, Room};
@@ -41,12 +41,11 @@ pub(super) async fn start_store(root: &Path, at: SocketAddr) -> anyhow::Result<E
     Ok(EmbeddedStore::start(root, BUCKET, ACCESS_KEY, SECRET_KEY, at).await?)
 }
 
-pub(super) async fn run(arguments: &DemoArguments) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: &DemoArguments, stop: &Stop) -> anyhow::Result<Exit> {
     let folder = std::path::absolute(&arguments.folder)?;
     let objects = folder.join("objects");
     std::fs::create_dir_all(&objects)
         .with_context(|| format!("{} cannot be made", objects.display()))?;
-    let watch = Watch::begin(None)?;
     let store = start_store(&objects, (Ipv4Addr::LOCALHOST, 0).into()).await?;
     let scenario = Scenario::demo()?;
     let accounts = scenario.accounts.clone();
@@ -57,12 +56,12 @@ pub(super) async fn run(arguments: &DemoArguments) -> anyhow::Result<Exit> {
         .with_context(|| format!("{} cannot be written", config.display()))?;
 
     output::line("first run: everything WeChat has");
-    let (setup, first) = archive(&config, &accounts, &watch.stop).await?;
+    let (setup, first) = archive(&config, &accounts, &stop.token).await?;
     let archived = rooms(&setup).await?;
     print_rooms(&archived);
     let calls = sandbox.calls().len();
     output::line("\nsecond run: nothing is left to do");
-    let (_, second) = archive(&config, &accounts, &watch.stop).await?;
+    let (_, second) = archive(&config, &accounts, &stop.token).await?;
     let calls = sandbox.calls().len() - calls;
     let unchanged = rooms(&setup).await? == archived;
     print_second(&second, calls, unchanged);
@@ -75,7 +74,7 @@ pub(super) async fn run(arguments: &DemoArguments) -> anyhow::Result<Exit> {
     let moved = second.counts.bytes_moved > 0 || !unchanged;
     let failed = first.could_not_run() || archived.is_empty() || moved;
     Ok(match () {
-        () if watch.was_interrupted() => Exit::Interrupted,
+        () if stop.was_interrupted() => Exit::Interrupted,
         () if failed => Exit::CouldNotRun,
         () => Exit::Done,
     })

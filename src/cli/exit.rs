@@ -1,5 +1,6 @@
 //! The exit codes: public, documented in README.
 
+use super::stop::Stopped;
 use crate::config::ConfigError;
 use crate::pipeline::Report;
 use crate::{ledger, store, wechat};
@@ -74,12 +75,18 @@ impl Exit {
     /// How a command ended that failed with an error.
     pub fn of_error(error: &anyhow::Error) -> Self {
         let settings = matches!(error.downcast_ref(), Some(store::Error::Settings { .. }));
-        if settings || error.is::<ConfigError>() { Self::Usage } else { Self::CouldNotRun }
+        match () {
+            () if matches!(error.downcast_ref(), Some(Stopped::BySignal { .. })) => {
+                Self::Interrupted
+            }
+            () if settings || error.is::<ConfigError>() => Self::Usage,
+            () => Self::CouldNotRun,
+        }
     }
 }
 
 /// The kind of an error that made a command fail, in one word that stays: `usage`, `configuration`,
-/// `ledger`, `store`, `wechat`, `io`, or `other`.
+/// `ledger`, `store`, `wechat`, `io`, `stopped`, or `other`.
 pub(super) fn kind(error: &anyhow::Error) -> &'static str {
     let of = |cause: &(dyn std::error::Error + 'static)| match () {
         () if cause.downcast_ref().is_some_and(ConfigError::is_flag) => Some("usage"),
@@ -91,6 +98,7 @@ pub(super) fn kind(error: &anyhow::Error) -> &'static str {
         () if cause.is::<store::Error>() => Some("store"),
         () if cause.is::<wechat::Error>() => Some("wechat"),
         () if cause.is::<std::io::Error>() => Some("io"),
+        () if cause.is::<Stopped>() => Some("stopped"),
         () => None,
     };
     error.chain().find_map(of).unwrap_or("other")

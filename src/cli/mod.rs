@@ -32,10 +32,12 @@ mod usage;
 mod verify;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::model::AppId;
+use stop::{Grace, Stop};
 
 pub use exit::Exit;
 pub use report::notes;
@@ -114,43 +116,74 @@ pub enum Command {
 }
 
 /// Reads a duration of a flag.
-fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+fn parse_duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| format!("{text:?} is not a duration like 90m, 6h or 7d"))
 }
 
-/// Runs a command to its end. Errors are printed here, to stderr; with `--json` also as the last
-/// object on stdout.
+impl Command {
+    /// How long it may run at most.
+    fn limit(&self) -> Option<Duration> {
+        match self {
+            Self::Run(arguments) => arguments.max_runtime,
+            Self::Backfill(arguments) => arguments.max_runtime,
+            _ => None,
+        }
+    }
+
+    fn grace(&self) -> Grace {
+        match self {
+            Self::Run(_) | Self::Backfill(_) => Grace::OfARun,
+            #[cfg(feature = "sandbox")]
+            Self::Demo(_) => Grace::OfARun,
+            _ => Grace::None,
+        }
+    }
+}
+
+/// Runs a command to its end, to that of its time, or until a signal comes. Errors are printed here, to
+/// stderr; with `--json` also as the last object on stdout.
 pub fn run(arguments: Arguments) -> Exit {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return output::finish(output::failure(&arguments.common, &error.into())),
-    };
-    let exit = runtime.block_on(dispatch(arguments));
-    // A blocking task that hangs must not keep the process alive.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    let common = arguments.common.clone();
+    let exit = begin(arguments).unwrap_or_else(|error| output::failure(&common, &error.into()));
     output::finish(exit)
 }
 
-async fn dispatch(arguments: Arguments) -> Exit {
+fn begin(arguments: Arguments) -> std::io::Result<Exit> {
+    let stop = Stop::begin(arguments.command.limit(), arguments.command.grace())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(dispatch(arguments, &stop));
+    // A blocking task that hangs must not keep the process alive.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(exit)
+}
+
+async fn dispatch(arguments: Arguments, stop: &Stop) -> Exit {
     let Arguments { common, command, .. } = arguments;
-    let outcome = match command {
-        Command::Run(arguments) => run::run(&common, &arguments).await,
-        Command::Backfill(arguments) => run::backfill(&common, &arguments).await,
-        Command::Plan => plan::run(&common).await,
-        Command::Status(arguments) => status::run(&common, &arguments).await,
-        Command::Verify(arguments) => verify::run(&common, &arguments).await,
-        Command::Gc(arguments) => gc::run(&common, &arguments).await,
-        Command::Playlist(arguments) => playlist::run(&common, &arguments).await,
-        Command::Doctor => doctor::run(&common).await,
-        #[cfg(feature = "sandbox")]
-        Command::Demo(arguments) => demo::run(&arguments).await,
-        #[cfg(feature = "sandbox")]
-        Command::Sandbox(arguments) => sandbox::run(&arguments).await,
-        Command::Schema(arguments) => Ok(schema::run(&arguments)),
-        Command::Config(arguments) => show::run(&common, &arguments),
-        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+    let outcome = tokio::select! {
+        biased;
+        outcome = execute(&common, command, stop) => outcome,
+        stopped = stop.over() => Err(stopped.into()),
     };
     outcome.unwrap_or_else(|error| output::failure(&common, &error))
+}
+
+async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(arguments) => run::run(common, &arguments, stop).await,
+        Command::Backfill(arguments) => run::backfill(common, &arguments, stop).await,
+        Command::Plan => plan::run(common).await,
+        Command::Status(arguments) => status::run(common, &arguments).await,
+        Command::Verify(arguments) => verify::run(common, &arguments).await,
+        Command::Gc(arguments) => gc::run(common, &arguments).await,
+        Command::Playlist(arguments) => playlist::run(common, &arguments).await,
+        Command::Doctor => doctor::run(common).await,
+        #[cfg(feature = "sandbox")]
+        Command::Demo(arguments) => demo::run(&arguments, stop).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(arguments) => sandbox::run(&arguments, stop).await,
+        Command::Schema(arguments) => Ok(schema::run(&arguments)),
+        Command::Config(arguments) => show::run(common, &arguments),
+        Command::Completions(arguments) => Ok(completions::run(&arguments)),
+    }
 }

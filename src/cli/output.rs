@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use console::Term;
@@ -16,6 +17,9 @@ use crate::hints::Explained;
 
 /// Why stdout took no more, where it did not. Nothing is printed after that: it would have a hole.
 static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Whether stderr took all that was said.
+static IS_SAID: AtomicBool = AtomicBool::new(true);
 
 /// Whether stdout is read by a person.
 pub(super) fn is_terminal() -> bool {
@@ -39,12 +43,22 @@ pub(super) fn printed(print: impl FnOnce() -> io::Result<()>) {
 
 /// Prints a line to stderr.
 pub(super) fn note(text: impl Display) {
-    stderr::say(&(printable(&text.to_string()).into_owned() + "\n"));
+    if !stderr::say(&(printable(&text.to_string()).into_owned() + "\n")) {
+        IS_SAID.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Prints a line to stderr, as [`note`] does, without waiting for it.
 pub(super) fn aside(text: impl Display) {
     stderr::log(&(printable(&text.to_string()).into_owned() + "\n"));
+}
+
+/// Whether all was taken that was printed for programs, or said to people.
+pub(super) fn is_taken(common: &Common) -> bool {
+    match common.json {
+        true => REFUSED.lock().unwrap_or_else(PoisonError::into_inner).is_none(),
+        false => IS_SAID.load(Ordering::Relaxed),
+    }
 }
 
 /// The exit code of a command that has printed all it had to: what could not be printed is told, and is

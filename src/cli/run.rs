@@ -10,7 +10,7 @@ use super::output;
 use super::progress::Line;
 use super::report::{self, Detail};
 use super::setup::{self, Setup};
-use super::stop::Watch;
+use super::stop::Stop;
 use super::{Common, Exit, plan};
 use crate::config::ConfigError;
 use crate::hints::Explained;
@@ -23,7 +23,7 @@ use crate::pipeline::{self, Errand, Report, Rooms};
 pub struct RunArguments {
     /// Stop after this long, as `90m` or `6h`; what is in flight is finished or resumed later.
     #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
-    max_runtime: Option<Duration>,
+    pub(super) max_runtime: Option<Duration>,
     /// Read the room list (this costs calls) and say what would be done; archive nothing.
     #[arg(long)]
     dry_run: bool,
@@ -53,39 +53,52 @@ pub struct BackfillArguments {
     force: bool,
     /// Stop after this long.
     #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
-    max_runtime: Option<Duration>,
+    pub(super) max_runtime: Option<Duration>,
     /// List every room at the end, also those that are simply complete.
     #[arg(long)]
     verbose: bool,
 }
 
+/// Who is waited for while everything is opened.
+const LEDGER: &str = "the ledger";
+
 /// How long the ledger may take to tell of losses: a run ends in time, and the next one tells them too.
 const TELLING: Duration = Duration::from_secs(30);
 
-pub(super) async fn run(common: &Common, arguments: &RunArguments) -> anyhow::Result<Exit> {
-    let setup = setup::open(common).await?;
+pub(super) async fn run(
+    common: &Common,
+    arguments: &RunArguments,
+    stop: &Stop,
+) -> anyhow::Result<Exit> {
+    let began = Instant::now();
+    let setup = stop.unless(LEDGER, setup::open(common)).await?;
     setup.note_new_ledger();
     if arguments.dry_run {
-        let mut exit = Exit::Done;
-        for account in &setup.accounts {
-            if let Err(error) = pipeline::look(&setup.context, account).await {
-                let (appid, error) = (&account.appid, Explained::of(&error));
-                output::note(format_args!("{appid}: the room list could not be read: {error}"));
-                exit = Exit::CouldNotRun;
-            }
-        }
-        plan::print(common, &setup).await?;
-        pipeline::clock_warning(&setup.context).iter().for_each(output::note);
-        return Ok(exit);
+        return stop.unless("the room list", look(common, &setup)).await;
     }
-    let (limit, is_verbose) = (arguments.max_runtime, arguments.verbose);
-    execute(common, &setup, &Errand::Due, limit, is_verbose).await
+    execute(common, &setup, &Errand::Due, stop, began, arguments.verbose).await
+}
+
+async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Done;
+    for account in &setup.accounts {
+        if let Err(error) = pipeline::look(&setup.context, account).await {
+            let (appid, error) = (&account.appid, Explained::of(&error));
+            output::note(format_args!("{appid}: the room list could not be read: {error}"));
+            exit = Exit::CouldNotRun;
+        }
+    }
+    plan::print(common, setup).await?;
+    pipeline::clock_warning(&setup.context).iter().for_each(output::note);
+    Ok(exit)
 }
 
 pub(super) async fn backfill(
     common: &Common,
     arguments: &BackfillArguments,
+    stop: &Stop,
 ) -> anyhow::Result<Exit> {
+    let began = Instant::now();
     if let (Some(from), Some(to)) = (arguments.from, arguments.to)
         && from > to
     {
@@ -98,13 +111,13 @@ pub(super) async fn backfill(
             to: arguments.to.map(|day| midnight(day.tomorrow()?)).transpose()?,
         },
     };
-    let mut setup = setup::open(common).await?;
+    let mut setup = stop.unless(LEDGER, setup::open(common)).await?;
     setup.note_new_ledger();
     if let Some(room) = arguments.room {
-        setup.keep_account_of(room).await?;
+        stop.unless("the account of the room", setup.keep_account_of(room)).await?;
     }
     let errand = Errand::Backfill { rooms, force: arguments.force };
-    execute(common, &setup, &errand, arguments.max_runtime, arguments.verbose).await
+    execute(common, &setup, &errand, stop, began, arguments.verbose).await
 }
 
 /// The moment a day begins in Beijing.
@@ -116,21 +129,21 @@ async fn execute(
     common: &Common,
     setup: &Setup,
     errand: &Errand,
-    max_runtime: Option<Duration>,
+    stop: &Stop,
+    began: Instant,
     is_verbose: bool,
 ) -> anyhow::Result<Exit> {
-    let began = Instant::now();
-    let watch = Watch::begin(max_runtime)?;
+    stop.unless("the bucket", setup.find_bucket()).await?;
     let mut report = {
         let _line = Line::begin(&setup.context);
-        setup.run(errand, watch.stop.clone()).await?
+        setup.run(errand, stop.token.clone()).await
     };
     // From here on a signal changes nothing: what is told and the exit code agree.
-    let is_interrupted = watch.was_interrupted();
+    let is_interrupted = stop.was_interrupted();
     // An interrupted run has an exit code of its own: what was lost is told by the next one.
     if !is_interrupted {
-        let taken = tokio::time::timeout(TELLING, setup.take_losses(&mut report)).await;
-        report.losses_unread |= taken.is_err();
+        let taken = stop.within(TELLING, setup.take_losses(&mut report)).await;
+        report.losses_unread |= taken.is_none();
     }
     let exit = Exit::of_report(&report, is_interrupted);
     let elapsed = began.elapsed();
@@ -139,14 +152,27 @@ async fn execute(
     } else {
         print(&report, exit, elapsed, is_verbose);
     }
-    match tokio::time::timeout(TELLING, setup.told(&report)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(error = %error, "failed to note that losses were told"),
-        Err(_) => tracing::warn!("failed to note in time that losses were told"),
-    }
+    note_told(common, setup, &report, stop).await;
     // What was cut short may hold a connection still; what it wrote is durable without this.
     let _ = tokio::time::timeout(Duration::from_secs(1), setup.context.ledger.close()).await;
     Ok(exit)
+}
+
+/// Notes that a person was told of the losses in the report, where that is so.
+async fn note_told(common: &Common, setup: &Setup, report: &Report, stop: &Stop) {
+    if report.losses.is_empty() {
+        return;
+    }
+    if !output::is_taken(common) {
+        return tracing::warn!(
+            "losses were not told, as not all could be written: the next run tells them"
+        );
+    }
+    match stop.within(TELLING, setup.told(report)).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::warn!(error = %error, "failed to note that losses were told"),
+        None => tracing::warn!("failed to note in time that losses were told"),
+    }
 }
 
 /// Says what became of a run: nothing, where all is well and nobody watches.

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::output;
-use super::stop::Watch;
+use super::stop::Stop;
 use super::{Exit, demo};
 use crate::sandbox::scenario::Scenario;
 use crate::sandbox::{EmbeddedStore, Listen, Sandbox};
@@ -38,7 +38,7 @@ pub struct SandboxArguments {
     store: Option<PathBuf>,
 }
 
-pub(super) async fn run(arguments: &SandboxArguments) -> anyhow::Result<Exit> {
+pub(super) async fn run(arguments: &SandboxArguments, stop: &Stop) -> anyhow::Result<Exit> {
     let scenario = match &arguments.scenario {
         Some(path) => {
             let text = std::fs::read_to_string(path);
@@ -50,7 +50,6 @@ pub(super) async fn run(arguments: &SandboxArguments) -> anyhow::Result<Exit> {
     let at = |port: u16| SocketAddr::new(arguments.address, port);
     let listen = Listen { api: at(arguments.api_port), vod: at(arguments.vod_port) };
     let accounts = scenario.accounts.clone();
-    let watch = Watch::begin(None)?;
     let sandbox = Sandbox::start(scenario, listen).await?;
     let store = match &arguments.store {
         Some(root) => Some(demo::start_store(root, at(arguments.store_port)).await?),
@@ -77,6 +76,6 @@ pub(super) async fn run(arguments: &SandboxArguments) -> anyhow::Result<Exit> {
         sandbox.api_addr()
     ));
     output::line("running until interrupted");
-    watch.stop.cancelled().await;
+    stop.token.cancelled().await;
     Ok(Exit::Done)
 }

@@ -39,17 +39,21 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Runs the pipeline, once the bucket was found. What goes wrong from there on is in the report.
+    /// Looks at the bucket, before anything is done that would have to be stored there.
     ///
     /// # Errors
-    /// When the bucket cannot be used.
-    pub async fn run(&self, errand: &Errand, stop: CancellationToken) -> anyhow::Result<Report> {
+    /// When it cannot be used.
+    pub async fn find_bucket(&self) -> anyhow::Result<()> {
+        self.context.store.check_bucket().await.context("the bucket cannot be used")
+    }
+
+    /// Runs the pipeline, once the bucket was found. What goes wrong is in the report.
+    pub async fn run(&self, errand: &Errand, stop: CancellationToken) -> Report {
         let Self { context, accounts, alive, .. } = self;
-        context.store.check_bucket().await.context("the bucket cannot be used")?;
         // Until all is done: also while people are told of losses.
         alive.get_or_init(|| Alive::show(context));
         // On the heap: it is large.
-        Ok(Box::pin(pipeline::run(Arc::clone(context), accounts, errand, stop)).await)
+        Box::pin(pipeline::run(Arc::clone(context), accounts, errand, stop)).await
     }
 
     /// Takes into the report what was lost and no person was told of. To be printed then, and noted with

@@ -135,12 +135,12 @@ async fn a_loss_that_a_killed_run_has_noticed_is_told_by_the_next_and_by_no_othe
     .await;
     // It dies before it can tell anybody.
     let setup = world.setup().await;
-    setup.run(&Errand::Due, CancellationToken::new()).await.unwrap();
+    setup.run(&Errand::Due, CancellationToken::new()).await;
     setup.context.ledger.close().await;
     assert_eq!(world.bucket().manifest(1)["status"], "lost");
     // This one dies after it has taken upon itself to tell.
     let setup = world.setup().await;
-    let mut report = setup.run(&Errand::Due, CancellationToken::new()).await.unwrap();
+    let mut report = setup.run(&Errand::Due, CancellationToken::new()).await;
     setup.take_losses(&mut report).await;
     setup.context.ledger.close().await;
     assert_eq!(report.lost(), 1);
@@ -195,7 +195,7 @@ async fn a_loss_that_nobody_lived_to_tell_is_told_after_the_ledger_is_lost() {
 async fn a_manifest_that_does_not_say_so_yet_is_published_by_the_next_run_without_a_call() {
     let world = World::start(HALF_GONE).await;
     let setup = world.setup().await;
-    let mut report = setup.run(&Errand::Due, CancellationToken::new()).await.unwrap();
+    let mut report = setup.run(&Errand::Due, CancellationToken::new()).await;
     setup.take_losses(&mut report).await;
     world.front.refuse(|method, path| {
         let is_written = *method == Method::PUT && path.ends_with("manifest.json");
@@ -357,7 +357,7 @@ async fn year(seed: u64) {
 /// A run that does everything but live to tell.
 async fn killed_run(world: &World, change: impl FnOnce(&mut Config)) {
     let setup = world.setup_with(change).await;
-    setup.run(&Errand::Due, CancellationToken::new()).await.unwrap();
+    setup.run(&Errand::Due, CancellationToken::new()).await;
     setup.context.ledger.close().await;
 }
 
