@@ -3,6 +3,7 @@
 //! anonymous memory; `cargo test --test it bounds:: -- --nocapture` prints what was measured.
 
 mod door;
+mod hang;
 mod store;
 mod trial;
 mod wechat;

@@ -5,6 +5,7 @@ mod configuration;
 mod container;
 mod gc;
 mod json_errors;
+mod outputs;
 pub mod program;
 mod rooms;
 mod secrets;

@@ -1,15 +1,16 @@
 //! Being told to stop, and what the next run makes of it.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use replay_archiver::retry;
 use tokio::process::Child;
 
-use super::program::{Place, Ran, ended};
+use super::program::{APP_SECRET, Place, Ran, STORE_SECRET, ended};
 
 /// Twelve rooms, of which one takes more seconds than a run that is told to stop may: a part of it alone
 /// takes ten.
-fn rooms() -> String {
+pub fn slow_rooms() -> String {
     let slow =
         "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room.replay]]\nsize = \"40MiB\"\n";
     format!(
@@ -19,7 +20,7 @@ fn rooms() -> String {
 }
 
 /// Polls until the slow recording is under way.
-async fn under_way(place: &Place) {
+pub async fn under_way(place: &Place) {
     for _ in 0..3_000 {
         if place.sandbox.calls().iter().any(|call| call.path.contains("f0.mp4")) {
             return;
@@ -29,7 +30,7 @@ async fn under_way(place: &Place) {
     panic!("no recording is ever asked for");
 }
 
-async fn signal(child: Child, name: &str) -> (Ran, Duration) {
+pub async fn signal(child: Child, name: &str) -> (Ran, Duration) {
     let pid = child.id().unwrap().to_string();
     let sent = Instant::now();
     let status = tokio::process::Command::new("kill").args(["-s", name, &pid]).status().await;
@@ -39,8 +40,8 @@ async fn signal(child: Child, name: &str) -> (Ran, Duration) {
 
 #[tokio::test]
 async fn a_run_that_is_told_to_stop_ends_in_time_and_the_next_one_completes() {
-    for name in ["TERM", "INT", "KILL"] {
-        let place = Place::start(&rooms()).await;
+    for name in ["TERM", "INT", "HUP", "KILL"] {
+        let place = Place::start(&slow_rooms()).await;
         let child = place.command(&["run"]).spawn().unwrap();
         under_way(&place).await;
         let (ran, took) = signal(child, name).await;
@@ -56,9 +57,84 @@ async fn a_run_that_is_told_to_stop_ends_in_time_and_the_next_one_completes() {
     }
 }
 
+/// What is in flight would be waited for six seconds.
+#[tokio::test]
+async fn a_second_signal_ends_a_run_at_once() {
+    let place = Place::start(&slow_rooms()).await;
+    let child = place.command(&["run"]).spawn().unwrap();
+    under_way(&place).await;
+    let pid = child.id().unwrap().to_string();
+    let first = tokio::process::Command::new("kill").args(["-s", "TERM", &pid]).status().await;
+    assert!(first.unwrap().success());
+    // Two that come together are one.
+    retry::pause(Duration::from_secs(1)).await;
+    let (ran, took) = signal(child, "TERM").await;
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    place.sandbox.update(|scenario| scenario.vod.rate = None);
+    assert_eq!(place.run(&["run"]).await.code, 0);
+}
+
+#[tokio::test]
+async fn a_run_that_is_to_outlive_its_terminal_does() {
+    let place = Place::start(&slow_rooms()).await;
+    let program = env!("CARGO_BIN_EXE_replay-archiver");
+    let mut command = tokio::process::Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$0\" run", program])
+        .current_dir(place.folder.path())
+        .envs([("APP_SECRET", APP_SECRET), ("STORE_SECRET", STORE_SECRET)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    under_way(&place).await;
+    place.sandbox.update(|scenario| scenario.vod.rate = None);
+    let (ran, _) = signal(child, "HUP").await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+/// Nothing is begun that would have to be finished: each is dropped at once.
+#[tokio::test]
+async fn whoever_does_not_answer_keeps_no_command_from_ending() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = silent.local_addr().unwrap();
+    let place = Place::start(&slow_rooms()).await;
+    let good = place.configuration();
+    let store = good.replace(&place.store.addr().to_string(), &addr.to_string());
+    let ledger = place.folder.path().join("ledger.sqlite").display().to_string();
+    let ledger = good.replace(&format!("sqlite:{ledger}"), &format!("postgres://u:p@{addr}/l"));
+    let mut held = Vec::new();
+    for (whom, configuration) in [("the bucket", store), ("the ledger", ledger)] {
+        place.configure(&configuration);
+        for arguments in [
+            ["run"].as_slice(),
+            &["backfill", "--all"],
+            &["verify", "--room", "1"],
+            &["gc"],
+            &["doctor"],
+        ] {
+            let child = place.command(arguments).spawn().unwrap();
+            held.push(silent.accept().await.unwrap());
+            let (ran, took) = signal(child, "TERM").await;
+            assert_eq!(ran.code, 130, "{arguments:?}, {whom}: {ran:?}");
+            assert!(took < Duration::from_secs(5), "{arguments:?}, {whom}: {took:?}");
+        }
+        for command in ["run", "backfill"] {
+            let all = if command == "run" { "--verbose" } else { "--all" };
+            let began = Instant::now();
+            let ran = place.run(&[command, all, "--json", "--max-runtime", "1s"]).await;
+            assert_eq!(ran.code, 1, "{command}, {whom}: {ran:?}");
+            assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+            let told = "the time that --max-runtime gives was up while waiting for";
+            assert!(ran.err.contains(&format!("{told} {whom}")), "{ran:?}");
+            assert_eq!(ran.lines().pop().unwrap()["kind"], "stopped", "{ran:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_run_whose_time_is_up_leaves_the_rest_to_the_next_one() {
-    let place = Place::start(&rooms()).await;
+    let place = Place::start(&slow_rooms()).await;
     let began = Instant::now();
     let ran = place.run(&["run", "--max-runtime", "1s"]).await;
     assert_eq!(ran.code, 3, "{ran:?}");
