@@ -11,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use super::visible::Lines;
 use super::{output, stderr};
 use crate::config::Environment;
 
@@ -69,8 +70,9 @@ where
 {
     let filter = filter(&logging.filter);
     let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
+    let lines = fmt::layer().with_writer(Lines::to(lines, is_coloured));
     // Of its own errors it tells with a macro that panics where stderr takes nothing.
-    let lines = fmt::layer().with_writer(lines).log_internal_errors(false);
+    let lines = lines.log_internal_errors(false);
     match logging.log_format {
         Format::Json => Dispatch::new(registry.with(lines.json().flatten_event(true))),
         Format::Text => Dispatch::new(registry.with(lines.with_ansi(is_coloured))),

@@ -30,6 +30,7 @@ mod stderr;
 mod stop;
 mod usage;
 mod verify;
+mod visible;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -3,7 +3,6 @@
 //! What stdout does not take makes the exit code 1 ([`finish`]), unless its reader has gone away: `head`
 //! has read enough. What stderr does not take changes nothing.
 
-use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use console::Term;
 use serde::Serialize;
 
+use super::visible::printable;
 use super::{Common, Exit, exit, layout, stderr};
 use crate::hints::Explained;
 
@@ -74,29 +74,6 @@ pub(super) fn finish(exit: Exit) -> Exit {
     }
     stderr::drain();
     if refused.is_some() { exit.unprinted() } else { exit }
-}
-
-/// Text that a terminal shows and does not obey: of the control characters only line ends and tabs
-/// are left, and none of the marks that turn the direction of writing around. What is taken out is
-/// written as JSON writes it, so that a JSON text stays one and keeps its meaning.
-fn printable(text: &str) -> Cow<'_, str> {
-    let is_marked = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}')
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
-    };
-    if !text.contains(is_marked) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_marked(c) {
-            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
 }
 
 /// Prints a value as one line of JSON.
@@ -173,19 +150,6 @@ pub(super) fn word(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_that_is_printed_is_obeyed_by_a_terminal() {
-        let hostile = "a\u{1b}[31m\r\u{7}\u{9b}2J\u{202e}gpj\u{2066}\u{200f}\u{7f}\0\tb\nc";
-        assert_eq!(
-            printable(hostile),
-            "a\\u001b[31m\\u000d\\u0007\\u009b2J\\u202egpj\\u2066\\u200f\\u007f\\u0000\tb\nc"
-        );
-        assert!(matches!(printable("直播 🌸 é\n"), Cow::Borrowed(_)));
-        let json = serde_json::json!({ "name": hostile }).to_string();
-        let read: serde_json::Value = serde_json::from_str(&printable(&json)).unwrap();
-        assert_eq!(read["name"], hostile);
-    }
 
     #[test]
     fn names_cannot_break_the_line() {

@@ -27,11 +27,12 @@ const FILES: [&str; 14] = [
 ];
 
 /// Names of rooms and anchors.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "../../../manifest.json",
     "\\u0000\\u001b]0;owned\\u0007\\u009b31m\\u001b[2J",
     "\\u202egpj.exe\\u2066\\u200f",
     "line\\nfile '/etc/passwd'\\r\\n#EXTINF:1,",
+    "\\u200b\\ufeff a\\U000e0041\\U000e007f\\u00ad\\u2060\\u3164\\u2028\\ufe0f",
     "'; drop table rooms; --",
     "  0000  ../SHA256SUMS",
 ];
@@ -63,12 +64,13 @@ fn rooms(host: &Host) -> String {
     names.enumerate().map(room).collect()
 }
 
-/// No character that a terminal would obey, and none that turns the writing around.
+/// No character that a terminal would obey, none that turns the writing around, and none that hides.
 #[track_caller]
 fn assert_plain(what: &str, text: &str) {
     let found = text.chars().find(|c| {
         (c.is_control() && *c != '\n' && *c != '\t')
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(c, '\u{ad}' | '\u{3164}' | '\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
     });
     assert_eq!(found, None, "{what}: {text}");
 }
