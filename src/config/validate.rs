@@ -71,15 +71,10 @@ fn optional(text: &str) -> Option<&str> {
 }
 
 fn ledger_url(text: &str) -> Result<SecretString, ConfigError> {
-    let text = text.trim();
-    let is_named = |scheme: &str| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty());
-    if LEDGERS.iter().any(|scheme| is_named(scheme)) {
-        return Ok(text.into());
+    match ledger::url_problem(text.trim()) {
+        None => Ok(text.trim().into()),
+        Some(problem) => Err(wrong("ledger.url", problem)),
     }
-    Err(wrong(
-        "ledger.url",
-        "it must begin with sqlite: or postgres://\nhint: write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
-    ))
 }
 
 /// A worker is not taken for dead for a slow answer of the database, nor held for alive for days.

@@ -8,6 +8,9 @@ use crate::retry;
 /// Why the ledger could not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// There can be none where it is to lie.
+    #[error("the ledger could not be opened: {0}")]
+    Place(String),
     /// The database could not be opened.
     #[error("the ledger could not be opened{}", hint(.0))]
     Open(#[source] sqlx::Error),

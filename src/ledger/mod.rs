@@ -62,7 +62,7 @@ pub use listing::NewRoom;
 pub use losses::Loss;
 pub use overview::{Averages, Backlog, Owed, OwedRoom, RoomCounts};
 pub use patience::PATIENCE;
-pub use place::{IN_MEMORY, Place};
+pub use place::{IN_MEMORY, Place, problem as url_problem};
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Phase, RoomRecord, Sealed};
 pub use survey::{Reached, Sealing};
@@ -105,7 +105,10 @@ impl Ledger {
     pub async fn open_timed(url: &str, clock: &Clock) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let is_sqlite = url.starts_with("sqlite:");
-        let options: AnyConnectOptions = connect_url(url).parse().map_err(Error::Open)?;
+        if let Some(problem) = Place::of(url).problem() {
+            return Err(Error::Place(problem));
+        }
+        let options: AnyConnectOptions = place::for_driver(url).parse().map_err(Error::Open)?;
         let options = options.disable_statement_logging();
         let pool =
             retry::with(&OPENING, "opening the ledger", || connect(&options, is_sqlite)).await?;
@@ -225,17 +228,6 @@ async fn try_out(options: &AnyConnectOptions, is_sqlite: bool) -> Result<(), sql
 /// Writers wait for each other; a commit survives the loss of power.
 const SQLITE_SETTINGS: &str =
     "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;";
-
-/// The URL with SQLite's file made where it is missing, unless the URL says otherwise.
-fn connect_url(url: &str) -> String {
-    match url.strip_prefix("sqlite:") {
-        Some(rest) if !rest.contains("mode=") => {
-            let sign = if rest.contains('?') { '&' } else { '?' };
-            format!("{url}{sign}mode=rwc")
-        }
-        _ => url.to_owned(),
-    }
-}
 
 /// Epoch milliseconds as a moment; `None` where the number is absurd.
 fn moment(millis: Option<i64>) -> Option<Timestamp> {

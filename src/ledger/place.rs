@@ -1,4 +1,7 @@
 //! Where a ledger lies, as people are told, and whether it is there yet.
+//!
+//! What follows `sqlite:` is the path of its file, as it stands: `%`, `#`, blanks and Chinese are part of a
+//! name. Two slashes may stand before it, and `?mode=rw` or `?mode=rwc` after it.
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +36,26 @@ impl Place {
         })
     }
 
+    /// Why there can be no ledger here, with a hint; `None` where nothing is known against it.
+    pub(super) fn problem(&self) -> Option<String> {
+        let file = self.file.as_deref()?;
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if file.is_dir() {
+            return Some(format!(
+                "{} is a folder\nhint: name a file in it: \"sqlite:{}\"",
+                file.display(),
+                file.join("ledger.sqlite").display()
+            ));
+        }
+        let missing = folder.filter(|folder| !folder.exists())?;
+        Some(format!("there is no folder {}\nhint: make it: mkdir -p '{0}'", missing.display()))
+    }
+
+    /// The file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// The folder of the file, where it is one.
     pub fn folder(&self) -> Option<&Path> {
         self.file.as_deref().and_then(Path::parent)
@@ -48,12 +71,81 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// The file of what follows `sqlite:`, as sqlx reads it.
-fn file(rest: &str) -> Option<PathBuf> {
+/// What is wrong with the address of a ledger, with a hint; no part of it is repeated, as it may hold a
+/// password.
+pub fn problem(url: &str) -> Option<&'static str> {
+    let Some(rest) = url.strip_prefix("sqlite:") else {
+        let is_server = ["postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+        return (!is_server).then_some(
+            "it must begin with sqlite: or postgres://, and name a file or a server\n\
+             hint: write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+        );
+    };
+    let (path, parameters) = split(rest);
+    let is_plain = parameters.split('&').all(|part| matches!(part, "" | "mode=rw" | "mode=rwc"));
+    match () {
+        () if path == ":memory:" || parameters.contains("mode=memory") => Some(
+            "a ledger in memory is gone when the program ends\n\
+             hint: name a file: \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+        ),
+        () if path.trim().is_empty() => Some(
+            "it must begin with sqlite: or postgres://, and name a file or a server\n\
+             hint: write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+        ),
+        () if path.starts_with("file:") => Some(
+            "the path of a file is expected after sqlite:, and no address\n\
+             hint: leave file: out: \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+        ),
+        () if path.contains('\0') => Some("no file can have a NUL in its name"),
+        () if !is_plain => Some(
+            "a ledger is read and written, and takes no parameters after its path\n\
+             hint: leave out what begins with the question mark",
+        ),
+        () => None,
+    }
+}
+
+/// The path that follows `sqlite:`, and the parameters after it, as `mode=rwc`. A question mark without
+/// any is part of the path.
+fn split(rest: &str) -> (&str, &str) {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
-    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_parameter = |part: &str| {
+        part.split_once('=').is_some_and(|(key, _)| {
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_alphabetic() || c == '_')
+        })
+    };
+    rest.rsplit_once('?')
+        .filter(|(_, parameters)| parameters.split('&').all(is_parameter))
+        .unwrap_or((rest, ""))
+}
+
+/// The file of what follows `sqlite:`; `None` for one in memory.
+fn file(rest: &str) -> Option<PathBuf> {
+    let (path, parameters) = split(rest);
     let is_memory = path == ":memory:" || parameters.contains("mode=memory");
-    (!is_memory).then(|| decoded(path).into())
+    if is_memory {
+        return None;
+    }
+    let literal = PathBuf::from(path);
+    // Versions before this read %20 as a blank: their ledgers are found.
+    let before = PathBuf::from(decoded(path));
+    Some(if before.exists() && !literal.exists() { before } else { literal })
+}
+
+/// The address as the driver wants it: a file in full, with everything in its name written so that no
+/// part is taken for something else. One that is not there is made, unless `mode=rw` forbids it.
+pub(super) fn for_driver(url: &str) -> String {
+    let Some(file) = url.strip_prefix("sqlite:").and_then(file) else { return url.to_owned() };
+    let (_, parameters) = split(url);
+    let mode = if parameters == "mode=rw" { "rw" } else { "rwc" };
+    let encoded = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    let path: String = file.as_os_str().as_encoded_bytes().iter().copied().map(encoded).collect();
+    format!("sqlite:{path}?mode={mode}")
 }
 
 /// The path with what is written as `%20` and the like put back.
@@ -86,7 +178,7 @@ mod tests {
         for (url, shown, is_relative) in [
             ("sqlite:/a/b.sqlite", "/a/b.sqlite", false),
             ("sqlite:///a/b.sqlite?mode=rwc", "/a/b.sqlite", false),
-            ("sqlite:/a/b%20c%E5%BA%93.sqlite", "/a/b c库.sqlite", false),
+            ("sqlite:/a/b%20c库#1?.sqlite", "/a/b%20c库#1?.sqlite", false),
             ("sqlite:/a/100%.sqlite", "/a/100%.sqlite", false),
             ("postgres://u:p@h/db", "on the server that [ledger] url names", false),
         ] {
@@ -110,6 +202,84 @@ mod tests {
         assert!(!place.is_missing());
         for never in ["postgres://h/db", "sqlite::memory:", IN_MEMORY] {
             assert!(!Place::of(never).is_missing(), "{never}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_path_or_a_server_and_what_else_it_is_is_told() {
+        for good in [
+            "sqlite:a.sqlite",
+            "sqlite://a.sqlite",
+            "sqlite:///a/b.sqlite",
+            "sqlite:a%20b",
+            "sqlite:mode=x.sqlite",
+            "sqlite:a b#c?.sqlite",
+            "sqlite:账本.sqlite?mode=rwc",
+            "postgres://h/db",
+            "postgresql://h",
+        ] {
+            assert_eq!(problem(good), None, "{good}");
+        }
+        for (bad, told) in [
+            ("sqlite:", "name a file"),
+            ("sqlite://", "name a file"),
+            ("sqlite: ", "name a file"),
+            ("sqlite::memory:", "in memory"),
+            ("sqlite://:memory:", "in memory"),
+            ("sqlite:x?mode=memory", "in memory"),
+            ("sqlite:x?cache=shared&mode=memory", "in memory"),
+            ("sqlite:x?mode=ro", "no parameters"),
+            ("sqlite:x?immutable=1", "no parameters"),
+            ("sqlite:file:x", "leave file: out"),
+            ("sqlite:a\0b", "NUL"),
+            ("postgres:", "must begin with"),
+            ("postgres://", "must begin with"),
+            ("mysql://h/db", "must begin with"),
+            ("/a/b.sqlite", "must begin with"),
+            ("", "must begin with"),
+        ] {
+            let problem = problem(bad).unwrap_or_else(|| panic!("{bad}"));
+            assert!(problem.contains(told), "{bad}: {problem}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_ledger_is_made_under_the_very_name_that_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "a%20b",
+            "a b.sqlite",
+            "a#b",
+            "mode=x.sqlite",
+            "what?.sqlite",
+            "账本 🌸.sqlite",
+            "100%.sqlite",
+            "a'b\"c",
+            ":memory:",
+            "x.sqlite?mode=rwc",
+        ] {
+            let url = format!("sqlite:{}/{name}", folder.path().display());
+            crate::ledger::Ledger::open(&url).await.unwrap().close().await;
+            let file = folder.path().join(name.trim_end_matches("?mode=rwc"));
+            assert!(std::fs::metadata(&file).is_ok_and(|found| found.len() > 0), "{name}");
+            assert!(!Place::of(&url).is_missing(), "{name}");
+        }
+        let before = folder.path().join("of before.sqlite");
+        std::fs::rename(folder.path().join("a b.sqlite"), &before).unwrap();
+        let place = Place::of(&format!("sqlite:{}/of%20before.sqlite", folder.path().display()));
+        assert_eq!(place.file(), Some(before.as_path()), "a ledger of before is found");
+    }
+
+    #[tokio::test]
+    async fn what_can_be_no_ledger_is_told_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().display();
+        for (url, told) in [
+            (format!("sqlite:{at}"), "is a folder\nhint: name a file in it"),
+            (format!("sqlite:{at}/none/x.sqlite"), "there is no folder"),
+        ] {
+            let error = crate::ledger::Ledger::open(&url).await.unwrap_err().to_string();
+            assert!(error.contains(told), "{url}: {error}");
         }
     }
 }
