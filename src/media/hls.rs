@@ -7,13 +7,18 @@ mod copy;
 mod identity;
 mod link;
 mod reader;
+mod variants;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 pub use copy::redacted_source;
 pub use link::{Base, Link};
+pub use variants::Variant;
 
+use crate::media::mp4::{Mp4Error, check_no_page};
 use crate::model::MediaUrl;
 use reader::Reader;
 
@@ -37,9 +42,15 @@ pub enum HlsError {
     /// More than [`MAX_URL_BYTES`].
     #[error("the URLs of the playlist have more than {MAX_URL_BYTES} bytes together")]
     LongUrls,
-    /// Not UTF-8, or the first line is not `#EXTM3U`.
+    /// The first line is not `#EXTM3U`.
     #[error("not an HLS playlist: it is not text that begins with #EXTM3U")]
     NotHls,
+    /// A page or a message in its place.
+    #[error("not an HLS playlist: it begins like {0}")]
+    Page(&'static str),
+    /// Pictures to wind through, not to play.
+    #[error("the playlist names no segments to play, but single pictures to wind through")]
+    PicturesAlone,
     /// No `EXT-X-ENDLIST`: cut off, or still being written.
     #[error("the playlist has no end: it is cut off or still being written")]
     NoEnd,
@@ -65,7 +76,12 @@ impl HlsError {
     pub fn may_be_torn(&self) -> bool {
         matches!(
             self,
-            Self::NotHls | Self::NoEnd | Self::NoSegments | Self::Malformed(_) | Self::ChunkUri(_)
+            Self::NotHls
+                | Self::Page(_)
+                | Self::NoEnd
+                | Self::NoSegments
+                | Self::Malformed(_)
+                | Self::ChunkUri(_)
         )
     }
 }
@@ -73,8 +89,8 @@ impl HlsError {
 /// A playlist that was read.
 #[derive(Debug, Clone)]
 pub enum Playlist {
-    /// A choice of variants; this is the best of them. Fetch it and parse it.
-    Master(Link),
+    /// A choice of variants, the best first. Fetch the first that can be had and parse it.
+    Master(Vec<Variant>),
     /// The segments of a broadcast.
     Media(MediaPlaylist),
 }
@@ -157,15 +173,39 @@ impl Playlist {
         if bytes.len() > MAX_BYTES {
             return Err(HlsError::TooLarge(bytes.len()));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| HlsError::NotHls)?;
-        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        if lines.next() != Some("#EXTM3U") {
-            return Err(HlsError::NotHls);
+        let text = text_of(bytes);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        // Some writers end their lines with a CR alone.
+        let mut lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().and_then(|line| line.strip_prefix("#EXTM3U"));
+        if first.is_none_or(|rest| !(rest.is_empty() || rest.starts_with([' ', '\t', ':']))) {
+            let page = check_no_page(bytes).err();
+            return Err(match page {
+                Some(Mp4Error::Page(like)) => HlsError::Page(like),
+                _ => HlsError::NotHls,
+            });
         }
         let mut reader = Reader::new(base);
         lines.try_for_each(|line| reader.take(line))?;
         reader.finish()
     }
+}
+
+/// The text of a playlist. Where that is no UTF-8, as with titles in another encoding, all but ASCII
+/// is percent-encoded: so it stands in the requests for what a URI names.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte.is_ascii() {
+            true => text.push(char::from(*byte)),
+            // Writing to a string cannot fail.
+            false => drop(write!(text, "%{byte:02X}")),
+        }
+    }
+    Cow::Owned(text)
 }
 
 impl MediaPlaylist {

@@ -4,9 +4,10 @@
 //! a duration of zero and a damaged `EXT-X-KEY` a segment in the clear, and its attribute lists run on
 //! into the following lines, which takes minutes on a playlist of 8 MiB made for it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
+use super::variants::{Offer, Offers};
 use super::{
     Base, Chunk, ChunkFile, HlsError, Link, MAX_CHUNKS, MAX_URL_BYTES, MediaPlaylist, Playlist,
 };
@@ -18,10 +19,9 @@ const MAX_SECONDS: f64 = 24.0 * 3600.0;
 pub(super) struct Reader<'a> {
     base: Base<'a>,
     media: MediaPlaylist,
-    variants: Vec<Variant<'a>>,
-    /// Groups of renditions that have playlists of their own.
-    apart: HashSet<&'a str>,
+    offers: Offers<'a>,
     ended: bool,
+    pictures_alone: bool,
     /// Bytes of all URLs so far.
     url_bytes: usize,
     /// Where the last byte range of each file ended.
@@ -38,19 +38,13 @@ struct Next<'a> {
     discontinuity: bool,
     is_gap: bool,
     range: Option<ByteRange>,
-    variant: Option<Variant<'a>>,
+    offer: Option<Offer<'a>>,
 }
 
 #[derive(Clone, Copy)]
 struct ByteRange {
     length: u64,
     offset: Option<u64>,
-}
-
-struct Variant<'a> {
-    bandwidth: u64,
-    groups: [Option<&'a str>; 2],
-    uri: &'a str,
 }
 
 impl<'a> Reader<'a> {
@@ -63,9 +57,9 @@ impl<'a> Reader<'a> {
                 version: 0,
                 target_seconds: 0,
             },
-            variants: Vec::new(),
-            apart: HashSet::new(),
+            offers: Offers::default(),
             ended: false,
+            pictures_alone: false,
             url_bytes: 0,
             range_ends: HashMap::new(),
             init: None,
@@ -92,15 +86,14 @@ impl<'a> Reader<'a> {
             "#EXT-X-GAP" => self.next.is_gap = true,
             "#EXT-X-KEY" => check_key(value)?,
             "#EXT-X-MAP" => self.map(value)?,
-            "#EXT-X-STREAM-INF" => self.next.variant = Some(variant(value)?),
-            "#EXT-X-MEDIA" if attribute(value, "URI")?.is_some() => {
-                self.apart.extend(attribute(value, "GROUP-ID")?);
-            }
+            "#EXT-X-STREAM-INF" => self.next.offer = Some(Offer::of(value)?),
+            "#EXT-X-MEDIA" => self.offers.rendition(value)?,
+            "#EXT-X-I-FRAMES-ONLY" => self.pictures_alone = true,
             "#EXT-X-ENDLIST" => self.ended = true,
             _ if line.starts_with('#') => {}
             _ => self.uri(line)?,
         }
-        let count = self.media.chunks.len() + self.media.inits.len() + self.variants.len();
+        let count = self.media.chunks.len() + self.media.inits.len() + self.offers.len();
         match () {
             () if count > MAX_CHUNKS => Err(HlsError::TooManyChunks),
             () if self.url_bytes > MAX_URL_BYTES => Err(HlsError::LongUrls),
@@ -111,8 +104,8 @@ impl<'a> Reader<'a> {
     /// A URI: the end of what the tags before it tell.
     fn uri(&mut self, uri: &'a str) -> Result<(), HlsError> {
         let next = std::mem::take(&mut self.next);
-        if let Some(variant) = next.variant {
-            self.variants.push(Variant { uri, ..variant });
+        if let Some(offer) = next.offer {
+            self.offers.push(offer.at(uri));
             return Ok(());
         }
         let number = self.media.chunks.len();
@@ -158,27 +151,18 @@ impl<'a> Reader<'a> {
 
     /// What all the lines come to.
     pub fn finish(self) -> Result<Playlist, HlsError> {
-        if self.next.duration_ms.is_some() || self.next.variant.is_some() {
+        if self.next.duration_ms.is_some() || self.next.offer.is_some() {
             return Err(HlsError::Malformed("the last URI is missing"));
         }
-        if !self.variants.is_empty() {
-            return self.best_variant();
+        if self.offers.len() > 0 {
+            return self.offers.variants(self.base).map(Playlist::Master);
         }
         match (self.ended, self.media.chunks.iter().all(|chunk| chunk.is_gap)) {
             (false, _) => Err(HlsError::NoEnd),
             (true, true) => Err(HlsError::NoSegments),
+            (true, false) if self.pictures_alone => Err(HlsError::PicturesAlone),
             (true, false) => Ok(Playlist::Media(self.media)),
         }
-    }
-
-    /// The variant of the highest bandwidth among those that hold all there is to see and to hear.
-    fn best_variant(self) -> Result<Playlist, HlsError> {
-        let holds_all = |variant: &&Variant| {
-            !variant.groups.iter().flatten().any(|group| self.apart.contains(group))
-        };
-        let variants = self.variants.iter().filter(holds_all);
-        let best = variants.max_by_key(|variant| variant.bandwidth).ok_or(HlsError::NoVariant)?;
-        self.base.link(best.uri).map(Playlist::Master).ok_or(HlsError::NoVariant)
     }
 }
 
@@ -192,13 +176,6 @@ impl ByteRange {
             _ => Err(HlsError::Malformed("a byte range is empty or too large")),
         }
     }
-}
-
-fn variant(attributes: &str) -> Result<Variant<'_>, HlsError> {
-    let bandwidth = attribute(attributes, "BANDWIDTH")?.and_then(|text| text.parse().ok());
-    let bandwidth = bandwidth.ok_or(HlsError::Malformed("a variant has no bandwidth"))?;
-    let groups = [attribute(attributes, "AUDIO")?, attribute(attributes, "VIDEO")?];
-    Ok(Variant { bandwidth, groups, uri: "" })
 }
 
 /// Only `METHOD=NONE` means that segments can be played as they are.
@@ -215,7 +192,7 @@ fn check_key(attributes: &str) -> Result<(), HlsError> {
 }
 
 /// A value of an attribute list (RFC 8216, section 4.2), without its quotation marks.
-fn attribute<'a>(list: &'a str, wanted: &str) -> Result<Option<&'a str>, HlsError> {
+pub(super) fn attribute<'a>(list: &'a str, wanted: &str) -> Result<Option<&'a str>, HlsError> {
     const DAMAGED: HlsError = HlsError::Malformed("a list of attributes cannot be read");
     let mut rest = list;
     while !rest.is_empty() {

@@ -25,7 +25,7 @@ fn base() -> MediaUrl {
 fn parse(text: &str) -> Result<MediaPlaylist, HlsError> {
     match Playlist::parse(text.as_bytes(), &base())? {
         Playlist::Media(media) => Ok(media),
-        Playlist::Master(link) => panic!("a master of {link:?}"),
+        Playlist::Master(variants) => panic!("a master of {variants:?}"),
     }
 }
 
@@ -90,7 +90,8 @@ fn a_playlist_cut_at_any_place_is_refused() {
     }
     assert!(parse(&TENCENT.replace("#EXTM3U\n", "")).is_err());
     assert_eq!(parse(&with("")).unwrap_err(), HlsError::NoSegments);
-    assert_eq!(parse("<html>").unwrap_err(), HlsError::NotHls);
+    assert_eq!(parse("<html>").unwrap_err(), HlsError::Page("an HTML or XML page"));
+    assert_eq!(parse("").unwrap_err(), HlsError::NotHls);
     assert_eq!(parse("#EXTM3U8\n").unwrap_err(), HlsError::NotHls);
 }
 
@@ -265,7 +266,7 @@ fn unusual_extensions_are_not_taken_over() {
 #[test]
 fn the_best_variant_that_holds_everything_is_chosen() {
     let best = |text: &str| match Playlist::parse(text.as_bytes(), &base()) {
-        Ok(Playlist::Master(link)) => Ok(link.url.expose().to_string()),
+        Ok(Playlist::Master(variants)) => Ok(variants[0].link.url.expose().to_string()),
         Ok(Playlist::Media(_)) => panic!("not a master"),
         Err(error) => Err(error),
     };
@@ -276,10 +277,46 @@ fn the_best_variant_that_holds_everything_is_chosen() {
     let apart = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"n\",URI=\"a.m3u8\"\n\
                  #EXT-X-STREAM-INF:BANDWIDTH=900,AUDIO=\"a\"\nmute.m3u8\n";
     assert_eq!(best(apart), Err(HlsError::NoVariant));
-    let damaged = master.replace("BANDWIDTH=900,", "");
+    let untold = master.replace("BANDWIDTH=900,", "");
+    assert!(best(&untold).unwrap().ends_with("/low.m3u8"), "no bandwidth is none");
+    let damaged = master.replace("RESOLUTION=2x2", "RESOLUTION=\"2x2");
     assert!(matches!(best(&damaged), Err(HlsError::Malformed(_))));
     let both = format!("{apart}#EXT-X-STREAM-INF:BANDWIDTH=100\nboth.m3u8\n");
     assert!(best(&both).unwrap().ends_with("/both.m3u8"));
+}
+
+#[test]
+fn oddities_that_players_pass_over_change_nothing() {
+    let expected = parse(TENCENT).unwrap().rewritten(|_| true);
+    let crs = TENCENT.replace('\n', "\r");
+    for odd in [
+        format!("\u{feff}{TENCENT}"),
+        format!("\u{feff}\r\n \n\n{TENCENT}"),
+        TENCENT.replace('\n', "\r\n"),
+        TENCENT.replace('\n', " \n\n\t"),
+        TENCENT.replace("#EXTM3U", "#EXTM3U x-title=\"a\""),
+        TENCENT.replace("#EXTINF:12.5,", "#EXTINF:12.5"),
+        TENCENT.replace("#EXTINF:12.5,", "#EXTINF: 12.5 ,title, with a comma"),
+        TENCENT.replace("#EXTINF:12.5,", "#EXT-X-UNHEARD-OF:1\n# a comment\n#EXTINF:12.5,"),
+        TENCENT.trim_end().to_owned(),
+        crs,
+    ] {
+        assert_eq!(parse(&odd).unwrap().rewritten(|_| true), expected, "{odd:?}");
+    }
+    let bare = TENCENT.replace("#EXT-X-VERSION:3\n", "").replace("#EXT-X-TARGETDURATION:13\n", "");
+    assert_eq!(parse(&bare).unwrap().rewritten(|_| true), expected);
+    for other in ["", "<html>#EXTM3U", "x#EXTM3U\n", "#EXTM3UX\n", "\u{feff}", "#extm3u\n"] {
+        assert!(parse(other).is_err(), "{other:?}");
+    }
+}
+
+#[test]
+fn a_title_in_another_encoding_is_passed_over_and_a_name_in_it_asked_for_as_it_is() {
+    let text = with("#EXTINF:2,title ?\n?.ts").into_bytes();
+    let latin: Vec<u8> =
+        text.into_iter().map(|byte| if byte == b'?' { 0xd6 } else { byte }).collect();
+    let Ok(Playlist::Media(playlist)) = Playlist::parse(&latin, &base()) else { panic!() };
+    assert_eq!(playlist.chunks[0].file.link.url.path(), "/app/id/%D6.ts");
 }
 
 #[test]

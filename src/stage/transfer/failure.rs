@@ -81,6 +81,19 @@ impl Transient for Failure {
 }
 
 impl Failure {
+    /// Whether it is about the file that was asked for, and no news about any other.
+    pub(super) fn is_about_the_file(&self) -> bool {
+        !matches!(self, Self::Stop(_) | Self::Store(_) | Self::NotResumed(_))
+    }
+
+    /// Whether the host may serve the file later, though not in this run.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Media(error) | Self::BrokenOff(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
     /// Whether what came is no recording or not a whole one, which one node of a media network may
     /// serve, with status 200, and the next one not.
     pub(super) fn may_be_a_slip(&self) -> bool {

@@ -18,7 +18,6 @@ use super::{Context, Place};
 use crate::media::hls::{ChunkFile, Lack, MediaPlaylist};
 use crate::model::lifecycle::Trouble;
 use crate::model::{MediaUrl, MissingChunk, ObjectKey, Recording, WholeChunk};
-use crate::retry::Transient as _;
 
 /// So many files in a row fail in ways that may pass before others are tried.
 const IN_A_ROW: usize = 8;
@@ -189,11 +188,10 @@ impl Fetch<'_> {
 
     /// What a failure makes of a file; the failure itself where it is not about this file.
     fn lost(&self, file: &ChunkFile, failure: Failure) -> Result<Lost, Failure> {
-        let may_pass = match &failure {
-            Failure::Stop(_) | Failure::Store(_) | Failure::NotResumed(_) => return Err(failure),
-            Failure::Media(error) | Failure::BrokenOff(error) => error.is_transient(),
-            other => other.may_be_a_slip(),
-        };
+        if !failure.is_about_the_file() {
+            return Err(failure);
+        }
+        let may_pass = failure.may_pass() || failure.may_be_a_slip();
         let (trouble, reason) = failure.into_trouble()?;
         match may_pass {
             true => self.failed().push(trouble.clone()),

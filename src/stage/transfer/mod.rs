@@ -16,6 +16,7 @@ mod hashing;
 mod leftovers;
 mod multipart;
 mod parts;
+mod playlist;
 mod sending;
 mod source;
 mod whole;

@@ -11,15 +11,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::attempts::begun_again;
 use super::chunks::{Chunks, Earlier};
 use super::failure::Failure;
 use super::gather::{Gathered, gather};
+use super::playlist::{Read, read};
 use super::source::Source;
 use super::{Context, Job, Place};
 use crate::config::WholePolicy;
-use crate::media::hls::{Base, HlsError, MAX_BYTES, MediaPlaylist, Playlist, redacted_source};
-use crate::media::source::Small;
+use crate::media::hls::{MediaPlaylist, redacted_source};
 use crate::model::lifecycle::Trouble;
 use crate::model::{
     Damaged, ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole,
@@ -98,9 +97,8 @@ pub(super) async fn whole(
     cover: Cover,
 ) -> Result<Outcome, Failure> {
     let source = Source::of(context, place, recording, job)?;
-    let once = |_| read(context, &source);
-    let Read { original, mut playlist, scheme } =
-        begun_again(context, "reading a playlist", once).await?;
+    let is_first = recording.attempts == 0;
+    let Read { original, mut playlist, scheme } = read(context, &source, is_first).await?;
     let facts = SourceFacts { scheme, ..SourceFacts::default() };
     let unstored = StoredWhole::unstored(playlist.duration_ms(), facts);
     let spared = why_not(context, cover, &unstored);
@@ -138,36 +136,6 @@ fn why_not(context: &Context, cover: Cover, whole: &StoredWhole) -> Option<&'sta
         WholePolicy::Never => Some("the configuration says never"),
         WholePolicy::WhenNeeded if !is_short => Some("segments cover it"),
         WholePolicy::Always | WholePolicy::WhenNeeded => None,
-    }
-}
-
-/// A playlist that was read.
-struct Read {
-    /// As received.
-    original: Bytes,
-    /// What it says.
-    playlist: MediaPlaylist,
-    scheme: String,
-}
-
-impl Read {
-    fn new(small: Small, playlist: MediaPlaylist) -> Self {
-        Self { original: small.bytes, playlist, scheme: small.scheme }
-    }
-}
-
-/// The playlist; that of the best variant where it offers a choice.
-async fn read(context: &Arc<Context>, source: &Source) -> Result<Read, Failure> {
-    let small = source.small(MAX_BYTES as u64).await?;
-    let variant = match Playlist::parse_from(&small.bytes, Base::new(&small.url, &source.url()))? {
-        Playlist::Media(playlist) => return Ok(Read::new(small, playlist)),
-        Playlist::Master(variant) => variant,
-    };
-    let source = Source::of_chunk(context, variant.url.clone(), source.job());
-    let small = source.small(MAX_BYTES as u64).await?;
-    match Playlist::parse_from(&small.bytes, variant.base(&small.url))? {
-        Playlist::Media(playlist) => Ok(Read::new(small, playlist)),
-        Playlist::Master(_) => Err(HlsError::NoVariant.into()),
     }
 }
 

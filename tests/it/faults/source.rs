@@ -6,6 +6,7 @@ mod edges;
 mod misled;
 mod no_recordings;
 mod passing;
+mod playlists;
 mod refused;
 
 use std::time::Duration;
@@ -34,8 +35,14 @@ fn impatient(row: Row) -> Row {
 
 #[test]
 fn a_fault_of_the_media_host_that_lasts_has_its_state_and_reason() {
-    let rows =
-        [refused::rows(), broken::rows(), chunks::rows(), no_recordings::rows(), misled::rows()];
+    let rows = [
+        refused::rows(),
+        broken::rows(),
+        chunks::rows(),
+        playlists::rows(),
+        no_recordings::rows(),
+        misled::rows(),
+    ];
     check_all(rows.into_iter().flatten().collect());
 }
 

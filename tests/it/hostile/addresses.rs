@@ -138,7 +138,9 @@ async fn no_playlist_leads_into_the_machine() {
         for shape in shapes {
             let playlist = format!("#EXTM3U\n{shape}#EXT-X-ENDLIST\n");
             let files: Vec<MediaUrl> = match Playlist::parse(playlist.as_bytes(), &base) {
-                Ok(Playlist::Master(link)) => vec![link.url],
+                Ok(Playlist::Master(variants)) => {
+                    variants.into_iter().map(|variant| variant.link.url).collect()
+                }
                 Ok(Playlist::Media(media)) => {
                     media.files().map(|file| file.link.url.clone()).collect()
                 }

@@ -2,3 +2,4 @@
 
 mod redirected;
 pub mod shelf;
+mod variants;

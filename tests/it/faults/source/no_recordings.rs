@@ -43,7 +43,12 @@ pub fn rows() -> Vec<Row> {
             "{ changed-length = { by = 1000 } }",
             rejected("there is no box at offset"),
         ),
-        lasting("a page for a playlist", WHOLE, "\"html\"", rejected("not an HLS playlist")),
+        lasting(
+            "a page for a playlist",
+            WHOLE,
+            "\"html\"",
+            rejected("not an HLS playlist: it begins like an HTML or XML page"),
+        ),
         lasting(
             "half a playlist",
             WHOLE,
