@@ -102,6 +102,13 @@ impl Progress {
         known.expected = known.expected.max(Some(known.ended + rooms));
     }
 
+    /// So many rooms of an account are to be worked on in all, as is known by now.
+    pub fn expect_rooms_in_all(&self, appid: &AppId, rooms: u64) {
+        let mut all = self.lock();
+        let known = all.entry(appid.clone()).or_default();
+        known.expected = known.expected.max(Some(rooms));
+    }
+
     /// Work on a room has begun.
     pub fn begin_room(&self, appid: &AppId) {
         self.lock().entry(appid.clone()).or_default().begun += 1;
@@ -171,5 +178,17 @@ mod tests {
         progress.end_room(other);
         progress.end_account(other);
         assert_eq!(progress.fraction(), Some(1.0));
+    }
+
+    #[test]
+    fn rooms_that_are_expected_in_all_are_those_that_have_ended_too() {
+        let (progress, appid) = (Progress::default(), "wx1".parse().unwrap());
+        progress.expect_accounts([&appid].into_iter());
+        progress.expect_rooms_in_all(&appid, 2);
+        assert_eq!(progress.fraction(), Some(0.0));
+        progress.begin_room(&appid);
+        progress.end_room(&appid);
+        progress.expect_rooms_in_all(&appid, 4);
+        assert_eq!(progress.fraction(), Some(0.25));
     }
 }

@@ -96,7 +96,13 @@ impl Ledger {
     }
 
     /// What a room must be to be wanted and claimable.
-    fn due(&self, held: &Held, appid: &AppId, claim: Claim<'_>, wanted: Wanted) -> String {
+    pub(super) fn due(
+        &self,
+        held: &Held,
+        appid: &AppId,
+        claim: Claim<'_>,
+        wanted: Wanted,
+    ) -> String {
         let (phases, claimable) = (wanted.phases(), self.claimable(held, appid, claim));
         format!("phase in ({phases}) and next_at <= $4 and {claimable}")
     }

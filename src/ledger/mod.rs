@@ -34,6 +34,7 @@ mod place;
 mod quota;
 mod recordings;
 mod rooms;
+mod samples;
 mod survey;
 mod throughput;
 mod time;

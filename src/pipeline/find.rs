@@ -3,6 +3,7 @@
 
 mod bring;
 mod chosen;
+mod samples;
 
 use std::sync::Arc;
 
@@ -14,11 +15,12 @@ use super::list::List;
 use super::order::by_urgency;
 use super::report::{self, AccountReport, Problem};
 use super::{Errand, Hand, Hands, InFlight, Rooms, each, is_told, obstacles};
-use crate::ledger::Wanted;
+use crate::ledger::{RoomRecord, Wanted};
 use crate::model::RoomId;
 use crate::stage::adopt::restore;
 use crate::stage::discover::Scan;
-use crate::stage::{Account, Context, Error};
+use crate::stage::{Account, Context, Error, Prospect};
+use samples::Samples;
 
 /// Accounts worked on at once.
 const ACCOUNTS: usize = 8;
@@ -41,6 +43,7 @@ pub(super) async fn find(
             listed: listed.clone(),
             can_call: true,
             failures: 0,
+            samples: None,
             list: None,
             report: AccountReport::new(&account.appid),
         };
@@ -74,6 +77,8 @@ struct Search {
     can_call: bool,
     /// Rooms in a row that WeChat could not be asked about.
     failures: u32,
+    /// Which rooms are asked about next, where the first ones have failed for their host.
+    samples: Option<Samples>,
     /// The room list, as far as it is still to be read.
     list: Option<List>,
     report: AccountReport,
@@ -203,7 +208,6 @@ impl Search {
 
     /// Everything that was due when the run began, and what the list brings to light meanwhile.
     async fn all_due(&mut self) -> Result<(), Error> {
-        let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
         self.expect_rooms().await?;
         loop {
             self.heed_causes();
@@ -214,11 +218,7 @@ impl Search {
             let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
             // Before the claim: a room that waits for anything else could be another process's.
             let claimed = match self.hand(wanted).await? {
-                Some(hand) => {
-                    let claim = context.claim();
-                    let record = context.ledger.claim_next(&account.appid, claim, wanted).await?;
-                    record.map(|record| (record, hand))
-                }
+                Some(hand) => self.claim(wanted).await?.map(|record| (record, hand)),
                 None => None,
             };
             if let Some((record, hand)) = claimed {
@@ -229,14 +229,40 @@ impl Search {
         }
     }
 
-    /// Spends no more calls where one cause stops every recording.
+    /// Spends no more calls where one cause stops every recording, and few where it may.
     fn heed_causes(&mut self) {
-        let cause = self.context.causes.of_all(&self.account.appid);
-        if let Some(cause) = cause.filter(|_| self.can_call) {
-            self.can_call = false;
-            tracing::info!(account.appid = %self.account.appid, error = cause, "no more rooms are asked about");
-            self.report.problems.push(Problem::of_all(&cause));
+        match self.context.causes.prospect(&self.account.appid) {
+            Prospect::Open => self.samples = None,
+            Prospect::Doubtful => {
+                self.samples.get_or_insert_default();
+            }
+            Prospect::Hopeless(cause) if self.can_call => {
+                self.can_call = false;
+                tracing::info!(account.appid = %self.account.appid, error = cause, "no more rooms are asked about");
+                self.report.problems.push(Problem::of_all(&cause));
+            }
+            Prospect::Hopeless(_) => {}
         }
+    }
+
+    /// The most urgent room; of those to be asked about a sample, where the first ones have failed for
+    /// their host. What is known already costs no call and goes first then.
+    async fn claim(&mut self, wanted: Wanted) -> Result<Option<RoomRecord>, Error> {
+        let (ledger, appid) = (&self.context.ledger, &self.account.appid);
+        let claim = self.context.claim();
+        if let (Some(samples), Wanted::Any) = (&mut self.samples, wanted) {
+            if let Some(record) = ledger.claim_next(appid, claim, Wanted::Listed).await? {
+                return Ok(Some(record));
+            }
+            let rooms = ledger.count_due(appid, claim, wanted).await?;
+            let place = samples.next_place(rooms);
+            if let Some(room) = ledger.due_at(appid, claim, wanted, place).await?
+                && let Some(record) = ledger.claim_room(appid, room, claim).await?
+            {
+                return Ok(Some(record));
+            }
+        }
+        Ok(ledger.claim_next(appid, claim, wanted).await?)
     }
 
     /// The right to claim a room, waited for as long as there is one: an account that owes nothing

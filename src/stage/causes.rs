@@ -1,15 +1,35 @@
 //! A cause that stops every recording of an account is noticed after a few rooms: to ask WeChat about
 //! more of them would spend the day's calls on recordings that cannot be archived tonight.
+//!
+//! What fails for its host says nothing of other hosts, and which host a room's recordings lie on is
+//! known only once WeChat was asked about it. So a few rooms more are asked about, from all over those
+//! that are due, before the others are left to a later run: one of them that is archived, and all are
+//! asked about.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::lifecycle::Trouble;
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, Obstacle, RoomId};
 
 /// After so many rooms that fail for one cause, with nothing archived, the cause is taken for one that
 /// stops them all.
 const ROOMS: usize = 5;
+
+/// After so many rooms that fail for their hosts, with nothing archived, no host is expected to serve
+/// any other.
+const ROOMS_OF_HOSTS: usize = 12;
+
+/// What is to be expected of the rooms of an account that are not asked about yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prospect {
+    /// Nothing is known to stop them.
+    Open,
+    /// A host serves none of its recordings; others may.
+    Doubtful,
+    /// All would fail; why the first has.
+    Hopeless(String),
+}
 
 /// What stops the recordings of a run, by account.
 #[derive(Debug, Default)]
@@ -19,8 +39,26 @@ pub struct Causes(Mutex<HashMap<AppId, Seen>>);
 #[derive(Debug, Default)]
 struct Seen {
     has_archived: bool,
-    /// The rooms that each cause has stopped, and the first reason given.
-    stopped: HashMap<String, (HashSet<RoomId>, String)>,
+    stopped: HashMap<Cause, Stopped>,
+    /// Rooms that their hosts have stopped, whichever.
+    by_hosts: HashSet<RoomId>,
+}
+
+/// A cause that recordings may share.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Cause {
+    /// It lies with one host, as the text tells.
+    OfHost(String),
+    /// It lies with the configuration or this side, whatever the host.
+    OfAll(String),
+}
+
+/// What one cause has stopped.
+#[derive(Debug)]
+struct Stopped {
+    rooms: HashSet<RoomId>,
+    /// The first reason given.
+    reason: String,
 }
 
 impl Causes {
@@ -40,20 +78,33 @@ impl Causes {
     ) {
         let Some(cause) = common_cause(trouble, host) else { return };
         let mut seen = self.seen();
-        let stopped = &mut seen.entry(appid.clone()).or_default().stopped;
-        let (rooms, _) =
-            stopped.entry(cause).or_insert_with(|| (HashSet::new(), reason.to_owned()));
-        if rooms.len() < ROOMS {
-            rooms.insert(room);
+        let seen = seen.entry(appid.clone()).or_default();
+        if matches!(cause, Cause::OfHost(_)) && seen.by_hosts.len() < ROOMS_OF_HOSTS {
+            seen.by_hosts.insert(room);
+        }
+        let new = || Stopped { rooms: HashSet::new(), reason: reason.to_owned() };
+        let stopped = seen.stopped.entry(cause).or_insert_with(new);
+        if stopped.rooms.len() < ROOMS {
+            stopped.rooms.insert(room);
         }
     }
 
-    /// Why every recording of the account fails, as the first of them has; `None` where they do not.
-    pub fn of_all(&self, appid: &AppId) -> Option<String> {
+    /// What is to be expected of the rooms of an account that are still to be asked about.
+    pub fn prospect(&self, appid: &AppId) -> Prospect {
         let seen = self.seen();
-        let seen = seen.get(appid).filter(|seen| !seen.has_archived)?;
-        let mut stopped = seen.stopped.values();
-        stopped.find(|(rooms, _)| rooms.len() >= ROOMS).map(|(_, reason)| reason.clone())
+        let Some(seen) = seen.get(appid).filter(|seen| !seen.has_archived) else {
+            return Prospect::Open;
+        };
+        let is_frequent = |(_, stopped): &(&Cause, &Stopped)| stopped.rooms.len() >= ROOMS;
+        let frequent = || seen.stopped.iter().filter(is_frequent);
+        let is_of_all = |(cause, _): &(&Cause, &Stopped)| matches!(cause, Cause::OfAll(_));
+        let is_any_host_left = seen.by_hosts.len() < ROOMS_OF_HOSTS;
+        match (frequent().find(is_of_all), frequent().next()) {
+            (Some((_, stopped)), _) => Prospect::Hopeless(stopped.reason.clone()),
+            (None, Some(_)) if is_any_host_left => Prospect::Doubtful,
+            (None, Some((_, stopped))) => Prospect::Hopeless(stopped.reason.clone()),
+            (None, None) => Prospect::Open,
+        }
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<AppId, Seen>> {
@@ -61,12 +112,17 @@ impl Causes {
     }
 }
 
-/// The name of a cause that other recordings may share; `None` for one of the recording's own.
-fn common_cause(trouble: &Trouble, host: &str) -> Option<String> {
+/// A cause that other recordings may share; `None` for one of the recording's own.
+fn common_cause(trouble: &Trouble, host: &str) -> Option<Cause> {
     match trouble {
-        Trouble::Forbidden(obstacle) => Some(obstacle.to_string()),
-        Trouble::Silent => Some(format!("silent {host}")),
-        Trouble::Ours => Some("ours".to_owned()),
+        Trouble::Forbidden(obstacle) => Some(match obstacle {
+            Obstacle::WholePolicy | Obstacle::Covered => Cause::OfAll(obstacle.to_string()),
+            Obstacle::Host(_) | Obstacle::Port { .. } | Obstacle::Address(_) => {
+                Cause::OfHost(obstacle.to_string())
+            }
+        }),
+        Trouble::Silent => Some(Cause::OfHost(format!("silent {host}"))),
+        Trouble::Ours => Some(Cause::OfAll("ours".to_owned())),
         Trouble::Gone | Trouble::Faulty | Trouble::NoRecording => None,
     }
 }
@@ -74,24 +130,55 @@ fn common_cause(trouble: &Trouble, host: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Obstacle;
+
+    const HOST: &str = "h";
+
+    fn appid() -> AppId {
+        "wx1".parse().unwrap()
+    }
+
+    fn fail(causes: &Causes, room: u64, trouble: &Trouble, host: &str) -> Prospect {
+        causes.note_failure(&appid(), RoomId(room), (trouble, host), "why");
+        causes.prospect(&appid())
+    }
 
     #[test]
-    fn a_cause_stops_them_all_when_it_has_stopped_several_rooms_and_nothing_was_archived() {
-        let (causes, appid): (_, AppId) = (Causes::default(), "wx1".parse().unwrap());
-        let blocked = Trouble::Forbidden(Obstacle::Host("h".into()));
-        let fail = |room: u64, trouble: &Trouble| {
-            causes.note_failure(&appid, RoomId(room), (trouble, "h"), "why");
-            causes.of_all(&appid)
-        };
+    fn a_cause_of_this_side_stops_them_all_when_it_has_stopped_several_rooms() {
+        let causes = Causes::default();
         for room in [1, 1, 1, 1, 1, 2, 3, 4] {
-            assert_eq!(fail(room, &blocked), None, "{room}");
-            assert_eq!(fail(room + 10, &Trouble::Gone), None, "{room}");
+            assert_eq!(fail(&causes, room, &Trouble::Ours, HOST), Prospect::Open, "{room}");
+            assert_eq!(fail(&causes, room + 10, &Trouble::Gone, HOST), Prospect::Open, "{room}");
         }
-        assert_eq!(fail(5, &Trouble::Silent), None, "another cause");
-        assert_eq!(fail(5, &blocked).as_deref(), Some("why"));
-        assert_eq!(causes.of_all(&"wx2".parse().unwrap()), None, "another account");
-        causes.note_success(&appid);
-        assert_eq!(causes.of_all(&appid), None);
+        assert_eq!(fail(&causes, 5, &Trouble::Silent, HOST), Prospect::Open, "another cause");
+        let why = Prospect::Hopeless("why".to_owned());
+        assert_eq!(fail(&causes, 5, &Trouble::Ours, HOST), why);
+        assert_eq!(causes.prospect(&"wx2".parse().unwrap()), Prospect::Open, "another account");
+        causes.note_success(&appid());
+        assert_eq!(causes.prospect(&appid()), Prospect::Open);
+    }
+
+    #[test]
+    fn a_host_that_serves_nothing_stops_the_others_only_when_none_of_them_serves_anything() {
+        let causes = Causes::default();
+        let blocked = Trouble::Forbidden(Obstacle::Host(HOST.into()));
+        for room in 1..=4 {
+            assert_eq!(fail(&causes, room, &blocked, HOST), Prospect::Open);
+        }
+        for room in 5..=11 {
+            assert_eq!(fail(&causes, room, &blocked, HOST), Prospect::Doubtful, "{room}");
+        }
+        let why = Prospect::Hopeless("why".to_owned());
+        assert_eq!(fail(&causes, 12, &Trouble::Silent, "elsewhere"), why);
+        causes.note_success(&appid());
+        assert_eq!(causes.prospect(&appid()), Prospect::Open);
+    }
+
+    #[test]
+    fn hosts_that_fail_once_each_are_no_common_cause() {
+        let causes = Causes::default();
+        for room in 1..=30 {
+            let prospect = fail(&causes, room, &Trouble::Silent, &format!("h{room}"));
+            assert_eq!(prospect, Prospect::Open);
+        }
     }
 }

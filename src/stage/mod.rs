@@ -41,7 +41,7 @@ use crate::wechat;
 pub(crate) use agenda::tests as agenda_tests;
 pub use agenda::{Agenda, Job};
 pub(crate) use agenda::{Line, Ticket, WaitsToBegin};
-pub use causes::Causes;
+pub use causes::{Causes, Prospect};
 pub use images::Images;
 pub use memory::Memory;
 pub use replays::FreshUrls;

@@ -1,6 +1,6 @@
 //! The rooms that a backfill chooses, the soonest deadline first.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use jiff::Timestamp;
 
@@ -28,23 +28,32 @@ impl Search {
         let mut done = HashSet::new();
         loop {
             while self.list.as_ref().is_some_and(List::goes_first) && self.read(Turn::Its).await? {}
-            let wanted = self.wanted(rooms, force, &done).await?;
+            let mut wanted = self.wanted(rooms, force, &done).await?;
+            let (all, appid) = (done.len() + wanted.len(), &self.account.appid);
+            self.context.progress.expect_rooms_in_all(appid, all as u64);
             if wanted.is_empty() && !self.read(Turn::Any).await? {
                 return Ok(());
             }
             let mut pages = 0;
-            for room in wanted {
+            while let Some(room) = self.take_next(&mut wanted) {
                 while pages < LOOK_EVERY && self.read(Turn::Its).await? {
                     pages += 1;
                 }
                 if pages == LOOK_EVERY {
                     break;
                 }
-                self.heed_causes();
                 done.insert(room);
                 self.bring_chosen(room, force).await?;
             }
         }
+    }
+
+    /// The most urgent of the rooms, or a sample of them: see [`Search::claim`].
+    fn take_next(&mut self, wanted: &mut VecDeque<RoomId>) -> Option<RoomId> {
+        self.heed_causes();
+        let rooms = wanted.len() as u64;
+        let place = self.samples.as_mut().map_or(0, |samples| samples.next_place(rooms));
+        wanted.remove(usize::try_from(place).unwrap_or(0))
     }
 
     /// The chosen rooms that are known and not worked on yet, the most urgent first.
@@ -53,7 +62,7 @@ impl Search {
         rooms: Rooms,
         force: bool,
         done: &HashSet<RoomId>,
-    ) -> Result<Vec<RoomId>, Error> {
+    ) -> Result<VecDeque<RoomId>, Error> {
         let (now, is_one) = (self.context.clock.now(), matches!(rooms, Rooms::One(_)));
         let mut wanted: Vec<(bool, Timestamp, RoomId)> = Vec::new();
         let mut last = None;

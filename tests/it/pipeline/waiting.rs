@@ -7,7 +7,7 @@ use replay_archiver::cli::notes;
 use replay_archiver::config::{Config, WholePolicy};
 use replay_archiver::model::{RecordingState, RoomId};
 use replay_archiver::net_guard::HostPolicy;
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::{Errand, Rooms};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,8 @@ use super::ledger_lost::lose_ledger;
 use super::world::{Night, World};
 
 const DAY: i64 = 24 * 60;
+
+const ALL: Rooms = Rooms::Between { from: None, to: None };
 
 /// A room whose one piece WeChat deletes in 40 days.
 const ROOM: &str =
@@ -247,10 +249,10 @@ async fn a_room_that_wechat_cannot_be_asked_about_is_told_of_every_night() {
 
 #[tokio::test]
 async fn one_cause_that_stops_every_recording_ends_the_asking_until_it_is_mended() {
-    let world = World::start("[[account.generate]]\ncount = 40\nnewest = \"-3d\"\n").await;
+    let world = World::start("[[account.generate]]\ncount = 60\nnewest = \"-3d\"\n").await;
     let night = world.night(&Errand::Due, nowhere).await;
     let asked = night.resolved().len();
-    assert!((5..=12).contains(&asked), "{asked} rooms were asked about");
+    assert!((12..=24).contains(&asked), "{asked} rooms were asked about");
     assert_eq!(night.exit, 3);
     let told = notes(&night.report).join("\n");
     assert_eq!(
@@ -259,7 +261,30 @@ async fn one_cause_that_stops_every_recording_ends_the_asking_until_it_is_mended
         "{told}"
     );
     let mended = world.run().await;
-    assert_eq!((mended.exit, mended.resolved().len()), (0, 40 - asked));
+    assert_eq!((mended.exit, mended.resolved().len()), (0, 60 - asked));
+}
+
+#[tokio::test]
+async fn rooms_of_a_host_that_serves_nothing_do_not_hide_those_of_another_behind_them() {
+    // The rooms that can be fetched, the oldest being room 1: the newest, and some of the middle.
+    for healthy in [38..=40, 18..=30] {
+        let room = |id: u64| {
+            let elsewhere = "media_url = \"http://elsewhere.example/f0.mp4\"\n";
+            let media = if healthy.contains(&id) { "" } else { elsewhere };
+            let start = 300 - id;
+            format!(
+                "[[account.room]]\nid = {id}\nstart = \"-{start}d\"\n[[account.room.replay]]\n{media}"
+            )
+        };
+        for errand in [Errand::Due, Errand::Backfill { rooms: ALL, force: false }] {
+            let world = World::start(&(1..=40).map(room).collect::<String>()).await;
+            let night = world.night(&errand, |_| {}).await;
+            assert_eq!(night.exit, 3);
+            healthy.clone().for_each(|id| night.says(id, "complete", &["archived"]));
+            let told = notes(&night.report).join("\n");
+            assert!(!told.contains("every recording so far has failed"), "{told}");
+        }
+    }
 }
 
 #[tokio::test]
