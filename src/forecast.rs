@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::ledger::{DayQuota, OwedRoom, Phase};
 use crate::model::RoomId;
 use crate::model::time::next_beijing_day;
-use crate::urgency::{Claim, Load, Moment, foresee};
+use crate::urgency::{Claim, Load, Moment, foresee_each};
 
 pub use estimate::{Estimate, GUESSED_BIT_RATE, Sizes};
 
@@ -89,7 +89,7 @@ pub struct Pending {
 pub struct Owing<'a> {
     /// What is foretold by its calls; what will not make it for its bytes is added.
     pub forecast: &'a mut Forecast,
-    /// Its rooms that are owed.
+    /// Its rooms that are owed, by ascending deadline.
     pub rooms: &'a [OwedRoom],
     /// Its calls.
     pub today: &'a DayQuota,
@@ -102,53 +102,94 @@ pub struct Owing<'a> {
 /// Adds to the forecasts of all accounts, which share one link, what will be deleted before its
 /// bytes have come at the measured speed.
 pub fn add_throughput(accounts: &mut [Owing<'_>], at: Moment) {
-    let mut loads = Vec::new();
-    let mut names = Vec::new();
-    for (place, account) in accounts.iter().enumerate() {
-        for pending in account.pending {
-            let claim = Claim { deadline: pending.deadline, remaining: pending.bytes };
-            loads.push(Load { claim, from: at.now });
-            names.push((place, pending.room_id, Some(pending.source_id.clone())));
-        }
-        for (room, turn) in turns(account.rooms, account.today, at.now) {
-            let too_late = room.deadline <= turn;
-            let claim =
-                Claim { deadline: Some(room.deadline), remaining: account.sizes.of_room(room) };
-            if !too_late {
-                loads.push(Load { claim, from: turn });
-                names.push((place, room.room_id, None));
-            }
-        }
+    if at.rate.is_none() {
+        return;
     }
-    for ((load, (place, room_id, source_id)), seen) in
-        loads.iter().zip(names).zip(foresee(&loads, at))
-    {
-        let (Some(seen), Some(deadline)) = (seen, load.claim.deadline) else { continue };
-        if seen.late.is_some() && deadline > at.now {
-            let short_of = ShortOf::Throughput;
-            let lost = AtRisk { room_id, source_id, deadline, expected: Some(seen.done), short_of };
-            if let Some(account) = accounts.get_mut(place) {
-                account.forecast.at_risk.push(lost);
-            }
+    let (loads, names) = loads_of(accounts, at.now);
+    foresee_each(&loads, at, |load, seen| {
+        let name = names.get(load).copied();
+        let deadline = loads.get(load).and_then(|load| load.claim.deadline);
+        let (Some(name), Some(deadline)) = (name, deadline) else { return };
+        let Some(account) = accounts.get_mut(name.account) else { return };
+        if let Some((room_id, source_id)) = name.of(account)
+            && seen.late.is_some()
+            && deadline > at.now
+        {
+            let (expected, short_of) = (Some(seen.done), ShortOf::Throughput);
+            let lost = AtRisk { room_id, source_id, deadline, expected, short_of };
+            account.forecast.at_risk.push(lost);
         }
-    }
+    });
     for account in accounts {
         account.forecast.at_risk.sort_by_key(|lost| (lost.deadline, lost.room_id.0));
     }
 }
 
-/// Rooms that WeChat is to be asked about, with when their turn comes, the soonest deadline first.
-/// Those whose turn never comes are left out.
+/// Whose a load is: no more than places, as there may be very many.
+#[derive(Debug, Clone, Copy)]
+struct Name {
+    account: usize,
+    load: NameOf,
+}
+
+/// A place in what is pending of an account, or in its rooms.
+#[derive(Debug, Clone, Copy)]
+enum NameOf {
+    Pending(u32),
+    Room(u32),
+}
+
+impl Name {
+    /// The room, and the recording where it is one.
+    fn of(self, account: &Owing<'_>) -> Option<(RoomId, Option<String>)> {
+        match self.load {
+            NameOf::Pending(place) => {
+                let pending = account.pending.get(usize::try_from(place).ok()?)?;
+                Some((pending.room_id, Some(pending.source_id.clone())))
+            }
+            NameOf::Room(place) => {
+                Some((account.rooms.get(usize::try_from(place).ok()?)?.room_id, None))
+            }
+        }
+    }
+}
+
+/// What is to come over the link of all accounts, where its size is known or likely.
+fn loads_of(accounts: &[Owing<'_>], now: Timestamp) -> (Vec<Load>, Vec<Name>) {
+    let (mut loads, mut names) = (Vec::new(), Vec::new());
+    for (place, account) in accounts.iter().enumerate() {
+        for (pending, index) in account.pending.iter().zip(0..) {
+            let claim = Claim { deadline: pending.deadline, remaining: pending.bytes };
+            loads.push(Load { claim, from: now });
+            names.push(Name { account: place, load: NameOf::Pending(index) });
+        }
+        for (index, room, turn) in turns(account.rooms, account.today, now) {
+            let remaining = account.sizes.of_room(room);
+            // What is short of calls is told already.
+            if turn < room.deadline && remaining.is_some() {
+                let claim = Claim { deadline: Some(room.deadline), remaining };
+                loads.push(Load { claim, from: turn });
+                names.push(Name { account: place, load: NameOf::Room(index) });
+            }
+        }
+    }
+    (loads, names)
+}
+
+/// Of rooms by ascending deadline, those that WeChat is to be asked about before theirs, with their
+/// places and when their turns come. What is past its deadline comes last, and those whose turn never
+/// comes are left out.
 fn turns<'a>(
     rooms: &'a [OwedRoom],
     today: &DayQuota,
     now: Timestamp,
-) -> Vec<(&'a OwedRoom, Timestamp)> {
-    let is_due = |room: &&OwedRoom| room.phase == Phase::Due && room.next_at <= now;
-    let mut due: Vec<_> = rooms.iter().filter(is_due).collect();
-    due.sort_by_key(|room| (room.deadline <= now, room.deadline));
-    let turns = due.into_iter().enumerate();
-    turns.filter_map(|(place, room)| Some((room, turn(place as u64, today, now)?))).collect()
+) -> impl Iterator<Item = (u32, &'a OwedRoom, Timestamp)> {
+    let is_due = move |room: &OwedRoom| {
+        room.phase == Phase::Due && room.next_at <= now && room.deadline > now
+    };
+    let due = (0..).zip(rooms).filter(move |(_, room)| is_due(room));
+    let with_turn = move |(place, (index, room))| Some((index, room, turn(place, today, now)?));
+    (0..).zip(due).filter_map(with_turn)
 }
 
 /// How many rooms are at risk, whole or in part.
@@ -156,8 +197,8 @@ pub fn rooms_at_risk<'a>(at_risk: impl IntoIterator<Item = &'a AtRisk>) -> usize
     at_risk.into_iter().map(|lost| lost.room_id).collect::<HashSet<RoomId>>().len()
 }
 
-/// Foretells, from the owed rooms of an account and the day's calls, in what order and when they have
-/// their turn: the soonest deadline first, what is past it last.
+/// Foretells, from the owed rooms of an account, by ascending deadline, and the day's calls, in what
+/// order and when they have their turn: the soonest deadline first, what is past it last.
 pub fn forecast(rooms: &[OwedRoom], today: &DayQuota, now: Timestamp) -> Forecast {
     let mut forecast = Forecast::default();
     for room in rooms {
@@ -178,10 +219,9 @@ pub fn forecast(rooms: &[OwedRoom], today: &DayQuota, now: Timestamp) -> Forecas
         }
     }
     forecast.days = days(forecast.due, today);
-    let coming = turns(rooms, today, now).into_iter();
-    let late = coming.filter(|(room, turn)| room.deadline > now && *turn >= room.deadline);
+    let late = turns(rooms, today, now).filter(|(_, room, turn)| *turn >= room.deadline);
     forecast.at_risk = late
-        .map(|(room, expected)| AtRisk {
+        .map(|(_, room, expected)| AtRisk {
             room_id: room.room_id,
             source_id: None,
             deadline: room.deadline,

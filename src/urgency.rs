@@ -14,7 +14,7 @@ mod schedule;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use outlook::{Load, Outlook, foresee};
+pub use outlook::{Load, Outlook, foresee, foresee_each};
 
 /// Bytes per second; never zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -40,95 +40,139 @@ pub(super) struct Said {
     pub text: String,
 }
 
-/// The lines of what is said, with its hints; these come last, each once.
+/// The lines of what is said, with its hints; these come last, each once. Of what is said alike only
+/// the first is kept, and of what the others are said: there may be very many of them.
 pub(super) fn told(said: impl IntoIterator<Item = Said>, names: Names) -> Vec<String> {
-    let mut hints: Vec<String> = Vec::new();
-    let mut without_hints = |mut one: Said| {
-        let text = std::mem::take(&mut one.text);
-        let mut lines = text.split("\nhint: ");
-        lines.next().unwrap_or_default().clone_into(&mut one.text);
-        for hint in lines.map(|hint| format!("hint: {hint}")) {
-            if !hints.contains(&hint) {
-                hints.push(hint);
+    let mut groups = Groups::new(names.limit());
+    for one in said {
+        groups.add(one);
+    }
+    groups.lines()
+}
+
+/// What is said, in the order in which it is said first. What differs only in file names, ids, times
+/// and sizes is one thing.
+struct Groups {
+    /// How many names of one kind are kept and told.
+    limit: usize,
+    accounts: BTreeSet<AppId>,
+    /// Where a thing stands in `groups`: by whether it is said of a room, and what it is in the main.
+    places: HashMap<(bool, String), usize>,
+    groups: Vec<Group>,
+    hints: Vec<String>,
+}
+
+/// Those of which one thing is said.
+struct Group {
+    /// As it is said of the first.
+    text: String,
+    /// Whether the same words are said of all.
+    is_verbatim: bool,
+    places: BTreeSet<(AppId, Option<RoomId>)>,
+    /// The first recordings.
+    recordings: Vec<String>,
+    /// How many there are.
+    count: usize,
+    next_try: Option<Timestamp>,
+}
+
+impl Groups {
+    fn new(limit: usize) -> Self {
+        let (accounts, places) = (BTreeSet::new(), HashMap::new());
+        Self { limit, accounts, places, groups: Vec::new(), hints: Vec::new() }
+    }
+
+    fn add(&mut self, one: Said) {
+        let Said { appid, room, recording, next_try, text } = one;
+        let mut parts = text.split("\nhint: ");
+        let text = parts.next().unwrap_or_default().to_owned();
+        for hint in parts.map(|hint| format!("hint: {hint}")) {
+            if !self.hints.contains(&hint) {
+                self.hints.push(hint);
             }
         }
-        one
-    };
-    let said: Vec<_> = said.into_iter().map(&mut without_hints).collect();
-    let mut lines = lines(&said, names);
-    lines.extend(hints);
-    lines
-}
-
-/// A line for each thing that is said, in the order in which they are said first. What differs only
-/// in file names, ids, times and sizes is one thing.
-fn lines(said: &[Said], names: Names) -> Vec<String> {
-    let has_accounts = said.iter().any(|one| Some(&one.appid) != said.first().map(|s| &s.appid));
-    let mut places: HashMap<(bool, String), usize> = HashMap::new();
-    let mut groups: Vec<Vec<&Said>> = Vec::new();
-    for one in said {
-        let new = groups.len();
-        let place = *places.entry((one.room.is_some(), gist(&one.text))).or_insert(new);
-        match groups.get_mut(place) {
-            Some(group) => group.push(one),
-            None => groups.push(vec![one]),
+        if !self.accounts.contains(&appid) {
+            self.accounts.insert(appid.clone());
+        }
+        let new = self.groups.len();
+        let place = *self.places.entry((room.is_some(), gist(&text))).or_insert(new);
+        if place == new {
+            self.groups.push(Group::of(text.clone()));
+        }
+        let Some(group) = self.groups.get_mut(place) else { return };
+        group.is_verbatim &= group.text == text;
+        group.places.insert((appid, room));
+        group.next_try = group.next_try.into_iter().chain(next_try).min();
+        group.count += usize::from(recording.is_some());
+        if group.recordings.len() < self.limit {
+            group.recordings.extend(recording);
         }
     }
-    let line = |group: &Vec<&Said>| line(group, has_accounts, names.limit());
-    groups.iter().map(line).collect()
-}
 
-fn line(group: &[&Said], has_accounts: bool, limit: usize) -> String {
-    let places: BTreeSet<_> = group.iter().map(|one| (&one.appid, one.room)).collect();
-    let recordings: Vec<_> = group.iter().filter_map(|one| one.recording.as_deref()).collect();
-    let text = match group {
-        [first, rest @ ..] if rest.iter().all(|one| one.text == first.text) => first.text.clone(),
-        [first, ..] => gist(&first.text),
-        [] => String::new(),
-    };
-    let next = group.iter().filter_map(|one| one.next_try).min();
-    let text = text + &next.map_or_else(String::new, |at| format!("; next try {}", moment(at)));
-    let named = |names: &mut dyn Iterator<Item = String>| named(names, limit);
-    let full = |(appid, room): &(&AppId, Option<RoomId>)| match room {
-        Some(room) if has_accounts => format!("{appid} room {room}"),
-        Some(room) => format!("room {room}"),
-        None => appid.to_string(),
-    };
-    let place = match (places.first(), places.len()) {
-        (Some(place), 1) => full(place),
-        (Some((_, None)), count) => {
-            format!("{} ({})", counted(count, "account"), named(&mut places.iter().map(full)))
-        }
-        (_, count) if has_accounts => {
-            format!("{} ({})", counted(count, "room"), named(&mut places.iter().map(full)))
-        }
-        (_, count) => {
-            let rooms = places.iter().filter_map(|(_, room)| *room);
-            format!(
-                "{} ({})",
-                counted(count, "room"),
-                named(&mut rooms.map(|room| room.to_string()))
-            )
-        }
-    };
-    match (recordings.as_slice(), places.len()) {
-        ([recording], 1) => format!("{place}: {recording}: {text}"),
-        (several @ [_, _, ..], 1) => {
-            let names = named(&mut several.iter().map(|name| (*name).to_owned()));
-            format!("{place}: {} ({names}): {text}", counted(several.len(), "recording"))
-        }
-        (several, rooms) if several.len() > rooms => {
-            format!("{place}, {}: {text}", counted(several.len(), "recording"))
-        }
-        _ => format!("{place}: {text}"),
+    fn lines(self) -> Vec<String> {
+        let has_accounts = self.accounts.len() > 1;
+        let mut lines: Vec<_> =
+            self.groups.iter().map(|group| group.line(has_accounts, self.limit)).collect();
+        lines.extend(self.hints);
+        lines
     }
 }
 
-/// The first of them by name, the rest by their count.
-fn named(names: &mut dyn Iterator<Item = String>, limit: usize) -> String {
+impl Group {
+    fn of(text: String) -> Self {
+        let (places, recordings) = (BTreeSet::new(), Vec::new());
+        Self { text, is_verbatim: true, places, recordings, count: 0, next_try: None }
+    }
+
+    fn line(&self, has_accounts: bool, limit: usize) -> String {
+        let text = if self.is_verbatim { self.text.clone() } else { gist(&self.text) };
+        let next = self.next_try.map(|at| format!("; next try {}", moment(at)));
+        let text = text + &next.unwrap_or_default();
+        let place = self.place(has_accounts, limit);
+        match (self.recordings.as_slice(), self.count, self.places.len()) {
+            ([recording], 1, 1) => format!("{place}: {recording}: {text}"),
+            (first, 2.., 1) => {
+                let names = named(&mut first.iter().cloned(), self.count, limit);
+                format!("{place}: {} ({names}): {text}", counted(self.count, "recording"))
+            }
+            (_, several, rooms) if several > rooms => {
+                format!("{place}, {}: {text}", counted(several, "recording"))
+            }
+            _ => format!("{place}: {text}"),
+        }
+    }
+
+    /// Of what it is said.
+    fn place(&self, has_accounts: bool, limit: usize) -> String {
+        let full = |(appid, room): &(AppId, Option<RoomId>)| match room {
+            Some(room) if has_accounts => format!("{appid} room {room}"),
+            Some(room) => format!("room {room}"),
+            None => appid.to_string(),
+        };
+        let number = |(_, room): &(AppId, Option<RoomId>)| room.map(|room| room.to_string());
+        let (all, places) = (self.places.len(), self.places.iter());
+        match self.places.first() {
+            Some(place) if all == 1 => full(place),
+            Some((_, None)) => {
+                let names = named(&mut places.map(full), all, limit);
+                format!("{} ({names})", counted(all, "account"))
+            }
+            _ if has_accounts => {
+                let names = named(&mut places.map(full), all, limit);
+                format!("{} ({names})", counted(all, "room"))
+            }
+            _ => {
+                let names = named(&mut places.filter_map(number), all, limit);
+                format!("{} ({names})", counted(all, "room"))
+            }
+        }
+    }
+}
+
+/// The first of so many by name, the rest by their count.
+fn named(names: &mut dyn Iterator<Item = String>, all: usize, limit: usize) -> String {
     let first: Vec<_> = names.take(limit).collect();
-    let rest = names.count();
-    match rest {
+    match all.saturating_sub(first.len()) {
         0 => first.join(", "),
         rest => format!("{} and {rest} more", first.join(", ")),
     }
@@ -184,6 +228,10 @@ mod tests {
             next_try: None,
             text: text.to_owned(),
         }
+    }
+
+    fn lines(all: &[Said], names: Names) -> Vec<String> {
+        told(all.iter().cloned(), names)
     }
 
     #[test]

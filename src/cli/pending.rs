@@ -1,12 +1,13 @@
 //! What is pending, as `status`, `plan` and the end of a run say it: the same numbers everywhere.
 
 use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::figures::{bytes, counted, moment, rough};
 use super::output;
 use crate::forecast::{AtRisk, Estimate, Forecast, GUESSED_BIT_RATE, ShortOf, rooms_at_risk};
-use crate::model::AppId;
+use crate::model::{AppId, RoomId};
 use crate::stage::foresight::Foreseen;
 
 /// At most so many rooms at risk are printed one by one.
@@ -85,16 +86,38 @@ pub(super) fn fields(foreseen: &Foreseen) -> Map<String, Value> {
     }
 }
 
-/// What will not make it, as JSON.
-pub(super) fn at_risk_json(lost: &AtRisk) -> Value {
-    json!({
-        "room_id": lost.room_id,
-        "source_id": lost.source_id,
-        "deadline": lost.deadline,
-        "expected": lost.expected,
-        "late_s": lost.late().map(|late| late.as_secs()),
-        "short_of": lost.short_of,
-    })
+/// What will not make it, as JSON. It is written as it is gone through: there may be very much of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AtRiskJson<'a>(pub &'a [AtRisk]);
+
+impl Serialize for AtRiskJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(LostJson::from))
+    }
+}
+
+/// One thing that will not make it, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct LostJson<'a> {
+    room_id: RoomId,
+    source_id: Option<&'a str>,
+    deadline: Timestamp,
+    expected: Option<Timestamp>,
+    late_s: Option<i64>,
+    short_of: ShortOf,
+}
+
+impl<'a> From<&'a AtRisk> for LostJson<'a> {
+    fn from(lost: &'a AtRisk) -> Self {
+        Self {
+            room_id: lost.room_id,
+            source_id: lost.source_id.as_deref(),
+            deadline: lost.deadline,
+            expected: lost.expected,
+            late_s: lost.late().map(|late| late.as_secs()),
+            short_of: lost.short_of,
+        }
+    }
 }
 
 /// What will not make it, as a line; `None` for what failed, which is told with its reason elsewhere.

@@ -1,10 +1,11 @@
 //! `plan`: what `run` would do, from the ledger alone.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::figures::{bytes, counted};
 use super::output;
-use super::pending::{self, entry};
+use super::pending::{self, AtRiskJson, entry};
 use super::setup::{self, Setup};
 use super::{Common, Exit};
 use crate::forecast::Estimate;
@@ -46,22 +47,32 @@ pub(super) async fn print(common: &Common, setup: &Setup) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
+/// An account, as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    line: Value,
+    #[serde(flatten)]
+    pending: Map<String, Value>,
+    at_risk: AtRiskJson<'a>,
+}
+
 fn print_json(account: &Account, foreseen: &Foreseen, rate: Option<Rate>) {
     let Foreseen { forecast, today, backlog, .. } = foreseen;
-    let mut line = json!({
+    let line = json!({
         "type": "account",
         "appid": account.appid,
         "scanned": backlog.is_scanned,
         "calls": forecast.due,
         "calls_left_today": today.left(),
         "days": forecast.days,
-        "at_risk": forecast.at_risk.iter().map(pending::at_risk_json).collect::<Vec<_>>(),
         "bytes_per_second": rate.map(Rate::bytes_per_second),
     });
-    if let Value::Object(line) = &mut line {
-        line.extend(pending::fields(foreseen));
-    }
-    output::json(&line);
+    output::json(&Line {
+        line,
+        pending: pending::fields(foreseen),
+        at_risk: AtRiskJson(&forecast.at_risk),
+    });
 }
 
 fn print_text(account: &Account, foreseen: &Foreseen, rate: Option<Rate>) {

@@ -174,27 +174,29 @@ fn waiting(appid: &AppId, waiting: &Waiting) -> Said {
 }
 
 /// What went wrong, with hints.
-fn failures(report: &Report) -> Vec<Said> {
-    let mut all: Vec<Said> = sorted(report).into_iter().flat_map(details).collect();
-    for AccountReport { appid, problems, busy, owed, waiting, .. } in &report.accounts {
-        let said = |room, text| {
-            let (appid, next_try) = (appid.clone(), None);
-            Said { appid, room, recording: None, next_try, text }
-        };
-        let problem = |problem: &Problem| match problem.room_id {
-            Some(room) => said(Some(room), problem.error.clone()),
-            None => said(None, format!("{}: {}", problem.what, problem.error)),
-        };
-        all.extend(problems.iter().map(problem));
-        let is_busy = |room: &_| said(Some(*room), "another process works on it".to_owned());
-        all.extend(busy.iter().map(is_busy));
-        all.extend(waiting.iter().map(|one| self::waiting(appid, one)));
-        if *owed > 0 {
-            let rooms = counted(*owed, "room");
-            all.push(said(None, format!("{rooms} not looked at in this run: left to a later one")));
-        }
-    }
-    all
+fn failures(report: &Report) -> impl Iterator<Item = Said> {
+    let rooms = sorted(report).into_iter().flat_map(details);
+    rooms.chain(report.accounts.iter().flat_map(outside_rooms))
+}
+
+/// What went wrong outside the rooms that were worked on.
+fn outside_rooms(account: &AccountReport) -> impl Iterator<Item = Said> {
+    let AccountReport { appid, problems, busy, owed, waiting, .. } = account;
+    let said = |room, text| {
+        let (appid, next_try) = (appid.clone(), None);
+        Said { appid, room, recording: None, next_try, text }
+    };
+    let problem = move |problem: &Problem| match problem.room_id {
+        Some(room) => said(Some(room), problem.error.clone()),
+        None => said(None, format!("{}: {}", problem.what, problem.error)),
+    };
+    let is_busy = move |room: &_| said(Some(*room), "another process works on it".to_owned());
+    let left = (*owed > 0).then(|| {
+        let rooms = counted(*owed, "room");
+        said(None, format!("{rooms} not looked at in this run: left to a later one"))
+    });
+    let waiting = waiting.iter().map(|one| self::waiting(appid, one));
+    problems.iter().map(problem).chain(busy.iter().map(is_busy)).chain(waiting).chain(left)
 }
 
 fn details(room: &RoomReport) -> Vec<Said> {

@@ -5,12 +5,13 @@ mod room;
 use std::collections::BTreeMap;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::alike::{self, Names, Said};
 use super::figures::{bytes, counted, moment};
 use super::output::{self, word};
-use super::pending::{self, entry};
+use super::pending::{self, AtRiskJson, entry};
 use super::setup::{self, Setup};
 use super::{Common, Exit};
 use crate::forecast::rooms_at_risk;
@@ -67,7 +68,7 @@ async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
 }
 
 fn print_json(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
-    all.iter().for_each(|standing| output::json(&account_json(standing)));
+    all.iter().for_each(|standing| output::json(&account_line(standing)));
     let speed = |moved: &Moved| moved.rate().map(Rate::bytes_per_second);
     let speeds: BTreeMap<_, _> = speeds.iter().map(|(host, m)| (host, speed(m))).collect();
     output::json(&json!({
@@ -78,11 +79,20 @@ fn print_json(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
     }));
 }
 
-fn account_json(standing: &Standing<'_>) -> Value {
+/// An account, as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    line: Value,
+    #[serde(flatten)]
+    pending: Map<String, Value>,
+    at_risk_named: AtRiskJson<'a>,
+}
+
+fn account_line<'a>(standing: &'a Standing<'_>) -> Line<'a> {
     let Standing { account, foreseen, rooms, recordings } = standing;
     let Foreseen { today, forecast, .. } = foreseen;
-    let at_risk = forecast.at_risk.iter().map(pending::at_risk_json).collect::<Vec<_>>();
-    let mut line = json!({
+    let line = json!({
         "type": "account",
         "appid": account.appid,
         "rooms": rooms.all,
@@ -91,15 +101,12 @@ fn account_json(standing: &Standing<'_>) -> Value {
         "bytes_archived": recordings.bytes_archived,
         "rooms_later": rooms.later,
         "at_risk": rooms_at_risk(&forecast.at_risk),
-        "at_risk_named": at_risk,
         "calls_used_today": today.used,
         "calls_left_today": today.left(),
         "last_success": rooms.last_success,
     });
-    if let Value::Object(line) = &mut line {
-        line.extend(pending::fields(foreseen));
-    }
-    line
+    let (pending, at_risk_named) = (pending::fields(foreseen), AtRiskJson(&forecast.at_risk));
+    Line { line, pending, at_risk_named }
 }
 
 fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
@@ -107,17 +114,7 @@ fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
         [one] => print_account(one),
         several => print_accounts(several),
     }
-    let failed = |one: &Standing<'_>| {
-        let said = |(room, failure): &(RoomId, String)| Said {
-            appid: one.account.appid.clone(),
-            room: Some(*room),
-            recording: None,
-            next_try: None,
-            text: failure.clone(),
-        };
-        one.rooms.failures.iter().map(said).collect::<Vec<_>>()
-    };
-    for line in alike::told(all.iter().flat_map(failed), Names::First) {
+    for line in alike::told(all.iter().flat_map(failures), Names::First) {
         output::prose(4, format_args!("  {line}"));
     }
     for (host, moved) in speeds {
@@ -125,6 +122,18 @@ fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
         let speed = bytes(moved.rate().map_or(0, Rate::bytes_per_second));
         output::prose(2, format_args!("throughput of the last days: {speed}/s from {host}"));
     }
+}
+
+/// What went wrong with rooms of an account.
+fn failures<'a>(one: &'a Standing<'_>) -> impl Iterator<Item = Said> + use<'a> {
+    let appid = &one.account.appid;
+    one.rooms.failures.iter().map(|(room, failure)| Said {
+        appid: appid.clone(),
+        room: Some(*room),
+        recording: None,
+        next_try: None,
+        text: failure.clone(),
+    })
 }
 
 fn print_account(standing: &Standing<'_>) {

@@ -177,9 +177,12 @@ impl Ledger {
             counts.later += if Phase::parse(&phase) == Phase::Later { rooms } else { 0 };
             *counts.by_status.entry(status.transpose()?).or_default() += rooms;
         }
-        for row in self.of_accounts("read what failed", FAILURES, appids).await? {
-            let failure = row.text("failure")?.unwrap_or_default();
-            row.owner(&mut all)?.failures.push((row.room_id()?, failure));
+        let failure = |row: AccountRow| Ok((row.appid()?, row.room_id()?, row.text("failure")?));
+        for (appid, room, failure) in
+            self.each_of_accounts("read what failed", FAILURES, appids, failure).await?
+        {
+            let failures = &mut all.entry(appid).or_default().failures;
+            failures.push((room, failure.unwrap_or_default()));
         }
         for row in self.of_accounts("read when all was done", SUCCESSES, appids).await? {
             row.owner(&mut all)?.last_success = moment(row.number("finished_at")?);

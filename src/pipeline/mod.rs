@@ -165,7 +165,7 @@ async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
             return tracing::debug!(error = %error, "what is at risk could not be foretold");
         }
     };
-    for (account, foreseen) in accounts.iter().zip(foreseen) {
+    for (account, mut foreseen) in accounts.iter().zip(foreseen) {
         let of_account = report.rooms.iter().filter(|room| room.appid == account.appid);
         let reported = of_account.map(|room| (room.room_id, room)).collect();
         let (pending, began) = (&foreseen.backlog.rooms, context.due_by());
@@ -173,7 +173,7 @@ async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
         let mut reports = report.accounts.iter_mut();
         if let Some(found) = reports.find(|found| found.appid == account.appid) {
             found.next_look = Some(next_look);
-            found.waiting.extend(foreseen.waiting().map(Waiting::from));
+            found.waiting.extend(foreseen.take_waiting().map(Waiting::from));
             found.at_risk = foreseen.forecast.at_risk;
         }
     }

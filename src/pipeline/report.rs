@@ -163,12 +163,12 @@ pub struct Waiting {
     pub next_try_at: Option<Timestamp>,
 }
 
-impl From<&Owed> for Waiting {
-    fn from(owed: &Owed) -> Self {
+impl From<Owed> for Waiting {
+    fn from(owed: Owed) -> Self {
         Self {
             room_id: owed.room,
-            source_id: Some(owed.source_id.clone()),
-            reason: owed.reason.clone().unwrap_or_default(),
+            source_id: Some(owed.source_id),
+            reason: owed.reason.unwrap_or_default(),
             next_try_at: owed.next_try_at,
         }
     }

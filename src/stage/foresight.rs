@@ -75,9 +75,10 @@ impl Foreseen {
         Owing { forecast, rooms, today, pending, sizes }
     }
 
-    /// The recordings that could not be archived when they were last tried.
-    pub fn waiting(&self) -> impl Iterator<Item = &Owed> {
-        self.backlog.recordings.iter().filter(|owed| owed.state != RecordingState::Pending)
+    /// Takes out the recordings that could not be archived when they were last tried.
+    pub fn take_waiting(&mut self) -> impl Iterator<Item = Owed> + use<> {
+        let recordings = std::mem::take(&mut self.backlog.recordings);
+        recordings.into_iter().filter(|owed| owed.state != RecordingState::Pending)
     }
 }
 
@@ -120,18 +121,22 @@ async fn pending(
 fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
     let estimates: HashMap<RoomId, Timestamp> =
         backlog.rooms.iter().map(|room| (room.room_id, room.deadline)).collect();
+    let named: HashSet<(RoomId, &str)> = at_risk
+        .iter()
+        .filter_map(|known| Some((known.room_id, known.source_id.as_deref()?)))
+        .collect();
     let failing = backlog.recordings.iter().filter(|owed| is_failing(owed.state, owed.attempts));
-    for owed in failing {
+    let unnamed = failing.filter(|owed| !named.contains(&(owed.room, owed.source_id.as_str())));
+    let mut more = Vec::new();
+    for owed in unnamed {
         let deadline = deadline(owed).or_else(|| estimates.get(&owed.room).copied());
-        let is_named = at_risk.iter().any(|known| {
-            known.room_id == owed.room && known.source_id.as_ref() == Some(&owed.source_id)
-        });
-        if let Some(deadline) = deadline.filter(|deadline| *deadline > now && !is_named) {
+        if let Some(deadline) = deadline.filter(|deadline| *deadline > now) {
             let (room_id, source_id) = (owed.room, Some(owed.source_id.clone()));
             let (expected, short_of) = (None, ShortOf::Success);
-            at_risk.push(AtRisk { room_id, source_id, deadline, expected, short_of });
+            more.push(AtRisk { room_id, source_id, deadline, expected, short_of });
         }
     }
+    at_risk.append(&mut more);
     at_risk.sort_by_key(|risk| (risk.deadline, risk.room_id.0));
 }
 

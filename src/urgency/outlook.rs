@@ -31,38 +31,40 @@ pub struct Outlook {
 /// is late as if it had the link from then on. `None` for loads without a size, and for all where
 /// no rate was measured.
 pub fn foresee(loads: &[Load], at: Moment) -> Vec<Option<Outlook>> {
-    let Some(rate) = at.rate else { return vec![None; loads.len()] };
-    let mut play = Play::new(loads, at.now, rate);
-    while play.step() {}
-    play.outlooks
+    let mut outlooks = vec![None; loads.len()];
+    foresee_each(loads, at, |place, seen| {
+        if let Some(outlook) = outlooks.get_mut(place) {
+            *outlook = Some(seen);
+        }
+    });
+    outlooks
 }
 
-struct Play<'a> {
+/// As [`foresee`], for loads that are too many to keep what becomes of each: `each` is told of them as
+/// they end, with their places.
+pub fn foresee_each(loads: &[Load], at: Moment, each: impl FnMut(usize, Outlook)) {
+    let Some(rate) = at.rate else { return };
+    let mut play = Play::new(loads, at.now, rate, each);
+    while play.step() {}
+}
+
+struct Play<'a, Each> {
     loads: &'a [Load],
     now: Timestamp,
     rate: Rate,
     /// Those that cannot begin yet, the next one last.
     to_come: Vec<usize>,
-    /// Those that can, by deadline.
-    ready: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    remaining: Vec<u64>,
-    outlooks: Vec<Option<Outlook>>,
+    /// Those that can, by deadline, with the bytes that are left of them.
+    ready: BinaryHeap<Reverse<(Timestamp, usize, u64)>>,
+    each: Each,
 }
 
-impl<'a> Play<'a> {
-    fn new(loads: &'a [Load], now: Timestamp, rate: Rate) -> Self {
+impl<'a, Each: FnMut(usize, Outlook)> Play<'a, Each> {
+    fn new(loads: &'a [Load], now: Timestamp, rate: Rate, each: Each) -> Self {
         let sized = loads.iter().enumerate().filter(|(_, load)| load.claim.remaining.is_some());
         let mut to_come: Vec<usize> = sized.map(|(place, _)| place).collect();
         to_come.sort_by_key(|place| Reverse(loads.get(*place).map(|load| load.from)));
-        Self {
-            loads,
-            now,
-            rate,
-            to_come,
-            ready: BinaryHeap::new(),
-            remaining: loads.iter().map(|load| load.claim.remaining.unwrap_or(0)).collect(),
-            outlooks: vec![None; loads.len()],
-        }
+        Self { loads, now, rate, to_come, ready: BinaryHeap::new(), each }
     }
 
     fn load(&self, place: usize) -> Option<Load> {
@@ -76,25 +78,26 @@ impl<'a> Play<'a> {
     fn admit(&mut self) {
         while self.next_from().is_some_and(|from| from <= self.now) {
             let Some(place) = self.to_come.pop() else { return };
-            let deadline = self.load(place).and_then(|load| load.claim.deadline);
-            self.ready.push(Reverse((deadline.unwrap_or(Timestamp::MAX), place)));
+            let Some(Load { claim, .. }) = self.load(place) else { continue };
+            let deadline = claim.deadline.unwrap_or(Timestamp::MAX);
+            self.ready.push(Reverse((deadline, place, claim.remaining.unwrap_or(0))));
         }
     }
 
     /// Goes on to the next end or beginning of a load; whether there is one.
     fn step(&mut self) -> bool {
         self.admit();
-        let Some(Reverse((deadline, place))) = self.ready.pop() else {
+        let Some(Reverse((deadline, place, left))) = self.ready.pop() else {
             let Some(next) = self.next_from() else { return false };
             self.now = self.now.max(next);
             return true;
         };
-        let Some(left) = self.remaining.get(place).copied() else { return true };
         let done = later(self.now, self.rate.time_for(left));
         let claim = Claim { deadline: Some(deadline), remaining: Some(left) };
         let at = Moment { now: self.now, rate: Some(self.rate) };
         if !Urgency::of(claim, at).is_savable() {
-            self.end(place, done, Some(done.duration_since(deadline)));
+            let late = Some(done.duration_since(deadline));
+            (self.each)(place, Outlook { done, late });
             return true;
         }
         match self.next_from() {
@@ -104,24 +107,15 @@ impl<'a> Play<'a> {
                     * u128::from(self.rate.bytes_per_second())
                     / 1000;
                 let left = left.saturating_sub(u64::try_from(moved).unwrap_or(u64::MAX));
-                if let Some(remaining) = self.remaining.get_mut(place) {
-                    *remaining = left;
-                }
                 self.now = next;
-                self.ready.push(Reverse((deadline, place)));
+                self.ready.push(Reverse((deadline, place, left)));
             }
             _ => {
                 self.now = done;
-                self.end(place, done, None);
+                (self.each)(place, Outlook { done, late: None });
             }
         }
         true
-    }
-
-    fn end(&mut self, place: usize, done: Timestamp, late: Option<SignedDuration>) {
-        if let Some(outlook) = self.outlooks.get_mut(place) {
-            *outlook = Some(Outlook { done, late });
-        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::by_status;
-use crate::cli::{Exit, output, pending};
+use crate::cli::pending::LostJson;
+use crate::cli::{Exit, output};
 use crate::pipeline::{AccountReport, NextLook, Outcome, Report, RoomReport};
 use crate::urgency::Rate;
 
@@ -46,7 +47,7 @@ fn print_account(account: &AccountReport) {
     }
     for lost in &account.at_risk {
         let appid = &account.appid;
-        let lost = pending::at_risk_json(lost);
+        let lost = LostJson::from(lost);
         output::json(&json!({ "type": "at_risk", "appid": appid, "at_risk": lost }));
     }
 }
