@@ -7,6 +7,7 @@
 pub mod adopt;
 mod agenda;
 pub mod audit;
+pub mod catalog;
 mod causes;
 pub mod discover;
 pub mod foresight;

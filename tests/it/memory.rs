@@ -3,6 +3,7 @@
 //! `scripts/test-memory` runs this with `REPLAY_ARCHIVER_TEST_FILM` set to `20GiB`.
 
 mod pictures;
+mod rooms;
 mod sink;
 
 use std::time::Duration;

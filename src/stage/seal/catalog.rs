@@ -1,17 +1,15 @@
 //! `catalog.json`: the rooms of an account, with the manifest of each.
 //!
-//! It is one object with all rooms, some 300 bytes of each: at one time its bytes are held once, and
-//! of the rooms only those that the ledger reads at once. The ledger is gone through twice where there
-//! is something new: to compare, and to write.
+//! It is one object with all rooms, some 300 bytes of each. It is gone through with the ledger some rooms
+//! at a time: once to compare, and where there is something new once more to write, when the bytes of the
+//! new one are held, and nothing else.
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::JSON;
 use crate::ledger::RoomRecord;
-use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, RoomId};
-use crate::stage::published::is_of_another_format;
+use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom};
+use crate::stage::catalog::{Failure, Reader, is_blank};
 use crate::stage::{Context, Error};
 use crate::store::{self, AccountKeys, Expected};
 
@@ -56,20 +54,16 @@ async fn publish_once(
     appid: &AppId,
     condition: Condition,
 ) -> Result<Published, Error> {
-    let keys = context.store.keys(appid);
-    let key = keys.catalog();
-    let found = context.store.get_tagged(&key).await?;
-    let kept = match &found {
-        Some((bytes, _)) => match compare(context, appid, bytes).await? {
-            Compared::Same => return Ok(Published::Done),
-            Compared::New { kept } => kept,
-            Compared::Damaged => Vec::new(),
-        },
-        None => Vec::new(),
+    let key = context.store.keys(appid).catalog();
+    let Some((before, version)) = base(context, appid).await? else {
+        return Ok(Published::Done);
     };
-    // The bytes of the old one go before those of the new one come.
-    let version = found.map(|(_, etag)| etag);
-    let Written { bytes, rooms } = write(context, appid, kept).await?;
+    let Written { bytes, rooms } = match write(context, appid, before).await {
+        Ok(written) => written,
+        Err(Failure::Failed(error)) => return Err(error),
+        // It was another one a moment ago.
+        Err(Failure::Damaged(_) | Failure::Unsorted) => return Ok(Published::Overtaken),
+    };
     if rooms == 0 && version.is_none() {
         return Ok(Published::Done);
     }
@@ -89,68 +83,52 @@ async fn publish_once(
     }
 }
 
-/// A published catalog, its rooms as they stand in its text.
-#[derive(Deserialize)]
-struct Text<'a> {
-    #[serde(borrow)]
-    rooms: Vec<&'a RawValue>,
-}
+/// A published catalog to be replaced, and its ETag where the store gave one; no version where there is
+/// no catalog.
+type Base = (Reader, Option<Option<String>>);
 
-/// What a published catalog is to what the ledger knows.
-enum Compared {
-    Same,
-    /// There is something new, and these rooms are taken over from it.
-    New {
-        kept: Vec<CatalogRoom>,
-    },
-    /// It cannot be read, and is no other version's: it is made again from what the ledger knows.
-    Damaged,
-}
-
-/// The rooms of a published catalog.
-struct Rooms<'a> {
-    /// Those that say anything, as they stand in its text.
-    telling: Vec<(RoomId, &'a RawValue)>,
-    /// How many there are in all.
-    all: usize,
-}
-
-fn read(bytes: &[u8]) -> Result<Rooms<'_>, serde_json::Error> {
-    let text: Text<'_> = serde_json::from_slice(bytes)?;
-    let all = text.rooms.len();
-    let mut telling = Vec::new();
-    for raw in text.rooms {
-        let room: CatalogRoom = serde_json::from_str(raw.get())?;
-        if !is_blank(&room) {
-            telling.push((room.room_id, raw));
+/// What a new catalog is made from beside the ledger; `None` where the published one says all that it
+/// would.
+async fn base(context: &Context, appid: &AppId) -> Result<Option<Base>, Error> {
+    let nothing = || Reader::of_none(context, appid);
+    let Some((before, etag)) = Reader::open(context, appid).await? else {
+        return Ok(Some((nothing(), None)));
+    };
+    let again = async || Ok::<_, Error>(Reader::open(context, appid).await?.unzip());
+    let (before, etag) = match is_new(context, appid, before).await {
+        Ok(false) => return Ok(None),
+        Ok(true) => again().await?,
+        Err(Failure::Failed(error)) => return Err(error),
+        Err(Failure::Unsorted) => {
+            let (before, etag) = again().await?;
+            let sorted = match before {
+                None => None,
+                Some(before) => match before.sorted().await {
+                    Ok(sorted) => Some(sorted),
+                    Err(Failure::Failed(error)) => return Err(error),
+                    Err(Failure::Damaged(_) | Failure::Unsorted) => None,
+                },
+            };
+            (sorted, etag)
         }
-    }
-    Ok(Rooms { telling, all })
-}
-
-async fn compare(context: &Context, appid: &AppId, bytes: &[u8]) -> Result<Compared, Error> {
-    let Rooms { telling: mut before, all } = match read(bytes) {
-        Ok(read) => read,
-        Err(source) if is_of_another_format(bytes, CATALOG_SCHEMA) => {
-            let key = context.store.keys(appid).catalog().to_string();
-            return Err(Error::ForeignManifest { key, source });
-        }
-        Err(error) => {
+        Err(Failure::Damaged(error)) => {
             tracing::warn!(account.appid = %appid, error = %error, "the catalog is damaged and is made again");
-            return Ok(Compared::Damaged);
+            (None, Some(etag))
         }
     };
-    before.sort_by_key(|(room, _)| room.0);
-    before.dedup_by_key(|(room, _)| room.0);
-    let mut is_new = before.len() < all;
-    let mut kept = Vec::new();
-    let before = before.into_iter().filter_map(|(_, raw)| serde_json::from_str(raw.get()).ok());
-    merge(context, appid, before, |entry| match entry {
-        Entry::Kept(room) => kept.push(room),
-        Entry::Known { room, before } => is_new |= before.as_ref() != Some(&room),
+    Ok(Some((before.unwrap_or_else(nothing), etag)))
+}
+
+/// Whether the ledger knows anything that a published catalog does not say.
+async fn is_new(context: &Context, appid: &AppId, mut before: Reader) -> Result<bool, Failure> {
+    let mut is_new = false;
+    merge(context, appid, &mut before, |entry| {
+        if let Entry::Known { room, before } = entry {
+            is_new |= before.as_ref() != Some(&room);
+        }
     })
     .await?;
-    Ok(if is_new { Compared::New { kept } } else { Compared::Same })
+    Ok(is_new || before.has_blanks())
 }
 
 /// A new catalog.
@@ -160,14 +138,14 @@ struct Written {
 }
 
 /// Writes a catalog, a line for each room.
-async fn write(context: &Context, appid: &AppId, kept: Vec<CatalogRoom>) -> Result<Written, Error> {
+async fn write(context: &Context, appid: &AppId, mut before: Reader) -> Result<Written, Failure> {
     let head = [line(&CATALOG_SCHEMA), line(appid), line(&context.clock.now())];
     let [schema, of, at] = head;
     let mut text = format!(
         "{{\n  \"schema\": {schema},\n  \"appid\": {of},\n  \"published_at\": {at},\n  \"rooms\": ["
     );
     let mut rooms = 0;
-    merge(context, appid, kept.into_iter(), |entry| {
+    merge(context, appid, &mut before, |entry| {
         let (Entry::Kept(room) | Entry::Known { room, .. }) = entry;
         text.push_str(if rooms == 0 { "\n    " } else { ",\n    " });
         text.push_str(&line(&room));
@@ -192,16 +170,15 @@ enum Entry {
     Known { room: CatalogRoom, before: Option<CatalogRoom> },
 }
 
-/// Goes through the rooms of the ledger, some at once, and those of the catalog before, both by
+/// Goes through the rooms of the ledger and those of the catalog before, some at once, both by
 /// ascending number. Rooms of which only the number is known are none of a catalog's.
 async fn merge(
     context: &Context,
     appid: &AppId,
-    before: impl Iterator<Item = CatalogRoom>,
+    before: &mut Reader,
     mut each: impl FnMut(Entry),
-) -> Result<(), Error> {
+) -> Result<(), Failure> {
     let keys = context.store.keys(appid);
-    let mut before = before.peekable();
     let mut last = None;
     loop {
         let page = context.ledger.rooms_after(appid, last).await?;
@@ -209,10 +186,10 @@ async fn merge(
         last = Some(end.room.room_id);
         let known = page.iter().map(|record| entry(&keys, record));
         for room in known.filter(|room| !is_blank(room)) {
-            while let Some(kept) = before.next_if(|kept| kept.room_id.0 < room.room_id.0) {
+            while let Some(kept) = before.next_if(|kept| kept.room_id.0 < room.room_id.0).await? {
                 each(Entry::Kept(kept));
             }
-            let before = before.next_if(|before| before.room_id == room.room_id);
+            let before = before.next_if(|before| before.room_id == room.room_id).await?;
             let is_better = before.as_ref().is_none_or(|before| before.status.is_none());
             each(match before {
                 Some(before) if room.status.is_none() && !is_better => Entry::Kept(before),
@@ -220,18 +197,10 @@ async fn merge(
             });
         }
     }
-    before.for_each(|kept| each(Entry::Kept(kept)));
+    while let Some(kept) = before.next().await? {
+        each(Entry::Kept(kept));
+    }
     Ok(())
-}
-
-/// Whether nothing but the number is known of a room.
-fn is_blank(room: &CatalogRoom) -> bool {
-    let CatalogRoom { name, live_status, start_time, end_time, status, .. } = room;
-    name.is_empty()
-        && live_status.is_none()
-        && start_time.is_none()
-        && end_time.is_none()
-        && status.is_none()
 }
 
 fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {
