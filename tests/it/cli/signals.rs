@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use replay_archiver::retry;
+use tokio::net::TcpListener;
 use tokio::process::Child;
 
 use super::program::{APP_SECRET, Place, Ran, STORE_SECRET, ended};
@@ -52,8 +53,8 @@ async fn a_run_that_is_told_to_stop_ends_in_time_and_the_next_one_completes() {
         place.sandbox.update(|scenario| scenario.vod.rate = None);
         let next = place.run(&["run"]).await;
         assert_eq!((next.code, next.out.as_str()), (0, ""), "{name}: {next:?}");
-        let bucket = place.bucket();
-        assert_eq!(bucket.keys("/manifest.json").len(), 12, "{name}");
+        let (bucket, status) = (place.bucket(), place.run(&["status"]).await.out);
+        assert_eq!(bucket.keys("/manifest.json").len(), 12, "{name}: {status}");
     }
 }
 
@@ -93,19 +94,23 @@ async fn a_run_that_is_to_outlive_its_terminal_does() {
     assert_eq!(ran.code, 0, "{ran:?}");
 }
 
+/// A server that answers nothing, and is the bucket or the ledger of `place`.
+async fn silent(place: &Place, whom: &str) -> TcpListener {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (addr, good) = (silent.local_addr().unwrap(), place.configuration());
+    let ledger = format!("sqlite:{}", place.folder.path().join("ledger.sqlite").display());
+    place.configure(&match whom {
+        "the bucket" => good.replace(&place.store.addr().to_string(), &addr.to_string()),
+        _ => good.replace(&ledger, &format!("postgres://u:p@{addr}/l")),
+    });
+    silent
+}
+
 /// Nothing is begun that would have to be finished: each is dropped at once.
 #[tokio::test]
 async fn whoever_does_not_answer_keeps_no_command_from_ending() {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = silent.local_addr().unwrap();
     let place = Place::start(&slow_rooms()).await;
-    let good = place.configuration();
-    let store = good.replace(&place.store.addr().to_string(), &addr.to_string());
-    let ledger = place.folder.path().join("ledger.sqlite").display().to_string();
-    let ledger = good.replace(&format!("sqlite:{ledger}"), &format!("postgres://u:p@{addr}/l"));
-    let mut held = Vec::new();
-    for (whom, configuration) in [("the bucket", store), ("the ledger", ledger)] {
-        place.configure(&configuration);
+    for whom in ["the bucket", "the ledger"] {
         for arguments in [
             ["run"].as_slice(),
             &["backfill", "--all"],
@@ -113,16 +118,18 @@ async fn whoever_does_not_answer_keeps_no_command_from_ending() {
             &["gc"],
             &["doctor"],
         ] {
+            let silent = silent(&place, whom).await;
             let child = place.command(arguments).spawn().unwrap();
-            held.push(silent.accept().await.unwrap());
+            let _held = silent.accept().await.unwrap();
             let (ran, took) = signal(child, "TERM").await;
             assert_eq!(ran.code, 130, "{arguments:?}, {whom}: {ran:?}");
             assert!(took < Duration::from_secs(5), "{arguments:?}, {whom}: {took:?}");
         }
         for command in ["run", "backfill"] {
-            let all = if command == "run" { "--verbose" } else { "--all" };
+            let _silent = silent(&place, whom).await;
+            let which = if command == "run" { "--verbose" } else { "--all" };
             let began = Instant::now();
-            let ran = place.run(&[command, all, "--json", "--max-runtime", "1s"]).await;
+            let ran = place.run(&[command, which, "--json", "--max-runtime", "1s"]).await;
             assert_eq!(ran.code, 1, "{command}, {whom}: {ran:?}");
             assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
             let told = "the time that --max-runtime gives was up while waiting for";
