@@ -32,7 +32,7 @@ pub use media_url::{InvalidMediaUrl, MediaUrl, SOURCE_ID_LENGTHS, UnfetchableUrl
 pub use obstacle::{Obstacle, UnknownObstacle};
 pub use recording::{
     Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Replay, SourceFacts, Stored,
-    StoredObject, StoredWhole, TOLD_BEFORE,
+    StoredObject, StoredWhole, TOLD_BEFORE, ToldLengths,
 };
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
 pub use time::{ReplayTime, WECHAT_RETENTION};

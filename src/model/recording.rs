@@ -388,6 +388,22 @@ pub struct MediaFacts {
     /// SHA-256 over the codec configuration of every track: equal means joinable without
     /// re-encoding.
     pub config_sha256: Option<Sha256Digest>,
+    /// What the file tells of its length, in its header and in each track, where that differs:
+    /// `duration_ms` is the length of the longest track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<ToldLengths>,
+    /// What is odd about a file that is whole: bytes after its last box, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The shortest and the longest that a file tells of its length, where not all of it can be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ToldLengths {
+    /// The shortest, in milliseconds; 0 where a track tells none.
+    pub least_ms: u64,
+    /// The longest, in milliseconds.
+    pub most_ms: u64,
 }
 
 impl Eq for MediaFacts {}

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use super::api::{Quotas, Tokens};
@@ -63,6 +64,7 @@ struct FileKey {
     id: String,
     kind: Kind,
     fixture: Fixture,
+    film: Option<Bytes>,
     size: u64,
     seconds: Option<u64>,
 }
@@ -102,11 +104,15 @@ impl World {
             id: id.to_owned(),
             kind: replay.kind,
             fixture: replay.fixture,
+            film: replay.film.clone(),
             size: replay.size.0,
             seconds: replay.seconds,
         };
         let make = || match replay.kind {
-            Kind::Piece => File::Mp4(Arc::new(media::mp4(replay.fixture, id, replay.size.0))),
+            Kind::Piece => File::Mp4(Arc::new(match &replay.film {
+                Some(film) => Content::of(film.clone()),
+                None => media::mp4(replay.fixture, id, replay.size.0),
+            })),
             Kind::Whole | Kind::WholeF3 => {
                 let seconds = replay.seconds.unwrap_or(u64::MAX);
                 File::Hls(Arc::new(media::whole(id, seconds, replay.size.0)))

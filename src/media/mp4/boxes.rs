@@ -52,6 +52,15 @@ pub(super) enum Size {
 }
 
 impl Header {
+    /// Whether no box that begins at this offset can have the size.
+    pub fn is_impossible_at(&self, offset: u64) -> bool {
+        match self.size {
+            Size::Bytes(size) => offset.checked_add(size).is_none(),
+            Size::ToEnd => false,
+            Size::Impossible(_) => true,
+        }
+    }
+
     /// Reads the header `bytes` begin with; `None` where they are too few.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (size, rest) = bytes.split_first_chunk::<4>()?;

@@ -3,10 +3,11 @@
 use mp4_atom::{Mdhd, Mehd, Mvhd, Stsd};
 use sha2::Digest as _;
 
-use super::Mp4Error;
 use super::boxes::{child, children};
 use super::codec;
-use crate::model::{MediaFacts, Sha256Digest};
+use super::extent::word;
+use super::{Mp4Error, Mp4Structure};
+use crate::model::{MediaFacts, Sha256Digest, ToldLengths};
 
 /// The largest `stsd` that is decoded. Real ones have a few hundred bytes.
 const MAX_STSD: usize = 1 << 20;
@@ -20,35 +21,41 @@ pub const LONGEST_MS: u64 = 366 * 86_400_000;
 const VIDEO: [u8; 4] = *b"vide";
 const AUDIO: [u8; 4] = *b"soun";
 
-/// Reads the payload of a `moov`; `faststart` is passed on.
+/// Lengths that differ by less are equal: a track of sound ends with a frame of its own.
+const SAME_MS: u64 = 500;
+
+/// Reads the payload of the `moov` of a file of this structure.
 ///
 /// Only the boxes that are needed are decoded, none of them a table of samples, so that a hostile
-/// `moov` costs little more memory than its own. The duration is the movie's, else that of its
-/// fragments, else that of its longest track.
+/// `moov` costs little more memory than its own. The duration is that of the longest track, as its
+/// samples have it; where none tells, that of the fragments, else the movie's.
 ///
 /// # Errors
 /// When a needed box is missing or cannot be read, or no duration is told. The file may be whole all
 /// the same.
-pub fn facts(moov: &[u8], faststart: bool) -> Result<MediaFacts, Mp4Error> {
+pub fn facts(moov: &[u8], structure: &Mp4Structure) -> Result<MediaFacts, Mp4Error> {
     let mvhd: Mvhd = decode_child(moov, "mvhd")?;
     let tracks: Vec<Track> = children(moov)
         .filter(|(kind, _)| kind.0 == *b"trak")
         .take(MAX_TRACKS)
-        .filter_map(|(_, trak)| Track::read(trak).transpose())
+        .filter_map(|(_, trak)| Track::read(moov, trak, structure).transpose())
         .collect::<Result<_, _>>()?;
     let (video, audio): (Vec<&Track>, Vec<&Track>) =
         tracks.iter().partition(|track| track.handler == VIDEO);
     let picture = video.first();
     let played = [video.as_slice(), &audio].concat();
     let size = picture.and_then(|track| track.stsd.codecs.first()?.visual());
+    let lengths = Lengths::of(moov, &mvhd, &tracks);
     Ok(MediaFacts {
-        duration_ms: duration_ms(moov, &mvhd, &tracks)?,
+        duration_ms: lengths.duration_ms().ok_or(Mp4Error::NoDuration)?,
         codecs: names(&played),
         width: size.map(|visual| visual.width.into()),
         height: size.map(|visual| visual.height.into()),
         fps: picture.and_then(|track| track.fps()),
-        faststart,
+        faststart: structure.faststart,
         config_sha256: config_digest(&played),
+        told: lengths.told(),
+        note: None,
     })
 }
 
@@ -56,14 +63,19 @@ pub fn facts(moov: &[u8], faststart: bool) -> Result<MediaFacts, Mp4Error> {
 struct Track {
     handler: [u8; 4],
     timescale: u32,
+    /// How long its header says that it is.
     duration: u64,
+    /// How long its samples last, where they are counted.
+    ticks: Option<u64>,
     samples: u64,
+    /// How long its edits play, in the movie's time scale, where there are edits.
+    edited: Option<u64>,
     stsd: Stsd,
 }
 
 impl Track {
     /// Reads a track; `None` for one that is neither seen nor heard.
-    fn read(trak: &[u8]) -> Result<Option<Self>, Mp4Error> {
+    fn read(moov: &[u8], trak: &[u8], structure: &Mp4Structure) -> Result<Option<Self>, Mp4Error> {
         let mdia = child(trak, b"mdia").ok_or(Mp4Error::Unreadable("mdia"))?;
         // Version and flags, a reserved field, then the handler. Its name, in whatever encoding,
         // does not matter, so that the box is not decoded.
@@ -75,23 +87,34 @@ impl Track {
         let stbl = child(mdia, b"minf").and_then(|minf| child(minf, b"stbl"));
         let stbl = stbl.ok_or(Mp4Error::Unreadable("stbl"))?;
         let mdhd: Mdhd = decode_child(mdia, "mdhd")?;
+        let (samples, ticks) = child(stbl, b"stts").map_or((0, 0), count_samples);
+        let fragments = fragment_ticks(moov, trak, structure);
+        let counted = ticks.saturating_add(fragments.unwrap_or(0));
         Ok(Some(Self {
             handler,
             timescale: mdhd.timescale,
             duration: known(mdhd.duration),
-            samples: child(stbl, b"stts").map_or(0, count_samples),
+            ticks: (samples > 0 || fragments.is_some()).then_some(counted),
+            samples,
+            // What a fragmented film is to play is not known when its edits are written.
+            edited: edited(trak).filter(|_| !structure.fragmented),
             stsd: decode_child(stbl, "stsd")?,
         }))
     }
 
-    fn duration_ms(&self) -> u64 {
-        to_ms(self.duration, self.timescale)
+    /// How long it is seen or heard: as its samples last, else as its header says, and no longer than
+    /// its edits.
+    fn duration_ms(&self, movie_timescale: u32) -> u64 {
+        let ms = to_ms(self.ticks.unwrap_or(self.duration), self.timescale);
+        let edited = self.edited.map(|edited| to_ms(edited, movie_timescale));
+        edited.filter(|edited| *edited > 0).map_or(ms, |edited| ms.min(edited))
     }
 
     /// Average frames per second, to three digits; `None` where samples are in fragments.
     #[expect(clippy::cast_precision_loss, reason = "a rate of three digits is what is wanted")]
     fn fps(&self) -> Option<f64> {
-        let seconds = self.duration as f64 / f64::from(self.timescale);
+        let ticks = self.ticks.unwrap_or(self.duration);
+        let seconds = ticks as f64 / f64::from(self.timescale);
         let rate = self.samples as f64 / seconds;
         (rate.is_finite() && rate > 0.0).then(|| (rate * 1000.0).round() / 1000.0)
     }
@@ -104,28 +127,87 @@ fn decode_child<T: mp4_atom::Atom>(payload: &[u8], name: &'static str) -> Result
     T::decode_body(&mut body).map_err(|_| Mp4Error::Unreadable(name))
 }
 
-/// The samples a time-to-sample box (`stts`) counts: version and flags, a count, then pairs of a
-/// number of samples and their duration.
-fn count_samples(stts: &[u8]) -> u64 {
+/// The samples a time-to-sample box (`stts`) counts, and how long they last: version and flags, a
+/// count, then pairs of a number of samples and their duration.
+fn count_samples(stts: &[u8]) -> (u64, u64) {
     let (pairs, _) = stts.get(8..).unwrap_or_default().as_chunks::<8>();
-    pairs
-        .iter()
-        .filter_map(|pair| pair.first_chunk::<4>())
-        .fold(0, |sum: u64, count| sum.saturating_add(u32::from_be_bytes(*count).into()))
+    pairs.iter().fold((0, 0), |(samples, ticks): (u64, u64), pair| {
+        let number = |at| word(pair, at).map_or(0, u64::from);
+        let (count, delta) = (number(0), number(4));
+        (samples.saturating_add(count), ticks.saturating_add(count.saturating_mul(delta)))
+    })
 }
 
-fn duration_ms(moov: &[u8], mvhd: &Mvhd, tracks: &[Track]) -> Result<u64, Mp4Error> {
-    let fragments = || {
-        let mehd: Mehd = decode_child(child(moov, b"mvex")?, "mehd").ok()?;
-        Some(to_ms(mehd.fragment_duration, mvhd.timescale))
+/// How long the fragments of a track last, in its time scale.
+fn fragment_ticks(moov: &[u8], trak: &[u8], structure: &Mp4Structure) -> Option<u64> {
+    let tkhd = child(trak, b"tkhd")?;
+    let id = word(tkhd, if tkhd.first() == Some(&1) { 20 } else { 12 })?;
+    let trex = children(child(moov, b"mvex")?).filter(|(kind, _)| kind.0 == *b"trex");
+    let of_track = |(_, trex): &(_, &[u8])| word(trex, 4) == Some(id);
+    let default = trex.take(MAX_TRACKS).find(of_track).and_then(|(_, trex)| word(trex, 12));
+    structure.fragments.ticks(id, default.unwrap_or(0))
+}
+
+/// How long the edits of a track play, in the movie's time scale, the empty ones left out.
+fn edited(trak: &[u8]) -> Option<u64> {
+    let elst = child(child(trak, b"edts")?, b"elst")?;
+    let entries = elst.get(8..)?;
+    const NOTHING: u32 = u32::MAX;
+    let played = |duration: u64, media_time: Option<u32>| match media_time {
+        Some(NOTHING) | None => 0,
+        Some(_) => duration,
     };
-    let longest = || tracks.iter().map(Track::duration_ms).max();
-    let is_credible = |ms: &u64| (1..=LONGEST_MS).contains(ms);
-    Some(to_ms(known(mvhd.duration), mvhd.timescale))
-        .filter(is_credible)
-        .or_else(|| fragments().filter(is_credible))
-        .or_else(|| longest().filter(is_credible))
-        .ok_or(Mp4Error::NoDuration)
+    let sum = match elst.first() {
+        Some(1) => entries.as_chunks::<20>().0.iter().fold(0, |sum: u64, edit| {
+            let duration = edit.first_chunk().map_or(0, |long| u64::from_be_bytes(*long));
+            sum.saturating_add(played(duration, word(edit, 8)))
+        }),
+        _ => entries.as_chunks::<12>().0.iter().fold(0, |sum: u64, edit| {
+            sum.saturating_add(played(word(edit, 0).map_or(0, u64::from), word(edit, 4)))
+        }),
+    };
+    (sum > 0).then_some(sum)
+}
+
+/// What a file tells of its length, in milliseconds; nothing that is zero or absurd.
+struct Lengths {
+    tracks: Vec<u64>,
+    /// Whether a track tells nothing that can be believed.
+    is_a_track_silent: bool,
+    fragments: Option<u64>,
+    movie: Option<u64>,
+}
+
+impl Lengths {
+    fn of(moov: &[u8], mvhd: &Mvhd, tracks: &[Track]) -> Self {
+        let is_credible = |ms: &u64| (1..=LONGEST_MS).contains(ms);
+        let told = tracks.iter().map(|track| track.duration_ms(mvhd.timescale)).filter(is_credible);
+        let told: Vec<u64> = told.collect();
+        let fragments = || {
+            let mehd: Mehd = decode_child(child(moov, b"mvex")?, "mehd").ok()?;
+            Some(to_ms(mehd.fragment_duration, mvhd.timescale))
+        };
+        Self {
+            is_a_track_silent: told.len() < tracks.len(),
+            tracks: told,
+            fragments: fragments().filter(is_credible),
+            movie: Some(to_ms(known(mvhd.duration), mvhd.timescale)).filter(is_credible),
+        }
+    }
+
+    fn duration_ms(&self) -> Option<u64> {
+        self.tracks.iter().max().copied().or(self.fragments).or(self.movie)
+    }
+
+    /// The shortest and the longest that it tells, where they differ. Where the tracks tell nothing,
+    /// the rest is as good as nothing.
+    fn told(&self) -> Option<ToldLengths> {
+        let all = || self.tracks.iter().chain(&self.fragments).chain(&self.movie).copied();
+        let least_ms =
+            if self.is_a_track_silent && self.fragments.is_none() { 0 } else { all().min()? };
+        let most_ms = all().max()?;
+        (most_ms - least_ms > SAME_MS).then_some(ToldLengths { least_ms, most_ms })
+    }
 }
 
 /// A duration of all ones means that it is not known.
@@ -161,14 +243,23 @@ mod tests {
     use super::super::{BoxWalk, Limits};
     use super::*;
 
-    fn moov_of(file: &[u8]) -> Vec<u8> {
+    fn structure_of(file: &[u8]) -> Mp4Structure {
         let mut walk = BoxWalk::new(Limits::default());
         walk.feed(file).unwrap();
-        walk.finish(None).unwrap().moov.unwrap()
+        walk.finish(None).unwrap()
+    }
+
+    fn moov_of(file: &[u8]) -> Vec<u8> {
+        structure_of(file).moov.unwrap()
     }
 
     fn facts_of(file: &[u8]) -> MediaFacts {
-        facts(&moov_of(file), true).unwrap()
+        facts(&moov_of(file), &structure_of(file)).unwrap()
+    }
+
+    /// The facts of a film that is in no fragments.
+    fn facts_in(moov: &[u8]) -> Result<MediaFacts, Mp4Error> {
+        facts(moov, &Mp4Structure::default())
     }
 
     const FASTSTART: &[u8] = include_bytes!("../../../tests/it/fixtures/media/faststart.mp4");
@@ -219,21 +310,64 @@ mod tests {
     fn config_with(file: &[u8], change: impl Fn(&mut [u8])) -> Option<Sha256Digest> {
         let mut moov = moov_of(file);
         change(&mut moov);
-        facts(&moov, true).unwrap().config_sha256
+        facts_in(&moov).unwrap().config_sha256
     }
 
     #[test]
-    fn a_fragmented_file_without_a_duration_says_so() {
-        assert_eq!(facts(&moov_of(FRAGMENTED), true), Err(Mp4Error::NoDuration));
+    fn a_fragmented_film_is_as_long_as_its_fragments() {
+        let facts = facts_of(FRAGMENTED);
+        assert_eq!((facts.duration_ms / 100, facts.told), (10, None));
+        assert_eq!(facts_in(&moov_of(FRAGMENTED)), Err(Mp4Error::NoDuration));
+    }
+
+    /// Changes bytes of the box of type `kind` that comes as number `nth`, from those at `at` on.
+    fn put(moov: &mut [u8], (kind, nth): (&[u8; 4], usize), at: usize, bytes: &[u8]) {
+        let boxes = moov.windows(4).enumerate().filter(|(_, four)| four == kind);
+        let body = boxes.map(|(at, _)| at + 4).nth(nth).unwrap();
+        moov[body + at..body + at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Duration, and the shortest and longest that is told, of a film of 1 s with these changes.
+    fn told_with(changes: &[((&[u8; 4], usize), usize, u32)]) -> (u64, Option<(u64, u64)>) {
+        let mut moov = moov_of(FASTSTART);
+        for (place, at, word) in changes {
+            put(&mut moov, *place, *at, &word.to_be_bytes());
+        }
+        let facts = facts_in(&moov).unwrap();
+        (facts.duration_ms, facts.told.map(|told| (told.least_ms, told.most_ms)))
+    }
+
+    #[test]
+    fn a_film_is_as_long_as_its_longest_track_whatever_its_headers_say() {
+        let (movie, video, sound) = ((b"mvhd", 0), (b"mdhd", 0), (b"mdhd", 1));
+        let edits = [(b"elst", 0), (b"elst", 1)];
+        // Version and flags, two times, then scale and duration.
+        let (scale, duration) = (12, 16);
+        assert_eq!(told_with(&[]), (1000, None));
+        assert_eq!(told_with(&[(movie, duration, 6000)]), (1000, Some((1000, 6000))));
+        assert_eq!(told_with(&[(movie, duration, 100)]), (1000, Some((100, 1000))));
+        assert_eq!(told_with(&[(movie, duration, 0)]), (1000, None));
+        assert_eq!(told_with(&[(movie, duration, u32::MAX)]), (1000, None));
+        let (ms, told) = told_with(&[(movie, scale, 0)]);
+        assert_eq!((ms / 100, told), (10, None));
+        let longer = [(video, duration, 90_000_000), (sound, duration, 90_000_000)];
+        assert_eq!(told_with(&longer), (1000, None), "samples count");
+        assert_eq!(told_with(&[(video, scale, 0)]), (1000, Some((0, 1000))));
+        let silent = [(video, scale, 0), (sound, scale, 0)];
+        assert_eq!(told_with(&silent), (1000, Some((0, 1000))));
+        assert_eq!(told_with(&[(edits[0], 8, 300)]), (1000, Some((300, 1000))), "edited");
+        assert_eq!(told_with(&[(edits[0], 8, 300), (edits[1], 8, 300)]).0, 300);
+        assert_eq!(told_with(&[(edits[0], 12, u32::MAX)]), (1000, None), "an edit of nothing");
+        assert_eq!(told_with(&[((b"stts", 0), 8, 5)]), (1000, Some((200, 1000))), "five pictures");
     }
 
     #[test]
     fn a_broken_moov_is_an_error_that_names_the_box() {
-        assert_eq!(facts(&[], true), Err(Mp4Error::Unreadable("mvhd")));
+        assert_eq!(facts_in(&[]), Err(Mp4Error::Unreadable("mvhd")));
         let mut moov = moov_of(FASTSTART);
         let at = moov.windows(4).position(|four| four == b"avcC").unwrap();
         moov[at + 4] = 9;
-        assert_eq!(facts(&moov, true), Err(Mp4Error::Unreadable("stsd")));
+        assert_eq!(facts_in(&moov), Err(Mp4Error::Unreadable("stsd")));
     }
 
     proptest::proptest! {
@@ -247,7 +381,7 @@ mod tests {
                 moov[at] = byte;
             }
             // What matters is that this returns; a changed byte may or may not matter.
-            let outcome = facts(&moov, true);
+            let outcome = facts_in(&moov);
             proptest::prop_assert!(outcome.is_err() || outcome.unwrap().duration_ms > 0);
         }
     }

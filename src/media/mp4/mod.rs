@@ -1,18 +1,24 @@
 //! MP4 files as they stream by: whether one is structurally whole, and what its `moov` says.
 //!
-//! [`BoxWalk`] sees every byte and judges the top-level boxes; [`facts`] reads the `moov` it kept.
+//! [`BoxWalk`] sees every byte and judges the top-level boxes; [`Mp4Structure::check`] makes sure that
+//! the samples lie within the file, whatever follows them; [`facts`] reads the `moov`.
 //! A `moov` that cannot be read does not make a whole file less whole: such a file is archived
 //! without facts.
 
 mod boxes;
 mod codec;
+mod extent;
 mod facts;
+mod fragments;
 mod sniff;
+mod structure;
 mod walk;
 
 pub use boxes::FourCc;
 pub use facts::{LONGEST_MS, facts};
-pub use walk::{BoxWalk, Limits, Mp4Structure};
+pub use fragments::Fragments;
+pub use structure::Mp4Structure;
+pub use walk::{BoxWalk, Limits};
 
 /// Holds the beginning of a file that may be any media against what servers send in place of a file.
 ///
@@ -91,6 +97,17 @@ pub enum Mp4Error {
     /// There is no `moov`, without which nothing can be played.
     #[error("there is no moov box: the recording was not finished or not delivered whole")]
     NoMoov,
+    /// Samples lie where the file has no bytes.
+    #[error("truncated: its samples reach to {end}, the file ends at {total}")]
+    SamplesBeyond {
+        /// Where the last sample ends.
+        end: u64,
+        /// Where the file ends.
+        total: u64,
+    },
+    /// The `moov` places no sample.
+    #[error("the moov places no sample: there is nothing to play")]
+    NoSamples,
     /// There is no media data.
     #[error("there is no media data: no mdat box, or an empty one")]
     NoMedia,

@@ -5,7 +5,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size};
-use super::{Mp4Error, sniff};
+use super::fragments::{self, Fragments};
+use super::{Mp4Error, Mp4Structure, sniff};
 
 /// What a walk may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,14 @@ pub struct BoxWalk {
     /// Whether an `mdat` with a payload was seen.
     has_media: bool,
     fragmented: bool,
+    /// The payload of the `moof` that comes now.
+    #[serde(skip)]
+    moof: Vec<u8>,
+    #[serde(default)]
+    fragments: Fragments,
+    /// Where the last box ended, once it is known that what follows is none.
+    #[serde(default)]
+    tail_at: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,22 +60,6 @@ struct Inside {
     start: u64,
     /// Where it ends; `None` for the end of the file.
     end: Option<u64>,
-}
-
-/// What a whole MP4 consists of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mp4Structure {
-    /// Length of the file in bytes.
-    pub total: u64,
-    /// The payload of the first `moov`, header excluded; `None` where it was larger than the limit
-    /// or came before a stored walk was taken up again.
-    pub moov: Option<Vec<u8>>,
-    /// Where that payload lies in the file.
-    pub moov_at: Range<u64>,
-    /// Whether the `moov` comes before the media data.
-    pub faststart: bool,
-    /// Whether the media data is in fragments (`moof`).
-    pub fragmented: bool,
 }
 
 impl BoxWalk {
@@ -82,6 +75,9 @@ impl BoxWalk {
             first_mdat: self.first_mdat,
             has_media: self.has_media,
             fragmented: self.fragmented,
+            moof: Vec::new(),
+            fragments: self.fragments.clone(),
+            tail_at: self.tail_at,
         }
     }
 
@@ -102,6 +98,7 @@ impl BoxWalk {
             && self.header.len() < LONG_HEADER
             && Header::read(&self.header).is_none()
             && self.first_mdat.is_none_or(is_past)
+            && self.tail_at.is_none_or(|at| is_past(at) && self.inside.is_none())
             && self.limits.moov_bytes <= Limits::default().moov_bytes
     }
 
@@ -117,6 +114,9 @@ impl BoxWalk {
             first_mdat: None,
             has_media: false,
             fragmented: false,
+            moof: Vec::new(),
+            fragments: Fragments::default(),
+            tail_at: None,
         }
     }
 
@@ -132,7 +132,11 @@ impl BoxWalk {
     /// fails in the same way.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Mp4Error> {
         loop {
-            bytes = if self.inside.is_some() { self.payload(bytes) } else { self.head(bytes)? };
+            bytes = match (&self.inside, self.tail_at) {
+                (Some(_), _) => self.payload(bytes),
+                (None, Some(at)) => return self.tail(bytes, at),
+                (None, None) => self.head(bytes)?,
+            };
             if bytes.is_empty() {
                 return Ok(());
             }
@@ -140,11 +144,12 @@ impl BoxWalk {
     }
 
     /// Ends the walk: the file has no further bytes. `announced` is the length the source had told.
+    /// [`Mp4Structure::check`] then looks at the samples.
     ///
     /// # Errors
-    /// When the file is not whole, or its length is not the announced one.
+    /// When the file cannot be whole, or its length is not the announced one.
     pub fn finish(self, announced: Option<u64>) -> Result<Mp4Structure, Mp4Error> {
-        self.check_end(announced)?;
+        let oddity = self.check_end(announced)?;
         let total = self.offset;
         let moov_at = self.moov_at.ok_or(Mp4Error::NoMoov)?;
         // A `moov` of no size ends with the file.
@@ -159,10 +164,13 @@ impl BoxWalk {
             faststart: self.first_mdat.is_none_or(|mdat| moov_at.start < mdat),
             moov_at,
             fragmented: self.fragmented,
+            fragments: self.fragments,
+            oddity,
         })
     }
 
-    fn check_end(&self, announced: Option<u64>) -> Result<(), Mp4Error> {
+    /// Whether the file can end here. Returns what is odd about that.
+    fn check_end(&self, announced: Option<u64>) -> Result<Option<Mp4Error>, Mp4Error> {
         let total = self.offset;
         if total == 0 {
             return Err(Mp4Error::Empty);
@@ -172,21 +180,66 @@ impl BoxWalk {
         {
             return Err(Mp4Error::NotMp4(like));
         }
-        if let Some(Inside { kind, start: offset, end: Some(end) }) = self.inside {
-            return Err(Mp4Error::Truncated { kind, offset, end, total });
+        let oddity = self.oddity(announced);
+        if announced.is_some_and(|announced| announced != total) {
+            let announced = announced.unwrap_or_default();
+            return Err(oddity.unwrap_or(Mp4Error::Length { announced, total }));
         }
-        if !self.header.is_empty() {
-            return Err(Mp4Error::CutHeader { bytes: self.header.len() as u64, total });
+        match oddity {
+            Some(oddity) if !self.may_end_with(&oddity) => Err(oddity),
+            oddity => Ok(oddity),
         }
-        match (announced, &self.inside) {
-            (Some(announced), _) if announced != total => {
-                Err(Mp4Error::Length { announced, total })
+    }
+
+    fn oddity(&self, announced: Option<u64>) -> Option<Mp4Error> {
+        let total = self.offset;
+        if let Some(offset) = self.tail_at {
+            return Some(Mp4Error::Garbage { offset });
+        }
+        match self.inside {
+            Some(Inside { kind, start: offset, end: Some(end) }) => {
+                Some(Mp4Error::Truncated { kind, offset, end, total })
             }
-            (None, Some(inside)) => {
-                Err(Mp4Error::Unbounded { kind: inside.kind, offset: inside.start })
+            Some(Inside { kind, start: offset, end: None }) if announced.is_none() => {
+                Some(Mp4Error::Unbounded { kind, offset })
             }
-            _ => Ok(()),
+            _ if self.header.is_empty() => None,
+            _ => Some(Mp4Error::CutHeader { bytes: self.header.len() as u64, total }),
         }
+    }
+
+    /// Whether a file may be whole in spite of such an end. What a fragmented film lacks is not in its
+    /// `moov`: it has to end between its fragments.
+    fn may_end_with(&self, oddity: &Mp4Error) -> bool {
+        let is_of_film = match oddity {
+            Mp4Error::Truncated { kind, .. } | Mp4Error::Unbounded { kind, .. } => {
+                [*b"moov", *b"moof", *b"mdat"].contains(&kind.0)
+            }
+            _ => false,
+        };
+        self.has_film(self.offset) && !(self.fragmented && is_of_film)
+    }
+
+    /// Whether the `moov` and media data have come by `at`.
+    fn has_film(&self, at: u64) -> bool {
+        self.has_media && self.moov_at.as_ref().is_some_and(|moov| moov.end <= at)
+    }
+
+    /// Takes bytes that follow the last box, which ended `at`. There must be no fragments in them.
+    fn tail(&mut self, bytes: &[u8], at: u64) -> Result<(), Mp4Error> {
+        const MOOF: &[u8] = b"moof";
+        let mut border = std::mem::take(&mut self.header);
+        border.extend(bytes.iter().take(MOOF.len()));
+        let is_in = |bytes: &[u8]| bytes.windows(MOOF.len()).any(|four| four == MOOF);
+        if self.fragmented && (is_in(&border) || is_in(bytes)) {
+            self.header = MOOF.to_vec();
+            return Err(Mp4Error::Garbage { offset: at });
+        }
+        let last = if bytes.len() < MOOF.len() { &border } else { bytes };
+        let from = last.len().saturating_sub(MOOF.len() - 1);
+        self.header = last.get(from..).unwrap_or_default().to_vec();
+        self.offset += bytes.len() as u64;
+        Ok(())
     }
 
     /// Takes what is left of the current box and returns the rest.
@@ -199,13 +252,33 @@ impl BoxWalk {
         self.has_media |= kind.0 == *b"mdat" && !now.is_empty();
         self.offset += now.len() as u64;
         if end == Some(self.offset) {
-            self.inside = None;
+            self.leave();
         }
         rest
     }
 
-    /// Keeps bytes of the first `moov`, as long as it is within the limit.
+    /// The current box has come to its end.
+    fn leave(&mut self) {
+        let Some(Inside { kind, start, .. }) = self.inside.take() else { return };
+        if kind.0 != *b"moof" {
+            return;
+        }
+        let moof = std::mem::take(&mut self.moof);
+        // One that came in part before the walk was stored is not there any more.
+        match (start + SHORT_HEADER as u64).checked_add(moof.len() as u64) == Some(self.offset) {
+            true => self.fragments.add(&moof, start),
+            false => self.fragments.note_lack(),
+        }
+    }
+
+    /// Keeps bytes of a `moof`, and of the first `moov`, as long as they are within the limits.
     fn keep(&mut self, bytes: &[u8]) {
+        if let Some(Inside { kind: FourCc([b'm', b'o', b'o', b'f']), start, end: Some(end) }) =
+            self.inside
+            && end - start <= fragments::LARGEST
+        {
+            self.moof.extend_from_slice(bytes);
+        }
         let Some(moov_at) = self.moov_at.as_ref().filter(|at| at.contains(&self.offset)) else {
             return;
         };
@@ -220,9 +293,20 @@ impl BoxWalk {
     /// Completes the next box's header as far as `bytes` go and returns the rest.
     fn head<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], Mp4Error> {
         loop {
-            if let Some(header) = self.read_header()? {
-                self.enter(header)?;
-                return Ok(bytes);
+            match self.read_header() {
+                Ok(None) => {}
+                Ok(Some(header)) => {
+                    self.enter(header)?;
+                    return Ok(bytes);
+                }
+                Err(Mp4Error::Garbage { offset }) if self.has_film(offset) => {
+                    self.tail_at = Some(offset);
+                    let header = std::mem::take(&mut self.header);
+                    self.offset = offset;
+                    self.tail(&header, offset)?;
+                    return Ok(bytes);
+                }
+                Err(error) => return Err(error),
             }
             let Some((&byte, rest)) = bytes.split_first() else { return Ok(bytes) };
             self.header.push(byte);
@@ -242,10 +326,12 @@ impl BoxWalk {
             return Err(Mp4Error::NotMp4(like));
         }
         let kind = self.header.get(4..8).and_then(|kind| kind.try_into().ok()).map(FourCc);
-        if !kind.is_some_and(FourCc::is_plausible) {
+        let header = Header::read(&self.header);
+        let is_impossible = header.is_some_and(|header| header.is_impossible_at(start));
+        if !kind.is_some_and(FourCc::is_plausible) || (is_impossible && self.has_film(start)) {
             return Err(Mp4Error::Garbage { offset: start });
         }
-        Ok(Header::read(&self.header))
+        Ok(header)
     }
 
     fn enter(&mut self, Header { kind, length, size }: Header) -> Result<(), Mp4Error> {

@@ -57,6 +57,8 @@ fn archived(path: &str, created: &str, duration_ms: u64, config: &[u8]) -> Recor
             fps: None,
             faststart: true,
             config_sha256: Some(Sha256Digest::of(config)),
+            told: None,
+            note: None,
         }),
         archived_at: Timestamp::UNIX_EPOCH,
         damaged: None,

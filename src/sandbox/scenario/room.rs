@@ -1,5 +1,6 @@
 //! Rooms, and what was recorded in them.
 
+use bytes::Bytes;
 use serde::Deserialize;
 
 use super::values::{ByteSize, Span, When};
@@ -79,6 +80,9 @@ pub struct Replay {
     pub kind: Kind,
     /// The film of a piece.
     pub fixture: Fixture,
+    /// A film that is served in its place, as it is. Only a program that runs the sandbox can give one.
+    #[serde(skip)]
+    pub film: Option<Bytes>,
     /// The least size of the file; padding makes up what the film lacks.
     pub size: ByteSize,
     /// How much of the film a whole shows, in steps of 2 s up to 24 s.

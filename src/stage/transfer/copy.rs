@@ -8,6 +8,7 @@ use futures::StreamExt as _;
 
 use super::attempts::{Size, begun_again};
 use super::checkpoint::Checkpoint;
+use super::facts;
 use super::failure::Failure;
 use super::hashing::{Hashed, Hashing, PartHash};
 use super::multipart::copy_large;
@@ -17,7 +18,7 @@ use crate::ledger::RecordingId;
 use crate::media::mp4::Mp4Structure;
 use crate::media::source::SourceFile;
 use crate::model::{
-    AppId, Crc64Xz, Digests, Evidence, ObjectKey, RoomId, Sha256Digest, SourceFacts,
+    AppId, Crc64Xz, Digests, Evidence, MediaFacts, ObjectKey, RoomId, Sha256Digest, SourceFacts,
 };
 use crate::stage::Context;
 use crate::store::{self, Labels, PartPlan};
@@ -62,9 +63,9 @@ pub(super) struct Copied {
     pub part_bytes: u64,
     pub evidence: Vec<Evidence>,
     pub source: SourceFacts,
-    /// The file as it was opened.
-    pub file: SourceFile,
     pub structure: Option<Mp4Structure>,
+    /// What its `moov` says, where that was read while it was transferred.
+    pub media: Option<MediaFacts>,
 }
 
 /// Copies a file, begun again a few times where that may help, and at last, where its ranges were of no
@@ -78,8 +79,9 @@ pub(super) async fn copy(
     source: &Source,
     target: &Target,
 ) -> Result<Copied, Failure> {
-    let copied =
-        || begun_again(context, "a transfer", |size| copy_once(context, source, target, size));
+    let once = |size| copy_once(context, source, target, size);
+    // On the heap: it is large.
+    let copied = || Box::pin(begun_again(context, "a transfer", once));
     match copied().await {
         Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
             tracing::info!(
@@ -190,6 +192,7 @@ async fn copy_small(
     let (hashing, _) = Hashing::new(target.is_mp4).part(bytes, PartHash::Spared).await?;
     let hashed = hashing.finish(file.total)?;
     check_source_digest(&file, hashed.digests.crc64xz)?;
+    let media = facts::check(source, &file, &hashed, Some(part.bytes.get())).await?;
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
@@ -197,7 +200,7 @@ async fn copy_small(
     let put =
         context.store.put_media(&target.key, part.bytes.get().clone(), labels, &hashed.digests);
     let confirmed = put.await?;
-    Ok(copied(hashed, confirmed, 1, plan.part_bytes(), &file))
+    Ok(Copied { media, ..copied(hashed, confirmed, 1, plan.part_bytes(), &file) })
 }
 
 /// Compares with the CRC-64/XZ that the source announced, before anything becomes visible.
@@ -238,8 +241,8 @@ pub(super) fn copied(
         part_bytes,
         evidence: confirmed.evidence,
         source: file.facts(),
-        file: file.clone(),
         structure: hashed.structure,
+        media: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, Trail};
 use super::copy::{Copied, Origin, Target, copied};
+use super::facts;
 use super::failure::Failure;
 use super::hashing::Hashing;
 use super::parts::{Begun, arriving};
@@ -43,7 +44,12 @@ pub(super) async fn copy_large(
     let id = upload.id().clone();
     let shared = Arc::new(context.store.resume_upload(target.key.clone(), id));
     let parts = arriving(context, source, begun, plan, trail.next_part());
-    let (hashed, receipts) = match send_parts(&shared, hashing, trail, parts, &file).await {
+    let sent = async {
+        let (hashed, receipts) = send_parts(&shared, hashing, trail, parts, &file).await?;
+        let media = facts::check(source, &file, &hashed, None).await?;
+        Ok((hashed, receipts, media))
+    };
+    let (hashed, receipts, media) = match sent.await {
         Ok(sent) => sent,
         Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
     };
@@ -52,7 +58,7 @@ pub(super) async fn copy_large(
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => {
             ended(context, target.key.as_str(), shared.id()).await;
-            Ok(copied(hashed, confirmed, count, plan.part_bytes(), &file))
+            Ok(Copied { media, ..copied(hashed, confirmed, count, plan.part_bytes(), &file) })
         }
         Err(error) => {
             let id = shared.id().clone();

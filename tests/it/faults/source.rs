@@ -3,6 +3,7 @@
 mod broken;
 mod chunks;
 mod edges;
+mod films;
 mod misled;
 mod no_recordings;
 mod passing;
@@ -49,6 +50,11 @@ fn a_fault_of_the_media_host_that_lasts_has_its_state_and_reason() {
 #[test]
 fn a_file_whose_edges_disagree_or_whose_ranges_cannot_be_used_is_asked_for_at_once() {
     check_all(edges::rows());
+}
+
+#[test]
+fn a_film_is_whole_where_every_sample_lies_within_it_and_only_there() {
+    check_all(films::rows());
 }
 
 fn lasting(name: &str, room: &'static str, then: &str, expect: Expect) -> Row {

@@ -12,7 +12,18 @@ fn walk(file: &[u8], piece: usize, announced: Option<u64>) -> Result<Mp4Structur
     for bytes in file.chunks(piece.max(1)) {
         walk.feed(bytes)?;
     }
-    walk.finish(announced)
+    let structure = walk.finish(announced)?;
+    let note = structure.check(structure.moov.as_deref())?;
+    assert_eq!(
+        note.is_some(),
+        matches!(
+            structure.oddity,
+            Some(
+                Mp4Error::Garbage { .. } | Mp4Error::CutHeader { .. } | Mp4Error::Truncated { .. }
+            )
+        )
+    );
+    Ok(structure)
 }
 
 fn whole(file: &[u8]) -> Result<Mp4Structure, Mp4Error> {
@@ -71,14 +82,98 @@ fn what_is_no_mp4_is_called_what_it_looks_like() {
     assert_eq!(whole(b""), Err(Mp4Error::Empty));
 }
 
+/// The film with this after it.
+fn with_tail(film: &[u8], tail: &[u8]) -> Result<Mp4Structure, Mp4Error> {
+    let file = [film, tail].concat();
+    let outcome = whole(&file);
+    for piece in [1, 3, 1000] {
+        assert_eq!(walk(&file, piece, Some(file.len() as u64)), outcome, "in pieces of {piece}");
+    }
+    outcome
+}
+
 #[test]
-fn bytes_after_the_last_box_are_found() {
+fn what_follows_the_last_box_makes_a_film_no_less_whole() {
+    let long: &[u8] = b"\0\0\0\x01free\0\0\0\0\0\0\xff\xff and so on";
+    let tails: [&[u8]; 10] = [
+        &[0; 16],
+        &[0; 5],
+        b"x",
+        b"<html></html>",
+        b"ID3\x04\0\0\0\0\0\x0aTXXX and more",
+        b"TAGtitle of the song",
+        b"\0\0\x10\0free and so on",
+        b"\0\0\0\x03free",
+        b"\0\0\0\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff",
+        long,
+    ];
+    for film in [FASTSTART, AT_END, FRAGMENTED] {
+        for tail in tails {
+            let told = with_tail(film, tail);
+            let is_cut = film == FRAGMENTED && tail.windows(4).any(|four| four == b"mdat");
+            assert!(told.is_ok() || is_cut, "{}: {told:?}", tail.escape_ascii());
+            let moov = told.as_ref().ok().and_then(|mp4| mp4.moov.as_deref());
+            let note = told.as_ref().ok().and_then(|mp4| mp4.check(moov).unwrap());
+            assert!(is_cut || note.is_some(), "{}", tail.escape_ascii());
+        }
+        let whole = with_tail(film, &boxed(b"free", b"")).unwrap();
+        assert_eq!(whole.oddity, None);
+    }
+}
+
+#[test]
+fn a_fragment_after_other_bytes_is_not_lost_in_silence() {
+    let tail = [[0; 9].as_slice(), &boxed(b"moof", b"")].concat();
+    assert!(with_tail(FRAGMENTED, &tail).is_err());
+    assert!(with_tail(FASTSTART, &tail).is_ok());
+    assert!(with_tail(FRAGMENTED, b"\0\0\0\x02moof").is_err());
+}
+
+#[test]
+fn a_film_that_lacks_samples_is_cut_whatever_its_boxes_say() {
+    let mdat = FASTSTART.windows(4).position(|four| four == b"mdat").unwrap() - 4;
     let total = FASTSTART.len() as u64;
-    let with = |tail: &[u8]| whole(&[FASTSTART, tail].concat());
-    assert_eq!(with(&[0; 16]), Err(Mp4Error::Garbage { offset: total }));
-    assert_eq!(with(&[0; 5]), Err(Mp4Error::CutHeader { bytes: 5, total: total + 5 }));
-    assert!(matches!(with(b"<html></html>"), Err(Mp4Error::Truncated { .. })));
-    assert!(with(&boxed(b"free", b"")).is_ok());
+    // To the end of the file, wherever that is.
+    let open = [&FASTSTART[..mdat], &[0; 4], &FASTSTART[mdat + 4..]].concat();
+    assert!(whole(&open).is_ok(), "without an announced length");
+    assert!(walk(&open, 1000, Some(total)).is_ok());
+    let half = &open[..(mdat + open.len()) / 2];
+    let cut = walk(half, 1000, Some(half.len() as u64));
+    assert_eq!(cut, Err(Mp4Error::SamplesBeyond { end: total, total: half.len() as u64 }));
+    let eight = [&FASTSTART[..mdat], &boxed(b"mdat", &[7; 8])].concat();
+    assert!(matches!(whole(&eight), Err(Mp4Error::SamplesBeyond { .. })));
+
+    let with = |kind: &[u8; 4], at: usize, word: u32| {
+        let mut film = FASTSTART.to_vec();
+        let body = film.windows(4).position(|four| four == kind).unwrap() + 4;
+        film[body + at..body + at + 4].copy_from_slice(&word.to_be_bytes());
+        whole(&film)
+    };
+    assert!(matches!(with(b"stco", 8, 9_000_000), Err(Mp4Error::SamplesBeyond { .. })));
+    assert!(matches!(with(b"stsz", 12, 9_000_000), Err(Mp4Error::SamplesBeyond { .. })));
+    assert!(with(b"stco", 8, 9).is_ok(), "it lies within the file: that is another's to find");
+}
+
+#[test]
+fn a_film_without_samples_is_none() {
+    let tables = [(b"stsz", 12), (b"stsc", 8), (b"stco", 8)];
+    let tables: Vec<u8> =
+        tables.iter().flat_map(|(kind, bytes)| boxed(kind, &vec![0; *bytes])).collect();
+    let trak = boxed(b"trak", &boxed(b"mdia", &boxed(b"minf", &boxed(b"stbl", &tables))));
+    let film = [boxed(b"ftyp", b"isom"), boxed(b"moov", &trak), boxed(b"mdat", b"data")].concat();
+    assert_eq!(whole(&film), Err(Mp4Error::NoSamples));
+}
+
+#[test]
+fn fragments_are_cut_where_their_last_samples_are_missing() {
+    let last = FRAGMENTED.windows(4).rposition(|four| four == b"mdat").unwrap() - 4;
+    let next = u32::from_be_bytes(FRAGMENTED[last..last + 4].try_into().unwrap()) as usize;
+    let mut open = FRAGMENTED[..last + next].to_vec();
+    open[last..last + 4].fill(0);
+    assert!(walk(&open, 100, Some(open.len() as u64)).is_ok());
+    let half = &open[..last + next / 2];
+    let cut = walk(half, 100, Some(half.len() as u64));
+    assert!(matches!(cut, Err(Mp4Error::SamplesBeyond { .. })), "{cut:?}");
 }
 
 #[test]
@@ -138,10 +233,12 @@ fn impossible_sizes_are_refused() {
 
 #[test]
 fn sizes_of_64_bits_and_none_at_all_are_read() {
-    let (ftyp, moov) = (boxed(b"ftyp", b"isom"), boxed(b"moov", b"12345678"));
+    // A track that cannot be read tells of no samples.
+    let track = boxed(b"trak", b"");
+    let (ftyp, moov) = (boxed(b"ftyp", b"isom"), boxed(b"moov", &track));
     let long = [b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x14".as_slice(), b"data"].concat();
     let file = [ftyp.clone(), long, moov.clone()].concat();
-    assert_eq!(whole(&file).unwrap().moov.as_deref(), Some(b"12345678".as_slice()));
+    assert_eq!(whole(&file).unwrap().moov.as_deref(), Some(track.as_slice()));
 
     let open = [ftyp, moov, b"\0\0\0\0mdatdata".to_vec()].concat();
     let offset = 28;

@@ -1,0 +1,207 @@
+//! Where the samples of a movie end: one pass over the tables that place them.
+
+use super::boxes::{child, children};
+
+/// What the tables of a `moov` place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Where the last sample ends, as an offset in the file.
+    pub end: u64,
+    /// How many samples have a place.
+    pub samples: u64,
+}
+
+/// The extent of the samples of every track; `None` where a track's tables cannot be read.
+///
+/// The cost is one look at each entry that is there, whatever the counts say.
+pub(super) fn extent(moov: &[u8]) -> Option<Extent> {
+    let tracks = children(moov).filter(|(kind, _)| kind.0 == *b"trak");
+    tracks.map(|(_, trak)| track(trak)).try_fold(Extent::default(), |all, track| {
+        let track = track?;
+        let samples = all.samples.saturating_add(track.samples);
+        Some(Extent { end: all.end.max(track.end), samples })
+    })
+}
+
+fn track(trak: &[u8]) -> Option<Extent> {
+    let minf = child(child(trak, b"mdia")?, b"minf")?;
+    let stbl = child(minf, b"stbl")?;
+    let sizes = Sizes::read(stbl)?;
+    let mut runs = table::<12>(child(stbl, b"stsc")?)?.iter().peekable();
+    let (mut placed, mut extent, mut in_chunk) = (0_u64, Extent::default(), 0);
+    for (number, offset) in (1_u32..).zip(offsets(stbl)?) {
+        while let Some(run) = runs.next_if(|run| word(*run, 0) <= Some(number)) {
+            in_chunk = u64::from(word(run, 4)?);
+        }
+        let count = in_chunk.min(sizes.count().saturating_sub(placed));
+        if count == 0 {
+            continue;
+        }
+        let end = offset.saturating_add(sizes.sum(placed, count));
+        placed += count;
+        extent = Extent { end: extent.end.max(end), samples: placed };
+    }
+    Some(extent)
+}
+
+/// The sizes of a track's samples.
+enum Sizes<'a> {
+    /// All have the same.
+    Same { bytes: u64, count: u64 },
+    /// One each, of four bytes.
+    Each(&'a [[u8; 4]]),
+    /// One each, of so many bits.
+    Compact { bits: usize, count: u64, entries: &'a [u8] },
+}
+
+impl<'a> Sizes<'a> {
+    fn read(stbl: &'a [u8]) -> Option<Self> {
+        let Some(stsz) = child(stbl, b"stsz") else {
+            let stz2 = child(stbl, b"stz2")?;
+            let bits = usize::from(*stz2.get(7)?);
+            let entries = stz2.get(12..)?;
+            let there = (entries.len() as u64).saturating_mul(8).checked_div(bits as u64)?;
+            let count = u64::from(word(stz2, 8)?).min(there);
+            return [4, 8, 16].contains(&bits).then_some(Self::Compact { bits, count, entries });
+        };
+        let (bytes, count) = (u64::from(word(stsz, 4)?), u64::from(word(stsz, 8)?));
+        if bytes > 0 {
+            return Some(Self::Same { bytes, count });
+        }
+        let (entries, _) = stsz.get(12..)?.as_chunks::<4>();
+        let count = usize::try_from(count).ok()?.min(entries.len());
+        entries.get(..count).map(Self::Each)
+    }
+
+    fn count(&self) -> u64 {
+        match self {
+            Self::Same { count, .. } | Self::Compact { count, .. } => *count,
+            Self::Each(entries) => entries.len() as u64,
+        }
+    }
+
+    /// The bytes of `count` samples from number `first` on, counted from 0.
+    fn sum(&self, first: u64, count: u64) -> u64 {
+        let range = || Some(usize::try_from(first).ok()?..usize::try_from(first + count).ok()?);
+        match self {
+            Self::Same { bytes, .. } => bytes.saturating_mul(count),
+            Self::Each(entries) => {
+                let entries = range().and_then(|range| entries.get(range)).unwrap_or_default();
+                entries.iter().map(|entry| u64::from(u32::from_be_bytes(*entry))).sum()
+            }
+            Self::Compact { bits, entries, .. } => {
+                range().unwrap_or_default().map(|at| compact(entries, *bits, at)).sum()
+            }
+        }
+    }
+}
+
+fn compact(entries: &[u8], bits: usize, at: usize) -> u64 {
+    let byte = |at: usize| u64::from(entries.get(at).copied().unwrap_or(0));
+    match bits {
+        4 if at % 2 == 0 => byte(at / 2) >> 4,
+        4 => byte(at / 2) & 15,
+        8 => byte(at),
+        _ => byte(2 * at) << 8 | byte(2 * at + 1),
+    }
+}
+
+/// Where the chunks of a track begin.
+fn offsets(stbl: &[u8]) -> Option<Box<dyn Iterator<Item = u64> + '_>> {
+    if let Some(co64) = child(stbl, b"co64") {
+        return Some(Box::new(table::<8>(co64)?.iter().map(|at| u64::from_be_bytes(*at))));
+    }
+    let stco = table::<4>(child(stbl, b"stco")?)?;
+    Some(Box::new(stco.iter().map(|at| u64::from(u32::from_be_bytes(*at)))))
+}
+
+/// The entries of a box that begins with version, flags and a count, as far as they are there.
+fn table<const N: usize>(body: &[u8]) -> Option<&[[u8; N]]> {
+    let (entries, _) = body.get(8..)?.as_chunks::<N>();
+    let count = usize::try_from(word(body, 4)?).ok()?.min(entries.len());
+    entries.get(..count)
+}
+
+/// Four bytes as a number.
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|word| u32::from_be_bytes(*word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::boxes::Header;
+    use super::*;
+
+    const FASTSTART: &[u8] = include_bytes!("../../../tests/it/fixtures/media/faststart.mp4");
+
+    fn moov(file: &[u8]) -> &[u8] {
+        child(file, b"moov").unwrap()
+    }
+
+    #[test]
+    fn the_last_sample_of_a_film_ends_with_its_media() {
+        let extent = extent(moov(FASTSTART)).unwrap();
+        assert_eq!(extent.end, FASTSTART.len() as u64);
+        assert_eq!(extent.samples, 25 + 45);
+    }
+
+    fn boxed(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(payload.len() + 8).unwrap();
+        [size.to_be_bytes().as_slice(), kind, payload].concat()
+    }
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// A `moov` of one track whose tables are these.
+    fn film(tables: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
+        let tables: Vec<u8> = tables.iter().flat_map(|(kind, body)| boxed(kind, body)).collect();
+        boxed(b"trak", &boxed(b"mdia", &boxed(b"minf", &boxed(b"stbl", &tables))))
+    }
+
+    #[test]
+    fn every_form_of_the_tables_is_read() {
+        let stsc = || (b"stsc", words(&[0, 2, 1, 2, 1, 2, 1, 1]));
+        let stco = || (b"stco", words(&[0, 3, 1000, 500, 100]));
+        let each = || (b"stsz", words(&[0, 0, 4, 1, 2, 30, 4]));
+        let end =
+            |tables: &[(&[u8; 4], Vec<u8>)]| extent(&film(tables)).map(|e| (e.end, e.samples));
+        assert_eq!(end(&[each(), stsc(), stco()]), Some((1003, 4)));
+        let co64 = || (b"co64", words(&[0, 2, 0, 1000, 7, 0]));
+        assert_eq!(end(&[each(), stsc(), co64()]), Some(((7 << 32) + 30, 3)));
+        assert_eq!(end(&[(b"stsz", words(&[0, 9, 4])), stsc(), stco()]), Some((1018, 4)));
+        let eight = (b"stz2", [words(&[0, 8, 4]), vec![1, 2, 30, 4]].concat());
+        assert_eq!(end(&[eight, stsc(), stco()]), Some((1003, 4)));
+        let four = (b"stz2", [words(&[0, 4, 4]), vec![0x12, 0xf4]].concat());
+        assert_eq!(end(&[four, stsc(), stco()]), Some((1003, 4)));
+        assert_eq!(end(&[each(), stsc()]), None);
+        assert_eq!(end(&[stsc(), stco()]), None);
+    }
+
+    #[test]
+    fn counts_that_lie_cost_nothing() {
+        let many = u32::MAX;
+        let tables = [
+            (b"stsz", words(&[0, 1, many])),
+            (b"stsc", words(&[0, many, 1, many, 1])),
+            (b"stco", words(&[0, many, 7, 9])),
+        ];
+        let extent = extent(&film(&tables)).unwrap();
+        assert_eq!((extent.end, extent.samples), (7 + u64::from(many), u64::from(many)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_tables_are_too_broken(changes in proptest::collection::vec((0_usize..4000, 0_u8..), 1..8)) {
+            let mut moov = moov(FASTSTART).to_vec();
+            for (at, byte) in changes {
+                let at = at % moov.len();
+                moov[at] = byte;
+            }
+            // What matters is that this returns.
+            let _ = extent(&moov);
+            let _ = Header::read(&moov);
+        }
+    }
+}
