@@ -328,6 +328,9 @@ pub struct Whole {
     /// Its objects that were damaged in the bucket since and could not be replaced so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Damaged>,
+    /// Why its chunks are stored: what the segments lacked of the broadcast then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// A chunk of the whole that could not be had.

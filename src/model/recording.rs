@@ -245,6 +245,9 @@ pub struct StoredWhole {
     /// Objects of it that are damaged in the bucket and were not replaced so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Damaged>,
+    /// What the segments lacked when its chunks were stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl StoredWhole {
@@ -262,6 +265,7 @@ impl StoredWhole {
             archived_at: None,
             source_sha256: None,
             damaged: Vec::new(),
+            note: None,
         }
     }
 

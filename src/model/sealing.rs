@@ -263,6 +263,7 @@ fn whole_entry(recording: &Recording) -> Whole {
         source_sha256: stored.and_then(|whole| whole.source_sha256),
         loss: loss_entry(recording),
         damaged: stored.map(|whole| whole.damaged.clone()).unwrap_or_default(),
+        note: stored.filter(|whole| whole.is_begun()).and_then(|whole| whole.note.clone()),
     }
 }
 

@@ -104,6 +104,7 @@ fn whole_recording(whole: &Whole) -> Recording {
             archived_at: whole.archived_at,
             source_sha256: whole.source_sha256,
             damaged: whole.damaged.clone(),
+            note: whole.note.clone(),
         })
     });
     let ended = (whole.state, &whole.reason, &whole.loss);

@@ -8,6 +8,7 @@ mod discover;
 mod front;
 mod gc;
 mod ledger_lost;
+mod lengths;
 mod limits;
 mod once;
 mod order;

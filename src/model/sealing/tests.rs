@@ -91,6 +91,7 @@ fn whole(state: RecordingState, duration_ms: u64) -> Recording {
         archived_at: is_archived.then_some(Timestamp::UNIX_EPOCH),
         source_sha256: None,
         damaged: Vec::new(),
+        note: None,
     }));
     whole
 }

@@ -21,8 +21,8 @@ use crate::config::WholePolicy;
 use crate::media::hls::{MediaPlaylist, redacted_source};
 use crate::model::lifecycle::Trouble;
 use crate::model::{
-    Damaged, ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts, StoredWhole,
-    WholeChunk, sum,
+    Damaged, MediaFacts, ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts,
+    StoredWhole, WholeChunk, sum,
 };
 use crate::store::Labels;
 
@@ -34,23 +34,49 @@ const PLAYLIST: Labels<'static> =
 pub struct Cover {
     /// Milliseconds of those that are archived.
     archived_ms: u64,
+    /// The same where each is as short as anything in it tells.
+    least_ms: u64,
+    /// … and as long.
+    most_ms: u64,
     /// Whether all that are listed are archived.
     is_all: bool,
 }
 
 impl Cover {
-    /// Whether the pieces fall short of a whole by more than a tolerance, or there are none. A piece
-    /// that could not be had is never within the tolerance, however short it is.
-    fn is_short_of(self, whole: &StoredWhole, tolerance: Duration) -> bool {
-        let enough = u128::from(self.archived_ms) + tolerance.as_millis();
-        self.archived_ms == 0 || !self.is_all || enough < u128::from(whole.duration_ms)
+    /// Why the pieces do not stand for a whole of `whole_ms`, where they do not: they fall short of it
+    /// by more than the tolerance, which is at most a quarter of the whole, or they may, as what they
+    /// tell of their lengths differs. A piece that could not be had is never within the tolerance,
+    /// however short it is.
+    fn lacks(self, whole_ms: u64, tolerance: Duration) -> Option<String> {
+        let tolerance = u64::try_from(tolerance.as_millis()).unwrap_or(u64::MAX).min(whole_ms / 4);
+        let is_short = |ms: u64| ms.saturating_add(tolerance) < whole_ms;
+        let is_long = self.most_ms > whole_ms.saturating_add(tolerance);
+        let [archived, least, most, whole] =
+            [self.archived_ms, self.least_ms, self.most_ms, whole_ms].map(seconds);
+        match () {
+            () if self.archived_ms == 0 => Some("nothing of it is archived in segments".to_owned()),
+            () if !self.is_all => Some("not every segment is archived".to_owned()),
+            () if is_short(self.archived_ms) => {
+                Some(format!("the segments have {archived} of its {whole}"))
+            }
+            () if self.least_ms < self.most_ms && (is_short(self.least_ms) || is_long) => {
+                Some(format!(
+                    "the segments tell of their lengths what cannot all be true: from {least} to {most}, where it has {whole}"
+                ))
+            }
+            () => None,
+        }
     }
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{} s", ms / 1000, ms % 1000 / 100)
 }
 
 /// Makes a whole that was not needed pending again, where the pieces do not cover it any more.
 pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
-    let is_short = whole.whole().is_some_and(|stored| cover.is_short_of(stored, tolerance));
-    if whole.state == RecordingState::NotNeeded && is_short {
+    let lacks = |stored: &StoredWhole| cover.lacks(stored.duration_ms, tolerance).is_some();
+    if whole.state == RecordingState::NotNeeded && whole.whole().is_some_and(lacks) {
         whole.state = RecordingState::Pending;
     }
 }
@@ -58,9 +84,14 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
 /// What `pieces` cover. Those that a later run may still archive do not count: better one form too
 /// many than none.
 pub fn cover(pieces: &[Recording]) -> Cover {
-    let media = |piece: &Recording| piece.intact_segment().and_then(|o| o.media.clone());
+    let all = |ms: fn(&MediaFacts) -> u64| {
+        let intact = pieces.iter().filter_map(Recording::intact_segment);
+        sum(intact.filter_map(|object| object.media.as_ref()).map(ms))
+    };
     Cover {
-        archived_ms: sum(pieces.iter().filter_map(media).map(|media| media.duration_ms)),
+        archived_ms: all(|media| media.duration_ms),
+        least_ms: all(|media| media.told.map_or(media.duration_ms, |told| told.least_ms)),
+        most_ms: all(|media| media.told.map_or(media.duration_ms, |told| told.most_ms)),
         is_all: pieces.iter().all(|piece| piece.state == RecordingState::Archived),
     }
 }
@@ -101,7 +132,9 @@ pub(super) async fn whole(
     let Read { original, mut playlist, scheme } = read(context, &source, is_first).await?;
     let facts = SourceFacts { scheme, ..SourceFacts::default() };
     let unstored = StoredWhole::unstored(playlist.duration_ms(), facts);
-    let spared = why_not(context, cover, &unstored);
+    let need = need(context, cover, &unstored);
+    let unstored = StoredWhole { note: need.clone().ok().flatten(), ..unstored };
+    let spared = need.err();
     let earlier = Earlier::of(context, place, recording, &playlist, &original).await?;
     if let (Some(reason), Earlier::Nothing) = (spared, &earlier) {
         return Ok(Outcome::NotNeeded { stored: unstored, reason });
@@ -129,13 +162,19 @@ pub(super) async fn whole(
     })
 }
 
-/// Why the chunks of a whole are not needed, where they are not.
-fn why_not(context: &Context, cover: Cover, whole: &StoredWhole) -> Option<&'static str> {
-    let is_short = cover.is_short_of(whole, context.work.whole_tolerance);
+/// Whether the chunks of a whole are needed, and for what the pieces lack; `Err` says why not.
+fn need(
+    context: &Context,
+    cover: Cover,
+    whole: &StoredWhole,
+) -> Result<Option<String>, &'static str> {
+    let lacks = cover.lacks(whole.duration_ms, context.work.whole_tolerance);
     match context.work.whole {
-        WholePolicy::Never => Some("the configuration says never"),
-        WholePolicy::WhenNeeded if !is_short => Some("segments cover it"),
-        WholePolicy::Always | WholePolicy::WhenNeeded => None,
+        WholePolicy::Never => Err("the configuration says never"),
+        WholePolicy::WhenNeeded if lacks.is_none() => Err("segments cover it"),
+        WholePolicy::Always | WholePolicy::WhenNeeded => {
+            Ok(lacks.filter(|_| cover.archived_ms > 0))
+        }
     }
 }
 
