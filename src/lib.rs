@@ -18,7 +18,7 @@
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`forecast`]: what is owed and what will not make it.
 //! - [`stage`]: discover, resolve, transfer, seal, none of which imports another; beside them what looks
-//!   at the bucket: adopt, survey, verify, and audit, which builds on verify.
+//!   at the bucket: adopt, survey, verify, decode, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
 //! - [`cli`]: one file a command. Only this prints.
 //! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.

@@ -5,6 +5,7 @@
 
 mod alike;
 mod completions;
+mod decode;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;

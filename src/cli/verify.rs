@@ -6,12 +6,14 @@ use clap::Args;
 use rand::seq::IndexedRandom as _;
 use serde_json::json;
 
+use super::decode::{Counts, Decoder};
 use super::output;
 use super::setup::{self, Setup};
 use super::{Common, Exit};
 use crate::hints::Explained;
 use crate::model::{AppId, Damage, RoomId, plays_but_for};
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
+use crate::stage::decode::Film;
 use crate::stage::verify::{Depth, Mismatch, Problem, Unreadable};
 
 /// Flags of `verify`.
@@ -23,6 +25,10 @@ pub struct VerifyArguments {
     /// Read every byte back and hash it; without, sizes and the store's own checksums are compared.
     #[arg(long)]
     deep: bool,
+    /// Have ffmpeg, which must be installed, decode every recording as well, and tell what it complains
+    /// of. Complaints count as mismatches, but for what is known to be damaged at its source.
+    #[arg(long)]
+    decode: bool,
     /// Only so many hundredths of the rooms, and one at least, chosen at random, as `5%`.
     #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "room")]
     sample: Option<f64>,
@@ -61,12 +67,20 @@ struct Tally {
     failed: u64,
     /// Recordings by what has become of them.
     states: BTreeMap<&'static str, u64>,
+    /// What decoding them has come to, where that was asked for.
+    decoded: Option<Counts>,
+}
+
+/// How to look.
+struct Look {
+    depth: Depth,
+    decoder: Option<Decoder>,
 }
 
 impl Tally {
     fn exit(&self) -> Exit {
         match () {
-            () if self.mismatches > 0 => Exit::Mismatch,
+            () if self.mismatches > 0 || self.complaints() > 0 => Exit::Mismatch,
             () if self.failed > 0 || self.unreadable > 0 || self.is_nothing() => Exit::CouldNotRun,
             () => Exit::Done,
         }
@@ -76,6 +90,11 @@ impl Tally {
     /// none is archived.
     fn is_nothing(&self) -> bool {
         self.rooms == 0 || (self.media == 0 && !self.states.is_empty())
+    }
+
+    /// What the decoder complains of, beside damage that is known.
+    fn complaints(&self) -> u64 {
+        self.decoded.map_or(0, Counts::unknown)
     }
 
     /// The recordings that are not archived, by state.
@@ -89,6 +108,8 @@ impl Tally {
 pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow::Result<Exit> {
     let setup = setup::open_existing(common).await?;
     let depth = if arguments.deep { Depth::Deep } else { Depth::Shallow };
+    let decoder = if arguments.decode { Some(Decoder::find().await?) } else { None };
+    let look = Look { depth, decoder };
     let mut tally = Tally::default();
     let mut inventories = Vec::new();
     for account in &setup.accounts {
@@ -104,7 +125,7 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
     }
     for (place, room) in chosen(&inventories, arguments.sample, &mut tally) {
         if let Some((appid, inventory)) = inventories.get(place) {
-            verify_room(common, &setup, (appid, room), inventory, depth, &mut tally).await;
+            verify_room(common, &setup, (appid, room), inventory, &look, &mut tally).await;
         }
     }
     anyhow::ensure!(
@@ -139,11 +160,17 @@ async fn verify_room(
     setup: &Setup,
     (appid, room): (&AppId, RoomId),
     inventory: &Inventory,
-    depth: Depth,
+    look: &Look,
     tally: &mut Tally,
 ) {
-    match audit(&setup.context, appid, room, inventory, depth).await {
-        Ok(Some(audited)) => count(common, (appid, room), audited, tally),
+    match audit(&setup.context, appid, room, inventory, look.depth).await {
+        Ok(Some(mut audited)) => {
+            let films = films_there(&mut audited);
+            count(common, (appid, room), audited, tally);
+            if let Some(decoder) = &look.decoder {
+                decode_room(common, setup, (appid, room), (decoder, films), tally).await;
+            }
+        }
         // It is another account's room.
         Ok(None) => tally.known = tally.known.saturating_sub(1),
         // The other rooms can be looked at all the same.
@@ -154,8 +181,33 @@ async fn verify_room(
     }
 }
 
+/// The films of a room that are not missing, which is told already.
+fn films_there(audited: &mut Audited) -> Vec<Film> {
+    let mismatches = &audited.checked.mismatches;
+    let is_missing = |film: &Film| {
+        mismatches.iter().any(|bad| bad.key == film.key && bad.problem == Problem::Missing)
+    };
+    std::mem::take(&mut audited.films).into_iter().filter(|film| !is_missing(film)).collect()
+}
+
+async fn decode_room(
+    common: &Common,
+    setup: &Setup,
+    (appid, room): (&AppId, RoomId),
+    (decoder, films): (&Decoder, Vec<Film>),
+    tally: &mut Tally,
+) {
+    match decoder.room(common, &setup.context.store, (appid, room), films).await {
+        Ok(counts) => tally.decoded.get_or_insert_default().add(counts),
+        Err(error) => {
+            tally.failed += 1;
+            output::note(format_args!("{appid} room {room}: {}", Explained::of(&error)));
+        }
+    }
+}
+
 fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tally: &mut Tally) {
-    let Audited { objects, media, states, damage, checked } = audited;
+    let Audited { objects, media, states, damage, checked, films: _ } = audited;
     tally.rooms += 1;
     tally.objects += objects;
     tally.media += media;
@@ -231,6 +283,9 @@ fn summarize(common: &Common, tally: &Tally, depth: Depth) {
             "rooms_failed": tally.failed,
             "recordings": tally.states,
             "deep": depth == Depth::Deep,
+            "films_decoded": tally.decoded.map(|decoded| decoded.films),
+            "complaints": tally.decoded.map(|decoded| decoded.complaints),
+            "complaints_known": tally.decoded.map(|decoded| decoded.known),
         }));
     } else {
         output::line(summary(tally, depth));
@@ -276,6 +331,7 @@ fn summary(tally: &Tally, depth: Depth) -> String {
     if tally.damaged_at_source > 0 {
         parts.push(format!("{} damaged at the source, as is known", tally.damaged_at_source));
     }
+    parts.extend(tally.decoded.map(Counts::told));
     let open = tally.not_archived();
     let open = if open.is_empty() { String::new() } else { open.join(", ") };
     let open = if open.is_empty() { open } else { format!("; recordings not archived: {open}") };

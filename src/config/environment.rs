@@ -43,6 +43,13 @@ impl Environment {
         environment
     }
 
+    /// The variables that a decoder needs to be found and to speak the language of who reads it; a proxy
+    /// is none of them, as what it decodes is on this machine.
+    pub fn for_decoder(&self) -> Vec<(String, OsString)> {
+        const NEEDED: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"];
+        self.chosen(|name| NEEDED.contains(&name))
+    }
+
     /// The value of a variable that is set.
     pub(super) fn variable(&self, name: &str) -> Option<Result<&str, NotUtf8>> {
         let text = self.value(name).map(Ok);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::decode::{Film, films};
 use super::published::{history, parse};
 use super::verify::{Checked, Depth, Expected, Mismatch, Problem, expected, verify};
 use super::{Context, Error};
@@ -98,6 +99,8 @@ pub struct Audited {
     /// The keys of what is damaged at its source, and archived as it came, with its damage: it is
     /// known, and no mismatch.
     pub damage: Vec<(String, Vec<Damage>)>,
+    /// What it has to be played.
+    pub films: Vec<Film>,
     /// What was found.
     pub checked: Checked,
 }
@@ -213,6 +216,7 @@ async fn audit_files(
     }
     let damage = manifest.damage().map(|(key, damage)| (key.to_owned(), damage.to_vec()));
     audited.damage.extend(damage);
+    audited.films = films(manifest);
     let (appid, room) = (&manifest.room.appid, manifest.room.room_id);
     let media = expected(manifest);
     let named = media.len() as u64;

@@ -9,6 +9,7 @@ mod agenda;
 pub mod audit;
 pub mod catalog;
 mod causes;
+pub mod decode;
 pub mod discover;
 pub mod foresight;
 #[cfg(any(test, feature = "fuzzing"))]

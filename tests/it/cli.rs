@@ -3,6 +3,7 @@
 mod commands;
 mod configuration;
 mod container;
+mod decode;
 mod gc;
 mod json_errors;
 mod outputs;

@@ -1,0 +1,79 @@
+//! `verify --decode`, with a decoder that is a script: it reads a few bytes of each film, as ffprobe would,
+//! and complains of what it is told to.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::program::{Place, ROOMS, Ran, ended};
+
+/// Complains of what is not served rightly, and prints the lines of the file `frames` for each film.
+const DECODER: &str = r#"#!/usr/bin/env bash
+[ "$1" = -version ] && exit 0
+[ -z "$APP_SECRET$STORE_SECRET" ] || echo "it is given secrets" >&2
+url="${@: -1}"
+address="${url#http://}"
+host="${address%%/*}"
+fetch() {
+  exec 3<>"/dev/tcp/${host%:*}/${host#*:}"
+  printf 'GET %s HTTP/1.1\r\nHost: x\r\nRange: bytes=%s\r\n\r\n' "$1" "$2" >&3
+  tr -d '\r\0' <&3
+}
+film=$(fetch "/${address#*/}" 4-7)
+case $url in
+  *.mp4) [[ $film == *"206 Partial"*"bytes 4-7/"*ftyp ]] || echo "no film: $film" >&2 ;;
+  *) [[ $film == *TM3U ]] || echo "no playlist: $film" >&2 ;;
+esac
+[[ $(fetch "/guessed/segments/x.mp4" 0-3) == *" 404 "* ]] || echo "a secret is no secret" >&2
+[[ $(fetch "/${address#*/}/../../../../../catalog.json" 0-3) == *" 404 "* ]] || echo "a way out" >&2
+[[ $(fetch "/${address#*/}" 99999999-) == *" 416 "* ]] || echo "more than there is" >&2
+cat "${0%/*}/frames"
+"#;
+
+const FRAME: &str = "frame|media_type=video|best_effort_timestamp_time=0.04|pkt_pos=48\n";
+
+/// Runs `verify --decode` with a decoder that tells of these frames; without one where there are none.
+async fn verify(place: &Place, frames: &str, arguments: &[&str]) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("ffprobe");
+    if !frames.is_empty() {
+        std::fs::write(&program, DECODER).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    std::fs::write(folder.path().join("frames"), frames).unwrap();
+    let rest = if frames.is_empty() { "" } else { ":/usr/bin:/bin" };
+    let path = format!("{}{rest}", folder.path().display());
+    let arguments = [&["verify", "--decode"], arguments].concat();
+    ended(place.command(&arguments).env("PATH", path).spawn().unwrap()).await
+}
+
+#[tokio::test]
+async fn verify_has_every_film_decoded_and_tells_what_is_complained_of() {
+    let place = Place::start(ROOMS).await;
+    place.good(&["run"]).await;
+    let before = place.bucket().objects;
+    let good = verify(&place, FRAME, &[]).await;
+    assert_eq!((good.code, good.err.as_str()), (0, ""), "{good:?}");
+    let lines: Vec<&str> = good.out.lines().collect();
+    assert_eq!(lines[0], "wx1 room 1: 2 films decoded without a complaint");
+    assert_eq!(lines[1], "wx1 room 2: 1 film decoded without a complaint");
+    assert!(lines[2].contains("3 films decoded without a complaint"), "{good:?}");
+
+    let bad = format!("{FRAME}{}|log|level=16|message=[h264 @ 0x7f] broken\n", FRAME.trim_end());
+    let told = verify(&place, &bad, &["--room", "2"]).await;
+    assert_eq!(told.code, 5, "{told:?}");
+    assert!(told.out.contains(".m3u8: at 0:00.040, byte 48: [h264] broken\n"), "{told:?}");
+    let json = verify(&place, &bad, &["--json"]).await;
+    assert_eq!((json.code, &json.summary()["complaints"]), (5, &3.into()));
+    let room = &json.lines()[0];
+    assert_eq!((room["type"].as_str(), &room["room_id"]), (Some("decoded"), &1.into()));
+    let film = &room["films"][0];
+    assert_eq!((&film["frames"], &film["complaints"][0]["at_ms"]), (&2.into(), &40.into()));
+    assert_eq!(place.bucket().objects, before, "it changes nothing");
+}
+
+#[tokio::test]
+async fn verify_says_what_to_install_where_there_is_no_decoder() {
+    let place = Place::start("").await;
+    let ran = verify(&place, "", &[]).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("ffprobe is not installed") && ran.err.contains("hint: "), "{ran:?}");
+}
