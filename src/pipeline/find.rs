@@ -3,6 +3,7 @@
 
 mod bring;
 mod chosen;
+mod claim;
 mod samples;
 
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use super::list::List;
 use super::order::by_urgency;
 use super::report::{self, AccountReport, Problem};
 use super::{Errand, Hand, Hands, InFlight, Rooms, each, is_told, obstacles};
-use crate::ledger::{RoomRecord, Wanted};
+use crate::ledger::Wanted;
 use crate::model::RoomId;
 use crate::stage::adopt::restore;
 use crate::stage::discover::Scan;
-use crate::stage::{Account, Context, Error, Prospect};
+use crate::stage::{Account, Context, Error};
 use samples::Samples;
 
 /// Accounts worked on at once.
@@ -227,55 +228,6 @@ impl Search {
                 return Ok(());
             }
         }
-    }
-
-    /// Spends no more calls where one cause stops every recording, and few where it may.
-    fn heed_causes(&mut self) {
-        match self.context.causes.prospect(&self.account.appid) {
-            Prospect::Open => self.samples = None,
-            Prospect::Doubtful => {
-                self.samples.get_or_insert_default();
-            }
-            Prospect::Hopeless(cause) if self.can_call => {
-                self.can_call = false;
-                tracing::info!(account.appid = %self.account.appid, error = cause, "no more rooms are asked about");
-                self.report.problems.push(Problem::of_all(&cause));
-            }
-            Prospect::Hopeless(_) => {}
-        }
-    }
-
-    /// The most urgent room; of those to be asked about a sample, where the first ones have failed for
-    /// their host. What is known already costs no call and goes first then.
-    async fn claim(&mut self, wanted: Wanted) -> Result<Option<RoomRecord>, Error> {
-        let (ledger, appid) = (&self.context.ledger, &self.account.appid);
-        let claim = self.context.claim();
-        if let (Some(samples), Wanted::Any) = (&mut self.samples, wanted) {
-            if let Some(record) = ledger.claim_next(appid, claim, Wanted::Listed).await? {
-                return Ok(Some(record));
-            }
-            let rooms = ledger.count_due(appid, claim, wanted).await?;
-            let place = samples.next_place(rooms);
-            if let Some(room) = ledger.due_at(appid, claim, wanted, place).await?
-                && let Some(record) = ledger.claim_room(appid, room, claim).await?
-            {
-                return Ok(Some(record));
-            }
-        }
-        Ok(ledger.claim_next(appid, claim, wanted).await?)
-    }
-
-    /// The right to claim a room, waited for as long as there is one: an account that owes nothing
-    /// makes way for the next, however long the rooms in hand take.
-    async fn hand(&self, wanted: Wanted) -> Result<Option<Hand>, Error> {
-        let (context, appid) = (&self.context, &self.account.appid);
-        if let Some(hand) = self.hands.take_now(context).await {
-            return Ok(Some(hand));
-        }
-        if !context.ledger.has_due(appid, context.claim(), wanted).await? {
-            return Ok(None);
-        }
-        Ok(Some(self.hands.take(context).await))
     }
 }
 

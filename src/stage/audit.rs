@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::catalog::{Failure, Reader};
 use super::decode::{Film, films};
 use super::published::{history, parse};
 use super::verify::{Checked, Depth, Expected, Mismatch, Problem, expected, verify};
 use super::{Context, Error};
 use crate::ledger::Sealed;
-use crate::model::{
-    AppId, Catalog, Damage, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest,
-};
+use crate::model::{AppId, Damage, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest};
 use crate::store::RoomKeys;
 
 const MANIFEST: &str = "manifest.json";
@@ -74,17 +73,33 @@ pub async fn inventory(context: &Context, appid: &AppId) -> Result<Inventory, Er
 /// # Errors
 /// When the store fails.
 pub async fn catalog(context: &Context, appid: &AppId) -> Result<Inventory, Error> {
-    let found = context.store.get(&context.store.keys(appid).catalog()).await?;
     let with = |problem| Inventory { problem: Some(problem), ..Inventory::default() };
-    let Some(bytes) = found else { return Ok(with(Problem::Missing)) };
-    Ok(match serde_json::from_slice::<Catalog>(&bytes) {
-        Ok(catalog) => {
-            let archived = catalog.rooms.iter().filter(|room| room.manifest_key.is_some());
-            let told = archived.map(|room| (room.room_id, room.manifest_sha256)).collect();
-            Inventory { told, written_at: Some(catalog.published_at), ..Inventory::default() }
+    let no_catalog = |why: &str| with(Problem::Differs(format!("it is no catalog: {why}")));
+    let Some((mut catalog, _)) = Reader::open(context, appid).await? else {
+        return Ok(with(Problem::Missing));
+    };
+    let mut told = BTreeMap::new();
+    loop {
+        match catalog.next().await {
+            Ok(Some(room)) if room.manifest_key.is_some() => {
+                told.insert(room.room_id, room.manifest_sha256);
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(
+                Failure::Damaged(error)
+                | Failure::Failed(Error::ForeignManifest { source: error, .. }),
+            ) => return Ok(no_catalog(&error.to_string())),
+            Err(Failure::Unsorted) => {
+                return Ok(no_catalog("its rooms do not stand by ascending number"));
+            }
+            Err(Failure::Failed(error)) => return Err(error),
         }
-        Err(error) => with(Problem::Differs(format!("it is no catalog: {error}"))),
-    })
+    }
+    let Some(written_at) = catalog.published_at() else {
+        return Ok(no_catalog("it does not tell when it was published"));
+    };
+    Ok(Inventory { told, written_at: Some(written_at), ..Inventory::default() })
 }
 
 /// What an audit of a room came to.

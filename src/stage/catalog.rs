@@ -5,6 +5,8 @@ mod split;
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
+
 use super::published::is_of_another_format;
 use super::{Context, Error};
 use crate::ledger;
@@ -107,6 +109,11 @@ impl Reader {
         rooms.dedup_by_key(|room| room.room_id.0);
         self.rooms = rooms.into();
         Ok(self)
+    }
+
+    /// When it was written, once it was gone through to its end.
+    pub fn published_at(&self) -> Option<Timestamp> {
+        self.splitter.published_at()
     }
 
     /// Whether rooms of which only the number is known were passed over.

@@ -1,5 +1,6 @@
 //! The rooms of a catalog, taken out of its text as that comes, however long it is. Pure.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny};
 
@@ -74,6 +75,16 @@ impl Splitter {
             0 => Ok(()),
             _ => Err(serde_json::Error::custom("the rooms are no list of objects")),
         }
+    }
+
+    /// When the catalog was written, once its text is at its end.
+    pub(super) fn published_at(&self) -> Option<Timestamp> {
+        #[derive(Deserialize)]
+        struct Written {
+            published_at: Timestamp,
+        }
+        let written: Written = serde_json::from_slice(&self.rest).ok()?;
+        Some(written.published_at)
     }
 
     fn take(&mut self, byte: u8, rooms: &mut Vec<Vec<u8>>) {
