@@ -1,5 +1,6 @@
 //! The one error of this module: what failed, in which call, and with which request id.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,9 @@ use super::codes::{Call, Class, Setting};
 use super::redact::excerpt;
 use super::source::SourceKind;
 use crate::retry::Transient;
+
+/// How much of a body is looked through for what to show of it, in bytes.
+const EXCERPTED: usize = 64 << 10;
 
 /// Why a call to WeChat, or to a source of access tokens, failed.
 ///
@@ -268,8 +272,18 @@ pub(super) fn body_excerpt(call: Call, body: &[u8], secrets: &[&SecretString]) -
     if body.is_empty() || call.is_for_token() {
         format!("{} bytes", body.len())
     } else {
-        excerpt(&String::from_utf8_lossy(body), secrets)
+        excerpt(&beginning(body), secrets)
     }
+}
+
+/// As much of a body as could be shown, without half a word at its end, which could be half a secret.
+fn beginning(body: &[u8]) -> Cow<'_, str> {
+    let Some(read) = body.get(..EXCERPTED).filter(|_| body.len() > EXCERPTED) else {
+        return String::from_utf8_lossy(body);
+    };
+    let text = String::from_utf8_lossy(read);
+    let whole = text.trim_end_matches(|c: char| !c.is_whitespace());
+    Cow::Owned(if whole.is_empty() { format!("{} bytes", body.len()) } else { whole.to_owned() })
 }
 
 /// `invalid appid rid: 8hex-8hex-8hex` → the message and the request id.
@@ -316,6 +330,15 @@ mod tests {
         assert_eq!(api(7, Call::Replays, "").to_string(), "the replays call failed with 7");
         assert_eq!(split_rid("system error"), ("system error", None));
         assert_eq!(split_rid("x rid: "), ("x", None));
+    }
+
+    #[test]
+    fn of_a_long_body_the_beginning_is_shown_without_half_a_word() {
+        let cut = format!("busy{}canary", " ".repeat(EXCERPTED - 7));
+        let shown = body_excerpt(Call::Rooms, cut.as_bytes(), &[&SecretString::from("canary")]);
+        assert_eq!(shown.trim(), "busy");
+        let one_word = "x".repeat(EXCERPTED + 1);
+        assert_eq!(body_excerpt(Call::Rooms, one_word.as_bytes(), &[]), "65537 bytes");
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::retry::Policy;
 /// The largest body that is read, in bytes. A page of 50 rooms with all their goods is far smaller.
 const MAX_BODY: usize = 8 << 20;
 
+/// How much of an error's body is read, in bytes: its beginning tells enough.
+const MAX_ERROR: usize = 64 << 10;
+
 /// How WeChat is reached. Without a `Debug` form: the proxy's URL may hold a password.
 #[derive(Clone)]
 pub struct Settings {
@@ -92,11 +95,12 @@ impl Http {
         }
         let date = http_date(response.headers(), &DATE);
         let retry_after = retry_after(response.headers(), self.clock.now());
-        let body = body(call, &mut response).await?;
         if !status.is_success() {
+            let body = beginning(call, &mut response).await?;
             let excerpt = body_excerpt(call, &body, secrets);
             return Err(Error::Status { call, status: status.as_u16(), excerpt, retry_after });
         }
+        let body = body(call, &mut response).await?;
         Ok(Reply { body, date })
     }
 
@@ -169,6 +173,18 @@ async fn body(call: Call, response: &mut Response) -> Result<Vec<u8>, Error> {
         }
         body.extend_from_slice(&chunk);
     }
+    Ok(body)
+}
+
+/// The body of an error, up to a limit.
+async fn beginning(call: Call, response: &mut Response) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    while body.len() < MAX_ERROR
+        && let Some(chunk) = response.chunk().await.map_err(|error| transport(call, error))?
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(MAX_ERROR);
     Ok(body)
 }
 

@@ -8,18 +8,23 @@ use serde_json::{Map, Value};
 /// The fields of an object.
 pub(super) type Object = Map<String, Value>;
 
-/// The most values a body may hold. A page of 50 rooms with 200 goods each has less than a fifth of
-/// this many; each takes some 80 bytes of memory, however few of the body.
-const MAX_VALUES: usize = 500_000;
+/// The most values a body may hold. A page of 50 rooms with 200 goods each has less than half of this
+/// many; each takes some 120 bytes of memory, however few of the body.
+const MAX_VALUES: usize = 250_000;
+
+/// The most objects among them: that page has ten thousand. Each takes a kilobyte of memory.
+const MAX_OBJECTS: usize = 25_000;
 
 /// Reads a body, whatever its content type. A byte order mark, invalid UTF-8, raw control
 /// characters and halved surrogate pairs in texts are forgiven; half a body is not.
 ///
-/// A body of more than [`MAX_VALUES`] values is not read, nor is one nested more than 128 deep.
+/// A body of more than [`MAX_VALUES`] values or [`MAX_OBJECTS`] objects is not read, nor is one nested
+/// more than 128 deep.
 pub(super) fn parse(body: &[u8]) -> Option<Value> {
     // What stands in texts counts along, which does no harm.
     let values = body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
-    if values > MAX_VALUES {
+    let objects = body.iter().filter(|byte| **byte == b'{').count();
+    if values > MAX_VALUES || objects > MAX_OBJECTS {
         return None;
     }
     serde_json::from_slice(body).ok().or_else(|| serde_json::from_str(&repaired(body)).ok())
@@ -208,6 +213,8 @@ mod tests {
         assert_eq!(parse(nested.as_bytes()), None);
         let wide = format!("{{\"a\":[0{}]}}", ",0".repeat(MAX_VALUES));
         assert_eq!(parse(wide.as_bytes()), None);
+        let full = format!("{{\"a\":[0{}]}}", ",{}".repeat(MAX_OBJECTS));
+        assert_eq!(parse(full.as_bytes()), None);
         let real = format!("{{\"a\":[0{}]}}", ",0".repeat(100_000));
         assert!(parse(real.as_bytes()).is_some());
     }

@@ -27,6 +27,11 @@ impl Request {
         self.method == method && self.target.contains(part)
     }
 
+    /// Whether its body has this text.
+    pub fn says(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.body).contains(text)
+    }
+
     /// Where the range begins that is asked for.
     pub fn from(&self) -> usize {
         let range = self.header("range").and_then(|range| range.strip_prefix("bytes="));
