@@ -5,14 +5,34 @@
 //! a manifest that somebody else has published from one that was damaged, changed or put back by hand;
 //! and where `manifest.json` is gone, the newest one kept there is the one to go on from.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
+
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::Error as _;
 
-use super::verify::expected;
 use super::{Context, Error};
 use crate::ledger::Sealed;
 use crate::model::{AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Room, RoomId, Sha256Digest};
 use crate::store::RoomKeys;
+
+/// The most values that a manifest may hold: that of a whole of fifty thousand chunks has fewer. Each may
+/// take a hundred bytes of memory, however few of the text.
+const MOST_VALUES: usize = 600_000;
+
+/// The most revisions of a manifest that are looked at.
+const MOST_REVISIONS: usize = 10_000;
+
+/// Refuses a manifest that may hold more values than any has, before any of it is read.
+fn check_values(bytes: &[u8]) -> Result<(), serde_json::Error> {
+    // What stands in texts counts along, which does no harm.
+    let values = bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if values > MOST_VALUES {
+        return Err(serde_json::Error::custom(format!("it holds more than {MOST_VALUES} values")));
+    }
+    Ok(())
+}
 
 /// The manifest that lies in a room's folder. It must be one of this room's, in this format, and
 /// name nothing outside the folder: what is taken over from it is published again.
@@ -25,6 +45,7 @@ pub fn parse(
     appid: &AppId,
     room: RoomId,
 ) -> Result<Manifest, serde_json::Error> {
+    check_values(bytes)?;
     let manifest: Manifest = serde_json::from_slice(bytes)?;
     let wrong = |what: String| Err(serde_json::Error::custom(what));
     if manifest.schema != MANIFEST_SCHEMA {
@@ -34,24 +55,23 @@ pub fn parse(
         let (appid, room) = (&manifest.room.appid, manifest.room.room_id);
         return wrong(format!("it tells of room {room} of {appid}"));
     }
-    let named = named(&manifest).into_iter().find(|key| keys.resolve(key).is_none());
-    match named {
+    let outside = named(&manifest).find(|key| keys.resolve(key).is_none());
+    match outside {
         Some(key) => wrong(format!("it names a key outside its room: {key:?}")),
         None => Ok(manifest),
     }
 }
 
 /// Every key a manifest names, whether or not anything else is known of the object.
-fn named(manifest: &Manifest) -> Vec<String> {
-    let segments = manifest.segments.iter().filter_map(|segment| segment.key.clone());
-    let wholes = manifest.wholes().filter_map(|whole| whole.key.clone());
-    let damaged = manifest.wholes().flat_map(|whole| &whole.damaged).map(|d| d.key.clone());
-    let images = manifest.room.images.iter().filter_map(|image| image.key.clone());
-    let previous = manifest.previous.iter().map(|previous| previous.key.clone());
-    let others = expected(manifest).into_iter().map(|object| object.key);
-    let played = manifest.playback.keys.iter().cloned();
-    let named = segments.chain(wholes).chain(damaged).chain(images);
-    named.chain(previous).chain(others).chain(played).collect()
+fn named(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    let segments = manifest.segments.iter().filter_map(|segment| segment.key.as_ref());
+    let wholes = manifest.wholes().filter_map(|whole| whole.key.as_ref());
+    let chunks = manifest.wholes().flat_map(|whole| &whole.chunks).map(|chunk| &chunk.key);
+    let damaged = manifest.wholes().flat_map(|whole| &whole.damaged).map(|damaged| &damaged.key);
+    let images = manifest.room.images.iter().filter_map(|image| image.key.as_ref());
+    let previous = manifest.previous.iter().map(|previous| &previous.key);
+    let named = segments.chain(wholes).chain(chunks).chain(damaged).chain(images);
+    named.chain(previous).chain(&manifest.playback.keys).map(String::as_str)
 }
 
 /// A manifest as it was published.
@@ -172,8 +192,12 @@ async fn is_newer(
 /// Whether bytes that cannot be read as a file of a format are no damaged one but the work of another
 /// program, or of another version of this one.
 pub fn is_of_another_format(bytes: &[u8], format: &str) -> bool {
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else { return false };
-    value.get("schema").and_then(serde_json::Value::as_str).is_some_and(|named| named != format)
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        schema: Cow<'a, str>,
+    }
+    serde_json::from_slice::<Named<'_>>(bytes).is_ok_and(|named| named.schema != format)
 }
 
 /// The manifest of a room that its history keeps: the newest that can be read, or the one that the
@@ -204,7 +228,8 @@ async fn kept(
     Ok(None)
 }
 
-/// Revision, digest and key of every manifest that a room's history names.
+/// Revision, digest and key of every manifest that a room's history names; of more than ten thousand,
+/// those of the newest.
 ///
 /// # Errors
 /// When the store cannot be asked.
@@ -220,6 +245,11 @@ pub async fn history(
             Some((revision, sha256, object.key))
         });
         entries.extend(kept);
+        // Nobody could make a room have so many; a store may say so.
+        if entries.len() > 2 * MOST_REVISIONS {
+            entries.sort_by_key(|(revision, ..)| Reverse(*revision));
+            entries.truncate(MOST_REVISIONS);
+        }
     }
     Ok(entries)
 }

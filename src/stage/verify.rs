@@ -1,5 +1,7 @@
 //! Verify: holds the objects in the bucket against what was recorded of them.
 
+use std::collections::HashSet;
+
 use futures::StreamExt as _;
 
 use super::{Context, Error, Listed};
@@ -109,11 +111,9 @@ fn whole_objects(
     let source = source_playlist(key.map(String::as_str), source);
     let mut objects: Vec<_> = plain(key, None, sha256).into_iter().chain(source).collect();
     objects.extend(chunks);
-    for damaged in damaged {
-        if !objects.iter().any(|object| object.key == damaged.key) {
-            objects.extend(plain(Some(&damaged.key), damaged.bytes, damaged.sha256));
-        }
-    }
+    let mut named: HashSet<String> = objects.iter().map(|object| object.key.clone()).collect();
+    let others = damaged.iter().filter(|damaged| named.insert(damaged.key.clone()));
+    objects.extend(others.filter_map(|d| plain(Some(&d.key), d.bytes, d.sha256)));
     objects
 }
 

@@ -1,7 +1,7 @@
 //! What the bucket holds.
 
 use super::error::Site;
-use super::paging::{Next, Page, Pages};
+use super::paging::{Next, OBJECT_PAGES, Page, Pages};
 use super::settings::shortly;
 use super::{Error, Store};
 use crate::model::ObjectKey;
@@ -31,7 +31,12 @@ impl Store {
     /// folders of [`AccountKeys`](super::AccountKeys) and [`RoomKeys`](super::RoomKeys). No request
     /// is made yet.
     pub fn list(&self, prefix: &str) -> Listing {
-        Listing { store: self.clone(), prefix: prefix.to_owned(), after: None, pages: Pages::new() }
+        Listing {
+            store: self.clone(),
+            prefix: prefix.to_owned(),
+            after: None,
+            pages: Pages::at_most(OBJECT_PAGES),
+        }
     }
 }
 

@@ -224,7 +224,7 @@ impl Store {
         if object.bytes() > GET_CAP {
             return Err(Error::TooLarge { key: key.clone(), cap: GET_CAP });
         }
-        let mut whole = Vec::new();
+        let mut whole = Vec::with_capacity(usize::try_from(object.bytes()).unwrap_or(0));
         let read = async {
             while let Some(chunk) = object.next().await? {
                 whole.extend_from_slice(&chunk);

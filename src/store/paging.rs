@@ -6,8 +6,11 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use super::Error;
 use super::error::Site;
 
-/// The most pages of a listing: of a thousand entries each, ten million.
-const MOST_PAGES: usize = 10_000;
+/// The most pages of a listing of objects: of a thousand each, ten million.
+pub(super) const OBJECT_PAGES: usize = 10_000;
+
+/// The most pages of a listing of unfinished uploads: of a thousand each, a hundred thousand.
+pub(super) const UPLOAD_PAGES: usize = 100;
 
 /// The most pages in a row that hold nothing.
 const MOST_EMPTY: u32 = 100;
@@ -28,6 +31,7 @@ pub(super) struct Pages<M> {
     seen: HashSet<u64>,
     turned: usize,
     empty: u32,
+    most: usize,
 }
 
 /// What the store said of a page.
@@ -42,9 +46,9 @@ pub(super) struct Page<M, F> {
 }
 
 impl<M: Hash + PartialEq> Pages<M> {
-    /// None so far.
-    pub(super) fn new() -> Self {
-        Self { next: Next::Start, seen: HashSet::new(), turned: 0, empty: 0 }
+    /// None so far, and so many at most.
+    pub(super) fn at_most(most: usize) -> Self {
+        Self { next: Next::Start, seen: HashSet::new(), turned: 0, empty: 0, most }
     }
 
     /// Where the listing goes on.
@@ -77,8 +81,8 @@ impl<M: Hash + PartialEq> Pages<M> {
         if empty > MOST_EMPTY {
             return Err(format!("{MOST_EMPTY} pages in a row hold nothing"));
         }
-        if self.turned >= MOST_PAGES {
-            return Err(format!("it has more than {MOST_PAGES} pages"));
+        if self.turned >= self.most {
+            return Err(format!("it has more than {} pages", self.most));
         }
         self.seen.extend(marks.into_iter().flatten());
         (self.turned, self.empty) = (self.turned + 1, empty);
@@ -104,7 +108,7 @@ mod tests {
 
     /// How many of these pages are turned before it is enough.
     fn turned(pages: impl Iterator<Item = Page<String, String>>) -> (usize, String) {
-        let mut listing = Pages::new();
+        let mut listing = Pages::at_most(500);
         let mut turned = 0;
         for page in pages {
             if let Err(said) = listing.turn_or_say(page) {
@@ -134,12 +138,12 @@ mod tests {
             page(&format!("token {n}"), (n % 90 == 0).then_some(key.as_str()))
         };
         let (pages, said) = turned((0..).map(now_and_then));
-        assert_eq!((pages, said.as_str()), (MOST_PAGES, "it has more than 10000 pages"));
+        assert_eq!((pages, said.as_str()), (500, "it has more than 500 pages"));
     }
 
     #[test]
     fn what_a_page_ends_with_may_be_what_another_begins_with() {
-        let mut listing = Pages::new();
+        let mut listing = Pages::at_most(500);
         listing.turn_or_say(page("k", Some("a"))).unwrap();
         listing.turn_or_say(page("m", Some("k"))).unwrap();
         let last = Page { is_truncated: Some(false), after: None, first: Some("m".to_owned()) };

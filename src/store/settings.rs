@@ -124,9 +124,9 @@ pub const DEFAULT_RETRY: retry::Policy = retry::Policy {
     budget: Duration::from_secs(900),
 };
 
-/// As a policy, with six attempts at most: for the first question, whose answer somebody waits for.
+/// As [`shortly`], with six attempts at most: for the first question, whose answer somebody waits for.
 pub(super) fn briefly(policy: &retry::Policy) -> retry::Policy {
-    retry::Policy { attempts: policy.attempts.min(6), ..*policy }
+    retry::Policy { attempts: policy.attempts.min(6), ..shortly(policy) }
 }
 
 /// As a policy, with attempts for three minutes at most: for what is asked for and small, so that a

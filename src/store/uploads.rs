@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::Site;
-use super::paging::{Next, Page, Pages};
+use super::paging::{Next, Page, Pages, UPLOAD_PAGES};
 use super::settings::shortly;
 use super::{Error, Store};
 use crate::model::ObjectKey;
@@ -34,7 +34,11 @@ impl Store {
     ///
     /// Not every store can: see [`Error::is_not_implemented`].
     pub fn list_uploads(&self, prefix: &str) -> UnfinishedListing {
-        UnfinishedListing { store: self.clone(), prefix: prefix.to_owned(), pages: Pages::new() }
+        UnfinishedListing {
+            store: self.clone(),
+            prefix: prefix.to_owned(),
+            pages: Pages::at_most(UPLOAD_PAGES),
+        }
     }
 
     /// Gives an unfinished upload up and frees its parts. An object under the same key is not
