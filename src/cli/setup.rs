@@ -16,7 +16,7 @@ use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::{self, Errand, Report, losses};
 use crate::progress::Progress;
-use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, published};
+use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, Playlists, published};
 use crate::store::Store;
 use crate::throughput::Throughput;
 use crate::wechat;
@@ -228,6 +228,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             ledger,
             store,
             media,
+            playlists: Playlists::new(),
             images: images.transpose().context("[images] cannot be set up")?,
             owner: this_process(&run_id),
             run_id,

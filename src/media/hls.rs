@@ -4,6 +4,7 @@
 //! refused, and so is one with a tag that matters and cannot be read.
 
 mod copy;
+mod cost;
 mod identity;
 mod link;
 mod reader;
@@ -23,12 +24,12 @@ use crate::model::MediaUrl;
 use reader::Reader;
 
 /// The largest playlist that is read, in bytes.
-pub const MAX_BYTES: usize = 8 << 20;
-/// The most segments of a playlist: at 2 s each, more than two days.
-pub const MAX_CHUNKS: usize = 100_000;
+pub const MAX_BYTES: usize = 4 << 20;
+/// The most segments of a playlist: at 2 s each, more than a day.
+pub const MAX_CHUNKS: usize = 50_000;
 /// The most bytes that the URLs of a playlist may have together. A short line stands for a long URL
 /// where the playlist's own is long.
-pub const MAX_URL_BYTES: usize = 64 << 20;
+pub const MAX_URL_BYTES: usize = 8 << 20;
 
 /// Why a playlist cannot be archived. Never holds a URI, which may be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

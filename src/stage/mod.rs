@@ -16,6 +16,7 @@ pub mod foresight;
 pub(crate) mod fuzzing;
 mod images;
 mod memory;
+mod playlists;
 pub mod published;
 mod replays;
 pub mod resolve;
@@ -46,6 +47,7 @@ pub(crate) use agenda::{Line, Ticket, WaitsToBegin};
 pub use causes::{Causes, Prospect};
 pub use images::Images;
 pub use memory::Memory;
+pub use playlists::Playlists;
 pub use replays::FreshUrls;
 
 /// What all stages of a run work with. Clones of the `Arc` around it share everything.
@@ -59,6 +61,8 @@ pub struct Context {
     pub store: Store,
     /// The media hosts.
     pub media: MediaClient,
+    /// The memory of playlists.
+    pub playlists: Playlists,
     /// The image hosts, where images are archived.
     pub images: Option<Images>,
     /// How to work.

@@ -3,7 +3,9 @@
 //! anonymous memory; `cargo test --test it bounds:: -- --nocapture` prints what was measured.
 
 mod door;
+mod files;
 mod hang;
+mod playlists;
 mod store;
 mod trial;
 mod wechat;

@@ -37,6 +37,13 @@ impl<'a> Base<'a> {
         Some(Link { url, listed: listed.map(Box::new) })
     }
 
+    /// How much longer than a relative URI what it comes to may be, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |url: &MediaUrl| url.expose().as_str().len();
+        let is_same = self.at.is_same_file(self.listed);
+        of(self.at) + if is_same { 0 } else { of(self.listed) }
+    }
+
     /// The playlist itself.
     pub(super) fn own(&self) -> Link {
         Link { url: self.at.clone(), listed: None }

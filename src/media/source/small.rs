@@ -45,7 +45,8 @@ impl MediaClient {
         let offer = self.offer(url, cap).await?;
         let (content_type, scheme) = (offer.content_type.clone(), offer.scheme.clone());
         let landed = offer.landed.clone();
-        let mut bytes = BytesMut::new();
+        let known = offer.body.expected().and_then(|length| usize::try_from(length).ok());
+        let mut bytes = BytesMut::with_capacity(known.unwrap_or(0));
         offer.read(&mut bytes).await?;
         Ok(Small { bytes: bytes.freeze(), content_type, scheme, url: landed })
     }

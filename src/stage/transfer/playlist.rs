@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::source::Source;
 use crate::media::hls::{Base, HlsError, MAX_BYTES, MediaPlaylist, Playlist, Variant};
 use crate::media::source::Small;
+use crate::stage::playlists::Room;
 
 /// A playlist that was read.
 pub(super) struct Read {
@@ -18,6 +19,8 @@ pub(super) struct Read {
     /// What it says.
     pub playlist: MediaPlaylist,
     pub scheme: String,
+    /// The memory that it takes.
+    pub room: Room,
 }
 
 /// What a playlist that was asked for is.
@@ -27,13 +30,15 @@ enum Found {
 }
 
 impl Found {
-    fn of(small: Small, playlist: Playlist) -> Self {
-        match playlist {
+    /// Reads what came, once there is memory for it.
+    async fn of(context: &Context, small: Small, base: Base<'_>) -> Result<Self, Failure> {
+        let room = context.playlists.room(Playlist::cost(&small.bytes, base)).await;
+        Ok(match Playlist::parse_from(&small.bytes, base)? {
             Playlist::Master(variants) => Self::Choice(variants),
             Playlist::Media(playlist) => {
-                Self::Media(Read { original: small.bytes, playlist, scheme: small.scheme })
+                Self::Media(Read { original: small.bytes, playlist, scheme: small.scheme, room })
             }
-        }
+        })
     }
 }
 
@@ -52,8 +57,8 @@ pub(super) async fn read(
 ) -> Result<Read, Failure> {
     let once = |_| async {
         let small = source.small(MAX_BYTES as u64).await?;
-        let found = Playlist::parse_from(&small.bytes, Base::new(&small.url, &source.url()))?;
-        Ok(Found::of(small, found))
+        let (at, listed) = (small.url.clone(), source.url());
+        Found::of(context, small, Base::new(&at, &listed)).await
     };
     let variants = match begun_again(context, "reading a playlist", once).await? {
         Found::Media(read) => return Ok(read),
@@ -91,8 +96,8 @@ async fn read_variant(
     let source = Source::of_chunk(context, variant.link.url.clone(), master.job());
     let once = |_| async {
         let small = source.small(MAX_BYTES as u64).await?;
-        let found = Playlist::parse_from(&small.bytes, variant.link.base(&small.url))?;
-        match Found::of(small, found) {
+        let at = small.url.clone();
+        match Found::of(context, small, variant.link.base(&at)).await? {
             Found::Media(read) => Ok(read),
             Found::Choice(_) => Err(HlsError::NoVariant.into()),
         }

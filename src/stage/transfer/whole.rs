@@ -129,7 +129,8 @@ pub(super) async fn whole(
 ) -> Result<Outcome, Failure> {
     let source = Source::of(context, place, recording, job)?;
     let is_first = recording.attempts == 0;
-    let Read { original, mut playlist, scheme } = read(context, &source, is_first).await?;
+    let read = read(context, &source, is_first).await?;
+    let Read { original, mut playlist, scheme, room: _room } = read;
     let facts = SourceFacts { scheme, ..SourceFacts::default() };
     let unstored = StoredWhole::unstored(playlist.duration_ms(), facts);
     let need = need(context, cover, &unstored);
