@@ -69,6 +69,7 @@ impl Ledger {
     ) -> Result<Option<RoomRecord>, Error> {
         let mut held = self.held.lock().await;
         let is_due = self.due(&held, appid, claim, wanted);
+        held.begin();
         loop {
             let claimed = self.claim_soonest(appid, claim, &is_due).await?;
             // PostgreSQL chooses the room before it waits for its row: whoever was quicker then has
@@ -192,6 +193,7 @@ impl Ledger {
                 .persistent(false)
                 .fetch_all(&self.pool)
         });
+        held.begin();
         let claimed = claimed(&row.await?)?;
         Ok(held.hold(claim, claimed))
     }

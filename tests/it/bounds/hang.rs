@@ -14,7 +14,7 @@ use super::door::Reply;
 use super::trial::{Cost, Running, Trial};
 
 /// Runs at once; each waits most of its time.
-const AT_ONCE: usize = 20;
+const AT_ONCE: usize = 10;
 
 /// A run that is told to stop has ten seconds; the rest is for a busy machine.
 const LONGEST: Duration = Duration::from_secs(25);

@@ -5,6 +5,8 @@ use std::io::{PipeReader, Write as _};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use replay_archiver::retry;
+
 use super::program::{Place, ROOMS, Ran, ended};
 use super::signals::{signal, slow_rooms, under_way};
 
@@ -88,7 +90,8 @@ async fn a_command_whose_reader_has_read_enough_ends_as_it_would() {
     place.good(&["run"]).await;
     for arguments in PRINTING {
         let ran = printing(&place, To::ReaderGone, arguments).await;
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        assert!(!ran.err.contains("could not be written"), "{arguments:?}: {ran:?}");
     }
 }
 
@@ -138,19 +141,16 @@ async fn a_signal_ends_a_run_though_stderr_takes_nothing() {
 #[tokio::test]
 async fn a_signal_ends_what_waits_for_a_reader() {
     let place = Place::start(ROOMS).await;
-    for arguments in [["run", "--json"], ["status", "--json"]] {
-        let (stdout, _reader) = To::Unread.open();
-        let began = Instant::now();
-        let child = place.command(&arguments).stdout(stdout).spawn().unwrap();
-        let is_done = || place.objects().join("live/wx1/catalog.json").exists();
-        while !is_done() && began.elapsed() < Duration::from_secs(60) {
-            replay_archiver::retry::pause(Duration::from_millis(10)).await;
-        }
-        let (ran, took) = signal(child, "TERM").await;
-        // It may not yet have come to its report.
-        assert_eq!(ran.code, 130, "{ran:?}");
-        assert!(took < Duration::from_secs(20), "{arguments:?}: {took:?}");
+    let (stdout, _reader) = To::Unread.open();
+    let began = Instant::now();
+    let child = place.command(&["run", "--json"]).stdout(stdout).spawn().unwrap();
+    let is_done = || place.objects().join("live/wx1/catalog.json").exists();
+    while !is_done() && began.elapsed() < Duration::from_secs(60) {
+        retry::pause(Duration::from_millis(10)).await;
     }
+    let (ran, took) = signal(child, "TERM").await;
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
 
 /// A room whose only recording is gone before the first run.
