@@ -46,7 +46,7 @@ impl Grace {
 }
 
 /// How long it may take to drop what is left.
-const DROPPING: Duration = Duration::from_secs(3);
+const DROPPING: Duration = Duration::from_millis(500);
 
 /// The same at a second signal: a token command is ended with what it has started.
 const AT_ONCE: Duration = Duration::from_millis(300);
