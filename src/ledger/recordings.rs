@@ -8,6 +8,7 @@ use sqlx::any::AnyRow;
 use super::checkpoints::forget;
 use super::leases::fence;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json};
+use crate::model::text::capped_reason;
 use crate::model::{
     AppId, MediaUrl, Obstacle, Recording, RecordingKind, RecordingState, ReplayTime, RoomId,
     UnfetchableUrl, sum,
@@ -41,6 +42,7 @@ impl Ledger {
             state: to_json(&recording.state, "state")?,
             stored: stored.transpose()?,
             obstacle: recording.obstacle.as_ref().map(Obstacle::to_string),
+            reason: recording.reason.as_deref().map(capped_reason),
         };
         let save = || self.try_save_recording(appid, room, (recording, &texts), owner);
         self.attempt("save a recording", save).await?
@@ -87,7 +89,7 @@ impl Ledger {
         .bind(recording.expire_time.raw.as_deref())
         .bind(millis(recording.expire_time.at))
         .bind(texts.state.as_str())
-        .bind(recording.reason.as_deref())
+        .bind(texts.reason.as_deref())
         .bind(i64::from(recording.attempts))
         .bind(texts.stored.as_deref())
         .bind(stored_bytes(recording).map(count))
@@ -167,6 +169,7 @@ struct Texts {
     state: String,
     stored: Option<String>,
     obstacle: Option<String>,
+    reason: Option<String>,
 }
 
 fn kind_name(kind: RecordingKind) -> &'static str {

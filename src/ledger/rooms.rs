@@ -5,6 +5,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
+use crate::model::text::capped_reason;
 use crate::model::{AppId, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
 
 /// Where a room stands.
@@ -98,6 +99,7 @@ impl Ledger {
     /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
     pub async fn save_room(&self, record: &RoomRecord, owner: &str) -> Result<(), Error> {
         let (room, json) = (&record.room, to_json(&record.room, "room")?);
+        let failure = record.failure.as_deref().map(capped_reason);
         let status = record.sealed.map(|sealed| to_json(&sealed.status, "status")).transpose()?;
         let sha256 = record.sealed.map(|sealed| sealed.sha256.to_string());
         let saved = self
@@ -119,7 +121,7 @@ impl Ledger {
                 .bind(status.as_deref())
                 .bind(record.sealed.map_or(0, |sealed| count(sealed.revision)))
                 .bind(sha256.as_deref())
-                .bind(record.failure.as_deref())
+                .bind(failure.as_deref())
                 .bind(json.as_str())
                 .bind(millis(record.unknown_since))
                 .bind(i64::from(record.is_lacking))

@@ -256,7 +256,8 @@ pub struct ObjectFacts {
 pub struct Source {
     /// The media host, with its port where that is unusual.
     pub host: Option<String>,
-    /// The path on it.
+    /// The path on it. Of one longer than 512 bytes the beginning, `~sha256~`, and the SHA-256 of all
+    /// of it.
     pub path: Option<String>,
     /// When the piece ended.
     pub create_time: Option<Timestamp>,

@@ -104,8 +104,7 @@ impl MediaUrl {
 
     /// Host and port as in the URL: `host`, or `host:port` for an unusual port.
     pub fn host(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        host_and_port(&self.url)
     }
 
     /// The path, percent-encoded as in the URL.
@@ -135,7 +134,12 @@ impl MediaUrl {
 /// The identities that what `text` names may have in its room, the usual one first: 8 hex digits of
 /// the SHA-256, and more of them only where another file of the room has those already.
 pub fn source_ids(text: &str) -> [String; 3] {
-    let digits = Sha256Digest::of(text.as_bytes()).to_string();
+    source_ids_of(Sha256Digest::of(text.as_bytes()))
+}
+
+/// As [`source_ids`], where only the digest of the text is known.
+pub fn source_ids_of(digest: Sha256Digest) -> [String; 3] {
+    let digits = digest.to_string();
     SOURCE_ID_LENGTHS.map(|length| digits.chars().take(length).collect())
 }
 
@@ -180,10 +184,15 @@ impl UnfetchableUrl {
     /// Scheme, host (with its port where one is named) and path, where it has a host.
     pub fn parts(&self) -> Option<(String, String, String)> {
         let url = Url::parse(&self.0).ok()?;
-        let host = url.host_str().filter(|host| !host.is_empty())?;
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Some((url.scheme().to_owned(), host, url.path().to_owned()))
+        url.host_str().filter(|host| !host.is_empty())?;
+        Some((url.scheme().to_owned(), host_and_port(&url), url.path().to_owned()))
     }
+}
+
+/// The host of a URL, with its port where that is an unusual one.
+pub fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn without_secrets(url: &Url) -> String {

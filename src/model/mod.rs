@@ -14,6 +14,7 @@ pub mod schema;
 pub mod sealing;
 pub mod settle;
 mod sums;
+pub mod text;
 pub mod time;
 mod unfetchable;
 mod unsealing;
@@ -28,7 +29,10 @@ pub use damage::{Damage, Damaged, SOURCE_PLAYLIST, plays_but_for};
 pub use digest::{Crc64Nvme, Crc64Xz, Digests, InvalidDigest, Sha256Digest};
 pub use ids::{AppId, InvalidAppId, InvalidRoomId, ObjectKey, RoomId, RunId};
 pub use manifest::*;
-pub use media_url::{InvalidMediaUrl, MediaUrl, SOURCE_ID_LENGTHS, UnfetchableUrl, source_ids};
+pub use media_url::{
+    InvalidMediaUrl, MediaUrl, SOURCE_ID_LENGTHS, UnfetchableUrl, host_and_port, source_ids,
+    source_ids_of,
+};
 pub use obstacle::{Obstacle, UnknownObstacle};
 pub use recording::{
     Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Replay, SourceFacts, Stored,

@@ -2,12 +2,16 @@
 
 use jiff::Timestamp;
 
+use super::text::{LONGEST_NAME, LONGEST_REASON, LONGEST_TIME, capped, capped_path};
 use super::{
     Completeness, Generator, Loss, MANIFEST_SCHEMA, Manifest, ManifestImage, ManifestRoom,
-    ObjectFacts, Playback, Preferred, PreviousManifest, Recording, RecordingKind, RecordingState,
-    Room, RoomStatus, Segment, Source, SourceFacts, StoredWhole, TOLD_BEFORE, Timeline, Totals,
-    UnfetchableUrl, Whole, sum,
+    MissingChunk, ObjectFacts, Playback, Preferred, PreviousManifest, Recording, RecordingKind,
+    RecordingState, ReplayTime, Room, RoomStatus, Segment, Source, SourceFacts, StoredWhole,
+    TOLD_BEFORE, Timeline, Totals, UnfetchableUrl, Whole, sum,
 };
+
+/// The longest name of a host and its port, in bytes.
+const LONGEST_HOST: usize = 253 + 6;
 
 /// Everything a manifest is made of.
 #[derive(Debug)]
@@ -97,8 +101,8 @@ fn room_entry(room: &Room, images: Vec<ManifestImage>) -> ManifestRoom {
     ManifestRoom {
         appid: room.appid.clone(),
         room_id: room.room_id,
-        name: room.name.clone(),
-        anchor_name: room.anchor_name.clone(),
+        name: capped(&room.name, LONGEST_NAME),
+        anchor_name: capped(&room.anchor_name, LONGEST_NAME),
         live_status: room.live_status,
         start_time: room.start_time,
         end_time: room.end_time,
@@ -177,7 +181,7 @@ fn segment_entry(index: u64, recording: &Recording, timeline: Option<Timeline>) 
     Segment {
         index,
         state: recording.state,
-        reason: recording.plain_reason().map(str::to_owned),
+        reason: reason(recording),
         next_try_at: recording.next_try_at,
         key: object.map(|object| object.key.clone()),
         content_type: object.map(|object| object.content_type.clone()),
@@ -208,6 +212,21 @@ fn loss_entry(recording: &Recording) -> Option<Loss> {
     is_said.then_some(Loss { told_at })
 }
 
+fn reason(recording: &Recording) -> Option<String> {
+    recording.plain_reason().map(|reason| capped(reason, LONGEST_REASON))
+}
+
+fn missing_entry(chunk: &MissingChunk) -> MissingChunk {
+    let MissingChunk { name, host, path, reason, .. } = chunk;
+    MissingChunk {
+        name: name.clone(),
+        host: capped(host, LONGEST_HOST),
+        path: capped_path(path).into_owned(),
+        reason: capped(reason, LONGEST_REASON),
+        ..*chunk
+    }
+}
+
 fn source_entry(recording: &Recording, facts: Option<&SourceFacts>) -> Source {
     let url = recording.url.as_ref();
     let listed = recording.unfetchable.as_ref().filter(|_| url.is_none());
@@ -218,13 +237,14 @@ fn source_entry(recording: &Recording, facts: Option<&SourceFacts>) -> Source {
         Some((scheme, host, path)) => (Some(scheme), Some(host), Some(path)),
         None => (None, None, None),
     };
+    let raw = |time: &ReplayTime| time.raw.as_ref().map(|raw| capped(raw, LONGEST_TIME));
     Source {
-        host,
-        path,
+        host: host.map(|host| capped(&host, LONGEST_HOST)),
+        path: path.as_deref().map(|path| capped_path(path).into_owned()),
         create_time: recording.create_time.at,
-        create_time_raw: recording.create_time.raw.clone(),
+        create_time_raw: raw(&recording.create_time),
         expire_time: recording.expire_time.at,
-        expire_time_raw: recording.expire_time.raw.clone(),
+        expire_time_raw: raw(&recording.expire_time),
         etag: facts.and_then(|facts| facts.etag.clone()),
         scheme: facts.map(|facts| facts.scheme.clone()).or(scheme),
         listed: listed.map(|listed| listed.as_str().to_owned()),
@@ -249,14 +269,16 @@ fn whole_entry(recording: &Recording) -> Whole {
     let stored = recording.whole();
     Whole {
         state: recording.state,
-        reason: recording.plain_reason().map(str::to_owned),
+        reason: reason(recording),
         next_try_at: recording.next_try_at,
         duration_ms: stored.map(|whole| whole.duration_ms),
         key: stored.and_then(|whole| whole.key.clone()),
         sha256: stored.and_then(|whole| whole.sha256),
         source: source_entry(recording, stored.map(|whole| &whole.source)),
         chunks: stored.map(|whole| whole.chunks.clone()).unwrap_or_default(),
-        missing: stored.map(|whole| whole.missing.clone()).unwrap_or_default(),
+        missing: stored
+            .map(|whole| whole.missing.iter().map(missing_entry).collect())
+            .unwrap_or_default(),
         playable_ms: stored.and_then(|whole| whole.playable_ms),
         playlist_sha256: stored.and_then(|whole| whole.playlist_sha256),
         archived_at: stored.and_then(|whole| whole.archived_at),

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use super::text::digest_of_path;
 use super::{
     Loss, Manifest, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, Segment,
     Source, SourceFacts, Stored, StoredObject, StoredWhole, TOLD_BEFORE, UnfetchableUrl, Whole,
-    source_ids, unfetchable_identity,
+    source_ids, source_ids_of, unfetchable_identity,
 };
 
 impl Manifest {
@@ -36,7 +37,7 @@ impl Manifest {
 fn tell_apart(recordings: &mut [Recording]) {
     let mut taken = HashSet::new();
     for recording in recordings.iter_mut() {
-        let ids = source_ids(&identity(recording));
+        let ids = identities(recording);
         recording.source_id.clone_from(&ids[0]);
         let stored = key_of(recording).and_then(id_in_key);
         if let Some(id) = ids.into_iter().find(|id| stored == Some(id.as_str())) {
@@ -45,7 +46,7 @@ fn tell_apart(recordings: &mut [Recording]) {
         }
     }
     for recording in recordings.iter_mut().filter(|recording| key_of(recording).is_none()) {
-        let ids = source_ids(&identity(recording));
+        let ids = identities(recording);
         if let Some(id) = ids.into_iter().find(|id| !taken.contains(id)) {
             recording.source_id.clone_from(&id);
             taken.insert(id);
@@ -53,13 +54,14 @@ fn tell_apart(recordings: &mut [Recording]) {
     }
 }
 
-/// What tells a recording from the others of its room.
-fn identity(recording: &Recording) -> String {
+/// The identities that a recording may have by what tells it from the others of its room.
+fn identities(recording: &Recording) -> [String; 3] {
     match &recording.url {
-        Some(url) => url.path().to_owned(),
+        // Of a path of which only the beginning is kept nothing is fetched: a fresh URL is needed anyhow.
+        Some(url) => source_ids_of(digest_of_path(url.path())),
         None => {
             let created = recording.create_time.raw.as_deref();
-            unfetchable_identity(recording.unfetchable.as_ref(), created)
+            source_ids(&unfetchable_identity(recording.unfetchable.as_ref(), created))
         }
     }
 }

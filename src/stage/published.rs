@@ -15,7 +15,7 @@ use serde::de::Error as _;
 use super::{Context, Error};
 use crate::ledger::Sealed;
 use crate::model::{AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Room, RoomId, Sha256Digest};
-use crate::store::RoomKeys;
+use crate::store::{self, RoomKeys};
 
 /// The most values that a manifest may hold: that of a whole of fifty thousand chunks has fewer. Each may
 /// take a hundred bytes of memory, however few of the text.
@@ -141,9 +141,19 @@ pub async fn look(
 ) -> Result<InBucket, Error> {
     let keys = context.store.keys(&room.appid).room(room.room_id);
     let key = keys.manifest();
-    let Some((bytes, etag)) = context.store.get_tagged(&key).await? else {
-        let base = kept(context, &keys, room, sealed, search).await?;
-        return Ok(InBucket { base, in_place: None });
+    let (bytes, etag) = match context.store.get_tagged(&key).await {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            let base = kept(context, &keys, room, sealed, search).await?;
+            return Ok(InBucket { base, in_place: None });
+        }
+        // Nothing that this program writes now. It is replaced like a damaged one.
+        Err(store::Error::TooLarge { .. }) => {
+            let base = kept(context, &keys, room, sealed, search).await?;
+            let etag = context.store.head(&key).await?.and_then(|head| head.etag);
+            return Ok(InBucket { base, in_place: Some(InPlace { bytes: Bytes::new(), etag }) });
+        }
+        Err(error) => return Err(error.into()),
     };
     let sha256 = Sha256Digest::of(&bytes);
     let in_place = Some(InPlace { bytes: bytes.clone(), etag });
@@ -264,7 +274,11 @@ pub async fn read_kept(
     room: &Room,
     key: &ObjectKey,
 ) -> Result<Option<Published>, Error> {
-    let Some(bytes) = context.store.get(key).await? else { return Ok(None) };
+    let bytes = match context.store.get(key).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) | Err(store::Error::TooLarge { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let sha256 = Sha256Digest::of(&bytes);
     let is_intact = keys.kept_in_history(key).is_some_and(|(_, named)| named == sha256);
     let manifest = parse(&bytes, keys, &room.appid, room.room_id).ok().filter(|_| is_intact);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{Account, Context, Error, Listed, replays};
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::settle::{is_settled, last_sign};
+use crate::model::text::capped_path;
 use crate::model::{
     MediaUrl, Recording, RecordingKind, RecordingState, Replay, ReplayTime, UnfetchableUrl,
     source_ids, unfetchable_identity,
@@ -101,8 +102,12 @@ fn merge(known: Vec<Recording>, listed: &[Replay]) -> Vec<Recording> {
 /// The identity of an item among the recordings of its room: the usual one, unless that is another
 /// file's. Those that are known keep theirs, so that no key ever changes.
 fn id_among(all: &BTreeMap<String, Recording>, new: &Recording, identity: &str) -> String {
-    let path_of = |recording: &Recording| recording.url.as_ref().map(|url| url.path().to_owned());
-    let is_free = |id: &String| all.get(id).is_none_or(|known| path_of(known) == path_of(new));
+    let is_same = |known: &Recording| match (&known.url, &new.url) {
+        // Known from a manifest, it may be known by its beginning and its digest.
+        (Some(known), Some(new)) => capped_path(known.path()) == capped_path(new.path()),
+        (known, new) => known.is_none() && new.is_none(),
+    };
+    let is_free = |id: &String| all.get(id).is_none_or(is_same);
     let ids = source_ids(identity);
     let free = ids.iter().find(|id| is_free(id)).cloned();
     free.unwrap_or_else(|| new.source_id.clone())

@@ -43,7 +43,7 @@ pub use conditional::Expected;
 pub use error::{Error, NoAnswer, Site};
 pub use keys::{AccountKeys, Keys, RoomKeys};
 pub use list::{Listed, Listing};
-pub use object::{Confirmed, Labels, ObjectHead};
+pub use object::{Confirmed, GET_CAP, Labels, ObjectHead, must_be_readable};
 pub use plan::{LARGEST_PART, MOST_PARTS, PartPlan, SMALLEST_PART};
 pub use presign::PresignedUrl;
 pub use probe::{Abilities, IfNoneMatch, Probe};

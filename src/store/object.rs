@@ -20,7 +20,7 @@ use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Diges
 use crate::retry;
 
 /// The most that [`Store::get`] reads into memory.
-const GET_CAP: u64 = 64 << 20;
+pub const GET_CAP: u64 = 64 << 20;
 
 /// How long [`Store::get`] may take to read an object that it has opened.
 const GET_TIME: Duration = Duration::from_secs(600);
@@ -61,6 +61,17 @@ pub struct Confirmed {
     pub etag: Option<String>,
     /// What was compared; at least the size.
     pub evidence: Vec<Evidence>,
+}
+
+/// Fails where a file is too large to be read again by [`Store::get`]: for who is about to write it.
+///
+/// # Errors
+/// `TooLarge`.
+pub fn must_be_readable(key: &ObjectKey, body: &Bytes) -> Result<(), Error> {
+    if body.len() as u64 > GET_CAP {
+        return Err(Error::TooLarge { key: key.clone(), cap: GET_CAP });
+    }
+    Ok(())
 }
 
 impl Store {

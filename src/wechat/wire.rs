@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::lenient::{self, Object};
+use crate::model::text::{LONGEST_ADDRESS, LONGEST_NAME, LONGEST_TIME, capped};
 use crate::model::time::room_time;
 use crate::model::{
     AppId, Goods, ImageRole, LiveStatus, Replay, ReplayTime, Room, RoomId, RoomImage,
@@ -18,6 +19,9 @@ pub const PAGE_LIMIT: u64 = 50;
 
 /// The most rows of a reply that are read: twenty pages. What holds more is no page.
 pub(super) const MOST_ROWS: usize = 1000;
+
+/// The most goods of a room that are read: more than twice as many as WeChat lets a room have.
+const MOST_GOODS: usize = 500;
 
 /// One page of the room list, newest `start_time` first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +122,7 @@ impl RoomPage {
 /// One row of `room_info`; `None` without a usable `roomid`.
 fn room(appid: &AppId, row: &Object) -> Option<Room> {
     let room_id = lenient::count(row, "roomid").filter(|id| *id > 0).map(RoomId)?;
-    let name = |key| lenient::text(row, key).unwrap_or_default().to_owned();
+    let name = |key| capped(lenient::text(row, key).unwrap_or_default(), LONGEST_NAME);
     // The original documentation spells it `live_satus`.
     let status = lenient::int(row, "live_status").or_else(|| lenient::int(row, "live_satus"));
     Some(Room {
@@ -143,12 +147,13 @@ fn goods(row: &Object) -> Vec<Goods> {
     items
         .iter()
         .filter_map(Value::as_object)
+        .take(MOST_GOODS)
         .map(|item| Goods {
             goods_id: lenient::int(item, "goods_id"),
-            name: lenient::text(item, "name").unwrap_or_default().to_owned(),
+            name: capped(lenient::text(item, "name").unwrap_or_default(), LONGEST_NAME),
             // In fen, however it is written.
             price_fen: lenient::int(item, "price"),
-            url: lenient::filled_text(item, "url").map(ToOwned::to_owned),
+            url: lenient::filled_text(item, "url").map(|url| capped(url, LONGEST_ADDRESS)),
         })
         .collect()
 }
@@ -162,7 +167,8 @@ fn images(row: &Object) -> Vec<RoomImage> {
     ]
     .into_iter()
     .filter_map(|(role, key)| {
-        Some(RoomImage { role, url: lenient::filled_text(row, key)?.trim().to_owned() })
+        let url = capped(lenient::filled_text(row, key)?.trim(), LONGEST_ADDRESS);
+        Some(RoomImage { role, url })
     })
     .collect()
 }
@@ -194,7 +200,7 @@ fn replay(row: &Value) -> Replay {
 /// A text or a number; anything else says nothing.
 fn replay_time(value: &Value) -> ReplayTime {
     match value {
-        Value::String(text) => ReplayTime::parse(text),
+        Value::String(text) => ReplayTime::parse(&capped(text, LONGEST_TIME)),
         Value::Number(number) => ReplayTime::parse(&number.to_string()),
         _ => ReplayTime::default(),
     }
@@ -317,6 +323,29 @@ mod tests {
         );
         assert_eq!((page.received, page.skipped, page.rooms.len()), (6, 5, 1));
         assert!(page.end);
+    }
+
+    #[test]
+    fn texts_of_any_length_are_kept_up_to_a_limit_and_marked_as_cut() {
+        let long = "直".repeat(400_000);
+        let goods = vec![serde_json::json!({ "name": long, "url": long }); 600];
+        let room = serde_json::json!({
+            "roomid": 1, "name": long, "anchor_name": long, "cover_img": long, "goods": goods[..3],
+        });
+        let page = rooms(0, &serde_json::json!({ "room_info": [room] }).to_string());
+        let room = &page.rooms[0];
+        assert!(room.name.len() <= LONGEST_NAME && room.name.ends_with("直…"), "{}", room.name);
+        assert_eq!((&room.anchor_name, &room.goods[2].name), (&room.name, &room.name));
+        assert!(room.images[0].url.len() <= LONGEST_ADDRESS);
+        assert!(room.goods[0].url.as_ref().is_some_and(|url| url.len() <= LONGEST_ADDRESS));
+        let many = serde_json::json!({ "roomid": 1, "goods": vec![serde_json::json!({}); 600] });
+        let page = rooms(0, &serde_json::json!({ "room_info": [many] }).to_string());
+        assert_eq!(page.rooms[0].goods.len(), MOST_GOODS);
+        let page =
+            replays(&serde_json::json!({ "live_replay": [{ "create_time": long }] }).to_string());
+        assert!(
+            page.replays[0].create_time.raw.as_ref().is_some_and(|raw| raw.len() <= LONGEST_TIME)
+        );
     }
 
     #[test]

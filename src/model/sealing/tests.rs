@@ -315,6 +315,33 @@ fn recordings_whose_identities_are_long_have_them_again_from_a_manifest() {
 }
 
 #[test]
+fn a_manifest_can_be_read_again_however_much_was_listed() {
+    // A tenth of what is read of a room at most, each with the longest URL, and as long a reason.
+    let listed = 2_000;
+    let long = "a".repeat(16_000);
+    let recordings: Vec<_> = (0..listed)
+        .map(|number| {
+            let path = format!("{number}/{long}.mp4");
+            let mut one = archived(&path, "2026-03-26T08:00:00Z", 1, b"x");
+            one.reason = Some("y".repeat(5_000));
+            if let Some(Stored::Segment(object)) = &mut one.stored {
+                object.key = format!("segments/20260326T080000Z-{}.mp4", one.source_id);
+            }
+            one
+        })
+        .collect();
+    let manifest = sealed(&recordings, listed, true);
+    let text = serde_json::to_string_pretty(&manifest).unwrap();
+    assert!((text.len() as u64) * 10 < crate::store::GET_CAP, "{} bytes", text.len());
+    let ids = |recordings: &[Recording]| {
+        recordings.iter().map(|r| r.source_id.clone()).collect::<Vec<_>>()
+    };
+    let again = manifest.recordings();
+    assert_eq!(ids(&again), ids(&recordings), "known by their digests");
+    assert_eq!(sealed(&again, listed, true), manifest, "and sealed the same");
+}
+
+#[test]
 fn durations_and_sizes_beyond_all_bounds_are_summed_up_to_the_largest_number() {
     let mut recordings = vec![
         archived("a/f0.mp4", "2026-03-26T08:10:00Z", u64::MAX, b"x"),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::JSON;
 use crate::ledger::RoomRecord;
+use crate::model::text::{LONGEST_NAME, capped};
 use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom};
 use crate::stage::catalog::{Failure, Reader, is_blank};
 use crate::stage::{Context, Error};
@@ -211,7 +212,7 @@ fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {
     };
     CatalogRoom {
         room_id: room.room_id,
-        name: room.name.clone(),
+        name: capped(&room.name, LONGEST_NAME),
         live_status: room.live_status,
         start_time: room.start_time,
         end_time: room.end_time,

@@ -17,7 +17,7 @@ use super::{Context, Error, Listed, published};
 use crate::ledger::{RoomRecord, Sealed};
 use crate::model::sealing::{SealInput, manifest};
 use crate::model::{Generator, Manifest, PreviousManifest, Sha256Digest};
-use crate::store::{Labels, RoomKeys};
+use crate::store::{Labels, RoomKeys, must_be_readable};
 
 pub use catalog::publish_catalog;
 pub use mend::mend_side_files;
@@ -120,6 +120,8 @@ async fn publish(
     let bytes = Bytes::from(to_json(&manifest));
     let sha256 = Sha256Digest::of(&bytes);
     let sums = Bytes::from(manifest.sums());
+    must_be_readable(&keys.manifest(), &bytes)?;
+    must_be_readable(&keys.sums(), &sums)?;
     context.hold(&room.room.appid, room.room.room_id).await?;
     context.store.put(&keys.sums(), sums, TEXT).await?;
     let history = keys.history(manifest.revision, &sha256);
