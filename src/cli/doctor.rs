@@ -4,6 +4,7 @@
 
 mod account;
 mod bucket;
+mod files;
 mod hosts;
 
 use std::fmt::Display;
@@ -143,6 +144,7 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     } else {
         findings.good("ledger", format_args!("{}: open and up to date", setup.ledger_place));
     }
+    files::check(&mut findings, &setup.ledger_place)?;
     bucket::check(&setup, &mut findings).await;
     for (account, addresses) in setup.accounts.iter().zip(&addresses) {
         account::check(&setup, account, addresses, &mut findings).await;

@@ -18,6 +18,7 @@ mod shape;
 mod shown;
 mod suspect;
 mod text;
+mod trusted;
 mod tuning;
 mod typography;
 mod validate;

@@ -12,3 +12,4 @@ mod rooms;
 mod secrets;
 mod signals;
 mod told;
+mod trusted;

@@ -23,6 +23,7 @@ pub(super) async fn check(setup: &Setup, account: &Account, findings: &mut Findi
         return;
     }
     let mut good = Vec::new();
+    let asked = urls.len().min(MOST);
     for url in urls.iter().take(MOST) {
         match within(PROMPT, &url.host(), context.media.look_up(url)).await {
             Ok(()) => good.push(url.host()),
@@ -31,5 +32,14 @@ pub(super) async fn check(setup: &Setup, account: &Account, findings: &mut Findi
     }
     if !good.is_empty() {
         findings.good(&what, format_args!("{} would be asked", good.join(", ")));
+    }
+    if asked < urls.len() {
+        let (all, left) = (urls.len(), urls.len() - asked);
+        findings.warn(
+            &what,
+            format_args!(
+                "{asked} of {all} hosts were looked up; of the other {left} nothing is known"
+            ),
+        );
     }
 }

@@ -1,0 +1,180 @@
+//! The files that this program trusts: whether others on this machine can read what is secret in them,
+//! or write what it acts on.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::super::setup;
+use super::Findings;
+use crate::config::{self, ConfigFile};
+use crate::ledger::Place;
+
+/// What a file is trusted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// It holds a secret.
+    Secret,
+    /// It says what is done.
+    Orders,
+    /// It remembers what was done.
+    Memory,
+    /// Others' files may be put in the place of those in it.
+    Folder,
+}
+
+/// Whose file it is, and who may do what with it.
+#[derive(Debug, Clone, Copy)]
+struct Rights {
+    mode: u32,
+    user: u32,
+    group: u32,
+}
+
+/// Who runs this program.
+#[derive(Debug, Clone, Copy)]
+struct Me {
+    user: u32,
+    group: u32,
+}
+
+/// Tells of each file that is open to others.
+pub(super) fn check(findings: &mut Findings<'_>, ledger: &Place) -> anyhow::Result<()> {
+    let sources = setup::sources(findings.common)?;
+    let file = config::load_file(&sources.file, &sources.environment)?;
+    let me = Me {
+        user: rustix::process::geteuid().as_raw(),
+        group: rustix::process::getegid().as_raw(),
+    };
+    let trusted = trusted(&sources.file, &file, ledger);
+    let (mut seen, mut open) = (0_usize, 0_usize);
+    for (path, trust) in trusted {
+        let Ok(found) = std::fs::metadata(&path) else { continue };
+        seen += 1;
+        let rights = Rights { mode: found.mode(), user: found.uid(), group: found.gid() };
+        if let Some(problem) = problem(&path, trust, rights, me) {
+            open += 1;
+            findings.warn("files", problem);
+        }
+    }
+    if open == 0 {
+        findings.good("files", format_args!("none of {seen} files and folders is open to others"));
+    }
+    Ok(())
+}
+
+/// The files that there may be, and the folders they lie in, each once.
+fn trusted(sources: &Path, file: &ConfigFile, ledger: &Place) -> Vec<(PathBuf, Trust)> {
+    let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut trusted = Vec::new();
+    if sources.exists() {
+        let trust = if file.may_hold_secrets() { Trust::Secret } else { Trust::Orders };
+        trusted.push((full(sources), trust));
+    }
+    for secret in file.secret_files() {
+        trusted.push((full(secret), Trust::Secret));
+    }
+    for program in file.programs().filter(|program| program.contains('/')) {
+        trusted.push((full(Path::new(program)), Trust::Orders));
+    }
+    if let Some(ledger) = ledger.file() {
+        for ending in ["", "-wal", "-shm"] {
+            let mut name = ledger.as_os_str().to_owned();
+            name.push(ending);
+            trusted.push((name.into(), Trust::Memory));
+        }
+    }
+    let folders: BTreeSet<PathBuf> = trusted
+        .iter()
+        .flat_map(|(path, _)| path.ancestors().skip(1))
+        .map(Path::to_path_buf)
+        .collect();
+    trusted.extend(folders.into_iter().map(|folder| (folder, Trust::Folder)));
+    trusted
+}
+
+/// What others can do with a file that they should not, and how that is ended.
+fn problem(path: &Path, trust: Trust, rights: Rights, me: Me) -> Option<String> {
+    const READ: u32 = 4;
+    const WRITE: u32 = 2;
+    const STICKY: u32 = 0o1000;
+    let Rights { mode, user, group } = rights;
+    let shown = path.display();
+    let others = mode & 7;
+    // That of a service is read by its group where root has written it.
+    let is_given = user != me.user && group == me.group;
+    let of_group = (mode >> 3) & if is_given { WRITE } else { 7 };
+    let (can_read, can_write) = ((others | of_group) & READ != 0, (others | of_group) & WRITE != 0);
+    let whom = if others & (READ | WRITE) != 0 { "every user" } else { "its group" };
+    let owned = (user != me.user && user != 0).then(|| {
+        format!(
+            "{shown} belongs to the user of number {user}, who can change it\n\
+             hint: chown {} '{shown}', if that is not meant",
+            me.user
+        )
+    });
+    match trust {
+        Trust::Folder if others & WRITE != 0 && mode & STICKY == 0 => Some(format!(
+            "{shown}: every user can put another file in the place of one in this folder\n\
+             hint: chmod o-w '{shown}'"
+        )),
+        Trust::Folder => None,
+        Trust::Secret if can_write => Some(format!(
+            "{shown} may hold a secret, and {whom} can change it\nhint: chmod 600 '{shown}'"
+        )),
+        Trust::Secret if can_read => Some(format!(
+            "{shown} may hold a secret, and {whom} can read it\nhint: chmod 600 '{shown}'"
+        )),
+        Trust::Orders if can_write => Some(format!(
+            "{shown} says what this program does, and {whom} can change it\nhint: chmod go-w '{shown}'"
+        )),
+        Trust::Memory if can_write => Some(format!(
+            "{shown} says what was archived, and {whom} can change it\nhint: chmod go-w '{shown}'"
+        )),
+        _ => owned,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_can_do_with_a_file_is_told_with_its_chmod() {
+        let me = Me { user: 1000, group: 1000 };
+        let mine = |mode| Rights { mode, user: 1000, group: 1000 };
+        let roots = |mode| Rights { mode, user: 0, group: 1000 };
+        for (trust, rights, told) in [
+            (Trust::Secret, mine(0o100600), None),
+            (Trust::Secret, mine(0o100400), None),
+            (Trust::Secret, mine(0o100644), Some("every user can read it\nhint: chmod 600 '/a/b'")),
+            (Trust::Secret, mine(0o100666), Some("every user can change it\nhint: chmod 600")),
+            (Trust::Secret, mine(0o100602), Some("every user can change it")),
+            (Trust::Secret, mine(0o100640), Some("its group can read it")),
+            (Trust::Secret, mine(0o100660), Some("its group can change it")),
+            (Trust::Secret, roots(0o100640), None),
+            (Trust::Secret, roots(0o100660), Some("its group can change it")),
+            (Trust::Secret, roots(0o100644), Some("every user can read it")),
+            (Trust::Orders, mine(0o100644), None),
+            (Trust::Orders, mine(0o100666), Some("hint: chmod go-w '/a/b'")),
+            (Trust::Orders, mine(0o100664), Some("its group can change it")),
+            (Trust::Memory, mine(0o100644), None),
+            (Trust::Memory, mine(0o100666), Some("says what was archived, and every user")),
+            (Trust::Folder, mine(0o40755), None),
+            (Trust::Folder, mine(0o40775), None),
+            (Trust::Folder, roots(0o41777), None),
+            (Trust::Folder, roots(0o40777), Some("hint: chmod o-w '/a/b'")),
+            (Trust::Memory, Rights { mode: 0o100644, user: 1001, group: 1 }, Some("number 1001")),
+            (Trust::Orders, Rights { mode: 0o100644, user: 0, group: 0 }, None),
+        ] {
+            let found = problem(Path::new("/a/b"), trust, rights, me);
+            match told {
+                None => assert_eq!(found, None, "{trust:?} {rights:?}"),
+                Some(told) => {
+                    let found = found.unwrap_or_else(|| panic!("{trust:?} {rights:?}"));
+                    assert!(found.contains(told) && found.contains("\nhint: "), "{found}");
+                }
+            }
+        }
+    }
+}

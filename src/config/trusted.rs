@@ -1,0 +1,37 @@
+//! What a configuration names that others on this machine should not get at.
+
+use std::path::Path;
+
+use super::ConfigFile;
+use super::file::TokenKind;
+
+impl ConfigFile {
+    /// Whether the file may hold a secret itself: in an address, or among the arguments of a command.
+    pub fn may_hold_secrets(&self) -> bool {
+        let addresses =
+            [&self.ledger.url, &self.store.endpoint, &self.wechat.proxy, &self.media.proxy];
+        let has_password = |url: &&String| !url.starts_with("sqlite:") && url.contains(['@', '?']);
+        let tokens = || self.accounts.iter().map(|account| &account.token);
+        let is_command = |words: &Vec<String>| words.len() > 1;
+        addresses.into_iter().any(|url| has_password(&url))
+            || tokens().any(|token| token.url.is_some())
+            || tokens().filter_map(|token| token.command.as_ref()).any(is_command)
+    }
+
+    /// The files that hold secrets.
+    pub fn secret_files(&self) -> impl Iterator<Item = &Path> {
+        let tokens = self.accounts.iter().map(|account| &account.token);
+        let files = tokens.flat_map(|token| {
+            let token_file = token.file.as_ref().filter(|_| token.source == TokenKind::File);
+            [token.secret_file.as_ref(), token_file]
+        });
+        let files = files.chain([self.store.secret_key_file.as_ref()]);
+        files.flatten().map(|file| file.as_path()).filter(|file| !file.as_os_str().is_empty())
+    }
+
+    /// The programs that are run for a token.
+    pub fn programs(&self) -> impl Iterator<Item = &str> {
+        let commands = self.accounts.iter().filter_map(|account| account.token.command.as_ref());
+        commands.filter_map(|words| words.first()).map(String::as_str)
+    }
+}
