@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde_json::json;
 
 use super::output;
 use super::progress::Line;
@@ -85,6 +86,12 @@ async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
         if let Err(error) = pipeline::look(&setup.context, account).await {
             let (appid, error) = (&account.appid, Explained::of(&error));
             output::note(format_args!("{appid}: the room list could not be read: {error}"));
+            if common.json {
+                let (what, error) = ("the room list", error.to_string());
+                output::json(
+                    &json!({ "type": "problem", "appid": appid, "what": what, "error": error }),
+                );
+            }
             exit = Exit::CouldNotRun;
         }
     }

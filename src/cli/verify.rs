@@ -176,7 +176,7 @@ async fn verify_room(
         // The other rooms can be looked at all the same.
         Err(error) => {
             tally.failed += 1;
-            output::note(format_args!("{appid} room {room}: {}", Explained::of(&error)));
+            tell(common, (appid, room), None, &Explained::of(&error));
         }
     }
 }
@@ -223,7 +223,23 @@ fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tal
     }
     for Unreadable { key, error } in &checked.unreadable {
         tally.unreadable += 1;
-        output::note(format_args!("{appid} room {room}: {key}: {}", Explained::of(error)));
+        tell(common, (appid, room), Some(key), &Explained::of(error));
+    }
+}
+
+/// Tells of what could not be looked at.
+fn tell(common: &Common, (appid, room): (&AppId, RoomId), key: Option<&str>, error: &Explained) {
+    let named = key.map_or_else(String::new, |key| format!("{key}: "));
+    output::note(format_args!("{appid} room {room}: {named}{error}"));
+    if common.json {
+        output::json(&json!({
+            "type": "problem",
+            "appid": appid,
+            "room_id": room,
+            "key": key,
+            "what": if key.is_some() { "an object" } else { "the room" },
+            "error": error.to_string(),
+        }));
     }
 }
 
@@ -294,8 +310,8 @@ fn summarize(common: &Common, tally: &Tally, depth: Depth) {
         output::note(if tally.rooms == 0 {
             "nothing was checked: no room is archived\nhint: `run` archives what is due"
         } else {
-            "nothing was checked: no recording of these rooms is archived\n\
-             hint: `status --room NUMBER` tells why"
+            "no recording was checked: of none of these rooms is one archived\n\
+             hint: `status` tells of which rooms there are recordings; without --sample all are checked"
         });
     }
     if tally.mismatches > 0 {
