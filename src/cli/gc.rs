@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
+use super::figures::moment;
 use super::setup::{self, Setup};
 use super::{Common, Exit, output, parse_duration};
 use crate::hints::Explained;
@@ -115,7 +116,7 @@ fn report(common: &Common, upload: &Leftover, aborted: bool) {
         }));
         return;
     }
-    let since = initiated.map_or(String::new(), |at| format!(" since {at:.0}"));
+    let since = initiated.map_or(String::new(), |at| format!(" since {}", moment(at)));
     let done = if aborted { "; aborted" } else { "" };
     output::line(format_args!("{}: {key}{since} ({reason}){done}", word(*verdict)));
 }

@@ -21,8 +21,8 @@ pub struct NewRoom<'a> {
 
 impl Ledger {
     /// Records rooms as listed, with where they stand by their status: all of them or none. Work under
-    /// way or done is kept, except that a closed room whose status has changed since is due again, and
-    /// that the deadline of a room whose replays were never listed is as good as the list knows.
+    /// way or done is kept, except that a closed room whose status has changed since is due again, as is
+    /// one that never went live, was not asked about for that, and is to be now; and that the deadline of a room whose replays were never listed is as good as the list knows.
     ///
     /// # Errors
     /// When the database fails.
@@ -110,7 +110,8 @@ async fn record(
                phase = case \
                  when rooms.phase = 'later' then excluded.phase \
                  when rooms.phase = 'closed' and excluded.phase = 'due' \
-                   and coalesce(rooms.live_status, -1) <> coalesce(excluded.live_status, -1) \
+                   and (coalesce(rooms.live_status, -1) <> coalesce(excluded.live_status, -1) \
+                     or (rooms.listed_at is null and excluded.live_status = 107)) \
                    then 'due' \
                  else rooms.phase end",
     )

@@ -7,6 +7,7 @@ use url::Url;
 use super::super::setup::Setup;
 use super::{Findings, PROMPT, skew, within};
 use crate::config::Config;
+use crate::model::host_and_port;
 use crate::pipeline::align_quota;
 use crate::stage::Account;
 use crate::wechat::TokenSource;
@@ -35,9 +36,7 @@ pub(super) fn addresses(config: &Config) -> Vec<Addresses> {
 
 /// Where a URL leads, without what may be secret: a path can hold a token as well as a query can.
 pub(super) fn plain(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-    format!("{}://{host}{port}", url.scheme())
+    format!("{}://{}", url.scheme(), host_and_port(url))
 }
 
 pub(super) async fn check(

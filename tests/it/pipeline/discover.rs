@@ -168,3 +168,23 @@ async fn a_room_that_does_not_exist_is_not_sealed_and_is_archived_once_it_does()
     let later = world.run().await;
     later.says(400, "complete", &["archived"]);
 }
+
+#[tokio::test]
+async fn rooms_that_never_went_live_are_asked_about_once_where_that_is_wanted_later() {
+    let world = World::start(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\nstatus = 107\n[[account.room.replay]]\n",
+    )
+    .await;
+    assert_eq!(run(&world).await.resolved(), [0_u64; 0]);
+    let ask = async |world: &World| {
+        let ask = |config: &mut replay_archiver::config::Config| {
+            config.images = None;
+            config.work.ask_never_live = true;
+        };
+        world.night(&Errand::Due, ask).await
+    };
+    let night = ask(&world).await;
+    assert_eq!(night.resolved(), [1]);
+    night.says(1, "complete", &["archived"]);
+    assert_eq!(ask(&world).await.resolved(), [0_u64; 0], "it is asked about once");
+}
