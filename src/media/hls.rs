@@ -8,6 +8,7 @@ mod cost;
 mod identity;
 mod link;
 mod reader;
+mod stored;
 mod variants;
 
 use std::borrow::Cow;

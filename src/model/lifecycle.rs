@@ -21,7 +21,7 @@
 //! | `failed`, `rejected` | a try; a backfill; a changed setting | at `next_try_at` | at the end of every run, until it ends |
 //! | `archived` | damage that `verify` or `--force` finds: failed | never | |
 //! | `not_needed` | segments that cover it no more; a changed setting | never | |
-//! | `expired` | nothing | never | once, with exit code 4, by the first run that lives to do so |
+//! | `expired` | nothing but that all of it is found in the bucket after all | never | once, with exit code 4, by the first run that lives to do so |
 //!
 //! The pauses between two tries grow from none to 30 days, but four moments are never passed over: a
 //! day before the deadline, so that a nightly run has one more try; the deadline; and 7 and 30 days

@@ -334,14 +334,15 @@ pub struct Whole {
     pub note: Option<String>,
 }
 
-/// A chunk of the whole that could not be had.
+/// A chunk of the whole that could not be had, or is gone from the bucket since and could not be fetched
+/// again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MissingChunk {
     /// The name it would be stored under.
     pub name: String,
     /// The media host it is asked from, with its port where that is unusual; before any redirects.
     pub host: String,
-    /// The path on it, without a query; before any redirects.
+    /// The path on it, without a query; before any redirects. Empty where it is not known any more.
     pub path: String,
     /// Where in the broadcast it begins, in milliseconds.
     pub offset_ms: u64,

@@ -15,7 +15,7 @@ use super::slots::Slots;
 use super::{GRACE, Hand, InFlight, RoomReport, after, ended_by, lease, report};
 use crate::model::{Recording, RecordingKind};
 use crate::stage::transfer::{
-    Cover, Place, cover, reconsider, remaining, transfer_segment, transfer_whole,
+    Cover, Place, cover, mend_whole, reconsider, remaining, transfer_segment, transfer_whole,
 };
 use crate::stage::{Context, Error, FreshUrls, Job};
 
@@ -123,7 +123,11 @@ impl Move {
                 reconsider(whole, cover, self.context.work.whole_tolerance);
             }
             let wholes = self.each(wholes, |whole| self.whole(&place, &jobs, whole, cover)).await?;
-            return Ok(wholes.map(|wholes| pieces.drain(..).chain(wholes).collect()));
+            let Some(wholes) = wholes else { return Ok(None) };
+            for whole in wholes {
+                pieces.push(mend_whole(&self.context, &place, whole).await?);
+            }
+            return Ok(Some(std::mem::take(pieces)));
         }
         Ok(None)
     }

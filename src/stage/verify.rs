@@ -7,8 +7,9 @@ use futures::StreamExt as _;
 use super::{Context, Error, Listed};
 use crate::ledger::RecordingId;
 use crate::model::{
-    Crc64Nvme, Damaged, Manifest, ObjectKey, Recording, RecordingKind, RecordingState, RoomId,
-    SOURCE_PLAYLIST, Sha256Digest, Stored, StoredObject, StoredWhole, Whole, WholeChunk, sum,
+    Crc64Nvme, Damaged, Manifest, MediaUrl, MissingChunk, ObjectKey, Recording, RecordingKind,
+    RecordingState, RoomId, SOURCE_PLAYLIST, Sha256Digest, Stored, StoredObject, StoredWhole,
+    Whole, WholeChunk, sum,
 };
 use crate::store::{self, Store};
 
@@ -261,19 +262,33 @@ fn take_out(recording: &mut Recording, bad: &[Mismatch], objects: &[Expected]) {
             Some(Stored::Segment(StoredObject { damaged: Some(how.clone()), ..object }))
         }
         (Some(Stored::Whole(mut whole)), _) => {
-            let is_media = |bad: &Mismatch| !bad.key.ends_with(SOURCE_PLAYLIST);
-            if recording.state != RecordingState::Archived || bad.iter().any(is_media) {
+            let is_known = |bad: &Mismatch| whole.damaged.iter().any(|d| d.key == bad.key);
+            let is_archived = recording.state == RecordingState::Archived;
+            let matters = |bad: &Mismatch| !is_archived || !bad.key.ends_with(SOURCE_PLAYLIST);
+            if bad.iter().any(|bad| matters(bad) && !is_known(bad)) {
                 whole.archived_at = None;
             }
-            Some(Stored::Whole(without(whole, bad, objects)))
+            let host = recording.url.as_ref().map(MediaUrl::host).unwrap_or_default();
+            Some(Stored::Whole(without(whole, bad, objects, &host)))
         }
         _ => None,
     };
 }
 
-/// What is known of a whole, without the objects of it that are not as they should be.
-fn without(mut whole: StoredWhole, bad: &[Mismatch], objects: &[Expected]) -> StoredWhole {
+/// What is known of a whole, without the objects of it that are not as they should be. Of its chunks
+/// these are missing then, until they are fetched again.
+fn without(
+    mut whole: StoredWhole,
+    bad: &[Mismatch],
+    objects: &[Expected],
+    host: &str,
+) -> StoredWhole {
     let problem_of = |key: &str| bad.iter().find(|bad| bad.key == key).map(|bad| &bad.problem);
+    let now_missing: Vec<_> = (whole.chunks.iter())
+        .filter_map(|chunk| Some(missing(&whole, chunk, problem_of(&chunk.key)?, host)))
+        .collect();
+    whole.missing.extend(now_missing);
+    whole.missing.sort_by(|a, b| (a.offset_ms, &a.name).cmp(&(b.offset_ms, &b.name)));
     let is_bad = |chunk: &&WholeChunk| problem_of(&chunk.key).is_some();
     let unplayable = sum(whole.chunks.iter().filter(is_bad).map(|chunk| chunk.duration_ms));
     whole.playable_ms = whole.playable_ms.map(|ms| ms.saturating_sub(unplayable));
@@ -294,6 +309,28 @@ fn without(mut whole: StoredWhole, bad: &[Mismatch], objects: &[Expected]) -> St
     });
     whole.damaged = damaged.collect();
     whole
+}
+
+/// A chunk that is not as it was archived, as one that is missing. Chunks are numbered in their names,
+/// so that those before it tell when it plays; its path is not known here.
+fn missing(whole: &StoredWhole, chunk: &WholeChunk, problem: &Problem, host: &str) -> MissingChunk {
+    let name = |key: &str| key.rsplit('/').next().unwrap_or_default().to_owned();
+    let own = name(&chunk.key);
+    let stored = whole.chunks.iter().map(|other| (name(&other.key), other.duration_ms));
+    let lacking = whole.missing.iter().map(|other| (other.name.clone(), other.duration_ms));
+    let is_init = own.contains("init-");
+    let before = stored.chain(lacking).filter(|(other, _)| !is_init && *other < own);
+    MissingChunk {
+        host: host.to_owned(),
+        path: String::new(),
+        offset_ms: sum(before.map(|(_, duration_ms)| duration_ms)),
+        duration_ms: chunk.duration_ms,
+        reason: match problem {
+            Problem::Missing => "its object is gone from the bucket".to_owned(),
+            Problem::Differs(how) => format!("its object in the bucket is damaged: {how}"),
+        },
+        name: own,
+    }
 }
 
 /// The objects of a recording that are in the bucket, as they were archived.

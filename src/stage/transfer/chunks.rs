@@ -130,8 +130,9 @@ impl<'a> Earlier<'a> {
 }
 
 /// What the names of a whole's stored files begin with: nothing, or eight digits and a hyphen.
-fn prefix_of(whole: &StoredWhole) -> String {
-    let key = whole.chunks.first().map_or("", |chunk| chunk.key.as_str());
+pub(super) fn prefix_of(whole: &StoredWhole) -> String {
+    let chunk = whole.chunks.first().map(|chunk| &chunk.key);
+    let key = chunk.or(whole.key.as_ref()).map_or("", String::as_str);
     let name = key.rsplit('/').next().unwrap_or_default();
     let digits = name.split_once('-').map_or("", |(digits, _)| digits);
     let is_prefix = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());

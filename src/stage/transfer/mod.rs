@@ -14,6 +14,7 @@ pub(in crate::stage) mod fuzzing;
 mod gather;
 mod hashing;
 mod leftovers;
+mod mend;
 mod multipart;
 mod parts;
 mod playlist;
@@ -42,6 +43,7 @@ use multipart::discard;
 use source::Source;
 
 pub use leftovers::{Leftover, Leftovers, Verdict, abort_leftover, forget_spent, leftovers};
+pub use mend::mend_whole;
 pub use whole::{Cover, cover, reconsider};
 
 /// What a task has come to; its panic is this one's.
@@ -159,11 +161,7 @@ pub async fn transfer_whole(
         }
         Ok(whole::Outcome::NotNeeded { stored, reason }) => {
             recording.stored = Some(Stored::Whole(stored));
-            recording.end(RecordingState::NotNeeded, reason);
-            recording.obstacle = Some(match context.work.whole {
-                WholePolicy::Never => Obstacle::WholePolicy,
-                WholePolicy::WhenNeeded | WholePolicy::Always => Obstacle::Covered,
-            });
+            spare(context, &mut recording, reason);
         }
         Ok(whole::Outcome::Incomplete { stored, trouble, reason }) => {
             is_sealed = stored.is_some();
@@ -171,8 +169,15 @@ pub async fn transfer_whole(
             fail(context, place, &mut recording, trouble, reason);
         }
         Err(failure) => {
-            end(context, place, &mut recording, failure)?;
-            keep_what_is_intact(&mut recording);
+            let (trouble, reason) = failure.into_trouble()?;
+            let known = recording.whole();
+            match known.and_then(|known| whole::need(context, cover, known).err()) {
+                Some(reason) => spare(context, &mut recording, reason),
+                None => {
+                    fail(context, place, &mut recording, trouble, reason);
+                    keep_what_is_intact(&mut recording);
+                }
+            }
         }
     }
     let recording = save(context, place, recording).await?;
@@ -183,11 +188,21 @@ pub async fn transfer_whole(
     Ok(recording)
 }
 
+/// A whole that is not needed, whether or not its playlist could be read again.
+fn spare(context: &Context, recording: &mut Recording, reason: &str) {
+    recording.end(RecordingState::NotNeeded, reason);
+    recording.obstacle = Some(match context.work.whole {
+        WholePolicy::Never => Obstacle::WholePolicy,
+        WholePolicy::WhenNeeded | WholePolicy::Always => Obstacle::Covered,
+    });
+}
+
 /// A whole of which nothing but the playlist as received is damaged is archived, whether or not that
 /// could be had again: it can be played, and `verify` tells of the rest.
 fn keep_what_is_intact(recording: &mut Recording) {
     let is_intact = |whole: &&StoredWhole| {
         whole.archived_at.is_some()
+            && whole.missing.is_empty()
             && !whole.damaged.is_empty()
             && whole.damaged.iter().all(|damaged| damaged.key.ends_with(SOURCE_PLAYLIST))
     };

@@ -26,7 +26,7 @@ use crate::model::{
 };
 use crate::store::Labels;
 
-const PLAYLIST: Labels<'static> =
+pub(super) const PLAYLIST: Labels<'static> =
     Labels { content_type: "application/vnd.apple.mpegurl", metadata: &[] };
 
 /// What the pieces of a room cover.
@@ -164,7 +164,7 @@ pub(super) async fn whole(
 }
 
 /// Whether the chunks of a whole are needed, and for what the pieces lack; `Err` says why not.
-fn need(
+pub(super) fn need(
     context: &Context,
     cover: Cover,
     whole: &StoredWhole,
@@ -177,6 +177,15 @@ fn need(
             Ok(lacks.filter(|_| cover.archived_ms > 0))
         }
     }
+}
+
+/// The name of a playable playlist. One that leaves chunks out has a name of its own.
+pub(super) fn playlist_name(prefix: &str, is_complete: bool, sha256: Sha256Digest) -> String {
+    if is_complete {
+        return format!("{prefix}playlist.m3u8");
+    }
+    let digits: String = sha256.to_string().chars().take(8).collect();
+    format!("{prefix}partial-{digits}.m3u8")
 }
 
 /// The files of a whole that are stored, to be sealed with their playlists.
@@ -248,13 +257,7 @@ impl Sealing<'_> {
         }
         let text = Bytes::from(self.playlist.rewritten(|file| gathered.has(file)));
         let sha256 = Sha256Digest::of(&text);
-        let name = match gathered.is_complete(&self.playlist) {
-            true => format!("{prefix}playlist.m3u8"),
-            false => {
-                let digits: String = sha256.to_string().chars().take(8).collect();
-                format!("{prefix}partial-{digits}.m3u8")
-            }
-        };
+        let name = playlist_name(prefix, gathered.is_complete(&self.playlist), sha256);
         let key = self.key(&name);
         context.store.put(&key, text, PLAYLIST).await?;
         Ok(Some((place.keys.relative(&key).unwrap_or_default().to_owned(), sha256)))
