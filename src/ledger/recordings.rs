@@ -64,9 +64,9 @@ impl Ledger {
         sqlx::query(
             "insert into recordings (appid, room_id, source_id, kind, media_url, had_query, \
                create_raw, create_at, expire_raw, expire_at, state, reason, attempts, stored, bytes, \
-               next_try_at, obstacle, told_at) \
+               next_try_at, obstacle, told_at, playlist) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-               $18) \
+               $18, $19) \
              on conflict (appid, room_id, source_id) do update set \
                kind = excluded.kind, media_url = excluded.media_url, \
                had_query = excluded.had_query, create_raw = excluded.create_raw, \
@@ -74,7 +74,7 @@ impl Ledger {
                expire_at = excluded.expire_at, state = excluded.state, \
                reason = excluded.reason, attempts = excluded.attempts, stored = excluded.stored, \
                bytes = excluded.bytes, next_try_at = excluded.next_try_at, \
-               obstacle = excluded.obstacle, \
+               obstacle = excluded.obstacle, playlist = excluded.playlist, \
                told_at = case when excluded.state = '\"expired\"' \
                  then coalesce(recordings.told_at, excluded.told_at) end",
         )
@@ -96,6 +96,7 @@ impl Ledger {
         .bind(millis(recording.next_try_at))
         .bind(texts.obstacle.as_deref())
         .bind(millis(recording.told_at.filter(|_| recording.state == RecordingState::Expired)))
+        .bind(recording.whole().and_then(|whole| whole.key.as_deref()))
         .execute(&mut *transaction)
         .await?;
         if !recording.is_owed() {

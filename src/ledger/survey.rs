@@ -6,14 +6,18 @@ use super::{Error, Ledger, count, failed, uncount};
 use crate::model::{AppId, RoomId};
 
 /// A room that was sealed, and what the bucket is to have of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealing {
     /// The room.
     pub room: RoomId,
     /// Bytes of its archived segments together.
     pub segment_bytes: u64,
-    /// Bytes of the chunks of its archived wholes together, where the ledger knows them.
+    /// Bytes of the chunks of its wholes together, where the ledger knows them: also of those that are
+    /// archived in part.
     pub chunk_bytes: u64,
+    /// The playlists that its wholes are played by, relative to its folder: the first and the last of
+    /// them, as a room has hardly ever more than one.
+    pub playlists: Vec<String>,
 }
 
 /// How far a look through the bucket has come.
@@ -57,8 +61,12 @@ impl Ledger {
         let read = |row: &sqlx::any::AnyRow| {
             let number =
                 |name| row.try_get::<Option<i64>, _>(name).map(|n| uncount(n.unwrap_or(0)));
+            let text = |name| row.try_get::<Option<String>, _>(name);
             let (segment_bytes, chunk_bytes) = (number("segments")?, number("chunks")?);
-            Ok(Sealing { room: RoomId(number("room_id")?), segment_bytes, chunk_bytes })
+            let (first, last) = (text("first_playlist")?, text("last_playlist")?);
+            let mut playlists: Vec<_> = first.into_iter().chain(last).collect();
+            playlists.dedup();
+            Ok(Sealing { room: RoomId(number("room_id")?), segment_bytes, chunk_bytes, playlists })
         };
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
     }
@@ -136,16 +144,22 @@ async fn note_reached(
 
 /// The statement of [`Ledger::sealed_rooms`].
 fn stretch(most: u32) -> String {
-    let bytes = |kind: &str| {
+    let of_room = |what: &str, which: &str| {
         format!(
-            "(select cast(sum(bytes) as bigint) from recordings \
+            "(select {what} from recordings \
                where recordings.appid = rooms.appid and recordings.room_id = rooms.room_id \
-                 and kind = '{kind}' and bytes is not null and state = '\"archived\"')"
+                 and {which})"
         )
     };
-    let (segments, chunks) = (bytes("segment"), bytes("whole"));
+    let bytes = "cast(sum(bytes) as bigint)";
+    let segment = "kind = 'segment' and bytes is not null and state = '\"archived\"'";
+    let segments = of_room(bytes, segment);
+    let chunks = of_room(bytes, "kind = 'whole' and bytes is not null");
+    let [first, last] =
+        ["min", "max"].map(|which| of_room(&format!("{which}(playlist)"), "playlist is not null"));
     format!(
-        "select room_id, {segments} as segments, {chunks} as chunks \
+        "select room_id, {segments} as segments, {chunks} as chunks, \
+           {first} as first_playlist, {last} as last_playlist \
          from rooms where appid = $1 and status is not null \
            and cast(room_id as text) > $2 and cast(room_id as text) <= $3 \
          order by cast(room_id as text) limit {most}"

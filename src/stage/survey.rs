@@ -1,12 +1,12 @@
 //! Survey: looks through the bucket for what the ledger knows to be there.
 //!
-//! One listing tells which rooms have a manifest and how many bytes their segments have: a request
-//! for a thousand objects. Both sides come in the order of the bucket's keys, a page at a time, so that
+//! One listing tells which rooms have a manifest, `SHA256SUMS` and the playlists of their wholes, and
+//! how many bytes their segments and chunks have: a request for a thousand objects. Both sides come in the order of the bucket's keys, a page at a time, so that
 //! memory does not grow with the archive. Bytes are not read: that is what `verify --deep` is for.
 
 use super::{Context, Error};
 use crate::ledger::Sealing;
-use crate::model::{AppId, ObjectKey, RoomId};
+use crate::model::{AppId, ObjectKey, RoomId, SOURCE_PLAYLIST};
 use crate::store::{AccountKeys, Listed};
 
 /// Pages that a usual survey reads: all of a small archive, a share of a large one, from where the
@@ -18,6 +18,9 @@ const MOST: usize = 10_000;
 
 /// Rooms that the ledger is asked for at once.
 const AT_ONCE: u32 = 1_000;
+
+/// So many playlists of one room are remembered: others may have put any number of them there.
+const MOST_PLAYLISTS: usize = 1_000;
 
 /// How much of the bucket to look through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,18 +100,28 @@ async fn has_any(context: &Context, appid: &AppId) -> Result<bool, Error> {
 }
 
 /// What the listing shows of a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     room: RoomId,
     has_manifest: bool,
+    has_sums: bool,
     segment_bytes: u64,
     chunk_bytes: u64,
+    /// Relative to the room's folder: few, as a whole has one or two.
+    playlists: Vec<String>,
 }
 
 impl Seen {
+    fn nothing_of(room: RoomId) -> Self {
+        let (has_manifest, has_sums, segment_bytes, chunk_bytes) = (false, false, 0, 0);
+        Self { room, has_manifest, has_sums, segment_bytes, chunk_bytes, playlists: Vec::new() }
+    }
+
     /// Whether it has all that it is to have, as far as a listing tells.
     fn has(&self, sealing: &Sealing) -> bool {
         self.has_manifest
+            && self.has_sums
+            && sealing.playlists.iter().all(|playlist| self.playlists.contains(playlist))
             && self.segment_bytes >= sealing.segment_bytes
             && self.chunk_bytes >= sealing.chunk_bytes
     }
@@ -130,8 +143,7 @@ impl Rooms {
         for object in page {
             let Some(room) = self.keys.room_of(&object.key) else { continue };
             if self.seen.last().is_none_or(|last| last.room != room) {
-                let (segment_bytes, chunk_bytes) = (0, 0);
-                self.seen.push(Seen { room, has_manifest: false, segment_bytes, chunk_bytes });
+                self.seen.push(Seen::nothing_of(room));
             }
             if let Some(seen) = self.seen.last_mut() {
                 note(seen, &self.keys, &object.key, object.bytes);
@@ -155,10 +167,15 @@ impl Rooms {
 fn note(seen: &mut Seen, keys: &AccountKeys, key: &ObjectKey, bytes: u64) {
     let keys = keys.room(seen.room);
     seen.has_manifest |= *key == keys.manifest();
+    seen.has_sums |= *key == keys.sums();
     let relative = keys.relative(key).unwrap_or_default();
     if relative.starts_with("segments/") {
         seen.segment_bytes = seen.segment_bytes.saturating_add(bytes);
-    } else if relative.starts_with("whole/") && !relative.ends_with(".m3u8") {
+    } else if relative.starts_with("whole/") && relative.ends_with(".m3u8") {
+        if !relative.ends_with(SOURCE_PLAYLIST) && seen.playlists.len() < MOST_PLAYLISTS {
+            seen.playlists.push(relative.to_owned());
+        }
+    } else if relative.starts_with("whole/") {
         seen.chunk_bytes = seen.chunk_bytes.saturating_add(bytes);
     }
 }
@@ -219,16 +236,21 @@ mod tests {
             listed("10/segments/a.mp4", 7),
             listed("10/whole/0a/chunk-000000.ts", 3),
             listed("10/whole/0a/playlist.m3u8", 9),
+            listed("10/whole/0a/source.m3u8", 9),
             listed("notes.txt", 1),
             listed("9/SHA256SUMS", 1),
         ]);
-        let (room, has_manifest) = (RoomId(10), true);
-        let ten = Seen { room, has_manifest, segment_bytes: 7, chunk_bytes: 3 };
+        let playlists = vec!["whole/0a/playlist.m3u8".to_owned()];
+        let (segment_bytes, chunk_bytes) = (7, 3);
+        let nothing = Seen::nothing_of(RoomId(10));
+        let ten = Seen { has_manifest: true, segment_bytes, chunk_bytes, playlists, ..nothing };
         assert_eq!(rooms.take_ended(), [ten]);
         rooms.add(&[listed("9/manifest.json", 5), listed("9/segments/a.mp4", 3)]);
         rooms.add(&[listed("9/segments/b.mp4", 4)]);
         assert_eq!(rooms.take_ended(), []);
-        assert_eq!(rooms.take_all(), [Seen { room: RoomId(9), chunk_bytes: 0, ..ten }]);
+        let nothing = Seen::nothing_of(RoomId(9));
+        let nine = Seen { has_manifest: true, has_sums: true, segment_bytes: 7, ..nothing };
+        assert_eq!(rooms.take_all(), [nine]);
     }
 
     #[test]

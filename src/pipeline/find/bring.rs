@@ -102,7 +102,7 @@ impl Search {
             recheck(context, &mut listed, depth).await?;
             listed.record.is_lacking = false;
         }
-        if force {
+        if force || is_lacking {
             seal::mend_side_files(context, &listed.record).await?;
         }
         if resolve::is_needed(&listed.record, &listed.recordings, context.due_by()) {

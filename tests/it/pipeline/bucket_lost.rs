@@ -2,11 +2,13 @@
 
 use axum::http::Method;
 use jiff::SignedDuration;
+use replay_archiver::config::{Config, WholePolicy};
 use replay_archiver::ledger::Reached;
 use replay_archiver::model::RoomId;
 use replay_archiver::pipeline::{Errand, Rooms};
 use replay_archiver::stage::audit::{Audited, audit, inventory};
 use replay_archiver::stage::verify::Depth;
+use serde_json::Value;
 
 use super::ledger_lost::lose_ledger;
 use super::world::{Night, World};
@@ -169,6 +171,168 @@ async fn a_deleted_chunk_is_noticed_by_the_next_run_and_fetched_alone() {
     assert_eq!(world.run().await.media.len(), 0);
 }
 
+/// Room 2's whole can be had no more.
+const NO_WHOLE: &str =
+    "on = \"vod\"\nroom = 2\ntimes = \"always\"\nthen = { status = { code = 404 } }";
+
+/// The folder of room 2's whole.
+fn whole_folder(bucket: &Bucket) -> String {
+    let key = bucket.keys("/source.m3u8")[0];
+    key.strip_suffix("source.m3u8").unwrap().to_owned()
+}
+
+/// The whole of room 2, and the playlist that it names.
+fn whole_of(night: &Night) -> (Value, String) {
+    let whole = night.bucket.manifest(2)["whole"].clone();
+    let key = whole["key"].as_str().map(|key| format!("live/wx1/rooms/2/{key}"));
+    let playlist = key.map(|key| String::from_utf8(night.bucket.objects[&key].clone()).unwrap());
+    (whole, playlist.unwrap_or_default())
+}
+
+/// What is missing of a whole: names, offsets and durations.
+fn missing(whole: &Value) -> Vec<(String, u64, u64)> {
+    let missing = whole["missing"].as_array().cloned().unwrap_or_default();
+    let number = |chunk: &Value, name: &str| chunk[name].as_u64().unwrap();
+    let told = |chunk: &Value| {
+        let name = text(&chunk["name"]).to_owned();
+        (name, number(chunk, "offset_ms"), number(chunk, "duration_ms"))
+    };
+    missing.iter().map(told).collect()
+}
+
+#[tokio::test]
+async fn a_whole_whose_source_is_gone_too_is_played_over_the_chunk_that_was_deleted() {
+    // With the playlist as received, with the playable one alone, and with neither.
+    for gone in [&[][..], &["source.m3u8"], &["source.m3u8", "playlist.m3u8"]] {
+        let world = World::start(ROOMS).await;
+        let first = world.run().await.bucket;
+        let folder = whole_folder(&first);
+        for name in gone.iter().chain(&["chunk-000001.ts"]) {
+            assert!(world.front.remove(&format!("{folder}{name}")));
+        }
+        world.fault(NO_WHOLE);
+        let night = if gone.is_empty() { world.run().await } else { force(&world, 2).await };
+        night.says(2, "partial", &[]);
+        let (whole, playlist) = whole_of(&night);
+        assert_eq!((night.exit, text(&whole["state"])), (3, "failed"), "{gone:?}: {whole:#}");
+        let expected = [("chunk-000001.ts".to_owned(), 2000, 2000)];
+        assert_eq!(missing(&whole), expected, "{gone:?}: {whole:#}");
+        let rest = "chunk-000000.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:2.000,\nchunk-000002.ts\n";
+        assert!(playlist.contains(rest), "{gone:?}: {playlist}");
+        assert_eq!(whole["playable_ms"], 4000);
+        assert_eq!(night.bucket.manifest(2)["playback"]["duration_ms"], 4000);
+        let left = gone.iter().filter(|name| **name == "source.m3u8").count();
+        assert_eq!(wrong(&world, 2, Depth::Deep).await.len(), left, "{gone:?}");
+
+        let again = world.run().await;
+        let media: Vec<_> = again.written().into_iter().filter(|k| k.contains("whole/")).collect();
+        assert_eq!((again.exit, media), (3, vec![]), "{gone:?}: nothing new is stored");
+        assert_eq!(again.bucket.manifest(2), night.bucket.manifest(2), "{gone:?}");
+        world.advance(SignedDuration::from_hours(24 * 400));
+        let lost = world.run().await;
+        lost.says(2, "partial", &[]);
+        assert_eq!((lost.exit, lost.report.lost()), (4, 1), "{gone:?}: {:?}", lost.report);
+        let (whole, playlist) = whole_of(&lost);
+        assert_eq!(
+            (text(&whole["state"]), whole["loss"]["told_at"].is_string()),
+            ("expired", true)
+        );
+        assert!(playlist.contains(rest), "{playlist}");
+        // One more is deleted of what is lost already.
+        assert!(world.front.remove(&format!("{folder}chunk-000000.ts")));
+        let night = world.run().await;
+        let (whole, playlist) = whole_of(&night);
+        assert_eq!((night.exit, night.report.lost()), (0, 0), "it was told: {:?}", night.report);
+        let first = ("chunk-000000.ts".to_owned(), 0, 2000);
+        assert_eq!(missing(&whole), [first, expected[0].clone()], "{gone:?}: {whole:#}");
+        assert!(playlist.contains("#EXT-X-DISCONTINUITY") && !playlist.contains("000000"));
+        assert_eq!(wrong(&world, 2, Depth::Deep).await.len(), left, "{gone:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_of_which_every_chunk_was_deleted_is_no_longer_played_and_its_loss_is_told_once() {
+    let world = World::start(ROOMS).await;
+    let folder = whole_folder(&world.run().await.bucket);
+    assert_eq!(delete(&world, &format!("{folder}chunk-")), 3);
+    world.fault(NO_WHOLE);
+    world.advance(SignedDuration::from_hours(24 * 400));
+    let night = world.run().await;
+    night.says(2, "lost", &[]);
+    let (whole, _) = whole_of(&night);
+    assert_eq!((night.exit, night.report.lost()), (4, 1), "{:?}", night.report);
+    assert_eq!((&whole["key"], missing(&whole).len()), (&Value::Null, 3), "{whole:#}");
+    let again = world.run().await;
+    assert_eq!((again.exit, again.report.lost()), (0, 0));
+    assert_eq!(again.bucket.manifest(2), night.bucket.manifest(2));
+}
+
+#[tokio::test]
+async fn a_deleted_playlist_or_list_of_digests_is_noticed_by_the_next_run_and_made_again() {
+    for is_source_gone in [false, true] {
+        let world = World::start(ROOMS).await;
+        let good = world.run().await.bucket;
+        if is_source_gone {
+            world.fault(NO_WHOLE);
+        }
+        for key in [format!("{}playlist.m3u8", whole_folder(&good)), format!("{FOLDER}SHA256SUMS")]
+        {
+            assert!(world.front.remove(&key));
+            let night = world.run().await;
+            assert_eq!(night.exit, 0, "{key}: {:?}", night.report);
+            assert_eq!(night.bucket.objects.get(&key), good.objects.get(&key), "{key}");
+            let chunks = night.media.iter().filter(|call| call.path.ends_with(".ts")).count();
+            assert_eq!(chunks, 0, "{key}");
+            night.says(2, "complete", &[]);
+            assert_eq!(wrong(&world, 2, Depth::Deep).await, [""; 0], "{key}");
+        }
+        let again = world.run().await;
+        assert_eq!((again.exit, again.media.len(), again.written()), (0, 0, vec![]));
+    }
+}
+
+#[tokio::test]
+async fn a_whole_that_segments_cover_by_now_is_not_lost_with_its_chunks() {
+    let world = World::start(
+        "[[account.room]]\nid = 2\nstart = \"-9d\"\n[[account.room.replay]]\n\
+         [[account.room.replay]]\nkind = \"whole\"\nseconds = 4\n",
+    )
+    .await;
+    let always = |config: &mut Config| config.work.whole = WholePolicy::Always;
+    let first = world.night(&Errand::Due, always).await;
+    first.says(2, "complete", &["archived"]);
+    assert!(world.front.remove(first.bucket.keys(".ts")[0]));
+    world.fault(
+        "on = \"vod\"\npath = \"*.m3u8\"\ntimes = \"always\"\nthen = { status = { code = 404 } }",
+    );
+    world.advance(SignedDuration::from_hours(24 * 400));
+    let night = world.run().await;
+    night.says(2, "complete", &["archived"]);
+    let (whole, playlist) = whole_of(&night);
+    assert_eq!((night.exit, text(&whole["state"])), (0, "not_needed"), "{whole:#}");
+    assert_eq!((missing(&whole).len(), playlist.matches("EXTINF").count()), (1, 1), "{playlist}");
+    assert_eq!(wrong(&world, 2, Depth::Deep).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_segment_that_was_deleted_here_and_by_wechat_is_lost_alone_and_told_once() {
+    let world = World::start(ROOMS).await;
+    let first = world.run().await;
+    let key = first.bucket.keys(".mp4")[0].to_owned();
+    assert!(world.front.remove(&key));
+    world.fault("on = \"vod\"\ntimes = \"always\"\nthen = { status = { code = 404 } }");
+    let night = world.run().await;
+    night.says(1, "partial", &["failed", "archived"]);
+    assert_eq!(night.exit, 3, "WeChat should have it still");
+    world.advance(SignedDuration::from_hours(24 * 400));
+    let night = world.run().await;
+    night.says(1, "partial", &["expired", "archived"]);
+    assert_eq!((night.exit, night.report.lost()), (4, 1), "{:?}", night.report);
+    assert_eq!(wrong(&world, 1, Depth::Deep).await, [""; 0]);
+    let again = world.run().await;
+    assert_eq!((again.exit, again.report.lost(), again.written()), (0, 0, vec![]));
+}
+
 #[tokio::test]
 async fn a_damaged_object_that_wechat_has_deleted_is_told_to_be_lost_once_however_often_it_is_looked_at()
  {
@@ -306,8 +470,13 @@ async fn a_damaged_chunk_that_cannot_be_replaced_stays_in_the_manifest_and_the_o
     assert_eq!(whole["chunks"].as_array().unwrap().len(), 2, "{whole:#}");
     assert!(key.ends_with(text(&whole["damaged"][0]["key"])), "{whole:#}");
     assert!(text(&whole["reason"]).contains("could not be replaced"), "{whole:#}");
+    let playlist = whole_of(&night).1;
+    assert!(playlist.contains("DISCONTINUITY") && !playlist.contains("000001.ts"), "{playlist}");
+    assert_eq!(missing(&whole), [("chunk-000001.ts".to_owned(), 2000, 2000)]);
     let found = wrong(&world, 2, Depth::Deep).await;
     assert!(matches!(found.as_slice(), [one] if one.contains("chunk-000001.ts")), "{found:?}");
+    let again = force(&world, 2).await;
+    assert_eq!(again.bucket.manifest(2), night.bucket.manifest(2), "nothing new is said");
     world.heal();
     let night = world.run().await;
     assert_eq!(night.exit, 0, "{:?}", night.report);
