@@ -10,6 +10,7 @@ mod gc;
 mod ledger_lost;
 mod lengths;
 mod limits;
+mod nights;
 mod once;
 mod order;
 pub mod playlists;

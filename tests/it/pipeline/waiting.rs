@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use axum::http::{Method, StatusCode};
 use replay_archiver::cli::notes;
 use replay_archiver::config::{Config, WholePolicy};
-use replay_archiver::model::{RecordingState, RoomId};
 use replay_archiver::net_guard::HostPolicy;
 use replay_archiver::pipeline::{Errand, Rooms};
 use serde_json::{Value, json};
@@ -307,116 +306,9 @@ async fn a_few_recordings_that_cannot_be_had_do_not_end_the_asking() {
     assert_eq!(night.exit, 3);
 }
 
-/// Random nights of a year: whatever happens, every recording is archived, or lost and told once, or
-/// tried again at a known time and told of every night.
-#[tokio::test]
-async fn a_year_of_random_nights_gives_up_nothing_in_silence() {
-    for seed in [1, 2] {
-        year(seed).await;
-    }
-}
-
-/// A generator of random numbers that is the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
-const FAULTS: [&str; 8] = [
-    "on = \"vod\"\ntimes = \"always\"\nthen = \"html\"",
-    "on = \"vod\"\ntimes = \"always\"\nthen = \"empty\"",
-    "on = \"vod\"\ntimes = \"always\"\nthen = { status = { code = 404 } }",
-    "on = \"vod\"\ntimes = \"always\"\nthen = { status = { code = 500 } }",
-    "on = \"vod\"\nroom = 2\ntimes = \"always\"\nthen = { reset = { at = 0 } }",
-    "on = \"api\"\ncall = \"replays\"\ntimes = \"always\"\nthen = { errcode = { code = -1 } }",
-    "on = \"api\"\ncall = \"replays\"\ntimes = \"always\"\nthen = { errcode = { code = 9410003 } }",
-    "on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = \"html\"",
-];
-
-async fn year(seed: u64) {
-    let room = |id: u64| {
-        let expire = 20 * id - 10;
-        format!(
-            "[[account.room]]\nid = {id}\nstart = \"-9d\"\n\
-             [[account.room.replay]]\nexpire = \"+{expire}d\"\n\
-             [[account.room.replay]]\nexpire = \"+{expire}d\"\n"
-        )
-    };
-    let rooms: String = (1..=5).map(room).collect();
-    let world = World::start(&rooms).await;
-    let (mut dice, mut told) = (Dice(seed), BTreeMap::new());
-    for night in 0..60 {
-        world.heal();
-        // Good nights are rare, and nothing is well before the third week.
-        for _ in 0..dice.below(3) + u64::from(night < 8) {
-            world.fault(FAULTS[usize::try_from(dice.below(FAULTS.len() as u64)).unwrap()]);
-        }
-        let is_forbidden = dice.below(4) == 0;
-        let change = |config: &mut Config| {
-            if is_forbidden {
-                nowhere(config);
-            }
-        };
-        let night_of = if dice.below(5) == 0 {
-            killed_run(&world, change).await;
-            None
-        } else {
-            Some(world.night(&Errand::Due, change).await)
-        };
-        if let Some(night) = &night_of {
-            for loss in &night.report.losses {
-                let id = (loss.recording.room, loss.recording.source_id.clone());
-                assert_eq!(told.insert(id, night.exit), None, "{loss:?} is told twice");
-            }
-        }
-        check(&world, night_of.as_ref(), &told, seed).await;
-        world.pass(i64::try_from(dice.below(72 * 60) + 60).unwrap());
-    }
-}
-
 /// A run that does everything but live to tell.
-async fn killed_run(world: &World, change: impl FnOnce(&mut Config)) {
+pub async fn killed_run(world: &World, change: impl FnOnce(&mut Config)) {
     let setup = world.setup_with(change).await;
     setup.run(&Errand::Due, CancellationToken::new()).await;
     setup.context.ledger.close().await;
-}
-
-async fn check(
-    world: &World,
-    night: Option<&Night>,
-    told: &BTreeMap<(RoomId, String), u8>,
-    seed: u64,
-) {
-    let setup = world.setup().await;
-    let (appid, now) = ("wx1".parse().unwrap(), world.clock.now());
-    let mut waits = false;
-    for room in (1..=5).map(RoomId) {
-        let recordings = setup.context.ledger.recordings(&appid, room).await.unwrap();
-        for recording in recordings {
-            let id = (room, recording.source_id.clone());
-            let what = format!("seed {seed}, {now}: {recording:?}");
-            match recording.state {
-                RecordingState::Archived => assert!(recording.segment().is_some(), "{what}"),
-                RecordingState::Expired => {
-                    assert!(recording.is_past(now), "{what}");
-                    assert!(night.is_none() || told.get(&id) == Some(&4), "untold: {what}");
-                }
-                _ => {
-                    waits = true;
-                    let month = now + jiff::SignedDuration::from_hours(30 * 24);
-                    assert!(recording.next_try_at.is_none_or(|at| at <= month), "{what}");
-                }
-            }
-        }
-    }
-    setup.context.ledger.close().await;
-    if let Some(night) = night.filter(|_| waits) {
-        let said = notes(&night.report);
-        assert!([1, 3, 4].contains(&night.exit) && !said.is_empty(), "{}: {said:?}", night.exit);
-    }
 }
