@@ -9,6 +9,7 @@ mod identity;
 mod link;
 mod reader;
 mod stored;
+mod told;
 mod variants;
 
 use std::borrow::Cow;
@@ -126,6 +127,8 @@ pub struct Chunk {
     pub file: ChunkFile,
     /// Its duration in milliseconds.
     pub duration_ms: u64,
+    /// Whether that is told in whole seconds, as in early versions of the format.
+    pub is_rounded: bool,
     /// Whether time stamps or encoding change before it.
     pub discontinuity: bool,
     /// Its initialisation section, as an index into [`MediaPlaylist::inits`].
@@ -219,10 +222,16 @@ impl MediaPlaylist {
     /// Every file to store: initialisation sections first, then the segments. What the source has a
     /// gap for, and sections that nothing else refers to, are none.
     pub fn files(&self) -> impl Iterator<Item = &ChunkFile> {
-        let chunks = || self.chunks.iter().filter(|chunk| !chunk.is_gap);
-        let used: HashSet<usize> = chunks().filter_map(|chunk| chunk.init).collect();
+        let chunks = self.chunks.iter().filter(|chunk| !chunk.is_gap);
+        self.used_inits().chain(chunks.map(|chunk| &chunk.file))
+    }
+
+    /// The initialisation sections that segments need.
+    fn used_inits(&self) -> impl Iterator<Item = &ChunkFile> {
+        let chunks = self.chunks.iter().filter(|chunk| !chunk.is_gap);
+        let used: HashSet<usize> = chunks.filter_map(|chunk| chunk.init).collect();
         let inits = self.inits.iter().enumerate().filter(move |(at, _)| used.contains(at));
-        inits.map(|(_, init)| init).chain(chunks().map(|chunk| &chunk.file))
+        inits.map(|(_, init)| init)
     }
 
     /// Gives all files other names, which begin with `prefix`.

@@ -35,6 +35,7 @@ pub(super) struct Reader<'a> {
 #[derive(Default)]
 struct Next<'a> {
     duration_ms: Option<u64>,
+    is_rounded: bool,
     discontinuity: bool,
     is_gap: bool,
     range: Option<ByteRange>,
@@ -77,6 +78,7 @@ impl<'a> Reader<'a> {
                 self.media.target_seconds = value.parse().unwrap_or_default();
             }
             "#EXTINF" => {
+                self.next.is_rounded = !value.split(',').next().is_some_and(|s| s.contains('.'));
                 if self.next.duration_ms.replace(duration_ms(value)?).is_some() {
                     return Err(HlsError::Malformed("a segment has two durations"));
                 }
@@ -126,6 +128,7 @@ impl<'a> Reader<'a> {
         self.media.chunks.push(Chunk {
             file: ChunkFile { name, link, range },
             duration_ms,
+            is_rounded: next.is_rounded,
             discontinuity: next.discontinuity,
             init: self.init,
             is_gap: next.is_gap,
