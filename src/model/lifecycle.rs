@@ -147,7 +147,7 @@ impl Recording {
     }
 
     /// Whether what a try ran into at its deadline or after it means that WeChat has deleted it.
-    fn is_lost(&self, trouble: &Trouble, over: Option<Timestamp>, now: Timestamp) -> bool {
+    pub fn is_lost(&self, trouble: &Trouble, over: Option<Timestamp>, now: Timestamp) -> bool {
         let deadline = self.deadline().or_else(|| self.presumed_deadline(over));
         // One that follows from when it was made is a guess: an account may keep it for longer.
         let grace = trouble.grace(self.expire_time.at.is_some());

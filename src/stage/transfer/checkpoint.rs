@@ -236,7 +236,7 @@ mod tests {
 
     fn saved(parts: u32) -> Saved {
         let upload = serde_json::json!({ "id": "u", "token": "t", "checksummed": true });
-        let hashing = super::super::hashing::Hashing::new(false);
+        let hashing = super::super::hashing::Hashing::new(None);
         let mut hashing = hashing.state();
         (hashing.parts, hashing.bytes) = (parts, u64::from(parts) * 5);
         Saved {

@@ -8,13 +8,15 @@ use futures::StreamExt as _;
 
 use super::attempts::{Size, begun_again};
 use super::checkpoint::Checkpoint;
+use super::doubts::Doubts;
 use super::facts;
 use super::failure::Failure;
-use super::hashing::{Hashed, Hashing, PartHash};
+use super::hashing::{Format, Hashed, Hashing, PartHash};
 use super::multipart::copy_large;
 use super::parts::{Begun, arriving};
 use super::source::Source;
 use crate::ledger::RecordingId;
+use crate::media::chunk::Examined;
 use crate::media::mp4::Mp4Structure;
 use crate::media::source::SourceFile;
 use crate::model::{
@@ -32,8 +34,10 @@ pub(super) struct Target {
     pub key: ObjectKey,
     /// Its content type.
     pub content_type: &'static str,
-    /// Whether it has to be a whole MP4.
-    pub is_mp4: bool,
+    /// What it has to be.
+    pub format: Format,
+    /// What was seen of it in this run and is not sound.
+    pub doubts: Doubts,
     /// The recording whose checkpoint is kept while it is transferred.
     pub checkpoint: Option<RecordingId>,
 }
@@ -66,6 +70,8 @@ pub(super) struct Copied {
     pub structure: Option<Mp4Structure>,
     /// What its `moov` says, where that was read while it was transferred.
     pub media: Option<MediaFacts>,
+    /// For files of a broadcast: what was seen of it, and how often.
+    pub examined: Option<(Examined, u32)>,
 }
 
 /// Copies a file, begun again a few times where that may help, and at last, where its ranges were of no
@@ -168,13 +174,15 @@ async fn copy_range_once(
     let turn = source.turn(length).await;
     let part = source.range(&file, range, None, turn).await?;
     let bytes = part.get().clone();
-    let (hashing, _) = Hashing::new(target.is_mp4).part(bytes.clone(), PartHash::Spared).await?;
+    let hashing = Hashing::new(Some(target.format));
+    let (hashing, _) = hashing.part(bytes.clone(), PartHash::Spared).await?;
     let hashed = hashing.finish(Some(length))?;
+    let seen = target.doubts.settle(&hashed)?;
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
     let confirmed = context.store.put_media(&target.key, bytes, labels, &hashed.digests).await?;
-    Ok(copied(hashed, confirmed, 1, length, &file))
+    Ok(copied((hashed, seen), confirmed, 1, length, &file))
 }
 
 /// A file of one part: a single `PutObject`, after all of it was seen to be whole.
@@ -189,10 +197,11 @@ async fn copy_small(
     let mut parts = arriving(context, source, begun, plan, 1);
     let part = parts.next().await.ok_or(Failure::Empty)??;
     let bytes = part.bytes.get().clone();
-    let (hashing, _) = Hashing::new(target.is_mp4).part(bytes, PartHash::Spared).await?;
+    let (hashing, _) = Hashing::new(Some(target.format)).part(bytes, PartHash::Spared).await?;
     let hashed = hashing.finish(file.total)?;
     check_source_digest(&file, hashed.digests.crc64xz)?;
     let media = facts::check(source, &file, &hashed, Some(part.bytes.get())).await?;
+    let seen = target.doubts.settle(&hashed)?;
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
@@ -200,7 +209,7 @@ async fn copy_small(
     let put =
         context.store.put_media(&target.key, part.bytes.get().clone(), labels, &hashed.digests);
     let confirmed = put.await?;
-    Ok(Copied { media, ..copied(hashed, confirmed, 1, plan.part_bytes(), &file) })
+    Ok(Copied { media, ..copied((hashed, seen), confirmed, 1, plan.part_bytes(), &file) })
 }
 
 /// Compares with the CRC-64/XZ that the source announced, before anything becomes visible.
@@ -226,8 +235,9 @@ fn with_source_evidence(mut copied: Copied, file: &SourceFile) -> Copied {
     copied
 }
 
+/// What is known of a file that was hashed, its bytes having come `seen` times, and confirmed.
 pub(super) fn copied(
-    hashed: Hashed,
+    (hashed, seen): (Hashed, u32),
     confirmed: store::Confirmed,
     parts: u32,
     part_bytes: u64,
@@ -243,6 +253,7 @@ pub(super) fn copied(
         source: file.facts(),
         structure: hashed.structure,
         media: None,
+        examined: hashed.examined.map(|examined| (examined, seen)),
     }
 }
 

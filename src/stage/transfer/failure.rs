@@ -1,6 +1,8 @@
 //! Why a recording could not be archived, and what that means for it.
 
+use super::hashing::Unfit;
 use crate::hints::Explained;
+use crate::media::chunk::ChunkError;
 use crate::media::hls::HlsError;
 use crate::media::mp4::Mp4Error;
 use crate::media::source::{self as media, Problem};
@@ -21,6 +23,12 @@ pub(super) enum Failure {
     /// The file is no MP4, or not a whole one.
     #[error("{0}")]
     NotWhole(#[from] Mp4Error),
+    /// The file is no chunk of a broadcast, or not a whole one.
+    #[error("{0}")]
+    NoChunk(#[from] ChunkError),
+    /// The file plays, though not all of it is sound: it is asked for once more.
+    #[error("{0}")]
+    Doubtful(String),
     /// The playlist is none, or not a whole one.
     #[error("{0}")]
     Playlist(#[from] HlsError),
@@ -60,6 +68,15 @@ pub(super) enum Failure {
     Stop(#[from] Error),
 }
 
+impl From<Unfit> for Failure {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Film(error) => Self::NotWhole(error),
+            Unfit::Chunk(error) => Self::NoChunk(error),
+        }
+    }
+}
+
 impl From<ledger::Error> for Failure {
     fn from(error: ledger::Error) -> Self {
         Self::Stop(error.into())
@@ -73,7 +90,7 @@ impl Transient for Failure {
         match self {
             Self::Media(error) => error.is_about_another_file(),
             Self::BrokenOff(error) => error.is_transient(),
-            Self::SourceDigest { .. } | Self::NotResumed(_) => true,
+            Self::SourceDigest { .. } | Self::NotResumed(_) | Self::Doubtful(_) => true,
             Self::Store(error) => error.is_upload_gone(),
             _ => false,
         }
@@ -98,7 +115,7 @@ impl Failure {
     /// serve, with status 200, and the next one not.
     pub(super) fn may_be_a_slip(&self) -> bool {
         match self {
-            Self::NotWhole(_) | Self::Empty | Self::OutOfRange { .. } => true,
+            Self::NotWhole(_) | Self::NoChunk(_) | Self::Empty | Self::OutOfRange { .. } => true,
             Self::Playlist(error) => error.may_be_torn(),
             _ => false,
         }
@@ -115,6 +132,7 @@ impl Failure {
             self,
             Self::Empty
                 | Self::OutOfRange { .. }
+                | Self::NoChunk(ChunkError::NotMedia(_))
                 | Self::NotWhole(Mp4Error::NotMp4(_) | Mp4Error::Page(_) | Mp4Error::Empty)
         )
     }
@@ -128,12 +146,13 @@ impl Failure {
             Self::Stop(error) => return Err(error),
             Self::Media(error) | Self::BrokenOff(error) => media_trouble(&error.problem),
             Self::NotWhole(_)
+            | Self::NoChunk(_)
             | Self::Playlist(_)
             | Self::Empty
             | Self::OutOfRange { .. }
             | Self::Unfetchable(_) => Trouble::NoRecording,
             Self::Store(_) | Self::NotResumed(_) => Trouble::Ours,
-            Self::SourceDigest { .. } => Trouble::Faulty,
+            Self::SourceDigest { .. } | Self::Doubtful(_) => Trouble::Faulty,
         };
         Ok((trouble, reason))
     }

@@ -12,12 +12,15 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::chunks::Chunks;
 use super::copy::{Copied, Target, copy, copy_range};
+use super::doubts::Doubts;
 use super::failure::Failure;
+use super::hashing::Format;
 use super::source::Source;
 use super::{Context, Place};
+use crate::media::chunk::{Finding, Told};
 use crate::media::hls::{ChunkFile, Lack, MediaPlaylist};
 use crate::model::lifecycle::Trouble;
-use crate::model::{MediaUrl, MissingChunk, ObjectKey, Recording, WholeChunk};
+use crate::model::{Damage, Evidence, MediaUrl, MissingChunk, ObjectKey, Recording, WholeChunk};
 
 /// So many files in a row fail in ways that may pass before others are tried.
 const IN_A_ROW: usize = 8;
@@ -56,25 +59,25 @@ pub(super) async fn gather(
 ) -> Result<Gathered, Failure> {
     let (failed, others) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let fetch = Fetch { context, place, recording, whole, known, failed, others };
-    let durations: HashMap<&str, u64> = (playlist.chunks.iter())
-        .map(|chunk| (chunk.file.name.as_str(), chunk.duration_ms))
+    // What ends too early is kept once nothing better will come.
+    let over = place.room.end_time.or(place.room.start_time);
+    let is_kept_cut = recording.is_lost(&Trouble::NoRecording, over, context.clock.now());
+    let mut left: Vec<(ChunkFile, Told)> = (playlist.told())
+        .map(|(file, told)| (file.clone(), Told { is_kept_cut, ..told }))
         .collect();
-    let duration_of = |file: &ChunkFile| durations.get(file.name.as_str()).copied().unwrap_or(0);
-    let mut left: Vec<(ChunkFile, u64)> =
-        playlist.files().map(|file| (file.clone(), duration_of(file))).collect();
     let (mut stored, mut lost, mut in_vain) = (HashMap::new(), HashMap::new(), 0);
     while !left.is_empty() && in_vain < IN_VAIN {
         fetch.begin_round();
         let round: Vec<_> = futures::stream::iter(std::mem::take(&mut left))
-            .map(|(file, duration_ms)| fetch.one(file, duration_ms))
+            .map(|(file, told)| fetch.one(file, told))
             .buffered(context.work.ranges.max(1))
             .try_collect()
             .await?;
-        for (file, duration_ms, outcome) in round {
+        for (file, told, outcome) in round {
             match outcome {
                 Fetched::Stored(chunk) => drop(stored.insert(file.name, chunk)),
                 Fetched::Lost(why) => drop(lost.insert(file.name, why)),
-                Fetched::Skipped => left.push((file, duration_ms)),
+                Fetched::Skipped => left.push((file, told)),
             }
         }
         in_vain = if fetch.others_came() { 0 } else { in_vain + 1 };
@@ -136,49 +139,42 @@ impl Fetch<'_> {
         Lost { trouble, reason }
     }
 
-    /// One file, with its duration, and what has become of it.
+    /// One file, with what is told of it, and what has become of it.
     async fn one(
         &self,
         file: ChunkFile,
-        duration_ms: u64,
-    ) -> Result<(ChunkFile, u64, Fetched), Failure> {
+        told: Told,
+    ) -> Result<(ChunkFile, Told, Fetched), Failure> {
         let key = self.place.keys.whole_file(&self.recording.source_id, &file.name);
         let relative = self.place.keys.relative(&key).unwrap_or_default().to_owned();
         if let Some(stored) = self.known.stored(&relative) {
-            return Ok((file, duration_ms, Fetched::Stored(stored)));
+            return Ok((file, told, Fetched::Stored(stored)));
         }
         if self.failed().len() >= IN_A_ROW {
-            return Ok((file, duration_ms, Fetched::Skipped));
+            return Ok((file, told, Fetched::Skipped));
         }
-        let copied = match self.copy(key, &file).await {
+        let copied = match self.copy(key, &file, told).await {
             Ok(copied) => copied,
             Err(failure) => {
                 let lost = self.lost(&file, failure)?;
-                return Ok((file, duration_ms, Fetched::Lost(lost)));
+                return Ok((file, told, Fetched::Lost(lost)));
             }
         };
         self.others.store(true, Ordering::Relaxed);
         self.failed().clear();
-        let chunk = WholeChunk {
-            key: relative,
-            bytes: copied.bytes,
-            sha256: copied.digests.sha256,
-            crc64nvme: copied.digests.crc64nvme,
-            crc64xz: copied.digests.crc64xz,
-            duration_ms,
-            evidence: Vec::new(),
-            damage: Vec::new(),
-        };
+        let chunk = whole_chunk(relative, told, copied);
+        note_damage(self.place, &chunk);
         self.known.keep(file.name.clone(), &chunk).await?;
-        Ok((file, duration_ms, Fetched::Stored(chunk)))
+        Ok((file, told, Fetched::Stored(chunk)))
     }
 
     /// Copies one file of a playlist. A file that breaks off is begun anew: only whole ones are noted.
-    async fn copy(&self, key: ObjectKey, file: &ChunkFile) -> Result<Copied, Failure> {
+    async fn copy(&self, key: ObjectKey, file: &ChunkFile, told: Told) -> Result<Copied, Failure> {
         let (context, place) = (self.context, self.place);
         let content_type = file.content_type();
         let room = (place.appid.clone(), place.room.room_id);
-        let target = Target { room, key, content_type, is_mp4: false, checkpoint: None };
+        let (format, doubts) = (Format::Chunk(told), Doubts::default());
+        let target = Target { room, key, content_type, format, doubts, checkpoint: None };
         let source = Source::of_chunk(context, MediaUrl::clone(&file.link.url), self.whole.job());
         match file.range.clone() {
             Some(range) => copy_range(context, &source, &target, range).await,
@@ -262,6 +258,44 @@ impl Gathered {
         let end = reason.find("\nhint: ").unwrap_or(reason.len());
         reason.split_at(end)
     }
+}
+
+/// What is known of a stored file.
+fn whole_chunk(key: String, told: Told, copied: Copied) -> WholeChunk {
+    let (examined, seen) = copied.examined.unwrap_or_default();
+    let is_examined = told.promise.is_some() && examined.unexamined.is_none();
+    let damage = |finding: Finding| Damage {
+        offset: finding.offset,
+        length: finding.length,
+        at_ms: finding.at_ms,
+        duration_ms: finding.duration_ms,
+        what: finding.what,
+        seen,
+    };
+    WholeChunk {
+        key,
+        bytes: copied.bytes,
+        sha256: copied.digests.sha256,
+        crc64nvme: copied.digests.crc64nvme,
+        crc64xz: copied.digests.crc64xz,
+        duration_ms: told.promise.map_or(0, |promise| promise.duration_ms),
+        evidence: is_examined.then_some(Evidence::Samples).into_iter().collect(),
+        damage: examined.findings.into_iter().map(damage).collect(),
+    }
+}
+
+/// A chunk that is damaged at its source is archived as it is, and said.
+fn note_damage(place: &Place, chunk: &WholeChunk) {
+    let Some(first) = chunk.damage.first() else { return };
+    tracing::warn!(
+        room.id = %place.room.room_id,
+        chunk.key = chunk.key,
+        damage.offset = first.offset,
+        damage.what = first.what,
+        damage.places = chunk.damage.len(),
+        damage.seen = first.seen,
+        "a chunk is damaged at its source and archived as it is"
+    );
 }
 
 /// How little hope a trouble leaves: the sooner after its deadline a recording is given up for it, the

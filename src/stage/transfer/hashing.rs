@@ -9,7 +9,8 @@ use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
 use super::joined;
-use crate::media::mp4::{BoxWalk, Limits, Mp4Error, Mp4Structure, check_no_page};
+use crate::media::chunk::{ChunkError, ChunkWalk, Examined, Told};
+use crate::media::mp4::{BoxWalk, Limits, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
 use joining::Joining;
@@ -22,9 +23,36 @@ pub(super) struct Hashing {
     /// Joins the CRC-64/NVME of parts as long as the last one.
     joining: Joining,
     crc64xz: u64,
-    walk: Option<BoxWalk>,
+    walk: Option<Walk>,
     parts: u32,
     bytes: u64,
+}
+
+/// What a file has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A whole MP4.
+    Film,
+    /// A file of a broadcast, of which so much is known.
+    Chunk(Told),
+}
+
+/// The walk over a file.
+#[derive(Debug)]
+enum Walk {
+    Film(BoxWalk),
+    Chunk(ChunkWalk),
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// It is no MP4, or not a whole one.
+    #[error("{0}")]
+    Film(#[from] Mp4Error),
+    /// It is no chunk, or not a whole one.
+    #[error("{0}")]
+    Chunk(#[from] ChunkError),
 }
 
 /// Whether a part needs a SHA-256 of its own, beside its share in that of the whole.
@@ -76,17 +104,22 @@ pub(super) struct Hashed {
     pub digests: Digests,
     /// For MP4s.
     pub structure: Option<Mp4Structure>,
+    /// For files of a broadcast.
+    pub examined: Option<Examined>,
 }
 
 impl Hashing {
-    /// The hashes before the first part. Only an MP4 is walked.
-    pub(super) fn new(is_mp4: bool) -> Self {
+    /// The hashes before the first part. Without a format the file may be anything.
+    pub(super) fn new(format: Option<Format>) -> Self {
         Self {
             sha256: Sha256::new(),
             crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, &[]),
             joining: Joining::by(0),
             crc64xz: checksum(CrcAlgorithm::Crc64Xz, &[]),
-            walk: is_mp4.then(|| BoxWalk::new(Limits::default())),
+            walk: format.map(|format| match format {
+                Format::Film => Walk::Film(BoxWalk::new(Limits::default())),
+                Format::Chunk(told) => Walk::Chunk(ChunkWalk::new(told)),
+            }),
             parts: 0,
             bytes: 0,
         }
@@ -107,13 +140,13 @@ impl Hashing {
             crc64nvme: state.crc64nvme,
             joining: Joining::by(0),
             crc64xz: state.crc64xz,
-            walk: state.walk.clone(),
+            walk: state.walk.clone().map(Walk::Film),
             parts: state.parts,
             bytes: state.bytes,
         })
     }
 
-    /// The hashes for a checkpoint.
+    /// The hashes for a checkpoint. Files of a broadcast have none: they are begun again.
     pub(super) fn state(&self) -> HashingState {
         HashingState {
             parts: self.parts,
@@ -122,19 +155,22 @@ impl Hashing {
             sha256: self.sha256.serialize().to_vec(),
             crc64nvme: self.crc64nvme,
             crc64xz: self.crc64xz,
-            walk: self.walk.as_ref().map(BoxWalk::to_store),
+            walk: match &self.walk {
+                Some(Walk::Film(walk)) => Some(walk.to_store()),
+                Some(Walk::Chunk(_)) | None => None,
+            },
         }
     }
 
     /// Takes the next part, away from the threads that serve the network.
     ///
     /// # Errors
-    /// As soon as the bytes cannot be an MP4, where they have to be one, and where they begin as a page.
+    /// As soon as the bytes cannot be what the file has to be.
     pub(super) async fn part(
         mut self,
         part: Bytes,
         own: PartHash,
-    ) -> Result<(Self, PartDigests), Mp4Error> {
+    ) -> Result<(Self, PartDigests), Unfit> {
         let work = move || {
             let digests = self.take(&part, own)?;
             Ok((self, digests))
@@ -142,10 +178,10 @@ impl Hashing {
         joined(tokio::task::spawn_blocking(work).await)
     }
 
-    pub(super) fn take(&mut self, part: &[u8], own: PartHash) -> Result<PartDigests, Mp4Error> {
+    pub(super) fn take(&mut self, part: &[u8], own: PartHash) -> Result<PartDigests, Unfit> {
         match &mut self.walk {
-            Some(walk) => walk.feed(part)?,
-            None if self.bytes == 0 => check_no_page(part)?,
+            Some(Walk::Film(walk)) => walk.feed(part)?,
+            Some(Walk::Chunk(walk)) => walk.feed(part)?,
             None => {}
         }
         let length = part.len() as u64;
@@ -173,8 +209,13 @@ impl Hashing {
     /// The digests of everything, `announced` being the length the source had told.
     ///
     /// # Errors
-    /// When the boxes of an MP4 do not fill the file.
-    pub(super) fn finish(self, announced: Option<u64>) -> Result<Hashed, Mp4Error> {
+    /// When the file is not whole.
+    pub(super) fn finish(self, announced: Option<u64>) -> Result<Hashed, Unfit> {
+        let (structure, examined) = match self.walk {
+            Some(Walk::Film(walk)) => (Some(walk.finish(announced)?), None),
+            Some(Walk::Chunk(walk)) => (None, Some(walk.finish()?)),
+            None => (None, None),
+        };
         Ok(Hashed {
             bytes: self.bytes,
             digests: Digests {
@@ -182,7 +223,8 @@ impl Hashing {
                 crc64nvme: Crc64Nvme(self.crc64nvme),
                 crc64xz: Crc64Xz(self.crc64xz),
             },
-            structure: self.walk.map(|walk| walk.finish(announced)).transpose()?,
+            structure,
+            examined,
         })
     }
 }
@@ -194,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn parts_hash_to_what_the_whole_hashes_to() {
         let whole: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
-        let mut hashing = Hashing::new(false);
+        let mut hashing = Hashing::new(None);
         for part in whole.chunks(77_777) {
             let (next, digests) =
                 hashing.part(Bytes::copy_from_slice(part), PartHash::Needed).await.unwrap();
@@ -212,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_state_of_another_version_or_length_is_not_taken_up() {
-        let state = Hashing::new(false).state();
+        let state = Hashing::new(None).state();
         assert!(Hashing::resume(&state).is_some());
         assert!(Hashing::resume(&HashingState { sha2: "0.12".into(), ..state.clone() }).is_none());
         assert!(Hashing::resume(&HashingState { sha256: vec![0; 7], ..state }).is_none());
@@ -220,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_state_that_has_counted_other_bytes_than_it_says_is_not_taken_up() {
-        let mut hashing = Hashing::new(false);
+        let mut hashing = Hashing::new(None);
         hashing.take(&[7; 640], PartHash::Spared).unwrap();
         let state = hashing.state();
         assert!(Hashing::resume(&state).is_some());
@@ -239,6 +281,6 @@ mod tests {
     #[tokio::test]
     async fn html_is_told_from_an_mp4_in_its_first_part() {
         let page = Bytes::from_static(b"<!DOCTYPE html><html><body>not found</body></html>");
-        assert!(Hashing::new(true).part(page, PartHash::Spared).await.is_err());
+        assert!(Hashing::new(Some(Format::Film)).part(page, PartHash::Spared).await.is_err());
     }
 }

@@ -7,6 +7,7 @@ mod attempts;
 mod checkpoint;
 mod chunks;
 mod copy;
+mod doubts;
 mod facts;
 mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -38,7 +39,9 @@ use crate::model::{
 use crate::store::RoomKeys;
 
 use copy::{Copied, Target, copy};
+use doubts::Doubts;
 use failure::Failure;
+use hashing::Format;
 use multipart::discard;
 use source::Source;
 
@@ -282,7 +285,8 @@ async fn segment(
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let checkpoint = Some(place.id_of(recording));
     let room = (place.appid.clone(), place.room.room_id);
-    let target = Target { room, key, content_type: "video/mp4", is_mp4: true, checkpoint };
+    let (content_type, doubts) = ("video/mp4", Doubts::default());
+    let target = Target { room, key, content_type, format: Format::Film, doubts, checkpoint };
     let copied = copy(context, &source, &target).await?;
     let media = facts::of(context, &target.key, &source, &copied).await;
     Ok(stored_object(context, relative, &target, copied, media))

@@ -47,9 +47,10 @@ pub(super) async fn copy_large(
     let sent = async {
         let (hashed, receipts) = send_parts(&shared, hashing, trail, parts, &file).await?;
         let media = facts::check(source, &file, &hashed, None).await?;
-        Ok((hashed, receipts, media))
+        let seen = target.doubts.settle(&hashed)?;
+        Ok(((hashed, seen), receipts, media))
     };
-    let (hashed, receipts, media) = match sent.await {
+    let ((hashed, seen), receipts, media) = match sent.await {
         Ok(sent) => sent,
         Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
     };
@@ -58,7 +59,10 @@ pub(super) async fn copy_large(
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => {
             ended(context, target.key.as_str(), shared.id()).await;
-            Ok(Copied { media, ..copied(hashed, confirmed, count, plan.part_bytes(), &file) })
+            Ok(Copied {
+                media,
+                ..copied((hashed, seen), confirmed, count, plan.part_bytes(), &file)
+            })
         }
         Err(error) => {
             let id = shared.id().clone();
@@ -86,7 +90,7 @@ async fn resume(
         && plan.part_bytes() == checkpoint.part_bytes;
     let hashing = match &checkpoint.hashing {
         Some(state) => Hashing::resume(state),
-        None => Some(Hashing::new(target.is_mp4)),
+        None => Some(Hashing::new(Some(target.format))),
     };
     let Some(hashing) = hashing.filter(|_| is_same) else {
         give_up(context, target, upload).await?;
@@ -115,7 +119,7 @@ async fn begin(
     let (key, id) = (target.key.to_string(), target.checkpoint.clone());
     let kept = (key, plan.part_bytes());
     let trail = Trail::begin(context, id, upload.id().clone(), kept, file.clone()).await?;
-    let hashing = Hashing::new(target.is_mp4);
+    let hashing = Hashing::new(Some(target.format));
     Ok(Session { upload, hashing, trail, plan, is_resumed: false })
 }
 

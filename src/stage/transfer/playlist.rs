@@ -73,12 +73,13 @@ pub(super) async fn read(
             break;
         }
         let failure = match read_variant(context, source, variant).await {
-            Ok(read) => return Ok(read),
+            Ok(read) => {
+                note_choice(variant, lost);
+                return Ok(read);
+            }
             Err(failure) if failure.is_about_the_file() => failure,
             Err(failure) => return Err(failure),
         };
-        let path = variant.link.listed().path();
-        tracing::info!(variant.path = path, reason = %failure, "a variant could not be had");
         let is_hopeful =
             |(_, before): &(&Variant, Failure)| before.may_pass() || !failure.may_pass();
         if !lost.as_ref().is_some_and(is_hopeful) {
@@ -86,6 +87,17 @@ pub(super) async fn read(
         }
     }
     Err(lost.map_or_else(|| HlsError::NoVariant.into(), |(_, failure)| failure))
+}
+
+/// That a better variant could not be had is no failure where another could.
+fn note_choice(chosen: &Variant, lost: Option<(&Variant, Failure)>) {
+    let Some((better, failure)) = lost else { return };
+    tracing::info!(
+        variant.path = chosen.link.listed().path(),
+        better.path = better.link.listed().path(),
+        reason = %failure,
+        "a better variant of a broadcast could not be had, and the next is taken"
+    );
 }
 
 async fn read_variant(

@@ -312,7 +312,7 @@ async fn a_gap_of_the_source_stays_a_gap_and_is_no_loss_of_ours() {
 async fn segments_whose_initialisation_is_missing_are_kept_and_not_played() {
     let world = with_playlist(
         "#EXT-X-MAP:URI=\"x.ts?start=0&end=187\"\n#EXTINF:2,\nx.ts?start=63732&end=131975\n\
-         #EXT-X-MAP:URI=\"x.ts?start=199092&end=200000\"\n#EXTINF:3,\nx.ts?start=131976&end=199091\n",
+         #EXT-X-MAP:URI=\"x.ts?start=199092&end=200031\"\n#EXTINF:3,\nx.ts?start=131976&end=199091\n",
     )
     .await;
     spoil(&world, &[0], GONE);
@@ -338,21 +338,21 @@ async fn segments_whose_initialisation_is_missing_are_kept_and_not_played() {
 #[tokio::test]
 async fn a_byte_range_beyond_its_file_is_missing_alone() {
     let world = with_playlist(
-        "#EXTINF:2,\n#EXT-X-BYTERANGE:1000@0\nx.ts?start=0&end=63731\n\
-         #EXTINF:2,\n#EXT-X-BYTERANGE:1000@63000\nx.ts?start=0&end=63731\n",
+        "#EXTINF:2,\n#EXT-X-BYTERANGE:1128@0\nx.ts?start=0&end=63731\n\
+         #EXTINF:2,\n#EXT-X-BYTERANGE:1128@63000\nx.ts?start=0&end=63731\n",
     )
     .await;
     let night = world.run().await;
     night.says(1, "partial", &[]);
     let missing = &whole(&night)["missing"][0];
-    assert_eq!(text(&missing["reason"]), "the file does not have the bytes 63000 to 63999");
+    assert_eq!(text(&missing["reason"]), "the file does not have the bytes 63000 to 64127");
     assert_eq!(played(&playlist(&night)), "0");
 }
 
 #[tokio::test]
 async fn a_host_that_fails_for_many_chunks_in_a_row_is_not_asked_for_the_rest() {
     let lines = |count: usize| -> String {
-        let line = |n: usize| format!("#EXTINF:2,\nx.ts?start={n}&end={n}\n");
+        let line = |n: usize| format!("#EXTINF:2,\nx.ts?start={}&end={}\n", n * 188, n * 188 + 187);
         (0..count).map(line).collect()
     };
     let world = with_playlist(&lines(60)).await;
@@ -370,7 +370,8 @@ async fn a_host_that_fails_for_many_chunks_in_a_row_is_not_asked_for_the_rest() 
     let world = with_playlist(&lines(60)).await;
     for chunk in 0..20 {
         world.fault(&format!(
-            "on = \"vod\"\npath = \"*x.ts\"\nquery = \"start={chunk}&*\"\ntimes = \"always\"\nthen = \"html\""
+            "on = \"vod\"\npath = \"*x.ts\"\nquery = \"start={}&*\"\ntimes = \"always\"\nthen = \"html\"",
+            chunk * 188
         ));
     }
     let night = world.run().await;

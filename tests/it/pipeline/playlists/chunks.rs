@@ -40,7 +40,8 @@ fn damage(night: &Night) -> Vec<Value> {
 
 #[tokio::test]
 async fn what_is_no_chunk_or_not_whole_is_asked_for_again_and_then_missing_by_its_name() {
-    let page = format!("<html><head><title>302</title></head><body>{}</body></html>", "x".repeat(53));
+    let page =
+        format!("<html><head><title>302</title></head><body>{}</body></html>", "x".repeat(53));
     let cases = [
         (Answer::Bytes(page.clone().into()), "an HTML or XML page"),
         (Answer::Unsized(page.into()), "an HTML or XML page"),
@@ -65,6 +66,27 @@ async fn what_is_no_chunk_or_not_whole_is_asked_for_again_and_then_missing_by_it
         assert!(stored(&night) == [0, 1, 2].map(chunk), "{why}");
     }))
     .await;
+}
+
+#[tokio::test]
+async fn what_ends_too_early_is_archived_with_its_damage_once_there_is_no_hope_left() {
+    let deleted = "raw = { expire_time = \"2026-11-13T00:00:00Z\" }\n";
+    let cut = chunk(1)[..180 * PACKET - 5].to_vec();
+    let room = Broadcast::listed("/a/p.m3u8", deleted).await;
+    room.shelf.broadcast("/a/p.m3u8", &[chunk(0), cut.clone(), chunk(2)]);
+    let night = room.night().await;
+    night.says(1, "complete", &[]);
+    assert_eq!(night.exit, 0);
+    assert!(stored(&night) == [chunk(0), cut, chunk(2)]);
+    let damage = damage(&night);
+    let told: Vec<&str> = damage.iter().map(|place| text(&place["what"])).collect();
+    assert!(told.iter().any(|what| what.contains("183 bytes into a packet")), "{told:?}");
+    // A page is no recording, whatever the day.
+    let room = Broadcast::listed("/a/p.m3u8", deleted).await;
+    room.shelf.broadcast("/a/p.m3u8", &[chunk(0), b"<html></html>".to_vec()]);
+    let night = room.night().await;
+    night.says(1, "partial", &[]);
+    assert_eq!((night.exit, text(&whole(&night)["state"])), (4, "expired"));
 }
 
 #[tokio::test]
@@ -99,7 +121,10 @@ async fn damage_that_comes_twice_is_archived_as_it_is_and_told() {
         assert_eq!(damage[0]["seen"], 2, "{damage:?}");
         assert!(damage[0]["at_ms"].as_u64().is_some_and(|ms| ms <= 2100), "{damage:?}");
         let chunks = whole(&night)["chunks"].clone();
-        assert_eq!((&chunks[0]["damage"], &chunks[0]["evidence"]), (&Value::Null, &json!(["samples"])));
+        assert_eq!(
+            (&chunks[0]["damage"], &chunks[0]["evidence"]),
+            (&Value::Null, &json!(["samples"]))
+        );
         assert_eq!(asked(&room, "/a/1.ts"), 2);
     }
 }

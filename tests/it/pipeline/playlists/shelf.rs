@@ -21,6 +21,18 @@ pub enum Answer {
     Unsized(Vec<u8>),
     Status(u16),
     Moved(String),
+    /// These one after the other, the last for ever.
+    InTurn(Vec<Answer>),
+}
+
+impl Answer {
+    fn next(&mut self) -> Self {
+        match self {
+            Self::InTurn(turns) if turns.len() > 1 => turns.remove(0),
+            Self::InTurn(turns) => turns[0].clone(),
+            other => other.clone(),
+        }
+    }
 }
 
 /// What lies where: by path, and query where there is one.
@@ -52,7 +64,9 @@ impl Shelf {
     }
 
     fn answer(&self, request: &Request) -> Reply {
-        match self.0.lock().unwrap().get(&request.path) {
+        let mut shelf = self.0.lock().unwrap();
+        let answer = shelf.get_mut(&request.path).map(Answer::next);
+        match answer.as_ref() {
             Some(Answer::Bytes(bytes)) => match request.range() {
                 Some(range) if !bytes.is_empty() => {
                     let end = range.end.min(bytes.len());
@@ -65,6 +79,7 @@ impl Shelf {
             Some(Answer::Unsized(bytes)) => Reply::new(200).unsized_body(bytes),
             Some(Answer::Status(status)) => Reply::new(*status).body(b""),
             Some(Answer::Moved(to)) => Reply::new(302).header("Location", to).body(b""),
+            Some(Answer::InTurn(_)) => panic!("turns within turns"),
             None => Reply::new(404).body(b"nothing here"),
         }
     }
@@ -91,12 +106,17 @@ pub struct Broadcast {
 
 impl Broadcast {
     pub async fn at(path: &str) -> Self {
+        Self::listed(path, "").await
+    }
+
+    /// The same with more lines of the recording in the scenario.
+    pub async fn listed(path: &str, rest: &str) -> Self {
         let shelf = Shelf::default();
         let held = shelf.clone();
         let host = Host::start_with(move |request| held.answer(request)).await;
         let scenario = format!(
             "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nkind = \"whole\"\n\
-             media_url = \"http://{}{path}\"\n",
+             media_url = \"http://{}{path}\"\n{rest}",
             host.authority()
         );
         let settings = format!(
@@ -127,10 +147,4 @@ pub fn stored(night: &Night) -> Vec<Vec<u8>> {
     let chunks = whole["chunks"].as_array().unwrap().iter();
     let key = |chunk: &Value| format!("live/wx1/rooms/1/{}", text(&chunk["key"]));
     chunks.map(|chunk| night.bucket.objects[&key(chunk)].clone()).collect()
-}
-
-/// The playable playlist.
-pub fn playlist(night: &Night) -> String {
-    let key = format!("live/wx1/rooms/1/{}", text(&whole(night)["key"]));
-    String::from_utf8(night.bucket.objects[&key].clone()).unwrap()
 }
