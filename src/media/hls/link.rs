@@ -93,7 +93,7 @@ mod tests {
         ] {
             let link = Base::new(&at, &listed).link(uri).unwrap();
             assert_eq!(link.url.expose().as_str(), expected, "{uri}");
-            assert_eq!(link.listed().without_query().as_str(), known, "{uri}");
+            assert!(link.listed().is_same_file(&url(known)), "{uri}: {link:?}");
             let plain = Base::new(&listed, &listed).link(uri).unwrap();
             assert_eq!(plain.url.without_query().as_str(), known, "{uri}");
             assert!(plain.listed.is_none(), "{uri}");
