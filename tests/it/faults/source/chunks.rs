@@ -62,6 +62,16 @@ pub fn rows() -> Vec<Row> {
             "{ body = { text = \"{ \\\"code\\\": 1 }\" } }",
             "a JSON message; 2 of 3",
         ),
+        second(
+            "words for a chunk",
+            "{ body = { text = \"no such chunk\" } }",
+            "the file begins like unknown data; 2 of 3",
+        ),
+        second(
+            "a chunk that is shorter than its URL says",
+            "{ changed-length = { by = -188 } }",
+            "the chunk has 68056 of the 68244 bytes that its URL names; 2 of 3",
+        ),
         second("half a chunk", "{ short = {} }", "of 8531; 2 of 3"),
         second("a chunk that breaks off", "{ reset = { at = 0 } }", "the connection failed"),
         impatient(second("a chunk that stalls", "{ stall = { at = 0 } }", "stopped sending")),
