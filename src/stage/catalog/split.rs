@@ -101,6 +101,8 @@ impl Splitter {
             b',' if self.depth == 2 && self.list == List::AfterRoom => {
                 self.list = List::AfterComma;
             }
+            // Between rooms, of which there may be any number.
+            b' ' | b'\n' | b'\r' | b'\t' if self.depth == 2 && self.list != List::Outside => {}
             _ => self.keep(byte),
         }
     }
@@ -204,6 +206,15 @@ mod tests {
         ] {
             assert!(!split(text, 1).1, "{text}");
         }
+    }
+
+    #[test]
+    fn nothing_is_held_of_what_stands_between_rooms() {
+        let (mut splitter, mut rooms) = (Splitter::default(), Vec::new());
+        splitter.feed(b"{\"rooms\": [{}", &mut rooms).unwrap();
+        let before = splitter.rest().len();
+        (0..100).for_each(|_| splitter.feed(b",\r\n\t   {}", &mut rooms).unwrap());
+        assert_eq!((splitter.rest().len(), rooms.len()), (before, 101));
     }
 
     #[test]
