@@ -10,6 +10,7 @@ mod codec;
 mod extent;
 mod facts;
 mod fragments;
+pub mod samples;
 mod sniff;
 mod structure;
 mod walk;
@@ -18,7 +19,7 @@ pub use boxes::FourCc;
 pub use facts::{LONGEST_MS, facts};
 pub use fragments::Fragments;
 pub use structure::Mp4Structure;
-pub use walk::{BoxWalk, Limits};
+pub use walk::{BoxWalk, Limits, MoovBeyond};
 
 /// Holds the beginning of a file that may be any media against what servers send in place of a file.
 ///

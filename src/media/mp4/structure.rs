@@ -20,6 +20,8 @@ pub struct Mp4Structure {
     pub faststart: bool,
     /// Whether the media data is in fragments (`moof`).
     pub fragmented: bool,
+    /// Where the payloads of its `mdat` boxes lie, in order: the first 256 of them.
+    pub media: Vec<Range<u64>>,
     /// What the fragments place, and how long they play.
     pub fragments: Fragments,
     /// What is odd about its end. The file is whole all the same where every sample lies within it.

@@ -1,5 +1,7 @@
 //! The walk over the top-level boxes.
 
+mod beyond;
+
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size};
 use super::fragments::{self, Fragments};
 use super::{Mp4Error, Mp4Structure, sniff};
+
+pub use beyond::MoovBeyond;
+
+/// The most `mdat` boxes whose places are kept.
+const MOST_MEDIA: usize = 256;
 
 /// What a walk may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +56,9 @@ pub struct BoxWalk {
     moof: Vec<u8>,
     #[serde(default)]
     fragments: Fragments,
+    /// Where the payloads of the first `mdat` boxes lie.
+    #[serde(default)]
+    media: Vec<Range<u64>>,
     /// Where the last box ended, once it is known that what follows is none.
     #[serde(default)]
     tail_at: Option<u64>,
@@ -77,6 +87,7 @@ impl BoxWalk {
             fragmented: self.fragmented,
             moof: Vec::new(),
             fragments: self.fragments.clone(),
+            media: self.media.clone(),
             tail_at: self.tail_at,
         }
     }
@@ -98,6 +109,8 @@ impl BoxWalk {
             && self.header.len() < LONG_HEADER
             && Header::read(&self.header).is_none()
             && self.first_mdat.is_none_or(is_past)
+            && self.media.len() <= MOST_MEDIA
+            && self.media.iter().all(|at| at.start <= at.end && is_past(at.start))
             && self.tail_at.is_none_or(|at| is_past(at) && self.inside.is_none())
             && self.limits.moov_bytes <= Limits::default().moov_bytes
     }
@@ -116,6 +129,7 @@ impl BoxWalk {
             fragmented: false,
             moof: Vec::new(),
             fragments: Fragments::default(),
+            media: Vec::new(),
             tail_at: None,
         }
     }
@@ -164,6 +178,7 @@ impl BoxWalk {
             faststart: self.first_mdat.is_none_or(|mdat| moov_at.start < mdat),
             moov_at,
             fragmented: self.fragmented,
+            media: self.media.into_iter().map(|at| at.start..at.end.min(total)).collect(),
             fragments: self.fragments,
             oddity,
         })
@@ -348,6 +363,9 @@ impl BoxWalk {
             }
             b"mdat" => {
                 self.first_mdat.get_or_insert(start);
+                if self.media.len() < MOST_MEDIA {
+                    self.media.push(self.offset..end.unwrap_or(u64::MAX));
+                }
             }
             b"moof" => self.fragmented = true,
             _ => {}

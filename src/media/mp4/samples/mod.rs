@@ -1,0 +1,28 @@
+//! Every sample of an MP4 is accounted for, as its bytes stream by.
+//!
+//! [`Film`] reads the tables of a `moov` where they lie, and holds them against each other: samples that
+//! the tables put outside the file, at each other's place, or at times that cannot be. [`Examiner`] is fed
+//! with the bytes of the file in order, and holds each sample against what its codec writes: the NAL units
+//! of AVC and HEVC add up to exactly the size of their sample, begin as NAL units do, and have nothing in
+//! them that cannot be there (ISO/IEC 14496-10 section 7.4.1); frames of AAC are no longer than any can be
+//! and begin with a fitting element (ISO/IEC 14496-3 section 4.4.2.1).
+//!
+//! What players put up with in silence is no finding, even where no standard allows it. What lies within
+//! a NAL unit and looks like coded pictures is not found.
+
+mod coding;
+mod examiner;
+mod film;
+mod findings;
+mod nal;
+mod tables;
+mod times;
+
+pub use coding::Coding;
+pub use examiner::{Examiner, Progress};
+pub use film::{Film, Unexaminable};
+pub use findings::{Examined, Place};
+pub use nal::Wrong;
+
+#[cfg(test)]
+mod tests;

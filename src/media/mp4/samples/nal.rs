@@ -1,0 +1,266 @@
+//! The NAL units of one sample, as they stream by (ISO/IEC 14496-15 section 4.3, ISO/IEC 14496-10
+//! section 7.3.1 and 7.4.1).
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use serde::{Deserialize, Serialize};
+
+/// What is wrong with a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wrong {
+    /// The length of a NAL unit does not fit into what is left of its sample.
+    Length,
+    /// The same, where the sample begins with a start code: some players take that in place of a length.
+    StartCode,
+    /// A NAL unit begins with what no NAL unit begins with.
+    Header,
+    /// Zeros, within a NAL unit.
+    Zeros,
+    /// Bytes that cannot stand within a NAL unit.
+    Sequence,
+    /// Text, within a picture.
+    Text,
+    /// Zeros at the end of a picture: some muxers pad there.
+    Padding,
+    /// Zeros within a unit that is no picture: what is meant for other programs may have some.
+    ZerosBeside,
+    /// A frame of sound with more bytes than any has.
+    TooLong,
+    /// A frame of sound that begins with what fits no such frame.
+    Element,
+    /// The sample lies where another one does.
+    Overlap,
+    /// The sample lies outside the file, or of its media data.
+    Outside,
+    /// Two pictures are shown at the same time, or far from where they stand.
+    Times,
+    /// The tables have more samples than one another.
+    Count,
+    /// The tables came twice, and not alike.
+    OtherTables,
+}
+
+/// So many zeros in a row are no matter of how a stream is coded.
+const RUN: u32 = 16;
+
+/// So many, where they may be meant.
+const LONG_RUN: u32 = 64;
+
+/// Made once: most units are short.
+static TWO_ZEROS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0, 0]));
+
+/// Where a sample is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum At {
+    /// Within the length of the next unit.
+    Length { got: u8, value: u32 },
+    /// Within a unit.
+    Unit(Unit),
+    /// Something was wrong: the rest of the sample tells nothing.
+    Lost,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Unit {
+    left: u32,
+    /// Its first bytes, as they come.
+    seen: u8,
+    is_picture: bool,
+    /// Zeros right before what comes next.
+    zeros: u32,
+}
+
+/// A sample of NAL units that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct NalWalk {
+    length_size: u8,
+    is_hevc: bool,
+    left: u32,
+    at: At,
+    /// Whether nothing was read yet.
+    is_new: bool,
+    /// Whether it begins like a start code.
+    begins_as_code: bool,
+}
+
+impl NalWalk {
+    pub(super) fn new(length_size: u8, is_hevc: bool, size: u32) -> Self {
+        let at = At::Length { got: 0, value: 0 };
+        Self { length_size, is_hevc, left: size, at, is_new: true, begins_as_code: false }
+    }
+
+    /// Takes the next bytes of the sample: no more than are left of it. Tells what is wrong by `wrong`,
+    /// with where that begins in `bytes`.
+    pub(super) fn take(&mut self, bytes: &[u8], mut wrong: impl FnMut(usize, Wrong)) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let at = bytes.len() - rest.len();
+            let taken = match self.at {
+                At::Lost => rest.len(),
+                At::Length { got, value } => {
+                    self.length(rest, (got, value), |what| wrong(at, what))
+                }
+                At::Unit(unit) => {
+                    let length = rest.len().min(unit.left as usize);
+                    let (now, _) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+                    self.unit(now, unit, |from, what| wrong(at + from, what));
+                    length
+                }
+            };
+            self.left = self.left.saturating_sub(taken as u32);
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+    }
+
+    fn length(
+        &mut self,
+        bytes: &[u8],
+        (mut got, mut value): (u8, u32),
+        mut wrong: impl FnMut(Wrong),
+    ) -> usize {
+        // What is left after the last unit and has no room for a length and one byte is padding.
+        if got == 0 && self.left <= u32::from(self.length_size) {
+            self.at = At::Lost;
+            return bytes.len();
+        }
+        let mut taken = 0;
+        for byte in bytes.iter().take(usize::from(self.length_size.saturating_sub(got))) {
+            value = value << 8 | u32::from(*byte);
+            got += 1;
+            taken += 1;
+        }
+        self.at = At::Length { got, value };
+        if got == self.length_size {
+            let left = self.left.saturating_sub(taken);
+            self.begins_as_code |= self.is_new && self.length_size == 4 && value == 1;
+            self.is_new = false;
+            self.at = if value == 0 || value > left {
+                wrong(self.lost(Wrong::Length));
+                At::Lost
+            } else {
+                At::Unit(Unit { left: value, seen: 0, is_picture: false, zeros: 0 })
+            };
+        }
+        taken as usize
+    }
+
+    fn unit(&mut self, bytes: &[u8], mut unit: Unit, mut wrong: impl FnMut(usize, Wrong)) {
+        let Some(&first) = bytes.first() else { return };
+        let mut is_plausible = true;
+        if unit.seen == 0 {
+            (is_plausible, unit.is_picture) = self.header(first, unit.left);
+            unit.seen = 1;
+            if self.is_hevc
+                && let Some(&second) = bytes.get(1)
+            {
+                unit.seen = 2;
+                is_plausible &= second & 7 != 0;
+            }
+        } else if unit.seen == 1 && self.is_hevc {
+            unit.seen = 2;
+            is_plausible = first & 7 != 0;
+        }
+        if !is_plausible {
+            wrong(0, self.lost(Wrong::Header));
+            self.at = At::Lost;
+            return;
+        }
+        let is_picture = unit.is_picture;
+        scan(bytes, &mut unit.zeros, |at, run| match run {
+            _ if !is_picture && run >= LONG_RUN => wrong(at, Wrong::ZerosBeside),
+            _ if !is_picture => {}
+            RUN.. => wrong(at, Wrong::Zeros),
+            _ => wrong(at, Wrong::Sequence),
+        });
+        if is_picture && let Some(at) = text(bytes) {
+            wrong(at, Wrong::Text);
+        }
+        unit.left = unit.left.saturating_sub(bytes.len() as u32);
+        self.at = if unit.left > 0 {
+            At::Unit(unit)
+        } else {
+            let zeros = unit.zeros;
+            let from = bytes.len().saturating_sub(zeros as usize);
+            if is_picture && zeros >= RUN {
+                wrong(from, Wrong::Padding);
+            } else if !is_picture && zeros >= LONG_RUN {
+                wrong(from, Wrong::ZerosBeside);
+            }
+            At::Length { got: 0, value: 0 }
+        };
+    }
+
+    fn lost(&self, what: Wrong) -> Wrong {
+        if self.begins_as_code { Wrong::StartCode } else { what }
+    }
+
+    /// Whether a unit of `length` bytes may begin with this byte, and whether it is part of a picture.
+    fn header(&self, byte: u8, length: u32) -> (bool, bool) {
+        let is_clear = byte & 0x80 == 0;
+        if self.is_hevc {
+            let kind = byte >> 1 & 0x3f;
+            return (is_clear && length >= 2, kind < 32);
+        }
+        let kind = byte & 0x1f;
+        (is_clear && kind != 0, (1..=5).contains(&kind))
+    }
+}
+
+/// Finds what cannot stand in a NAL unit: two zeros and 0, 1 or 2. `zeros` is how many came right before
+/// `bytes`, and is how many these end with then: what follows them decides. `found` is told where the
+/// zeros begin, as far as they are in `bytes`, and how many they are.
+fn scan(bytes: &[u8], zeros: &mut u32, mut found: impl FnMut(usize, u32)) {
+    let mut at = 0;
+    let mut before = *zeros;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let run = rest.iter().take_while(|byte| **byte == 0).count();
+        let all = before.saturating_add(run as u32);
+        let Some(next) = rest.get(run) else {
+            *zeros = all;
+            return;
+        };
+        if all >= 3 || (all == 2 && *next <= 2) {
+            found(at, all);
+        }
+        at += run;
+        before = 0;
+        let rest = rest.get(run..).unwrap_or_default();
+        match TWO_ZEROS.find(rest) {
+            Some(pair) => at += pair,
+            None => {
+                *zeros = u32::from(rest.last() == Some(&0));
+                return;
+            }
+        }
+    }
+}
+
+/// Where text begins that is as long as no picture has any: a page in place of a film.
+fn text(bytes: &[u8]) -> Option<usize> {
+    const STEP: usize = 256;
+    const LEAST: usize = 160;
+    let is_text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    for (block, start) in bytes.chunks_exact(STEP).zip((0..).step_by(STEP)) {
+        let probe = block.first_chunk().map(|probe| u128::from_ne_bytes(*probe));
+        if probe.is_none_or(|probe| probe & (u128::MAX / 255 * 128) != 0) {
+            continue;
+        }
+        let from = bytes.get(start..).unwrap_or_default();
+        let run = from.iter().take_while(|byte| is_text(byte)).count();
+        let text = from.get(..run).unwrap_or_default();
+        let is_marked = text.contains(&b'<') || text.contains(&b'{');
+        let mut kinds = [false; 128];
+        for byte in text {
+            if let Some(seen) = kinds.get_mut(usize::from(*byte)) {
+                *seen = true;
+            }
+        }
+        let kinds = kinds.iter().filter(|seen| **seen).count();
+        if run >= LEAST && is_marked && kinds >= 20 {
+            return Some(start);
+        }
+    }
+    None
+}

@@ -1,0 +1,216 @@
+//! Films as they are, and damaged on purpose.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::{BoxWalk, Limits};
+use super::nal::NalWalk;
+use super::*;
+
+const FASTSTART: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/faststart.mp4");
+const AT_END: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/moov-at-end.mp4");
+const FRAGMENTED: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/fragmented.mp4");
+const HEVC: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/hevc.mp4");
+
+/// What a file is, as its boxes tell: its `moov`, where that begins, and where its media data lies.
+fn parts(file: &[u8]) -> (Bytes, u64, Vec<Range<u64>>) {
+    let mut walk = BoxWalk::new(Limits::default());
+    walk.feed(file).unwrap();
+    let whole = walk.finish(None).unwrap();
+    (whole.moov.unwrap().into(), whole.moov_at.start, whole.media)
+}
+
+fn film(file: &[u8]) -> Result<Arc<Film>, Unexaminable> {
+    let (moov, at, _) = parts(file);
+    Film::read(&moov, at).map(Arc::new)
+}
+
+fn examined_in(file: &[u8], piece: usize) -> Examined {
+    let mut examiner = Examiner::from(film(file).unwrap(), 0).unwrap();
+    file.chunks(piece).for_each(|bytes| examiner.feed(bytes));
+    examiner.finish(&parts(file).2, file.len() as u64)
+}
+
+fn examined(file: &[u8]) -> Examined {
+    examined_in(file, 4096)
+}
+
+/// Where samples of a track lie, in its order.
+fn samples(file: &[u8], track: usize) -> Vec<Range<usize>> {
+    let film = film(file).unwrap();
+    let track = &film.tracks[track];
+    let mut all = Vec::new();
+    for chunk in 0..track.chunks() {
+        let mut at = track.chunk_offset(chunk).unwrap() as usize;
+        let (first, count, _) = track.chunk(chunk).unwrap();
+        for sample in first..first + count {
+            let size = track.sizes.of(sample).unwrap() as usize;
+            all.push(at..at + size);
+            at += size;
+        }
+    }
+    all
+}
+
+/// Where the entries of a table of the first track lie in a file.
+fn table(file: &[u8], name: &[u8; 4]) -> usize {
+    file.windows(4).position(|bytes| bytes == name).unwrap() + 4
+}
+
+fn what(examined: &Examined) -> Vec<Wrong> {
+    examined.places.iter().map(|place| place.what).collect()
+}
+
+#[test]
+fn a_sound_film_has_every_sample_accounted_for_however_it_is_cut() {
+    let sound = Examined { places: Vec::new(), unexamined: None };
+    for file in [FASTSTART, AT_END, HEVC] {
+        for piece in [1, 7, 1000, file.len()] {
+            assert_eq!(examined_in(file, piece), sound, "in pieces of {piece}");
+        }
+    }
+    assert_eq!(film(FRAGMENTED).unwrap_err(), Unexaminable::Fragments);
+}
+
+#[test]
+fn what_an_examination_has_seen_survives_a_pause_anywhere() {
+    let mut file = FASTSTART.to_vec();
+    let broken = samples(&file, 0)[12].clone();
+    file[broken.start] = 0xff;
+    let at_once = examined(&file);
+    assert_eq!(what(&at_once), [Wrong::Length]);
+    for cut in (0..file.len()).step_by(97) {
+        let film = film(&file).unwrap();
+        let mut examiner = Examiner::from(Arc::clone(&film), 0).unwrap();
+        examiner.feed(&file[..cut]);
+        let kept = serde_json::to_string(examiner.progress()).unwrap();
+        let mut examiner = Examiner::resume(film, serde_json::from_str(&kept).unwrap()).unwrap();
+        examiner.feed(&file[cut..]);
+        assert_eq!(examiner.finish(&parts(&file).2, file.len() as u64), at_once, "cut at {cut}");
+    }
+    assert!(Examiner::from(film(&file).unwrap(), broken.end as u64).is_none(), "begun too late");
+}
+
+#[test]
+fn a_length_that_does_not_fit_is_named_by_offset_and_time_in_every_sample() {
+    for file in [FASTSTART, HEVC] {
+        for sample in samples(file, 0) {
+            let mut file = file.to_vec();
+            file[sample.start + 1] ^= 0x10;
+            let found = examined(&file);
+            let [place] = found.places.as_slice() else { panic!("{found:?}") };
+            assert_eq!((place.range.start, place.what), (sample.start as u64, Wrong::Length));
+            assert!(place.range.end >= sample.end as u64 && place.at_ms.is_some());
+            assert_eq!(found.unexamined, None, "what is found is told, and all was examined");
+        }
+    }
+    let last = samples(FASTSTART, 0).last().unwrap().clone();
+    let mut file = FASTSTART.to_vec();
+    file[last.start] = 1;
+    let place = examined(&file).places.remove(0);
+    assert_eq!((place.at_ms, place.duration_ms), (Some(960), Some(40)), "frame 25 of 25 a second");
+}
+
+#[test]
+fn tables_that_point_elsewhere_are_found() {
+    let flipped = |name: &[u8; 4], at: usize, bit: u8| {
+        let mut file = FASTSTART.to_vec();
+        let at = table(&file, name) + at;
+        file[at] ^= bit;
+        file
+    };
+    assert!(what(&examined(&flipped(b"stco", 8, 0x40))).contains(&Wrong::Outside));
+    assert!(!examined(&flipped(b"stco", 11, 4)).places.is_empty());
+    for sample in 0..25 {
+        let found = examined(&flipped(b"stsz", 12 + 4 * sample + 3, 1));
+        assert!(!found.places.is_empty(), "the size of sample {sample}");
+        assert!(!examined(&flipped(b"stsz", 12 + 4 * sample, 1)).places.is_empty());
+    }
+    assert!(what(&examined(&flipped(b"stsc", 8 + 7, 4))).contains(&Wrong::Count));
+    let odd = examined(&flipped(b"stts", 8 + 3, 1));
+    assert!(odd.places.is_empty(), "players put up with it");
+    assert!(odd.unexamined.unwrap().contains("stts and stsz"));
+}
+
+#[test]
+fn a_codec_that_is_not_known_is_said_and_nothing_is_found_in_it() {
+    let mut file = FASTSTART.to_vec();
+    let entry = file.windows(4).position(|bytes| bytes == b"avc1").unwrap();
+    let entry = file[entry + 4..]
+        .windows(4)
+        .position(|bytes| bytes == b"avc1")
+        .map_or(entry, |at| entry + 4 + at);
+    file[entry..entry + 4].copy_from_slice(b"xvid");
+    let sample = samples(FASTSTART, 0)[3].clone();
+    file[sample].fill(0);
+    let found = examined(&file);
+    assert!(found.places.is_empty(), "{found:?}");
+    assert_eq!(found.unexamined.unwrap(), "samples of the type xvid cannot be examined");
+}
+
+#[test]
+fn the_tables_that_came_with_the_film_are_those_it_is_examined_by() {
+    let mut other = FASTSTART.to_vec();
+    let at = table(&other, b"stts") + 8 + 7;
+    other[at] ^= 1;
+    let mut examiner = Examiner::from(film(FASTSTART).unwrap(), 0).unwrap();
+    other.chunks(100).for_each(|bytes| examiner.feed(bytes));
+    let found = examiner.finish(&parts(FASTSTART).2, other.len() as u64);
+    assert_eq!(what(&found), [Wrong::OtherTables]);
+}
+
+/// What is wrong with a sample of one AVC unit of these bytes.
+fn unit(unit: &[u8], piece: usize) -> Vec<Wrong> {
+    let length = u32::try_from(unit.len()).unwrap();
+    let sample = [&length.to_be_bytes(), unit].concat();
+    let mut walk = NalWalk::new(4, false, length + 4);
+    let mut found = Vec::new();
+    sample.chunks(piece).for_each(|bytes| walk.take(bytes, |_, what| found.push(what)));
+    found
+}
+
+#[test]
+fn zeros_within_a_picture_are_found_wherever_they_lie_and_told_from_padding() {
+    let noise: Vec<u8> = (0..4000_u32).map(|n| 1 + (n * 7919 % 251) as u8).collect();
+    let picture = [&[0x65], noise.as_slice()].concat();
+    let description = [&[0x06], noise.as_slice()].concat();
+    let with = |unit: &[u8], at: usize, bytes: &[u8]| {
+        let mut unit = unit.to_vec();
+        unit[at..at + bytes.len()].copy_from_slice(bytes);
+        unit
+    };
+    for piece in [1, 3, 64, 5000] {
+        assert_eq!(unit(&picture, piece), []);
+        for at in [1, 2, 700, picture.len() - 65] {
+            assert_eq!(unit(&with(&picture, at, &[0; 64]), piece), [Wrong::Zeros], "at {at}");
+            assert_eq!(unit(&with(&description, at, &[0; 64]), piece), [Wrong::ZerosBeside]);
+        }
+        let end = picture.len() - 64;
+        assert_eq!(unit(&with(&picture, end, &[0; 64]), piece), [Wrong::Padding]);
+        for last in 0..=2 {
+            let found = unit(&with(&picture, 99, &[0, 0, last]), piece);
+            assert_eq!(found, [Wrong::Sequence], "00 00 0{last}");
+            assert_eq!(unit(&with(&description, 99, &[0, 0, last]), piece), []);
+        }
+        assert_eq!(unit(&with(&picture, 99, &[0, 0, 3]), piece), [], "that is how it is escaped");
+        assert_eq!(unit(&with(&picture, 0, &[0xe5]), piece), [Wrong::Header]);
+    }
+    let page =
+        "<html><body><h1>404 Not Found</h1><hr>nginx/1.18 (Ubuntu)</body></html>\n".repeat(9);
+    assert_eq!(unit(&with(&picture, 2000, page.as_bytes()), 5000), [Wrong::Text]);
+}
+
+#[test]
+fn what_is_left_of_a_sample_after_its_units_may_be_padding() {
+    let of = |sample: &[u8]| {
+        let mut walk = NalWalk::new(4, false, sample.len() as u32);
+        let mut found = Vec::new();
+        walk.take(sample, |_, what| found.push(what));
+        found
+    };
+    assert_eq!(of(&[0, 0, 0, 2, 0x65, 9, 0, 0, 0]), []);
+    assert_eq!(of(&[0, 0, 0, 2, 0x65, 9, 0, 0, 0, 9, 1]), [Wrong::Length]);
+    assert_eq!(of(&[0, 0, 0, 1, 0x09, 0, 0, 1, 0x65, 9]), [Wrong::StartCode]);
+}

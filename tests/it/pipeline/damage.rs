@@ -1,0 +1,136 @@
+//! Films that are damaged: on the way, or at their source.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use replay_archiver::pipeline::Errand;
+use serde_json::Value;
+
+use super::world::{Night, World};
+use crate::bucket::text;
+use crate::source::host::{Host, Reply, Request};
+
+const FASTSTART: &[u8] = include_bytes!("../fixtures/media/faststart.mp4");
+const AT_END: &[u8] = include_bytes!("../fixtures/media/moov-at-end.mp4");
+
+/// More than one part of an upload.
+const LARGE: usize = 6 << 20;
+
+/// A film with a `free` box of so many bytes before its last box, or after it.
+fn padded(film: &[u8], bytes: usize) -> Vec<u8> {
+    let moov = film.windows(4).position(|name| name == b"moov").unwrap() - 4;
+    let mdat = film.windows(4).position(|name| name == b"mdat").unwrap() - 4;
+    let at = if moov > mdat { moov } else { film.len() };
+    let size = u32::try_from(bytes).unwrap().to_be_bytes();
+    let free = [&size, b"free".as_slice(), &vec![7; bytes - 8]].concat();
+    [&film[..at], &free, &film[at..]].concat()
+}
+
+/// The film with zeros in place of the beginning of its first sample.
+fn damaged(film: &[u8]) -> Vec<u8> {
+    let mdat = film.windows(4).position(|name| name == b"mdat").unwrap() + 4;
+    let mut film = film.to_vec();
+    film[mdat..mdat + 64].fill(0);
+    film
+}
+
+fn answer(request: &Request, film: &[u8]) -> Reply {
+    let Some(range) = request.range() else { return Reply::new(200).body(film) };
+    let end = range.end.min(film.len());
+    let told = format!("bytes {}-{}/{}", range.start, end - 1, film.len());
+    Reply::new(206)
+        .header("Content-Range", &told)
+        .header("ETag", "\"film\"")
+        .body(&film[range.start..end])
+}
+
+/// One night with a film that a host serves: to its first `times` requests as `first`, then as `then`.
+async fn night(first: Vec<u8>, times: u64, then: Vec<u8>) -> (Night, Vec<String>) {
+    let count = Arc::new(AtomicU64::new(0));
+    let host = Host::start_with(move |request| {
+        let is_first = count.fetch_add(1, Ordering::Relaxed) < times;
+        answer(request, if is_first { &first } else { &then })
+    })
+    .await;
+    let scenario = format!(
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
+         media_url = \"http://{}/film.mp4\"\n",
+        host.authority()
+    );
+    let settings = format!(
+        "[media]\nallow_hosts = [\"{}\"]\nread_timeout = \"4s\"\n[transfer]\npart_size = \"5MiB\"\n",
+        host.authority()
+    );
+    let world = World::with_settings(&scenario, &settings).await;
+    let night = world.night(&Errand::Due, |_| {}).await;
+    let asked = host.requests().into_iter();
+    let ranges = asked.map(|request| request.header("range").unwrap_or_default());
+    (night, ranges.collect())
+}
+
+fn segment(night: &Night) -> Value {
+    night.says(1, "complete", &["archived"]);
+    assert_eq!(night.exit, 0);
+    night.bucket.manifest(1)["segments"][0].clone()
+}
+
+fn stored(night: &Night) -> Vec<u8> {
+    let key = format!("live/wx1/rooms/1/{}", text(&segment(night)["key"]));
+    night.bucket.objects[&key].to_vec()
+}
+
+fn is_evident(segment: &Value) -> bool {
+    segment["evidence"].as_array().unwrap().contains(&"samples".into())
+}
+
+#[tokio::test]
+async fn a_film_that_comes_damaged_each_time_is_archived_as_it_is_and_told() {
+    for film in [
+        damaged(FASTSTART),
+        damaged(AT_END),
+        padded(&damaged(FASTSTART), LARGE),
+        padded(&damaged(AT_END), LARGE),
+    ] {
+        let (night, _) = night(film.clone(), 0, film.clone()).await;
+        let segment = segment(&night);
+        assert!(stored(&night) == film, "not a byte is changed");
+        let damage = segment["damage"].as_array().unwrap();
+        let mdat = film.windows(4).position(|name| name == b"mdat").unwrap() + 4;
+        assert_eq!(damage.len(), 1, "{damage:?}");
+        assert_eq!((&damage[0]["offset"], &damage[0]["seen"]), (&mdat.into(), &2.into()));
+        assert_eq!(damage[0]["at_ms"], 0);
+        assert!(is_evident(&segment), "every sample was examined: {segment}");
+    }
+}
+
+#[tokio::test]
+async fn a_film_that_came_damaged_once_is_archived_as_it_comes_then() {
+    for film in [FASTSTART.to_vec(), padded(FASTSTART, LARGE), padded(AT_END, LARGE)] {
+        let (night, _) = night(damaged(&film), 1, film.clone()).await;
+        let segment = segment(&night);
+        assert!(stored(&night) == film);
+        assert_eq!(segment.get("damage"), None, "{segment}");
+        assert!(is_evident(&segment));
+    }
+}
+
+#[tokio::test]
+async fn a_large_film_is_examined_as_it_streams_by_wherever_its_tables_lie() {
+    for film in [padded(FASTSTART, LARGE), padded(AT_END, LARGE)] {
+        let (night, ranges) = night(film.clone(), 0, film.clone()).await;
+        let segment = segment(&night);
+        assert!(is_evident(&segment) && segment.get("damage").is_none(), "{segment}");
+        let tail = ranges.iter().filter(|range| range.ends_with(&format!("-{}", film.len() - 1)));
+        let is_last = film.windows(4).position(|name| name == b"moov").unwrap() > LARGE;
+        assert_eq!(tail.count(), if is_last { 2 } else { 1 }, "{ranges:?}");
+    }
+}
+
+#[tokio::test]
+async fn damage_in_a_part_costs_that_part_again_and_not_the_film() {
+    let film = padded(&damaged(FASTSTART), LARGE);
+    let (night, ranges) = night(film.clone(), 0, film).await;
+    let parts = ranges.iter().filter(|range| range.starts_with("bytes=5242880-"));
+    assert_eq!(parts.count(), 1, "the sound part comes once: {ranges:?}");
+    assert_eq!(segment(&night)["damage"].as_array().unwrap().len(), 1);
+}
