@@ -66,8 +66,8 @@ impl Mending<'_> {
             None => unplayable,
             Some((playlist, from)) => {
                 let missing = match from {
-                    From::Source => self.missing(&playlist, has),
-                    From::Bucket => self.whole.missing.clone(),
+                    Origin::Source => self.missing(&playlist, has),
+                    Origin::Bucket => self.whole.missing.clone(),
                 };
                 match playlist.playable_ms(has) {
                     0 => StoredWhole { missing, ..unplayable },
@@ -92,7 +92,7 @@ impl Mending<'_> {
     }
 
     /// The playlist of the whole: as received, else as it was stored, else as the chunks' names tell.
-    async fn playlist(&self) -> Result<Option<(MediaPlaylist, From)>, Error> {
+    async fn playlist(&self) -> Result<Option<(MediaPlaylist, Origin)>, Error> {
         let Self { whole, recording, .. } = self;
         let prefix = prefix_of(whole);
         let source = format!("{prefix}{SOURCE_PLAYLIST}");
@@ -102,7 +102,7 @@ impl Mending<'_> {
         {
             playlist.rename(&prefix);
             if playlist.names_all(names(whole)) {
-                return Ok(Some((playlist, From::Source)));
+                return Ok(Some((playlist, Origin::Source)));
             }
         }
         let name = whole.key.as_deref().and_then(|key| key.rsplit('/').next());
@@ -111,10 +111,10 @@ impl Mending<'_> {
             && let Ok(playlist) = MediaPlaylist::stored(&bytes)
             && playlist.names_all(names(whole))
         {
-            return Ok(Some((playlist, From::Bucket)));
+            return Ok(Some((playlist, Origin::Bucket)));
         }
         let chunks = names(whole).zip(whole.chunks.iter().map(|chunk| chunk.duration_ms));
-        Ok(MediaPlaylist::of_chunks(chunks).ok().map(|playlist| (playlist, From::Bucket)))
+        Ok(MediaPlaylist::of_chunks(chunks).ok().map(|playlist| (playlist, Origin::Bucket)))
     }
 
     /// A file of the whole, where it is what was stored.
@@ -169,7 +169,7 @@ impl Mending<'_> {
 
 /// Where a playlist was found.
 #[derive(Clone, Copy)]
-enum From {
+enum Origin {
     /// As received: it names all that there ever was.
     Source,
     /// In what is left: it may leave out what is known to be missing.
