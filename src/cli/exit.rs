@@ -13,7 +13,7 @@ Exit codes:
   2    usage or configuration
   3    finished, but something is left that a later run can still save
   4    something was lost for good (it expired)
-  5    verification found a mismatch
+  5    verification found a mismatch, or a recording that does not decode
   130  interrupted, state saved";
 
 /// How a command ended.

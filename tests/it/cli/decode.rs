@@ -2,6 +2,11 @@
 //! and complains of what it is told to.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use replay_archiver::retry;
+use tokio::process::{Child, Command};
 
 use super::program::{Place, ROOMS, Ran, ended};
 
@@ -20,11 +25,12 @@ fetch() {
 film=$(fetch "/${address#*/}" 4-7)
 case $url in
   *.mp4) [[ $film == *"206 Partial"*"bytes 4-7/"*ftyp ]] || echo "no film: $film" >&2 ;;
-  *) [[ $film == *TM3U ]] || echo "no playlist: $film" >&2 ;;
+  *) [[ $film == *M3U ]] || echo "no playlist: $film" >&2 ;;
 esac
 [[ $(fetch "/guessed/segments/x.mp4" 0-3) == *" 404 "* ]] || echo "a secret is no secret" >&2
 [[ $(fetch "/${address#*/}/../../../../../catalog.json" 0-3) == *" 404 "* ]] || echo "a way out" >&2
 [[ $(fetch "/${address#*/}" 99999999-) == *" 416 "* ]] || echo "more than there is" >&2
+grep -q HANG "${0%/*}/frames" && { echo $$ > "${0%/*}/new"; mv "${0%/*}/new" "${0%/*}/id"; exec sleep 86399; }
 cat "${0%/*}/frames"
 "#;
 
@@ -33,16 +39,48 @@ const FRAME: &str = "frame|media_type=video|best_effort_timestamp_time=0.04|pkt_
 /// Runs `verify --decode` with a decoder that tells of these frames; without one where there are none.
 async fn verify(place: &Place, frames: &str, arguments: &[&str]) -> Ran {
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("ffprobe");
+    ended(begin(place, folder.path(), frames, arguments)).await
+}
+
+fn begin(place: &Place, folder: &Path, frames: &str, arguments: &[&str]) -> Child {
+    let program = folder.join("ffprobe");
     if !frames.is_empty() {
         std::fs::write(&program, DECODER).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    std::fs::write(folder.path().join("frames"), frames).unwrap();
+    std::fs::write(folder.join("frames"), frames).unwrap();
     let rest = if frames.is_empty() { "" } else { ":/usr/bin:/bin" };
-    let path = format!("{}{rest}", folder.path().display());
+    let path = format!("{}{rest}", folder.display());
     let arguments = [&["verify", "--decode"], arguments].concat();
-    ended(place.command(&arguments).env("PATH", path).spawn().unwrap()).await
+    place.command(&arguments).env("PATH", path).spawn().unwrap()
+}
+
+/// Whether the process lives whose number the file holds.
+fn lives(file: &Path) -> bool {
+    let id = std::fs::read_to_string(file).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim()));
+    stat.is_ok_and(|stat| !stat.contains(") Z ") && !stat.contains(") X "))
+}
+
+#[tokio::test]
+async fn verify_that_is_told_to_stop_ends_its_decoder() {
+    let place = Place::start(ROOMS).await;
+    place.good(&["run"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (child, id) = (begin(&place, folder.path(), "HANG", &[]), folder.path().join("id"));
+    while !id.exists() {
+        retry::pause(Duration::from_millis(10)).await;
+    }
+    let verify = child.id().unwrap().to_string();
+    Command::new("kill").args(["-s", "TERM", &verify]).status().await.unwrap();
+    let ran = ended(child).await;
+    assert_eq!(ran.code, 130, "{ran:?}");
+    let gone = async {
+        while lives(&id) {
+            retry::pause(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it is ended");
 }
 
 #[tokio::test]
