@@ -109,12 +109,10 @@ mod tests {
     /// How many of these pages are turned before it is enough.
     fn turned(pages: impl Iterator<Item = Page<String, String>>) -> (usize, String) {
         let mut listing = Pages::at_most(500);
-        let mut turned = 0;
-        for page in pages {
+        for (turned, page) in pages.enumerate() {
             if let Err(said) = listing.turn_or_say(page) {
                 return (turned, said);
             }
-            turned += 1;
         }
         panic!("it has an end");
     }
@@ -135,7 +133,7 @@ mod tests {
         assert_eq!(turned((0..).map(empty)), (100, "100 pages in a row hold nothing".to_owned()));
         let now_and_then = |n: usize| {
             let key = format!("key {n}");
-            page(&format!("token {n}"), (n % 90 == 0).then_some(key.as_str()))
+            page(&format!("token {n}"), (n.is_multiple_of(90)).then_some(key.as_str()))
         };
         let (pages, said) = turned((0..).map(now_and_then));
         assert_eq!((pages, said.as_str()), (500, "it has more than 500 pages"));
