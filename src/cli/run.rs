@@ -170,15 +170,15 @@ async fn note_told(common: &Common, setup: &Setup, report: &Report, stop: &Stop)
     if report.losses.is_empty() {
         return;
     }
-    if !output::is_taken(common) {
-        return tracing::warn!(
-            "losses were not told, as not all could be written: the next run tells them"
-        );
-    }
-    match stop.within(TELLING, setup.told(report)).await {
+    let noted = stop.within(TELLING, async {
+        if output::is_taken(common) { setup.told(report).await } else { setup.untold().await }
+    });
+    match noted.await {
         Some(Ok(())) => {}
-        Some(Err(error)) => tracing::warn!(error = %error, "failed to note that losses were told"),
-        None => tracing::warn!("failed to note in time that losses were told"),
+        Some(Err(error)) => {
+            tracing::warn!(error = %error, "failed to note whether losses were told")
+        }
+        None => tracing::warn!("failed to note in time whether losses were told"),
     }
 }
 

@@ -73,6 +73,14 @@ impl Setup {
         losses::told(&self.context, report).await
     }
 
+    /// Leaves it to the next run to tell of the losses: this one could not.
+    ///
+    /// # Errors
+    /// When the ledger fails: a later run tells them then.
+    pub(super) async fn untold(&self) -> Result<(), ledger::Error> {
+        self.context.ledger.void_telling(self.context.owner()).await
+    }
+
     /// The manifest of a room; `None` where it has none.
     pub(super) async fn manifest(
         &self,

@@ -111,8 +111,11 @@ impl Ledger {
         .await
     }
 
-    /// Lets others tell what a process that is known to be gone was about to tell.
-    pub(super) async fn void_telling(&self, teller: &str) -> Result<(), Error> {
+    /// Lets others tell what a process was about to tell that is known to be gone, or could not.
+    ///
+    /// # Errors
+    /// When the database fails; then they wait until that process would have told.
+    pub async fn void_telling(&self, teller: &str) -> Result<(), Error> {
         let voided = self.attempt("let others tell of losses", || {
             sqlx::query(
                 "update recordings set teller = null, telling_until = null \
