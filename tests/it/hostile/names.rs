@@ -191,7 +191,7 @@ async fn a_manifest_that_names_a_key_outside_its_room_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn names_without_end_are_cut_and_what_can_be_read_no_more_is_replaced() {
+async fn names_without_end_are_cut_where_they_come_in() {
     let name = "長".repeat(100_000);
     let room = |id: u64| {
         format!(
@@ -204,13 +204,6 @@ async fn names_without_end_are_cut_and_what_can_be_read_no_more_is_replaced() {
     let [catalog, manifest] = ["catalog.json", "rooms/1/manifest.json"]
         .map(|name| place.objects().join("live/wx1").join(name));
     let size = |file: &std::path::Path| std::fs::metadata(file).unwrap().len();
-    for file in [&catalog, &manifest] {
-        assert!(size(file) < 10_000, "{}: {} bytes", file.display(), size(file));
-        // As a version before this one would have written it.
-        std::fs::OpenOptions::new().write(true).open(file).unwrap().set_len(65 << 20).unwrap();
-    }
-    let ran = place.run(&["backfill", "--all", "--force"]).await;
-    assert_eq!(ran.code, 0, "{ran:?}");
     for file in [&catalog, &manifest] {
         assert!(size(file) < 10_000, "{}: {} bytes", file.display(), size(file));
     }
