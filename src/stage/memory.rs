@@ -35,6 +35,8 @@ pub struct Memory {
 #[derive(Debug)]
 struct Gate {
     free: u64,
+    /// Kept beside parts.
+    reserved: u64,
     line: Line<Wants, Grant>,
     spare: Vec<Buffer>,
 }
@@ -75,6 +77,10 @@ struct Permit {
     bytes: u64,
 }
 
+/// Memory that is kept for as long as a transfer lasts, beside its parts.
+#[derive(Debug)]
+pub(super) struct Reserved(Permit);
+
 /// A share of the budget, with a buffer to fill.
 #[derive(Debug)]
 pub(super) struct Share {
@@ -100,7 +106,7 @@ impl Memory {
     /// A budget of `bytes`, shared out among the recordings of `agenda`.
     pub fn new(bytes: u64, agenda: Agenda) -> Self {
         let budget = bytes.max(1);
-        let gate = Gate { free: budget, line: Line::default(), spare: Vec::new() };
+        let gate = Gate { free: budget, reserved: 0, line: Line::default(), spare: Vec::new() };
         let (gate, lanes) = (Arc::new(Mutex::new(gate)), Lanes::unbounded(agenda.clock()));
         Self { gate, lanes, agenda, budget }
     }
@@ -116,6 +122,18 @@ impl Memory {
     /// can waits to begin. A part larger than all of the budget takes all of it.
     pub(super) async fn share(&self, bytes: u64, job: &Job) -> Share {
         self.ask(bytes, job, None).await.0
+    }
+
+    /// Memory to be kept beside parts, where there is some: nobody waits for it, and all of it together
+    /// is a quarter of the budget at most, so that parts find room at any time.
+    pub(super) fn reserve(&self, bytes: u64) -> Option<Reserved> {
+        let mut gate = self.lock();
+        if gate.reserved.saturating_add(bytes) > self.budget / 4 || bytes > gate.free {
+            return None;
+        }
+        gate.free -= bytes;
+        gate.reserved += bytes;
+        Some(Reserved(Permit { memory: self.clone(), bytes }))
     }
 
     /// As [`Memory::share`], with a connection to `host`. The place in line is taken at once: of one
@@ -168,7 +186,8 @@ impl Memory {
         let at = self.agenda.moment();
         let waiting = self.agenda.waiting(at);
         let mut gate = self.lock();
-        let free = gate.free;
+        // A part as large as the budget takes what is not reserved.
+        let free = if gate.free + gate.reserved == self.budget { self.budget } else { gate.free };
         let has_lane = |ticket: &Ticket<Wants, Grant>| {
             ticket.wants.host.as_ref().is_none_or(|host| self.lanes.is_free(host, &ticket.job))
         };
@@ -177,18 +196,20 @@ impl Memory {
             ticket.wants.all() <= free && may_go_on(urgency, waiting.iter().copied())
         };
         let ticket = gate.line.next(at, has_lane, may)?;
-        gate.free -= ticket.wants.all();
+        let bytes = ticket.wants.bytes.min(gate.free);
+        let read_ahead = ticket.wants.read_ahead.min(gate.free - bytes);
+        gate.free -= bytes + read_ahead;
         let buffer = gate.buffer(ticket.wants.capacity);
         let exceeding = gate.exceeding();
         // Nobody waits at the gate while the system takes pages back.
         drop(gate);
         drop(exceeding);
         let permit = |bytes| Permit { memory: self.clone(), bytes };
-        let share = permit(ticket.wants.bytes);
+        let share = permit(bytes);
         let wants = &ticket.wants;
         let lane = wants.host.clone().map(|host| {
             // Made only to be given: its drop would wait for the gate.
-            Lane::take(permit(wants.read_ahead), host, &ticket.job)
+            Lane::take(permit(read_ahead), host, &ticket.job)
         });
         Some((ticket, Grant { permit: share, buffer, lane }))
     }
@@ -225,6 +246,13 @@ impl Drop for Permit {
         self.memory.lock().free += self.bytes;
         self.memory.serve();
         self.memory.agenda.part_done();
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let bytes = self.0.bytes;
+        self.0.memory.lock().reserved -= bytes;
     }
 }
 
@@ -294,6 +322,24 @@ mod tests {
         let mut again = memory.share(MIB, &job).await;
         assert_eq!(again.buffer().len(), 0);
         assert_eq!(again.buffer().filled().as_ptr(), at);
+    }
+
+    #[tokio::test]
+    async fn what_is_reserved_is_a_quarter_at_most_and_keeps_no_part_from_its_turn() {
+        let (memory, job) = memory(4);
+        let kept = memory.reserve(MIB).unwrap();
+        assert!(memory.reserve(1).is_none(), "no more than a quarter");
+        let all = memory.share(4 * MIB, &job).now_or_never().expect("all that is not reserved");
+        assert!(memory.share(MIB, &job).now_or_never().is_none());
+        drop(all);
+        let three = memory.share(3 * MIB, &job).now_or_never().unwrap();
+        let next = memory.share(MIB, &job);
+        tokio::pin!(next);
+        assert!(futures::poll!(next.as_mut()).is_pending());
+        drop(kept);
+        assert!(futures::poll!(next.as_mut()).is_ready());
+        drop(three);
+        assert!(memory.reserve(MIB).is_some());
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bucket_lost;
+mod damage;
 mod deadlines;
 mod discover;
 mod front;

@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use super::attempts::{Size, begun_again};
 use super::checkpoint::Checkpoint;
 use super::doubts::Doubts;
+use super::examining::{Earlier, judge};
 use super::facts;
 use super::failure::Failure;
 use super::hashing::{Format, Hashed, Hashing, PartHash};
@@ -20,7 +21,8 @@ use crate::media::chunk::Examined;
 use crate::media::mp4::Mp4Structure;
 use crate::media::source::SourceFile;
 use crate::model::{
-    AppId, Crc64Xz, Digests, Evidence, MediaFacts, ObjectKey, RoomId, Sha256Digest, SourceFacts,
+    AppId, Crc64Xz, Damage, Digests, Evidence, MediaFacts, ObjectKey, RoomId, Sha256Digest,
+    SourceFacts,
 };
 use crate::stage::Context;
 use crate::store::{self, Labels, PartPlan};
@@ -40,6 +42,8 @@ pub(super) struct Target {
     pub doubts: Doubts,
     /// The recording whose checkpoint is kept while it is transferred.
     pub checkpoint: Option<RecordingId>,
+    /// What was found in its samples in this run.
+    pub earlier: Earlier,
 }
 
 impl Target {
@@ -72,6 +76,10 @@ pub(super) struct Copied {
     pub media: Option<MediaFacts>,
     /// For files of a broadcast: what was seen of it, and how often.
     pub examined: Option<(Examined, u32)>,
+    /// Where it is damaged at its source.
+    pub damage: Vec<Damage>,
+    /// Why not every sample of an MP4 could be examined.
+    pub unexamined: Option<String>,
 }
 
 /// Copies a file, begun again a few times where that may help, and at last, where its ranges were of no
@@ -202,6 +210,7 @@ async fn copy_small(
     check_source_digest(&file, hashed.digests.crc64xz)?;
     let media = facts::check(source, &file, &hashed, Some(part.bytes.get())).await?;
     let seen = target.doubts.settle(&hashed)?;
+    let damage = judge(source, (&file, plan), &hashed, &target.earlier).await?;
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
@@ -209,7 +218,7 @@ async fn copy_small(
     let put =
         context.store.put_media(&target.key, part.bytes.get().clone(), labels, &hashed.digests);
     let confirmed = put.await?;
-    Ok(Copied { media, ..copied((hashed, seen), confirmed, 1, plan.part_bytes(), &file) })
+    Ok(Copied { media, damage, ..copied((hashed, seen), confirmed, 1, plan.part_bytes(), &file) })
 }
 
 /// Compares with the CRC-64/XZ that the source announced, before anything becomes visible.
@@ -228,6 +237,9 @@ fn with_source_evidence(mut copied: Copied, file: &SourceFile) -> Copied {
     }
     if copied.structure.is_some() {
         copied.evidence.push(Evidence::Mp4Structure);
+        if copied.unexamined.is_none() {
+            copied.evidence.push(Evidence::Samples);
+        }
     }
     if file.crc64xz == Some(copied.digests.crc64xz) {
         copied.evidence.push(Evidence::SourceCrc64Xz);
@@ -254,6 +266,8 @@ pub(super) fn copied(
         structure: hashed.structure,
         media: None,
         examined: hashed.examined.map(|examined| (examined, seen)),
+        damage: Vec::new(),
+        unexamined: hashed.samples.and_then(|samples| samples.unexamined),
     }
 }
 

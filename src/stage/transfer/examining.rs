@@ -96,8 +96,7 @@ pub(super) async fn judge(
     hashed: &Hashed,
     earlier: &Earlier,
 ) -> Result<Vec<Damage>, Failure> {
-    let places =
-        hashed.examined.as_ref().map(|examined| examined.places.clone()).unwrap_or_default();
+    let places = hashed.samples.as_ref().map(|samples| samples.places.clone()).unwrap_or_default();
     let Some(first) = places.first() else { return Ok(Vec::new()) };
     let (offset, what) = (first.range.start, first.what.to_string());
     tracing::info!(

@@ -49,6 +49,14 @@ pub(super) enum Failure {
         /// What the bytes have.
         computed: crate::model::Crc64Xz,
     },
+    /// The samples of a film are not what they should be, and may be another time.
+    #[error("the film came damaged: {what}, from byte {offset} on")]
+    Slipped {
+        /// Where that begins.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// The file is empty.
     #[error("the file is empty")]
     Empty,
@@ -90,7 +98,8 @@ impl Transient for Failure {
         match self {
             Self::Media(error) => error.is_about_another_file(),
             Self::BrokenOff(error) => error.is_transient(),
-            Self::SourceDigest { .. } | Self::NotResumed(_) | Self::Doubtful(_) => true,
+            Self::SourceDigest { .. } | Self::Slipped { .. } | Self::NotResumed(_) => true,
+            Self::Doubtful(_) => true,
             Self::Store(error) => error.is_upload_gone(),
             _ => false,
         }
@@ -152,7 +161,7 @@ impl Failure {
             | Self::OutOfRange { .. }
             | Self::Unfetchable(_) => Trouble::NoRecording,
             Self::Store(_) | Self::NotResumed(_) => Trouble::Ours,
-            Self::SourceDigest { .. } | Self::Doubtful(_) => Trouble::Faulty,
+            Self::SourceDigest { .. } | Self::Slipped { .. } | Self::Doubtful(_) => Trouble::Faulty,
         };
         Ok((trouble, reason))
     }

@@ -1,6 +1,9 @@
 //! The digests and the box walk of one file, fed with its parts in order.
 
 mod joining;
+mod samples;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
@@ -10,10 +13,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::joined;
 use crate::media::chunk::{ChunkError, ChunkWalk, Examined, Told};
-use crate::media::mp4::{BoxWalk, Limits, Mp4Error, Mp4Structure};
+use crate::media::mp4::samples::{self as film, Film};
+use crate::media::mp4::{BoxWalk, Limits, MoovBeyond, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
 use joining::Joining;
+use samples::{Samples, SamplesState};
 
 /// The hashes after some parts.
 #[derive(Debug)]
@@ -24,6 +29,9 @@ pub(super) struct Hashing {
     joining: Joining,
     crc64xz: u64,
     walk: Option<Walk>,
+    samples: Samples,
+    /// The CRC-64/NVME of each part that was taken since the transfer was begun or resumed.
+    part_crcs: BTreeMap<u32, Crc64Nvme>,
     parts: u32,
     bytes: u64,
 }
@@ -77,6 +85,9 @@ pub(super) struct HashingState {
     crc64nvme: u64,
     crc64xz: u64,
     walk: Option<BoxWalk>,
+    /// How far the samples were examined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    samples: Option<SamplesState>,
 }
 
 /// The series of the `sha2` crate in use.
@@ -106,6 +117,10 @@ pub(super) struct Hashed {
     pub structure: Option<Mp4Structure>,
     /// For files of a broadcast.
     pub examined: Option<Examined>,
+    /// What the samples of an MP4 are like.
+    pub samples: Option<film::Examined>,
+    /// The CRC-64/NVME of each part that was taken since the transfer was begun or resumed.
+    pub part_crcs: BTreeMap<u32, Crc64Nvme>,
 }
 
 impl Hashing {
@@ -120,6 +135,8 @@ impl Hashing {
                 Format::Film => Walk::Film(BoxWalk::new(Limits::default())),
                 Format::Chunk(told) => Walk::Chunk(ChunkWalk::new(told)),
             }),
+            samples: Samples::Awaited,
+            part_crcs: BTreeMap::new(),
             parts: 0,
             bytes: 0,
         }
@@ -141,6 +158,8 @@ impl Hashing {
             joining: Joining::by(0),
             crc64xz: state.crc64xz,
             walk: state.walk.clone().map(Walk::Film),
+            samples: Samples::left(state.samples.clone()),
+            part_crcs: BTreeMap::new(),
             parts: state.parts,
             bytes: state.bytes,
         })
@@ -159,7 +178,20 @@ impl Hashing {
                 Some(Walk::Film(walk)) => Some(walk.to_store()),
                 Some(Walk::Chunk(_)) | None => None,
             },
+            samples: self.samples.state(),
         }
+    }
+
+    /// Where the tables of samples are to be read before the next part is taken, if they are.
+    pub(super) fn needs_tables(&self, total: Option<u64>) -> Option<MoovBeyond> {
+        let Some(Walk::Film(walk)) = &self.walk else { return None };
+        self.samples.needed(walk, total?)
+    }
+
+    /// The tables were read, or not, for this reason. `seen` is the one part that was taken, unless the
+    /// transfer is resumed.
+    pub(super) fn examine_by(&mut self, tables: Result<Film, String>, seen: &[u8]) {
+        self.samples.begin(tables, seen);
     }
 
     /// Takes the next part, away from the threads that serve the network.
@@ -180,7 +212,10 @@ impl Hashing {
 
     pub(super) fn take(&mut self, part: &[u8], own: PartHash) -> Result<PartDigests, Unfit> {
         match &mut self.walk {
-            Some(Walk::Film(walk)) => walk.feed(part)?,
+            Some(Walk::Film(walk)) => {
+                walk.feed(part)?;
+                self.samples.look_for_tables(walk, self.bytes);
+            }
             Some(Walk::Chunk(walk)) => walk.feed(part)?,
             None => {}
         }
@@ -193,6 +228,7 @@ impl Hashing {
             crc64nvme.update(block);
             crc64xz.update(block);
             self.sha256.update(block);
+            self.samples.feed(block);
         }
         let crc64nvme = crc64nvme.finalize();
         if self.joining.length() != length {
@@ -201,6 +237,7 @@ impl Hashing {
         self.crc64nvme = self.joining.join(self.crc64nvme, crc64nvme);
         self.crc64xz = crc64xz.finalize();
         self.parts += 1;
+        self.part_crcs.insert(self.parts, Crc64Nvme(crc64nvme));
         self.bytes += length;
         let sha256 = (own == PartHash::Needed).then(|| Sha256Digest::of(part));
         Ok(PartDigests { sha256, crc64nvme: Crc64Nvme(crc64nvme) })
@@ -216,6 +253,7 @@ impl Hashing {
             Some(Walk::Chunk(walk)) => (None, Some(walk.finish()?)),
             None => (None, None),
         };
+        let samples = structure.as_ref().map(|structure| self.samples.finish(structure));
         Ok(Hashed {
             bytes: self.bytes,
             digests: Digests {
@@ -225,6 +263,8 @@ impl Hashing {
             },
             structure,
             examined,
+            samples,
+            part_crcs: self.part_crcs,
         })
     }
 }

@@ -8,6 +8,7 @@ mod checkpoint;
 mod chunks;
 mod copy;
 mod doubts;
+mod examining;
 mod facts;
 mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -40,6 +41,7 @@ use crate::store::RoomKeys;
 
 use copy::{Copied, Target, copy};
 use doubts::Doubts;
+use examining::Earlier;
 use failure::Failure;
 use hashing::Format;
 use multipart::discard;
@@ -285,8 +287,9 @@ async fn segment(
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let checkpoint = Some(place.id_of(recording));
     let room = (place.appid.clone(), place.room.room_id);
-    let (content_type, doubts) = ("video/mp4", Doubts::default());
-    let target = Target { room, key, content_type, format: Format::Film, doubts, checkpoint };
+    let (content_type, format) = ("video/mp4", Format::Film);
+    let (doubts, earlier) = (Doubts::default(), Earlier::default());
+    let target = Target { room, key, content_type, format, doubts, checkpoint, earlier };
     let copied = copy(context, &source, &target).await?;
     let media = facts::of(context, &target.key, &source, &copied).await;
     Ok(stored_object(context, relative, &target, copied, media))
@@ -300,6 +303,9 @@ fn stored_object(
     media: Option<MediaFacts>,
 ) -> StoredObject {
     let mut evidence: Vec<Evidence> = copied.evidence;
+    if let Some(why) = &copied.unexamined {
+        tracing::info!(segment.key = key, why, "not every sample of a segment could be examined");
+    }
     evidence.sort_unstable();
     evidence.dedup();
     StoredObject {
@@ -314,8 +320,8 @@ fn stored_object(
         part_bytes: copied.part_bytes,
         source: copied.source,
         evidence,
-        damage: Vec::new(),
-        unexamined: None,
+        damage: copied.damage,
+        unexamined: copied.unexamined,
         media,
         archived_at: context.clock.now(),
         damaged: None,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, Trail};
 use super::copy::{Copied, Origin, Target, copied};
+use super::examining::judge;
 use super::facts;
 use super::failure::Failure;
 use super::hashing::Hashing;
 use super::parts::{Begun, arriving};
-use super::sending::send_parts;
+use super::sending::{Coming, send_parts};
 use super::source::Source;
 use crate::ledger::Intent;
 use crate::media::source::SourceFile;
@@ -44,13 +45,16 @@ pub(super) async fn copy_large(
     let id = upload.id().clone();
     let shared = Arc::new(context.store.resume_upload(target.key.clone(), id));
     let parts = arriving(context, source, begun, plan, trail.next_part());
+    let (context_of, source_of) = (Arc::clone(context), source.clone());
+    let coming = Coming { context: context_of, source: source_of, file: file.clone(), parts };
     let sent = async {
-        let (hashed, receipts) = send_parts(&shared, hashing, trail, parts, &file).await?;
+        let (hashed, receipts) = send_parts(&shared, hashing, trail, coming).await?;
         let media = facts::check(source, &file, &hashed, None).await?;
         let seen = target.doubts.settle(&hashed)?;
-        Ok(((hashed, seen), receipts, media))
+        let damage = judge(source, (&file, plan), &hashed, &target.earlier).await?;
+        Ok(((hashed, seen), receipts, media, damage))
     };
-    let ((hashed, seen), receipts, media) = match sent.await {
+    let ((hashed, seen), receipts, media, damage) = match sent.await {
         Ok(sent) => sent,
         Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
     };
@@ -61,6 +65,7 @@ pub(super) async fn copy_large(
             ended(context, target.key.as_str(), shared.id()).await;
             Ok(Copied {
                 media,
+                damage,
                 ..copied((hashed, seen), confirmed, count, plan.part_bytes(), &file)
             })
         }
@@ -138,7 +143,7 @@ async fn settle(
     };
     let is_worthless = match &failure {
         Failure::NotWhole(_) | Failure::SourceDigest { .. } | Failure::Empty => true,
-        Failure::NotResumed(_) => true,
+        Failure::Slipped { .. } | Failure::NotResumed(_) => true,
         Failure::Media(error) => error.is_about_another_file(),
         Failure::Store(error) => error.is_upload_gone(),
         _ => target.checkpoint.is_none(),

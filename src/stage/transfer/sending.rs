@@ -11,12 +11,23 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::checkpoint::Trail;
 use super::copy::check_source_digest;
+use super::examining::tables;
 use super::failure::Failure;
 use super::hashing::{Hashed, Hashing, HashingState, PartHash};
 use super::joined;
 use super::parts::Part;
+use super::source::Source;
 use crate::media::source::SourceFile;
+use crate::stage::Context;
 use crate::store::{self, PartDigests, PartReceipt, Upload};
+
+/// The parts of a file as they arrive, and where they come from.
+pub(super) struct Coming {
+    pub context: Arc<Context>,
+    pub source: Source,
+    pub file: SourceFile,
+    pub parts: BoxStream<'static, Result<Part, Failure>>,
+}
 
 /// A part that was hashed, with the hashes up to it.
 struct HashedPart {
@@ -35,14 +46,14 @@ pub(super) async fn send_parts(
     upload: &Arc<Upload>,
     hashing: Hashing,
     trail: Trail,
-    parts: BoxStream<'static, Result<Part, Failure>>,
-    file: &SourceFile,
+    coming: Coming,
 ) -> Result<(Hashed, Vec<PartReceipt>), Failure> {
     let (hashed, ready) = mpsc::channel(1);
-    let hashing = hash_in_order(Arc::clone(upload), hashing, parts, hashed);
+    let file = coming.file.clone();
+    let hashing = hash_in_order(Arc::clone(upload), hashing, coming, hashed);
     let hashing = AbortOnDropHandle::new(tokio::spawn(hashing));
     let mut sending = Sending::of(upload, trail);
-    match sending.run(hashing, ready, file).await {
+    match sending.run(hashing, ready, &file).await {
         Ok(hashed) => Ok((hashed, sending.trail.into_receipts())),
         Err(failure) => {
             if !matches!(failure, Failure::Stop(_)) {
@@ -144,13 +155,24 @@ impl Sending {
 async fn hash_in_order(
     upload: Arc<Upload>,
     mut hashing: Hashing,
-    mut parts: BoxStream<'static, Result<Part, Failure>>,
+    coming: Coming,
     hashed: mpsc::Sender<HashedPart>,
 ) -> Result<Hashing, Failure> {
+    let Coming { context, source, file, mut parts } = coming;
+    // Of a resumed transfer.
+    if let Some(beyond) = hashing.needs_tables(file.total) {
+        hashing.examine_by(tables(&context, &source, &file, beyond).await, &[]);
+    }
     while let Some(part) = parts.next().await.transpose()? {
         let own = if upload.signs_parts() { PartHash::Needed } else { PartHash::Spared };
         let (next, digests) = hashing.part(part.bytes.get().clone(), own).await?;
         hashing = next;
+        if part.number == 1
+            && let Some(beyond) = hashing.needs_tables(file.total)
+        {
+            let tables = tables(&context, &source, &file, beyond).await;
+            hashing.examine_by(tables, part.bytes.get());
+        }
         let state = hashing.state();
         if hashed.send(HashedPart { part, digests, state }).await.is_err() {
             break;

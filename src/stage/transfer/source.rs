@@ -1,13 +1,13 @@
 //! One file at its media host, with retries and fresh URLs.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::failure::Failure;
 use super::{Context, Place};
 use crate::media::source::{self as media, Body, Opened, Problem, SourceFile, expires_at};
-use crate::model::{MediaUrl, Recording};
+use crate::model::{Crc64Nvme, MediaUrl, Recording};
 use crate::retry::{self, Policy, Transient};
 use crate::stage::memory::{Lane, PartBytes, Share};
 use crate::stage::{Error, Job};
@@ -163,6 +163,58 @@ impl Source {
         })
         .await?;
         Ok(share.into_inner().unwrap_or_else(PoisonError::into_inner).filled())
+    }
+
+    /// Fetches a range of the file that was opened as `file`, beside its parts: the memory is the
+    /// caller's to account for.
+    ///
+    /// # Errors
+    /// As [`Source::range`].
+    pub(super) async fn beside(
+        &self,
+        file: &SourceFile,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, Failure> {
+        let got = Mutex::new(Vec::new());
+        self.each(file, range, |bytes| lock(&got).extend_from_slice(bytes)).await?;
+        Ok(got.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Fetches a range of the file that was opened as `file` for its CRC-64/NVME alone.
+    ///
+    /// # Errors
+    /// As [`Source::range`].
+    pub(super) async fn crc64nvme(
+        &self,
+        file: &SourceFile,
+        range: Range<u64>,
+    ) -> Result<Crc64Nvme, Failure> {
+        let crc = Mutex::new(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme));
+        self.each(file, range, |bytes| lock(&crc).update(bytes)).await?;
+        let crc = crc.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Crc64Nvme(crc.finalize()))
+    }
+
+    /// Fetches a range and gives its bytes to `each` in order, each of them once.
+    async fn each(
+        &self,
+        file: &SourceFile,
+        range: Range<u64>,
+        each: impl Fn(&[u8]),
+    ) -> Result<(), Failure> {
+        let reached = AtomicU64::new(range.start);
+        let (each, reached, end) = (&each, &reached, range.end);
+        let policy = &self.context.work.media_retry;
+        self.with_fresh_url("fetching a range", policy, |url| async move {
+            let from = reached.load(Ordering::Relaxed);
+            let mut body = self.context.media.range(&url, file, from..end).await?;
+            while let Some(bytes) = body.next().await? {
+                each(&bytes);
+                reached.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// So many of its bytes have come.
