@@ -1,7 +1,7 @@
 //! Films that are damaged: on the way, or at their source.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use replay_archiver::pipeline::Errand;
 use serde_json::Value;
@@ -44,14 +44,9 @@ fn answer(request: &Request, film: &[u8]) -> Reply {
         .body(&film[range.start..end])
 }
 
-/// One night with a film that a host serves: to its first `times` requests as `first`, then as `then`.
-async fn night(first: Vec<u8>, times: u64, then: Vec<u8>) -> (Night, Vec<String>) {
-    let count = Arc::new(AtomicU64::new(0));
-    let host = Host::start_with(move |request| {
-        let is_first = count.fetch_add(1, Ordering::Relaxed) < times;
-        answer(request, if is_first { &first } else { &then })
-    })
-    .await;
+/// A world whose one segment a host serves by this script.
+async fn world(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (World, Host) {
+    let host = Host::start_with(script).await;
     let scenario = format!(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
          media_url = \"http://{}/film.mp4\"\n",
@@ -61,11 +56,25 @@ async fn night(first: Vec<u8>, times: u64, then: Vec<u8>) -> (Night, Vec<String>
         "[media]\nallow_hosts = [\"{}\"]\nread_timeout = \"4s\"\n[transfer]\npart_size = \"5MiB\"\n",
         host.authority()
     );
-    let world = World::with_settings(&scenario, &settings).await;
-    let night = world.night(&Errand::Due, |_| {}).await;
+    (World::with_settings(&scenario, &settings).await, host)
+}
+
+/// The ranges that a host was asked for so far.
+fn asked(host: &Host) -> Vec<String> {
     let asked = host.requests().into_iter();
-    let ranges = asked.map(|request| request.header("range").unwrap_or_default());
-    (night, ranges.collect())
+    asked.map(|request| request.header("range").unwrap_or_default()).collect()
+}
+
+/// One night with a film that a host serves: to its first `times` requests as `first`, then as `then`.
+async fn night(first: Vec<u8>, times: u64, then: Vec<u8>) -> (Night, Vec<String>) {
+    let count = AtomicU64::new(0);
+    let (world, host) = world(move |request| {
+        let is_first = count.fetch_add(1, Ordering::Relaxed) < times;
+        answer(request, if is_first { &first } else { &then })
+    })
+    .await;
+    let night = world.night(&Errand::Due, |_| {}).await;
+    (night, asked(&host))
 }
 
 fn segment(night: &Night) -> Value {
@@ -133,4 +142,36 @@ async fn damage_in_a_part_costs_that_part_again_and_not_the_film() {
     let parts = ranges.iter().filter(|range| range.starts_with("bytes=5242880-"));
     assert_eq!(parts.count(), 1, "the sound part comes once: {ranges:?}");
     assert_eq!(segment(&night)["damage"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_transfer_that_is_resumed_resumes_the_examination_of_its_samples() {
+    for (film, is_sound) in [(FASTSTART.to_vec(), true), (damaged(AT_END), false)] {
+        let film = padded(&film, 2 * LARGE);
+        let is_down = Arc::new(AtomicBool::new(true));
+        let (down, served) = (Arc::clone(&is_down), film.clone());
+        let (world, host) = world(move |request| {
+            let is_last =
+                request.range().is_some_and(|range| (10 << 20..11 << 20).contains(&range.start));
+            let fails = is_last && down.load(Ordering::Relaxed);
+            if fails { Reply::new(500).body(b"") } else { answer(request, &served) }
+        })
+        .await;
+        let first = world.night(&Errand::Due, |_| {}).await;
+        assert_eq!(first.exit, 3);
+        let before = asked(&host).len();
+        is_down.store(false, Ordering::Relaxed);
+        world.pass(24 * 60);
+        let night = world.night(&Errand::Due, |_| {}).await;
+        let segment = segment(&night);
+        let first_part = |range: &&String| range.starts_with("bytes=0-5242879");
+        let again = asked(&host)[before..].iter().filter(first_part).count();
+        assert!(stored(&night) == film);
+        if is_sound {
+            assert_eq!(again, 0, "it is resumed");
+            assert!(is_evident(&segment) && segment.get("damage").is_none(), "{segment}");
+        } else {
+            assert_eq!(segment["damage"].as_array().map(Vec::len), Some(1), "{segment}");
+        }
+    }
 }
