@@ -176,7 +176,7 @@ async fn note_told(common: &Common, setup: &Setup, report: &Report, stop: &Stop)
     match noted.await {
         Some(Ok(())) => {}
         Some(Err(error)) => {
-            tracing::warn!(error = %error, "failed to note whether losses were told")
+            tracing::warn!(error = %error, "failed to note whether losses were told");
         }
         None => tracing::warn!("failed to note in time whether losses were told"),
     }

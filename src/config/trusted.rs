@@ -1,6 +1,6 @@
 //! What a configuration names that others on this machine should not get at.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::ConfigFile;
 use super::file::TokenKind;
@@ -26,7 +26,7 @@ impl ConfigFile {
             [token.secret_file.as_ref(), token_file]
         });
         let files = files.chain([self.store.secret_key_file.as_ref()]);
-        files.flatten().map(|file| file.as_path()).filter(|file| !file.as_os_str().is_empty())
+        files.flatten().map(PathBuf::as_path).filter(|file| !file.as_os_str().is_empty())
     }
 
     /// The programs that are run for a token.

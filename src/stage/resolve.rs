@@ -237,12 +237,12 @@ mod tests {
         let [one, other] =
             ["a", "b"].map(|sign| replay(&format!("ftp://h/a/f0.mp4?sign={sign}"), created, ""));
         let first = merge(Vec::new(), &[one]);
-        let merged = merge(first.clone(), &[other.clone()]);
+        let merged = merge(first.clone(), std::slice::from_ref(&other));
         assert_eq!((merged.len(), &merged[0].source_id), (1, &first[0].source_id));
         for unfetchable in [first[0].unfetchable.clone(), None] {
             let source_id = "0123abcd".to_owned();
             let old = Recording { source_id, unfetchable, ..first[0].clone() };
-            let merged = merge(vec![old], &[other.clone()]);
+            let merged = merge(vec![old], std::slice::from_ref(&other));
             assert_eq!((merged.len(), merged[0].source_id.as_str()), (1, "0123abcd"));
             assert_eq!(merged[0].unfetchable, first[0].unfetchable);
         }

@@ -145,6 +145,10 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
     for line in alike::told(recordings.iter().filter_map(reason), Names::First) {
         output::prose(2, line);
     }
+    print_damage(recordings);
+}
+
+fn print_damage(recordings: &[Recording]) {
     for recording in recordings {
         if let Some(told) = plays_but_for(&recording.source_damage()) {
             let id = &recording.source_id;

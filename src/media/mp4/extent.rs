@@ -99,7 +99,7 @@ impl<'a> Sizes<'a> {
 fn compact(entries: &[u8], bits: usize, at: usize) -> u64 {
     let byte = |at: usize| u64::from(entries.get(at).copied().unwrap_or(0));
     match bits {
-        4 if at % 2 == 0 => byte(at / 2) >> 4,
+        4 if at.is_multiple_of(2) => byte(at / 2) >> 4,
         4 => byte(at / 2) & 15,
         8 => byte(at),
         _ => byte(2 * at) << 8 | byte(2 * at + 1),

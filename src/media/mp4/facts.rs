@@ -327,8 +327,11 @@ mod tests {
         moov[body + at..body + at + bytes.len()].copy_from_slice(bytes);
     }
 
+    /// Which box, the number among its type, where in it, and the word to put there.
+    type Change<'a> = ((&'a [u8; 4], usize), usize, u32);
+
     /// Duration, and the shortest and longest that is told, of a film of 1 s with these changes.
-    fn told_with(changes: &[((&[u8; 4], usize), usize, u32)]) -> (u64, Option<(u64, u64)>) {
+    fn told_with(changes: &[Change<'_>]) -> (u64, Option<(u64, u64)>) {
         let mut moov = moov_of(FASTSTART);
         for (place, at, word) in changes {
             put(&mut moov, *place, *at, &word.to_be_bytes());

@@ -256,7 +256,8 @@ fn a_ledger_rebuilt_from_a_manifest_seals_the_same_manifest() {
         recordings.iter().map(|recording| recording.source_id.clone()).collect()
     };
     let (mut before, mut after) = (ids(&recordings), ids(&read.recordings()));
-    (before.sort(), after.sort());
+    before.sort();
+    after.sort();
     assert_eq!(after, before);
     let link = PreviousManifest {
         revision: 1,

@@ -105,7 +105,7 @@ pub(super) async fn judge(
         what,
         "the samples of a segment are not what they should be; asking for them again"
     );
-    let moov = hashed.structure.as_ref().map(|structure| structure.moov_at.clone());
+    let moov = hashed.structure.as_ref().map(|structure| &structure.moov_at);
     let comes_alike = match parts_of(&places, moov, plan, hashed.bytes) {
         Some(parts) if file.ranged => {
             comes_alike(source, (file, plan), &parts, &hashed.part_crcs).await?
@@ -122,7 +122,7 @@ pub(super) async fn judge(
 /// The parts in which something is wrong and those with the tables; `None` for too many.
 fn parts_of(
     places: &[Place],
-    moov: Option<Range<u64>>,
+    moov: Option<&Range<u64>>,
     plan: PartPlan,
     total: u64,
 ) -> Option<BTreeSet<u32>> {
@@ -140,7 +140,7 @@ fn parts_of(
     }
     let mut parts: BTreeSet<u32> = ranges.flatten().collect();
     let is_few = parts.len() <= MOST_AGAIN;
-    parts.extend(moov.iter().flat_map(of));
+    parts.extend(moov.into_iter().flat_map(of));
     is_few.then_some(parts)
 }
 

@@ -24,7 +24,7 @@ const VISUAL: [&[u8; 4]; 10] =
 /// Where the boxes begin within a visual sample entry.
 const VISUAL_FIELDS: usize = 78;
 
-/// Where the boxes may begin within an audio sample entry: ISO's, and two versions of QuickTime's.
+/// Where the boxes may begin within an audio sample entry: ISO's, and two versions of `QuickTime`'s.
 const AUDIO_FIELDS: [usize; 3] = [28, 44, 64];
 
 /// The codings that a sample description box (`stsd`) names, in order.

@@ -160,7 +160,7 @@ impl Film {
             while places.next_if(|place| place.end <= chunk.start).is_some() {}
             let is_within =
                 |place: &&Range<u64>| place.start <= chunk.start && chunk.end <= place.end;
-            all_in_media &= places.peek().is_some_and(|place| is_within(place));
+            all_in_media &= places.peek().is_some_and(is_within);
             let overlapped = last.as_ref().filter(|(before, _)| before.end > chunk.start);
             if let Some((before, of)) = overlapped
                 && (*before != chunk || *of != track)

@@ -89,7 +89,7 @@ impl Sizes {
                 let at = sample as usize;
                 let byte = |at: usize| table.get(at).copied().map(u32::from);
                 let size = match bits {
-                    4 if at % 2 == 0 => byte(at / 2)? >> 4,
+                    4 if at.is_multiple_of(2) => byte(at / 2)? >> 4,
                     4 => byte(at / 2)? & 15,
                     8 => byte(at)?,
                     _ => byte(at * 2)? << 8 | byte(at * 2 + 1)?,
@@ -206,9 +206,9 @@ impl Track {
             let middle = low + (high - low) / 2;
             // Samples are counted from 1 there.
             if stss.get(middle, 0).unwrap_or(u32::MAX) > after {
-                high = middle
+                high = middle;
             } else {
-                low = middle + 1
+                low = middle + 1;
             }
         }
         stss.get(low, 0).map_or(self.sizes.count(), |number| number - 1)

@@ -17,7 +17,7 @@ pub(super) enum Samples {
     /// They are examined.
     Examined(Box<Examining>),
     /// A checkpoint tells how far they were examined; the tables have to be read again.
-    Left(SamplesState),
+    Left(Box<SamplesState>),
     /// They cannot be examined, and why.
     Unexamined(String),
 }
@@ -42,7 +42,7 @@ impl Samples {
     /// What a checkpoint has kept.
     pub(super) fn left(state: Option<SamplesState>) -> Self {
         let unknown = || Self::Unexamined("an earlier version began its transfer".to_owned());
-        state.map_or_else(unknown, Self::Left)
+        state.map_or_else(unknown, |state| Self::Left(Box::new(state)))
     }
 
     pub(super) fn state(&self) -> Option<SamplesState> {
@@ -55,7 +55,7 @@ impl Samples {
                     moov_sha256: examining.moov_sha256,
                 })
             }
-            Self::Left(state) => Some(state.clone()),
+            Self::Left(state) => Some(SamplesState::clone(state)),
             Self::Awaited | Self::Unexamined(_) => None,
         }
     }
@@ -65,12 +65,11 @@ impl Samples {
     pub(super) fn needed(&self, walk: &BoxWalk, total: u64) -> Option<MoovBeyond> {
         match self {
             Self::Awaited => walk.moov_beyond(total),
-            Self::Left(SamplesState { moov: (start, end), .. })
-                if start <= end && *end <= total =>
-            {
-                Some(MoovBeyond::Payload(*start..*end))
+            Self::Left(state) => {
+                let (start, end) = state.moov;
+                (start <= end && end <= total).then_some(MoovBeyond::Payload(start..end))
             }
-            _ => None,
+            Self::Examined(_) | Self::Unexamined(_) => None,
         }
     }
 
