@@ -6,6 +6,7 @@ mod split;
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
+use serde::de::Error as _;
 
 use super::published::is_of_another_format;
 use super::{Context, Error};
@@ -176,9 +177,11 @@ impl Reader {
     }
 
     fn split(&mut self, bytes: &[u8], texts: &mut Vec<Vec<u8>>) -> Result<(), Failure> {
-        let key = &self.key;
-        let too_large = |TooLong| store::Error::TooLarge { key: key.clone(), cap: LONGEST as u64 };
-        Ok(self.splitter.feed(bytes, texts).map_err(too_large)?)
+        let fed = self.splitter.feed(bytes, texts);
+        fed.map_err(|TooLong| {
+            let what = format!("more than {LONGEST} bytes stand beside its rooms");
+            self.unreadable(serde_json::Error::custom(what))
+        })
     }
 
     /// Reads to the end a text that has a room that cannot be read: what stands beside the rooms tells

@@ -105,7 +105,8 @@ fn problem(path: &Path, trust: Trust, rights: Rights, me: Me) -> Option<String> 
     let is_given = user != me.user && group == me.group;
     let of_group = (mode >> 3) & if is_given { WRITE } else { 7 };
     let (can_read, can_write) = ((others | of_group) & READ != 0, (others | of_group) & WRITE != 0);
-    let whom = if others & (READ | WRITE) != 0 { "every user" } else { "its group" };
+    let whom = |right: u32| if others & right != 0 { "every user" } else { "its group" };
+    let (reads, writes) = (whom(READ), whom(WRITE));
     let owned = (user != me.user && user != 0).then(|| {
         format!(
             "{shown} belongs to the user of number {user}, who can change it\n\
@@ -120,16 +121,16 @@ fn problem(path: &Path, trust: Trust, rights: Rights, me: Me) -> Option<String> 
         )),
         Trust::Folder => None,
         Trust::Secret if can_write => Some(format!(
-            "{shown} may hold a secret, and {whom} can change it\nhint: chmod 600 '{shown}'"
+            "{shown} may hold a secret, and {writes} can change it\nhint: chmod 600 '{shown}'"
         )),
         Trust::Secret if can_read => Some(format!(
-            "{shown} may hold a secret, and {whom} can read it\nhint: chmod 600 '{shown}'"
+            "{shown} may hold a secret, and {reads} can read it\nhint: chmod 600 '{shown}'"
         )),
         Trust::Orders if can_write => Some(format!(
-            "{shown} says what this program does, and {whom} can change it\nhint: chmod go-w '{shown}'"
+            "{shown} says what this program does, and {writes} can change it\nhint: chmod go-w '{shown}'"
         )),
         Trust::Memory if can_write => Some(format!(
-            "{shown} says what was archived, and {whom} can change it\nhint: chmod go-w '{shown}'"
+            "{shown} says what was archived, and {writes} can change it\nhint: chmod go-w '{shown}'"
         )),
         _ => owned,
     }

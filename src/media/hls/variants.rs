@@ -102,7 +102,7 @@ impl<'a> Offers<'a> {
     /// The variants, the best first and those of one quality as they are listed.
     pub fn variants(mut self, base: Base<'_>) -> Result<Vec<Variant>, HlsError> {
         let is_apart = |group: &&str| self.apart.contains(*group) && !self.within.contains(*group);
-        self.offers.retain(|offer| !offer.groups.iter().flatten().any(|group| is_apart(group)));
+        self.offers.retain(|offer| !offer.groups.iter().flatten().any(is_apart));
         self.offers.sort_by_key(|offer| Reverse(offer.quality));
         let mut known = HashSet::new();
         let distinct = self.offers.iter().filter(|offer| known.insert(offer.uri));

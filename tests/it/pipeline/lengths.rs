@@ -15,8 +15,11 @@ fn put(film: &mut [u8], (kind, nth): (&[u8; 4], usize), at: usize, word: u32) {
     film[body + at..body + at + 4].copy_from_slice(&word.to_be_bytes());
 }
 
+/// Which box, the number among its type, where in it, and the word to put there.
+type Change<'a> = ((&'a [u8; 4], usize), usize, u32);
+
 /// A night with a film that has these changes, beside a whole of so many seconds.
-async fn night(seconds: u64, changes: &[((&[u8; 4], usize), usize, u32)]) -> Night {
+async fn night(seconds: u64, changes: &[Change<'_>]) -> Night {
     let room = format!(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
          [[account.room.replay]]\nkind = \"whole\"\nseconds = {seconds}\n"

@@ -32,7 +32,7 @@ pub fn rows() -> Vec<Row> {
     let second = |name: &str, then: &str, told| one(name, WHOLE, SECOND, then, in_part(told));
     let gone = "{ status = { code = 404 } }";
     let elsewhere = "{ redirect = { to = \"https://elsewhere.example/x.ts\" } }";
-    vec![
+    let mut rows = vec![
         second(
             "a chunk that is gone",
             gone,
@@ -55,18 +55,6 @@ pub fn rows() -> Vec<Row> {
         ),
         second("a chunk that is refused", "{ status = { code = 403 } }", "status 403; 2 of 3"),
         second("a chunk with an error", "{ status = { code = 500 } }", "status 500; 2 of 3"),
-        second("an empty chunk", "\"empty\"", "chunk-000001.ts (/"),
-        second("a page for a chunk", "\"html\"", "an HTML or XML page; 2 of 3"),
-        second(
-            "a message for a chunk",
-            "{ body = { text = \"{ \\\"code\\\": 1 }\" } }",
-            "a JSON message; 2 of 3",
-        ),
-        second(
-            "words for a chunk",
-            "{ body = { text = \"no such chunk\" } }",
-            "the file begins like unknown data; 2 of 3",
-        ),
         second(
             "a chunk that is shorter than its URL says",
             "{ changed-length = { by = -188 } }",
@@ -91,6 +79,27 @@ pub fn rows() -> Vec<Row> {
                 healed_states: &["expired"],
                 ..in_part("status 404; 2 of 3 chunks are archived")
             },
+        ),
+    ];
+    rows.extend(no_chunks());
+    rows
+}
+
+/// What comes in place of a chunk and is none.
+fn no_chunks() -> [Row; 4] {
+    let second = |name: &str, then: &str, told| one(name, WHOLE, SECOND, then, in_part(told));
+    [
+        second("an empty chunk", "\"empty\"", "chunk-000001.ts (/"),
+        second("a page for a chunk", "\"html\"", "an HTML or XML page; 2 of 3"),
+        second(
+            "a message for a chunk",
+            "{ body = { text = \"{ \\\"code\\\": 1 }\" } }",
+            "a JSON message; 2 of 3",
+        ),
+        second(
+            "words for a chunk",
+            "{ body = { text = \"no such chunk\" } }",
+            "the file begins like unknown data; 2 of 3",
         ),
     ]
 }
