@@ -310,8 +310,8 @@ fn summarize(common: &Common, tally: &Tally, depth: Depth) {
         output::note(if tally.rooms == 0 {
             "nothing was checked: no room is archived\nhint: `run` archives what is due"
         } else {
-            "no recording was checked: of none of these rooms is one archived\n\
-             hint: `status` tells of which rooms there are recordings; without --sample all are checked"
+            "no recording was checked: no recording of these rooms is archived\n\
+             hint: `status` shows what is known of each room; without --sample and --room all are checked"
         });
     }
     if tally.mismatches > 0 {

@@ -139,7 +139,7 @@ fn file(rest: &str) -> Option<PathBuf> {
 pub(super) fn for_driver(url: &str) -> String {
     let Some(file) = url.strip_prefix("sqlite:").and_then(file) else { return url.to_owned() };
     let (_, parameters) = split(url);
-    let mode = if parameters == "mode=rw" { "rw" } else { "rwc" };
+    let mode = parameters.strip_prefix("mode=").unwrap_or("rwc");
     let encoded = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),

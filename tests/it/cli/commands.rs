@@ -232,7 +232,10 @@ async fn verify_says_what_is_not_archived_at_all() {
     let summary = place.good(&["verify", "--json"]).await.summary();
     assert_eq!(summary["recordings"], json!({ "archived": 2, "failed": 1, "not_needed": 1 }));
     let alone = place.run(&["verify", "--room", "2"]).await;
-    assert!(alone.code == 1 && alone.err.contains("no recording of these rooms"), "{alone:?}");
+    assert!(
+        alone.code == 1 && alone.err.contains("no recording of these rooms is archived"),
+        "{alone:?}"
+    );
 }
 
 async fn get(url: &str) -> Vec<u8> {

@@ -118,7 +118,7 @@ async fn what_stderr_does_not_take_changes_no_exit_code() {
 async fn a_run_ends_as_it_would_though_stderr_takes_nothing() {
     for to in ALL {
         let place = Place::start(&slow_rooms()).await;
-        let arguments = ["--log", "trace", "run", "--max-runtime", "1s"];
+        let arguments = ["--log", "trace", "run", "--max-runtime", "4s"];
         let ran = saying(&place, to, &arguments).await;
         assert_eq!(ran.code, 3, "{to:?}: {ran:?}");
     }

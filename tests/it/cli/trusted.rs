@@ -41,7 +41,7 @@ async fn doctor_warns_of_files_that_others_can_read_or_write() {
         let line =
             warned.lines().find(|line| line.starts_with("warn  files: ")).unwrap_or_default();
         assert!(line.contains(&shown.to_string()) && line.contains(told), "{mode:o}: {warned}");
-        assert!(warned.contains("hint: chmod ") && warned.contains("1 warning"), "{warned}");
+        assert!(warned.contains("hint: chmod "), "{warned}");
         assert!(!warned.contains(STORE_SECRET), "{warned}");
         let json = place.good(&["doctor", "--json"]).await.lines();
         let is_told =

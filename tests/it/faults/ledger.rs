@@ -238,8 +238,8 @@ fn misplaced() -> Vec<Row> {
             "in a folder that is not there",
             |config| config.ledger_url = "sqlite:/nowhere/at/all/ledger.sqlite".to_owned().into(),
             not_begun(hinted(
-                could_not_run("unable to open database"),
-                "the folder of the ledger must exist",
+                could_not_run("there is no folder /nowhere/at/all"),
+                "make it: mkdir -p '/nowhere/at/all'",
             )),
         ),
         row(
