@@ -29,9 +29,9 @@ enum Rooms {
 
 /// The commands, each with the bytes that a room may take of memory at the most.
 const CLOSED: [(&[&str], u64); 4] =
-    [(&["run"], 500), (&["run"], 400), (&["plan", "--json"], 100), (&["status"], 100)];
+    [(&["run"], 600), (&["run"], 500), (&["plan", "--json"], 100), (&["status"], 100)];
 const DUE: [(&[&str], u64); 3] =
-    [(&["run"], 700), (&["plan", "--json"], 700), (&["status", "--json"], 700)];
+    [(&["run"], 1_300), (&["plan", "--json"], 1_300), (&["status", "--json"], 1_300)];
 
 async fn fill(place: &Place, rooms: Rooms, count: u64) {
     let url = format!("sqlite:{}", place.folder.path().join("ledger.sqlite").display());
