@@ -13,11 +13,13 @@ mod room;
 pub mod schema;
 pub mod sealing;
 pub mod settle;
+mod stored;
 mod sums;
 pub mod text;
 pub mod time;
 mod unfetchable;
 mod unsealing;
+mod whole;
 
 /// The sum of numbers that others wrote down: it stops at the largest number there is.
 pub fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
@@ -34,10 +36,11 @@ pub use media_url::{
     source_ids_of,
 };
 pub use obstacle::{Obstacle, UnknownObstacle};
-pub use recording::{
-    Evidence, MediaFacts, Recording, RecordingKind, RecordingState, Replay, SourceFacts, Stored,
-    StoredObject, StoredWhole, TOLD_BEFORE, ToldLengths,
-};
+pub use recording::{Recording, RecordingKind, RecordingState, Replay, TOLD_BEFORE};
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
+pub use stored::{
+    Evidence, MediaFacts, SourceFacts, Stored, StoredObject, StoredWhole, ToldLengths,
+};
 pub use time::{ReplayTime, WECHAT_RETENTION};
 pub use unfetchable::unfetchable_identity;
+pub use whole::{MissingChunk, Whole, WholeChunk};
