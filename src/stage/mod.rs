@@ -227,6 +227,17 @@ pub enum Error {
         /// Why not.
         source: serde_json::Error,
     },
+    /// A manifest tells of more than can be read again.
+    #[error(
+        "{key} would be a manifest that this program refuses to read: {source}; nothing was written\n\
+         hint: the room has far more recordings than any known one; please report it"
+    )]
+    TooMuch {
+        /// Its key.
+        key: String,
+        /// Why it would be refused.
+        source: serde_json::Error,
+    },
 }
 
 impl Error {
@@ -261,7 +272,8 @@ impl Transient for Error {
             | Self::NoSuchRoom(_)
             | Self::NothingThere(_)
             | Self::Overtaken { .. }
-            | Self::ForeignManifest { .. } => false,
+            | Self::ForeignManifest { .. }
+            | Self::TooMuch { .. } => false,
         }
     }
 

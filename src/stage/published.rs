@@ -17,15 +17,20 @@ use crate::ledger::Sealed;
 use crate::model::{AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Room, RoomId, Sha256Digest};
 use crate::store::{self, RoomKeys};
 
-/// The most values that a manifest may hold: that of a whole of fifty thousand chunks has fewer. Each may
-/// take a hundred bytes of memory, however few of the text.
-const MOST_VALUES: usize = 600_000;
+/// The most values that a manifest may hold: those of a whole of fifty thousand chunks, and of a room with all
+/// the recordings that are read of one, have fewer. Each may take a hundred bytes of memory, however few of
+/// the text.
+pub const MOST_VALUES: usize = 1_000_000;
 
 /// The most revisions of a manifest that are looked at.
 const MOST_REVISIONS: usize = 10_000;
 
-/// Refuses a manifest that may hold more values than any has, before any of it is read.
-fn check_values(bytes: &[u8]) -> Result<(), serde_json::Error> {
+/// Refuses a manifest that may hold more values than any has, before any of it is read, and before it is
+/// written.
+///
+/// # Errors
+/// When it may.
+pub fn check_values(bytes: &[u8]) -> Result<(), serde_json::Error> {
     // What stands in texts counts along, which does no harm.
     let values = bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
     if values > MOST_VALUES {

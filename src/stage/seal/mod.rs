@@ -12,7 +12,7 @@ mod publish;
 
 use bytes::Bytes;
 
-use super::published::{InBucket, Published, Search};
+use super::published::{InBucket, Published, Search, check_values};
 use super::{Context, Error, Listed, published};
 use crate::ledger::{RoomRecord, Sealed};
 use crate::model::sealing::{SealInput, manifest};
@@ -121,6 +121,8 @@ async fn publish(
     let sha256 = Sha256Digest::of(&bytes);
     let sums = Bytes::from(manifest.sums());
     must_be_readable(&keys.manifest(), &bytes)?;
+    check_values(&bytes)
+        .map_err(|source| Error::TooMuch { key: keys.manifest().to_string(), source })?;
     must_be_readable(&keys.sums(), &sums)?;
     context.hold(&room.room.appid, room.room.room_id).await?;
     context.store.put(&keys.sums(), sums, TEXT).await?;
