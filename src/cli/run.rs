@@ -147,8 +147,9 @@ async fn execute(
     };
     // From here on a signal changes nothing: what is told and the exit code agree.
     let is_interrupted = stop.was_interrupted();
-    // An interrupted run has an exit code of its own: what was lost is told by the next one.
-    if !is_interrupted {
+    // A run that was interrupted or could not do anything has an exit code of its own: what was lost is told
+    // by the next one.
+    if !is_interrupted && !report.could_not_run() {
         let taken = stop.within(TELLING, setup.take_losses(&mut report)).await;
         report.losses_unread |= taken.is_none();
     }

@@ -163,7 +163,8 @@ impl Lines {
             if state.progress != progress {
                 (progress, since) = (state.progress, Instant::now());
             }
-            state.is_stalled = since.elapsed() >= STALLED || began.elapsed() >= LONGEST;
+            let is_late = since.elapsed() >= STALLED || began.elapsed() >= LONGEST;
+            state.is_stalled = state.is_busy() && is_late;
         }
         true
     }

@@ -232,23 +232,26 @@ impl Watch {
                 (Instant::now() + self.grace.after_its_time(), DROPPING)
             }
         };
-        let mut last = Instant::now();
+        let mut first = Instant::now();
         loop {
             let left = over.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 self.stop.over.cancel();
             }
+            // Counted from one moment, so that signals that keep coming do not put it off.
+            let to_exit = (over + dropping).saturating_duration_since(Instant::now());
             tokio::select! {
+                biased;
+                () = retry::pause(to_exit), if left.is_zero() => self.exit(),
                 () = self.signals.next() => {
                     if !self.stop.was_interrupted() {
                         over = over.min(self.interrupt());
-                    } else if last.elapsed() > TOGETHER {
-                        (over, dropping) = (Instant::now(), AT_ONCE);
+                        first = Instant::now();
+                    } else if first.elapsed() > TOGETHER && dropping != AT_ONCE {
+                        (over, dropping) = (over.min(Instant::now()), AT_ONCE);
                     }
-                    last = Instant::now();
                 }
                 () = retry::pause(left), if !left.is_zero() => {}
-                () = retry::pause(dropping), if left.is_zero() => self.exit(),
             }
         }
     }

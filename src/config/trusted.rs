@@ -29,9 +29,12 @@ impl ConfigFile {
         files.flatten().map(PathBuf::as_path).filter(|file| !file.as_os_str().is_empty())
     }
 
-    /// The programs that are run for a token.
+    /// The programs that are run for a token, and what they may be given to run: every path in full among
+    /// their arguments.
     pub fn programs(&self) -> impl Iterator<Item = &str> {
         let commands = self.accounts.iter().filter_map(|account| account.token.command.as_ref());
-        commands.filter_map(|words| words.first()).map(String::as_str)
+        let words = commands.flat_map(|words| words.iter().enumerate());
+        let is_meant = |(place, word): &(usize, &String)| *place == 0 || word.starts_with('/');
+        words.filter(is_meant).map(|(_, word)| word.as_str())
     }
 }

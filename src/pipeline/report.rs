@@ -60,6 +60,8 @@ impl Report {
     pub fn is_left(&self) -> bool {
         self.is_cut_short
             || self.ledger.is_some()
+            // There may be some that nobody was told of.
+            || self.losses_unread
             || self.rooms.iter().any(RoomReport::is_left)
             || self.accounts.iter().any(AccountReport::is_left)
     }

@@ -11,6 +11,7 @@ use serde::de::Error as _;
 use super::published::is_of_another_format;
 use super::{Context, Error};
 use crate::ledger;
+use crate::model::text::{LONGEST_NAME, capped};
 use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey, RoomId};
 use crate::store::{self, ObjectBody};
 use split::{LONGEST, Splitter, TooLong};
@@ -163,7 +164,8 @@ impl Reader {
         Ok(())
     }
 
-    fn take(&mut self, room: CatalogRoom) -> Result<(), Failure> {
+    fn take(&mut self, mut room: CatalogRoom) -> Result<(), Failure> {
+        room.name = capped(&room.name, LONGEST_NAME);
         if self.order == Order::Ascending && self.last.is_some_and(|last| last.0 >= room.room_id.0)
         {
             return Err(Failure::Unsorted);

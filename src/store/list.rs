@@ -74,7 +74,7 @@ impl Listing {
         let objects = output.contents.unwrap_or_default();
         let first = objects.first().and_then(|object| object.key.as_deref());
         let (is_truncated, after) = (output.is_truncated, output.next_continuation_token);
-        self.pages.turn(site, Page { is_truncated, after, first })?;
+        self.pages.turn(site, Page { is_truncated, after, first, entries: objects.len() })?;
         let objects = objects.into_iter();
         let listed = objects.filter_map(|object| {
             let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);

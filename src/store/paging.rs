@@ -6,11 +6,18 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use super::Error;
 use super::error::Site;
 
-/// The most pages of a listing of objects: of a thousand each, ten million.
+/// The most pages of a listing of objects, each of them with less than half a thousand.
 pub(super) const OBJECT_PAGES: usize = 10_000;
 
 /// The most pages of a listing of unfinished uploads: of a thousand each, a hundred thousand.
 pub(super) const UPLOAD_PAGES: usize = 100;
+
+/// So many pages with half a thousand entries or more count as one: an archive may have a hundred million
+/// objects.
+const FULL_AS_ONE: usize = 10;
+
+/// Entries of a page that counts as full.
+const FULL: usize = 500;
 
 /// The most pages in a row that hold nothing.
 const MOST_EMPTY: u32 = 100;
@@ -29,6 +36,7 @@ pub(super) struct Pages<M> {
     next: Next<M>,
     /// Where they went on, and their first entries, in short.
     seen: HashSet<u64>,
+    /// How many, full ones as one, and others as [`FULL_AS_ONE`].
     turned: usize,
     empty: u32,
     most: usize,
@@ -43,6 +51,8 @@ pub(super) struct Page<M, F> {
     pub after: Option<M>,
     /// The first of its entries.
     pub first: Option<F>,
+    /// How many entries it has.
+    pub entries: usize,
 }
 
 impl<M: Hash + PartialEq> Pages<M> {
@@ -67,7 +77,7 @@ impl<M: Hash + PartialEq> Pages<M> {
     }
 
     fn turn_or_say<F: Hash>(&mut self, page: Page<M, F>) -> Result<(), String> {
-        let Page { is_truncated, after, first } = page;
+        let Page { is_truncated, after, first, entries } = page;
         if is_truncated != Some(true) {
             self.next = Next::End;
             return Ok(());
@@ -81,11 +91,12 @@ impl<M: Hash + PartialEq> Pages<M> {
         if empty > MOST_EMPTY {
             return Err(format!("{MOST_EMPTY} pages in a row hold nothing"));
         }
-        if self.turned >= self.most {
+        if self.turned >= self.most.saturating_mul(FULL_AS_ONE) {
             return Err(format!("it has more than {} pages", self.most));
         }
         self.seen.extend(marks.into_iter().flatten());
-        (self.turned, self.empty) = (self.turned + 1, empty);
+        let cost = if entries >= FULL { 1 } else { FULL_AS_ONE };
+        (self.turned, self.empty) = (self.turned + cost, empty);
         self.next = Next::After(after);
         Ok(())
     }
@@ -103,7 +114,8 @@ mod tests {
 
     fn page(after: &str, first: Option<&str>) -> Page<String, String> {
         let (after, first) = (Some(after.to_owned()), first.map(str::to_owned));
-        Page { is_truncated: Some(true), after, first }
+        let entries = usize::from(first.is_some());
+        Page { is_truncated: Some(true), after, first, entries }
     }
 
     /// How many of these pages are turned before it is enough.
@@ -137,6 +149,11 @@ mod tests {
         };
         let (pages, said) = turned((0..).map(now_and_then));
         assert_eq!((pages, said.as_str()), (500, "it has more than 500 pages"));
+        let full = |n: usize| {
+            let key = format!("key {n}");
+            Page { entries: FULL, ..page(&format!("token {n}"), Some(key.as_str())) }
+        };
+        assert_eq!(turned((0..).map(full)).0, 5000, "full ones count less");
     }
 
     #[test]
@@ -144,7 +161,7 @@ mod tests {
         let mut listing = Pages::at_most(500);
         listing.turn_or_say(page("k", Some("a"))).unwrap();
         listing.turn_or_say(page("m", Some("k"))).unwrap();
-        let last = Page { is_truncated: Some(false), after: None, first: Some("m".to_owned()) };
+        let last = Page { is_truncated: Some(false), after: None, ..page("", Some("m")) };
         listing.turn_or_say(last).unwrap();
         assert_eq!(listing.next(), &Next::End);
     }

@@ -88,7 +88,8 @@ impl UnfinishedListing {
         let after = output.next_key_marker.filter(|key| !key.is_empty()).map(|key| (key, id));
         let uploads = output.uploads.unwrap_or_default();
         let first = uploads.first().map(|upload| (&upload.key, &upload.upload_id));
-        self.pages.turn(site, Page { is_truncated: output.is_truncated, after, first })?;
+        let (is_truncated, entries) = (output.is_truncated, uploads.len());
+        self.pages.turn(site, Page { is_truncated, after, first, entries })?;
         let uploads = uploads.into_iter();
         let listed = uploads.filter_map(|upload| {
             let at = upload.initiated.and_then(|at| at.to_millis().ok());

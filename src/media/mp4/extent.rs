@@ -9,21 +9,31 @@ pub(super) struct Extent {
     pub end: u64,
     /// How many samples have a place.
     pub samples: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Those of them that are in chunks that reach beyond the end of the file.
+    pub beyond: u64,
 }
 
 /// The extent of the samples of every track; `None` where a track's tables cannot be read.
 ///
+/// What lies beyond `total`, the length of the file, is counted for itself.
+///
 /// The cost is one look at each entry that is there, whatever the counts say.
-pub(super) fn extent(moov: &[u8]) -> Option<Extent> {
+pub(super) fn extent(moov: &[u8], total: u64) -> Option<Extent> {
     let tracks = children(moov).filter(|(kind, _)| kind.0 == *b"trak");
-    tracks.map(|(_, trak)| track(trak)).try_fold(Extent::default(), |all, track| {
+    tracks.map(|(_, trak)| track(trak, total)).try_fold(Extent::default(), |all, track| {
         let track = track?;
-        let samples = all.samples.saturating_add(track.samples);
-        Some(Extent { end: all.end.max(track.end), samples })
+        Some(Extent {
+            end: all.end.max(track.end),
+            samples: all.samples.saturating_add(track.samples),
+            bytes: all.bytes.saturating_add(track.bytes),
+            beyond: all.beyond.saturating_add(track.beyond),
+        })
     })
 }
 
-fn track(trak: &[u8]) -> Option<Extent> {
+fn track(trak: &[u8], total: u64) -> Option<Extent> {
     let minf = child(child(trak, b"mdia")?, b"minf")?;
     let stbl = child(minf, b"stbl")?;
     let sizes = Sizes::read(stbl)?;
@@ -37,9 +47,15 @@ fn track(trak: &[u8]) -> Option<Extent> {
         if count == 0 {
             continue;
         }
-        let end = offset.saturating_add(sizes.sum(placed, count));
+        let bytes = sizes.sum(placed, count);
+        let end = offset.saturating_add(bytes);
         placed += count;
-        extent = Extent { end: extent.end.max(end), samples: placed };
+        extent = Extent {
+            end: extent.end.max(end),
+            samples: placed,
+            bytes: extent.bytes.saturating_add(bytes),
+            beyond: extent.beyond.saturating_add(if end > total { bytes } else { 0 }),
+        };
     }
     Some(extent)
 }
@@ -140,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_last_sample_of_a_film_ends_with_its_media() {
-        let extent = extent(moov(FASTSTART)).unwrap();
+        let extent = extent(moov(FASTSTART), u64::MAX).unwrap();
         assert_eq!(extent.end, FASTSTART.len() as u64);
         assert_eq!(extent.samples, 25 + 45);
     }
@@ -165,8 +181,9 @@ mod tests {
         let stsc = || (b"stsc", words(&[0, 2, 1, 2, 1, 2, 1, 1]));
         let stco = || (b"stco", words(&[0, 3, 1000, 500, 100]));
         let each = || (b"stsz", words(&[0, 0, 4, 1, 2, 30, 4]));
-        let end =
-            |tables: &[(&[u8; 4], Vec<u8>)]| extent(&film(tables)).map(|e| (e.end, e.samples));
+        let end = |tables: &[(&[u8; 4], Vec<u8>)]| {
+            extent(&film(tables), 1010).map(|e| (e.end, e.samples))
+        };
         assert_eq!(end(&[each(), stsc(), stco()]), Some((1003, 4)));
         let co64 = || (b"co64", words(&[0, 2, 0, 1000, 7, 0]));
         assert_eq!(end(&[each(), stsc(), co64()]), Some(((7 << 32) + 30, 3)));
@@ -175,6 +192,10 @@ mod tests {
         assert_eq!(end(&[eight, stsc(), stco()]), Some((1003, 4)));
         let four = (b"stz2", [words(&[0, 4, 4]), vec![0x12, 0xf4]].concat());
         assert_eq!(end(&[four, stsc(), stco()]), Some((1003, 4)));
+        let beyond = |tables: &[(&[u8; 4], Vec<u8>)]| {
+            extent(&film(tables), 1002).map(|extent| (extent.beyond, extent.bytes))
+        };
+        assert_eq!(beyond(&[each(), stsc(), stco()]), Some((3, 37)));
         assert_eq!(end(&[each(), stsc()]), None);
         assert_eq!(end(&[stsc(), stco()]), None);
     }
@@ -187,7 +208,7 @@ mod tests {
             (b"stsc", words(&[0, many, 1, many, 1])),
             (b"stco", words(&[0, many, 7, 9])),
         ];
-        let extent = extent(&film(&tables)).unwrap();
+        let extent = extent(&film(&tables), 0).unwrap();
         assert_eq!((extent.end, extent.samples), (7 + u64::from(many), u64::from(many)));
     }
 
@@ -200,7 +221,7 @@ mod tests {
                 moov[at] = byte;
             }
             // What matters is that this returns.
-            let _ = extent(&moov);
+            let _ = extent(&moov, 4000);
             let _ = Header::read(&moov);
         }
     }

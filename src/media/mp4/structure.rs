@@ -33,15 +33,23 @@ impl Mp4Structure {
     /// and can be read. Returns what is odd about the end of a file that is whole.
     ///
     /// # Errors
-    /// When a sample lies beyond the end of the file, there is none, or the end is odd and nothing
-    /// tells of the samples.
+    /// When samples lie beyond the end of a file that is cut, or more than half of what a file has, when
+    /// there is none, or the end is odd and nothing tells of the samples. A few that lie beyond the end of
+    /// a file whose boxes fill it are an error in its tables, with which the rest of it plays.
     pub fn check(&self, moov: Option<&[u8]>) -> Result<Option<String>, Mp4Error> {
-        let Some(extent) = moov.and_then(extent) else {
+        let Some(extent) = moov.and_then(|moov| extent(moov, self.total)) else {
             return self.oddity.clone().map_or(Ok(None), Err);
         };
         let (end, total) = (extent.end.max(self.fragments.end), self.total);
         if end > total {
-            return Err(Mp4Error::SamplesBeyond { end, total });
+            let is_cut = self.oddity.is_some() || self.fragments.end > total;
+            if is_cut || extent.beyond > extent.bytes / 2 {
+                return Err(Mp4Error::SamplesBeyond { end, total });
+            }
+            return Ok(Some(format!(
+                "its tables place {} of {} bytes of samples beyond its end",
+                extent.beyond, extent.bytes
+            )));
         }
         if extent.samples == 0 && !self.fragmented {
             return Err(Mp4Error::NoSamples);

@@ -89,7 +89,7 @@ impl AsRef<[u8]> for Kept {
 ///
 /// # Errors
 /// [`Failure::Slipped`] where a part comes otherwise now, or where too many are wrong to ask for each: the
-/// file is to be begun again. What is found in it then is damage in any case.
+/// file is to be begun again. What is found in the same places then is damage.
 pub(super) async fn judge(
     source: &Source,
     (file, plan): (&SourceFile, PartPlan),
@@ -113,7 +113,9 @@ pub(super) async fn judge(
         _ => None,
     };
     let before = earlier.replace(places.clone());
-    if comes_alike == Some(true) || before.is_some() {
+    // What comes otherwise now is not the recording's own damage, however often it was begun again.
+    let is_its_own = comes_alike.unwrap_or_else(|| before.as_ref() == Some(&places));
+    if is_its_own {
         return Ok(places.iter().map(|place| damage(place, hashed.bytes)).collect());
     }
     Err(Failure::Slipped { offset, what })

@@ -86,6 +86,8 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
 pub fn cover(pieces: &[Recording]) -> Cover {
     let all = |ms: fn(&MediaFacts) -> u64| {
         let intact = pieces.iter().filter_map(Recording::intact_segment);
+        // The whole may be sound where a segment is damaged at its source.
+        let intact = intact.filter(|object| object.damage.is_empty());
         sum(intact.filter_map(|object| object.media.as_ref()).map(ms))
     };
     Cover {

@@ -65,9 +65,14 @@ async fn run_within(
 /// `File` where it cannot be read; `TooMuch` beyond 64 KiB.
 pub(super) async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     let cannot = |source| Error::File { path: path.to_owned(), source };
-    let file = tokio::fs::File::open(path).await.map_err(cannot)?;
     let mut bytes = Vec::new();
-    file.take(MOST as u64 + 1).read_to_end(&mut bytes).await.map_err(cannot)?;
+    let read = async {
+        let file = tokio::fs::File::open(path).await?;
+        file.take(MOST as u64 + 1).read_to_end(&mut bytes).await
+    };
+    // It may be a pipe that nobody writes to, or lie on a server that is away.
+    let read = tokio::time::timeout(COMMAND_TIMEOUT, read).await;
+    read.map_err(|late| cannot(late.into()))?.map_err(cannot)?;
     if bytes.len() > MOST {
         return Err(Error::TooMuch { kind: SourceKind::File, limit: MOST });
     }

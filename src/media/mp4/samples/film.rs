@@ -19,7 +19,13 @@ pub enum Unexaminable {
     /// There are none.
     #[error("its samples are in fragments")]
     Fragments,
+    /// There are more than any film has that can be examined.
+    #[error("it has too many samples")]
+    TooMany,
 }
+
+/// The most samples of a track: 77 hours of 60 pictures a second.
+const MOST_SAMPLES: u32 = 1 << 24;
 
 /// The tables of samples of a film. They are read where they lie in its `moov`, which is kept.
 #[derive(Debug, Clone)]
@@ -63,6 +69,9 @@ impl Film {
         let tracks = tracks(moov).ok_or(Unexaminable::Tables)?;
         if tracks.iter().all(|track| track.sizes.count() == 0) {
             return Err(Unexaminable::Fragments);
+        }
+        if tracks.iter().any(|track| track.sizes.count() > MOST_SAMPLES) {
+            return Err(Unexaminable::TooMany);
         }
         let orders = tracks.iter().map(order).collect();
         let moov_at = at..at.saturating_add(moov.len() as u64);

@@ -14,6 +14,8 @@ fn walk(file: &[u8], piece: usize, announced: Option<u64>) -> Result<Mp4Structur
     }
     let structure = walk.finish(announced)?;
     let note = structure.check(structure.moov.as_deref())?;
+    let is_of_tables = |note: &String| note.starts_with("its tables place");
+    let note = note.filter(|note| !is_of_tables(note));
     assert_eq!(
         note.is_some(),
         matches!(
@@ -149,7 +151,9 @@ fn a_film_that_lacks_samples_is_cut_whatever_its_boxes_say() {
         film[body + at..body + at + 4].copy_from_slice(&word.to_be_bytes());
         whole(&film)
     };
-    assert!(matches!(with(b"stco", 8, 9_000_000), Err(Mp4Error::SamplesBeyond { .. })));
+    let misplaced = with(b"stco", 8, 9_000_000).unwrap();
+    let note = misplaced.check(misplaced.moov.as_deref()).unwrap().unwrap();
+    assert!(note.starts_with("its tables place ") && note.ends_with(" beyond its end"), "{note}");
     assert!(matches!(with(b"stsz", 12, 9_000_000), Err(Mp4Error::SamplesBeyond { .. })));
     assert!(with(b"stco", 8, 9).is_ok(), "it lies within the file: that is another's to find");
 }
