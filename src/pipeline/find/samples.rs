@@ -2,7 +2,7 @@
 //! Pure.
 
 /// The order in which samples are taken: the last room, the one in the middle, those at the quarters,
-/// at the eighths, and so on.
+/// at the eighths, and so on, and the most urgent one between each two.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Samples {
     taken: u32,
@@ -11,9 +11,13 @@ pub(super) struct Samples {
 impl Samples {
     /// The place of the next sample among so many rooms, from 0.
     pub(super) fn next_place(&mut self, rooms: u64) -> u64 {
-        // The bits of a counter, read backwards, halve again and again what was not halved yet.
-        let part = if self.taken == 0 { u32::MAX } else { self.taken.reverse_bits() };
+        let (number, is_urgent) = (self.taken / 2, self.taken % 2 == 1);
         self.taken = self.taken.wrapping_add(1);
+        if is_urgent {
+            return 0;
+        }
+        // The bits of a counter, read backwards, halve again and again what was not halved yet.
+        let part = if number == 0 { u32::MAX } else { number.reverse_bits() };
         let place = (u128::from(rooms) * u128::from(part)) >> u32::BITS;
         u64::try_from(place).unwrap_or(0)
     }
@@ -24,10 +28,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn samples_come_from_everywhere() {
+    fn samples_come_from_everywhere_and_every_second_one_is_the_most_urgent() {
         let places = |rooms: u64| {
             let mut samples = Samples::default();
-            (0..8).map(|_| samples.next_place(rooms)).collect::<Vec<_>>()
+            let places = (0..8).map(|_| (samples.next_place(rooms), samples.next_place(rooms)));
+            let (places, urgent): (Vec<_>, Vec<_>) = places.unzip();
+            assert_eq!(urgent, [0; 8]);
+            places
         };
         assert_eq!(places(8), [7, 4, 2, 6, 1, 5, 3, 7]);
         assert_eq!(places(1_000), [999, 500, 250, 750, 125, 625, 375, 875]);
