@@ -155,6 +155,13 @@ impl Recording {
         lost_at.is_some_and(|at| at.is_ok_and(|at| at <= now))
     }
 
+    /// Whether this is the last day in which WeChat has it, or later: what is not had now, and is known to come
+    /// no better, is to be had as it comes.
+    pub fn is_last_chance(&self, over: Option<Timestamp>, now: Timestamp) -> bool {
+        let deadline = self.deadline().or_else(|| self.presumed_deadline(over));
+        deadline.is_some_and(|at| at.saturating_sub(LAST_DAY).is_ok_and(|last_day| last_day <= now))
+    }
+
     /// When WeChat has deleted a recording that it told no time of, for all that can be presumed: 365
     /// days after its room was over. An account may keep recordings for longer, so that this says
     /// something only of what has failed often. `None` while it has not.

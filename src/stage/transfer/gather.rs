@@ -62,7 +62,7 @@ pub(super) async fn gather(
     let fetch = Fetch { context, place, recording, whole, known, failed, others };
     // What ends too early is kept once nothing better will come.
     let over = place.room.end_time.or(place.room.start_time);
-    let is_kept_cut = recording.is_lost(&Trouble::NoRecording, over, context.clock.now());
+    let is_kept_cut = recording.is_last_chance(over, context.clock.now());
     let mut left: Vec<(ChunkFile, Told)> = (playlist.told())
         .map(|(file, told)| (file.clone(), Told { is_kept_cut, ..told }))
         .collect();

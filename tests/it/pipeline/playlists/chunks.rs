@@ -71,16 +71,19 @@ async fn what_is_no_chunk_or_not_whole_is_asked_for_again_and_then_missing_by_it
 #[tokio::test]
 async fn what_ends_too_early_is_archived_with_its_damage_once_there_is_no_hope_left() {
     let deleted = "raw = { expire_time = \"2026-11-13T00:00:00Z\" }\n";
+    let last_day = "raw = { expire_time = \"2026-11-22T20:00:00Z\" }\n";
     let cut = chunk(1)[..180 * PACKET - 5].to_vec();
-    let room = Broadcast::listed("/a/p.m3u8", deleted).await;
-    room.shelf.broadcast("/a/p.m3u8", &[chunk(0), cut.clone(), chunk(2)]);
-    let night = room.night().await;
-    night.says(1, "complete", &[]);
-    assert_eq!(night.exit, 0);
-    assert!(stored(&night) == [chunk(0), cut, chunk(2)]);
-    let damage = damage(&night);
-    let told: Vec<&str> = damage.iter().map(|place| text(&place["what"])).collect();
-    assert!(told.iter().any(|what| what.contains("183 bytes into a packet")), "{told:?}");
+    for listed in [deleted, last_day] {
+        let room = Broadcast::listed("/a/p.m3u8", listed).await;
+        room.shelf.broadcast("/a/p.m3u8", &[chunk(0), cut.clone(), chunk(2)]);
+        let night = room.night().await;
+        night.says(1, "complete", &[]);
+        assert_eq!(night.exit, 0);
+        assert!(stored(&night) == [chunk(0), cut.clone(), chunk(2)]);
+        let damage = damage(&night);
+        let told: Vec<&str> = damage.iter().map(|place| text(&place["what"])).collect();
+        assert!(told.iter().any(|what| what.contains("183 bytes into a packet")), "{told:?}");
+    }
     // A page is no recording, whatever the day.
     let room = Broadcast::listed("/a/p.m3u8", deleted).await;
     room.shelf.broadcast("/a/p.m3u8", &[chunk(0), b"<html></html>".to_vec()]);
