@@ -6,7 +6,7 @@ use crate::model::{AppId, RoomId};
 use crate::stage::survey::{Extent, survey};
 use crate::stage::{Context, Error};
 
-/// Finds and notes the rooms of an errand of which the bucket lacks something. They are due from then on, and the
+/// Finds and notes those of the selected rooms of which the bucket lacks something. They are due from then on, and the
 /// ledger knows why, whatever becomes of this run. All of the bucket is looked through for a backfill of
 /// many rooms, and when the room list was read in full.
 ///

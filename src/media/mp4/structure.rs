@@ -12,7 +12,7 @@ pub struct Mp4Structure {
     /// Length of the file in bytes.
     pub total: u64,
     /// The payload of the first `moov`, header excluded; `None` where it was larger than the limit
-    /// or came before a stored walk was taken up again.
+    /// or came before a stored walk was resumed.
     pub moov: Option<Vec<u8>>,
     /// Where that payload lies in the file.
     pub moov_at: Range<u64>,
