@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Common, output};
 use crate::config::Environment;
+use crate::model::time::playing_time;
 use crate::model::{AppId, RoomId};
 use crate::stage::decode::{self, Complaint, Decoded, Error, Film};
 use crate::store::Store;
@@ -135,14 +136,9 @@ fn lines(film: &Film, decoded: &Decoded) -> Vec<String> {
     decoded.complaints.iter().map(line).chain(more).collect()
 }
 
-/// A time in a film, as `1:02:03.456`.
+/// A time in a recording, as `1:02:03.456`.
 fn clock(ms: u64) -> String {
-    let (seconds, ms) = (ms / 1000, ms % 1000);
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match hours {
-        0 => format!("{minutes}:{seconds:02}.{ms:03}"),
-        _ => format!("{hours}:{minutes:02}:{seconds:02}.{ms:03}"),
-    }
+    format!("{}.{:03}", playing_time(ms), ms % 1000)
 }
 
 #[cfg(test)]

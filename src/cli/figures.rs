@@ -6,6 +6,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Environment;
+#[cfg(any(feature = "sandbox", test))]
+use crate::model::time::playing_time;
 
 /// Bytes as people read them: `1.2 GiB`.
 pub(super) fn bytes(count: u64) -> String {
@@ -52,16 +54,10 @@ pub(super) fn took(time: std::time::Duration) -> String {
     rough(SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX))
 }
 
-/// Milliseconds as `1:02:03`.
+/// Milliseconds as `1:02:03`, to the nearest second.
 #[cfg(any(feature = "sandbox", test))]
 pub(super) fn duration(millis: u64) -> String {
-    let seconds = (millis + 500) / 1000;
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes}:{seconds:02}")
-    }
+    playing_time(millis.saturating_add(500))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::time::playing_time;
 use super::{Sha256Digest, sum};
 
 /// What the key of a whole's playlist as it was received ends in: nothing that plays needs it.
@@ -51,7 +52,7 @@ pub struct Damage {
     pub seen: u32,
 }
 
-/// What damage of a film means for whoever watches it, as `plays but for 0.4 s at 00:12:03`; `None`
+/// What damage of a film means for whoever watches it, as `plays but for 0.4 s at 12:03`; `None`
 /// without any.
 pub fn plays_but_for(damage: &[Damage]) -> Option<String> {
     let first = damage.first()?;
@@ -60,9 +61,9 @@ pub fn plays_but_for(damage: &[Damage]) -> Option<String> {
         (0, bytes) => format!("{bytes} bytes"),
         (millis, _) => format!("{}.{} s", millis.div_ceil(100) / 10, millis.div_ceil(100) % 10),
     };
-    let at = match first.at_ms.map(|millis| millis / 1000) {
+    let at = match first.at_ms {
         None => format!("at byte {}", first.offset),
-        Some(s) => format!("at {:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60),
+        Some(at_ms) => format!("at {}", playing_time(at_ms)),
     };
     let at = match damage.len() {
         1 => at,
@@ -85,11 +86,11 @@ mod tests {
         let told = |damage: &[Damage]| plays_but_for(damage).unwrap();
         assert_eq!(plays_but_for(&[]), None);
         let one = place(Some(723_900), Some(400));
-        assert_eq!(told(std::slice::from_ref(&one)), "plays but for 0.4 s at 00:12:03");
+        assert_eq!(told(std::slice::from_ref(&one)), "plays but for 0.4 s at 12:03");
         let shortest = place(Some(0), Some(1));
-        assert_eq!(told(&[shortest]), "plays but for 0.1 s at 00:00:00");
+        assert_eq!(told(&[shortest]), "plays but for 0.1 s at 0:00");
         assert_eq!(told(&[place(None, None)]), "plays but for 700 bytes at byte 4096");
         let two = [one, place(Some(3_600_000), Some(60_000))];
-        assert_eq!(told(&two), "plays but for 60.4 s in 2 places, the first at 00:12:03");
+        assert_eq!(told(&two), "plays but for 60.4 s in 2 places, the first at 12:03");
     }
 }

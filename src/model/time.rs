@@ -1,4 +1,5 @@
-//! WeChat's times: RFC 3339, zone-less Beijing time, epoch numbers and sentinels.
+//! WeChat's times: RFC 3339, zone-less Beijing time, epoch numbers and sentinels; and times within a
+//! recording.
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
@@ -10,6 +11,15 @@ pub const WECHAT_RETENTION: SignedDuration = SignedDuration::from_hours(365 * 24
 
 /// 2^32−1 seconds: `2106-02-07T14:28:15` in Beijing, WeChat's way to say "unknown".
 const UNKNOWN_EPOCH: i64 = u32::MAX as i64;
+
+/// Milliseconds of a recording as players show them: `0:30`, `1:02:03`.
+pub fn playing_time(ms: u64) -> String {
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
 
 /// A time of a replay as WeChat gave it, and what it means.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -93,6 +103,12 @@ pub fn compact_utc(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_a_recording_are_written_as_players_show_them() {
+        let times = [0, 30_500, 61_000, 3_723_000, 360_000_000].map(playing_time);
+        assert_eq!(times, ["0:00", "0:30", "1:01", "1:02:03", "100:00:00"]);
+    }
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()

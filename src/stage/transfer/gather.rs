@@ -21,6 +21,7 @@ use super::{Context, Place};
 use crate::media::chunk::{Finding, Told};
 use crate::media::hls::{ChunkFile, Lack, MediaPlaylist};
 use crate::model::lifecycle::Trouble;
+use crate::model::time::playing_time;
 use crate::model::{Damage, Evidence, MediaUrl, MissingChunk, ObjectKey, Recording, WholeChunk};
 
 /// So many files in a row fail in ways that may pass before others are tried.
@@ -248,8 +249,8 @@ impl Gathered {
             "{} ({}, {}–{} of the broadcast): {why}{others}; {have} of {all} chunks are archived{hints}",
             file.name,
             file.link.listed().path(),
-            time(*offset_ms),
-            time(end_ms),
+            playing_time(*offset_ms),
+            playing_time(end_ms),
         );
         Some((trouble, reason))
     }
@@ -312,15 +313,6 @@ fn doom(trouble: &Trouble) -> u8 {
     }
 }
 
-/// A time of the broadcast: `0:30`, `1:02:03`.
-fn time(ms: u64) -> String {
-    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    match hours {
-        0 => format!("{minutes}:{seconds:02}"),
-        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,11 +325,5 @@ mod tests {
         assert_eq!(order, (0..80).collect::<Vec<_>>());
         assert_eq!(spread(vec![1, 2, 3]), [1, 2, 3]);
         assert_eq!(spread(Vec::<u8>::new()), [0_u8; 0]);
-    }
-
-    #[test]
-    fn times_of_a_broadcast_are_written_as_players_show_them() {
-        let times = [0, 30_500, 61_000, 3_723_000, 360_000_000].map(time);
-        assert_eq!(times, ["0:00", "0:30", "1:01", "1:02:03", "100:00:00"]);
     }
 }
