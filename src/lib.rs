@@ -15,6 +15,7 @@
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
+//! - [`archive`]: the reading side: manifests and catalogs as the bucket has them.
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`forecast`]: what is owed and what will not make it.
 //! - [`stage`]: discover, resolve, transfer, seal, none of which imports another; beside them what looks
@@ -50,6 +51,7 @@ pub mod media;
 pub mod store;
 pub mod wechat;
 
+pub mod archive;
 pub mod config;
 pub mod forecast;
 

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{Common, output};
+use crate::archive::published;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Environment, Sources};
 use crate::ledger::{self, Ledger};
@@ -16,7 +17,7 @@ use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::{self, Errand, Report, losses};
 use crate::progress::Progress;
-use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, Playlists, published};
+use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, Playlists, Run};
 use crate::store::Store;
 use crate::throughput::Throughput;
 use crate::wechat;
@@ -238,9 +239,12 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             media,
             playlists: Playlists::new(),
             images: images.transpose().context("[images] cannot be set up")?,
-            owner: this_process(&run_id),
-            run_id,
-            started_at,
+            run: Run {
+                owner: this_process(&run_id),
+                id: run_id,
+                started_at,
+                lease: config.work.lease,
+            },
             memory: Memory::new(config.work.memory, agenda.clone())
                 .with_connections(config.work.connections, config.work.ranges),
             agenda,

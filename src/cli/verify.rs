@@ -12,6 +12,7 @@ use super::setup::{self, Setup};
 use super::{Common, Exit};
 use crate::hints::Explained;
 use crate::model::{AppId, Damage, RoomId, plays_but_for};
+use crate::stage::Context;
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
 use crate::stage::decode::Film;
 use crate::stage::verify::{Depth, Mismatch, Problem, Unreadable};
@@ -112,10 +113,11 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
     let look = Look { depth, decoder };
     let mut tally = Tally::default();
     let mut inventories = Vec::new();
+    let Context { ledger, store, .. } = &*setup.context;
     for account in &setup.accounts {
         let found = match arguments.room {
-            None => inventory(&setup.context, &account.appid).await?,
-            Some(room) => catalog(&setup.context, &account.appid).await?.of_one(room),
+            None => inventory(ledger, store, &account.appid).await?,
+            Some(room) => catalog(store, &account.appid).await?.of_one(room),
         };
         if let Some(problem) = found.problem.clone() {
             let mismatch = Mismatch { key: "catalog.json".to_owned(), problem };
@@ -163,7 +165,8 @@ async fn verify_room(
     look: &Look,
     tally: &mut Tally,
 ) {
-    match audit(&setup.context, appid, room, inventory, look.depth).await {
+    let Context { ledger, store, .. } = &*setup.context;
+    match audit(ledger, store, appid, room, inventory, look.depth).await {
         Ok(Some(mut audited)) => {
             let films = films_there(&mut audited);
             count(common, (appid, room), audited, tally);

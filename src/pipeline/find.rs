@@ -137,7 +137,7 @@ impl Search {
         let (context, appid) = (&self.context, &self.account.appid);
         let scans = context.ledger.scan_state(appid, context.clock.now()).await?;
         if scans.full_scanned_at.is_none() {
-            restore(context, appid).await?;
+            restore(context.records(), appid).await?;
         }
         self.discover().await
     }
@@ -249,7 +249,7 @@ pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
 pub async fn align_quota(context: &Context, account: &Account) {
     let quota = crate::retry::with(&context.work.api_retry, "the quota", || account.client.quota());
     let quota = quota.await;
-    context.compare_clocks(account);
+    context.calls().compare_clocks(account);
     let aligned = match quota {
         Ok(quota) => {
             let now = context.clock.now();

@@ -26,7 +26,7 @@ pub(super) async fn note_lacking(
     }
     let is_nightly = *errand == Errand::Due;
     let extent = if is_nightly && !is_full_scan { Extent::Share } else { Extent::All };
-    let found = survey(context, appid, extent).await?;
+    let found = survey(&context.ledger, &context.store, appid, extent).await?;
     // A slip in the configuration must not be taken for the loss of all that was archived.
     let catalog = context.store.keys(appid).catalog();
     if found.is_empty && is_nightly && context.store.head(&catalog).await?.is_none() {

@@ -29,9 +29,9 @@ impl List {
         account: &Account,
         scan: Scan,
     ) -> Result<Self, Error> {
-        let mut reading = Reading::begin(context, account, scan).await?;
+        let mut reading = Reading::begin(context.calls(), account, scan).await?;
         while !reading.is_past_the_new() {
-            reading.page(context, account).await?;
+            reading.page(context.calls(), account).await?;
         }
         let mut list = Self { reading, share: Share::All, turns: 0, look_in: 0 };
         list.look(context, account).await?;
@@ -63,7 +63,7 @@ impl List {
         if self.reading.is_over() {
             return Ok(false);
         }
-        self.reading.page(context, account).await?;
+        self.reading.page(context.calls(), account).await?;
         self.turns = self.turns.saturating_sub(1);
         match self.look_in.checked_sub(1) {
             Some(left) => self.look_in = left,

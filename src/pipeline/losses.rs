@@ -59,7 +59,7 @@ pub async fn told(context: &Arc<Context>, report: &Report) -> Result<(), ledger:
         futures::stream::iter(rooms).map(|(appid, room)| publish(context, appid, room));
     publishing.buffer_unordered(SEALING).collect::<()>().await;
     for appid in accounts {
-        if let Err(error) = seal::publish_catalog(context, &appid).await {
+        if let Err(error) = seal::publish_catalog(context.records(), &appid).await {
             tracing::warn!(account.appid = %appid, error = %error, "the catalog does not name the newest manifests");
         }
     }
@@ -78,7 +78,8 @@ async fn publish(context: &Arc<Context>, appid: AppId, room: RoomId) {
     let lease = Lease::keep(context, &appid, room);
     let sealing = async {
         let recordings = context.ledger.recordings(&appid, room).await?;
-        seal::seal(context, Listed { record: record.clone(), recordings }).await
+        let listed = Listed { record: record.clone(), recordings };
+        seal::seal(context.records(), context.sealing(), listed).await
     };
     if let Err(error) = sealing.await {
         lease::note_failure(context, &record, &error).await;

@@ -201,7 +201,7 @@ async fn seal_all(context: &Arc<Context>, moved: mpsc::Receiver<InFlight>) -> Ve
 async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     let record = room.listed.record.clone();
     let name = report::name_of(&record);
-    let sealed = seal::seal(context, room.listed).await;
+    let sealed = seal::seal(context.records(), context.sealing(), room.listed).await;
     let report = match sealed {
         Ok(sealed) => name.sealed(&sealed),
         Err(error) => {
@@ -227,7 +227,7 @@ async fn finish(
             continue;
         };
         if !found.is_misplaced
-            && let Err(error) = seal::publish_catalog(context, &account.appid).await
+            && let Err(error) = seal::publish_catalog(context.records(), &account.appid).await
         {
             found.add(Problem::new("the catalog", &error));
         }

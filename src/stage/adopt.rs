@@ -6,8 +6,8 @@
 
 use std::collections::HashSet;
 
-use super::published::{Published, Search};
-use super::{Context, Error, published};
+use super::{Error, Records};
+use crate::archive::published::{self, Published, Search};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
 use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest, TOLD_BEFORE};
 
@@ -16,9 +16,9 @@ use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Dig
 ///
 /// # Errors
 /// When the store or the ledger fails.
-pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
-    let keys = context.store.keys(appid);
-    let mut listing = context.store.list(&keys.rooms_folder());
+pub async fn restore(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
+    let keys = records.store.keys(appid);
+    let mut listing = records.store.list(&keys.rooms_folder());
     let mut last = None;
     while let Some(page) = listing.next_page().await? {
         // Of a room without a manifest its history may be left.
@@ -35,7 +35,7 @@ pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
                 continue;
             }
             last = Some(room);
-            context.ledger.record_unlisted(appid, room, context.clock.now()).await?;
+            records.ledger.record_unlisted(appid, room, records.clock.now()).await?;
         }
     }
     Ok(())
@@ -58,9 +58,9 @@ pub enum Adopted {
 ///
 /// # Errors
 /// When the store or the ledger fails, or the manifest cannot be read.
-pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Adopted, Error> {
+pub async fn adopt(records: Records<'_>, record: &RoomRecord) -> Result<Adopted, Error> {
     let room = &record.room;
-    let found = published::look(context, room, record.sealed, Search::Everywhere).await?;
+    let found = published::look(records.store, room, record.sealed, Search::Everywhere).await?;
     let is_recorded = |base: &Published| record.sealed.is_some_and(|s| s.sha256 == base.sha256);
     let new = found.base.as_ref().filter(|base| !is_recorded(base));
     let mut adopted = match new {
@@ -75,13 +75,13 @@ pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Adopted, Er
     }
     if let Some(base) = new {
         // The recordings first: a room that is known as listed must not be without them.
-        take_over_recordings(context, &adopted, &base.manifest).await?;
+        take_over_recordings(records, &adopted, &base.manifest).await?;
     }
     if !found.is_in_force() {
         let is_known = adopted.listed_at.is_some() && adopted.settled;
         adopted.phase = if is_known { Phase::Listed } else { Phase::Due };
     }
-    context.ledger.save_room(&adopted, context.owner()).await?;
+    records.ledger.save_room(&adopted, records.owner()).await?;
     let (appid, id) = (&adopted.room.appid, adopted.room.room_id);
     let revision = adopted.sealed.map(|sealed| sealed.revision);
     if found.is_in_force() {
@@ -95,11 +95,11 @@ pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Adopted, Er
 /// Records what the manifest says of each recording, with whether a person was told of its loss, but
 /// nothing of those that the ledger knows to be archived: of these it knows at least as much.
 async fn take_over_recordings(
-    context: &Context,
+    records: Records<'_>,
     record: &RoomRecord,
     manifest: &Manifest,
 ) -> Result<(), Error> {
-    let (ledger, appid, room) = (&context.ledger, &record.room.appid, record.room.room_id);
+    let (ledger, appid, room) = (records.ledger, &record.room.appid, record.room.room_id);
     let known = ledger.recordings(appid, room).await?;
     let in_state = |state: RecordingState| -> HashSet<String> {
         let known = known.iter().filter(|known| known.state == state);
@@ -117,13 +117,13 @@ async fn take_over_recordings(
             recording.told_at = None;
         }
         if !archived.contains(&source_id) {
-            ledger.save_recording(appid, room, &recording, context.owner()).await?;
+            ledger.save_recording(appid, room, &recording, records.owner()).await?;
         }
         // An upload that is remembered has become the object, or was given up.
         if recording.state == RecordingState::Archived {
             let appid = appid.clone();
             let id = RecordingId { appid, room, source_id };
-            ledger.clear_checkpoint(&id, context.owner()).await?;
+            ledger.clear_checkpoint(&id, records.owner()).await?;
         }
     }
     Ok(())

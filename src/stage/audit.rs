@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::catalog::{Failure, Reader};
+use super::Error;
 use super::decode::{Film, films};
-use super::published::{history, parse};
 use super::verify::{Checked, Depth, Expected, Mismatch, Problem, expected, verify};
-use super::{Context, Error};
-use crate::ledger::Sealed;
+use crate::archive;
+use crate::archive::catalog::{Failure, Reader};
+use crate::archive::published::{history, parse};
+use crate::ledger::{Ledger, Sealed};
 use crate::model::{AppId, Damage, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest};
-use crate::store::RoomKeys;
+use crate::store::{RoomKeys, Store};
 
 /// The most revisions of a room that are told to be missing.
 const MOST_GONE: usize = 100;
@@ -48,18 +49,18 @@ impl Inventory {
 ///
 /// # Errors
 /// When the store or the ledger fails.
-pub async fn inventory(context: &Context, appid: &AppId) -> Result<Inventory, Error> {
-    let mut inventory = catalog(context, appid).await?;
+pub async fn inventory(ledger: &Ledger, store: &Store, appid: &AppId) -> Result<Inventory, Error> {
+    let mut inventory = catalog(store, appid).await?;
     inventory.rooms.extend(inventory.told.keys());
-    let keys = context.store.keys(appid);
-    let mut listing = context.store.list(&keys.rooms_folder());
+    let keys = store.keys(appid);
+    let mut listing = store.list(&keys.rooms_folder());
     while let Some(page) = listing.next_page().await? {
         let rooms = page.iter().filter_map(|object| keys.room_of_manifest(&object.key));
         inventory.rooms.extend(rooms);
     }
     let mut after = None;
     loop {
-        let sealed = context.ledger.sealed_rooms(appid, after, None, AT_ONCE).await?;
+        let sealed = ledger.sealed_rooms(appid, after, None, AT_ONCE).await?;
         let Some(last) = sealed.last() else { break };
         after = Some(last.room);
         inventory.rooms.extend(sealed.iter().map(|sealing| sealing.room));
@@ -75,10 +76,10 @@ pub async fn inventory(context: &Context, appid: &AppId) -> Result<Inventory, Er
 ///
 /// # Errors
 /// When the store fails.
-pub async fn catalog(context: &Context, appid: &AppId) -> Result<Inventory, Error> {
+pub async fn catalog(store: &Store, appid: &AppId) -> Result<Inventory, Error> {
     let with = |problem| Inventory { problem: Some(problem), ..Inventory::default() };
     let no_catalog = |why: &str| with(Problem::Differs(format!("it is no catalog: {why}")));
-    let Some((mut catalog, _)) = Reader::open(context, appid).await? else {
+    let Some((mut catalog, _)) = Reader::open(store, appid).await? else {
         return Ok(with(Problem::Missing));
     };
     let mut told = BTreeMap::new();
@@ -91,12 +92,12 @@ pub async fn catalog(context: &Context, appid: &AppId) -> Result<Inventory, Erro
             Ok(None) => break,
             Err(
                 Failure::Damaged(error)
-                | Failure::Failed(Error::ForeignManifest { source: error, .. }),
+                | Failure::Failed(archive::Error::Foreign { source: error, .. }),
             ) => return Ok(no_catalog(&error.to_string())),
             Err(Failure::Unsorted) => {
                 return Ok(no_catalog("its rooms do not stand by ascending number"));
             }
-            Err(Failure::Failed(error)) => return Err(error),
+            Err(Failure::Failed(error)) => return Err(error.into()),
         }
     }
     let Some(written_at) = catalog.published_at() else {
@@ -139,19 +140,20 @@ impl Audited {
 /// # Errors
 /// When the store or the ledger does not answer.
 pub async fn audit(
-    context: &Context,
+    ledger: &Ledger,
+    store: &Store,
     appid: &AppId,
     room: RoomId,
     inventory: &Inventory,
     depth: Depth,
 ) -> Result<Option<Audited>, Error> {
-    let keys = context.store.keys(appid).room(room);
+    let keys = store.keys(appid).room(room);
     // Before the manifest is read: a run that goes on meanwhile publishes first, and notes then.
-    let sealed = context.ledger.room(appid, room).await?.and_then(|record| record.sealed);
+    let sealed = ledger.room(appid, room).await?.and_then(|record| record.sealed);
     let mut audited = Audited::default();
-    let Some(bytes) = context.store.get(&keys.manifest()).await? else {
+    let Some(bytes) = store.get(&keys.manifest()).await? else {
         let is_told = sealed.is_some() || inventory.told.contains_key(&room);
-        if !is_told && history(context, &keys).await?.is_empty() {
+        if !is_told && history(store, &keys).await?.is_empty() {
             return Ok(None);
         }
         audited.wrong(MANIFEST, Problem::Missing);
@@ -165,11 +167,11 @@ pub async fn audit(
         }
         Ok(manifest) => {
             let found = Found { manifest, sha256: Sha256Digest::of(&bytes), bytes: bytes.len() };
-            let problem = manifest_problem(context, &keys, &found, sealed).await?;
+            let problem = manifest_problem(store, &keys, &found, sealed).await?;
             problem.into_iter().for_each(|problem| audited.wrong(MANIFEST, problem));
             let problem = catalog_problem(inventory, &found);
             problem.into_iter().for_each(|problem| audited.wrong(CATALOG, problem));
-            audit_files(context, &keys, &found, depth, &mut audited).await?;
+            audit_files(store, &keys, &found, depth, &mut audited).await?;
         }
     }
     Ok(Some(audited))
@@ -185,7 +187,7 @@ struct Found {
 
 /// How a manifest differs from the one that the ledger recorded, unless it was published since.
 async fn manifest_problem(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
     found: &Found,
     sealed: Option<Sealed>,
@@ -194,7 +196,7 @@ async fn manifest_problem(
     let Some(sealed) = sealed.filter(|sealed| sealed.sha256 != sha256) else { return Ok(None) };
     // Another ledger may have published the same revision.
     let is_published = revision >= sealed.revision
-        && context.store.head(&keys.history(revision, &sha256)).await?.is_some();
+        && store.head(&keys.history(revision, &sha256)).await?.is_some();
     Ok((!is_published).then(|| {
         let Sealed { revision: recorded, sha256: expected, .. } = sealed;
         Problem::Differs(format!(
@@ -221,7 +223,7 @@ fn catalog_problem(inventory: &Inventory, found: &Found) -> Option<Problem> {
 }
 
 async fn audit_files(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
     found: &Found,
     depth: Depth,
@@ -239,18 +241,18 @@ async fn audit_files(
     let media = expected(manifest);
     let named = media.len() as u64;
     audited.media = media.iter().filter(|o| !o.key.starts_with("images/")).count() as u64;
-    audited.add(verify(&context.store, appid, room, media, depth).await?);
-    let side = side_files(context, keys, found, depth, audited).await?;
+    audited.add(verify(store, appid, room, media, depth).await?);
+    let side = side_files(store, keys, found, depth, audited).await?;
     audited.objects += named + side.len() as u64;
     // They are small, and no media: they are read back in any case.
-    audited.add(verify(&context.store, appid, room, side, Depth::Deep).await?);
+    audited.add(verify(store, appid, room, side, Depth::Deep).await?);
     Ok(())
 }
 
 /// The files beside a manifest: `SHA256SUMS` and the history. In depth, also what the history keeps
 /// without being asked for.
 async fn side_files(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
     found: &Found,
     depth: Depth,
@@ -271,7 +273,7 @@ async fn side_files(
     let previous = manifest.previous.as_ref();
     let link = previous.map(|link| (keys.history(link.revision, &link.sha256), link.sha256));
     files.extend(link.map(|(key, sha256)| object(&key, None, sha256)));
-    let kept = history(context, keys).await?;
+    let kept = history(store, keys).await?;
     let revisions: BTreeSet<u64> = kept.iter().map(|(revision, ..)| *revision).collect();
     let gone = (1..previous.map_or(1, |link| link.revision)).filter(|r| !revisions.contains(r));
     // A manifest that was tampered with may name any number.

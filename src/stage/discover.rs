@@ -12,7 +12,7 @@ mod course;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Account, Context, Error};
+use super::{Account, Calls, Error};
 use crate::ledger::{NewRoom, Phase};
 use crate::model::{LiveStatus, Room, RoomId, WECHAT_RETENTION};
 use crate::wechat::RoomPage;
@@ -69,11 +69,11 @@ impl Reading {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn begin(context: &Context, account: &Account, scan: Scan) -> Result<Self, Error> {
-        let now = context.clock.now();
+    pub async fn begin(calls: Calls<'_>, account: &Account, scan: Scan) -> Result<Self, Error> {
+        let now = calls.clock.now();
         let since = now.saturating_sub(WATCH).unwrap_or(Timestamp::MIN);
-        let state = context.ledger.scan_state(&account.appid, since).await?;
-        let course = Course::new(&state, scan, now, context.work.full_scan_every);
+        let state = calls.ledger.scan_state(&account.appid, since).await?;
+        let course = Course::new(&state, scan, now, calls.work.full_scan_every);
         let (scanned, seen) = (Scanned::default(), Seen::default());
         Ok(Self { course, scanned, seen, is_over: false, oldest: None })
     }
@@ -82,14 +82,14 @@ impl Reading {
     ///
     /// # Errors
     /// When the page cannot be had, or the ledger fails: the pages before it are recorded.
-    pub async fn page(&mut self, context: &Context, account: &Account) -> Result<(), Error> {
+    pub async fn page(&mut self, calls: Calls<'_>, account: &Account) -> Result<(), Error> {
         if self.is_over {
             return Ok(());
         }
         let (client, start) = (&account.client, self.course.offset());
-        let page = account.call(context, "the room list", || client.rooms(start)).await?;
-        let is_gap = self.course.has_jumped() && !is_first_known(context, &page).await?;
-        record(context, &page).await?;
+        let page = account.call(calls, "the room list", || client.rooms(start)).await?;
+        let is_gap = self.course.has_jumped() && !is_first_known(calls, &page).await?;
+        record(calls, &page).await?;
         self.scanned.pages += 1;
         self.scanned.rooms += page.rooms.len() as u64;
         self.oldest = page.rooms.iter().filter_map(|room| room.start_time).min().or(self.oldest);
@@ -99,11 +99,11 @@ impl Reading {
         }
         self.is_over = is_last || self.course.is_done_after(&page);
         if self.is_over {
-            return self.finish(context, account, is_last).await;
+            return self.finish(calls, account, is_last).await;
         }
         self.course.advance(&page);
         if let Some(reached) = self.course.reached() {
-            let ledger = &context.ledger;
+            let ledger = &calls.ledger;
             ledger.scan_reached(&account.appid, self.course.started_at(), reached).await?;
         }
         Ok(())
@@ -111,14 +111,14 @@ impl Reading {
 
     async fn finish(
         &mut self,
-        context: &Context,
+        calls: Calls<'_>,
         account: &Account,
         is_last: bool,
     ) -> Result<(), Error> {
         self.scanned.full = self.course.is_full() && is_last;
         if self.course.is_of_all() || self.scanned.full {
             let (started_at, full) = (self.course.started_at(), self.scanned.full);
-            context.ledger.scan_finished(&account.appid, started_at, full).await?;
+            calls.ledger.scan_finished(&account.appid, started_at, full).await?;
         }
         tracing::info!(
             account.appid = %account.appid,
@@ -162,21 +162,21 @@ impl Reading {
 }
 
 /// Whether the ledger knows the first room of a page.
-async fn is_first_known(context: &Context, page: &RoomPage) -> Result<bool, Error> {
+async fn is_first_known(calls: Calls<'_>, page: &RoomPage) -> Result<bool, Error> {
     let Some(room) = page.rooms.first() else { return Ok(false) };
-    Ok(context.ledger.room(&room.appid, room.room_id).await?.is_some())
+    Ok(calls.ledger.room(&room.appid, room.room_id).await?.is_some())
 }
 
-async fn record(context: &Context, page: &RoomPage) -> Result<(), Error> {
-    let now = context.clock.now();
+async fn record(calls: Calls<'_>, page: &RoomPage) -> Result<(), Error> {
+    let now = calls.clock.now();
     let new = |room| NewRoom {
         room,
-        phase: phase(room, now, context.work.ask_never_live),
+        phase: phase(room, now, calls.work.ask_never_live),
         deadline: estimated_deadline(room, now),
         next_at: Timestamp::UNIX_EPOCH,
     };
     let rooms: Vec<_> = page.rooms.iter().map(new).collect();
-    context.ledger.record_rooms(&rooms).await?;
+    calls.ledger.record_rooms(&rooms).await?;
     Ok(())
 }
 

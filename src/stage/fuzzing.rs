@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::from_slice;
 
-use super::published;
 use super::verify::expected;
+use crate::archive::published;
 use crate::fuzzing::room_keys;
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::sealing::{self, SealInput};

@@ -7,7 +7,6 @@
 pub mod adopt;
 mod agenda;
 pub mod audit;
-pub mod catalog;
 mod causes;
 pub mod decode;
 pub mod discover;
@@ -17,7 +16,6 @@ pub(crate) mod fuzzing;
 mod images;
 mod memory;
 mod playlists;
-pub mod published;
 mod replays;
 pub mod resolve;
 pub mod seal;
@@ -27,8 +25,9 @@ pub mod verify;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::archive;
 use crate::clock::Clock;
 use crate::config::Work;
 use crate::ledger::{self, Claim, Ledger, RoomRecord, Share};
@@ -50,7 +49,89 @@ pub use memory::Memory;
 pub use playlists::Playlists;
 pub use replays::FreshUrls;
 
-/// What all stages of a run work with. Clones of the `Arc` around it share everything.
+/// A run, as the ledger and the bucket know it.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its name.
+    pub id: RunId,
+    /// Who owns its leases.
+    pub owner: String,
+    /// When it began, by this machine's clock.
+    pub started_at: Timestamp,
+    /// How long a lease lasts that is not renewed.
+    pub lease: SignedDuration,
+}
+
+/// What is recorded of rooms, in the ledger and in the bucket, and the run that may change it.
+#[derive(Debug, Clone, Copy)]
+pub struct Records<'a> {
+    /// The time.
+    pub clock: &'a Clock,
+    /// What is known and pending.
+    pub ledger: &'a Ledger,
+    /// The bucket.
+    pub store: &'a Store,
+    /// The run.
+    pub run: &'a Run,
+}
+
+impl<'a> Records<'a> {
+    /// A claim of the run's.
+    pub fn claim(self) -> Claim<'a> {
+        let Run { owner, lease, .. } = self.run;
+        Claim { owner, now: self.clock.now(), due_by: self.due_by(), lease: *lease }
+    }
+
+    /// When the run began, as the clock shows it by now: what is due by then is this run's.
+    pub fn due_by(self) -> Timestamp {
+        let started_at = self.run.started_at;
+        started_at.saturating_add(self.clock.correction()).unwrap_or(started_at)
+    }
+
+    /// Who owns the run's leases.
+    pub fn owner(self) -> &'a str {
+        &self.run.owner
+    }
+
+    /// Makes sure that a room is still the run's, and for a lease's length from now: asked right
+    /// before something is done to the bucket that a later owner could not undo.
+    ///
+    /// # Errors
+    /// [`ledger::Error::LeaseLost`] when it is another's by now.
+    pub async fn hold(self, appid: &AppId, room: RoomId) -> Result<(), ledger::Error> {
+        self.ledger.renew(appid, room, self.claim()).await
+    }
+}
+
+/// What calls of WeChat's API need: each is counted before it is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Calls<'a> {
+    /// The time, which follows WeChat's.
+    pub clock: &'a Clock,
+    /// Where the day's calls are counted, and what they tell is recorded.
+    pub ledger: &'a Ledger,
+    /// How to work.
+    pub work: &'a Work,
+    /// Where calls are shown.
+    pub progress: &'a Progress,
+}
+
+impl Calls<'_> {
+    /// Holds this machine's clock against WeChat's, as an account's last reply showed it.
+    pub fn compare_clocks(self, account: &Account) {
+        let Some(skew) = account.client.clock_skew() else { return };
+        if self.clock.follow(skew) {
+            tracing::info!(
+                account.appid = %account.appid,
+                clock.correction_s = self.clock.correction().as_secs(),
+                "WeChat's clock differs from this machine's; times are corrected by it"
+            );
+        }
+    }
+}
+
+/// What a run works with; each stage takes what it needs of it, and the transfer all. Clones of the
+/// `Arc` around it share everything.
 #[derive(Debug)]
 pub struct Context {
     /// The time: WeChat's, where this machine's clock is wrong by minutes.
@@ -68,11 +149,7 @@ pub struct Context {
     /// How to work.
     pub work: Work,
     /// The run.
-    pub run_id: RunId,
-    /// Who owns this run's leases.
-    pub owner: String,
-    /// When the run began, by this machine's clock.
-    pub started_at: Timestamp,
+    pub run: Run,
     /// The memory that parts in flight may take.
     pub memory: Memory,
     /// The recordings on the run's hands.
@@ -86,45 +163,45 @@ pub struct Context {
 }
 
 impl Context {
+    /// What is recorded of rooms.
+    pub fn records(&self) -> Records<'_> {
+        let Self { clock, ledger, store, run, .. } = self;
+        Records { clock, ledger, store, run }
+    }
+
+    /// What calls of WeChat's API need.
+    pub fn calls(&self) -> Calls<'_> {
+        let Self { clock, ledger, work, progress, .. } = self;
+        Calls { clock, ledger, work, progress }
+    }
+
+    /// What rooms are sealed with.
+    pub fn sealing(&self) -> seal::Means<'_> {
+        let Self { images, work, progress, .. } = self;
+        seal::Means { images: images.as_ref(), work, progress }
+    }
+
     /// A claim of this run's.
     pub fn claim(&self) -> Claim<'_> {
-        Claim {
-            owner: &self.owner,
-            now: self.clock.now(),
-            due_by: self.due_by(),
-            lease: self.work.lease,
-        }
+        self.records().claim()
     }
 
-    /// When the run began, as [`Context::clock`] shows it by now: what is due by then is this run's.
+    /// See [`Records::due_by`].
     pub fn due_by(&self) -> Timestamp {
-        self.started_at.saturating_add(self.clock.correction()).unwrap_or(self.started_at)
-    }
-
-    /// Holds this machine's clock against WeChat's, as an account's last reply showed it.
-    pub fn compare_clocks(&self, account: &Account) {
-        let Some(skew) = account.client.clock_skew() else { return };
-        if self.clock.follow(skew) {
-            tracing::info!(
-                account.appid = %account.appid,
-                clock.correction_s = self.clock.correction().as_secs(),
-                "WeChat's clock differs from this machine's; times are corrected by it"
-            );
-        }
+        self.records().due_by()
     }
 
     /// Who owns this run's leases.
     pub fn owner(&self) -> &str {
-        &self.owner
+        &self.run.owner
     }
 
-    /// Makes sure that a room is still this run's, and for a lease's length from now: asked right
-    /// before something is done to the bucket that a later owner could not undo.
+    /// See [`Records::hold`].
     ///
     /// # Errors
-    /// [`ledger::Error::LeaseLost`] when it is another's by now.
+    /// When the room is another's by now.
     pub async fn hold(&self, appid: &AppId, room: RoomId) -> Result<(), ledger::Error> {
-        self.ledger.renew(appid, room, self.claim()).await
+        self.records().hold(appid, room).await
     }
 }
 
@@ -146,24 +223,24 @@ impl Account {
     /// The call's error, or [`ledger::Error::QuotaUsedUp`].
     pub async fn call<T, F>(
         &self,
-        context: &Context,
+        calls: Calls<'_>,
         what: &str,
         call: impl Fn() -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, wechat::Error>>,
     {
-        let result = retry::with(&context.work.api_retry, what, || async {
-            context.ledger.take_call(&self.appid, context.clock.now(), self.share).await?;
-            context.progress.call();
+        let result = retry::with(&calls.work.api_retry, what, || async {
+            calls.ledger.take_call(&self.appid, calls.clock.now(), self.share).await?;
+            calls.progress.call();
             call().await.map_err(Error::from)
         })
         .await;
-        context.compare_clocks(self);
+        calls.compare_clocks(self);
         if let Err(Error::Wechat(error)) = &result
             && error.is_quota_exhausted()
         {
-            context.ledger.exhaust_quota(&self.appid, context.clock.now(), self.share).await?;
+            calls.ledger.exhaust_quota(&self.appid, calls.clock.now(), self.share).await?;
         }
         result
     }
@@ -216,17 +293,9 @@ pub enum Error {
         /// Its key.
         key: String,
     },
-    /// A manifest in the bucket cannot be read.
-    #[error(
-        "{key} is not a manifest that this version can read\n\
-         hint: it was kept as it is; move it away to have the room archived anew"
-    )]
-    ForeignManifest {
-        /// Its key.
-        key: String,
-        /// Why not.
-        source: serde_json::Error,
-    },
+    /// Something published could not be read back.
+    #[error(transparent)]
+    Archive(archive::Error),
     /// A manifest tells of more than can be read again.
     #[error(
         "{key} would be a manifest that this program refuses to read: {source}; nothing was written\n\
@@ -238,6 +307,15 @@ pub enum Error {
         /// Why it would be refused.
         source: serde_json::Error,
     },
+}
+
+impl From<archive::Error> for Error {
+    fn from(error: archive::Error) -> Self {
+        match error {
+            archive::Error::Store(error) => Self::Store(error),
+            foreign @ archive::Error::Foreign { .. } => Self::Archive(foreign),
+        }
+    }
 }
 
 impl Error {
@@ -272,7 +350,7 @@ impl Transient for Error {
             | Self::NoSuchRoom(_)
             | Self::NothingThere(_)
             | Self::Overtaken { .. }
-            | Self::ForeignManifest { .. }
+            | Self::Archive(_)
             | Self::TooMuch { .. } => false,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use super::{Account, Context, Error};
+use super::{Account, Calls, Context, Error};
 use crate::media::source::expires_at;
 use crate::model::{MediaUrl, Replay, RoomId};
 use crate::wechat::Class;
@@ -41,7 +41,7 @@ impl Replays {
 /// # Errors
 /// When a page cannot be had.
 pub(super) async fn list(
-    context: &Context,
+    calls: Calls<'_>,
     account: &Account,
     room: RoomId,
 ) -> Result<Replays, Error> {
@@ -50,7 +50,7 @@ pub(super) async fn list(
     for _ in 0..MOST_PAGES {
         let client = &account.client;
         let page = account
-            .call(context, "the replays of a room", || client.replays(room, replays.rows))
+            .call(calls, "the replays of a room", || client.replays(room, replays.rows))
             .await;
         let page = match page {
             // Whether an unknown room is an error or an empty list is not known: both happen.
@@ -163,7 +163,7 @@ impl FreshUrls {
     }
 
     async fn list_into(&self, listed: &mut Relisted) -> Result<(), Error> {
-        let replays = list(&self.context, &self.account, self.room).await?;
+        let replays = list(self.context.calls(), &self.account, self.room).await?;
         let urls = replays.items.iter().filter_map(|item| MediaUrl::parse(&item.media_url).ok());
         listed.urls = urls.map(|url| (url.path().to_owned(), url)).collect();
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Account, Context, Error, Listed, replays};
+use super::{Account, Calls, Error, Listed, replays};
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::settle::{is_settled, last_sign};
 use crate::model::text::capped_path;
@@ -28,28 +28,28 @@ pub fn is_needed(record: &RoomRecord, recordings: &[Recording], by: Timestamp) -
 /// # Errors
 /// When WeChat or the ledger cannot be asked; nothing is changed then.
 pub async fn resolve(
-    context: &Context,
+    calls: Calls<'_>,
+    owner: &str,
     account: &Account,
     mut record: RoomRecord,
 ) -> Result<Listed, Error> {
     let room_id = record.room.room_id;
-    let known = context.ledger.recordings(&account.appid, room_id).await?;
-    let replays = replays::list(context, account, room_id).await?;
-    let now = context.clock.now();
+    let known = calls.ledger.recordings(&account.appid, room_id).await?;
+    let replays = replays::list(calls, account, room_id).await?;
+    let now = calls.clock.now();
     let recordings = merge(known, &replays.items);
     record.phase = Phase::Listed;
     record.announced = replays.announced.map(|total| total.saturating_sub(repeated(&replays)));
     record.listed_at = Some(now);
     record.unknown_since = replays.is_unknown().then(|| record.unknown_since.unwrap_or(now));
     let last = last_sign(&record.room, &recordings, record.first_seen(), now);
-    record.settled = is_settled(last, context.work.settle, now);
+    record.settled = is_settled(last, calls.work.settle, now);
     record.deadline = deadline(&recordings).unwrap_or(record.deadline);
     for recording in &recordings {
-        let ledger = &context.ledger;
-        ledger.save_recording(&account.appid, room_id, recording, context.owner()).await?;
+        calls.ledger.save_recording(&account.appid, room_id, recording, owner).await?;
     }
     // Last: a room that is said to be listed is not asked for again, so all of it has to be known.
-    context.ledger.save_room(&record, context.owner()).await?;
+    calls.ledger.save_room(&record, owner).await?;
     tracing::info!(
         account.appid = %account.appid,
         room.id = %room_id,

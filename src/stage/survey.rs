@@ -4,10 +4,10 @@
 //! how many bytes their segments and chunks have: a request for a thousand objects. Both sides come in the order of the bucket's keys, a page at a time, so that
 //! memory does not grow with the archive. Bytes are not read: that is what `verify --deep` is for.
 
-use super::{Context, Error};
-use crate::ledger::Sealing;
+use super::Error;
+use crate::ledger::{Ledger, Sealing};
 use crate::model::{AppId, ObjectKey, RoomId, SOURCE_PLAYLIST};
-use crate::store::{AccountKeys, Listed};
+use crate::store::{AccountKeys, Listed, Store};
 
 /// Pages that a usual survey reads: all of a small archive, a share of a large one, from where the
 /// one before it ended.
@@ -47,21 +47,25 @@ pub struct Surveyed {
 ///
 /// # Errors
 /// When the store or the ledger fails.
-pub async fn survey(context: &Context, appid: &AppId, extent: Extent) -> Result<Surveyed, Error> {
-    let ledger = &context.ledger;
+pub async fn survey(
+    ledger: &Ledger,
+    store: &Store,
+    appid: &AppId,
+    extent: Extent,
+) -> Result<Surveyed, Error> {
     if ledger.sealed_rooms(appid, None, None, 1).await?.is_empty() {
         return Ok(Surveyed::default());
     }
-    let keys = context.store.keys(appid);
+    let keys = store.keys(appid);
     let begun = match extent {
         Extent::Share => ledger.surveyed(appid).await?,
         Extent::All => None,
     };
-    let mut listing = context.store.list(&keys.rooms_folder());
+    let mut listing = store.list(&keys.rooms_folder());
     if let Some(room) = begun {
         listing = listing.behind(keys.behind(room));
     }
-    let mut course = Course { context, appid, after: begun, found: Surveyed::default() };
+    let mut course = Course { ledger, appid, after: begun, found: Surveyed::default() };
     let (mut rooms, mut pages, mut objects) = (Rooms::new(keys), 0, 0);
     let reached = loop {
         let Some(page) = listing.next_page().await? else {
@@ -82,7 +86,7 @@ pub async fn survey(context: &Context, appid: &AppId, extent: Extent) -> Result<
     let Course { mut found, .. } = course;
     found.reached = reached;
     // Nothing behind the middle tells nothing yet of what lies before it.
-    found.is_empty = objects == 0 && (begun.is_none() || !has_any(context, appid).await?);
+    found.is_empty = objects == 0 && (begun.is_none() || !has_any(store, appid).await?);
     tracing::info!(
         account.appid = %appid,
         survey.objects = objects,
@@ -93,9 +97,9 @@ pub async fn survey(context: &Context, appid: &AppId, extent: Extent) -> Result<
 }
 
 /// Whether an account has any object where its rooms should be.
-async fn has_any(context: &Context, appid: &AppId) -> Result<bool, Error> {
-    let folder = context.store.keys(appid).rooms_folder();
-    let first = context.store.list(&folder).next_page().await?;
+async fn has_any(store: &Store, appid: &AppId) -> Result<bool, Error> {
+    let folder = store.keys(appid).rooms_folder();
+    let first = store.list(&folder).next_page().await?;
     Ok(first.is_some_and(|page| !page.is_empty()))
 }
 
@@ -183,7 +187,7 @@ fn note(seen: &mut Seen, keys: &AccountKeys, key: &ObjectKey, bytes: u64) {
 /// How far a survey has come.
 #[derive(Debug)]
 struct Course<'a> {
-    context: &'a Context,
+    ledger: &'a Ledger,
     appid: &'a AppId,
     after: Option<RoomId>,
     found: Surveyed,
@@ -194,8 +198,7 @@ impl Course<'_> {
     async fn compare(&mut self, seen: Vec<Seen>, upto: Option<RoomId>) -> Result<(), Error> {
         let mut seen = seen.into_iter().peekable();
         loop {
-            let ledger = &self.context.ledger;
-            let sealed = ledger.sealed_rooms(self.appid, self.after, upto, AT_ONCE).await?;
+            let sealed = self.ledger.sealed_rooms(self.appid, self.after, upto, AT_ONCE).await?;
             let is_last = sealed.len() < AT_ONCE as usize;
             self.after = sealed.last().map(|sealing| sealing.room).or(self.after);
             for sealing in sealed {

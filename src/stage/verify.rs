@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures::StreamExt as _;
 
-use super::{Context, Error, Listed};
+use super::{Error, Listed, Records};
 use crate::ledger::RecordingId;
 use crate::model::{
     Crc64Nvme, Damaged, Manifest, MediaUrl, MissingChunk, ObjectKey, Recording, RecordingKind,
@@ -212,12 +212,12 @@ async fn problem(
 /// # Errors
 /// When the store or the ledger fails; also when an object could not be read, once all others were
 /// looked at.
-pub async fn recheck(context: &Context, listed: &mut Listed, depth: Depth) -> Result<(), Error> {
+pub async fn recheck(records: Records<'_>, listed: &mut Listed, depth: Depth) -> Result<(), Error> {
     let (appid, room) = (listed.record.room.appid.clone(), listed.record.room.room_id);
     let mut unreadable = Vec::new();
     for recording in &mut listed.recordings {
         let objects = objects_of(recording);
-        let checked = verify(&context.store, &appid, room, objects.clone(), depth).await?;
+        let checked = verify(records.store, &appid, room, objects.clone(), depth).await?;
         let is_known = checked.unreadable.is_empty() && depth == Depth::Deep;
         unreadable.extend(checked.unreadable);
         if let Some(first) = checked.mismatches.first() {
@@ -233,12 +233,12 @@ pub async fn recheck(context: &Context, listed: &mut Listed, depth: Depth) -> Re
                 // What the ledger noted chunk by chunk may be what is damaged.
                 let source_id = recording.source_id.clone();
                 let id = RecordingId { appid: appid.clone(), room, source_id };
-                context.ledger.forget_chunks(&id, context.owner()).await?;
+                records.ledger.forget_chunks(&id, records.owner()).await?;
             }
         } else if !(is_known && is_whole_again(recording)) {
             continue;
         }
-        context.ledger.save_recording(&appid, room, recording, context.owner()).await?;
+        records.ledger.save_recording(&appid, room, recording, records.owner()).await?;
     }
     unreadable.into_iter().next().map_or(Ok(()), |first| Err(first.error.into()))
 }

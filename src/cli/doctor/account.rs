@@ -92,7 +92,8 @@ async fn permission(
 ) {
     let what = format!("{} live rooms", account.appid);
     let page = async {
-        let asked = account.call(&setup.context, "the room list", || account.client.rooms(0)).await;
+        let asked =
+            account.call(setup.context.calls(), "the room list", || account.client.rooms(0)).await;
         match asked {
             // No failure: tomorrow it is another.
             Err(error) if error.is_quota() => Ok(Err(error)),

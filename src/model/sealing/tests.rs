@@ -335,7 +335,7 @@ fn a_manifest_can_be_read_again_however_much_was_listed() {
     let text = serde_json::to_string_pretty(&manifest).unwrap();
     assert!((text.len() as u64) * 10 < crate::store::GET_CAP, "{} bytes", text.len());
     let values = text.matches([',', '[', '{']).count();
-    assert!(values * 10 < crate::stage::published::MOST_VALUES, "{values} values");
+    assert!(values * 10 < crate::archive::published::MOST_VALUES, "{values} values");
     let ids = |recordings: &[Recording]| {
         recordings.iter().map(|r| r.source_id.clone()).collect::<Vec<_>>()
     };

@@ -84,7 +84,7 @@ impl Search {
         let (context, account) = (&self.context, &self.account);
         let is_lacking = record.is_lacking;
         let mut depth = is_lacking.then_some(Depth::Shallow);
-        match adopt(context, &record).await? {
+        match adopt(context.records(), &record).await? {
             Adopted::NothingNew => {}
             Adopted::TakenOver(adopted) => {
                 if adopted.phase == Phase::Closed && !force && !is_lacking {
@@ -99,17 +99,18 @@ impl Search {
         let recordings = context.ledger.recordings(&account.appid, record.room.room_id).await?;
         let mut listed = Listed { record, recordings };
         if let Some(depth) = depth {
-            recheck(context, &mut listed, depth).await?;
+            recheck(context.records(), &mut listed, depth).await?;
             listed.record.is_lacking = false;
         }
         if force || is_lacking {
-            seal::mend_side_files(context, &listed.record).await?;
+            seal::mend_side_files(context.records(), &listed.record).await?;
         }
         if resolve::is_needed(&listed.record, &listed.recordings, context.due_by()) {
             if !self.can_call {
                 return Ok(Look::NeedsCall);
             }
-            listed = resolve::resolve(context, account, listed.record).await?;
+            listed =
+                resolve::resolve(context.calls(), context.owner(), account, listed.record).await?;
         }
         if listed.record.room.is_unlisted() && listed.recordings.is_empty() {
             return Err(Error::NoSuchRoom(listed.record.room.room_id));

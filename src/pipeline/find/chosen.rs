@@ -105,9 +105,9 @@ impl Search {
         }
         let now = context.clock.now();
         let today = context.ledger.quota(&account.appid, now, account.share).await?;
-        let mut reading = Reading::begin(context, account, Scan::Until(room)).await?;
+        let mut reading = Reading::begin(context.calls(), account, Scan::Until(room)).await?;
         while !reading.is_over() && reading.scanned().pages < today.left() / 2 {
-            reading.page(context, account).await?;
+            reading.page(context.calls(), account).await?;
         }
         self.report.scanned = Some(reading.scanned());
         Ok(())

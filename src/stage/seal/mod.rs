@@ -12,11 +12,13 @@ mod publish;
 
 use bytes::Bytes;
 
-use super::published::{InBucket, Published, Search, check_values};
-use super::{Context, Error, Listed, published};
+use super::{Error, Images, Listed, Records};
+use crate::archive::published::{self, InBucket, Published, Search, check_values};
+use crate::config::Work;
 use crate::ledger::{RoomRecord, Sealed};
 use crate::model::sealing::{SealInput, manifest};
 use crate::model::{Generator, Manifest, PreviousManifest, Sha256Digest};
+use crate::progress::Progress;
 use crate::store::{Labels, RoomKeys, must_be_readable};
 
 pub use catalog::publish_catalog;
@@ -34,57 +36,76 @@ pub struct SealedRoom {
     pub newly_lost: u64,
 }
 
+/// What a room is sealed with, beside what is recorded of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// The image hosts, where images are archived.
+    pub images: Option<&'a Images>,
+    /// How long to wait for what may still come.
+    pub work: &'a Work,
+    /// Where sealed rooms are counted.
+    pub progress: &'a Progress,
+}
+
 /// Publishes what the archive has of a leased room, and notes in the ledger what is still owed.
 /// Durable on `Ok`. May be called again: an unchanged room is not published again. Nothing is
 /// published of a room that WeChat says it does not know, until it has said so again a day later.
 ///
 /// # Errors
 /// When the store or the ledger fails; the manifest before this one stays in force then.
-pub async fn seal(context: &Context, mut listed: Listed) -> Result<SealedRoom, Error> {
-    if outlook::is_hard_to_believe(&listed, context.clock.now()) {
-        return withhold(context, listed).await;
+pub async fn seal(
+    records: Records<'_>,
+    means: Means<'_>,
+    mut listed: Listed,
+) -> Result<SealedRoom, Error> {
+    if outlook::is_hard_to_believe(&listed, records.clock.now()) {
+        return withhold(records, means.work, listed).await;
     }
     let appid = &listed.record.room.appid;
-    let keys = context.store.keys(appid).room(listed.record.room.room_id);
+    let keys = records.store.keys(appid).room(listed.record.room.room_id);
     let (room, sealed) = (&listed.record.room, listed.record.sealed);
-    let previous = published::look(context, room, sealed, Search::Recorded).await?;
+    let previous = published::look(records.store, room, sealed, Search::Recorded).await?;
     let base = previous.base.as_ref();
-    let manifest = describe(context, &keys, &listed, base).await;
+    let manifest = describe(records, means.images, (&keys, &listed), base).await;
     let lost_before = base.map_or(0, |base| base.manifest.completeness.expired);
     let newly_lost = manifest.completeness.expired.saturating_sub(lost_before);
-    let published = publish(context, &keys, &listed.record, manifest, previous).await?;
+    let published = publish(records, &keys, &listed.record, manifest, previous).await?;
     listed.record.sealed = Some(published);
-    let work = &context.work;
-    outlook::set(&mut listed, context.clock.now(), work.settle, work.patience);
-    context.ledger.save_room(&listed.record, context.owner()).await?;
-    context.progress.seal_room();
+    let work = means.work;
+    outlook::set(&mut listed, records.clock.now(), work.settle, work.patience);
+    records.ledger.save_room(&listed.record, records.owner()).await?;
+    means.progress.seal_room();
     Ok(SealedRoom { listed, newly_lost })
 }
 
 /// Leaves a doubtful room as it was published before, if it was, to be asked about again.
-async fn withhold(context: &Context, mut listed: Listed) -> Result<SealedRoom, Error> {
-    let work = &context.work;
-    outlook::set(&mut listed, context.clock.now(), work.settle, work.patience);
+async fn withhold(
+    records: Records<'_>,
+    work: &Work,
+    mut listed: Listed,
+) -> Result<SealedRoom, Error> {
+    outlook::set(&mut listed, records.clock.now(), work.settle, work.patience);
     let record = &mut listed.record;
     record.failure = Some(
         "WeChat answers that it does not know the room; it is asked again before that is believed"
             .to_owned(),
     );
-    context.ledger.save_room(record, context.owner()).await?;
+    records.ledger.save_room(record, records.owner()).await?;
     Ok(SealedRoom { listed, newly_lost: 0 })
 }
 
 async fn describe(
-    context: &Context,
-    keys: &RoomKeys,
-    listed: &Listed,
+    records: Records<'_>,
+    hosts: Option<&Images>,
+    (keys, listed): (&RoomKeys, &Listed),
     previous: Option<&Published>,
 ) -> Manifest {
     let record = &listed.record;
     let known = previous.map(|previous| previous.manifest.room.images.as_slice());
     let input = SealInput {
         room: &record.room,
-        images: images::archive(context, keys, &record.room, known.unwrap_or_default()).await,
+        images: images::archive(records, hosts, (&record.room, keys), known.unwrap_or_default())
+            .await,
         recordings: &listed.recordings,
         announced: record.announced,
         settled: record.settled,
@@ -93,13 +114,13 @@ async fn describe(
     let generator = Generator {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        run_id: context.run_id.to_string(),
+        run_id: records.run.id.to_string(),
     };
-    manifest(input, generator, context.clock.now())
+    manifest(input, generator, records.clock.now())
 }
 
 async fn publish(
-    context: &Context,
+    records: Records<'_>,
     keys: &RoomKeys,
     room: &RoomRecord,
     manifest: Manifest,
@@ -124,11 +145,11 @@ async fn publish(
     check_values(&bytes)
         .map_err(|source| Error::TooMuch { key: keys.manifest().to_string(), source })?;
     must_be_readable(&keys.sums(), &sums)?;
-    context.hold(&room.room.appid, room.room.room_id).await?;
-    context.store.put(&keys.sums(), sums, TEXT).await?;
+    records.hold(&room.room.appid, room.room.room_id).await?;
+    records.store.put(&keys.sums(), sums, TEXT).await?;
     let history = keys.history(manifest.revision, &sha256);
-    context.store.put(&history, bytes.clone(), JSON).await?;
-    publish::replace(context, room, &keys.manifest(), &bytes, previous.in_place.as_ref()).await?;
+    records.store.put(&history, bytes.clone(), JSON).await?;
+    publish::replace(records, room, &keys.manifest(), &bytes, previous.in_place.as_ref()).await?;
     tracing::info!(
         account.appid = %manifest.room.appid,
         room.id = %manifest.room.room_id,

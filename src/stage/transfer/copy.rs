@@ -280,7 +280,7 @@ pub(super) struct Origin {
 impl Origin {
     pub(super) fn of(context: &Context, source: &Source) -> Self {
         let path_sha256 = Sha256Digest::of(source.url().path().as_bytes()).to_string();
-        Self { path_sha256, run_id: context.run_id.to_string() }
+        Self { path_sha256, run_id: context.run.id.to_string() }
     }
 
     pub(super) fn metadata(&self) -> [(&str, &str); 2] {

@@ -169,7 +169,7 @@ async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result
         appid: appid.clone(),
         room: *room,
         key: target.key.to_string(),
-        run: context.run_id.to_string(),
+        run: context.run.id.to_string(),
         begun_at: context.clock.now(),
         upload_id: None,
         in_doubt: true,

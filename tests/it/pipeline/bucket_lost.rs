@@ -6,6 +6,7 @@ use replay_archiver::config::{Config, WholePolicy};
 use replay_archiver::ledger::Reached;
 use replay_archiver::model::RoomId;
 use replay_archiver::pipeline::{Errand, Rooms};
+use replay_archiver::stage::Context;
 use replay_archiver::stage::audit::{Audited, audit, inventory};
 use replay_archiver::stage::verify::Depth;
 use serde_json::Value;
@@ -76,9 +77,10 @@ async fn wrong(world: &World, room: u64, depth: Depth) -> Vec<String> {
 async fn audited(world: &World, room: u64, depth: Depth) -> Audited {
     let setup = world.setup().await;
     let appid = &setup.accounts[0].appid;
-    let inventory = inventory(&setup.context, appid).await.unwrap();
+    let Context { ledger, store, .. } = &*setup.context;
+    let inventory = inventory(ledger, store, appid).await.unwrap();
     assert!(inventory.rooms.contains(&RoomId(room)), "{inventory:?}");
-    let audited = audit(&setup.context, appid, RoomId(room), &inventory, depth).await.unwrap();
+    let audited = audit(ledger, store, appid, RoomId(room), &inventory, depth).await.unwrap();
     setup.context.ledger.close().await;
     audited.unwrap()
 }

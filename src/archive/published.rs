@@ -12,10 +12,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::Error as _;
 
-use super::{Context, Error};
+use super::Error;
 use crate::ledger::Sealed;
 use crate::model::{AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Room, RoomId, Sha256Digest};
-use crate::store::{self, RoomKeys};
+use crate::store::{self, RoomKeys, Store};
 
 /// The most values that a manifest may hold: those of a whole of fifty thousand chunks, and of a room with all
 /// the recordings that are read of one, have fewer. Each may take a hundred bytes of memory, however few of
@@ -139,36 +139,36 @@ pub enum Search {
 /// When the store cannot be asked, and when something lies at the manifest's place that this program
 /// did not write.
 pub async fn look(
-    context: &Context,
+    store: &Store,
     room: &Room,
     sealed: Option<Sealed>,
     search: Search,
 ) -> Result<InBucket, Error> {
-    let keys = context.store.keys(&room.appid).room(room.room_id);
+    let keys = store.keys(&room.appid).room(room.room_id);
     let key = keys.manifest();
-    let (bytes, etag) = match context.store.get_tagged(&key).await {
+    let (bytes, etag) = match store.get_tagged(&key).await {
         Ok(Some(found)) => found,
         Ok(None) => {
-            let base = kept(context, &keys, room, sealed, search).await?;
+            let base = kept(store, &keys, room, sealed, search).await?;
             return Ok(InBucket { base, in_place: None });
         }
         // Nothing that this program writes now. It is replaced like a damaged one.
         Err(store::Error::TooLarge { .. }) => {
-            let base = kept(context, &keys, room, sealed, search).await?;
-            let etag = context.store.head(&key).await?.and_then(|head| head.etag);
+            let base = kept(store, &keys, room, sealed, search).await?;
+            let etag = store.head(&key).await?.and_then(|head| head.etag);
             return Ok(InBucket { base, in_place: Some(InPlace { bytes: Bytes::new(), etag }) });
         }
         Err(error) => return Err(error.into()),
     };
     let sha256 = Sha256Digest::of(&bytes);
     let in_place = Some(InPlace { bytes: bytes.clone(), etag });
-    let foreign = |source| Error::ForeignManifest { key: key.to_string(), source };
+    let foreign = |source| Error::Foreign { key: key.to_string(), source };
     let parsed = parse(&bytes, &keys, &room.appid, room.room_id);
     let Some(recorded) = sealed.filter(|sealed| sealed.sha256 != sha256) else {
         let is_torn = |error: &serde_json::Error| error.is_eof() || error.is_syntax();
         let base = match parsed {
             Ok(manifest) => Some(Published { manifest, bytes, sha256 }),
-            Err(error) if is_torn(&error) => kept(context, &keys, room, sealed, search).await?,
+            Err(error) if is_torn(&error) => kept(store, &keys, room, sealed, search).await?,
             Err(error) => return Err(foreign(error)),
         };
         return Ok(InBucket { base, in_place });
@@ -176,15 +176,15 @@ pub async fn look(
     match parsed {
         Err(source) if is_of_another_format(&bytes, MANIFEST_SCHEMA) => Err(foreign(source)),
         Err(_) => {
-            let base = kept(context, &keys, room, sealed, search).await?;
+            let base = kept(store, &keys, room, sealed, search).await?;
             Ok(InBucket { base, in_place })
         }
         Ok(manifest) => {
             let found = Published { manifest, bytes, sha256 };
-            let is_newer = is_newer(context, &keys, &found, recorded).await?;
+            let is_newer = is_newer(store, &keys, &found, recorded).await?;
             let base = match is_newer {
                 true => None,
-                false => kept(context, &keys, room, sealed, search).await?,
+                false => kept(store, &keys, room, sealed, search).await?,
             };
             Ok(InBucket { base: base.or(Some(found)), in_place })
         }
@@ -194,14 +194,14 @@ pub async fn look(
 /// Whether a manifest was published after the one that the ledger recorded, or beside it by another
 /// ledger. One that is older, or in no history, was put there by hand or is damaged.
 async fn is_newer(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
     found: &Published,
     recorded: Sealed,
 ) -> Result<bool, Error> {
     let revision = found.manifest.revision;
     let history = keys.history(revision, &found.sha256);
-    Ok(revision >= recorded.revision && context.store.head(&history).await?.is_some())
+    Ok(revision >= recorded.revision && store.head(&history).await?.is_some())
 }
 
 /// Whether bytes that cannot be read as a file of a format are no damaged one but the work of another
@@ -218,7 +218,7 @@ pub fn is_of_another_format(bytes: &[u8], format: &str) -> bool {
 /// The manifest of a room that its history keeps: the newest that can be read, or the one that the
 /// ledger recorded.
 async fn kept(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
     room: &Room,
     sealed: Option<Sealed>,
@@ -227,16 +227,16 @@ async fn kept(
     if search == Search::Recorded {
         let Some(sealed) = sealed else { return Ok(None) };
         let recorded = keys.history(sealed.revision, &sealed.sha256);
-        if let Some(found) = read_kept(context, keys, room, &recorded).await? {
+        if let Some(found) = read_kept(store, keys, room, &recorded).await? {
             return Ok(Some(found));
         }
     }
-    let mut entries = history(context, keys).await?;
+    let mut entries = history(store, keys).await?;
     let is_recorded = |sha256: &Sha256Digest| sealed.is_some_and(|known| known.sha256 == *sha256);
     // Of two of the same revision one may never have come to its place.
     entries.sort_by_key(|(revision, sha256, _)| (*revision, is_recorded(sha256)));
     while let Some((_, _, key)) = entries.pop() {
-        if let Some(found) = read_kept(context, keys, room, &key).await? {
+        if let Some(found) = read_kept(store, keys, room, &key).await? {
             return Ok(Some(found));
         }
     }
@@ -249,10 +249,10 @@ async fn kept(
 /// # Errors
 /// When the store cannot be asked.
 pub async fn history(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
 ) -> Result<Vec<(u64, Sha256Digest, ObjectKey)>, Error> {
-    let mut listing = context.store.list(&keys.history_folder());
+    let mut listing = store.list(&keys.history_folder());
     let mut entries = Vec::new();
     while let Some(page) = listing.next_page().await? {
         let kept = page.into_iter().filter_map(|object| {
@@ -274,12 +274,12 @@ pub async fn history(
 /// # Errors
 /// When the store cannot be asked.
 pub async fn read_kept(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
     room: &Room,
     key: &ObjectKey,
 ) -> Result<Option<Published>, Error> {
-    let bytes = match context.store.get(key).await {
+    let bytes = match store.get(key).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) | Err(store::Error::TooLarge { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),

@@ -8,12 +8,11 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 use serde::de::Error as _;
 
+use super::Error;
 use super::published::is_of_another_format;
-use super::{Context, Error};
-use crate::ledger;
 use crate::model::text::{LONGEST_NAME, capped};
 use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey, RoomId};
-use crate::store::{self, ObjectBody};
+use crate::store::{self, ObjectBody, Store};
 use split::{LONGEST, Splitter, TooLong};
 
 /// Why a catalog could not be gone through.
@@ -35,12 +34,6 @@ impl From<Error> for Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<ledger::Error> for Failure {
-    fn from(error: ledger::Error) -> Self {
         Self::Failed(error.into())
     }
 }
@@ -74,20 +67,20 @@ impl Reader {
     /// # Errors
     /// When the store refuses or does not answer.
     pub async fn open(
-        context: &Context,
+        store: &Store,
         appid: &AppId,
     ) -> Result<Option<(Self, Option<String>)>, Error> {
-        let key = context.store.keys(appid).catalog();
-        let Some(body) = context.store.read(&key).await? else { return Ok(None) };
+        let key = store.keys(appid).catalog();
+        let Some(body) = store.read(&key).await? else { return Ok(None) };
         let etag = body.etag().map(str::to_owned);
-        let reader = Self { body: Some(body), ..Self::of_none(context, appid) };
+        let reader = Self { body: Some(body), ..Self::of_none(store, appid) };
         Ok(Some((reader, etag)))
     }
 
     /// Goes through no room.
-    pub fn of_none(context: &Context, appid: &AppId) -> Self {
+    pub fn of_none(store: &Store, appid: &AppId) -> Self {
         Self {
-            key: context.store.keys(appid).catalog(),
+            key: store.keys(appid).catalog(),
             body: None,
             splitter: Splitter::default(),
             order: Order::Ascending,
@@ -206,7 +199,7 @@ impl Reader {
     fn unreadable(&self, source: serde_json::Error) -> Failure {
         if is_of_another_format(self.splitter.rest(), CATALOG_SCHEMA) {
             let key = self.key.to_string();
-            return Error::ForeignManifest { key, source }.into();
+            return Error::Foreign { key, source }.into();
         }
         Failure::Damaged(source)
     }
