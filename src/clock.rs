@@ -1,12 +1,15 @@
-//! The one source of time: the system's clock, or a value that a test moves.
+//! The one source of time, and the one place that waits for it: the system's clock, or a value that a
+//! test moves.
 //!
 //! What is settled, due or deleted is a matter of WeChat's time, not of this machine's. A clock made
 //! with [`Clock::corrected`] shows WeChat's wherever the two differ by more than [`TOLERANCE`].
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::error::Elapsed;
 
 /// By how much a machine's clock may be off before it is not believed.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -93,6 +96,21 @@ impl Clock {
             *time = time.saturating_add(by).unwrap_or(*time);
         }
     }
+}
+
+/// Waits for time to pass.
+#[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
+pub async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Waits for `work`, but no longer than `limit`.
+///
+/// # Errors
+/// When the time was up; `work` is dropped then.
+#[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
+pub async fn within<F: Future>(limit: Duration, work: F) -> Result<F::Output, Elapsed> {
+    tokio::time::timeout(limit, work).await
 }
 
 #[cfg(test)]

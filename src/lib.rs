@@ -8,7 +8,7 @@
 //!
 //! - [`model`]: what is talked about. Plain data, no I/O.
 //! - [`clock`], [`hints`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, errors as people
-//!   read them, where requests may go, how slowly bytes may come, counters for whoever watches, waiting.
+//!   read them, where requests may go, how slowly bytes may come, counters for whoever watches, trying again.
 //! - [`urgency`], [`throughput`], [`connections`]: what goes first and what will make it; how fast
 //!   bytes come; how many connections to a host pay.
 //! - [`ledger`]: what is known, owed, leased and done. Every SQL statement is here.
@@ -21,14 +21,14 @@
 //! - [`stage`]: discover, resolve, transfer, seal, none of which imports another; beside them what looks
 //!   at the bucket: adopt, survey, verify, decode, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
-//! - [`cli`]: one file a command. Only this prints.
 //! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.
+//! - [`cli`]: one file a command. Only this prints.
 //!
 //! # Invariants
 //!
 //! - Nothing in [`model`] does I/O or knows a wire format.
 //! - Nothing outside [`config`] reads the environment; nothing outside [`cli`] prints.
-//! - Nothing outside [`retry`] sleeps, and every remote call is retried by exactly one layer.
+//! - Nothing outside [`clock`] waits for time, and every remote call is retried by exactly one layer, by [`retry`].
 //! - The sandbox uses nothing of the pipeline's, so that an error in one cannot hide in the other.
 //! - A manifest is published after every object it names is durable, and no failure deletes an
 //!   object that a manifest names.
@@ -59,10 +59,10 @@ pub mod stage;
 
 pub mod pipeline;
 
-pub mod cli;
-
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+
+pub mod cli;
 
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]

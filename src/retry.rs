@@ -1,4 +1,4 @@
-//! Trying again: the one place that waits.
+//! Trying again: when, how often and how long.
 //!
 //! Every remote call is retried by exactly one layer, through [`with`]. A policy has a budget of
 //! attempts and one of time; waits grow exponentially with full jitter, and a server's own
@@ -8,6 +8,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::clock;
 
 /// What tells a passing failure from a lasting one.
 pub trait Transient: std::error::Error {
@@ -79,15 +81,9 @@ where
             error = %error,
             "{what} failed and is tried again"
         );
-        pause(wait).await;
+        clock::pause(wait).await;
         attempt += 1;
     }
-}
-
-/// Waits. Everything that waits for time to pass calls this.
-#[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
-pub async fn pause(duration: Duration) {
-    tokio::time::sleep(duration).await;
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::figures::counted;
 use super::output;
 use super::setup;
 use super::{Common, Exit};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::hints::Explained;
 
@@ -99,7 +99,7 @@ async fn within<T, E: std::error::Error + 'static>(
     whom: &str,
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Explained> {
-    match tokio::time::timeout(limit, answer).await {
+    match clock::within(limit, answer).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
             let mut explained = Explained::of(&error);
@@ -124,7 +124,7 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     let addresses = account::addresses(&config);
     let ledger = ledger_address(&config);
     let opening = setup::build(config, Clock::system());
-    let Ok(setup) = tokio::time::timeout(PROMPT, opening).await else {
+    let Ok(setup) = clock::within(PROMPT, opening).await else {
         anyhow::bail!(
             "no answer from the ledger at {ledger} within {} s\n\
              hint: check url in [ledger], and that this machine can reach it",

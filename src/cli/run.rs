@@ -13,6 +13,7 @@ use super::report::{self, Detail};
 use super::setup::{self, Setup};
 use super::stop::Stop;
 use super::{Common, Exit, plan};
+use crate::clock;
 use crate::config::ConfigError;
 use crate::hints::Explained;
 use crate::model::RoomId;
@@ -162,7 +163,7 @@ async fn execute(
     }
     note_told(common, setup, &report, stop).await;
     // What was cut short may hold a connection still; what it wrote is durable without this.
-    let _ = tokio::time::timeout(Duration::from_secs(1), setup.context.ledger.close()).await;
+    let _ = clock::within(Duration::from_secs(1), setup.context.ledger.close()).await;
     Ok(exit)
 }
 

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, output, stderr};
-use crate::{pipeline, retry};
+use crate::{clock, pipeline};
 
 /// How long a command that is told to stop may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,14 +154,14 @@ impl Stop {
         const MOMENT: Duration = Duration::from_secs(1);
         let hurried = async {
             self.signalled.cancelled().await;
-            retry::pause(MOMENT).await;
+            clock::pause(MOMENT).await;
         };
         tokio::select! {
             biased;
             done = work => Some(done),
             () = hurried => None,
             () = self.over.cancelled() => None,
-            () = retry::pause(limit) => None,
+            () = clock::pause(limit) => None,
         }
     }
 }
@@ -242,7 +242,7 @@ impl Watch {
             let to_exit = (over + dropping).saturating_duration_since(Instant::now());
             tokio::select! {
                 biased;
-                () = retry::pause(to_exit), if left.is_zero() => self.exit(),
+                () = clock::pause(to_exit), if left.is_zero() => self.exit(),
                 () = self.signals.next() => {
                     if !self.stop.was_interrupted() {
                         over = over.min(self.interrupt());
@@ -251,7 +251,7 @@ impl Watch {
                         (over, dropping) = (over.min(Instant::now()), AT_ONCE);
                     }
                 }
-                () = retry::pause(left), if !left.is_zero() => {}
+                () = clock::pause(left), if !left.is_zero() => {}
             }
         }
     }
@@ -288,7 +288,7 @@ impl Watch {
 /// Waits so long; for ever where that is not limited.
 async fn after(limit: Option<Duration>) {
     match limit {
-        Some(limit) => retry::pause(limit).await,
+        Some(limit) => clock::pause(limit).await,
         None => std::future::pending().await,
     }
 }

@@ -113,6 +113,7 @@ const WAITING: Policy = Policy {
 mod tests {
     use super::Access::{Read, Write};
     use super::*;
+    use crate::clock;
 
     /// A database that is away, or locked against writes, until it is not.
     #[derive(Debug, Default)]
@@ -169,7 +170,7 @@ mod tests {
         // Within what no longer fitted, at the most.
         database.ask(&patience, Write).await;
         assert!(begun.elapsed() <= PATIENCE);
-        retry::pause(WAITING.cap).await;
+        clock::pause(WAITING.cap).await;
         database.take_asked();
         for access in [Write, Read].repeat(20) {
             assert_eq!(database.ask(&patience, access).await, (false, Duration::ZERO));
@@ -192,7 +193,7 @@ mod tests {
         }
         database.set_away(true);
         let back = async {
-            retry::pause(PATIENCE / 2).await;
+            clock::pause(PATIENCE / 2).await;
             database.set_away(false);
         };
         let ((is_ok, waited), ()) = tokio::join!(database.ask(&patience, Read), back);
@@ -204,7 +205,7 @@ mod tests {
         let (database, patience) = (Database::default(), Patience::new(PATIENCE));
         database.set_locked(true);
         assert!(is_whole(database.ask(&patience, Write).await.1));
-        retry::pause(WAITING.cap).await;
+        clock::pause(WAITING.cap).await;
         for _ in 0..20 {
             assert_eq!(database.ask(&patience, Read).await, (true, Duration::ZERO));
             assert_eq!(database.ask(&patience, Write).await, (false, Duration::ZERO));
@@ -220,7 +221,7 @@ mod tests {
         let (database, patience) = (Database::default(), Patience::new(PATIENCE));
         database.set_away(true);
         database.ask(&patience, Write).await;
-        retry::pause(PATIENCE * 2).await;
+        clock::pause(PATIENCE * 2).await;
         assert!(is_whole(database.ask(&patience, Write).await.1));
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock;
 use crate::ledger::{self, RoomRecord};
 use crate::model::lifecycle::{OWN_FAULTS, next_try};
 use crate::model::{AppId, RoomId};
-use crate::retry;
 use crate::stage::{Context, Error};
 
 /// The right to work on a room, kept alive in the background.
@@ -32,7 +32,7 @@ impl Lease {
         let renewal = tokio::spawn(async move {
             let mut is_told = false;
             loop {
-                retry::pause(every).await;
+                clock::pause(every).await;
                 let renewed = shared.ledger.renew(&id, room, shared.claim()).await;
                 let failure = renewed.err().filter(|_| shared.ledger.failure().is_none());
                 let Some(error) = failure else { continue };

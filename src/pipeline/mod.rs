@@ -37,9 +37,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock;
 use crate::ledger::{self, Phase};
 use crate::model::{Recording, RoomId};
-use crate::retry;
 use crate::stage::{Account, Context, Error, Listed, foresight, seal};
 
 pub use errand::{Errand, Rooms};
@@ -182,7 +182,7 @@ async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
 /// Waits until the run was told to stop, and `grace` longer.
 async fn after(stop: &CancellationToken, grace: Duration) {
     stop.cancelled().await;
-    retry::pause(grace).await;
+    clock::pause(grace).await;
 }
 
 /// Seals rooms as they come, a few at once.

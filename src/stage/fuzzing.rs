@@ -5,12 +5,18 @@ use serde_json::from_slice;
 
 use super::verify::expected;
 use crate::archive::published;
-use crate::fuzzing::room_keys;
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::sealing::{self, SealInput};
-use crate::model::{Manifest, Room, RoomId, Sha256Digest};
+use crate::model::{AppId, Manifest, Room, RoomId, Sha256Digest};
+use crate::store::{Keys, RoomKeys};
 
 pub(crate) use super::transfer::fuzzing::checkpoint;
+
+/// The folder of a room, as the targets use it.
+pub(crate) fn room_keys() -> Option<RoomKeys> {
+    let appid: AppId = "wx0123456789abcdef".parse().ok()?;
+    Some(Keys::new("live").ok()?.account(&appid).room(RoomId(354)))
+}
 
 /// Reads a manifest back. What is taken over names nothing outside its room, and becomes a manifest
 /// again whose `SHA256SUMS` can be read line by line.

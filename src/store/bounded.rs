@@ -20,8 +20,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::pace::Pace;
-use crate::retry;
 
 /// What is read of an error, in bytes. The rest is left: the status says enough.
 const ERROR_BYTES: usize = 64 << 10;
@@ -166,7 +166,7 @@ impl Bounded {
             let left = self.pace.left();
             let waiting = self.waiting.get_or_insert_with(|| Waiting {
                 since: Instant::now(),
-                timer: Box::pin(retry::pause(left)),
+                timer: Box::pin(clock::pause(left)),
             });
             if waiting.timer.as_mut().poll(context).is_pending() {
                 return Poll::Pending;

@@ -16,6 +16,7 @@ use super::settings::shortly;
 use super::signing::SignBody;
 use super::tap::Tap;
 use super::{Error, NoAnswer, Store};
+use crate::clock;
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry;
 
@@ -242,7 +243,7 @@ impl Store {
             }
             Ok(())
         };
-        let in_time = tokio::time::timeout(GET_TIME, read).await;
+        let in_time = clock::within(GET_TIME, read).await;
         in_time.unwrap_or_else(|_| Err(too_slow(key)))?;
         let etag = object.etag().map(str::to_owned);
         Ok(Some((whole.into(), etag)))

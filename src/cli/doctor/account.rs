@@ -6,6 +6,7 @@ use url::Url;
 
 use super::super::setup::Setup;
 use super::{Findings, PROMPT, skew, within};
+use crate::clock;
 use crate::config::Config;
 use crate::model::host_and_port;
 use crate::pipeline::align_quota;
@@ -56,7 +57,7 @@ pub(super) async fn check(
     match within(PROMPT, &addresses.api, account.client.quota()).await {
         Ok(_) => {
             // Asked once more, and counted here if that takes too long.
-            let _ = tokio::time::timeout(PROMPT, align_quota(&setup.context, account)).await;
+            let _ = clock::within(PROMPT, align_quota(&setup.context, account)).await;
         }
         Err(problem) => findings.warn(
             &what("quota"),

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::StatusCode;
 
 use super::{Body, Error, MediaClient, Problem, content_type};
+use crate::clock;
 use crate::model::MediaUrl;
 
 /// A small file, whole.
@@ -58,7 +59,7 @@ impl MediaClient {
     /// As [`MediaClient::small`].
     pub async fn offer(&self, url: &MediaUrl, cap: u64) -> Result<Offer, Error> {
         let at = |problem| Error::new(url, problem);
-        let asked = tokio::time::timeout(self.small, self.get(url, None)).await;
+        let asked = clock::within(self.small, self.get(url, None)).await;
         let response = asked.unwrap_or_else(|_| Err(at(Problem::TooSlow(self.small))))?;
         if response.status() != StatusCode::OK {
             return Err(at(Problem::status(response.status(), response.headers())));
@@ -91,7 +92,7 @@ impl Offer {
     /// As [`MediaClient::small`].
     pub async fn read(self, buffer: &mut impl Extend<Bytes>) -> Result<(), Error> {
         let too_slow = Error::new(&self.url, Problem::TooSlow(self.longest));
-        let read = tokio::time::timeout(self.longest, self.read_all(buffer)).await;
+        let read = clock::within(self.longest, self.read_all(buffer)).await;
         read.unwrap_or(Err(too_slow))
     }
 

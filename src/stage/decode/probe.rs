@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
 use super::Error;
+use crate::clock;
 
 /// How long it may say nothing: it tells of every frame.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -112,7 +112,7 @@ fn program(environment: &[(String, OsString)]) -> Command {
 
 pub(super) async fn look(environment: &[(String, OsString)]) -> Result<(), Error> {
     let child = start(program(environment).arg("-version"))?;
-    let _ = timeout(PATIENCE, child.wait_with_output()).await;
+    let _ = clock::within(PATIENCE, child.wait_with_output()).await;
     Ok(())
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Resu
     let printed = tokio::spawn(first_lines(BufReader::new(stderr).lines()));
     let mut lines = BufReader::new(stdout).lines();
     let is_stuck = loop {
-        match timeout(PATIENCE, lines.next_line()).await {
+        match clock::within(PATIENCE, lines.next_line()).await {
             Ok(Ok(Some(line))) => decoded.frame(&line),
             Ok(_) => break false,
             Err(_) => break true,

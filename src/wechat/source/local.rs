@@ -8,6 +8,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::program::Running;
 use super::{Inherited, SourceKind};
+use crate::clock;
 use crate::wechat::error::Error;
 use crate::wechat::redact::excerpt;
 
@@ -46,7 +47,7 @@ async fn run_within(
         stderr: excerpt(&String::from_utf8_lossy(stderr), &[]),
     };
     let mut running = Running::start(program, arguments, environment.clone()).map_err(cannot)?;
-    let finished = tokio::time::timeout(limit, running.finish()).await;
+    let finished = clock::within(limit, running.finish()).await;
     let (stdout, stderr) =
         (std::mem::take(&mut running.stdout.bytes), std::mem::take(&mut running.stderr.bytes));
     running.end().await;
@@ -71,7 +72,7 @@ pub(super) async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
         file.take(MOST as u64 + 1).read_to_end(&mut bytes).await
     };
     // It may be a pipe that nobody writes to, or lie on a server that is away.
-    let read = tokio::time::timeout(COMMAND_TIMEOUT, read).await;
+    let read = clock::within(COMMAND_TIMEOUT, read).await;
     read.map_err(|late| cannot(late.into()))?.map_err(cannot)?;
     if bytes.len() > MOST {
         return Err(Error::TooMuch { kind: SourceKind::File, limit: MOST });
@@ -110,10 +111,10 @@ mod tests {
     async fn gone(file: &Path) {
         let gone = async {
             while lives(file) {
-                crate::retry::pause(Duration::from_millis(5)).await;
+                crate::clock::pause(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it is ended");
+        clock::within(Duration::from_secs(20), gone).await.expect("it is ended");
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -181,7 +182,7 @@ mod tests {
         );
         let started = async {
             while !named.exists() {
-                crate::retry::pause(Duration::from_millis(5)).await;
+                crate::clock::pause(Duration::from_millis(5)).await;
             }
         };
         tokio::select! {

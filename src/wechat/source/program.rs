@@ -8,10 +8,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::time::timeout;
 
 use super::local::MOST;
-use crate::retry;
+use crate::clock;
 
 /// How long a process has from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(1);
@@ -72,7 +71,7 @@ impl Running {
         // Else what it has left running may print for ever.
         self.group.end().await;
         let left = async { tokio::try_join!(self.stdout.drain(), self.stderr.drain()) };
-        if let Ok(drained) = timeout(3 * LAST_WORDS, left).await {
+        if let Ok(drained) = clock::within(3 * LAST_WORDS, left).await {
             drained?;
         }
         Ok((!self.stdout.is_too_much()).then_some(status))
@@ -82,7 +81,7 @@ impl Running {
     pub(super) async fn end(mut self) {
         let gone = async { tokio::join!(self.group.end(), self.child.wait()) };
         // A process that hangs in the kernel does not even heed SIGKILL.
-        let _ = timeout(2 * GRACE, gone).await;
+        let _ = clock::within(2 * GRACE, gone).await;
     }
 }
 
@@ -110,10 +109,10 @@ impl Group {
         self.signal(Signal::TERM);
         let gone = async {
             while self.is_there() {
-                retry::pause(LOOK).await;
+                clock::pause(LOOK).await;
             }
         };
-        if timeout(GRACE, gone).await.is_err() {
+        if clock::within(GRACE, gone).await.is_err() {
             self.signal(Signal::KILL);
         }
         self.0 = None;
@@ -165,7 +164,7 @@ impl<R: AsyncRead + Unpin> Capture<R> {
     /// Reads what lies in the pipe, up to the limit.
     async fn drain(&mut self) -> Result<()> {
         while !self.is_too_much()
-            && let Ok(read) = timeout(LAST_WORDS, self.rest()).await
+            && let Ok(read) = clock::within(LAST_WORDS, self.rest()).await
         {
             if read? == 0 {
                 break;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use replay_archiver::retry;
+use replay_archiver::clock;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
@@ -145,7 +145,7 @@ impl Door {
             if self.requests().iter().any(|request| request.target.contains(part)) {
                 return;
             }
-            retry::pause(Duration::from_millis(10)).await;
+            clock::pause(Duration::from_millis(10)).await;
         }
         panic!("nobody ever asks for {part}");
     }
@@ -223,7 +223,7 @@ impl Reply {
             Body::Slow(body, step, every) => {
                 for some in body.chunks(*step) {
                     client.write_all(some).await?;
-                    retry::pause(*every).await;
+                    clock::pause(*every).await;
                 }
             }
             Body::Silence => drop(client.read_u8().await?),

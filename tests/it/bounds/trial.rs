@@ -3,7 +3,7 @@
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use tokio::process::Child;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -106,7 +106,7 @@ impl Running {
 
     /// Waits for the end.
     pub async fn ended(self) -> Cost {
-        let output = tokio::time::timeout(LONGEST, self.child.wait_with_output()).await;
+        let output = clock::within(LONGEST, self.child.wait_with_output()).await;
         let Output { status, stdout, stderr } = output.expect("it ends").unwrap();
         let (wall, peak) = (self.began.elapsed(), self.peak.await.unwrap());
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -123,7 +123,7 @@ async fn peak(pid: u32) -> u64 {
     // What has ended has no memory, and soon no status.
     while let Some(now) = anonymous(&std::fs::read_to_string(&status).unwrap_or_default()) {
         peak = peak.max(now);
-        retry::pause(Duration::from_millis(2)).await;
+        clock::pause(Duration::from_millis(2)).await;
     }
     peak
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use tokio::process::{Child, Command};
 
 use super::program::{Place, ROOMS, Ran, ended};
@@ -69,7 +69,7 @@ async fn verify_that_is_told_to_stop_ends_its_decoder() {
     let folder = tempfile::tempdir().unwrap();
     let (child, id) = (begin(&place, folder.path(), "HANG", &[]), folder.path().join("id"));
     while !id.exists() {
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     let verify = child.id().unwrap().to_string();
     Command::new("kill").args(["-s", "TERM", &verify]).status().await.unwrap();
@@ -77,10 +77,10 @@ async fn verify_that_is_told_to_stop_ends_its_decoder() {
     assert_eq!(ran.code, 130, "{ran:?}");
     let gone = async {
         while lives(&id) {
-            retry::pause(Duration::from_millis(10)).await;
+            clock::pause(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it is ended");
+    clock::within(Duration::from_secs(20), gone).await.expect("it is ended");
 }
 
 #[tokio::test]

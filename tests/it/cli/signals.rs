@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use tokio::net::TcpListener;
 use tokio::process::Child;
 
@@ -26,7 +26,7 @@ pub async fn under_way(place: &Place) {
         if place.sandbox.calls().iter().any(|call| call.path.contains("f0.mp4")) {
             return;
         }
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     panic!("no recording is ever asked for");
 }
@@ -68,7 +68,7 @@ async fn a_second_signal_ends_a_run_at_once() {
     let first = tokio::process::Command::new("kill").args(["-s", "TERM", &pid]).status().await;
     assert!(first.unwrap().success());
     // Two that come together are one.
-    retry::pause(Duration::from_secs(1)).await;
+    clock::pause(Duration::from_secs(1)).await;
     let (ran, took) = signal(child, "TERM").await;
     assert_eq!(ran.code, 130, "{ran:?}");
     assert!(took < Duration::from_secs(3), "{took:?}");
@@ -173,7 +173,7 @@ async fn a_killed_transfer_goes_on_at_the_part_it_had_come_to() {
         if is_asked() {
             break;
         }
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     assert!(is_asked(), "the transfer never came so far");
     signal(child, "KILL").await;

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use replay_archiver::cli::{Exit, notes};
+use replay_archiver::clock;
 use replay_archiver::config::Config;
 use replay_archiver::hints::Explained;
 use replay_archiver::pipeline::Errand;
@@ -174,7 +175,7 @@ async fn night(world: &World, row: &Row, ill: fn(&mut Config)) -> Seen {
         ill(config);
     };
     let run = Box::pin(world.try_night(&Errand::Due, change));
-    let night = tokio::time::timeout(LONGEST, run).await;
+    let night = clock::within(LONGEST, run).await;
     let night = night.unwrap_or_else(|_| panic!("{}: it hangs", row.name));
     let bucket = world.bucket();
     bucket.check(&[APP_SECRET, TOKEN, STORE_SECRET].map(str::to_owned));

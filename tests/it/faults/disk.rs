@@ -7,11 +7,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use replay_archiver::cli::{Exit, notes};
+use replay_archiver::clock;
 use replay_archiver::config::Config;
 use replay_archiver::hints::Explained;
 use replay_archiver::ledger::Ledger;
 use replay_archiver::pipeline::Errand;
-use replay_archiver::retry;
 use replay_archiver::sandbox::Call;
 use replay_archiver::sandbox::scenario::Listener;
 use sqlx::Executor as _;
@@ -185,7 +185,7 @@ async fn a_room_is_tried_once_a_run_though_what_came_of_it_cannot_be_noted() {
         &world,
         "create trigger no_failure before update of failure on rooms when new.failure is not null begin select raise(abort, 'nor this'); end",
     );
-    let night = tokio::time::timeout(Duration::from_secs(120), world.run()).await;
+    let night = clock::within(Duration::from_secs(120), world.run()).await;
     let night = night.expect("it does the same work for ever");
     assert_eq!((night.exit, night.resolved().len() as u64), (3, ROOMS));
     let bytes: u64 = night.media.iter().map(bytes_of).sum();
@@ -238,7 +238,7 @@ async fn a_server_that_stays_away_ends_the_night_and_is_told_of_once() {
     let is_of_a_film = |call: &Call| call.path.ends_with(".mp4");
     let shutting = async {
         while !world.sandbox.calls().iter().any(is_of_a_film) {
-            retry::pause(Duration::from_millis(1)).await;
+            clock::pause(Duration::from_millis(1)).await;
         }
         door.shut();
         std::future::pending().await
@@ -270,7 +270,7 @@ async fn night(world: &World, disk: &Disk, log: &Log, clears: Clears) -> Seen {
     let run = Box::pin(world.try_night(&Errand::Due, change));
     let clearing = async {
         while clears == Clears::Later || !log.has("the ledger has failed") {
-            retry::pause(Duration::from_millis(1)).await;
+            clock::pause(Duration::from_millis(1)).await;
         }
         disk.clear();
         std::future::pending().await

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use replay_archiver::clock;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
     Claim, Error, NewPart, Phase, RecordingId, Reserve, RoomRecord, Share,
 };
 use replay_archiver::model::RoomId;
 use replay_archiver::model::time::beijing_day;
-use replay_archiver::retry;
 
 use super::{Database, LEASE, appid, claim, claim_any, due, now, recording};
 
@@ -49,7 +49,7 @@ pub async fn a_lease_ends_by_the_databases_own_clock(database: &Database) {
         if claim_any(&ledger, "b", now()).await.is_some() {
             return;
         }
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     panic!("the lease never ends");
 }

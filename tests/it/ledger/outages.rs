@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use replay_archiver::clock;
 use replay_archiver::ledger::{Error, NewPart, RecordingId, Reserve, Share};
 use replay_archiver::model::RoomId;
-use replay_archiver::retry::{self, Transient as _};
+use replay_archiver::retry::Transient as _;
 use sqlx::Executor as _;
 use tokio::time::Instant;
 
@@ -59,7 +60,7 @@ async fn a_server_that_is_away_for_a_while_is_waited_for() {
         if door.turned_away() >= 4 {
             break;
         }
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     assert!(door.turned_away() >= 4, "nobody came again");
     assert!(!claiming.is_finished() && !charging.is_finished());
@@ -149,7 +150,7 @@ async fn a_file_that_another_process_has_locked_for_a_while_is_waited_for() {
     other.execute("begin immediate").await.unwrap();
     let claimer = ledger.clone();
     let claiming = tokio::spawn(async move { claim_any(&claimer, "a", now()).await });
-    retry::pause(Duration::from_secs(2)).await;
+    clock::pause(Duration::from_secs(2)).await;
     assert!(!claiming.is_finished(), "it does not wait");
     other.execute("rollback").await.unwrap();
     assert!(claiming.await.unwrap().is_some());

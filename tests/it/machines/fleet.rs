@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use replay_archiver::sandbox::scenario::{Listener, Scenario};
 use replay_archiver::sandbox::{Call, EmbeddedStore, Listen, Sandbox};
 use sqlx::{AssertSqlSafe, Executor as _};
@@ -178,7 +178,7 @@ impl Fleet {
             if is_so().await {
                 return;
             }
-            retry::pause(Duration::from_millis(10)).await;
+            clock::pause(Duration::from_millis(10)).await;
         }
         panic!("it never comes to it: {what}");
     }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use replay_archiver::clock;
 use replay_archiver::config::WholePolicy;
 use replay_archiver::forecast::ShortOf;
 use replay_archiver::ledger::Ledger;
 use replay_archiver::pipeline::Errand;
-use replay_archiver::retry;
 use replay_archiver::throughput::{ALL_HOSTS, Moved};
 
 use super::world::{APP_SECRET, Night, World};
@@ -32,7 +32,7 @@ async fn fetched(world: &World, requests: usize) {
         if calls.iter().filter(|call| call.path.ends_with("f0.mp4")).count() >= requests {
             return;
         }
-        retry::pause(Duration::from_millis(2)).await;
+        clock::pause(Duration::from_millis(2)).await;
     }
     panic!("the recording is not asked for {requests} times");
 }

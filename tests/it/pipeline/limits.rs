@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use replay_archiver::clock;
 use replay_archiver::config::Config;
 use replay_archiver::ledger::{Phase, Wanted};
 use replay_archiver::model::{AppId, Room, RoomId};
@@ -20,7 +21,7 @@ async fn files_share_a_memory_budget_of_a_single_part() {
         "[transfer]\nmemory = \"5MiB\"\npart_size = \"5MiB\"\nfiles = 3\nranges = 4\n",
     )
     .await;
-    let night = tokio::time::timeout(Duration::from_secs(60), world.run()).await;
+    let night = clock::within(Duration::from_secs(60), world.run()).await;
     night.expect("it does not wait for ever").says(1, "complete", &["archived"; 3]);
 }
 

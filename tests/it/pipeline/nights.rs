@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use replay_archiver::cli::notes;
+use replay_archiver::clock;
 use replay_archiver::config::Config;
 use replay_archiver::model::{Recording, RecordingState, RoomId};
 use replay_archiver::net_guard::HostPolicy;
@@ -275,7 +276,7 @@ fn lose_ledger_if_any(world: &World) {
 async fn cut_run(world: &World, change: impl FnOnce(&mut Config), after: Duration) {
     let setup = world.setup_with(change).await;
     let run = setup.run(&Errand::Due, CancellationToken::new());
-    let _ = tokio::time::timeout(after, run).await;
+    let _ = clock::within(after, run).await;
     setup.context.ledger.close().await;
 }
 

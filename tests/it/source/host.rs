@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use replay_archiver::clock;
 use replay_archiver::model::MediaUrl;
-use replay_archiver::retry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -191,6 +191,6 @@ async fn drip(mut socket: TcpStream, body: &[u8]) {
         if socket.write_u8(*byte).await.is_err() {
             return;
         }
-        retry::pause(Duration::from_millis(40)).await;
+        clock::pause(Duration::from_millis(40)).await;
     }
 }
