@@ -14,6 +14,8 @@ mod faults;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod ledger;
