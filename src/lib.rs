@@ -7,8 +7,8 @@
 //! reading order; each uses only those above it and never one below.
 //!
 //! - [`model`]: what is talked about. Plain data, no I/O.
-//! - [`clock`], [`hints`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, errors as people
-//!   read them, where requests may go, how slowly bytes may come, counters for whoever watches, trying again.
+//! - [`clock`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, where
+//!   requests may go, how slowly bytes may come, counters for whoever watches, trying again.
 //! - [`urgency`], [`throughput`], [`connections`]: what goes first and what will make it; how fast
 //!   bytes come; how many connections to a host pay.
 //! - [`ledger`]: what is known, owed, leased and done. Every SQL statement is here.
@@ -36,7 +36,6 @@
 pub mod model;
 
 pub mod clock;
-pub mod hints;
 pub mod net_guard;
 pub mod pace;
 pub mod progress;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::figures::{counted, moment};
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, Reason, RoomId};
 
 /// How many rooms a line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +36,51 @@ pub(super) struct Said {
     pub recording: Option<String>,
     /// When it is tried again, where that is to be told.
     pub next_try: Option<Timestamp>,
-    /// What is to be told; hints in lines `hint: …` at its end.
-    pub text: String,
+    /// What is to be told.
+    pub reason: Reason,
 }
 
-/// The lines of what is said, with its hints; these come last, each once. Of what is said alike only
+/// What is told of many things.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Told {
+    /// A line for each thing.
+    pub lines: Vec<String>,
+    /// What a person can do, each said once.
+    pub hints: Vec<String>,
+}
+
+impl Told {
+    /// All lines, those of the hints at the end.
+    pub(super) fn into_lines(self) -> impl Iterator<Item = String> {
+        self.lines.into_iter().chain(self.hints.into_iter().map(|hint| format!("hint: {hint}")))
+    }
+
+    /// Adds what is told beside it.
+    pub(super) fn add(&mut self, more: Self) {
+        self.lines.extend(more.lines);
+        for hint in more.hints {
+            if !self.hints.contains(&hint) {
+                self.hints.push(hint);
+            }
+        }
+    }
+}
+
+/// What is told by one reason alone.
+impl From<Reason> for Told {
+    fn from(Reason { message, hints }: Reason) -> Self {
+        Self { lines: vec![message], hints }
+    }
+}
+
+/// The lines of what is said, with its hints. Of what is said alike only
 /// the first is kept, and of what the others are said: there may be very many of them.
-pub(super) fn told(said: impl IntoIterator<Item = Said>, names: Names) -> Vec<String> {
+pub(super) fn told(said: impl IntoIterator<Item = Said>, names: Names) -> Told {
     let mut groups = Groups::new(names.limit());
     for one in said {
         groups.add(one);
     }
-    groups.lines()
+    groups.told()
 }
 
 /// What is said, in the order in which it is said first. What differs only in file names, ids, times
@@ -83,10 +116,9 @@ impl Groups {
     }
 
     fn add(&mut self, one: Said) {
-        let Said { appid, room, recording, next_try, text } = one;
-        let mut parts = text.split("\nhint: ");
-        let text = parts.next().unwrap_or_default().to_owned();
-        for hint in parts.map(|hint| format!("hint: {hint}")) {
+        let Said { appid, room, recording, next_try, reason: Reason { message: text, hints } } =
+            one;
+        for hint in hints {
             if !self.hints.contains(&hint) {
                 self.hints.push(hint);
             }
@@ -109,12 +141,10 @@ impl Groups {
         }
     }
 
-    fn lines(self) -> Vec<String> {
+    fn told(self) -> Told {
         let has_accounts = self.accounts.len() > 1;
-        let mut lines: Vec<_> =
-            self.groups.iter().map(|group| group.line(has_accounts, self.limit)).collect();
-        lines.extend(self.hints);
-        lines
+        let lines = self.groups.iter().map(|group| group.line(has_accounts, self.limit)).collect();
+        Told { lines, hints: self.hints }
     }
 }
 
@@ -226,12 +256,12 @@ mod tests {
             room: (room > 0).then_some(RoomId(room)),
             recording: (!recording.is_empty()).then(|| recording.to_owned()),
             next_try: None,
-            text: text.to_owned(),
+            reason: text.into(),
         }
     }
 
     fn lines(all: &[Said], names: Names) -> Vec<String> {
-        told(all.iter().cloned(), names)
+        told(all.iter().cloned(), names).lines
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::setup;
 use super::{Common, Exit};
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::hints::Explained;
+use crate::model::Reason;
 
 /// Signatures are refused when the clocks differ by 15 minutes; this much is worth a word.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -98,17 +98,17 @@ async fn within<T, E: std::error::Error + 'static>(
     limit: Duration,
     whom: &str,
     answer: impl Future<Output = Result<T, E>>,
-) -> Result<T, Explained> {
+) -> Result<T, Reason> {
     match clock::within(limit, answer).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
-            let mut explained = Explained::of(&error);
+            let mut explained = Reason::of(&error);
             if !explained.message.contains(whom) {
                 explained.message.push_str(&format!(" (asked: {whom})"));
             }
             Err(explained)
         }
-        Err(_) => Err(Explained {
+        Err(_) => Err(Reason {
             message: format!("no answer from {whom} within {} s", limit.as_secs()),
             hints: vec![
                 "check that address, and that this machine can reach it: its name server, its \

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::figures::moment;
 use super::setup::{self, Setup};
 use super::{Common, Exit, output, parse_duration};
-use crate::hints::Explained;
+use crate::model::Reason;
 use crate::pipeline::owner::{Alive, is_gone, reclaim_from_the_dead};
 use crate::stage::transfer::{Leftover, Leftovers, Verdict};
 use crate::stage::transfer::{abort_leftover, forget_spent, leftovers};
@@ -87,7 +87,7 @@ async fn abort(
         }
         Err(error) => {
             outcome.failed += 1;
-            output::note(format_args!("{}: {}", upload.key, Explained::of(&error)));
+            output::note(format_args!("{}: {}", upload.key, Reason::of(&error)));
             false
         }
     }

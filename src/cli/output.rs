@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::visible::printable;
 use super::{Common, Exit, exit, layout, stderr};
-use crate::hints::Explained;
+use crate::model::Reason;
 
 /// Why stdout took no more, where it did not. Nothing is printed after that: it would have a hole.
 static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -108,7 +108,7 @@ fn columns() -> Option<usize> {
 
 /// Prints what made a command fail, with its causes, and chooses the exit code.
 pub(super) fn failure(common: &Common, error: &anyhow::Error) -> Exit {
-    let (exit, explained) = (Exit::of_error(error), Explained::of(error.as_ref()));
+    let (exit, explained) = (Exit::of_error(error), Reason::of(error.as_ref()));
     note(format_args!("error: {explained}"));
     if common.json {
         fatal(exit, exit::kind(error), &explained);
@@ -117,7 +117,7 @@ pub(super) fn failure(common: &Common, error: &anyhow::Error) -> Exit {
 }
 
 /// Prints what made a command fail as the last object of its JSON.
-pub(super) fn fatal(exit: Exit, kind: &str, explained: &Explained) {
+pub(super) fn fatal(exit: Exit, kind: &str, explained: &Reason) {
     json(&serde_json::json!({
         "type": "error",
         "code": exit.code(),

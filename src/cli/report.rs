@@ -2,15 +2,17 @@
 
 mod json;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::alike::{self, Names, Said};
 use super::figures::{bytes, counted, moment};
 use super::output::{self, word};
 use super::{Exit, pending, progress};
-use crate::model::{AppId, RoomStatus};
-use crate::pipeline::{AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Waiting};
+use crate::model::{AppId, Reason, RoomStatus};
+use crate::pipeline::{
+    AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Unarchived, Waiting,
+};
 
 pub(super) use json::print_json;
 
@@ -131,24 +133,17 @@ fn sum(report: &Report, elapsed: Duration) -> String {
 
 /// What a person is told of what went wrong, and at the end what they can do, each said once.
 pub fn notes(report: &Report) -> Vec<String> {
-    let mut said = alike::told(losses(report), Names::All);
-    said.extend(alike::told(failures(report), Names::First));
-    let early = report.ledger.iter().map(|why| format!("the run has ended early: {why}"));
-    for text in early.chain(report.warnings.iter().cloned()) {
-        said.extend(text.split("\nhint: ").enumerate().map(|(place, part)| match place {
-            0 => part.to_owned(),
-            _ => format!("hint: {part}"),
-        }));
+    let mut notes = alike::told(losses(report), Names::All);
+    notes.add(alike::told(failures(report), Names::First));
+    let early = |why: Reason| why.saying(|why| format!("the run has ended early: {why}"));
+    let early = report.ledger.clone().map(early);
+    for reason in early.into_iter().chain(report.warnings.iter().cloned()) {
+        notes.add(reason.into());
     }
-    let (mut notes, mut hints): (Vec<_>, Vec<_>) =
-        said.into_iter().partition(|line| !line.starts_with("hint: "));
-    let mut known = HashSet::new();
-    hints.retain(|hint| known.insert(hint.clone()));
     for AccountReport { appid, at_risk, .. } in &report.accounts {
-        notes.extend(pending::at_risk_lines(appid, at_risk));
+        notes.lines.extend(pending::at_risk_lines(appid, at_risk));
     }
-    notes.extend(hints);
-    notes
+    notes.into_lines().collect()
 }
 
 /// What was lost and nobody was told of.
@@ -158,7 +153,7 @@ fn losses(report: &Report) -> impl Iterator<Item = Said> {
         room: Some(loss.recording.room),
         recording: Some(loss.recording.source_id.clone()),
         next_try: None,
-        text: loss.reason.clone(),
+        reason: loss.reason.clone(),
     })
 }
 
@@ -169,7 +164,7 @@ fn waiting(appid: &AppId, waiting: &Waiting) -> Said {
         room: Some(waiting.room_id),
         recording: waiting.source_id.clone(),
         next_try: waiting.next_try_at,
-        text: waiting.reason.clone(),
+        reason: waiting.reason.clone(),
     }
 }
 
@@ -182,47 +177,38 @@ fn failures(report: &Report) -> impl Iterator<Item = Said> {
 /// What went wrong outside the rooms that were worked on.
 fn outside_rooms(account: &AccountReport) -> impl Iterator<Item = Said> {
     let AccountReport { appid, problems, busy, owed, waiting, .. } = account;
-    let said = |room, text| {
+    let said = |room, reason| {
         let (appid, next_try) = (appid.clone(), None);
-        Said { appid, room, recording: None, next_try, text }
+        Said { appid, room, recording: None, next_try, reason }
     };
     let problem = move |problem: &Problem| match problem.room_id {
         Some(room) => said(Some(room), problem.error.clone()),
-        None => said(None, format!("{}: {}", problem.what, problem.error)),
+        None => said(None, problem.error.clone().saying(|why| format!("{}: {why}", problem.what))),
     };
-    let is_busy = move |room: &_| said(Some(*room), "another process works on it".to_owned());
+    let is_busy = move |room: &_| said(Some(*room), "another process works on it".into());
     let left = (*owed > 0).then(|| {
         let rooms = counted(*owed, "room");
-        said(None, format!("{rooms} not looked at in this run: left to a later one"))
+        said(None, format!("{rooms} not looked at in this run: left to a later one").into())
     });
     let waiting = waiting.iter().map(|one| self::waiting(appid, one));
     problems.iter().map(problem).chain(busy.iter().map(is_busy)).chain(waiting).chain(left)
 }
 
 fn details(room: &RoomReport) -> Vec<Said> {
-    let said = |recording: Option<&str>, text: &str| Said {
+    let said = |recording: Option<&String>, reason: Reason| Said {
         appid: room.appid.clone(),
         room: Some(room.room_id),
-        recording: recording.map(str::to_owned),
+        recording: recording.cloned(),
         next_try: None,
-        text: text.to_owned(),
+        reason,
     };
     match &room.outcome {
         Outcome::Sealed(sealed) => {
-            let reason = |reason: &String| match reason.split_once(": ") {
-                Some((recording, text)) => said(Some(recording), text),
-                None => said(None, reason),
-            };
-            let mut all: Vec<Said> = sealed.reasons.iter().map(reason).collect();
-            if let Some(text) = unexplained(sealed) {
-                all.push(said(None, text));
-            }
-            if let Some(last) = all.last_mut() {
-                last.text.extend(sealed.hints.iter().map(|hint| format!("\nhint: {hint}")));
-            }
-            all
+            let of_recording = |one: &Unarchived| said(Some(&one.source_id), one.reason.clone());
+            let unexplained = unexplained(sealed).map(|text| said(None, text.into()));
+            sealed.reasons.iter().map(of_recording).chain(unexplained).collect()
         }
-        Outcome::Failed(error) => vec![said(None, error)],
+        Outcome::Failed(error) => vec![said(None, error.clone())],
         Outcome::Interrupted => Vec::new(),
     }
 }

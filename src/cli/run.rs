@@ -15,9 +15,8 @@ use super::stop::Stop;
 use super::{Common, Exit, plan};
 use crate::clock;
 use crate::config::ConfigError;
-use crate::hints::Explained;
-use crate::model::RoomId;
 use crate::model::time::beijing;
+use crate::model::{Reason, RoomId};
 use crate::pipeline::{self, Errand, Report, Rooms};
 
 /// Flags of `run`.
@@ -85,7 +84,7 @@ async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     for account in &setup.accounts {
         if let Err(error) = pipeline::look(&setup.context, account).await {
-            let (appid, error) = (&account.appid, Explained::of(&error));
+            let (appid, error) = (&account.appid, Reason::of(&error));
             output::note(format_args!("{appid}: the room list could not be read: {error}"));
             if common.json {
                 let (what, error) = ("the room list", error.to_string());

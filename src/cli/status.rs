@@ -114,7 +114,7 @@ fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
         [one] => print_account(one),
         several => print_accounts(several),
     }
-    for line in alike::told(all.iter().flat_map(failures), Names::First) {
+    for line in alike::told(all.iter().flat_map(failures), Names::First).into_lines() {
         output::prose(4, format_args!("  {line}"));
     }
     for (host, moved) in speeds {
@@ -132,7 +132,7 @@ fn failures<'a>(one: &'a Standing<'_>) -> impl Iterator<Item = Said> + use<'a> {
         room: Some(*room),
         recording: None,
         next_try: None,
-        text: failure.clone(),
+        reason: failure.clone(),
     })
 }
 

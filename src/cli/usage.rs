@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 
 use super::{Arguments, Exit, output};
 use crate::config::{HIDDEN, may_be_secret};
-use crate::hints::Explained;
+use crate::model::Reason;
 
 /// Reads the flags. Help is printed, and what is wrong with them is, as JSON too where that was
 /// asked for.
@@ -44,20 +44,20 @@ fn masked(text: &str, given: &[OsString]) -> String {
 }
 
 /// What clap says, taken apart: the error, and its tips as hints.
-fn explained(kind: ErrorKind, text: &str) -> Explained {
+fn explained(kind: ErrorKind, text: &str) -> Reason {
     let is_command_missing = matches!(
         kind,
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
     );
     if is_command_missing {
         let (message, hints) = ("no command is given".to_owned(), vec!["see --help".to_owned()]);
-        return Explained { message, hints };
+        return Reason { message, hints };
     }
     let lines = text.lines().map(str::trim);
     let message: Vec<_> = lines.clone().take_while(|line| !line.is_empty()).collect();
     let message = message.join(" ");
     let tips = lines.filter_map(|line| line.strip_prefix("tip: ").or(line.strip_prefix("hint: ")));
-    Explained {
+    Reason {
         message: message.strip_prefix("error: ").unwrap_or(&message).to_owned(),
         hints: tips.map(str::to_owned).collect(),
     }

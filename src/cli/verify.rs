@@ -10,8 +10,7 @@ use super::decode::{Counts, Decoder};
 use super::output;
 use super::setup::{self, Setup};
 use super::{Common, Exit};
-use crate::hints::Explained;
-use crate::model::{AppId, Damage, RoomId, plays_but_for};
+use crate::model::{AppId, Damage, Reason, RoomId, plays_but_for};
 use crate::stage::Context;
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
 use crate::stage::decode::Film;
@@ -179,7 +178,7 @@ async fn verify_room(
         // The other rooms can be looked at all the same.
         Err(error) => {
             tally.failed += 1;
-            tell(common, (appid, room), None, &Explained::of(&error));
+            tell(common, (appid, room), None, &Reason::of(&error));
         }
     }
 }
@@ -204,7 +203,7 @@ async fn decode_room(
         Ok(counts) => tally.decoded.get_or_insert_default().add(counts),
         Err(error) => {
             tally.failed += 1;
-            output::note(format_args!("{appid} room {room}: {}", Explained::of(&error)));
+            output::note(format_args!("{appid} room {room}: {}", Reason::of(&error)));
         }
     }
 }
@@ -226,12 +225,12 @@ fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tal
     }
     for Unreadable { key, error } in &checked.unreadable {
         tally.unreadable += 1;
-        tell(common, (appid, room), Some(key), &Explained::of(error));
+        tell(common, (appid, room), Some(key), &Reason::of(error));
     }
 }
 
 /// Tells of what could not be looked at.
-fn tell(common: &Common, (appid, room): (&AppId, RoomId), key: Option<&str>, error: &Explained) {
+fn tell(common: &Common, (appid, room): (&AppId, RoomId), key: Option<&str>, error: &Reason) {
     let named = key.map_or_else(String::new, |key| format!("{key}: "));
     output::note(format_args!("{appid} room {room}: {named}{error}"));
     if common.json {

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use crate::hints::Explained;
+use crate::model::Reason;
 
 /// Whether it has failed, and why. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -17,23 +17,23 @@ pub(super) struct Failed(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    why: OnceLock<String>,
+    why: OnceLock<Reason>,
     told: CancellationToken,
 }
 
 impl Failed {
     /// Notes the failure. The first one stands, and is logged: others follow from it.
     pub(super) fn set(&self, error: &Error) {
-        let why = Explained::of(error).to_string();
+        let why = Reason::of(error);
         if self.0.why.set(why.clone()).is_ok() {
-            tracing::info!(error = why, "the ledger has failed; this run ends");
+            tracing::info!(error = %why, "the ledger has failed; this run ends");
             self.0.told.cancel();
         }
     }
 
-    /// Why it has failed, with hints; `None` while it has not.
-    pub(super) fn why(&self) -> Option<&str> {
-        self.0.why.get().map(String::as_str)
+    /// Why it has failed; `None` while it has not.
+    pub(super) fn why(&self) -> Option<&Reason> {
+        self.0.why.get()
     }
 
     /// Waits until it fails.

@@ -12,8 +12,9 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::reasons::Columns;
 use super::{Error, Ledger, RecordingId, count, failed, moment, uncount};
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, Reason, RoomId};
 
 /// For how long what one process has taken is not told by another, in milliseconds.
 const TELLING_MS: i64 = 10 * 60 * 1000;
@@ -23,8 +24,8 @@ const TELLING_MS: i64 = 10 * 60 * 1000;
 pub struct Loss {
     /// Which.
     pub recording: RecordingId,
-    /// Why, with hints.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
     /// When it was deleted, as far as WeChat told.
     pub deadline: Option<Timestamp>,
 }
@@ -40,7 +41,7 @@ impl Ledger {
             "update recordings set teller = $1, telling_until = {now} + $2 \
              where appid = $3 and state = '\"expired\"' and told_at is null \
                and (telling_until is null or telling_until < {now} or teller = $1) \
-             returning room_id, source_id, reason, expire_at"
+             returning room_id, source_id, reason, hints, expire_at"
         );
         let rows = self.attempt("read what was lost", || {
             sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
@@ -52,7 +53,7 @@ impl Ledger {
         });
         let mut losses = Vec::new();
         for row in rows.await? {
-            losses.push(read_loss(appid, &row).map_err(failed("read what was lost"))?);
+            losses.push(read_loss(appid, &row)?);
         }
         losses.sort_by_key(|loss| (loss.recording.room, loss.recording.source_id.clone()));
         Ok(losses)
@@ -128,14 +129,15 @@ impl Ledger {
     }
 }
 
-fn read_loss(appid: &AppId, row: &AnyRow) -> Result<Loss, sqlx::Error> {
+fn read_loss(appid: &AppId, row: &AnyRow) -> Result<Loss, Error> {
+    let read = || -> Result<_, sqlx::Error> {
+        let reason = Columns { message: row.try_get("reason")?, hints: row.try_get("hints")? };
+        Ok((row.try_get("room_id")?, row.try_get("source_id")?, reason, row.try_get("expire_at")?))
+    };
+    let (room, source_id, reason, expires) = read().map_err(failed("read what was lost"))?;
     Ok(Loss {
-        recording: RecordingId {
-            appid: appid.clone(),
-            room: RoomId(uncount(row.try_get("room_id")?)),
-            source_id: row.try_get("source_id")?,
-        },
-        reason: row.try_get::<Option<String>, _>("reason")?.unwrap_or_default(),
-        deadline: moment(row.try_get("expire_at")?),
+        recording: RecordingId { appid: appid.clone(), room: RoomId(uncount(room)), source_id },
+        reason: reason.read()?.unwrap_or_default(),
+        deadline: moment(expires),
     })
 }

@@ -32,6 +32,7 @@ mod overview;
 mod patience;
 mod place;
 mod quota;
+mod reasons;
 mod recordings;
 mod rooms;
 mod samples;
@@ -50,6 +51,7 @@ use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
+use crate::model::Reason;
 use crate::retry::{self, Transient as _};
 
 pub use accounts::{ScanState, Standing};
@@ -168,7 +170,7 @@ impl Ledger {
     }
 
     /// Why the ledger has failed, with hints; `None` while it has not.
-    pub fn failure(&self) -> Option<&str> {
+    pub fn failure(&self) -> Option<&Reason> {
         self.failed.why()
     }
 

@@ -11,9 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::reasons::Columns;
 use super::{Error, Ledger, Phase, failed, from_json, moment, uncount};
 use crate::model::{
-    AppId, RecordingKind, RecordingState, Room, RoomId, RoomStatus, WECHAT_RETENTION,
+    AppId, Reason, RecordingKind, RecordingState, Room, RoomId, RoomStatus, WECHAT_RETENTION,
 };
 use crate::urgency::Rate;
 
@@ -30,14 +31,14 @@ const ROOMS: &str = "select appid, room_id, phase, deadline_at, next_at, start_a
      order by deadline_at, room_id";
 const RECORDINGS: &str = "select appid, room_id, source_id, kind, create_at, expire_at, \
        cast(case when checkpoint is null then 0 else 1 end as bigint) as is_begun, \
-       state, attempts, reason, next_try_at \
+       state, attempts, reason, hints, next_try_at \
      from recordings where appid in (select appid from chosen) \
        and state in ('\"pending\"', '\"failed\"', '\"rejected\"')";
 const SCANNED: &str = "select appid from accounts \
      where appid in (select appid from chosen) and scanned_at is not null";
 const COUNTS: &str = "select appid, phase, status, count(*) as rooms from rooms \
      where appid in (select appid from chosen) group by appid, phase, status";
-const FAILURES: &str = "select appid, room_id, failure from rooms \
+const FAILURES: &str = "select appid, room_id, failure, hints from rooms \
      where appid in (select appid from chosen) and failure is not null order by room_id";
 const SUCCESSES: &str = "select appid, finished_at from accounts \
      where appid in (select appid from chosen)";
@@ -93,8 +94,8 @@ pub struct Owed {
     pub state: RecordingState,
     /// How many tries have failed since the last backfill.
     pub attempts: u32,
-    /// Why it could not be archived, with hints.
-    pub reason: Option<String>,
+    /// Why it could not be archived.
+    pub reason: Option<Reason>,
     /// It is not tried again before; `None` for at once.
     pub next_try_at: Option<Timestamp>,
 }
@@ -118,7 +119,7 @@ pub struct RoomCounts {
     /// By the status of their manifest; `None` for those without one.
     pub by_status: HashMap<Option<RoomStatus>, u64>,
     /// What went wrong last with those that something went wrong with.
-    pub failures: Vec<(RoomId, String)>,
+    pub failures: Vec<(RoomId, Reason)>,
     /// When a run last left nothing of the account undone.
     pub last_success: Option<Timestamp>,
 }
@@ -177,7 +178,7 @@ impl Ledger {
             counts.later += if Phase::parse(&phase) == Phase::Later { rooms } else { 0 };
             *counts.by_status.entry(status.transpose()?).or_default() += rooms;
         }
-        let failure = |row: AccountRow| Ok((row.appid()?, row.room_id()?, row.text("failure")?));
+        let failure = |row: AccountRow| Ok((row.appid()?, row.room_id()?, row.reason("failure")?));
         for (appid, room, failure) in
             self.each_of_accounts("read what failed", FAILURES, appids, failure).await?
         {
@@ -290,6 +291,11 @@ impl AccountRow {
         Ok(uncount(self.number(name)?.unwrap_or(0)))
     }
 
+    /// The reason whose message is in this column.
+    fn reason(&self, name: &str) -> Result<Option<Reason>, Error> {
+        Columns { message: self.text(name)?, hints: self.text("hints")? }.read()
+    }
+
     fn room_id(&self) -> Result<RoomId, Error> {
         Ok(RoomId(self.count("room_id")?))
     }
@@ -329,7 +335,7 @@ impl AccountRow {
             is_begun: self.number("is_begun")? == Some(1),
             state: from_json(&self.text("state")?.unwrap_or_default(), "state")?,
             attempts: u32::try_from(self.count("attempts")?).unwrap_or(u32::MAX),
-            reason: self.text("reason")?,
+            reason: self.reason("reason")?,
             next_try_at: moment(self.number("next_try_at")?),
         })
     }

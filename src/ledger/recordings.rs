@@ -7,8 +7,8 @@ use sqlx::any::AnyRow;
 
 use super::checkpoints::forget;
 use super::leases::fence;
+use super::reasons::Columns;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json};
-use crate::model::text::capped_reason;
 use crate::model::{
     AppId, MediaUrl, Obstacle, Recording, RecordingKind, RecordingState, ReplayTime, RoomId,
     UnfetchableUrl, sum,
@@ -42,7 +42,7 @@ impl Ledger {
             state: to_json(&recording.state, "state")?,
             stored: stored.transpose()?,
             obstacle: recording.obstacle.as_ref().map(Obstacle::to_string),
-            reason: recording.reason.as_deref().map(capped_reason),
+            reason: Columns::of(recording.reason.as_ref())?,
         };
         let save = || self.try_save_recording(appid, room, (recording, &texts), owner);
         self.attempt("save a recording", save).await?
@@ -64,9 +64,9 @@ impl Ledger {
         sqlx::query(
             "insert into recordings (appid, room_id, source_id, kind, media_url, had_query, \
                create_raw, create_at, expire_raw, expire_at, state, reason, attempts, stored, bytes, \
-               next_try_at, obstacle, told_at, playlist) \
+               next_try_at, obstacle, told_at, playlist, hints) \
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-               $18, $19) \
+               $18, $19, $20) \
              on conflict (appid, room_id, source_id) do update set \
                kind = excluded.kind, media_url = excluded.media_url, \
                had_query = excluded.had_query, create_raw = excluded.create_raw, \
@@ -74,7 +74,7 @@ impl Ledger {
                expire_at = excluded.expire_at, state = excluded.state, \
                reason = excluded.reason, attempts = excluded.attempts, stored = excluded.stored, \
                bytes = excluded.bytes, next_try_at = excluded.next_try_at, \
-               obstacle = excluded.obstacle, playlist = excluded.playlist, \
+               obstacle = excluded.obstacle, playlist = excluded.playlist, hints = excluded.hints, \
                told_at = case when excluded.state = '\"expired\"' \
                  then coalesce(recordings.told_at, excluded.told_at) end",
         )
@@ -89,7 +89,7 @@ impl Ledger {
         .bind(recording.expire_time.raw.as_deref())
         .bind(millis(recording.expire_time.at))
         .bind(texts.state.as_str())
-        .bind(texts.reason.as_deref())
+        .bind(texts.reason.message.as_deref())
         .bind(i64::from(recording.attempts))
         .bind(texts.stored.as_deref())
         .bind(stored_bytes(recording).map(count))
@@ -97,6 +97,7 @@ impl Ledger {
         .bind(texts.obstacle.as_deref())
         .bind(millis(recording.told_at.filter(|_| recording.state == RecordingState::Expired)))
         .bind(recording.whole().and_then(|whole| whole.key.as_deref()))
+        .bind(texts.reason.hints.as_deref())
         .execute(&mut *transaction)
         .await?;
         if !recording.is_owed() {
@@ -144,7 +145,7 @@ impl Ledger {
             .read("read the recordings of a room", || {
                 sqlx::query(
             "select source_id, kind, media_url, had_query, create_raw, create_at, expire_raw, \
-               expire_at, state, reason, attempts, next_try_at, obstacle, told_at, stored from recordings \
+               expire_at, state, reason, hints, attempts, next_try_at, obstacle, told_at, stored from recordings \
              where appid = $1 and room_id = $2 \
              order by case when create_at is null then 1 else 0 end, create_at, source_id",
         )
@@ -170,7 +171,7 @@ struct Texts {
     state: String,
     stored: Option<String>,
     obstacle: Option<String>,
-    reason: Option<String>,
+    reason: Columns,
 }
 
 fn kind_name(kind: RecordingKind) -> &'static str {
@@ -203,7 +204,7 @@ fn read_recording(row: &AnyRow) -> Result<Recording, Error> {
         create_time: time("create_raw", "create_at")?,
         expire_time: time("expire_raw", "expire_at")?,
         state,
-        reason: text("reason")?,
+        reason: Columns { message: text("reason")?, hints: text("hints")? }.read()?,
         attempts: number("attempts")?.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
         next_try_at: moment(number("next_try_at")?),
         told_at: moment(number("told_at")?),

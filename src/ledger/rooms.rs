@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::reasons::Columns;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
-use crate::model::text::capped_reason;
-use crate::model::{AppId, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
+use crate::model::{AppId, Reason, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
 
 /// Where a room stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,7 +74,7 @@ pub struct RoomRecord {
     /// Its manifest, if there is one.
     pub sealed: Option<Sealed>,
     /// What went wrong last.
-    pub failure: Option<String>,
+    pub failure: Option<Reason>,
     /// Since when WeChat answers that it does not know the room; `None` since it last listed it.
     pub unknown_since: Option<Timestamp>,
     /// Whether the bucket lacks objects of it that were archived, as a survey has found.
@@ -90,7 +90,7 @@ impl RoomRecord {
 }
 
 pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
-                       status, revision, manifest_sha256, failure, unknown_since, lacking";
+                       status, revision, manifest_sha256, failure, hints, unknown_since, lacking";
 
 impl Ledger {
     /// Stores what a look at a leased room found, sealed or not.
@@ -99,7 +99,7 @@ impl Ledger {
     /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
     pub async fn save_room(&self, record: &RoomRecord, owner: &str) -> Result<(), Error> {
         let (room, json) = (&record.room, to_json(&record.room, "room")?);
-        let failure = record.failure.as_deref().map(capped_reason);
+        let failure = Columns::of(record.failure.as_ref())?;
         let status = record.sealed.map(|sealed| to_json(&sealed.status, "status")).transpose()?;
         let sha256 = record.sealed.map(|sealed| sealed.sha256.to_string());
         let saved = self
@@ -108,8 +108,8 @@ impl Ledger {
                     "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
                announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
                manifest_sha256 = $10, failure = $11, room = $12, unknown_since = $13, \
-               lacking = $14 \
-             where appid = $15 and room_id = $16 and lease_owner = $17",
+               lacking = $14, hints = $15 \
+             where appid = $16 and room_id = $17 and lease_owner = $18",
                 )
                 .bind(record.phase.as_str())
                 .bind(record.deadline.as_millisecond())
@@ -121,10 +121,11 @@ impl Ledger {
                 .bind(status.as_deref())
                 .bind(record.sealed.map_or(0, |sealed| count(sealed.revision)))
                 .bind(sha256.as_deref())
-                .bind(failure.as_deref())
+                .bind(failure.message.as_deref())
                 .bind(json.as_str())
                 .bind(millis(record.unknown_since))
                 .bind(i64::from(record.is_lacking))
+                .bind(failure.hints.as_deref())
                 .bind(room.appid.as_str())
                 .bind(count(room.room_id.0))
                 .bind(owner)
@@ -190,11 +191,11 @@ impl Ledger {
         &self,
         appid: &AppId,
         by: Timestamp,
-    ) -> Result<Vec<(RoomId, String, Timestamp)>, Error> {
+    ) -> Result<Vec<(RoomId, Reason, Timestamp)>, Error> {
         const WHAT: &str = "read what failed";
         let rows = self.read(WHAT, || {
             sqlx::query(
-                "select room_id, failure, next_at from rooms \
+                "select room_id, failure, hints, next_at from rooms \
                  where appid = $1 and failure is not null and next_at > $2 order by room_id",
             )
             .bind(appid.as_str())
@@ -203,9 +204,15 @@ impl Ledger {
         });
         let read = |row: &AnyRow| -> Result<_, sqlx::Error> {
             let next_at = moment(row.try_get("next_at")?).unwrap_or(Timestamp::UNIX_EPOCH);
-            Ok((RoomId(uncount(row.try_get("room_id")?)), row.try_get("failure")?, next_at))
+            let failure =
+                Columns { message: row.try_get("failure")?, hints: row.try_get("hints")? };
+            Ok((RoomId(uncount(row.try_get("room_id")?)), failure, next_at))
         };
-        rows.await?.iter().map(|row| read(row).map_err(failed(WHAT))).collect()
+        let read = |row| -> Result<_, Error> {
+            let (room, failure, next_at) = read(row).map_err(failed(WHAT))?;
+            Ok((room, failure.read()?.unwrap_or_default(), next_at))
+        };
+        rows.await?.iter().map(read).collect()
     }
 
     /// How many rooms of an account are due by `by`, whoever works on them.
@@ -298,7 +305,7 @@ pub(super) fn read_room(row: &AnyRow) -> Result<RoomRecord, Error> {
         listed_at: moment(number("listed_at")?),
         settled: number("settled")? == Some(1),
         sealed,
-        failure: text("failure")?,
+        failure: Columns { message: text("failure")?, hints: text("hints")? }.read()?,
         unknown_since: moment(number("unknown_since")?),
         is_lacking: number("lacking")? == Some(1),
     })

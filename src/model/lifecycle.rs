@@ -29,7 +29,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Obstacle, Recording, RecordingState, WECHAT_RETENTION};
+use super::{Obstacle, Reason, Recording, RecordingState, WECHAT_RETENTION};
 
 /// The first tries after a failure need no pause: the next run makes them.
 const EAGER: u32 = 3;
@@ -122,13 +122,13 @@ impl Recording {
     pub fn fail(
         &mut self,
         trouble: Trouble,
-        reason: impl Into<String>,
+        reason: impl Into<Reason>,
         over: Option<Timestamp>,
         now: Timestamp,
     ) {
         let reason = reason.into();
         if self.is_lost(&trouble, over, now) {
-            let reason = self.loss(&trouble, &reason);
+            let reason = self.loss(&trouble, reason);
             self.end(RecordingState::Expired, reason);
         } else {
             self.end(trouble.state(), reason);
@@ -170,14 +170,14 @@ impl Recording {
         over.checked_add(WECHAT_RETENTION).ok()
     }
 
-    fn loss(&self, trouble: &Trouble, reason: &str) -> String {
+    fn loss(&self, trouble: &Trouble, reason: Reason) -> Reason {
         let on = self.deadline().map_or_else(String::new, |at| format!(" on {at}"));
-        match trouble {
+        reason.saying(|why| match trouble {
             Trouble::NoRecording | Trouble::Forbidden(_) => {
-                format!("WeChat was to delete it{on}, and it could not be had until then: {reason}")
+                format!("WeChat was to delete it{on}, and it could not be had until then: {why}")
             }
-            _ => format!("WeChat deleted it{on}: {reason}"),
-        }
+            _ => format!("WeChat deleted it{on}: {why}"),
+        })
     }
 
     /// Makes it due at once, whatever was tried before: a backfill tries what failed again.

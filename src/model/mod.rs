@@ -8,6 +8,7 @@ pub mod lifecycle;
 mod manifest;
 mod media_url;
 mod obstacle;
+mod reason;
 mod recording;
 mod room;
 pub mod schema;
@@ -36,6 +37,7 @@ pub use media_url::{
     source_ids_of,
 };
 pub use obstacle::{Obstacle, UnknownObstacle};
+pub use reason::Reason;
 pub use recording::{Recording, RecordingKind, RecordingState, Replay, TOLD_BEFORE};
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
 pub use stored::{

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Damage, Damaged, MediaUrl, Obstacle, ReplayTime, Stored, StoredObject, StoredWhole,
+    Damage, Damaged, MediaUrl, Obstacle, Reason, ReplayTime, Stored, StoredObject, StoredWhole,
     UnfetchableUrl, WECHAT_RETENTION,
 };
 
@@ -84,9 +84,8 @@ pub struct Recording {
     pub expire_time: ReplayTime,
     /// What has become of it.
     pub state: RecordingState,
-    /// Why, for every state but `Archived` and `Pending`; what a person can do about it in lines
-    /// `hint: …` at its end.
-    pub reason: Option<String>,
+    /// Why, for every state but `Archived` and `Pending`.
+    pub reason: Option<Reason>,
     /// How many tries have failed since the last backfill.
     pub attempts: u32,
     /// It is not tried again before; `None` for at once. Of no meaning once it has come to its end.
@@ -166,20 +165,10 @@ impl Recording {
     }
 
     /// Sets what has become of it, and why. What is not final is due at once.
-    pub fn end(&mut self, state: RecordingState, reason: impl Into<String>) {
+    pub fn end(&mut self, state: RecordingState, reason: impl Into<Reason>) {
         self.state = state;
         self.reason = Some(reason.into());
         (self.next_try_at, self.obstacle, self.told_at) = (None, None, None);
-    }
-
-    /// Why, without the hints: they are for whoever runs this program, and no part of the archive.
-    pub fn plain_reason(&self) -> Option<&str> {
-        self.reason.as_deref().and_then(|reason| reason.split("\nhint: ").next())
-    }
-
-    /// What a person can do about it.
-    pub fn hints(&self) -> impl Iterator<Item = &str> {
-        self.reason.as_deref().unwrap_or_default().split("\nhint: ").skip(1)
     }
 
     /// Marks it as archived.

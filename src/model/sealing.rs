@@ -213,7 +213,8 @@ fn loss_entry(recording: &Recording) -> Option<Loss> {
 }
 
 fn reason(recording: &Recording) -> Option<String> {
-    recording.plain_reason().map(|reason| capped(reason, LONGEST_REASON))
+    // The hints are for whoever runs this program, and no part of the archive.
+    recording.reason.as_ref().map(|reason| capped(&reason.message, LONGEST_REASON))
 }
 
 fn missing_entry(chunk: &MissingChunk) -> MissingChunk {

@@ -59,16 +59,6 @@ pub fn digest_of_path(kept: &str) -> Sha256Digest {
     named.unwrap_or_else(|| Sha256Digest::of(kept.as_bytes()))
 }
 
-/// A reason with each of its lines `hint: …`, each of them cut.
-pub fn capped_reason(reason: &str) -> String {
-    const MOST_HINTS: usize = 4;
-    if reason.len() <= LONGEST_REASON {
-        return reason.to_owned();
-    }
-    let parts = reason.split("\nhint: ").take(1 + MOST_HINTS);
-    parts.map(|part| capped(part, LONGEST_REASON)).collect::<Vec<_>>().join("\nhint: ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,16 +83,6 @@ mod tests {
             assert_eq!(digest_of_path(&kept), Sha256Digest::of(long.as_bytes()));
             assert_eq!(capped_path(&kept), kept, "kept again as it is");
         }
-    }
-
-    #[test]
-    fn a_reason_keeps_its_hints() {
-        let long = "x".repeat(1_000_000);
-        let reason = capped_reason(&format!("{long}\nhint: look here\nhint: {long}"));
-        assert!(reason.len() < 1_100 && reason.contains("…\nhint: look here\nhint: xx"));
-        assert_eq!(capped_reason("a\nhint: b"), "a\nhint: b");
-        let many = capped_reason(&"a\nhint: b".repeat(100_000));
-        assert!(many.len() < 600, "{}", many.len());
     }
 
     proptest::proptest! {

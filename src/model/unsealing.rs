@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::text::digest_of_path;
 use super::{
-    Loss, Manifest, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, Segment,
-    Source, SourceFacts, Stored, StoredObject, StoredWhole, TOLD_BEFORE, UnfetchableUrl, Whole,
-    source_ids, source_ids_of, unfetchable_identity,
+    Loss, Manifest, MediaUrl, Reason, Recording, RecordingKind, RecordingState, ReplayTime, Room,
+    Segment, Source, SourceFacts, Stored, StoredObject, StoredWhole, TOLD_BEFORE, UnfetchableUrl,
+    Whole, source_ids, source_ids_of, unfetchable_identity,
 };
 
 impl Manifest {
@@ -133,7 +133,7 @@ fn recording(
         url,
         unfetchable: listed.map(UnfetchableUrl::kept),
         state,
-        reason: reason.clone(),
+        reason: reason.clone().map(Reason::from),
         told_at: told_at.filter(|_| state == RecordingState::Expired),
         stored,
         ..Recording::listed(String::new(), kind, create_time, expire_time)

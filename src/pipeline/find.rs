@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::lacking::note_lacking;
 use super::list::List;
 use super::order::by_urgency;
-use super::report::{self, AccountReport, Problem};
+use super::report::{AccountReport, Problem};
 use super::{Errand, Hand, Hands, InFlight, Rooms, each, is_told, obstacles};
 use crate::ledger::Wanted;
-use crate::model::RoomId;
+use crate::model::{Reason, RoomId};
 use crate::stage::adopt::restore;
 use crate::stage::discover::Scan;
 use crate::stage::{Account, Context, Error};
@@ -146,7 +146,7 @@ impl Search {
         if is_told(&self.context, error) {
             return;
         }
-        tracing::info!(account.appid = %self.account.appid, error = %report::text(error), "{what} could not be read");
+        tracing::info!(account.appid = %self.account.appid, error = %Reason::of(error), "{what} could not be read");
         self.report.problems.push(Problem::new(what, error));
     }
 
@@ -154,7 +154,7 @@ impl Search {
         if is_told(&self.context, error) {
             return;
         }
-        tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %report::text(error), "a room could not be looked at");
+        tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %Reason::of(error), "a room could not be looked at");
         self.report.problems.push(Problem::of_room(room, error));
     }
 

@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::clock;
 use crate::ledger::{self, RoomRecord};
 use crate::model::lifecycle::{OWN_FAULTS, next_try};
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, Reason, RoomId};
 use crate::stage::{Context, Error};
 
 /// The right to work on a room, kept alive in the background.
@@ -82,7 +82,7 @@ pub(super) async fn note_failure(context: &Context, room: &RoomRecord, error: &E
         };
         record.next_at = next_try(attempts, Some(record.deadline), context.clock.now());
         record.attempts += 1;
-        record.failure = Some(error.to_string());
+        record.failure = Some(Reason::of(error));
     })
     .await;
 }

@@ -32,7 +32,7 @@ pub async fn take(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
             }
         }
     }
-    report.ledger = context.ledger.failure().map(str::to_owned);
+    report.ledger = context.ledger.failure().cloned();
 }
 
 /// Notes that a person was told of the losses in a report, in the ledger and then in the manifests.

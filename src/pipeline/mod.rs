@@ -39,7 +39,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
 use crate::ledger::{self, Phase};
-use crate::model::{Recording, RoomId};
+use crate::model::{Reason, Recording, RoomId};
 use crate::stage::{Account, Context, Error, Listed, foresight, seal};
 
 pub use errand::{Errand, Rooms};
@@ -49,7 +49,8 @@ use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;
 pub use report::{
-    AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Waiting, clock_warning,
+    AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Unarchived, Waiting,
+    clock_warning,
 };
 
 /// Rooms that wait between two stages.
@@ -94,7 +95,7 @@ pub async fn run(
         () = after(&stop, LAST_CALL) => Report::interrupted(context.progress.counts()),
         never = stopping => never,
     };
-    report.ledger = context.ledger.failure().map(str::to_owned);
+    report.ledger = context.ledger.failure().cloned();
     report
 }
 
@@ -141,7 +142,7 @@ fn is_told(context: &Context, error: &Error) -> bool {
 fn ended_by(context: &Context, name: Name, error: &Error) -> RoomReport {
     match is_told(context, error) {
         true => name.interrupted(),
-        false => name.failed(report::text(error)),
+        false => name.failed(Reason::of(error)),
     }
 }
 
@@ -251,7 +252,7 @@ async fn finish(
     }
 }
 
-fn waiting_room((room_id, reason, next_at): (RoomId, String, Timestamp)) -> Waiting {
+fn waiting_room((room_id, reason, next_at): (RoomId, Reason, Timestamp)) -> Waiting {
     Waiting { room_id, source_id: None, reason, next_try_at: Some(next_at) }
 }
 

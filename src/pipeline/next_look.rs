@@ -80,7 +80,7 @@ mod tests {
             appid: "wx1".parse().unwrap(),
             room_id: RoomId(room_id),
             name: String::new(),
-            outcome: Outcome::Failed("it failed".to_owned()),
+            outcome: Outcome::Failed("it failed".into()),
             lost: 0,
         };
         let worked_on = [report(1), report(2)];

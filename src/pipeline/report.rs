@@ -8,9 +8,8 @@ use serde::Serialize;
 use super::is_left;
 use super::next_look::NextLook;
 use crate::forecast::AtRisk;
-use crate::hints::Explained;
 use crate::ledger::{Loss, Owed, RoomRecord};
-use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus, sum};
+use crate::model::{AppId, Reason, Recording, RecordingState, RoomId, RoomStatus, sum};
 use crate::progress::Counts;
 use crate::stage::discover::Scanned;
 use crate::stage::{Context, Error, Listed, seal};
@@ -33,10 +32,10 @@ pub struct Report {
     pub losses: Vec<Loss>,
     /// Whether the ledger did not tell of all losses.
     pub losses_unread: bool,
-    /// Why the ledger failed, with hints, where that ended the run.
-    pub ledger: Option<String>,
-    /// What a person should know though nothing is left undone for it, with hints.
-    pub warnings: Vec<String>,
+    /// Why the ledger failed, where that ended the run.
+    pub ledger: Option<Reason>,
+    /// What a person should know though nothing is left undone for it.
+    pub warnings: Vec<Reason>,
 }
 
 impl Report {
@@ -114,17 +113,19 @@ impl Report {
 }
 
 /// That this machine's clock is wrong, where it is, and what was done about it.
-pub fn clock_warning(context: &Context) -> Option<String> {
+pub fn clock_warning(context: &Context) -> Option<Reason> {
     let correction = context.clock.correction();
     if correction.is_zero() {
         return None;
     }
     let way = if correction.is_positive() { "behind" } else { "ahead of" };
     let by = correction.abs().round(jiff::Unit::Minute).unwrap_or(correction.abs());
-    Some(format!(
-        "this machine's clock is {by:#} {way} WeChat's; WeChat's time is used\n\
-         hint: set the clock, and keep it right with NTP (`timedatectl set-ntp true`)"
-    ))
+    Some(Reason {
+        message: format!("this machine's clock is {by:#} {way} WeChat's; WeChat's time is used"),
+        hints: vec![
+            "set the clock, and keep it right with NTP (`timedatectl set-ntp true`)".to_owned(),
+        ],
+    })
 }
 
 /// What became of an account's search for work.
@@ -159,8 +160,8 @@ pub struct Waiting {
     pub room_id: RoomId,
     /// The recording; `None` where WeChat could not be asked about the room.
     pub source_id: Option<String>,
-    /// What its last try came to, with hints.
-    pub reason: String,
+    /// What its last try came to.
+    pub reason: Reason,
     /// It is not tried again before; `None` for at once.
     pub next_try_at: Option<Timestamp>,
 }
@@ -187,7 +188,7 @@ impl AccountReport {
     pub(super) fn add(&mut self, problem: Problem) {
         let is_known = |known: &Problem| known.error == problem.error;
         if !self.problems.iter().any(is_known) {
-            tracing::info!(account.appid = %self.appid, error = problem.error, "{} failed", problem.what);
+            tracing::info!(account.appid = %self.appid, error = %problem.error, "{} failed", problem.what);
             self.problems.push(problem);
         }
     }
@@ -213,8 +214,8 @@ impl AccountReport {
 pub struct Problem {
     /// What could not be done.
     pub what: String,
-    /// Why not, with hints.
-    pub error: String,
+    /// Why not.
+    pub error: Reason,
     /// The room it concerns, where it is one alone.
     pub room_id: Option<RoomId>,
     /// Whether it is only that the day's calls are used up.
@@ -223,15 +224,16 @@ pub struct Problem {
 
 impl Problem {
     pub(super) fn new(what: &str, error: &Error) -> Self {
-        let (what, error, is_quota) = (what.to_owned(), text(error), error.is_quota());
+        let (what, error, is_quota) = (what.to_owned(), Reason::of(error), error.is_quota());
         Self { what, error, room_id: None, is_quota }
     }
 
     /// One cause stops every recording of an account.
-    pub(super) fn of_all(cause: &str) -> Self {
+    pub(super) fn of_all(cause: Reason) -> Self {
         Self {
             what: "no more rooms are asked about in this run".to_owned(),
-            error: format!("every recording so far has failed for one reason: {cause}"),
+            error: cause
+                .saying(|why| format!("every recording so far has failed for one reason: {why}")),
             room_id: None,
             is_quota: false,
         }
@@ -263,7 +265,7 @@ pub enum Outcome {
     /// Its manifest is in force.
     Sealed(SealedRoom),
     /// It could not be worked on; why.
-    Failed(String),
+    Failed(Reason),
     /// The run ended before it.
     Interrupted,
 }
@@ -289,10 +291,24 @@ pub struct SealedRoom {
     pub is_left: bool,
     /// Before this it is not looked at again; `None` where it is left to no later run.
     pub next_at: Option<Timestamp>,
-    /// Why recordings are not archived, one line each.
-    pub reasons: Vec<String>,
-    /// What a person can do about it, each said once.
-    pub hints: Vec<String>,
+    /// Its recordings that are not archived yet, and why not.
+    pub reasons: Vec<Unarchived>,
+}
+
+/// A recording that is not archived yet.
+#[derive(Debug, Clone)]
+pub struct Unarchived {
+    /// Which.
+    pub source_id: String,
+    /// Why not.
+    pub reason: Reason,
+}
+
+impl SealedRoom {
+    /// What a person can do about what is not archived, each said once.
+    pub fn hints(&self) -> BTreeSet<&str> {
+        self.reasons.iter().flat_map(|one| &one.reason.hints).map(String::as_str).collect()
+    }
 }
 
 impl RoomReport {
@@ -324,8 +340,8 @@ impl Name {
         RoomReport { appid, room_id, name, outcome, lost }
     }
 
-    pub(super) fn failed(self, why: String) -> RoomReport {
-        tracing::info!(account.appid = %self.appid, room.id = %self.room_id, error = why, "a room could not be archived");
+    pub(super) fn failed(self, why: Reason) -> RoomReport {
+        tracing::info!(account.appid = %self.appid, room.id = %self.room_id, error = %why, "a room could not be archived");
         self.ended(Outcome::Failed(why), 0)
     }
 
@@ -341,7 +357,7 @@ impl Name {
             return self.failed(failure.clone());
         }
         let Some(sealed) = record.sealed else {
-            return self.failed("it has no manifest".to_owned());
+            return self.failed("it has no manifest".into());
         };
         let count = |states: &[RecordingState]| {
             recordings.iter().filter(|recording| states.contains(&recording.state)).count()
@@ -357,8 +373,7 @@ impl Name {
             rejected: count(&[RecordingState::Rejected]),
             is_left,
             next_at: is_left.then_some(record.next_at),
-            reasons: recordings.iter().filter_map(reason_of).collect(),
-            hints: hints_of(recordings),
+            reasons: recordings.iter().filter_map(unarchived).collect(),
         });
         self.ended(outcome, newly_lost)
     }
@@ -369,32 +384,18 @@ fn bytes_of(recording: &Recording) -> u64 {
     recording.intact_segment().map(|object| object.bytes).or(chunks).unwrap_or(0)
 }
 
-fn reason_of(recording: &Recording) -> Option<String> {
-    let reason = recording.plain_reason().filter(|_| is_said(recording))?;
-    Some(format!("{}: {reason}", recording.source_id))
-}
-
-fn hints_of(recordings: &[Recording]) -> Vec<String> {
-    let said = recordings.iter().filter(|recording| is_said(recording));
-    let hints: BTreeSet<&str> = said.flat_map(Recording::hints).collect();
-    hints.into_iter().map(str::to_owned).collect()
-}
-
-/// A recording that is lost is told of as such, once: see `losses`.
-fn is_said(recording: &Recording) -> bool {
-    recording.is_owed()
-}
-
-/// An error with its causes and, at the end, its hints.
-pub(super) fn text(error: &Error) -> String {
-    Explained::of(error).to_string()
+/// Why a recording is not archived yet. One that is lost is told of as such, once: see `losses`.
+fn unarchived(recording: &Recording) -> Option<Unarchived> {
+    let reason = recording.reason.clone().filter(|_| recording.is_owed())?;
+    Some(Unarchived { source_id: recording.source_id.clone(), reason })
 }
 
 /// What a task that panicked said.
-pub(super) fn panic_text(failed: tokio::task::JoinError) -> String {
+pub(super) fn panic_text(failed: tokio::task::JoinError) -> Reason {
     let text = failed.try_into_panic().ok().and_then(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
     });
-    format!("a defect of this program: {}", text.unwrap_or_else(|| "the task was ended".to_owned()))
+    let text = text.unwrap_or_else(|| "the task was ended".to_owned());
+    format!("a defect of this program: {text}").into()
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::lifecycle::Trouble;
-use crate::model::{AppId, Obstacle, RoomId};
+use crate::model::{AppId, Obstacle, Reason, RoomId};
 
 /// After so many rooms that fail for one cause, with nothing archived, the cause is taken for one that
 /// stops them all.
@@ -28,7 +28,7 @@ pub enum Prospect {
     /// A host serves none of its recordings; others may.
     Doubtful,
     /// All would fail; why the first has.
-    Hopeless(String),
+    Hopeless(Reason),
 }
 
 /// What stops the recordings of a run, by account.
@@ -58,7 +58,7 @@ enum Cause {
 struct Stopped {
     rooms: HashSet<RoomId>,
     /// The first reason given.
-    reason: String,
+    reason: Reason,
 }
 
 impl Causes {
@@ -74,7 +74,7 @@ impl Causes {
         appid: &AppId,
         room: RoomId,
         (trouble, host): (&Trouble, &str),
-        reason: &str,
+        reason: &Reason,
     ) {
         let Some(cause) = common_cause(trouble, host) else { return };
         let mut seen = self.seen();
@@ -82,7 +82,7 @@ impl Causes {
         if matches!(cause, Cause::OfHost(_)) && seen.by_hosts.len() < ROOMS_OF_HOSTS {
             seen.by_hosts.insert(room);
         }
-        let new = || Stopped { rooms: HashSet::new(), reason: reason.to_owned() };
+        let new = || Stopped { rooms: HashSet::new(), reason: reason.clone() };
         let stopped = seen.stopped.entry(cause).or_insert_with(new);
         if stopped.rooms.len() < ROOMS {
             stopped.rooms.insert(room);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn fail(causes: &Causes, room: u64, trouble: &Trouble, host: &str) -> Prospect {
-        causes.note_failure(&appid(), RoomId(room), (trouble, host), "why");
+        causes.note_failure(&appid(), RoomId(room), (trouble, host), &"why".into());
         causes.prospect(&appid())
     }
 
@@ -150,7 +150,7 @@ mod tests {
             assert_eq!(fail(&causes, room + 10, &Trouble::Gone, HOST), Prospect::Open, "{room}");
         }
         assert_eq!(fail(&causes, 5, &Trouble::Silent, HOST), Prospect::Open, "another cause");
-        let why = Prospect::Hopeless("why".to_owned());
+        let why = Prospect::Hopeless("why".into());
         assert_eq!(fail(&causes, 5, &Trouble::Ours, HOST), why);
         assert_eq!(causes.prospect(&"wx2".parse().unwrap()), Prospect::Open, "another account");
         causes.note_success(&appid());
@@ -167,7 +167,7 @@ mod tests {
         for room in 5..=11 {
             assert_eq!(fail(&causes, room, &blocked, HOST), Prospect::Doubtful, "{room}");
         }
-        let why = Prospect::Hopeless("why".to_owned());
+        let why = Prospect::Hopeless("why".into());
         assert_eq!(fail(&causes, 12, &Trouble::Silent, "elsewhere"), why);
         causes.note_success(&appid());
         assert_eq!(causes.prospect(&appid()), Prospect::Open);

@@ -106,7 +106,7 @@ async fn permission(
             let total = page.total.map_or_else(|| "none".to_owned(), |total| total.to_string());
             findings.good(&what, format_args!("{total} are listed (this took one call)"));
         }
-        Some(Err(error)) => findings.warn(&what, crate::hints::Explained::of(&error)),
+        Some(Err(error)) => findings.warn(&what, crate::model::Reason::of(&error)),
         None => {}
     }
 }

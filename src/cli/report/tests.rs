@@ -5,6 +5,11 @@ use jiff::Timestamp;
 use crate::model::RoomId;
 use crate::pipeline::NextLook;
 
+fn unarchived(text: &str) -> Unarchived {
+    let (source_id, why) = text.split_once(": ").unwrap();
+    Unarchived { source_id: source_id.to_owned(), reason: why.into() }
+}
+
 fn sealed(status: RoomStatus, reasons: &[&str]) -> SealedRoom {
     SealedRoom {
         status,
@@ -16,8 +21,7 @@ fn sealed(status: RoomStatus, reasons: &[&str]) -> SealedRoom {
         rejected: 0,
         is_left: !reasons.is_empty(),
         next_at: None,
-        reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
-        hints: Vec::new(),
+        reasons: reasons.iter().map(|reason| unarchived(reason)).collect(),
     }
 }
 
@@ -48,7 +52,7 @@ fn chosen(report: &Report, detail: Detail) -> Vec<u64> {
 #[test]
 fn rooms_that_are_simply_complete_are_only_counted() {
     let mut rooms: Vec<_> = (1..=900).map(complete).collect();
-    rooms.extend([failed(901), room(902, Outcome::Failed("it failed".to_owned()))]);
+    rooms.extend([failed(901), room(902, Outcome::Failed("it failed".into()))]);
     let report = report(rooms);
     assert_eq!(chosen(&report, Detail::Notable), [901, 902]);
     let some = chosen(&report, Detail::Some);
@@ -73,7 +77,7 @@ fn equal_reasons_are_told_once_with_their_rooms() {
     let hinted = |room_id| {
         let mut report = failed(room_id);
         if let Outcome::Sealed(sealed) = &mut report.outcome {
-            sealed.hints = vec!["allow it".to_owned()];
+            sealed.reasons[0].reason.hints = vec!["allow it".to_owned()];
         }
         report
     };

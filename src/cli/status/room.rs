@@ -139,10 +139,10 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
             room: Some(room.room_id),
             recording: Some(recording.source_id.clone()),
             next_try: recording.next_try_at.filter(|at| recording.is_owed() && *at > now),
-            text: recording.reason.clone()?,
+            reason: recording.reason.clone()?,
         })
     };
-    for line in alike::told(recordings.iter().filter_map(reason), Names::First) {
+    for line in alike::told(recordings.iter().filter_map(reason), Names::First).into_lines() {
         output::prose(2, line);
     }
     print_damage(recordings);

@@ -29,7 +29,7 @@ fn unfetchable(listed: &str) -> Recording {
     let identity = unfetchable_identity(unfetchable.as_ref(), Some(created));
     let [source_id, ..] = source_ids(&identity);
     let mut recording = recording("x", created, RecordingState::Expired);
-    recording.reason = Some("only http and https are fetched".to_owned());
+    recording.reason = Some("only http and https are fetched".into());
     Recording { source_id, url: None, needs_fresh_url: false, unfetchable, ..recording }
 }
 
@@ -324,7 +324,7 @@ fn a_manifest_can_be_read_again_however_much_was_listed() {
         .map(|number| {
             let path = format!("{number}/{long}.mp4");
             let mut one = archived(&path, "2026-03-26T08:00:00Z", 1, b"x");
-            one.reason = Some("y".repeat(5_000));
+            one.reason = Some("y".repeat(5_000).into());
             if let Some(Stored::Segment(object)) = &mut one.stored {
                 object.key = format!("segments/20260326T080000Z-{}.mp4", one.source_id);
             }

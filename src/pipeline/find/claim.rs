@@ -16,8 +16,8 @@ impl Search {
             }
             Prospect::Hopeless(cause) if self.can_call => {
                 self.can_call = false;
-                tracing::info!(account.appid = %self.account.appid, error = cause, "no more rooms are asked about");
-                self.report.problems.push(Problem::of_all(&cause));
+                tracing::info!(account.appid = %self.account.appid, error = %cause, "no more rooms are asked about");
+                self.report.problems.push(Problem::of_all(cause));
             }
             Prospect::Hopeless(_) => {}
         }

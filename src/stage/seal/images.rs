@@ -91,15 +91,15 @@ async fn one(
         if matches!(error.problem, Problem::Connect(_)) {
             hosts.note_unreachable(host);
         }
-        crate::hints::Explained::of(&error.problem).message
+        crate::model::Reason::of(&error.problem).message
     })?;
     let content_type = image_type(picture.get()).ok_or("what came is not an image")?;
     let key = keys.image(image.role, content_type);
     let labels = Labels { content_type, metadata: &[] };
     let held = records.hold(&room.appid, room.room_id).await;
-    held.map_err(|error| crate::hints::Explained::of(&error).message)?;
+    held.map_err(|error| crate::model::Reason::of(&error).message)?;
     let put = records.store.put(&key, picture.get().clone(), labels).await;
-    put.map_err(|error| crate::hints::Explained::of(&error).message)?;
+    put.map_err(|error| crate::model::Reason::of(&error).message)?;
     Ok(ManifestImage {
         role: image.role,
         key: keys.relative(&key).map(str::to_owned),

@@ -88,7 +88,7 @@ async fn withhold(
     let record = &mut listed.record;
     record.failure = Some(
         "WeChat answers that it does not know the room; it is asked again before that is believed"
-            .to_owned(),
+            .into(),
     );
     records.ledger.save_room(record, records.owner()).await?;
     Ok(SealedRoom { listed, newly_lost: 0 })

@@ -11,11 +11,10 @@ use super::Context;
 use super::failure::Failure;
 use super::hashing::Hashed;
 use super::source::Source;
-use crate::hints::Explained;
 use crate::media::mp4::MoovBeyond;
 use crate::media::mp4::samples::{Film, Place};
 use crate::media::source::SourceFile;
-use crate::model::{Crc64Nvme, Damage};
+use crate::model::{Crc64Nvme, Damage, Reason};
 use crate::stage::memory::Reserved;
 use crate::store::PartPlan;
 
@@ -61,7 +60,7 @@ pub(super) async fn tables(
     }
     let read = source.beside(file, at.clone()).await;
     let bytes = read.map_err(|error| {
-        let error = Explained::of(&error).message;
+        let error = Reason::of(&error).message;
         format!("its tables of samples could not be read before the samples: {error}")
     })?;
     let bytes = Bytes::from_owner(Kept { bytes, _reserved: reserved });

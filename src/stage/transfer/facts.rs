@@ -6,10 +6,9 @@ use super::failure::Failure;
 use super::hashing::Hashed;
 use super::source::Source;
 use super::{Context, Copied};
-use crate::hints::Explained;
 use crate::media::mp4::{self, Mp4Structure};
 use crate::media::source::SourceFile;
-use crate::model::{MediaFacts, ObjectKey};
+use crate::model::{MediaFacts, ObjectKey, Reason};
 
 /// The largest `moov` that is read, in bytes: that of a broadcast of 12 hours has about half of it.
 const LARGEST: u64 = 32 << 20;
@@ -89,7 +88,7 @@ async fn from_store(
 ) -> Result<Moov, String> {
     let mut share = context.memory.share(at.end - at.start, source.job()).await;
     let read = context.store.read_range(key, at, share.buffer()).await;
-    read.map_err(|error| Explained::of(&error).message)?;
+    read.map_err(|error| Reason::of(&error).message)?;
     Ok(share.filled())
 }
 
@@ -106,7 +105,7 @@ async fn from_source(
     match source.range(file, at, None, turn).await {
         Ok(moov) => Ok(Ok(moov)),
         Err(Failure::Stop(error)) => Err(Failure::Stop(error)),
-        Err(error) => Ok(Err(Explained::of(&error).message)),
+        Err(error) => Ok(Err(Reason::of(&error).message)),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Why a recording could not be archived, and what that means for it.
 
 use super::hashing::Unfit;
-use crate::hints::Explained;
 use crate::media::chunk::ChunkError;
 use crate::media::hls::HlsError;
 use crate::media::mp4::Mp4Error;
 use crate::media::source::{self as media, Problem};
+use crate::model::Reason;
 use crate::model::lifecycle::Trouble;
 use crate::retry::Transient;
 use crate::stage::Error;
@@ -147,10 +147,8 @@ impl Failure {
     }
 
     /// What it means for the recording, and the reason; the error where it is not the recording's.
-    ///
-    /// The reason ends in hints where a person can act.
-    pub(super) fn into_trouble(self) -> Result<(Trouble, String), Error> {
-        let reason = Explained::of(&self).to_string();
+    pub(super) fn into_trouble(self) -> Result<(Trouble, Reason), Error> {
+        let reason = Reason::of(&self);
         let trouble = match self {
             Self::Stop(error) => return Err(error),
             Self::Media(error) | Self::BrokenOff(error) => media_trouble(&error.problem),

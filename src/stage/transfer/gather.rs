@@ -22,7 +22,9 @@ use crate::media::chunk::{Finding, Told};
 use crate::media::hls::{ChunkFile, Lack, MediaPlaylist};
 use crate::model::lifecycle::Trouble;
 use crate::model::time::playing_time;
-use crate::model::{Damage, Evidence, MediaUrl, MissingChunk, ObjectKey, Recording, WholeChunk};
+use crate::model::{
+    Damage, Evidence, MediaUrl, MissingChunk, ObjectKey, Reason, Recording, WholeChunk,
+};
 
 /// So many files in a row fail in ways that may pass before others are tried.
 const IN_A_ROW: usize = 8;
@@ -44,8 +46,8 @@ pub(super) struct Gathered {
 struct Lost {
     /// What that means for the whole.
     trouble: Trouble,
-    /// Why, with hints.
-    reason: String,
+    /// Why.
+    reason: Reason,
 }
 
 /// Stores every file of the playlist that is not known to be stored, as far as it can be had.
@@ -138,7 +140,7 @@ impl Fetch<'_> {
     fn not_asked(&self) -> Lost {
         let trouble = self.failed().last().cloned().unwrap_or(Trouble::Faulty);
         let reason = format!("it was not asked for, since {IN_A_ROW} before it had failed");
-        Lost { trouble, reason }
+        Lost { trouble, reason: reason.into() }
     }
 
     /// One file, with what is told of it, and what has become of it.
@@ -198,7 +200,7 @@ impl Fetch<'_> {
         }
         // The path is told beside it, the host in the manifest.
         let url = format!("{}: ", file.link.url.without_query());
-        Ok(Lost { trouble, reason: reason.replacen(&url, "", 1) })
+        Ok(Lost { trouble, reason: reason.saying(|why| why.replacen(&url, "", 1)) })
     }
 }
 
@@ -222,20 +224,19 @@ impl Gathered {
             path: lack.file.link.listed().path().to_owned(),
             offset_ms: lack.offset_ms,
             duration_ms: lack.duration_ms,
-            reason: self.why(&lack).0.to_owned(),
+            reason: self.why(&lack).message,
         });
         missing.collect()
     }
 
     /// The trouble of a whole some of whose files could not be had, and the reason; `None` for one
     /// that is complete. As long as one of them may still come, so may the whole.
-    pub(super) fn incomplete(&self, playlist: &MediaPlaylist) -> Option<(Trouble, String)> {
+    pub(super) fn incomplete(&self, playlist: &MediaPlaylist) -> Option<(Trouble, Reason)> {
         let lacks = playlist.lacks(|file| self.has(file));
         let trouble_of = |lack: &Lack<'_>| Some(&self.lost.get(&lack.file.name)?.trouble);
         // The first of the most hopeful.
         let told = lacks.iter().min_by_key(|lack| trouble_of(lack).map_or(u8::MAX, doom))?;
         let trouble = trouble_of(told)?.clone();
-        let (why, hints) = self.why(told);
         let Lack { file, offset_ms, duration_ms } = told;
         let end_ms = offset_ms.saturating_add(*duration_ms);
         let others = match lacks.len() - 1 {
@@ -245,21 +246,20 @@ impl Gathered {
         let of_source = || playlist.chunks.iter().filter(|chunk| !chunk.is_gap);
         let (all, have) =
             (of_source().count(), of_source().filter(|chunk| self.has(&chunk.file)).count());
-        let reason = format!(
-            "{} ({}, {}–{} of the broadcast): {why}{others}; {have} of {all} chunks are archived{hints}",
-            file.name,
-            file.link.listed().path(),
-            playing_time(*offset_ms),
-            playing_time(end_ms),
-        );
+        let (name, path) = (&file.name, file.link.listed().path().to_owned());
+        let (from, to) = (playing_time(*offset_ms), playing_time(end_ms));
+        let reason = self.why(told).saying(|why| {
+            format!(
+                "{name} ({path}, {from}–{to} of the broadcast): {why}{others}; {have} of {all} chunks \
+                 are archived"
+            )
+        });
         Some((trouble, reason))
     }
 
-    /// Why a file could not be had, and the hints that go with it.
-    fn why(&self, lack: &Lack<'_>) -> (&str, &str) {
-        let reason = self.lost.get(&lack.file.name).map_or("", |lost| &lost.reason);
-        let end = reason.find("\nhint: ").unwrap_or(reason.len());
-        reason.split_at(end)
+    /// Why a file could not be had.
+    fn why(&self, lack: &Lack<'_>) -> Reason {
+        self.lost.get(&lack.file.name).map(|lost| lost.reason.clone()).unwrap_or_default()
     }
 }
 

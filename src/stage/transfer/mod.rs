@@ -34,8 +34,8 @@ use crate::config::WholePolicy;
 use crate::ledger::RecordingId;
 use crate::model::lifecycle::Trouble;
 use crate::model::{
-    AppId, Evidence, MediaFacts, MediaUrl, Obstacle, Recording, RecordingKind, RecordingState,
-    Room, SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
+    AppId, Evidence, MediaFacts, MediaUrl, Obstacle, Reason, Recording, RecordingKind,
+    RecordingState, Room, SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
 };
 use crate::store::RoomKeys;
 
@@ -214,7 +214,7 @@ fn keep_what_is_intact(recording: &mut Recording) {
     let Some(whole) = recording.whole().filter(is_intact) else { return };
     tracing::warn!(
         recording.source_id = recording.source_id,
-        reason = recording.reason,
+        reason = recording.reason.as_ref().map(tracing::field::display),
         "the playlist as received could not be had again"
     );
     let whole = Stored::Whole(whole.clone());
@@ -239,7 +239,7 @@ fn fail(
     place: &Place,
     recording: &mut Recording,
     trouble: Trouble,
-    reason: String,
+    reason: Reason,
 ) {
     let is_begun = recording.whole().is_some_and(StoredWhole::is_begun);
     if recording.attempts == 0 && !is_begun {
@@ -249,13 +249,18 @@ fn fail(
     }
     let over = place.room.end_time.or(place.room.start_time);
     let damage = recording.damage();
-    let damaged = damage.map(|damage| format!("{damage}, and it could not be replaced: {reason}"));
-    recording.fail(trouble, damaged.unwrap_or(reason), over, context.clock.now());
+    let reason = match damage {
+        Some(damage) => {
+            reason.saying(|why| format!("{damage}, and it could not be replaced: {why}"))
+        }
+        None => reason,
+    };
+    recording.fail(trouble, reason, over, context.clock.now());
     // What is archived of it makes it a recording.
     if is_begun && recording.state == RecordingState::Rejected {
         recording.state = RecordingState::Failed;
     }
-    let reason = recording.reason.as_deref();
+    let reason = recording.reason.as_ref().map(tracing::field::display);
     tracing::info!(
         account.appid = %place.appid,
         room.id = %place.room.room_id,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::failure::Failure;
 use super::{Context, Place};
 use crate::media::source::{self as media, Body, Opened, Problem, SourceFile, expires_at};
-use crate::model::{Crc64Nvme, MediaUrl, Recording};
+use crate::model::{Crc64Nvme, MediaUrl, Reason, Recording};
 use crate::retry::{self, Policy, Transient};
 use crate::stage::memory::{Lane, PartBytes, Share};
 use crate::stage::{Error, Job};
@@ -37,7 +37,7 @@ impl Source {
         job: &Job,
     ) -> Result<Self, Failure> {
         let Some(url) = recording.url.clone() else {
-            let reason = recording.reason.clone();
+            let reason = recording.reason.as_ref().map(Reason::to_string);
             let unknown = || "its media_url cannot be read".to_owned();
             return Err(Failure::Unfetchable(reason.unwrap_or_else(unknown)));
         };

@@ -21,7 +21,7 @@ use crate::config::WholePolicy;
 use crate::media::hls::{MediaPlaylist, redacted_source};
 use crate::model::lifecycle::Trouble;
 use crate::model::{
-    Damaged, MediaFacts, ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts,
+    Damaged, MediaFacts, ObjectKey, Reason, Recording, RecordingState, Sha256Digest, SourceFacts,
     StoredWhole, WholeChunk, sum,
 };
 use crate::store::Labels;
@@ -117,7 +117,7 @@ pub(super) enum Outcome {
         /// What that means for the recording.
         trouble: Trouble,
         /// Which chunk, why, and how many others.
-        reason: String,
+        reason: Reason,
     },
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use replay_archiver::cli::{Exit, notes};
 use replay_archiver::clock;
 use replay_archiver::config::Config;
-use replay_archiver::hints::Explained;
+use replay_archiver::model::Reason;
 use replay_archiver::pipeline::Errand;
 use replay_archiver::sandbox::scenario::Scenario;
 
@@ -182,7 +182,7 @@ async fn night(world: &World, row: &Row, ill: fn(&mut Config)) -> Seen {
     let (exit, told, night) = match night {
         Ok(night) => (night.exit, notes(&night.report).join("\n"), Some(night)),
         Err(error) => {
-            let told = format!("error: {}", Explained::of(error.as_ref()));
+            let told = format!("error: {}", Reason::of(error.as_ref()));
             (Exit::of_error(&error).code(), told, None)
         }
     };

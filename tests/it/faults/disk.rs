@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use replay_archiver::cli::{Exit, notes};
 use replay_archiver::clock;
 use replay_archiver::config::Config;
-use replay_archiver::hints::Explained;
 use replay_archiver::ledger::Ledger;
+use replay_archiver::model::Reason;
 use replay_archiver::pipeline::Errand;
 use replay_archiver::sandbox::Call;
 use replay_archiver::sandbox::scenario::Listener;
@@ -279,7 +279,7 @@ async fn night(world: &World, disk: &Disk, log: &Log, clears: Clears) -> Seen {
     let (exit, told) = match night {
         Ok(night) => (night.exit, notes(&night.report)),
         Err(error) => {
-            let told = Explained::of(error.as_ref()).to_string();
+            let told = Reason::of(error.as_ref()).to_string();
             (Exit::of_error(&error).code(), told.lines().map(str::to_owned).collect())
         }
     };

@@ -92,7 +92,7 @@ pub async fn a_worker_that_has_lost_a_room_changes_nothing_of_it(database: &Data
         let before = database.rows().await;
         mine.phase = Phase::Closed;
         let mut late = recording("f0.mp4");
-        late.reason = Some("late".to_owned());
+        late.reason = Some("late".into());
         let part = NewPart { number: 2, receipt: "late".to_owned() };
         for (what, refused) in [
             ("the room", ledger.save_room(&mine, "a").await),
@@ -153,7 +153,10 @@ pub async fn a_room_whose_outcome_could_not_be_noted_is_claimed_no_more_by_its_p
     assert_eq!(last.room.room_id, RoomId(100), "each was claimed once");
     ledger.set_aside(&appid(), RoomId(100), "a", &why).await;
     let failure = ledger.failure().unwrap();
-    assert!(failure.contains("another part 1"), "so many are the ledger's fault: {failure}");
+    assert!(
+        failure.message.contains("another part 1"),
+        "so many are the ledger's fault: {failure}"
+    );
     let refused = ledger.release(&appid(), RoomId(100), "a").await;
     assert!(matches!(refused, Err(Error::Failed)), "{refused:?}");
     let other = database.open().await;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use replay_archiver::ledger::{
     Backlog, DayQuota, Ledger, OwedRoom, Phase, Reserve, RoomCounts, Share,
 };
-use replay_archiver::model::{AppId, Room, RoomId};
+use replay_archiver::model::{AppId, Reason, Room, RoomId};
 
 use super::{Database, at, claim_any, now};
 
@@ -58,14 +58,16 @@ pub async fn rooms_are_counted_by_account(database: &Database) {
     let ledger = database.open().await;
     let appids = two_accounts(&ledger).await;
     let mut failed = claim_any(&ledger, "a", now()).await.unwrap();
-    failed.failure = Some("it failed".to_owned());
+    let hints = vec!["look here".to_owned()];
+    let why = Reason { message: "it failed".to_owned(), hints };
+    failed.failure = Some(why.clone());
     ledger.save_room(&failed, "a").await.unwrap();
     let counts = ledger.room_counts(&appids).await.unwrap();
     let mine = RoomCounts {
         all: 4,
         later: 1,
         by_status: HashMap::from([(None, 4)]),
-        failures: vec![(RoomId(2), "it failed".to_owned())],
+        failures: vec![(RoomId(2), why)],
         last_success: None,
     };
     assert_eq!(counts[&appids[0]], mine);

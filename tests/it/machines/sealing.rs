@@ -28,7 +28,7 @@ fn take_over(ledger: &Path) {
 
 fn failure(night: &Night) -> String {
     match &night.report.rooms[0].outcome {
-        Outcome::Failed(why) => why.clone(),
+        Outcome::Failed(why) => why.to_string(),
         other => panic!("{other:?}"),
     }
 }

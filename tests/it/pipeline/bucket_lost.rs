@@ -494,8 +494,14 @@ async fn a_bucket_with_nothing_of_the_account_is_a_slip_and_archives_nothing_ane
     for _ in 0..2 {
         let night = world.run().await;
         let problems = &night.report.accounts[0].problems;
-        assert!(problems[0].error.contains("the bucket has nothing of wx1"), "{problems:?}");
-        assert!(problems[0].error.contains("hint: do [store] endpoint"), "{problems:?}");
+        assert!(
+            problems[0].error.to_string().contains("the bucket has nothing of wx1"),
+            "{problems:?}"
+        );
+        assert!(
+            problems[0].error.to_string().contains("hint: do [store] endpoint"),
+            "{problems:?}"
+        );
         assert_eq!((night.exit, night.media.len(), night.written()), (1, 0, vec![]));
     }
     let anew = world.backfill(false).await;

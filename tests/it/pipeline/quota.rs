@@ -29,7 +29,10 @@ async fn a_budget_is_kept_over_runs_and_goes_on_the_next_day_in_beijing() {
     let account = &first.report.accounts[0];
     let is_told = account.problems.iter().any(|problem| problem.is_quota);
     assert_eq!((account.owed, is_told), (4, true));
-    assert!(account.problems[0].error.contains("hint: the next run after midnight"), "{account:?}");
+    assert!(
+        account.problems[0].error.to_string().contains("hint: the next run after midnight"),
+        "{account:?}"
+    );
     world.pass(TO_MIDNIGHT - 2);
     let second = world.run().await;
     assert_eq!((second.calls.len(), second.exit, second.media.len()), (0, 3, 0));
