@@ -14,7 +14,7 @@ use serde::de::Error as _;
 
 use super::Error;
 use crate::ledger::Sealed;
-use crate::model::{AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Room, RoomId, Sha256Digest};
+use crate::model::{AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Part, Room, RoomId, Sha256Digest};
 use crate::store::{self, RoomKeys, Store};
 
 /// The most values that a manifest may hold: those of a whole of fifty thousand chunks, and of a room with all
@@ -67,16 +67,12 @@ pub fn parse(
     }
 }
 
-/// Every key a manifest names, whether or not anything else is known of the object.
-fn named(manifest: &Manifest) -> impl Iterator<Item = &str> {
-    let segments = manifest.segments.iter().filter_map(|segment| segment.key.as_ref());
-    let wholes = manifest.wholes().filter_map(|whole| whole.key.as_ref());
-    let chunks = manifest.wholes().flat_map(|whole| &whole.chunks).map(|chunk| &chunk.key);
-    let damaged = manifest.wholes().flat_map(|whole| &whole.damaged).map(|damaged| &damaged.key);
-    let images = manifest.room.images.iter().filter_map(|image| image.key.as_ref());
+/// Every key that a manifest names.
+fn named(manifest: &Manifest) -> impl Iterator<Item = Cow<'_, str>> {
+    let objects = manifest.objects().filter(|object| object.part != Part::Received);
     let previous = manifest.previous.iter().map(|previous| &previous.key);
-    let named = segments.chain(wholes).chain(chunks).chain(damaged).chain(images);
-    named.chain(previous).chain(&manifest.playback.keys).map(String::as_str)
+    let others = previous.chain(&manifest.playback.keys).map(Cow::from);
+    objects.map(|object| object.key).chain(others)
 }
 
 /// A manifest as it was published.

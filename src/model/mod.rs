@@ -7,6 +7,7 @@ mod ids;
 pub mod lifecycle;
 mod manifest;
 mod media_url;
+mod objects;
 mod obstacle;
 mod reason;
 mod recording;
@@ -15,7 +16,6 @@ pub mod schema;
 pub mod sealing;
 pub mod settle;
 mod stored;
-mod sums;
 pub mod text;
 pub mod time;
 mod unfetchable;
@@ -36,6 +36,7 @@ pub use media_url::{
     InvalidMediaUrl, MediaUrl, SOURCE_ID_LENGTHS, UnfetchableUrl, host_and_port, source_ids,
     source_ids_of,
 };
+pub use objects::{NamedObject, Part};
 pub use obstacle::{Obstacle, UnknownObstacle};
 pub use reason::Reason;
 pub use recording::{Recording, RecordingKind, RecordingState, Replay, TOLD_BEFORE};
