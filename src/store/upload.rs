@@ -229,7 +229,7 @@ impl Upload {
     /// `Parts` when they are not consecutive from 1 or do not add up to `bytes`; `Mismatch` when the
     /// stored object is another; and when the store refuses or does not answer.
     pub async fn complete(
-        self,
+        &self,
         parts: &[PartReceipt],
         whole: &Digests,
         bytes: u64,
@@ -301,7 +301,7 @@ impl Upload {
     ///
     /// # Errors
     /// When the store refuses or does not answer.
-    pub async fn abort(self) -> Result<(), Error> {
+    pub async fn abort(&self) -> Result<(), Error> {
         self.store.abort_upload(&self.key, &self.id.id).await
     }
 

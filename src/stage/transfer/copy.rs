@@ -54,10 +54,8 @@ impl Target {
     /// or writes the same bytes under the same key. Only a process that slept in between while the
     /// source changed would put older bytes there: this keeps it from that.
     pub(super) async fn hold(&self, context: &Context) -> Result<(), Failure> {
-        match &self.checkpoint {
-            Some(id) => Ok(context.hold(&id.appid, id.room).await?),
-            None => Ok(()),
-        }
+        let (appid, room) = &self.room;
+        Ok(context.hold(appid, *room).await?)
     }
 }
 
@@ -189,6 +187,7 @@ async fn copy_range_once(
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
+    target.hold(context).await?;
     let confirmed = context.store.put_media(&target.key, bytes, labels, &hashed.digests).await?;
     Ok(copied((hashed, seen), confirmed, 1, length, &file))
 }

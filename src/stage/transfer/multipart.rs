@@ -20,7 +20,7 @@ use crate::store::{Labels, PartPlan, Upload, UploadId};
 
 /// An upload with what has come of it so far.
 struct Session {
-    upload: Upload,
+    upload: Arc<Upload>,
     hashing: Hashing,
     trail: Trail,
     plan: PartPlan,
@@ -42,13 +42,11 @@ pub(super) async fn copy_large(
         None => begin(context, source, target, &file).await?,
     };
     let Session { upload, hashing, trail, plan, is_resumed } = session;
-    let id = upload.id().clone();
-    let shared = Arc::new(context.store.resume_upload(target.key.clone(), id));
     let parts = arriving(context, source, begun, plan, trail.next_part());
     let (context_of, source_of) = (Arc::clone(context), source.clone());
     let coming = Coming { context: context_of, source: source_of, file: file.clone(), parts };
     let sent = async {
-        let (hashed, receipts) = send_parts(&shared, hashing, trail, coming).await?;
+        let (hashed, receipts) = send_parts(&upload, hashing, trail, coming).await?;
         let media = facts::check(source, &file, &hashed, None).await?;
         let seen = target.doubts.settle(&hashed)?;
         let damage = judge(source, (&file, plan), &hashed, &target.earlier).await?;
@@ -56,24 +54,20 @@ pub(super) async fn copy_large(
     };
     let ((hashed, seen), receipts, media, damage) = match sent.await {
         Ok(sent) => sent,
-        Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
+        Err(failure) => return Err(settle(context, target, &upload, failure, is_resumed).await),
     };
     let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
     target.hold(context).await?;
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => {
-            ended(context, target.key.as_str(), shared.id()).await;
+            ended(context, target.key.as_str(), upload.id()).await;
             Ok(Copied {
                 media,
                 damage,
                 ..copied((hashed, seen), confirmed, count, plan.part_bytes(), &file)
             })
         }
-        Err(error) => {
-            let id = shared.id().clone();
-            let upload = context.store.resume_upload(target.key.clone(), id);
-            Err(settle(context, target, upload, error.into(), is_resumed).await)
-        }
+        Err(error) => Err(settle(context, target, &upload, error.into(), is_resumed).await),
     }
 }
 
@@ -98,7 +92,7 @@ async fn resume(
         None => Some(Hashing::new(Some(target.format))),
     };
     let Some(hashing) = hashing.filter(|_| is_same) else {
-        give_up(context, target, upload).await?;
+        give_up(context, target, &upload).await?;
         return Ok(None);
     };
     tracing::info!(
@@ -107,6 +101,7 @@ async fn resume(
         "a transfer goes on where it was left"
     );
     let trail = Trail::resume(context, id, checkpoint);
+    let upload = Arc::new(upload);
     Ok(Some(Session { upload, hashing, trail, plan, is_resumed: true }))
 }
 
@@ -125,6 +120,7 @@ async fn begin(
     let kept = (key, plan.part_bytes());
     let trail = Trail::begin(context, id, upload.id().clone(), kept, file.clone()).await?;
     let hashing = Hashing::new(Some(target.format));
+    let upload = Arc::new(upload);
     Ok(Session { upload, hashing, trail, plan, is_resumed: false })
 }
 
@@ -133,7 +129,7 @@ async fn begin(
 async fn settle(
     context: &Context,
     target: &Target,
-    upload: Upload,
+    upload: &Upload,
     failure: Failure,
     is_resumed: bool,
 ) -> Failure {
@@ -191,17 +187,16 @@ async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result
 
 /// Aborts an upload that a checkpoint may name, unless the room is another's by now: the upload is
 /// the one that its new owner goes on with.
-async fn give_up(context: &Context, target: &Target, upload: Upload) -> Result<(), Failure> {
+async fn give_up(context: &Context, target: &Target, upload: &Upload) -> Result<(), Failure> {
     target.hold(context).await?;
     abort(context, upload).await;
     Ok(())
 }
 
 /// Aborts an upload. That it cannot be aborted never hides why it is to be.
-async fn abort(context: &Context, upload: Upload) {
-    let (key, id) = (upload.key().to_string(), upload.id().clone());
+async fn abort(context: &Context, upload: &Upload) {
     match upload.abort().await {
-        Ok(()) => ended(context, &key, &id).await,
+        Ok(()) => ended(context, upload.key().as_str(), upload.id()).await,
         Err(error) => {
             tracing::warn!(error = %error, "an unfinished upload could not be aborted");
         }
@@ -231,7 +226,7 @@ pub(super) async fn discard(
     if let Some(checkpoint) = Checkpoint::load(context, id).await? {
         context.hold(&id.appid, id.room).await?;
         let key = crate::model::ObjectKey::new(checkpoint.key);
-        abort(context, context.store.resume_upload(key, checkpoint.upload)).await;
+        abort(context, &context.store.resume_upload(key, checkpoint.upload)).await;
     }
     context.ledger.clear_checkpoint(id, context.owner()).await?;
     Ok(())
