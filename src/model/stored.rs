@@ -106,9 +106,6 @@ pub enum Evidence {
     /// in the media data, and looks like what its codec writes, except where `damage` says otherwise.
     #[serde(rename = "samples")]
     Samples,
-    /// The playlist was whole and every chunk it names was stored.
-    #[serde(rename = "hls-structure")]
-    HlsStructure,
     /// Each part was sent with a signature over its SHA-256.
     #[serde(rename = "part-sha256")]
     PartSha256,

@@ -24,13 +24,6 @@ pub enum Error {
     #[error("the HTTP client for WeChat cannot be set up")]
     Setup(#[source] reqwest::Error),
 
-    /// A header that was configured for the token server is not a legal one.
-    #[error("the header {name:?} for the token server has an illegal name or value")]
-    Header {
-        /// The header's name.
-        name: String,
-    },
-
     /// No complete reply: no connection, a time-out, half a body.
     #[error("{call} got no complete reply from {host}{}", unreached(*call, .source))]
     Transport {
@@ -222,7 +215,6 @@ impl Error {
             Self::TooLarge { .. } => Class::Unknown,
             Self::NoToken { source, .. } => source.class(),
             Self::Setup(_)
-            | Self::Header { .. }
             | Self::TokenRefused { .. }
             | Self::CommandStart { .. }
             | Self::File { .. }

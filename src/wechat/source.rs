@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
@@ -49,8 +48,6 @@ pub enum TokenSource {
     Url {
         /// Its address; the query may hold a key.
         url: Url,
-        /// Headers to send, such as `Authorization`.
-        headers: Vec<(String, SecretString)>,
     },
     /// A program that prints what a token server would return: at most 64 KiB, within 30 seconds.
     Command {
@@ -152,9 +149,9 @@ impl TokenSource {
         match self {
             Self::StableToken { secret } => stable_token(http, base_url, appid, secret).await,
             Self::Token { secret } => token(http, base_url, appid, secret).await,
-            Self::Url { url, headers } => {
-                let body = token_server(http, url, headers).await?;
-                read(http.now(), kind, &body, &credentials(url, headers))
+            Self::Url { url } => {
+                let reply = http.send(Call::TokenSource, http.get(url.clone()), &[]).await?;
+                read(http.now(), kind, &reply.body, &credentials(url))
             }
             Self::Command { program, arguments, environment } => {
                 let output = local::run(program, arguments, environment).await?;
@@ -206,32 +203,12 @@ async fn token(
     from_fields(SourceKind::Token, &reply)
 }
 
-async fn token_server(
-    http: &Http,
-    url: &Url,
-    headers: &[(String, SecretString)],
-) -> Result<Vec<u8>, Error> {
-    let mut request = http.get(url.clone());
-    for (name, value) in headers {
-        let illegal = || Error::Header { name: name.clone() };
-        let header = HeaderName::try_from(name.as_str()).map_err(|_| illegal())?;
-        let mut value = HeaderValue::try_from(value.expose_secret()).map_err(|_| illegal())?;
-        value.set_sensitive(true);
-        request = request.header(header, value);
-    }
-    Ok(http.send(Call::TokenSource, request, &[]).await?.body)
-}
-
-/// What a token server is shown and might repeat in a message: header values, and values of the
-/// query that are long enough for a key.
-fn credentials(url: &Url, headers: &[(String, SecretString)]) -> Vec<SecretString> {
+/// What a token server is shown and might repeat in a message: values of the query that are long enough
+/// for a key.
+fn credentials(url: &Url) -> Vec<SecretString> {
     const SHORTEST_KEY: usize = 8;
     let values = url.query_pairs().map(|(_, value)| value.into_owned());
-    values
-        .filter(|value| value.len() >= SHORTEST_KEY)
-        .map(SecretString::from)
-        .chain(headers.iter().map(|(_, value)| value.clone()))
-        .collect()
+    values.filter(|value| value.len() >= SHORTEST_KEY).map(SecretString::from).collect()
 }
 
 /// Reads a token in any of the forms that token servers, commands and files give it. `secrets` are

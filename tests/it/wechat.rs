@@ -312,10 +312,9 @@ async fn neither_token_nor_secret_is_ever_shown() {
     }
     for fault in faults(SECRET) {
         let server = Server::start([], [fault]).await;
-        let source = TokenSource::Url {
-            url: server.url.join("/token?key=canary%2Ftoken%2B1").unwrap(),
-            headers: vec![("authorization".to_owned(), SecretString::from(SECRET))],
-        };
+        let mut url = server.url.join("/token?key=canary%2Ftoken%2B1").unwrap();
+        url.query_pairs_mut().append_pair("secret", SECRET);
+        let source = TokenSource::Url { url };
         shown += &format!("{source:?}");
         for source in [source, stable_token(), TokenSource::Token { secret: SECRET.into() }] {
             shown += &all_text(&client(&server.url, source).check_token().await.unwrap_err());

@@ -118,7 +118,7 @@ fn token_source(
         TokenKind::Token => TokenSource::Token { secret: app_secret()? },
         TokenKind::Url => {
             let url = section.url.as_deref().ok_or_else(|| missing("url"))?;
-            TokenSource::Url { url: http_url(url, &format!("{path}.url"))?, headers: Vec::new() }
+            TokenSource::Url { url: http_url(url, &format!("{path}.url"))? }
         }
         TokenKind::Command => {
             let command = section.command.as_deref().and_then(<[String]>::split_first);
