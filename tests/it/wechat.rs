@@ -152,7 +152,7 @@ async fn an_error_code_keeps_message_request_id_and_hint() {
     assert!(!error.is_transient());
     let text = error.to_string();
     assert!(text.contains("48001: api unauthorized (rid 64a3c0de-1b2c3d4e-5f60718a)"), "{text}");
-    assert!(text.lines().last().unwrap().starts_with("hint: the account lacks the permission"));
+    assert!(text.lines().last().unwrap().starts_with("hint: the account lacks permission"));
 }
 
 #[tokio::test]

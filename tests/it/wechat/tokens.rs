@@ -156,7 +156,7 @@ async fn what_is_no_token_is_not_sent_as_one() {
         let source = TokenSource::Url { url: server.url.join("/token").unwrap() };
         let error = client(&server.url, source).rooms(0).await.unwrap_err();
         assert!(!error.is_transient(), "{body}");
-        assert!(all_text(&error).contains("is not an access token"), "{body}: {error:?}");
+        assert!(all_text(&error).contains("did not return an access token"), "{body}: {error:?}");
         assert!(server.seen(LIVE).is_empty(), "{body}");
     }
 }
@@ -222,7 +222,7 @@ async fn a_command_that_fails_shows_what_it_said_but_no_secret() {
         environment: Vec::new(),
     };
     let error = client(&server.url, missing).check_token().await.unwrap_err();
-    assert!(all_text(&error).contains(r#"the token command "/no/such" cannot be run"#));
+    assert!(all_text(&error).contains(r#"failed to run the token command "/no/such""#));
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn a_command_that_prints_without_end_is_stopped_and_one_that_complains_wit
     for endless in ["cat /dev/zero", "while :; do echo canary; done"] {
         let error = client(&url, command(endless)).check_token().await.unwrap_err();
         let text = all_text(&error);
-        assert!(text.contains("the token command is more than 65536 bytes"), "{text}");
+        assert!(text.contains("the token command returned more than 65536 bytes"), "{text}");
         assert!(text.contains("hint: expected is") && !text.contains("canary"), "{text}");
     }
     for (size, is_read) in [(65_000, true), (65_536, true), (65_537, false)] {
@@ -249,7 +249,7 @@ async fn a_file_without_end_is_not_read_to_it() {
     let source = |path: &str| TokenSource::File { path: path.into() };
     let error = client(&url, source("/dev/zero")).check_token().await.unwrap_err();
     let text = all_text(&error);
-    assert!(text.contains("the token file is more than 65536 bytes"), "{text}");
+    assert!(text.contains("the token file returned more than 65536 bytes"), "{text}");
     let file = tempfile::NamedTempFile::new().unwrap();
     for (blanks, is_read) in [(65_534, true), (65_535, false)] {
         std::fs::write(file.path(), " ".repeat(blanks) + "t1").unwrap();
