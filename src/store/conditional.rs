@@ -2,16 +2,12 @@
 //!
 //! Hardening, not the base: some stores ignore the condition and some refuse it.
 
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
-use super::checksum::Check;
-use super::error::Site;
-use super::object::{digests_of, unquoted};
-use super::signing::SignBody;
+use super::object::digests_of;
+use super::write::{Condition, Write, unquoted};
 use super::{Confirmed, Error, Labels, Store};
-use crate::model::{Digests, ObjectKey};
-use crate::retry;
+use crate::model::ObjectKey;
 
 /// What has to be there for an object to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,24 +32,24 @@ impl Store {
         labels: Labels<'_>,
         expected: Expected<'_>,
     ) -> Result<Option<Confirmed>, Error> {
-        let digests = digests_of(&body);
+        let digests = &digests_of(&body);
         let condition = match expected {
-            Expected::Nothing => Condition { nothing: true, version: None },
-            Expected::Version(etag) => Condition { nothing: false, version: Some(etag) },
+            Expected::Nothing => Condition::Nothing,
+            Expected::Version(etag) => Condition::Version(etag),
         };
-        let mut sent = self.send_if(key, &body, labels, &digests, condition).await;
+        let write = Write { key, body: &body, labels, digests, condition, storage_class: None };
+        let mut written = self.write(&write).await;
         // Ceph 16 compares the text, and its ETags with the quotes that all are written with. Where
         // what is there is what was expected, it cannot be another that was refused.
-        if let (Err(error), Expected::Version(etag)) = (&sent, expected)
+        if let (Err(error), Expected::Version(etag)) = (&written, expected)
             && is_refused(error)
             && self.head(key).await?.and_then(|head| head.etag) == Some(unquoted(etag))
         {
-            let bare = unquoted(etag);
-            let condition = Condition { nothing: false, version: Some(&bare) };
-            sent = self.send_if(key, &body, labels, &digests, condition).await;
+            let condition = Condition::Version(&unquoted(etag));
+            written = self.write(&Write { condition, ..write }).await;
         }
-        match sent {
-            Ok(()) => self.confirm(key, &digests, body.len() as u64).await.map(Some),
+        match written {
+            Ok(found) => self.confirm_write(&write, found).await.map(Some),
             Err(error) if is_refused(&error) => Ok(None),
             Err(error) => match error.answer().map(|answer| answer.status) {
                 Some(400 | 501) => self.put(key, body, labels).await.map(Some),
@@ -61,43 +57,6 @@ impl Store {
             },
         }
     }
-
-    async fn send_if(
-        &self,
-        key: &ObjectKey,
-        body: &Bytes,
-        labels: Labels<'_>,
-        digests: &Digests,
-        condition: Condition<'_>,
-    ) -> Result<(), Error> {
-        let site = &Site::new("write", key.as_str());
-        let send = |check: Check| {
-            let request = self
-                .put_request(key, body, labels)
-                .set_if_match(condition.version.map(str::to_owned))
-                .set_if_none_match(condition.nothing.then(|| "*".to_owned()))
-                .body(ByteStream::from(body.clone()))
-                .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
-                .set_content_md5(check.md5(body))
-                .customize()
-                .interceptor(SignBody::with(self.signs_objects().then_some(&digests.sha256)));
-            async move {
-                let sent = request.send().await;
-                sent.map(drop).map_err(|failure| Error::from_sdk(site, &failure))
-            }
-        };
-        retry::with(self.policy(), site.action, || {
-            self.checksums().attempt(self.checksums().check(), send)
-        })
-        .await
-    }
-}
-
-/// What a request says of what has to be there.
-#[derive(Clone, Copy)]
-struct Condition<'a> {
-    nothing: bool,
-    version: Option<&'a str>,
 }
 
 /// Whether the condition was found not to hold.

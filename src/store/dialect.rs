@@ -26,17 +26,17 @@ pub(super) fn upload_id<E: ProvideErrorMetadata + std::error::Error + 'static>(
     }
 }
 
-/// Whether the upload was completed. What the reply says of the object is not used: a look at the
-/// object itself follows.
+/// The reply that says that an upload was completed; `None` where it says so under another name.
 pub(super) fn completed<E: ProvideErrorMetadata + std::error::Error + 'static>(
     site: &Site,
     sent: Result<CompleteMultipartUploadOutput, SdkError<E, HttpResponse>>,
-) -> Result<(), Error> {
+) -> Result<Option<CompleteMultipartUploadOutput>, Error> {
     match sent {
-        Err(failure) if misnamed_success(&failure, "CompleteMultipartUpload").is_none() => {
-            Err(Error::from_sdk(site, &failure))
-        }
-        _ => Ok(()),
+        Ok(output) => Ok(Some(output)),
+        Err(failure) => match misnamed_success(&failure, "CompleteMultipartUpload") {
+            Some(_) => Ok(None),
+            None => Err(Error::from_sdk(site, &failure)),
+        },
     }
 }
 

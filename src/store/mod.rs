@@ -4,8 +4,9 @@
 //! is asked of a store that one of them lacks; what some of them offer beyond that, such as a
 //! CRC-64 of the whole object, is used where it is found and recorded as evidence.
 //!
-//! - An object counts as stored only after [`Store::confirm`] has compared what the store reports
-//!   with what was sent. Every way of writing ends in it.
+//! - An object counts as stored only after what the store reports of it was compared with what was
+//!   sent. Where the answer to a write proves the bytes, it does; else [`Store::confirm`] looks at the
+//!   object. A recording that was sent with one request is looked at in any case.
 //! - Nothing is deleted but the probes of [`Abilities`]; an upload that fails leaves whatever object
 //!   was there before.
 //! - Every request is retried by [`crate::retry`] alone; the SDK's own retries are off.
@@ -13,7 +14,7 @@
 //! - No reply is read further than a limit, but for objects, which come as streams; none may crawl.
 //!
 //! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `bounded` (replies),
-//! `client`, `object` (small objects), `conditional`, `upload` (multipart), `read`, `paging`, `list`,
+//! `client`, `write` (one request), `object` (small objects), `conditional`, `upload` (multipart), `read`, `paging`, `list`,
 //! `uploads` (unfinished ones), `presign`, `probe` (for `doctor`).
 
 mod answer;
@@ -36,6 +37,7 @@ mod signing;
 mod tap;
 mod upload;
 mod uploads;
+mod write;
 
 pub use answer::Answer;
 pub use client::Store;

@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumMode as SdkChecksumMode, ChecksumType, StorageClass};
+use aws_sdk_s3::types::ChecksumMode as SdkChecksumMode;
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 
-use super::checksum::{Check, decode};
+use super::checksum::Check;
 use super::error::Site;
 use super::settings::shortly;
-use super::signing::SignBody;
-use super::tap::Tap;
+use super::write::{Condition, Findings, Write, crc64xz, crc64xz_tap, unquoted, whole_crc64nvme};
 use super::{Error, NoAnswer, Store};
 use crate::clock;
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest};
@@ -25,9 +22,6 @@ pub const GET_CAP: u64 = 64 << 20;
 
 /// How long [`Store::get`] may take to read an object that it has opened.
 const GET_TIME: Duration = Duration::from_secs(600);
-
-/// Where COS and OSS report the CRC-64/XZ of an object, in decimal.
-const CRC64XZ_HEADERS: &[&str] = &["x-cos-hash-crc64ecma", "x-oss-hash-crc64ecma"];
 
 /// What is stored with an object beside its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +54,7 @@ pub struct ObjectHead {
 pub struct Confirmed {
     /// The ETag, without quotes.
     pub etag: Option<String>,
-    /// What was compared; at least the size.
+    /// What was compared, beside the MD5 of a small file: the size, or a checksum of all bytes.
     pub evidence: Vec<Evidence>,
 }
 
@@ -88,12 +82,16 @@ impl Store {
         body: Bytes,
         labels: Labels<'_>,
     ) -> Result<Confirmed, Error> {
-        let digests = digests_of(&body);
-        self.put_and_confirm(key, &body, labels, &digests, None).await
+        let digests = &digests_of(&body);
+        let (body, condition, storage_class) = (&body, Condition::None, None);
+        let write = Write { key, body, labels, digests, condition, storage_class };
+        let found = self.write(&write).await?;
+        self.confirm_write(&write, found).await
     }
 
     /// Stores a recording, or a chunk of one, that fits into one part, whose digests are known.
-    /// It is [`Store::put`] without hashing again, in the configured storage class.
+    /// It is [`Store::put`] without hashing again, in the configured storage class, and looked at in any
+    /// case: the answer tells what came, and a store may have kept less.
     ///
     /// # Errors
     /// As [`Store::put`].
@@ -104,60 +102,11 @@ impl Store {
         labels: Labels<'_>,
         digests: &Digests,
     ) -> Result<Confirmed, Error> {
-        self.put_and_confirm(key, &body, labels, digests, self.storage_class()).await
-    }
-
-    /// A `PutObject` that lacks its body and its checksums.
-    pub(super) fn put_request(
-        &self,
-        key: &ObjectKey,
-        body: &Bytes,
-        labels: Labels<'_>,
-    ) -> PutObjectFluentBuilder {
-        let mut request = self
-            .sdk()
-            .put_object()
-            .bucket(self.bucket())
-            .key(key.as_str())
-            .content_type(labels.content_type)
-            .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX));
-        for (name, value) in labels.metadata {
-            request = request.metadata(*name, *value);
-        }
-        request
-    }
-
-    async fn put_and_confirm(
-        &self,
-        key: &ObjectKey,
-        body: &Bytes,
-        labels: Labels<'_>,
-        digests: &Digests,
-        storage_class: Option<&str>,
-    ) -> Result<Confirmed, Error> {
-        let site = &Site::new("write", key.as_str());
-        let send = |check: Check| async move {
-            let sent = self
-                .put_request(key, body, labels)
-                .set_storage_class(storage_class.map(StorageClass::from))
-                .body(ByteStream::from(body.clone()))
-                .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
-                .set_content_md5(check.md5(body))
-                .customize()
-                .interceptor(SignBody::with(self.signs_objects().then_some(&digests.sha256)))
-                .send()
-                .await;
-            sent.map(drop).map_err(|failure| Error::from_sdk(site, &failure))
-        };
-        retry::with(self.policy(), site.action, || {
-            self.checksums().attempt(self.checksums().check(), send)
-        })
-        .await?;
-        let mut confirmed = self.confirm(key, digests, body.len() as u64).await?;
-        if self.signs_objects() {
-            confirmed.evidence.insert(0, Evidence::PartSha256);
-        }
-        Ok(confirmed)
+        let (body, condition) = (&body, Condition::None);
+        let storage_class = self.storage_class();
+        let write = Write { key, body, labels, digests, condition, storage_class };
+        self.write(&write).await?;
+        self.confirm_write(&write, Findings::default()).await
     }
 
     /// Compares what the store says of an object with what it should be: the size always, since a
@@ -190,7 +139,7 @@ impl Store {
 
     async fn head_once(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
         let site = Site::new("look at", key.as_str());
-        let tap = Tap::new(CRC64XZ_HEADERS);
+        let tap = crc64xz_tap();
         let asked = self.checksums().check() == Check::Crc64Nvme;
         let sent = self
             .sdk()
@@ -203,7 +152,7 @@ impl Store {
             .send()
             .await;
         match sent {
-            Ok(output) => object_head(output, tap.value().as_deref())
+            Ok(output) => object_head(output, crc64xz(&tap))
                 .map(|head| ObjectHead { crc64nvme: head.crc64nvme.filter(|_| asked), ..head })
                 .map(Some)
                 .ok_or_else(|| Error::Unreadable { site, detail: "it has no length".to_owned() }),
@@ -307,21 +256,15 @@ pub(super) fn digests_of(bytes: &[u8]) -> Digests {
     }
 }
 
-/// An ETag without its quotes.
-pub(super) fn unquoted(etag: &str) -> String {
-    etag.trim_matches('"').to_owned()
-}
-
-fn object_head(output: HeadObjectOutput, crc64xz: Option<&str>) -> Option<ObjectHead> {
+fn object_head(output: HeadObjectOutput, crc64xz: Option<Crc64Xz>) -> Option<ObjectHead> {
     let bytes = output.content_length.and_then(|length| u64::try_from(length).ok());
-    // AWS has this CRC of whole objects only; Garage, which does as well, does not say so.
-    let whole = matches!(output.checksum_type, None | Some(ChecksumType::FullObject));
-    let crc64nvme = output.checksum_crc64_nvme.as_deref().filter(|_| whole).and_then(decode);
+    let crc64nvme = output.checksum_crc64_nvme.as_deref();
+    let crc64nvme = whole_crc64nvme(crc64nvme, output.checksum_type.as_ref());
     Some(ObjectHead {
         bytes: bytes?,
         etag: output.e_tag.as_deref().map(unquoted),
         crc64nvme,
-        crc64xz: crc64xz.and_then(|text| text.trim().parse().ok()).map(Crc64Xz),
+        crc64xz,
         content_type: output.content_type,
         metadata: output.metadata.unwrap_or_default().into_iter().collect(),
     })

@@ -14,6 +14,7 @@ use super::error::Site;
 use super::object::compare;
 use super::plan::MOST_PARTS;
 use super::signing::SignBody;
+use super::write::{Findings, crc64xz_tap};
 use super::{Confirmed, Error, Labels, Store};
 use crate::model::{Crc64Nvme, Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry::{self, Transient as _};
@@ -221,9 +222,10 @@ impl Upload {
 
     /// Makes the parts one object and confirms it against the digests of the whole.
     ///
-    /// On `Ok` the object is durable and is what was sent. Where the answer is lost, or the upload
-    /// is gone, the object that is there decides, if it is this upload's. On an error nothing is
-    /// deleted and the upload may be completed again.
+    /// On `Ok` the object is durable and is what was sent: the answer has a checksum of all that the parts
+    /// have become, or the object was looked at. Where the answer is lost, or the upload is gone, the object
+    /// that is there decides, if it is this upload's. On an error nothing is deleted and the upload may be
+    /// completed again.
     ///
     /// # Errors
     /// `Parts` when they are not consecutive from 1 or do not add up to `bytes`; `Mismatch` when the
@@ -242,7 +244,10 @@ impl Upload {
         })
         .await;
         let mut confirmed = match completed {
-            Ok(()) => store.confirm(&self.key, whole, bytes).await?,
+            Ok(found) => match found.proof(whole) {
+                Some(evidence) => Confirmed { etag: found.etag, evidence },
+                None => store.confirm(&self.key, whole, bytes).await?,
+            },
             // Whatever was answered: stores tell an upload that is gone in many ways.
             Err(error) => self.settle(error, whole, bytes).await?,
         };
@@ -257,11 +262,12 @@ impl Upload {
         parts: &[PartReceipt],
         whole: &Digests,
         check: Check,
-    ) -> Result<(), Error> {
+    ) -> Result<Findings, Error> {
         let completed = parts.iter().map(|part| {
             let number = i32::try_from(part.number).unwrap_or(i32::MAX);
             CompletedPart::builder().part_number(number).e_tag(&part.etag).build()
         });
+        let tap = crc64xz_tap();
         let list = CompletedMultipartUpload::builder().set_parts(Some(completed.collect())).build();
         let sent = self
             .store
@@ -273,10 +279,13 @@ impl Upload {
             .multipart_upload(list)
             .set_checksum_crc64_nvme(check.value(whole.crc64nvme))
             .set_checksum_type(check.kind())
+            .customize()
+            .interceptor(tap.clone())
             .send()
             .await;
         let site = Site::new("complete the upload of", self.key.as_str());
-        dialect::completed(&site, sent)
+        let reply = dialect::completed(&site, sent)?;
+        Ok(reply.map_or_else(Findings::default, |reply| Findings::of_whole(&reply, check, &tap)))
     }
 
     /// Decides what a failed completion has come to, by looking. The first error stands unless the

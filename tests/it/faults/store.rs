@@ -49,6 +49,16 @@ fn row(
     Row { heal: Box::new(heal), ..acted(&name, room, strike, expect) }
 }
 
+/// The same on a store whose answers to writes prove nothing, so that it looks at what it wrote.
+fn unproven(row: Row) -> Row {
+    let strike = row.strike;
+    let strike = move |world: &World| {
+        world.front.strict().prove_nothing();
+        strike(world);
+    };
+    Row { strike: Box::new(strike), ..row }
+}
+
 fn refuse(status: u16, code: &'static str) -> Effect {
     Effect::Refuse { status, code, retry_after: None }
 }

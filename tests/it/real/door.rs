@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -67,6 +68,7 @@ async fn forward(
     body: Bytes,
 ) -> Response<Body> {
     let (path, bytes) = (uri.path().to_owned(), body.len());
+    let came = Instant::now();
     let is_conditional = headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH);
     let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key).to_owned();
     // As a refusal sees it, every bucket has the same name.
@@ -86,7 +88,8 @@ async fn forward(
     };
     let query = uri.query().unwrap_or_default().to_owned();
     let (method, status) = (method.to_string(), answer.status().as_u16());
-    let request = Request { method, key, query, status, bytes, is_conditional };
+    let took = (came, Instant::now());
+    let request = Request { method, key, query, status, bytes, is_conditional, took };
     shared.requests.lock().unwrap().push(request);
     answer
 }

@@ -1,5 +1,7 @@
 //! A request as it came, and what it asks for.
 
+use std::time::Instant;
+
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use bytes::Bytes;
@@ -74,7 +76,9 @@ impl Call {
     }
 
     pub fn record(&self) -> Request {
+        let now = Instant::now();
         Request {
+            took: (now, now),
             method: self.method.clone(),
             key: self.key.clone(),
             query: self.raw_query.clone(),

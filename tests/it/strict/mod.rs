@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -61,6 +62,8 @@ pub struct Request {
     pub bytes: usize,
     /// Whether it is to be carried out only if the object is, or is not, another.
     pub is_conditional: bool,
+    /// When it came, and when its answer was sent.
+    pub took: (Instant, Instant),
 }
 
 impl Request {
@@ -73,6 +76,25 @@ impl Request {
     pub fn asks(&self, name: &str) -> bool {
         self.query.split('&').any(|pair| pair.split('=').next() == Some(name))
     }
+
+    /// Whether it came only after another was answered: as if it had waited for that.
+    pub fn waits_for(&self, other: &Self) -> bool {
+        other.took.1 <= self.took.0
+    }
+}
+
+/// How many of these requests follow one another at most, each coming after the one before it was
+/// answered: the round trips that they cost. Two of them count as one after the other by chance, unless
+/// every answer takes its time: see [`StrictS3::slow_down`].
+pub fn round_trips(requests: &[Request]) -> usize {
+    let mut by_end: Vec<&Request> = requests.iter().collect();
+    by_end.sort_by_key(|request| request.took.1);
+    let mut longest: Vec<usize> = Vec::new();
+    for (place, request) in by_end.iter().enumerate() {
+        let before = (0..place).filter(|earlier| request.waits_for(by_end[*earlier]));
+        longest.push(1 + before.map(|earlier| longest[earlier]).max().unwrap_or(0));
+    }
+    longest.into_iter().max().unwrap_or(0)
 }
 
 /// An unfinished upload.
@@ -96,11 +118,19 @@ struct Shared {
     below: Mutex<String>,
     /// Whether nothing is written without a checksum, and nothing deleted.
     locked: AtomicBool,
+    /// Whether the answers to writes prove nothing.
+    mute: AtomicBool,
+    /// How long every answer takes.
+    latency: Mutex<Duration>,
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    fn is_mute(&self) -> bool {
+        self.mute.load(Ordering::SeqCst)
     }
 
     /// The time that requests are judged by: clients sign with the time of this machine.
@@ -138,6 +168,8 @@ impl StrictS3 {
             skew: Mutex::new(SignedDuration::ZERO),
             below: Mutex::default(),
             locked: AtomicBool::new(false),
+            mute: AtomicBool::new(false),
+            latency: Mutex::default(),
         });
         let (addr, task) = server::start(Arc::clone(&shared)).await;
         Self { shared, addr, task }
@@ -160,6 +192,17 @@ impl StrictS3 {
     /// Locks the bucket: every body has to come with a checksum, and nothing is deleted.
     pub fn lock(&self) {
         self.shared.locked.store(true, Ordering::SeqCst);
+    }
+
+    /// Has the answers to writes prove nothing: ETags are no MD5s, as of what is encrypted with a key of the
+    /// bucket's, and no checksums are told. A look at the object tells them.
+    pub fn prove_nothing(&self) {
+        self.shared.mute.store(true, Ordering::SeqCst);
+    }
+
+    /// Sends every answer so much later, as over a long way.
+    pub fn slow_down(&self, latency: Duration) {
+        *self.shared.latency.lock().unwrap() = latency;
     }
 
     /// The objects by key.

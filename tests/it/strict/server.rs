@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,6 +14,7 @@ use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, State};
 use axum::http::Response;
 use axum::serve::{IncomingStream, Listener};
+use replay_archiver::retry;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -77,6 +79,11 @@ async fn answer(
         }
     };
     record.status = reply.as_ref().map_or(0, |reply| reply.status);
+    let latency = *shared.latency.lock().unwrap();
+    if !latency.is_zero() {
+        retry::pause(latency).await;
+    }
+    record.took.1 = Instant::now();
     shared.state().requests.push(record);
     let Some(mut reply) = reply else {
         scissors.cut();
