@@ -14,7 +14,7 @@ use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, State};
 use axum::http::Response;
 use axum::serve::{IncomingStream, Listener};
-use replay_archiver::retry;
+use replay_archiver::clock;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -81,7 +81,7 @@ async fn answer(
     record.status = reply.as_ref().map_or(0, |reply| reply.status);
     let latency = *shared.latency.lock().unwrap();
     if !latency.is_zero() {
-        retry::pause(latency).await;
+        clock::pause(latency).await;
     }
     record.took.1 = Instant::now();
     shared.state().requests.push(record);
