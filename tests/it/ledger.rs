@@ -1,7 +1,6 @@
 //! The ledger: every case on SQLite and on PostgreSQL.
 
 mod cases;
-pub mod door;
 mod leases;
 pub mod outages;
 mod overview;

@@ -24,6 +24,8 @@ mod machines;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod net;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod real;

@@ -11,8 +11,8 @@ use futures::StreamExt as _;
 use replay_archiver::clock;
 use tokio::sync::Notify;
 
-use super::door::Reply;
 use super::trial::{Cost, Running, Trial};
+use crate::net::Reply;
 
 /// Runs at once; each waits most of its time.
 const AT_ONCE: usize = 10;

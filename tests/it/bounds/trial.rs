@@ -7,8 +7,8 @@ use replay_archiver::clock;
 use tokio::process::Child;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::door::Door;
 use crate::cli::program::Place;
+use crate::net::Server;
 
 const MIB: u64 = 1 << 20;
 
@@ -21,9 +21,9 @@ const LONGEST: Duration = Duration::from_secs(420);
 /// A world at the defaults whose servers do as they should until a row says otherwise.
 pub struct Trial {
     pub place: Place,
-    pub wechat: Door,
-    pub media: Door,
-    pub store: Door,
+    pub wechat: Server,
+    pub media: Server,
+    pub store: Server,
 }
 
 /// What a row allows.
@@ -56,9 +56,9 @@ pub struct Running {
 impl Trial {
     pub async fn start(scenario: &str) -> Self {
         let place = Place::start(scenario).await;
-        let wechat = Door::before(place.sandbox.api_addr()).await;
-        let media = Door::before(place.sandbox.vod_addr()).await;
-        let store = Door::before(place.store.addr()).await;
+        let wechat = Server::before(place.sandbox.api_addr()).await;
+        let media = Server::before(place.sandbox.vod_addr()).await;
+        let store = Server::before(place.store.addr()).await;
         place.sandbox.update(|scenario| scenario.vod.base = format!("http://{}", media.addr));
         let mut text = place.configuration();
         for (server, door) in [

@@ -8,8 +8,8 @@ use replay_archiver::model::MediaUrl;
 
 use super::canary::Canary;
 use super::dns::{Names, client};
+use crate::net::{Reply, Server};
 use crate::pipeline::world::World;
-use crate::source::host::{Host, Reply};
 
 /// `PORT` is that of a server on loopback that is not to be reached. `*.example.com:PORT` is
 /// allowed, and every name there is means 127.0.0.1: the check of the URL is all that stands
@@ -77,7 +77,7 @@ fn urls(canary: &Canary) -> impl Iterator<Item = String> + use<> {
 }
 
 /// A client that may go to `*.example.com` on the canary's port, and to `host`.
-fn open_client(canary: &Canary, host: &Host) -> MediaClient {
+fn open_client(canary: &Canary, host: &Server) -> MediaClient {
     let names = Names::new(&[&["127.0.0.1"]]);
     client(&[format!("*.example.com:{}", canary.port()), host.authority()], names)
 }
@@ -85,7 +85,7 @@ fn open_client(canary: &Canary, host: &Host) -> MediaClient {
 #[tokio::test]
 async fn no_url_into_the_machine_is_asked_for() {
     let canary = Canary::on("127.0.0.1:0");
-    let host = Host::start(|_| Reply::new(404)).await;
+    let host = Server::start(|_| Reply::new(404)).await;
     let client = open_client(&canary, &host);
     for text in urls(&canary) {
         // What cannot be read as a media URL is not asked for either.
@@ -109,7 +109,7 @@ async fn no_redirect_into_the_machine_is_followed() {
     targets.push(format!("\\\\127.1:{}/", canary.port()));
     let count = targets.len();
     let next = AtomicUsize::new(0);
-    let host = Host::start_with(move |_| {
+    let host = Server::start(move |_| {
         let number = next.fetch_add(1, Ordering::Relaxed);
         Reply::new([301, 302, 303, 307, 308][number % 5]).header("Location", &targets[number])
     })
@@ -125,7 +125,7 @@ async fn no_redirect_into_the_machine_is_followed() {
 #[tokio::test]
 async fn no_playlist_leads_into_the_machine() {
     let canary = Canary::on("127.0.0.1:0");
-    let host = Host::start(|_| Reply::new(404)).await;
+    let host = Server::start(|_| Reply::new(404)).await;
     let client = open_client(&canary, &host);
     let base = host.url("/a/playlist.m3u8");
     for text in urls(&canary) {

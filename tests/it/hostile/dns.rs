@@ -10,7 +10,7 @@ use replay_archiver::net_guard::{HostPolicy, Refusal, Timeouts};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::canary::Canary;
-use crate::source::host::{Host, Reply};
+use crate::net::{Reply, Server};
 
 /// A public address of a block that nobody was given: whoever connects to it reaches nothing.
 const NOWHERE: &str = "2d00::1";
@@ -136,7 +136,7 @@ async fn a_name_that_comes_to_mean_an_inner_address_is_not_followed_there() {
 #[tokio::test]
 async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     let ten = |_: &_| Reply::new(206).header("Content-Range", "bytes 0-9/10").body(&[7; 10]);
-    let host = Host::start_with(ten).await;
+    let host = Server::start(ten).await;
     let later = Canary::on(&format!("127.0.0.2:{}", host.port()));
     // Https and http, a connection each: who asked twice for one would come to the second address.
     let names = Names::new(&[&["127.0.0.1"], &["127.0.0.1"], &["127.0.0.2"]]);
@@ -152,7 +152,7 @@ async fn a_redirect_to_a_name_with_an_inner_address_is_not_followed() {
     let canary = Canary::on("127.0.0.1:0");
     let port = canary.port();
     let target = format!("http://b.example.com:{port}/f0.mp4");
-    let host = Host::start_with(move |_| Reply::new(302).header("Location", &target)).await;
+    let host = Server::start(move |_| Reply::new(302).header("Location", &target)).await;
     for inner in ["127.0.0.1", "::ffff:127.0.0.1"] {
         let names = Names::new(&[&[inner]]);
         let patterns = [pattern_of(&canary), vec![host.authority()]].concat();

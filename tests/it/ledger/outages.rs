@@ -9,8 +9,8 @@ use replay_archiver::retry::Transient as _;
 use sqlx::Executor as _;
 use tokio::time::Instant;
 
-use super::door::Door;
 use super::{Database, appid, claim_any, connect, due, now, recording};
+use crate::net::Proxy;
 
 const SHARE: Share = Share { daily_limit: 10, reserve: Reserve::Calls(0) };
 
@@ -34,11 +34,11 @@ pub async fn a_statement_that_is_made_again_has_the_same_effect(database: &Datab
 }
 
 /// PostgreSQL behind a door.
-pub async fn behind_a_door() -> (Door, Database, Database) {
+pub async fn behind_a_door() -> (Proxy, Database, Database) {
     let database = Database::postgres().await;
     let mut url = url::Url::parse(&database.url).unwrap();
     let address = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-    let door = Door::before(tokio::net::lookup_host(address).await.unwrap().next().unwrap()).await;
+    let door = Proxy::before(tokio::net::lookup_host(address).await.unwrap().next().unwrap()).await;
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(door.addr.port())).unwrap();
     let behind = Database { url: url.to_string(), folder: None };

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::world::{Night, World};
 use crate::bucket::text;
-use crate::source::host::{Host, Reply, Request};
+use crate::net::{Reply, Request, Server};
 
 const FASTSTART: &[u8] = include_bytes!("../fixtures/media/faststart.mp4");
 const AT_END: &[u8] = include_bytes!("../fixtures/media/moov-at-end.mp4");
@@ -46,8 +46,8 @@ fn answer(request: &Request, film: &[u8]) -> Reply {
 }
 
 /// A world whose one segment a host serves by this script.
-async fn world(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (World, Host) {
-    let host = Host::start_with(script).await;
+async fn world(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (World, Server) {
+    let host = Server::start(script).await;
     let scenario = format!(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
          media_url = \"http://{}/film.mp4\"\n",
@@ -61,9 +61,9 @@ async fn world(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (W
 }
 
 /// The ranges that a host was asked for so far.
-fn asked(host: &Host) -> Vec<String> {
+fn asked(host: &Server) -> Vec<String> {
     let asked = host.requests().into_iter();
-    asked.map(|request| request.header("range").unwrap_or_default()).collect()
+    asked.map(|request| request.header("range").unwrap_or_default().to_owned()).collect()
 }
 
 /// One night with a film that a host serves: to its first `times` requests as `first`, then as `then`.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::world::{Night, World};
 use crate::bucket::text;
-use crate::source::host::{Host, Reply, Request};
+use crate::net::{Reply, Request, Server};
 
 const FILM: &[u8] = include_bytes!("../../../../src/sandbox/media/whole.ts");
 const CHUNKS: &str = include_str!("../../../../src/sandbox/media/whole.chunks");
@@ -65,7 +65,7 @@ impl Shelf {
 
     fn answer(&self, request: &Request) -> Reply {
         let mut shelf = self.0.lock().unwrap();
-        let answer = shelf.get_mut(&request.path).map(Answer::next);
+        let answer = shelf.get_mut(&request.target).map(Answer::next);
         match answer.as_ref() {
             Some(Answer::Bytes(bytes)) => match request.range() {
                 Some(range) if !bytes.is_empty() => {
@@ -101,7 +101,7 @@ pub fn chunk(number: usize) -> Vec<u8> {
 pub struct Broadcast {
     pub world: World,
     pub shelf: Shelf,
-    pub host: Host,
+    pub host: Server,
 }
 
 impl Broadcast {
@@ -113,7 +113,7 @@ impl Broadcast {
     pub async fn listed(path: &str, rest: &str) -> Self {
         let shelf = Shelf::default();
         let held = shelf.clone();
-        let host = Host::start_with(move |request| held.answer(request)).await;
+        let host = Server::start(move |request| held.answer(request)).await;
         let scenario = format!(
             "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nkind = \"whole\"\n\
              media_url = \"http://{}{path}\"\n{rest}",
@@ -133,7 +133,7 @@ impl Broadcast {
 
     /// The targets that were asked for so far, in order.
     pub fn asked(&self) -> Vec<String> {
-        self.host.requests().into_iter().map(|request| request.path).collect()
+        self.host.requests().into_iter().map(|request| request.target).collect()
     }
 }
 

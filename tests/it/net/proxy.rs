@@ -1,4 +1,4 @@
-//! A door before a database server: it can be shut for a while, and lose replies.
+//! A proxy before a server of any protocol: it can be shut for a while, and lose replies.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,21 +17,21 @@ struct State {
     connections: Vec<AbortHandle>,
 }
 
-/// A door to the server at an address. It closes when dropped.
-pub struct Door {
+/// A proxy to the server at an address. It closes when dropped.
+pub struct Proxy {
     pub addr: SocketAddr,
     state: Arc<Mutex<State>>,
     task: AbortHandle,
 }
 
-impl Drop for Door {
+impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
         self.shut();
     }
 }
 
-impl Door {
+impl Proxy {
     pub async fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
