@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::error::Elapsed;
+use tokio::time::Timeout;
 
 /// How far a machine's clock may be off before it needs a correction.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
@@ -104,13 +104,10 @@ pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// Waits for `work`, but no longer than `limit`.
-///
-/// # Errors
-/// When the time was up; `work` is dropped then.
+/// Waits for `work`, but no longer than `limit`: an error where the time was up.
 #[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
-pub async fn within<F: Future>(limit: Duration, work: F) -> Result<F::Output, Elapsed> {
-    tokio::time::timeout(limit, work).await
+pub fn within<F: Future>(limit: Duration, work: F) -> Timeout<F> {
+    tokio::time::timeout(limit, work)
 }
 
 #[cfg(test)]
