@@ -69,7 +69,16 @@ pub fn client(
     timeouts: Timeouts,
     proxy: Option<&SecretString>,
 ) -> Result<reqwest::Client, ClientError> {
-    client_with_names(policy, timeouts, proxy, Arc::new(SystemNames))
+    client_with_names(policy, timeouts, proxy, (Arc::new(SystemNames), Connections::Kept))
+}
+
+/// What becomes of a connection whose answer was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// It is kept for the next request.
+    Kept,
+    /// It is closed: each request makes a connection of its own.
+    Fresh,
 }
 
 /// Like [`client`], with `names` as the resolver. Its addresses are checked too.
@@ -81,7 +90,7 @@ pub fn client_with_names(
     policy: &HostPolicy,
     timeouts: Timeouts,
     proxy: Option<&SecretString>,
-    names: Arc<dyn Resolve>,
+    (names, connections): (Arc<dyn Resolve>, Connections),
 ) -> Result<reqwest::Client, ClientError> {
     let mut resolver = GuardedResolver { policy: policy.clone(), proxy_host: None, names };
     let mut builder = reqwest::Client::builder()
@@ -92,6 +101,9 @@ pub fn client_with_names(
         .redirect(checked_redirects(policy.clone()))
         .connect_timeout(timeouts.connect)
         .read_timeout(timeouts.read);
+    if connections == Connections::Fresh {
+        builder = builder.pool_max_idle_per_host(0);
+    }
     if let Some(proxy) = proxy {
         let url = Url::parse(proxy.expose_secret()).map_err(|_| ClientError::Proxy)?;
         resolver.proxy_host = url.host_str().map(str::to_owned);

@@ -85,6 +85,50 @@ impl Ledger {
         transaction.commit().await.map(Ok)
     }
 
+    /// Takes a checkpoint back to one that was passed: its state, with the first `parts` of its parts. The
+    /// others are forgotten, together with it or not at all.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    pub async fn rewind_checkpoint(
+        &self,
+        id: &RecordingId,
+        state: &str,
+        parts: u32,
+        owner: &str,
+    ) -> Result<(), Error> {
+        self.attempt("rewind a checkpoint", || self.try_rewind(id, state, parts, owner)).await?
+    }
+
+    async fn try_rewind(
+        &self,
+        id: &RecordingId,
+        state: &str,
+        parts: u32,
+        owner: &str,
+    ) -> Result<Result<(), Error>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if let Err(lost) = fence(&mut transaction, &id.appid, id.room, owner).await? {
+            return Ok(Err(lost));
+        }
+        for statement in [
+            "update recordings set checkpoint = $4 where appid = $1 and room_id = $2 \
+             and source_id = $3 and $5 >= 0",
+            "delete from upload_parts where appid = $1 and room_id = $2 and source_id = $3 \
+             and $4 <> '' and number > $5",
+        ] {
+            sqlx::query(statement)
+                .bind(id.appid.as_str())
+                .bind(count(id.room.0))
+                .bind(&id.source_id)
+                .bind(state)
+                .bind(i64::from(parts))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await.map(Ok)
+    }
+
     /// The last checkpoint of a transfer, if there is one.
     ///
     /// # Errors

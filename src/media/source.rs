@@ -35,7 +35,7 @@ pub use signature::expires_at;
 pub use small::{Offer, Small};
 
 use crate::model::{MediaUrl, Obstacle};
-use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};
+use crate::net_guard::{self, ClientError, Connections, HostPolicy, Timeouts};
 use headers::ContentRange;
 use signature::is_preview;
 
@@ -57,6 +57,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct MediaClient {
     http: reqwest::Client,
+    /// The same, with a connection of its own for each request.
+    fresh: reqwest::Client,
     hosts: HostPolicy,
     /// Whether a proxy stands between, which resolves names itself.
     has_proxy: bool,
@@ -91,9 +93,7 @@ impl MediaClient {
     /// # Errors
     /// When the proxy's URL is invalid or TLS cannot be set up.
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
-        let Settings { hosts, timeouts, proxy } = settings;
-        let http = net_guard::client(hosts, *timeouts, proxy.as_ref())?;
-        Ok(Self::over(http, settings))
+        Self::with_names(settings, Arc::new(net_guard::SystemNames))
     }
 
     /// As [`MediaClient::new`], where `names` says which addresses a name has.
@@ -103,17 +103,24 @@ impl MediaClient {
     #[doc(hidden)]
     pub fn with_names(settings: &Settings, names: Arc<dyn Resolve>) -> Result<Self, ClientError> {
         let Settings { hosts, timeouts, proxy } = settings;
-        let http = net_guard::client_with_names(hosts, *timeouts, proxy.as_ref(), names)?;
-        Ok(Self::over(http, settings))
-    }
-
-    fn over(http: reqwest::Client, settings: &Settings) -> Self {
+        let client = |connections| {
+            let names = Arc::clone(&names);
+            net_guard::client_with_names(hosts, *timeouts, proxy.as_ref(), (names, connections))
+        };
         // However slowly it comes: what is small is not waited for for ever.
         let small = settings.timeouts.read.saturating_mul(SMALL_READS);
         // A connection that moves is given more time than one that stands still.
         let patience = settings.timeouts.read.saturating_mul(2);
-        let (hosts, has_proxy) = (settings.hosts.clone(), settings.proxy.is_some());
-        Self { http, hosts, has_proxy, small, patience, answered: Arc::default() }
+        let (http, fresh) = (client(Connections::Kept)?, client(Connections::Fresh)?);
+        let (hosts, has_proxy) = (hosts.clone(), proxy.is_some());
+        Ok(Self { http, fresh, hosts, has_proxy, small, patience, answered: Arc::default() })
+    }
+
+    /// The same client, each of whose requests makes a connection of its own: it may come to another node
+    /// of a media network than those that are kept.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { http: self.fresh.clone(), ..self.clone() }
     }
 
     /// Whether requests to `url` would be made: whether its host is allowed, and its name resolves to

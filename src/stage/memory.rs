@@ -92,9 +92,13 @@ pub(super) struct Share {
 /// The bytes of a part. The budget and the buffer are free again when it and all clones of its bytes
 /// are dropped.
 #[derive(Debug)]
-pub(super) struct PartBytes(Bytes);
+pub(super) struct PartBytes {
+    bytes: Bytes,
+    kept: Arc<Kept>,
+}
 
 /// What the bytes of a part are kept in.
+#[derive(Debug)]
 struct Kept {
     permit: Permit,
     buffer: Buffer,
@@ -266,20 +270,38 @@ impl Share {
     pub(super) fn filled(self) -> PartBytes {
         let Self { permit, buffer } = self;
         let _busy = permit.memory.agenda.busy();
-        PartBytes(Bytes::from_owner(Kept { permit, buffer, _busy }))
+        PartBytes::of(Arc::new(Kept { permit, buffer, _busy }))
     }
 }
 
 impl PartBytes {
+    fn of(kept: Arc<Kept>) -> Self {
+        Self { bytes: Bytes::from_owner(Shared(Arc::clone(&kept))), kept }
+    }
+
     /// The bytes.
     pub(super) fn get(&self) -> &Bytes {
-        &self.0
+        &self.bytes
+    }
+
+    /// Puts other bytes in the place of those from `at` on. `false`, and nothing is changed, where there
+    /// are not so many, or someone else reads them.
+    pub(super) fn overwrite(&mut self, at: usize, bytes: &[u8]) -> bool {
+        self.bytes = Bytes::new();
+        let room = Arc::get_mut(&mut self.kept)
+            .and_then(|kept| kept.buffer.filled_mut().get_mut(at..at.checked_add(bytes.len())?));
+        let has_room = room.map(|room| room.copy_from_slice(bytes)).is_some();
+        self.bytes = Bytes::from_owner(Shared(Arc::clone(&self.kept)));
+        has_room
     }
 }
 
-impl AsRef<[u8]> for Kept {
+/// What the bytes of a part and their clones share.
+struct Shared(Arc<Kept>);
+
+impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
-        self.buffer.filled()
+        self.0.buffer.filled()
     }
 }
 
@@ -322,6 +344,21 @@ mod tests {
         let mut again = memory.share(MIB, &job).await;
         assert_eq!(again.buffer().len(), 0);
         assert_eq!(again.buffer().filled().as_ptr(), at);
+    }
+
+    #[tokio::test]
+    async fn bytes_of_a_part_are_changed_while_nobody_else_reads_them() {
+        let (memory, job) = memory(2);
+        let mut share = memory.share(6, &job).await;
+        share.buffer().extend_from_slice(b"abcdef");
+        let mut part = share.filled();
+        assert!(part.overwrite(2, b"xy"));
+        assert!(!part.overwrite(5, b"zz"), "beyond the end");
+        let reader = part.get().clone();
+        assert!(!part.overwrite(0, b"z"));
+        assert_eq!((reader.as_ref(), part.get().as_ref()), (&b"abxyef"[..], &b"abxyef"[..]));
+        drop((reader, part));
+        assert_eq!(memory.lock().free, 2 * MIB);
     }
 
     #[tokio::test]

@@ -81,6 +81,9 @@ pub struct PartReceipt {
     pub etag: String,
     /// Whether the request was signed over the part's SHA-256.
     pub signed: bool,
+    /// The part's CRC-64/NVME. Earlier versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc64nvme: Option<Crc64Nvme>,
 }
 
 impl Store {
@@ -184,7 +187,8 @@ impl Upload {
             store.checksums().note_verified();
         }
         let etag = output.e_tag.ok_or_else(|| unreadable(site, "it has no ETag"))?;
-        Ok(PartReceipt { number, bytes: body.len() as u64, etag, signed })
+        let crc64nvme = Some(digests.crc64nvme);
+        Ok(PartReceipt { number, bytes: body.len() as u64, etag, signed, crc64nvme })
     }
 
     async fn send_part(
@@ -347,8 +351,13 @@ mod tests {
     use super::*;
 
     fn receipts(parts: &[(u32, u64)]) -> Vec<PartReceipt> {
-        let receipt =
-            |&(number, bytes)| PartReceipt { number, bytes, etag: "e".into(), signed: true };
+        let receipt = |&(number, bytes)| PartReceipt {
+            number,
+            bytes,
+            etag: "e".into(),
+            signed: true,
+            crc64nvme: None,
+        };
         parts.iter().map(receipt).collect()
     }
 

@@ -1,6 +1,7 @@
 //! The walk over the top-level boxes.
 
 mod beyond;
+mod cut;
 
 use std::ops::Range;
 

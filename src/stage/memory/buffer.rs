@@ -42,6 +42,12 @@ impl Buffer {
         self.pages.as_ref().and_then(|pages| pages.get(..self.filled)).unwrap_or_default()
     }
 
+    /// The same, to be changed.
+    pub(super) fn filled_mut(&mut self) -> &mut [u8] {
+        let filled = self.filled;
+        self.pages.as_mut().and_then(|pages| pages.get_mut(..filled)).unwrap_or_default()
+    }
+
     /// Holds nothing any more; the pages stay.
     pub(super) fn clear(&mut self) {
         self.filled = 0;

@@ -29,6 +29,21 @@ pub(super) struct Saved {
     file: SourceFile,
     /// The hashes after the last of the parts; `None` before the first.
     hashing: Option<HashingState>,
+    /// The files that came whole before this transfer was begun, and were damaged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    seen: Vec<Sha256Digest>,
+}
+
+impl Saved {
+    /// Of an upload that is begun.
+    pub(super) fn begun(
+        upload: UploadId,
+        (key, part_bytes): (String, u64),
+        file: SourceFile,
+        seen: Vec<Sha256Digest>,
+    ) -> Self {
+        Self { upload, key, part_bytes, file, hashing: None, seen }
+    }
 }
 
 /// A transfer that can be gone on with.
@@ -40,6 +55,7 @@ pub(super) struct Checkpoint {
     pub file: SourceFile,
     pub hashing: Option<HashingState>,
     pub receipts: Vec<PartReceipt>,
+    pub seen: Vec<Sha256Digest>,
 }
 
 impl Checkpoint {
@@ -74,7 +90,7 @@ impl Checkpoint {
     }
 
     pub(super) fn trusted(saved: Saved, receipts: Vec<PartReceipt>) -> Option<Self> {
-        let Saved { upload, key, part_bytes, file, hashing } = saved;
+        let Saved { upload, key, part_bytes, file, hashing, seen } = saved;
         let hashed_parts = hashing.as_ref().map_or(0, |state| state.parts);
         let hashed_bytes = hashing.as_ref().map_or(0, |state| state.bytes);
         let numbered = receipts.iter().zip(1..).all(|(receipt, number)| receipt.number == number);
@@ -85,8 +101,25 @@ impl Checkpoint {
         let complete = receipts.len() == usize::try_from(hashed_parts).ok()?
             && bytes == hashed_bytes
             && bytes == planned;
-        (numbered && complete).then_some(Self { upload, key, part_bytes, file, hashing, receipts })
+        let checkpoint = Self { upload, key, part_bytes, file, hashing, receipts, seen };
+        (numbered && complete).then_some(checkpoint)
     }
+}
+
+/// Takes a checkpoint back to the hashes at a border that was passed: the parts after it are fetched
+/// again. What is kept of an earlier border stays.
+pub(super) async fn rewind(
+    context: &Context,
+    id: &RecordingId,
+    to: HashingState,
+) -> Result<(), Failure> {
+    let Some(saved) = context.ledger.checkpoint(id).await? else { return Ok(()) };
+    let is_beyond = u32::try_from(saved.receipts.len()).is_ok_and(|kept| kept > to.parts);
+    let Some(mut state) = unseal(&saved.state).filter(|_| is_beyond) else { return Ok(()) };
+    let parts = to.parts;
+    state.hashing = (parts > 0).then_some(to);
+    context.ledger.rewind_checkpoint(id, &seal(&state), parts, context.owner()).await?;
+    Ok(())
 }
 
 /// The text of a checkpoint: the SHA-256 of what follows, and what follows.
@@ -131,15 +164,12 @@ impl Trail {
     pub(super) async fn begin(
         context: &Arc<Context>,
         id: Option<RecordingId>,
-        upload: UploadId,
-        target: (String, u64),
-        file: SourceFile,
+        saved: Saved,
     ) -> Result<Self, Failure> {
-        let (key, part_bytes) = target;
         let trail = Self {
             context: Arc::clone(context),
             id,
-            saved: Saved { upload, key, part_bytes, file, hashing: None },
+            saved,
             receipts: Vec::new(),
             early: BTreeMap::new(),
             states: VecDeque::new(),
@@ -155,11 +185,11 @@ impl Trail {
 
     /// The trail of an upload that is gone on with.
     pub(super) fn resume(context: &Arc<Context>, id: RecordingId, from: Checkpoint) -> Self {
-        let Checkpoint { upload, key, part_bytes, file, hashing, receipts } = from;
+        let Checkpoint { upload, key, part_bytes, file, hashing, receipts, seen } = from;
         Self {
             context: Arc::clone(context),
             id: Some(id),
-            saved: Saved { upload, key, part_bytes, file, hashing },
+            saved: Saved { upload, key, part_bytes, file, hashing, seen },
             kept: receipts.len(),
             receipts,
             early: BTreeMap::new(),
@@ -252,12 +282,18 @@ mod tests {
                 scheme: "http".into(),
             },
             hashing: (parts > 0).then_some(hashing),
+            seen: Vec::new(),
         }
     }
 
     fn receipts(numbers: &[u32]) -> Vec<PartReceipt> {
-        let receipt =
-            |&number: &u32| PartReceipt { number, bytes: 5, etag: "e".into(), signed: true };
+        let receipt = |&number: &u32| PartReceipt {
+            number,
+            bytes: 5,
+            etag: "e".into(),
+            signed: true,
+            crc64nvme: None,
+        };
         numbers.iter().map(receipt).collect()
     }
 

@@ -8,21 +8,21 @@ use futures::StreamExt as _;
 
 use super::attempts::{Size, begun_again};
 use super::checkpoint::Checkpoint;
-use super::doubts::Doubts;
-use super::examining::{Earlier, judge};
+use super::cut;
+use super::doubts::{Doubts, Hope};
+use super::examining::{judge, look_at_small};
 use super::facts;
 use super::failure::Failure;
-use super::hashing::{Format, Hashed, Hashing, PartHash};
+use super::hashing::{Borders, Format, Hashed, Hashing, MOST_AGAIN, PartHash};
 use super::multipart::copy_large;
-use super::parts::{Begun, arriving};
+use super::parts::{Begun, Part, arriving};
 use super::source::Source;
 use crate::ledger::RecordingId;
 use crate::media::chunk::Examined;
 use crate::media::mp4::Mp4Structure;
 use crate::media::source::SourceFile;
 use crate::model::{
-    AppId, Crc64Xz, Damage, Digests, Evidence, MediaFacts, ObjectKey, RoomId, Sha256Digest,
-    SourceFacts,
+    AppId, Damage, Digests, Evidence, MediaFacts, ObjectKey, RoomId, Sha256Digest, SourceFacts,
 };
 use crate::stage::Context;
 use crate::store::{self, Labels, PartPlan};
@@ -42,8 +42,8 @@ pub(super) struct Target {
     pub doubts: Doubts,
     /// The recording whose checkpoint is kept while it is transferred.
     pub checkpoint: Option<RecordingId>,
-    /// What was found in its samples in this run.
-    pub earlier: Earlier,
+    /// Whether it may come better another time.
+    pub hope: Hope,
 }
 
 impl Target {
@@ -70,6 +70,8 @@ pub(super) struct Copied {
     pub evidence: Vec<Evidence>,
     pub source: SourceFacts,
     pub structure: Option<Mp4Structure>,
+    /// Whether it is an MP4 that ends too early.
+    pub is_cut: bool,
     /// What its `moov` says, where that was read while it was transferred.
     pub media: Option<MediaFacts>,
     /// For files of a broadcast: what was seen of it, and how often.
@@ -91,7 +93,7 @@ pub(super) async fn copy(
     source: &Source,
     target: &Target,
 ) -> Result<Copied, Failure> {
-    let once = |size| copy_once(context, source, target, size);
+    let once = |size| copy_rewinding(context, source, target, size);
     // On the heap: it is large.
     let copied = || Box::pin(begun_again(context, "a transfer", once));
     match copied().await {
@@ -104,6 +106,24 @@ pub(super) async fn copy(
         }
         copied => copied,
     }
+}
+
+/// Copies a file, fetched again from a part on where other bytes come for that part.
+async fn copy_rewinding(
+    context: &Arc<Context>,
+    source: &Source,
+    target: &Target,
+    size: Size,
+) -> Result<Copied, Failure> {
+    for _ in 0..MOST_AGAIN {
+        match copy_once(context, source, target, size.clone()).await {
+            Err(Failure::Rewound { offset, .. }) => {
+                tracing::info!(object.key = %target.key, offset, "a film is fetched again from a part on");
+            }
+            copied => return copied,
+        }
+    }
+    copy_once(context, source, target, size).await
 }
 
 async fn copy_once(
@@ -182,8 +202,8 @@ async fn copy_range_once(
     let bytes = part.get().clone();
     let hashing = Hashing::new(Some(target.format));
     let (hashing, _) = hashing.part(bytes.clone(), PartHash::Spared).await?;
-    let hashed = hashing.finish(Some(length))?;
-    let seen = target.doubts.settle(&hashed)?;
+    let hashed = hashing.finish(Some(length), target.hope)?;
+    let seen = target.doubts.settle(&hashed, target.hope)?;
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
@@ -202,14 +222,19 @@ async fn copy_small(
 ) -> Result<Copied, Failure> {
     let file = begun.opened.file.clone();
     let mut parts = arriving(context, source, begun, plan, 1);
-    let part = parts.next().await.ok_or(Failure::Empty)??;
-    let bytes = part.bytes.get().clone();
-    let (hashing, _) = Hashing::new(Some(target.format)).part(bytes, PartHash::Spared).await?;
-    let hashed = hashing.finish(file.total)?;
-    check_source_digest(&file, hashed.digests.crc64xz)?;
-    let media = facts::check(source, &file, &hashed, Some(part.bytes.get())).await?;
-    let seen = target.doubts.settle(&hashed)?;
-    let damage = judge(source, (&file, plan), &hashed, &target.earlier).await?;
+    let mut part = parts.next().await.ok_or(Failure::Empty)??;
+    let begin = Hashing::new(Some(target.format)).state();
+    let mut hashed = hash_small(&file, target, &part).await?;
+    while look_at_small(source, &file, &mut part, &mut hashed).await? {
+        hashed = Hashed { looked: hashed.looked, ..hash_small(&file, target, &part).await? };
+    }
+    let film = Some(part.bytes.get().as_ref());
+    let media = facts::check(source, &file, (&mut hashed, target.hope), film).await?;
+    let cut = cut::settle(&mut hashed, &target.doubts, target.hope, file.total)?;
+    let seen = target.doubts.settle(&hashed, target.hope)?;
+    let borders = Borders::from(begin);
+    let mut damage = judge(source, (&file, plan), (&hashed, &borders), target).await?;
+    damage.extend(cut);
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
@@ -220,9 +245,19 @@ async fn copy_small(
     Ok(Copied { media, damage, ..copied((hashed, seen), confirmed, 1, plan.part_bytes(), &file) })
 }
 
+async fn hash_small(file: &SourceFile, target: &Target, part: &Part) -> Result<Hashed, Failure> {
+    let (hashing, bytes) = (Hashing::new(Some(target.format)), part.bytes.get().clone());
+    let (hashing, _) = hashing.part(bytes, PartHash::Spared).await?;
+    let hashed = hashing.finish(file.total, target.hope)?;
+    check_source_digest(file, &hashed)?;
+    Ok(hashed)
+}
+
 /// Compares with the CRC-64/XZ that the source announced, before anything becomes visible.
-pub(super) fn check_source_digest(file: &SourceFile, computed: Crc64Xz) -> Result<(), Failure> {
-    match file.crc64xz {
+pub(super) fn check_source_digest(file: &SourceFile, hashed: &Hashed) -> Result<(), Failure> {
+    let computed = hashed.digests.crc64xz;
+    let is_short = file.total.is_some_and(|total| hashed.bytes < total);
+    match file.crc64xz.filter(|_| !is_short) {
         Some(announced) if announced != computed => {
             Err(Failure::SourceDigest { announced, computed })
         }
@@ -234,7 +269,7 @@ fn with_source_evidence(mut copied: Copied, file: &SourceFile) -> Copied {
     if file.total == Some(copied.bytes) {
         copied.evidence.push(Evidence::Length);
     }
-    if copied.structure.is_some() {
+    if copied.structure.is_some() && !copied.is_cut {
         copied.evidence.push(Evidence::Mp4Structure);
         if copied.unexamined.is_none() {
             copied.evidence.push(Evidence::Samples);
@@ -263,6 +298,7 @@ pub(super) fn copied(
         evidence: confirmed.evidence,
         source: file.facts(),
         structure: hashed.structure,
+        is_cut: hashed.cut.is_some(),
         media: None,
         examined: hashed.examined.map(|examined| (examined, seen)),
         damage: Vec::new(),

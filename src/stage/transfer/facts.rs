@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::doubts::Hope;
 use super::failure::Failure;
 use super::hashing::Hashed;
 use super::source::Source;
 use super::{Context, Copied};
-use crate::media::mp4::{self, Mp4Structure};
+use crate::media::mp4::{self, Mp4Error, Mp4Structure};
 use crate::media::source::SourceFile;
 use crate::model::{MediaFacts, ObjectKey, Reason};
 
@@ -16,7 +17,8 @@ const LARGEST: u64 = 32 << 20;
 /// Makes sure that a film that has come has every sample, before it is made an object. Returns its
 /// facts, where its `moov` could be read by now: it is read again from the media host, within the memory
 /// budget, where it was not kept while it was moved, as after a restart or for its size. `film` is all of
-/// it, where that is in memory.
+/// it, where that is in memory. How a film is cut that is kept all the same, as there is no hope for more of
+/// it, is noted in `hashed`.
 ///
 /// # Errors
 /// When the film is not whole, or the work on the room has to stop. That the host does not serve the
@@ -24,33 +26,52 @@ const LARGEST: u64 = 32 << 20;
 pub(super) async fn check(
     source: &Source,
     file: &SourceFile,
-    hashed: &Hashed,
+    (hashed, hope): (&mut Hashed, Hope),
     film: Option<&[u8]>,
 ) -> Result<Option<MediaFacts>, Failure> {
-    let Some(structure) = &hashed.structure else { return Ok(None) };
+    let Hashed { structure: Some(structure), cut, .. } = hashed else { return Ok(None) };
+    let structure = &*structure;
     let at = structure.moov_at.clone();
     let in_film = || film?.get(usize::try_from(at.start).ok()?..usize::try_from(at.end).ok()?);
     if let Some(moov) = structure.moov.as_deref().or_else(in_film) {
-        return Ok(checked(structure, moov)?);
+        return Ok(checked(structure, moov, (cut, hope))?);
     }
     let read = match at.end - at.start {
+        0 => return Ok(None),
         bytes if bytes > LARGEST => Err("it is too large".to_owned()),
         _ => from_source(source, file, at).await?,
     };
     match read {
-        Ok(moov) => Ok(checked(structure, moov.get())?),
+        Ok(moov) => Ok(checked(structure, moov.get(), (cut, hope))?),
         Err(error) => {
             tracing::info!(error, "the moov of a film could not be read again at its media host");
-            structure.check(None)?;
+            kept(structure.check(None), (cut, hope))?;
             Ok(None)
         }
     }
 }
 
 /// The facts of a film that has every sample; `None` where its `moov` does not tell them.
-fn checked(structure: &Mp4Structure, moov: &[u8]) -> Result<Option<MediaFacts>, mp4::Mp4Error> {
-    let note = structure.check(Some(moov))?;
+fn checked(
+    structure: &Mp4Structure,
+    moov: &[u8],
+    kept_cut: (&mut Option<Mp4Error>, Hope),
+) -> Result<Option<MediaFacts>, Mp4Error> {
+    let note = kept(structure.check(Some(moov)), kept_cut)?;
     Ok(readable(moov, structure).map(|facts| MediaFacts { note, ..facts }))
+}
+
+/// What is odd about a film that is whole, or cut and to be kept.
+fn kept(
+    checked: Result<Option<String>, Mp4Error>,
+    (cut, hope): (&mut Option<Mp4Error>, Hope),
+) -> Result<Option<String>, Mp4Error> {
+    match checked {
+        Err(error) if error.is_cut() && hope == Hope::Spent => {
+            Ok(Some(cut.get_or_insert(error).to_string()))
+        }
+        checked => Ok(cut.as_ref().map(Mp4Error::to_string).or(checked?)),
+    }
 }
 
 /// The facts of a film that is in the bucket: those that were read before, else from its `moov` there.
@@ -64,7 +85,7 @@ pub(super) async fn of(
 ) -> Option<MediaFacts> {
     let structure = copied.structure.as_ref()?;
     let at = structure.moov_at.clone();
-    if copied.media.is_some() || structure.moov.is_some() {
+    if copied.media.is_some() || structure.moov.is_some() || at.is_empty() {
         return copied.media.clone();
     }
     if at.end - at.start > LARGEST || context.store.storage_class().is_some() {

@@ -1,6 +1,6 @@
 //! Why a recording could not be archived, and what that means for it.
 
-use super::hashing::Unfit;
+use super::hashing::{HashingState, Unfit};
 use crate::media::chunk::ChunkError;
 use crate::media::hls::HlsError;
 use crate::media::mp4::Mp4Error;
@@ -56,6 +56,14 @@ pub(super) enum Failure {
         offset: u64,
         /// What is wrong.
         what: String,
+    },
+    /// Other bytes came for a part that had been taken: the file is fetched again from there on.
+    #[error("other bytes came for the part from byte {offset} on")]
+    Rewound {
+        /// The hashes before it, from which the transfer is resumed.
+        to: Box<HashingState>,
+        /// Where that begins.
+        offset: u64,
     },
     /// The file is empty.
     #[error("the file is empty")]
@@ -152,6 +160,7 @@ impl Failure {
         let trouble = match self {
             Self::Stop(error) => return Err(error),
             Self::Media(error) | Self::BrokenOff(error) => media_trouble(&error.problem),
+            Self::NotWhole(error) if error.is_cut() => Trouble::Faulty,
             Self::NotWhole(_)
             | Self::NoChunk(_)
             | Self::Playlist(_)
@@ -159,7 +168,10 @@ impl Failure {
             | Self::OutOfRange { .. }
             | Self::Unfetchable(_) => Trouble::NoRecording,
             Self::Store(_) | Self::NotResumed(_) => Trouble::Ours,
-            Self::SourceDigest { .. } | Self::Slipped { .. } | Self::Doubtful(_) => Trouble::Faulty,
+            Self::SourceDigest { .. }
+            | Self::Slipped { .. }
+            | Self::Rewound { .. }
+            | Self::Doubtful(_) => Trouble::Faulty,
         };
         Ok((trouble, reason))
     }

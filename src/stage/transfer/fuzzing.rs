@@ -1,6 +1,7 @@
 //! What a fuzzer does with a checkpoint.
 
 use super::checkpoint::{Checkpoint, Saved};
+use super::doubts::Hope;
 use super::hashing::{Hashing, PartHash};
 use crate::store::PartReceipt;
 
@@ -24,5 +25,5 @@ pub(crate) fn checkpoint(data: &[u8]) {
         assert_eq!(hashing.state().bytes, before + part.len() as u64);
     }
     let total = hashing.state().bytes;
-    let _ = hashing.finish(Some(total));
+    let _ = hashing.finish(Some(total), Hope::Spent);
 }

@@ -12,8 +12,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::chunks::Chunks;
 use super::copy::{Copied, Target, copy, copy_range};
-use super::doubts::Doubts;
-use super::examining::Earlier;
+use super::doubts::{Doubts, Hope};
 use super::failure::Failure;
 use super::hashing::Format;
 use super::source::Source;
@@ -177,9 +176,9 @@ impl Fetch<'_> {
         let (context, place) = (self.context, self.place);
         let content_type = file.content_type();
         let room = (place.appid.clone(), place.room.room_id);
-        let (format, doubts, earlier) =
-            (Format::Chunk(told), Doubts::default(), Earlier::default());
-        let target = Target { room, key, content_type, format, doubts, checkpoint: None, earlier };
+        let (format, doubts) = (Format::Chunk(told), Doubts::default());
+        let hope = if told.is_kept_cut { Hope::Spent } else { Hope::Left };
+        let target = Target { room, key, content_type, format, doubts, checkpoint: None, hope };
         let source = Source::of_chunk(context, MediaUrl::clone(&file.link.url), self.whole.job());
         match file.range.clone() {
             Some(range) => copy_range(context, &source, &target, range).await,

@@ -1,9 +1,12 @@
 //! The digests and the box walk of one file, fed with its parts in order.
 
+mod borders;
 mod joining;
+mod looked;
 mod samples;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
@@ -11,13 +14,16 @@ use serde::{Deserialize, Serialize};
 use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
+use super::doubts::Hope;
 use super::joined;
 use crate::media::chunk::{ChunkError, ChunkWalk, Examined, Told};
 use crate::media::mp4::samples::{self as film, Film};
 use crate::media::mp4::{BoxWalk, Limits, MoovBeyond, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
+pub(super) use borders::Borders;
 use joining::Joining;
+pub(super) use looked::{Looked, MOST_AGAIN};
 use samples::{Samples, SamplesState};
 
 /// The hashes after some parts.
@@ -30,7 +36,9 @@ pub(super) struct Hashing {
     crc64xz: u64,
     walk: Option<Walk>,
     samples: Samples,
-    /// The CRC-64/NVME of each part that was taken since the transfer was begun or resumed.
+    /// What of it was asked for again.
+    pub(super) looked: Looked,
+    /// The CRC-64/NVME of each part, as far as it is known.
     part_crcs: BTreeMap<u32, Crc64Nvme>,
     parts: u32,
     bytes: u64,
@@ -88,6 +96,15 @@ pub(super) struct HashingState {
     /// How far the samples were examined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     samples: Option<SamplesState>,
+    #[serde(default, skip_serializing_if = "Looked::is_none")]
+    pub looked: Looked,
+}
+
+impl HashingState {
+    /// The same, where so much was asked for again.
+    pub(super) fn looking(&self, looked: Looked) -> Self {
+        Self { looked, ..self.clone() }
+    }
 }
 
 /// The series of the `sha2` crate in use.
@@ -115,11 +132,15 @@ pub(super) struct Hashed {
     pub digests: Digests,
     /// For MP4s.
     pub structure: Option<Mp4Structure>,
+    /// How an MP4 is cut that is to be kept all the same.
+    pub cut: Option<Mp4Error>,
     /// For files of a broadcast.
     pub examined: Option<Examined>,
     /// What the samples of an MP4 are like.
     pub samples: Option<film::Examined>,
-    /// The CRC-64/NVME of each part that was taken since the transfer was begun or resumed.
+    /// What of it was asked for again.
+    pub looked: Looked,
+    /// The CRC-64/NVME of each part, as far as it is known.
     pub part_crcs: BTreeMap<u32, Crc64Nvme>,
 }
 
@@ -136,6 +157,7 @@ impl Hashing {
                 Format::Chunk(told) => Walk::Chunk(ChunkWalk::new(told)),
             }),
             samples: Samples::Awaited,
+            looked: Looked::default(),
             part_crcs: BTreeMap::new(),
             parts: 0,
             bytes: 0,
@@ -158,11 +180,39 @@ impl Hashing {
             joining: Joining::by(0),
             crc64xz: state.crc64xz,
             walk: state.walk.clone().map(Walk::Film),
-            samples: Samples::left(state.samples.clone()),
+            samples: Samples::left(state.samples.clone(), state.bytes),
+            looked: state.looked.clone(),
             part_crcs: BTreeMap::new(),
             parts: state.parts,
             bytes: state.bytes,
         })
+    }
+
+    /// The hashes at a border that these have passed; `None` where they cannot be taken up.
+    pub(super) fn back_to(self, border: &HashingState) -> Option<Self> {
+        let Self { walk, samples, looked, mut part_crcs, .. } = self;
+        let mut back = Self::resume(border)?;
+        if let (Some(Walk::Film(walk)), Some(Walk::Film(later))) = (&mut back.walk, walk) {
+            walk.keep_moov_of(later);
+        }
+        part_crcs.retain(|part, _| *part <= border.parts);
+        let samples = Samples::again(border, samples);
+        Some(Self { samples, looked, part_crcs, ..back })
+    }
+
+    /// These parts have been taken, with these CRC-64/NVME.
+    pub(super) fn know_parts(&mut self, parts: impl IntoIterator<Item = (u32, Crc64Nvme)>) {
+        self.part_crcs.extend(parts);
+    }
+
+    /// The CRC-64/NVME of a part, where it is known.
+    pub(super) fn part_crc(&self, part: u32) -> Option<Crc64Nvme> {
+        self.part_crcs.get(&part).copied()
+    }
+
+    /// Where the samples are not what they should be, of what was taken since `border`.
+    pub(super) fn found_since(&self, border: &HashingState) -> Vec<Range<u64>> {
+        self.samples.found_since(border.samples.as_ref())
     }
 
     /// The hashes for a checkpoint. Files of a broadcast have none: they are begun again.
@@ -179,6 +229,7 @@ impl Hashing {
                 Some(Walk::Chunk(_)) | None => None,
             },
             samples: self.samples.state(),
+            looked: self.looked.clone(),
         }
     }
 
@@ -246,10 +297,11 @@ impl Hashing {
     /// The digests of everything, `announced` being the length the source had told.
     ///
     /// # Errors
-    /// When the file is not whole.
-    pub(super) fn finish(self, announced: Option<u64>) -> Result<Hashed, Unfit> {
+    /// When the file is not whole. A film that is cut is no error where there is no hope for more of it.
+    pub(super) fn finish(self, announced: Option<u64>, hope: Hope) -> Result<Hashed, Unfit> {
+        let mut cut = None;
         let (structure, examined) = match self.walk {
-            Some(Walk::Film(walk)) => (Some(walk.finish(announced)?), None),
+            Some(Walk::Film(walk)) => (Some(end(walk, announced, hope, &mut cut)?), None),
             Some(Walk::Chunk(walk)) => (None, Some(walk.finish()?)),
             None => (None, None),
         };
@@ -262,10 +314,31 @@ impl Hashing {
                 crc64xz: Crc64Xz(self.crc64xz),
             },
             structure,
+            cut,
             examined,
             samples,
+            looked: self.looked,
             part_crcs: self.part_crcs,
         })
+    }
+}
+
+/// Ends the walk over a film.
+fn end(
+    walk: BoxWalk,
+    announced: Option<u64>,
+    hope: Hope,
+    cut: &mut Option<Mp4Error>,
+) -> Result<Mp4Structure, Mp4Error> {
+    if hope == Hope::Left {
+        return walk.finish(announced);
+    }
+    match walk.clone().finish(announced) {
+        Err(error) if error.is_cut() => {
+            *cut = Some(error);
+            Ok(walk.cut())
+        }
+        ended => ended,
     }
 }
 
@@ -285,7 +358,7 @@ mod tests {
             let text = serde_json::to_string(&next.state()).unwrap();
             hashing = Hashing::resume(&serde_json::from_str(&text).unwrap()).unwrap();
         }
-        let hashed = hashing.finish(None).unwrap();
+        let hashed = hashing.finish(None, Hope::Left).unwrap();
         assert_eq!(hashed.bytes, 400_000);
         assert_eq!(hashed.digests.sha256, Sha256Digest::of(&whole));
         assert_eq!(hashed.digests.crc64nvme.0, checksum(CrcAlgorithm::Crc64Nvme, &whole));

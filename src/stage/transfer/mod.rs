@@ -7,6 +7,7 @@ mod attempts;
 mod checkpoint;
 mod chunks;
 mod copy;
+mod cut;
 mod doubts;
 mod examining;
 mod facts;
@@ -20,8 +21,10 @@ mod mend;
 mod multipart;
 mod parts;
 mod playlist;
+mod second_look;
 mod sending;
 mod source;
+mod taking;
 mod whole;
 mod window;
 
@@ -40,8 +43,7 @@ use crate::model::{
 use crate::store::RoomKeys;
 
 use copy::{Copied, Target, copy};
-use doubts::Doubts;
-use examining::Earlier;
+use doubts::{Doubts, Hope};
 use failure::Failure;
 use hashing::Format;
 use multipart::discard;
@@ -293,8 +295,11 @@ async fn segment(
     let checkpoint = Some(place.id_of(recording));
     let room = (place.appid.clone(), place.room.room_id);
     let (content_type, format) = ("video/mp4", Format::Film);
-    let (doubts, earlier) = (Doubts::default(), Earlier::default());
-    let target = Target { room, key, content_type, format, doubts, checkpoint, earlier };
+    let over = place.room.end_time.or(place.room.start_time);
+    let is_last = recording.is_last_chance(over, context.clock.now());
+    let hope = if is_last { Hope::Spent } else { Hope::Left };
+    let doubts = Doubts::default();
+    let target = Target { room, key, content_type, format, doubts, checkpoint, hope };
     let copied = copy(context, &source, &target).await?;
     let media = facts::of(context, &target.key, &source, &copied).await;
     Ok(stored_object(context, relative, &target, copied, media))

@@ -3,20 +3,21 @@
 
 use std::sync::Arc;
 
-use super::checkpoint::{Checkpoint, Trail};
+use super::checkpoint::{self, Checkpoint, Saved, Trail};
 use super::copy::{Copied, Origin, Target, copied};
+use super::cut;
 use super::examining::judge;
 use super::facts;
 use super::failure::Failure;
-use super::hashing::Hashing;
+use super::hashing::{Hashing, HashingState};
 use super::parts::{Begun, arriving};
-use super::sending::{Coming, send_parts};
+use super::sending::{Coming, Sent, send_parts};
 use super::source::Source;
 use crate::ledger::Intent;
 use crate::media::source::SourceFile;
 use crate::retry::Transient as _;
 use crate::stage::Context;
-use crate::store::{Labels, PartPlan, Upload, UploadId};
+use crate::store::{Labels, PartPlan, PartReceipt, Upload, UploadId};
 
 /// An upload with what has come of it so far.
 struct Session {
@@ -44,12 +45,26 @@ pub(super) async fn copy_large(
     let Session { upload, hashing, trail, plan, is_resumed } = session;
     let parts = arriving(context, source, begun, plan, trail.next_part());
     let (context_of, source_of) = (Arc::clone(context), source.clone());
-    let coming = Coming { context: context_of, source: source_of, file: file.clone(), parts };
+    // All of it comes once more already, where more was wrong than is asked for part by part.
+    let is_looking = file.ranged && target.doubts.is_none();
+    let file_of = file.clone();
+    let coming = Coming {
+        context: context_of,
+        source: source_of,
+        file: file_of,
+        plan,
+        parts,
+        is_looking,
+        hope: target.hope,
+    };
     let sent = async {
-        let (hashed, receipts) = send_parts(&upload, hashing, trail, coming).await?;
-        let media = facts::check(source, &file, &hashed, None).await?;
-        let seen = target.doubts.settle(&hashed)?;
-        let damage = judge(source, (&file, plan), &hashed, &target.earlier).await?;
+        let Sent { mut hashed, borders, receipts } =
+            send_parts(&upload, hashing, trail, coming).await?;
+        let media = facts::check(source, &file, (&mut hashed, target.hope), None).await?;
+        let cut = cut::settle(&mut hashed, &target.doubts, target.hope, file.total)?;
+        let seen = target.doubts.settle(&hashed, target.hope)?;
+        let mut damage = judge(source, (&file, plan), (&hashed, &borders), target).await?;
+        damage.extend(cut);
         Ok(((hashed, seen), receipts, media, damage))
     };
     let ((hashed, seen), receipts, media, damage) = match sent.await {
@@ -91,10 +106,13 @@ async fn resume(
         Some(state) => Hashing::resume(state),
         None => Some(Hashing::new(Some(target.format))),
     };
-    let Some(hashing) = hashing.filter(|_| is_same) else {
+    let Some(mut hashing) = hashing.filter(|_| is_same) else {
         give_up(context, target, &upload).await?;
         return Ok(None);
     };
+    let crc = |receipt: &PartReceipt| Some((receipt.number, receipt.crc64nvme?));
+    hashing.know_parts(checkpoint.receipts.iter().filter_map(crc));
+    target.doubts.remember(&checkpoint.seen);
     tracing::info!(
         object.key = %target.key,
         parts = checkpoint.receipts.len(),
@@ -118,7 +136,8 @@ async fn begin(
     let upload = start(context, target, labels).await?;
     let (key, id) = (target.key.to_string(), target.checkpoint.clone());
     let kept = (key, plan.part_bytes());
-    let trail = Trail::begin(context, id, upload.id().clone(), kept, file.clone()).await?;
+    let saved = Saved::begun(upload.id().clone(), kept, file.clone(), target.doubts.seen());
+    let trail = Trail::begin(context, id, saved).await?;
     let hashing = Hashing::new(Some(target.format));
     let upload = Arc::new(upload);
     Ok(Session { upload, hashing, trail, plan, is_resumed: false })
@@ -137,6 +156,11 @@ async fn settle(
         Failure::Store(error) if is_resumed && !error.is_transient() => Failure::NotResumed(error),
         other => other,
     };
+    if let (Failure::Rewound { to, .. }, Some(id)) = (&failure, &target.checkpoint)
+        && let Err(error) = checkpoint::rewind(context, id, HashingState::clone(to)).await
+    {
+        return error;
+    }
     let is_worthless = match &failure {
         Failure::NotWhole(_) | Failure::SourceDigest { .. } | Failure::Empty => true,
         Failure::Slipped { .. } | Failure::NotResumed(_) => true,

@@ -82,7 +82,8 @@ fn ranged(
     let Begun { opened, turn } = begun;
     let first = plan.range(1).ok().flatten();
     let fits = first.as_ref().map(|first| first.end - first.start) == opened.body.expected();
-    let first = first.zip(turn).filter(|_| from == 1 && fits).zip(window.pass());
+    let is_taken = from == 1 && fits && !source.is_doubted(0);
+    let first = first.zip(turn).filter(|_| is_taken).zip(window.pass());
     let fetch = Fetch { source: source.clone(), file: Arc::new(opened.file), plan, window };
     let (begun, from) = match first {
         Some(((range, turn), pass)) => {

@@ -11,22 +11,36 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::checkpoint::Trail;
 use super::copy::check_source_digest;
+use super::doubts::Hope;
 use super::examining::tables;
 use super::failure::Failure;
-use super::hashing::{Hashed, Hashing, HashingState, PartHash};
+use super::hashing::{Borders, Hashed, Hashing, HashingState, PartHash};
 use super::joined;
 use super::parts::Part;
 use super::source::Source;
+use super::taking::Taking;
 use crate::media::source::SourceFile;
 use crate::stage::Context;
-use crate::store::{self, PartDigests, PartReceipt, Upload};
+use crate::store::{self, PartDigests, PartPlan, PartReceipt, Upload};
 
 /// The parts of a file as they arrive, and where they come from.
 pub(super) struct Coming {
     pub context: Arc<Context>,
     pub source: Source,
     pub file: SourceFile,
+    pub plan: PartPlan,
     pub parts: BoxStream<'static, Result<Part, Failure>>,
+    /// Whether parts that came damaged are looked at once more.
+    pub is_looking: bool,
+    /// Whether the file may come better another time.
+    pub hope: Hope,
+}
+
+/// A file all of whose parts are sent.
+pub(super) struct Sent {
+    pub hashed: Hashed,
+    pub borders: Borders,
+    pub receipts: Vec<PartReceipt>,
 }
 
 /// A part that was hashed, with the hashes up to it.
@@ -47,14 +61,16 @@ pub(super) async fn send_parts(
     hashing: Hashing,
     trail: Trail,
     coming: Coming,
-) -> Result<(Hashed, Vec<PartReceipt>), Failure> {
+) -> Result<Sent, Failure> {
     let (hashed, ready) = mpsc::channel(1);
-    let file = coming.file.clone();
+    let (file, hope) = (coming.file.clone(), coming.hope);
     let hashing = hash_in_order(Arc::clone(upload), hashing, coming, hashed);
     let hashing = AbortOnDropHandle::new(tokio::spawn(hashing));
     let mut sending = Sending::of(upload, trail);
-    match sending.run(hashing, ready, &file).await {
-        Ok(hashed) => Ok((hashed, sending.trail.into_receipts())),
+    match sending.run(hashing, ready, (&file, hope)).await {
+        Ok((hashed, borders)) => {
+            Ok(Sent { hashed, borders, receipts: sending.trail.into_receipts() })
+        }
         Err(failure) => {
             if !matches!(failure, Failure::Stop(_)) {
                 sending.keep().await;
@@ -81,10 +97,10 @@ impl Sending {
 
     async fn run(
         &mut self,
-        hashing: AbortOnDropHandle<Result<Hashing, Failure>>,
+        hashing: AbortOnDropHandle<Result<(Hashing, Borders), Failure>>,
         mut ready: mpsc::Receiver<HashedPart>,
-        file: &SourceFile,
-    ) -> Result<Hashed, Failure> {
+        (file, hope): (&SourceFile, Hope),
+    ) -> Result<(Hashed, Borders), Failure> {
         loop {
             tokio::select! {
                 step = self.step(), if !self.is_idle() => step?,
@@ -95,12 +111,13 @@ impl Sending {
             }
         }
         // A file that is not whole is given up before its last parts are waited for.
-        let hashed = joined(hashing.await)?.finish(file.total)?;
-        check_source_digest(file, hashed.digests.crc64xz)?;
+        let (hashing, borders) = joined(hashing.await)?;
+        let hashed = hashing.finish(file.total, hope)?;
+        check_source_digest(file, &hashed)?;
         while !self.is_idle() {
             self.step().await?;
         }
-        Ok(hashed)
+        Ok((hashed, borders))
     }
 
     fn send(&mut self, hashed: HashedPart) {
@@ -157,26 +174,24 @@ async fn hash_in_order(
     mut hashing: Hashing,
     coming: Coming,
     hashed: mpsc::Sender<HashedPart>,
-) -> Result<Hashing, Failure> {
-    let Coming { context, source, file, mut parts } = coming;
+) -> Result<(Hashing, Borders), Failure> {
+    let Coming { context, source, file, plan, mut parts, is_looking, hope: _ } = coming;
     // Of a resumed transfer.
     if let Some(beyond) = hashing.needs_tables(file.total) {
         hashing.examine_by(tables(&context, &source, &file, beyond).await, &[]);
     }
-    while let Some(part) = parts.next().await.transpose()? {
-        let own = if upload.signs_parts() { PartHash::Needed } else { PartHash::Spared };
-        let (next, digests) = hashing.part(part.bytes.get().clone(), own).await?;
+    let own = if upload.signs_parts() { PartHash::Needed } else { PartHash::Spared };
+    let (context, source, file) = (&context, &source, &file);
+    let mut taking = Taking { context, source, file, plan, own, is_looking, reaches_on: false };
+    let mut borders = Borders::from(hashing.state());
+    while let Some(mut part) = parts.next().await.transpose()? {
+        let (next, digests) = taking.part(hashing, &mut part, &borders).await?;
         hashing = next;
-        if part.number == 1
-            && let Some(beyond) = hashing.needs_tables(file.total)
-        {
-            let tables = tables(&context, &source, &file, beyond).await;
-            hashing.examine_by(tables, part.bytes.get());
-        }
         let state = hashing.state();
+        borders.pass(state.clone());
         if hashed.send(HashedPart { part, digests, state }).await.is_err() {
             break;
         }
     }
-    Ok(hashing)
+    Ok((hashing, borders))
 }

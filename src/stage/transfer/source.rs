@@ -1,17 +1,20 @@
 //! One file at its media host, with retries and fresh URLs.
 
+mod apart;
+
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::failure::Failure;
 use super::{Context, Place};
 use crate::media::source::{self as media, Body, Opened, Problem, SourceFile, expires_at};
-use crate::model::{Crc64Nvme, MediaUrl, Reason, Recording};
+use crate::model::{MediaUrl, Reason, Recording};
 use crate::retry::{self, Policy, Transient};
 use crate::stage::memory::{Lane, PartBytes, Share};
 use crate::stage::{Error, Job};
 use crate::throughput::UnderWay;
+use apart::Doubted;
 
 /// A file to be fetched. Clones are the same file.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub(super) struct Source {
     url: Arc<Mutex<MediaUrl>>,
     /// Whether it is asked for at once, as its ranges cannot be used.
     at_once: Arc<AtomicBool>,
+    /// What of it came damaged.
+    doubted: Arc<Doubted>,
     job: Job,
 }
 
@@ -46,6 +51,7 @@ impl Source {
             place: Some(Arc::clone(place)),
             url: Arc::new(Mutex::new(url)),
             at_once: Arc::default(),
+            doubted: Arc::default(),
             job: job.clone(),
         })
     }
@@ -53,8 +59,8 @@ impl Source {
     /// A file that a playlist names, for the recording it belongs to.
     pub(super) fn of_chunk(context: &Arc<Context>, url: MediaUrl, job: &Job) -> Self {
         let url = Arc::new(Mutex::new(url));
-        let (context, at_once) = (Arc::clone(context), Arc::default());
-        Self { context, place: None, url, at_once, job: job.clone() }
+        let (context, at_once, doubted) = (Arc::clone(context), Arc::default(), Arc::default());
+        Self { context, place: None, url, at_once, doubted, job: job.clone() }
     }
 
     /// The recording it belongs to.
@@ -102,9 +108,10 @@ impl Source {
             "opening a recording",
             &self.context.work.media_retry,
             |url| async move {
+                let route = self.route(0);
                 let opened = match self.is_at_once() {
-                    true => self.context.media.open_at_once(&url).await,
-                    false => self.context.media.open(&url, first).await,
+                    true => route.media().open_at_once(&url).await,
+                    false => route.media().open(&url, first).await,
                 };
                 opened.inspect_err(|error| note_refusal(lane, error))
             },
@@ -141,24 +148,28 @@ impl Source {
         let share = Mutex::new(share);
         let body = Mutex::new(body);
         let under_way = self.under_way();
+        let route = self.route(range.start);
         self.with_fresh_url("fetching a range", &self.context.work.media_retry, |url| {
-            let (share, body, range) = (&share, &body, range.clone());
+            let (share, body, range, route) = (&share, &body, &range, &route);
             let (under_way, lane) = (&under_way, &lane);
             async move {
-                let reached = range.start + lock(share).buffer().len() as u64;
-                let begun = lock(body).take();
-                let mut body = match begun {
-                    Some(body) => body,
-                    None => {
-                        let asked = self.context.media.range(&url, file, reached..range.end).await;
-                        asked.inspect_err(|error| note_refusal(Some(lane), error))?
+                loop {
+                    let reached = range.start + lock(share).buffer().len() as u64;
+                    let begun = lock(body).take();
+                    let mut body = match begun {
+                        Some(body) => body,
+                        None if reached >= range.end => return Ok(()),
+                        None => {
+                            let wanted = reached..route.end(range, reached);
+                            let asked = route.media().range(&url, file, wanted).await;
+                            asked.inspect_err(|error| note_refusal(Some(lane), error))?
+                        }
+                    };
+                    while let Some(bytes) = body.next().await? {
+                        self.moved(bytes.len() as u64, under_way, Some(lane));
+                        lock(share).buffer().extend_from_slice(&bytes);
                     }
-                };
-                while let Some(bytes) = body.next().await? {
-                    self.moved(bytes.len() as u64, under_way, Some(lane));
-                    lock(share).buffer().extend_from_slice(&bytes);
                 }
-                Ok(())
             }
         })
         .await?;
@@ -175,46 +186,10 @@ impl Source {
         file: &SourceFile,
         range: Range<u64>,
     ) -> Result<Vec<u8>, Failure> {
-        let got = Mutex::new(Vec::new());
-        self.each(file, range, |bytes| lock(&got).extend_from_slice(bytes)).await?;
-        Ok(got.into_inner().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Fetches a range of the file that was opened as `file` for its CRC-64/NVME alone.
-    ///
-    /// # Errors
-    /// As [`Source::range`].
-    pub(super) async fn crc64nvme(
-        &self,
-        file: &SourceFile,
-        range: Range<u64>,
-    ) -> Result<Crc64Nvme, Failure> {
-        let crc = Mutex::new(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme));
-        self.each(file, range, |bytes| lock(&crc).update(bytes)).await?;
-        let crc = crc.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Crc64Nvme(crc.finalize()))
-    }
-
-    /// Fetches a range and gives its bytes to `each` in order, each of them once.
-    async fn each(
-        &self,
-        file: &SourceFile,
-        range: Range<u64>,
-        each: impl Fn(&[u8]),
-    ) -> Result<(), Failure> {
-        let reached = AtomicU64::new(range.start);
-        let (each, reached, end) = (&each, &reached, range.end);
-        let policy = &self.context.work.media_retry;
-        self.with_fresh_url("fetching a range", policy, |url| async move {
-            let from = reached.load(Ordering::Relaxed);
-            let mut body = self.context.media.range(&url, file, from..end).await?;
-            while let Some(bytes) = body.next().await? {
-                each(&bytes);
-                reached.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            }
-            Ok(())
-        })
-        .await
+        let mut got = Vec::new();
+        let route = self.route(range.start);
+        self.each(&route, file, range, |_, bytes| got.extend_from_slice(bytes)).await?;
+        Ok(got)
     }
 
     /// So many of its bytes have come.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::coding::Coding;
 use super::film::{Film, Sample, Shown};
-use super::findings::{Counts, Examined, Findings};
+use super::findings::{Counts, Examined, Findings, Place};
 use super::nal::{NalWalk, Wrong};
 
 /// No frame of AAC has more bytes for each of its channels (ISO/IEC 14496-3 section 4.5.1.1).
@@ -46,6 +46,25 @@ struct Cursor {
     walk: Option<NalWalk>,
     is_begun: bool,
     examined: u32,
+}
+
+impl Progress {
+    /// Bytes that were seen.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Where something was found since it had come as far as `before`, or since it began. What turns out
+    /// at its end to be how the film was made may be among it.
+    pub fn found_since(&self, before: Option<&Self>) -> Vec<Range<u64>> {
+        let nothing = Findings::default();
+        self.findings.since(before.map_or(&nothing, |before| &before.findings))
+    }
+
+    /// What was found, where the tables are not there to finish the examination by.
+    pub fn found(self) -> Vec<Place> {
+        self.findings.bare()
+    }
 }
 
 impl Examiner {

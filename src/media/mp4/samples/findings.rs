@@ -1,5 +1,7 @@
 //! What is found in the samples of a film.
 
+mod since;
+
 use std::fmt;
 use std::ops::Range;
 

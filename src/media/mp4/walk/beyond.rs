@@ -20,6 +20,17 @@ impl BoxWalk {
         (self.moov.len() as u64 == at.end - at.start).then_some((&self.moov, at.start))
     }
 
+    /// Takes over, from a walk that has come further in the same file, what it kept of the `moov` that
+    /// came before this walk was stored.
+    pub fn keep_moov_of(&mut self, later: Self) {
+        let Some(at) = self.moov_at.clone().filter(|_| later.moov_at == self.moov_at) else {
+            return;
+        };
+        let has_come = self.offset.min(at.end).saturating_sub(at.start);
+        self.moov = later.moov;
+        self.moov.truncate(usize::try_from(has_come).unwrap_or(usize::MAX));
+    }
+
     /// Where the `moov` is to be read that will not have come, or not be kept, before the samples do:
     /// its payload where it is too large to be kept, else all that follows the box that comes now.
     pub fn moov_beyond(&self, total: u64) -> Option<MoovBeyond> {

@@ -1,13 +1,18 @@
 //! The samples of an MP4, as far as they are examined while it is hashed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::HashingState;
 use crate::media::mp4::samples::{Examined, Examiner, Film, Progress};
 use crate::media::mp4::{BoxWalk, MoovBeyond, Mp4Structure};
 use crate::model::Sha256Digest;
+
+/// Why samples are not examined whose tables come after them.
+const UNREAD: &str = "its tables of samples could not be read before the samples";
 
 /// How far the samples of a file are examined.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub(super) enum Samples {
     Left(Box<SamplesState>),
     /// They cannot be examined, and why.
     Unexamined(String),
+    /// They were examined so far, and cannot be any further, and why.
+    Broken(Box<SamplesState>, String),
 }
 
 /// An examination by a `moov` of this digest.
@@ -39,10 +46,44 @@ pub(super) struct SamplesState {
 }
 
 impl Samples {
-    /// What a checkpoint has kept.
-    pub(super) fn left(state: Option<SamplesState>) -> Self {
-        let unknown = || Self::Unexamined("an earlier version began its transfer".to_owned());
-        state.map_or_else(unknown, |state| Self::Left(Box::new(state)))
+    /// What a checkpoint has kept of a file of which `bytes` were hashed.
+    pub(super) fn left(state: Option<SamplesState>, bytes: u64) -> Self {
+        match state.map(Box::new) {
+            None => Self::Unexamined("an earlier version began its transfer".to_owned()),
+            Some(state) if state.progress.at() != bytes => Self::Broken(state, UNREAD.to_owned()),
+            Some(state) => Self::Left(state),
+        }
+    }
+
+    /// What a checkpoint has kept, resumed with the tables of an examination that has come further.
+    pub(super) fn again(state: &HashingState, later: Self) -> Self {
+        match (state.samples.clone(), later) {
+            (None, Self::Unexamined(why)) if state.parts > 0 => Self::Unexamined(why),
+            (None, _) => Self::Awaited,
+            (Some(state), Self::Examined(later)) if state.moov_sha256 == later.moov_sha256 => {
+                let film = Arc::clone(&later.film);
+                let examiner = Examiner::resume(Arc::clone(&film), state.progress.clone());
+                let moov_sha256 = state.moov_sha256;
+                match examiner {
+                    Some(examiner) => {
+                        Self::Examined(Box::new(Examining { examiner, film, moov_sha256 }))
+                    }
+                    None => Self::Left(Box::new(state)),
+                }
+            }
+            (Some(samples), _) => Self::left(Some(samples), state.bytes),
+        }
+    }
+
+    /// Where something was found since a checkpoint was kept.
+    pub(super) fn found_since(&self, before: Option<&SamplesState>) -> Vec<Range<u64>> {
+        match self {
+            Self::Examined(examining) => {
+                let before = before.map(|before| &before.progress);
+                examining.examiner.progress().found_since(before)
+            }
+            _ => Vec::new(),
+        }
     }
 
     pub(super) fn state(&self) -> Option<SamplesState> {
@@ -55,7 +96,7 @@ impl Samples {
                     moov_sha256: examining.moov_sha256,
                 })
             }
-            Self::Left(state) => Some(SamplesState::clone(state)),
+            Self::Left(state) | Self::Broken(state, _) => Some(SamplesState::clone(state)),
             Self::Awaited | Self::Unexamined(_) => None,
         }
     }
@@ -69,23 +110,26 @@ impl Samples {
                 let (start, end) = state.moov;
                 (start <= end && end <= total).then_some(MoovBeyond::Payload(start..end))
             }
-            Self::Examined(_) | Self::Unexamined(_) => None,
+            Self::Examined(_) | Self::Unexamined(_) | Self::Broken(..) => None,
         }
     }
 
     /// The tables that were needed have been read, or not, for this reason. `seen` are the bytes of the
-    /// file so far, where none of them was examined.
+    /// file so far, where none of them was examined. What was found before stays known in any case.
     pub(super) fn begin(&mut self, film: Result<Film, String>, seen: &[u8]) {
-        let left = std::mem::replace(self, Self::Awaited);
+        let left = match std::mem::replace(self, Self::Awaited) {
+            Self::Left(state) => Some(state),
+            _ => None,
+        };
         let begun = film.and_then(|film| {
             let film = Arc::new(film);
             let moov_sha256 = Sha256Digest::of(film.moov().0);
-            let examiner = match left {
-                Self::Left(state) if state.moov_sha256 == moov_sha256 => {
-                    Examiner::resume(Arc::clone(&film), state.progress)
+            let examiner = match &left {
+                Some(state) if state.moov_sha256 == moov_sha256 => {
+                    Examiner::resume(Arc::clone(&film), state.progress.clone())
                 }
-                Self::Left(_) => None,
-                _ => Examiner::from(Arc::clone(&film), 0).map(|mut examiner| {
+                Some(_) => None,
+                None => Examiner::from(Arc::clone(&film), 0).map(|mut examiner| {
                     examiner.feed(seen);
                     examiner
                 }),
@@ -94,7 +138,11 @@ impl Samples {
             let examiner = examiner.ok_or_else(other)?;
             Ok(Box::new(Examining { examiner, film, moov_sha256 }))
         });
-        *self = begun.map_or_else(Self::Unexamined, Self::Examined);
+        *self = match (begun, left) {
+            (Ok(examining), _) => Self::Examined(examining),
+            (Err(why), Some(state)) => Self::Broken(state, why),
+            (Err(why), None) => Self::Unexamined(why),
+        };
     }
 
     /// Begins with the part that begins at `at`, where `walk` has come to the end of the tables with it.
@@ -134,8 +182,12 @@ impl Samples {
                 examined
             }
             Self::Unexamined(why) => unexamined(why),
-            Self::Awaited | Self::Left(_) => {
-                unexamined("its tables of samples could not be read before the samples".to_owned())
+            Self::Awaited => unexamined(UNREAD.to_owned()),
+            Self::Left(state) => {
+                Examined { places: state.progress.found(), unexamined: Some(UNREAD.to_owned()) }
+            }
+            Self::Broken(state, why) => {
+                Examined { places: state.progress.found(), unexamined: Some(why) }
             }
         }
     }

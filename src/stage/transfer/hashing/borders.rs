@@ -1,0 +1,65 @@
+//! The hashes at borders between parts that were passed, so that a part fetched again costs no second
+//! pass over what comes before it.
+
+use super::HashingState;
+
+/// The most that are kept: the newest ones side by side, the older ones ever further apart.
+const MOST: usize = 16;
+
+/// So many of the newest have no gap between them.
+const NEWEST: usize = 4;
+
+/// The hashes at the beginning of a file, or where it was resumed, and at borders since.
+#[derive(Debug)]
+pub(in super::super) struct Borders(Vec<HashingState>);
+
+impl Borders {
+    /// Those at the beginning.
+    pub(in super::super) fn from(begin: HashingState) -> Self {
+        Self(vec![begin])
+    }
+
+    /// The next part was taken: these are the hashes after it.
+    pub(in super::super) fn pass(&mut self, state: HashingState) {
+        self.0.push(state);
+        if self.0.len() > MOST {
+            let older = self.0.len() - NEWEST;
+            let mut at = 0;
+            self.0.retain(|_| {
+                at += 1;
+                // The first is where any part can be fetched again from.
+                at > older || at % 2 == 1
+            });
+        }
+    }
+
+    /// The hashes at the last border that is kept before a part. `None` before the first.
+    pub(in super::super) fn before(&self, part: u32) -> Option<&HashingState> {
+        self.0.iter().rev().find(|state| state.parts < part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Hashing;
+    use super::*;
+
+    #[test]
+    fn the_newest_borders_are_side_by_side_and_the_first_is_always_kept() {
+        let state = |parts| HashingState { parts, ..Hashing::new(None).state() };
+        let mut borders = Borders::from(state(0));
+        for parts in 1..=10_000 {
+            borders.pass(state(parts));
+            assert!(borders.0.len() <= MOST);
+            for part in parts.saturating_sub(2).max(1)..=parts {
+                assert_eq!(borders.before(part).map(|state| state.parts), Some(part - 1));
+            }
+            assert_eq!(borders.before(1).map(|state| state.parts), Some(0));
+        }
+        // Further back no more has to be hashed again than about twice what has to be.
+        for part in [9_900, 9_000, 5_000] {
+            let from = borders.before(part).unwrap().parts;
+            assert!(10_000 - from <= 3 * (10_000 - part) + 8, "{part} from {from}");
+        }
+    }
+}
