@@ -111,21 +111,26 @@ impl Ledger {
         if let Err(lost) = fence(&mut transaction, &id.appid, id.room, owner).await? {
             return Ok(Err(lost));
         }
-        for statement in [
-            "update recordings set checkpoint = $4 where appid = $1 and room_id = $2 \
-             and source_id = $3 and $5 >= 0",
-            "delete from upload_parts where appid = $1 and room_id = $2 and source_id = $3 \
-             and $4 <> '' and number > $5",
-        ] {
-            sqlx::query(statement)
-                .bind(id.appid.as_str())
-                .bind(count(id.room.0))
-                .bind(&id.source_id)
-                .bind(state)
-                .bind(i64::from(parts))
-                .execute(&mut *transaction)
-                .await?;
-        }
+        sqlx::query(
+            "update recordings set checkpoint = $1 \
+             where appid = $2 and room_id = $3 and source_id = $4",
+        )
+        .bind(state)
+        .bind(id.appid.as_str())
+        .bind(count(id.room.0))
+        .bind(&id.source_id)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "delete from upload_parts \
+             where appid = $1 and room_id = $2 and source_id = $3 and number > $4",
+        )
+        .bind(id.appid.as_str())
+        .bind(count(id.room.0))
+        .bind(&id.source_id)
+        .bind(i64::from(parts))
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await.map(Ok)
     }
 

@@ -48,7 +48,8 @@ pub struct Damage {
     pub duration_ms: Option<u64>,
     /// What is wrong there, in plain words.
     pub what: String,
-    /// How often the source sent it like this: 2 or more.
+    /// How often the source sent it like this: 2 or more; 1 where it was another each time, and was about
+    /// to be deleted.
     pub seen: u32,
 }
 

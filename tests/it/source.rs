@@ -3,6 +3,7 @@
 //! Every URL here is `http`, and https is tried first: each host sees a TLS greeting it cannot
 //! answer, so that the way back to http is taken in every test.
 
+mod apart;
 mod upgrade;
 
 use std::error::Error as _;

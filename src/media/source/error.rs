@@ -137,6 +137,13 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether an answer that had begun ended before all of it had come.
+    pub fn is_broken_off(&self) -> bool {
+        matches!(self.problem, Problem::Short { .. } | Problem::Network(_))
+    }
+}
+
 impl Problem {
     /// The problem that a status other than success is.
     pub(super) fn status(status: StatusCode, headers: &HeaderMap) -> Self {

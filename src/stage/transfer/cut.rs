@@ -24,7 +24,7 @@ pub(super) fn settle(
     let Some(error) = hashed.cut.clone() else { return Ok(None) };
     let seen = doubts.note(hashed.digests.sha256, hope);
     let Some(seen) = seen.filter(|_| hope == Hope::Spent) else {
-        return Err(Failure::NotWhole(error));
+        return Err(Failure::Slipped { offset: hashed.bytes, what: error.to_string() });
     };
     let total = hashed.bytes;
     let end = known.into_iter().chain(reaches_to(&error)).max().unwrap_or(total);

@@ -32,12 +32,15 @@ pub(super) async fn check(
     let Hashed { structure: Some(structure), cut, .. } = hashed else { return Ok(None) };
     let structure = &*structure;
     let at = structure.moov_at.clone();
+    if at.is_empty() {
+        // It is cut, and has none.
+        return Ok(None);
+    }
     let in_film = || film?.get(usize::try_from(at.start).ok()?..usize::try_from(at.end).ok()?);
     if let Some(moov) = structure.moov.as_deref().or_else(in_film) {
         return Ok(checked(structure, moov, (cut, hope))?);
     }
     let read = match at.end - at.start {
-        0 => return Ok(None),
         bytes if bytes > LARGEST => Err("it is too large".to_owned()),
         _ => from_source(source, file, at).await?,
     };

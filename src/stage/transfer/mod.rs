@@ -289,15 +289,15 @@ async fn segment(
 ) -> Result<StoredObject, Failure> {
     debug_assert_eq!(recording.kind, RecordingKind::Segment, "wholes have their own way");
     debug_assert_ne!(recording.state, RecordingState::Archived, "nothing is transferred twice");
-    let source = Source::of(context, place, recording, job)?;
+    let over = place.room.end_time.or(place.room.start_time);
+    let is_last = recording.is_last_chance(over, context.clock.now());
+    let hope = if is_last { Hope::Spent } else { Hope::Left };
+    let source = Source::of(context, place, recording, (job, hope))?;
     let key = place.keys.segment(recording.create_time.at, &recording.source_id);
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let checkpoint = Some(place.id_of(recording));
     let room = (place.appid.clone(), place.room.room_id);
     let (content_type, format) = ("video/mp4", Format::Film);
-    let over = place.room.end_time.or(place.room.start_time);
-    let is_last = recording.is_last_chance(over, context.clock.now());
-    let hope = if is_last { Hope::Spent } else { Hope::Left };
     let doubts = Doubts::default();
     let target = Target { room, key, content_type, format, doubts, checkpoint, hope };
     let copied = copy(context, &source, &target).await?;

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::Failure;
 use super::joined;
-use super::source::Source;
+use super::source::{Fetched, Source};
 use super::window::{Pass, Window};
 use crate::media::source::{Body, Opened, SourceFile};
 use crate::stage::Context;
@@ -30,6 +30,8 @@ pub(super) struct Part {
     pub bytes: PartBytes,
     /// Its pass through the window, which it needs for longer than its bytes are kept.
     pub pass: Pass,
+    /// Whether there is no more of the file, however long it is said to be.
+    pub is_end: bool,
 }
 
 /// A file that was opened.
@@ -99,7 +101,16 @@ fn ranged(
         let _until_the_last_has_come = &asking;
         async { joined(part.await) }
     };
-    parts.and_then(arrived).boxed()
+    let parts = parts.and_then(arrived).boxed();
+    let up_to_the_end = stream::try_unfold(Some(parts), |parts| async {
+        let Some(mut parts) = parts else { return Ok(None) };
+        let part = parts.try_next().await?.filter(|part: &Part| !part.bytes.get().is_empty());
+        Ok(part.map(|part| {
+            let rest = (!part.is_end).then_some(parts);
+            (part, rest)
+        }))
+    });
+    up_to_the_end.boxed()
 }
 
 /// A part that is under way: its number, where it lies in the file, and its pass.
@@ -149,8 +160,9 @@ impl Fetch {
         let (source, file) = (self.source.clone(), Arc::clone(&self.file));
         let (number, range, pass) = asked;
         let task = async move {
-            let bytes = source.range(&file, range, body, turn).await?;
-            Ok(Part { number, bytes, pass })
+            let Fetched { bytes, is_end } =
+                source.range_to_its_end(&file, range, body, turn).await?;
+            Ok(Part { number, bytes, pass, is_end })
         };
         AbortOnDropHandle::new(tokio::spawn(task))
     }
@@ -184,7 +196,12 @@ fn sequential(
         let buffer = share.buffer();
         while buffer.len() < wanted {
             if rest.bytes.is_empty() {
-                let bytes = rest.body.next().await.map_err(Failure::BrokenOff)?;
+                let at = range.start + buffer.len() as u64;
+                let bytes = match rest.body.next().await {
+                    // Nothing follows it.
+                    Err(error) if source.has_no_more(&error, at) => break,
+                    bytes => bytes.map_err(Failure::BrokenOff)?,
+                };
                 let Some(bytes) = bytes else { break };
                 source.moved(bytes.len() as u64, &under_way, rest.lane.as_ref());
                 rest.bytes = bytes;
@@ -195,7 +212,7 @@ fn sequential(
         if buffer.len() == 0 {
             return Ok(None);
         }
-        let part = Part { number, bytes: share.filled(), pass };
+        let part = Part { number, bytes: share.filled(), pass, is_end: false };
         Ok(Some((part, (context, source, rest, window, number + 1))))
     })
     .boxed()

@@ -122,7 +122,7 @@ impl Sending {
 
     fn send(&mut self, hashed: HashedPart) {
         let HashedPart { part, digests, state } = hashed;
-        let Part { number, bytes, pass } = part;
+        let Part { number, bytes, pass, is_end: _ } = part;
         self.trail.hashed(state, pass);
         let upload = Arc::clone(&self.upload);
         self.uploads.push(AbortOnDropHandle::new(tokio::spawn(async move {

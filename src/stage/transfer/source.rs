@@ -1,20 +1,23 @@
 //! One file at its media host, with retries and fresh URLs.
 
 mod apart;
+mod range;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::doubts::Hope;
 use super::failure::Failure;
 use super::{Context, Place};
-use crate::media::source::{self as media, Body, Opened, Problem, SourceFile, expires_at};
+use crate::media::source::{self as media, Opened, Problem, SourceFile, expires_at};
 use crate::model::{MediaUrl, Reason, Recording};
 use crate::retry::{self, Policy, Transient};
-use crate::stage::memory::{Lane, PartBytes, Share};
+use crate::stage::memory::{Lane, Share};
 use crate::stage::{Error, Job};
 use crate::throughput::UnderWay;
 use apart::Doubted;
+pub(super) use range::Fetched;
 
 /// A file to be fetched. Clones are the same file.
 #[derive(Debug, Clone)]
@@ -27,6 +30,10 @@ pub(super) struct Source {
     at_once: Arc<AtomicBool>,
     /// What of it came damaged.
     doubted: Arc<Doubted>,
+    /// Whether it may come better another time.
+    hope: Hope,
+    /// Where it broke off last, when it was asked for at once.
+    broken_off: Arc<AtomicU64>,
     job: Job,
 }
 
@@ -39,7 +46,7 @@ impl Source {
         context: &Arc<Context>,
         place: &Arc<Place>,
         recording: &Recording,
-        job: &Job,
+        (job, hope): (&Job, Hope),
     ) -> Result<Self, Failure> {
         let Some(url) = recording.url.clone() else {
             let reason = recording.reason.as_ref().map(Reason::to_string);
@@ -52,6 +59,8 @@ impl Source {
             url: Arc::new(Mutex::new(url)),
             at_once: Arc::default(),
             doubted: Arc::default(),
+            hope,
+            broken_off: Arc::default(),
             job: job.clone(),
         })
     }
@@ -59,8 +68,17 @@ impl Source {
     /// A file that a playlist names, for the recording it belongs to.
     pub(super) fn of_chunk(context: &Arc<Context>, url: MediaUrl, job: &Job) -> Self {
         let url = Arc::new(Mutex::new(url));
-        let (context, at_once, doubted) = (Arc::clone(context), Arc::default(), Arc::default());
-        Self { context, place: None, url, at_once, doubted, job: job.clone() }
+        Self {
+            context: Arc::clone(context),
+            place: None,
+            url,
+            at_once: Arc::default(),
+            doubted: Arc::default(),
+            // What of a chunk is kept that is cut, its own examination says.
+            hope: Hope::Left,
+            broken_off: Arc::default(),
+            job: job.clone(),
+        }
     }
 
     /// The recording it belongs to.
@@ -130,50 +148,6 @@ impl Source {
             |url| async move { self.context.media.small(&url, cap).await },
         )
         .await
-    }
-
-    /// Fetches a range of the file that was opened as `file`, starting with what `body` brings.
-    /// Where the connection breaks, the next attempt goes on at the byte reached.
-    ///
-    /// # Errors
-    /// As [`Source::open`], or when the file is another by now.
-    pub(super) async fn range(
-        &self,
-        file: &SourceFile,
-        range: Range<u64>,
-        body: Option<Body>,
-        turn: (Share, Lane),
-    ) -> Result<PartBytes, Failure> {
-        let (share, lane) = turn;
-        let share = Mutex::new(share);
-        let body = Mutex::new(body);
-        let under_way = self.under_way();
-        let route = self.route(range.start);
-        self.with_fresh_url("fetching a range", &self.context.work.media_retry, |url| {
-            let (share, body, range, route) = (&share, &body, &range, &route);
-            let (under_way, lane) = (&under_way, &lane);
-            async move {
-                loop {
-                    let reached = range.start + lock(share).buffer().len() as u64;
-                    let begun = lock(body).take();
-                    let mut body = match begun {
-                        Some(body) => body,
-                        None if reached >= range.end => return Ok(()),
-                        None => {
-                            let wanted = reached..route.end(range, reached);
-                            let asked = route.media().range(&url, file, wanted).await;
-                            asked.inspect_err(|error| note_refusal(Some(lane), error))?
-                        }
-                    };
-                    while let Some(bytes) = body.next().await? {
-                        self.moved(bytes.len() as u64, under_way, Some(lane));
-                        lock(share).buffer().extend_from_slice(&bytes);
-                    }
-                }
-            }
-        })
-        .await?;
-        Ok(share.into_inner().unwrap_or_else(PoisonError::into_inner).filled())
     }
 
     /// Fetches a range of the file that was opened as `file`, beside its parts: the memory is the

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::chunks::{Chunks, Earlier};
+use super::doubts::Hope;
 use super::failure::Failure;
 use super::gather::{Gathered, gather};
 use super::playlist::{Read, read};
@@ -129,7 +130,7 @@ pub(super) async fn whole(
     recording: &Recording,
     cover: Cover,
 ) -> Result<Outcome, Failure> {
-    let source = Source::of(context, place, recording, job)?;
+    let source = Source::of(context, place, recording, (job, Hope::Left))?;
     let is_first = recording.attempts == 0;
     let read = read(context, &source, is_first).await?;
     let Read { original, mut playlist, scheme, room: _room } = read;

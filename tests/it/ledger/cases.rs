@@ -155,6 +155,13 @@ pub async fn a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner(database: &
     let saved = ledger.checkpoint(&id).await.unwrap().unwrap();
     assert_eq!(saved.state, "three");
     assert_eq!(saved.receipts, ["receipt 1", "receipt 2", "receipt 3"]);
+    let lost = ledger.rewind_checkpoint(&id, "stolen", 0, "b").await;
+    assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
+    ledger.rewind_checkpoint(&id, "two", 2, "a").await.unwrap();
+    let rewound = ledger.checkpoint(&id).await.unwrap().unwrap();
+    assert_eq!((rewound.state.as_str(), rewound.receipts.len()), ("two", 2));
+    let another = NewPart { number: 3, receipt: "another".into() };
+    ledger.save_checkpoint(&id, "three again", &[another], "a").await.unwrap();
     ledger.clear_checkpoint(&id, "a").await.unwrap();
     assert_eq!(ledger.checkpoint(&id).await.unwrap(), None);
     ledger.save_checkpoint(&id, "anew", &[part(1)], "a").await.unwrap();

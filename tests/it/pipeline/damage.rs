@@ -1,5 +1,6 @@
 //! Films that are damaged: on the way, or at their source.
 
+mod cut;
 mod second_look;
 
 use std::sync::Arc;
@@ -178,5 +179,32 @@ async fn a_transfer_that_is_resumed_resumes_the_examination_of_its_samples() {
         assert!(is_evident(&segment), "{segment}");
         let damage = segment["damage"].as_array().map_or(0, Vec::len);
         assert_eq!(damage, usize::from(!is_sound), "{segment}");
+    }
+}
+
+#[tokio::test]
+async fn tables_that_do_not_fit_into_memory_leave_a_film_unexamined_and_that_is_told() {
+    // A `free` box at the end of the tables, which come last.
+    let grown = |bytes: usize| {
+        let moov = AT_END.windows(4).position(|name| name == b"moov").unwrap() - 4;
+        let length = u32::try_from(AT_END.len() - moov + bytes).unwrap().to_be_bytes();
+        let free = u32::try_from(bytes).unwrap().to_be_bytes();
+        let filler = vec![0; bytes - 8];
+        [&AT_END[..moov], &length, &AT_END[moov + 4..], &free, b"free", &filler].concat()
+    };
+    for (bytes, memory, why) in [
+        (2 << 20, 64 << 20, None),
+        (2 << 20, 6 << 20, Some("did not fit into the memory")),
+        (17 << 20, 80 << 20, Some("too large")),
+    ] {
+        let film = padded(&grown(bytes), LARGE);
+        let served = film.clone();
+        let (world, _host) = world(move |request| answer(request, &served)).await;
+        let night = world.night(&Errand::Due, |config| config.work.memory = memory).await;
+        let segment = segment(&night);
+        assert!(stored(&night) == film);
+        let told = segment["unexamined"].as_str();
+        assert_eq!(is_evident(&segment), why.is_none(), "{bytes} of {memory}: {told:?}");
+        assert_eq!(told.is_some_and(|told| told.contains(why.unwrap_or("-"))), why.is_some());
     }
 }

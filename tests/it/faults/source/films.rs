@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::check::{Row, SMALL, acted};
-use super::super::expect::{Expect, SAVED, rejected};
+use super::super::expect::{Expect, SAVED, failed};
 use crate::pipeline::world::World;
 
 const FIRST: &[u8] = include_bytes!("../../../../src/sandbox/media/portrait.mp4");
@@ -114,7 +114,7 @@ fn cut() -> Vec<Row> {
     let to_end = to_end(FIRST);
     let half = to_end[..(mdat + to_end.len()) / 2].to_vec();
     let eight = [&FIRST[..mdat], &boxed(b"mdat", 8)].concat();
-    let beyond = rejected("truncated: its samples reach to");
+    let beyond = failed("truncated: its samples reach to");
     vec![
         row("half of a film, its media to the end of the file", half.clone(), beyond),
         row("eight bytes of media", eight, beyond),

@@ -1,0 +1,118 @@
+//! The ranges of a file as they come into memory.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{Source, lock, note_refusal};
+use crate::media::source::{self as media, Body, SourceFile};
+use crate::stage::memory::{Lane, PartBytes, Share};
+use crate::stage::transfer::doubts::Hope;
+use crate::stage::transfer::failure::Failure;
+
+/// So often in a row not a byte comes of what a host has begun to answer, before that is taken for the end
+/// of what it has.
+const IN_VAIN: u32 = 2;
+
+/// A range as far as it came.
+#[derive(Debug)]
+pub(in super::super) struct Fetched {
+    pub bytes: PartBytes,
+    /// The host always breaks off here, and there is no hope that it will not: it has no more of the file.
+    pub is_end: bool,
+}
+
+impl Source {
+    /// Fetches a range of the file that was opened as `file`, starting with what `body` brings.
+    /// Where the connection breaks, the next attempt goes on at the byte reached.
+    ///
+    /// # Errors
+    /// As [`Source::open`], or when the file is another by now.
+    pub(in super::super) async fn range(
+        &self,
+        file: &SourceFile,
+        range: Range<u64>,
+        body: Option<Body>,
+        turn: (Share, Lane),
+    ) -> Result<PartBytes, Failure> {
+        let (share, ended) = self.filled(file, range, body, turn).await;
+        ended.map(|()| share.filled()).map_err(|(failure, _)| failure)
+    }
+
+    /// As [`Source::range`]. Where there is no hope left, what a host has of a range is all there is that
+    /// always breaks off at the same byte.
+    ///
+    /// # Errors
+    /// As [`Source::range`].
+    pub(in super::super) async fn range_to_its_end(
+        &self,
+        file: &SourceFile,
+        range: Range<u64>,
+        body: Option<Body>,
+        turn: (Share, Lane),
+    ) -> Result<Fetched, Failure> {
+        let start = range.start;
+        let (mut share, ended) = self.filled(file, range, body, turn).await;
+        let is_end = match ended {
+            Ok(()) => false,
+            Err((failure, in_vain)) => {
+                let is_all = self.hope == Hope::Spent && in_vain >= IN_VAIN;
+                let has_come = start + share.buffer().len() as u64 > 0;
+                let is_broken_off = matches!(&failure, Failure::Media(e) if e.is_broken_off());
+                if !(is_all && has_come && is_broken_off) {
+                    return Err(failure);
+                }
+                true
+            }
+        };
+        Ok(Fetched { bytes: share.filled(), is_end })
+    }
+
+    /// Whether a file that is asked for at once, and has broken off at `at`, did so before, and there is no
+    /// hope that it will not.
+    pub(in super::super) fn has_no_more(&self, error: &media::Error, at: u64) -> bool {
+        let before = self.broken_off.swap(at, Ordering::Relaxed);
+        self.hope == Hope::Spent && error.is_broken_off() && before == at && at > 0
+    }
+
+    /// Fills a share with a range; how often in vain it was asked for at last, where not all of it came.
+    async fn filled(
+        &self,
+        file: &SourceFile,
+        range: Range<u64>,
+        body: Option<Body>,
+        (share, lane): (Share, Lane),
+    ) -> (Share, Result<(), (Failure, u32)>) {
+        let (share, body, in_vain) = (Mutex::new(share), Mutex::new(body), AtomicU32::new(0));
+        let under_way = self.under_way();
+        let route = self.route(range.start);
+        let policy = &self.context.work.media_retry;
+        let filled = self.with_fresh_url("fetching a range", policy, |url| {
+            let (share, body, range, route) = (&share, &body, &range, &route);
+            let (under_way, lane, in_vain) = (&under_way, &lane, &in_vain);
+            async move {
+                loop {
+                    let reached = range.start + lock(share).buffer().len() as u64;
+                    let begun = lock(body).take();
+                    let mut body = match begun {
+                        Some(body) => body,
+                        None if reached >= range.end => return Ok(()),
+                        None => {
+                            let wanted = reached..route.end(range, reached);
+                            let asked = route.media().range(&url, file, wanted).await;
+                            asked.inspect_err(|error| note_refusal(Some(lane), error))?
+                        }
+                    };
+                    in_vain.fetch_add(1, Ordering::Relaxed);
+                    while let Some(bytes) = body.next().await? {
+                        in_vain.store(0, Ordering::Relaxed);
+                        self.moved(bytes.len() as u64, under_way, Some(lane));
+                        lock(share).buffer().extend_from_slice(&bytes);
+                    }
+                }
+            }
+        });
+        let filled = filled.await.map_err(|failure| (failure, in_vain.load(Ordering::Relaxed)));
+        (share.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner), filled)
+    }
+}
