@@ -120,6 +120,12 @@ async fn copy_rewinding(
             Err(Failure::Rewound { offset, .. }) => {
                 tracing::info!(object.key = %target.key, offset, "a film is fetched again from a part on");
             }
+            Err(Failure::NotWhole(error)) if error.disorder().is_some() => {
+                // Over another connection, and in other ranges: the same is damage then.
+                source.doubt_all();
+                target.doubts.note_disorder(error.clone());
+                return Err(Failure::NotWhole(error));
+            }
             copied => return copied,
         }
     }
@@ -246,8 +252,8 @@ async fn copy_small(
 }
 
 async fn hash_small(file: &SourceFile, target: &Target, part: &Part) -> Result<Hashed, Failure> {
-    let (hashing, bytes) = (Hashing::new(Some(target.format)), part.bytes.get().clone());
-    let (hashing, _) = hashing.part(bytes, PartHash::Spared).await?;
+    let hashing = Hashing::new(Some(target.format)).tolerating(target.doubts.disorder());
+    let (hashing, _) = hashing.part(part.bytes.get().clone(), PartHash::Spared).await?;
     let hashed = hashing.finish(file.total, target.hope)?;
     check_source_digest(file, &hashed)?;
     Ok(hashed)

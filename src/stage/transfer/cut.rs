@@ -1,8 +1,9 @@
-//! A film that ends before its last sample: kept as it is, once there is no hope for more of it.
+//! A film that ends before its last sample: kept as it is, once there is no hope for more of it. And one
+//! whose boxes are in the same disorder each time.
 
 use super::doubts::{Doubts, Hope};
 use super::failure::Failure;
-use super::hashing::Hashed;
+use super::hashing::{Disorder, Hashed};
 use crate::media::mp4::Mp4Error;
 use crate::media::mp4::samples::{Examined, Place, Wrong};
 use crate::model::Damage;
@@ -10,8 +11,11 @@ use crate::model::Damage;
 /// What is told of the samples of such a film.
 const UNEXAMINED: &str = "it ends before its last sample";
 
+/// What is told of the samples of a film whose boxes are lost.
+const LOST: &str = "its boxes cannot be followed to its samples";
+
 /// The damage of a film that is cut, to be kept; its samples that are not there are no damage beside it.
-/// `None` for one that is not cut.
+/// Or of one whose boxes are in disorder. `None` for any other.
 ///
 /// # Errors
 /// Where it may yet come whole, or another time: it is asked for once more.
@@ -21,6 +25,12 @@ pub(super) fn settle(
     hope: Hope,
     known: Option<u64>,
 ) -> Result<Option<Damage>, Failure> {
+    if let Some(Disorder { offset, what }) = hashed.disorder.clone() {
+        let unexamined = Some(LOST.to_owned());
+        hashed.samples = Some(Examined { places: Vec::new(), unexamined });
+        let length = hashed.bytes.saturating_sub(offset);
+        return Ok(Some(Damage { offset, length, at_ms: None, duration_ms: None, what, seen: 2 }));
+    }
     let Some(error) = hashed.cut.clone() else { return Ok(None) };
     let seen = doubts.note(hashed.digests.sha256, hope);
     let Some(seen) = seen.filter(|_| hope == Hope::Spent) else {

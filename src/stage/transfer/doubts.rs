@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::failure::Failure;
 use super::hashing::Hashed;
+use crate::media::mp4::Mp4Error;
 use crate::model::Sha256Digest;
 
 /// So often a file that is another one each time, and never sound, is asked for in a run.
@@ -20,7 +21,11 @@ pub(super) enum Hope {
 
 /// The files of a target that came and were not sound.
 #[derive(Debug, Default)]
-pub(super) struct Doubts(Mutex<Vec<Sha256Digest>>);
+pub(super) struct Doubts {
+    files: Mutex<Vec<Sha256Digest>>,
+    /// What was wrong with the boxes of the last one, if that ended it.
+    disorder: Mutex<Option<Mp4Error>>,
+}
 
 impl Doubts {
     /// How often a file has come by now that is to be kept: as often as that shows whether its damage is
@@ -46,6 +51,16 @@ impl Doubts {
         (seen.len() >= MOST && hope == Hope::Spent).then_some(1)
     }
 
+    /// The boxes of a film are in disorder.
+    pub(super) fn note_disorder(&self, error: Mp4Error) {
+        *self.disorder.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// The disorder in which the boxes of a film came before.
+    pub(super) fn disorder(&self) -> Option<Mp4Error> {
+        self.disorder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether none came so far.
     pub(super) fn is_none(&self) -> bool {
         self.lock().is_empty()
@@ -67,7 +82,7 @@ impl Doubts {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Sha256Digest>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

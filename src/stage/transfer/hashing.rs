@@ -4,6 +4,7 @@ mod borders;
 mod joining;
 mod looked;
 mod samples;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,15 +17,17 @@ use sha2::{Digest as _, Sha256};
 
 use super::doubts::Hope;
 use super::joined;
-use crate::media::chunk::{ChunkError, ChunkWalk, Examined, Told};
+use crate::media::chunk::{Examined, Told};
 use crate::media::mp4::samples::{self as film, Film};
-use crate::media::mp4::{BoxWalk, Limits, MoovBeyond, Mp4Error, Mp4Structure};
+use crate::media::mp4::{BoxWalk, MoovBeyond, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
 pub(super) use borders::Borders;
 use joining::Joining;
 pub(super) use looked::{Looked, MOST_AGAIN};
 use samples::{Samples, SamplesState};
+use walk::Walk;
+pub(super) use walk::{Disorder, Unfit};
 
 /// The hashes after some parts.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(super) struct Hashing {
     joining: Joining,
     crc64xz: u64,
     walk: Option<Walk>,
+    /// What is wrong with the boxes of a film and no error, as it came the same before.
+    tolerated: Option<Mp4Error>,
     samples: Samples,
     /// What of it was asked for again.
     pub(super) looked: Looked,
@@ -51,24 +56,6 @@ pub(super) enum Format {
     Film,
     /// A file of a broadcast, of which so much is known.
     Chunk(Told),
-}
-
-/// The walk over a file.
-#[derive(Debug)]
-enum Walk {
-    Film(BoxWalk),
-    Chunk(ChunkWalk),
-}
-
-/// What is wrong with a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unfit {
-    /// It is no MP4, or not a whole one.
-    #[error("{0}")]
-    Film(#[from] Mp4Error),
-    /// It is no chunk, or not a whole one.
-    #[error("{0}")]
-    Chunk(#[from] ChunkError),
 }
 
 /// Whether a part needs a SHA-256 of its own, beside its share in that of the whole.
@@ -93,6 +80,9 @@ pub(super) struct HashingState {
     crc64nvme: u64,
     crc64xz: u64,
     walk: Option<BoxWalk>,
+    /// Where the walk was lost, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disorder: Option<Disorder>,
     /// How far the samples were examined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     samples: Option<SamplesState>,
@@ -134,6 +124,8 @@ pub(super) struct Hashed {
     pub structure: Option<Mp4Structure>,
     /// How an MP4 is cut that is to be kept all the same.
     pub cut: Option<Mp4Error>,
+    /// Where the boxes of an MP4 are none, which came the same twice.
+    pub disorder: Option<Disorder>,
     /// For files of a broadcast.
     pub examined: Option<Examined>,
     /// What the samples of an MP4 are like.
@@ -152,10 +144,8 @@ impl Hashing {
             crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, &[]),
             joining: Joining::by(0),
             crc64xz: checksum(CrcAlgorithm::Crc64Xz, &[]),
-            walk: format.map(|format| match format {
-                Format::Film => Walk::Film(BoxWalk::new(Limits::default())),
-                Format::Chunk(told) => Walk::Chunk(ChunkWalk::new(told)),
-            }),
+            walk: format.map(Walk::new),
+            tolerated: None,
             samples: Samples::Awaited,
             looked: Looked::default(),
             part_crcs: BTreeMap::new(),
@@ -179,7 +169,11 @@ impl Hashing {
             crc64nvme: state.crc64nvme,
             joining: Joining::by(0),
             crc64xz: state.crc64xz,
-            walk: state.walk.clone().map(Walk::Film),
+            walk: match &state.disorder {
+                Some(disorder) => Some(Walk::Lost(disorder.clone())),
+                None => state.walk.clone().map(Walk::Film),
+            },
+            tolerated: None,
             samples: Samples::left(state.samples.clone(), state.bytes),
             looked: state.looked.clone(),
             part_crcs: BTreeMap::new(),
@@ -190,14 +184,19 @@ impl Hashing {
 
     /// The hashes at a border that these have passed; `None` where they cannot be taken up.
     pub(super) fn back_to(self, border: &HashingState) -> Option<Self> {
-        let Self { walk, samples, looked, mut part_crcs, .. } = self;
+        let Self { walk, tolerated, samples, looked, mut part_crcs, .. } = self;
         let mut back = Self::resume(border)?;
         if let (Some(Walk::Film(walk)), Some(Walk::Film(later))) = (&mut back.walk, walk) {
             walk.keep_moov_of(later);
         }
         part_crcs.retain(|part, _| *part <= border.parts);
         let samples = Samples::again(border, samples);
-        Some(Self { samples, looked, part_crcs, ..back })
+        Some(Self { tolerated, samples, looked, part_crcs, ..back })
+    }
+
+    /// The same, where this is no error in a film.
+    pub(super) fn tolerating(self, tolerated: Option<Mp4Error>) -> Self {
+        Self { tolerated, ..self }
     }
 
     /// These parts have been taken, with these CRC-64/NVME.
@@ -226,7 +225,11 @@ impl Hashing {
             crc64xz: self.crc64xz,
             walk: match &self.walk {
                 Some(Walk::Film(walk)) => Some(walk.to_store()),
-                Some(Walk::Chunk(_)) | None => None,
+                Some(Walk::Chunk(_) | Walk::Lost(_)) | None => None,
+            },
+            disorder: match &self.walk {
+                Some(Walk::Lost(disorder)) => Some(disorder.clone()),
+                _ => None,
             },
             samples: self.samples.state(),
             looked: self.looked.clone(),
@@ -262,13 +265,11 @@ impl Hashing {
     }
 
     pub(super) fn take(&mut self, part: &[u8], own: PartHash) -> Result<PartDigests, Unfit> {
-        match &mut self.walk {
-            Some(Walk::Film(walk)) => {
-                walk.feed(part)?;
-                self.samples.look_for_tables(walk, self.bytes);
-            }
-            Some(Walk::Chunk(walk)) => walk.feed(part)?,
-            None => {}
+        if let Some(walk) = &mut self.walk {
+            walk.feed(part, self.tolerated.as_ref())?;
+        }
+        if let Some(Walk::Film(walk)) = &self.walk {
+            self.samples.look_for_tables(walk, self.bytes);
         }
         let length = part.len() as u64;
         let mut crc64nvme = crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme);
@@ -299,10 +300,14 @@ impl Hashing {
     /// # Errors
     /// When the file is not whole. A film that is cut is no error where there is no hope for more of it.
     pub(super) fn finish(self, announced: Option<u64>, hope: Hope) -> Result<Hashed, Unfit> {
-        let mut cut = None;
+        let (mut cut, mut disorder) = (None, None);
         let (structure, examined) = match self.walk {
-            Some(Walk::Film(walk)) => (Some(end(walk, announced, hope, &mut cut)?), None),
+            Some(Walk::Film(walk)) => (Some(walk::end(walk, announced, hope, &mut cut)?), None),
             Some(Walk::Chunk(walk)) => (None, Some(walk.finish()?)),
+            Some(Walk::Lost(at)) => {
+                disorder = Some(at);
+                (None, None)
+            }
             None => (None, None),
         };
         let samples = structure.as_ref().map(|structure| self.samples.finish(structure));
@@ -315,30 +320,12 @@ impl Hashing {
             },
             structure,
             cut,
+            disorder,
             examined,
             samples,
             looked: self.looked,
             part_crcs: self.part_crcs,
         })
-    }
-}
-
-/// Ends the walk over a film.
-fn end(
-    walk: BoxWalk,
-    announced: Option<u64>,
-    hope: Hope,
-    cut: &mut Option<Mp4Error>,
-) -> Result<Mp4Structure, Mp4Error> {
-    if hope == Hope::Left {
-        return walk.finish(announced);
-    }
-    match walk.clone().finish(announced) {
-        Err(error) if error.is_cut() => {
-            *cut = Some(error);
-            Ok(walk.cut())
-        }
-        ended => ended,
     }
 }
 

@@ -111,6 +111,7 @@ async fn resume(
         return Ok(None);
     };
     let crc = |receipt: &PartReceipt| Some((receipt.number, receipt.crc64nvme?));
+    hashing = hashing.tolerating(target.doubts.disorder());
     hashing.know_parts(checkpoint.receipts.iter().filter_map(crc));
     target.doubts.remember(&checkpoint.seen);
     tracing::info!(
@@ -138,7 +139,7 @@ async fn begin(
     let kept = (key, plan.part_bytes());
     let saved = Saved::begun(upload.id().clone(), kept, file.clone(), target.doubts.seen());
     let trail = Trail::begin(context, id, saved).await?;
-    let hashing = Hashing::new(Some(target.format));
+    let hashing = Hashing::new(Some(target.format)).tolerating(target.doubts.disorder());
     let upload = Arc::new(upload);
     Ok(Session { upload, hashing, trail, plan, is_resumed: false })
 }

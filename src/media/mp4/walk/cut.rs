@@ -4,6 +4,14 @@ use super::super::{Mp4Error, Mp4Structure};
 use super::BoxWalk;
 
 impl Mp4Error {
+    /// Where a file that began as one of the format has something else in place of a box.
+    pub fn disorder(&self) -> Option<u64> {
+        match self {
+            Self::BadSize { offset, .. } | Self::Garbage { offset } => Some(*offset),
+            _ => None,
+        }
+    }
+
     /// Whether a file of the format ends before all of it has come: what there is of it plays, or can be
     /// made to.
     pub fn is_cut(&self) -> bool {

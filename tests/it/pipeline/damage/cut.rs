@@ -111,3 +111,24 @@ async fn a_host_that_is_down_in_the_last_day_leaves_a_film_to_be_tried_again() {
     .await;
     last.says(1, "partial", &["failed"]);
 }
+
+#[tokio::test]
+async fn a_film_whose_boxes_are_in_the_same_disorder_twice_is_archived_as_it_is() {
+    for film in [AT_END.to_vec(), padded(AT_END, LARGE)] {
+        // In place of the header of its last box, the tables.
+        let at = film.windows(4).position(|name| name == b"moov").unwrap() - 4;
+        let mut film = film;
+        film[at..at + 8].copy_from_slice(&[0xfb; 8]);
+        let served = film.clone();
+        let (world, host) = world(move |request| answer(request, &served)).await;
+        let night = world.night(&Errand::Due, |_| {}).await;
+        let segment = segment(&night);
+        assert!(stored(&night) == film);
+        let damage = segment["damage"].as_array().unwrap();
+        assert_eq!((damage.len(), &damage[0]["offset"]), (1, &at.into()), "{damage:?}");
+        assert_eq!(damage[0]["seen"], 2);
+        assert!(!is_evident(&segment));
+        let all: usize = host.requests().iter().filter_map(Request::range).map(|r| r.len()).sum();
+        assert!(all < 3 * film.len() + (6 << 20), "it comes twice at the most: {all}");
+    }
+}

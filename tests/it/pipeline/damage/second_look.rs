@@ -9,9 +9,14 @@ const PART: usize = 5 << 20;
 
 /// A film of two parts, the border between which lies so many bytes after the beginning of its samples.
 fn across(border: usize) -> Vec<u8> {
+    beginning_at(PART - border)
+}
+
+/// A film whose samples begin there.
+fn beginning_at(samples: usize) -> Vec<u8> {
     let box_at = |name: &[u8]| FASTSTART.windows(4).position(|four| four == name).unwrap() - 4;
     let mdat = box_at(b"mdat");
-    let free = PART - border - mdat - 8;
+    let free = samples - mdat - 8;
     let mut head = FASTSTART[..mdat].to_vec();
     for (at, _) in FASTSTART[..mdat].windows(4).enumerate().filter(|(_, four)| *four == b"stco") {
         let word = |at: usize| u32::from_be_bytes(FASTSTART[at..at + 4].try_into().unwrap());
@@ -83,7 +88,8 @@ fn assert_sound(night: &Night, film: &[u8]) {
 
 #[tokio::test]
 async fn a_part_that_came_damaged_is_made_good_before_it_is_sent() {
-    let film = across(0);
+    // Far from the border, so that nothing of the part before is in doubt.
+    let film = beginning_at(PART + (2 << 20));
     let ill = with(&film, samples(&film) + 4000, &[0; 300]);
     let (night, ranges) =
         struck(film.clone(), ill, |range, times| range.start == PART && times == 0).await;
@@ -125,7 +131,7 @@ async fn damage_that_shows_after_its_part_was_sent_costs_no_more_than_from_that_
     let (night, ranges) =
         struck(film.clone(), ill.clone(), |range, times| *range == (0..PART) && times == 0).await;
     assert_sound(&night, &film);
-    assert_eq!(sent(&night), [2, 2], "{ranges:?}");
+    assert_eq!(sent(&night), [2, 1], "the second part was not sent yet: {ranges:?}");
 
     let (night, ranges) = struck(ill.clone(), ill.clone(), |_, _| true).await;
     assert!(stored(&night) == ill);
