@@ -206,3 +206,15 @@ async fn tables_that_cannot_be_read_after_a_pause_take_no_damage_with_them() {
     assert_eq!(segment["damage"].as_array().map(Vec::len), Some(1), "{segment}");
     assert!(!is_evident(&segment), "not all of it was examined: {segment}");
 }
+
+#[tokio::test]
+async fn what_shows_only_at_the_end_is_fetched_again_from_its_part_on() {
+    // The tables came sound when they were asked for first, and damaged in their turn.
+    let film = padded(AT_END, LARGE);
+    let times = film.windows(4).position(|name| name == b"stts").unwrap() + 12;
+    let ill = with(&film, times, &[1]);
+    let (night, ranges) =
+        struck(film.clone(), ill, |range, times| range.start == PART && times == 0).await;
+    assert_sound(&night, &film);
+    assert_eq!(sent(&night), [1, 2], "{ranges:?}");
+}
