@@ -6,7 +6,7 @@ use super::*;
 
 /// Three days before its deadline, and then in its last day, a film that a host serves by this script.
 async fn nights(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> [Night; 2] {
-    let host = Host::start_with(script).await;
+    let host = Server::start(script).await;
     let scenario = format!(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"+3d\"\n\
          media_url = \"http://{}/film.mp4\"\n",
