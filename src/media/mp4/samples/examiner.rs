@@ -8,10 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::coding::Coding;
 use super::film::{Film, Sample, Shown};
 use super::findings::{Counts, Examined, Findings, Place};
-use super::nal::{NalWalk, Wrong};
-
-/// No frame of AAC has more bytes for each of its channels (ISO/IEC 14496-3 section 4.5.1.1).
-const BYTES_A_CHANNEL: u32 = 768;
+use super::look::Look;
+use super::nal::Wrong;
 
 /// An examination of a film, fed with all of its bytes in order.
 #[derive(Debug, Clone)]
@@ -43,8 +41,8 @@ struct Cursor {
     /// The sample that is examined or waited for.
     sample: Option<Sample>,
     /// What has come of it.
-    walk: Option<NalWalk>,
-    is_begun: bool,
+    #[serde(flatten)]
+    look: Look,
     examined: u32,
 }
 
@@ -137,7 +135,7 @@ impl Examiner {
 impl Cursor {
     /// Goes on to the next sample that has any bytes.
     fn advance(&mut self, film: &Film, track: usize) {
-        (self.sample, self.walk, self.is_begun) = (None, None, false);
+        (self.sample, self.look) = (None, Look::default());
         let Some(tables) = film.tracks.get(track) else { return };
         loop {
             if let Some(number) = self.samples.next() {
@@ -172,16 +170,16 @@ impl Cursor {
         while let Some(sample) = self.sample.filter(|sample| sample.start < end) {
             let sample_end = sample.start.saturating_add(sample.size.into());
             // What lies where others do was seen with them, and the tables tell.
-            if sample.start < at && !self.is_begun {
+            if sample.start < at && !self.look.is_begun {
                 self.advance(film, track);
                 continue;
             }
             let from = sample.start.max(at);
             let piece = (from - at) as usize..sample_end.min(end).saturating_sub(at) as usize;
-            let piece = bytes.get(piece);
-            let is_first = !self.is_begun;
-            self.is_begun = true;
-            self.examine(track, sample, (from, piece.unwrap_or_default(), is_first), findings);
+            let piece = bytes.get(piece).unwrap_or_default();
+            self.look.take((sample.coding, sample.size), piece, |at, what| {
+                findings.note(track, sample, from + at as u64, what);
+            });
             if sample_end > end {
                 return;
             }
@@ -189,53 +187,4 @@ impl Cursor {
             self.advance(film, track);
         }
     }
-
-    fn examine(
-        &mut self,
-        track: usize,
-        sample: Sample,
-        (from, piece, is_first): (u64, &[u8], bool),
-        findings: &mut Findings,
-    ) {
-        let nal = |length_size, is_hevc| NalWalk::new(length_size, is_hevc, sample.size);
-        let mut walk = match (self.walk.take(), sample.coding) {
-            (Some(walk), _) => walk,
-            (None, Coding::Avc(length_size)) => nal(length_size, false),
-            (None, Coding::Hevc(length_size)) => nal(length_size, true),
-            (None, Coding::Aac(channels)) => {
-                if let Some(what) = piece
-                    .first()
-                    .filter(|_| is_first)
-                    .and_then(|first| sound(*first, channels, sample.size))
-                {
-                    findings.note(track, sample, from, what);
-                }
-                return;
-            }
-            (None, Coding::Other(_)) => return,
-        };
-        walk.take(piece, |at, what| findings.note(track, sample, from + at as u64, what));
-        self.walk = Some(walk);
-    }
-}
-
-/// What is wrong with a frame of AAC that begins with this byte.
-fn sound(first: u8, channels: u8, size: u32) -> Option<Wrong> {
-    let most = match channels {
-        0 => 16,
-        7 => 8,
-        8.. => 24,
-        few => u32::from(few),
-    };
-    if size > most * BYTES_A_CHANNEL {
-        return Some(Wrong::TooLong);
-    }
-    // The types of element: 0 one channel, 1 two, 4 data, 5 a configuration, 6 filling.
-    let fits = match (first >> 5, channels) {
-        (4..=6, _) | (_, 0 | 8..) => true,
-        (1, 2) => true,
-        (element, 2) => element == 1,
-        (element, _) => element == 0,
-    };
-    (!fits).then_some(Wrong::Element)
 }

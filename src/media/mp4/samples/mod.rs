@@ -14,6 +14,7 @@ mod coding;
 mod examiner;
 mod film;
 mod findings;
+mod look;
 mod nal;
 mod tables;
 mod times;
