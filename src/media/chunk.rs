@@ -5,13 +5,15 @@ mod boxes;
 mod form;
 
 use crate::media::ts::{self, PACKET, TsWalk};
+use crate::model::Damage;
 use boxes::Boxes;
+pub use boxes::Init;
 use form::Form;
 
 pub use ts::Promise;
 
 /// What is known of a file before it comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Told {
     /// What the playlist says of it; `None` for an initialisation section, which plays nothing.
     pub promise: Option<Promise>,
@@ -19,6 +21,8 @@ pub struct Told {
     pub bytes: Option<u64>,
     /// Whether it is kept where it ends too early, since nothing better is to be hoped for.
     pub is_kept_cut: bool,
+    /// The initialisation section that it needs, where it was read.
+    pub init: Option<Init>,
 }
 
 /// Why a file is worth nothing as it came.
@@ -64,7 +68,9 @@ pub struct Examined {
     /// Places that are damaged, in order.
     pub findings: Vec<Finding>,
     /// Why not everything could be examined, where that is so.
-    pub unexamined: Option<&'static str>,
+    pub unexamined: Option<String>,
+    /// What is odd about it, though all of it plays.
+    pub note: Option<String>,
 }
 
 /// A place of a file that is damaged.
@@ -95,7 +101,7 @@ enum Walk {
     /// Nothing has come.
     Fresh,
     Ts(TsWalk),
-    Boxes(Boxes),
+    Boxes(Box<Boxes>),
     /// A format that is not looked into.
     Unexamined(&'static str),
 }
@@ -115,7 +121,7 @@ impl ChunkWalk {
         if matches!(self.walk, Walk::Fresh) && !bytes.is_empty() {
             self.walk = match Form::of(bytes) {
                 Form::Ts => Walk::Ts(TsWalk::default()),
-                Form::Boxes => Walk::Boxes(Boxes::default()),
+                Form::Boxes => Walk::Boxes(Box::new(Boxes::with(self.told.init.take()))),
                 Form::Other(name) => Walk::Unexamined(name),
                 Form::NoMedia(like) => return Err(ChunkError::NotMedia(like)),
             };
@@ -137,9 +143,10 @@ impl ChunkWalk {
         let (mut examined, cut) = match walk {
             Walk::Fresh => return Err(ChunkError::Empty),
             Walk::Unexamined(name) => {
-                (Examined { findings: Vec::new(), unexamined: Some(name) }, None)
+                let unexamined = Some(name.to_owned());
+                (Examined { unexamined, ..Examined::default() }, None)
             }
-            Walk::Boxes(walk) => walk.finish(),
+            Walk::Boxes(walk) => walk.finish(told.promise, total),
             Walk::Ts(walk) => {
                 let examined = walk.finish(told.promise);
                 let cut = examined.cut.map(|cut| ChunkError::CutPacket { cut, total });
@@ -163,6 +170,14 @@ impl ChunkWalk {
     }
 }
 
+impl Finding {
+    /// As a manifest tells of it, once it was `seen` so often.
+    pub fn damage(self, seen: u32) -> Damage {
+        let Self { offset, length, at_ms, duration_ms, what } = self;
+        Damage { offset, length, at_ms, duration_ms, what, seen }
+    }
+}
+
 impl From<ts::Examined> for Examined {
     fn from(examined: ts::Examined) -> Self {
         let ts::Examined { findings, more, unexamined, .. } = examined;
@@ -170,7 +185,7 @@ impl From<ts::Examined> for Examined {
         if let (Some(last), 1..) = (findings.last_mut(), more) {
             last.what.push_str(&format!(" (and {more} more places)"));
         }
-        Self { findings, unexamined }
+        Self { findings, unexamined: unexamined.map(str::to_owned), note: None }
     }
 }
 
@@ -249,8 +264,9 @@ mod tests {
         let cut = &film[..film.len() - 100];
         let short = Told { bytes: Some(film.len() as u64), ..told(2000) };
         for (told, bytes) in [(told(2000), cut), (short, &film[..film.len() - PACKET])] {
-            assert!(examine(told, bytes, 999).is_err());
-            let kept = examine(Told { is_kept_cut: true, ..told }, bytes, 999).unwrap();
+            assert!(examine(told.clone(), bytes, 999).is_err());
+            let kept = Told { is_kept_cut: true, ..told.clone() };
+            let kept = examine(kept, bytes, 999).unwrap();
             assert_eq!(kept.findings.len(), 1);
             assert!(kept.findings[0].what.starts_with("truncated: "), "{kept:?}");
         }
@@ -277,11 +293,78 @@ mod tests {
             }
             let odd = [sound.clone(), vec![0, 0, 0, 3, 1, 1, 1, 1, 1]].concat();
             let examined = examine(told(2000), &odd, step).unwrap();
-            assert_eq!(examined.findings[0].offset, sound.len() as u64);
+            assert_eq!(examined.findings, []);
+            assert!(examined.note.unwrap().starts_with("9 bytes that are no box follow"));
         }
         let open = [boxes(&[(b"moof", 600)]), b"\0\0\0\0mdat and so on".to_vec()].concat();
         assert!(examine(told(2000), &open, 3).unwrap().findings.is_empty());
         let large = [b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x14".to_vec(), vec![1; 4]].concat();
         assert!(examine(told(2000), &large, 3).unwrap().findings.is_empty());
+    }
+    const INIT: &[u8] = include_bytes!("../../tests/it/fixtures/media/cmaf-init.mp4");
+    const FIRST: &[u8] = include_bytes!("../../tests/it/fixtures/media/cmaf-0.m4s");
+    const SECOND: &[u8] = include_bytes!("../../tests/it/fixtures/media/cmaf-1.m4s");
+
+    /// What is told of a chunk of fragments.
+    fn with_init(duration_ms: u64) -> Told {
+        Told { init: Init::read(INIT), ..told(duration_ms) }
+    }
+
+    #[test]
+    fn every_sample_of_a_chunk_of_fragments_is_accounted_for() {
+        for step in [1, 7, 5000] {
+            for chunk in [FIRST, SECOND] {
+                assert_eq!(examine(with_init(2000), chunk, step), Ok(Examined::default()));
+            }
+            let own = [INIT, SECOND].concat();
+            assert_eq!(examine(told(2000), &own, step), Ok(Examined::default()));
+        }
+        let unknown = examine(told(2000), SECOND, 999).unwrap();
+        assert!(unknown.unexamined.unwrap().contains("initialisation section"));
+        let init = examine(Told::default(), INIT, 999).unwrap();
+        assert_eq!((init.findings, init.note), (Vec::new(), None));
+    }
+
+    #[test]
+    fn damage_in_a_chunk_of_fragments_is_named_by_offset_and_time() {
+        let at = SECOND.windows(4).position(|four| four == b"mdat").unwrap() + 4;
+        let mut chunk = SECOND.to_vec();
+        chunk[at + 3000..at + 3500].fill(0);
+        let examined = examine(with_init(2000), &chunk, 999).unwrap();
+        let [finding] = examined.findings.as_slice() else { panic!("{examined:?}") };
+        assert!((at as u64..(at + 3500) as u64).contains(&finding.offset), "{finding:?}");
+        assert!(finding.at_ms.is_some_and(|at| at < 2000), "{finding:?}");
+        for (told_ms, what) in
+            [(4000, "it plays for 2.0 s of the 4.0 s"), (1000, "it plays for 2.0 s where")]
+        {
+            let found = examine(with_init(told_ms), SECOND, 999).unwrap().findings;
+            assert!(found[0].what.starts_with(what), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_of_fragments_is_whole_where_every_sample_is_in_it() {
+        let tails: [&[u8]; 5] =
+            [b"x", &[0; 9], b"ID3\x04\0\0\0\0\0\x0aTXXX", b"\0\0\x10\0free and so on", b"<html>"];
+        for tail in tails {
+            for (told, file) in [(with_init(2000), FIRST), (Told::default(), INIT)] {
+                let examined = examine(told, &[file, tail].concat(), 7).unwrap();
+                assert_eq!(examined.findings, [], "{}", tail.escape_ascii());
+                assert!(examined.note.is_some(), "{}", tail.escape_ascii());
+            }
+        }
+        let mut longer = FIRST.to_vec();
+        let at = longer.windows(4).position(|four| four == b"mdat").unwrap() - 4;
+        longer[at + 1] = 1;
+        let examined = examine(with_init(2000), &longer, 999).unwrap();
+        assert_eq!(examined.findings, []);
+        assert!(examined.note.unwrap().starts_with("the last box, mdat at offset "));
+        for cut in [1, 4000, FIRST.len() - 200, FIRST.len() - 20] {
+            let cut = examine(with_init(2000), &FIRST[..FIRST.len() - cut], 999);
+            assert!(
+                matches!(cut, Err(ChunkError::CutBox { .. }) | Ok(Examined { note: Some(_), .. })),
+                "{cut:?}"
+            );
+        }
     }
 }

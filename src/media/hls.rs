@@ -61,7 +61,9 @@ pub enum HlsError {
     #[error("the playlist names no segments")]
     NoSegments,
     /// The segments are encrypted.
-    #[error("the segments are encrypted ({0}); what is archived could not be played")]
+    #[error(
+        "the segments are encrypted ({0}); what is archived could not be played\nhint: save it by hand while WeChat has it and its key: `ffmpeg -i URL -c copy broadcast.mp4`"
+    )]
     Encrypted(String),
     /// A tag or a line that cannot be read.
     #[error("the playlist is damaged: {0}")]
@@ -69,6 +71,11 @@ pub enum HlsError {
     /// A URI that cannot be fetched; segments are counted from 0.
     #[error("the URI of segment {0} cannot be fetched")]
     ChunkUri(usize),
+    /// A master playlist whose variants have playlists of their own for the sound.
+    #[error(
+        "each variant of the master playlist has its sound in a playlist of its own, which is not archived\nhint: save it by hand while WeChat has it: `ffmpeg -i URL -c copy broadcast.mp4`"
+    )]
+    SoundApart,
     /// A master playlist without a variant that could be archived.
     #[error("the master playlist has no variant that holds both picture and sound")]
     NoVariant,
@@ -154,8 +161,12 @@ impl ChunkFile {
     pub fn content_type(&self) -> &'static str {
         match self.name.rsplit('.').next() {
             Some("ts") => "video/mp2t",
-            Some("m4s" | "mp4") => "video/mp4",
+            Some("m4s" | "mp4" | "m4v" | "cmfv") => "video/mp4",
+            Some("m4a" | "cmfa") => "audio/mp4",
             Some("aac") => "audio/aac",
+            Some("mp3") => "audio/mpeg",
+            Some("ac3") => "audio/ac3",
+            Some("vtt") => "text/vtt",
             _ => "application/octet-stream",
         }
     }
@@ -232,6 +243,12 @@ impl MediaPlaylist {
         let used: HashSet<usize> = chunks.filter_map(|chunk| chunk.init).collect();
         let inits = self.inits.iter().enumerate().filter(move |(at, _)| used.contains(at));
         inits.map(|(_, init)| init)
+    }
+
+    /// The chunks that need an initialisation section, each with it.
+    pub fn needed_inits(&self) -> impl Iterator<Item = (&ChunkFile, &ChunkFile)> {
+        let init = |chunk: &Chunk| self.inits.get(chunk.init?);
+        self.chunks.iter().filter_map(move |chunk| Some((&chunk.file, init(chunk)?)))
     }
 
     /// Gives all files other names, which begin with `prefix`.

@@ -164,6 +164,14 @@ impl Recording {
         }
     }
 
+    /// What is odd about what is stored of it, though it plays.
+    pub fn note(&self) -> Option<&str> {
+        match self.stored.as_ref()? {
+            Stored::Segment(object) => object.media.as_ref()?.note.as_deref(),
+            Stored::Whole(whole) => whole.note.as_deref().filter(|_| whole.is_begun()),
+        }
+    }
+
     /// Sets what has become of it, and why. What is not final is due at once.
     pub fn end(&mut self, state: RecordingState, reason: impl Into<Reason>) {
         self.state = state;

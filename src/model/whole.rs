@@ -52,7 +52,8 @@ pub struct Whole {
     /// Its objects that were damaged in the bucket since and could not be replaced so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<Damaged>,
-    /// Why its chunks are stored: what the segments lacked of the broadcast then.
+    /// Why its chunks are stored: what the segments lacked of the broadcast then. Also which variant they
+    /// are of, where a better one could not be had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -103,4 +104,7 @@ pub struct WholeChunk {
     /// Where the chunk itself is damaged: it came like this each time, and was archived as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damage: Vec<Damage>,
+    /// What is odd about it, though all of it plays, as bytes after its last box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }

@@ -53,6 +53,7 @@ fn room_json(
             "key": recording.segment().map(|object| &object.key),
             "bytes": recording.segment().map(|object| object.bytes),
             "damage": recording.source_damage(),
+            "note": recording.note(),
         })
     };
     json!({
@@ -146,6 +147,16 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
         output::prose(2, line);
     }
     print_damage(recordings);
+    print_notes(recordings);
+}
+
+/// What is odd about recordings that are archived.
+fn print_notes(recordings: &[Recording]) {
+    for recording in recordings {
+        if let Some(note) = recording.note() {
+            output::prose(2, format_args!("{}: {note}", recording.source_id));
+        }
+    }
 }
 
 fn print_damage(recordings: &[Recording]) {

@@ -1,6 +1,6 @@
 //! Which format a file has, by its beginning.
 
-use crate::media::mp4::{Mp4Error, check_no_page};
+use crate::media::mp4::{FourCc, Mp4Error, check_no_page};
 use crate::media::ts::PACKET;
 
 /// What a file is.
@@ -15,12 +15,6 @@ pub(super) enum Form {
     /// Nothing that plays.
     NoMedia(&'static str),
 }
-
-/// Types that an MP4, a section or a fragment of one may begin with.
-const FIRST: [&[u8; 4]; 14] = [
-    b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"ssix", b"emsg", b"prft", b"free",
-    b"skip", b"wide", b"uuid", b"pdin",
-];
 
 /// Beginnings of what plays and is not looked into.
 const OTHERS: [(&[u8], &str); 9] = [
@@ -58,7 +52,8 @@ impl Form {
             return Self::NoMedia(like);
         }
         let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-        if start.get(4..8).is_some_and(|kind| FIRST.iter().any(|first| *first == kind)) {
+        let kind = start.get(4..8).and_then(|kind| kind.try_into().ok()).map(FourCc);
+        if kind.is_some_and(FourCc::is_usual) {
             return Self::Boxes;
         }
         if packets(start, PACKET) {

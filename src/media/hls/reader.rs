@@ -244,6 +244,6 @@ fn duration_ms(value: &str) -> Result<u64, HlsError> {
 fn extension(link: &Link) -> &'static str {
     let extension =
         link.listed().file_name().rsplit_once('.').map_or("", |(_, extension)| extension);
-    let usual = ["ts", "m4s", "mp4", "aac"];
+    let usual = ["ts", "m4s", "mp4", "aac", "m4a", "m4v", "cmfv", "cmfa", "mp3", "ac3", "vtt"];
     usual.into_iter().find(|usual| extension.eq_ignore_ascii_case(usual)).unwrap_or("bin")
 }

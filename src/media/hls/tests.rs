@@ -278,7 +278,7 @@ fn the_best_variant_that_holds_everything_is_chosen() {
     assert_eq!(best(master).unwrap(), "http://v.vod2.myqcloud.com/app/id/high.m3u8?sign=x");
     let apart = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"n\",URI=\"a.m3u8\"\n\
                  #EXT-X-STREAM-INF:BANDWIDTH=900,AUDIO=\"a\"\nmute.m3u8\n";
-    assert_eq!(best(apart), Err(HlsError::NoVariant));
+    assert_eq!(best(apart), Err(HlsError::SoundApart));
     let untold = master.replace("BANDWIDTH=900,", "");
     assert!(best(&untold).unwrap().ends_with("/low.m3u8"), "no bandwidth is none");
     let damaged = master.replace("RESOLUTION=2x2", "RESOLUTION=\"2x2");

@@ -47,6 +47,16 @@ pub(super) struct Offers<'a> {
 }
 
 impl Variant {
+    /// How good it is, in words.
+    pub fn quality_told(&self) -> String {
+        let Quality { has_pictures, bandwidth, .. } = self.quality;
+        let sound_alone = if has_pictures { "" } else { ", sound alone" };
+        match bandwidth {
+            0 => format!("of unknown bit rate{sound_alone}"),
+            bandwidth => format!("{} kbit/s{sound_alone}", bandwidth.div_ceil(1000)),
+        }
+    }
+
     /// Whether it is as good as another: a copy of it, elsewhere.
     pub fn is_as_good_as(&self, other: &Self) -> bool {
         self.quality == other.quality
@@ -103,6 +113,9 @@ impl<'a> Offers<'a> {
     pub fn variants(mut self, base: Base<'_>) -> Result<Vec<Variant>, HlsError> {
         let is_apart = |group: &&str| self.apart.contains(*group) && !self.within.contains(*group);
         self.offers.retain(|offer| !offer.groups.iter().flatten().any(is_apart));
+        if self.offers.is_empty() {
+            return Err(HlsError::SoundApart);
+        }
         self.offers.sort_by_key(|offer| Reverse(offer.quality));
         let mut known = HashSet::new();
         let distinct = self.offers.iter().filter(|offer| known.insert(offer.uri));

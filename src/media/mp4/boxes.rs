@@ -14,6 +14,17 @@ pub(super) const SHORT_HEADER: usize = 8;
 pub struct FourCc(pub [u8; 4]);
 
 impl FourCc {
+    /// Types that boxes have that are in no other box.
+    const USUAL: [&[u8; 4]; 17] = [
+        b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"ssix", b"emsg", b"prft", b"free",
+        b"skip", b"wide", b"uuid", b"pdin", b"mfra", b"meta", b"udta",
+    ];
+
+    /// Whether it is the usual type of a box that is in no other one.
+    pub(in crate::media) fn is_usual(self) -> bool {
+        Self::USUAL.iter().any(|usual| **usual == self.0)
+    }
+
     /// Whether it can be a type at all: printable, or Apple's `©`.
     pub(super) fn is_plausible(self) -> bool {
         self.0.iter().all(|&byte| matches!(byte, b' '..=b'~' | 0xa9))
@@ -59,6 +70,12 @@ impl Header {
             Size::ToEnd => false,
             Size::Impossible(_) => true,
         }
+    }
+
+    /// Whether it is other bytes that look like one: no fragment has anything as large beside it.
+    pub fn is_foreign(&self) -> bool {
+        const LARGEST: u64 = 1 << 20;
+        !self.kind.is_usual() && !matches!(self.size, Size::Bytes(..=LARGEST))
     }
 
     /// Reads the header `bytes` begin with; `None` where they are too few.

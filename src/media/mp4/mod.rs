@@ -11,13 +11,16 @@ mod extent;
 mod facts;
 mod fragments;
 pub mod samples;
+mod scan;
 mod sniff;
+mod stream;
 mod structure;
 mod walk;
 
 pub use boxes::FourCc;
 pub use facts::{LONGEST_MS, facts};
 pub use fragments::Fragments;
+pub use stream::{Boxes, Step};
 pub use structure::Mp4Structure;
 pub use walk::{BoxWalk, Limits, MoovBeyond};
 
@@ -118,4 +121,15 @@ pub enum Mp4Error {
     /// Neither the movie nor a track tells how long it is, as in some fragmented files.
     #[error("the moov tells no duration")]
     NoDuration,
+}
+
+impl Mp4Error {
+    /// Whether a box ends too early, or has no end, that samples lie in.
+    fn is_of_media(&self) -> bool {
+        let is_media = |kind: &FourCc| [*b"moov", *b"moof", *b"mdat"].contains(&kind.0);
+        match self {
+            Self::Truncated { kind, .. } | Self::Unbounded { kind, .. } => is_media(kind),
+            _ => false,
+        }
+    }
 }

@@ -24,6 +24,10 @@ pub struct Mp4Structure {
     pub media: Vec<Range<u64>>,
     /// What the fragments place, and how long they play.
     pub fragments: Fragments,
+    /// Whether its last box has no size, and ends where the file does.
+    pub is_open: bool,
+    /// Where there was no box, with fragments before and after it: the first 64 such places.
+    pub gaps: Vec<Range<u64>>,
     /// What is odd about its end. The file is whole all the same where every sample lies within it.
     pub oddity: Option<Mp4Error>,
 }
@@ -34,17 +38,23 @@ impl Mp4Structure {
     ///
     /// # Errors
     /// When samples lie beyond the end of a file that is cut, or more than half of what a file has, when
-    /// there is none, or the end is odd and nothing tells of the samples. A few that lie beyond the end of
-    /// a file whose boxes fill it are an error in its tables, with which the rest of it plays.
+    /// there is none, or the media data is cut and nothing tells of the samples. A few that lie beyond the
+    /// end of a file whose boxes fill it are an error in its tables, with which the rest of it plays.
     pub fn check(&self, moov: Option<&[u8]>) -> Result<Option<String>, Mp4Error> {
         let Some(extent) = moov.and_then(|moov| extent(moov, self.total)) else {
-            return self.oddity.clone().map_or(Ok(None), Err);
+            return match &self.oddity {
+                Some(oddity) if oddity.is_of_media() => Err(oddity.clone()),
+                oddity => Ok(oddity.as_ref().and_then(|oddity| note(oddity, self.total))),
+            };
         };
         let (end, total) = (extent.end.max(self.fragments.end), self.total);
         if end > total {
-            let is_cut = self.oddity.is_some() || self.fragments.end > total;
+            let is_cut = self.oddity.is_some() || (self.is_open && self.fragments.end > total);
             if is_cut || extent.beyond > extent.bytes / 2 {
                 return Err(Mp4Error::SamplesBeyond { end, total });
+            }
+            if extent.end <= total {
+                return Ok(Some("its fragments place samples beyond its end".to_owned()));
             }
             return Ok(Some(format!(
                 "its tables place {} of {} bytes of samples beyond its end",
@@ -54,7 +64,14 @@ impl Mp4Structure {
         if extent.samples == 0 && !self.fragmented {
             return Err(Mp4Error::NoSamples);
         }
-        Ok(self.oddity.as_ref().and_then(|oddity| note(oddity, total)))
+        Ok(self.oddity.as_ref().and_then(|oddity| note(oddity, total)).or_else(|| self.gap()))
+    }
+
+    /// That there is no box where one has to be, between fragments.
+    fn gap(&self) -> Option<String> {
+        let first = self.gaps.first()?;
+        let bytes: u64 = self.gaps.iter().map(|gap| gap.end.saturating_sub(gap.start)).sum();
+        Some(format!("{bytes} bytes between its boxes are none, from offset {} on", first.start))
     }
 }
 

@@ -2,13 +2,15 @@
 
 mod beyond;
 mod cut;
+mod tail;
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size};
+use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size, child};
 use super::fragments::{self, Fragments};
+use super::scan::Scan;
 use super::{Mp4Error, Mp4Structure, sniff};
 
 pub use beyond::MoovBeyond;
@@ -52,6 +54,9 @@ pub struct BoxWalk {
     /// Whether an `mdat` with a payload was seen.
     has_media: bool,
     fragmented: bool,
+    /// Whether the `moov` says that there are fragments.
+    #[serde(default)]
+    is_extended: bool,
     /// The payload of the `moof` that comes now.
     #[serde(skip)]
     moof: Vec<u8>,
@@ -63,6 +68,12 @@ pub struct BoxWalk {
     /// Where the last box ended, once it is known that what follows is none.
     #[serde(default)]
     tail_at: Option<u64>,
+    /// Looks for a fragment from there on.
+    #[serde(default, skip_serializing_if = "Scan::is_fresh")]
+    scan: Scan,
+    /// Where there was no box between others: the first 64 such places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<Range<u64>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,10 +97,13 @@ impl BoxWalk {
             first_mdat: self.first_mdat,
             has_media: self.has_media,
             fragmented: self.fragmented,
+            is_extended: self.is_extended,
             moof: Vec::new(),
             fragments: self.fragments.clone(),
             media: self.media.clone(),
             tail_at: self.tail_at,
+            scan: self.scan.clone(),
+            gaps: self.gaps.clone(),
         }
     }
 
@@ -113,6 +127,8 @@ impl BoxWalk {
             && self.media.len() <= MOST_MEDIA
             && self.media.iter().all(|at| at.start <= at.end && is_past(at.start))
             && self.tail_at.is_none_or(|at| is_past(at) && self.inside.is_none())
+            && self.scan.is_sound()
+            && self.gaps.len() <= tail::MOST_GAPS
             && self.limits.moov_bytes <= Limits::default().moov_bytes
     }
 
@@ -128,10 +144,13 @@ impl BoxWalk {
             first_mdat: None,
             has_media: false,
             fragmented: false,
+            is_extended: false,
             moof: Vec::new(),
             fragments: Fragments::default(),
             media: Vec::new(),
             tail_at: None,
+            scan: Scan::default(),
+            gaps: Vec::new(),
         }
     }
 
@@ -149,7 +168,7 @@ impl BoxWalk {
         loop {
             bytes = match (&self.inside, self.tail_at) {
                 (Some(_), _) => self.payload(bytes),
-                (None, Some(at)) => return self.tail(bytes, at),
+                (None, Some(at)) => self.tail(bytes, at),
                 (None, None) => self.head(bytes)?,
             };
             if bytes.is_empty() {
@@ -181,6 +200,8 @@ impl BoxWalk {
             fragmented: self.fragmented,
             media: self.media.into_iter().map(|at| at.start..at.end.min(total)).collect(),
             fragments: self.fragments,
+            is_open: self.inside.is_some_and(|inside| inside.end.is_none()),
+            gaps: self.gaps,
             oddity,
         })
     }
@@ -227,13 +248,7 @@ impl BoxWalk {
     /// Whether a file may be whole in spite of such an end. What a fragmented film lacks is not in its
     /// `moov`: it has to end between its fragments.
     fn may_end_with(&self, oddity: &Mp4Error) -> bool {
-        let is_of_film = match oddity {
-            Mp4Error::Truncated { kind, .. } | Mp4Error::Unbounded { kind, .. } => {
-                [*b"moov", *b"moof", *b"mdat"].contains(&kind.0)
-            }
-            _ => false,
-        };
-        self.has_film(self.offset) && !(self.fragmented && is_of_film)
+        self.has_film(self.offset) && !(self.fragmented && oddity.is_of_media())
     }
 
     /// Whether the `moov` and media data have come by `at`.
@@ -241,21 +256,14 @@ impl BoxWalk {
         self.has_media && self.moov_at.as_ref().is_some_and(|moov| moov.end <= at)
     }
 
-    /// Takes bytes that follow the last box, which ended `at`. There must be no fragments in them.
-    fn tail(&mut self, bytes: &[u8], at: u64) -> Result<(), Mp4Error> {
-        const MOOF: &[u8] = b"moof";
-        let mut border = std::mem::take(&mut self.header);
-        border.extend(bytes.iter().take(MOOF.len()));
-        let is_in = |bytes: &[u8]| bytes.windows(MOOF.len()).any(|four| four == MOOF);
-        if self.fragmented && (is_in(&border) || is_in(bytes)) {
-            self.header = MOOF.to_vec();
-            return Err(Mp4Error::Garbage { offset: at });
-        }
-        let last = if bytes.len() < MOOF.len() { &border } else { bytes };
-        let from = last.len().saturating_sub(MOOF.len() - 1);
-        self.header = last.get(from..).unwrap_or_default().to_vec();
-        self.offset += bytes.len() as u64;
-        Ok(())
+    /// Whether its samples are in fragments, as far as has come.
+    fn has_fragments(&self) -> bool {
+        self.fragmented || self.is_extended
+    }
+
+    /// Whether the boxes may have ended at `at`, or fragments follow what is none.
+    fn may_end_at(&self, at: u64) -> bool {
+        self.has_film(at) || (self.is_extended && self.moov_at.is_some())
     }
 
     /// Takes what is left of the current box and returns the rest.
@@ -276,6 +284,9 @@ impl BoxWalk {
     /// The current box has come to its end.
     fn leave(&mut self) {
         let Some(Inside { kind, start, .. }) = self.inside.take() else { return };
+        if kind.0 == *b"moov" {
+            self.is_extended |= child(&self.moov, b"mvex").is_some();
+        }
         if kind.0 != *b"moof" {
             return;
         }
@@ -315,11 +326,11 @@ impl BoxWalk {
                     self.enter(header)?;
                     return Ok(bytes);
                 }
-                Err(Mp4Error::Garbage { offset }) if self.has_film(offset) => {
+                Err(Mp4Error::Garbage { offset }) if self.may_end_at(offset) => {
                     self.tail_at = Some(offset);
                     let header = std::mem::take(&mut self.header);
                     self.offset = offset;
-                    self.tail(&header, offset)?;
+                    self.tail(&header, offset);
                     return Ok(bytes);
                 }
                 Err(error) => return Err(error),
@@ -344,7 +355,10 @@ impl BoxWalk {
         let kind = self.header.get(4..8).and_then(|kind| kind.try_into().ok()).map(FourCc);
         let header = Header::read(&self.header);
         let is_impossible = header.is_some_and(|header| header.is_impossible_at(start));
-        if !kind.is_some_and(FourCc::is_plausible) || (is_impossible && self.has_film(start)) {
+        let is_foreign = self.has_fragments() && header.is_some_and(|header| header.is_foreign());
+        if !kind.is_some_and(FourCc::is_plausible)
+            || ((is_impossible || is_foreign) && self.may_end_at(start))
+        {
             return Err(Mp4Error::Garbage { offset: start });
         }
         Ok(header)

@@ -139,7 +139,7 @@ pub struct Promise {
 
 impl Promise {
     /// By so much a chunk may play for longer or shorter.
-    fn tolerance_ms(self) -> u64 {
+    pub fn tolerance_ms(self) -> u64 {
         if self.is_rounded { 1000 } else { 500 }
     }
 }

@@ -78,6 +78,7 @@ fn whole(state: RecordingState, duration_ms: u64) -> Recording {
         duration_ms,
         evidence: Vec::new(),
         damage: Vec::new(),
+        note: None,
     };
     whole.stored = Some(Stored::Whole(StoredWhole {
         duration_ms,

@@ -1,7 +1,6 @@
 //! One file from its media host to the bucket: probed, fetched in parts, hashed in order, uploaded,
 //! confirmed. A file of several parts is `multipart`'s.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -172,52 +171,6 @@ async fn copy_once(
     Ok(with_source_evidence(copied, &file))
 }
 
-/// Copies a range of a file as an object of its own. As [`copy`] otherwise; the range is held in
-/// memory.
-///
-/// # Errors
-/// See [`Failure`].
-pub(super) async fn copy_range(
-    context: &Arc<Context>,
-    source: &Source,
-    target: &Target,
-    range: Range<u64>,
-) -> Result<Copied, Failure> {
-    let once = |_: Size| copy_range_once(context, source, target, range.clone());
-    begun_again(context, "a transfer", once).await
-}
-
-async fn copy_range_once(
-    context: &Arc<Context>,
-    source: &Source,
-    target: &Target,
-    range: Range<u64>,
-) -> Result<Copied, Failure> {
-    let file = source.open(1, None).await?.file;
-    let length = range.end - range.start;
-    if length > context.work.memory {
-        return Err(Failure::Unfetchable(format!(
-            "it is {length} bytes of a file at once, which the memory that [transfer] allows does not hold"
-        )));
-    }
-    if file.total.is_none_or(|total| range.end > total) {
-        return Err(Failure::OutOfRange { first: range.start, last: range.end.saturating_sub(1) });
-    }
-    let turn = source.turn(length).await;
-    let part = source.range(&file, range, None, turn).await?;
-    let bytes = part.get().clone();
-    let hashing = Hashing::new(Some(target.format));
-    let (hashing, _) = hashing.part(bytes.clone(), PartHash::Spared).await?;
-    let hashed = hashing.finish(Some(length), target.hope)?;
-    let seen = target.doubts.settle(&hashed, target.hope)?;
-    let origin = Origin::of(context, source);
-    let metadata = origin.metadata();
-    let labels = Labels { content_type: target.content_type, metadata: &metadata };
-    target.hold(context).await?;
-    let confirmed = context.store.put_media(&target.key, bytes, labels, &hashed.digests).await?;
-    Ok(copied((hashed, seen), confirmed, 1, length, &file))
-}
-
 /// A file of one part: a single `PutObject`, after all of it was seen to be whole.
 async fn copy_small(
     context: &Arc<Context>,
@@ -229,7 +182,7 @@ async fn copy_small(
     let file = begun.opened.file.clone();
     let mut parts = arriving(context, source, begun, plan, 1);
     let mut part = parts.next().await.ok_or(Failure::Empty)??;
-    let begin = Hashing::new(Some(target.format)).state();
+    let begin = Hashing::new(Some(target.format.clone())).state();
     let mut hashed = hash_small(&file, target, &part).await?;
     while look_at_small(source, &file, &mut part, &mut hashed).await? {
         hashed = Hashed { looked: hashed.looked, ..hash_small(&file, target, &part).await? };
@@ -252,7 +205,7 @@ async fn copy_small(
 }
 
 async fn hash_small(file: &SourceFile, target: &Target, part: &Part) -> Result<Hashed, Failure> {
-    let hashing = Hashing::new(Some(target.format)).tolerating(target.doubts.disorder());
+    let hashing = Hashing::new(Some(target.format.clone())).tolerating(target.doubts.disorder());
     let (hashing, _) = hashing.part(part.bytes.get().clone(), PartHash::Spared).await?;
     let hashed = hashing.finish(file.total, target.hope)?;
     check_source_digest(file, &hashed)?;

@@ -96,7 +96,12 @@ pub(super) async fn of(
         return None;
     }
     match from_store(context, key, source, at).await {
-        Ok(moov) => readable(moov.get(), structure),
+        Ok(moov) => {
+            // It is archived as it is, whatever its tables say.
+            let note =
+                structure.check(Some(moov.get())).unwrap_or_else(|error| Some(error.to_string()));
+            readable(moov.get(), structure).map(|facts| MediaFacts { note, ..facts })
+        }
         Err(error) => {
             tracing::warn!(object.key = %key, error, "the moov of a film could not be read again: it has no facts");
             None

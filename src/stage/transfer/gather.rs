@@ -11,19 +11,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::chunks::Chunks;
-use super::copy::{Copied, Target, copy, copy_range};
+use super::copy::{Copied, Target, copy};
 use super::doubts::{Doubts, Hope};
 use super::failure::Failure;
 use super::hashing::Format;
+use super::inits::Inits;
 use super::source::Source;
+use super::stretch::copy_range;
 use super::{Context, Place};
 use crate::media::chunk::{Finding, Told};
 use crate::media::hls::{ChunkFile, Lack, MediaPlaylist};
 use crate::model::lifecycle::Trouble;
 use crate::model::time::playing_time;
-use crate::model::{
-    Damage, Evidence, MediaUrl, MissingChunk, ObjectKey, Reason, Recording, WholeChunk,
-};
+use crate::model::{Evidence, MediaUrl, MissingChunk, ObjectKey, Reason, Recording, WholeChunk};
 
 /// So many files in a row fail in ways that may pass before others are tried.
 const IN_A_ROW: usize = 8;
@@ -61,32 +61,18 @@ pub(super) async fn gather(
     known: &Chunks,
 ) -> Result<Gathered, Failure> {
     let (failed, others) = (Mutex::new(Vec::new()), AtomicBool::new(false));
-    let fetch = Fetch { context, place, recording, whole, known, failed, others };
+    let inits = Inits::of(playlist);
+    let fetch = Fetch { context, place, recording, whole, known, inits, failed, others };
     // What ends too early is kept once nothing better will come.
     let over = place.room.end_time.or(place.room.start_time);
     let is_kept_cut = recording.is_last_chance(over, context.clock.now());
-    let mut left: Vec<(ChunkFile, Told)> = (playlist.told())
-        .map(|(file, told)| (file.clone(), Told { is_kept_cut, ..told }))
-        .collect();
-    let (mut stored, mut lost, mut in_vain) = (HashMap::new(), HashMap::new(), 0);
-    while !left.is_empty() && in_vain < IN_VAIN {
-        fetch.begin_round();
-        let round: Vec<_> = futures::stream::iter(std::mem::take(&mut left))
-            .map(|(file, told)| fetch.one(file, told))
-            .buffered(context.work.ranges.max(1))
-            .try_collect()
-            .await?;
-        for (file, told, outcome) in round {
-            match outcome {
-                Fetched::Stored(chunk) => drop(stored.insert(file.name, chunk)),
-                Fetched::Lost(why) => drop(lost.insert(file.name, why)),
-                Fetched::Skipped => left.push((file, told)),
-            }
-        }
-        in_vain = if fetch.others_came() { 0 } else { in_vain + 1 };
-        left = spread(left);
+    let files = playlist.told().map(|(file, told)| (file.clone(), Told { is_kept_cut, ..told }));
+    // The samples of chunks are examined by these.
+    let (inits, chunks): (Vec<_>, Vec<_>) = files.partition(|(_, told)| told.promise.is_none());
+    let (mut stored, mut lost) = (HashMap::new(), HashMap::new());
+    for files in [inits, chunks] {
+        fetch.all(files, &mut stored, &mut lost).await?;
     }
-    lost.extend(left.into_iter().map(|(file, _)| (file.name, fetch.not_asked())));
     let chunks = playlist.files().filter_map(|file| stored.get(&file.name).cloned()).collect();
     Ok(Gathered { chunks, stored: stored.into_keys().collect(), lost })
 }
@@ -115,6 +101,7 @@ struct Fetch<'a> {
     recording: &'a Recording,
     whole: &'a Source,
     known: &'a Chunks,
+    inits: Inits,
     /// What became of those that failed, since one came.
     failed: Mutex<Vec<Trouble>>,
     /// Whether one came in this round.
@@ -122,6 +109,35 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
+    /// As many of these files as can be had.
+    async fn all(
+        &self,
+        mut left: Vec<(ChunkFile, Told)>,
+        stored: &mut HashMap<String, WholeChunk>,
+        lost: &mut HashMap<String, Lost>,
+    ) -> Result<(), Failure> {
+        let mut in_vain = 0;
+        while !left.is_empty() && in_vain < IN_VAIN {
+            self.begin_round();
+            let round: Vec<_> = futures::stream::iter(std::mem::take(&mut left))
+                .map(|(file, told)| self.one(file, told))
+                .buffered(self.context.work.ranges.max(1))
+                .try_collect()
+                .await?;
+            for (file, told, outcome) in round {
+                match outcome {
+                    Fetched::Stored(chunk) => drop(stored.insert(file.name, chunk)),
+                    Fetched::Lost(why) => drop(lost.insert(file.name, why)),
+                    Fetched::Skipped => left.push((file, told)),
+                }
+            }
+            in_vain = if self.others_came() { 0 } else { in_vain + 1 };
+            left = spread(left);
+        }
+        lost.extend(left.into_iter().map(|(file, _)| (file.name, self.not_asked())));
+        Ok(())
+    }
+
     fn begin_round(&self) {
         self.others.store(false, Ordering::Relaxed);
         self.failed().clear();
@@ -156,7 +172,9 @@ impl Fetch<'_> {
         if self.failed().len() >= IN_A_ROW {
             return Ok((file, told, Fetched::Skipped));
         }
-        let copied = match self.copy(key, &file, told).await {
+        let init = (self.place.as_ref(), self.recording.source_id.as_str());
+        let init = self.inits.of_chunk(self.context, init, &file.name).await;
+        let copied = match self.copy(key, &file, Told { init, ..told.clone() }).await {
             Ok(copied) => copied,
             Err(failure) => {
                 let lost = self.lost(&file, failure)?;
@@ -165,7 +183,7 @@ impl Fetch<'_> {
         };
         self.others.store(true, Ordering::Relaxed);
         self.failed().clear();
-        let chunk = whole_chunk(relative, told, copied);
+        let chunk = whole_chunk(relative, &told, copied);
         note_damage(self.place, &chunk);
         self.known.keep(file.name.clone(), &chunk).await?;
         Ok((file, told, Fetched::Stored(chunk)))
@@ -176,8 +194,8 @@ impl Fetch<'_> {
         let (context, place) = (self.context, self.place);
         let content_type = file.content_type();
         let room = (place.appid.clone(), place.room.room_id);
-        let (format, doubts) = (Format::Chunk(told), Doubts::default());
         let hope = if told.is_kept_cut { Hope::Spent } else { Hope::Left };
+        let (format, doubts) = (Format::Chunk(told), Doubts::default());
         let target = Target { room, key, content_type, format, doubts, checkpoint: None, hope };
         let source = Source::of_chunk(context, MediaUrl::clone(&file.link.url), self.whole.job());
         match file.range.clone() {
@@ -263,17 +281,10 @@ impl Gathered {
 }
 
 /// What is known of a stored file.
-fn whole_chunk(key: String, told: Told, copied: Copied) -> WholeChunk {
+fn whole_chunk(key: String, told: &Told, copied: Copied) -> WholeChunk {
     let (examined, seen) = copied.examined.unwrap_or_default();
     let is_examined = told.promise.is_some() && examined.unexamined.is_none();
-    let damage = |finding: Finding| Damage {
-        offset: finding.offset,
-        length: finding.length,
-        at_ms: finding.at_ms,
-        duration_ms: finding.duration_ms,
-        what: finding.what,
-        seen,
-    };
+    let damage = |finding: Finding| finding.damage(seen);
     WholeChunk {
         key,
         bytes: copied.bytes,
@@ -283,6 +294,7 @@ fn whole_chunk(key: String, told: Told, copied: Copied) -> WholeChunk {
         duration_ms: told.promise.map_or(0, |promise| promise.duration_ms),
         evidence: is_examined.then_some(Evidence::Samples).into_iter().collect(),
         damage: examined.findings.into_iter().map(damage).collect(),
+        note: examined.note,
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) struct Hashing {
 }
 
 /// What a file has to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Format {
     /// A whole MP4.
     Film,

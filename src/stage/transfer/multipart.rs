@@ -104,7 +104,7 @@ async fn resume(
         && plan.part_bytes() == checkpoint.part_bytes;
     let hashing = match &checkpoint.hashing {
         Some(state) => Hashing::resume(state),
-        None => Some(Hashing::new(Some(target.format))),
+        None => Some(Hashing::new(Some(target.format.clone()))),
     };
     let Some(mut hashing) = hashing.filter(|_| is_same) else {
         give_up(context, target, &upload).await?;
@@ -139,7 +139,7 @@ async fn begin(
     let kept = (key, plan.part_bytes());
     let saved = Saved::begun(upload.id().clone(), kept, file.clone(), target.doubts.seen());
     let trail = Trail::begin(context, id, saved).await?;
-    let hashing = Hashing::new(Some(target.format)).tolerating(target.doubts.disorder());
+    let hashing = Hashing::new(Some(target.format.clone())).tolerating(target.doubts.disorder());
     let upload = Arc::new(upload);
     Ok(Session { upload, hashing, trail, plan, is_resumed: false })
 }

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::source::Source;
 use crate::media::hls::{Base, HlsError, MAX_BYTES, MediaPlaylist, Playlist, Variant};
 use crate::media::source::Small;
+use crate::model::Reason;
 use crate::stage::playlists::Room;
 
 /// A playlist that was read.
@@ -21,6 +22,8 @@ pub(super) struct Read {
     pub scheme: String,
     /// The memory that it takes.
     pub room: Room,
+    /// Why it is not that of the best variant, where that could not be had.
+    pub note: Option<String>,
 }
 
 /// What a playlist that was asked for is.
@@ -36,7 +39,8 @@ impl Found {
         Ok(match Playlist::parse_from(&small.bytes, base)? {
             Playlist::Master(variants) => Self::Choice(variants),
             Playlist::Media(playlist) => {
-                Self::Media(Read { original: small.bytes, playlist, scheme: small.scheme, room })
+                let (original, scheme) = (small.bytes, small.scheme);
+                Self::Media(Read { original, playlist, scheme, room, note: None })
             }
         })
     }
@@ -73,10 +77,7 @@ pub(super) async fn read(
             break;
         }
         let failure = match read_variant(context, source, variant).await {
-            Ok(read) => {
-                note_choice(variant, lost);
-                return Ok(read);
-            }
+            Ok(read) => return Ok(Read { note: note_choice(variant, lost), ..read }),
             Err(failure) if failure.is_about_the_file() => failure,
             Err(failure) => return Err(failure),
         };
@@ -89,15 +90,29 @@ pub(super) async fn read(
     Err(lost.map_or_else(|| HlsError::NoVariant.into(), |(_, failure)| failure))
 }
 
-/// That a better variant could not be had is no failure where another could.
-fn note_choice(chosen: &Variant, lost: Option<(&Variant, Failure)>) {
-    let Some((better, failure)) = lost else { return };
+/// That a better variant could not be had is no failure where another could. What the manifest tells of
+/// it; nothing of a copy that is as good.
+fn note_choice(chosen: &Variant, lost: Option<(&Variant, Failure)>) -> Option<String> {
+    let (better, failure) = lost?;
+    let of = |variant: &Variant| {
+        let listed = variant.link.listed();
+        format!("{} ({})", listed.path(), variant.quality_told())
+    };
+    // Its path is told already.
+    let url = format!("{}: ", better.link.url.without_query());
+    let reason = Reason::of(&failure).message.replacen(&url, "", 1);
+    let (chosen_told, better_told) = (of(chosen), of(better));
     tracing::info!(
-        variant.path = chosen.link.listed().path(),
-        better.path = better.link.listed().path(),
-        reason = %failure,
+        variant = chosen_told,
+        variant.better = better_told,
+        reason,
         "a better variant of a broadcast could not be had, and the next is taken"
     );
+    (!chosen.is_as_good_as(better)).then(|| {
+        format!(
+            "a better variant, {better_told}, could not be had: {reason}; this is {chosen_told}"
+        )
+    })
 }
 
 async fn read_variant(

@@ -133,11 +133,13 @@ pub(super) async fn whole(
     let source = Source::of(context, place, recording, (job, Hope::Left))?;
     let is_first = recording.attempts == 0;
     let read = read(context, &source, is_first).await?;
-    let Read { original, mut playlist, scheme, room: _room } = read;
+    let Read { original, mut playlist, scheme, room: _room, note } = read;
     let facts = SourceFacts { scheme, ..SourceFacts::default() };
     let unstored = StoredWhole::unstored(playlist.duration_ms(), facts);
     let need = need(context, cover, &unstored);
-    let unstored = StoredWhole { note: need.clone().ok().flatten(), ..unstored };
+    let notes: Vec<String> = need.clone().ok().flatten().into_iter().chain(note).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
+    let unstored = StoredWhole { note, ..unstored };
     let spared = need.err();
     let earlier = Earlier::of(context, place, recording, &playlist, &original).await?;
     if let (Some(reason), Earlier::Nothing) = (spared, &earlier) {

@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::coding::Coding;
 use super::film::{Film, Sample, Shown};
-use super::findings::{Counts, Examined, Findings, Place};
+use super::findings::{Counts, Examined, Findings, Place, joined, places};
+use super::fragmented::{Fragmented, Played};
 use super::look::Look;
 use super::nal::Wrong;
+use crate::media::mp4::stream::Boxes;
 
 /// An examination of a film, fed with all of its bytes in order.
 #[derive(Debug, Clone)]
 pub struct Examiner {
-    film: Arc<Film>,
+    pub(super) film: Arc<Film>,
     progress: Progress,
 }
 
@@ -27,6 +29,9 @@ pub struct Progress {
     findings: Findings,
     /// Whether the `moov` that came with the film is another than the one it is examined by.
     has_other_moov: bool,
+    /// What follows the `moov`, as far as it is fragments.
+    #[serde(default)]
+    fragments: Fragmented,
 }
 
 /// How far a track was examined.
@@ -75,20 +80,26 @@ impl Examiner {
         for (track, cursor) in cursors.iter_mut().enumerate() {
             cursor.advance(&film, track);
         }
-        Some(Self {
-            film,
-            progress: Progress {
-                at,
-                cursors,
-                findings: Findings::default(),
-                has_other_moov: false,
-            },
-        })
+        let fragments = Fragmented::from(film.moov_at.end.max(at));
+        let findings = Findings::default();
+        let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
+        Some(Self { film, progress })
+    }
+
+    /// An examination of a section of a film, which has fragments alone, from the offset `at` on, where a
+    /// box begins. The `moov` of `film` lies beside it, or before that.
+    pub fn of_section(film: Arc<Film>, at: u64) -> Self {
+        let (cursors, findings) = (Vec::new(), Findings::default());
+        let fragments = Fragmented::from(at);
+        let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
+        Self { film, progress }
     }
 
     /// An examination that is resumed with the film it was begun with.
     pub fn resume(film: Arc<Film>, progress: Progress) -> Option<Self> {
-        (progress.cursors.len() == film.tracks.len()).then_some(Self { film, progress })
+        let is_sound = progress.cursors.len() == film.tracks.len()
+            && progress.fragments.is_sound(&film.fragments);
+        is_sound.then_some(Self { film, progress })
     }
 
     /// How far it has come.
@@ -104,11 +115,35 @@ impl Examiner {
             cursor.feed(&self.film, track, (*at, bytes), findings);
         }
         *at += bytes.len() as u64;
+        let Progress { at, fragments, .. } = &mut self.progress;
+        let beyond = at.saturating_sub(fragments.at());
+        let is_new = usize::try_from(beyond).unwrap_or(usize::MAX).min(bytes.len());
+        fragments.feed(&self.film.fragments, bytes.get(bytes.len() - is_new..).unwrap_or_default());
+    }
+
+    /// How long the fragments play that were seen, if there were any.
+    pub fn played(&self) -> Option<Played> {
+        self.progress.fragments.played(&self.film.fragments)
+    }
+
+    /// The boxes with fragments that were seen.
+    pub fn boxes(&self) -> &Boxes {
+        self.progress.fragments.boxes()
+    }
+
+    /// Where the first sample of a fragment begins that has not come to its end.
+    pub fn lacks(&self) -> Option<u64> {
+        self.progress.fragments.lacks()
+    }
+
+    /// Whether all samples have come that fragments have.
+    pub fn has_all(&self) -> bool {
+        self.progress.fragments.knows_all()
     }
 
     /// Ends the examination of a file of `total` bytes whose media data lies at `media`, in order.
     pub fn finish(self, media: &[Range<u64>], total: u64) -> Examined {
-        let Progress { at, cursors, findings, has_other_moov } = self.progress;
+        let Progress { at, cursors, findings, has_other_moov, fragments } = self.progress;
         let mut counts = Counts::default();
         for cursor in &cursors {
             match cursor.coding {
@@ -121,14 +156,17 @@ impl Examiner {
             let range = self.film.moov_at.clone();
             shown.push(Shown { range, track: usize::MAX, sample: 0, what: Wrong::OtherTables });
         }
-        let (places, habit) = findings.judge(&self.film, &shown, counts);
+        let (found, habit) = findings.judge(counts);
+        let (in_fragments, unread) = fragments.finish();
+        let mut places = places(&self.film, &found, &shown);
+        places.extend(in_fragments);
         let unexamined = self.film.doubt().or_else(|| {
             let not_media = "some of its samples lie beside its media data";
             let why = (!all_in_media).then_some(not_media);
-            habit.or(why).map(str::to_owned)
+            habit.or(why).or(unread).map(str::to_owned)
         });
         let unseen = (at != total).then(|| "it was not examined to its end".to_owned());
-        Examined { places, unexamined: unexamined.or(unseen) }
+        Examined { places: joined(places), unexamined: unexamined.or(unseen) }
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::super::boxes::child;
 use super::coding::Coding;
+use super::fragmented::Tracks;
 use super::nal::Wrong;
 use super::tables::{Runs, Table, Track, tracks};
 use super::times::misplaced;
@@ -16,9 +17,9 @@ pub enum Unexaminable {
     /// The tables cannot be read.
     #[error("its tables of samples cannot be read")]
     Tables,
-    /// There are none.
-    #[error("its samples are in fragments")]
-    Fragments,
+    /// There are none, nor fragments.
+    #[error("its tables have no samples")]
+    NoSamples,
     /// There are more than any film has that can be examined.
     #[error("it has too many samples")]
     TooMany,
@@ -34,6 +35,8 @@ pub struct Film {
     /// The chunks of each track as they follow one another in the file, where that is not the order of
     /// the table.
     orders: Vec<Option<Box<[u32]>>>,
+    /// What it has for samples in fragments.
+    pub(super) fragments: Tracks,
     /// The payload of its `moov`, and where that lies.
     moov: Bytes,
     pub(super) moov_at: Range<u64>,
@@ -67,15 +70,24 @@ impl Film {
     /// Where its samples are not told, or not in a way that can be read.
     pub fn read(moov: &Bytes, at: u64) -> Result<Self, Unexaminable> {
         let tracks = tracks(moov).ok_or(Unexaminable::Tables)?;
-        if tracks.iter().all(|track| track.sizes.count() == 0) {
-            return Err(Unexaminable::Fragments);
+        let fragments = Tracks::read(moov);
+        if tracks.iter().all(|track| track.sizes.count() == 0) && !fragments.are_extended {
+            return Err(Unexaminable::NoSamples);
         }
         if tracks.iter().any(|track| track.sizes.count() > MOST_SAMPLES) {
             return Err(Unexaminable::TooMany);
         }
         let orders = tracks.iter().map(order).collect();
         let moov_at = at..at.saturating_add(moov.len() as u64);
-        Ok(Self { tracks, orders, moov: moov.clone(), moov_at })
+        Ok(Self { tracks, orders, fragments, moov: moov.clone(), moov_at })
+    }
+
+    /// Reads the payload of a `moov` that lies in another file than the samples.
+    ///
+    /// # Errors
+    /// As [`Film::read`].
+    pub fn beside(moov: &Bytes) -> Result<Self, Unexaminable> {
+        Ok(Self { moov_at: 0..0, ..Self::read(moov, 0)? })
     }
 
     /// Reads the `moov` among the boxes that `tail` begins with, which lies at `at` in its file.

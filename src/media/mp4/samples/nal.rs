@@ -39,6 +39,10 @@ pub enum Wrong {
     Count,
     /// The tables came twice, and not alike.
     OtherTables,
+    /// There is no box, where fragments follow.
+    Boxes,
+    /// A fragment cannot be read.
+    Fragment,
 }
 
 /// So many zeros in a row are no matter of how a stream is coded.

@@ -66,12 +66,19 @@ fn what(examined: &Examined) -> Vec<Wrong> {
 #[test]
 fn a_sound_film_has_every_sample_accounted_for_however_it_is_cut() {
     let sound = Examined { places: Vec::new(), unexamined: None };
-    for file in [FASTSTART, AT_END, HEVC] {
+    for file in [FASTSTART, AT_END, HEVC, FRAGMENTED] {
         for piece in [1, 7, 1000, file.len()] {
             assert_eq!(examined_in(file, piece), sound, "in pieces of {piece}");
         }
     }
-    assert_eq!(film(FRAGMENTED).unwrap_err(), Unexaminable::Fragments);
+    let mut bare = FASTSTART.to_vec();
+    for sizes in 0..2 {
+        let at =
+            bare.windows(4).enumerate().filter(|(_, four)| four == b"stsz").nth(sizes).unwrap();
+        let count = at.0 + 12;
+        bare[count..count + 4].fill(0);
+    }
+    assert_eq!(film(&bare).unwrap_err(), Unexaminable::NoSamples);
 }
 
 #[test]

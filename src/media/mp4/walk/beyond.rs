@@ -31,6 +31,11 @@ impl BoxWalk {
         self.moov.truncate(usize::try_from(has_come).unwrap_or(usize::MAX));
     }
 
+    /// Whether media data has come.
+    pub fn has_media(&self) -> bool {
+        self.has_media
+    }
+
     /// Where the `moov` is to be read that will not have come, or not be kept, before the samples do:
     /// its payload where it is too large to be kept, else all that follows the box that comes now.
     pub fn moov_beyond(&self, total: u64) -> Option<MoovBeyond> {

@@ -40,6 +40,8 @@ impl BoxWalk {
             fragmented: self.fragmented,
             media: self.media.into_iter().map(|at| at.start..at.end.min(total)).collect(),
             fragments: self.fragments,
+            is_open: false,
+            gaps: self.gaps,
             oddity: None,
         }
     }

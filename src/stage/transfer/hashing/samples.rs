@@ -174,12 +174,7 @@ impl Samples {
         let unexamined = |why: String| Examined { places: Vec::new(), unexamined: Some(why) };
         match self {
             Self::Examined(examining) => {
-                let mut examined = examining.examiner.finish(&structure.media, structure.total);
-                if structure.fragmented {
-                    let why = "some of its samples are in fragments".to_owned();
-                    examined.unexamined.get_or_insert(why);
-                }
-                examined
+                examining.examiner.finish(&structure.media, structure.total)
             }
             Self::Unexamined(why) => unexamined(why),
             Self::Awaited => unexamined(UNREAD.to_owned()),

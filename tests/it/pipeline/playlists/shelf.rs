@@ -19,6 +19,8 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// The same without a length: it ends with the connection.
     Unsized(Vec<u8>),
+    /// Ranges come with this after them for a total, or without a word where it is empty.
+    Vague(Vec<u8>, &'static str),
     Status(u16),
     Moved(String),
     /// These one after the other, the last for ever.
@@ -75,6 +77,15 @@ impl Shelf {
                     reply.body(&bytes[range.start..end])
                 }
                 _ => Reply::new(200).body(bytes),
+            },
+            Some(Answer::Vague(bytes, total)) => match request.range() {
+                Some(range) => {
+                    let end = range.end.min(bytes.len());
+                    let told = format!("bytes {}-{}{total}", range.start, end - 1);
+                    let reply = Reply::new(206).body(&bytes[range.start..end]);
+                    if total.is_empty() { reply } else { reply.header("Content-Range", &told) }
+                }
+                None => Reply::new(200).body(bytes),
             },
             Some(Answer::Unsized(bytes)) => Reply::new(200).unsized_body(bytes),
             Some(Answer::Status(status)) => Reply::new(*status).body(b""),

@@ -1,0 +1,101 @@
+//! Looks for the next fragment where no box begins: what follows damage still plays.
+
+use memchr::memmem;
+use serde::{Deserialize, Serialize};
+
+/// What every fragment has in it first, after its size: its type, and the head of its `mfhd`.
+const BEGINNING: &[u8; 12] = b"moof\0\0\0\x10mfhd";
+
+/// With its size.
+const UNIT: usize = 4 + BEGINNING.len();
+
+/// Sizes that a fragment may have.
+const SIZES: std::ops::Range<u32> = 24..64 << 20;
+
+/// Bytes in which a fragment is looked for, as they stream by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Scan {
+    /// The last bytes, in which one may have begun.
+    tail: Vec<u8>,
+}
+
+/// A fragment that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its size.
+    pub size: u64,
+    /// How many of the bytes that were given end with [`Found::SEEN`], its payload so far.
+    pub taken: usize,
+}
+
+impl Found {
+    /// The beginning of its payload.
+    pub const SEEN: &[u8] = BEGINNING.split_at(4).1;
+    /// How far its payload was taken, from where it begins.
+    pub const UNIT: u64 = UNIT as u64;
+}
+
+impl Scan {
+    /// Takes the next bytes, up to the beginning of the first fragment in them.
+    pub fn take(&mut self, bytes: &[u8]) -> Option<Found> {
+        let before = self.tail.len();
+        // What may begin in the bytes before ends soon in these.
+        let border = [&self.tail, bytes.get(..UNIT).unwrap_or(bytes)].concat();
+        let in_border = begins(&border).map(|(at, size)| (at + UNIT - before, size));
+        let found = in_border.or_else(|| begins(bytes).map(|(at, size)| (at + UNIT, size)));
+        if let Some((taken, size)) = found {
+            self.tail.clear();
+            return Some(Found { size, taken });
+        }
+        let last = if bytes.len() < UNIT { &border } else { bytes };
+        self.tail = last.get(last.len().saturating_sub(UNIT - 1)..).unwrap_or_default().to_vec();
+        None
+    }
+
+    /// Whether nothing is looked for.
+    pub fn is_fresh(&self) -> bool {
+        self.tail.is_empty()
+    }
+
+    /// Whether this can have come of a scan.
+    pub fn is_sound(&self) -> bool {
+        self.tail.len() < UNIT
+    }
+}
+
+/// Where the first fragment begins in `bytes`, and its size.
+fn begins(bytes: &[u8]) -> Option<(usize, u64)> {
+    let mut found = memmem::find_iter(bytes, BEGINNING);
+    found.find_map(|at| {
+        let at = at.checked_sub(4)?;
+        let size = u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?);
+        SIZES.contains(&size).then_some((at, size.into()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fragment_is_found_however_the_bytes_are_cut() {
+        let fragment = [&[0, 0, 1, 0], BEGINNING.as_slice(), &[7; 20]].concat();
+        let bytes =
+            [b"moof and other bytes".as_slice(), &[0, 0, 0, 3], BEGINNING, &fragment].concat();
+        let end = bytes.len() - 20;
+        for piece in 1..bytes.len() {
+            let (mut scan, mut at) = (Scan::default(), 0);
+            let found = bytes.chunks(piece).find_map(|bytes| {
+                let found = scan.take(bytes);
+                at += found.map_or(bytes.len(), |found| found.taken);
+                assert!(scan.is_sound());
+                found
+            });
+            assert_eq!(
+                (found.map(|found| found.size), at),
+                (Some(256), end),
+                "in pieces of {piece}"
+            );
+        }
+    }
+}

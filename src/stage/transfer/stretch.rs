@@ -1,0 +1,104 @@
+//! A stretch of a file as an object of its own: a chunk that its playlist names by a range of bytes.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::attempts::{Size, begun_again};
+use super::copy::{Copied, Origin, Target, copied};
+use super::failure::Failure;
+use super::hashing::{Hashing, PartHash};
+use super::source::Source;
+use crate::media::source::Opened;
+use crate::stage::Context;
+use crate::stage::memory::{Lane, PartBytes, Share};
+use crate::store::Labels;
+
+/// Copies a range of a file as an object of its own, which is held in memory. Where the host makes of
+/// ranges what cannot be used, all of the file is asked for, and the range taken out of it. As
+/// [`super::copy::copy`] otherwise.
+///
+/// # Errors
+/// See [`Failure`].
+pub(super) async fn copy_range(
+    context: &Arc<Context>,
+    source: &Source,
+    target: &Target,
+    range: Range<u64>,
+) -> Result<Copied, Failure> {
+    let once = |_: Size| copy_once(context, source, target, range.clone());
+    let copied = || begun_again(context, "a transfer", once);
+    match copied().await {
+        Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
+            tracing::info!(
+                object.key = %target.key,
+                "the ranges of a file are of no use: a chunk is taken out of all of it"
+            );
+            copied().await
+        }
+        copied => copied,
+    }
+}
+
+async fn copy_once(
+    context: &Arc<Context>,
+    source: &Source,
+    target: &Target,
+    range: Range<u64>,
+) -> Result<Copied, Failure> {
+    let length = range.end - range.start;
+    if length > context.work.memory {
+        return Err(Failure::Unfetchable(format!(
+            "it is {length} bytes of a file at once, which the memory that [transfer] allows does not hold"
+        )));
+    }
+    let turn = source.turn(length).await;
+    let opened = source.open(1, Some(&turn.1)).await?;
+    let file = opened.file.clone();
+    if file.total.is_some_and(|total| range.end > total) {
+        return Err(beyond(&range));
+    }
+    let part = match file.ranged {
+        true => source.range(&file, range, None, turn).await?,
+        false => taken_out(source, opened, range, turn).await?,
+    };
+    let bytes = part.get().clone();
+    let hashing = Hashing::new(Some(target.format.clone()));
+    let (hashing, _) = hashing.part(bytes.clone(), PartHash::Spared).await?;
+    let hashed = hashing.finish(Some(length), target.hope)?;
+    let seen = target.doubts.settle(&hashed, target.hope)?;
+    let origin = Origin::of(context, source);
+    let metadata = origin.metadata();
+    let labels = Labels { content_type: target.content_type, metadata: &metadata };
+    target.hold(context).await?;
+    let confirmed = context.store.put_media(&target.key, bytes, labels, &hashed.digests).await?;
+    Ok(copied((hashed, seen), confirmed, 1, length, &file))
+}
+
+/// A range of a file all of which was asked for. What comes before it is let go by, and what comes after
+/// it is not waited for.
+async fn taken_out(
+    source: &Source,
+    opened: Opened,
+    range: Range<u64>,
+    (mut share, lane): (Share, Lane),
+) -> Result<PartBytes, Failure> {
+    let (mut body, under_way) = (opened.body, source.under_way());
+    let mut at = 0_u64;
+    while at < range.end {
+        let Some(bytes) = body.next().await.map_err(Failure::BrokenOff)? else {
+            return Err(beyond(&range));
+        };
+        source.moved(bytes.len() as u64, &under_way, Some(&lane));
+        let within = |offset: u64| {
+            usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(bytes.len())
+        };
+        let wanted = bytes.get(within(range.start)..within(range.end));
+        share.buffer().extend_from_slice(wanted.unwrap_or_default());
+        at += bytes.len() as u64;
+    }
+    Ok(share.filled())
+}
+
+fn beyond(range: &Range<u64>) -> Failure {
+    Failure::OutOfRange { first: range.start, last: range.end.saturating_sub(1) }
+}
