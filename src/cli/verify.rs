@@ -1,20 +1,22 @@
 //! `verify`: the objects in the bucket against the manifests, the catalog and the ledger.
 
+mod told;
+
 use std::collections::BTreeMap;
 
 use clap::Args;
 use rand::seq::IndexedRandom as _;
-use serde_json::json;
 
 use super::decode::{Counts, Decoder};
 use super::output;
 use super::setup::{self, Setup};
 use super::{Common, Exit};
-use crate::model::{AppId, Damage, Reason, RoomId, plays_but_for};
+use crate::model::{AppId, Reason, RoomId};
 use crate::stage::Context;
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
 use crate::stage::decode::Film;
-use crate::stage::verify::{Depth, Mismatch, Problem, Unreadable};
+use crate::stage::verify::{Depth, Found, Mismatch, Problem, Unreadable};
+use told::{Known, report, summarize, tell, tell_damage};
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
@@ -22,7 +24,9 @@ pub struct VerifyArguments {
     /// Only this room.
     #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
-    /// Read every byte back and hash it; without, sizes and the store's own checksums are compared.
+    /// Read every byte back and hash it; without, sizes and the store's own checksums are compared. The
+    /// samples of what an earlier version archived without looking at them are examined with it: damage
+    /// that is found there, and in no manifest, counts as a mismatch.
     #[arg(long)]
     deep: bool,
     /// Have ffmpeg, which must be installed, decode every recording as well, and tell what it complains
@@ -61,6 +65,10 @@ struct Tally {
     mismatches: u64,
     /// Recordings and chunks that are damaged at their source, as is known.
     damaged_at_source: u64,
+    /// Those that were archived without their samples being examined, and are damaged.
+    damage_found: u64,
+    /// … and those that are sound as far as they could be examined.
+    examined: u64,
     /// Objects that the store would not show.
     unreadable: u64,
     /// Rooms the store could not be asked about.
@@ -80,7 +88,7 @@ struct Look {
 impl Tally {
     fn exit(&self) -> Exit {
         match () {
-            () if self.mismatches > 0 || self.complaints() > 0 => Exit::Mismatch,
+            () if self.mismatches + self.damage_found + self.complaints() > 0 => Exit::Mismatch,
             () if self.failed > 0 || self.unreadable > 0 || self.is_nothing() => Exit::CouldNotRun,
             () => Exit::Done,
         }
@@ -217,8 +225,15 @@ fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tal
         *tally.states.entry(state).or_default() += recordings;
     }
     for (key, damage) in &damage {
-        tell_damage(common, (appid, room), key, damage);
+        tell_damage(common, (appid, room), (key, damage), Known::InManifest);
         tally.damaged_at_source += 1;
+    }
+    for Found { key, damage, .. } in &checked.found {
+        tally.examined += 1;
+        if !damage.is_empty() {
+            tell_damage(common, (appid, room), (key, damage), Known::FoundNow);
+            tally.damage_found += 1;
+        }
     }
     for mismatch in &checked.mismatches {
         report(common, appid, Some(room), mismatch, tally);
@@ -229,135 +244,9 @@ fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tal
     }
 }
 
-/// Tells of what could not be looked at.
-fn tell(common: &Common, (appid, room): (&AppId, RoomId), key: Option<&str>, error: &Reason) {
-    let named = key.map_or_else(String::new, |key| format!("{key}: "));
-    output::note(format_args!("{appid} room {room}: {named}{error}"));
-    if common.json {
-        output::json(&json!({
-            "type": "problem",
-            "appid": appid,
-            "room_id": room,
-            "key": key,
-            "what": if key.is_some() { "an object" } else { "the room" },
-            "error": error.to_string(),
-        }));
-    }
-}
-
-/// Tells of a recording that came damaged each time, and was archived as it is: no mismatch.
-fn tell_damage(common: &Common, (appid, room): (&AppId, RoomId), key: &str, damage: &[Damage]) {
-    let told = plays_but_for(damage).unwrap_or_default();
-    if common.json {
-        output::json(&json!({
-            "type": "damage",
-            "appid": appid,
-            "room_id": room,
-            "key": key,
-            "told": told,
-            "damage": damage,
-        }));
-        return;
-    }
-    output::line(format_args!(
-        "{appid} room {room}: {key}: damaged at its source, archived as it came: {told}"
-    ));
-}
-
-fn report(
-    common: &Common,
-    appid: &AppId,
-    room: Option<RoomId>,
-    mismatch: &Mismatch,
-    tally: &mut Tally,
-) {
-    tally.mismatches += 1;
-    let Mismatch { key, problem } = mismatch;
-    if common.json {
-        output::json(&json!({
-            "type": "mismatch",
-            "appid": appid,
-            "room_id": room,
-            "key": key,
-            "problem": problem.to_string(),
-            "is_missing": *problem == Problem::Missing,
-        }));
-        return;
-    }
-    let room = room.map_or_else(String::new, |room| format!(" room {room}"));
-    output::line(format_args!("{appid}{room}: {key}: {problem}"));
-}
-
-fn summarize(common: &Common, tally: &Tally, depth: Depth) {
-    if common.json {
-        output::json(&json!({
-            "type": "summary",
-            "rooms": tally.rooms,
-            "rooms_known": tally.known,
-            "objects": tally.objects,
-            "mismatches": tally.mismatches,
-            "damaged_at_source": tally.damaged_at_source,
-            "objects_unreadable": tally.unreadable,
-            "rooms_failed": tally.failed,
-            "recordings": tally.states,
-            "deep": depth == Depth::Deep,
-            "films_decoded": tally.decoded.map(|decoded| decoded.films),
-            "complaints": tally.decoded.map(|decoded| decoded.complaints),
-            "complaints_known": tally.decoded.map(|decoded| decoded.known),
-        }));
-    } else {
-        output::line(summary(tally, depth));
-    }
-    if tally.is_nothing() && tally.mismatches == 0 && tally.failed == 0 {
-        output::note(if tally.rooms == 0 {
-            "nothing was checked: no room is archived\nhint: `run` archives what is due"
-        } else {
-            "no recording was checked: no recording of these rooms is archived\n\
-             hint: `status` shows what is known of each room; without --sample and --room all are checked"
-        });
-    }
-    if tally.mismatches > 0 {
-        output::note(
-            "hint: `backfill --room NUMBER --force` makes damaged and missing files again, recordings \
-             while WeChat has them",
-        );
-    }
-}
-
-fn summary(tally: &Tally, depth: Depth) -> String {
-    let Tally { known, rooms, objects, mismatches, unreadable, failed, .. } = tally;
-    let of = if rooms == known { String::new() } else { format!(" of {known}") };
-    let how = match depth {
-        Depth::Shallow => "sizes and the store's checksums compared".to_owned(),
-        Depth::Deep if *unreadable + *failed == 0 => "every byte compared".to_owned(),
-        Depth::Deep => "every byte of the others compared".to_owned(),
-    };
-    let plural =
-        |count: &u64, what: &str| format!("{count} {what}{}", if *count == 1 { "" } else { "s" });
-    let mut parts = vec![
-        format!("{rooms}{of} room{}", if *known == 1 { "" } else { "s" }),
-        plural(objects, "object"),
-    ];
-    if *unreadable > 0 {
-        parts.push(format!("{unreadable} unreadable"));
-    }
-    if *failed > 0 {
-        parts.push(format!("{} not looked at", plural(failed, "room")));
-    }
-    parts
-        .push(format!("{mismatches} mismatch{} ({how})", if *mismatches == 1 { "" } else { "es" }));
-    if tally.damaged_at_source > 0 {
-        parts.push(format!("{} damaged at the source, as is known", tally.damaged_at_source));
-    }
-    parts.extend(tally.decoded.map(Counts::told));
-    let open = tally.not_archived();
-    let open = if open.is_empty() { String::new() } else { open.join(", ") };
-    let open = if open.is_empty() { open } else { format!("; recordings not archived: {open}") };
-    format!("{}{open}", parts.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::told::summary;
     use super::*;
 
     #[test]

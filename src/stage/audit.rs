@@ -132,6 +132,7 @@ impl Audited {
     fn add(&mut self, checked: Checked) {
         self.checked.mismatches.extend(checked.mismatches);
         self.checked.unreadable.extend(checked.unreadable);
+        self.checked.found.extend(checked.found);
     }
 }
 
@@ -264,6 +265,7 @@ async fn side_files(
         bytes: bytes.map(|bytes| bytes as u64),
         sha256: Some(sha256),
         crc64nvme: None,
+        subject: None,
     };
     let sums = manifest.sums();
     let mut files = vec![

@@ -5,6 +5,7 @@ mod bad_input;
 mod bucket_lost;
 mod damage;
 mod deadlines;
+mod deep;
 mod discover;
 mod front;
 mod gc;
