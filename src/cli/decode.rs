@@ -110,8 +110,8 @@ impl Decoder {
 
 fn film_json((film, decoded): &(Film, Decoded)) -> Value {
     let complaint = |complaint: &Complaint| {
-        let Complaint { at_ms, offset, message } = complaint;
-        json!({ "at_ms": at_ms, "offset": offset, "message": message })
+        let Complaint { at_ms, key, offset, message } = complaint;
+        json!({ "at_ms": at_ms, "key": key, "offset": offset, "message": message })
     };
     json!({
         "key": film.key,
@@ -126,7 +126,9 @@ fn film_json((film, decoded): &(Film, Decoded)) -> Value {
 fn lines(film: &Film, decoded: &Decoded) -> Vec<String> {
     let line = |complaint: &Complaint| {
         let at = complaint.at_ms.map(|ms| format!("at {}", clock(ms)));
-        let offset = complaint.offset.map(|offset| format!("byte {offset}"));
+        let of = complaint.key.as_deref().and_then(|key| key.rsplit('/').next());
+        let of = of.map(|name| format!(" of {name}")).unwrap_or_default();
+        let offset = complaint.offset.map(|offset| format!("byte {offset}{of}"));
         let place: Vec<String> = at.into_iter().chain(offset).collect();
         let place =
             if place.is_empty() { String::new() } else { format!("{}: ", place.join(", ")) };
@@ -147,10 +149,12 @@ mod tests {
 
     #[test]
     fn complaints_are_told_with_their_time_and_offset() {
-        let film = Film { key: "segments/a.mp4".to_owned(), is_damaged: false };
-        let complaint = |at_ms, offset| Complaint { at_ms, offset, message: "no".to_owned() };
+        let film = Film { key: "segments/a.mp4".to_owned(), is_damaged: false, parts: Vec::new() };
+        let complaint =
+            |at_ms, offset| Complaint { at_ms, key: None, offset, message: "no".to_owned() };
         let complaints = vec![complaint(Some(3_723_004), Some(7)), complaint(None, None)];
-        let decoded = Decoded { frames: 2, complaints, more: 3 };
+        let mut decoded = Decoded::default();
+        (decoded.frames, decoded.complaints, decoded.more) = (2, complaints, 3);
         let expected = [
             "segments/a.mp4: at 1:02:03.004, byte 7: no",
             "segments/a.mp4: no",

@@ -11,7 +11,7 @@ use std::io;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::model::{AppId, Manifest, RecordingState, RoomId};
+use crate::model::{AppId, Manifest, RecordingState, RoomId, WholeChunk};
 use crate::store::Store;
 
 use door::Door;
@@ -44,6 +44,9 @@ pub struct Film {
     pub key: String,
     /// Whether it is known to be damaged at its source.
     pub is_damaged: bool,
+    /// The files of a whole in the order in which they are read, with their bytes: the decoder counts
+    /// through all of them. Empty where that is not known.
+    pub parts: Vec<(String, u64)>,
 }
 
 /// The films that a manifest has.
@@ -51,12 +54,36 @@ pub fn films(manifest: &Manifest) -> Vec<Film> {
     let damaged: Vec<&str> = manifest.damage().map(|(key, _)| key).collect();
     let archived = manifest.segments.iter().filter(|one| one.state == RecordingState::Archived);
     let segments = archived.filter_map(|segment| segment.key.clone());
-    let segments = segments.map(|key| Film { is_damaged: damaged.contains(&key.as_str()), key });
+    let segments = segments.map(|key| {
+        let is_damaged = damaged.contains(&key.as_str());
+        Film { key, is_damaged, parts: Vec::new() }
+    });
     let wholes = manifest.wholes().filter_map(|whole| {
         let is_damaged = whole.chunks.iter().any(|chunk| damaged.contains(&chunk.key.as_str()));
-        Some(Film { key: whole.key.clone()?, is_damaged })
+        let is_init = |chunk: &&WholeChunk| chunk.key.contains("/init-");
+        // Several initialisation sections are read in turns that only the playlist tells.
+        let is_known = whole.chunks.iter().filter(is_init).count() < 2;
+        let parts = whole.chunks.iter().filter(|_| is_known);
+        let parts = parts.map(|chunk| (chunk.key.clone(), chunk.bytes)).collect();
+        Some(Film { key: whole.key.clone()?, is_damaged, parts })
     });
     segments.chain(wholes).collect()
+}
+
+impl Film {
+    /// The file of a whole that an offset through all of them lies in, and where in it; the offset itself
+    /// in a segment.
+    fn place(&self, offset: u64) -> (Option<String>, Option<u64>) {
+        let mut before = 0_u64;
+        for (key, bytes) in &self.parts {
+            let here = offset.checked_sub(before).filter(|here| here < bytes);
+            if here.is_some() {
+                return (Some(key.clone()), here);
+            }
+            before = before.saturating_add(*bytes);
+        }
+        (None, Some(offset).filter(|_| self.parts.is_empty() && !self.key.ends_with(".m3u8")))
+    }
 }
 
 /// Makes sure that there is a decoder, before any film is read.
@@ -87,10 +114,32 @@ pub async fn decode(
             let mut decoded = probe::probe(&url, environment).await?;
             for complaint in &mut decoded.complaints {
                 complaint.message = door.hide(&complaint.message);
+                if let Some(offset) = complaint.offset {
+                    (complaint.key, complaint.offset) = film.place(offset);
+                }
             }
             Ok((film, decoded))
         })
         .buffered(AT_ONCE)
         .try_collect()
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_through_a_whole_is_told_by_its_chunk() {
+        let parts =
+            vec![("w/init-000000.mp4".to_owned(), 100), ("w/chunk-000000.m4s".to_owned(), 50)];
+        let film = Film { key: "w/playlist.m3u8".to_owned(), is_damaged: false, parts };
+        let of = |offset| film.place(offset);
+        assert_eq!(of(99), (Some("w/init-000000.mp4".to_owned()), Some(99)));
+        assert_eq!(of(100), (Some("w/chunk-000000.m4s".to_owned()), Some(0)));
+        assert_eq!(of(150), (None, None), "beyond what is known");
+        let segment =
+            Film { key: "segments/a.mp4".to_owned(), is_damaged: false, parts: Vec::new() };
+        assert_eq!(segment.place(7), (None, Some(7)));
+    }
 }

@@ -29,14 +29,18 @@ pub struct Decoded {
     pub complaints: Vec<Complaint>,
     /// Complaints beyond those.
     pub more: u64,
+    /// The time of the first frame: broadcasts begin at any.
+    begins_at: Option<u64>,
 }
 
 /// Something that the decoder complains of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// When in the film, in milliseconds, where that is told.
+    /// When in the film, in milliseconds from its first frame, where that is told.
     pub at_ms: Option<u64>,
-    /// Where in the file the frame begins, where that is told; of a whole, in its chunk.
+    /// The chunk of a whole that the frame begins in, where that is known.
+    pub key: Option<String>,
+    /// Where in its file the frame begins, where that is told.
     pub offset: Option<u64>,
     /// What.
     pub message: String,
@@ -52,7 +56,7 @@ impl Decoded {
             return;
         }
         if self.complaints.len() < MOST {
-            self.complaints.push(Complaint { at_ms, offset, message });
+            self.complaints.push(Complaint { at_ms, key: None, offset, message });
         } else {
             self.more += 1;
         }
@@ -67,7 +71,8 @@ impl Decoded {
         let fact = |name: &str| {
             facts.split('|').find_map(|fact| fact.strip_prefix(name)?.strip_prefix('='))
         };
-        let at_ms = fact("best_effort_timestamp_time").and_then(milliseconds);
+        let time = fact("best_effort_timestamp_time").and_then(milliseconds);
+        let at_ms = time.map(|time| time.saturating_sub(*self.begins_at.get_or_insert(time)));
         let offset = fact("pkt_pos").and_then(|at| at.parse().ok());
         for log in parts {
             if let Some((_, message)) = log.split_once("message=") {
@@ -177,17 +182,22 @@ mod tests {
     #[test]
     fn what_is_told_of_a_frame_has_its_time_and_place() {
         let mut decoded = Decoded::default();
+        decoded.frame("frame|media_type=video|best_effort_timestamp_time=95443.717689|pkt_pos=564");
         decoded.frame(
-            "frame|media_type=video|best_effort_timestamp_time=0.920000|pkt_pos=28400|log|level=16|\
+            "frame|media_type=video|best_effort_timestamp_time=95444.637689|pkt_pos=28400|log|level=16|\
              message=[h264 @ 0x55ad0b9bbc40] error while decoding MB 20 32|log|level=16|message=more",
         );
         decoded.frame("frame|media_type=audio|best_effort_timestamp_time=N/A|pkt_pos=N/A");
         decoded.complain(None, None, "[h264 @ 0x55ad0b9bbc41] error while decoding MB 20 32");
         decoded.complain(None, None, "    Last message repeated 1 times");
         decoded.complain(None, None, "[aac @ 0x1] channel element 0.0 duplicate");
-        let complaint =
-            |at_ms, offset, message: &str| Complaint { at_ms, offset, message: message.to_owned() };
-        assert_eq!(decoded.frames, 2);
+        let complaint = |at_ms, offset, message: &str| Complaint {
+            at_ms,
+            key: None,
+            offset,
+            message: message.to_owned(),
+        };
+        assert_eq!(decoded.frames, 3);
         assert_eq!(
             decoded.complaints,
             [
