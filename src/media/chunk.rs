@@ -227,6 +227,11 @@ mod tests {
             (&[0; 5000], "nothing but zeros"),
             (b"\x01\x02\x03\x04\x05 nothing that is known", "unknown data"),
             (b"GIF89a................", "a GIF image"),
+            (
+                b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>",
+                "an HTML or XML page",
+            ),
+            (b"\x1f\x8b\x08\0\0\0\0\0\0\x03 and so on", "gzip data"),
         ] {
             assert_eq!(examine(told(2000), bytes, 100), Err(ChunkError::NotMedia(like)));
         }
@@ -244,6 +249,16 @@ mod tests {
         ] {
             let examined = examine(told(2000), bytes, 100).unwrap();
             assert!(examined.findings.is_empty() && examined.unexamined.is_some(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn packets_of_other_lengths_are_named_and_kept() {
+        for (before, length) in [(4, 192), (0, 204)] {
+            let packet = [vec![1; before], vec![0x47], vec![2; length - before - 1]].concat();
+            let examined = examine(told(2000), &packet.repeat(9), 100).unwrap();
+            let why = format!("its packets have {length} bytes");
+            assert_eq!((examined.findings, examined.unexamined), (Vec::new(), Some(why)));
         }
     }
 

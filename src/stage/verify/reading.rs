@@ -210,7 +210,10 @@ impl Look {
     /// Where the tables are to be read before anything else comes, if they are.
     fn needed(&self, total: u64) -> Option<MoovBeyond> {
         match self {
-            Self::Looking(Looking { walk, .. }) if walk.has_media() => walk.moov_beyond(total),
+            // What comes before media may be the tables.
+            Self::Looking(Looking { walk, .. }) => walk
+                .moov_beyond(total)
+                .filter(|beyond| walk.has_media() || matches!(beyond, MoovBeyond::Payload(_))),
             _ => None,
         }
     }

@@ -4,8 +4,11 @@ use replay_archiver::media::ts::Promise;
 use replay_archiver::model::{AppId, Damage, RoomId, Sha256Digest};
 use replay_archiver::stage::verify::{Checked, Depth, Expected, Subject, verify};
 use replay_archiver::store::Labels;
+use serde_json::json;
+use sqlx::Executor as _;
 
 use super::world::World;
+use crate::ledger;
 
 const FIRST: &[u8] = include_bytes!("../fixtures/media/faststart.mp4");
 const LAST: &[u8] = include_bytes!("../fixtures/media/moov-at-end.mp4");
@@ -70,4 +73,25 @@ async fn damage_that_no_manifest_knows_is_found_by_offset_and_time() {
         assert!(found.damage.iter().all(is_placed), "{told:?}");
     }
     assert_eq!(checked.found.len(), 8);
+}
+
+#[tokio::test]
+async fn a_forced_backfill_notes_what_it_finds_in_recordings_of_an_earlier_version() {
+    let world =
+        World::start("[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n").await;
+    world.change(1, |room| room.replays[0].film = Some(damaged(FIRST).into()));
+    let night = world.run().await;
+    night.says(1, "complete", &["archived"]);
+    let bytes = night.object(1, 0).0.to_vec();
+    let url = format!("sqlite:{}", world.ledger().display());
+    let earlier = "update recordings set stored = json_set(stored, '$.segment.damage', json('[]'), \
+                   '$.segment.evidence', json('[\"length\"]'))";
+    ledger::connect(&url).await.execute(earlier).await.unwrap();
+    let night = world.backfill(true).await;
+    night.says(1, "complete", &["archived"]);
+    assert_eq!(night.fetched(), [""; 0], "its bytes are those that were archived");
+    let segment = &night.bucket.manifest(1)["segments"][0];
+    assert!(segment["evidence"].as_array().unwrap().contains(&json!("samples")), "{segment:#}");
+    assert_eq!(segment["damage"][0]["seen"], 1, "{segment:#}");
+    assert!(night.object(1, 0).0 == bytes);
 }
