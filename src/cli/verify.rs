@@ -65,10 +65,10 @@ struct Tally {
     mismatches: u64,
     /// Recordings and chunks that are damaged at their source, as is known.
     damaged_at_source: u64,
-    /// Those that were archived without their samples being examined, and are damaged.
-    damage_found: u64,
-    /// … and those that are sound as far as they could be examined.
+    /// Those that an earlier version archived without examining their samples, and that were examined now.
     examined: u64,
+    /// … of which this many are damaged.
+    damage_found: u64,
     /// Objects that the store would not show.
     unreadable: u64,
     /// Rooms the store could not be asked about.

@@ -349,6 +349,10 @@ mod tests {
         let [finding] = examined.findings.as_slice() else { panic!("{examined:?}") };
         assert!((at as u64..(at + 3500) as u64).contains(&finding.offset), "{finding:?}");
         assert!(finding.at_ms.is_some_and(|at| at < 2000), "{finding:?}");
+        let at = chunk.windows(4).position(|four| four == b"moof").unwrap();
+        chunk[at - 4..].fill(0);
+        let found = examine(with_init(2000), &chunk, 999).unwrap().findings;
+        assert_eq!(found[0].what, "there is neither picture nor sound in it");
         for (told_ms, what) in
             [(4000, "it plays for 2.0 s of the 4.0 s"), (1000, "it plays for 2.0 s where")]
         {

@@ -98,9 +98,10 @@ impl Boxes {
             let (findings, unexamined) = (Vec::new(), Some(why.to_owned()));
             return (Examined { findings, unexamined, note }, cut);
         };
-        let duration = examiner.played().zip(promise);
-        let duration =
-            duration.and_then(|(played, promise)| duration_finding(played, promise, total));
+        let duration = promise.and_then(|promise| match examiner.played() {
+            Some(played) => duration_finding(played, promise, total),
+            None => examiner.is_empty().then(|| nothing(promise, total)).flatten(),
+        });
         let examined = examiner.finish(&[], total);
         let findings = examined.places.into_iter().map(Finding::from).chain(duration).collect();
         (Examined { findings, unexamined: examined.unexamined, note }, cut)
@@ -142,4 +143,11 @@ fn duration_finding(played: Played, promise: Promise, total: u64) -> Option<Find
         _ => return None,
     };
     Some(ts::Finding { offset, length, at_ms: None, what }.into())
+}
+
+/// That there are no fragments at all.
+fn nothing(promise: Promise, total: u64) -> Option<Finding> {
+    let (offset, length, what) = (0, total, ts::What::Nothing);
+    let is_told = promise.duration_ms > promise.tolerance_ms();
+    is_told.then(|| ts::Finding { offset, length, at_ms: Some(0), what }.into())
 }

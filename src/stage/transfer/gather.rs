@@ -71,7 +71,8 @@ pub(super) async fn gather(
     let (inits, chunks): (Vec<_>, Vec<_>) = files.partition(|(_, told)| told.promise.is_none());
     let (mut stored, mut lost) = (HashMap::new(), HashMap::new());
     for files in [inits, chunks] {
-        fetch.all(files, &mut stored, &mut lost).await?;
+        // On the heap, as each of them: they are large.
+        Box::pin(fetch.all(files, &mut stored, &mut lost)).await?;
     }
     let chunks = playlist.files().filter_map(|file| stored.get(&file.name).cloned()).collect();
     Ok(Gathered { chunks, stored: stored.into_keys().collect(), lost })

@@ -26,7 +26,8 @@ pub(super) async fn copy_range(
     range: Range<u64>,
 ) -> Result<Copied, Failure> {
     let once = |_: Size| copy_once(context, source, target, range.clone());
-    let copied = || begun_again(context, "a transfer", once);
+    // On the heap: it is large.
+    let copied = || Box::pin(begun_again(context, "a transfer", once));
     match copied().await {
         Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
             tracing::info!(

@@ -126,6 +126,11 @@ impl Examiner {
         self.progress.fragments.played(&self.film.fragments)
     }
 
+    /// Whether no fragment was seen.
+    pub fn is_empty(&self) -> bool {
+        self.progress.fragments.is_empty()
+    }
+
     /// The boxes with fragments that were seen.
     pub fn boxes(&self) -> &Boxes {
         self.progress.fragments.boxes()
@@ -157,7 +162,7 @@ impl Examiner {
             shown.push(Shown { range, track: usize::MAX, sample: 0, what: Wrong::OtherTables });
         }
         let (found, habit) = findings.judge(counts);
-        let (in_fragments, unread) = fragments.finish();
+        let (in_fragments, unread) = fragments.finish(&self.film.fragments, !self.film.is_beside());
         let mut places = places(&self.film, &found, &shown);
         places.extend(in_fragments);
         let unexamined = self.film.doubt().or_else(|| {

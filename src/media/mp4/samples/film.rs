@@ -90,6 +90,11 @@ impl Film {
         Ok(Self { moov_at: 0..0, ..Self::read(moov, 0)? })
     }
 
+    /// Whether its `moov` lies in another file than the samples.
+    pub(super) fn is_beside(&self) -> bool {
+        self.moov_at.is_empty()
+    }
+
     /// Reads the `moov` among the boxes that `tail` begins with, which lies at `at` in its file.
     ///
     /// # Errors

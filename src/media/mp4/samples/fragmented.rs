@@ -1,5 +1,6 @@
 //! Examines the samples of fragments (`moof`) as the bytes of a film, or of a section of one, stream by.
 
+mod placing;
 mod tracks;
 
 use std::collections::VecDeque;
@@ -12,17 +13,16 @@ use super::findings::{Counts, Findings, Found, Place};
 use super::look::Look;
 use super::nal::Wrong;
 use crate::media::mp4::boxes::FourCc;
-use crate::media::mp4::fragments::{self, Entry, Traf, trafs};
+use crate::media::mp4::fragments;
 use crate::media::mp4::scan;
 use crate::media::mp4::stream::{Boxes, Step};
 
+use placing::MOST;
+
 pub(super) use tracks::Tracks;
 
-/// The most samples that are waited for: those of four minutes.
-const MOST: usize = 1 << 14;
-
-/// The most samples of one fragment that have no entry of their own.
-const MOST_ALIKE: u32 = 1 << 12;
+/// So many bytes after the last fragment may be anything: more may have been fragments.
+const FEW: u64 = 4096;
 
 /// How far the samples of fragments are examined. It can be stored, and resumed with the same `moov`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub(super) struct Fragmented {
     /// Where the media data lies that came last.
     media: Range<u64>,
     has_fragments: bool,
+    /// Whether their index has come, which stands last.
+    has_index: bool,
     clocks: Vec<Clock>,
     /// Where a fragment is missing, since the last one.
     lost: Option<Range<u64>>,
@@ -153,6 +155,7 @@ impl Fragmented {
 
     fn enter(&mut self, kind: [u8; 4]) {
         self.moof.clear();
+        self.has_index |= kind == *b"mfra";
         if kind != *b"mdat" {
             return;
         }
@@ -219,120 +222,6 @@ impl Fragmented {
         self.findings.add(outside);
     }
 
-    /// A fragment has come, which begins at `start`.
-    fn fragment(&mut self, tracks: &Tracks, start: u64) {
-        let moof = std::mem::take(&mut self.moof);
-        let is_kept = (start + 8).checked_add(moof.len() as u64) == Some(self.boxes.at());
-        self.has_fragments = true;
-        if !is_kept {
-            self.unexamined.get_or_insert(Lack::Large);
-            return;
-        }
-        self.clocks.resize(tracks.all.len(), Clock::default());
-        let before_ms = self.now_ms(tracks);
-        let range = start..self.boxes.at();
-        let (mut alike, known) = (0, self.waiting.len());
-        for traf in trafs(&moof, start, |id| tracks.defaults(id)) {
-            let taken = traf.and_then(|traf| self.track(tracks, &traf, &mut alike));
-            if taken.is_none() {
-                self.note_gap(range.clone(), Wrong::Fragment, before_ms, before_ms);
-            }
-        }
-        if self.waiting.len() > known {
-            self.waiting.make_contiguous().sort_by_key(|sample| sample.start);
-            self.check_order(&range);
-        }
-        if let Some(lost) = self.lost.take() {
-            let after_ms = self.waiting.iter().map(|sample| sample.at_ms).min();
-            self.note_gap(lost, Wrong::Boxes, before_ms, after_ms.unwrap_or(before_ms));
-        }
-    }
-
-    /// The samples that a fragment has of a track; `None` where that cannot be read, or the track is none.
-    fn track(&mut self, tracks: &Tracks, traf: &Traf<'_>, alike: &mut u32) -> Option<()> {
-        let (number, track) = tracks.of(traf.track)?;
-        let clock = self.clocks.get_mut(number)?;
-        clock.next = traf.time.unwrap_or(clock.next);
-        let first = *clock.first.get_or_insert(clock.next);
-        let coding = track
-            .coding(traf.defaults.description)
-            .filter(|coding| !matches!(coding, Coding::Other(_)));
-        let begun = self.waiting.len();
-        for (start, run) in &traf.runs {
-            *alike = alike.saturating_add(if run.width() == 0 { run.count } else { 0 });
-            if *alike > MOST_ALIKE || self.waiting.len() + run.count as usize > MOST {
-                self.unexamined.get_or_insert(Lack::Many);
-                return Some(());
-            }
-            let mut at = *start;
-            for Entry { size, duration, is_sync } in run.samples() {
-                let Some(size) = size else {
-                    self.unexamined.get_or_insert(Lack::Sizes);
-                    return Some(());
-                };
-                let at_ms = ms(track.millis(clock.next.saturating_sub(first)));
-                if is_sync {
-                    self.waiting
-                        .range_mut(begun..)
-                        .rev()
-                        .take_while(|s| s.until_ms == u32::MAX)
-                        .for_each(|sample| sample.until_ms = at_ms);
-                }
-                let sample = Waiting {
-                    start: at,
-                    size,
-                    got: 0,
-                    track: number,
-                    coding,
-                    at_ms,
-                    until_ms: u32::MAX,
-                };
-                if size > 0 {
-                    self.waiting.push_back(sample);
-                }
-                at = at.saturating_add(size.into());
-                let duration = u64::from(duration.unwrap_or(0));
-                clock.next = clock.next.saturating_add(duration);
-                clock.played = clock.played.saturating_add(duration);
-            }
-        }
-        let end_ms = ms(track.millis(clock.next.saturating_sub(first)));
-        let open = self.waiting.range_mut(begun..).filter(|sample| sample.until_ms == u32::MAX);
-        open.for_each(|sample| sample.until_ms = end_ms);
-        Some(())
-    }
-
-    /// Takes out of the samples to come those that lie before this fragment, or where others do.
-    fn check_order(&mut self, moof: &Range<u64>) {
-        let waiting = std::mem::take(&mut self.waiting);
-        for sample in waiting {
-            if sample.got == 0 && sample.start < moof.end {
-                let is_media = sample.start >= self.claimed.max(self.media.start)
-                    && sample.end() <= self.media.end;
-                match (sample.coding, is_media) {
-                    (None, _) => {}
-                    (_, true) => drop(self.unexamined.get_or_insert(Lack::Before)),
-                    (_, false) => self.findings.add(found(&sample, sample.start, Wrong::Outside)),
-                }
-                continue;
-            }
-            let end = self.waiting.back().map_or(0, Waiting::end);
-            if sample.start < end {
-                if sample.coding.is_some() {
-                    self.findings.add(found(&sample, sample.start, Wrong::Overlap));
-                }
-                continue;
-            }
-            self.waiting.push_back(sample);
-        }
-        self.claimed = self.waiting.back().map_or(self.claimed, Waiting::end);
-    }
-
-    fn note_gap(&mut self, range: Range<u64>, what: Wrong, from_ms: u32, to_ms: u32) {
-        let Range { start, end } = range;
-        self.findings.add(Found { start, end, track: u8::MAX, first: from_ms, last: to_ms, what });
-    }
-
     /// How far the pictures, or the sound, were told of.
     fn now_ms(&self, tracks: &Tracks) -> u32 {
         let main = tracks.all.iter().position(|track| track.has_pictures()).unwrap_or(0);
@@ -363,6 +252,11 @@ impl Fragmented {
         (longest_ms > 0).then_some(Played { longest_ms, main_ms })
     }
 
+    /// Whether no fragment has come.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_fragments
+    }
+
     /// The boxes that were seen.
     pub(super) fn boxes(&self) -> &Boxes {
         &self.boxes
@@ -379,11 +273,21 @@ impl Fragmented {
         self.has_fragments && self.unexamined.is_none() && self.waiting.is_empty()
     }
 
-    /// What was found, and why not all could be examined.
-    pub(super) fn finish(mut self) -> (Vec<Place>, Option<&'static str>) {
+    /// What was found, and why not all could be examined. What follows the last fragment of a film may
+    /// have been more of them.
+    pub(super) fn finish(
+        mut self,
+        tracks: &Tracks,
+        is_film: bool,
+    ) -> (Vec<Place>, Option<&'static str>) {
         let end = self.boxes.at();
         while !self.waiting.is_empty() {
             self.miss(end.max(1));
+        }
+        let tail = self.boxes.tail().filter(|_| is_film && self.has_fragments && !self.has_index);
+        if let Some(at) = tail.filter(|at| end - at > FEW) {
+            let ms = self.now_ms(tracks);
+            self.note_gap(at..end, Wrong::Boxes, ms, ms);
         }
         let (founds, habit) =
             self.findings.judge(Counts { pictures: self.pictures, sounds: self.sounds });

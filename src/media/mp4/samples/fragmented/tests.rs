@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::super::fragments::{Entry, trafs};
 use super::super::super::{BoxWalk, Limits};
 use super::super::{Examined, Examiner, Film};
 use super::*;
@@ -190,6 +191,21 @@ fn fragments_that_place_their_samples_elsewhere_are_found() {
         let found = if wrong == end { continue } else { examine(&film, 1000) };
         assert!(!found.places.is_empty(), "media data of {wrong} bytes");
     }
+}
+
+#[test]
+fn zeros_from_a_fragment_to_the_end_are_found_and_bytes_after_the_index_are_not() {
+    let mut film = film();
+    let second = INIT.len() + FIRST.len();
+    film[second..].fill(0);
+    let found = examined(&film);
+    let [place] = found.places.as_slice() else { panic!("{found:?}") };
+    let told = (place.range.clone(), place.at_ms, place.what);
+    assert_eq!(told, (second as u64..film.len() as u64, Some(2000), Wrong::Boxes));
+    let more = [BY_OFFSET, &[0; 9000]].concat();
+    assert_eq!(examined(&more), Examined { places: Vec::new(), unexamined: None });
+    let few = [INIT, FIRST, SECOND, &[0; 4000]].concat();
+    assert_eq!(examined(&few), Examined { places: Vec::new(), unexamined: None });
 }
 
 #[test]
