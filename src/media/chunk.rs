@@ -354,7 +354,7 @@ mod tests {
         let found = examine(with_init(2000), &chunk, 999).unwrap().findings;
         assert_eq!(found[0].what, "there is neither picture nor sound in it");
         for (told_ms, what) in
-            [(4000, "it plays for 2.0 s of the 4.0 s"), (1000, "it plays for 2.0 s where")]
+            [(4000, "it plays for 2.2 s of the 4.0 s"), (1000, "it plays for 2.0 s where")]
         {
             let found = examine(with_init(told_ms), SECOND, 999).unwrap().findings;
             assert!(found[0].what.starts_with(what), "{found:?}");

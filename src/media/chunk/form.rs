@@ -68,10 +68,10 @@ impl Form {
         match start {
             // ADTS and MPEG audio: twelve bits set, or eleven.
             [0xff, second, ..] if second & 0xe0 == 0xe0 => Self::Other("it is elementary audio"),
-            [0x47, ..] => Self::Ts,
             // Discs, and error correction of broadcasts.
             _ if packets(start, 192) => Self::Other("its packets have 192 bytes"),
             _ if packets(start, 204) => Self::Other("its packets have 204 bytes"),
+            [0x47, ..] => Self::Ts,
             _ if start.iter().take(PACKET).all(|byte| *byte == 0) => {
                 Self::NoMedia("nothing but zeros")
             }

@@ -162,7 +162,7 @@ fn fragmented() -> Vec<Row> {
     let page = b"<html><head><title>404</title></head></html>\n".repeat(60);
     vec![
         in_fragments("a film in fragments", sound.clone(), ""),
-        in_fragments("zeros in a fragment", with(media + 3000, &[0; 500]), "zeros"),
+        in_fragments("zeros in a fragment", with(media + 3000, &[0; 500]), "units of a picture"),
         in_fragments("a page over a fragment", with(second, &page), "no box begins"),
         in_fragments(
             "a sample of another size",
