@@ -156,7 +156,7 @@ impl Examiner {
                 _ => counts.pictures += cursor.examined,
             }
         }
-        let (mut shown, all_in_media) = self.film.shown(media, total);
+        let (mut shown, odd) = self.film.shown(media, total);
         if has_other_moov {
             let range = self.film.moov_at.clone();
             shown.push(Shown { range, track: usize::MAX, sample: 0, what: Wrong::OtherTables });
@@ -165,11 +165,7 @@ impl Examiner {
         let (in_fragments, unread) = fragments.finish(&self.film.fragments, !self.film.is_beside());
         let mut places = places(&self.film, &found, &shown);
         places.extend(in_fragments);
-        let unexamined = self.film.doubt().or_else(|| {
-            let not_media = "some of its samples lie beside its media data";
-            let why = (!all_in_media).then_some(not_media);
-            habit.or(why).or(unread).map(str::to_owned)
-        });
+        let unexamined = self.film.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
         let unseen = (at != total).then(|| "it was not examined to its end".to_owned());
         Examined { places: joined(places), unexamined: unexamined.or(unseen) }
     }

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::super::boxes::child;
+use super::super::boxes::{child, children};
 use super::coding::Coding;
 use super::fragmented::Tracks;
+use super::layout::Layout;
 use super::nal::Wrong;
-use super::tables::{Runs, Table, Track, tracks};
+use super::tables::{Sizes, Table, Track, tracks};
 use super::times::misplaced;
 
 /// Why the samples of a file cannot be examined.
@@ -60,7 +61,7 @@ pub(super) struct Shown {
     pub(super) what: Wrong,
 }
 
-/// The most of these that are told.
+/// The most of these that are told of a kind.
 const MOST: usize = 64;
 
 impl Film {
@@ -156,55 +157,44 @@ impl Film {
     }
 
     /// What is wrong by the tables alone: `total` is the length of the file, `media` where its media
-    /// data lies, in order. Also whether all samples lie there.
-    pub(super) fn shown(&self, media: &[Range<u64>], total: u64) -> (Vec<Shown>, bool) {
+    /// data lies, in order. Also in what they are odd without a player having to notice.
+    pub(super) fn shown(
+        &self,
+        media: &[Range<u64>],
+        total: u64,
+    ) -> (Vec<Shown>, Option<&'static str>) {
         let mut shown = Vec::new();
-        let mut all_in_media = true;
-        for (number, track) in self.tracks.iter().enumerate().filter(|(_, t)| Self::is_examined(t))
-        {
-            if contradicts(track) {
-                let sample = track.sizes.count();
+        for (number, track) in self.tracks.iter().enumerate() {
+            let mut tell = |sample, what| {
                 let range = self.moov_at.clone();
-                shown.push(Shown { range, track: number, sample, what: Wrong::Count });
-            }
-            for sample in misplaced(track).into_iter().take(MOST) {
-                let range = self.moov_at.clone();
-                shown.push(Shown { range, track: number, sample, what: Wrong::Times });
-            }
-        }
-        let mut last: Option<(Range<u64>, usize)> = None;
-        let mut places = media.iter().peekable();
-        self.walk_chunks(|track, sample, chunk| {
-            let mut tell = |range, what| {
-                if shown.len() < MOST {
-                    shown.push(Shown { range, track, sample, what });
-                }
+                shown.push(Shown { range, track: number, sample, what });
             };
-            if chunk.end > total {
-                tell(chunk.clone(), Wrong::Outside);
+            if contradicts(track) {
+                tell(track.sizes.count(), Wrong::Count);
             }
-            while places.next_if(|place| place.end <= chunk.start).is_some() {}
-            let is_within =
-                |place: &&Range<u64>| place.start <= chunk.start && chunk.end <= place.end;
-            all_in_media &= places.peek().is_some_and(is_within);
-            let overlapped = last.as_ref().filter(|(before, _)| before.end > chunk.start);
-            if let Some((before, of)) = overlapped
-                && (*before != chunk || *of != track)
-            {
-                tell(chunk.start..chunk.end.min(before.end).max(chunk.start + 1), Wrong::Overlap);
-            }
-            if last.as_ref().is_none_or(|(before, _)| before.end <= chunk.end) {
-                last = Some((chunk, track));
-            }
-        });
-        (shown, all_in_media)
+            let misplaced = misplaced(track).into_iter().take(MOST);
+            misplaced.for_each(|sample| tell(sample, Wrong::Times));
+        }
+        let mut layout = Layout::new(media, total);
+        self.walk_chunks(|track, sample, chunk| layout.take(track, sample, chunk));
+        let is_sound = |track: usize| {
+            let coding = self.tracks.get(track).and_then(|track| track.codings.first());
+            matches!(coding, Some(Coding::Aac(_)))
+        };
+        let tracks = children(&self.moov).filter(|(kind, _)| kind.0 == *b"trak").count();
+        let (in_layout, odd) = layout.finish(is_sound, tracks == self.tracks.len());
+        shown.extend(in_layout.into_iter().take(MOST));
+        (shown, odd)
     }
 
-    /// Walks over the chunks of what is examined as they follow one another in the file: the track, the
-    /// first sample, and where the chunk lies.
+    /// Walks over the chunks as they follow one another in the file: the track, the first sample, and
+    /// where the chunk lies.
     fn walk_chunks(&self, mut seen: impl FnMut(usize, u32, Range<u64>)) {
-        let examined: Vec<_> =
-            self.tracks.iter().enumerate().filter(|(_, track)| Self::is_examined(track)).collect();
+        // Old sound tells its size in a way of its own.
+        let has_sizes = |(_, track): &(usize, &Track)| {
+            Self::is_examined(track) || matches!(track.sizes, Sizes::Each(_))
+        };
+        let examined: Vec<_> = self.tracks.iter().enumerate().filter(has_sizes).collect();
         let mut nexts: Vec<(u32, Option<u64>)> =
             examined.iter().map(|(number, _)| (0, self.offset_at(*number, 0))).collect();
         loop {
@@ -242,14 +232,17 @@ fn order(track: &Track) -> Option<Box<[u32]>> {
     Some(order)
 }
 
-/// Whether the tables of a track have more samples or chunks than one another, so that players complain.
+/// Whether the tables of a track have more samples than one another, or none, so that players complain.
 fn contradicts(track: &Track) -> bool {
     let samples = u64::from(track.sizes.count());
-    let has_chunks = track.runs.last().is_none_or(|run| run.first_chunk < track.chunks());
+    let has_places = track.chunks() > 0 && !track.runs.is_empty() && track.stts.len() > 0;
     // A few too many or too few make no difference to players.
     let is_far_off = |table: &Table| counted(table).abs_diff(samples) > (samples / 50).max(16);
-    track.samples_in_chunks() > samples
-        || !has_chunks
+    // Where all have one size, nobody counts them.
+    let is_counted = !matches!(track.sizes, Sizes::Equal { .. });
+    !track.is_complete
+        || (is_counted && track.samples_in_chunks() > samples)
+        || (samples > 0 && !has_places)
         || track.ctts.as_ref().is_some_and(is_far_off)
 }
 
@@ -266,7 +259,7 @@ fn disagreement(track: &Track) -> Option<&'static str> {
         numbers().is_sorted_by(|a, b| a < b) && numbers().all(|n| n > 0 && u64::from(n) <= samples)
     };
     match () {
-        () if track.order != Runs::Sound && samples > 0 => Some("stsc"),
+        () if !track.is_in_order && samples > 0 => Some("stsc"),
         () if track.samples_in_chunks() < samples => Some("stsc and stsz"),
         () if counted(&track.stts) != samples => Some("stts and stsz"),
         () if track.ctts.as_ref().is_some_and(|ctts| counted(ctts) != samples) => {

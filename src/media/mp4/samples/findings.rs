@@ -49,6 +49,8 @@ pub(super) struct Findings {
     beside: List,
     sequences: List,
     sound: List,
+    #[serde(default)]
+    ends: List,
     start_codes: List,
 }
 
@@ -97,6 +99,7 @@ impl Findings {
             Wrong::ZerosBeside => &mut self.beside,
             Wrong::Sequence => &mut self.sequences,
             Wrong::Element | Wrong::TooLong => &mut self.sound,
+            Wrong::Unended => &mut self.ends,
             _ => &mut self.sure,
         }
     }
@@ -107,7 +110,7 @@ impl Findings {
     /// beside pictures, sequences that should be escaped, sound that is framed in another way, and start
     /// codes in place of lengths.
     pub(super) fn judge(self, counts: Counts) -> (Vec<Found>, Option<&'static str>) {
-        let Self { sure, padding, beside, sequences, sound, start_codes } = self;
+        let Self { sure, padding, beside, sequences, sound, ends, start_codes } = self;
         let is_rare =
             |list: &List| list.count <= 3 && list.count.saturating_mul(50) <= counts.pictures;
         let mut habit = None;
@@ -126,8 +129,11 @@ impl Findings {
         let is_fault =
             sequences.count <= 32 || sequences.count.saturating_mul(100) <= counts.pictures;
         found.extend(keep(sequences, is_fault, "its pictures are not coded as the standard says"));
-        let is_fault = sound.count.saturating_mul(2) <= counts.sounds;
+        // Another way is that of all frames: what is foreign only looks so now and then.
+        let is_fault = sound.count.saturating_mul(100) <= counts.sounds.saturating_mul(98);
         found.extend(keep(sound, is_fault, "its sound is framed in another way than it says"));
+        let is_fault = ends.count.saturating_mul(10) <= counts.sounds;
+        found.extend(keep(ends, is_fault, ""));
         let is_fault = start_codes.count.saturating_mul(2) <= counts.pictures;
         found.extend(keep(
             start_codes,
@@ -235,7 +241,9 @@ impl fmt::Display for Wrong {
             Self::ZerosBeside => "zeros in place of what describes the pictures",
             Self::TooLong => "a frame of sound is longer than any can be",
             Self::Element => "a frame of sound begins with what no such frame begins with",
+            Self::Unended => "a frame of sound ends as no such frame ends",
             Self::Overlap => "the tables of samples have two samples at one place",
+            Self::Gap => "the tables of samples leave out bytes behind a frame of sound",
             Self::Outside => "the tables of samples reach beyond the end of the file",
             Self::Times => "the tables of samples have pictures at times that cannot be",
             Self::OtherTables => "the tables of samples came twice, and not alike",

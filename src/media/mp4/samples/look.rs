@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::aac::Frame;
 use super::coding::Coding;
 use super::nal::{NalWalk, Wrong};
-
-/// No frame of AAC has more bytes for each of its channels (ISO/IEC 14496-3 section 4.5.1.1).
-const BYTES_A_CHANNEL: u32 = 768;
 
 /// What has come of a sample.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Look {
     walk: Option<NalWalk>,
+    #[serde(default)]
+    frame: Frame,
     pub(super) is_begun: bool,
 }
 
@@ -23,13 +23,12 @@ impl Look {
         piece: &[u8],
         mut wrong: impl FnMut(usize, Wrong),
     ) {
-        let is_first = !std::mem::replace(&mut self.is_begun, true);
+        self.is_begun = true;
         let (length_size, is_hevc) = match coding {
             Coding::Avc(length_size) => (length_size, false),
             Coding::Hevc(length_size) => (length_size, true),
             Coding::Aac(channels) => {
-                let first = piece.first().filter(|_| is_first);
-                if let Some(what) = first.and_then(|first| sound(*first, channels, size)) {
+                if let Some(what) = self.frame.take(piece, channels, size) {
                     wrong(0, what);
                 }
                 return;
@@ -39,25 +38,4 @@ impl Look {
         let walk = self.walk.get_or_insert_with(|| NalWalk::new(length_size, is_hevc, size));
         walk.take(piece, wrong);
     }
-}
-
-/// What is wrong with a frame of AAC that begins with this byte.
-fn sound(first: u8, channels: u8, size: u32) -> Option<Wrong> {
-    let most = match channels {
-        0 => 16,
-        7 => 8,
-        8.. => 24,
-        few => u32::from(few),
-    };
-    if size > most * BYTES_A_CHANNEL {
-        return Some(Wrong::TooLong);
-    }
-    // The types of element: 0 one channel, 1 two, 4 data, 5 a configuration, 6 filling.
-    let fits = match (first >> 5, channels) {
-        (4..=6, _) | (_, 0 | 8..) => true,
-        (1, 2) => true,
-        (element, 2) => element == 1,
-        (element, _) => element == 0,
-    };
-    (!fits).then_some(Wrong::Element)
 }

@@ -13,11 +13,13 @@
 //! What players put up with in silence is no finding, even where no standard allows it. What lies within
 //! a NAL unit and looks like coded pictures is not found.
 
+mod aac;
 mod coding;
 mod examiner;
 mod film;
 mod findings;
 mod fragmented;
+mod layout;
 mod look;
 mod nal;
 mod tables;

@@ -136,6 +136,9 @@ fn tables_that_point_elsewhere_are_found() {
         assert!(!examined(&flipped(b"stsz", 12 + 4 * sample, 1)).places.is_empty());
     }
     assert!(what(&examined(&flipped(b"stsc", 8 + 7, 4))).contains(&Wrong::Count));
+    assert_eq!(what(&examined(&flipped(b"stsc", 8 + 11, 2))), [Wrong::Count], "no description");
+    assert_eq!(what(&examined(&flipped(b"stsc", 7, 0x40))), [Wrong::Count], "shorter than it says");
+    assert_eq!(what(&examined(&flipped(b"stco", 7, 0x40))), [Wrong::Count], "shorter than it says");
     let odd = examined(&flipped(b"stts", 8 + 3, 1));
     assert!(odd.places.is_empty(), "players put up with it");
     assert!(odd.unexamined.unwrap().contains("stts and stsz"));
@@ -166,6 +169,19 @@ fn the_tables_that_came_with_the_film_are_those_it_is_examined_by() {
     other.chunks(100).for_each(|bytes| examiner.feed(bytes));
     let found = examiner.finish(&parts(FASTSTART).2, other.len() as u64);
     assert_eq!(what(&found), [Wrong::OtherTables]);
+}
+
+#[test]
+fn bytes_that_the_tables_leave_out_behind_a_frame_of_sound_are_found() {
+    for number in 0..samples(FASTSTART, 1).len() {
+        let mut file = FASTSTART.to_vec();
+        let tables: Vec<_> = memchr::memmem::find_iter(&file, b"stsz").collect();
+        let size = &mut file[tables[1] + 4 + 12 + 4 * number + 3];
+        *size &= size.wrapping_sub(1);
+        if file != FASTSTART {
+            assert!(!examined(&file).places.is_empty(), "the size of frame {number}");
+        }
+    }
 }
 
 /// What is wrong with a sample of one AVC unit of these bytes.
@@ -203,6 +219,7 @@ fn zeros_within_a_picture_are_found_wherever_they_lie_and_told_from_padding() {
         }
         assert_eq!(unit(&with(&picture, 99, &[0, 0, 3]), piece), [], "that is how it is escaped");
         assert_eq!(unit(&with(&picture, 0, &[0xe5]), piece), [Wrong::Header]);
+        assert_eq!(unit(&[&[0x0c][..], &[0; 200]].concat(), piece), [], "filler");
     }
     let page =
         "<html><body><h1>404 Not Found</h1><hr>nginx/1.18 (Ubuntu)</body></html>\n".repeat(9);

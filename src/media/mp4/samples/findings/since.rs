@@ -32,14 +32,15 @@ impl Findings {
     }
 
     /// The lists, and whether what is on one is wrong in any film.
-    fn lists(&self) -> [(&List, bool); 6] {
-        let Self { sure, padding, beside, sequences, sound, start_codes } = self;
+    fn lists(&self) -> [(&List, bool); 7] {
+        let Self { sure, padding, beside, sequences, sound, ends, start_codes } = self;
         [
             (sure, true),
             (padding, false),
             (beside, false),
             (sequences, false),
             (sound, false),
+            (ends, false),
             (start_codes, false),
         ]
     }
