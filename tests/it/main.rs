@@ -10,6 +10,8 @@ mod canaries;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod corruption;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod hostile;
