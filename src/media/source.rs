@@ -103,15 +103,15 @@ impl MediaClient {
     #[doc(hidden)]
     pub fn with_names(settings: &Settings, names: Arc<dyn Resolve>) -> Result<Self, ClientError> {
         let Settings { hosts, timeouts, proxy } = settings;
-        let client = |connections| {
-            let names = Arc::clone(&names);
+        let client = |names, connections| {
             net_guard::client_with_names(hosts, *timeouts, proxy.as_ref(), (names, connections))
         };
         // However slowly it comes: what is small is not waited for for ever.
         let small = settings.timeouts.read.saturating_mul(SMALL_READS);
         // A connection that moves is given more time than one that stands still.
         let patience = settings.timeouts.read.saturating_mul(2);
-        let (http, fresh) = (client(Connections::Kept)?, client(Connections::Fresh)?);
+        let http = client(Arc::clone(&names), Connections::Kept)?;
+        let fresh = client(names, Connections::Fresh)?;
         let (hosts, has_proxy) = (hosts.clone(), proxy.is_some());
         Ok(Self { http, fresh, hosts, has_proxy, small, patience, answered: Arc::default() })
     }
