@@ -1,4 +1,4 @@
-//! What is talked about: plain data and pure rules, no I/O.
+//! The vocabulary of the program: plain data and pure rules, without I/O.
 
 mod catalog;
 mod damage;
@@ -22,7 +22,7 @@ mod unfetchable;
 mod unsealing;
 mod whole;
 
-/// The sum of numbers that others wrote down: it stops at the largest number there is.
+/// The sum of untrusted numbers, saturating at the maximum.
 pub fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
     numbers.into_iter().fold(0, u64::saturating_add)
 }
