@@ -224,7 +224,7 @@ impl Fragmented {
 
     /// How far the pictures, or the sound, were told of.
     fn now_ms(&self, tracks: &Tracks) -> u32 {
-        let main = tracks.all.iter().position(|track| track.has_pictures()).unwrap_or(0);
+        let main = tracks.all.iter().position(tracks::Track::has_pictures).unwrap_or(0);
         let (clock, track) = (self.clocks.get(main), tracks.all.get(main));
         clock.zip(track).map_or(0, |(clock, track)| {
             ms(track.millis(clock.next.saturating_sub(clock.first.unwrap_or(clock.next))))
