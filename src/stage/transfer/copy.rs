@@ -114,8 +114,10 @@ async fn copy_rewinding(
     target: &Target,
     size: Size,
 ) -> Result<Copied, Failure> {
+    // On the heap: it is large, and stands here twice.
+    let once = |size| Box::pin(copy_once(context, source, target, size));
     for _ in 0..MOST_AGAIN {
-        match copy_once(context, source, target, size.clone()).await {
+        match once(size.clone()).await {
             Err(Failure::Rewound { offset, .. }) => {
                 tracing::info!(object.key = %target.key, offset, "a film is fetched again from a part on");
             }
@@ -128,7 +130,7 @@ async fn copy_rewinding(
             copied => return copied,
         }
     }
-    copy_once(context, source, target, size).await
+    once(size).await
 }
 
 async fn copy_once(
