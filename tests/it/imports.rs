@@ -74,6 +74,10 @@ const CONCURRENT: &[(&str, &str)] = &[
     ("stage/transfer/sending.rs", "parts are uploaded while others are hashed"),
     ("stage/transfer/window.rs", "until the scheduler grants the parts of a file"),
     ("stage/verify.rs", "objects are looked at several at once; nothing is transferred meanwhile"),
+    (
+        "stage/verify/reading.rs",
+        "one large object is held at a time; nothing is transferred meanwhile",
+    ),
     ("wechat/source/program.rs", "both outputs of a child process are read while it runs"),
 ];
 
