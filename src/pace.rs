@@ -9,34 +9,34 @@ const CRAWL: u64 = 1024;
 /// not count.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    patience: Duration,
+    longest_stall: Duration,
     waited: Duration,
     got: u64,
 }
 
 impl Pace {
-    /// Tracks a body that counts as stalled after crawling for `patience`.
-    pub fn new(patience: Duration) -> Self {
-        Self { patience, waited: Duration::ZERO, got: 0 }
+    /// Tracks a body that counts as stalled after crawling for `longest_stall`.
+    pub fn new(longest_stall: Duration) -> Self {
+        Self { longest_stall, waited: Duration::ZERO, got: 0 }
     }
 
     /// Adds bytes and the time spent waiting for them. Returns whether the body has crawled for the whole
-    /// `patience`.
+    /// `longest_stall`.
     pub fn is_crawling(&mut self, bytes: u64, waited: Duration) -> bool {
         self.waited = self.waited.saturating_add(waited);
         self.got += bytes;
-        if self.waited < self.patience {
+        if self.waited < self.longest_stall {
             return false;
         }
         let slowest = self.waited.as_secs_f64() * CRAWL as f64;
         let is_crawling = (self.got as f64) < slowest;
-        *self = Self::new(self.patience);
+        *self = Self::new(self.longest_stall);
         is_crawling
     }
 
     /// How much longer to wait for data before checking the pace again.
     pub fn left(&self) -> Duration {
-        self.patience.saturating_sub(self.waited)
+        self.longest_stall.saturating_sub(self.waited)
     }
 }
 

@@ -14,7 +14,7 @@ use super::lenient::Object;
 use super::source::TokenSource;
 use super::token::{Token, TokenCheck, Tokens};
 use super::wire::{
-    ApiQuota, Problem, ReplayPage, RoomPage, quota_request, replays_request, rooms_request,
+    ApiQuota, ReplayPage, ReplyProblem, RoomPage, quota_request, replays_request, rooms_request,
 };
 use crate::clock::Clock;
 use crate::model::{AppId, RoomId};
@@ -47,7 +47,7 @@ impl Api {
         let tokens = Tokens::new(appid.clone(), settings, source, http.clone(), clock.clone());
         let (base_url, skew) = (settings.base_url.clone(), Mutex::default());
         let (http, clock) = (http.clone(), clock.clone());
-        Client(Arc::new(Account { appid, base_url, http, tokens, clock, skew }))
+        Client(Arc::new(Inner { appid, base_url, http, tokens, clock, skew }))
     }
 }
 
@@ -64,9 +64,9 @@ impl std::fmt::Debug for Api {
 /// attempt drops it and fails with a transient error, so that the next attempt asks the token source
 /// again.
 #[derive(Clone)]
-pub struct Client(Arc<Account>);
+pub struct Client(Arc<Inner>);
 
-struct Account {
+struct Inner {
     appid: AppId,
     base_url: Url,
     http: Http,
@@ -135,14 +135,14 @@ impl std::fmt::Debug for Client {
     }
 }
 
-impl Account {
+impl Inner {
     /// Makes one attempt with the current token and parses the reply with `read`.
     async fn call<T>(
         &self,
         call: Call,
         path: &str,
         request: &Value,
-        read: impl Fn(&Object) -> Result<T, Problem>,
+        read: impl Fn(&Object) -> Result<T, ReplyProblem>,
     ) -> Result<T, Error> {
         let token = self.tokens.get().await?;
         match self.attempt(call, path, request, &token, read).await {
@@ -164,7 +164,7 @@ impl Account {
         path: &str,
         request: &Value,
         token: &Token,
-        read: impl Fn(&Object) -> Result<T, Problem>,
+        read: impl Fn(&Object) -> Result<T, ReplyProblem>,
     ) -> Result<T, Error> {
         let secrets = &[&*token.secret];
         let mut url = endpoint(&self.base_url, path);

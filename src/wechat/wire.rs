@@ -74,10 +74,14 @@ pub(super) fn quota_request(cgi_path: &str) -> Value {
 }
 
 /// What is wrong with a reply, in words.
-pub(super) type Problem = &'static str;
+pub(super) type ReplyProblem = &'static str;
 
 /// The rows under `key`. Missing or null counts as none, but only if WeChat said `errcode: 0`.
-fn rows<'a>(reply: &'a Object, key: &str, problem: Problem) -> Result<&'a [Value], Problem> {
+fn rows<'a>(
+    reply: &'a Object,
+    key: &str,
+    problem: ReplyProblem,
+) -> Result<&'a [Value], ReplyProblem> {
     match reply.get(key) {
         Some(Value::Array(rows)) if rows.len() > MOST_ROWS => Err("more rows than fit on a page"),
         Some(Value::Array(rows)) => Ok(rows),
@@ -97,7 +101,7 @@ impl RoomPage {
     }
 
     /// Parses the reply to a request that began at `start`.
-    pub(super) fn read(appid: &AppId, start: u64, reply: &Object) -> Result<Self, Problem> {
+    pub(super) fn read(appid: &AppId, start: u64, reply: &Object) -> Result<Self, ReplyProblem> {
         let rows = rows(reply, "room_info", "room_info is not a list")?;
         let rooms: Vec<Room> =
             rows.iter().filter_map(|row| room(appid, row.as_object()?)).collect();
@@ -179,7 +183,7 @@ impl ReplayPage {
     }
 
     /// Parses a reply. An unreadable item is kept with an empty `media_url`, so that it is accounted for.
-    pub(super) fn read(reply: &Object) -> Result<Self, Problem> {
+    pub(super) fn read(reply: &Object) -> Result<Self, ReplyProblem> {
         let rows = rows(reply, "live_replay", "live_replay is not a list")?;
         let replays = rows.iter().map(replay).collect();
         Ok(Self { replays, total: lenient::count(reply, "total") })
@@ -206,7 +210,7 @@ fn replay_time(value: &Value) -> ReplayTime {
 
 impl ApiQuota {
     /// Parses the reply to the quota call.
-    pub(super) fn read(reply: &Object) -> Result<Self, Problem> {
+    pub(super) fn read(reply: &Object) -> Result<Self, ReplyProblem> {
         let quota = reply.get("quota").and_then(Value::as_object).ok_or("quota is missing")?;
         let number = |key| {
             lenient::int(quota, key).map(|n| n.max(0).unsigned_abs()).ok_or("quota lacks a number")
