@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::ledger::{DayQuota, OwedRoom, Phase};
+use crate::ledger::{DayQuota, PendingRoom, Phase};
 use crate::model::RoomId;
 use crate::model::time::next_beijing_day;
 use crate::urgency::{Claim, Load, Moment, foresee_each};
@@ -90,7 +90,7 @@ pub struct Owing<'a> {
     /// What is foretold by its calls; what will not make it for its bytes is added.
     pub forecast: &'a mut Forecast,
     /// Its rooms that are owed, by ascending deadline.
-    pub rooms: &'a [OwedRoom],
+    pub rooms: &'a [PendingRoom],
     /// Its calls.
     pub today: &'a DayQuota,
     /// Its recordings that are listed and owed.
@@ -180,11 +180,11 @@ fn loads_of(accounts: &[Owing<'_>], now: Timestamp) -> (Vec<Load>, Vec<Name>) {
 /// places and when their turns come. What is past its deadline comes last, and those whose turn never
 /// comes are left out.
 fn turns<'a>(
-    rooms: &'a [OwedRoom],
+    rooms: &'a [PendingRoom],
     today: &DayQuota,
     now: Timestamp,
-) -> impl Iterator<Item = (u32, &'a OwedRoom, Timestamp)> {
-    let is_due = move |room: &OwedRoom| {
+) -> impl Iterator<Item = (u32, &'a PendingRoom, Timestamp)> {
+    let is_due = move |room: &PendingRoom| {
         room.phase == Phase::Due && room.next_at <= now && room.deadline > now
     };
     let due = (0..).zip(rooms).filter(move |(_, room)| is_due(room));
@@ -199,7 +199,7 @@ pub fn rooms_at_risk<'a>(at_risk: impl IntoIterator<Item = &'a AtRisk>) -> usize
 
 /// Foretells, from the owed rooms of an account, by ascending deadline, and the day's calls, in what
 /// order and when they have their turn: the soonest deadline first, what is past it last.
-pub fn forecast(rooms: &[OwedRoom], today: &DayQuota, now: Timestamp) -> Forecast {
+pub fn forecast(rooms: &[PendingRoom], today: &DayQuota, now: Timestamp) -> Forecast {
     let mut forecast = Forecast::default();
     for room in rooms {
         match room.phase {
@@ -265,9 +265,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn room(id: u64, deadline: &str) -> OwedRoom {
+    fn room(id: u64, deadline: &str) -> PendingRoom {
         let next_at = Timestamp::UNIX_EPOCH;
-        OwedRoom {
+        PendingRoom {
             room_id: RoomId(id),
             phase: Phase::Due,
             deadline: at(deadline),

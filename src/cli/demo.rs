@@ -17,7 +17,7 @@ use super::{Exit, stop::Stop};
 use crate::clock::Clock;
 use crate::config::{self, Environment, Sources};
 use crate::model::{Completeness, LiveStatus, Manifest, Room};
-use crate::pipeline::{self, Errand, Report};
+use crate::pipeline::{self, Report, Selection};
 use crate::sandbox::scenario::{Account, Scenario};
 use crate::sandbox::{EmbeddedStore, Listen, Sandbox};
 
@@ -130,7 +130,7 @@ async fn archive(
     let report = {
         let _line = Line::begin(&setup.context);
         let context = Arc::clone(&setup.context);
-        pipeline::run(context, &setup.accounts, &Errand::Due, stop.clone()).await
+        pipeline::run(context, &setup.accounts, &Selection::Due, stop.clone()).await
     };
     for problem in report.accounts.iter().flat_map(|account| &account.problems) {
         output::note(format_args!("{}: {}", problem.what, problem.error));

@@ -176,7 +176,7 @@ fn failures(report: &Report) -> impl Iterator<Item = Said> {
 
 /// What went wrong outside the rooms that were worked on.
 fn outside_rooms(account: &AccountReport) -> impl Iterator<Item = Said> {
-    let AccountReport { appid, problems, busy, owed, waiting, .. } = account;
+    let AccountReport { appid, problems, busy, pending_rooms, waiting, .. } = account;
     let said = |room, reason| {
         let (appid, next_try) = (appid.clone(), None);
         Said { appid, room, recording: None, next_try, reason }
@@ -186,8 +186,8 @@ fn outside_rooms(account: &AccountReport) -> impl Iterator<Item = Said> {
         None => said(None, problem.error.clone().saying(|why| format!("{}: {why}", problem.what))),
     };
     let is_busy = move |room: &_| said(Some(*room), "another process works on it".into());
-    let left = (*owed > 0).then(|| {
-        let rooms = counted(*owed, "room");
+    let left = (*pending_rooms > 0).then(|| {
+        let rooms = counted(*pending_rooms, "room");
         said(None, format!("{rooms} not looked at in this run: left to a later one").into())
     });
     let waiting = waiting.iter().map(|one| self::waiting(appid, one));

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::config::ConfigError;
 use crate::model::time::beijing;
 use crate::model::{Reason, RoomId};
-use crate::pipeline::{self, Errand, Report, Rooms};
+use crate::pipeline::{self, Report, Rooms, Selection};
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ pub(super) async fn run(
     if arguments.dry_run {
         return stop.unless("the room list", look(common, &setup)).await;
     }
-    execute(common, &setup, &Errand::Due, stop, began, arguments.verbose).await
+    execute(common, &setup, &Selection::Due, stop, began, arguments.verbose).await
 }
 
 async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
@@ -123,8 +123,8 @@ pub(super) async fn backfill(
     if let Some(room) = arguments.room {
         stop.unless("the account of the room", setup.keep_account_of(room)).await?;
     }
-    let errand = Errand::Backfill { rooms, force: arguments.force };
-    execute(common, &setup, &errand, stop, began, arguments.verbose).await
+    let selection = Selection::Backfill { rooms, force: arguments.force };
+    execute(common, &setup, &selection, stop, began, arguments.verbose).await
 }
 
 /// The moment a day begins in Beijing.
@@ -135,7 +135,7 @@ fn midnight(day: Date) -> Result<Timestamp, jiff::Error> {
 async fn execute(
     common: &Common,
     setup: &Setup,
-    errand: &Errand,
+    selection: &Selection,
     stop: &Stop,
     began: Instant,
     is_verbose: bool,
@@ -143,7 +143,7 @@ async fn execute(
     stop.unless("the bucket", setup.find_bucket()).await?;
     let mut report = {
         let _line = Line::begin(&setup.context);
-        setup.run(errand, stop.token.clone()).await
+        setup.run(selection, stop.token.clone()).await
     };
     // From here on a signal changes nothing: what is told and the exit code agree.
     let is_interrupted = stop.was_interrupted();

@@ -15,7 +15,7 @@ use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
-use crate::pipeline::{self, Errand, Report, losses};
+use crate::pipeline::{self, Report, Selection, losses};
 use crate::progress::Progress;
 use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, Playlists, Run};
 use crate::store::Store;
@@ -49,12 +49,12 @@ impl Setup {
     }
 
     /// Runs the pipeline, once the bucket was found. What goes wrong is in the report.
-    pub async fn run(&self, errand: &Errand, stop: CancellationToken) -> Report {
+    pub async fn run(&self, selection: &Selection, stop: CancellationToken) -> Report {
         let Self { context, accounts, alive, .. } = self;
         // Until all is done: also while people are told of losses.
         alive.get_or_init(|| Alive::show(context));
         // On the heap: it is large.
-        Box::pin(pipeline::run(Arc::clone(context), accounts, errand, stop)).await
+        Box::pin(pipeline::run(Arc::clone(context), accounts, selection, stop)).await
     }
 
     /// Takes into the report what was lost and no person was told of. To be printed then, and noted with
@@ -209,7 +209,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
     let is_ledger_new = ledger_place.is_missing();
     let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
-    let ledger = ledger.with_patience(config.ledger_patience);
+    let ledger = ledger.with_outage_budget(config.outage_budget);
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
     let images = config

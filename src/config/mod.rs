@@ -48,7 +48,7 @@ pub struct Config {
     /// The ledger's URL: `sqlite:PATH` or `postgres://…`.
     pub ledger_url: secrecy::SecretString,
     /// The outage budget: how long to wait for a ledger that is away or locked.
-    pub ledger_patience: std::time::Duration,
+    pub outage_budget: std::time::Duration,
     /// The bucket.
     pub store: store::Settings,
     /// The WeChat API, shared by all accounts.

@@ -47,7 +47,7 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
     some_time("media.read_timeout", timeouts.read)?;
     Ok(Config {
         ledger_url: ledger_url(&file.ledger.url)?,
-        ledger_patience: ledger::PATIENCE,
+        outage_budget: ledger::OUTAGE_BUDGET,
         store: store::settings(&file.store, environment)?,
         wechat: wechat(file)?,
         accounts: accounts::accounts(file, sources)?,

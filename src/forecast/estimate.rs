@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use jiff::SignedDuration;
 
 use super::Pending;
-use crate::ledger::{Averages, OwedRoom, Phase};
+use crate::ledger::{Averages, PendingRoom, Phase};
 use crate::model::RoomId;
 use crate::urgency::Rate;
 
@@ -28,13 +28,13 @@ pub struct Sizes {
 impl Sizes {
     /// The bytes that a room's segments are likely to have; `None` where nothing of the account is
     /// stored.
-    pub fn of_room(&self, room: &OwedRoom) -> Option<u64> {
+    pub fn of_room(&self, room: &PendingRoom) -> Option<u64> {
         let by_length = self.film.zip(room.length).map(|(film, length)| film.bytes_in(length));
         by_length.or(self.averages.room)
     }
 
     /// The same, guessed where nothing is known.
-    fn guessed(&self, room: &OwedRoom) -> u64 {
+    fn guessed(&self, room: &PendingRoom) -> u64 {
         let length = room.length.unwrap_or(GUESSED_LENGTH);
         let guess = || guessed_film().map_or(0, |film| film.bytes_in(length));
         self.of_room(room).unwrap_or_else(guess)
@@ -62,7 +62,7 @@ pub struct Estimate {
 impl Estimate {
     /// Of an account's pending rooms and recordings.
     pub fn of(
-        rooms: &[OwedRoom],
+        rooms: &[PendingRoom],
         pending: &[Pending],
         sizes: Sizes,
         throughput: Option<Rate>,
@@ -70,11 +70,11 @@ impl Estimate {
         let listed: HashSet<RoomId> = pending.iter().map(|one| one.room_id).collect();
         let sized = pending.iter().filter(|one| one.bytes.is_some());
         let sized: HashSet<RoomId> = sized.map(|one| one.room_id).collect();
-        let is_unsized = |room: &&OwedRoom| match listed.contains(&room.room_id) {
+        let is_unsized = |room: &&PendingRoom| match listed.contains(&room.room_id) {
             true => !sized.contains(&room.room_id),
             false => room.phase == Phase::Due && !room.is_listed,
         };
-        let unsized_rooms: Vec<&OwedRoom> = rooms.iter().filter(is_unsized).collect();
+        let unsized_rooms: Vec<&PendingRoom> = rooms.iter().filter(is_unsized).collect();
         let known = pending.iter().filter_map(|one| one.bytes);
         let likely = unsized_rooms.iter().map(|room| sizes.guessed(room));
         let bytes = known.chain(likely).fold(0, u64::saturating_add);
@@ -106,11 +106,11 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    fn room(id: u64, phase: Phase, hours: Option<i64>) -> OwedRoom {
+    fn room(id: u64, phase: Phase, hours: Option<i64>) -> PendingRoom {
         let at = Timestamp::UNIX_EPOCH;
         let length = hours.map(SignedDuration::from_hours);
         let is_listed = phase == Phase::Listed;
-        OwedRoom { room_id: RoomId(id), phase, deadline: at, next_at: at, length, is_listed }
+        PendingRoom { room_id: RoomId(id), phase, deadline: at, next_at: at, length, is_listed }
     }
 
     fn pending(room: u64, bytes: Option<u64>) -> Pending {

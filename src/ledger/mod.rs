@@ -28,8 +28,8 @@ mod listing;
 mod locks;
 mod losses;
 mod obstacles;
+mod outage_budget;
 mod overview;
-mod patience;
 mod place;
 mod quota;
 mod reasons;
@@ -63,8 +63,8 @@ pub use error::Error;
 pub use leases::{Claim, Wanted};
 pub use listing::NewRoom;
 pub use losses::Loss;
-pub use overview::{Averages, Backlog, Owed, OwedRoom, RoomCounts};
-pub use patience::PATIENCE;
+pub use outage_budget::OUTAGE_BUDGET;
+pub use overview::{Averages, Backlog, PendingRecording, PendingRoom, RoomCounts};
 pub use place::{IN_MEMORY, Place, problem as url_problem};
 pub use quota::{DayQuota, Reserve, Share};
 pub use rooms::{Phase, RoomRecord, Sealed};
@@ -74,7 +74,7 @@ pub use uploads::{Intent, KeptCheckpoint};
 use error::failed;
 use failed::Failed;
 use held::Held;
-use patience::{Access, Patience};
+use outage_budget::{Access, OutageBudget};
 use time::LeaseClock;
 
 /// The ledger. Clones share one pool of connections.
@@ -82,7 +82,7 @@ use time::LeaseClock;
 pub struct Ledger {
     pool: AnyPool,
     lease_clock: LeaseClock,
-    patience: Patience,
+    outage_budget: OutageBudget,
     failed: Failed,
     /// The rooms that this process works on, and those that it works on no more.
     held: Arc<Mutex<Held>>,
@@ -119,20 +119,20 @@ impl Ledger {
         Ok(Self {
             pool,
             lease_clock,
-            patience: Patience::new(PATIENCE),
+            outage_budget: OutageBudget::new(OUTAGE_BUDGET),
             failed: Failed::default(),
             held: Arc::default(),
             locks: locks::stem(url),
         })
     }
 
-    /// The same ledger, where a database that is away is waited for so long: [`PATIENCE`] otherwise.
+    /// The same ledger, where a database that is away is waited for so long: [`OUTAGE_BUDGET`] otherwise.
     /// It is waited for by all statements together: one that never comes back costs that time once,
     /// and then fails each statement at its first attempt, which takes up to ten seconds where
     /// connections are refused, and five where a file is locked.
     #[must_use]
-    pub fn with_patience(self, longest: Duration) -> Self {
-        Self { patience: Patience::new(longest), ..self }
+    pub fn with_outage_budget(self, longest: Duration) -> Self {
+        Self { outage_budget: OutageBudget::new(longest), ..self }
     }
 
     /// Makes a statement that writes, or several in a transaction, until the database has taken it,
@@ -146,7 +146,7 @@ impl Ledger {
             return Err(Error::Failed);
         }
         let statement = || async { statement().await.map_err(failed(what)) };
-        self.judged(self.patience.attempt(Access::Write, what, statement).await)
+        self.judged(self.outage_budget.attempt(Access::Write, what, statement).await)
     }
 
     /// As [`Ledger::attempt`], for a statement that reads.
@@ -155,13 +155,13 @@ impl Ledger {
         F: Future<Output = Result<T, sqlx::Error>>,
     {
         let statement = || async { statement().await.map_err(failed(what)) };
-        self.judged(self.patience.attempt(Access::Read, what, statement).await)
+        self.judged(self.outage_budget.attempt(Access::Read, what, statement).await)
     }
 
     /// An answer; where it says that the ledger has failed, that is noted.
     fn judged<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
         let is_lasting = |error: &Error| {
-            error.is_lasting() || (error.is_transient() && self.patience.is_used_up())
+            error.is_lasting() || (error.is_transient() && self.outage_budget.is_used_up())
         };
         if let Some(error) = answer.as_ref().err().filter(|error| is_lasting(error)) {
             self.failed.set(error);

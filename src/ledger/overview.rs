@@ -47,9 +47,9 @@ const SUCCESSES: &str = "select appid, finished_at from accounts \
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
     /// The rooms that are to be asked about or not finished, the soonest deadline first.
-    pub rooms: Vec<OwedRoom>,
+    pub rooms: Vec<PendingRoom>,
     /// The recordings that are known and not stored.
-    pub recordings: Vec<Owed>,
+    pub recordings: Vec<PendingRecording>,
     /// What its stored recordings have on average.
     pub averages: Averages,
     /// The bytes of its newest stored segments per second of film.
@@ -60,7 +60,7 @@ pub struct Backlog {
 
 /// A room that is due or listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwedRoom {
+pub struct PendingRoom {
     /// Its number.
     pub room_id: RoomId,
     /// [`Phase::Due`] or [`Phase::Listed`].
@@ -77,7 +77,7 @@ pub struct OwedRoom {
 
 /// A recording that is known and not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owed {
+pub struct PendingRecording {
     /// Its room.
     pub room: RoomId,
     /// Which it is.
@@ -300,7 +300,7 @@ impl AccountRow {
         Ok(RoomId(self.count("room_id")?))
     }
 
-    fn room(&self) -> Result<OwedRoom, Error> {
+    fn room(&self) -> Result<PendingRoom, Error> {
         let deadline = moment(self.number("deadline_at")?);
         let is_listed = self.number("is_listed")? == Some(1);
         let (begun, over) = match self.text("room")? {
@@ -314,7 +314,7 @@ impl AccountRow {
                 deadline.and_then(|at| at.checked_sub(WECHAT_RETENTION).ok()),
             ),
         };
-        Ok(OwedRoom {
+        Ok(PendingRoom {
             room_id: self.room_id()?,
             phase: Phase::parse(&self.text("phase")?.unwrap_or_default()),
             deadline: deadline.unwrap_or(Timestamp::MAX),
@@ -324,9 +324,9 @@ impl AccountRow {
         })
     }
 
-    fn recording(&self) -> Result<Owed, Error> {
+    fn recording(&self) -> Result<PendingRecording, Error> {
         let is_whole = self.text("kind")?.as_deref() == Some("whole");
-        Ok(Owed {
+        Ok(PendingRecording {
             room: self.room_id()?,
             source_id: self.text("source_id")?.unwrap_or_default(),
             kind: if is_whole { RecordingKind::Whole } else { RecordingKind::Segment },

@@ -100,7 +100,7 @@ impl Ledger {
         .bind(texts.reason.hints.as_deref())
         .execute(&mut *transaction)
         .await?;
-        if !recording.is_owed() {
+        if !recording.is_pending() {
             forget(&mut transaction, appid, room, &recording.source_id).await?;
         }
         transaction.commit().await.map(Ok)

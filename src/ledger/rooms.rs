@@ -162,7 +162,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn owed(&self, appid: &AppId, by: Timestamp) -> Result<Vec<RoomId>, Error> {
+    pub async fn pending_rooms(&self, appid: &AppId, by: Timestamp) -> Result<Vec<RoomId>, Error> {
         let is_free = self.lease_clock.is_free();
         let sql = format!(
             "select room_id from rooms \
@@ -171,7 +171,7 @@ impl Ledger {
                  or (phase = 'due' and (next_at <= $2 or failure is not null))) \
              order by room_id"
         );
-        let owed: Vec<i64> = self
+        let pending_rooms: Vec<i64> = self
             .read("read what is owed", || {
                 sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
                     .bind(appid.as_str())
@@ -179,7 +179,7 @@ impl Ledger {
                     .fetch_all(&self.pool)
             })
             .await?;
-        Ok(owed.into_iter().map(|room| RoomId(uncount(room))).collect())
+        Ok(pending_rooms.into_iter().map(|room| RoomId(uncount(room))).collect())
     }
 
     /// The rooms that WeChat could not be asked about and that are not looked at again by `by`: why, and

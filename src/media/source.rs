@@ -65,7 +65,7 @@ pub struct MediaClient {
     /// How long a small file may take in all.
     small: Duration,
     /// How long a body may crawl.
-    patience: Duration,
+    longest_stall: Duration,
     /// For each host and port, whether https has answered there.
     answered: Arc<Mutex<HashMap<String, Scheme>>>,
 }
@@ -109,11 +109,11 @@ impl MediaClient {
         // However slowly it comes: what is small is not waited for for ever.
         let small = settings.timeouts.read.saturating_mul(SMALL_READS);
         // A connection that moves is given more time than one that stands still.
-        let patience = settings.timeouts.read.saturating_mul(2);
+        let longest_stall = settings.timeouts.read.saturating_mul(2);
         let http = client(Arc::clone(&names), Connections::Kept)?;
         let fresh = client(names, Connections::Fresh)?;
         let (hosts, has_proxy) = (hosts.clone(), proxy.is_some());
-        Ok(Self { http, fresh, hosts, has_proxy, small, patience, answered: Arc::default() })
+        Ok(Self { http, fresh, hosts, has_proxy, small, longest_stall, answered: Arc::default() })
     }
 
     /// The same client, each of whose requests makes a connection of its own: it may come to another node
@@ -232,7 +232,7 @@ impl MediaClient {
     }
 
     fn body(&self, url: &MediaUrl, response: Response, expected: Option<u64>) -> Body {
-        Body::new(url, response, expected, self.patience)
+        Body::new(url, response, expected, self.longest_stall)
     }
 
     /// One GET, over https where that answers and over the URL's own http where it does not.

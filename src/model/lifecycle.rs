@@ -186,7 +186,7 @@ impl Recording {
     }
 
     /// Whether this program still has to archive it.
-    pub fn is_owed(&self) -> bool {
+    pub fn is_pending(&self) -> bool {
         match self.state {
             RecordingState::Pending | RecordingState::Failed | RecordingState::Rejected => true,
             RecordingState::Archived | RecordingState::Expired | RecordingState::NotNeeded => false,
@@ -195,7 +195,7 @@ impl Recording {
 
     /// Whether a run that began at `by` should attempt it.
     pub fn is_due(&self, by: Timestamp) -> bool {
-        self.is_owed() && self.next_try_at.is_none_or(|at| at <= by)
+        self.is_pending() && self.next_try_at.is_none_or(|at| at <= by)
     }
 }
 

@@ -15,7 +15,7 @@ use super::lacking::note_lacking;
 use super::list::List;
 use super::order::by_urgency;
 use super::report::{AccountReport, Problem};
-use super::{Errand, Hand, Hands, InFlight, Rooms, each, is_told, obstacles};
+use super::{Hand, Hands, InFlight, Rooms, Selection, each, is_told, obstacles};
 use crate::ledger::Wanted;
 use crate::model::{Reason, RoomId};
 use crate::stage::adopt::restore;
@@ -30,7 +30,7 @@ const ACCOUNTS: usize = 8;
 pub(super) async fn find(
     context: &Arc<Context>,
     accounts: &[Arc<Account>],
-    errand: &Errand,
+    selection: &Selection,
     hands: Hands,
     listed: mpsc::Sender<(InFlight, Hand)>,
     stop: &CancellationToken,
@@ -39,7 +39,7 @@ pub(super) async fn find(
         let search = Search {
             context: Arc::clone(context),
             account: Arc::clone(account),
-            errand: errand.clone(),
+            selection: selection.clone(),
             hands: hands.clone(),
             listed: listed.clone(),
             can_call: true,
@@ -71,7 +71,7 @@ const MOST_FAILURES: u32 = 3;
 struct Search {
     context: Arc<Context>,
     account: Arc<Account>,
-    errand: Errand,
+    selection: Selection,
     hands: Hands,
     listed: mpsc::Sender<(InFlight, Hand)>,
     /// Whether WeChat can still be asked in this run.
@@ -109,7 +109,8 @@ impl Search {
             return self.report;
         }
         let is_full = self.report.scanned.is_some_and(|scanned| scanned.full);
-        let noted = note_lacking(&self.context, &self.account.appid, &self.errand, is_full).await;
+        let noted =
+            note_lacking(&self.context, &self.account.appid, &self.selection, is_full).await;
         if let Err(error) = noted {
             self.note("the listing of the bucket", &error);
             // What would be archived there now would hide that this is another place.
@@ -118,9 +119,9 @@ impl Search {
                 return self.report;
             }
         }
-        let outcome = match self.errand.clone() {
-            Errand::Due => self.all_due().await,
-            Errand::Backfill { rooms, force } => self.chosen(rooms, force).await,
+        let outcome = match self.selection.clone() {
+            Selection::Due => self.all_due().await,
+            Selection::Backfill { rooms, force } => self.chosen(rooms, force).await,
         };
         if let Err(error) = outcome {
             self.note("the ledger", &error);
@@ -159,12 +160,14 @@ impl Search {
     }
 
     async fn discover(&mut self) -> Result<(), Error> {
-        let scan = match self.errand {
-            Errand::Due | Errand::Backfill { rooms: Rooms::Between { .. }, force: false } => {
+        let scan = match self.selection {
+            Selection::Due | Selection::Backfill { rooms: Rooms::Between { .. }, force: false } => {
                 Scan::Usual
             }
-            Errand::Backfill { rooms: Rooms::Between { .. }, force: true } => Scan::Full,
-            Errand::Backfill { rooms: Rooms::One(room), .. } => return self.look_for(room).await,
+            Selection::Backfill { rooms: Rooms::Between { .. }, force: true } => Scan::Full,
+            Selection::Backfill { rooms: Rooms::One(room), .. } => {
+                return self.look_for(room).await;
+            }
         };
         let list = List::begin(&self.context, &self.account, scan).await?;
         self.report.scanned = Some(list.scanned());
@@ -178,7 +181,8 @@ impl Search {
     /// When the ledger fails. Whatever else goes wrong ends the reading for this run and is noted.
     async fn read(&mut self, turn: Turn) -> Result<bool, Error> {
         let Some(list) = self.list.as_mut().filter(|_| self.can_call) else { return Ok(false) };
-        if let Errand::Backfill { rooms: Rooms::Between { from: Some(from), .. }, .. } = self.errand
+        if let Selection::Backfill { rooms: Rooms::Between { from: Some(from), .. }, .. } =
+            self.selection
             && list.reading().is_below(from)
         {
             return Ok(false);

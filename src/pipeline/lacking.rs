@@ -1,6 +1,6 @@
 //! Rooms that are archived as far as the ledger knows, and of which the bucket lacks something.
 
-use super::{Errand, Rooms};
+use super::{Rooms, Selection};
 use crate::ledger::Reached;
 use crate::model::{AppId, RoomId};
 use crate::stage::survey::{Extent, survey};
@@ -15,16 +15,16 @@ use crate::stage::{Context, Error};
 pub(super) async fn note_lacking(
     context: &Context,
     appid: &AppId,
-    errand: &Errand,
+    selection: &Selection,
     is_full_scan: bool,
 ) -> Result<(), Error> {
-    if let Errand::Backfill { rooms: Rooms::One(room), .. } = errand {
+    if let Selection::Backfill { rooms: Rooms::One(room), .. } = selection {
         if lacks_manifest(context, appid, *room).await? {
             context.ledger.survey_ended(appid, &[*room], Reached::Nowhere).await?;
         }
         return Ok(());
     }
-    let is_nightly = *errand == Errand::Due;
+    let is_nightly = *selection == Selection::Due;
     let extent = if is_nightly && !is_full_scan { Extent::Share } else { Extent::All };
     let found = survey(&context.ledger, &context.store, appid, extent).await?;
     // A slip in the configuration must not be taken for the loss of all that was archived.

@@ -9,7 +9,6 @@
 //! full transfers hold up the claims and calls (see `hands`). A room's panic or failure ends that room alone.
 //! A ledger that has failed ends the run: nothing is begun whose outcome could not be kept.
 
-mod errand;
 mod find;
 mod hands;
 mod lacking;
@@ -21,6 +20,7 @@ mod obstacles;
 mod order;
 pub mod owner;
 mod report;
+mod selection;
 mod sharing;
 mod slots;
 mod transfer;
@@ -42,7 +42,6 @@ use crate::ledger::{self, Phase};
 use crate::model::{Reason, Recording, RoomId};
 use crate::stage::{Account, Context, Error, Listed, foresight, seal};
 
-pub use errand::{Errand, Rooms};
 pub use find::{align_quota, look};
 use hands::{Hand, Hands};
 use lease::Lease;
@@ -52,6 +51,7 @@ pub use report::{
     AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Unarchived, Waiting,
     clock_warning,
 };
+pub use selection::{Rooms, Selection};
 
 /// Rooms that wait between two stages.
 const QUEUE: usize = 2;
@@ -80,7 +80,7 @@ struct InFlight {
 pub async fn run(
     context: Arc<Context>,
     accounts: &[Arc<Account>],
-    errand: &Errand,
+    selection: &Selection,
     stop: CancellationToken,
 ) -> Report {
     // What is begun ends as it does for a signal.
@@ -91,7 +91,7 @@ pub async fn run(
         std::future::pending().await
     };
     let mut report = tokio::select! {
-        report = flow(&context, accounts, errand, &stop) => report,
+        report = flow(&context, accounts, selection, &stop) => report,
         () = after(&stop, LAST_CALL) => Report::interrupted(context.progress.counts()),
         never = stopping => never,
     };
@@ -102,7 +102,7 @@ pub async fn run(
 async fn flow(
     context: &Arc<Context>,
     accounts: &[Arc<Account>],
-    errand: &Errand,
+    selection: &Selection,
     stop: &CancellationToken,
 ) -> Report {
     let reclaimed = owner::reclaim_from_the_dead(context).await;
@@ -114,7 +114,7 @@ async fn flow(
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
     let (moved_tx, moved_rx) = mpsc::channel(QUEUE);
     let (accounts_found, moved, sealed) = tokio::join!(
-        find::find(context, accounts, errand, hands, listed_tx, stop),
+        find::find(context, accounts, selection, hands, listed_tx, stop),
         transfer::transfer(context, listed_rx, moved_tx, stop),
         seal_all(context, moved_rx),
     );
@@ -122,7 +122,7 @@ async fn flow(
     report.rooms.extend(sealed);
     if context.ledger.failure().is_none() {
         transfer::keep_throughput(context).await;
-        finish(context, accounts, errand, &mut report, stop).await;
+        finish(context, accounts, selection, &mut report, stop).await;
         foretell(context, accounts, &mut report).await;
     }
     report.tell_once();
@@ -218,7 +218,7 @@ async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
 async fn finish(
     context: &Context,
     accounts: &[Arc<Account>],
-    errand: &Errand,
+    selection: &Selection,
     report: &mut Report,
     stop: &CancellationToken,
 ) {
@@ -236,14 +236,15 @@ async fn finish(
             Ok(failing) => found.waiting.extend(failing.into_iter().map(waiting_room)),
             Err(error) => found.add(Problem::new("reading what failed", &error.into())),
         }
-        match owed(context, account, errand, &report.rooms).await {
-            Ok(owed) => found.owed = owed,
+        match pending_rooms(context, account, selection, &report.rooms).await {
+            Ok(pending_rooms) => found.pending_rooms = pending_rooms,
             Err(error) => found.add(Problem::new("counting what is left", &error.into())),
         }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
-        let is_done =
-            found.owed == 0 && found.problems.is_empty() && rooms.clone().all(|r| !r.is_left());
-        if is_done && errand.is_for_all() && !stop.is_cancelled() {
+        let is_done = found.pending_rooms == 0
+            && found.problems.is_empty()
+            && rooms.clone().all(|r| !r.is_left());
+        if is_done && selection.is_for_all() && !stop.is_cancelled() {
             let done = context.ledger.account_finished(&account.appid, context.clock.now()).await;
             if let Err(error) = done {
                 found.add(Problem::new("noting the success", &error.into()));
@@ -257,25 +258,28 @@ fn waiting_room((room_id, reason, next_at): (RoomId, Reason, Timestamp)) -> Wait
 }
 
 /// How many rooms of the errand are left to a later run, those in the report excepted.
-async fn owed(
+async fn pending_rooms(
     context: &Context,
     account: &Account,
-    errand: &Errand,
+    selection: &Selection,
     report: &[RoomReport],
 ) -> Result<u64, ledger::Error> {
     let of_account = report.iter().filter(|room| room.appid == account.appid);
     let reported: HashSet<RoomId> = of_account.map(|room| room.room_id).collect();
-    let mut owed = context.ledger.owed(&account.appid, context.due_by()).await?;
-    owed.retain(|room| !reported.contains(room));
-    let Errand::Backfill { rooms, .. } = errand else { return Ok(owed.len() as u64) };
-    let owed: HashSet<RoomId> = owed.into_iter().collect();
+    let mut pending_rooms = context.ledger.pending_rooms(&account.appid, context.due_by()).await?;
+    pending_rooms.retain(|room| !reported.contains(room));
+    let Selection::Backfill { rooms, .. } = selection else {
+        return Ok(pending_rooms.len() as u64);
+    };
+    let pending_rooms: HashSet<RoomId> = pending_rooms.into_iter().collect();
     let (mut count, mut last) = (0, None);
     loop {
         let known = context.ledger.rooms_after(&account.appid, last).await?;
         let Some(end) = known.last() else { return Ok(count) };
         last = Some(end.room.room_id);
         let chosen = known.iter().filter(|record| rooms.contain(record));
-        count += chosen.filter(|record| owed.contains(&record.room.room_id)).count() as u64;
+        count +=
+            chosen.filter(|record| pending_rooms.contains(&record.room.room_id)).count() as u64;
     }
 }
 
@@ -290,5 +294,5 @@ async fn each<T, F: Future<Output = R>, R>(
 
 /// Whether a room still has something for a later run.
 fn is_left(phase: Phase, settled: bool, recordings: &[Recording]) -> bool {
-    phase != Phase::Closed && (!settled || recordings.iter().any(Recording::is_owed))
+    phase != Phase::Closed && (!settled || recordings.iter().any(Recording::is_pending))
 }

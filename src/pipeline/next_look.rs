@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::RoomReport;
-use crate::ledger::{OwedRoom, Phase};
+use crate::ledger::{PendingRoom, Phase};
 use crate::model::RoomId;
 
 /// How soon a run may follow: what waits for less is taken up by the next one.
@@ -26,17 +26,17 @@ impl NextLook {
     /// Of an account's pending rooms: those that `reported` calls left, and those that a run that
     /// began at `began` has not looked at though they were due.
     pub(super) fn of(
-        rooms: &[OwedRoom],
+        rooms: &[PendingRoom],
         reported: &HashMap<RoomId, &RoomReport>,
         began: Timestamp,
         now: Timestamp,
     ) -> Self {
-        let is_left = |room: &&OwedRoom| match reported.get(&room.room_id) {
+        let is_left = |room: &&PendingRoom| match reported.get(&room.room_id) {
             Some(report) => report.is_left(),
             None => room.phase == Phase::Listed || room.next_at <= began,
         };
         let soon = now.saturating_add(SOON).unwrap_or(now);
-        let look = |room: &OwedRoom| match room.next_at <= soon {
+        let look = |room: &PendingRoom| match room.next_at <= soon {
             true => Self { at_once: 1, ..Self::default() },
             false => Self { waiting: 1, next_at: Some(room.next_at), ..Self::default() },
         };
@@ -68,7 +68,7 @@ mod tests {
     fn what_is_left_is_tried_at_once_or_from_a_time_on() {
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
         let (began, now) = (at("2026-11-22T03:00:00Z"), at("2026-11-22T03:10:00Z"));
-        let room = |id: u64, phase: Phase, next_at: &str| OwedRoom {
+        let room = |id: u64, phase: Phase, next_at: &str| PendingRoom {
             room_id: RoomId(id),
             phase,
             deadline: began,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::is_left;
 use super::next_look::NextLook;
 use crate::forecast::AtRisk;
-use crate::ledger::{Loss, Owed, RoomRecord};
+use crate::ledger::{Loss, PendingRecording, RoomRecord};
 use crate::model::{AppId, Reason, Recording, RecordingState, RoomId, RoomStatus, sum};
 use crate::progress::Counts;
 use crate::stage::discover::Scanned;
@@ -68,7 +68,7 @@ impl Report {
     /// How many rooms a later run has something to do for.
     pub fn rooms_left(&self) -> u64 {
         let worked_on = self.rooms.iter().filter(|room| room.is_left()).count() as u64;
-        worked_on + self.accounts.iter().map(|account| account.owed).sum::<u64>()
+        worked_on + self.accounts.iter().map(|account| account.pending_rooms).sum::<u64>()
     }
 
     /// When what is left is tried again; `None` where nothing is known of that.
@@ -136,7 +136,7 @@ pub struct AccountReport {
     /// What was read of the room list, where it was.
     pub scanned: Option<Scanned>,
     /// Rooms that were due and are left to a later run.
-    pub owed: u64,
+    pub pending_rooms: u64,
     /// Whether the run was stopped before all of its rooms were looked at.
     pub is_cut_short: bool,
     /// Chosen rooms that another process works on.
@@ -166,13 +166,13 @@ pub struct Waiting {
     pub next_try_at: Option<Timestamp>,
 }
 
-impl From<Owed> for Waiting {
-    fn from(owed: Owed) -> Self {
+impl From<PendingRecording> for Waiting {
+    fn from(pending: PendingRecording) -> Self {
         Self {
-            room_id: owed.room,
-            source_id: Some(owed.source_id),
-            reason: owed.reason.unwrap_or_default(),
-            next_try_at: owed.next_try_at,
+            room_id: pending.room,
+            source_id: Some(pending.source_id),
+            reason: pending.reason.unwrap_or_default(),
+            next_try_at: pending.next_try_at,
         }
     }
 }
@@ -180,7 +180,7 @@ impl From<Owed> for Waiting {
 impl AccountReport {
     /// Whether a later run has something to do for the account.
     fn is_left(&self) -> bool {
-        self.is_cut_short || self.owed > 0 || !self.problems.is_empty()
+        self.is_cut_short || self.pending_rooms > 0 || !self.problems.is_empty()
     }
 
     /// Adds a problem at the end of a run, unless it was told already: a ledger that fails once fails
@@ -197,7 +197,7 @@ impl AccountReport {
         Self {
             appid: appid.clone(),
             scanned: None,
-            owed: 0,
+            pending_rooms: 0,
             is_cut_short: false,
             busy: Vec::new(),
             is_misplaced: false,
@@ -386,7 +386,7 @@ fn bytes_of(recording: &Recording) -> u64 {
 
 /// Why a recording is not archived yet. One that is lost is told of as such, once: see `losses`.
 fn unarchived(recording: &Recording) -> Option<Unarchived> {
-    let reason = recording.reason.clone().filter(|_| recording.is_owed())?;
+    let reason = recording.reason.clone().filter(|_| recording.is_pending())?;
     Some(Unarchived { source_id: recording.source_id.clone(), reason })
 }
 

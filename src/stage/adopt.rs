@@ -146,11 +146,11 @@ pub(super) fn remembered(
     if record.listed_at > counts.listed_at {
         return remembered;
     }
-    let is_owed =
+    let is_pending =
         !counts.settled || [counts.pending, counts.failed, counts.rejected].iter().any(|n| *n > 0);
     let may_come = counts.announced.is_some_and(|announced| announced > counts.listed);
     remembered.phase = match record.listed_at {
-        _ if !is_owed && !may_come => Phase::Closed,
+        _ if !is_pending && !may_come => Phase::Closed,
         None => Phase::Due,
         Some(_) => record.phase,
     };

@@ -9,7 +9,7 @@ use super::{Account, Context, Error, transfer};
 use crate::forecast::{
     AtRisk, Estimate, Forecast, Owing, Pending, ShortOf, Sizes, add_throughput, forecast,
 };
-use crate::ledger::{Backlog, DayQuota, Owed, RecordingId};
+use crate::ledger::{Backlog, DayQuota, PendingRecording, RecordingId};
 use crate::model::lifecycle::is_failing;
 use crate::model::{AppId, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION};
 use crate::throughput::ALL_HOSTS;
@@ -76,7 +76,7 @@ impl Foreseen {
     }
 
     /// Takes out the recordings that could not be archived when they were last tried.
-    pub fn take_waiting(&mut self) -> impl Iterator<Item = Owed> + use<> {
+    pub fn take_waiting(&mut self) -> impl Iterator<Item = PendingRecording> + use<> {
         let recordings = std::mem::take(&mut self.backlog.recordings);
         recordings.into_iter().filter(|owed| owed.state != RecordingState::Pending)
     }
@@ -95,7 +95,7 @@ async fn pending(
 ) -> Result<Vec<Pending>, Error> {
     let Backlog { recordings, averages, .. } = backlog;
     let rooms: HashMap<_, _> = backlog.rooms.iter().map(|room| (room.room_id, room)).collect();
-    let is_segment = |owed: &&Owed| owed.kind == RecordingKind::Segment;
+    let is_segment = |owed: &&PendingRecording| owed.kind == RecordingKind::Segment;
     let with_pieces: HashSet<_> =
         recordings.iter().filter(is_segment).map(|owed| owed.room).collect();
     let mut all = Vec::new();
@@ -141,6 +141,6 @@ fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
 }
 
 /// As [`crate::model::Recording::deadline`].
-fn deadline(owed: &Owed) -> Option<Timestamp> {
+fn deadline(owed: &PendingRecording) -> Option<Timestamp> {
     owed.expires.or_else(|| owed.created.and_then(|at| at.checked_add(WECHAT_RETENTION).ok()))
 }

@@ -70,7 +70,7 @@ fn repeated(replays: &replays::Replays) -> u64 {
 
 /// When the first of the recordings that are still to be stored is deleted.
 fn deadline(recordings: &[Recording]) -> Option<Timestamp> {
-    let owed = recordings.iter().filter(|recording| recording.is_owed());
+    let owed = recordings.iter().filter(|recording| recording.is_pending());
     owed.filter_map(Recording::deadline).min()
 }
 

@@ -109,7 +109,7 @@ fn looked(next_look: NextLook, rooms: Vec<RoomReport>) -> Report {
         is_misplaced: false,
         appid: "wx1".parse().unwrap(),
         scanned: None,
-        owed: 0,
+        pending_rooms: 0,
         is_cut_short: false,
         busy: Vec::new(),
         problems: Vec::new(),

@@ -49,7 +49,7 @@ fn room_json(
             "attempts": recording.attempts,
             "create_time": recording.create_time.at,
             "deadline": recording.deadline(),
-            "next_try_at": recording.next_try_at.filter(|at| recording.is_owed() && *at > now),
+            "next_try_at": recording.next_try_at.filter(|at| recording.is_pending() && *at > now),
             "key": recording.segment().map(|object| &object.key),
             "bytes": recording.segment().map(|object| object.bytes),
             "damage": recording.source_damage(),
@@ -139,7 +139,7 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
             appid: account.appid.clone(),
             room: Some(room.room_id),
             recording: Some(recording.source_id.clone()),
-            next_try: recording.next_try_at.filter(|at| recording.is_owed() && *at > now),
+            next_try: recording.next_try_at.filter(|at| recording.is_pending() && *at > now),
             reason: recording.reason.clone()?,
         })
     };

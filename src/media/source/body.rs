@@ -22,14 +22,14 @@ pub struct Body {
 }
 
 impl Body {
-    /// A body that is given up where it crawls for as long as `patience`.
+    /// A body that is given up where it crawls for as long as `longest_stall`.
     pub(super) fn new(
         url: &MediaUrl,
         response: Response,
         expected: Option<u64>,
-        patience: Duration,
+        longest_stall: Duration,
     ) -> Self {
-        let pace = Pace::new(patience);
+        let pace = Pace::new(longest_stall);
         Self { url: url.clone(), response: Some(response), expected, got: 0, pace }
     }
 

@@ -130,7 +130,7 @@ proptest! {
         let (mut now, mut tried_at) = (begun, None);
         for (hours, found, backfills) in nights {
             now += SignedDuration::from_hours(hours);
-            if backfills && recording.is_owed() {
+            if backfills && recording.is_pending() {
                 recording.retry_now();
             }
             if recording.is_due(now) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{MOST_FAILURES, Search, ends_calls};
 use crate::ledger::{Phase, RoomRecord};
 use crate::pipeline::lease::{self, Lease};
-use crate::pipeline::{Errand, Hand, InFlight};
+use crate::pipeline::{Hand, InFlight, Selection};
 use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::verify::{Depth, recheck};
 use crate::stage::{Error, Listed, resolve, seal};
@@ -115,9 +115,9 @@ impl Search {
         if listed.record.room.is_unlisted() && listed.recordings.is_empty() {
             return Err(Error::NoSuchRoom(listed.record.room.room_id));
         }
-        if matches!(self.errand, Errand::Backfill { .. }) {
+        if matches!(self.selection, Selection::Backfill { .. }) {
             for recording in &mut listed.recordings {
-                if recording.is_owed() {
+                if recording.is_pending() {
                     recording.retry_now();
                 }
             }

@@ -8,8 +8,8 @@ use super::{Search, Turn};
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::RoomId;
 use crate::pipeline::Rooms;
-use crate::pipeline::errand::is_wanted;
 use crate::pipeline::list::List;
+use crate::pipeline::selection::is_wanted;
 use crate::stage::Error;
 use crate::stage::discover::{Reading, Scan};
 

@@ -7,7 +7,7 @@
 mod catalog;
 mod images;
 mod mend;
-mod outlook;
+mod next_look;
 mod publish;
 
 use bytes::Bytes;
@@ -58,7 +58,7 @@ pub async fn seal(
     means: Means<'_>,
     mut listed: Listed,
 ) -> Result<SealedRoom, Error> {
-    if outlook::is_hard_to_believe(&listed, records.clock.now()) {
+    if next_look::is_hard_to_believe(&listed, records.clock.now()) {
         return withhold(records, means.work, listed).await;
     }
     let appid = &listed.record.room.appid;
@@ -72,7 +72,7 @@ pub async fn seal(
     let published = publish(records, &keys, &listed.record, manifest, previous).await?;
     listed.record.sealed = Some(published);
     let work = means.work;
-    outlook::set(&mut listed, records.clock.now(), work.settle, work.patience);
+    next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
     records.ledger.save_room(&listed.record, records.owner()).await?;
     means.progress.seal_room();
     Ok(SealedRoom { listed, newly_lost })
@@ -84,7 +84,7 @@ async fn withhold(
     work: &Work,
     mut listed: Listed,
 ) -> Result<SealedRoom, Error> {
-    outlook::set(&mut listed, records.clock.now(), work.settle, work.patience);
+    next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
     let record = &mut listed.record;
     record.failure = Some(
         "WeChat answers that it does not know the room; it is asked again before that is believed"

@@ -142,7 +142,7 @@ fn unseal(sealed: &str) -> Option<Saved> {
 
 /// The trail an upload leaves in the ledger while its parts arrive, in whatever order.
 #[derive(Debug)]
-pub(super) struct Trail {
+pub(super) struct CheckpointWriter {
     context: Arc<Context>,
     /// Without one nothing is kept: chunks of a whole are small.
     id: Option<RecordingId>,
@@ -159,14 +159,14 @@ pub(super) struct Trail {
     passes: VecDeque<Pass>,
 }
 
-impl Trail {
+impl CheckpointWriter {
     /// The trail of an upload that is begun, with its id kept before its first part is sent.
     pub(super) async fn begin(
         context: &Arc<Context>,
         id: Option<RecordingId>,
         saved: Saved,
     ) -> Result<Self, Failure> {
-        let trail = Self {
+        let checkpoint_writer = Self {
             context: Arc::clone(context),
             id,
             saved,
@@ -176,11 +176,11 @@ impl Trail {
             kept: 0,
             passes: VecDeque::new(),
         };
-        if let Some(id) = &trail.id {
+        if let Some(id) = &checkpoint_writer.id {
             context.ledger.clear_checkpoint(id, context.owner()).await?;
         }
-        trail.save().await?;
-        Ok(trail)
+        checkpoint_writer.save().await?;
+        Ok(checkpoint_writer)
     }
 
     /// The trail of an upload that is gone on with.
@@ -228,7 +228,7 @@ impl Trail {
     }
 
     /// Keeps in the ledger what is gapless by now. Returns for how many parts that is, to be told
-    /// to [`Trail::note_kept`] when it has come true.
+    /// to [`CheckpointWriter::note_kept`] when it has come true.
     pub(super) fn save(&self) -> impl Future<Output = Result<usize, Failure>> + Send + use<> {
         let new = self.receipts.get(self.kept..).unwrap_or_default();
         let part = |receipt: &PartReceipt| NewPart {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::checkpoint::{self, Checkpoint, Saved, Trail};
+use super::checkpoint::{self, Checkpoint, CheckpointWriter, Saved};
 use super::copy::{Copied, Origin, Target, copied};
 use super::cut;
 use super::examining::judge;
@@ -23,7 +23,7 @@ use crate::store::{Labels, PartPlan, PartReceipt, Upload, UploadId};
 struct Session {
     upload: Arc<Upload>,
     hashing: Hashing,
-    trail: Trail,
+    checkpoint_writer: CheckpointWriter,
     plan: PartPlan,
     /// Whether an earlier run has begun it.
     is_resumed: bool,
@@ -42,8 +42,8 @@ pub(super) async fn copy_large(
         Some(session) => session,
         None => begin(context, source, target, &file).await?,
     };
-    let Session { upload, hashing, trail, plan, is_resumed } = session;
-    let parts = arriving(context, source, begun, plan, trail.next_part());
+    let Session { upload, hashing, checkpoint_writer, plan, is_resumed } = session;
+    let parts = arriving(context, source, begun, plan, checkpoint_writer.next_part());
     let (context_of, source_of) = (Arc::clone(context), source.clone());
     // All of it comes once more already, where more was wrong than is asked for part by part.
     let is_looking = file.ranged && target.doubts.is_none();
@@ -59,7 +59,7 @@ pub(super) async fn copy_large(
     };
     let sent = async {
         let Sent { mut hashed, borders, receipts } =
-            send_parts(&upload, hashing, trail, coming).await?;
+            send_parts(&upload, hashing, checkpoint_writer, coming).await?;
         let media = facts::check(source, &file, (&mut hashed, target.hope), None).await?;
         let cut = cut::settle(&mut hashed, &target.doubts, target.hope, file.total)?;
         let seen = target.doubts.settle(&hashed, target.hope)?;
@@ -119,9 +119,9 @@ async fn resume(
         parts = checkpoint.receipts.len(),
         "a transfer goes on where it was left"
     );
-    let trail = Trail::resume(context, id, checkpoint);
+    let checkpoint_writer = CheckpointWriter::resume(context, id, checkpoint);
     let upload = Arc::new(upload);
-    Ok(Some(Session { upload, hashing, trail, plan, is_resumed: true }))
+    Ok(Some(Session { upload, hashing, checkpoint_writer, plan, is_resumed: true }))
 }
 
 async fn begin(
@@ -138,10 +138,10 @@ async fn begin(
     let (key, id) = (target.key.to_string(), target.checkpoint.clone());
     let kept = (key, plan.part_bytes());
     let saved = Saved::begun(upload.id().clone(), kept, file.clone(), target.doubts.seen());
-    let trail = Trail::begin(context, id, saved).await?;
+    let checkpoint_writer = CheckpointWriter::begin(context, id, saved).await?;
     let hashing = Hashing::new(Some(target.format.clone())).tolerating(target.doubts.disorder());
     let upload = Arc::new(upload);
-    Ok(Session { upload, hashing, trail, plan, is_resumed: false })
+    Ok(Session { upload, hashing, checkpoint_writer, plan, is_resumed: false })
 }
 
 /// Decides what a failure leaves of an upload: what cannot become an object is aborted and

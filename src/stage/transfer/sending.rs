@@ -9,7 +9,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::checkpoint::Trail;
+use super::checkpoint::CheckpointWriter;
 use super::copy::check_source_digest;
 use super::doubts::Hope;
 use super::examining::tables;
@@ -59,17 +59,17 @@ struct HashedPart {
 pub(super) async fn send_parts(
     upload: &Arc<Upload>,
     hashing: Hashing,
-    trail: Trail,
+    checkpoint_writer: CheckpointWriter,
     coming: Coming,
 ) -> Result<Sent, Failure> {
     let (hashed, ready) = mpsc::channel(1);
     let (file, hope) = (coming.file.clone(), coming.hope);
     let hashing = hash_in_order(Arc::clone(upload), hashing, coming, hashed);
     let hashing = AbortOnDropHandle::new(tokio::spawn(hashing));
-    let mut sending = Sending::of(upload, trail);
+    let mut sending = Sending::of(upload, checkpoint_writer);
     match sending.run(hashing, ready, (&file, hope)).await {
         Ok((hashed, borders)) => {
-            Ok(Sent { hashed, borders, receipts: sending.trail.into_receipts() })
+            Ok(Sent { hashed, borders, receipts: sending.checkpoint_writer.into_receipts() })
         }
         Err(failure) => {
             if !matches!(failure, Failure::Stop(_)) {
@@ -83,16 +83,16 @@ pub(super) async fn send_parts(
 /// What is on its way.
 struct Sending {
     upload: Arc<Upload>,
-    trail: Trail,
+    checkpoint_writer: CheckpointWriter,
     uploads: FuturesUnordered<AbortOnDropHandle<Result<PartReceipt, store::Error>>>,
     /// At most one: what is uploaded meanwhile is kept by the next.
     saving: FuturesUnordered<BoxFuture<'static, Result<usize, Failure>>>,
 }
 
 impl Sending {
-    fn of(upload: &Arc<Upload>, trail: Trail) -> Self {
+    fn of(upload: &Arc<Upload>, checkpoint_writer: CheckpointWriter) -> Self {
         let (uploads, saving) = (FuturesUnordered::new(), FuturesUnordered::new());
-        Self { upload: Arc::clone(upload), trail, uploads, saving }
+        Self { upload: Arc::clone(upload), checkpoint_writer, uploads, saving }
     }
 
     async fn run(
@@ -123,7 +123,7 @@ impl Sending {
     fn send(&mut self, hashed: HashedPart) {
         let HashedPart { part, digests, state } = hashed;
         let Part { number, bytes, pass, is_end: _ } = part;
-        self.trail.hashed(state, pass);
+        self.checkpoint_writer.hashed(state, pass);
         let upload = Arc::clone(&self.upload);
         self.uploads.push(AbortOnDropHandle::new(tokio::spawn(async move {
             upload.part(number, bytes.get().clone(), digests).await
@@ -137,12 +137,12 @@ impl Sending {
     /// Waits until a part is uploaded or what was uploaded is in the ledger.
     async fn step(&mut self) -> Result<(), Failure> {
         tokio::select! {
-            Some(receipt) = self.uploads.next() => self.trail.uploaded(joined(receipt)?),
-            Some(kept) = self.saving.next() => self.trail.note_kept(kept?),
+            Some(receipt) = self.uploads.next() => self.checkpoint_writer.uploaded(joined(receipt)?),
+            Some(kept) = self.saving.next() => self.checkpoint_writer.note_kept(kept?),
             else => {}
         }
-        if self.saving.is_empty() && self.trail.is_behind() {
-            self.saving.push(Box::pin(self.trail.save()));
+        if self.saving.is_empty() && self.checkpoint_writer.is_behind() {
+            self.saving.push(Box::pin(self.checkpoint_writer.save()));
         }
         Ok(())
     }
@@ -151,16 +151,16 @@ impl Sending {
     async fn keep(mut self) {
         while let Some(Some(ended)) = self.uploads.next().now_or_never() {
             if let Ok(Ok(receipt)) = ended {
-                self.trail.uploaded(receipt);
+                self.checkpoint_writer.uploaded(receipt);
             }
         }
         // The others are not waited for, nor sent on.
         self.uploads.clear();
         if let Some(Ok(kept)) = self.saving.next().await {
-            self.trail.note_kept(kept);
+            self.checkpoint_writer.note_kept(kept);
         }
-        if self.trail.is_behind()
-            && let Err(error) = self.trail.save().await
+        if self.checkpoint_writer.is_behind()
+            && let Err(error) = self.checkpoint_writer.save().await
         {
             tracing::debug!(error = %error, "what was uploaded could not be noted");
         }

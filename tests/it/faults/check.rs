@@ -9,7 +9,7 @@ use replay_archiver::cli::{Exit, notes};
 use replay_archiver::clock;
 use replay_archiver::config::Config;
 use replay_archiver::model::Reason;
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 use replay_archiver::sandbox::scenario::Scenario;
 
 use super::expect::Expect;
@@ -174,7 +174,7 @@ async fn night(world: &World, row: &Row, ill: fn(&mut Config)) -> Seen {
         (row.config)(config);
         ill(config);
     };
-    let run = Box::pin(world.try_night(&Errand::Due, change));
+    let run = Box::pin(world.try_night(&Selection::Due, change));
     let night = clock::within(LONGEST, run).await;
     let night = night.unwrap_or_else(|_| panic!("{}: it hangs", row.name));
     let bucket = world.bucket();

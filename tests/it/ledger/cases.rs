@@ -303,7 +303,10 @@ pub async fn what_is_owed_is_known_with_what_is_usual(database: &Database) {
     assert_eq!((rooms.len(), rooms[0].room_id, rooms[0].phase), (1, RoomId(1), Phase::Due));
     assert_eq!((recordings.len(), recordings[0].is_begun), (1, false));
     ledger.save_checkpoint(&id, "one", &[], "a").await.unwrap();
-    let owed = backlog().await.recordings.remove(0);
-    assert_eq!((owed.room, owed.source_id, owed.is_begun), (RoomId(1), id.source_id, true));
-    assert_eq!((owed.expires, owed.created), (None, begun.create_time.at));
+    let pending = backlog().await.recordings.remove(0);
+    assert_eq!(
+        (pending.room, pending.source_id, pending.is_begun),
+        (RoomId(1), id.source_id, true)
+    );
+    assert_eq!((pending.expires, pending.created), (None, begun.create_time.at));
 }

@@ -75,7 +75,7 @@ async fn a_server_that_is_away_for_a_while_is_waited_for() {
 async fn a_server_that_stays_away_is_waited_for_once_and_not_by_every_statement() {
     let (door, _server, database) = behind_a_door().await;
     let patience = Duration::from_secs(5);
-    let ledger = database.open().await.with_patience(patience);
+    let ledger = database.open().await.with_outage_budget(patience);
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     door.shut();
     let record = async || ledger.quota(&appid(), now(), SHARE).await;

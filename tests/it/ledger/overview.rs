@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use replay_archiver::ledger::{
-    Backlog, DayQuota, Ledger, OwedRoom, Phase, Reserve, RoomCounts, Share,
+    Backlog, DayQuota, Ledger, PendingRoom, Phase, Reserve, RoomCounts, Share,
 };
 use replay_archiver::model::{AppId, Reason, Room, RoomId};
 
@@ -41,7 +41,7 @@ pub async fn each_account_owes_what_is_its_own(database: &Database) {
     let mut backlogs = ledger.backlogs(&appids).await.unwrap();
     let mut rooms = |appid: &AppId| {
         let Backlog { rooms, is_scanned, .. } = backlogs.remove(appid).unwrap();
-        let brief = |room: &OwedRoom| (room.room_id.0, room.phase, room.deadline);
+        let brief = |room: &PendingRoom| (room.room_id.0, room.phase, room.deadline);
         (rooms.iter().map(brief).collect::<Vec<_>>(), is_scanned)
     };
     let [mine, other, unknown] = &appids;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use replay_archiver::config::Config;
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 use serde_json::Value;
 
 use super::world::{Night, World};
@@ -77,7 +77,7 @@ async fn night(first: Vec<u8>, times: u64, then: Vec<u8>) -> (Night, Vec<String>
         answer(request, if is_first { &first } else { &then })
     })
     .await;
-    let night = world.night(&Errand::Due, |_| {}).await;
+    let night = world.night(&Selection::Due, |_| {}).await;
     (night, asked(&host))
 }
 
@@ -165,12 +165,12 @@ async fn a_transfer_that_is_resumed_resumes_the_examination_of_its_samples() {
         let one_by_one = |config: &mut Config| {
             (config.work.ranges, config.work.memory) = (1, 6 << 20);
         };
-        let first = world.night(&Errand::Due, one_by_one).await;
+        let first = world.night(&Selection::Due, one_by_one).await;
         assert_eq!(first.exit, 3);
         let before = asked(&host).len();
         is_down.store(false, Ordering::Relaxed);
         world.pass(24 * 60);
-        let night = world.night(&Errand::Due, |_| {}).await;
+        let night = world.night(&Selection::Due, |_| {}).await;
         let segment = segment(&night);
         let first_part = |range: &&String| range.starts_with("bytes=0-5242879");
         let again = asked(&host)[before..].iter().filter(first_part).count();
@@ -200,7 +200,7 @@ async fn tables_that_do_not_fit_into_memory_leave_a_film_unexamined_and_that_is_
         let film = padded(&grown(bytes), LARGE);
         let served = film.clone();
         let (world, _host) = world(move |request| answer(request, &served)).await;
-        let night = world.night(&Errand::Due, |config| config.work.memory = memory).await;
+        let night = world.night(&Selection::Due, |config| config.work.memory = memory).await;
         let segment = segment(&night);
         assert!(stored(&night) == film);
         let told = segment["unexamined"].as_str();

@@ -7,7 +7,7 @@ use replay_archiver::clock;
 use replay_archiver::config::WholePolicy;
 use replay_archiver::forecast::ShortOf;
 use replay_archiver::ledger::Ledger;
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 use replay_archiver::throughput::{ALL_HOSTS, Moved};
 
 use super::world::{APP_SECRET, Night, World};
@@ -95,7 +95,7 @@ async fn the_days_calls_go_to_what_can_be_saved_before_what_is_past() {
     .await;
     let night = world.run().await;
     assert_eq!(night.calls, ["rooms 0", "replays 3", "replays 2"]);
-    assert_eq!(night.report.accounts[0].owed, 2);
+    assert_eq!(night.report.accounts[0].pending_rooms, 2);
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn pieces_are_as_urgent_as_the_whole_that_waits_for_them() {
     let slow = "[[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"10s\" } }\n";
     let world = World::start(&format!("{}{slow}", rooms.concat())).await;
     let night = world
-        .night(&Errand::Due, |config| {
+        .night(&Selection::Due, |config| {
             config.work.files = 1;
             config.work.whole = WholePolicy::Always;
             config.images = None;
@@ -180,7 +180,7 @@ async fn turns(first: &str, second: &str) -> Vec<u64> {
     ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), moved)]).await.unwrap();
     ledger.close().await;
     let night = world
-        .night(&Errand::Due, |config| {
+        .night(&Selection::Due, |config| {
             config.images = None;
             config.media.timeouts.read = Duration::from_secs(60);
         })

@@ -7,7 +7,7 @@ use replay_archiver::cli::gc::{GcArguments, collect};
 use replay_archiver::cli::{Common, Exit};
 use replay_archiver::ledger::{Claim, Intent};
 use replay_archiver::model::{AppId, RoomId, Sha256Digest};
-use replay_archiver::pipeline::{self, Errand};
+use replay_archiver::pipeline::{self, Selection};
 use replay_archiver::stage::transfer::{Leftovers, Verdict, leftovers};
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,8 @@ async fn killed_at(world: &World, request: fn(&Request) -> bool) {
     world.front.strict().fault(move |found| request(found).then_some(Effect::Hang));
     let setup = world.setup().await;
     let stop = CancellationToken::new();
-    let run = Box::pin(pipeline::run(setup.context.clone(), &setup.accounts, &Errand::Due, stop));
+    let run =
+        Box::pin(pipeline::run(setup.context.clone(), &setup.accounts, &Selection::Due, stop));
     let seen = async {
         while !world.front.strict().requests().iter().any(request) {
             tokio::task::yield_now().await;

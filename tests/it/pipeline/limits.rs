@@ -6,7 +6,7 @@ use replay_archiver::clock;
 use replay_archiver::config::Config;
 use replay_archiver::ledger::{Phase, Wanted};
 use replay_archiver::model::{AppId, Room, RoomId};
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 use replay_archiver::sandbox::Call;
 use replay_archiver::sandbox::scenario::Listener;
 
@@ -37,7 +37,7 @@ async fn while_the_first_film_comes(world: &World) -> Vec<Call> {
         config.images = None;
         config.media.timeouts.read = Duration::from_secs(60);
     };
-    world.night(&Errand::Due, one_slot).await;
+    world.night(&Selection::Due, one_slot).await;
     let calls = world.sandbox.calls();
     let mut films = calls.iter().filter(|call| call.listener == Listener::Vod);
     let first = films.next().unwrap();

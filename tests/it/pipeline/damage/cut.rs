@@ -17,9 +17,9 @@ async fn nights(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> [
         host.authority()
     );
     let world = World::with_settings(&scenario, &settings).await;
-    let first = world.night(&Errand::Due, |_| {}).await;
+    let first = world.night(&Selection::Due, |_| {}).await;
     world.advance(SignedDuration::from_hours(60));
-    [first, world.night(&Errand::Due, |_| {}).await]
+    [first, world.night(&Selection::Due, |_| {}).await]
 }
 
 /// The film is failed as long as there is hope, and then archived as far as it comes.
@@ -121,7 +121,7 @@ async fn a_film_whose_boxes_are_in_the_same_disorder_twice_is_archived_as_it_is(
         film[at..at + 8].copy_from_slice(&[0xfb; 8]);
         let served = film.clone();
         let (world, host) = world(move |request| answer(request, &served)).await;
-        let night = world.night(&Errand::Due, |_| {}).await;
+        let night = world.night(&Selection::Due, |_| {}).await;
         let segment = segment(&night);
         assert!(stored(&night) == film);
         let damage = segment["damage"].as_array().unwrap();

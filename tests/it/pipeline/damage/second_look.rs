@@ -64,7 +64,7 @@ async fn struck(
         answer(request, if is_ill(&range, times) { &ill } else { &sound })
     })
     .await;
-    let night = world.night(&Errand::Due, |_| {}).await;
+    let night = world.night(&Selection::Due, |_| {}).await;
     (night, host.requests().iter().filter_map(|request| request.range()).collect())
 }
 
@@ -157,7 +157,7 @@ async fn a_film_without_ranges_comes_once_more_and_is_archived_as_it_is_then() {
             Reply::new(200).body(if is_ill { &ill } else { &sound })
         })
         .await;
-        let night = world.night(&Errand::Due, |_| {}).await;
+        let night = world.night(&Selection::Due, |_| {}).await;
         let damage = segment(&night)["damage"].as_array().map_or(0, Vec::len);
         assert_eq!(damage, usize::from(!is_sound));
         assert!(stored(&night) == if is_sound { film.clone() } else { damaged(&film) });
@@ -174,7 +174,7 @@ async fn a_film_that_is_another_each_time_fails_and_is_tried_again() {
         Reply::new(200).body(&with(&ill, at, &[number]))
     })
     .await;
-    let night = world.night(&Errand::Due, |_| {}).await;
+    let night = world.night(&Selection::Due, |_| {}).await;
     night.says(1, "partial", &["failed"]);
     assert_eq!(night.exit, 3);
 }
@@ -197,10 +197,10 @@ async fn tables_that_cannot_be_read_after_a_pause_take_no_damage_with_them() {
     let one_by_one = |config: &mut Config| {
         (config.work.ranges, config.work.memory) = (1, 6 << 20);
     };
-    assert_eq!(world.night(&Errand::Due, one_by_one).await.exit, 3);
+    assert_eq!(world.night(&Selection::Due, one_by_one).await.exit, 3);
     night.store(2, Ordering::Relaxed);
     world.pass(24 * 60);
-    let night = world.night(&Errand::Due, |_| {}).await;
+    let night = world.night(&Selection::Due, |_| {}).await;
     let segment = segment(&night);
     assert!(stored(&night) == film);
     assert_eq!(segment["damage"].as_array().map(Vec::len), Some(1), "{segment}");

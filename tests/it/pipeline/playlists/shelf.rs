@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 use serde_json::Value;
 
 use super::super::world::{Night, World};
@@ -139,7 +139,7 @@ impl Broadcast {
     }
 
     pub async fn night(&self) -> Night {
-        self.world.night(&Errand::Due, |_| {}).await
+        self.world.night(&Selection::Due, |_| {}).await
     }
 
     /// The targets that were asked for so far, in order.

@@ -11,7 +11,7 @@ use crate::retry::{self, Policy, Transient as _};
 
 /// How long a database is waited for, unless told otherwise. A lease may run out meanwhile: then the
 /// room is another's.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub const OUTAGE_BUDGET: Duration = Duration::from_secs(90);
 
 /// What a statement does. One that reads succeeds in a file that another process has locked against
 /// writes, so that it says nothing of those.
@@ -23,7 +23,7 @@ pub(super) enum Access {
 
 /// The patience that all statements share. Clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Patience {
+pub(super) struct OutageBudget {
     longest: Duration,
     outage: Arc<Mutex<Option<Outage>>>,
 }
@@ -39,7 +39,7 @@ struct Outage {
     of: Access,
 }
 
-impl Patience {
+impl OutageBudget {
     pub(super) fn new(longest: Duration) -> Self {
         Self { longest, outage: Arc::default() }
     }
@@ -106,7 +106,7 @@ const WAITING: Policy = Policy {
     attempts: u32::MAX,
     base: Duration::from_millis(100),
     cap: Duration::from_secs(5),
-    budget: PATIENCE,
+    budget: OUTAGE_BUDGET,
 };
 
 #[cfg(test)]
@@ -146,82 +146,83 @@ mod tests {
         }
 
         /// Whether a statement succeeds, and how long it takes.
-        async fn ask(&self, patience: &Patience, access: Access) -> (bool, Duration) {
+        async fn ask(&self, outage_budget: &OutageBudget, access: Access) -> (bool, Duration) {
             let begun = Instant::now();
-            let answer = patience.attempt(access, "ask", || self.answer(access)).await;
+            let answer = outage_budget.attempt(access, "ask", || self.answer(access)).await;
             (answer.is_ok(), begun.elapsed())
         }
     }
 
     /// The whole patience, less a wait that no longer fits.
     fn is_whole(waited: Duration) -> bool {
-        (PATIENCE - WAITING.cap..=PATIENCE).contains(&waited)
+        (OUTAGE_BUDGET - WAITING.cap..=OUTAGE_BUDGET).contains(&waited)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_database_that_never_comes_back_is_waited_for_once_by_all_statements() {
-        let (database, patience) = (Database::default(), Patience::new(PATIENCE));
+        let (database, outage_budget) = (Database::default(), OutageBudget::new(OUTAGE_BUDGET));
         database.set_away(true);
-        let statements = [Read, Write, Write, Read].map(|access| database.ask(&patience, access));
+        let statements =
+            [Read, Write, Write, Read].map(|access| database.ask(&outage_budget, access));
         let begun = Instant::now();
         let outcomes = futures::future::join_all(statements).await;
         assert!(outcomes.iter().all(|(is_ok, waited)| !is_ok && is_whole(*waited)), "{outcomes:?}");
         assert!(is_whole(begun.elapsed()));
         // Within what no longer fitted, at the most.
-        database.ask(&patience, Write).await;
-        assert!(begun.elapsed() <= PATIENCE);
+        database.ask(&outage_budget, Write).await;
+        assert!(begun.elapsed() <= OUTAGE_BUDGET);
         clock::pause(WAITING.cap).await;
         database.take_asked();
         for access in [Write, Read].repeat(20) {
-            assert_eq!(database.ask(&patience, access).await, (false, Duration::ZERO));
+            assert_eq!(database.ask(&outage_budget, access).await, (false, Duration::ZERO));
         }
         assert_eq!(database.take_asked(), 40, "each is made once");
-        assert!(patience.is_used_up());
+        assert!(outage_budget.is_used_up());
         database.set_away(false);
-        database.ask(&patience, Write).await;
-        assert!(!patience.is_used_up());
+        database.ask(&outage_budget, Write).await;
+        assert!(!outage_budget.is_used_up());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_database_that_comes_back_is_waited_for_again_when_it_goes() {
-        let (database, patience) = (Database::default(), Patience::new(PATIENCE));
+        let (database, outage_budget) = (Database::default(), OutageBudget::new(OUTAGE_BUDGET));
         for _ in 0..3 {
             database.set_away(true);
-            assert!(is_whole(database.ask(&patience, Write).await.1));
+            assert!(is_whole(database.ask(&outage_budget, Write).await.1));
             database.set_away(false);
-            assert_eq!(database.ask(&patience, Write).await, (true, Duration::ZERO));
+            assert_eq!(database.ask(&outage_budget, Write).await, (true, Duration::ZERO));
         }
         database.set_away(true);
         let back = async {
-            clock::pause(PATIENCE / 2).await;
+            clock::pause(OUTAGE_BUDGET / 2).await;
             database.set_away(false);
         };
-        let ((is_ok, waited), ()) = tokio::join!(database.ask(&patience, Read), back);
-        assert!(is_ok && waited <= PATIENCE / 2 + WAITING.cap, "{waited:?}");
+        let ((is_ok, waited), ()) = tokio::join!(database.ask(&outage_budget, Read), back);
+        assert!(is_ok && waited <= OUTAGE_BUDGET / 2 + WAITING.cap, "{waited:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn reads_that_succeed_do_not_renew_the_patience_of_writes() {
-        let (database, patience) = (Database::default(), Patience::new(PATIENCE));
+        let (database, outage_budget) = (Database::default(), OutageBudget::new(OUTAGE_BUDGET));
         database.set_locked(true);
-        assert!(is_whole(database.ask(&patience, Write).await.1));
+        assert!(is_whole(database.ask(&outage_budget, Write).await.1));
         clock::pause(WAITING.cap).await;
         for _ in 0..20 {
-            assert_eq!(database.ask(&patience, Read).await, (true, Duration::ZERO));
-            assert_eq!(database.ask(&patience, Write).await, (false, Duration::ZERO));
+            assert_eq!(database.ask(&outage_budget, Read).await, (true, Duration::ZERO));
+            assert_eq!(database.ask(&outage_budget, Write).await, (false, Duration::ZERO));
         }
         database.set_locked(false);
-        assert_eq!(database.ask(&patience, Write).await, (true, Duration::ZERO));
+        assert_eq!(database.ask(&outage_budget, Write).await, (true, Duration::ZERO));
         database.set_away(true);
-        assert!(is_whole(database.ask(&patience, Read).await.1), "it is another outage");
+        assert!(is_whole(database.ask(&outage_budget, Read).await.1), "it is another outage");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_outage_that_nobody_has_looked_at_for_long_is_none_that_is_known() {
-        let (database, patience) = (Database::default(), Patience::new(PATIENCE));
+        let (database, outage_budget) = (Database::default(), OutageBudget::new(OUTAGE_BUDGET));
         database.set_away(true);
-        database.ask(&patience, Write).await;
-        clock::pause(PATIENCE * 2).await;
-        assert!(is_whole(database.ask(&patience, Write).await.1));
+        database.ask(&outage_budget, Write).await;
+        clock::pause(OUTAGE_BUDGET * 2).await;
+        assert!(is_whole(database.ask(&outage_budget, Write).await.1));
     }
 }

@@ -7,7 +7,7 @@ use crate::model::{RoomId, RoomStatus};
 
 /// What a run is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Errand {
+pub enum Selection {
     /// Everything that is due: the nightly job.
     Due,
     /// Certain rooms, whether they are due or not.
@@ -20,7 +20,7 @@ pub enum Errand {
     },
 }
 
-impl Errand {
+impl Selection {
     /// Whether it leaves out none of an account's rooms.
     pub(super) fn is_for_all(&self) -> bool {
         match self {

@@ -19,17 +19,17 @@ pub(super) fn set(
     patience: SignedDuration,
 ) {
     let after = |wait: SignedDuration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    let owed = listed.recordings.iter().filter(|recording| recording.is_owed());
+    let owed = listed.recordings.iter().filter(|recording| recording.is_pending());
     let next_try_at = owed.map(|r| r.next_try_at.unwrap_or(now).max(after(TICK))).min();
     let record = &listed.record;
     let last = last_sign(&record.room, &listed.recordings, record.first_seen(), now);
-    let in_patience = last.is_some_and(|last| now < after_patience(last, patience));
+    let in_retry_window = last.is_some_and(|last| now < after_retry_window(last, patience));
     let settles = settles_at(last, settle).unwrap_or(now).max(after(TICK));
     let unheard = || next_try(record.attempts, Some(record.deadline), now);
     let (phase, next_at) = match (next_try_at, may_still_come(listed)) {
         _ if !record.settled => (Phase::Due, next_try_at.map_or(settles, |at| at.min(settles))),
         (Some(at), _) => (Phase::Listed, at),
-        (None, true) if in_patience => (Phase::Due, after(ANNOUNCED_WAIT)),
+        (None, true) if in_retry_window => (Phase::Due, after(ANNOUNCED_WAIT)),
         (None, true) if now < record.deadline => (Phase::Due, unheard().max(after(ANNOUNCED_WAIT))),
         _ if is_hard_to_believe(listed, now) => {
             let since = record.unknown_since.unwrap_or(now);
@@ -48,7 +48,7 @@ pub(super) fn set(
 /// Later than the run that looks, so that a room is looked at once a run.
 const TICK: SignedDuration = SignedDuration::from_millis(1);
 
-fn after_patience(last: Timestamp, patience: SignedDuration) -> Timestamp {
+fn after_retry_window(last: Timestamp, patience: SignedDuration) -> Timestamp {
     last.saturating_add(patience).unwrap_or(Timestamp::MAX)
 }
 
