@@ -77,7 +77,7 @@ fn named(manifest: &Manifest) -> impl Iterator<Item = Cow<'_, str>> {
 
 /// A manifest as it was published.
 #[derive(Debug, Clone)]
-pub struct Published {
+pub struct PublishedManifest {
     /// What it says.
     pub manifest: Manifest,
     /// Its bytes.
@@ -86,7 +86,7 @@ pub struct Published {
     pub sha256: Sha256Digest,
 }
 
-impl Published {
+impl PublishedManifest {
     /// What the ledger remembers of it.
     pub fn sealed(&self) -> Sealed {
         let Manifest { status, revision, .. } = self.manifest;
@@ -107,7 +107,7 @@ pub struct InPlace {
 #[derive(Debug, Clone)]
 pub struct InBucket {
     /// The manifest that the next one follows.
-    pub base: Option<Published>,
+    pub base: Option<PublishedManifest>,
     /// What lies at its place: the base itself, something else, or nothing.
     pub in_place: Option<InPlace>,
 }
@@ -163,7 +163,7 @@ pub async fn look(
     let Some(recorded) = sealed.filter(|sealed| sealed.sha256 != sha256) else {
         let is_torn = |error: &serde_json::Error| error.is_eof() || error.is_syntax();
         let base = match parsed {
-            Ok(manifest) => Some(Published { manifest, bytes, sha256 }),
+            Ok(manifest) => Some(PublishedManifest { manifest, bytes, sha256 }),
             Err(error) if is_torn(&error) => kept(store, &keys, room, sealed, search).await?,
             Err(error) => return Err(foreign(error)),
         };
@@ -176,7 +176,7 @@ pub async fn look(
             Ok(InBucket { base, in_place })
         }
         Ok(manifest) => {
-            let found = Published { manifest, bytes, sha256 };
+            let found = PublishedManifest { manifest, bytes, sha256 };
             let is_newer = is_newer(store, &keys, &found, recorded).await?;
             let base = match is_newer {
                 true => None,
@@ -192,7 +192,7 @@ pub async fn look(
 async fn is_newer(
     store: &Store,
     keys: &RoomKeys,
-    found: &Published,
+    found: &PublishedManifest,
     recorded: Sealed,
 ) -> Result<bool, Error> {
     let revision = found.manifest.revision;
@@ -219,7 +219,7 @@ async fn kept(
     room: &Room,
     sealed: Option<Sealed>,
     search: Search,
-) -> Result<Option<Published>, Error> {
+) -> Result<Option<PublishedManifest>, Error> {
     if search == Search::Recorded {
         let Some(sealed) = sealed else { return Ok(None) };
         let recorded = keys.history(sealed.revision, &sealed.sha256);
@@ -274,7 +274,7 @@ pub async fn read_kept(
     keys: &RoomKeys,
     room: &Room,
     key: &ObjectKey,
-) -> Result<Option<Published>, Error> {
+) -> Result<Option<PublishedManifest>, Error> {
     let bytes = match store.get(key).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) | Err(store::Error::TooLarge { .. }) => return Ok(None),
@@ -283,5 +283,5 @@ pub async fn read_kept(
     let sha256 = Sha256Digest::of(&bytes);
     let is_intact = keys.kept_in_history(key).is_some_and(|(_, named)| named == sha256);
     let manifest = parse(&bytes, keys, &room.appid, room.room_id).ok().filter(|_| is_intact);
-    Ok(manifest.map(|manifest| Published { manifest, bytes, sha256 }))
+    Ok(manifest.map(|manifest| PublishedManifest { manifest, bytes, sha256 }))
 }

@@ -27,7 +27,7 @@ pub struct GcArguments {
 
 /// What became of the orphans.
 #[derive(Debug, Default)]
-struct Outcome {
+struct Removed {
     aborted: usize,
     failed: usize,
     forgotten: usize,
@@ -61,7 +61,7 @@ pub async fn collect(
     };
     let is_gone = |owner: &str| is_gone(&context.ledger, owner);
     let found = leftovers(context, &prefixes, arguments.older_than, &is_gone).await?;
-    let mut outcome = Outcome::default();
+    let mut outcome = Removed::default();
     for upload in &found.uploads {
         let aborted = arguments.abort && abort(&setup, arguments, upload, &mut outcome).await;
         report(common, upload, aborted);
@@ -78,7 +78,7 @@ async fn abort(
     setup: &Setup,
     arguments: &GcArguments,
     upload: &Leftover,
-    outcome: &mut Outcome,
+    outcome: &mut Removed,
 ) -> bool {
     match abort_leftover(&setup.context, upload, arguments.older_than).await {
         Ok(aborted) => {
@@ -121,11 +121,11 @@ fn report(common: &Common, upload: &Leftover, aborted: bool) {
     output::line(format_args!("{}: {key}{since} ({reason}){done}", word(*verdict)));
 }
 
-fn summarize(common: &Common, arguments: &GcArguments, found: &Leftovers, outcome: &Outcome) {
+fn summarize(common: &Common, arguments: &GcArguments, found: &Leftovers, outcome: &Removed) {
     let count = |verdict| found.count(verdict);
     let (in_use, recent) = (count(Verdict::InUse), count(Verdict::Recent));
     let (orphaned, unproven) = (count(Verdict::Orphaned), count(Verdict::Unproven));
-    let Outcome { aborted, failed, forgotten } = outcome;
+    let Removed { aborted, failed, forgotten } = outcome;
     if common.json {
         output::json(&json!({
             "type": "summary",

@@ -11,7 +11,7 @@ use super::output::{self, word};
 use super::{Exit, pending, progress};
 use crate::model::{AppId, Reason, RoomStatus};
 use crate::pipeline::{
-    AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Unarchived, Waiting,
+    AccountReport, Report, RoomOutcome, RoomReport, RunProblem, SealedReport, Unarchived, Waiting,
 };
 
 pub(super) use json::print_json;
@@ -73,11 +73,11 @@ fn choose(rooms: &mut Vec<&RoomReport>, detail: Detail) {
 /// Whether a room is anything but complete.
 fn is_notable(room: &RoomReport) -> bool {
     match &room.outcome {
-        Outcome::Sealed(sealed) => {
+        RoomOutcome::Sealed(sealed) => {
             let is_whole = matches!(sealed.status, RoomStatus::Complete | RoomStatus::Empty);
             sealed.is_left || room.lost > 0 || !is_whole
         }
-        Outcome::Failed(_) | Outcome::Interrupted => true,
+        RoomOutcome::Failed(_) | RoomOutcome::Interrupted => true,
     }
 }
 
@@ -95,19 +95,19 @@ fn print_table(report: &Report, rooms: &[&RoomReport]) {
 
 fn row(room: &RoomReport) -> Vec<String> {
     let (archived, size) = match &room.outcome {
-        Outcome::Sealed(sealed) => {
+        RoomOutcome::Sealed(sealed) => {
             (format!("{}/{}", sealed.archived, sealed.listed), bytes(sealed.bytes))
         }
-        Outcome::Failed(_) | Outcome::Interrupted => (String::new(), String::new()),
+        RoomOutcome::Failed(_) | RoomOutcome::Interrupted => (String::new(), String::new()),
     };
     vec![room.room_id.to_string(), output::name(&room.name), status(room), archived, size]
 }
 
 fn status(room: &RoomReport) -> String {
     match &room.outcome {
-        Outcome::Sealed(sealed) => word(&sealed.status),
-        Outcome::Failed(_) => "failed".to_owned(),
-        Outcome::Interrupted => "interrupted".to_owned(),
+        RoomOutcome::Sealed(sealed) => word(&sealed.status),
+        RoomOutcome::Failed(_) => "failed".to_owned(),
+        RoomOutcome::Interrupted => "interrupted".to_owned(),
     }
 }
 
@@ -181,7 +181,7 @@ fn outside_rooms(account: &AccountReport) -> impl Iterator<Item = Said> {
         let (appid, next_try) = (appid.clone(), None);
         Said { appid, room, recording: None, next_try, reason }
     };
-    let problem = move |problem: &Problem| match problem.room_id {
+    let problem = move |problem: &RunProblem| match problem.room_id {
         Some(room) => said(Some(room), problem.error.clone()),
         None => said(None, problem.error.clone().saying(|why| format!("{}: {why}", problem.what))),
     };
@@ -203,18 +203,18 @@ fn details(room: &RoomReport) -> Vec<Said> {
         reason,
     };
     match &room.outcome {
-        Outcome::Sealed(sealed) => {
+        RoomOutcome::Sealed(sealed) => {
             let of_recording = |one: &Unarchived| said(Some(&one.source_id), one.reason.clone());
             let unexplained = unexplained(sealed).map(|text| said(None, text.into()));
             sealed.reasons.iter().map(of_recording).chain(unexplained).collect()
         }
-        Outcome::Failed(error) => vec![said(None, error.clone())],
-        Outcome::Interrupted => Vec::new(),
+        RoomOutcome::Failed(error) => vec![said(None, error.clone())],
+        RoomOutcome::Interrupted => Vec::new(),
     }
 }
 
 /// Why a room is left, where none of its recordings says so.
-fn unexplained(sealed: &SealedRoom) -> Option<&'static str> {
+fn unexplained(sealed: &SealedReport) -> Option<&'static str> {
     match (sealed.is_left, sealed.reasons.is_empty()) {
         (true, true) if sealed.pending > 0 => Some("not all of it is transferred yet"),
         (true, true) => Some("it ended lately: WeChat may still list more of it"),

@@ -15,7 +15,7 @@ use crate::model::{AppId, Reason, RoomId};
 use crate::stage::Context;
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
 use crate::stage::decode::Film;
-use crate::stage::verify::{Depth, Found, Mismatch, Problem, Unreadable};
+use crate::stage::verify::{Depth, Found, Mismatch, ObjectProblem, Unreadable};
 use told::{Known, report, summarize, tell, tell_damage};
 
 /// Flags of `verify`.
@@ -195,7 +195,7 @@ async fn verify_room(
 fn films_there(audited: &mut Audited) -> Vec<Film> {
     let mismatches = &audited.checked.mismatches;
     let is_missing = |film: &Film| {
-        mismatches.iter().any(|bad| bad.key == film.key && bad.problem == Problem::Missing)
+        mismatches.iter().any(|bad| bad.key == film.key && bad.problem == ObjectProblem::Missing)
     };
     std::mem::take(&mut audited.films).into_iter().filter(|film| !is_missing(film)).collect()
 }

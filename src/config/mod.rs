@@ -30,7 +30,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use toml::de::DeTable;
 
-use crate::ledger::Share;
+use crate::ledger::QuotaShare;
 use crate::media::source as media;
 use crate::model::AppId;
 use crate::net_guard::HostPolicy;
@@ -71,7 +71,7 @@ pub struct Account {
     /// Where its access token comes from.
     pub tokens: wechat::TokenSource,
     /// How its API calls are shared with the merchant's own backend.
-    pub share: Share,
+    pub share: QuotaShare,
 }
 
 /// How the stages work.

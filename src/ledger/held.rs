@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Claim, Error, Ledger, RoomRecord};
+use super::{Error, LeaseRequest, Ledger, RoomRecord};
 use crate::model::{AppId, RoomId};
 
 /// A claim: its owner, the account and the room.
@@ -31,7 +31,7 @@ impl Held {
     }
 
     /// The rooms of an account that a claim must not have, as numbers in SQL; never none.
-    pub(super) fn as_sql(&self, appid: &AppId, claim: Claim<'_>) -> String {
+    pub(super) fn as_sql(&self, appid: &AppId, claim: LeaseRequest<'_>) -> String {
         let held = self.at_work.iter().chain(&self.set_aside);
         let mine = held.filter(|(owner, of, _)| owner == claim.owner && of == appid);
         let rooms: Vec<String> = mine.map(|(_, _, room)| room.0.to_string()).collect();
@@ -41,7 +41,7 @@ impl Held {
     /// The outcome of a claim: remembers a room that was claimed.
     pub(super) fn hold(
         &mut self,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         claimed: Option<RoomRecord>,
     ) -> Option<RoomRecord> {
         self.in_doubt = self.in_doubt.saturating_sub(1);
@@ -90,7 +90,7 @@ mod tests {
         let ledger = Ledger::open(&format!("sqlite:{}", path.display())).await.unwrap();
         let (appid, now) = ("wx1".parse().unwrap(), Timestamp::UNIX_EPOCH);
         let lease = SignedDuration::from_mins(10);
-        let claim = Claim { owner: "run boot", now, due_by: now, lease };
+        let claim = LeaseRequest { owner: "run boot", now, due_by: now, lease };
         assert!(ledger.claim_next(&appid, claim, Wanted::Any).await.unwrap().is_none());
         assert!(ledger.is_idle(claim.owner));
         tokio::select! {

@@ -17,7 +17,7 @@ use crate::model::{AppId, RoomId};
 
 /// The right to work on a room until a time.
 #[derive(Debug, Clone, Copy)]
-pub struct Claim<'a> {
+pub struct LeaseRequest<'a> {
     /// Who claims: unique to a process.
     pub owner: &'a str,
     /// The time now by the run's clock, which deadlines are judged by. Leases are judged by the
@@ -49,7 +49,7 @@ impl Wanted {
     }
 }
 
-impl Claim<'_> {
+impl LeaseRequest<'_> {
     fn lease_ms(&self) -> i64 {
         i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX / 4)
     }
@@ -64,7 +64,7 @@ impl Ledger {
     pub async fn claim_next(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
     ) -> Result<Option<RoomRecord>, Error> {
         let mut held = self.held.lock().await;
@@ -87,7 +87,7 @@ impl Ledger {
     pub async fn has_due(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
     ) -> Result<bool, Error> {
         let held = self.held.lock().await;
@@ -101,7 +101,7 @@ impl Ledger {
         &self,
         held: &Held,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
     ) -> String {
         let (phases, claimable) = (wanted.phases(), self.claimable(held, appid, claim));
@@ -110,7 +110,7 @@ impl Ledger {
 
     /// What a room must be for `claim` to have it: nobody's, or the claimer's own by a claim whose
     /// reply was lost; and none that the claimer still works on, or has set aside.
-    fn claimable(&self, held: &Held, appid: &AppId, claim: Claim<'_>) -> String {
+    fn claimable(&self, held: &Held, appid: &AppId, claim: LeaseRequest<'_>) -> String {
         let is_free = self.lease_clock.is_free();
         let held = held.as_sql(appid, claim);
         format!("({is_free} or lease_owner = $1) and room_id not in ({held})")
@@ -121,7 +121,7 @@ impl Ledger {
     async fn claim_soonest(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         is_due: &str,
     ) -> Result<Option<RoomRecord>, Error> {
         let now = self.lease_clock.now();
@@ -150,7 +150,7 @@ impl Ledger {
     async fn is_any_due(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         is_due: &str,
     ) -> Result<bool, Error> {
         // The second number is there for the others to keep theirs.
@@ -176,7 +176,7 @@ impl Ledger {
         &self,
         appid: &AppId,
         room: RoomId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
     ) -> Result<Option<RoomRecord>, Error> {
         let mut held = self.held.lock().await;
         let (now, claimable) = (self.lease_clock.now(), self.claimable(&held, appid, claim));
@@ -202,7 +202,12 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when it is not `claim.owner`'s any more.
-    pub async fn renew(&self, appid: &AppId, room: RoomId, claim: Claim<'_>) -> Result<(), Error> {
+    pub async fn renew(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        claim: LeaseRequest<'_>,
+    ) -> Result<(), Error> {
         let now = self.lease_clock.now();
         let sql = format!(
             "update rooms set lease_until = {now} + $1, lease_ms = $1 \

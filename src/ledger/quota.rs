@@ -12,7 +12,7 @@ use crate::model::time::beijing_day;
 
 /// How the day's calls are shared between this program and the merchant's own backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub struct QuotaShare {
     /// Calls a day, where WeChat does not tell.
     pub daily_limit: u64,
     /// The part of them that is left to the merchant.
@@ -56,7 +56,7 @@ pub struct DayQuota {
 
 impl DayQuota {
     /// The calls of a day of which so many were made, with the limit that WeChat told, if it did.
-    fn of(day: String, used: Option<i64>, told: Option<i64>, share: Share) -> Self {
+    fn of(day: String, used: Option<i64>, told: Option<i64>, share: QuotaShare) -> Self {
         let limit = told.map_or(share.daily_limit, uncount);
         Self { day, used: uncount(used.unwrap_or(0)), limit, reserve: share.reserve.of(limit) }
     }
@@ -77,7 +77,7 @@ impl Ledger {
         &self,
         appid: &AppId,
         now: Timestamp,
-        share: Share,
+        share: QuotaShare,
     ) -> Result<(), Error> {
         let today = self.quota(appid, now, share).await?;
         let budget = today.limit.saturating_sub(today.reserve);
@@ -117,7 +117,7 @@ impl Ledger {
         &self,
         appid: &AppId,
         now: Timestamp,
-        share: Share,
+        share: QuotaShare,
     ) -> Result<DayQuota, Error> {
         const WHAT: &str = "read the day's API calls";
         let day = self.quota_day(now).await?;
@@ -145,7 +145,7 @@ impl Ledger {
     /// When the database fails.
     pub async fn quotas(
         &self,
-        shares: &[(AppId, Share)],
+        shares: &[(AppId, QuotaShare)],
         now: Timestamp,
     ) -> Result<Vec<DayQuota>, Error> {
         let day = self.quota_day(now).await?;
@@ -158,7 +158,7 @@ impl Ledger {
         for row in self.of_accounts("read the day's API calls", &of_day, &appids).await? {
             made.insert(row.appid()?, (row.number("used")?, row.number("daily_limit")?));
         }
-        let quota = |(appid, share): &(AppId, Share)| {
+        let quota = |(appid, share): &(AppId, QuotaShare)| {
             let (used, told) = made.get(appid).copied().unwrap_or_default();
             DayQuota::of(day.clone(), used, told, *share)
         };
@@ -223,7 +223,7 @@ impl Ledger {
         &self,
         appid: &AppId,
         now: Timestamp,
-        share: Share,
+        share: QuotaShare,
     ) -> Result<(), Error> {
         let today = self.quota(appid, now, share).await?;
         self.note_day(appid, &today.day, today.limit, today.limit).await

@@ -1,6 +1,6 @@
 //! Rooms that could be claimed, by their place in the order of claims.
 
-use super::{Claim, Error, Ledger, Wanted, count, uncount};
+use super::{Error, LeaseRequest, Ledger, Wanted, count, uncount};
 use crate::model::{AppId, RoomId};
 
 impl Ledger {
@@ -12,7 +12,7 @@ impl Ledger {
     pub async fn count_due(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
     ) -> Result<u64, Error> {
         let is_due = self.is_due(appid, claim, wanted).await;
@@ -38,7 +38,7 @@ impl Ledger {
     pub async fn due_at(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
         place: u64,
     ) -> Result<Option<RoomId>, Error> {
@@ -61,7 +61,7 @@ impl Ledger {
         Ok(room.await?.map(|room| RoomId(uncount(room))))
     }
 
-    async fn is_due(&self, appid: &AppId, claim: Claim<'_>, wanted: Wanted) -> String {
+    async fn is_due(&self, appid: &AppId, claim: LeaseRequest<'_>, wanted: Wanted) -> String {
         let held = self.held.lock().await;
         self.due(&held, appid, claim, wanted)
     }

@@ -29,7 +29,7 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use body::Body;
-pub use error::{Error, Problem};
+pub use error::{Error, FetchProblem};
 pub use file::SourceFile;
 pub use signature::expires_at;
 pub use small::{Offer, Small};
@@ -148,7 +148,7 @@ impl MediaClient {
     /// does not tell the length either, the end of the body is no evidence of the end of the file.
     ///
     /// # Errors
-    /// See [`Problem`]. Nothing is retried.
+    /// See [`FetchProblem`]. Nothing is retried.
     pub async fn open(&self, url: &MediaUrl, first: u64) -> Result<Opened, Error> {
         let wanted = 0..first.max(1);
         let response = self.get(url, Some(&wanted)).await?;
@@ -173,7 +173,7 @@ impl MediaClient {
                 file.total = Some(0);
                 return Ok(Opened { file, content_type, body: Body::empty(url) });
             }
-            status => return Err(at(Problem::status(status, response.headers()))),
+            status => return Err(at(FetchProblem::status(status, response.headers()))),
         };
         Ok(Opened { file, content_type, body: self.body(url, response, expected) })
     }
@@ -194,7 +194,7 @@ impl MediaClient {
             StatusCode::PARTIAL_CONTENT => {
                 check_all_of_it(response.headers(), file.total).map_err(at)?;
             }
-            status => return Err(at(Problem::status(status, response.headers()))),
+            status => return Err(at(FetchProblem::status(status, response.headers()))),
         }
         let expected = file.total;
         Ok(Opened { file, content_type, body: self.body(url, response, expected) })
@@ -203,8 +203,8 @@ impl MediaClient {
     /// Fetches bytes of a file that was opened, whatever signature `url` now carries.
     ///
     /// # Errors
-    /// [`Problem::Changed`] where the host now has another file, or ranges no longer work: start over.
-    /// Otherwise see [`Problem`]. Nothing is retried.
+    /// [`FetchProblem::Changed`] where the host now has another file, or ranges no longer work: start over.
+    /// Otherwise see [`FetchProblem`]. Nothing is retried.
     pub async fn range(
         &self,
         url: &MediaUrl,
@@ -218,13 +218,15 @@ impl MediaClient {
         let response = self.get(url, Some(&range)).await?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT => {}
-            StatusCode::OK => return Err(at(Problem::Changed("whether ranges are served"))),
-            StatusCode::RANGE_NOT_SATISFIABLE => return Err(at(Problem::Changed("the length"))),
-            status => return Err(at(Problem::status(status, response.headers()))),
+            StatusCode::OK => return Err(at(FetchProblem::Changed("whether ranges are served"))),
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                return Err(at(FetchProblem::Changed("the length")));
+            }
+            status => return Err(at(FetchProblem::status(status, response.headers()))),
         }
         let (served, total) = partial(&response, &range).map_err(at)?;
         if served != range || file.total.is_some_and(|known| known != total) {
-            return Err(at(Problem::Changed("the length")));
+            return Err(at(FetchProblem::Changed("the length")));
         }
         let now = headers::source_file(response.headers(), response.url().scheme());
         headers::check_unchanged(file, &now).map_err(at)?;
@@ -238,10 +240,12 @@ impl MediaClient {
     /// One GET, over https where that answers and over the URL's own http where it does not.
     async fn get(&self, url: &MediaUrl, range: Option<&Range<u64>>) -> Result<Response, Error> {
         if is_preview(url) {
-            return Err(Error::new(url, Problem::Preview));
+            return Err(Error::new(url, FetchProblem::Preview));
         }
         let given = url.expose();
-        self.hosts.check(&given).map_err(|refusal| Error::new(url, Problem::Blocked(refusal)))?;
+        self.hosts
+            .check(&given)
+            .map_err(|refusal| Error::new(url, FetchProblem::Blocked(refusal)))?;
         let host = url.host();
         let Some(secure) = self.upgraded(&given, &host) else {
             return self.send(url, given, range).await;
@@ -298,33 +302,34 @@ impl MediaClient {
             request = request.header(RANGE, format!("bytes={}-{last}", range.start));
         }
         let at = |problem| Error::new(url, problem);
-        let response = request.send().await.map_err(|error| at(Problem::request(error)))?;
+        let response = request.send().await.map_err(|error| at(FetchProblem::request(error)))?;
         match headers::encoding(response.headers()) {
-            Some(encoding) => Err(at(Problem::Encoded(encoding))),
+            Some(encoding) => Err(at(FetchProblem::Encoded(encoding))),
             None => Ok(response),
         }
     }
 }
 
 /// The range and the total of a 206 that begins where it should and ends there or at the file's end.
-fn partial(response: &Response, wanted: &Range<u64>) -> Result<(Range<u64>, u64), Problem> {
-    let ContentRange { range, total } = ContentRange::of(response.headers())
-        .ok_or_else(|| Problem::BadRange("no readable Content-Range came with it".to_owned()))?;
+fn partial(response: &Response, wanted: &Range<u64>) -> Result<(Range<u64>, u64), FetchProblem> {
+    let ContentRange { range, total } = ContentRange::of(response.headers()).ok_or_else(|| {
+        FetchProblem::BadRange("no readable Content-Range came with it".to_owned())
+    })?;
     let length = range.end - range.start;
     if range.start != wanted.start || range.end != wanted.end.min(total) {
-        return Err(Problem::BadRange(format!(
+        return Err(FetchProblem::BadRange(format!(
             "bytes {}..{} of {total} came for {}..{}",
             range.start, range.end, wanted.start, wanted.end
         )));
     }
     if response.content_length().is_some_and(|told| told != length) {
-        return Err(Problem::BadRange("Content-Length and Content-Range disagree".to_owned()));
+        return Err(FetchProblem::BadRange("Content-Length and Content-Range disagree".to_owned()));
     }
     Ok((range, total))
 }
 
 /// Makes sure that a 206 to a request without a range is all of the file, as some hosts send it.
-fn check_all_of_it(headers: &HeaderMap, length: Option<u64>) -> Result<(), Problem> {
+fn check_all_of_it(headers: &HeaderMap, length: Option<u64>) -> Result<(), FetchProblem> {
     if !headers.contains_key(CONTENT_RANGE) {
         return Ok(());
     }
@@ -332,7 +337,7 @@ fn check_all_of_it(headers: &HeaderMap, length: Option<u64>) -> Result<(), Probl
         Some(ContentRange { range, total }) if range == (0..total) && length == Some(total) => {
             Ok(())
         }
-        _ => Err(Problem::BadRange("a part of the file came for all of it".to_owned())),
+        _ => Err(FetchProblem::BadRange("a part of the file came for all of it".to_owned())),
     }
 }
 

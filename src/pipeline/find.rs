@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::lacking::note_lacking;
 use super::list::List;
 use super::order::by_urgency;
-use super::report::{AccountReport, Problem};
+use super::report::{AccountReport, RunProblem};
 use super::{Hand, Hands, InFlight, Rooms, Selection, each, is_told, obstacles};
 use crate::ledger::Wanted;
 use crate::model::{Reason, RoomId};
@@ -148,7 +148,7 @@ impl Search {
             return;
         }
         tracing::info!(account.appid = %self.account.appid, error = %Reason::of(error), "{what} could not be read");
-        self.report.problems.push(Problem::new(what, error));
+        self.report.problems.push(RunProblem::new(what, error));
     }
 
     fn note_room(&mut self, room: RoomId, error: &Error) {
@@ -156,7 +156,7 @@ impl Search {
             return;
         }
         tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %Reason::of(error), "a room could not be looked at");
-        self.report.problems.push(Problem::of_room(room, error));
+        self.report.problems.push(RunProblem::of_room(room, error));
     }
 
     async fn discover(&mut self) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! The room list while it is read: its new rooms at once, and the rest between the calls for rooms,
 //! as `sharing` has it.
 
-use super::sharing::{Share, Wants, share};
+use super::sharing::{ListPages, Wants, share};
 use crate::stage::discover::{Reading, Scan, Scanned};
 use crate::stage::{Account, Context, Error};
 
@@ -12,7 +12,7 @@ const LOOK_EVERY: u32 = 16;
 #[derive(Debug)]
 pub(super) struct List {
     reading: Reading,
-    share: Share,
+    share: ListPages,
     /// Pages that may be read before the next room.
     turns: u32,
     /// Pages until the shares are looked at again.
@@ -33,7 +33,7 @@ impl List {
         while !reading.is_past_the_new() {
             reading.page(context.calls(), account).await?;
         }
-        let mut list = Self { reading, share: Share::All, turns: 0, look_in: 0 };
+        let mut list = Self { reading, share: ListPages::All, turns: 0, look_in: 0 };
         list.look(context, account).await?;
         Ok(list)
     }
@@ -47,7 +47,7 @@ impl List {
         context: &Context,
         account: &Account,
     ) -> Result<bool, Error> {
-        let is_its_turn = self.share == Share::All || self.turns > 0;
+        let is_its_turn = self.share == ListPages::All || self.turns > 0;
         Ok(is_its_turn && self.page(context, account).await?)
     }
 
@@ -74,14 +74,14 @@ impl List {
 
     /// A room has had its turn.
     pub(super) fn room_done(&mut self) {
-        if let Share::Pages(pages) = self.share {
+        if let ListPages::Pages(pages) = self.share {
             self.turns = pages;
         }
     }
 
     /// Whether all of it is to be read before anything else.
     pub(super) fn goes_first(&self) -> bool {
-        self.share == Share::All
+        self.share == ListPages::All
     }
 
     pub(super) fn reading(&self) -> &Reading {

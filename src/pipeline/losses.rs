@@ -9,10 +9,10 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 
 use super::lease::{self, Lease};
-use super::{Problem, Report, SEALING};
+use super::{Report, RunProblem, SEALING};
 use crate::ledger;
 use crate::model::{AppId, RoomId};
-use crate::stage::{Account, Context, Error, Listed, seal};
+use crate::stage::{Account, Context, Error, ListedRoom, seal};
 
 /// Takes into the report what nobody was told of yet. What another process is about to tell is left to
 /// it. Where the ledger fails, the report has the losses that this run has seen itself.
@@ -26,7 +26,7 @@ pub async fn take(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
                 let found = reports.iter_mut().find(|r| r.appid == account.appid);
                 let is_news = context.ledger.failure().is_none();
                 if let Some(found) = found.filter(|found| is_news && found.problems.is_empty()) {
-                    found.add(Problem::new("telling what was lost", &error.into()));
+                    found.add(RunProblem::new("telling what was lost", &error.into()));
                 }
                 report.losses_unread = true;
             }
@@ -78,7 +78,7 @@ async fn publish(context: &Arc<Context>, appid: AppId, room: RoomId) {
     let lease = Lease::keep(context, &appid, room);
     let sealing = async {
         let recordings = context.ledger.recordings(&appid, room).await?;
-        let listed = Listed { record: record.clone(), recordings };
+        let listed = ListedRoom { record: record.clone(), recordings };
         seal::seal(context.records(), context.sealing(), listed).await
     };
     if let Err(error) = sealing.await {

@@ -40,7 +40,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::clock;
 use crate::ledger::{self, Phase};
 use crate::model::{Reason, Recording, RoomId};
-use crate::stage::{Account, Context, Error, Listed, foresight, seal};
+use crate::stage::{Account, Context, Error, ListedRoom, foresight, seal};
 
 pub use find::{align_quota, look};
 use hands::{Hand, Hands};
@@ -48,7 +48,7 @@ use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;
 pub use report::{
-    AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Unarchived, Waiting,
+    AccountReport, Report, RoomOutcome, RoomReport, RunProblem, SealedReport, Unarchived, Waiting,
     clock_warning,
 };
 pub use selection::{Rooms, Selection};
@@ -69,7 +69,7 @@ pub const LAST_CALL: Duration = Duration::from_secs(9);
 #[derive(Debug)]
 struct InFlight {
     account: Arc<Account>,
-    listed: Listed,
+    listed: ListedRoom,
     lease: Lease,
 }
 
@@ -230,15 +230,15 @@ async fn finish(
         if !found.is_misplaced
             && let Err(error) = seal::publish_catalog(context.records(), &account.appid).await
         {
-            found.add(Problem::new("the catalog", &error));
+            found.add(RunProblem::new("the catalog", &error));
         }
         match context.ledger.failing(&account.appid, context.due_by()).await {
             Ok(failing) => found.waiting.extend(failing.into_iter().map(waiting_room)),
-            Err(error) => found.add(Problem::new("reading what failed", &error.into())),
+            Err(error) => found.add(RunProblem::new("reading what failed", &error.into())),
         }
         match pending_rooms(context, account, selection, &report.rooms).await {
             Ok(pending_rooms) => found.pending_rooms = pending_rooms,
-            Err(error) => found.add(Problem::new("counting what is left", &error.into())),
+            Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
         }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
         let is_done = found.pending_rooms == 0
@@ -247,7 +247,7 @@ async fn finish(
         if is_done && selection.is_for_all() && !stop.is_cancelled() {
             let done = context.ledger.account_finished(&account.appid, context.clock.now()).await;
             if let Err(error) = done {
-                found.add(Problem::new("noting the success", &error.into()));
+                found.add(RunProblem::new("noting the success", &error.into()));
             }
         }
     }

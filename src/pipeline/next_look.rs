@@ -62,7 +62,7 @@ impl NextLook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Outcome;
+    use crate::pipeline::RoomOutcome;
 
     #[test]
     fn what_is_left_is_tried_at_once_or_from_a_time_on() {
@@ -80,7 +80,7 @@ mod tests {
             appid: "wx1".parse().unwrap(),
             room_id: RoomId(room_id),
             name: String::new(),
-            outcome: Outcome::Failed("it failed".into()),
+            outcome: RoomOutcome::Failed("it failed".into()),
             lost: 0,
         };
         let worked_on = [report(1), report(2)];

@@ -12,7 +12,7 @@ use crate::ledger::{Loss, PendingRecording, RoomRecord};
 use crate::model::{AppId, Reason, Recording, RecordingState, RoomId, RoomStatus, sum};
 use crate::progress::Counts;
 use crate::stage::discover::Scanned;
-use crate::stage::{Context, Error, Listed, seal};
+use crate::stage::{Context, Error, ListedRoom, seal};
 use crate::urgency::Rate;
 
 /// What a run has come to.
@@ -81,8 +81,8 @@ impl Report {
     pub fn rejected(&self) -> usize {
         let left = self.rooms.iter().filter(|room| room.is_left());
         let sealed = left.filter_map(|room| match &room.outcome {
-            Outcome::Sealed(sealed) => Some(sealed.rejected),
-            Outcome::Failed(_) | Outcome::Interrupted => None,
+            RoomOutcome::Sealed(sealed) => Some(sealed.rejected),
+            RoomOutcome::Failed(_) | RoomOutcome::Interrupted => None,
         });
         sealed.sum()
     }
@@ -105,7 +105,7 @@ impl Report {
         if self.ledger.is_some() {
             return true;
         }
-        let stops = |problem: &Problem| !problem.is_quota && problem.room_id.is_none();
+        let stops = |problem: &RunProblem| !problem.is_quota && problem.room_id.is_none();
         self.rooms.is_empty()
             && !self.accounts.is_empty()
             && self.accounts.iter().all(|account| account.problems.iter().any(stops))
@@ -144,7 +144,7 @@ pub struct AccountReport {
     /// Whether the bucket has nothing of it though it was archived, so that nothing was done there.
     pub is_misplaced: bool,
     /// What went wrong outside a room.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<RunProblem>,
     /// What is left and will not make it, soonest deadline first.
     pub at_risk: Vec<AtRisk>,
     /// When what is left is tried again, where that is known.
@@ -185,8 +185,8 @@ impl AccountReport {
 
     /// Adds a problem at the end of a run, unless it was told already: a ledger that fails once fails
     /// again.
-    pub(super) fn add(&mut self, problem: Problem) {
-        let is_known = |known: &Problem| known.error == problem.error;
+    pub(super) fn add(&mut self, problem: RunProblem) {
+        let is_known = |known: &RunProblem| known.error == problem.error;
         if !self.problems.iter().any(is_known) {
             tracing::info!(account.appid = %self.appid, error = %problem.error, "{} failed", problem.what);
             self.problems.push(problem);
@@ -211,7 +211,7 @@ impl AccountReport {
 
 /// Something that went wrong, where, and what a person can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct RunProblem {
     /// What could not be done.
     pub what: String,
     /// Why not.
@@ -222,7 +222,7 @@ pub struct Problem {
     pub is_quota: bool,
 }
 
-impl Problem {
+impl RunProblem {
     pub(super) fn new(what: &str, error: &Error) -> Self {
         let (what, error, is_quota) = (what.to_owned(), Reason::of(error), error.is_quota());
         Self { what, error, room_id: None, is_quota }
@@ -254,16 +254,16 @@ pub struct RoomReport {
     /// Its title.
     pub name: String,
     /// How it ended in this run.
-    pub outcome: Outcome,
+    pub outcome: RoomOutcome,
     /// Recordings that this run has seen to be lost.
     pub lost: u64,
 }
 
 /// How a room ended in a run.
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub enum RoomOutcome {
     /// Its manifest is in force.
-    Sealed(SealedRoom),
+    Sealed(SealedReport),
     /// It could not be worked on; why.
     Failed(Reason),
     /// The run ended before it.
@@ -272,7 +272,7 @@ pub enum Outcome {
 
 /// A room whose manifest is in force.
 #[derive(Debug, Clone)]
-pub struct SealedRoom {
+pub struct SealedReport {
     /// The manifest's status.
     pub status: RoomStatus,
     /// The manifest's revision.
@@ -304,7 +304,7 @@ pub struct Unarchived {
     pub reason: Reason,
 }
 
-impl SealedRoom {
+impl SealedReport {
     /// What a person can do about what is not archived, each said once.
     pub fn hints(&self) -> BTreeSet<&str> {
         self.reasons.iter().flat_map(|one| &one.reason.hints).map(String::as_str).collect()
@@ -315,8 +315,8 @@ impl RoomReport {
     /// Whether a later run has something to do for the room.
     pub fn is_left(&self) -> bool {
         match &self.outcome {
-            Outcome::Sealed(sealed) => sealed.is_left,
-            Outcome::Failed(_) | Outcome::Interrupted => true,
+            RoomOutcome::Sealed(sealed) => sealed.is_left,
+            RoomOutcome::Failed(_) | RoomOutcome::Interrupted => true,
         }
     }
 }
@@ -335,22 +335,22 @@ pub(super) fn name_of(record: &RoomRecord) -> Name {
 }
 
 impl Name {
-    fn ended(self, outcome: Outcome, lost: u64) -> RoomReport {
+    fn ended(self, outcome: RoomOutcome, lost: u64) -> RoomReport {
         let Self { appid, room_id, name } = self;
         RoomReport { appid, room_id, name, outcome, lost }
     }
 
     pub(super) fn failed(self, why: Reason) -> RoomReport {
         tracing::info!(account.appid = %self.appid, room.id = %self.room_id, error = %why, "a room could not be archived");
-        self.ended(Outcome::Failed(why), 0)
+        self.ended(RoomOutcome::Failed(why), 0)
     }
 
     pub(super) fn interrupted(self) -> RoomReport {
-        self.ended(Outcome::Interrupted, 0)
+        self.ended(RoomOutcome::Interrupted, 0)
     }
 
     pub(super) fn sealed(self, sealed: &seal::SealedRoom) -> RoomReport {
-        let Listed { record, recordings } = &sealed.listed;
+        let ListedRoom { record, recordings } = &sealed.listed;
         let newly_lost = sealed.newly_lost;
         // Nothing was published of it this time.
         if let Some(failure) = &record.failure {
@@ -363,7 +363,7 @@ impl Name {
             recordings.iter().filter(|recording| states.contains(&recording.state)).count()
         };
         let is_left = is_left(record.phase, record.settled, recordings);
-        let outcome = Outcome::Sealed(SealedRoom {
+        let outcome = RoomOutcome::Sealed(SealedReport {
             status: sealed.status,
             revision: sealed.revision,
             archived: count(&[RecordingState::Archived]),

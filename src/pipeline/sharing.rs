@@ -26,7 +26,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Pages of the list for each room that is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Share {
+pub(super) enum ListPages {
     /// All of them, and then the rooms.
     All,
     /// So many.
@@ -45,18 +45,18 @@ pub(super) struct Wants<'a> {
 }
 
 /// The list's share of the calls.
-pub(super) fn share(wants: Wants<'_>, today: &DayQuota, now: Timestamp) -> Share {
+pub(super) fn share(wants: Wants<'_>, today: &DayQuota, now: Timestamp) -> ListPages {
     let due = wants.due.iter().map(|day| day.rooms).sum::<u64>();
     // Where the list was read before, rooms that a call is due for are known.
     let new = |unread: Unread| if wants.is_first { unread.rooms } else { 0 };
     let all = |unread: Unread| unread.pages.saturating_add(new(unread)).saturating_add(due);
     if wants.unread.is_some_and(|unread| all(unread) <= today.left()) {
-        return Share::All;
+        return ListPages::All;
     }
     let pages = wants.unread.map(|unread| unread.pages);
     let may_wait =
         wants.is_first && pages.is_some_and(|pages| !is_pressed(wants.due, pages, today, now));
-    Share::Pages(if may_wait { PAGES_FIRST } else { 1 })
+    ListPages::Pages(if may_wait { PAGES_FIRST } else { 1 })
 }
 
 /// Whether a room is deleted before its turn where so many pages go first: its turn is a day late at
@@ -92,32 +92,35 @@ mod tests {
         DueOnDay { from: Some(now() + SignedDuration::from_hours(24 * days)), rooms }
     }
 
-    fn share_of(pages: u64, is_first: bool, due: &[DueOnDay]) -> Share {
+    fn share_of(pages: u64, is_first: bool, due: &[DueOnDay]) -> ListPages {
         let unread = Some(Unread { pages, rooms: pages * 50 });
         share(Wants { unread, is_first, due }, &quota(0), now())
     }
 
     #[test]
     fn a_day_with_calls_for_all_pages_and_rooms_has_nothing_to_share() {
-        assert_eq!(share_of(7, true, &[due(43, 1)]), Share::All, "7 + 350 + 43 calls of 400");
-        assert_ne!(share_of(7, true, &[due(44, 1)]), Share::All);
+        assert_eq!(share_of(7, true, &[due(43, 1)]), ListPages::All, "7 + 350 + 43 calls of 400");
+        assert_ne!(share_of(7, true, &[due(44, 1)]), ListPages::All);
     }
 
     #[test]
     fn pages_go_first_as_long_as_no_known_room_is_deleted_before_its_turn() {
         // 1400 pages take three days and a half: the turn of what is known comes on the fourth.
-        assert_eq!(share_of(1400, true, &[due(50, 9)]), Share::Pages(PAGES_FIRST));
-        assert_eq!(share_of(1400, true, &[due(50, 2)]), Share::Pages(1));
-        assert_eq!(share_of(1400, true, &[due(50, 9), due(2_000, 10)]), Share::Pages(PAGES_FIRST));
-        assert_eq!(share_of(1400, true, &[due(50, 9), due(4_000, 10)]), Share::Pages(1));
+        assert_eq!(share_of(1400, true, &[due(50, 9)]), ListPages::Pages(PAGES_FIRST));
+        assert_eq!(share_of(1400, true, &[due(50, 2)]), ListPages::Pages(1));
+        assert_eq!(
+            share_of(1400, true, &[due(50, 9), due(2_000, 10)]),
+            ListPages::Pages(PAGES_FIRST)
+        );
+        assert_eq!(share_of(1400, true, &[due(50, 9), due(4_000, 10)]), ListPages::Pages(1));
         let past = DueOnDay { from: None, rooms: 9_000 };
-        assert_eq!(share_of(1400, true, &[past, due(50, 9)]), Share::Pages(PAGES_FIRST));
+        assert_eq!(share_of(1400, true, &[past, due(50, 9)]), ListPages::Pages(PAGES_FIRST));
     }
 
     #[test]
     fn a_list_that_was_read_before_or_whose_length_is_unknown_takes_turns_with_the_rooms() {
-        assert_eq!(share_of(1400, false, &[due(50, 300)]), Share::Pages(1));
+        assert_eq!(share_of(1400, false, &[due(50, 300)]), ListPages::Pages(1));
         let wants = Wants { unread: None, is_first: true, due: &[] };
-        assert_eq!(share(wants, &quota(0), now()), Share::Pages(1));
+        assert_eq!(share(wants, &quota(0), now()), ListPages::Pages(1));
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::{Error, Records};
-use crate::archive::published::{self, Published, Search};
+use crate::archive::published::{self, PublishedManifest, Search};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
 use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest, TOLD_BEFORE};
 
@@ -61,11 +61,15 @@ pub enum Adopted {
 pub async fn adopt(records: Records<'_>, record: &RoomRecord) -> Result<Adopted, Error> {
     let room = &record.room;
     let found = published::look(records.store, room, record.sealed, Search::Everywhere).await?;
-    let is_recorded = |base: &Published| record.sealed.is_some_and(|s| s.sha256 == base.sha256);
+    let is_recorded =
+        |base: &PublishedManifest| record.sealed.is_some_and(|s| s.sha256 == base.sha256);
     let new = found.base.as_ref().filter(|base| !is_recorded(base));
     let mut adopted = match new {
         Some(base) => remembered(record, &base.manifest, base.sha256),
-        None => RoomRecord { sealed: found.base.as_ref().map(Published::sealed), ..record.clone() },
+        None => RoomRecord {
+            sealed: found.base.as_ref().map(PublishedManifest::sealed),
+            ..record.clone()
+        },
     };
     if found.is_in_force() && new.is_none() {
         return Ok(Adopted::NothingNew);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::decode::{Film, films};
-use super::verify::{Checked, Depth, Expected, Mismatch, Problem, expected, verify};
+use super::verify::{Checked, Depth, Mismatch, ObjectProblem, RecordedObject, expected, verify};
 use crate::archive;
 use crate::archive::catalog::{Failure, Reader};
 use crate::archive::published::{history, parse};
@@ -34,7 +34,7 @@ pub struct Inventory {
     /// When the catalog was written; `None` where there is none that can be read.
     written_at: Option<Timestamp>,
     /// What is wrong with the catalog.
-    pub problem: Option<Problem>,
+    pub problem: Option<ObjectProblem>,
 }
 
 impl Inventory {
@@ -65,7 +65,7 @@ pub async fn inventory(ledger: &Ledger, store: &Store, appid: &AppId) -> Result<
         after = Some(last.room);
         inventory.rooms.extend(sealed.iter().map(|sealing| sealing.room));
     }
-    if inventory.rooms.is_empty() && inventory.problem == Some(Problem::Missing) {
+    if inventory.rooms.is_empty() && inventory.problem == Some(ObjectProblem::Missing) {
         // Nothing was archived so far.
         inventory.problem = None;
     }
@@ -78,9 +78,9 @@ pub async fn inventory(ledger: &Ledger, store: &Store, appid: &AppId) -> Result<
 /// When the store fails.
 pub async fn catalog(store: &Store, appid: &AppId) -> Result<Inventory, Error> {
     let with = |problem| Inventory { problem: Some(problem), ..Inventory::default() };
-    let no_catalog = |why: &str| with(Problem::Differs(format!("it is no catalog: {why}")));
+    let no_catalog = |why: &str| with(ObjectProblem::Differs(format!("it is no catalog: {why}")));
     let Some((mut catalog, _)) = Reader::open(store, appid).await? else {
-        return Ok(with(Problem::Missing));
+        return Ok(with(ObjectProblem::Missing));
     };
     let mut told = BTreeMap::new();
     loop {
@@ -125,7 +125,7 @@ pub struct Audited {
 }
 
 impl Audited {
-    fn wrong(&mut self, key: &str, problem: Problem) {
+    fn wrong(&mut self, key: &str, problem: ObjectProblem) {
         self.checked.mismatches.push(Mismatch { key: key.to_owned(), problem });
     }
 
@@ -157,14 +157,14 @@ pub async fn audit(
         if !is_told && history(store, &keys).await?.is_empty() {
             return Ok(None);
         }
-        audited.wrong(MANIFEST, Problem::Missing);
+        audited.wrong(MANIFEST, ObjectProblem::Missing);
         return Ok(Some(audited));
     };
     audited.objects = 1;
     match parse(&bytes, &keys, appid, room) {
         Err(error) => {
             let how = format!("it is no manifest that this version can read: {error}");
-            audited.wrong(MANIFEST, Problem::Differs(how));
+            audited.wrong(MANIFEST, ObjectProblem::Differs(how));
         }
         Ok(manifest) => {
             let found = Found { manifest, sha256: Sha256Digest::of(&bytes), bytes: bytes.len() };
@@ -192,7 +192,7 @@ async fn manifest_problem(
     keys: &RoomKeys,
     found: &Found,
     sealed: Option<Sealed>,
-) -> Result<Option<Problem>, Error> {
+) -> Result<Option<ObjectProblem>, Error> {
     let (revision, sha256) = (found.manifest.revision, found.sha256);
     let Some(sealed) = sealed.filter(|sealed| sealed.sha256 != sha256) else { return Ok(None) };
     // Another ledger may have published the same revision.
@@ -200,7 +200,7 @@ async fn manifest_problem(
         && store.head(&keys.history(revision, &sha256)).await?.is_some();
     Ok((!is_published).then(|| {
         let Sealed { revision: recorded, sha256: expected, .. } = sealed;
-        Problem::Differs(format!(
+        ObjectProblem::Differs(format!(
             "its SHA-256 is {sha256} instead of {expected}: it tells of revision {revision}, and \
              revision {recorded} was published last"
         ))
@@ -209,7 +209,7 @@ async fn manifest_problem(
 
 /// What the catalog says wrongly of a room. It is written at the end of a run, so that it may not tell
 /// yet of what was published after it.
-fn catalog_problem(inventory: &Inventory, found: &Found) -> Option<Problem> {
+fn catalog_problem(inventory: &Inventory, found: &Found) -> Option<ObjectProblem> {
     let Found { manifest, sha256, .. } = found;
     let written_at = inventory.written_at?;
     if manifest.published_at > written_at {
@@ -220,7 +220,7 @@ fn catalog_problem(inventory: &Inventory, found: &Found) -> Option<Problem> {
         Some(told) => format!("it gives SHA-256 {told} for this room's manifest, not {sha256}"),
         None => "it lacks this room's manifest".to_owned(),
     };
-    Some(Problem::Differs(how))
+    Some(ObjectProblem::Differs(how))
 }
 
 async fn audit_files(
@@ -258,9 +258,9 @@ async fn side_files(
     found: &Found,
     depth: Depth,
     audited: &mut Audited,
-) -> Result<Vec<Expected>, Error> {
+) -> Result<Vec<RecordedObject>, Error> {
     let Found { manifest, sha256, bytes } = found;
-    let object = |key: &ObjectKey, bytes: Option<usize>, sha256| Expected {
+    let object = |key: &ObjectKey, bytes: Option<usize>, sha256| RecordedObject {
         key: keys.relative(key).unwrap_or_default().to_owned(),
         bytes: bytes.map(|bytes| bytes as u64),
         sha256: Some(sha256),
@@ -280,7 +280,7 @@ async fn side_files(
     let gone = (1..previous.map_or(1, |link| link.revision)).filter(|r| !revisions.contains(r));
     // A manifest that was tampered with may name any number.
     for revision in gone.take(MOST_GONE) {
-        audited.wrong(&format!("history/{revision}-*.json"), Problem::Missing);
+        audited.wrong(&format!("history/{revision}-*.json"), ObjectProblem::Missing);
     }
     if depth == Depth::Deep {
         let kept = kept.into_iter().map(|(_, sha256, key)| object(&key, None, sha256));

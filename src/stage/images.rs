@@ -41,7 +41,7 @@ impl Images {
     /// Fetches a picture into memory, once there is enough of it. `id` tells the picture from others.
     ///
     /// # Errors
-    /// See [`crate::media::source::Problem`]; `TooLarge` beyond 16 MiB. Nothing is retried.
+    /// See [`crate::media::source::FetchProblem`]; `TooLarge` beyond 16 MiB. Nothing is retried.
     pub(super) async fn fetch(&self, url: &MediaUrl, id: RecordingId) -> Result<PartBytes, Error> {
         let offer = self.client.offer(url, LARGEST).await?;
         // Few different sizes, so that a buffer fits another picture as well.

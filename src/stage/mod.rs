@@ -30,7 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::archive;
 use crate::clock::Clock;
 use crate::config::Work;
-use crate::ledger::{self, Claim, Ledger, RoomRecord, Share};
+use crate::ledger::{self, LeaseRequest, Ledger, QuotaShare, RoomRecord};
 use crate::media::source::{self as media, MediaClient};
 use crate::model::{AppId, Recording, RoomId, RunId};
 use crate::progress::Progress;
@@ -77,9 +77,9 @@ pub struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// A claim of the run's.
-    pub fn claim(self) -> Claim<'a> {
+    pub fn claim(self) -> LeaseRequest<'a> {
         let Run { owner, lease, .. } = self.run;
-        Claim { owner, now: self.clock.now(), due_by: self.due_by(), lease: *lease }
+        LeaseRequest { owner, now: self.clock.now(), due_by: self.due_by(), lease: *lease }
     }
 
     /// When the run began, as the clock shows it by now: what is due by then is this run's.
@@ -182,7 +182,7 @@ impl Context {
     }
 
     /// A claim of this run's.
-    pub fn claim(&self) -> Claim<'_> {
+    pub fn claim(&self) -> LeaseRequest<'_> {
         self.records().claim()
     }
 
@@ -213,7 +213,7 @@ pub struct Account {
     /// Its API client.
     pub client: wechat::Client,
     /// Its share of the day's calls.
-    pub share: Share,
+    pub share: QuotaShare,
 }
 
 impl Account {
@@ -248,7 +248,7 @@ impl Account {
 
 /// A room with its recordings, as known to WeChat and the ledger.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ListedRoom {
     /// The room, leased by this run.
     pub record: RoomRecord,
     /// Its recordings, oldest first.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Account, Calls, Error, Listed, replays};
+use super::{Account, Calls, Error, ListedRoom, replays};
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::settle::{is_settled, last_sign};
 use crate::model::text::capped_path;
@@ -32,7 +32,7 @@ pub async fn resolve(
     owner: &str,
     account: &Account,
     mut record: RoomRecord,
-) -> Result<Listed, Error> {
+) -> Result<ListedRoom, Error> {
     let room_id = record.room.room_id;
     let known = calls.ledger.recordings(&account.appid, room_id).await?;
     let replays = replays::list(calls, account, room_id).await?;
@@ -58,7 +58,7 @@ pub async fn resolve(
         room.settled = record.settled,
         "the replays of a room are known"
     );
-    Ok(Listed { record, recordings })
+    Ok(ListedRoom { record, recordings })
 }
 
 /// How many rows stand for a file that another row stands for already. They are announced, but

@@ -7,7 +7,7 @@
 use super::Error;
 use crate::ledger::{Ledger, Sealing};
 use crate::model::{AppId, ObjectKey, RoomId, SOURCE_PLAYLIST};
-use crate::store::{AccountKeys, Listed, Store};
+use crate::store::{AccountKeys, ListedObject, Store};
 
 /// Pages that a usual survey reads: all of a small archive, a share of a large one, from where the
 /// one before it ended.
@@ -143,7 +143,7 @@ impl Rooms {
         Self { keys, seen: Vec::new() }
     }
 
-    fn add(&mut self, page: &[Listed]) {
+    fn add(&mut self, page: &[ListedObject]) {
         for object in page {
             let Some(room) = self.keys.room_of(&object.key) else { continue };
             if self.seen.last().is_none_or(|last| last.room != room) {
@@ -227,8 +227,8 @@ mod tests {
     use super::*;
     use crate::store::Keys;
 
-    fn listed(key: &str, bytes: u64) -> Listed {
-        Listed { key: ObjectKey::new(format!("p/wx1/rooms/{key}")), bytes }
+    fn listed(key: &str, bytes: u64) -> ListedObject {
+        ListedObject { key: ObjectKey::new(format!("p/wx1/rooms/{key}")), bytes }
     }
 
     #[test]

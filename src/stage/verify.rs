@@ -32,7 +32,7 @@ pub enum Depth {
 
 /// An object as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub struct RecordedObject {
     /// Its key relative to the room's folder.
     pub key: String,
     /// Its size in bytes, where that was recorded.
@@ -51,12 +51,12 @@ pub struct Mismatch {
     /// Its key relative to the room's folder.
     pub key: String,
     /// What is wrong with it.
-    pub problem: Problem,
+    pub problem: ObjectProblem,
 }
 
 /// What is wrong with an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum ObjectProblem {
     /// There is none.
     #[error("it is missing")]
     Missing,
@@ -86,9 +86,9 @@ pub struct Checked {
 }
 
 /// Every object a manifest names, but itself and its history.
-pub fn expected(manifest: &Manifest) -> Vec<Expected> {
+pub fn expected(manifest: &Manifest) -> Vec<RecordedObject> {
     let segments = manifest.segments.iter().filter_map(|segment| {
-        Some(Expected {
+        Some(RecordedObject {
             key: segment.key.clone()?,
             bytes: segment.bytes,
             sha256: Some(segment.sha256?),
@@ -101,7 +101,7 @@ pub fn expected(manifest: &Manifest) -> Vec<Expected> {
     segments.chain(manifest.wholes().flat_map(of_whole)).chain(images).collect()
 }
 
-fn of_whole(whole: &Whole) -> Vec<Expected> {
+fn of_whole(whole: &Whole) -> Vec<RecordedObject> {
     let playlists = (whole.key.as_ref(), whole.sha256, whole.source_sha256);
     whole_objects(playlists, &whole.chunks, &whole.damaged)
 }
@@ -112,9 +112,9 @@ fn whole_objects(
     (key, sha256, source): (Option<&String>, Option<Sha256Digest>, Option<Sha256Digest>),
     chunks: &[WholeChunk],
     damaged: &[Damaged],
-) -> Vec<Expected> {
+) -> Vec<RecordedObject> {
     let subjects = subjects(chunks);
-    let chunks = chunks.iter().zip(subjects).map(|(chunk, subject)| Expected {
+    let chunks = chunks.iter().zip(subjects).map(|(chunk, subject)| RecordedObject {
         key: chunk.key.clone(),
         bytes: Some(chunk.bytes),
         sha256: Some(chunk.sha256),
@@ -162,18 +162,18 @@ fn plain(
     key: Option<&String>,
     bytes: Option<u64>,
     sha256: Option<Sha256Digest>,
-) -> Option<Expected> {
+) -> Option<RecordedObject> {
     let (key, sha256) = (key?.clone(), Some(sha256?));
-    Some(Expected { key, bytes, sha256, crc64nvme: None, subject: None })
+    Some(RecordedObject { key, bytes, sha256, crc64nvme: None, subject: None })
 }
 
 /// The playlist of a whole as it was received: it lies beside the playable one, and its name begins as
 /// that one's does.
-fn source_playlist(playable: Option<&str>, sha256: Option<Sha256Digest>) -> Option<Expected> {
+fn source_playlist(playable: Option<&str>, sha256: Option<Sha256Digest>) -> Option<RecordedObject> {
     let (folder, name) = playable?.rsplit_once('/')?;
     let begin = name.find("playlist.m3u8").or_else(|| name.find("partial-"))?;
     let key = format!("{folder}/{}{SOURCE_PLAYLIST}", name.get(..begin)?);
-    Some(Expected { key, bytes: None, sha256, crc64nvme: None, subject: None })
+    Some(RecordedObject { key, bytes: None, sha256, crc64nvme: None, subject: None })
 }
 
 /// Holds objects of a room against what they should be. One that the store refuses to show keeps no
@@ -185,7 +185,7 @@ pub async fn verify(
     store: &Store,
     appid: &crate::model::AppId,
     room: RoomId,
-    objects: Vec<Expected>,
+    objects: Vec<RecordedObject>,
     depth: Depth,
 ) -> Result<Checked, store::Error> {
     let keys = store.keys(appid).room(room);
@@ -220,24 +220,24 @@ pub async fn verify(
 enum Came {
     /// It is as it was archived.
     AsItWas,
-    Otherwise(Problem),
+    Otherwise(ObjectProblem),
     /// It is as it was archived, and its samples are damaged so, or could not be examined for this reason.
     Examined(Vec<Damage>, Option<String>),
 }
 
 fn differs(how: String) -> Came {
-    Came::Otherwise(Problem::Differs(how))
+    Came::Otherwise(ObjectProblem::Differs(how))
 }
 
 async fn look(
     reading: &Reading<'_>,
     keys: &RoomKeys,
     key: &ObjectKey,
-    object: &Expected,
+    object: &RecordedObject,
     depth: Depth,
 ) -> Result<Came, store::Error> {
     let Some(head) = reading.store.head(key).await? else {
-        return Ok(Came::Otherwise(Problem::Missing));
+        return Ok(Came::Otherwise(ObjectProblem::Missing));
     };
     if let Some(bytes) = object.bytes.filter(|bytes| *bytes != head.bytes) {
         return Ok(differs(format!("it has {} bytes instead of {bytes}", head.bytes)));
@@ -260,7 +260,7 @@ async fn look(
         }
     };
     Ok(match read {
-        None => Came::Otherwise(Problem::Missing),
+        None => Came::Otherwise(ObjectProblem::Missing),
         Some((found, _)) if found != expected => {
             differs(format!("its SHA-256 is {found} instead of {expected}"))
         }

@@ -11,7 +11,7 @@ use crate::model::ObjectKey;
 
 /// What has to be there for an object to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected<'a> {
+pub enum Precondition<'a> {
     /// Nothing.
     Nothing,
     /// The version with this ETag, as [`Store::get_tagged`] gave it.
@@ -30,18 +30,18 @@ impl Store {
         key: &ObjectKey,
         body: Bytes,
         labels: Labels<'_>,
-        expected: Expected<'_>,
+        expected: Precondition<'_>,
     ) -> Result<Option<Confirmed>, Error> {
         let digests = &digests_of(&body);
         let condition = match expected {
-            Expected::Nothing => Condition::Nothing,
-            Expected::Version(etag) => Condition::Version(etag),
+            Precondition::Nothing => Condition::Nothing,
+            Precondition::Version(etag) => Condition::Version(etag),
         };
         let write = Write { key, body: &body, labels, digests, condition, storage_class: None };
         let mut written = self.write(&write).await;
         // Ceph 16 compares the text, and its ETags with the quotes that all are written with. Where
         // what is there is what was expected, it cannot be another that was refused.
-        if let (Err(error), Expected::Version(etag)) = (&written, expected)
+        if let (Err(error), Precondition::Version(etag)) = (&written, expected)
             && is_refused(error)
             && self.head(key).await?.and_then(|head| head.etag) == Some(unquoted(etag))
         {

@@ -9,7 +9,7 @@ use crate::retry;
 
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedObject {
     /// Its key.
     pub key: ObjectKey,
     /// Its size in bytes.
@@ -52,7 +52,7 @@ impl Listing {
     /// # Errors
     /// When the store refuses or does not answer; the same page may be asked for again. When the
     /// listing has no end.
-    pub async fn next_page(&mut self) -> Result<Option<Vec<Listed>>, Error> {
+    pub async fn next_page(&mut self) -> Result<Option<Vec<ListedObject>>, Error> {
         let token = match self.pages.next() {
             Next::Start => None,
             Next::After(token) => Some(token.clone()),
@@ -78,7 +78,7 @@ impl Listing {
         let objects = objects.into_iter();
         let listed = objects.filter_map(|object| {
             let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-            Some(Listed { key: ObjectKey::new(object.key?), bytes })
+            Some(ListedObject { key: ObjectKey::new(object.key?), bytes })
         });
         Ok(Some(listed.collect()))
     }

@@ -41,10 +41,10 @@ mod write;
 
 pub use answer::Answer;
 pub use client::Store;
-pub use conditional::Expected;
+pub use conditional::Precondition;
 pub use error::{Error, NoAnswer, Site};
 pub use keys::{AccountKeys, Keys, RoomKeys};
-pub use list::{Listed, Listing};
+pub use list::{ListedObject, Listing};
 pub use object::{Confirmed, GET_CAP, Labels, ObjectHead, must_be_readable};
 pub use plan::{LARGEST_PART, MOST_PARTS, PartPlan, SMALLEST_PART};
 pub use presign::PresignedUrl;

@@ -171,9 +171,9 @@ impl Store {
         Ok(self.get_tagged(key).await?.map(|(bytes, _)| bytes))
     }
 
-    /// As [`Store::get`], with the ETag as the store gave it, for [`Expected::Version`].
+    /// As [`Store::get`], with the ETag as the store gave it, for [`Precondition::Version`].
     ///
-    /// [`Expected::Version`]: super::Expected::Version
+    /// [`Precondition::Version`]: super::Expected::Version
     ///
     /// # Errors
     /// As [`Store::get`].

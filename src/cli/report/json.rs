@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::by_status;
 use crate::cli::pending::LostJson;
 use crate::cli::{Exit, output};
-use crate::pipeline::{AccountReport, NextLook, Outcome, Report, RoomReport, Unarchived};
+use crate::pipeline::{AccountReport, NextLook, Report, RoomOutcome, RoomReport, Unarchived};
 use crate::urgency::Rate;
 
 pub(in crate::cli) fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
@@ -74,7 +74,7 @@ fn summary(report: &Report, exit: Exit, elapsed: Duration) -> Value {
 fn room_json(room: &RoomReport) -> serde_json::Value {
     let reason = |one: &Unarchived| format!("{}: {}", one.source_id, one.reason.message);
     let outcome = match &room.outcome {
-        Outcome::Sealed(sealed) => json!({
+        RoomOutcome::Sealed(sealed) => json!({
             "outcome": "sealed",
             "status": sealed.status,
             "revision": sealed.revision,
@@ -88,8 +88,8 @@ fn room_json(room: &RoomReport) -> serde_json::Value {
             "reasons": sealed.reasons.iter().map(reason).collect::<Vec<_>>(),
             "hints": sealed.hints(),
         }),
-        Outcome::Failed(error) => json!({ "outcome": "failed", "error": error, "left": true }),
-        Outcome::Interrupted => json!({ "outcome": "interrupted", "left": true }),
+        RoomOutcome::Failed(error) => json!({ "outcome": "failed", "error": error, "left": true }),
+        RoomOutcome::Interrupted => json!({ "outcome": "interrupted", "left": true }),
     };
     let mut line = json!({
         "type": "room",

@@ -7,7 +7,7 @@ use crate::cli::decode::Counts;
 use crate::cli::{Common, output};
 use crate::model::time::playing_time;
 use crate::model::{AppId, Damage, Reason, RoomId, plays_but_for};
-use crate::stage::verify::{Depth, Mismatch, Problem};
+use crate::stage::verify::{Depth, Mismatch, ObjectProblem};
 
 /// Tells of what could not be looked at.
 pub(super) fn tell(
@@ -92,7 +92,7 @@ pub(super) fn report(
             "room_id": room,
             "key": key,
             "problem": problem.to_string(),
-            "is_missing": *problem == Problem::Missing,
+            "is_missing": *problem == ObjectProblem::Missing,
         }));
         return;
     }

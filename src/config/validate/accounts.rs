@@ -11,7 +11,7 @@ use crate::config::tuning::Amount;
 use crate::config::{
     Account, ConfigError, ConfigFile, Environment, HIDDEN, Sources, may_be_secret,
 };
-use crate::ledger::{Reserve, Share};
+use crate::ledger::{QuotaShare, Reserve};
 use crate::model::AppId;
 use crate::wechat::TokenSource;
 
@@ -81,7 +81,7 @@ fn account(
     };
     let daily_limit = section.daily_limit.unwrap_or(file.quota.daily_limit);
     let tokens = token_source(&section.token, environment, &format!("{path}.token"))?;
-    Ok(Account { appid, tokens, share: Share { daily_limit, reserve } })
+    Ok(Account { appid, tokens, share: QuotaShare { daily_limit, reserve } })
 }
 
 fn amount(amount: &Amount, path: &str) -> Result<Reserve, ConfigError> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use reqwest::Response;
 use tokio::time::Instant;
 
-use super::{Error, Problem};
+use super::{Error, FetchProblem};
 use crate::model::MediaUrl;
 use crate::pace::Pace;
 
@@ -54,8 +54,8 @@ impl Body {
     /// future loses nothing but the bytes in flight.
     ///
     /// # Errors
-    /// [`Problem::Short`] or [`Problem::TooLong`] where the length is another, [`Problem::Stalled`],
-    /// [`Problem::Crawling`] and [`Problem::Network`] where the connection fails. The body is over
+    /// [`FetchProblem::Short`] or [`FetchProblem::TooLong`] where the length is another, [`FetchProblem::Stalled`],
+    /// [`FetchProblem::Crawling`] and [`FetchProblem::Network`] where the connection fails. The body is over
     /// then.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(response) = &mut self.response else { return Ok(None) };
@@ -63,7 +63,7 @@ impl Body {
         let outcome = match response.chunk().await {
             Ok(Some(bytes)) => self.count(bytes, asked.elapsed()).map(Some),
             Ok(None) => self.ended().map(|()| None),
-            Err(error) => Err(Problem::body(error, self.expected, self.got)),
+            Err(error) => Err(FetchProblem::body(error, self.expected, self.got)),
         };
         if !matches!(outcome, Ok(Some(_))) {
             self.response = None;
@@ -71,21 +71,21 @@ impl Body {
         outcome.map_err(|problem| Error::new(&self.url, problem))
     }
 
-    fn count(&mut self, bytes: Bytes, waited: Duration) -> Result<Bytes, Problem> {
+    fn count(&mut self, bytes: Bytes, waited: Duration) -> Result<Bytes, FetchProblem> {
         self.got += bytes.len() as u64;
         let is_crawling = self.pace.is_crawling(bytes.len() as u64, waited);
         match self.expected {
-            Some(expected) if self.got > expected => Err(Problem::TooLong { expected }),
+            Some(expected) if self.got > expected => Err(FetchProblem::TooLong { expected }),
             Some(expected) if self.got == expected => Ok(bytes),
-            _ if is_crawling => Err(Problem::Crawling { got: self.got }),
+            _ if is_crawling => Err(FetchProblem::Crawling { got: self.got }),
             _ => Ok(bytes),
         }
     }
 
-    fn ended(&self) -> Result<(), Problem> {
+    fn ended(&self) -> Result<(), FetchProblem> {
         match self.expected {
             Some(expected) if self.got < expected => {
-                Err(Problem::Short { expected: Some(expected), got: self.got })
+                Err(FetchProblem::Short { expected: Some(expected), got: self.got })
             }
             _ => Ok(()),
         }

@@ -19,12 +19,12 @@ pub struct Error {
     /// The file's URL, without its query.
     pub url: String,
     /// What went wrong.
-    pub problem: Problem,
+    pub problem: FetchProblem,
 }
 
 /// What went wrong with a request. None of these shows a query.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum FetchProblem {
     /// The URL stands for a preview; no request was made.
     #[error("the URL is one of a truncated preview (exper)")]
     Preview,
@@ -119,7 +119,7 @@ fn of(expected: Option<u64>) -> String {
 impl Error {
     /// Whether the host has another file by now, so that what was fetched before is worth nothing.
     pub fn is_about_another_file(&self) -> bool {
-        matches!(self.problem, Problem::Changed(_))
+        matches!(self.problem, FetchProblem::Changed(_))
     }
 }
 
@@ -129,10 +129,10 @@ impl Error {
     pub fn is_about_ranges(&self) -> bool {
         matches!(
             self.problem,
-            Problem::Changed(_)
-                | Problem::BadRange(_)
-                | Problem::TooLong { .. }
-                | Problem::Status { status: 416 }
+            FetchProblem::Changed(_)
+                | FetchProblem::BadRange(_)
+                | FetchProblem::TooLong { .. }
+                | FetchProblem::Status { status: 416 }
         )
     }
 }
@@ -140,11 +140,11 @@ impl Error {
 impl Error {
     /// Whether an answer that had begun ended before all of it had come.
     pub fn is_broken_off(&self) -> bool {
-        matches!(self.problem, Problem::Short { .. } | Problem::Network(_))
+        matches!(self.problem, FetchProblem::Short { .. } | FetchProblem::Network(_))
     }
 }
 
-impl Problem {
+impl FetchProblem {
     /// The problem that a status other than success is.
     pub(super) fn status(status: StatusCode, headers: &HeaderMap) -> Self {
         let status = status.as_u16();
@@ -195,7 +195,7 @@ impl Problem {
 }
 
 impl Error {
-    pub(super) fn new(url: &MediaUrl, problem: Problem) -> Self {
+    pub(super) fn new(url: &MediaUrl, problem: FetchProblem) -> Self {
         Self { url: url.without_query().to_string(), problem }
     }
 }
@@ -215,26 +215,26 @@ impl StdError for Error {
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self.problem {
-            Problem::Throttled { .. }
-            | Problem::Connect(_)
-            | Problem::Network(_)
-            | Problem::Stalled { .. }
-            | Problem::TooSlow(_)
-            | Problem::Crawling { .. }
-            | Problem::Short { .. }
+            FetchProblem::Throttled { .. }
+            | FetchProblem::Connect(_)
+            | FetchProblem::Network(_)
+            | FetchProblem::Stalled { .. }
+            | FetchProblem::TooSlow(_)
+            | FetchProblem::Crawling { .. }
+            | FetchProblem::Short { .. }
             // One node of a media network may answer oddly and the next one rightly.
-            | Problem::TooLong { .. }
-            | Problem::BadRange(_)
-            | Problem::Encoded(_) => true,
+            | FetchProblem::TooLong { .. }
+            | FetchProblem::BadRange(_)
+            | FetchProblem::Encoded(_) => true,
             // A file that is there has a beginning: 416 is an odd node's answer, too.
-            Problem::Status { status } => matches!(status, 408 | 416) || status >= 500,
+            FetchProblem::Status { status } => matches!(status, 408 | 416) || status >= 500,
             _ => false,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self.problem {
-            Problem::Throttled { retry_after, .. } => retry_after,
+            FetchProblem::Throttled { retry_after, .. } => retry_after,
             _ => None,
         }
     }

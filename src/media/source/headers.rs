@@ -8,7 +8,7 @@ use reqwest::header::{
     CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER,
 };
 
-use super::{Problem, SourceFile};
+use super::{FetchProblem, SourceFile};
 use crate::model::Crc64Xz;
 
 /// The CRC-64/XZ of the whole object, in decimal, as Tencent COS and VOD send it.
@@ -54,19 +54,19 @@ pub(super) fn source_file(headers: &HeaderMap, scheme: &str) -> SourceFile {
 
 /// Compares the validators that both answers have. `Last-Modified` counts only without a pair of
 /// entity tags, since it may differ between the nodes of a CDN.
-pub(super) fn check_unchanged(opened: &SourceFile, now: &SourceFile) -> Result<(), Problem> {
+pub(super) fn check_unchanged(opened: &SourceFile, now: &SourceFile) -> Result<(), FetchProblem> {
     fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
         one.zip(other).is_some_and(|(one, other)| one != other)
     }
     if differ(opened.etag.as_ref(), now.etag.as_ref()) {
-        return Err(Problem::Changed("the ETag"));
+        return Err(FetchProblem::Changed("the ETag"));
     }
     if differ(opened.crc64xz.as_ref(), now.crc64xz.as_ref()) {
-        return Err(Problem::Changed("the CRC-64"));
+        return Err(FetchProblem::Changed("the CRC-64"));
     }
     let tagged = opened.etag.is_some() && now.etag.is_some();
     if !tagged && differ(opened.last_modified.as_ref(), now.last_modified.as_ref()) {
-        return Err(Problem::Changed("Last-Modified"));
+        return Err(FetchProblem::Changed("Last-Modified"));
     }
     Ok(())
 }

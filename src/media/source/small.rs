@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::StatusCode;
 
-use super::{Body, Error, MediaClient, Problem, content_type};
+use super::{Body, Error, FetchProblem, MediaClient, content_type};
 use crate::clock;
 use crate::model::MediaUrl;
 
@@ -39,8 +39,8 @@ impl MediaClient {
     /// Fetches a whole file of at most `cap` bytes into memory.
     ///
     /// # Errors
-    /// [`Problem::TooLarge`] beyond `cap`, [`Problem::TooSlow`] where it takes twenty read time-outs
-    /// to be answered or, however steadily it comes, to be read; otherwise see [`Problem`]. Nothing
+    /// [`FetchProblem::TooLarge`] beyond `cap`, [`FetchProblem::TooSlow`] where it takes twenty read time-outs
+    /// to be answered or, however steadily it comes, to be read; otherwise see [`FetchProblem`]. Nothing
     /// is retried.
     pub async fn small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
         let offer = self.offer(url, cap).await?;
@@ -60,13 +60,13 @@ impl MediaClient {
     pub async fn offer(&self, url: &MediaUrl, cap: u64) -> Result<Offer, Error> {
         let at = |problem| Error::new(url, problem);
         let asked = clock::within(self.small, self.get(url, None)).await;
-        let response = asked.unwrap_or_else(|_| Err(at(Problem::TooSlow(self.small))))?;
+        let response = asked.unwrap_or_else(|_| Err(at(FetchProblem::TooSlow(self.small))))?;
         if response.status() != StatusCode::OK {
-            return Err(at(Problem::status(response.status(), response.headers())));
+            return Err(at(FetchProblem::status(response.status(), response.headers())));
         }
         let expected = response.content_length();
         if expected.is_some_and(|length| length > cap) {
-            return Err(at(Problem::TooLarge { cap }));
+            return Err(at(FetchProblem::TooLarge { cap }));
         }
         Ok(Offer {
             url: url.clone(),
@@ -91,7 +91,7 @@ impl Offer {
     /// # Errors
     /// As [`MediaClient::small`].
     pub async fn read(self, buffer: &mut impl Extend<Bytes>) -> Result<(), Error> {
-        let too_slow = Error::new(&self.url, Problem::TooSlow(self.longest));
+        let too_slow = Error::new(&self.url, FetchProblem::TooSlow(self.longest));
         let read = clock::within(self.longest, self.read_all(buffer)).await;
         read.unwrap_or(Err(too_slow))
     }
@@ -100,7 +100,7 @@ impl Offer {
         let mut left = self.most();
         while let Some(more) = self.body.next().await? {
             let Some(rest) = left.checked_sub(more.len() as u64) else {
-                return Err(Error::new(&self.url, Problem::TooLarge { cap: self.cap }));
+                return Err(Error::new(&self.url, FetchProblem::TooLarge { cap: self.cap }));
             };
             left = rest;
             buffer.extend([more]);

@@ -8,13 +8,13 @@ use crate::pipeline::lease::{self, Lease};
 use crate::pipeline::{Hand, InFlight, Selection};
 use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::verify::{Depth, recheck};
-use crate::stage::{Error, Listed, resolve, seal};
+use crate::stage::{Error, ListedRoom, resolve, seal};
 
 /// What a look at a room found.
 #[derive(Debug)]
 enum Look {
     /// Its recordings.
-    Found(Box<Listed>),
+    Found(Box<ListedRoom>),
     /// Its manifest says that nothing is pending.
     NothingOwed,
     /// WeChat would have to be asked, and cannot be any more in this run.
@@ -97,7 +97,7 @@ impl Search {
         }
         depth = if force { Some(Depth::Deep) } else { depth };
         let recordings = context.ledger.recordings(&account.appid, record.room.room_id).await?;
-        let mut listed = Listed { record, recordings };
+        let mut listed = ListedRoom { record, recordings };
         if let Some(depth) = depth {
             recheck(context.records(), &mut listed, depth).await?;
             listed.record.is_lacking = false;

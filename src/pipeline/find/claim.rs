@@ -3,7 +3,7 @@
 use super::Search;
 use crate::ledger::{RoomRecord, Wanted};
 use crate::pipeline::Hand;
-use crate::pipeline::report::Problem;
+use crate::pipeline::report::RunProblem;
 use crate::stage::{Error, Prospect};
 
 impl Search {
@@ -17,7 +17,7 @@ impl Search {
             Prospect::Hopeless(cause) if self.can_call => {
                 self.can_call = false;
                 tracing::info!(account.appid = %self.account.appid, error = %cause, "no more rooms are asked about");
-                self.report.problems.push(Problem::of_all(cause));
+                self.report.problems.push(RunProblem::of_all(cause));
             }
             Prospect::Hopeless(_) => {}
         }

@@ -12,7 +12,7 @@ use crate::ledger::{self, RoomRecord};
 use crate::model::text::{LONGEST_NAME, capped};
 use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom};
 use crate::stage::{Error, Records};
-use crate::store::{self, AccountKeys, Expected};
+use crate::store::{self, AccountKeys, Precondition};
 
 /// How often a catalog is written again that another process has replaced at the same time.
 const ATTEMPTS: u32 = 4;
@@ -28,7 +28,7 @@ const ATTEMPTS: u32 = 4;
 pub async fn publish_catalog(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
     for _ in 1..ATTEMPTS {
         match publish_once(records, appid, Condition::Unchanged).await {
-            Ok(Published::Overtaken) | Err(Error::Store(store::Error::Mismatch { .. })) => {}
+            Ok(CatalogVersion::Overtaken) | Err(Error::Store(store::Error::Mismatch { .. })) => {}
             outcome => return outcome.map(drop),
         }
     }
@@ -67,7 +67,7 @@ enum Condition {
     None,
 }
 
-enum Published {
+enum CatalogVersion {
     Done,
     /// Another process has published one meanwhile.
     Overtaken,
@@ -77,32 +77,32 @@ async fn publish_once(
     records: Records<'_>,
     appid: &AppId,
     condition: Condition,
-) -> Result<Published, Error> {
+) -> Result<CatalogVersion, Error> {
     let key = records.store.keys(appid).catalog();
     let Some((before, version)) = base(records, appid).await? else {
-        return Ok(Published::Done);
+        return Ok(CatalogVersion::Done);
     };
     let Written { bytes, rooms } = match write(records, appid, before).await {
         Ok(written) => written,
         Err(Failure::Failed(error)) => return Err(error),
         // It was another one a moment ago.
-        Err(Failure::Damaged(_) | Failure::Unsorted) => return Ok(Published::Overtaken),
+        Err(Failure::Damaged(_) | Failure::Unsorted) => return Ok(CatalogVersion::Overtaken),
     };
     if rooms == 0 && version.is_none() {
-        return Ok(Published::Done);
+        return Ok(CatalogVersion::Done);
     }
     let expected = match &version {
-        None => Some(Expected::Nothing),
-        Some(etag) => etag.as_deref().map(Expected::Version),
+        None => Some(Precondition::Nothing),
+        Some(etag) => etag.as_deref().map(Precondition::Version),
     };
     match expected.filter(|_| condition == Condition::Unchanged) {
         Some(expected) => {
             let put = records.store.put_if(&key, bytes, JSON, expected).await?;
-            Ok(put.map_or(Published::Overtaken, |_| Published::Done))
+            Ok(put.map_or(CatalogVersion::Overtaken, |_| CatalogVersion::Done))
         }
         None => {
             records.store.put(&key, bytes, JSON).await?;
-            Ok(Published::Done)
+            Ok(CatalogVersion::Done)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 
 use crate::ledger::RecordingId;
-use crate::media::source::Problem;
+use crate::media::source::FetchProblem;
 use crate::model::{ManifestImage, MediaUrl, Room, RoomImage, Sha256Digest};
 use crate::retry::{self, Policy};
 use crate::stage::{Images, Records};
@@ -88,7 +88,7 @@ async fn one(
     };
     let fetched = retry::with(&RETRY, "fetching an image", || hosts.fetch(&url, id.clone()));
     let picture = fetched.await.map_err(|error| {
-        if matches!(error.problem, Problem::Connect(_)) {
+        if matches!(error.problem, FetchProblem::Connect(_)) {
             hosts.note_unreachable(host);
         }
         crate::model::Reason::of(&error.problem).message

@@ -12,8 +12,8 @@ mod publish;
 
 use bytes::Bytes;
 
-use super::{Error, Images, Listed, Records};
-use crate::archive::published::{self, InBucket, Published, Search, check_values};
+use super::{Error, Images, ListedRoom, Records};
+use crate::archive::published::{self, InBucket, PublishedManifest, Search, check_values};
 use crate::config::Work;
 use crate::ledger::{RoomRecord, Sealed};
 use crate::model::sealing::{SealInput, manifest};
@@ -31,7 +31,7 @@ const TEXT: Labels<'static> = Labels { content_type: "text/plain; charset=utf-8"
 #[derive(Debug)]
 pub struct SealedRoom {
     /// The room, with what is still owed of it.
-    pub listed: Listed,
+    pub listed: ListedRoom,
     /// Recordings that this manifest calls lost and the one before it did not.
     pub newly_lost: u64,
 }
@@ -56,7 +56,7 @@ pub struct Means<'a> {
 pub async fn seal(
     records: Records<'_>,
     means: Means<'_>,
-    mut listed: Listed,
+    mut listed: ListedRoom,
 ) -> Result<SealedRoom, Error> {
     if next_look::is_hard_to_believe(&listed, records.clock.now()) {
         return withhold(records, means.work, listed).await;
@@ -82,7 +82,7 @@ pub async fn seal(
 async fn withhold(
     records: Records<'_>,
     work: &Work,
-    mut listed: Listed,
+    mut listed: ListedRoom,
 ) -> Result<SealedRoom, Error> {
     next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
     let record = &mut listed.record;
@@ -97,8 +97,8 @@ async fn withhold(
 async fn describe(
     records: Records<'_>,
     hosts: Option<&Images>,
-    (keys, listed): (&RoomKeys, &Listed),
-    previous: Option<&Published>,
+    (keys, listed): (&RoomKeys, &ListedRoom),
+    previous: Option<&PublishedManifest>,
 ) -> Manifest {
     let record = &listed.record;
     let known = previous.map(|previous| previous.manifest.room.images.as_slice());
@@ -132,7 +132,7 @@ async fn publish(
             return Ok(base.sealed());
         }
         Some(base) => {
-            let Published { sha256, manifest: Manifest { revision, .. }, .. } = *base;
+            let PublishedManifest { sha256, manifest: Manifest { revision, .. }, .. } = *base;
             let history = keys.history(revision, &sha256);
             let key = keys.relative(&history).unwrap_or_default().to_owned();
             manifest.following(PreviousManifest { revision, sha256, key })

@@ -6,14 +6,14 @@ use crate::ledger::Phase;
 use crate::model::LiveStatus;
 use crate::model::lifecycle::next_try;
 use crate::model::settle::{last_sign, settles_at};
-use crate::stage::Listed;
+use crate::stage::ListedRoom;
 
 /// How often an announced recording that is not there is asked for.
 const ANNOUNCED_WAIT: SignedDuration = SignedDuration::from_hours(20);
 
 /// Sets where a room stands now that it was looked at, and when it is looked at again.
 pub(super) fn set(
-    listed: &mut Listed,
+    listed: &mut ListedRoom,
     now: Timestamp,
     settle: SignedDuration,
     patience: SignedDuration,
@@ -54,7 +54,7 @@ fn after_retry_window(last: Timestamp, patience: SignedDuration) -> Timestamp {
 
 /// Whether WeChat announced more than it listed, or lists nothing of a room that is not plainly
 /// over.
-fn may_still_come(listed: &Listed) -> bool {
+fn may_still_come(listed: &ListedRoom) -> bool {
     let count = listed.recordings.len() as u64;
     let announced_more = listed.record.announced.is_some_and(|announced| announced > count);
     let is_over = listed.record.room.live_status == Some(LiveStatus::ENDED);
@@ -64,7 +64,7 @@ fn may_still_come(listed: &Listed) -> bool {
 /// Whether a settled room seems to be empty, though WeChat should have its replays still, and only
 /// since it answered with an error code (9410000, 300022) in place of a list without rows. Such an
 /// answer is believed when it is still the same some time after the first one.
-pub(super) fn is_hard_to_believe(listed: &Listed, now: Timestamp) -> bool {
+pub(super) fn is_hard_to_believe(listed: &ListedRoom, now: Timestamp) -> bool {
     let record = &listed.record;
     let is_new = |since: Timestamp| now.duration_since(since) < ANNOUNCED_WAIT;
     let is_doubtful = record.unknown_since.is_some_and(is_new);
@@ -84,7 +84,7 @@ mod tests {
         "2026-11-22T03:00:00Z".parse().unwrap()
     }
 
-    fn listed(states: &[RecordingState], announced: u64, end: &str, settled: bool) -> Listed {
+    fn listed(states: &[RecordingState], announced: u64, end: &str, settled: bool) -> ListedRoom {
         let recording = |state: &RecordingState| {
             let (kind, unknown) = (RecordingKind::Segment, ReplayTime::default());
             let listed = Recording::listed("x".into(), kind, unknown.clone(), unknown);
@@ -93,7 +93,7 @@ mod tests {
         let mut room = Room::unlisted("wx1".parse().unwrap(), RoomId(1));
         room.live_status = Some(LiveStatus::ENDED);
         room.end_time = Some(end.parse().unwrap());
-        Listed {
+        ListedRoom {
             record: RoomRecord {
                 room,
                 phase: Phase::Listed,
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn an_error_in_place_of_an_empty_list_is_believed_at_the_second_look_or_when_all_would_be_deleted()
      {
-        let look = |listed: &mut Listed| {
+        let look = |listed: &mut ListedRoom| {
             set(listed, now(), SETTLE, PATIENCE);
             listed.record.phase
         };

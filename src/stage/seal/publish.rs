@@ -7,7 +7,7 @@ use crate::archive::published::InPlace;
 use crate::ledger::RoomRecord;
 use crate::model::ObjectKey;
 use crate::stage::{Error, Records};
-use crate::store::Expected;
+use crate::store::Precondition;
 
 /// Replaces what was read before at the manifest's place, if anything, by a new one.
 ///
@@ -26,8 +26,8 @@ pub(super) async fn replace(
     let (appid, id) = (&room.room.appid, room.room.room_id);
     records.hold(appid, id).await?;
     let expected = match previous {
-        None => Some(Expected::Nothing),
-        Some(previous) => previous.etag.as_deref().map(Expected::Version),
+        None => Some(Precondition::Nothing),
+        Some(previous) => previous.etag.as_deref().map(Precondition::Version),
     };
     if let Some(expected) = expected {
         let put = records.store.put_if(key, bytes.clone(), JSON, expected);

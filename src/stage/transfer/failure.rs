@@ -4,7 +4,7 @@ use super::hashing::{HashingState, Unfit};
 use crate::media::chunk::ChunkError;
 use crate::media::hls::HlsError;
 use crate::media::mp4::Mp4Error;
-use crate::media::source::{self as media, Problem};
+use crate::media::source::{self as media, FetchProblem};
 use crate::model::Reason;
 use crate::model::lifecycle::Trouble;
 use crate::retry::Transient;
@@ -177,14 +177,16 @@ impl Failure {
     }
 }
 
-fn media_trouble(problem: &Problem) -> Trouble {
+fn media_trouble(problem: &FetchProblem) -> Trouble {
     match problem {
-        Problem::Gone { .. } | Problem::Refused { .. } => Trouble::Gone,
-        Problem::Blocked(refusal) => {
+        FetchProblem::Gone { .. } | FetchProblem::Refused { .. } => Trouble::Gone,
+        FetchProblem::Blocked(refusal) => {
             refusal.obstacle().map_or(Trouble::NoRecording, Trouble::Forbidden)
         }
-        Problem::Preview | Problem::TooLarge { .. } => Trouble::NoRecording,
-        Problem::Connect(_) | Problem::Network(_) | Problem::Stalled { .. } => Trouble::Silent,
+        FetchProblem::Preview | FetchProblem::TooLarge { .. } => Trouble::NoRecording,
+        FetchProblem::Connect(_) | FetchProblem::Network(_) | FetchProblem::Stalled { .. } => {
+            Trouble::Silent
+        }
         _ => Trouble::Faulty,
     }
 }

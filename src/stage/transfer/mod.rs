@@ -158,7 +158,7 @@ pub async fn transfer_whole(
 ) -> Result<Recording, Error> {
     let mut is_sealed = false;
     match whole::whole(context, place, job, &recording, cover).await {
-        Ok(whole::Outcome::Archived(stored)) => {
+        Ok(whole::WholeOutcome::Archived(stored)) => {
             tracing::info!(
                 account.appid = %place.appid,
                 room.id = %place.room.room_id,
@@ -168,11 +168,11 @@ pub async fn transfer_whole(
             context.causes.note_success(&place.appid);
             recording.archive(Stored::Whole(stored));
         }
-        Ok(whole::Outcome::NotNeeded { stored, reason }) => {
+        Ok(whole::WholeOutcome::NotNeeded { stored, reason }) => {
             recording.stored = Some(Stored::Whole(stored));
             spare(context, &mut recording, reason);
         }
-        Ok(whole::Outcome::Incomplete { stored, trouble, reason }) => {
+        Ok(whole::WholeOutcome::Incomplete { stored, trouble, reason }) => {
             is_sealed = stored.is_some();
             recording.stored = stored.map(Stored::Whole).or(recording.stored);
             fail(context, place, &mut recording, trouble, reason);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::doubts::Hope;
 use super::failure::Failure;
 use super::{Context, Place};
-use crate::media::source::{self as media, Opened, Problem, SourceFile, expires_at};
+use crate::media::source::{self as media, FetchProblem, Opened, SourceFile, expires_at};
 use crate::model::{MediaUrl, Reason, Recording};
 use crate::retry::{self, Policy, Transient};
 use crate::stage::memory::{Lane, Share};
@@ -196,7 +196,8 @@ impl Source {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            let refused = matches!(error.problem, Problem::Refused { .. } | Problem::Gone { .. });
+            let refused =
+                matches!(error.problem, FetchProblem::Refused { .. } | FetchProblem::Gone { .. });
             if refreshed || !refused || !self.refresh(&url).await? {
                 return Err(error.into());
             }
@@ -256,7 +257,7 @@ impl Source {
 
 /// A host that asks for fewer requests gets fewer.
 fn note_refusal(lane: Option<&Lane>, error: &media::Error) {
-    if let (Some(lane), Problem::Throttled { .. }) = (lane, &error.problem) {
+    if let (Some(lane), FetchProblem::Throttled { .. }) = (lane, &error.problem) {
         lane.refused();
     }
 }

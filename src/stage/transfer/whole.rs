@@ -101,7 +101,7 @@ pub fn cover(pieces: &[Recording]) -> Cover {
 
 /// What has become of a whole.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum WholeOutcome {
     /// Its chunks and its playlist are in the bucket.
     Archived(StoredWhole),
     /// Its playlist was read and nothing more is needed.
@@ -129,7 +129,7 @@ pub(super) async fn whole(
     job: &Job,
     recording: &Recording,
     cover: Cover,
-) -> Result<Outcome, Failure> {
+) -> Result<WholeOutcome, Failure> {
     let source = Source::of(context, place, recording, (job, Hope::Left))?;
     let is_first = recording.attempts == 0;
     let read = read(context, &source, is_first).await?;
@@ -143,7 +143,7 @@ pub(super) async fn whole(
     let spared = need.err();
     let earlier = Earlier::of(context, place, recording, &playlist, &original).await?;
     if let (Some(reason), Earlier::Nothing) = (spared, &earlier) {
-        return Ok(Outcome::NotNeeded { stored: unstored, reason });
+        return Ok(WholeOutcome::NotNeeded { stored: unstored, reason });
     }
     let identity = playlist.identity();
     let prefix = earlier.prefix(&playlist);
@@ -153,7 +153,7 @@ pub(super) async fn whole(
     let sealing = Sealing { context, place, recording, prefix, playlist, original, earlier };
     let unstored = StoredWhole { playlist_sha256: Some(identity), ..unstored };
     let Some((trouble, reason)) = gathered.incomplete(&sealing.playlist) else {
-        return Ok(Outcome::Archived(sealing.store(gathered, unstored).await?));
+        return Ok(WholeOutcome::Archived(sealing.store(gathered, unstored).await?));
     };
     let stored = match sealing.is_worth_storing(&gathered) {
         true => Some(sealing.store(gathered, unstored.clone()).await?),
@@ -162,9 +162,9 @@ pub(super) async fn whole(
     Ok(match spared {
         Some(reason) => {
             let stored = stored.or_else(|| recording.whole().cloned()).unwrap_or(unstored);
-            Outcome::NotNeeded { stored, reason }
+            WholeOutcome::NotNeeded { stored, reason }
         }
-        None => Outcome::Incomplete { stored, trouble, reason },
+        None => WholeOutcome::Incomplete { stored, trouble, reason },
     })
 }
 

@@ -1,14 +1,15 @@
 //! Recheck: what is archived of a leased room is looked at, and what is not as it was is pending again.
 
 use super::{
-    Depth, Expected, Found, Mismatch, Problem, Subject, is_unexamined, verify, whole_objects,
+    Depth, Found, Mismatch, ObjectProblem, RecordedObject, Subject, is_unexamined, verify,
+    whole_objects,
 };
 use crate::ledger::RecordingId;
 use crate::model::{
     Damage, Damaged, Evidence, MediaUrl, MissingChunk, Recording, RecordingKind, RecordingState,
     SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole, WholeChunk, sum,
 };
-use crate::stage::{Error, Listed, Records};
+use crate::stage::{Error, ListedRoom, Records};
 
 /// Looks at what is archived of a leased room. What is missing or damaged is pending again: of a
 /// whole its bad objects alone. What is damaged stays recorded as such until it is replaced.
@@ -16,7 +17,11 @@ use crate::stage::{Error, Listed, Records};
 /// # Errors
 /// When the store or the ledger fails; also when an object could not be read, once all others were
 /// looked at.
-pub async fn recheck(records: Records<'_>, listed: &mut Listed, depth: Depth) -> Result<(), Error> {
+pub async fn recheck(
+    records: Records<'_>,
+    listed: &mut ListedRoom,
+    depth: Depth,
+) -> Result<(), Error> {
     let (appid, room) = (listed.record.room.appid.clone(), listed.record.room.room_id);
     let mut unreadable = Vec::new();
     for recording in &mut listed.recordings {
@@ -91,11 +96,12 @@ fn is_whole_again(recording: &mut Recording) -> bool {
 }
 
 /// Takes the objects that are not as they should be out of what is stored of a recording.
-fn take_out(recording: &mut Recording, bad: &[Mismatch], objects: &[Expected]) {
+fn take_out(recording: &mut Recording, bad: &[Mismatch], objects: &[RecordedObject]) {
     recording.stored = match (recording.stored.take(), bad) {
-        (Some(Stored::Segment(object)), [Mismatch { problem: Problem::Differs(how), .. }, ..]) => {
-            Some(Stored::Segment(StoredObject { damaged: Some(how.clone()), ..object }))
-        }
+        (
+            Some(Stored::Segment(object)),
+            [Mismatch { problem: ObjectProblem::Differs(how), .. }, ..],
+        ) => Some(Stored::Segment(StoredObject { damaged: Some(how.clone()), ..object })),
         (Some(Stored::Whole(mut whole)), _) => {
             let is_known = |bad: &Mismatch| whole.damaged.iter().any(|d| d.key == bad.key);
             let is_archived = recording.state == RecordingState::Archived;
@@ -115,7 +121,7 @@ fn take_out(recording: &mut Recording, bad: &[Mismatch], objects: &[Expected]) {
 fn without(
     mut whole: StoredWhole,
     bad: &[Mismatch],
-    objects: &[Expected],
+    objects: &[RecordedObject],
     host: &str,
 ) -> StoredWhole {
     let problem_of = |key: &str| bad.iter().find(|bad| bad.key == key).map(|bad| &bad.problem);
@@ -129,12 +135,12 @@ fn without(
     whole.playable_ms = whole.playable_ms.map(|ms| ms.saturating_sub(unplayable));
     whole.chunks.retain(|chunk| problem_of(&chunk.key).is_none());
     // A damaged playlist stays named, as the damaged chunks do below.
-    whole.key = whole.key.filter(|key| problem_of(key) != Some(&Problem::Missing));
+    whole.key = whole.key.filter(|key| problem_of(key) != Some(&ObjectProblem::Missing));
     whole.sha256 = whole.sha256.filter(|_| whole.key.is_some());
     // What is gone is named nowhere, except for the one that no player needs: it may stay away.
     let damaged = objects.iter().filter_map(|object| {
         let problem = problem_of(&object.key)?;
-        let is_named = *problem != Problem::Missing || object.key.ends_with(SOURCE_PLAYLIST);
+        let is_named = *problem != ObjectProblem::Missing || object.key.ends_with(SOURCE_PLAYLIST);
         is_named.then(|| Damaged {
             key: object.key.clone(),
             problem: problem.to_string(),
@@ -148,7 +154,12 @@ fn without(
 
 /// A chunk that is not as it was archived, as one that is missing. Chunks are numbered in their names,
 /// so that those before it tell when it plays; its path is not known here.
-fn missing(whole: &StoredWhole, chunk: &WholeChunk, problem: &Problem, host: &str) -> MissingChunk {
+fn missing(
+    whole: &StoredWhole,
+    chunk: &WholeChunk,
+    problem: &ObjectProblem,
+    host: &str,
+) -> MissingChunk {
     let name = |key: &str| key.rsplit('/').next().unwrap_or_default().to_owned();
     let own = name(&chunk.key);
     let stored = whole.chunks.iter().map(|other| (name(&other.key), other.duration_ms));
@@ -161,17 +172,17 @@ fn missing(whole: &StoredWhole, chunk: &WholeChunk, problem: &Problem, host: &st
         offset_ms: sum(before.map(|(_, duration_ms)| duration_ms)),
         duration_ms: chunk.duration_ms,
         reason: match problem {
-            Problem::Missing => "its object is gone from the bucket".to_owned(),
-            Problem::Differs(how) => format!("its object in the bucket is damaged: {how}"),
+            ObjectProblem::Missing => "its object is gone from the bucket".to_owned(),
+            ObjectProblem::Differs(how) => format!("its object in the bucket is damaged: {how}"),
         },
         name: own,
     }
 }
 
 /// The objects of a recording that are in the bucket, as they were archived.
-fn objects_of(recording: &Recording) -> Vec<Expected> {
+fn objects_of(recording: &Recording) -> Vec<RecordedObject> {
     match &recording.stored {
-        Some(Stored::Segment(object)) => vec![Expected {
+        Some(Stored::Segment(object)) => vec![RecordedObject {
             key: object.key.clone(),
             bytes: Some(object.bytes),
             sha256: Some(object.sha256),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use replay_archiver::media::hls::Playlist;
-use replay_archiver::media::source::{MediaClient, Problem};
+use replay_archiver::media::source::{FetchProblem, MediaClient};
 use replay_archiver::model::MediaUrl;
 
 use super::canary::Canary;
@@ -91,9 +91,9 @@ async fn no_url_into_the_machine_is_asked_for() {
         // What cannot be read as a media URL is not asked for either.
         if let Ok(url) = MediaUrl::parse(&text) {
             let opened = client.open(&url, 10).await.unwrap_err();
-            assert!(matches!(opened.problem, Problem::Blocked(_)), "{text}: {opened}");
+            assert!(matches!(opened.problem, FetchProblem::Blocked(_)), "{text}: {opened}");
             let small = client.small(&url, 10).await.unwrap_err();
-            assert!(matches!(small.problem, Problem::Blocked(_)), "{text}: {small}");
+            assert!(matches!(small.problem, FetchProblem::Blocked(_)), "{text}: {small}");
         }
         canary.assert_untouched(&text);
     }
@@ -149,7 +149,10 @@ async fn no_playlist_leads_into_the_machine() {
             for url in files {
                 let error = client.small(&url, 10).await.unwrap_err();
                 let is_own = url.host() == host.authority();
-                assert!(is_own || matches!(error.problem, Problem::Blocked(_)), "{text}: {error}");
+                assert!(
+                    is_own || matches!(error.problem, FetchProblem::Blocked(_)),
+                    "{text}: {error}"
+                );
             }
             canary.assert_untouched(&playlist);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replay_archiver::media::source::{MediaClient, Problem, Settings};
+use replay_archiver::media::source::{FetchProblem, MediaClient, Settings};
 use replay_archiver::net_guard::{HostPolicy, Timeouts};
 
 use crate::net::{Reply, Server};
@@ -23,7 +23,7 @@ async fn a_small_file_that_comes_a_byte_at_a_time_is_given_up() {
     assert!(
         matches!(
             error.problem,
-            Problem::TooSlow(_) | Problem::Crawling { .. } | Problem::Stalled { .. }
+            FetchProblem::TooSlow(_) | FetchProblem::Crawling { .. } | FetchProblem::Stalled { .. }
         ),
         "{error}"
     );
@@ -37,7 +37,7 @@ async fn a_length_beyond_all_bounds_is_refused_before_anything_is_read() {
             .await;
     let client = client(&host, Duration::from_secs(30));
     let error = client.small(&host.url("/playlist.m3u8"), 1 << 20).await.unwrap_err();
-    assert!(matches!(error.problem, Problem::TooLarge { .. }), "{error}");
+    assert!(matches!(error.problem, FetchProblem::TooLarge { .. }), "{error}");
     let opened = client.open(&host.url("/f0.mp4"), 10).await.unwrap();
     assert_eq!(opened.file.total.unwrap().to_string(), LENGTH);
 }
@@ -51,6 +51,6 @@ async fn a_compressed_reply_is_never_unpacked() {
         let host = Server::start(reply).await;
         let client = client(&host, Duration::from_secs(30));
         let error = client.small(&host.url("/playlist.m3u8"), 1 << 20).await.unwrap_err();
-        assert!(matches!(error.problem, Problem::Encoded(_)), "{encoding}: {error}");
+        assert!(matches!(error.problem, FetchProblem::Encoded(_)), "{encoding}: {error}");
     }
 }

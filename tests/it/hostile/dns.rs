@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use replay_archiver::media::source::{MediaClient, Problem, Settings};
+use replay_archiver::media::source::{FetchProblem, MediaClient, Settings};
 use replay_archiver::model::MediaUrl;
 use replay_archiver::net_guard::{HostPolicy, Refusal, Timeouts};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -104,7 +104,7 @@ async fn a_name_with_an_inner_address_is_not_connected_to() {
         let client = client(&pattern_of(&canary), Names::new(&[&[inner]]));
         let error = client.open(&url_of(&canary), 10).await.unwrap_err();
         let meant: IpAddr = inner.parse().unwrap();
-        let is_refused = matches!(&error.problem, Problem::Blocked(Refusal::Address { address, .. })
+        let is_refused = matches!(&error.problem, FetchProblem::Blocked(Refusal::Address { address, .. })
             if *address == meant);
         assert!(is_refused, "{inner}: {error}");
         canary.assert_untouched(inner);
@@ -158,7 +158,7 @@ async fn a_redirect_to_a_name_with_an_inner_address_is_not_followed() {
         let patterns = [pattern_of(&canary), vec![host.authority()]].concat();
         let client = client(&patterns, names.clone());
         let error = client.open(&host.url("/f0.mp4"), 10).await.unwrap_err();
-        assert!(matches!(error.problem, Problem::Blocked(Refusal::Address { .. })), "{error}");
+        assert!(matches!(error.problem, FetchProblem::Blocked(Refusal::Address { .. })), "{error}");
         assert!(names.asked() > 0);
         canary.assert_untouched(inner);
     }

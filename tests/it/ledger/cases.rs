@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
-    Backlog, Error, Intent, NewPart, Phase, RecordingId, Reserve, SavedChunk, ScanState, Share,
-    Standing,
+    Backlog, Error, Intent, NewPart, Phase, QuotaShare, RecordingId, Reserve, SavedChunk,
+    ScanState, Standing,
 };
 use replay_archiver::model::{LiveStatus, RecordingState, RoomId};
 use replay_archiver::throughput::{ALL_HOSTS, Moved};
@@ -92,7 +92,7 @@ pub async fn a_recordings_query_never_reaches_the_database(database: &Database) 
 pub async fn calls_are_refused_once_the_days_share_is_spent(database: &Database) {
     // With the database's own clock, tomorrow would not come.
     let ledger = database.open_timed(&Clock::manual(now())).await;
-    let share = Share { daily_limit: 10, reserve: Reserve::Percent(25) };
+    let share = QuotaShare { daily_limit: 10, reserve: Reserve::Percent(25) };
     for _ in 0..7 {
         ledger.take_call(&appid(), now(), share).await.unwrap();
     }
@@ -104,7 +104,7 @@ pub async fn calls_are_refused_once_the_days_share_is_spent(database: &Database)
 
 pub async fn what_wechat_says_of_the_quota_is_taken_over_unless_it_knows_less(database: &Database) {
     let ledger = database.open().await;
-    let share = Share { daily_limit: 500, reserve: Reserve::Calls(2) };
+    let share = QuotaShare { daily_limit: 500, reserve: Reserve::Calls(2) };
     ledger.take_call(&appid(), now(), share).await.unwrap();
     ledger.align_quota(&appid(), now(), 20, 0).await.unwrap();
     let today = ledger.quota(&appid(), now(), share).await.unwrap();

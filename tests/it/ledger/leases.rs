@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use replay_archiver::clock;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
-    Claim, Error, NewPart, Phase, RecordingId, Reserve, RoomRecord, Share,
+    Error, LeaseRequest, NewPart, Phase, QuotaShare, RecordingId, Reserve, RoomRecord,
 };
 use replay_archiver::model::RoomId;
 use replay_archiver::model::time::beijing_day;
@@ -42,7 +42,7 @@ pub async fn a_worker_whose_clock_is_an_hour_off_neither_takes_rooms_nor_loses_t
 pub async fn a_lease_ends_by_the_databases_own_clock(database: &Database) {
     let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
-    let short = Claim { lease: SignedDuration::from_millis(300), ..claim("a", now()) };
+    let short = LeaseRequest { lease: SignedDuration::from_millis(300), ..claim("a", now()) };
     ledger.claim_room(&appid(), RoomId(1), short).await.unwrap().unwrap();
     for _ in 0..18_000 {
         // By its own clock not a moment passes.
@@ -166,7 +166,7 @@ pub async fn a_room_whose_outcome_could_not_be_noted_is_claimed_no_more_by_its_p
 /// A day and an hour off is off by a day at any hour; an hour off is so around midnight alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_counted_on_the_servers_day_by_a_machine_whose_clock_is_off() {
-    let share = Share { daily_limit: 10, reserve: Reserve::Calls(0) };
+    let share = QuotaShare { daily_limit: 10, reserve: Reserve::Calls(0) };
     let off = SignedDuration::from_hours(25);
     let now = || Clock::system().now();
     loop {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use replay_archiver::clock;
-use replay_archiver::ledger::{Error, NewPart, RecordingId, Reserve, Share};
+use replay_archiver::ledger::{Error, NewPart, QuotaShare, RecordingId, Reserve};
 use replay_archiver::model::RoomId;
 use replay_archiver::retry::Transient as _;
 use sqlx::Executor as _;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Database, appid, claim_any, connect, due, now, recording};
 use crate::net::Proxy;
 
-const SHARE: Share = Share { daily_limit: 10, reserve: Reserve::Calls(0) };
+const SHARE: QuotaShare = QuotaShare { daily_limit: 10, reserve: Reserve::Calls(0) };
 
 pub async fn a_statement_that_is_made_again_has_the_same_effect(database: &Database) {
     let ledger = database.open().await;

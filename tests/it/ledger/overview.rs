@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use replay_archiver::ledger::{
-    Backlog, DayQuota, Ledger, PendingRoom, Phase, Reserve, RoomCounts, Share,
+    Backlog, DayQuota, Ledger, PendingRoom, Phase, QuotaShare, Reserve, RoomCounts,
 };
 use replay_archiver::model::{AppId, Reason, Room, RoomId};
 
@@ -78,7 +78,7 @@ pub async fn rooms_are_counted_by_account(database: &Database) {
 
 pub async fn calls_are_counted_by_account_with_the_share_of_each(database: &Database) {
     let ledger = database.open().await;
-    let share = |calls| Share { daily_limit: 100, reserve: Reserve::Calls(calls) };
+    let share = |calls| QuotaShare { daily_limit: 100, reserve: Reserve::Calls(calls) };
     let shares = [(super::appid(), share(10)), (other(), share(20)), (unknown(), share(30))];
     ledger.take_call(&super::appid(), now(), share(10)).await.unwrap();
     ledger.align_quota(&other(), now(), 50, 7).await.unwrap();

@@ -2,7 +2,7 @@
 
 use replay_archiver::media::ts::Promise;
 use replay_archiver::model::{AppId, Damage, RoomId, Sha256Digest};
-use replay_archiver::stage::verify::{Checked, Depth, Expected, Subject, verify};
+use replay_archiver::stage::verify::{Checked, Depth, RecordedObject, Subject, verify};
 use replay_archiver::store::Labels;
 use serde_json::json;
 use sqlx::Executor as _;
@@ -33,7 +33,7 @@ async fn looked_at(objects: &[(&str, Vec<u8>, Option<Subject>)]) -> Checked {
     let mut expected = Vec::new();
     for (key, bytes, subject) in objects {
         store.put(&keys.resolve(key).unwrap(), bytes.clone().into(), labels()).await.unwrap();
-        expected.push(Expected {
+        expected.push(RecordedObject {
             key: (*key).to_owned(),
             bytes: Some(bytes.len() as u64),
             sha256: Some(Sha256Digest::of(bytes)),

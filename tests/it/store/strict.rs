@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use replay_archiver::model::{Evidence, ObjectKey};
 use replay_archiver::retry::Transient as _;
 use replay_archiver::store::{
-    Addressing, Error, Expected, IfNoneMatch, PartDigests, PartPlan, PartReceipt, Probe, Settings,
-    Store, Upload,
+    Addressing, Error, IfNoneMatch, PartDigests, PartPlan, PartReceipt, Precondition, Probe,
+    Settings, Store, Upload,
 };
 
 use super::{LABELS, bytes, digests, key, settings_for};
@@ -182,7 +182,7 @@ async fn a_locked_bucket_takes_what_doctor_and_a_run_write_and_keeps_the_probes(
         let (upload, receipts) = send(&store, &key("a.mp4"), &whole).await;
         upload.complete(&receipts, &digests(&whole), whole.len() as u64).await.unwrap();
         store.put(&key("manifest.json"), bytes(10), LABELS).await.unwrap();
-        let written = store.put_if(&key("b.json"), bytes(10), LABELS, Expected::Nothing).await;
+        let written = store.put_if(&key("b.json"), bytes(10), LABELS, Precondition::Nothing).await;
         assert!(written.unwrap().is_some());
         assert_eq!(server.objects()[key("a.mp4").as_str()], whole, "{provider:?}");
         assert_eq!(server.violations().len(), 1, "the wrong hash that was sent on purpose");
@@ -390,9 +390,9 @@ async fn a_write_whose_answer_proves_the_bytes_needs_no_look_and_any_other_does(
             let at = key("manifest.json");
             store.put(&at, bytes(9), LABELS).await.unwrap();
             assert_eq!(looks(), usize::from(is_mute), "{provider:?}");
-            store.put_if(&at, bytes(9), LABELS, Expected::Nothing).await.unwrap();
+            store.put_if(&at, bytes(9), LABELS, Precondition::Nothing).await.unwrap();
             let (_, read) = store.get_tagged(&at).await.unwrap().unwrap();
-            let expected = Expected::Version(read.as_deref().unwrap());
+            let expected = Precondition::Version(read.as_deref().unwrap());
             server.take();
             let replaced = store.put_if(&at, bytes(10), LABELS, expected).await.unwrap();
             // Ceph is asked why it refuses an ETag with quotes.
@@ -438,9 +438,10 @@ async fn an_object_is_replaced_while_it_is_what_was_read_however_a_store_compare
         store.put(&key, bytes(1), LABELS).await.unwrap();
         let (_, read) = store.get_tagged(&key).await.unwrap().unwrap();
         let read = read.unwrap();
-        let replaced = store.put_if(&key, bytes(2), LABELS, Expected::Version(&read)).await;
+        let replaced = store.put_if(&key, bytes(2), LABELS, Precondition::Version(&read)).await;
         assert!(replaced.unwrap().is_some(), "{provider:?}");
-        let late = store.put_if(&key, bytes(3), LABELS, Expected::Version(&read)).await.unwrap();
+        let late =
+            store.put_if(&key, bytes(3), LABELS, Precondition::Version(&read)).await.unwrap();
         let honours = provider.conditions() == Conditions::Honoured;
         assert_eq!(late.is_none(), honours, "{provider:?}");
         assert_eq!(server.objects()[key.as_str()].len(), if honours { 2 } else { 3 });
