@@ -21,16 +21,26 @@ impl Borders {
 
     /// The next part was taken: these are the hashes after it.
     pub(in super::super) fn pass(&mut self, state: HashingState) {
+        let newest = state.parts;
         self.0.push(state);
         if self.0.len() > MOST {
-            let older = self.0.len() - NEWEST;
-            let mut at = 0;
-            self.0.retain(|_| {
-                at += 1;
-                // The first is where any part can be fetched again from.
-                at > older || at % 2 == 1
-            });
+            self.0.remove(self.least_missed(newest));
         }
+    }
+
+    /// The border without which the gap that remains is the smallest for its age. Never the first, from
+    /// which any part can be fetched again.
+    fn least_missed(&self, newest: u32) -> usize {
+        const SCALE: u64 = 1 << 16;
+        let older = self.0.len() - NEWEST;
+        let gaps = self.0.windows(3).take(older - 1).map(|around| match around {
+            [before, this, after] => {
+                let gap = u64::from(after.parts - before.parts);
+                gap * SCALE / u64::from(newest - this.parts)
+            }
+            _ => u64::MAX,
+        });
+        gaps.enumerate().min_by_key(|(_, gap)| *gap).map_or(1, |(place, _)| place + 1)
     }
 
     /// The hashes at the last border that is kept before a part. `None` before the first.
