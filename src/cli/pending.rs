@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::figures::{bytes, counted, moment, rough};
 use super::output;
-use crate::forecast::{AtRisk, Estimate, Forecast, GUESSED_BIT_RATE, ShortOf, rooms_at_risk};
 use crate::model::{AppId, RoomId};
-use crate::stage::foresight::Foreseen;
+use crate::pipeline::forecast::AccountForecast;
+use crate::schedule::forecast::{
+    AtRisk, Estimate, Forecast, GUESSED_BIT_RATE, ShortOf, rooms_at_risk,
+};
 
 /// At most so many rooms at risk are printed one by one.
 const NAMED: usize = 10;
@@ -22,8 +24,8 @@ pub(super) fn entry(name: &str, text: impl std::fmt::Display) {
 }
 
 /// What is pending of an account.
-pub(super) fn print(foreseen: &Foreseen) {
-    let Foreseen { forecast, estimate, .. } = foreseen;
+pub(super) fn print(account: &AccountForecast) {
+    let AccountForecast { forecast, estimate, .. } = account;
     entry("pending", rooms(forecast));
     if estimate.recordings > 0 || estimate.bytes > 0 {
         let listed = counted(estimate.recordings, "recording");
@@ -66,8 +68,8 @@ pub(super) fn size(estimate: &Estimate) -> String {
 }
 
 /// The same as fields.
-pub(super) fn fields(foreseen: &Foreseen) -> Map<String, Value> {
-    let Foreseen { forecast, estimate, .. } = foreseen;
+pub(super) fn fields(account: &AccountForecast) -> Map<String, Value> {
+    let AccountForecast { forecast, estimate, .. } = account;
     let fields = json!({
         "rooms_due": forecast.due,
         "rooms_listed": forecast.listed,

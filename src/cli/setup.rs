@@ -17,9 +17,9 @@ use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::{self, Report, Selection, losses};
 use crate::progress::Progress;
-use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, Playlists, Run};
+use crate::schedule::{Budget, Limits, Schedule};
+use crate::stage::{Account, Causes, Context, Images, Run};
 use crate::store::Store;
-use crate::throughput::Throughput;
 use crate::wechat;
 
 /// Accounts that are looked through for a room at once.
@@ -212,15 +212,16 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let ledger = ledger.with_outage_budget(config.outage_budget);
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
-    let images = config
-        .images
-        .as_ref()
-        .map(|hosts| MediaClient::new(hosts).map(|client| Images::new(client, &clock)));
+    let images = config.images.as_ref().map(|hosts| MediaClient::new(hosts).map(Images::new));
     let started_at = clock.now();
-    let throughput = Throughput::new(clock.clone());
     // Deadlines are WeChat's: they are judged by its time. Durations are not, nor are leases.
     let corrected = clock.corrected();
-    let agenda = Agenda::new(corrected.clone(), throughput.clone());
+    let limits = Limits {
+        memory: config.work.memory,
+        files: config.work.files,
+        ranges: config.work.ranges,
+        connections: config.work.connections,
+    };
     let run_id = RunId::new(started_at);
     let api = wechat::Api::new(&config.wechat, clock);
     let api = api.context("the WeChat client cannot be set up")?;
@@ -237,7 +238,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             ledger,
             store,
             media,
-            playlists: Playlists::new(),
+            playlists: Budget::new(Context::PLAYLISTS),
             images: images.transpose().context("[images] cannot be set up")?,
             run: Run {
                 owner: this_process(&run_id),
@@ -245,10 +246,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
                 started_at,
                 lease: config.work.lease,
             },
-            memory: Memory::new(config.work.memory, agenda.clone())
-                .with_connections(config.work.connections, config.work.ranges),
-            agenda,
-            throughput,
+            schedule: Schedule::new(corrected.clone(), limits),
             causes: Causes::default(),
             work: config.work,
             progress: Progress::default(),

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::SignedDuration;
 
 use super::{Error, Ledger, from_json};
+use crate::model::Rate;
 use crate::model::{AppId, RecordingState, Stored};
-use crate::urgency::Rate;
 
 /// How many stored segments of each account its bit rate is made of, and those of one room more.
 const SAMPLE: u32 = 20;

@@ -13,10 +13,10 @@ use sqlx::any::AnyRow;
 
 use super::reasons::Columns;
 use super::{Error, Ledger, Phase, failed, from_json, moment, uncount};
+use crate::model::Rate;
 use crate::model::{
     AppId, Reason, RecordingKind, RecordingState, Room, RoomId, RoomStatus, WECHAT_RETENTION,
 };
-use crate::urgency::Rate;
 
 /// How many of an account's stored segments its averages are made of: those of its newest rooms.
 const SAMPLE: u32 = 300;

@@ -9,6 +9,7 @@ mod manifest;
 mod media_url;
 mod objects;
 mod obstacle;
+mod rate;
 mod reason;
 mod recording;
 mod room;
@@ -38,6 +39,7 @@ pub use media_url::{
 };
 pub use objects::{NamedObject, Part};
 pub use obstacle::{Obstacle, UnknownObstacle};
+pub use rate::{ALL_HOSTS, Measured, Rate};
 pub use reason::Reason;
 pub use recording::{Recording, RecordingKind, RecordingState, Replay, TOLD_BEFORE};
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};

@@ -15,7 +15,7 @@ use super::lacking::note_lacking;
 use super::list::List;
 use super::order::by_urgency;
 use super::report::{AccountReport, RunProblem};
-use super::{Hand, Hands, InFlight, Rooms, Selection, each, is_told, obstacles};
+use super::{InFlight, Rooms, Selection, each, is_told, obstacles};
 use crate::ledger::Wanted;
 use crate::model::{Reason, RoomId};
 use crate::stage::adopt::restore;
@@ -31,8 +31,7 @@ pub(super) async fn find(
     context: &Arc<Context>,
     accounts: &[Arc<Account>],
     selection: &Selection,
-    hands: Hands,
-    listed: mpsc::Sender<(InFlight, Hand)>,
+    listed: mpsc::Sender<InFlight>,
     stop: &CancellationToken,
 ) -> Vec<AccountReport> {
     let search = |account: &Arc<Account>| {
@@ -40,7 +39,6 @@ pub(super) async fn find(
             context: Arc::clone(context),
             account: Arc::clone(account),
             selection: selection.clone(),
-            hands: hands.clone(),
             listed: listed.clone(),
             can_call: true,
             failures: 0,
@@ -72,8 +70,7 @@ struct Search {
     context: Arc<Context>,
     account: Arc<Account>,
     selection: Selection,
-    hands: Hands,
-    listed: mpsc::Sender<(InFlight, Hand)>,
+    listed: mpsc::Sender<InFlight>,
     /// Whether WeChat can still be asked in this run.
     can_call: bool,
     /// Rooms in a row that WeChat could not be asked about.
@@ -222,12 +219,12 @@ impl Search {
             }
             let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
             // Before the claim: a room that waits for anything else could be another process's.
-            let claimed = match self.hand(wanted).await? {
-                Some(hand) => self.claim(wanted).await?.map(|record| (record, hand)),
+            let claimed = match self.permit(wanted).await? {
+                Some(permit) => self.claim(wanted).await?.map(|record| (record, permit)),
                 None => None,
             };
-            if let Some((record, hand)) = claimed {
-                self.bring(record, hand, false).await?;
+            if let Some((record, permit)) = claimed {
+                self.bring(record, permit, false).await?;
             } else if !self.read(Turn::Any).await? {
                 return Ok(());
             }

@@ -6,11 +6,11 @@
 //! ```
 //!
 //! All three run at the same time, joined by bounded queues: a slow bucket holds up the transfers,
-//! full transfers hold up the claims and calls (see `hands`). A room's panic or failure ends that room alone.
+//! full transfers hold up the claims and calls (see [`crate::schedule`]). A room's panic or failure ends that room alone.
 //! A ledger that has failed ends the run: nothing is begun whose outcome could not be kept.
 
 mod find;
-mod hands;
+pub mod forecast;
 mod lacking;
 mod lease;
 mod list;
@@ -22,7 +22,6 @@ pub mod owner;
 mod report;
 mod selection;
 mod sharing;
-mod slots;
 mod transfer;
 
 use std::collections::HashSet;
@@ -40,10 +39,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::clock;
 use crate::ledger::{self, Phase};
 use crate::model::{Reason, Recording, RoomId};
-use crate::stage::{Account, Context, Error, ListedRoom, foresight, seal};
+use crate::schedule::RoomPermit;
+use crate::stage::{Account, Context, Error, ListedRoom, seal};
 
 pub use find::{align_quota, look};
-use hands::{Hand, Hands};
 use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;
@@ -71,9 +70,11 @@ struct InFlight {
     account: Arc<Account>,
     listed: ListedRoom,
     lease: Lease,
+    /// Until its recordings have come to an end.
+    permit: Option<RoomPermit>,
 }
 
-/// Runs the pipeline until nothing of the errand is due, `stop` is cancelled, or the ledger fails.
+/// Runs the pipeline until nothing of the selection is due, `stop` is cancelled, or the ledger fails.
 ///
 /// What goes wrong is in the report; the run goes on with what is left. Durable at any moment: see
 /// the stages.
@@ -110,11 +111,10 @@ async fn flow(
         tracing::warn!(error = %error, "the leases of dead processes could not be looked at");
     }
     expect_throughput(context).await;
-    let hands = Hands::new(context.work.files);
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
     let (moved_tx, moved_rx) = mpsc::channel(QUEUE);
     let (accounts_found, moved, sealed) = tokio::join!(
-        find::find(context, accounts, selection, hands, listed_tx, stop),
+        find::find(context, accounts, selection, listed_tx, stop),
         transfer::transfer(context, listed_rx, moved_tx, stop),
         seal_all(context, moved_rx),
     );
@@ -123,7 +123,7 @@ async fn flow(
     if context.ledger.failure().is_none() {
         transfer::keep_throughput(context).await;
         finish(context, accounts, selection, &mut report, stop).await;
-        foretell(context, accounts, &mut report).await;
+        forecast_rest(context, accounts, &mut report).await;
     }
     report.tell_once();
     report.counts = context.progress.counts();
@@ -148,8 +148,8 @@ fn ended_by(context: &Context, name: Name, error: &Error) -> RoomReport {
 
 /// Takes over the speed that recent runs have measured.
 async fn expect_throughput(context: &Context) {
-    match foresight::rate(context).await {
-        Ok(Some(rate)) => context.throughput.expect(rate),
+    match forecast::rate(context).await {
+        Ok(Some(rate)) => context.schedule.expect(rate),
         Ok(None) => {}
         Err(_) if context.ledger.failure().is_some() => {}
         Err(error) => tracing::warn!(error = %error, "the throughput of recent runs is not known"),
@@ -157,25 +157,24 @@ async fn expect_throughput(context: &Context) {
 }
 
 /// Notes what is left and will not make it.
-async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
-    report.rate = context.throughput.rate();
-    let foreseen = foresight::foresee(context, accounts).await;
-    let foreseen = match foreseen {
-        Ok(foreseen) => foreseen,
+async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
+    report.rate = context.schedule.rate();
+    let forecasts = match forecast::of_accounts(context, accounts).await {
+        Ok(forecasts) => forecasts,
         Err(error) => {
-            return tracing::debug!(error = %error, "what is at risk could not be foretold");
+            return tracing::debug!(error = %error, "failed to forecast what is at risk");
         }
     };
-    for (account, mut foreseen) in accounts.iter().zip(foreseen) {
+    for (account, mut expected) in accounts.iter().zip(forecasts) {
         let of_account = report.rooms.iter().filter(|room| room.appid == account.appid);
         let reported = of_account.map(|room| (room.room_id, room)).collect();
-        let (pending, began) = (&foreseen.backlog.rooms, context.due_by());
+        let (pending, began) = (&expected.backlog.rooms, context.due_by());
         let next_look = NextLook::of(pending, &reported, began, context.clock.now());
         let mut reports = report.accounts.iter_mut();
         if let Some(found) = reports.find(|found| found.appid == account.appid) {
             found.next_look = Some(next_look);
-            found.waiting.extend(foreseen.take_waiting().map(Waiting::from));
-            found.at_risk = foreseen.forecast.at_risk;
+            found.waiting.extend(expected.take_waiting().map(Waiting::from));
+            found.at_risk = expected.forecast.at_risk;
         }
     }
 }
@@ -257,7 +256,7 @@ fn waiting_room((room_id, reason, next_at): (RoomId, Reason, Timestamp)) -> Wait
     Waiting { room_id, source_id: None, reason, next_try_at: Some(next_at) }
 }
 
-/// How many rooms of the errand are left to a later run, those in the report excepted.
+/// How many rooms of the selection are left to a later run, those in the report excepted.
 async fn pending_rooms(
     context: &Context,
     account: &Account,

@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use super::is_left;
 use super::next_look::NextLook;
-use crate::forecast::AtRisk;
 use crate::ledger::{Loss, PendingRecording, RoomRecord};
+use crate::model::Rate;
 use crate::model::{AppId, Reason, Recording, RecordingState, RoomId, RoomStatus, sum};
 use crate::progress::Counts;
+use crate::schedule::forecast::AtRisk;
 use crate::stage::discover::Scanned;
 use crate::stage::{Context, Error, ListedRoom, seal};
-use crate::urgency::Rate;
 
 /// What a run has come to.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Report {
         sealed.sum()
     }
 
-    /// Whether anything that is left will not make it, as far as can be foretold.
+    /// Whether anything that is left will not make it, by the forecast.
     pub fn is_any_at_risk(&self) -> bool {
         self.accounts.iter().any(|account| !account.at_risk.is_empty())
     }

@@ -3,19 +3,14 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use super::Agenda;
-use super::memory::{Memory, PartBytes};
-use crate::clock::Clock;
-use crate::ledger::RecordingId;
+use bytes::Bytes;
+
 use crate::media::source::{Error, MediaClient};
 use crate::model::MediaUrl;
-use crate::throughput::Throughput;
+use crate::schedule::{Budget, BudgetPermit, Buffer};
 
 /// Pictures larger than this are left out, in bytes.
 const LARGEST: u64 = 16 << 20;
-
-/// The least that a picture is given of the memory, in bytes.
-const LEAST: u64 = 64 << 10;
 
 /// The image hosts. One that cannot be reached is asked once a run, not once a room.
 ///
@@ -26,30 +21,38 @@ const LEAST: u64 = 64 << 10;
 pub struct Images {
     client: MediaClient,
     unreachable: Mutex<HashSet<String>>,
-    memory: Memory,
-    agenda: Agenda,
+    memory: Budget,
+}
+
+/// A picture, with its memory.
+struct Picture {
+    /// Before the permit, as it is to be gone before the memory is free.
+    buffer: Buffer,
+    _permit: BudgetPermit,
+}
+
+impl AsRef<[u8]> for Picture {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.filled()
+    }
 }
 
 impl Images {
     /// Image hosts of which none is known to be unreachable.
-    pub fn new(client: MediaClient, clock: &Clock) -> Self {
-        let agenda = Agenda::new(clock.clone(), Throughput::new(clock.clone()));
-        let memory = Memory::new(LARGEST, agenda.clone());
-        Self { client, unreachable: Mutex::default(), memory, agenda }
+    pub fn new(client: MediaClient) -> Self {
+        Self { client, unreachable: Mutex::default(), memory: Budget::new(LARGEST) }
     }
 
-    /// Fetches a picture into memory, once there is enough of it. `id` tells the picture from others.
+    /// Fetches a picture into memory, once there is enough of it.
     ///
     /// # Errors
     /// See [`crate::media::source::FetchProblem`]; `TooLarge` beyond 16 MiB. Nothing is retried.
-    pub(super) async fn fetch(&self, url: &MediaUrl, id: RecordingId) -> Result<PartBytes, Error> {
+    pub(super) async fn fetch(&self, url: &MediaUrl) -> Result<Bytes, Error> {
         let offer = self.client.offer(url, LARGEST).await?;
-        // Few different sizes, so that a buffer fits another picture as well.
-        let size = offer.most().next_power_of_two().max(LEAST);
-        let turn = self.agenda.take_on(id, None, None, None);
-        let mut share = self.memory.share(size, &turn).await;
-        offer.read(share.buffer()).await?;
-        Ok(share.filled())
+        let permit = self.memory.take(offer.most()).await;
+        let mut buffer = Buffer::new(usize::try_from(offer.most()).unwrap_or(usize::MAX));
+        offer.read(&mut buffer).await?;
+        Ok(Bytes::from_owner(Picture { buffer, _permit: permit }))
     }
 
     pub(super) fn is_unreachable(&self, host: &str) -> bool {

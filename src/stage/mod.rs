@@ -5,17 +5,13 @@
 //! [`verify`], and [`audit`], which builds on `verify`.
 
 pub mod adopt;
-mod agenda;
 pub mod audit;
 mod causes;
 pub mod decode;
 pub mod discover;
-pub mod foresight;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod images;
-mod memory;
-mod playlists;
 mod replays;
 pub mod resolve;
 pub mod seal;
@@ -35,18 +31,12 @@ use crate::media::source::{self as media, MediaClient};
 use crate::model::{AppId, Recording, RoomId, RunId};
 use crate::progress::Progress;
 use crate::retry::{self, Transient};
+use crate::schedule::{Budget, Schedule};
 use crate::store::{self, Store};
-use crate::throughput::Throughput;
 use crate::wechat;
 
-#[cfg(test)]
-pub(crate) use agenda::tests as agenda_tests;
-pub use agenda::{Agenda, Job};
-pub(crate) use agenda::{Line, Ticket, WaitsToBegin};
 pub use causes::{Causes, Prospect};
 pub use images::Images;
-pub use memory::Memory;
-pub use playlists::Playlists;
 pub use replays::FreshUrls;
 
 /// A run, as the ledger and the bucket know it.
@@ -142,20 +132,16 @@ pub struct Context {
     pub store: Store,
     /// The media hosts.
     pub media: MediaClient,
-    /// The memory of playlists.
-    pub playlists: Playlists,
+    /// The memory of playlists: see [`Context::PLAYLISTS`].
+    pub playlists: Budget,
     /// The image hosts, where images are archived.
     pub images: Option<Images>,
     /// How to work.
     pub work: Work,
     /// The run.
     pub run: Run,
-    /// The memory that parts in flight may take.
-    pub memory: Memory,
-    /// The recordings on the run's hands.
-    pub agenda: Agenda,
-    /// How fast bytes come.
-    pub throughput: Throughput,
+    /// Who fetches the next part.
+    pub schedule: Schedule,
     /// What stops every recording.
     pub causes: Causes,
     /// What was done so far.
@@ -163,6 +149,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// What all playlists in memory take together, at most; one that takes more is read while there is no
+    /// other. That memory is their own: a whole holds it while its chunks wait for theirs. The largest
+    /// ones of hours take a tenth of it.
+    pub const PLAYLISTS: u64 = 24 << 20;
+
     /// What is recorded of rooms.
     pub fn records(&self) -> Records<'_> {
         let Self { clock, ledger, store, run, .. } = self;

@@ -15,7 +15,6 @@ const STAGE_USES_STAGE: &[(&str, &str, &str)] = &[
         "verify",
         "an audit holds all objects of a room against its manifest, as verify does",
     ),
-    ("foresight", "transfer", "what is left of a transfer is in its checkpoint"),
 ];
 
 /// What waits for time to pass.
@@ -66,13 +65,11 @@ const CONCURRENT: &[(&str, &str)] = &[
     ("stage/decode/door.rs", "a decoder asks for ranges on several connections"),
     ("stage/decode/mod.rs", "films are decoded several at once; nothing is transferred meanwhile"),
     ("stage/decode/probe.rs", "what a child process says is read while it runs"),
-    ("stage/playlists.rs", "until the scheduler grants the memory of playlists"),
     ("stage/seal/images.rs", "until the scheduler grants the memory of pictures"),
     ("stage/transfer/gather.rs", "until the scheduler grants the chunks of a whole"),
     ("stage/transfer/hashing.rs", "bytes are hashed beside the runtime's threads"),
     ("stage/transfer/parts.rs", "until the scheduler grants the parts of a file"),
     ("stage/transfer/sending.rs", "parts are uploaded while others are hashed"),
-    ("stage/transfer/window.rs", "until the scheduler grants the parts of a file"),
     ("stage/verify.rs", "objects are looked at several at once; nothing is transferred meanwhile"),
     (
         "stage/verify/reading.rs",

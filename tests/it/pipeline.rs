@@ -18,6 +18,7 @@ mod order;
 pub mod playlists;
 mod quota;
 mod sharing;
+mod starving;
 mod time;
 mod variants;
 mod waiting;

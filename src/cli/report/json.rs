@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::by_status;
 use crate::cli::pending::LostJson;
 use crate::cli::{Exit, output};
+use crate::model::Rate;
 use crate::pipeline::{AccountReport, NextLook, Report, RoomOutcome, RoomReport, Unarchived};
-use crate::urgency::Rate;
 
 pub(in crate::cli) fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
     report.rooms.iter().for_each(|room| output::json(&room_json(room)));

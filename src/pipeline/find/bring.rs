@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{MOST_FAILURES, Search, ends_calls};
 use crate::ledger::{Phase, RoomRecord};
 use crate::pipeline::lease::{self, Lease};
-use crate::pipeline::{Hand, InFlight, Selection};
+use crate::pipeline::{InFlight, Selection};
+use crate::schedule::RoomPermit;
 use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::verify::{Depth, recheck};
 use crate::stage::{Error, ListedRoom, resolve, seal};
@@ -29,7 +30,7 @@ impl Search {
     pub(super) async fn bring(
         &mut self,
         record: RoomRecord,
-        hand: Hand,
+        permit: RoomPermit,
         force: bool,
     ) -> Result<(), Error> {
         let (context, room) = (Arc::clone(&self.context), record.room.room_id);
@@ -42,9 +43,9 @@ impl Search {
                 context.progress.list_room();
                 self.failures = 0;
                 let account = Arc::clone(&self.account);
-                let room = InFlight { account, listed: *listed, lease };
+                let room = InFlight { account, listed: *listed, lease, permit: Some(permit) };
                 // The transfers end only after this side does, or when the run is stopped.
-                let _ = self.listed.send((room, hand)).await;
+                let _ = self.listed.send(room).await;
                 return Ok(());
             }
             Ok(Look::NothingOwed) => None,

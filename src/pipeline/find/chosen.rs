@@ -82,7 +82,7 @@ impl Search {
     }
 
     async fn bring_chosen(&mut self, room: RoomId, force: bool) -> Result<(), Error> {
-        let hand = self.hands.take(&self.context).await;
+        let permit = self.context.schedule.room().await;
         let (context, appid) = (&self.context, &self.account.appid);
         let claimed = context.ledger.claim_room(appid, room, context.claim()).await?;
         let Some(mut record) = claimed else {
@@ -93,7 +93,7 @@ impl Search {
             record.phase = Phase::Due;
             record.attempts = 0;
         }
-        self.bring(record, hand, force).await
+        self.bring(record, permit, force).await
     }
 
     /// Looks for one room in the list, unless it is known. Half of the calls that are left go into it

@@ -2,8 +2,8 @@
 
 use super::Search;
 use crate::ledger::{RoomRecord, Wanted};
-use crate::pipeline::Hand;
 use crate::pipeline::report::RunProblem;
+use crate::schedule::RoomPermit;
 use crate::stage::{Error, Prospect};
 
 impl Search {
@@ -44,15 +44,15 @@ impl Search {
     }
 
     /// The right to claim a room, waited for as long as there is one: an account that owes nothing
-    /// makes way for the next, however long the rooms in hand take.
-    pub(super) async fn hand(&self, wanted: Wanted) -> Result<Option<Hand>, Error> {
+    /// makes way for the next, however long the claimed rooms take.
+    pub(super) async fn permit(&self, wanted: Wanted) -> Result<Option<RoomPermit>, Error> {
         let (context, appid) = (&self.context, &self.account.appid);
-        if let Some(hand) = self.hands.take_now(context).await {
-            return Ok(Some(hand));
+        if let Some(permit) = context.schedule.room_now() {
+            return Ok(Some(permit));
         }
         if !context.ledger.has_due(appid, context.claim(), wanted).await? {
             return Ok(None);
         }
-        Ok(Some(self.hands.take(context).await))
+        Ok(Some(context.schedule.room().await))
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
-use crate::ledger::RecordingId;
 use crate::media::source::FetchProblem;
 use crate::model::{ManifestImage, MediaUrl, Room, RoomImage, Sha256Digest};
 use crate::retry::{self, Policy};
@@ -81,30 +80,25 @@ async fn one(
     if hosts.is_unreachable(&host) {
         return Err(format!("{host} could not be reached in this run"));
     }
-    let id = RecordingId {
-        appid: room.appid.clone(),
-        room: room.room_id,
-        source_id: image.role.as_str().to_owned(),
-    };
-    let fetched = retry::with(&RETRY, "fetching an image", || hosts.fetch(&url, id.clone()));
+    let fetched = retry::with(&RETRY, "fetching an image", || hosts.fetch(&url));
     let picture = fetched.await.map_err(|error| {
         if matches!(error.problem, FetchProblem::Connect(_)) {
             hosts.note_unreachable(host);
         }
         crate::model::Reason::of(&error.problem).message
     })?;
-    let content_type = image_type(picture.get()).ok_or("what came is not an image")?;
+    let content_type = image_type(&picture).ok_or("what came is not an image")?;
     let key = keys.image(image.role, content_type);
     let labels = Labels { content_type, metadata: &[] };
     let held = records.hold(&room.appid, room.room_id).await;
     held.map_err(|error| crate::model::Reason::of(&error).message)?;
-    let put = records.store.put(&key, picture.get().clone(), labels).await;
+    let put = records.store.put(&key, picture.clone(), labels).await;
     put.map_err(|error| crate::model::Reason::of(&error).message)?;
     Ok(ManifestImage {
         role: image.role,
         key: keys.relative(&key).map(str::to_owned),
-        bytes: Some(picture.get().len() as u64),
-        sha256: Some(Sha256Digest::of(picture.get())),
+        bytes: Some(picture.len() as u64),
+        sha256: Some(Sha256Digest::of(&picture)),
         note: None,
     })
 }

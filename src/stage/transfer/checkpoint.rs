@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::Context;
 use super::failure::Failure;
 use super::hashing::HashingState;
-use super::window::Pass;
 use crate::ledger::{NewPart, RecordingId};
 use crate::media::source::SourceFile;
 use crate::model::{ObjectKey, Sha256Digest};
@@ -154,9 +154,7 @@ pub(super) struct CheckpointWriter {
     /// The hashes after parts that are not all uploaded yet.
     states: VecDeque<HashingState>,
     /// How many of the first parts the ledger knows.
-    kept: usize,
-    /// The passes of the parts after those.
-    passes: VecDeque<Pass>,
+    kept: watch::Sender<usize>,
 }
 
 impl CheckpointWriter {
@@ -173,8 +171,7 @@ impl CheckpointWriter {
             receipts: Vec::new(),
             early: BTreeMap::new(),
             states: VecDeque::new(),
-            kept: 0,
-            passes: VecDeque::new(),
+            kept: watch::Sender::new(0),
         };
         if let Some(id) = &checkpoint_writer.id {
             context.ledger.clear_checkpoint(id, context.owner()).await?;
@@ -190,11 +187,10 @@ impl CheckpointWriter {
             context: Arc::clone(context),
             id: Some(id),
             saved: Saved { upload, key, part_bytes, file, hashing, seen },
-            kept: receipts.len(),
+            kept: watch::Sender::new(receipts.len()),
             receipts,
             early: BTreeMap::new(),
             states: VecDeque::new(),
-            passes: VecDeque::new(),
         }
     }
 
@@ -203,11 +199,14 @@ impl CheckpointWriter {
         u32::try_from(self.receipts.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    /// The next part was hashed: these are the hashes after it. It is under way until the ledger knows
-    /// it.
-    pub(super) fn hashed(&mut self, state: HashingState, pass: Pass) {
+    /// How many of the first parts the ledger knows.
+    pub(super) fn kept(&self) -> watch::Receiver<usize> {
+        self.kept.subscribe()
+    }
+
+    /// The next part was hashed: these are the hashes after it.
+    pub(super) fn hashed(&mut self, state: HashingState) {
         self.states.push_back(state);
-        self.passes.push_back(pass);
     }
 
     /// A part was uploaded.
@@ -224,13 +223,13 @@ impl CheckpointWriter {
 
     /// Whether there are gapless parts that the ledger does not know.
     pub(super) fn is_behind(&self) -> bool {
-        self.kept < self.receipts.len()
+        *self.kept.borrow() < self.receipts.len()
     }
 
     /// Keeps in the ledger what is gapless by now. Returns for how many parts that is, to be told
     /// to [`CheckpointWriter::note_kept`] when it has come true.
     pub(super) fn save(&self) -> impl Future<Output = Result<usize, Failure>> + Send + use<> {
-        let new = self.receipts.get(self.kept..).unwrap_or_default();
+        let new = self.receipts.get(*self.kept.borrow()..).unwrap_or_default();
         let part = |receipt: &PartReceipt| NewPart {
             number: receipt.number,
             receipt: serde_json::to_string(receipt).unwrap_or_default(),
@@ -249,9 +248,7 @@ impl CheckpointWriter {
 
     /// So many of the first parts are in the ledger.
     pub(super) fn note_kept(&mut self, parts: usize) {
-        let new = parts.saturating_sub(self.kept).min(self.passes.len());
-        self.passes.drain(..new);
-        self.kept = parts;
+        self.kept.send_replace(parts);
     }
 
     /// All receipts, once every part is uploaded.

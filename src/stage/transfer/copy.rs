@@ -16,6 +16,7 @@ use super::hashing::{Borders, Format, Hashed, Hashing, MOST_AGAIN, PartHash};
 use super::multipart::copy_large;
 use super::parts::{Begun, Part, arriving};
 use super::source::Source;
+use super::window::Window;
 use crate::ledger::RecordingId;
 use crate::media::chunk::Examined;
 use crate::media::mp4::Mp4Structure;
@@ -145,7 +146,7 @@ async fn copy_once(
     };
     let uploaded = checkpoint.as_ref().map_or(0, Checkpoint::uploaded);
     let begun = match uploaded {
-        1.. if !source.is_at_once() => Begun { opened: source.open(1, None).await?, turn: None },
+        1.. if !source.is_at_once() => Begun { opened: source.open(1, None).await?, permits: None },
         _ => Begun::with_first_part(source, context.work.part_bytes).await?,
     };
     let opened = &begun.opened;
@@ -182,7 +183,7 @@ async fn copy_small(
     plan: PartPlan,
 ) -> Result<Copied, Failure> {
     let file = begun.opened.file.clone();
-    let mut parts = arriving(context, source, begun, plan, 1);
+    let mut parts = arriving(context, source, begun, (plan, Window::of_one()), 1);
     let mut part = parts.next().await.ok_or(Failure::Empty)??;
     let begin = Hashing::new(Some(target.format.clone())).state();
     let mut hashed = hash_small(&file, target, &part).await?;

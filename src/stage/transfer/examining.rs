@@ -18,7 +18,7 @@ use crate::media::mp4::MoovBeyond;
 use crate::media::mp4::samples::{Film, Place};
 use crate::media::source::SourceFile;
 use crate::model::{Crc64Nvme, Damage, Reason};
-use crate::stage::memory::Reserved;
+use crate::schedule::Reserved;
 use crate::store::PartPlan;
 
 /// The largest `moov` that samples are examined by, in bytes: that of 7 hours.
@@ -42,7 +42,7 @@ pub(super) async fn tables(
     if bytes > LARGEST {
         return Err("its tables of samples are too large, or too far behind the samples".to_owned());
     }
-    let reserved = if bytes <= SMALL { None } else { context.memory.reserve(bytes) };
+    let reserved = if bytes <= SMALL { None } else { context.schedule.reserve(bytes) };
     if bytes > SMALL && reserved.is_none() {
         return Err(
             "its tables of samples did not fit into the memory that [transfer] allows".to_owned()

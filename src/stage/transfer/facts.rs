@@ -115,10 +115,10 @@ async fn from_store(
     source: &Source,
     at: Range<u64>,
 ) -> Result<Moov, String> {
-    let mut share = context.memory.share(at.end - at.start, source.job()).await;
-    let read = context.store.read_range(key, at, share.buffer()).await;
+    let mut memory = context.schedule.memory(at.end - at.start, source.job()).await;
+    let read = context.store.read_range(key, at, memory.buffer()).await;
     read.map_err(|error| Reason::of(&error).message)?;
-    Ok(share.filled())
+    Ok(memory.filled())
 }
 
 /// The bytes of a `moov` at its media host, or why they cannot be had.
@@ -130,16 +130,16 @@ async fn from_source(
     if !file.ranged {
         return Ok(Err("the host serves no ranges".to_owned()));
     }
-    let turn = source.turn(at.end - at.start).await;
-    match source.range(file, at, None, turn).await {
+    let permits = source.permits(at.end - at.start).await;
+    match source.range(file, at, None, permits).await {
         Ok(moov) => Ok(Ok(moov)),
         Err(Failure::Stop(error)) => Err(Failure::Stop(error)),
         Err(error) => Ok(Err(Reason::of(&error).message)),
     }
 }
 
-/// The payload of a `moov`, and its share of the memory budget.
-type Moov = crate::stage::memory::PartBytes;
+/// The payload of a `moov`, and its memory.
+type Moov = crate::schedule::PartBytes;
 
 fn readable(moov: &[u8], structure: &Mp4Structure) -> Option<MediaFacts> {
     mp4::facts(moov, structure)

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinError;
 
-use super::{Context, Error, FreshUrls, Job};
+use super::{Context, Error, FreshUrls};
 use crate::config::WholePolicy;
 use crate::ledger::RecordingId;
 use crate::model::lifecycle::Trouble;
@@ -42,6 +42,7 @@ use crate::model::{
     AppId, Evidence, MediaFacts, MediaUrl, Obstacle, Reason, Recording, RecordingKind,
     RecordingState, Room, SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
 };
+use crate::schedule::Job;
 use crate::store::RoomKeys;
 
 use copy::{Copied, Target, copy};

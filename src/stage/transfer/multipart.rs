@@ -13,6 +13,7 @@ use super::hashing::{Hashing, HashingState};
 use super::parts::{Begun, arriving};
 use super::sending::{Coming, Sent, send_parts};
 use super::source::Source;
+use super::window::Window;
 use crate::ledger::Intent;
 use crate::media::source::SourceFile;
 use crate::retry::Transient as _;
@@ -43,7 +44,8 @@ pub(super) async fn copy_large(
         None => begin(context, source, target, &file).await?,
     };
     let Session { upload, hashing, checkpoint_writer, plan, is_resumed } = session;
-    let parts = arriving(context, source, begun, plan, checkpoint_writer.next_part());
+    let window = Window::new(context.work.memory, plan, checkpoint_writer.kept());
+    let parts = arriving(context, source, begun, (plan, window), checkpoint_writer.next_part());
     let (context_of, source_of) = (Arc::clone(context), source.clone());
     // All of it comes once more already, where more was wrong than is asked for part by part.
     let is_looking = file.ranged && target.doubts.is_none();

@@ -13,23 +13,21 @@ use tokio_util::task::AbortOnDropHandle;
 use super::failure::Failure;
 use super::joined;
 use super::source::{Fetched, Source};
-use super::window::{Pass, Window};
+use super::window::Window;
 use crate::media::source::{Body, Opened, SourceFile};
+use crate::schedule::{ConnectionPermit, MemoryPermit, PartBytes};
 use crate::stage::Context;
-use crate::stage::memory::{Lane, PartBytes, Share};
 use crate::store::PartPlan;
 
 /// For so many parts a recording waits in line at once: as one is served, the next is in line
 /// already, so that nobody less urgent comes in between.
 const IN_LINE: usize = 4;
 
-/// One part in memory. Its share of the budget is free again when its bytes are dropped.
+/// One part in memory, which is free again when its bytes are dropped.
 #[derive(Debug)]
 pub(super) struct Part {
     pub number: u32,
     pub bytes: PartBytes,
-    /// Its pass through the window, which it needs for longer than its bytes are kept.
-    pub pass: Pass,
     /// Whether there is no more of the file, however long it is said to be.
     pub is_end: bool,
 }
@@ -39,8 +37,11 @@ pub(super) struct Part {
 pub(super) struct Begun {
     pub opened: Opened,
     /// The memory for its first part and the connection that brings it, where the body is of it.
-    pub turn: Option<(Share, Lane)>,
+    pub permits: Option<Permits>,
 }
+
+/// What a part needs.
+type Permits = (MemoryPermit, ConnectionPermit);
 
 /// A part on its way.
 type Fetching = AbortOnDropHandle<Result<Part, Failure>>;
@@ -49,9 +50,9 @@ impl Begun {
     /// Opens a file with a request for its first part, once there is memory for one: nothing of it
     /// is read ahead beside the budget.
     pub(super) async fn with_first_part(source: &Source, bytes: u64) -> Result<Self, Failure> {
-        let (share, lane) = source.turn(bytes).await;
-        let opened = source.open(bytes, Some(&lane)).await?;
-        Ok(Self { opened, turn: Some((share, lane)) })
+        let permits = source.permits(bytes).await;
+        let opened = source.open(bytes, Some(&permits.1)).await?;
+        Ok(Self { opened, permits: Some(permits) })
     }
 }
 
@@ -63,10 +64,9 @@ pub(super) fn arriving(
     context: &Arc<Context>,
     source: &Source,
     begun: Begun,
-    plan: PartPlan,
+    (plan, window): (PartPlan, Window),
     from: u32,
 ) -> BoxStream<'static, Result<Part, Failure>> {
-    let window = Window::new(context.work.memory, plan);
     if begun.opened.file.ranged {
         ranged(source, begun, plan, window, from)
     } else {
@@ -81,16 +81,14 @@ fn ranged(
     window: Window,
     from: u32,
 ) -> BoxStream<'static, Result<Part, Failure>> {
-    let Begun { opened, turn } = begun;
+    let Begun { opened, permits } = begun;
     let first = plan.range(1).ok().flatten();
     let fits = first.as_ref().map(|first| first.end - first.start) == opened.body.expected();
     let is_taken = from == 1 && fits && !source.is_doubted(0);
-    let first = first.zip(turn).filter(|_| is_taken).zip(window.pass());
+    let first = first.zip(permits).filter(|_| is_taken);
     let fetch = Fetch { source: source.clone(), file: Arc::new(opened.file), plan, window };
     let (begun, from) = match first {
-        Some(((range, turn), pass)) => {
-            (Some(fetch.start((1, range, pass), Some(opened.body), turn)), 2)
-        }
+        Some((range, permits)) => (Some(fetch.start((1, range), Some(opened.body), permits)), 2),
         // The body and the memory of a first part that is none are free before others are asked for.
         None => (None, from),
     };
@@ -113,8 +111,8 @@ fn ranged(
     up_to_the_end.boxed()
 }
 
-/// A part that is under way: its number, where it lies in the file, and its pass.
-type Asked = (u32, Range<u64>, Pass);
+/// A part that is under way: its number, and where it lies in the file.
+type Asked = (u32, Range<u64>);
 
 /// What fetching the parts of a file needs.
 struct Fetch {
@@ -128,15 +126,18 @@ impl Fetch {
     /// Fetches the parts from number `from` on as their turns come, whatever becomes of those before.
     async fn ask(self, from: u32, fetched: mpsc::UnboundedSender<Result<Fetching, Failure>>) {
         let asked = stream::iter(self.ranges(from)).and_then(|(number, range)| {
-            let window = self.window.clone();
-            async move { Ok((number, range, window.next_pass().await)) }
+            let mut window = self.window.clone();
+            async move {
+                window.reaches(number).await;
+                Ok((number, range))
+            }
         });
-        let turn = |(number, range, pass): Asked| {
-            let turn = self.source.turn(range.end - range.start);
-            async move { Ok(((number, range, pass), turn.await)) }
+        let permitted = |(number, range): Asked| {
+            let permits = self.source.permits(range.end - range.start);
+            async move { Ok(((number, range), permits.await)) }
         };
-        let turns = asked.map_ok(turn).try_buffered(IN_LINE);
-        let started = turns.map_ok(|(asked, turn)| self.start(asked, None, turn));
+        let permitted = asked.map_ok(permitted).try_buffered(IN_LINE);
+        let started = permitted.map_ok(|(asked, permits)| self.start(asked, None, permits));
         let mut started = std::pin::pin!(started);
         while let Some(part) = started.next().await {
             if fetched.send(part).is_err() {
@@ -156,13 +157,13 @@ impl Fetch {
     }
 
     /// Fetches a part in a task of its own, so that bytes arrive while others are hashed.
-    fn start(&self, asked: Asked, body: Option<Body>, turn: (Share, Lane)) -> Fetching {
+    fn start(&self, asked: Asked, body: Option<Body>, permits: Permits) -> Fetching {
         let (source, file) = (self.source.clone(), Arc::clone(&self.file));
-        let (number, range, pass) = asked;
+        let (number, range) = asked;
         let task = async move {
             let Fetched { bytes, is_end } =
-                source.range_to_its_end(&file, range, body, turn).await?;
-            Ok(Part { number, bytes, pass, is_end })
+                source.range_to_its_end(&file, range, body, permits).await?;
+            Ok(Part { number, bytes, is_end })
         };
         AbortOnDropHandle::new(tokio::spawn(task))
     }
@@ -171,7 +172,7 @@ impl Fetch {
 /// What is left of a body that is read to its end.
 struct Rest {
     body: Body,
-    lane: Option<Lane>,
+    connection: Option<ConnectionPermit>,
     /// Bytes that have come and belong to the next part.
     bytes: Bytes,
 }
@@ -184,16 +185,15 @@ fn sequential(
     window: Window,
 ) -> BoxStream<'static, Result<Part, Failure>> {
     // Parts of a file without a length are larger: the memory for them is asked for anew.
-    let lane = begun.turn.map(|(_, lane)| lane);
-    let rest = Rest { body: begun.opened.body, lane, bytes: Bytes::new() };
+    let connection = begun.permits.map(|(_, connection)| connection);
+    let rest = Rest { body: begun.opened.body, connection, bytes: Bytes::new() };
     let state = (Arc::clone(context), source.clone(), rest, window, 1_u32);
-    stream::try_unfold(state, move |(context, source, mut rest, window, number)| async move {
+    stream::try_unfold(state, move |(context, source, mut rest, mut window, number)| async move {
         let Some(range) = plan.range(number)? else { return Ok(None) };
-        let pass = window.next_pass().await;
+        window.reaches(number).await;
         let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let mut share = context.memory.share(range.end - range.start, source.job()).await;
-        let under_way = source.under_way();
-        let buffer = share.buffer();
+        let mut memory = context.schedule.memory(range.end - range.start, source.job()).await;
+        let buffer = memory.buffer();
         while buffer.len() < wanted {
             if rest.bytes.is_empty() {
                 let at = range.start + buffer.len() as u64;
@@ -203,7 +203,7 @@ fn sequential(
                     bytes => bytes.map_err(Failure::BrokenOff)?,
                 };
                 let Some(bytes) = bytes else { break };
-                source.moved(bytes.len() as u64, &under_way, rest.lane.as_ref());
+                source.came(bytes.len() as u64, rest.connection.as_ref());
                 rest.bytes = bytes;
             }
             let fits = rest.bytes.split_to(rest.bytes.len().min(wanted - buffer.len()));
@@ -212,7 +212,7 @@ fn sequential(
         if buffer.len() == 0 {
             return Ok(None);
         }
-        let part = Part { number, bytes: share.filled(), pass, is_end: false };
+        let part = Part { number, bytes: memory.filled(), is_end: false };
         Ok(Some((part, (context, source, rest, window, number + 1))))
     })
     .boxed()

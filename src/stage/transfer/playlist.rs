@@ -11,7 +11,7 @@ use super::source::Source;
 use crate::media::hls::{Base, HlsError, MAX_BYTES, MediaPlaylist, Playlist, Variant};
 use crate::media::source::Small;
 use crate::model::Reason;
-use crate::stage::playlists::Room;
+use crate::schedule::BudgetPermit;
 
 /// A playlist that was read.
 pub(super) struct Read {
@@ -21,7 +21,7 @@ pub(super) struct Read {
     pub playlist: MediaPlaylist,
     pub scheme: String,
     /// The memory that it takes.
-    pub room: Room,
+    pub room: BudgetPermit,
     /// Why it is not that of the best variant, where that could not be had.
     pub note: Option<String>,
 }
@@ -35,7 +35,7 @@ enum Found {
 impl Found {
     /// Reads what came, once there is memory for it.
     async fn of(context: &Context, small: Small, base: Base<'_>) -> Result<Self, Failure> {
-        let room = context.playlists.room(Playlist::cost(&small.bytes, base)).await;
+        let room = context.playlists.take(Playlist::cost(&small.bytes, base) as u64).await;
         Ok(match Playlist::parse_from(&small.bytes, base)? {
             Playlist::Master(variants) => Self::Choice(variants),
             Playlist::Media(playlist) => {

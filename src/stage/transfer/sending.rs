@@ -122,8 +122,8 @@ impl Sending {
 
     fn send(&mut self, hashed: HashedPart) {
         let HashedPart { part, digests, state } = hashed;
-        let Part { number, bytes, pass, is_end: _ } = part;
-        self.checkpoint_writer.hashed(state, pass);
+        let Part { number, bytes, is_end: _ } = part;
+        self.checkpoint_writer.hashed(state);
         let upload = Arc::clone(&self.upload);
         self.uploads.push(AbortOnDropHandle::new(tokio::spawn(async move {
             upload.part(number, bytes.get().clone(), digests).await

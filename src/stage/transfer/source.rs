@@ -13,9 +13,8 @@ use super::{Context, Place};
 use crate::media::source::{self as media, FetchProblem, Opened, SourceFile, expires_at};
 use crate::model::{MediaUrl, Reason, Recording};
 use crate::retry::{self, Policy, Transient};
-use crate::stage::memory::{Lane, Share};
-use crate::stage::{Error, Job};
-use crate::throughput::UnderWay;
+use crate::schedule::{ConnectionPermit, Job, MemoryPermit};
+use crate::stage::Error;
 use apart::Doubted;
 pub(super) use range::Fetched;
 
@@ -101,27 +100,29 @@ impl Source {
         !self.at_once.swap(true, Ordering::Relaxed)
     }
 
-    /// Bytes come from its host until the guard is dropped.
-    pub(super) fn under_way(&self) -> UnderWay {
-        self.context.throughput.under_way(&self.url().host())
-    }
-
     /// Where it is fetched now.
     pub(super) fn url(&self) -> MediaUrl {
         self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for the memory for so many of its bytes and for a connection to fetch them.
-    pub(super) fn turn(&self, bytes: u64) -> impl Future<Output = (Share, Lane)> + use<> {
-        self.context.memory.turn(bytes, &self.job, self.url().host())
+    pub(super) fn permits(
+        &self,
+        bytes: u64,
+    ) -> impl Future<Output = (MemoryPermit, ConnectionPermit)> + use<> {
+        self.context.schedule.part(bytes, &self.job, self.url().host())
     }
 
     /// Opens it with a request for its first bytes, or for all of them where its ranges were given up,
-    /// over `lane` if there is one.
+    /// over `connection` if there is one.
     ///
     /// # Errors
     /// When the host cannot or will not serve it.
-    pub(super) async fn open(&self, first: u64, lane: Option<&Lane>) -> Result<Opened, Failure> {
+    pub(super) async fn open(
+        &self,
+        first: u64,
+        connection: Option<&ConnectionPermit>,
+    ) -> Result<Opened, Failure> {
         self.with_fresh_url(
             "opening a recording",
             &self.context.work.media_retry,
@@ -131,7 +132,7 @@ impl Source {
                     true => route.media().open_at_once(&url).await,
                     false => route.media().open(&url, first).await,
                 };
-                opened.inspect_err(|error| note_refusal(lane, error))
+                opened.inspect_err(|error| note_refusal(connection, error))
             },
         )
         .await
@@ -167,13 +168,12 @@ impl Source {
     }
 
     /// So many of its bytes have come.
-    pub(super) fn moved(&self, bytes: u64, under_way: &UnderWay, lane: Option<&Lane>) {
+    pub(super) fn came(&self, bytes: u64, connection: Option<&ConnectionPermit>) {
         self.context.progress.move_bytes(bytes);
-        under_way.moved(bytes);
-        if let Some(lane) = lane {
-            lane.moved(bytes);
+        match connection {
+            Some(connection) => connection.came(bytes),
+            None => self.job.came(bytes),
         }
-        self.job.moved(bytes);
     }
 
     /// Runs an operation on the current URL, retried by policy; where the URL is refused or the
@@ -187,7 +187,7 @@ impl Source {
     where
         F: Future<Output = Result<T, media::Error>>,
     {
-        self.foresee().await?;
+        self.replace_expiring().await?;
         let mut refreshed = false;
         loop {
             let url = self.url();
@@ -207,7 +207,7 @@ impl Source {
 
     /// Replaces a URL that would expire before the file is through, where another can be had and
     /// helps. Where not, the transfer goes on with what it has.
-    async fn foresee(&self) -> Result<(), Failure> {
+    async fn replace_expiring(&self) -> Result<(), Failure> {
         let current = self.url();
         let (Some(place), Some(expires)) = (&self.place, expires_at(&current)) else {
             return Ok(());
@@ -256,9 +256,9 @@ impl Source {
 }
 
 /// A host that asks for fewer requests gets fewer.
-fn note_refusal(lane: Option<&Lane>, error: &media::Error) {
-    if let (Some(lane), FetchProblem::Throttled { .. }) = (lane, &error.problem) {
-        lane.refused();
+fn note_refusal(connection: Option<&ConnectionPermit>, error: &media::Error) {
+    if let (Some(connection), FetchProblem::Throttled { .. }) = (connection, &error.problem) {
+        connection.refused();
     }
 }
 

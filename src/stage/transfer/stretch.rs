@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::hashing::{Hashing, PartHash};
 use super::source::Source;
 use crate::media::source::Opened;
+use crate::schedule::{ConnectionPermit, MemoryPermit, PartBytes};
 use crate::stage::Context;
-use crate::stage::memory::{Lane, PartBytes, Share};
 use crate::store::Labels;
 
 /// Copies a range of a file as an object of its own, which is held in memory. Where the host makes of
@@ -52,15 +52,15 @@ async fn copy_once(
             "it is {length} bytes of a file at once, which the memory that [transfer] allows does not hold"
         )));
     }
-    let turn = source.turn(length).await;
-    let opened = source.open(1, Some(&turn.1)).await?;
+    let permits = source.permits(length).await;
+    let opened = source.open(1, Some(&permits.1)).await?;
     let file = opened.file.clone();
     if file.total.is_some_and(|total| range.end > total) {
         return Err(beyond(&range));
     }
     let part = match file.ranged {
-        true => source.range(&file, range, None, turn).await?,
-        false => taken_out(source, opened, range, turn).await?,
+        true => source.range(&file, range, None, permits).await?,
+        false => taken_out(source, opened, range, permits).await?,
     };
     let bytes = part.get().clone();
     let hashing = Hashing::new(Some(target.format.clone()));
@@ -81,23 +81,23 @@ async fn taken_out(
     source: &Source,
     opened: Opened,
     range: Range<u64>,
-    (mut share, lane): (Share, Lane),
+    (mut memory, connection): (MemoryPermit, ConnectionPermit),
 ) -> Result<PartBytes, Failure> {
-    let (mut body, under_way) = (opened.body, source.under_way());
+    let mut body = opened.body;
     let mut at = 0_u64;
     while at < range.end {
         let Some(bytes) = body.next().await.map_err(Failure::BrokenOff)? else {
             return Err(beyond(&range));
         };
-        source.moved(bytes.len() as u64, &under_way, Some(&lane));
+        source.came(bytes.len() as u64, Some(&connection));
         let within = |offset: u64| {
             usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX).min(bytes.len())
         };
         let wanted = bytes.get(within(range.start)..within(range.end));
-        share.buffer().extend_from_slice(wanted.unwrap_or_default());
+        memory.buffer().extend_from_slice(wanted.unwrap_or_default());
         at += bytes.len() as u64;
     }
-    Ok(share.filled())
+    Ok(memory.filled())
 }
 
 fn beyond(range: &Range<u64>) -> Failure {

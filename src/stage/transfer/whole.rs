@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::gather::{Gathered, gather};
 use super::playlist::{Read, read};
 use super::source::Source;
-use super::{Context, Job, Place};
+use super::{Context, Place};
 use crate::config::WholePolicy;
 use crate::media::hls::{MediaPlaylist, redacted_source};
 use crate::model::lifecycle::Trouble;
@@ -25,6 +25,7 @@ use crate::model::{
     Damaged, MediaFacts, ObjectKey, Reason, Recording, RecordingState, Sha256Digest, SourceFacts,
     StoredWhole, WholeChunk, sum,
 };
+use crate::schedule::Job;
 use crate::store::Labels;
 
 pub(super) const PLAYLIST: Labels<'static> =

@@ -6,8 +6,8 @@ use replay_archiver::ledger::{
     Backlog, Error, Intent, NewPart, Phase, QuotaShare, RecordingId, Reserve, SavedChunk,
     ScanState, Standing,
 };
+use replay_archiver::model::{ALL_HOSTS, Measured};
 use replay_archiver::model::{LiveStatus, RecordingState, RoomId};
-use replay_archiver::throughput::{ALL_HOSTS, Moved};
 
 use super::{Database, LEASE, appid, at, claim, claim_any, due, now, recording, room};
 
@@ -272,7 +272,7 @@ pub async fn throughput_adds_up_by_host_and_recent_days_alone_count(database: &D
     let ledger = database.open().await;
     assert!(ledger.throughput(now()).await.unwrap().is_empty());
     let moved = |bytes, busy_ms| {
-        [ALL_HOSTS, "v.myqcloud.com"].map(|host| (host.to_owned(), Moved { bytes, busy_ms }))
+        [ALL_HOSTS, "v.myqcloud.com"].map(|host| (host.to_owned(), Measured { bytes, busy_ms }))
     };
     let days = |days: i64| now() - SignedDuration::from_hours(24 * days);
     for (day, bytes) in [(40, 7_000), (8, 9_000), (6, 1_000), (0, 2_000), (0, 3_000)] {
@@ -280,7 +280,7 @@ pub async fn throughput_adds_up_by_host_and_recent_days_alone_count(database: &D
     }
     let recent = ledger.throughput(now()).await.unwrap();
     assert_eq!(recent.len(), 2);
-    assert_eq!(recent[ALL_HOSTS], Moved { bytes: 6_000, busy_ms: 6_000 });
+    assert_eq!(recent[ALL_HOSTS], Measured { bytes: 6_000, busy_ms: 6_000 });
     assert_eq!(recent["v.myqcloud.com"].rate().unwrap().bytes_per_second(), 1_000);
     let of_old = ledger.throughput(days(35)).await.unwrap();
     assert_eq!(of_old[ALL_HOSTS].bytes, 15_000, "what is older than thirty days is gone");

@@ -1,6 +1,6 @@
 //! A world that many processes work in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -145,6 +145,15 @@ impl Fleet {
         let bucket = Bucket::read(&self.objects());
         bucket.check(&[APP_SECRET, STORE_SECRET].map(str::to_owned));
         bucket
+    }
+
+    /// The rooms of `wx1` that have a manifest, without a look at what it says.
+    pub fn sealed(&self) -> BTreeSet<u64> {
+        let rooms = std::fs::read_dir(self.objects().join("live/wx1/rooms"));
+        let rooms = rooms.into_iter().flatten().map(|room| room.unwrap().path());
+        let is_sealed = |room: &PathBuf| room.join("manifest.json").exists();
+        let id = |room: PathBuf| room.file_name()?.to_str()?.parse().ok();
+        rooms.filter(is_sealed).filter_map(id).collect()
     }
 
     /// The requests for recordings.

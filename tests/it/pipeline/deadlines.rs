@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use replay_archiver::clock;
 use replay_archiver::config::WholePolicy;
-use replay_archiver::forecast::ShortOf;
 use replay_archiver::ledger::Ledger;
+use replay_archiver::model::{ALL_HOSTS, Measured};
 use replay_archiver::pipeline::Selection;
-use replay_archiver::throughput::{ALL_HOSTS, Moved};
+use replay_archiver::schedule::forecast::ShortOf;
 
 use super::world::{APP_SECRET, Night, World};
 
@@ -113,7 +113,7 @@ async fn what_the_link_is_too_slow_for_is_said_with_by_how_much() {
     }
     assert_eq!(world.run().await.report.accounts[0].at_risk, [], "no speed is known");
     let ledger = Ledger::open(&format!("sqlite:{}", world.ledger().display())).await.unwrap();
-    let moved = Moved { bytes: 1_000_000, busy_ms: 1_000_000 };
+    let moved = Measured { bytes: 1_000_000, busy_ms: 1_000_000 };
     ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), moved)]).await.unwrap();
     ledger.close().await;
     let night = world.run().await;
@@ -176,7 +176,7 @@ async fn turns(first: &str, second: &str) -> Vec<u64> {
     )
     .await;
     let ledger = Ledger::open(&format!("sqlite:{}", world.ledger().display())).await.unwrap();
-    let moved = Moved { bytes: 1 << 20, busy_ms: 1000 };
+    let moved = Measured { bytes: 1 << 20, busy_ms: 1000 };
     ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), moved)]).await.unwrap();
     ledger.close().await;
     let night = world

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Source, lock, note_refusal};
 use crate::media::source::{self as media, Body, SourceFile};
-use crate::stage::memory::{Lane, PartBytes, Share};
+use crate::schedule::{ConnectionPermit, MemoryPermit, PartBytes};
 use crate::stage::transfer::doubts::Hope;
 use crate::stage::transfer::failure::Failure;
 
@@ -33,10 +33,10 @@ impl Source {
         file: &SourceFile,
         range: Range<u64>,
         body: Option<Body>,
-        turn: (Share, Lane),
+        permits: (MemoryPermit, ConnectionPermit),
     ) -> Result<PartBytes, Failure> {
-        let (share, ended) = self.filled(file, range, body, turn).await;
-        ended.map(|()| share.filled()).map_err(|(failure, _)| failure)
+        let (memory, ended) = self.filled(file, range, body, permits).await;
+        ended.map(|()| memory.filled()).map_err(|(failure, _)| failure)
     }
 
     /// As [`Source::range`]. Where there is no hope left, what a host has of a range is all there is that
@@ -49,15 +49,15 @@ impl Source {
         file: &SourceFile,
         range: Range<u64>,
         body: Option<Body>,
-        turn: (Share, Lane),
+        permits: (MemoryPermit, ConnectionPermit),
     ) -> Result<Fetched, Failure> {
         let start = range.start;
-        let (mut share, ended) = self.filled(file, range, body, turn).await;
+        let (mut memory, ended) = self.filled(file, range, body, permits).await;
         let is_end = match ended {
             Ok(()) => false,
             Err((failure, in_vain)) => {
                 let is_all = self.hope == Hope::Spent && in_vain >= IN_VAIN;
-                let has_come = start + share.buffer().len() as u64 > 0;
+                let has_come = start + memory.buffer().len() as u64 > 0;
                 let is_broken_off = matches!(&failure, Failure::Media(e) if e.is_broken_off());
                 if !(is_all && has_come && is_broken_off) {
                     return Err(failure);
@@ -65,7 +65,7 @@ impl Source {
                 true
             }
         };
-        Ok(Fetched { bytes: share.filled(), is_end })
+        Ok(Fetched { bytes: memory.filled(), is_end })
     }
 
     /// Whether a file that is asked for at once, and has broken off at `at`, did so before, and there is no
@@ -75,24 +75,23 @@ impl Source {
         self.hope == Hope::Spent && error.is_broken_off() && before == at && at > 0
     }
 
-    /// Fills a share with a range; how often in vain it was asked for at last, where not all of it came.
+    /// Fills the memory of a part with a range; how often in vain it was asked for at last, where not all of it came.
     async fn filled(
         &self,
         file: &SourceFile,
         range: Range<u64>,
         body: Option<Body>,
-        (share, lane): (Share, Lane),
-    ) -> (Share, Result<(), (Failure, u32)>) {
-        let (share, body, in_vain) = (Mutex::new(share), Mutex::new(body), AtomicU32::new(0));
-        let under_way = self.under_way();
+        (memory, connection): (MemoryPermit, ConnectionPermit),
+    ) -> (MemoryPermit, Result<(), (Failure, u32)>) {
+        let (memory, body, in_vain) = (Mutex::new(memory), Mutex::new(body), AtomicU32::new(0));
         let route = self.route(range.start);
         let policy = &self.context.work.media_retry;
         let filled = self.with_fresh_url("fetching a range", policy, |url| {
-            let (share, body, range, route) = (&share, &body, &range, &route);
-            let (under_way, lane, in_vain) = (&under_way, &lane, &in_vain);
+            let (memory, body, range, route) = (&memory, &body, &range, &route);
+            let (connection, in_vain) = (&connection, &in_vain);
             async move {
                 loop {
-                    let reached = range.start + lock(share).buffer().len() as u64;
+                    let reached = range.start + lock(memory).buffer().len() as u64;
                     let begun = lock(body).take();
                     let mut body = match begun {
                         Some(body) => body,
@@ -100,19 +99,19 @@ impl Source {
                         None => {
                             let wanted = reached..route.end(range, reached);
                             let asked = route.media().range(&url, file, wanted).await;
-                            asked.inspect_err(|error| note_refusal(Some(lane), error))?
+                            asked.inspect_err(|error| note_refusal(Some(connection), error))?
                         }
                     };
                     in_vain.fetch_add(1, Ordering::Relaxed);
                     while let Some(bytes) = body.next().await? {
                         in_vain.store(0, Ordering::Relaxed);
-                        self.moved(bytes.len() as u64, under_way, Some(lane));
-                        lock(share).buffer().extend_from_slice(&bytes);
+                        self.came(bytes.len() as u64, Some(connection));
+                        lock(memory).buffer().extend_from_slice(&bytes);
                     }
                 }
             }
         });
         let filled = filled.await.map_err(|failure| (failure, in_vain.load(Ordering::Relaxed)));
-        (share.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner), filled)
+        (memory.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner), filled)
     }
 }

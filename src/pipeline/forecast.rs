@@ -1,28 +1,29 @@
-//! What the ledger foretells of all accounts together: they share one link.
+//! The forecast of all accounts together, from what the ledger knows: they share one link.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Account, Context, Error, transfer};
-use crate::forecast::{
-    AtRisk, Estimate, Forecast, Owing, Pending, ShortOf, Sizes, add_throughput, forecast,
-};
 use crate::ledger::{Backlog, DayQuota, PendingRecording, RecordingId};
 use crate::model::lifecycle::is_failing;
-use crate::model::{AppId, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION};
-use crate::throughput::ALL_HOSTS;
-use crate::urgency::{Moment, Rate};
+use crate::model::{
+    ALL_HOSTS, AppId, Rate, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION,
+};
+use crate::schedule::Moment;
+use crate::schedule::forecast::{
+    AccountLoad, AtRisk, Estimate, Forecast, Pending, ShortOf, Sizes, add_throughput, forecast,
+};
+use crate::stage::{Account, Context, Error, transfer};
 
-/// What an account owes, and what that foretells.
+/// What is pending of an account, and its forecast.
 #[derive(Debug)]
-pub struct Foreseen {
-    /// What it owes.
+pub struct AccountForecast {
+    /// What is pending.
     pub backlog: Backlog,
     /// Its calls of the day.
     pub today: DayQuota,
-    /// What will become of what is owed.
+    /// What will become of it.
     pub forecast: Forecast,
     /// How much it is.
     pub estimate: Estimate,
@@ -34,18 +35,21 @@ pub struct Foreseen {
 /// # Errors
 /// When the ledger fails.
 pub async fn rate(context: &Context) -> Result<Option<Rate>, Error> {
-    if let Some(rate) = context.throughput.rate() {
+    if let Some(rate) = context.schedule.rate() {
         return Ok(Some(rate));
     }
     let moved = context.ledger.throughput(context.clock.now()).await?;
     Ok(moved.get(ALL_HOSTS).and_then(|moved| moved.rate()))
 }
 
-/// Foretells what becomes of what the accounts owe, in their order. Nobody is asked.
+/// Forecasts what becomes of what is pending of the accounts, in their order. Nobody is asked.
 ///
 /// # Errors
 /// When the ledger fails.
-pub async fn foresee(context: &Context, accounts: &[Arc<Account>]) -> Result<Vec<Foreseen>, Error> {
+pub async fn of_accounts(
+    context: &Context,
+    accounts: &[Arc<Account>],
+) -> Result<Vec<AccountForecast>, Error> {
     let at = Moment { now: context.clock.now(), rate: rate(context).await? };
     let appids: Vec<_> = accounts.iter().map(|account| account.appid.clone()).collect();
     let share = |account: &Arc<Account>| (account.appid.clone(), account.share);
@@ -58,21 +62,21 @@ pub async fn foresee(context: &Context, accounts: &[Arc<Account>]) -> Result<Vec
         let pending = pending(context, appid, &backlog).await?;
         let forecast = forecast(&backlog.rooms, &today, at.now);
         let estimate = Estimate::of(&backlog.rooms, &pending, sizes(&backlog), at.rate);
-        all.push(Foreseen { backlog, today, forecast, estimate, pending });
+        all.push(AccountForecast { backlog, today, forecast, estimate, pending });
     }
-    let mut owing: Vec<_> = all.iter_mut().map(Foreseen::owing).collect();
-    add_throughput(&mut owing, at);
-    for foreseen in &mut all {
-        add_failing(&mut foreseen.forecast.at_risk, &foreseen.backlog, at.now);
+    let mut loads: Vec<_> = all.iter_mut().map(AccountForecast::load).collect();
+    add_throughput(&mut loads, at);
+    for account in &mut all {
+        add_failing(&mut account.forecast.at_risk, &account.backlog, at.now);
     }
     Ok(all)
 }
 
-impl Foreseen {
-    fn owing(&mut self) -> Owing<'_> {
+impl AccountForecast {
+    fn load(&mut self) -> AccountLoad<'_> {
         let sizes = sizes(&self.backlog);
         let Self { backlog: Backlog { rooms, .. }, today, forecast, pending, .. } = self;
-        Owing { forecast, rooms, today, pending, sizes }
+        AccountLoad { forecast, rooms, today, pending, sizes }
     }
 
     /// Takes out the recordings that could not be archived when they were last tried.
@@ -86,8 +90,8 @@ fn sizes(backlog: &Backlog) -> Sizes {
     Sizes { averages: backlog.averages, film: backlog.film }
 }
 
-/// What is owed of an account's listed rooms. A size is what a checkpoint knows, else the account's
-/// average; a whole beside pieces is likely not to be needed.
+/// What is pending of an account's listed rooms. A size is what a checkpoint knows, else the account's
+/// average; a whole beside segments is likely not to be needed.
 async fn pending(
     context: &Context,
     appid: &AppId,
@@ -96,7 +100,7 @@ async fn pending(
     let Backlog { recordings, averages, .. } = backlog;
     let rooms: HashMap<_, _> = backlog.rooms.iter().map(|room| (room.room_id, room)).collect();
     let is_segment = |owed: &&PendingRecording| owed.kind == RecordingKind::Segment;
-    let with_pieces: HashSet<_> =
+    let with_segments: HashSet<_> =
         recordings.iter().filter(is_segment).map(|owed| owed.room).collect();
     let mut all = Vec::new();
     for owed in recordings {
@@ -106,7 +110,7 @@ async fn pending(
         let known = if owed.is_begun { transfer::remaining(context, &id()).await? } else { None };
         let likely = match owed.kind {
             RecordingKind::Segment => averages.segment,
-            RecordingKind::Whole if with_pieces.contains(&owed.room) => None,
+            RecordingKind::Whole if with_segments.contains(&owed.room) => None,
             RecordingKind::Whole => {
                 rooms.get(&owed.room).and_then(|room| sizes(backlog).of_room(room))
             }

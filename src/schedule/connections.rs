@@ -25,12 +25,18 @@ const IN_A_ROW: u32 = 2;
 /// The part of the gain that more connections would bring at best from which on they pay.
 const WORTH: f64 = 0.4;
 
-/// How much of the time the connections have to be in use for a measurement to tell anything.
-const FULL: f64 = 0.8;
+/// How much of the time the connections have to be in use for a measurement to tell anything. Of the
+/// first four, a slow recording leaves one to others.
+const FULL: f64 = 0.7;
 
 /// How long after more did not pay they are tried again; twice as long each time, up to the longest.
 const REST: SignedDuration = SignedDuration::from_secs(10);
 const LONGEST_REST: SignedDuration = SignedDuration::from_secs(120);
+
+/// Where so little comes of what had come when more did not pay, so often in a row, other recordings are
+/// fetched than then, and more are tried at once.
+const SLOWER: f64 = 0.6;
+const SLOWER_IN_A_ROW: u32 = 3;
 
 /// Refusals within this time after one are of the same crowd.
 const SAME_CROWD: SignedDuration = SignedDuration::from_secs(1);
@@ -48,6 +54,8 @@ pub struct Connections {
     is_climbing: bool,
     rest: SignedDuration,
     rests_until: Option<Timestamp>,
+    /// The bytes a second when more did not pay, and how often in a row far fewer have come since.
+    full: Option<(f64, u32)>,
     refused_at: Option<Timestamp>,
 }
 
@@ -84,13 +92,19 @@ impl Connections {
             is_climbing: true,
             rest: REST,
             rests_until: None,
+            full: None,
             refused_at: None,
         }
     }
 
-    /// Whether there is one to be had.
-    pub fn is_free(&self) -> bool {
-        self.in_use < self.limit
+    /// How many pay, for all that is known.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many may be taken now.
+    pub fn free(&self) -> usize {
+        self.limit.saturating_sub(self.in_use)
     }
 
     /// One is in use from now on.
@@ -123,8 +137,18 @@ impl Connections {
         self.go_no_higher(now);
     }
 
+    /// Ends the rest where far fewer bytes come than when it began.
+    fn note_slower(&mut self, rate: f64) {
+        let Some((full, slower)) = &mut self.full else { return };
+        *slower = if rate < *full * SLOWER { *slower + 1 } else { 0 };
+        if *slower >= SLOWER_IN_A_ROW {
+            (self.full, self.rests_until, self.rest) = (None, None, REST);
+            self.is_climbing = true;
+        }
+    }
+
     fn go_no_higher(&mut self, now: Timestamp) {
-        (self.before, self.epoch, self.is_climbing) = (None, None, false);
+        (self.before, self.epoch, self.full, self.is_climbing) = (None, None, None, false);
         self.rests_until = now.checked_add(self.rest).ok();
         self.rest = (self.rest * 2).min(LONGEST_REST);
     }
@@ -164,13 +188,16 @@ impl Connections {
             let enough = if self.is_climbing { 1 } else { IN_A_ROW };
             if before.paid < enough {
                 if before.measured >= CHANCES {
+                    let full = Some((before.rate, 0));
                     self.limit = before.limit;
                     self.go_no_higher(now);
+                    self.full = full;
                 }
                 return;
             }
             (self.before, self.rest) = (None, REST);
         }
+        self.note_slower(rate);
         if self.limit == self.most || self.rests_until.is_some_and(|until| now < until) {
             return;
         }
@@ -193,7 +220,7 @@ mod tests {
         rate: impl Fn(usize) -> u64,
     ) -> usize {
         for _ in 0..millis / 10 {
-            while connections.is_free() {
+            while connections.free() > 0 {
                 connections.take(*from);
             }
             while connections.in_use > connections.limit {
@@ -256,6 +283,14 @@ mod tests {
         let (mut connections, mut now) = (Connections::new(64), Timestamp::UNIX_EPOCH);
         let in_use = play(&mut connections, &mut now, 300_000, |n| per_connection(n.min(10)));
         assert!((8..=14).contains(&in_use), "{in_use}");
+    }
+
+    #[test]
+    fn where_slower_recordings_are_fetched_more_are_tried_at_once() {
+        let (mut connections, mut now) = (Connections::new(16), Timestamp::UNIX_EPOCH);
+        play(&mut connections, &mut now, 300_000, |_| 100_000_000);
+        assert!(connections.rest > REST, "it would rest for long");
+        assert_eq!(play(&mut connections, &mut now, 3_000, |n| 1_000_000 * n as u64), 16);
     }
 
     #[test]

@@ -1,18 +1,23 @@
-//! What is owed and what will not make it: from the ledger alone, nobody is asked.
+//! The forecast: what is pending, and what will not make it.
+//!
+//! That of a run at work is of its jobs alone; that of the accounts rests on the ledger, and nobody is
+//! asked for it.
 
 mod estimate;
+mod link;
 
 use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::policy::{Demand, Moment};
 use crate::ledger::{DayQuota, PendingRoom, Phase};
 use crate::model::RoomId;
 use crate::model::time::next_beijing_day;
-use crate::urgency::{Claim, Load, Moment, foresee_each};
 
 pub use estimate::{Estimate, GUESSED_BIT_RATE, Sizes};
+pub(super) use link::{Load, forecast_link};
 
 /// What the next runs of an account would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,9 +36,9 @@ pub struct Forecast {
     /// What will not make it, soonest deadline first: due rooms whose first replay is deleted before
     /// their turn comes, and what is deleted before its bytes have come.
     pub at_risk: Vec<AtRisk>,
-    /// Owed rooms whose first replay has its deadline behind it: tried last, most likely lost.
+    /// Pending rooms whose first replay has its deadline behind it: tried last, most likely lost.
     pub past: u64,
-    /// The soonest deadline among the owed rooms that is still to come.
+    /// The soonest deadline among the pending rooms that is still to come.
     pub soonest: Option<Timestamp>,
 }
 
@@ -71,7 +76,7 @@ pub enum ShortOf {
     Success,
 }
 
-/// A recording that is owed and has been listed.
+/// A recording that is pending and has been listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     /// Its room.
@@ -80,20 +85,20 @@ pub struct Pending {
     pub source_id: String,
     /// When it is deleted.
     pub deadline: Option<Timestamp>,
-    /// The bytes still to be moved: as known, else as likely; `None` where nothing is known of any.
+    /// The bytes still to come: as known, else as likely; `None` where nothing is known of any.
     pub bytes: Option<u64>,
 }
 
-/// An account with all that is foretold of it.
+/// An account with all that its forecast rests on.
 #[derive(Debug)]
-pub struct Owing<'a> {
-    /// What is foretold by its calls; what will not make it for its bytes is added.
+pub struct AccountLoad<'a> {
+    /// The one by its calls; what will not make it for its bytes is added.
     pub forecast: &'a mut Forecast,
-    /// Its rooms that are owed, by ascending deadline.
+    /// Its pending rooms, by ascending deadline.
     pub rooms: &'a [PendingRoom],
     /// Its calls.
     pub today: &'a DayQuota,
-    /// Its recordings that are listed and owed.
+    /// Its recordings that are listed and pending.
     pub pending: &'a [Pending],
     /// What tells the size of what is not listed yet.
     pub sizes: Sizes,
@@ -101,21 +106,21 @@ pub struct Owing<'a> {
 
 /// Adds to the forecasts of all accounts, which share one link, what will be deleted before its
 /// bytes have come at the measured speed.
-pub fn add_throughput(accounts: &mut [Owing<'_>], at: Moment) {
+pub fn add_throughput(accounts: &mut [AccountLoad<'_>], at: Moment) {
     if at.rate.is_none() {
         return;
     }
     let (loads, names) = loads_of(accounts, at.now);
-    foresee_each(&loads, at, |load, seen| {
+    forecast_link(&loads, at, |load, expected| {
         let name = names.get(load).copied();
-        let deadline = loads.get(load).and_then(|load| load.claim.deadline);
+        let deadline = loads.get(load).and_then(|load| load.demand.deadline);
         let (Some(name), Some(deadline)) = (name, deadline) else { return };
         let Some(account) = accounts.get_mut(name.account) else { return };
         if let Some((room_id, source_id)) = name.of(account)
-            && seen.late.is_some()
+            && expected.late.is_some()
             && deadline > at.now
         {
-            let (expected, short_of) = (Some(seen.done), ShortOf::Throughput);
+            let (expected, short_of) = (Some(expected.done), ShortOf::Throughput);
             let lost = AtRisk { room_id, source_id, deadline, expected, short_of };
             account.forecast.at_risk.push(lost);
         }
@@ -141,7 +146,7 @@ enum NameOf {
 
 impl Name {
     /// The room, and the recording where it is one.
-    fn of(self, account: &Owing<'_>) -> Option<(RoomId, Option<String>)> {
+    fn of(self, account: &AccountLoad<'_>) -> Option<(RoomId, Option<String>)> {
         match self.load {
             NameOf::Pending(place) => {
                 let pending = account.pending.get(usize::try_from(place).ok()?)?;
@@ -155,25 +160,28 @@ impl Name {
 }
 
 /// What is to come over the link of all accounts, where its size is known or likely.
-fn loads_of(accounts: &[Owing<'_>], now: Timestamp) -> (Vec<Load>, Vec<Name>) {
+fn loads_of(accounts: &[AccountLoad<'_>], now: Timestamp) -> (Vec<Load>, Vec<Name>) {
     let (mut loads, mut names) = (Vec::new(), Vec::new());
     for (place, account) in accounts.iter().enumerate() {
         for (pending, index) in account.pending.iter().zip(0..) {
-            let claim = Claim { deadline: pending.deadline, remaining: pending.bytes };
-            loads.push(Load { claim, from: now });
+            let (deadline, remaining) = (pending.deadline, pending.bytes);
+            loads.push(Load { demand: demand(deadline, remaining), from: now });
             names.push(Name { account: place, load: NameOf::Pending(index) });
         }
         for (index, room, turn) in turns(account.rooms, account.today, now) {
             let remaining = account.sizes.of_room(room);
-            // What is short of calls is told already.
+            // What is short of calls is said already.
             if turn < room.deadline && remaining.is_some() {
-                let claim = Claim { deadline: Some(room.deadline), remaining };
-                loads.push(Load { claim, from: turn });
+                loads.push(Load { demand: demand(Some(room.deadline), remaining), from: turn });
                 names.push(Name { account: place, load: NameOf::Room(index) });
             }
         }
     }
     (loads, names)
+}
+
+fn demand(deadline: Option<Timestamp>, remaining: Option<u64>) -> Demand {
+    Demand { deadline, remaining, ceiling: None }
 }
 
 /// Of rooms by ascending deadline, those that WeChat is to be asked about before theirs, with their
@@ -197,7 +205,7 @@ pub fn rooms_at_risk<'a>(at_risk: impl IntoIterator<Item = &'a AtRisk>) -> usize
     at_risk.into_iter().map(|lost| lost.room_id).collect::<HashSet<RoomId>>().len()
 }
 
-/// Foretells, from the owed rooms of an account, by ascending deadline, and the day's calls, in what
+/// The forecast by the day's calls, from the pending rooms of an account by ascending deadline: in what
 /// order and when they have their turn: the soonest deadline first, what is past it last.
 pub fn forecast(rooms: &[PendingRoom], today: &DayQuota, now: Timestamp) -> Forecast {
     let mut forecast = Forecast::default();
@@ -259,7 +267,7 @@ fn turn(place: u64, today: &DayQuota, now: Timestamp) -> Option<Timestamp> {
 mod tests {
     use super::*;
     use crate::ledger::Averages;
-    use crate::urgency::Rate;
+    use crate::model::Rate;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -327,8 +335,13 @@ mod tests {
         let (today, sizes) = (quota(0, 2), Sizes { averages, film: None });
         let (mut one, mut two) = (forecast(&[], &today, now), forecast(&rooms, &today, now));
         assert_eq!((one.at_risk.len(), two.at_risk.len()), (0, 0));
-        let owing =
-            |forecast, rooms, pending| Owing { forecast, rooms, today: &today, pending, sizes };
+        let owing = |forecast, rooms, pending| AccountLoad {
+            forecast,
+            rooms,
+            today: &today,
+            pending,
+            sizes,
+        };
         let mut accounts = [owing(&mut one, &[], &first), owing(&mut two, &rooms, &second)];
         add_throughput(&mut accounts, Moment { now, rate });
         assert_eq!(one.at_risk, []);

@@ -7,8 +7,7 @@ use jiff::SignedDuration;
 
 use super::Pending;
 use crate::ledger::{Averages, PendingRoom, Phase};
-use crate::model::RoomId;
-use crate::urgency::Rate;
+use crate::model::{Rate, RoomId};
 
 /// Bits per second of film where nothing is archived yet: a guess, for replays of phones.
 pub const GUESSED_BIT_RATE: u64 = 1_500_000;

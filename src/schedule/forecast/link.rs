@@ -1,25 +1,26 @@
-//! What will make it: the link's work in order of deadline, played through ahead of time.
+//! What becomes of the work of one link: played through ahead of time, in order of deadline.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Claim, Moment, Rate, Urgency};
+use crate::model::Rate;
+use crate::schedule::policy::{Demand, Moment, Urgency};
 
 /// A recording in the play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// When it is deleted, and how many bytes are to be moved, known or estimated. Without a size
+    /// When it is deleted, and how many bytes are to come, known or estimated. Without a size
     /// nothing can be said of it.
-    pub claim: Claim,
+    pub demand: Demand,
     /// When it can begin: now, or when its room's turn to be asked about comes.
     pub from: Timestamp,
 }
 
-/// What becomes of a load.
+/// What is to be expected of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outlook {
+pub struct Expected {
     /// When its last byte has come.
     pub done: Timestamp,
     /// By how long that is after its deadline; `None` where it is in time.
@@ -27,22 +28,10 @@ pub struct Outlook {
 }
 
 /// Plays through what becomes of `loads` on one link at the measured rate, the most urgent first,
-/// one after the other. What cannot make it when its turn comes does not use up the others' time: it
-/// is late as if it had the link from then on. `None` for loads without a size, and for all where
-/// no rate was measured.
-pub fn foresee(loads: &[Load], at: Moment) -> Vec<Option<Outlook>> {
-    let mut outlooks = vec![None; loads.len()];
-    foresee_each(loads, at, |place, seen| {
-        if let Some(outlook) = outlooks.get_mut(place) {
-            *outlook = Some(seen);
-        }
-    });
-    outlooks
-}
-
-/// As [`foresee`], for loads that are too many to keep what becomes of each: `each` is told of them as
-/// they end, with their places.
-pub fn foresee_each(loads: &[Load], at: Moment, each: impl FnMut(usize, Outlook)) {
+/// one after the other, and tells `each` of them as it ends, with its place. What cannot make it when
+/// its turn comes does not use up the others' time: it is late as if it had the link from then on.
+/// Nothing is said of loads without a size, and of none where no rate was measured.
+pub fn forecast_link(loads: &[Load], at: Moment, each: impl FnMut(usize, Expected)) {
     let Some(rate) = at.rate else { return };
     let mut play = Play::new(loads, at.now, rate, each);
     while play.step() {}
@@ -59,9 +48,9 @@ struct Play<'a, Each> {
     each: Each,
 }
 
-impl<'a, Each: FnMut(usize, Outlook)> Play<'a, Each> {
+impl<'a, Each: FnMut(usize, Expected)> Play<'a, Each> {
     fn new(loads: &'a [Load], now: Timestamp, rate: Rate, each: Each) -> Self {
-        let sized = loads.iter().enumerate().filter(|(_, load)| load.claim.remaining.is_some());
+        let sized = loads.iter().enumerate().filter(|(_, load)| load.demand.remaining.is_some());
         let mut to_come: Vec<usize> = sized.map(|(place, _)| place).collect();
         to_come.sort_by_key(|place| Reverse(loads.get(*place).map(|load| load.from)));
         Self { loads, now, rate, to_come, ready: BinaryHeap::new(), each }
@@ -78,9 +67,9 @@ impl<'a, Each: FnMut(usize, Outlook)> Play<'a, Each> {
     fn admit(&mut self) {
         while self.next_from().is_some_and(|from| from <= self.now) {
             let Some(place) = self.to_come.pop() else { return };
-            let Some(Load { claim, .. }) = self.load(place) else { continue };
-            let deadline = claim.deadline.unwrap_or(Timestamp::MAX);
-            self.ready.push(Reverse((deadline, place, claim.remaining.unwrap_or(0))));
+            let Some(Load { demand, .. }) = self.load(place) else { continue };
+            let deadline = demand.deadline.unwrap_or(Timestamp::MAX);
+            self.ready.push(Reverse((deadline, place, demand.remaining.unwrap_or(0))));
         }
     }
 
@@ -92,27 +81,26 @@ impl<'a, Each: FnMut(usize, Outlook)> Play<'a, Each> {
             self.now = self.now.max(next);
             return true;
         };
-        let done = later(self.now, self.rate.time_for(left));
-        let claim = Claim { deadline: Some(deadline), remaining: Some(left) };
         let at = Moment { now: self.now, rate: Some(self.rate) };
-        if !Urgency::of(claim, at).is_savable() {
+        let ceiling = self.load(place).and_then(|load| load.demand.ceiling);
+        let demand = Demand { deadline: Some(deadline), remaining: Some(left), ceiling };
+        let done = later(self.now, demand.time_needed(at).unwrap_or_default());
+        if !Urgency::of(demand, at).is_savable() {
             let late = Some(done.duration_since(deadline));
-            (self.each)(place, Outlook { done, late });
+            (self.each)(place, Expected { done, late });
             return true;
         }
+        // One that its host holds back leaves the link to others.
+        let is_free_at = later(self.now, self.rate.time_for(left));
         match self.next_from() {
-            Some(next) if next < done => {
-                let moved = next.duration_since(self.now).as_millis();
-                let moved = u128::try_from(moved).unwrap_or(0)
-                    * u128::from(self.rate.bytes_per_second())
-                    / 1000;
-                let left = left.saturating_sub(u64::try_from(moved).unwrap_or(u64::MAX));
+            Some(next) if next < is_free_at => {
+                let came = self.rate.bytes_in(next.duration_since(self.now));
                 self.now = next;
-                self.ready.push(Reverse((deadline, place, left)));
+                self.ready.push(Reverse((deadline, place, left.saturating_sub(came))));
             }
             _ => {
-                self.now = done;
-                (self.each)(place, Outlook { done, late: None });
+                self.now = is_free_at;
+                (self.each)(place, Expected { done, late: None });
             }
         }
         true
@@ -131,17 +119,26 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// Deadline, bytes and beginning, in seconds; the link moves 10 bytes a second.
+    /// Deadline, bytes and beginning, in seconds; the link brings 10 bytes a second.
     fn play(loads: &[(i64, u64, i64)]) -> Vec<Option<(i64, Option<i64>)>> {
         let load = |&(deadline, bytes, from): &(i64, u64, i64)| Load {
-            claim: Claim { deadline: Some(at(deadline)), remaining: Some(bytes) },
+            demand: demand(deadline, Some(bytes)),
             from: at(from),
         };
         let loads: Vec<_> = loads.iter().map(load).collect();
-        let rate = Rate::of(10, SignedDuration::from_secs(1));
-        let seen = foresee(&loads, Moment { now: at(0), rate });
-        let seconds = |seen: Outlook| (seen.done.as_second(), seen.late.map(|late| late.as_secs()));
-        seen.into_iter().map(|seen| seen.map(seconds)).collect()
+        forecast(&loads, Rate::of(10, SignedDuration::from_secs(1)))
+    }
+
+    fn demand(deadline: i64, remaining: Option<u64>) -> Demand {
+        Demand { deadline: Some(at(deadline)), remaining, ceiling: None }
+    }
+
+    fn forecast(loads: &[Load], rate: Option<Rate>) -> Vec<Option<(i64, Option<i64>)>> {
+        let mut all = vec![None; loads.len()];
+        forecast_link(loads, Moment { now: at(0), rate }, |place, seen| {
+            all[place] = Some((seen.done.as_second(), seen.late.map(|late| late.as_secs())));
+        });
+        all
     }
 
     #[test]
@@ -165,11 +162,25 @@ mod tests {
     }
 
     #[test]
+    fn what_its_host_holds_back_is_late_by_itself_and_leaves_the_link_to_others() {
+        let ceiling = Rate::of(2, SignedDuration::from_secs(1));
+        let slow = |deadline| Load {
+            demand: Demand { ceiling, ..demand(deadline, Some(300)) },
+            from: at(0),
+        };
+        let other = Load { demand: demand(200, Some(1000)), from: at(0) };
+        let rate = Rate::of(10, SignedDuration::from_secs(1));
+        let late = forecast(&[slow(100), other], rate);
+        assert_eq!(late, [Some((150, Some(50))), Some((100, None))]);
+        let in_time = forecast(&[slow(150), other], rate);
+        assert_eq!(in_time, [Some((150, None)), Some((130, None))]);
+    }
+
+    #[test]
     fn without_a_size_or_a_speed_nothing_is_said() {
-        let load = Load { claim: Claim { deadline: Some(at(1)), remaining: None }, from: at(0) };
+        let load = |bytes| Load { demand: demand(1, bytes), from: at(0) };
         let rate = Rate::of(1, SignedDuration::from_secs(1));
-        assert_eq!(foresee(&[load], Moment { now: at(0), rate }), [None]);
-        let sized = Load { claim: Claim { remaining: Some(9), ..load.claim }, ..load };
-        assert_eq!(foresee(&[sized], Moment { now: at(0), rate: None }), [None]);
+        assert_eq!(forecast(&[load(None)], rate), [None]);
+        assert_eq!(forecast(&[load(Some(9))], None), [None]);
     }
 }

@@ -9,7 +9,7 @@ use memmap2::MmapMut;
 
 /// Bytes that are filled in from the beginning, up to a capacity.
 #[derive(Debug, Default)]
-pub(in crate::stage) struct Buffer {
+pub struct Buffer {
     /// `None` without any capacity.
     pages: Option<MmapMut>,
     filled: usize,
@@ -22,7 +22,7 @@ impl Buffer {
     /// # Panics
     /// When the system has no more memory, as any allocation.
     #[expect(clippy::expect_used, reason = "no allocation of this program survives its failure")]
-    pub(super) fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         let map = || MmapMut::map_anon(capacity).expect("memory for a part");
         Self { pages: (capacity > 0).then(map), filled: 0 }
     }
@@ -33,12 +33,12 @@ impl Buffer {
     }
 
     /// How many bytes it holds.
-    pub(in crate::stage) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.filled
     }
 
     /// The bytes it holds.
-    pub(super) fn filled(&self) -> &[u8] {
+    pub fn filled(&self) -> &[u8] {
         self.pages.as_ref().and_then(|pages| pages.get(..self.filled)).unwrap_or_default()
     }
 
@@ -58,7 +58,7 @@ impl Buffer {
     /// # Panics
     /// When there is no room for them: every reader is given no more than it asked for.
     #[expect(clippy::expect_used, reason = "a part of other bytes than planned must not go on")]
-    pub(in crate::stage) fn extend_from_slice(&mut self, bytes: &[u8]) {
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
