@@ -1,4 +1,4 @@
-//! A file of several parts: a multipart upload, gone on with where an earlier run left it, and
+//! A file of several parts: a multipart upload, resumed where an earlier run left it, and
 //! completed only when all of the file was seen to be whole.
 
 use std::sync::Arc;

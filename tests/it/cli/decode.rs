@@ -118,12 +118,16 @@ async fn verify_says_what_to_install_where_there_is_no_decoder() {
     assert!(ran.err.contains("ffprobe is not installed") && ran.err.contains("hint: "), "{ran:?}");
 }
 
-/// Zeros in the middle of the media data of an archived file.
+/// Damages the media data in the middle of an archived file; packets of a transport stream keep their headers.
 fn damage(place: &Place, key: &str) {
+    const PACKET: usize = 188;
     let path = place.objects().join(key);
     let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() * 2 / 3;
-    bytes[middle..middle + 600].fill(0);
+    let (from, to) = (bytes.len() / 3, bytes.len() * 2 / 3);
+    match key.ends_with(".ts") {
+        true => (from..to).filter(|at| at % PACKET >= 16).for_each(|at| bytes[at] ^= 0xa5),
+        false => bytes[to..to + 600].fill(0),
+    }
     std::fs::write(path, bytes).unwrap();
 }
 
