@@ -1,5 +1,5 @@
-//! Finding work: per account, discover the new rooms, then bring rooms to light one by one, the
-//! soonest deadline first, while the rest of the list is read, and hand them to the transfers.
+//! Finds work: for each account, discovers the new rooms, then sends rooms to the transfers one by
+//! one, soonest deadline first, while it reads the rest of the list.
 
 mod bring;
 mod chosen;
@@ -23,10 +23,10 @@ use crate::stage::discover::Scan;
 use crate::stage::{Account, Context, Error};
 use samples::Samples;
 
-/// Accounts worked on at once.
+/// Accounts searched at once.
 const ACCOUNTS: usize = 8;
 
-/// Finds the work of all accounts. Ends when there is no more, or `stop` is cancelled.
+/// Finds the work of all accounts. Returns when there is no more, or `stop` is cancelled.
 pub(super) async fn find(
     context: &Arc<Context>,
     accounts: &[Arc<Account>],
@@ -60,8 +60,7 @@ pub(super) async fn find(
     each(&by_urgency(context, accounts).await, ACCOUNTS, search).await
 }
 
-/// After so many rooms in a row that WeChat could not be asked about, no more calls are spent on
-/// trying.
+/// After this many consecutive rooms for which WeChat calls failed, the search makes no more calls.
 const MOST_FAILURES: u32 = 3;
 
 /// The search for work in one account.
@@ -71,30 +70,30 @@ struct Search {
     account: Arc<Account>,
     selection: Selection,
     listed: mpsc::Sender<InFlight>,
-    /// Whether WeChat can still be asked in this run.
+    /// Whether this run may still call WeChat.
     can_call: bool,
-    /// Rooms in a row that WeChat could not be asked about.
+    /// Consecutive rooms for which WeChat calls failed.
     failures: u32,
-    /// Which rooms are asked about next, where the first ones have failed for their host.
+    /// Which rooms to ask WeChat about next, once the first ones have failed because of their host.
     samples: Option<Samples>,
-    /// The room list, as far as it is still to be read.
+    /// The room list, while pages of it remain to be read.
     list: Option<List>,
     report: AccountReport,
 }
 
-/// When a page of the list is read.
+/// When to read a page of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// In its turn alone.
+    /// Only when it is the list's turn.
     Its,
-    /// In any case, as no room wants the call.
+    /// In any case, because no room needs the call.
     Any,
 }
 
 impl Search {
     async fn run(mut self) -> AccountReport {
         if let Err(error) = self.prepare().await {
-            // Without a token or calls, what is known already can still be transferred.
+            // Without a token or calls left, known recordings can still be transferred.
             self.can_call = !ends_calls(&error);
             self.note("the room list", &error);
             if error.is_of_the_ledger() {
@@ -110,7 +109,7 @@ impl Search {
             note_lacking(&self.context, &self.account.appid, &self.selection, is_full).await;
         if let Err(error) = noted {
             self.note("the listing of the bucket", &error);
-            // What would be archived there now would hide that this is another place.
+            // Archiving there now would hide that this is the wrong place.
             self.report.is_misplaced = matches!(error, Error::NothingThere(_));
             if error.is_of_the_ledger() || self.report.is_misplaced {
                 return self.report;
@@ -126,9 +125,9 @@ impl Search {
         self.report
     }
 
-    /// Everything up to the new rooms being known. The token comes first, before any call is charged:
-    /// without one there is nothing to call with. As long as the list was never read to its end, the
-    /// ledger may be one that was lost: the bucket knows rooms that it does not.
+    /// Checks the token, aligns the quota and discovers the new rooms. The token comes first, before
+    /// any call is counted: no call works without one. If the list was never read to its end, the
+    /// ledger may be a replacement for one that was lost, so rooms are restored from the bucket too.
     async fn prepare(&mut self) -> Result<(), Error> {
         self.account.client.check_token().await?;
         align_quota(&self.context, &self.account).await;
@@ -144,7 +143,7 @@ impl Search {
         if is_told(&self.context, error) {
             return;
         }
-        tracing::info!(account.appid = %self.account.appid, error = %Reason::of(error), "{what} could not be read");
+        tracing::info!(account.appid = %self.account.appid, error = %Reason::of(error), "failed to read {what}");
         self.report.problems.push(RunProblem::new(what, error));
     }
 
@@ -152,7 +151,7 @@ impl Search {
         if is_told(&self.context, error) {
             return;
         }
-        tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %Reason::of(error), "a room could not be looked at");
+        tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %Reason::of(error), "failed to look at room {room}");
         self.report.problems.push(RunProblem::of_room(room, error));
     }
 
@@ -172,10 +171,11 @@ impl Search {
         Ok(())
     }
 
-    /// Reads a page of the list where one is left that can be wanted; says whether there was one.
+    /// Reads a page of the list if one is left that may contain wanted rooms; returns whether it did.
     ///
     /// # Errors
-    /// When the ledger fails. Whatever else goes wrong ends the reading for this run and is noted.
+    /// When the ledger fails. Any other failure is recorded in the report and ends the reading in
+    /// this run.
     async fn read(&mut self, turn: Turn) -> Result<bool, Error> {
         let Some(list) = self.list.as_mut().filter(|_| self.can_call) else { return Ok(false) };
         if let Selection::Backfill { rooms: Rooms::Between { from: Some(from), .. }, .. } =
@@ -200,7 +200,7 @@ impl Search {
         }
     }
 
-    /// Lets whoever watches know how many rooms there are to be worked on.
+    /// Tells the progress display how many rooms are due.
     async fn expect_rooms(&self) -> Result<(), Error> {
         let (context, appid) = (&self.context, &self.account.appid);
         let due = context.ledger.due_rooms(appid, context.due_by()).await?;
@@ -208,7 +208,7 @@ impl Search {
         Ok(())
     }
 
-    /// Everything that was due when the run began, and what the list brings to light meanwhile.
+    /// Works on everything that was due when the run began, and on what the list adds meanwhile.
     async fn all_due(&mut self) -> Result<(), Error> {
         self.expect_rooms().await?;
         loop {
@@ -218,7 +218,8 @@ impl Search {
                 continue;
             }
             let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
-            // Before the claim: a room that waits for anything else could be another process's.
+            // Before the claim: while a claimed room waited for a permit, another process could have
+            // worked on it.
             let claimed = match self.permit(wanted).await? {
                 Some(permit) => self.claim(wanted).await?.map(|record| (record, permit)),
                 None => None,
@@ -232,11 +233,11 @@ impl Search {
     }
 }
 
-/// Reads the new rooms of an account, and the rest of its list as far as half of the calls go that are
-/// left today: the run that follows resumes there, and has the other half.
+/// Reads the new rooms of an account, and then more of its list, using at most half of the calls left
+/// today. The next run continues there with the other half.
 ///
 /// # Errors
-/// When a page cannot be had, or the ledger fails.
+/// When a page cannot be read, or the ledger fails.
 pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
     align_quota(context, account).await;
     let today = context.ledger.quota(&account.appid, context.clock.now(), account.share).await?;
@@ -245,8 +246,8 @@ pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes over what WeChat says of the day's calls. It may refuse to say; then they are counted
-/// here alone.
+/// Adopts WeChat's own count of today's calls. WeChat may refuse to tell; then only the local count
+/// applies.
 pub async fn align_quota(context: &Context, account: &Account) {
     let quota = crate::retry::with(&context.work.api_retry, "the quota", || account.client.quota());
     let quota = quota.await;
@@ -260,11 +261,11 @@ pub async fn align_quota(context: &Context, account: &Account) {
         Err(error) => Err(error.into()),
     };
     if let Err(error) = aligned {
-        tracing::debug!(account.appid = %account.appid, error = %error, "WeChat does not tell the day's calls");
+        tracing::debug!(account.appid = %account.appid, error = %error, "failed to get today's call count from WeChat");
     }
 }
 
-/// Whether a failure concerns every call of the account, so that no more are made in this run.
+/// Whether a failure affects every call of the account, so that this run makes no more.
 fn ends_calls(error: &Error) -> bool {
     use crate::wechat::{Class, Error as Wechat};
     match error {

@@ -1,4 +1,4 @@
-//! The forecast of all accounts together, from what the ledger knows: they share one link.
+//! Forecasts all accounts together from the ledger: they share one link.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use crate::schedule::forecast::{
 };
 use crate::stage::{Account, Context, Error, transfer};
 
-/// What is pending of an account, and its forecast.
+/// The pending work of an account, and its forecast.
 #[derive(Debug)]
 pub struct AccountForecast {
-    /// What is pending.
+    /// The pending rooms and recordings.
     pub backlog: Backlog,
-    /// Its calls of the day.
+    /// The account's calls of today.
     pub today: DayQuota,
-    /// What will become of it.
+    /// The forecast.
     pub forecast: Forecast,
-    /// How much it is.
+    /// How much there is to transfer.
     pub estimate: Estimate,
     pending: Vec<Pending>,
 }
 
-/// The speed that forecasts rest on: what this run has measured, else what recent ones have.
+/// The throughput that forecasts use: this run's measurement, or else that of recent runs.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -42,7 +42,8 @@ pub async fn rate(context: &Context) -> Result<Option<Rate>, Error> {
     Ok(moved.get(ALL_HOSTS).and_then(|moved| moved.rate()))
 }
 
-/// Forecasts what becomes of what is pending of the accounts, in their order. Nobody is asked.
+/// Forecasts the pending work of the accounts, in their order. Makes no request to WeChat or the
+/// store.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -79,7 +80,7 @@ impl AccountForecast {
         AccountLoad { forecast, rooms, today, pending, sizes }
     }
 
-    /// Takes out the recordings that could not be archived when they were last tried.
+    /// Takes out the recordings whose last attempt failed.
     pub fn take_waiting(&mut self) -> impl Iterator<Item = PendingRecording> + use<> {
         let recordings = std::mem::take(&mut self.backlog.recordings);
         recordings.into_iter().filter(|owed| owed.state != RecordingState::Pending)
@@ -90,8 +91,8 @@ fn sizes(backlog: &Backlog) -> Sizes {
     Sizes { averages: backlog.averages, film: backlog.film }
 }
 
-/// What is pending of an account's listed rooms. A size is what a checkpoint knows, else the account's
-/// average; a whole beside segments is likely not to be needed.
+/// The pending recordings of an account's listed rooms. Sizes come from checkpoints, or else from the
+/// account's averages. A whole beside segments gets no size, because it is probably not needed.
 async fn pending(
     context: &Context,
     appid: &AppId,
@@ -121,7 +122,7 @@ async fn pending(
     Ok(all)
 }
 
-/// Adds the recordings of whose next tries nothing is to be expected, as earlier ones have failed.
+/// Adds the recordings that keep failing: their next attempts are not expected to succeed.
 fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
     let estimates: HashMap<RoomId, Timestamp> =
         backlog.rooms.iter().map(|room| (room.room_id, room.deadline)).collect();
@@ -144,7 +145,7 @@ fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
     at_risk.sort_by_key(|risk| (risk.deadline, risk.room_id.0));
 }
 
-/// As [`crate::model::Recording::deadline`].
+/// Same as [`crate::model::Recording::deadline`].
 fn deadline(owed: &PendingRecording) -> Option<Timestamp> {
     owed.expires.or_else(|| owed.created.and_then(|at| at.checked_add(WECHAT_RETENTION).ok()))
 }

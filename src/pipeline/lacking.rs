@@ -1,4 +1,4 @@
-//! Rooms that are archived as far as the ledger knows, and of which the bucket lacks something.
+//! Finds rooms that the ledger has as archived but whose objects are missing from the bucket.
 
 use super::{Rooms, Selection};
 use crate::ledger::Reached;
@@ -6,12 +6,12 @@ use crate::model::{AppId, RoomId};
 use crate::stage::survey::{Extent, survey};
 use crate::stage::{Context, Error};
 
-/// Finds and notes those of the selected rooms of which the bucket lacks something. They are due from then on, and the
-/// ledger knows why, whatever becomes of this run. All of the bucket is looked through for a backfill of
-/// many rooms, and when the room list was read in full.
+/// Finds the selected rooms with objects missing from the bucket and records them in the ledger. They
+/// are due from then on, whatever happens to this run. A backfill of many rooms and a run that read
+/// the full room list survey the whole bucket.
 ///
 /// # Errors
-/// When the store or the ledger fails, and when the bucket has nothing of the account at all.
+/// When the store or the ledger fails, or the bucket contains nothing of the account at all.
 pub(super) async fn note_lacking(
     context: &Context,
     appid: &AppId,
@@ -27,7 +27,7 @@ pub(super) async fn note_lacking(
     let is_nightly = *selection == Selection::Due;
     let extent = if is_nightly && !is_full_scan { Extent::Share } else { Extent::All };
     let found = survey(&context.ledger, &context.store, appid, extent).await?;
-    // A slip in the configuration must not be taken for the loss of all that was archived.
+    // A mistake in the configuration must not look like the loss of the whole archive.
     let catalog = context.store.keys(appid).catalog();
     if found.is_empty && is_nightly && context.store.head(&catalog).await?.is_none() {
         return Err(Error::NothingThere(appid.clone()));
@@ -39,7 +39,7 @@ pub(super) async fn note_lacking(
     Ok(context.ledger.survey_ended(appid, &found.lacking, reached).await?)
 }
 
-/// Whether the bucket lacks the manifest of a room that was sealed.
+/// Whether the manifest of a sealed room is missing from the bucket.
 async fn lacks_manifest(context: &Context, appid: &AppId, room: RoomId) -> Result<bool, Error> {
     let record = context.ledger.room(appid, room).await?;
     let manifest = context.store.keys(appid).room(room).manifest();

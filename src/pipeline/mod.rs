@@ -1,13 +1,14 @@
-//! The flow, top to bottom: which stage follows which, how much at once, and when it ends.
+//! The order of the stages, how much runs at once, and when a run ends.
 //!
 //! ```text
 //! find (discover → adopt → resolve, per account) ──► transfer (per recording) ──► seal (per room)
 //!                                             queue                        queue
 //! ```
 //!
-//! All three run at the same time, joined by bounded queues: a slow bucket holds up the transfers,
-//! full transfers hold up the claims and calls (see [`crate::schedule`]). A room's panic or failure ends that room alone.
-//! A ledger that has failed ends the run: nothing is begun whose outcome could not be kept.
+//! All three run concurrently, joined by bounded queues: a slow bucket holds up the transfers, and
+//! busy transfers hold up claims and API calls (see [`crate::schedule`]). A panic or failure in one
+//! room ends only that room. A ledger failure ends the run: no work starts whose outcome could not be
+//! recorded.
 
 mod find;
 pub mod forecast;
@@ -52,16 +53,16 @@ pub use report::{
 };
 pub use selection::{Rooms, Selection};
 
-/// Rooms that wait between two stages.
+/// Rooms that may queue between two stages.
 const QUEUE: usize = 2;
 
 /// Rooms sealed at once.
 const SEALING: usize = 4;
 
-/// How long transfers under way may go on after the run was told to stop.
+/// How long running transfers may continue after the run is told to stop.
 pub const GRACE: Duration = Duration::from_secs(6);
 
-/// How long everything else may go on then: what is not done by that time is a later run's.
+/// How long everything else may continue after that. A later run does the rest.
 pub const LAST_CALL: Duration = Duration::from_secs(9);
 
 /// A room on its way through the stages.
@@ -70,21 +71,21 @@ struct InFlight {
     account: Arc<Account>,
     listed: ListedRoom,
     lease: Lease,
-    /// Until its recordings have come to an end.
+    /// Held until every recording of the room is finished for this run.
     permit: Option<RoomPermit>,
 }
 
-/// Runs the pipeline until nothing of the selection is due, `stop` is cancelled, or the ledger fails.
+/// Runs the pipeline until the selection has nothing due, `stop` is cancelled, or the ledger fails.
 ///
-/// What goes wrong is in the report; the run goes on with what is left. Durable at any moment: see
-/// the stages.
+/// The report lists what failed; the run continues with the rest. Each stage documents what is
+/// durable at any moment.
 pub async fn run(
     context: Arc<Context>,
     accounts: &[Arc<Account>],
     selection: &Selection,
     stop: CancellationToken,
 ) -> Report {
-    // What is begun ends as it does for a signal.
+    // A ledger failure ends running work in the same way as a signal.
     let stop = stop.child_token();
     let stopping = async {
         context.ledger.until_failed().await;
@@ -108,7 +109,7 @@ async fn flow(
 ) -> Report {
     let reclaimed = owner::reclaim_from_the_dead(context).await;
     if let Some(error) = reclaimed.err().filter(|_| context.ledger.failure().is_none()) {
-        tracing::warn!(error = %error, "the leases of dead processes could not be looked at");
+        tracing::warn!(error = %error, "failed to reclaim the leases of dead processes");
     }
     expect_throughput(context).await;
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
@@ -131,14 +132,14 @@ async fn flow(
     report
 }
 
-/// Whether an error is a consequence of the ledger's failure, which ends the run and is told once. A
-/// claim may have failed in its last step, so that the room seems to be another's.
+/// Whether an error is a consequence of the ledger failure that ends the run, which is reported once.
+/// A claim may have failed in its last step, so that the room seems to belong to another process.
 fn is_told(context: &Context, error: &Error) -> bool {
     let is_of_the_ledger = error.is_of_the_ledger() || error.is_lease_lost();
     context.ledger.failure().is_some() && is_of_the_ledger
 }
 
-/// What a room has come to that an error ended.
+/// The outcome of a room that ended in an error.
 fn ended_by(context: &Context, name: Name, error: &Error) -> RoomReport {
     match is_told(context, error) {
         true => name.interrupted(),
@@ -146,17 +147,17 @@ fn ended_by(context: &Context, name: Name, error: &Error) -> RoomReport {
     }
 }
 
-/// Takes over the speed that recent runs have measured.
+/// Starts from the throughput that recent runs measured.
 async fn expect_throughput(context: &Context) {
     match forecast::rate(context).await {
         Ok(Some(rate)) => context.schedule.expect(rate),
         Ok(None) => {}
         Err(_) if context.ledger.failure().is_some() => {}
-        Err(error) => tracing::warn!(error = %error, "the throughput of recent runs is not known"),
+        Err(error) => tracing::warn!(error = %error, "failed to read the recent throughput"),
     }
 }
 
-/// Notes what is left and will not make it.
+/// Records in the report which pending recordings are at risk.
 async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
     report.rate = context.schedule.rate();
     let forecasts = match forecast::of_accounts(context, accounts).await {
@@ -179,13 +180,13 @@ async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mu
     }
 }
 
-/// Waits until the run was told to stop, and `grace` longer.
+/// Waits until the run is told to stop, and then for `grace`.
 async fn after(stop: &CancellationToken, grace: Duration) {
     stop.cancelled().await;
     clock::pause(grace).await;
 }
 
-/// Seals rooms as they come, a few at once.
+/// Seals rooms as they arrive, a few at once.
 async fn seal_all(context: &Arc<Context>, moved: mpsc::Receiver<InFlight>) -> Vec<RoomReport> {
     let seal_one = |room: InFlight| async move {
         let name = report::name_of(&room.listed.record);
@@ -213,7 +214,7 @@ async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     report
 }
 
-/// Publishes the catalogs and notes what is left of each account.
+/// Publishes the catalogs and records what is pending in each account.
 async fn finish(
     context: &Context,
     accounts: &[Arc<Account>],
@@ -256,7 +257,7 @@ fn waiting_room((room_id, reason, next_at): (RoomId, Reason, Timestamp)) -> Wait
     Waiting { room_id, source_id: None, reason, next_try_at: Some(next_at) }
 }
 
-/// How many rooms of the selection are left to a later run, those in the report excepted.
+/// How many rooms of the selection are left to a later run, not counting those in the report.
 async fn pending_rooms(
     context: &Context,
     account: &Account,
@@ -282,7 +283,7 @@ async fn pending_rooms(
     }
 }
 
-/// Runs `work` on each of `items`, so many at once.
+/// Runs `work` on each item, at most `at_once` at a time.
 async fn each<T, F: Future<Output = R>, R>(
     items: impl IntoIterator<Item = T>,
     at_once: usize,
@@ -291,7 +292,7 @@ async fn each<T, F: Future<Output = R>, R>(
     stream::iter(items).map(work).buffer_unordered(at_once.max(1)).collect().await
 }
 
-/// Whether a room still has something for a later run.
+/// Whether a later run has work to do for the room.
 fn is_left(phase: Phase, settled: bool, recordings: &[Recording]) -> bool {
     phase != Phase::Closed && (!settled || recordings.iter().any(Recording::is_pending))
 }

@@ -1,4 +1,4 @@
-//! When what a run leaves is tried again. Pure.
+//! When the work that a run leaves is tried again. Pure.
 
 use std::collections::HashMap;
 
@@ -8,23 +8,23 @@ use super::RoomReport;
 use crate::ledger::{PendingRoom, Phase};
 use crate::model::RoomId;
 
-/// How soon a run may follow: what waits for less is taken up by the next one.
+/// Rooms that wait for less than this are counted as due at once: the next run may follow this soon.
 const SOON: SignedDuration = SignedDuration::from_mins(1);
 
-/// When the rooms that are left are tried again.
+/// When the remaining rooms are tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NextLook {
-    /// Rooms that the next run takes up, whenever it begins.
+    /// Rooms that the next run works on, whenever it begins.
     pub at_once: u64,
-    /// Rooms that wait.
+    /// Rooms that have to wait.
     pub waiting: u64,
-    /// Until when the first of those waits.
+    /// When the first of those is due.
     pub next_at: Option<Timestamp>,
 }
 
 impl NextLook {
-    /// Of an account's pending rooms: those that `reported` calls left, and those that a run that
-    /// began at `began` has not looked at though they were due.
+    /// Counts an account's pending rooms that are left: by `reported` if the room is in it, otherwise
+    /// if the room was due when the run began (`began`) and was not looked at.
     pub(super) fn of(
         rooms: &[PendingRoom],
         reported: &HashMap<RoomId, &RoomReport>,
@@ -43,7 +43,7 @@ impl NextLook {
         rooms.iter().filter(is_left).map(look).fold(Self::default(), Self::and)
     }
 
-    /// Of both together.
+    /// Combines both.
     #[must_use]
     pub(super) fn and(self, other: Self) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl NextLook {
         }
     }
 
-    /// Before when no run tries any of it again; `None` where the next one does.
+    /// The time before which no run tries any of the rooms; `None` if the next run does.
     pub fn waits_until(self) -> Option<Timestamp> {
         self.next_at.filter(|_| self.at_once == 0)
     }

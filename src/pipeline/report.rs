@@ -1,4 +1,4 @@
-//! What a run has come to: plain data, for the command line to print and to choose an exit code by.
+//! The result of a run: plain data, which the command line prints and derives an exit code from.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -15,36 +15,36 @@ use crate::schedule::forecast::AtRisk;
 use crate::stage::discover::Scanned;
 use crate::stage::{Context, Error, ListedRoom, seal};
 
-/// What a run has come to.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The accounts, in no order.
     pub accounts: Vec<AccountReport>,
-    /// The rooms that were worked on, in no order.
+    /// The rooms that the run worked on, in no order.
     pub rooms: Vec<RoomReport>,
-    /// What was done in all.
+    /// Totals of what was done.
     pub counts: Counts,
-    /// Whether the run was ended before it could tell what became of its rooms.
+    /// Whether the run ended before it could report the outcome of its rooms.
     pub is_cut_short: bool,
-    /// The speed that was measured.
+    /// The measured throughput.
     pub rate: Option<Rate>,
-    /// The recordings that are found to be lost and that no person was told of yet: see `losses`.
+    /// Lost recordings that no person was told about before: see `losses`.
     pub losses: Vec<Loss>,
-    /// Whether the ledger did not tell of all losses.
+    /// Whether the losses could not be read from the ledger in full.
     pub losses_unread: bool,
-    /// Why the ledger failed, where that ended the run.
+    /// Why the ledger failed, if that ended the run.
     pub ledger: Option<Reason>,
-    /// What a person should know though nothing is left undone for it.
+    /// Warnings that leave nothing undone.
     pub warnings: Vec<Reason>,
 }
 
 impl Report {
-    /// Of a run that was told to stop and could not even finish what was in flight.
+    /// The report of a run that was told to stop and did not finish its running work in time.
     pub(super) fn interrupted(counts: Counts) -> Self {
         Self { counts, is_cut_short: true, ..Self::default() }
     }
 
-    /// Drops what waits in rooms that something is told of already.
+    /// Removes waiting recordings of rooms that the report mentions already.
     pub(super) fn tell_once(&mut self) {
         let Self { accounts, rooms, .. } = self;
         for account in accounts {
@@ -59,25 +59,25 @@ impl Report {
     pub fn is_left(&self) -> bool {
         self.is_cut_short
             || self.ledger.is_some()
-            // There may be some that nobody was told of.
+            // There may be unreported ones.
             || self.losses_unread
             || self.rooms.iter().any(RoomReport::is_left)
             || self.accounts.iter().any(AccountReport::is_left)
     }
 
-    /// How many rooms a later run has something to do for.
+    /// How many rooms have work left for a later run.
     pub fn rooms_left(&self) -> u64 {
         let worked_on = self.rooms.iter().filter(|room| room.is_left()).count() as u64;
         worked_on + self.accounts.iter().map(|account| account.pending_rooms).sum::<u64>()
     }
 
-    /// When what is left is tried again; `None` where nothing is known of that.
+    /// When pending work is tried again; `None` if that is unknown.
     pub fn next_look(&self) -> Option<NextLook> {
         let looks = self.accounts.iter().filter_map(|account| account.next_look);
         looks.reduce(NextLook::and)
     }
 
-    /// How many recordings that are left are not archivable as they are served now.
+    /// How many pending recordings are rejected: not archivable as they are served now.
     pub fn rejected(&self) -> usize {
         let left = self.rooms.iter().filter(|room| room.is_left());
         let sealed = left.filter_map(|room| match &room.outcome {
@@ -87,20 +87,20 @@ impl Report {
         sealed.sum()
     }
 
-    /// Whether anything that is left will not make it, by the forecast.
+    /// Whether the forecast says that pending recordings will miss their deadlines.
     pub fn is_any_at_risk(&self) -> bool {
         self.accounts.iter().any(|account| !account.at_risk.is_empty())
     }
 
-    /// How many recordings a person is to be told to be lost.
+    /// How many lost recordings to report to a person.
     pub fn lost(&self) -> u64 {
         let told = self.losses.len() as u64;
         let seen: u64 = self.rooms.iter().map(|room| room.lost).sum();
         if self.losses_unread { told.max(seen) } else { told }
     }
 
-    /// Whether nothing could be done at all: every account failed, and no room was worked on; or the
-    /// ledger failed, so that what was done by then is all that there is.
+    /// Whether the run could do nothing: every account failed and no room was worked on. A ledger
+    /// failure counts too.
     pub fn could_not_run(&self) -> bool {
         if self.ledger.is_some() {
             return true;
@@ -112,7 +112,8 @@ impl Report {
     }
 }
 
-/// That this machine's clock is wrong, where it is, and what was done about it.
+/// A warning that this machine's clock is wrong, and what was done about it; `None` if the clock is
+/// right.
 pub fn clock_warning(context: &Context) -> Option<Reason> {
     let correction = context.clock.correction();
     if correction.is_zero() {
@@ -128,41 +129,42 @@ pub fn clock_warning(context: &Context) -> Option<Reason> {
     })
 }
 
-/// What became of an account's search for work.
+/// The result of an account's search for work.
 #[derive(Debug, Clone)]
 pub struct AccountReport {
     /// The account.
     pub appid: AppId,
-    /// What was read of the room list, where it was.
+    /// How much of the room list was read, if any.
     pub scanned: Option<Scanned>,
-    /// Rooms that were due and are left to a later run.
+    /// Due rooms that are left to a later run.
     pub pending_rooms: u64,
-    /// Whether the run was stopped before all of its rooms were looked at.
+    /// Whether the run was stopped before it looked at all rooms.
     pub is_cut_short: bool,
-    /// Chosen rooms that another process works on.
+    /// Selected rooms that another process is working on.
     pub busy: Vec<RoomId>,
-    /// Whether the bucket has nothing of it though it was archived, so that nothing was done there.
+    /// Whether the bucket contains nothing of an account that was archived before, so that the run
+    /// did nothing for it.
     pub is_misplaced: bool,
-    /// What went wrong outside a room.
+    /// Problems that concern the account or the run.
     pub problems: Vec<RunProblem>,
-    /// What is left and will not make it, soonest deadline first.
+    /// Pending recordings that will miss their deadlines, soonest deadline first.
     pub at_risk: Vec<AtRisk>,
-    /// When what is left is tried again, where that is known.
+    /// When pending work is tried again, if known.
     pub next_look: Option<NextLook>,
-    /// What could not be archived before, of rooms that this run did not look at.
+    /// Earlier failures in rooms that this run did not look at.
     pub waiting: Vec<Waiting>,
 }
 
-/// A recording, or a room, that waits for its next try.
+/// A recording or a room that waits for its next attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waiting {
     /// The room.
     pub room_id: RoomId,
-    /// The recording; `None` where WeChat could not be asked about the room.
+    /// The recording; `None` if the room itself waits, because WeChat could not be asked about it.
     pub source_id: Option<String>,
-    /// What its last try came to.
+    /// Why its last attempt failed.
     pub reason: Reason,
-    /// It is not tried again before; `None` for at once.
+    /// The earliest time of the next attempt; `None` means at once.
     pub next_try_at: Option<Timestamp>,
 }
 
@@ -178,13 +180,13 @@ impl From<PendingRecording> for Waiting {
 }
 
 impl AccountReport {
-    /// Whether a later run has something to do for the account.
+    /// Whether a later run has work to do for the account.
     fn is_left(&self) -> bool {
         self.is_cut_short || self.pending_rooms > 0 || !self.problems.is_empty()
     }
 
-    /// Adds a problem at the end of a run, unless it was told already: a ledger that fails once fails
-    /// again.
+    /// Adds a problem at the end of a run, unless the same error is there already: a ledger that has
+    /// failed keeps failing.
     pub(super) fn add(&mut self, problem: RunProblem) {
         let is_known = |known: &RunProblem| known.error == problem.error;
         if !self.problems.iter().any(is_known) {
@@ -209,16 +211,16 @@ impl AccountReport {
     }
 }
 
-/// Something that went wrong, where, and what a person can do.
+/// What went wrong, where, and what a person can do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RunProblem {
-    /// What could not be done.
+    /// What failed.
     pub what: String,
-    /// Why not.
+    /// Why, with hints.
     pub error: Reason,
-    /// The room it concerns, where it is one alone.
+    /// The room, if the problem concerns only one.
     pub room_id: Option<RoomId>,
-    /// Whether it is only that the day's calls are used up.
+    /// Whether the only cause is that today's calls are used up.
     pub is_quota: bool,
 }
 
@@ -228,7 +230,7 @@ impl RunProblem {
         Self { what, error, room_id: None, is_quota }
     }
 
-    /// One cause stops every recording of an account.
+    /// Reports that one cause stops every recording of an account.
     pub(super) fn of_all(cause: Reason) -> Self {
         Self {
             what: "no more rooms are asked about in this run".to_owned(),
@@ -244,7 +246,7 @@ impl RunProblem {
     }
 }
 
-/// What became of a room.
+/// The result of a room.
 #[derive(Debug, Clone)]
 pub struct RoomReport {
     /// The account.
@@ -255,7 +257,7 @@ pub struct RoomReport {
     pub name: String,
     /// How it ended in this run.
     pub outcome: RoomOutcome,
-    /// Recordings that this run has seen to be lost.
+    /// Recordings that this run found to be lost.
     pub lost: u64,
 }
 
@@ -264,9 +266,9 @@ pub struct RoomReport {
 pub enum RoomOutcome {
     /// Its manifest is in force.
     Sealed(SealedReport),
-    /// It could not be worked on; why.
+    /// The run could not work on it, for this reason.
     Failed(Reason),
-    /// The run ended before it.
+    /// The run ended before the room was finished.
     Interrupted,
 }
 
@@ -287,32 +289,32 @@ pub struct SealedReport {
     pub pending: usize,
     /// Recordings that cannot be archived as they are served now.
     pub rejected: usize,
-    /// Whether a later run has something to do for it.
+    /// Whether a later run has work to do for the room.
     pub is_left: bool,
-    /// Before this it is not looked at again; `None` where it is left to no later run.
+    /// The earliest time of the next look; `None` if nothing is left to do.
     pub next_at: Option<Timestamp>,
-    /// Its recordings that are not archived yet, and why not.
+    /// Recordings that are not archived yet, and why.
     pub reasons: Vec<Unarchived>,
 }
 
 /// A recording that is not archived yet.
 #[derive(Debug, Clone)]
 pub struct Unarchived {
-    /// Which.
+    /// The recording's source id.
     pub source_id: String,
-    /// Why not.
+    /// Why.
     pub reason: Reason,
 }
 
 impl SealedReport {
-    /// What a person can do about what is not archived, each said once.
+    /// Hints about the recordings that are not archived, without duplicates.
     pub fn hints(&self) -> BTreeSet<&str> {
         self.reasons.iter().flat_map(|one| &one.reason.hints).map(String::as_str).collect()
     }
 }
 
 impl RoomReport {
-    /// Whether a later run has something to do for the room.
+    /// Whether a later run has work to do for the room.
     pub fn is_left(&self) -> bool {
         match &self.outcome {
             RoomOutcome::Sealed(sealed) => sealed.is_left,
@@ -321,7 +323,7 @@ impl RoomReport {
     }
 }
 
-/// A room whose end is not known yet.
+/// Identifies a room whose outcome is not known yet.
 #[derive(Debug, Clone)]
 pub(super) struct Name {
     appid: AppId,
@@ -341,7 +343,7 @@ impl Name {
     }
 
     pub(super) fn failed(self, why: Reason) -> RoomReport {
-        tracing::info!(account.appid = %self.appid, room.id = %self.room_id, error = %why, "a room could not be archived");
+        tracing::info!(account.appid = %self.appid, room.id = %self.room_id, error = %why, "failed to archive room {}", self.room_id);
         self.ended(RoomOutcome::Failed(why), 0)
     }
 
@@ -352,7 +354,7 @@ impl Name {
     pub(super) fn sealed(self, sealed: &seal::SealedRoom) -> RoomReport {
         let ListedRoom { record, recordings } = &sealed.listed;
         let newly_lost = sealed.newly_lost;
-        // Nothing was published of it this time.
+        // This run published nothing for the room.
         if let Some(failure) = &record.failure {
             return self.failed(failure.clone());
         }
@@ -384,13 +386,14 @@ fn bytes_of(recording: &Recording) -> u64 {
     recording.intact_segment().map(|object| object.bytes).or(chunks).unwrap_or(0)
 }
 
-/// Why a recording is not archived yet. One that is lost is told of as such, once: see `losses`.
+/// Why a recording is not archived yet. A lost recording is not included; it is reported once: see
+/// `losses`.
 fn unarchived(recording: &Recording) -> Option<Unarchived> {
     let reason = recording.reason.clone().filter(|_| recording.is_pending())?;
     Some(Unarchived { source_id: recording.source_id.clone(), reason })
 }
 
-/// What a task that panicked said.
+/// The message of a task that panicked.
 pub(super) fn panic_text(failed: tokio::task::JoinError) -> Reason {
     let text = failed.try_into_panic().ok().and_then(|panic| {
         let text = panic.downcast_ref::<String>().cloned();

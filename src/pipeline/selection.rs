@@ -1,27 +1,27 @@
-//! What a run is to do.
+//! Selects the rooms that a run works on.
 
 use jiff::Timestamp;
 
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::{RoomId, RoomStatus};
 
-/// What a run is to do.
+/// Selects the rooms that a run works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// Everything that is due: the nightly job.
+    /// Everything that is due: the nightly run.
     Due,
-    /// Certain rooms, whether they are due or not.
+    /// The given rooms, due or not.
     Backfill {
-        /// Which.
+        /// The rooms.
         rooms: Rooms,
-        /// Whether archived objects are read back and replaced where they are damaged, and complete
-        /// rooms are asked for again.
+        /// Whether to read archived objects back and replace damaged ones, and to ask WeChat about
+        /// complete rooms again.
         force: bool,
     },
 }
 
 impl Selection {
-    /// Whether it leaves out none of an account's rooms.
+    /// Whether it includes all of an account's rooms.
     pub(super) fn is_for_all(&self) -> bool {
         match self {
             Self::Due => true,
@@ -32,12 +32,12 @@ impl Selection {
     }
 }
 
-/// A choice of rooms.
+/// A set of rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rooms {
-    /// One.
+    /// One room.
     One(RoomId),
-    /// Those that began within a range; an open end is `None`.
+    /// Rooms that began within a range; an open end is `None`.
     Between {
         /// At or after this.
         from: Option<Timestamp>,
@@ -47,7 +47,7 @@ pub enum Rooms {
 }
 
 impl Rooms {
-    /// Whether a room is chosen.
+    /// Whether the set contains a room.
     pub fn contain(&self, record: &RoomRecord) -> bool {
         match *self {
             Self::One(room) => record.room.room_id == room,
@@ -59,8 +59,8 @@ impl Rooms {
     }
 }
 
-/// Whether a backfill has anything to do for a room: not for one that is still to come, nor, unless
-/// forced, for one that is known to be finished.
+/// Whether a backfill has work to do for a room. It has none for a room in the future, nor, unless
+/// forced, for a room that is known to be finished.
 pub(super) fn is_wanted(record: &RoomRecord, one: bool, force: bool) -> bool {
     let closed = record.phase == Phase::Closed;
     let status = record.sealed.map(|sealed| sealed.status);

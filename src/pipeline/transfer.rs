@@ -1,5 +1,5 @@
-//! The transfer of the recordings of the rooms that were found, the soonest deadline first over all
-//! rooms: see [`crate::schedule`].
+//! Transfers the recordings of the claimed rooms, soonest deadline first across all rooms: see
+//! [`crate::schedule`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::stage::transfer::{
 };
 use crate::stage::{Context, Error, FreshUrls};
 
-/// Transfers the recordings of rooms as they are found, of all that are claimed at once, and hands each room
-/// on when all of its recordings have come to an end. Returns the rooms that could not be handed on.
+/// Transfers the recordings of all claimed rooms concurrently as the rooms arrive, and sends each
+/// room on when all of its recordings are finished. Returns the rooms that were not sent on.
 pub(super) async fn transfer(
     context: &Arc<Context>,
     listed: mpsc::Receiver<InFlight>,
@@ -38,7 +38,7 @@ pub(super) async fn transfer(
                 .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
         }
     };
-    // How many there are is decided before a room is claimed, by its permit.
+    // No limit here: the room permit, taken before the claim, limits the rooms.
     let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(usize::MAX);
     let reports = reports.filter_map(|report| async { report }).collect();
     tokio::select! {
@@ -47,7 +47,7 @@ pub(super) async fn transfer(
     }
 }
 
-/// What moving a room needs.
+/// What the transfer of a room needs.
 #[derive(Debug)]
 struct Move {
     context: Arc<Context>,
@@ -86,8 +86,8 @@ impl Move {
         }
     }
 
-    /// The pieces, then the whole, which is needed only where the pieces do not cover it. `None`
-    /// when the run was stopped before all were begun.
+    /// Transfers the segments, and then the whole, which is needed only if the segments do not cover
+    /// it. `None` if the run was stopped before all of them were started.
     async fn recordings(
         &self,
         room: &InFlight,
@@ -125,7 +125,7 @@ impl Move {
         Arc::new(Place { appid: described.appid.clone(), room: described, keys, urls })
     }
 
-    /// Runs `work` on the recordings that are due; the others stay as they are.
+    /// Runs `work` on the due recordings; the others stay unchanged.
     async fn each<F: Future<Output = Result<Option<Recording>, Error>>>(
         &self,
         recordings: Vec<Recording>,
@@ -179,15 +179,15 @@ impl Move {
         Ok(Some(whole))
     }
 
-    /// A recording has come to its end, whatever that is.
+    /// Ends the job of a recording, whatever its outcome.
     async fn over(&self, job: &Job) {
         job.over();
         keep_throughput(&self.context).await;
     }
 }
 
-/// Keeps in the ledger what was measured since this was last done. That it fails is no reason to
-/// stop: forecasts are then less sharp.
+/// Saves the throughput that was measured since the last call to the ledger. A failure does not stop
+/// the run; it only makes forecasts less accurate.
 pub(super) async fn keep_throughput(context: &Context) {
     let moved = context.schedule.take_measured();
     if moved.is_empty() || context.ledger.failure().is_some() {
@@ -199,14 +199,14 @@ pub(super) async fn keep_throughput(context: &Context) {
     }
 }
 
-/// The jobs of a room: its pending recordings, known to the schedule from the time it is claimed, also
-/// the wholes, which begin only after all pieces have come to an end.
+/// The jobs of a room: its pending recordings. The schedule knows them from the claim on, including
+/// the wholes, which begin only after all segments are finished.
 #[derive(Debug)]
 struct Jobs(HashMap<String, Job>);
 
 impl Jobs {
-    /// A job for each pending recording of a room. A piece is as urgent as the whole that waits for it, where
-    /// that one is deleted sooner: else the pieces, distant as they are, would hold the whole up.
+    /// Creates a job for each pending recording of a room. If the whole is deleted sooner, the
+    /// segments inherit its deadline: otherwise they would hold it up with their distant deadlines.
     async fn of_room(
         context: &Context,
         place: &Place,
@@ -237,7 +237,7 @@ impl Jobs {
         Ok(Self(jobs))
     }
 
-    /// The job of a recording; a whole may have become owed since.
+    /// The job of a recording; a whole may have become pending since the claim.
     fn of(&self, context: &Context, place: &Place, recording: &Recording) -> Job {
         let known = self.0.get(&recording.source_id).cloned();
         known.unwrap_or_else(|| {

@@ -1,4 +1,5 @@
-//! One leased room on its way to the transfers: what the ledger, the bucket and WeChat know of it.
+//! Prepares one leased room for transfer: collects what the ledger, the bucket and WeChat know about
+//! it.
 
 use std::sync::Arc;
 
@@ -11,22 +12,22 @@ use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::verify::{Depth, recheck};
 use crate::stage::{Error, ListedRoom, resolve, seal};
 
-/// What a look at a room found.
+/// The result of looking at a room.
 #[derive(Debug)]
 enum Look {
     /// Its recordings.
     Found(Box<ListedRoom>),
-    /// Its manifest says that nothing is pending.
+    /// Its manifest shows that nothing is pending.
     NothingOwed,
-    /// WeChat would have to be asked, and cannot be any more in this run.
+    /// It needs a WeChat call, and this run makes no more.
     NeedsCall,
 }
 
 impl Search {
-    /// Brings one leased room to the transfers.
+    /// Sends one leased room to the transfers.
     ///
     /// # Errors
-    /// When the ledger fails, so that no other room can be brought either.
+    /// When the ledger fails; then no other room can be sent either.
     pub(super) async fn bring(
         &mut self,
         record: RoomRecord,
@@ -44,7 +45,7 @@ impl Search {
                 self.failures = 0;
                 let account = Arc::clone(&self.account);
                 let room = InFlight { account, listed: *listed, lease, permit: Some(permit) };
-                // The transfers end only after this side does, or when the run is stopped.
+                // The receiver outlives this sender unless the run was stopped.
                 let _ = self.listed.send(room).await;
                 return Ok(());
             }
@@ -80,7 +81,7 @@ impl Search {
         Ok(())
     }
 
-    /// What is known of a room, asked for where needed.
+    /// Collects what is known about a room, calling WeChat where needed.
     async fn look(&self, mut record: RoomRecord, force: bool) -> Result<Look, Error> {
         let (context, account) = (&self.context, &self.account);
         let is_lacking = record.is_lacking;
@@ -93,7 +94,7 @@ impl Search {
                 }
                 record = adopted;
             }
-            // What became of the manifest may have become of the objects as well.
+            // Whatever happened to the manifest may have happened to the objects as well.
             Adopted::Unpublished(adopted) => (record, depth) = (adopted, Some(Depth::Shallow)),
         }
         depth = if force { Some(Depth::Deep) } else { depth };
