@@ -87,7 +87,7 @@ mod tests {
         DayQuota { day: "2026-11-22".into(), used, limit: 500, reserve: 100 }
     }
 
-    /// So many rooms, which are deleted in so many days.
+    /// `rooms` rooms that are deleted in `days` days.
     fn due(rooms: u64, days: i64) -> DueOnDay {
         DueOnDay { from: Some(now() + SignedDuration::from_hours(24 * days)), rooms }
     }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn pages_go_first_as_long_as_no_known_room_is_deleted_before_its_turn() {
-        // 1400 pages take three days and a half: the turn of what is known comes on the fourth.
+        // 1400 pages take three and a half days: a known room has its turn on the fourth.
         assert_eq!(share_of(1400, true, &[due(50, 9)]), ListPages::Pages(PAGES_FIRST));
         assert_eq!(share_of(1400, true, &[due(50, 2)]), ListPages::Pages(1));
         assert_eq!(

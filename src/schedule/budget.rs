@@ -1,11 +1,10 @@
-//! Memory that belongs to the fixed base beside the configured budget: so much of it, for whoever comes
-//! first.
+//! A fixed amount of memory, on top of the configured budget, granted in order of arrival.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Memory for what is small and in nobody's way. Clones share it.
+/// Memory for small objects outside the transfers. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Budget {
     kib: u32,
@@ -19,16 +18,16 @@ pub struct BudgetPermit(
 );
 
 impl Budget {
-    /// So many bytes, in whole KiB.
+    /// A budget of `bytes` bytes, in whole KiB.
     pub fn new(bytes: u64) -> Self {
         let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).max(1);
         Self { kib, free: Arc::new(Semaphore::new(kib as usize)) }
     }
 
-    /// Waits until there is memory for so many bytes. What takes more than all of it is alone with it.
+    /// Waits for `bytes` bytes. A request larger than the budget takes all of it.
     pub async fn take(&self, bytes: u64) -> BudgetPermit {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, self.kib);
-        // It is never closed.
+        // The semaphore is never closed.
         BudgetPermit(Arc::clone(&self.free).acquire_many_owned(kib).await.ok())
     }
 }

@@ -1,26 +1,25 @@
-//! A buffer with pages of its own.
+//! A buffer that owns its memory pages.
 //!
-//! The heap keeps what is freed, for as long as anything lies behind it, and each thread has its own:
-//! buffers of changing sizes would leave as much again of it behind. Pages that were mapped for a
-//! buffer alone are the system's again as soon as it is dropped.
+//! The heap keeps freed memory as long as anything behind it is in use, and each thread has its own
+//! heap: buffers of changing sizes would leave as much memory again behind. Pages that are mapped for
+//! one buffer go back to the system as soon as it is dropped.
 
 use bytes::Bytes;
 use memmap2::MmapMut;
 
-/// Bytes that are filled in from the beginning, up to a capacity.
+/// Bytes that are appended, up to a capacity.
 #[derive(Debug, Default)]
 pub struct Buffer {
-    /// `None` without any capacity.
+    /// `None` if the capacity is 0.
     pages: Option<MmapMut>,
     filled: usize,
 }
 
 impl Buffer {
-    /// An empty buffer for so many bytes. The pages are only taken from the system as they are
-    /// filled.
+    /// An empty buffer for `capacity` bytes. The system provides pages only as they are filled.
     ///
     /// # Panics
-    /// When the system has no more memory, as any allocation.
+    /// When the system is out of memory, as for any allocation.
     #[expect(clippy::expect_used, reason = "no allocation of this program survives its failure")]
     pub fn new(capacity: usize) -> Self {
         let map = || MmapMut::map_anon(capacity).expect("memory for a part");
@@ -42,13 +41,13 @@ impl Buffer {
         self.pages.as_ref().and_then(|pages| pages.get(..self.filled)).unwrap_or_default()
     }
 
-    /// The same, to be changed.
+    /// The bytes it holds, mutable.
     pub(super) fn filled_mut(&mut self) -> &mut [u8] {
         let filled = self.filled;
         self.pages.as_mut().and_then(|pages| pages.get_mut(..filled)).unwrap_or_default()
     }
 
-    /// Holds nothing any more; the pages stay.
+    /// Empties the buffer but keeps the pages.
     pub(super) fn clear(&mut self) {
         self.filled = 0;
     }
@@ -56,7 +55,7 @@ impl Buffer {
     /// Adds bytes at the end.
     ///
     /// # Panics
-    /// When there is no room for them: every reader is given no more than it asked for.
+    /// When they do not fit: no reader is given more than it asked for.
     #[expect(clippy::expect_used, reason = "a part of other bytes than planned must not go on")]
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {

@@ -1,44 +1,46 @@
-//! How many connections to a media host pay: found by measuring, within a bound.
+//! Measures how many connections to a media host pay, within a bound.
 //!
-//! More are tried as long as the bytes come faster for it; where they do not, the last number that
-//! paid is gone back to, and more are tried again later. A host that asks for fewer requests gets
-//! half as many. Pure: time is handed in.
+//! The number grows as long as bytes arrive faster for it. When they do not, it returns to the last
+//! number that paid, and grows again later. A host that asks for fewer requests gets half as many.
+//! Pure: the time is an argument.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// What a host begins with.
+/// The first number of connections to a host.
 const FIRST: usize = 4;
 
-/// How long a number is measured.
+/// How long each number is measured.
 const EPOCH: SignedDuration = SignedDuration::from_millis(200);
 
-/// How long new connections are given to come to speed before they are measured.
+/// How long new connections may speed up before they are measured.
 const SETTLE: SignedDuration = SignedDuration::from_millis(100);
 
-/// So many measurements more connections are given to show that they pay: those to a host that is far
-/// away take a second to come to speed.
+/// How many measurements more connections get to show that they pay: those to a distant host take a
+/// second to speed up.
 const CHANCES: u32 = 4;
 
-/// In so many of them in a row they have to, after the first climb: a single one is too often luck.
+/// In how many consecutive measurements they have to pay after the first climb: a single one is too
+/// often luck.
 const IN_A_ROW: u32 = 2;
 
-/// The part of the gain that more connections would bring at best from which on they pay.
+/// More connections pay if they bring at least this fraction of the best possible gain.
 const WORTH: f64 = 0.4;
 
-/// How much of the time the connections have to be in use for a measurement to tell anything. Of the
-/// first four, a slow recording leaves one to others.
+/// A measurement counts only if the connections are in use for at least this fraction of the time. Of
+/// the first four, a slow recording leaves one to others.
 const FULL: f64 = 0.7;
 
-/// How long after more did not pay they are tried again; twice as long each time, up to the longest.
+/// How long to wait before more connections are tried again after they did not pay. The time doubles
+/// up to the longest.
 const REST: SignedDuration = SignedDuration::from_secs(10);
 const LONGEST_REST: SignedDuration = SignedDuration::from_secs(120);
 
-/// Where so little comes of what had come when more did not pay, so often in a row, other recordings are
-/// fetched than then, and more are tried at once.
+/// If the rate falls below this fraction of the rate at which more did not pay, this often in a row,
+/// other recordings are being fetched, and more connections are tried at once.
 const SLOWER: f64 = 0.6;
 const SLOWER_IN_A_ROW: u32 = 3;
 
-/// Refusals within this time after one are of the same crowd.
+/// Refusals within this time count as one.
 const SAME_CROWD: SignedDuration = SignedDuration::from_secs(1);
 
 /// The connections to one host.
@@ -48,29 +50,30 @@ pub struct Connections {
     most: usize,
     in_use: usize,
     epoch: Option<Epoch>,
-    /// What was measured with fewer, while more are tried.
+    /// What was measured with fewer connections, while more are tried.
     before: Option<Before>,
-    /// Whether the number is doubled, as it is until that has not paid once.
+    /// Whether the number doubles, until that does not pay for the first time.
     is_climbing: bool,
     rest: SignedDuration,
     rests_until: Option<Timestamp>,
-    /// The bytes a second when more did not pay, and how often in a row far fewer have come since.
+    /// The bytes per second when more did not pay, and how often in a row far fewer have arrived
+    /// since.
     full: Option<(f64, u32)>,
     refused_at: Option<Timestamp>,
 }
 
-/// What is being measured.
+/// A running measurement.
 #[derive(Debug, Clone, Copy)]
 struct Epoch {
     from: Timestamp,
     looked_at: Timestamp,
     bytes: u64,
-    /// The time that connections were in use, added up over them, in seconds.
+    /// The time in use, summed over the connections, in seconds.
     used: f64,
 }
 
-/// A number of connections, the bytes a second that they brought, and how often more have been measured
-/// since, and have paid in a row.
+/// A number of connections, the bytes per second that they brought, how often more have been measured
+/// since, and how often in a row more have paid.
 #[derive(Debug, Clone, Copy)]
 struct Before {
     limit: usize,
@@ -80,7 +83,7 @@ struct Before {
 }
 
 impl Connections {
-    /// To a host of which nothing is known, and `most` at the most.
+    /// Connections to an unknown host, at most `most`.
     pub fn new(most: usize) -> Self {
         let most = most.max(1);
         Self {
@@ -97,29 +100,29 @@ impl Connections {
         }
     }
 
-    /// How many pay, for all that is known.
+    /// How many pay, as far as known.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// How many may be taken now.
+    /// How many more may be opened now.
     pub fn free(&self) -> usize {
         self.limit.saturating_sub(self.in_use)
     }
 
-    /// One is in use from now on.
+    /// Records that a connection was opened.
     pub fn take(&mut self, now: Timestamp) {
         self.look(now);
         self.in_use += 1;
     }
 
-    /// One is not in use any more.
+    /// Records that a connection was closed.
     pub fn give_back(&mut self, now: Timestamp) {
         self.look(now);
         self.in_use = self.in_use.saturating_sub(1);
     }
 
-    /// So many bytes have come.
+    /// Records bytes that arrived.
     pub fn moved(&mut self, bytes: u64, now: Timestamp) {
         if let Some(epoch) = &mut self.epoch {
             epoch.bytes += bytes;
@@ -127,7 +130,7 @@ impl Connections {
         self.look(now);
     }
 
-    /// The host asks for fewer requests.
+    /// Records that the host asked for fewer requests.
     pub fn refused(&mut self, now: Timestamp) {
         let is_same = |at: Timestamp| now.duration_since(at) < SAME_CROWD;
         if self.refused_at.replace(now).is_some_and(is_same) {
@@ -137,7 +140,7 @@ impl Connections {
         self.go_no_higher(now);
     }
 
-    /// Ends the rest where far fewer bytes come than when it began.
+    /// Ends the wait if far fewer bytes arrive than when it began.
     fn note_slower(&mut self, rate: f64) {
         let Some((full, slower)) = &mut self.full else { return };
         *slower = if rate < *full * SLOWER { *slower + 1 } else { 0 };
@@ -153,7 +156,7 @@ impl Connections {
         self.rest = (self.rest * 2).min(LONGEST_REST);
     }
 
-    /// Counts the time that has passed, and decides where that was enough of it.
+    /// Counts the time that has passed, and decides once that is enough.
     fn look(&mut self, now: Timestamp) {
         let Some(epoch) = &mut self.epoch else {
             let from = now.checked_add(SETTLE).unwrap_or(now);
@@ -211,8 +214,8 @@ impl Connections {
 mod tests {
     use super::*;
 
-    /// Plays a host that gives `rate` bytes a second on `n` connections, all of which are wanted, for
-    /// so many milliseconds; returns the connections in use at the end.
+    /// Simulates a host that delivers `rate` bytes per second on `n` connections, with all
+    /// connections wanted, for `millis` milliseconds. Returns the connections in use at the end.
     fn play(
         connections: &mut Connections,
         from: &mut Timestamp,
@@ -261,7 +264,7 @@ mod tests {
         let (mut connections, mut now) = (Connections::new(64), Timestamp::UNIX_EPOCH);
         let (mut seed, mut held) = (1_u64, Vec::new());
         for _ in 0..3_000 {
-            // A speed for 200 ms, a fifth more or less.
+            // A speed for 200 ms, up to a fifth more or less.
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let rate = 80_000_000 + (seed >> 33) % 40_000_000;
             held.push(play(&mut connections, &mut now, 200, |_| rate));

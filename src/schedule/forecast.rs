@@ -1,7 +1,7 @@
-//! The forecast: what is pending, and what will not make it.
+//! The forecast: what is pending, and what will miss its deadline.
 //!
-//! That of a run at work is of its jobs alone; that of the accounts rests on the ledger, and nobody is
-//! asked for it.
+//! During a run, the forecast covers the run's jobs. The forecast of the accounts uses only the
+//! ledger and makes no requests.
 
 mod estimate;
 mod link;
@@ -19,93 +19,92 @@ use crate::model::time::next_beijing_day;
 pub use estimate::{Estimate, GUESSED_BIT_RATE, Sizes};
 pub(super) use link::{Load, forecast_link};
 
-/// What the next runs of an account would do.
+/// What the next runs of an account will do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Forecast {
-    /// Rooms that WeChat is to be asked about, a call each.
+    /// Rooms that need a WeChat call.
     pub due: u64,
-    /// Rooms whose recordings are known and not all stored.
+    /// Listed rooms with pending recordings.
     pub listed: u64,
-    /// Rooms that are looked at again at a later time.
+    /// Rooms that are looked at again later.
     pub waiting: u64,
-    /// When the first of those that wait is looked at again.
+    /// When the first of the waiting rooms is looked at again.
     pub next_at: Option<Timestamp>,
-    /// Days it takes to ask about all due rooms, today included; `None` where there are no calls to
-    /// make them with.
+    /// Days needed to ask about all due rooms, including today; `None` if no day has calls.
     pub days: Option<u64>,
-    /// What will not make it, soonest deadline first: due rooms whose first replay is deleted before
-    /// their turn comes, and what is deleted before its bytes have come.
+    /// What will miss its deadline, soonest deadline first: due rooms whose first replay is deleted
+    /// before their turn, and recordings that are deleted before their bytes have arrived.
     pub at_risk: Vec<AtRisk>,
-    /// Pending rooms whose first replay has its deadline behind it: tried last, most likely lost.
+    /// Pending rooms past the deadline of their first replay: tried last, most likely lost.
     pub past: u64,
-    /// The soonest deadline among the pending rooms that is still to come.
+    /// The soonest future deadline of the pending rooms.
     pub soonest: Option<Timestamp>,
 }
 
-/// A room, or one recording of it, that will not make it.
+/// A room, or one recording of it, that will miss its deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtRisk {
     /// The room.
     pub room_id: RoomId,
-    /// The recording; `None` where it is a room that WeChat is still to be asked about.
+    /// The recording; `None` for a room that WeChat has yet to be asked about.
     pub source_id: Option<String>,
-    /// When it, or the first of the room, is deleted.
+    /// When the recording, or the first one of the room, is deleted.
     pub deadline: Timestamp,
-    /// When its turn to be asked about comes, or its last byte; `None` where nothing can be expected.
+    /// When the room has its turn, or when the last byte arrives; `None` if neither can be expected.
     pub expected: Option<Timestamp>,
-    /// What there is too little of.
+    /// What is lacking.
     pub short_of: ShortOf,
 }
 
 impl AtRisk {
-    /// By how much it misses its deadline, where that can be told.
+    /// By how much it misses its deadline, if known.
     pub fn late(&self) -> Option<SignedDuration> {
         Some(self.expected?.duration_since(self.deadline))
     }
 }
 
-/// What there is too little of.
+/// What is lacking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShortOf {
     /// API calls.
     Calls,
-    /// Throughput, as it was measured.
+    /// Throughput, at the measured rate.
     Throughput,
-    /// Success: it was tried, and failed.
+    /// Success: earlier attempts failed.
     Success,
 }
 
-/// A recording that is pending and has been listed.
+/// A listed, pending recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     /// Its room.
     pub room_id: RoomId,
-    /// Which it is.
+    /// Its source id.
     pub source_id: String,
     /// When it is deleted.
     pub deadline: Option<Timestamp>,
-    /// The bytes still to come: as known, else as likely; `None` where nothing is known of any.
+    /// The bytes still to be transferred, known or likely; `None` if neither is known.
     pub bytes: Option<u64>,
 }
 
-/// An account with all that its forecast rests on.
+/// An account with everything that its forecast depends on.
 #[derive(Debug)]
 pub struct AccountLoad<'a> {
-    /// The one by its calls; what will not make it for its bytes is added.
+    /// The forecast by calls, to which shortages of throughput are added.
     pub forecast: &'a mut Forecast,
     /// Its pending rooms, by ascending deadline.
     pub rooms: &'a [PendingRoom],
-    /// Its calls.
+    /// Its calls of today.
     pub today: &'a DayQuota,
-    /// Its recordings that are listed and pending.
+    /// Its listed, pending recordings.
     pub pending: &'a [Pending],
-    /// What tells the size of what is not listed yet.
+    /// How to estimate the sizes of rooms that are not listed yet.
     pub sizes: Sizes,
 }
 
-/// Adds to the forecasts of all accounts, which share one link, what will be deleted before its
-/// bytes have come at the measured speed.
+/// Adds to the forecasts of all accounts, which share one link, what will be deleted before its bytes
+/// arrive at the measured throughput.
 pub fn add_throughput(accounts: &mut [AccountLoad<'_>], at: Moment) {
     if at.rate.is_none() {
         return;
@@ -130,14 +129,14 @@ pub fn add_throughput(accounts: &mut [AccountLoad<'_>], at: Moment) {
     }
 }
 
-/// Whose a load is: no more than places, as there may be very many.
+/// Identifies a load by indexes only, as there may be very many.
 #[derive(Debug, Clone, Copy)]
 struct Name {
     account: usize,
     load: NameOf,
 }
 
-/// A place in what is pending of an account, or in its rooms.
+/// An index into the pending recordings of an account, or into its rooms.
 #[derive(Debug, Clone, Copy)]
 enum NameOf {
     Pending(u32),
@@ -145,7 +144,7 @@ enum NameOf {
 }
 
 impl Name {
-    /// The room, and the recording where it is one.
+    /// The room, and the recording if it is one.
     fn of(self, account: &AccountLoad<'_>) -> Option<(RoomId, Option<String>)> {
         match self.load {
             NameOf::Pending(place) => {
@@ -159,7 +158,7 @@ impl Name {
     }
 }
 
-/// What is to come over the link of all accounts, where its size is known or likely.
+/// The loads of all accounts on their link, if their size is known or likely.
 fn loads_of(accounts: &[AccountLoad<'_>], now: Timestamp) -> (Vec<Load>, Vec<Name>) {
     let (mut loads, mut names) = (Vec::new(), Vec::new());
     for (place, account) in accounts.iter().enumerate() {
@@ -170,7 +169,7 @@ fn loads_of(accounts: &[AccountLoad<'_>], now: Timestamp) -> (Vec<Load>, Vec<Nam
         }
         for (index, room, turn) in turns(account.rooms, account.today, now) {
             let remaining = account.sizes.of_room(room);
-            // What is short of calls is said already.
+            // Rooms that are short of calls are reported already.
             if turn < room.deadline && remaining.is_some() {
                 loads.push(Load { demand: demand(Some(room.deadline), remaining), from: turn });
                 names.push(Name { account: place, load: NameOf::Room(index) });
@@ -184,9 +183,9 @@ fn demand(deadline: Option<Timestamp>, remaining: Option<u64>) -> Demand {
     Demand { deadline, remaining, ceiling: None }
 }
 
-/// Of rooms by ascending deadline, those that WeChat is to be asked about before theirs, with their
-/// places and when their turns come. What is past its deadline comes last, and those whose turn never
-/// comes are left out.
+/// Of `rooms`, sorted by ascending deadline, those that WeChat has to be asked about before their
+/// deadlines, with their indexes and the times of their turns. Rooms past their deadlines and rooms
+/// that never get a turn are left out.
 fn turns<'a>(
     rooms: &'a [PendingRoom],
     today: &DayQuota,
@@ -200,13 +199,13 @@ fn turns<'a>(
     (0..).zip(due).filter_map(with_turn)
 }
 
-/// How many rooms are at risk, whole or in part.
+/// How many rooms are at risk, fully or in part.
 pub fn rooms_at_risk<'a>(at_risk: impl IntoIterator<Item = &'a AtRisk>) -> usize {
     at_risk.into_iter().map(|lost| lost.room_id).collect::<HashSet<RoomId>>().len()
 }
 
-/// The forecast by the day's calls, from the pending rooms of an account by ascending deadline: in what
-/// order and when they have their turn: the soonest deadline first, what is past it last.
+/// Forecasts by the day's calls. `rooms` are the pending rooms of an account, sorted by ascending
+/// deadline. They have their turns in this order; those past their deadlines come last.
 pub fn forecast(rooms: &[PendingRoom], today: &DayQuota, now: Timestamp) -> Forecast {
     let mut forecast = Forecast::default();
     for room in rooms {
@@ -240,7 +239,7 @@ pub fn forecast(rooms: &[PendingRoom], today: &DayQuota, now: Timestamp) -> Fore
     forecast
 }
 
-/// Calls this program may make on a whole day.
+/// Calls that this program may make on a full day.
 fn calls_a_day(today: &DayQuota) -> u64 {
     today.limit.saturating_sub(today.reserve)
 }
@@ -254,7 +253,7 @@ fn days(calls: u64, today: &DayQuota) -> Option<u64> {
     }
 }
 
-/// When the call at `place` (from 0) is made; never, for a place that no day has calls for.
+/// When call number `place` (from 0) is made; `None` if no day has calls for it.
 fn turn(place: u64, today: &DayQuota, now: Timestamp) -> Option<Timestamp> {
     let Some(later) = place.checked_sub(today.left()) else { return Some(now) };
     let days = later.checked_div(calls_a_day(today));
@@ -327,7 +326,7 @@ mod tests {
             deadline: Some(at(deadline)),
             bytes: Some(bytes),
         };
-        // An hour of the link is 3.6 GB.
+        // The link transfers 3.6 GB in an hour.
         let first = [pending(1, "2026-11-22T04:00:00Z", 3_000_000_000)];
         let second = [pending(7, "2026-11-22T04:10:00Z", 1_800_000_000)];
         let rooms = [room(8, "2026-11-22T15:00:00Z"), room(9, "2026-11-22T15:30:00Z")];

@@ -1,7 +1,7 @@
-//! The schedule: who fetches the next part. Everything that decides it is here.
+//! Decides which recording fetches the next part. All of that decision is in this module.
 //!
-//! A room on its way to bytes takes four permits, each named for what it holds, always in this order;
-//! none is waited for while a later one is held.
+//! From a claimed room to bytes in flight there are four permits, each named for what it holds and
+//! always acquired in this order. Nothing waits for a permit while it holds a later one.
 //!
 //! ```text
 //! RoomPermit          a claimed room; its recordings become jobs           first come, first served
@@ -10,21 +10,21 @@
 //!          └─ ConnectionPermit    a connection to its host      ┘
 //! ```
 //!
-//! Memory and connection are granted together: a part that has one of them waits for nothing. The
-//! connection is given back when the bytes have come, the memory when the store has them.
+//! Memory and connection are granted together: no part holds one while it waits for the other. The
+//! connection is released when the bytes have arrived, the memory when the store has them.
 //!
-//! - [`Schedule`] is the door: jobs, permits, and [`Schedule::attend`], which serves the queue as time
-//!   passes and warns of what will not make it. A permit that is dropped serves the queue; nothing else
-//!   happens there.
-//! - `queue`: the admission queue, a state machine with the time handed in.
-//! - `policy`: what goes first, and what one recording leaves to others.
-//! - `connections`: how many connections to a host pay. `throughput`: how fast bytes come, from a host,
-//!   over all, over a connection.
-//! - [`forecast`]: what is pending, and what will not make it.
-//! - [`Budget`]: memory with nothing to decide, for pictures and playlists.
+//! - [`Schedule`] is the entry point: jobs, permits, and [`Schedule::attend`], which serves the queue
+//!   as time passes and warns of recordings that will miss their deadlines. Dropping a permit serves
+//!   the queue and does nothing else.
+//! - `queue`: the admission queue, a state machine that is given the time.
+//! - `policy`: which recording goes first, and what it leaves to others.
+//! - `connections`: how many connections to a host pay. `throughput`: how fast bytes arrive, per
+//!   host, in total and per connection.
+//! - [`forecast`]: what is pending, and what will miss its deadline.
+//! - [`Budget`]: memory without priorities, for images and playlists.
 //!
-//! `simulation` drives the queue through random loads in virtual time; the figures of
-//! `docs/guarantees.md` are its output.
+//! `simulation` drives the queue through random loads in virtual time; it prints the figures of
+//! `docs/guarantees.md`.
 
 mod budget;
 mod buffer;
@@ -56,14 +56,14 @@ pub use policy::Moment;
 use queue::{JobId, Queue, Risk};
 pub use queue::{Limits, READ_AHEAD};
 
-/// How often the queue is looked at where nothing has called for it.
+/// How often the queue is served if no event did so.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Rooms beyond its files that a process may have claimed: they are asked about while others are
-/// transferred. What one process has claimed cannot be another's, so there are few.
+/// How many more rooms than files a process may claim: WeChat is asked about them while others are
+/// transferred. The number is small because no other process can work on a claimed room.
 const ROOMS_BEYOND: usize = 2;
 
-/// With fewer rooms than this there are too few recordings to choose the most urgent of.
+/// With fewer rooms than this there are too few recordings to choose from by urgency.
 const LEAST_ROOMS: usize = 4;
 
 /// The schedule of a run. Clones share it.
@@ -75,11 +75,11 @@ struct Shared {
     clock: Clock,
     rooms: Arc<Semaphore>,
     state: Mutex<State>,
-    /// Something was learnt that the forecast depends on.
+    /// Notified when something changes that the forecast depends on.
     learnt: Notify,
 }
 
-/// The work on one recording, until its last clone is dropped.
+/// The work on one recording. It ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Job(Arc<JobEntry>);
 
@@ -90,7 +90,8 @@ struct JobEntry {
 }
 
 impl Schedule {
-    /// A run that may have so much at once. `clock` shows the time by which recordings are deleted.
+    /// The schedule of a run with these limits. `clock` shows WeChat's time, by which recordings are
+    /// deleted.
     pub fn new(clock: Clock, limits: Limits) -> Self {
         let rooms = limits.files.saturating_add(ROOMS_BEYOND).max(LEAST_ROOMS);
         Self(Arc::new(Shared {
@@ -101,8 +102,8 @@ impl Schedule {
         }))
     }
 
-    /// Adds a recording that is deleted at `deadline`: its size, where it is known, and what it is
-    /// likely to have where it is not.
+    /// Adds a recording that is deleted at `deadline`. `known` is its remaining size in bytes,
+    /// `estimate` the likely size if that is unknown.
     pub fn job(
         &self,
         id: RecordingId,
@@ -120,17 +121,17 @@ impl Schedule {
         self.with(|queue, now| queue.throughput().rate(now))
     }
 
-    /// Begins with the speed that earlier runs have measured.
+    /// Starts from the throughput that earlier runs measured.
     pub fn expect(&self, earlier: Rate) {
         self.with(|queue, _| queue.throughput().expect(earlier));
     }
 
-    /// What was measured since this was last asked, by host, for the ledger to keep.
+    /// Takes what was measured since the last call, by host, to be saved in the ledger.
     pub fn take_measured(&self) -> Vec<(String, Measured)> {
         self.with(|queue, now| queue.throughput().take_unsaved(now))
     }
 
-    /// Serves the queue as time passes, and warns, once each, of recordings that will not make it.
+    /// Serves the queue as time passes, and warns once of each recording that will miss its deadline.
     pub async fn attend(&self) -> Infallible {
         loop {
             for risk in self.with(Queue::forecast) {
@@ -143,7 +144,7 @@ impl Schedule {
         }
     }
 
-    /// Tells the queue of an event, and serves it. Every event of it comes by here.
+    /// Passes an event to the queue and serves it. Every event goes through here.
     fn with<R>(&self, event: impl FnOnce(&mut Queue, Timestamp) -> R) -> R {
         let correction = self.0.clock.correction();
         let corrected = self.0.clock.now();
@@ -152,7 +153,7 @@ impl Schedule {
         state.queue.correct(correction);
         let answer = event(&mut state.queue, now);
         let unneeded = state.wake(now);
-        // Nobody waits for the queue while the system takes pages back.
+        // The lock is released before the system takes pages back.
         drop(state);
         drop(unneeded);
         answer
@@ -164,23 +165,23 @@ impl Schedule {
 }
 
 impl Job {
-    /// So many bytes are still to come, as the host says.
+    /// Sets how many bytes remain, as the host reports.
     pub fn set_remaining(&self, bytes: u64) {
         self.with(|queue, id, _| queue.set_remaining(id, bytes));
         self.0.schedule.0.learnt.notify_one();
     }
 
-    /// Nothing more is to come in this run.
+    /// Records that nothing more will be transferred in this run.
     pub fn over(&self) {
         self.with(|queue, id, _| queue.set_remaining(id, 0));
     }
 
-    /// So many of its bytes have come over no connection of the schedule's.
+    /// Records bytes that arrived over a connection that the schedule does not manage.
     pub fn came(&self, bytes: u64) {
         self.with(|queue, id, now| queue.came(id, None, bytes, now));
     }
 
-    /// Whether a URL that expires then is to be replaced before the next request for a part.
+    /// Whether a URL that expires at `expires` should be replaced before the next request for a part.
     pub fn needs_url_beyond(&self, expires: Timestamp, part: u64) -> bool {
         self.with(|queue, id, now| queue.needs_url_beyond(id, expires, part, now))
     }

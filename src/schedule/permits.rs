@@ -1,8 +1,8 @@
-//! The permits, and the wait for them. A permit is free again when it is dropped.
+//! The permits, and how tasks wait for them. Dropping a permit releases it.
 //!
-//! Parts are large and many. Allocated and freed one by one they would leave a heap several times the
-//! budget behind; so a buffer goes back when its part is uploaded, and the next part takes it. Where
-//! the next is of another size, the pages of a buffer are the system's again (see [`Buffer`]).
+//! Parts are large and numerous. Allocating and freeing each one would leave a heap several times the
+//! budget behind. So a buffer is returned when its part is uploaded, and the next part reuses it. If
+//! the next part has another size, the buffer's pages go back to the system (see [`Buffer`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,23 +15,23 @@ use super::buffer::Buffer;
 use super::queue::{Grant, Queue, Ticket, Wants};
 use super::{Job, Schedule};
 
-/// The right to claim a room and to have its recordings on hand.
+/// Permits claiming a room and keeping its recordings in the schedule.
 #[derive(Debug)]
 pub struct RoomPermit(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
-/// The right to transfer a file.
+/// Permits transferring a file.
 #[derive(Debug)]
 pub struct FilePermit(Job);
 
-/// The memory for a part, with a buffer to fill.
+/// Permits the memory for a part, with a buffer to fill.
 #[derive(Debug)]
 pub struct MemoryPermit {
-    /// Before the memory, as it is to be gone before that is free.
+    /// Declared before the memory, so that it is dropped first.
     buffer: Buffer,
     memory: PartMemory,
 }
 
-/// The right to one connection to a host, and the memory that it takes itself.
+/// Permits one connection to a host, with the memory for the connection itself.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     job: Job,
@@ -39,14 +39,14 @@ pub struct ConnectionPermit {
     read_ahead: u64,
 }
 
-/// Memory that is kept for as long as a transfer lasts, beside its parts.
+/// Memory that is reserved for the whole duration of a transfer, outside its parts.
 #[derive(Debug)]
 pub struct Reserved {
     schedule: Schedule,
     bytes: u64,
 }
 
-/// The bytes of a part. The memory and the buffer are free again when it and all clones of its bytes
+/// The bytes of a part. The memory and the buffer are released when it and all clones of its bytes
 /// are dropped.
 #[derive(Debug)]
 pub struct PartBytes {
@@ -61,14 +61,14 @@ struct PartMemory {
     bytes: u64,
 }
 
-/// What the bytes of a part are kept in.
+/// Holds the memory permit while the bytes of a part are in use.
 #[derive(Debug)]
 struct Kept(MemoryPermit);
 
-/// What the bytes of a part and their clones share.
+/// Shared by the bytes of a part and their clones.
 struct Shared(Arc<Kept>);
 
-/// The queue, those who wait, and buffers that were used before.
+/// The queue, the waiting tasks, and buffers for reuse.
 #[derive(Debug)]
 pub(super) struct State {
     pub queue: Queue,
@@ -76,21 +76,21 @@ pub(super) struct State {
     spare: Vec<Buffer>,
 }
 
-/// Who waits for a grant, with a buffer that was used before, where there is one.
+/// A task that waits for a grant. It is sent a buffer for reuse, if there is one.
 #[derive(Debug)]
 struct Caller {
     call: oneshot::Sender<Option<Buffer>>,
     capacity: usize,
 }
 
-/// A place in the queue, until what was asked for is taken.
+/// A request in the queue, until its grant is taken.
 struct Place {
-    /// Before the place is left, as a buffer is to be gone before its memory is free.
+    /// Declared before `left`, so that a buffer is dropped before its memory is released.
     called: oneshot::Receiver<Option<Buffer>>,
     left: Left,
 }
 
-/// Leaves the queue when it is dropped.
+/// Withdraws the request when dropped.
 struct Left {
     schedule: Schedule,
     ticket: Ticket,
@@ -103,28 +103,28 @@ impl Schedule {
         RoomPermit(Arc::clone(&self.0.rooms).acquire_owned().await.expect("an open semaphore"))
     }
 
-    /// The right to claim another room, where there is one now.
+    /// A permit to claim another room, if one is free now.
     pub fn room_now(&self) -> Option<RoomPermit> {
         Arc::clone(&self.0.rooms).try_acquire_owned().ok().map(RoomPermit)
     }
 
-    /// Waits until a file may be open. Whoever is more urgent is served first, however long others have
-    /// waited.
+    /// Waits for the permit to open a file. The most urgent job is served first, however long others
+    /// have waited.
     pub async fn file(&self, job: &Job) -> FilePermit {
         self.ask(job, Wants::File).granted().await;
         FilePermit(job.clone())
     }
 
-    /// Waits for the memory for a part of so many bytes: as [`Schedule::part`], for what needs no
-    /// connection. A part larger than all of the memory takes all of it.
+    /// Waits for the memory for a part of `bytes` bytes: same as [`Schedule::part`], but without a
+    /// connection. A part larger than the budget takes all of it.
     pub async fn memory(&self, bytes: u64, job: &Job) -> MemoryPermit {
         self.parts(job, Wants::Part { bytes, host: None }).await.0
     }
 
-    /// Waits for the memory for a part, and for a connection to its host. Whoever is more urgent is
-    /// served first, however long others have waited; what cannot make it any more rests while
-    /// something that can waits to be opened. The place in the queue is taken at once: of one
-    /// recording's parts the first to be asked for is the first to be served.
+    /// Waits for the memory for a part, and for a connection to its host. The most urgent job is
+    /// served first, however long others have waited; a recording that cannot meet its deadline any
+    /// more pauses while one that can waits to be opened. The request enters the queue at the call,
+    /// not at the first poll: parts of one recording are granted in their order.
     #[expect(clippy::expect_used, reason = "who names a host is given a connection")]
     pub fn part(
         &self,
@@ -139,8 +139,8 @@ impl Schedule {
         }
     }
 
-    /// Memory to be kept beside parts, where there is some: nobody waits for it, and all of it together
-    /// is a quarter of the budget at most, so that parts find room at any time.
+    /// Reserves memory for other uses than parts, if enough is free: nothing waits for it. At most a
+    /// quarter of the budget can be reserved, so that there is always memory for parts.
     pub fn reserve(&self, bytes: u64) -> Option<Reserved> {
         let is_reserved = self.with(|queue, _| queue.reserve(bytes));
         is_reserved.then(|| Reserved { schedule: self.clone(), bytes })
@@ -210,13 +210,13 @@ impl State {
         Self { queue, callers: HashMap::new(), spare: Vec::new() }
     }
 
-    /// Serves the queue and calls those who were granted something. Returns the buffers that are needed
-    /// no more: those that are kept, all that are in use and all connections together stay within the
-    /// budget.
+    /// Serves the queue and wakes the tasks that were granted something. Returns the buffers to drop,
+    /// so that spare buffers, buffers in use and connections together stay within the budget.
     pub(super) fn wake(&mut self, now: Timestamp) -> Vec<Buffer> {
         let mut unneeded = Vec::new();
         for ticket in self.queue.serve(now) {
-            // Whoever has gone is about to leave the queue, and what was granted goes to others then.
+            // A task that is gone is about to withdraw its request, and its grant then goes to
+            // others.
             let Some(Caller { call, capacity }) = self.callers.remove(&ticket) else { continue };
             let fitting = self.spare.iter().position(|buffer| buffer.capacity() == capacity);
             let buffer = fitting.map(|at| self.spare.swap_remove(at));
@@ -234,12 +234,12 @@ impl State {
 }
 
 impl MemoryPermit {
-    /// The buffer, of the capacity that was asked for, empty at first.
+    /// The buffer, with the requested capacity, empty at first.
     pub fn buffer(&mut self) -> &mut Buffer {
         &mut self.buffer
     }
 
-    /// The bytes that were filled in.
+    /// Turns the filled buffer into the bytes of a part.
     pub fn filled(self) -> PartBytes {
         PartBytes::of(Arc::new(Kept(self)))
     }
@@ -255,8 +255,8 @@ impl PartBytes {
         &self.bytes
     }
 
-    /// Puts other bytes in the place of those from `at` on. `false`, and nothing is changed, where there
-    /// are not so many, or someone else reads them.
+    /// Overwrites the bytes from `at` on. Returns `false` and changes nothing if there are too few
+    /// bytes or another reader holds them.
     pub fn overwrite(&mut self, at: usize, bytes: &[u8]) -> bool {
         self.bytes = Bytes::new();
         let room = Arc::get_mut(&mut self.kept)
@@ -274,12 +274,12 @@ impl AsRef<[u8]> for Shared {
 }
 
 impl ConnectionPermit {
-    /// So many bytes have come over it.
+    /// Records bytes that arrived over the connection.
     pub fn came(&self, bytes: u64) {
         self.job.with(|queue, id, now| queue.came(id, Some(&self.host), bytes, now));
     }
 
-    /// The host asks for fewer requests.
+    /// Records that the host asked for fewer requests.
     pub fn refused(&self) {
         self.job.with(|queue, _, now| queue.refused(&self.host, now));
     }
@@ -295,8 +295,8 @@ impl Drop for Kept {
     fn drop(&mut self) {
         let mut buffer = std::mem::take(&mut self.0.buffer);
         buffer.clear();
-        // Before the memory is free again, so that whoever is served finds it: at least as much memory
-        // is about to be.
+        // Before the memory is released, so that the next task finds the buffer: at least as much
+        // memory is about to be free.
         self.0.memory.job.0.schedule.lock().spare.push(buffer);
     }
 }
@@ -334,7 +334,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// A schedule at second 100 after the epoch, with a link of a byte a second.
+    /// A schedule at second 100 after the epoch, with a link of one byte per second.
     fn schedule(limits: Limits) -> (Clock, Schedule) {
         let clock = Clock::manual(Timestamp::from_second(100).unwrap());
         let schedule = Schedule::new(clock.clone(), limits);
@@ -346,7 +346,7 @@ mod tests {
         Limits { memory: mib * MIB, files, ranges: 16, connections: 16 }
     }
 
-    /// A recording that is deleted at that second, of so many bytes.
+    /// A recording of `bytes` bytes that is deleted at second `second`.
     fn job(schedule: &Schedule, second: i64, bytes: Option<u64>) -> Job {
         let (appid, source_id) = ("wx1".parse().unwrap(), format!("{second}"));
         let id = RecordingId { appid, room: RoomId(1), source_id };
@@ -359,7 +359,7 @@ mod tests {
         (schedule, job)
     }
 
-    /// What a recording that waits and has begun to bring bytes is given.
+    /// The permits of a waiting recording whose bytes have begun to arrive.
     fn part(
         schedule: &Schedule,
         job: &Job,
@@ -436,7 +436,7 @@ mod tests {
         let ask = || schedule.ask(&job, Wants::Part { bytes: MIB, host: None });
         let called = [ask(), ask()];
         drop(held);
-        // Both have their memory by now, and neither has come for it.
+        // Both were granted their memory, and neither has taken it.
         let given = called.map(|place| place.granted().now_or_never().unwrap());
         assert!(given.iter().all(|(_, buffer)| buffer.is_some()));
     }
@@ -478,7 +478,7 @@ mod tests {
         assert!((&mut second).now_or_never().is_none());
         let _other = part(&schedule, &distant).now_or_never().expect("it has none yet");
         assert!((&mut second).now_or_never().is_none());
-        // Its bytes have come; they are still in memory.
+        // Its bytes have arrived; they are still in memory.
         drop(connection);
         assert!((&mut second).now_or_never().is_some());
         drop(memory);
@@ -527,7 +527,7 @@ mod tests {
         assert!((&mut next).now_or_never().is_some());
     }
 
-    /// Serves a queue in which all wait for the one thing that there is, and tells in what order.
+    /// Serves a queue in which all requests wait for the same thing; returns the order of the grants.
     fn order<P>(mut held: Option<P>, mut waiting: Vec<(i64, BoxFuture<'_, P>)>) -> Vec<i64> {
         let mut order = Vec::new();
         for (_, permit) in &mut waiting {
@@ -558,7 +558,7 @@ mod tests {
         assert_eq!(order(Some(held), waiting.into()), [700, 800, 900, 110, 50]);
     }
 
-    /// Begins to wait for a file.
+    /// Starts waiting for a file.
     fn wait<'a>(schedule: &'a Schedule, job: &'a Job) -> BoxFuture<'a, FilePermit> {
         let mut permit = schedule.file(job).boxed();
         assert!((&mut permit).now_or_never().is_none());
@@ -627,7 +627,7 @@ mod tests {
         let held = schedule.file(&held).await;
         let (gone, mut next) = (wait(&schedule, &gone), wait(&schedule, &next));
         drop(held);
-        // It was called, and never looked.
+        // It was woken, and never polled.
         drop(gone);
         assert!((&mut next).now_or_never().is_some());
     }

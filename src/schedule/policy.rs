@@ -1,53 +1,53 @@
-//! Policy: what goes first, and what one recording leaves to others. Pure: nothing here waits, and
-//! time and speed are handed in.
+//! The policy: which recording goes first, and what it leaves to others. Pure: nothing here waits,
+//! and time and throughput are arguments.
 //!
-//! The order is that of the deadlines. On one link it is the best there is: where any order loses
-//! nothing, this one loses nothing, as long as the most urgent recording can take all of the link
-//! at its next part. What cannot make it any more yields to everything that can, and what is past its
-//! deadline yields to all; both are still tried.
+//! The soonest deadline goes first. On one link no order is better: if any order loses nothing, this
+//! one loses nothing, as long as the most urgent recording can take the whole link at its next part.
+//! A recording that cannot meet its deadline any more yields to all that can, and one past its
+//! deadline yields to all others; both are still tried.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::Rate;
 
-/// What the decisions depend on beside the recordings: the time, and how fast the link is, where
-/// that was measured.
+/// What decisions depend on besides the recordings: the time, and the throughput of the link, if
+/// measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// The measured speed of the link.
+    /// The measured throughput of the link.
     pub rate: Option<Rate>,
 }
 
-/// What a recording asks of the link.
+/// What a recording needs from the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Demand {
-    /// When it is deleted; never, for all that is known, is `None`.
+    /// When it is deleted; `None` if no deadline is known.
     pub deadline: Option<Timestamp>,
-    /// The bytes that are still to be transferred, where they are known.
+    /// The bytes still to be transferred, if known.
     pub remaining: Option<u64>,
-    /// The most that its own host would give it, where that was measured.
+    /// The highest rate that its own host provides, if measured.
     pub ceiling: Option<Rate>,
 }
 
 impl Demand {
-    /// How long there is until it is deleted; `None` for never.
+    /// The time until it is deleted; `None` without a deadline.
     fn time_left(&self, now: Timestamp) -> Option<SignedDuration> {
         self.deadline.map(|deadline| deadline.duration_since(now))
     }
 
-    /// How fast it comes at best: as fast as the link is, and as its host allows.
+    /// Its best rate: limited by the link and by its host.
     pub(super) fn rate(&self, at: Moment) -> Option<Rate> {
         self.ceiling.into_iter().chain(at.rate).min()
     }
 
-    /// How long it takes at best, where that is known.
+    /// The time that it needs at its best rate, if known.
     pub(super) fn time_needed(&self, at: Moment) -> Option<SignedDuration> {
         Some(self.rate(at)?.time_for(self.remaining?))
     }
 
-    /// What is to be expected of it.
+    /// Its chance of meeting the deadline.
     fn chance(&self, at: Moment) -> Chance {
         let Some(left) = self.time_left(at.now) else { return Chance::Good };
         if !left.is_positive() {
@@ -60,19 +60,20 @@ impl Demand {
     }
 }
 
-/// What is to be expected of a recording.
+/// A recording's chance of meeting its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Chance {
-    /// It can make it, for all that is known.
+    /// As far as known, it can meet its deadline.
     Good,
-    /// It needs longer than there is, even with the whole link for itself.
+    /// It needs more time than is left, even with the whole link.
     Hopeless,
-    /// Its deadline is behind it.
+    /// Its deadline has passed.
     Past,
 }
 
-/// Who goes first: the lesser one. What can make it comes before what cannot, and that before what
-/// is past its deadline; among equals, the sooner the deadline the earlier.
+/// The order of recordings: the lesser goes first. Recordings that can meet their deadlines come
+/// before those that cannot, and those come before recordings past their deadlines; within each group
+/// the soonest deadline comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Urgency {
     chance: Chance,
@@ -80,38 +81,38 @@ pub struct Urgency {
 }
 
 impl Urgency {
-    /// The urgency of a recording that asks so much.
+    /// The urgency of a recording with this demand.
     pub fn of(demand: Demand, at: Moment) -> Self {
         let deadline = demand.deadline.unwrap_or(Timestamp::MAX);
         Self { chance: demand.chance(at), deadline }
     }
 
-    /// Whether it can still make it, for all that is known.
+    /// Whether, as far as known, it can still meet its deadline.
     pub fn is_savable(self) -> bool {
         self.chance == Chance::Good
     }
 }
 
-/// Whether a recording may be opened: it may where fewer than `files` are open that are at least as
-/// urgent. So one that is more urgent than some of those that are open never waits for them; they
-/// yield to it at their next part.
+/// Whether a recording may be opened: fewer than `files` open recordings must be at least as urgent.
+/// A more urgent recording therefore never waits for less urgent ones; they yield to it at their next
+/// part.
 pub fn may_open(newcomer: Urgency, open: impl IntoIterator<Item = Urgency>, files: usize) -> bool {
     open.into_iter().filter(|other| *other <= newcomer).count() < files.max(1)
 }
 
-/// Whether an open recording may take another part: what cannot make it does not while something
-/// that can waits to be opened.
+/// Whether an open recording may fetch another part. One that cannot meet its deadline has to pause
+/// while one that can waits to be opened.
 pub fn may_go_on(asking: Urgency, waiting: impl IntoIterator<Item = Urgency>) -> bool {
     asking.is_savable() || !waiting.into_iter().any(Urgency::is_savable)
 }
 
-/// The part of the time left, as one over this, that the bytes up to a deadline may need before a
-/// recording is under pressure.
+/// A recording is under deadline pressure if the bytes up to its deadline need more than one over this
+/// of the time left.
 const PRESSURE: i32 = 20;
 
-/// Whether a recording is under deadline pressure: all that is at least as urgent, itself included,
-/// needs more than a twentieth of the time that it has left. Then it may take all connections there
-/// are. What cannot make it puts nobody under pressure.
+/// Whether a recording is under deadline pressure: all recordings that are at least as urgent, itself
+/// included, need more than a twentieth of its time left. It may then use all connections. A
+/// recording that cannot meet its deadline puts none under pressure.
 pub fn is_under_pressure(
     demand: Demand,
     others: impl IntoIterator<Item = Demand>,
@@ -131,32 +132,32 @@ pub fn is_under_pressure(
     rate.time_for(bytes).saturating_mul(PRESSURE) > left
 }
 
-/// For parts that take no longer than this anybody can wait.
+/// Parts this short may keep any recording waiting.
 const QUICK: SignedDuration = SignedDuration::from_secs(5);
 
-/// For parts that take longer than this nobody should have to wait.
+/// Parts longer than this should keep no recording waiting.
 const SLOW: SignedDuration = SignedDuration::from_secs(20);
 
-/// What a recording that fetches a part already leaves of the connections to its host and of the
-/// memory to others: those that wait, and those that may come while its parts are under way.
+/// How much of the connections to its host and of the memory a recording that already fetches a part
+/// leaves to others: those waiting, and those that may arrive while its parts are in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leaves {
-    /// Its parts end so soon that nobody waits for long.
+    /// Nothing: its parts end so soon that no recording waits long.
     Nothing,
-    /// One connection, and the memory for a part.
+    /// One connection, and the memory for one part.
     One,
-    /// Half of them.
+    /// Half of the connections and of the memory.
     Half,
 }
 
 impl Leaves {
-    /// What a recording leaves whose next part takes `part_time` over one connection, where that is
-    /// known.
+    /// What a recording leaves if its next part takes `part_time` over one connection (`None` if
+    /// unknown).
     ///
-    /// Long parts use connections and memory up rather than the link. So their recording leaves half
-    /// of them where it cannot make it, or where others come at least twice as fast (`is_outpaced`)
-    /// and it is not under pressure. Of a slow one a newcomer finds one in any case, also while its
-    /// pace is not known yet.
+    /// Long parts exhaust connections and memory rather than the link. Their recording therefore
+    /// leaves half if it cannot meet its deadline, or if others are at least twice as fast
+    /// (`is_outpaced`) and it is not under pressure. A slow recording, or one of unknown speed,
+    /// always leaves one connection for a newcomer.
     pub fn of(
         urgency: Urgency,
         part_time: Option<SignedDuration>,
@@ -173,12 +174,12 @@ impl Leaves {
     }
 }
 
-/// A URL that expires within this time is a matter of now.
+/// A URL that expires within this time may have to be replaced now.
 const URL_AHEAD: SignedDuration = SignedDuration::from_mins(2);
 
-/// Whether a URL that expires at `expires` is to be replaced before the next request: it will not
-/// last for all of the recording, there is not much time for it left (one asked for later lives
-/// longer), and the recording itself outlives it.
+/// Whether a URL that expires at `expires` should be replaced before the next request: it will not
+/// last for the whole recording, it expires soon (a URL requested later lasts longer), and the
+/// recording outlives it.
 pub fn is_fresh_url_needed(demand: Demand, expires: Timestamp, part: u64, at: Moment) -> bool {
     if demand.deadline.is_some_and(|deadline| deadline <= expires || deadline <= at.now) {
         return false;
@@ -189,7 +190,7 @@ pub fn is_fresh_url_needed(demand: Demand, expires: Timestamp, part: u64, at: Mo
         return false;
     }
     match (at.rate, demand.remaining) {
-        // Twice, as speeds vary: the URL is asked for where there is doubt.
+        // Twice, because speeds vary: in doubt, ask for a new URL.
         (Some(rate), Some(bytes)) => rate.time_for(bytes).saturating_mul(2) >= left,
         _ => true,
     }
@@ -201,7 +202,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// An hour after the epoch, at a MiB a second.
+    /// An hour after the epoch, at 1 MiB/s.
     fn moment() -> Moment {
         Moment { now: at(3600), rate: Rate::of(MIB, SignedDuration::from_secs(1)) }
     }
@@ -210,7 +211,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// A demand with so many seconds left, for so many MiB.
+    /// A demand for `mib` MiB with `left` seconds left.
     fn demand(left: i64, mib: u64) -> Demand {
         let (deadline, remaining) = (Some(at(3600 + left)), Some(mib * MIB));
         Demand { deadline, remaining, ceiling: None }

@@ -1,9 +1,10 @@
-//! The admission queue: who opens a file next, and who is given the memory and the connection for the
-//! next part. It alone knows how many files may be open. Pure: events and the time are handed in, and
-//! what is granted comes out; [`super::Schedule`] wakes those who wait.
+//! The admission queue: decides which recording opens a file next, and which gets the memory and the
+//! connection for its next part. Only this module knows how many files may be open. Pure: it takes
+//! events and the time, and returns grants; [`super::Schedule`] wakes the waiting tasks.
 //!
-//! Every event that a decision depends on is told here: a request, bytes, a size learnt, what is given
-//! back, a refusal, and that time has passed. After each, [`Queue::serve`] looks again at who waits.
+//! Every event that a decision depends on is passed in: a request, bytes, a learned size, a release,
+//! a refusal, and the passing of time. After each, [`Queue::serve`] checks the waiting requests
+//! again.
 
 mod admission;
 
@@ -18,20 +19,20 @@ use super::throughput::{Flow, Throughput};
 use crate::ledger::RecordingId;
 use crate::model::{ALL_HOSTS, Rate};
 
-/// What a connection may hold of what its reader has not taken yet, in bytes: the HTTP library reads up
-/// to 408 KiB at a time, and begins with the next before the last is copied.
+/// How many bytes a connection may buffer that its reader has not taken yet: the HTTP library reads
+/// up to 408 KiB at a time, and starts the next read before the last one is copied.
 pub const READ_AHEAD: u64 = 1 << 20;
 
-/// What a run may have at once.
+/// What a run may use at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes of parts in memory.
+    /// Memory for parts, in bytes.
     pub memory: u64,
-    /// Open files, those aside that yield to more urgent ones.
+    /// Open files, not counting those that yield to more urgent ones.
     pub files: usize,
     /// Connections for a recording that is not under deadline pressure.
     pub ranges: usize,
-    /// Connections to a host, where so many pay.
+    /// Connections to one host, if that many pay.
     pub connections: usize,
 }
 
@@ -39,67 +40,67 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(u64);
 
-/// A place in the queue.
+/// Identifies a request in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
-/// What is asked for.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wants {
     /// To open a file.
     File,
-    /// Memory for so many bytes, and a connection to a host where one is named.
+    /// Memory for a part, and a connection if a host is given.
     Part {
-        /// Of the part.
+        /// The size of the part.
         bytes: u64,
-        /// Where it comes from.
+        /// The host to connect to.
         host: Option<String>,
     },
 }
 
-/// What was granted.
+/// A granted request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grant {
-    /// The file may be open.
+    /// A file may be opened.
     File,
-    /// What a part needs.
+    /// Memory, and a connection if one was requested.
     Part {
-        /// Of the memory.
+        /// The size of the memory.
         bytes: u64,
-        /// The host, and the memory that the connection itself takes.
+        /// The host, and the memory for the connection itself.
         connection: Option<(String, u64)>,
     },
 }
 
-/// A recording that will not make it.
+/// A recording that will miss its deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Risk {
-    /// Which.
+    /// The recording.
     pub id: RecordingId,
     /// When it is deleted.
     pub deadline: Timestamp,
-    /// Bytes that are still to come.
+    /// Bytes still to be transferred.
     pub bytes_left: u64,
-    /// How fast they come at best.
+    /// The best rate for them.
     pub rate: Option<Rate>,
     /// By how long it misses its deadline.
     pub late: SignedDuration,
 }
 
-/// A recording on the run's hands.
+/// A recording that the run works on.
 #[derive(Debug)]
 struct Job {
     id: RecordingId,
     deadline: Option<Timestamp>,
     remaining: Option<u64>,
-    /// What it is likely to have, as long as its size is not known.
+    /// Its likely size, while the size is not known.
     estimate: Option<u64>,
     is_open: bool,
-    /// What it holds.
+    /// The connections, memory and parts that it holds.
     connections: usize,
     memory: u64,
     parts: u32,
-    /// Whether any of its bytes have come: before, a host is asked, and nothing is under way.
+    /// Whether any bytes have arrived. Before that its host is being asked, and nothing is in flight.
     is_coming: bool,
     flow: Flow,
     /// The largest part so far.
@@ -114,21 +115,21 @@ struct Waiting {
     wants: Wants,
 }
 
-/// The queue of a run, with all that its decisions depend on.
+/// The queue of a run, with everything that its decisions depend on.
 #[derive(Debug)]
 pub struct Queue {
     limits: Limits,
     free: u64,
-    /// Kept beside parts.
+    /// Memory reserved for other uses than parts.
     reserved: u64,
     jobs: BTreeMap<JobId, Job>,
     /// In order of arrival.
     waiting: Vec<Waiting>,
-    /// What was granted and not taken yet.
+    /// Grants that were not taken yet.
     granted: BTreeMap<Ticket, (JobId, Grant)>,
     hosts: BTreeMap<String, Connections>,
     throughput: Throughput,
-    /// What is added to the time for that by which recordings are deleted.
+    /// WeChat's clock, by which recordings are deleted, minus the clock that times come from.
     correction: SignedDuration,
     next: u64,
     has_changed: bool,
@@ -136,7 +137,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Nobody waits, and nothing is granted yet.
+    /// An empty queue.
     pub fn new(limits: Limits) -> Self {
         let limits = Limits { memory: limits.memory.max(1), ..limits };
         Self {
@@ -155,7 +156,7 @@ impl Queue {
         }
     }
 
-    /// WeChat's clock is ahead of the one that times come from by so much.
+    /// Sets by how much WeChat's clock is ahead of the clock that times come from.
     pub fn correct(&mut self, correction: SignedDuration) {
         self.correction = correction;
     }
@@ -165,8 +166,8 @@ impl Queue {
         &mut self.throughput
     }
 
-    /// A recording that is deleted at `deadline`: its size, where it is known, and what it is likely to
-    /// have where it is not.
+    /// Adds a recording that is deleted at `deadline`. `known` is its remaining size in bytes,
+    /// `estimate` the likely size if that is unknown.
     pub fn add(
         &mut self,
         id: RecordingId,
@@ -193,19 +194,18 @@ impl Queue {
         number
     }
 
-    /// Its transfer is over, and nothing of it is held any more.
+    /// Removes a recording whose transfer is over and which holds nothing any more.
     pub fn remove(&mut self, job: JobId) {
         self.jobs.remove(&job);
         self.has_changed = true;
     }
 
-    /// So many bytes are still to come, as its host says, or as it has ended.
+    /// Sets how many bytes remain: as its host reports, or 0 at its end.
     pub fn set_remaining(&mut self, job: JobId, bytes: u64) {
         self.change(job, |job| job.remaining = Some(bytes));
     }
 
-    /// Takes a place in the queue. Of one recording's parts the first to be asked for is the first to
-    /// be served.
+    /// Adds a request to the queue. Requests of one recording are granted in their order.
     pub fn ask(&mut self, job: JobId, wants: Wants) -> Ticket {
         let ticket = Ticket(self.number());
         self.waiting.push(Waiting { ticket, job, wants });
@@ -213,12 +213,12 @@ impl Queue {
         ticket
     }
 
-    /// Takes what was granted: from now on it is to be given back.
+    /// Takes a grant. The caller has to release it.
     pub fn take(&mut self, ticket: Ticket) -> Option<Grant> {
         self.granted.remove(&ticket).map(|(_, grant)| grant)
     }
 
-    /// Leaves the queue. What was granted and not taken goes to others.
+    /// Withdraws a request. A grant that was not taken goes to others.
     pub fn leave(&mut self, ticket: Ticket, now: Timestamp) {
         self.waiting.retain(|waiting| waiting.ticket != ticket);
         self.has_changed = true;
@@ -234,12 +234,12 @@ impl Queue {
         }
     }
 
-    /// A file is open no more.
+    /// Records that a file was closed.
     pub fn close(&mut self, job: JobId) {
         self.change(job, |job| job.is_open = false);
     }
 
-    /// The memory of a part is free again.
+    /// Releases the memory of a part.
     pub fn free_memory(&mut self, job: JobId, bytes: u64, now: Timestamp) {
         self.free += bytes;
         if self.jobs.get(&job).is_some_and(|job| job.is_coming) {
@@ -251,7 +251,7 @@ impl Queue {
         });
     }
 
-    /// A connection is free again, with the memory that it took.
+    /// Releases a connection and its memory.
     pub fn free_connection(&mut self, job: JobId, connection: (&str, u64), now: Timestamp) {
         let (host, read_ahead) = connection;
         self.free += read_ahead;
@@ -266,7 +266,7 @@ impl Queue {
         });
     }
 
-    /// So many bytes of a recording have come, over a connection to a host where one is named.
+    /// Records bytes that arrived for a recording, over a connection to `host` if one is given.
     pub fn came(&mut self, job: JobId, host: Option<&str>, bytes: u64, now: Timestamp) {
         if let Some(job) = self.jobs.get_mut(&job).filter(|job| !job.is_coming) {
             job.is_coming = true;
@@ -288,15 +288,15 @@ impl Queue {
         }
     }
 
-    /// A host asks for fewer requests.
+    /// Records that a host asked for fewer requests.
     pub fn refused(&mut self, host: &str, now: Timestamp) {
         if let Some(connections) = self.hosts.get_mut(host) {
             connections.refused(now);
         }
     }
 
-    /// Takes memory to be kept beside parts, where there is some: nobody waits for it, and all of it
-    /// together is a quarter of the budget at most, so that parts find room at any time.
+    /// Reserves memory for other uses than parts, if enough is free: nothing waits for it. At most a
+    /// quarter of the budget can be reserved, so that there is always memory for parts.
     pub fn reserve(&mut self, bytes: u64) -> bool {
         let most = self.limits.memory / 4;
         let is_there = self.reserved.saturating_add(bytes) <= most && bytes <= self.free;
@@ -307,19 +307,19 @@ impl Queue {
         is_there
     }
 
-    /// What was reserved is free again.
+    /// Releases reserved memory.
     pub fn free_reserved(&mut self, bytes: u64) {
         self.free += bytes;
         self.reserved -= bytes;
         self.has_changed = true;
     }
 
-    /// The memory that nobody holds.
+    /// The free memory.
     pub fn free(&self) -> u64 {
         self.free
     }
 
-    /// Looks at what will not make it as things are. Each recording is told of once.
+    /// Forecasts which recordings will miss their deadlines. Returns each recording once.
     pub fn forecast(&mut self, now: Timestamp) -> Vec<Risk> {
         let at = self.moment(now);
         let loads: Vec<_> = (self.jobs.values())
@@ -344,7 +344,7 @@ impl Queue {
         risks
     }
 
-    /// Whether a URL that expires then is to be replaced before the next request for a part.
+    /// Whether a URL that expires at `expires` should be replaced before the next request for a part.
     pub fn needs_url_beyond(
         &mut self,
         job: JobId,
@@ -372,7 +372,7 @@ impl Queue {
         Moment { now: now.saturating_add(self.correction).unwrap_or(now), rate }
     }
 
-    /// What is known of a recording.
+    /// What a recording needs, as far as known.
     fn demand(&self, job: &Job) -> Demand {
         let part = self.memory_for(job.part, true);
         let parts = self.limits.memory / part;
@@ -381,7 +381,7 @@ impl Queue {
         Demand { deadline: job.deadline, remaining: job.remaining, ceiling }
     }
 
-    /// With what is likely, where the size is not known.
+    /// The same, with the estimate if the size is not known.
     fn likely_demand(&self, job: &Job) -> Demand {
         let demand = self.demand(job);
         Demand { remaining: demand.remaining.or(job.estimate), ..demand }
@@ -404,12 +404,12 @@ mod tests {
         Timestamp::from_millisecond(100_000 + millis).unwrap()
     }
 
-    /// A queue with the memory and the connections that are the program's defaults.
+    /// A queue with the default memory and connections.
     fn queue() -> Queue {
         Queue::new(Limits { memory: 64 * MIB, files: 8, ranges: 16, connections: 16 })
     }
 
-    /// A recording that is deleted after so many seconds, of so many MiB.
+    /// A recording of `mib` MiB that is deleted after `seconds` seconds.
     fn job(queue: &mut Queue, seconds: i64, mib: u64) -> JobId {
         let (appid, source_id) = ("wx1".parse().unwrap(), format!("{seconds}"));
         let id = RecordingId { appid, room: RoomId(1), source_id };
@@ -420,7 +420,7 @@ mod tests {
         Wants::Part { bytes: 5 * MIB, host: Some("host".to_owned()) }
     }
 
-    /// Asks for so many parts, and tells how many are granted at once.
+    /// Requests `parts` parts; returns how many are granted at once.
     fn asked(queue: &mut Queue, job: JobId, parts: usize, now: Timestamp) -> usize {
         for _ in 0..parts {
             queue.ask(job, part());
@@ -433,7 +433,7 @@ mod tests {
         granted.iter().filter(|ticket| queue.granted[ticket].0 == job).count()
     }
 
-    /// Lets time pass in which so many bytes a second come over each connection of each job.
+    /// Lets time pass; the bytes per second of `speeds` arrive over each connection of each job.
     fn pass(queue: &mut Queue, from: i64, millis: i64, speeds: &[(JobId, u64)]) {
         for step in 1..=millis / 10 {
             for (job, speed) in speeds {
@@ -460,7 +460,7 @@ mod tests {
         for job in c {
             queue.ask(job, part());
         }
-        // There are more connections now: half of them are A's.
+        // There are more connections now; A holds half of them.
         let served = queue.serve(at(400));
         let of =
             |job: JobId| served.iter().filter(|ticket| queue.granted[*ticket].0 == job).count();

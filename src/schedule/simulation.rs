@@ -1,12 +1,12 @@
-//! The queue over random loads, in virtual time: a link, hosts that give each connection so much,
-//! recordings that come and are deleted. What is decided is decided by the queue that the program
-//! uses, at the limits that it ships with; here only bytes flow. Whether a load could have been saved
-//! is decided by an oracle that knows neither.
+//! Drives the queue through random loads in virtual time: a link, hosts that limit each connection,
+//! recordings that appear and are deleted. The program's own queue decides everything, at the limits
+//! that it ships with; this module only lets bytes flow. An oracle that knows neither decides whether
+//! a load could have been saved.
 //!
-//! What is claimed: nothing is lost of a load that is known from the start, where some order loses
-//! nothing with twice the parts in flight to spare; where recordings come later, with a twentieth of
-//! the link to spare as well. Where hosts give their connections unlike speeds, some slow ones among
-//! them, half of the memory has to do for it. The link is steady here, and its speed is known.
+//! The claim: a load that is known from the start loses nothing if some order loses nothing with
+//! twice the parts in flight to spare. If recordings appear later, a twentieth of the link must be
+//! spare as well. If hosts have different speeds, some of them slow, half of the memory must suffice.
+//! The link is steady, and its speed is known.
 //!
 //! `cargo test --lib schedule::simulation -- --nocapture` prints the figures of `docs/guarantees.md`.
 
@@ -22,7 +22,7 @@ use crate::config::ConfigFile;
 use crate::ledger::RecordingId;
 use crate::model::{Rate, RoomId};
 
-/// One recording of a load; times in milliseconds.
+/// A recording of a load; times in milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct Film {
     comes: u64,
@@ -38,13 +38,13 @@ const MIB: u64 = 1 << 20;
 /// Bytes per second of the link.
 const LINK: u64 = 10 * MIB;
 
-/// More than the link has.
+/// More than the link provides.
 const UNLIMITED: u64 = 1 << 40;
 
-/// For so many parts a recording waits at once, as in the program.
+/// How many parts a recording requests at once, as in the program.
 const IN_LINE: usize = 4;
 
-/// How long the store takes with a part, and a host to answer, in milliseconds.
+/// How long the store takes for a part, and a host to answer, in milliseconds.
 const UPLOAD: f64 = 200.0;
 const ANSWER: f64 = 50.0;
 
@@ -62,30 +62,30 @@ fn shipped() -> (Limits, u64) {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// This program's.
+    /// The program's order.
     ByUrgency,
-    /// As they come: nobody has a deadline that the queue knows of.
+    /// In order of arrival: the queue knows no deadlines.
     Fifo,
 }
 
-/// What a run has come to.
+/// The result of a run.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Outcome {
     lost: Vec<usize>,
-    /// Of those, what was warned of before it was lost.
+    /// Recordings that were warned of before they were lost.
     warned: Vec<usize>,
 }
 
-/// A film that is on the run's hands.
+/// A recording that the run works on.
 struct Work {
     job: JobId,
     file: Option<Ticket>,
     is_open: bool,
-    /// Bytes not asked for yet.
+    /// Bytes that were not requested yet.
     unasked: u64,
-    /// Bytes of parts that have not come yet.
+    /// Bytes that have not arrived yet.
     left: u64,
-    /// Whether its host has answered: then all its parts are asked for.
+    /// Whether its host has answered: then all its parts are requested.
     is_answered: bool,
     parts: Vec<Ticket>,
 }
@@ -96,7 +96,7 @@ struct Part {
     job: JobId,
     memory: u64,
     connection: Option<(String, u64)>,
-    /// Bytes still to come, and milliseconds until they begin to.
+    /// Bytes still to be transferred, and milliseconds until they begin to arrive.
     left: f64,
     wait: f64,
     is_first: bool,
@@ -104,14 +104,14 @@ struct Part {
     until: f64,
 }
 
-/// A run at one moment. Milliseconds and bytes are fractions here, as a link is shared evenly.
+/// The state of a run. Milliseconds and bytes are fractions, because a link is shared evenly.
 struct Run<'a> {
     films: &'a [Film],
     part: u64,
     order: Order,
     queue: Queue,
     now: f64,
-    /// When a film has last come, or ended.
+    /// When a recording last appeared or ended.
     changed: f64,
     works: HashMap<usize, Work>,
     is_over: Vec<bool>,
@@ -121,7 +121,7 @@ struct Run<'a> {
     outcome: Outcome,
 }
 
-/// Less than this is nothing: of a byte, of a millisecond.
+/// Less than this counts as zero: of a byte, of a millisecond.
 const NOTHING: f64 = 1e-6;
 
 impl<'a> Run<'a> {
@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Gives back what a film has.
+    /// Releases what a recording holds.
     fn end(&mut self, film: usize) {
         let Some(work) = self.works.remove(&film) else { return };
         let now = self.time();
@@ -217,7 +217,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Films that are open ask for their next parts; whether any has.
+    /// Open recordings request their next parts; returns whether any did.
     fn ask(&mut self) -> bool {
         let mut has_asked = false;
         let window = (shipped().0.memory / self.part) as usize + 1;
@@ -239,7 +239,7 @@ impl<'a> Run<'a> {
         has_asked
     }
 
-    /// Takes what is granted; whether anything is.
+    /// Takes the grants; returns whether there were any.
     fn serve(&mut self) -> bool {
         let granted = self.queue.serve(self.time());
         for ticket in &granted {
@@ -266,8 +266,8 @@ impl<'a> Run<'a> {
             .extend(risks.into_iter().map(|risk| risk.id.source_id.parse::<usize>().unwrap()));
     }
 
-    /// The bytes a millisecond of each part in flight: none has more than its host gives, and the link is
-    /// shared evenly by the others.
+    /// The bytes per millisecond of each part in flight: none gets more than its host allows, and the
+    /// others share the link evenly.
     fn speeds(&self) -> Vec<f64> {
         let mut speeds = vec![0.0; self.flying.len()];
         let come = |at: &usize| self.flying[*at].wait <= NOTHING;
@@ -283,10 +283,10 @@ impl<'a> Run<'a> {
         speeds
     }
 
-    /// Lets time pass to the next thing that happens; not for long, as bytes are told as they come.
+    /// Advances to the next event, in short steps, because bytes are reported as they arrive.
     fn advance(&mut self) {
         let speeds = self.speeds();
-        // Where what is measured may change, as often as in the program.
+        // While measurements may change, as often as in the program.
         let longest = if self.now < self.changed + 3_000.0 { 50.0 } else { 500.0 };
         let next = |part: &Part, speed: f64| match part.wait > NOTHING {
             true => part.wait,
@@ -340,12 +340,12 @@ fn outcome(films: &[Film], order: Order) -> Outcome {
 }
 
 /// The oracle: whether some order loses nothing, by the demand bound. On one link that can be
-/// interrupted at any time, an order exists if and only if no interval is asked to hold more than the
-/// link brings in it. It has `percent` of its speed.
+/// preempted at any time, an order exists if and only if no interval needs more than the link
+/// transfers in it. The link has `percent` of its speed.
 ///
-/// Connections are a link of their own, in seconds of one: `half` of the parts that fit into memory have
-/// to do. To spare is what fills the memory when a recording comes, and what shares it with its last
-/// parts.
+/// Connections count as a second link, in connection-seconds: `half` of the parts that fit into
+/// memory must suffice. Spare capacity covers what fills the memory when a recording appears, and
+/// what shares it with its last parts.
 fn can_all_be_saved(films: &[Film], percent: u64) -> bool {
     let (limits, part) = shipped();
     let slots = limits.memory / (part + super::queue::READ_AHEAD);
@@ -367,18 +367,18 @@ fn can_all_be_saved(films: &[Film], percent: u64) -> bool {
     })
 }
 
-/// What the hosts of a load give each connection.
+/// How much the hosts of a load give each connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hosts {
-    /// All that the link has.
+    /// The whole link.
     Fast,
     /// An eighth of the link.
     Capped,
-    /// From 60 KiB a second up to all of it.
+    /// From 60 KiB per second up to the whole link.
     Uneven,
 }
 
-/// A load whose recordings ask in all for about `fill` percent of the link until the last deadline.
+/// A load whose recordings need about `fill` percent of the link until the last deadline.
 fn load(seed: u64, fill: u64, at_once: bool, hosts: Hosts) -> Vec<Film> {
     let mut random = StdRng::seed_from_u64(seed);
     let count = random.random_range(2..=24_usize);
@@ -437,7 +437,7 @@ proptest! {
     }
 }
 
-/// Segment A is deleted before it can come; five others are small, and come faster.
+/// Segment A is deleted before it can arrive; five others are small and faster.
 #[test]
 fn slow_first_parts_starve_nobody_whenever_the_others_come() {
     for later in [0, 100, 1_000, 10_000, 20_000] {
@@ -454,7 +454,8 @@ fn slow_first_parts_starve_nobody_whenever_the_others_come() {
     }
 }
 
-/// One that takes all night holds up nothing that comes in seconds, though it is the more urgent.
+/// A recording that takes all night holds up nothing that takes seconds, even though it is more
+/// urgent.
 #[test]
 fn a_slow_urgent_recording_holds_up_nothing_else() {
     const DAY: u64 = 24 * 3_600_000;
@@ -473,7 +474,7 @@ fn a_slow_urgent_recording_holds_up_nothing_else() {
     }
 }
 
-/// What two hundred loads lose, and how many of them need not lose anything.
+/// How much two hundred loads lose, and how many of them need not lose anything.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
     loads: usize,

@@ -1,5 +1,5 @@
-//! Throughput: how fast bytes come, measured while they do, the recent past counting most. Pure: time
-//! is handed in.
+//! Measures throughput while bytes arrive; the recent past counts most. Pure: the time is an
+//! argument.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::{ALL_HOSTS, Measured, Rate};
 
-/// Seconds after which what was measured counts half.
+/// The time after which a measurement counts half, in seconds.
 const HALF_LIFE: f64 = 300.0;
 
-/// How much what earlier runs have measured counts at first, in seconds.
+/// The weight of earlier runs' measurements at the start, in seconds.
 const PRIOR: f64 = 30.0;
 
-/// One link. The time in which nothing was under way does not count.
+/// The throughput of one link. Time without transfers does not count.
 #[derive(Debug, Clone, Copy, Default)]
 struct Meter {
     /// Decayed.
     bytes: f64,
     /// Decayed.
     seconds: f64,
-    /// Come since the time was last looked at.
+    /// Bytes since the last update.
     fresh: u64,
     under_way: u32,
     since: Option<Timestamp>,
@@ -42,20 +42,20 @@ impl Meter {
     }
 
     fn rate(&self) -> Option<Rate> {
-        // Less than a second tells nothing.
+        // Less than a second proves nothing.
         let is_enough = self.seconds >= 1.0;
         let time = SignedDuration::try_from_secs_f64(self.seconds).ok().filter(|_| is_enough)?;
         Rate::of(self.bytes as u64, time)
     }
 }
 
-/// The speed of each media host and of all together.
+/// The throughput of each media host and of all together.
 #[derive(Debug, Default)]
 pub struct Throughput(BTreeMap<String, Meter>);
 
 impl Throughput {
-    /// Begins with the speed that earlier runs have measured over all hosts, until this one knows
-    /// better.
+    /// Starts from the throughput that earlier runs measured over all hosts, until this run has
+    /// measured enough.
     pub fn expect(&mut self, earlier: Rate) {
         let meter = self.meter(ALL_HOSTS);
         if meter.seconds < PRIOR {
@@ -64,21 +64,22 @@ impl Throughput {
         }
     }
 
-    /// Something is under way from a host, or from any of them, until as many [`Throughput::end`].
+    /// Records that a transfer from a host, or from any host, has begun. Each call needs a matching
+    /// [`Throughput::end`].
     pub fn begin(&mut self, host: &str, now: Timestamp) {
         let meter = self.meter(host);
         meter.look_at(now);
         meter.under_way += 1;
     }
 
-    /// It is under way no more.
+    /// Records that a transfer has ended.
     pub fn end(&mut self, host: &str, now: Timestamp) {
         let meter = self.meter(host);
         meter.look_at(now);
         meter.under_way = meter.under_way.saturating_sub(1);
     }
 
-    /// So many bytes have come from a host, or from any of them.
+    /// Records bytes that arrived from a host, or from any host.
     pub fn came(&mut self, host: &str, bytes: u64) {
         self.meter(host).fresh += bytes;
     }
@@ -90,7 +91,7 @@ impl Throughput {
         meter.rate()
     }
 
-    /// What was measured since this was last asked, for the ledger to keep.
+    /// Takes what was measured since the last call, to be saved in the ledger.
     pub fn take_unsaved(&mut self, now: Timestamp) -> Vec<(String, Measured)> {
         let take = |(host, meter): (&String, &mut Meter)| {
             meter.look_at(now);
@@ -105,28 +106,28 @@ impl Throughput {
     }
 }
 
-/// After so many seconds of connections what a recording's have brought counts half.
+/// After this many connection-seconds, what a recording's connections brought counts half.
 const FLOW_KEPT: f64 = 60.0;
 
-/// Fewer seconds of connections than this tell nothing of what a host allows: they take a while to
-/// come to speed.
+/// Fewer connection-seconds than this do not show what a host allows: connections take a while to
+/// speed up.
 const FLOW_TOLD: f64 = 4.0;
 
-/// A recording without a connection for so long is measured anew.
+/// A recording without a connection for this long is measured from scratch.
 const FORGOTTEN: SignedDuration = SignedDuration::from_secs(30);
 
-/// How fast one of a recording's connections brings bytes.
+/// How fast one of a recording's connections delivers bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Flow {
-    /// Bytes that have come.
+    /// Bytes that arrived.
     bytes: f64,
-    /// The time that connections were in use, added up over them, in seconds.
+    /// The time in use, summed over the connections, in seconds.
     seconds: f64,
     since: Option<Timestamp>,
 }
 
 impl Flow {
-    /// Counts the time until now, in which there were so many connections.
+    /// Counts the time since the last call, during which there were `connections` connections.
     pub fn look(&mut self, connections: usize, now: Timestamp) {
         let Some(since) = self.since.replace(now) else { return };
         let passed = now.duration_since(since).max(SignedDuration::ZERO);
@@ -139,19 +140,19 @@ impl Flow {
         }
     }
 
-    /// So many bytes have come.
+    /// Records bytes that arrived.
     pub fn came(&mut self, bytes: u64) {
         self.bytes += bytes as f64;
     }
 
-    /// How long a connection takes for so many bytes, where any have come.
+    /// How long one connection takes for `bytes` bytes; `None` if nothing has arrived yet.
     pub fn time_for(&self, bytes: u64) -> Option<SignedDuration> {
         let seconds = bytes as f64 * self.seconds / self.bytes;
         SignedDuration::try_from_secs_f64(seconds).ok().filter(|_| self.bytes > 0.0)
     }
 
-    /// The most that so many connections bring: twice what they should, as some of the time others have
-    /// shared the link.
+    /// The highest rate to expect of `connections` connections: twice the measured one, because
+    /// others have used the link for some of the time.
     pub fn ceiling(&self, connections: u64) -> Option<Rate> {
         let is_told = self.seconds >= FLOW_TOLD && self.bytes > 0.0;
         let bytes = 2.0 * connections as f64 * self.bytes;
@@ -159,7 +160,7 @@ impl Flow {
         Rate::of(bytes as u64, time)
     }
 
-    /// Whether its connections are at least twice as fast as those of another.
+    /// Whether its connections are at least twice as fast as those of `other`.
     pub fn outpaces(&self, other: &Self) -> bool {
         self.bytes * other.seconds >= 2.0 * other.bytes * self.seconds && self.bytes > 0.0
     }

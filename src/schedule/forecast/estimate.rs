@@ -1,5 +1,5 @@
-//! How much is still to be transferred and how long that takes: from what the room list and the
-//! stored recordings tell. Pure.
+//! Estimates how much is still to be transferred and how long it takes, from the room list and the
+//! stored recordings. Pure.
 
 use std::collections::HashSet;
 
@@ -9,30 +9,29 @@ use super::Pending;
 use crate::ledger::{Averages, PendingRoom, Phase};
 use crate::model::{Rate, RoomId};
 
-/// Bits per second of film where nothing is archived yet: a guess, for replays of phones.
+/// The bit rate to assume while nothing is archived: a guess for replays recorded on phones.
 pub const GUESSED_BIT_RATE: u64 = 1_500_000;
 
-/// Length of a broadcast that the room list gives no times of.
+/// The length to assume for a broadcast without times in the room list.
 const GUESSED_LENGTH: SignedDuration = SignedDuration::from_hours(2);
 
-/// What an account's stored recordings tell of the size of others.
+/// What an account's stored recordings show about the sizes of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sizes {
-    /// What they have on average.
+    /// Their average sizes.
     pub averages: Averages,
-    /// Their bytes per second of film; `None` where none is stored.
+    /// Their bytes per second of playing time; `None` if none is stored.
     pub film: Option<Rate>,
 }
 
 impl Sizes {
-    /// The bytes that a room's segments are likely to have; `None` where nothing of the account is
-    /// stored.
+    /// The likely size of a room's segments; `None` if nothing of the account is stored.
     pub fn of_room(&self, room: &PendingRoom) -> Option<u64> {
         let by_length = self.film.zip(room.length).map(|(film, length)| film.bytes_in(length));
         by_length.or(self.averages.room)
     }
 
-    /// The same, guessed where nothing is known.
+    /// The same, or a guess if nothing is known.
     fn guessed(&self, room: &PendingRoom) -> u64 {
         let length = room.length.unwrap_or(GUESSED_LENGTH);
         let guess = || guessed_film().map_or(0, |film| film.bytes_in(length));
@@ -44,22 +43,22 @@ fn guessed_film() -> Option<Rate> {
     Rate::of(GUESSED_BIT_RATE / 8, SignedDuration::from_secs(1))
 }
 
-/// What is pending of an account, in numbers. `status` and `plan` show the same ones.
+/// The pending work of an account in numbers, as `status` and `plan` show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Estimate {
-    /// Recordings that are listed and not stored.
+    /// Listed recordings that are not stored.
     pub recordings: u64,
-    /// Bytes that are likely still to be transferred, those of rooms that are to be asked about
-    /// included.
+    /// Bytes that are likely still to be transferred, including rooms that WeChat has yet to be asked
+    /// about.
     pub bytes: u64,
-    /// Whether that rests on a guessed bit rate, as nothing is archived yet.
+    /// Whether that uses a guessed bit rate because nothing is archived yet.
     pub is_guessed: bool,
-    /// How long the bytes take at the measured throughput; `None` where none was measured.
+    /// How long the bytes take at the measured throughput; `None` if none was measured.
     pub time: Option<SignedDuration>,
 }
 
 impl Estimate {
-    /// Of an account's pending rooms and recordings.
+    /// Estimates an account's pending rooms and recordings.
     pub fn of(
         rooms: &[PendingRoom],
         pending: &[Pending],
@@ -85,7 +84,7 @@ impl Estimate {
         }
     }
 
-    /// Of several accounts, which share one link.
+    /// Adds the estimates of several accounts, which share one link.
     pub fn sum(all: impl Iterator<Item = Self>) -> Self {
         let add = |time: Option<SignedDuration>, more: Option<SignedDuration>| {
             Some(time?.saturating_add(more?))
@@ -117,7 +116,7 @@ mod tests {
         Pending { room_id: RoomId(room), source_id, deadline: None, bytes }
     }
 
-    /// An account whose films have 1 MB a second.
+    /// An account whose segments have 1 MB per second.
     fn sizes() -> Sizes {
         let averages = Averages { segment: Some(100), room: Some(5_000_000) };
         Sizes { averages, film: Rate::of(1_000_000, SignedDuration::from_secs(1)) }

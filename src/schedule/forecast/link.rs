@@ -1,4 +1,4 @@
-//! What becomes of the work of one link: played through ahead of time, in order of deadline.
+//! Forecasts the work of one link by playing it through in order of deadline.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -8,29 +8,29 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::Rate;
 use crate::schedule::policy::{Demand, Moment, Urgency};
 
-/// A recording in the play.
+/// A recording to forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// When it is deleted, and how many bytes are to come, known or estimated. Without a size
-    /// nothing can be said of it.
+    /// Its deadline and the bytes still to be transferred, known or estimated. Without a size there
+    /// is no forecast.
     pub demand: Demand,
-    /// When it can begin: now, or when its room's turn to be asked about comes.
+    /// When it can begin: now, or when its room has its turn to be asked about.
     pub from: Timestamp,
 }
 
-/// What is to be expected of a load.
+/// The forecast of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expected {
-    /// When its last byte has come.
+    /// When its last byte arrives.
     pub done: Timestamp,
-    /// By how long that is after its deadline; `None` where it is in time.
+    /// By how long that is after its deadline; `None` if it is in time.
     pub late: Option<SignedDuration>,
 }
 
-/// Plays through what becomes of `loads` on one link at the measured rate, the most urgent first,
-/// one after the other, and tells `each` of them as it ends, with its place. What cannot make it when
-/// its turn comes does not use up the others' time: it is late as if it had the link from then on.
-/// Nothing is said of loads without a size, and of none where no rate was measured.
+/// Forecasts `loads` on one link at the measured rate, one after the other, most urgent first, and
+/// calls `each` with the index and the forecast of each load when it ends. A load that cannot meet
+/// its deadline when its turn comes takes no time from the others: it counts as if it had the link
+/// from then on. Loads without a size are skipped. Without a measured rate there is no forecast.
 pub fn forecast_link(loads: &[Load], at: Moment, each: impl FnMut(usize, Expected)) {
     let Some(rate) = at.rate else { return };
     let mut play = Play::new(loads, at.now, rate, each);
@@ -41,9 +41,9 @@ struct Play<'a, Each> {
     loads: &'a [Load],
     now: Timestamp,
     rate: Rate,
-    /// Those that cannot begin yet, the next one last.
+    /// Loads that cannot begin yet, the next one last.
     to_come: Vec<usize>,
-    /// Those that can, by deadline, with the bytes that are left of them.
+    /// Loads that can begin, by deadline, with their remaining bytes.
     ready: BinaryHeap<Reverse<(Timestamp, usize, u64)>>,
     each: Each,
 }
@@ -73,7 +73,7 @@ impl<'a, Each: FnMut(usize, Expected)> Play<'a, Each> {
         }
     }
 
-    /// Goes on to the next end or beginning of a load; whether there is one.
+    /// Advances to the next end or beginning of a load; returns whether there was one.
     fn step(&mut self) -> bool {
         self.admit();
         let Some(Reverse((deadline, place, left))) = self.ready.pop() else {
@@ -90,7 +90,7 @@ impl<'a, Each: FnMut(usize, Expected)> Play<'a, Each> {
             (self.each)(place, Expected { done, late });
             return true;
         }
-        // One that its host holds back leaves the link to others.
+        // A load that its host slows down leaves the link to others.
         let is_free_at = later(self.now, self.rate.time_for(left));
         match self.next_from() {
             Some(next) if next < is_free_at => {
@@ -119,7 +119,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// Deadline, bytes and beginning, in seconds; the link brings 10 bytes a second.
+    /// Deadline, bytes and beginning, in seconds; the link transfers 10 bytes per second.
     fn play(loads: &[(i64, u64, i64)]) -> Vec<Option<(i64, Option<i64>)>> {
         let load = |&(deadline, bytes, from): &(i64, u64, i64)| Load {
             demand: demand(deadline, Some(bytes)),

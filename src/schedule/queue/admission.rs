@@ -1,4 +1,4 @@
-//! Who is next: the decisions of the queue.
+//! The decisions of the queue: which request is granted next.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,12 +7,12 @@ use crate::model::ALL_HOSTS;
 use crate::schedule::connections::Connections;
 use crate::schedule::policy::{Leaves, Moment, Urgency, is_under_pressure, may_go_on, may_open};
 
-/// Where nothing else has changed, time has after so long.
+/// Even if nothing else changes, the queue is served again after this time.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(250);
 
 impl Queue {
-    /// Grants what can be granted, the most urgent first, where anything has changed since this was
-    /// last done. Each ticket is to be taken, or left.
+    /// Grants requests, the most urgent first, if anything has changed since the last call. The
+    /// caller takes or withdraws each returned ticket.
     pub fn serve(&mut self, now: Timestamp) -> Vec<Ticket> {
         let is_time = |at: Timestamp| now.duration_since(at).abs() >= LOOK_EVERY;
         let mut granted = Vec::new();
@@ -26,15 +26,15 @@ impl Queue {
         granted
     }
 
-    /// The place of the most urgent of those that `is_ready` says something of; among equally urgent
-    /// ones the first in the queue.
+    /// The index and urgency of the most urgent request for which `is_ready` is true; the first of
+    /// equally urgent ones.
     fn first(&self, at: Moment, is_ready: impl Fn(&Waiting) -> bool) -> Option<(usize, Urgency)> {
         let ready = self.waiting.iter().enumerate().filter(|(_, waiting)| is_ready(waiting));
         let ranked = ready.map(|(place, waiting)| (place, self.urgency(waiting.job, at)));
         ranked.min_by_key(|(place, urgency)| (*urgency, *place))
     }
 
-    /// Who opens a file next, if the most urgent may.
+    /// The request to open a file that is granted next, if the most urgent one can be.
     fn next_file(&self, at: Moment) -> Option<usize> {
         let (place, urgency) = self.first(at, |waiting| waiting.wants == Wants::File)?;
         let open = self.jobs.values().filter(|job| job.is_open);
@@ -42,8 +42,8 @@ impl Queue {
         may_open(urgency, open, self.limits.files).then_some(place)
     }
 
-    /// Who fetches a part next. Who may not have another connection is passed over; who lacks memory is
-    /// waited for.
+    /// The request for a part that is granted next. Requests that may not have another connection are
+    /// skipped; if the most urgent of the others does not fit into memory, all wait for it.
     fn next_part(&self, at: Moment) -> Option<usize> {
         let is_ready = |waiting: &Waiting| match &waiting.wants {
             Wants::File => false,
@@ -60,20 +60,20 @@ impl Queue {
         (fits && may_go_on(urgency, to_open)).then_some(place)
     }
 
-    /// The memory for a part, and for its connection where it needs one. A part larger than all of the
-    /// budget takes all of it.
+    /// The memory for a part, and for its connection if it needs one. A part larger than the budget
+    /// takes all of it.
     pub(super) fn memory_for(&self, bytes: u64, has_connection: bool) -> u64 {
         let read_ahead = if has_connection { READ_AHEAD } else { 0 };
         bytes.max(1).saturating_add(read_ahead).min(self.limits.memory)
     }
 
-    /// A part as large as the budget takes what is not reserved.
+    /// The free memory for parts. A part as large as the budget needs only what is not reserved.
     fn free_for_parts(&self) -> u64 {
         let is_all = self.free + self.reserved == self.limits.memory;
         if is_all { self.limits.memory } else { self.free }
     }
 
-    /// Whether there is a connection to the host for another part of the recording: see [`Leaves`].
+    /// Whether the recording may have a connection to the host for another part: see [`Leaves`].
     fn may_connect(&self, id: JobId, (host, part): (&str, u64), at: Moment) -> bool {
         let new = || Connections::new(self.limits.connections);
         let (free, limit) = match self.hosts.get(host) {
@@ -103,7 +103,7 @@ impl Queue {
         }
     }
 
-    /// Takes whoever waits at that place out of the queue, with what was asked for.
+    /// Removes the request at `place` from the queue and grants it.
     fn grant(&mut self, place: usize, now: Timestamp) -> Ticket {
         let Waiting { ticket, job: id, wants } = self.waiting.remove(place);
         let grant = match wants {
