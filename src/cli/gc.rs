@@ -1,4 +1,4 @@
-//! `gc`: unfinished uploads that nothing will go on with.
+//! `gc`: unfinished uploads that no run will resume.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub struct GcArguments {
     pub abort: bool,
 }
 
-/// What became of the orphans.
+/// The result for the orphaned uploads.
 #[derive(Debug, Default)]
 struct Removed {
     aborted: usize,
@@ -37,17 +37,17 @@ pub(super) async fn run(common: &Common, arguments: &GcArguments) -> anyhow::Res
     collect(common, arguments, setup::open_existing(common).await?).await
 }
 
-/// Looks for unfinished uploads and, where it was asked to, aborts those that are proved to be ours.
+/// Finds unfinished uploads and, if requested, aborts those that are proven to be ours.
 ///
 /// # Errors
-/// When the ledger or the store cannot be asked.
+/// When the ledger or the store fails.
 pub async fn collect(
     common: &Common,
     arguments: &GcArguments,
     setup: Setup,
 ) -> anyhow::Result<Exit> {
     let context = &setup.context;
-    // Asked first, and briefly: a listing would be tried for minutes.
+    // Checked first because it fails fast: a listing would be retried for minutes.
     context.store.check_bucket().await.context("the bucket cannot be used")?;
     let _alive = arguments.abort.then(|| Alive::show(context));
     if arguments.abort {
@@ -73,7 +73,7 @@ pub async fn collect(
     Ok(if outcome.failed > 0 { Exit::Left } else { Exit::Done })
 }
 
-/// Aborts an orphan; whether it was. One that cannot be aborted does not keep the others.
+/// Aborts an orphaned upload; returns whether it succeeded. A failure does not stop the others.
 async fn abort(
     setup: &Setup,
     arguments: &GcArguments,

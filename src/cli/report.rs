@@ -1,4 +1,4 @@
-//! What is said of a run when it has ended: what a person must know, and the rest by its count.
+//! Prints the report of a run: what a person must know in full, the rest as counts.
 
 mod json;
 
@@ -16,17 +16,17 @@ use crate::pipeline::{
 
 pub(super) use json::print_json;
 
-/// At most so many rooms are listed, beside those that have lost something.
+/// At most this many rooms are listed, not counting those that lost something.
 const LISTED: usize = 20;
 
 /// Which rooms are listed one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
-    /// Those that are not simply complete, the first of them.
+    /// Rooms that are not simply complete, up to the limit.
     Notable,
-    /// The first of all, those that are not simply complete before the others.
+    /// Rooms up to the limit, starting with those that are not simply complete.
     Some,
-    /// All.
+    /// All rooms.
     Everything,
 }
 
@@ -51,7 +51,7 @@ fn sorted(report: &Report) -> Vec<&RoomReport> {
     rooms
 }
 
-/// Leaves the rooms that are to be listed, in their order. What has lost something always is.
+/// Keeps the rooms that are listed, in their order. Rooms that lost something are always listed.
 fn choose(rooms: &mut Vec<&RoomReport>, detail: Detail) {
     if detail == Detail::Everything {
         return;
@@ -70,7 +70,7 @@ fn choose(rooms: &mut Vec<&RoomReport>, detail: Detail) {
     });
 }
 
-/// Whether a room is anything but complete.
+/// Whether a room is not simply complete.
 fn is_notable(room: &RoomReport) -> bool {
     match &room.outcome {
         RoomOutcome::Sealed(sealed) => {
@@ -131,7 +131,7 @@ fn sum(report: &Report, elapsed: Duration) -> String {
     format!("{rooms}, {calls}, {}", progress::summary(counts.bytes_moved, elapsed))
 }
 
-/// What a person is told of what went wrong, and at the end what they can do, each said once.
+/// The lines about what went wrong, with the hints at the end, without duplicates.
 pub fn notes(report: &Report) -> Vec<String> {
     let mut notes = alike::told(losses(report), Names::All);
     notes.add(alike::told(failures(report), Names::First));
@@ -146,7 +146,7 @@ pub fn notes(report: &Report) -> Vec<String> {
     notes.into_lines().collect()
 }
 
-/// What was lost and nobody was told of.
+/// Losses that were not reported before.
 fn losses(report: &Report) -> impl Iterator<Item = Said> {
     report.losses.iter().map(|loss| Said {
         appid: loss.recording.appid.clone(),
@@ -157,7 +157,7 @@ fn losses(report: &Report) -> impl Iterator<Item = Said> {
     })
 }
 
-/// What waits for its next try.
+/// A message about something that waits for its next attempt.
 fn waiting(appid: &AppId, waiting: &Waiting) -> Said {
     Said {
         appid: appid.clone(),
@@ -174,7 +174,7 @@ fn failures(report: &Report) -> impl Iterator<Item = Said> {
     rooms.chain(report.accounts.iter().flat_map(outside_rooms))
 }
 
-/// What went wrong outside the rooms that were worked on.
+/// Problems outside the rooms that the run worked on.
 fn outside_rooms(account: &AccountReport) -> impl Iterator<Item = Said> {
     let AccountReport { appid, problems, busy, pending_rooms, waiting, .. } = account;
     let said = |room, reason| {
@@ -213,7 +213,7 @@ fn details(room: &RoomReport) -> Vec<Said> {
     }
 }
 
-/// Why a room is left, where none of its recordings says so.
+/// Why a room has work left, if none of its recordings has a reason.
 fn unexplained(sealed: &SealedReport) -> Option<&'static str> {
     match (sealed.is_left, sealed.reasons.is_empty()) {
         (true, true) if sealed.pending > 0 => Some("not all of it is transferred yet"),
@@ -222,7 +222,7 @@ fn unexplained(sealed: &SealedReport) -> Option<&'static str> {
     }
 }
 
-/// How a run ended, and what becomes of what is left.
+/// How a run ended, and what happens with the remaining work.
 fn verdict(report: &Report, exit: Exit) -> String {
     if report.ledger.is_some() {
         return "ended early".to_owned();

@@ -38,7 +38,7 @@ pub(super) async fn run(common: &Common, arguments: &StatusArguments) -> anyhow:
     }
 }
 
-/// All that is known of an account.
+/// Everything known about an account.
 struct Standing<'a> {
     account: &'a Account,
     expected: AccountForecast,
@@ -124,7 +124,7 @@ fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Measured>) {
     }
 }
 
-/// What went wrong with rooms of an account.
+/// Failures of an account's rooms.
 fn failures<'a>(one: &'a Standing<'_>) -> impl Iterator<Item = Said> + use<'a> {
     let appid = &one.account.appid;
     one.rooms.failures.iter().map(|(room, failure)| Said {
@@ -186,7 +186,7 @@ fn print_accounts(all: &[Standing<'_>]) {
     }
 }
 
-/// How many recordings there are, and what has become of them.
+/// The number of recordings, in total and by state.
 fn recordings_line(recordings: &RecordingCounts) -> String {
     let mut states = recordings.by_state.clone();
     let all = states.values().sum::<u64>();

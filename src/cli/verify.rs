@@ -1,4 +1,4 @@
-//! `verify`: the objects in the bucket against the manifests, the catalog and the ledger.
+//! `verify`: compares the objects in the bucket with the manifests, the catalog and the ledger.
 
 mod told;
 
@@ -45,41 +45,42 @@ fn percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("{text:?} is not a percentage like 5%"))
 }
 
-/// How many rooms a sample of so many hundredths has: one at least, where there is any.
+/// The size of a sample of `percent` percent of the rooms: at least one, if there is any.
 fn sample_size(percent: f64, rooms: usize) -> usize {
-    // What the division left of a whole number is no room more.
+    // A rounding error must not add a room.
     let exact = percent * rooms as f64 / 100.0 - 1e-9;
     let size = exact.ceil().max(0.0) as usize;
     size.max(1).min(rooms)
 }
 
-/// What was looked at.
+/// The totals of what was checked.
 #[derive(Debug, Clone, Default)]
 struct Tally {
-    /// Rooms that there are to look at.
+    /// Rooms to check.
     known: u64,
     rooms: u64,
     objects: u64,
-    /// … of which this many are of recordings.
+    /// Objects that belong to recordings.
     media: u64,
     mismatches: u64,
-    /// Recordings and chunks that are damaged at their source, as is known.
+    /// Recordings and chunks that are known to be damaged at their source.
     damaged_at_source: u64,
-    /// Those that an earlier version archived without examining their samples, and that were examined now.
+    /// Recordings and chunks that an earlier version archived without examining their samples, and
+    /// that were examined now.
     examined: u64,
-    /// … of which this many are damaged.
+    /// Examined ones that are damaged.
     damage_found: u64,
-    /// Objects that the store would not show.
+    /// Objects that the store failed to return.
     unreadable: u64,
-    /// Rooms the store could not be asked about.
+    /// Rooms that the store failed to answer for.
     failed: u64,
-    /// Recordings by what has become of them.
+    /// Recordings by state.
     states: BTreeMap<&'static str, u64>,
-    /// What decoding them has come to, where that was asked for.
+    /// The totals of decoding, if requested.
     decoded: Option<Counts>,
 }
 
-/// How to look.
+/// How to check.
 struct Look {
     depth: Depth,
     decoder: Option<Decoder>,
@@ -94,13 +95,12 @@ impl Tally {
         }
     }
 
-    /// Whether nothing was checked that could be wrong: no room, or rooms with recordings of which
-    /// none is archived.
+    /// Whether there was nothing to check: no room, or rooms without any archived recording.
     fn is_nothing(&self) -> bool {
         self.rooms == 0 || (self.media == 0 && !self.states.is_empty())
     }
 
-    /// What the decoder complains of, beside damage that is known.
+    /// Complaints of the decoder, except about known damage.
     fn complaints(&self) -> u64 {
         self.decoded.map_or(0, Counts::unknown)
     }
@@ -145,8 +145,7 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
     Ok(tally.exit())
 }
 
-/// The rooms to look at, each with the place of its account: all of them, or as many as a sample
-/// has.
+/// The rooms to check, each with the index of its account: all of them, or a sample.
 fn chosen(
     inventories: &[(AppId, Inventory)],
     sample: Option<f64>,
@@ -181,9 +180,9 @@ async fn verify_room(
                 decode_room(common, setup, (appid, room), (decoder, films), tally).await;
             }
         }
-        // It is another account's room.
+        // The room belongs to another account.
         Ok(None) => tally.known = tally.known.saturating_sub(1),
-        // The other rooms can be looked at all the same.
+        // The other rooms can still be checked.
         Err(error) => {
             tally.failed += 1;
             tell(common, (appid, room), None, &Reason::of(&error));
@@ -191,7 +190,7 @@ async fn verify_room(
     }
 }
 
-/// The films of a room that are not missing, which is told already.
+/// The recordings of a room without those that are missing, which are reported already.
 fn films_there(audited: &mut Audited) -> Vec<Film> {
     let mismatches = &audited.checked.mismatches;
     let is_missing = |film: &Film| {

@@ -1,4 +1,4 @@
-//! What became of a run, as JSON: an object for each room and problem, the last a summary.
+//! The report of a run as JSON: an object for each room and problem, the last a summary.
 
 use std::time::Duration;
 

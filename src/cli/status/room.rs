@@ -1,4 +1,4 @@
-//! `status --room`: all that is known of one room.
+//! `status --room`: everything known about one room.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ fn phase(phase: Phase) -> &'static str {
     }
 }
 
-/// Before when no run looks at the room again; `None` where the next one does, or none at all.
+/// The time before which no run looks at the room again; `None` if the next run does, or none.
 fn next_look(record: &RoomRecord, now: Timestamp) -> Option<Timestamp> {
     match record.phase {
         Phase::Closed => None,
@@ -150,7 +150,7 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
     print_notes(recordings);
 }
 
-/// What is odd about recordings that are archived.
+/// Prints notes about archived recordings.
 fn print_notes(recordings: &[Recording]) {
     for recording in recordings {
         if let Some(note) = recording.note() {

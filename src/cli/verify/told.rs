@@ -1,4 +1,4 @@
-//! How `verify` tells what it found.
+//! Prints what `verify` found.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::model::time::playing_time;
 use crate::model::{AppId, Damage, Reason, RoomId, plays_but_for};
 use crate::stage::verify::{Depth, Mismatch, ObjectProblem};
 
-/// Tells of what could not be looked at.
+/// Prints what could not be checked.
 pub(super) fn tell(
     common: &Common,
     (appid, room): (&AppId, RoomId),
@@ -30,12 +30,13 @@ pub(super) fn tell(
     }
 }
 
-/// Who knows of damage.
+/// Whether damage is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
-    /// The manifest: it came each time, and was archived as it is. No mismatch.
+    /// The manifest lists it: the source delivered it each time, and it was archived as it is. Not a
+    /// mismatch.
     InManifest,
-    /// Nobody so far.
+    /// It was found now.
     FoundNow,
 }
 
@@ -70,7 +71,7 @@ pub(super) fn tell_damage(
     }
 }
 
-/// A place that is damaged, as `byte 1048576, at 0:12: zeros in place of a picture`.
+/// A damaged place: `byte 1048576, at 0:12: zeros in place of a picture`.
 fn place_told(place: &Damage) -> String {
     let at = place.at_ms.map(|ms| format!(", at {}", playing_time(ms))).unwrap_or_default();
     format!("byte {}{at}: {}", place.offset, place.what)
