@@ -32,7 +32,7 @@ impl Buffer {
     }
 
     /// How many bytes it holds.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.filled
     }
 
