@@ -32,8 +32,13 @@ impl Buffer {
     }
 
     /// How many bytes it holds.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.filled
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.filled == 0
     }
 
     /// The bytes it holds.

@@ -209,7 +209,7 @@ fn sequential(
             let fits = rest.bytes.split_to(rest.bytes.len().min(wanted - buffer.len()));
             buffer.extend_from_slice(&fits);
         }
-        if buffer.len() == 0 {
+        if buffer.is_empty() {
             return Ok(None);
         }
         let part = Part { number, bytes: memory.filled(), is_end: false };
