@@ -1,5 +1,5 @@
-//! The catalog of an account as it was published, gone through room by room: it may be of any length,
-//! and only some of its rooms are held at once.
+//! Reads the published catalog of an account room by room. The catalog may have any length; only a few
+//! of its rooms are in memory at a time.
 
 mod split;
 
@@ -15,14 +15,14 @@ use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey, RoomId};
 use crate::store::{self, ObjectBody, Store};
 use split::{LONGEST, Splitter, TooLong};
 
-/// Why a catalog could not be gone through.
+/// Why reading a catalog failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// Its text is not that of a catalog, and of no other version's.
+    /// The text is not a catalog, of this version or any other.
     Damaged(serde_json::Error),
-    /// Its rooms do not stand by ascending number, each once.
+    /// Its rooms are not in ascending order, or one appears twice.
     Unsorted,
-    /// Anything else: of the catalog nothing is known.
+    /// Any other error, which says nothing about the catalog.
     Failed(Error),
 }
 
@@ -38,23 +38,23 @@ impl From<store::Error> for Failure {
     }
 }
 
-/// A published catalog on its way through.
+/// A published catalog being read.
 #[derive(Debug)]
 pub struct Reader {
     key: ObjectKey,
-    /// Where its text comes from, while there is more of it.
+    /// The source of its text, until it ends.
     body: Option<ObjectBody>,
     splitter: Splitter,
     order: Order,
-    /// Rooms that were read and not taken yet.
+    /// Rooms that were parsed but not yet returned.
     rooms: VecDeque<CatalogRoom>,
-    /// The last room that was read.
+    /// The last room that was parsed.
     last: Option<RoomId>,
-    /// Whether rooms of which only the number is known were passed over.
+    /// Whether rooms with nothing but a number were skipped.
     has_blanks: bool,
 }
 
-/// How the rooms of a catalog must stand.
+/// The order that the rooms of a catalog must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     Ascending,
@@ -62,7 +62,7 @@ enum Order {
 }
 
 impl Reader {
-    /// Opens the catalog of an account, with its ETag; `None` where there is none.
+    /// Opens the catalog of an account and returns it with its ETag; `None` if there is none.
     ///
     /// # Errors
     /// When the store refuses or does not answer.
@@ -77,7 +77,7 @@ impl Reader {
         Ok(Some((reader, etag)))
     }
 
-    /// Goes through no room.
+    /// A reader without any rooms.
     pub fn of_none(store: &Store, appid: &AppId) -> Self {
         Self {
             key: store.keys(appid).catalog(),
@@ -90,7 +90,7 @@ impl Reader {
         }
     }
 
-    /// Reads a catalog whose rooms stand in no order to its end, and goes through them in order.
+    /// Reads an unordered catalog to its end and returns a reader that yields its rooms in order.
     ///
     /// # Errors
     /// As [`Reader::next`].
@@ -106,26 +106,26 @@ impl Reader {
         Ok(self)
     }
 
-    /// When it was written, once it was gone through to its end.
+    /// When the catalog was written; known once it was read to its end.
     pub fn published_at(&self) -> Option<Timestamp> {
         self.splitter.published_at()
     }
 
-    /// Whether rooms of which only the number is known were passed over.
+    /// Whether rooms with nothing but a number were skipped.
     pub fn has_blanks(&self) -> bool {
         self.has_blanks
     }
 
-    /// The next room of which anything is known; `None` at the end.
+    /// The next room of which more than the number is known; `None` at the end.
     ///
     /// # Errors
-    /// When the store does not answer, or the text is none that this version can read.
+    /// When the store does not answer, or this version cannot read the text.
     pub async fn next(&mut self) -> Result<Option<CatalogRoom>, Failure> {
         self.fill().await?;
         Ok(self.rooms.pop_front())
     }
 
-    /// As [`Reader::next`], where `is_it` says yes to the room; else it is still the next one.
+    /// As [`Reader::next`], but only if `is_it` accepts the room; otherwise it stays the next one.
     ///
     /// # Errors
     /// As [`Reader::next`].
@@ -137,7 +137,7 @@ impl Reader {
         Ok(if self.rooms.front().is_some_and(is_it) { self.rooms.pop_front() } else { None })
     }
 
-    /// Reads on until a room is there, or the text is at its end.
+    /// Reads until a room is available or the text ends.
     async fn fill(&mut self) -> Result<(), Failure> {
         while self.rooms.is_empty() {
             let Some(body) = &mut self.body else { return Ok(()) };
@@ -179,8 +179,8 @@ impl Reader {
         })
     }
 
-    /// Reads to the end a text that has a room that cannot be read: what stands beside the rooms tells
-    /// whose it is.
+    /// Reads the rest of a text with an unreadable room: the fields beside the rooms show which program
+    /// wrote it.
     async fn give_up(&mut self, error: serde_json::Error) -> Failure {
         while let Some(body) = &mut self.body {
             match body.next().await {
@@ -205,7 +205,7 @@ impl Reader {
     }
 }
 
-/// Whether nothing but the number is known of a room.
+/// Whether only the number of a room is known.
 pub fn is_blank(room: &CatalogRoom) -> bool {
     let CatalogRoom { name, live_status, start_time, end_time, status, .. } = room;
     name.is_empty()

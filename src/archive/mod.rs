@@ -1,18 +1,18 @@
-//! The reading side of the archive: manifests and catalogs as the bucket has them. It asks the store and
-//! nobody else.
+//! The reading side of the archive: manifests and catalogs as they are in the bucket. It depends on the
+//! store alone.
 
 pub mod catalog;
 pub mod published;
 
 use crate::store;
 
-/// Why something published could not be read back.
+/// Why a published file could not be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// It is the work of another program, or of another version of this one.
+    /// It was written by another program, or by another version of this one.
     #[error(
         "{key} is not a manifest that this version can read\n\
          hint: it was kept as it is; move it away to have the room archived anew"
@@ -20,7 +20,7 @@ pub enum Error {
     Foreign {
         /// Its key.
         key: String,
-        /// Why not.
+        /// Why it could not be parsed.
         source: serde_json::Error,
     },
 }

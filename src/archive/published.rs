@@ -1,9 +1,9 @@
-//! Manifests read back from the bucket: anything may lie there by now, and what lay there may be
-//! gone.
+//! Reads manifests back from the bucket, where anyone may have changed or deleted them.
 //!
-//! Every manifest is kept in the room's history before it is put in its place. So the history tells
-//! a manifest that somebody else has published from one that was damaged, changed or put back by hand;
-//! and where `manifest.json` is gone, the newest one kept there is the one to go on from.
+//! Every manifest is written to the room's history before `manifest.json` is replaced. The history
+//! therefore distinguishes a manifest that another process published from one that was damaged, edited
+//! or restored by hand. Where `manifest.json` is gone, the newest manifest in the history is the one to
+//! continue from.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -17,21 +17,21 @@ use crate::ledger::Sealed;
 use crate::model::{AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Part, Room, RoomId, Sha256Digest};
 use crate::store::{self, RoomKeys, Store};
 
-/// The most values that a manifest may hold: those of a whole of fifty thousand chunks, and of a room with all
-/// the recordings that are read of one, have fewer. Each may take a hundred bytes of memory, however few of
-/// the text.
+/// The most values a manifest may hold. A whole with fifty thousand chunks, or a room with as many
+/// recordings as are ever read, has fewer. Each value may take a hundred bytes of memory, however short
+/// its text.
 pub const MOST_VALUES: usize = 1_000_000;
 
-/// The most revisions of a manifest that are looked at.
+/// The most revisions of a manifest that are considered.
 const MOST_REVISIONS: usize = 10_000;
 
-/// Refuses a manifest that may hold more values than any has, before any of it is read, and before it is
-/// written.
+/// Rejects a manifest that may hold more values than any real one. Checked before parsing and before
+/// writing.
 ///
 /// # Errors
-/// When it may.
+/// When the manifest may hold too many values.
 pub fn check_values(bytes: &[u8]) -> Result<(), serde_json::Error> {
-    // What stands in texts counts along, which does no harm.
+    // Punctuation inside strings is counted too, which is harmless.
     let values = bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
     if values > MOST_VALUES {
         return Err(serde_json::Error::custom(format!("it holds more than {MOST_VALUES} values")));
@@ -39,11 +39,11 @@ pub fn check_values(bytes: &[u8]) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
-/// The manifest that lies in a room's folder. It must be one of this room's, in this format, and
-/// name nothing outside the folder: what is taken over from it is published again.
+/// Parses the manifest of a room. It must belong to this room, have this format, and name nothing
+/// outside the room's folder, because what is adopted from it is published again.
 ///
 /// # Errors
-/// When it is not.
+/// When any of these does not hold.
 pub fn parse(
     bytes: &[u8],
     keys: &RoomKeys,
@@ -78,28 +78,28 @@ fn named(manifest: &Manifest) -> impl Iterator<Item = Cow<'_, str>> {
 /// A manifest as it was published.
 #[derive(Debug, Clone)]
 pub struct PublishedManifest {
-    /// What it says.
+    /// The parsed manifest.
     pub manifest: Manifest,
-    /// Its bytes.
+    /// The bytes it was parsed from.
     pub bytes: Bytes,
-    /// The SHA-256 of them.
+    /// The SHA-256 of the bytes.
     pub sha256: Sha256Digest,
 }
 
 impl PublishedManifest {
-    /// What the ledger remembers of it.
+    /// What the ledger records about it.
     pub fn sealed(&self) -> Sealed {
         let Manifest { status, revision, .. } = self.manifest;
         Sealed { status, revision, sha256: self.sha256 }
     }
 }
 
-/// What lies at the place of a room's manifest.
+/// The object at the key of a room's manifest.
 #[derive(Debug, Clone)]
 pub struct InPlace {
     /// Its bytes.
     pub bytes: Bytes,
-    /// Its ETag as the store gave it.
+    /// Its ETag, from the store.
     pub etag: Option<String>,
 }
 
@@ -108,32 +108,31 @@ pub struct InPlace {
 pub struct InBucket {
     /// The manifest that the next one follows.
     pub base: Option<PublishedManifest>,
-    /// What lies at its place: the base itself, something else, or nothing.
+    /// The object at the manifest's key: the base itself, something else, or nothing.
     pub in_place: Option<InPlace>,
 }
 
 impl InBucket {
-    /// Whether the base lies at its place, so that readers find it.
+    /// Whether the base is at the manifest's key, so that readers find it.
     pub fn is_in_force(&self) -> bool {
         let bases = self.base.as_ref().map(|base| &base.bytes);
         bases.is_some() && bases == self.in_place.as_ref().map(|found| &found.bytes)
     }
 }
 
-/// Where to look for a manifest that is not at its place.
+/// Where to look for a manifest that is not at its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Search {
-    /// Where the ledger says it is kept; in all of the history where it is not there.
+    /// At the history key that the ledger recorded; in the whole history if it is not there.
     Recorded,
-    /// In all of the history, which may have newer ones than the ledger knows.
+    /// In the whole history, which may have newer manifests than the ledger knows.
     Everywhere,
 }
 
-/// Looks for the manifest that a room's archive stands on, given what the ledger recorded of it.
+/// Finds the manifest that is authoritative for a room, given what the ledger recorded.
 ///
 /// # Errors
-/// When the store cannot be asked, and when something lies at the manifest's place that this program
-/// did not write.
+/// When the store cannot be read, or the object at the manifest's key was not written by this program.
 pub async fn look(
     store: &Store,
     room: &Room,
@@ -148,7 +147,7 @@ pub async fn look(
             let base = kept(store, &keys, room, sealed, search).await?;
             return Ok(InBucket { base, in_place: None });
         }
-        // Nothing that this program writes now. It is replaced like a damaged one.
+        // This program never writes one this large. It is replaced like a damaged one.
         Err(store::Error::TooLarge { .. }) => {
             let base = kept(store, &keys, room, sealed, search).await?;
             let etag = store.head(&key).await?.and_then(|head| head.etag);
@@ -187,8 +186,8 @@ pub async fn look(
     }
 }
 
-/// Whether a manifest was published after the one that the ledger recorded, or beside it by another
-/// ledger. One that is older, or in no history, was put there by hand or is damaged.
+/// Whether a manifest is newer than the recorded one, or was published in parallel by another ledger.
+/// One that is older, or in no history, was restored by hand or is damaged.
 async fn is_newer(
     store: &Store,
     keys: &RoomKeys,
@@ -200,8 +199,8 @@ async fn is_newer(
     Ok(revision >= recorded.revision && store.head(&history).await?.is_some())
 }
 
-/// Whether bytes that cannot be read as a file of a format are no damaged one but the work of another
-/// program, or of another version of this one.
+/// Whether bytes that cannot be parsed were written by another program, or by another version of this
+/// one, rather than damaged.
 pub fn is_of_another_format(bytes: &[u8], format: &str) -> bool {
     #[derive(Deserialize)]
     struct Named<'a> {
@@ -211,8 +210,8 @@ pub fn is_of_another_format(bytes: &[u8], format: &str) -> bool {
     serde_json::from_slice::<Named<'_>>(bytes).is_ok_and(|named| named.schema != format)
 }
 
-/// The manifest of a room that its history keeps: the newest that can be read, or the one that the
-/// ledger recorded.
+/// The manifest of a room from its history: the newest readable one, or the one that the ledger
+/// recorded.
 async fn kept(
     store: &Store,
     keys: &RoomKeys,
@@ -229,7 +228,7 @@ async fn kept(
     }
     let mut entries = history(store, keys).await?;
     let is_recorded = |sha256: &Sha256Digest| sealed.is_some_and(|known| known.sha256 == *sha256);
-    // Of two of the same revision one may never have come to its place.
+    // Of two with the same revision, one may never have been put in place.
     entries.sort_by_key(|(revision, sha256, _)| (*revision, is_recorded(sha256)));
     while let Some((_, _, key)) = entries.pop() {
         if let Some(found) = read_kept(store, keys, room, &key).await? {
@@ -239,11 +238,11 @@ async fn kept(
     Ok(None)
 }
 
-/// Revision, digest and key of every manifest that a room's history names; of more than ten thousand,
-/// those of the newest.
+/// Revision, digest and key of every manifest in a room's history; only the newest if there are more
+/// than ten thousand.
 ///
 /// # Errors
-/// When the store cannot be asked.
+/// When the store cannot be read.
 pub async fn history(
     store: &Store,
     keys: &RoomKeys,
@@ -256,7 +255,7 @@ pub async fn history(
             Some((revision, sha256, object.key))
         });
         entries.extend(kept);
-        // Nobody could make a room have so many; a store may say so.
+        // No real room has this many, but a store may list them.
         if entries.len() > 2 * MOST_REVISIONS {
             entries.sort_by_key(|(revision, ..)| Reverse(*revision));
             entries.truncate(MOST_REVISIONS);
@@ -265,10 +264,10 @@ pub async fn history(
     Ok(entries)
 }
 
-/// A manifest of the history, where it is intact.
+/// A manifest from the history, if it is intact.
 ///
 /// # Errors
-/// When the store cannot be asked.
+/// When the store cannot be read.
 pub async fn read_kept(
     store: &Store,
     keys: &RoomKeys,

@@ -1,8 +1,8 @@
-//! The stages: discover, resolve, transfer, seal. Each is a function from the value of the stage
-//! before it to the next one's; none imports another, and only `pipeline` knows their order.
+//! The stages: discover, resolve, transfer, seal. Each is a function from the previous stage's value to
+//! the next one's. No stage imports another; only `pipeline` knows their order.
 //!
-//! Beside them what holds the bucket against the ledger and the manifests: [`adopt`], [`survey`],
-//! [`verify`], and [`audit`], which builds on `verify`.
+//! Beside them are the checks of the bucket against the ledger and the manifests: [`adopt`],
+//! [`survey`], [`verify`], and [`audit`], which builds on `verify`.
 
 pub mod adopt;
 pub mod audit;
@@ -42,22 +42,22 @@ pub use replays::FreshUrls;
 /// A run, as the ledger and the bucket know it.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Its name.
+    /// The run's id.
     pub id: RunId,
-    /// Who owns its leases.
+    /// The owner of the run's leases.
     pub owner: String,
-    /// When it began, by this machine's clock.
+    /// When the run began, by this machine's clock.
     pub started_at: Timestamp,
-    /// How long a lease lasts that is not renewed.
+    /// How long a lease lasts unless it is renewed.
     pub lease: SignedDuration,
 }
 
-/// What is recorded of rooms, in the ledger and in the bucket, and the run that may change it.
+/// Access to the records of rooms in the ledger and the bucket, for one run.
 #[derive(Debug, Clone, Copy)]
 pub struct Records<'a> {
     /// The time.
     pub clock: &'a Clock,
-    /// What is known and pending.
+    /// The ledger.
     pub ledger: &'a Ledger,
     /// The bucket.
     pub store: &'a Store,
@@ -66,48 +66,48 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// A claim of the run's.
+    /// A lease request for this run.
     pub fn claim(self) -> LeaseRequest<'a> {
         let Run { owner, lease, .. } = self.run;
         LeaseRequest { owner, now: self.clock.now(), due_by: self.due_by(), lease: *lease }
     }
 
-    /// When the run began, as the clock shows it by now: what is due by then is this run's.
+    /// The latest due time this run handles: when the run began, by the corrected clock.
     pub fn due_by(self) -> Timestamp {
         let started_at = self.run.started_at;
         started_at.saturating_add(self.clock.correction()).unwrap_or(started_at)
     }
 
-    /// Who owns the run's leases.
+    /// The owner of the run's leases.
     pub fn owner(self) -> &'a str {
         &self.run.owner
     }
 
-    /// Makes sure that a room is still the run's, and for a lease's length from now: asked right
-    /// before something is done to the bucket that a later owner could not undo.
+    /// Renews the run's lease on a room for its full length. Call it right before any change to the
+    /// bucket that a later owner could not undo.
     ///
     /// # Errors
-    /// [`ledger::Error::LeaseLost`] when it is another's by now.
+    /// [`ledger::Error::LeaseLost`] when another process now holds the room.
     pub async fn hold(self, appid: &AppId, room: RoomId) -> Result<(), ledger::Error> {
         self.ledger.renew(appid, room, self.claim()).await
     }
 }
 
-/// What calls of WeChat's API need: each is counted before it is made.
+/// What calls to WeChat's API need. Each call is counted before it is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Calls<'a> {
-    /// The time, which follows WeChat's.
+    /// The clock, which follows WeChat's.
     pub clock: &'a Clock,
-    /// Where the day's calls are counted, and what they tell is recorded.
+    /// The ledger, which counts the day's calls and records their results.
     pub ledger: &'a Ledger,
-    /// How to work.
+    /// The working parameters.
     pub work: &'a Work,
-    /// Where calls are shown.
+    /// The progress display for calls.
     pub progress: &'a Progress,
 }
 
 impl Calls<'_> {
-    /// Holds this machine's clock against WeChat's, as an account's last reply showed it.
+    /// Corrects the clock from the time in the account's last reply.
     pub fn compare_clocks(self, account: &Account) {
         let Some(skew) = account.client.clock_skew() else { return };
         if self.clock.follow(skew) {
@@ -120,59 +120,59 @@ impl Calls<'_> {
     }
 }
 
-/// What a run works with; each stage takes what it needs of it, and the transfer all. Clones of the
-/// `Arc` around it share everything.
+/// Everything a run works with. Most stages take only what they need of it; the transfer takes all.
+/// Clones of the surrounding `Arc` share everything.
 #[derive(Debug)]
 pub struct Context {
-    /// The time: WeChat's, where this machine's clock is wrong by minutes.
+    /// The clock, corrected by WeChat's where this machine's is off by minutes.
     pub clock: Clock,
-    /// What is known and owed.
+    /// The ledger.
     pub ledger: Ledger,
     /// The bucket.
     pub store: Store,
-    /// The media hosts.
+    /// The client for the media hosts.
     pub media: MediaClient,
-    /// The memory of playlists: see [`Context::PLAYLISTS`].
+    /// The memory budget for playlists: see [`Context::PLAYLISTS`].
     pub playlists: Budget,
-    /// The image hosts, where images are archived.
+    /// The image hosts, if images are archived.
     pub images: Option<Images>,
-    /// How to work.
+    /// The working parameters.
     pub work: Work,
     /// The run.
     pub run: Run,
-    /// Who fetches the next part.
+    /// The schedule: decides which part is fetched next.
     pub schedule: Schedule,
-    /// What stops every recording.
+    /// Causes that stop every recording of an account.
     pub causes: Causes,
-    /// What was done so far.
+    /// Progress so far.
     pub progress: Progress,
 }
 
 impl Context {
-    /// What all playlists in memory take together, at most; one that takes more is read while there is no
-    /// other. That memory is their own: a whole holds it while its chunks wait for theirs. The largest
-    /// ones of hours take a tenth of it.
+    /// Memory limit for all playlists together, in bytes; a playlist that needs more is read while no
+    /// other is in memory. This memory is separate from the parts' budget, because a whole keeps its
+    /// playlist while its chunks wait for memory. The largest playlists, of hours, take a tenth of it.
     pub const PLAYLISTS: u64 = 24 << 20;
 
-    /// What is recorded of rooms.
+    /// Access to the records of rooms.
     pub fn records(&self) -> Records<'_> {
         let Self { clock, ledger, store, run, .. } = self;
         Records { clock, ledger, store, run }
     }
 
-    /// What calls of WeChat's API need.
+    /// What API calls need.
     pub fn calls(&self) -> Calls<'_> {
         let Self { clock, ledger, work, progress, .. } = self;
         Calls { clock, ledger, work, progress }
     }
 
-    /// What rooms are sealed with.
+    /// What sealing a room needs.
     pub fn sealing(&self) -> seal::Means<'_> {
         let Self { images, work, progress, .. } = self;
         seal::Means { images: images.as_ref(), work, progress }
     }
 
-    /// A claim of this run's.
+    /// A lease request for this run.
     pub fn claim(&self) -> LeaseRequest<'_> {
         self.records().claim()
     }
@@ -182,7 +182,7 @@ impl Context {
         self.records().due_by()
     }
 
-    /// Who owns this run's leases.
+    /// The owner of this run's leases.
     pub fn owner(&self) -> &str {
         &self.run.owner
     }
@@ -190,25 +190,26 @@ impl Context {
     /// See [`Records::hold`].
     ///
     /// # Errors
-    /// When the room is another's by now.
+    /// When another process now holds the room.
     pub async fn hold(&self, appid: &AppId, room: RoomId) -> Result<(), ledger::Error> {
         self.records().hold(appid, room).await
     }
 }
 
-/// One account at work.
+/// An account that the run works on.
 #[derive(Debug)]
 pub struct Account {
     /// Its appid.
     pub appid: AppId,
     /// Its API client.
     pub client: wechat::Client,
-    /// Its share of the day's calls.
+    /// The account's share of the day's calls.
     pub share: QuotaShare,
 }
 
 impl Account {
-    /// Makes an API call that costs quota: charged before each attempt, retried by policy.
+    /// Makes an API call that costs quota: each attempt is charged first, and failures are retried by
+    /// policy.
     ///
     /// # Errors
     /// The call's error, or [`ledger::Error::QuotaUsedUp`].
@@ -237,7 +238,7 @@ impl Account {
     }
 }
 
-/// A room with its recordings, as known to WeChat and the ledger.
+/// A room with its recordings, as WeChat and the ledger know them.
 #[derive(Debug)]
 pub struct ListedRoom {
     /// The room, leased by this run.
@@ -246,8 +247,8 @@ pub struct ListedRoom {
     pub recordings: Vec<Recording>,
 }
 
-/// Why a stage could not do its work. What concerns one recording alone is no error here but a
-/// state of that recording.
+/// Why a stage failed. A problem with a single recording is not an error here: it becomes that
+/// recording's state.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// WeChat's API failed.
@@ -262,40 +263,40 @@ pub enum Error {
     /// A media host could not be used at all.
     #[error(transparent)]
     Media(#[from] media::Error),
-    /// A room that was asked for by number and does not exist, as far as WeChat tells.
+    /// A room requested by number that does not exist, according to WeChat.
     #[error(
         "WeChat does not list room {0} and has no replays of it\n\
          hint: room numbers count within one mini program: is it the right --account?"
     )]
     NoSuchRoom(RoomId),
-    /// The bucket has nothing of an account whose rooms were archived.
+    /// The bucket has no objects for an account that has archived rooms.
     #[error(
         "the bucket has nothing of {0}, though the ledger knows of archived rooms\n\
          hint: do [store] endpoint, bucket and prefix name the place that was archived to? where all of \
          it was deleted on purpose, `backfill --all` archives anew what WeChat still has"
     )]
     NothingThere(AppId),
-    /// A manifest was replaced by another process than the room's owner.
+    /// A process other than the room's owner replaced a manifest.
     #[error(
         "{key} was published by another process in the meantime; it was left as it is\n\
          hint: do two ledgers serve this bucket? give each a [store] prefix of its own"
     )]
     Overtaken {
-        /// Its key.
+        /// The manifest's key.
         key: String,
     },
-    /// Something published could not be read back.
+    /// A published file could not be read back.
     #[error(transparent)]
     Archive(archive::Error),
-    /// A manifest tells of more than can be read again.
+    /// A manifest is too large to be read back.
     #[error(
         "{key} would be a manifest that this program refuses to read: {source}; nothing was written\n\
          hint: the room has far more recordings than any known one; please report it"
     )]
     TooMuch {
-        /// Its key.
+        /// The manifest's key.
         key: String,
-        /// Why it would be refused.
+        /// Why reading it would fail.
         source: serde_json::Error,
     },
 }
@@ -310,7 +311,7 @@ impl From<archive::Error> for Error {
 }
 
 impl Error {
-    /// Whether the day's calls are used up, so that no further call makes sense today.
+    /// Whether the day's calls are used up, so that further calls are pointless today.
     pub fn is_quota(&self) -> bool {
         match self {
             Self::Ledger(error) => matches!(error, ledger::Error::QuotaUsedUp { .. }),
@@ -319,12 +320,12 @@ impl Error {
         }
     }
 
-    /// Whether the ledger itself failed, so that nothing else can be done with it either.
+    /// Whether the ledger itself failed, so that no other work on it can succeed either.
     pub fn is_of_the_ledger(&self) -> bool {
         matches!(self, Self::Ledger(_)) && !self.is_lease_lost() && !self.is_quota()
     }
 
-    /// Whether another process works on the room now, so that this one has to leave it alone.
+    /// Whether another process now works on the room, so that this one must leave it alone.
     pub fn is_lease_lost(&self) -> bool {
         matches!(self, Self::Ledger(ledger::Error::LeaseLost(_)))
     }
@@ -334,7 +335,7 @@ impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {
             Self::Wechat(error) => error.is_transient(),
-            // The ledger waits for its database itself.
+            // The ledger does its own retries.
             Self::Ledger(_)
             | Self::Store(_)
             | Self::Media(_)

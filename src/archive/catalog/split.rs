@@ -1,21 +1,21 @@
-//! The rooms of a catalog, taken out of its text as that comes, however long it is. Pure.
+//! Splits the text of a catalog into rooms as it arrives, however long it is. Pure.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny};
 
-/// The longest text of one room, and of all that stands beside the rooms, in bytes. What is longer of a
-/// room is cut off, so that it is no JSON any more.
+/// The longest text of one room, and of everything beside the rooms, in bytes. A longer room is
+/// truncated, so that it is no longer valid JSON.
 pub(super) const LONGEST: usize = 4 << 20;
 
-/// More stands beside the rooms than can be held.
+/// The text beside the rooms is too long to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-/// The list of rooms as its text goes by.
+/// The position relative to the list of rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum List {
-    /// Before it, or behind it.
+    /// Before or after it.
     #[default]
     Outside,
     Begun,
@@ -23,15 +23,15 @@ enum List {
     AfterComma,
 }
 
-/// Takes a text apart into rooms, and what stands beside them.
+/// Splits a text into rooms and what is beside them.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
-    /// How many brackets are open: one is the catalog's, two are the list's, and three are a room's.
+    /// Open brackets: one is the catalog's, two are the list's, three are a room's.
     depth: usize,
     in_string: bool,
     is_escaped: bool,
     list: List,
-    /// The last string of the catalog itself: the name of what follows.
+    /// The last string of the catalog itself: the name of the next value.
     name: Vec<u8>,
     room: Vec<u8>,
     rest: Vec<u8>,
@@ -101,7 +101,7 @@ impl Splitter {
             b',' if self.depth == 2 && self.list == List::AfterRoom => {
                 self.list = List::AfterComma;
             }
-            // Between rooms, of which there may be any number.
+            // Whitespace between rooms, of any length.
             b' ' | b'\n' | b'\r' | b'\t' if self.depth == 2 && self.list != List::Outside => {}
             _ => self.keep(byte),
         }
@@ -112,7 +112,7 @@ impl Splitter {
             self.list = List::Begun;
         }
         if self.depth == 2 && self.list == List::AfterRoom {
-            // Two rooms with nothing between them, which the rest tells.
+            // Two rooms without a separator: this makes the rest invalid.
             self.rest.push(b'0');
         }
         self.depth += 1;
@@ -146,7 +146,7 @@ impl Splitter {
         }
     }
 
-    /// Adds a byte to the text that it belongs to.
+    /// Appends a byte to the text it belongs to.
     fn keep(&mut self, byte: u8) {
         let is_of_a_room = self.list != List::Outside && self.depth >= 3;
         if !is_of_a_room {
