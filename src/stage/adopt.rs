@@ -1,8 +1,8 @@
-//! Adopt: takes over what a manifest in the bucket says of a room where the ledger knows less.
+//! Adopt: takes a room's state from its manifest in the bucket where the ledger knows less.
 //!
-//! The bucket is enough: after the loss of the ledger the rooms are listed anew, and each that has
-//! a manifest is taken over from it, without an API call and without moving a byte. An old copy of
-//! the ledger is treated alike: what was archived after it was made is in a manifest it never saw.
+//! The bucket is enough. After the ledger is lost, the rooms are listed anew, and each one with a
+//! manifest is adopted from it, without an API call and without transferring a byte. An old copy of the
+//! ledger is handled the same way: it has not seen the manifests of what was archived since.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,9 @@ use crate::archive::published::{self, PublishedManifest, Search};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
 use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest, TOLD_BEFORE};
 
-/// Records the rooms that the bucket has manifests of and the ledger does not know, as after its
-/// loss: those that WeChat lists no more would else be forgotten. Each is adopted when it is claimed.
+/// Records the rooms that have manifests in the bucket but are unknown to the ledger, as after its
+/// loss. Otherwise rooms that WeChat no longer lists would be forgotten. Each room is adopted when it
+/// is claimed.
 ///
 /// # Errors
 /// When the store or the ledger fails.
@@ -21,7 +22,7 @@ pub async fn restore(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
     let mut listing = records.store.list(&keys.rooms_folder());
     let mut last = None;
     while let Some(page) = listing.next_page().await? {
-        // Of a room without a manifest its history may be left.
+        // A room without a manifest may still have its history.
         let is_published = |key: &ObjectKey, room: RoomId| {
             let keys = keys.room(room);
             *key == keys.manifest() || keys.kept_in_history(key).is_some()
@@ -30,7 +31,7 @@ pub async fn restore(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
             keys.room_of(&object.key).filter(|room| is_published(&object.key, *room))
         });
         for room in rooms {
-            // All objects of a room follow one another.
+            // A room's objects are listed consecutively.
             if last == Some(room) {
                 continue;
             }
@@ -41,20 +42,20 @@ pub async fn restore(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the bucket told of a room.
+/// What the bucket knows about a room.
 #[derive(Debug)]
 pub enum Adopted {
-    /// No more than the ledger knows.
+    /// No more than the ledger does.
     NothingNew,
-    /// The room as its manifest tells it.
+    /// The room as described by its manifest.
     TakenOver(RoomRecord),
-    /// Its manifest is gone, damaged or an older one: the room as it is to be sealed again.
+    /// The room's manifest is missing, damaged or outdated: the room to seal again.
     Unpublished(RoomRecord),
 }
 
-/// Takes over a leased room from its manifest, where the ledger has not recorded that manifest
-/// itself. Where the manifest is no longer at its place, the newest one of the room's history stands
-/// in for it. Durable on `Ok`. May be called again.
+/// Adopts a leased room from its manifest, unless the ledger itself recorded that manifest. If the
+/// manifest is no longer at its key, the newest one from the room's history is used. Durable on `Ok`.
+/// May be called again.
 ///
 /// # Errors
 /// When the store or the ledger fails, or the manifest cannot be read.
@@ -78,7 +79,7 @@ pub async fn adopt(records: Records<'_>, record: &RoomRecord) -> Result<Adopted,
         return Ok(Adopted::NothingNew);
     }
     if let Some(base) = new {
-        // The recordings first: a room that is known as listed must not be without them.
+        // Recordings first: a room that is marked as listed must have them.
         take_over_recordings(records, &adopted, &base.manifest).await?;
     }
     if !found.is_in_force() {
@@ -89,15 +90,15 @@ pub async fn adopt(records: Records<'_>, record: &RoomRecord) -> Result<Adopted,
     let (appid, id) = (&adopted.room.appid, adopted.room.room_id);
     let revision = adopted.sealed.map(|sealed| sealed.revision);
     if found.is_in_force() {
-        tracing::info!(account.appid = %appid, room.id = %id, manifest.revision = revision, "a room was taken over from its manifest");
+        tracing::info!(account.appid = %appid, room.id = %id, manifest.revision = revision, "adopted room {id} from its manifest");
         return Ok(Adopted::TakenOver(adopted));
     }
-    tracing::warn!(account.appid = %appid, room.id = %id, history.revision = revision, "the manifest of room {id} is missing or damaged: the room is sealed again");
+    tracing::warn!(account.appid = %appid, room.id = %id, history.revision = revision, "the manifest of room {id} is missing or damaged: sealing the room again");
     Ok(Adopted::Unpublished(adopted))
 }
 
-/// Records what the manifest says of each recording, with whether a person was told of its loss, but
-/// nothing of those that the ledger knows to be archived: of these it knows at least as much.
+/// Records what the manifest says about each recording, including whether its loss was reported.
+/// Recordings that the ledger knows as archived are skipped: for those it knows at least as much.
 async fn take_over_recordings(
     records: Records<'_>,
     record: &RoomRecord,
@@ -116,14 +117,15 @@ async fn take_over_recordings(
             recording.source_id.clone_from(&known.source_id);
         }
         let source_id = recording.source_id.clone();
-        // An earlier version did not say. What this ledger knows to be lost itself may be untold.
+        // Earlier versions did not record this. A loss that only this ledger knows may still be
+        // unreported.
         if recording.told_at == Some(TOLD_BEFORE) && lost.contains(&source_id) {
             recording.told_at = None;
         }
         if !archived.contains(&source_id) {
             ledger.save_recording(appid, room, &recording, records.owner()).await?;
         }
-        // An upload that is remembered has become the object, or was given up.
+        // A remembered upload has become the object, or was given up.
         if recording.state == RecordingState::Archived {
             let appid = appid.clone();
             let id = RecordingId { appid, room, source_id };
@@ -133,8 +135,8 @@ async fn take_over_recordings(
     Ok(())
 }
 
-/// The room's record with what its manifest tells. It is closed when nothing more was owed or could
-/// still come when that was sealed. A listing that is newer than the manifest's stays in force.
+/// The room's record updated from its manifest. It is closed if nothing was pending or could still come
+/// when the manifest was sealed. A listing newer than the manifest's stays in force.
 pub(super) fn remembered(
     record: &RoomRecord,
     manifest: &Manifest,

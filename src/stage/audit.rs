@@ -1,5 +1,5 @@
-//! Audit: holds all files of a room against its manifest, the account's catalog and the ledger. It
-//! reads and changes nothing.
+//! Audit: checks all files of a room against its manifest, the account's catalog and the ledger.
+//! Read-only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,37 +15,37 @@ use crate::ledger::{Ledger, Sealed};
 use crate::model::{AppId, Damage, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest};
 use crate::store::{RoomKeys, Store};
 
-/// The most revisions of a room that are told to be missing.
+/// The most missing revisions of a room that are reported.
 const MOST_GONE: usize = 100;
 
 const MANIFEST: &str = "manifest.json";
 const CATALOG: &str = "catalog.json";
 
-/// Rooms that the ledger is asked for at once.
+/// Rooms per query to the ledger.
 const AT_ONCE: u32 = 10_000;
 
-/// The rooms that an account should have manifests of, by all that tells of them.
+/// The rooms of an account that should have manifests, according to any source.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    /// Those that the bucket, the catalog or the ledger has.
+    /// The rooms that the bucket, the catalog or the ledger knows.
     pub rooms: BTreeSet<RoomId>,
-    /// The digest that the catalog gives for a room's manifest.
+    /// The manifest digest that the catalog gives for each room.
     told: BTreeMap<RoomId, Option<Sha256Digest>>,
-    /// When the catalog was written; `None` where there is none that can be read.
+    /// When the catalog was written; `None` if there is no readable one.
     written_at: Option<Timestamp>,
     /// What is wrong with the catalog.
     pub problem: Option<ObjectProblem>,
 }
 
 impl Inventory {
-    /// To look at one room alone, whatever is wrong with the catalog.
+    /// An inventory for one room alone, which ignores problems with the catalog.
     #[must_use]
     pub fn of_one(self, room: RoomId) -> Self {
         Self { rooms: [room].into(), problem: None, ..self }
     }
 }
 
-/// Finds the rooms to look at.
+/// Finds the rooms to check.
 ///
 /// # Errors
 /// When the store or the ledger fails.
@@ -66,13 +66,13 @@ pub async fn inventory(ledger: &Ledger, store: &Store, appid: &AppId) -> Result<
         inventory.rooms.extend(sealed.iter().map(|sealing| sealing.room));
     }
     if inventory.rooms.is_empty() && inventory.problem == Some(ObjectProblem::Missing) {
-        // Nothing was archived so far.
+        // Nothing has been archived yet.
         inventory.problem = None;
     }
     Ok(inventory)
 }
 
-/// What the catalog of an account tells; no rooms to look at.
+/// Reads the catalog of an account, without listing any rooms to check.
 ///
 /// # Errors
 /// When the store fails.
@@ -106,21 +106,21 @@ pub async fn catalog(store: &Store, appid: &AppId) -> Result<Inventory, Error> {
     Ok(Inventory { told, written_at: Some(written_at), ..Inventory::default() })
 }
 
-/// What an audit of a room came to.
+/// The result of auditing a room.
 #[derive(Debug, Default)]
 pub struct Audited {
-    /// Files that were looked at.
+    /// The number of files checked.
     pub objects: u64,
-    /// … of which this many are recordings, or parts of them.
+    /// How many of them are recordings, or parts of recordings.
     pub media: u64,
-    /// How many recordings are in each state, as the manifest tells.
+    /// The number of recordings in each state, according to the manifest.
     pub states: BTreeMap<&'static str, u64>,
-    /// The keys of what is damaged at its source, and archived as it came, with its damage: it is
-    /// known, and no mismatch.
+    /// The keys of objects that were damaged at their source and archived as received, with the damage.
+    /// It is known, so it is not a mismatch.
     pub damage: Vec<(String, Vec<Damage>)>,
-    /// What it has to be played.
+    /// The room's playable files.
     pub films: Vec<Film>,
-    /// What was found.
+    /// The results of the checks.
     pub checked: Checked,
 }
 
@@ -136,7 +136,7 @@ impl Audited {
     }
 }
 
-/// Looks at a room's files. `None` where nothing tells that it should have any.
+/// Checks a room's files. `None` if no source says that it should have any.
 ///
 /// # Errors
 /// When the store or the ledger does not answer.
@@ -149,7 +149,7 @@ pub async fn audit(
     depth: Depth,
 ) -> Result<Option<Audited>, Error> {
     let keys = store.keys(appid).room(room);
-    // Before the manifest is read: a run that goes on meanwhile publishes first, and notes then.
+    // Read the ledger before the manifest: a concurrent run publishes first and records it afterwards.
     let sealed = ledger.room(appid, room).await?.and_then(|record| record.sealed);
     let mut audited = Audited::default();
     let Some(bytes) = store.get(&keys.manifest()).await? else {
@@ -178,15 +178,14 @@ pub async fn audit(
     Ok(Some(audited))
 }
 
-/// A manifest at its place.
+/// A manifest at its key.
 struct Found {
     manifest: Manifest,
     sha256: Sha256Digest,
-    /// Its size.
     bytes: usize,
 }
 
-/// How a manifest differs from the one that the ledger recorded, unless it was published since.
+/// How a manifest differs from the one the ledger recorded, unless it was published since then.
 async fn manifest_problem(
     store: &Store,
     keys: &RoomKeys,
@@ -207,8 +206,8 @@ async fn manifest_problem(
     }))
 }
 
-/// What the catalog says wrongly of a room. It is written at the end of a run, so that it may not tell
-/// yet of what was published after it.
+/// What the catalog gets wrong about a room. It is written at the end of a run, so it may not know of
+/// manifests published since.
 fn catalog_problem(inventory: &Inventory, found: &Found) -> Option<ObjectProblem> {
     let Found { manifest, sha256, .. } = found;
     let written_at = inventory.written_at?;
@@ -245,13 +244,13 @@ async fn audit_files(
     audited.add(verify(store, appid, room, media, depth).await?);
     let side = side_files(store, keys, found, depth, audited).await?;
     audited.objects += named + side.len() as u64;
-    // They are small, and no media: they are read back in any case.
+    // These files are small and not media, so they are always read back.
     audited.add(verify(store, appid, room, side, Depth::Deep).await?);
     Ok(())
 }
 
-/// The files beside a manifest: `SHA256SUMS` and the history. In depth, also what the history keeps
-/// without being asked for.
+/// The files beside a manifest: `SHA256SUMS` and the history. With `Depth::Deep`, also kept revisions
+/// that the manifest does not require.
 async fn side_files(
     store: &Store,
     keys: &RoomKeys,
@@ -290,7 +289,7 @@ async fn side_files(
     Ok(files)
 }
 
-/// A state as JSON has it.
+/// A state, as written in JSON.
 fn name(state: RecordingState) -> &'static str {
     match state {
         RecordingState::Pending => "pending",

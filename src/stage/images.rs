@@ -1,4 +1,4 @@
-//! The hosts of pictures, and the memory that pictures may take.
+//! The image hosts, and the memory for images.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -9,14 +9,14 @@ use crate::media::source::{Error, MediaClient};
 use crate::model::MediaUrl;
 use crate::schedule::{Budget, BudgetPermit, Buffer};
 
-/// Pictures larger than this are left out, in bytes.
+/// The largest image that is archived, in bytes.
 const LARGEST: u64 = 16 << 20;
 
 /// The image hosts. One that cannot be reached is asked once a run, not once a room.
 ///
-/// All pictures in memory at a time, of all rooms, have no more bytes than the largest one may have.
-/// That memory is their own: recordings never wait for a slow image host, and no manifest waits for
-/// the recordings of other rooms. It belongs to the fixed base beside the configured budget.
+/// All images in memory at a time, over all rooms, are limited to the size of the largest allowed one.
+/// This memory is separate: recordings never wait for a slow image host, and no manifest waits for the
+/// recordings of other rooms. It is part of the fixed base beside the configured budget.
 #[derive(Debug)]
 pub struct Images {
     client: MediaClient,
@@ -24,9 +24,9 @@ pub struct Images {
     memory: Budget,
 }
 
-/// A picture, with its memory.
+/// An image and its memory.
 struct Picture {
-    /// Before the permit, as it is to be gone before the memory is free.
+    /// Declared before the permit, so that it is dropped before the memory counts as free.
     buffer: Buffer,
     _permit: BudgetPermit,
 }
@@ -38,12 +38,12 @@ impl AsRef<[u8]> for Picture {
 }
 
 impl Images {
-    /// Image hosts of which none is known to be unreachable.
+    /// No host is known to be unreachable yet.
     pub fn new(client: MediaClient) -> Self {
         Self { client, unreachable: Mutex::default(), memory: Budget::new(LARGEST) }
     }
 
-    /// Fetches a picture into memory, once there is enough of it.
+    /// Fetches an image into memory once enough is free.
     ///
     /// # Errors
     /// See [`crate::media::source::FetchProblem`]; `TooLarge` beyond 16 MiB. Nothing is retried.

@@ -1,4 +1,4 @@
-//! Verify: holds the objects in the bucket against what was recorded of them.
+//! Verify: checks the objects in the bucket against what was recorded about them.
 
 mod reading;
 mod recheck;
@@ -18,30 +18,31 @@ use reading::Reading;
 pub use reading::{Found, Subject};
 pub use recheck::recheck;
 
-/// Objects looked at at once.
+/// Objects checked concurrently.
 const AT_ONCE: usize = 8;
 
-/// How closely to look.
+/// How closely to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// Sizes and the checksums that the store keeps: no media byte is read.
+    /// Compare sizes and the store's own checksums; read no media bytes.
     Shallow,
-    /// Every byte is read back and hashed.
+    /// Read back and hash every byte.
     Deep,
 }
 
-/// An object as it should be.
+/// An object as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedObject {
     /// Its key relative to the room's folder.
     pub key: String,
-    /// Its size in bytes, where that was recorded.
+    /// Its size in bytes, if recorded.
     pub bytes: Option<u64>,
-    /// Its SHA-256, where that was recorded.
+    /// Its SHA-256, if recorded.
     pub sha256: Option<Sha256Digest>,
-    /// Its CRC-64/NVME, where that was recorded.
+    /// Its CRC-64/NVME, if recorded.
     pub crc64nvme: Option<Crc64Nvme>,
-    /// What it is, where it was archived without every sample being examined. In depth they are now.
+    /// The kind of media, where it was archived without every sample being examined. A deep check
+    /// examines them.
     pub subject: Option<Subject>,
 }
 
@@ -57,35 +58,35 @@ pub struct Mismatch {
 /// What is wrong with an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ObjectProblem {
-    /// There is none.
+    /// There is no object.
     #[error("it is missing")]
     Missing,
-    /// It is another one.
+    /// The object is a different one.
     #[error("{0}")]
     Differs(String),
 }
 
-/// An object that the store would not show, which says nothing of what it is.
+/// An object that the store refused to return, which says nothing about its contents.
 #[derive(Debug)]
 pub struct Unreadable {
     /// Its key relative to the room's folder.
     pub key: String,
-    /// What the store answered.
+    /// The store's error.
     pub error: store::Error,
 }
 
-/// What came of a look at some objects.
+/// The results of checking some objects.
 #[derive(Debug, Default)]
 pub struct Checked {
-    /// Those that are not as they should be.
+    /// Objects that differ from their record.
     pub mismatches: Vec<Mismatch>,
-    /// Those that could not be read.
+    /// Objects that could not be read.
     pub unreadable: Vec<Unreadable>,
-    /// What was found in the samples of those that nobody had examined.
+    /// Findings in the samples of objects that had not been examined before.
     pub found: Vec<Found>,
 }
 
-/// Every object a manifest names, but itself and its history.
+/// Every object that a manifest names, except itself and its history.
 pub fn expected(manifest: &Manifest) -> Vec<RecordedObject> {
     let segments = manifest.segments.iter().filter_map(|segment| {
         Some(RecordedObject {
@@ -106,8 +107,8 @@ fn of_whole(whole: &Whole) -> Vec<RecordedObject> {
     whole_objects(playlists, &whole.chunks, &whole.damaged)
 }
 
-/// The objects of a whole: its playlist with its digest and that of the one as received, its chunks,
-/// and what is damaged of it.
+/// The objects of a whole: both playlists (playable and as received) with their digests, its chunks,
+/// and its damaged objects.
 fn whole_objects(
     (key, sha256, source): (Option<&String>, Option<Sha256Digest>, Option<Sha256Digest>),
     chunks: &[WholeChunk],
@@ -130,18 +131,18 @@ fn whole_objects(
     objects
 }
 
-/// Whether nobody has examined every sample of what is archived, nor found it damaged.
+/// Whether an archived object was neither fully examined nor found damaged.
 fn is_unexamined(evidence: &[Evidence], damage: &[Damage]) -> bool {
     !evidence.contains(&Evidence::Samples) && damage.is_empty()
 }
 
-/// What the chunks of a whole are, as far as they are to be examined.
+/// The chunks of a whole that are to be examined, as subjects.
 fn subjects(chunks: &[WholeChunk]) -> impl Iterator<Item = Option<Subject>> {
     let is_init = |chunk: &&WholeChunk| {
         chunk.key.rsplit('/').next().is_some_and(|name| name.contains("init-"))
     };
     let mut inits = chunks.iter().filter(is_init).map(|chunk| chunk.key.clone());
-    // Which of several a chunk needs only its playlist tells.
+    // With several initialisation sections, only the playlist says which one a chunk needs.
     let (first, has_more) = (inits.next(), inits.next().is_some());
     let init = first.clone().filter(|_| !has_more);
     let last = chunks.len().saturating_sub(1);
@@ -167,8 +168,7 @@ fn plain(
     Some(RecordedObject { key, bytes, sha256, crc64nvme: None, subject: None })
 }
 
-/// The playlist of a whole as it was received: it lies beside the playable one, and its name begins as
-/// that one's does.
+/// The playlist of a whole as received. It is stored beside the playable one under the same prefix.
 fn source_playlist(playable: Option<&str>, sha256: Option<Sha256Digest>) -> Option<RecordedObject> {
     let (folder, name) = playable?.rsplit_once('/')?;
     let begin = name.find("playlist.m3u8").or_else(|| name.find("partial-"))?;
@@ -176,8 +176,8 @@ fn source_playlist(playable: Option<&str>, sha256: Option<Sha256Digest>) -> Opti
     Some(RecordedObject { key, bytes: None, sha256, crc64nvme: None, subject: None })
 }
 
-/// Holds objects of a room against what they should be. One that the store refuses to show keeps no
-/// other from being looked at.
+/// Checks objects of a room against their records. An object that the store refuses does not stop the
+/// others from being checked.
 ///
 /// # Errors
 /// When the store does not answer, which says nothing about the objects.
@@ -216,12 +216,13 @@ pub async fn verify(
     Ok(checked)
 }
 
-/// What a look at an object came to.
+/// The result of checking one object.
 enum Came {
     /// It is as it was archived.
     AsItWas,
     Otherwise(ObjectProblem),
-    /// It is as it was archived, and its samples are damaged so, or could not be examined for this reason.
+    /// It is as it was archived; its samples have this damage, or could not be examined for this
+    /// reason.
     Examined(Vec<Damage>, Option<String>),
 }
 

@@ -1,4 +1,4 @@
-//! One run of ffprobe, and what it says.
+//! One run of ffprobe and its output.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,38 +11,38 @@ use tokio::process::{Child, Command};
 use super::Error;
 use crate::clock;
 
-/// How long it may say nothing: it tells of every frame.
+/// How long ffprobe may print nothing: it reports every frame.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// So many complaints of a film are kept; the others are counted.
+/// The most complaints kept per file; the others are counted.
 const MOST: usize = 20;
 
 /// The longest complaint that is kept, in characters.
 const LONGEST: usize = 200;
 
-/// What became of a film.
+/// The result of decoding a file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Decoded {
-    /// Frames of pictures and sound.
+    /// Decoded video and audio frames.
     pub frames: u64,
-    /// What was complained of, in order.
+    /// Complaints, in order.
     pub complaints: Vec<Complaint>,
-    /// Complaints beyond those.
+    /// The number of further complaints.
     pub more: u64,
-    /// The time of the first frame: broadcasts begin at any.
+    /// The time of the first frame, since broadcasts may begin at any time.
     begins_at: Option<u64>,
 }
 
-/// Something that the decoder complains of.
+/// A complaint of the decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// When in the film, in milliseconds from its first frame, where that is told.
+    /// The time in milliseconds from the first frame, if reported.
     pub at_ms: Option<u64>,
-    /// The chunk of a whole that the frame begins in, where that is known.
+    /// The chunk of a whole in which the frame begins, if known.
     pub key: Option<String>,
-    /// Where in its file the frame begins, where that is told.
+    /// The offset in its file at which the frame begins, if reported.
     pub offset: Option<u64>,
-    /// What.
+    /// The decoder's text.
     pub message: String,
 }
 
@@ -51,7 +51,7 @@ impl Decoded {
         let message = plain(message);
         let is_repeated = message.starts_with("Last message repeated");
         let is_known = self.complaints.iter().any(|complaint| complaint.message == message);
-        // What the decoder says of a frame it also prints, without the frame.
+        // The decoder also prints what it says about a frame, without naming the frame.
         if message.is_empty() || is_repeated || (at_ms.is_none() && is_known) {
             return;
         }
@@ -62,7 +62,7 @@ impl Decoded {
         }
     }
 
-    /// Takes what is told of a frame: `frame|media_type=video|…|log|level=16|message=…`.
+    /// Parses a frame's line: `frame|media_type=video|…|log|level=16|message=…`.
     fn frame(&mut self, line: &str) {
         let Some(frame) = line.strip_prefix("frame|") else { return };
         self.frames += 1;
@@ -82,15 +82,15 @@ impl Decoded {
     }
 }
 
-/// Seconds with a fraction, as milliseconds.
+/// Converts fractional seconds to milliseconds.
 fn milliseconds(seconds: &str) -> Option<u64> {
     let seconds: f64 = seconds.parse().ok()?;
     let is_sane = (0.0..1e10).contains(&seconds);
     is_sane.then_some((seconds * 1000.0).round() as u64)
 }
 
-/// A message without the address of what says it, in which no two runs agree, and without control
-/// characters.
+/// A message without control characters and without the address of its sender, which differs between
+/// runs.
 fn plain(message: &str) -> String {
     let message = match (message.find(" @ 0x"), message.find(']')) {
         (Some(at), Some(end)) if at < end && message.starts_with('[') => {
@@ -105,12 +105,12 @@ fn plain(message: &str) -> String {
     message.trim().chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 
-/// The program with these arguments, no other variables than these, and nothing to read.
+/// The program with these arguments, only these environment variables, and no input.
 fn program(environment: &[(String, OsString)]) -> Command {
     let mut command = Command::new("ffprobe");
     command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    // What the terminal sends is for this program, which ends it.
+    // Signals from the terminal are for this program, which ends the child itself.
     command.process_group(0);
     command
 }
@@ -128,7 +128,7 @@ fn start(command: &mut Command) -> Result<Child, Error> {
     })
 }
 
-/// Decodes what is at a URL of this machine. It may read nothing else.
+/// Decodes a URL on this machine. The program may read nothing else.
 pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Result<Decoded, Error> {
     let mut command = program(environment);
     command.args(["-hide_banner", "-v", "error", "-show_log", "16"]);
@@ -164,7 +164,7 @@ pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Resu
     Ok(decoded)
 }
 
-/// The first lines of what is printed; all of it is read.
+/// The first lines of the output; the rest is read and discarded.
 async fn first_lines(mut lines: Lines<BufReader<impl AsyncRead + Unpin>>) -> Vec<String> {
     let mut first = Vec::new();
     while let Ok(Some(line)) = lines.next_line().await {
