@@ -1,7 +1,7 @@
-//! The files of a whole: fetched and stored several at once, as many of them as can be had.
+//! Fetches and stores the files of a whole, several at once and as many as possible.
 //!
-//! That one cannot be had stops none of the others. What concerns all of them, as the store or the
-//! lease, ends the attempt; a host that has failed for many in a row, and for others that lie far
+//! A file that cannot be fetched does not stop the others. What concerns all of them, such as the store
+//! or the lease, ends the attempt. A host that fails for many files in a row, and then for others far
 //! apart, is not asked for the rest.
 
 use std::collections::{HashMap, HashSet};
@@ -25,34 +25,33 @@ use crate::model::lifecycle::Trouble;
 use crate::model::time::playing_time;
 use crate::model::{Evidence, MediaUrl, MissingChunk, ObjectKey, Reason, Recording, WholeChunk};
 
-/// So many files in a row fail in ways that may pass before others are tried.
+/// After this many files in a row have failed in ways that may pass, others are tried.
 const IN_A_ROW: usize = 8;
 
-/// So often none of these others comes before the host is left alone for this run.
+/// After this many rounds without one of the others, the host is left alone for this run.
 const IN_VAIN: u32 = 2;
 
-/// What has become of the files of a playlist.
+/// The result for the files of a playlist.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// Those that are stored, in order.
+    /// The stored files, in order.
     pub chunks: Vec<WholeChunk>,
     stored: HashSet<String>,
     lost: HashMap<String, Lost>,
 }
 
-/// A file that could not be had.
+/// A file that could not be fetched.
 #[derive(Debug, Clone)]
 struct Lost {
     /// What that means for the whole.
     trouble: Trouble,
-    /// Why.
     reason: Reason,
 }
 
-/// Stores every file of the playlist that is not known to be stored, as far as it can be had.
+/// Stores as many files of the playlist as possible, except those known to be stored.
 ///
 /// # Errors
-/// What concerns them all: the store, the ledger, the lease.
+/// What concerns all files: the store, the ledger, the lease.
 pub(super) async fn gather(
     context: &Arc<Context>,
     (place, recording): (&Arc<Place>, &Recording),
@@ -63,23 +62,23 @@ pub(super) async fn gather(
     let (failed, others) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let inits = Inits::of(playlist);
     let fetch = Fetch { context, place, recording, whole, known, inits, failed, others };
-    // What ends too early is kept once nothing better will come.
+    // A file that ends too early is kept once nothing better can be expected.
     let over = place.room.end_time.or(place.room.start_time);
     let is_kept_cut = recording.is_last_chance(over, context.clock.now());
     let files = playlist.told().map(|(file, told)| (file.clone(), Told { is_kept_cut, ..told }));
-    // The samples of chunks are examined by these.
+    // The initialisation sections, by which the samples of chunks are examined.
     let (inits, chunks): (Vec<_>, Vec<_>) = files.partition(|(_, told)| told.promise.is_none());
     let (mut stored, mut lost) = (HashMap::new(), HashMap::new());
     for files in [inits, chunks] {
-        // On the heap, as each of them: they are large.
+        // Boxed, like each file's future, because it is large.
         Box::pin(fetch.all(files, &mut stored, &mut lost)).await?;
     }
     let chunks = playlist.files().filter_map(|file| stored.get(&file.name).cloned()).collect();
     Ok(Gathered { chunks, stored: stored.into_keys().collect(), lost })
 }
 
-/// The same files, first some that lie far apart: where a stretch of a broadcast is damaged, they
-/// show whether the rest is.
+/// The same files, but beginning with some that lie far apart: if one stretch of a broadcast is
+/// damaged, they show whether the rest is.
 fn spread<T>(files: Vec<T>) -> Vec<T> {
     let step = files.len().div_ceil(IN_A_ROW).max(1);
     let (far, near): (Vec<_>, Vec<_>) =
@@ -87,11 +86,11 @@ fn spread<T>(files: Vec<T>) -> Vec<T> {
     far.into_iter().chain(near).map(|(_, file)| file).collect()
 }
 
-/// What a request for a file has come to.
+/// The result of a request for a file.
 enum Fetched {
     Stored(WholeChunk),
     Lost(Lost),
-    /// It was not asked for, since those before it failed.
+    /// Not requested, because those before it failed.
     Skipped,
 }
 
@@ -103,14 +102,14 @@ struct Fetch<'a> {
     whole: &'a Source,
     known: &'a Chunks,
     inits: Inits,
-    /// What became of those that failed, since one came.
+    /// The failures since the last success.
     failed: Mutex<Vec<Trouble>>,
-    /// Whether one came in this round.
+    /// Whether a file was fetched in this round.
     others: AtomicBool,
 }
 
 impl Fetch<'_> {
-    /// As many of these files as can be had.
+    /// Fetches as many of these files as possible.
     async fn all(
         &self,
         mut left: Vec<(ChunkFile, Told)>,
@@ -152,14 +151,14 @@ impl Fetch<'_> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A file that was not asked for is as hopeful as those that were.
+    /// A file that was not requested has the prospects of those that were.
     fn not_asked(&self) -> Lost {
         let trouble = self.failed().last().cloned().unwrap_or(Trouble::Faulty);
         let reason = format!("it was not asked for, since {IN_A_ROW} before it had failed");
         Lost { trouble, reason: reason.into() }
     }
 
-    /// One file, with what is told of it, and what has become of it.
+    /// Fetches one file, given what the playlist says about it.
     async fn one(
         &self,
         file: ChunkFile,
@@ -190,7 +189,8 @@ impl Fetch<'_> {
         Ok((file, told, Fetched::Stored(chunk)))
     }
 
-    /// Copies one file of a playlist. A file that breaks off is begun anew: only whole ones are noted.
+    /// Copies one file of a playlist. A file that breaks off starts over: only complete ones are
+    /// recorded.
     async fn copy(&self, key: ObjectKey, file: &ChunkFile, told: Told) -> Result<Copied, Failure> {
         let (context, place) = (self.context, self.place);
         let content_type = file.content_type();
@@ -205,7 +205,8 @@ impl Fetch<'_> {
         }
     }
 
-    /// What a failure makes of a file; the failure itself where it is not about this file.
+    /// The loss that a failure means for a file; the failure itself if it does not concern this file
+    /// alone.
     fn lost(&self, file: &ChunkFile, failure: Failure) -> Result<Lost, Failure> {
         if !failure.is_about_the_file() {
             return Err(failure);
@@ -216,7 +217,7 @@ impl Fetch<'_> {
             true => self.failed().push(trouble.clone()),
             false => self.failed().clear(),
         }
-        // The path is told beside it, the host in the manifest.
+        // The manifest gives the path and the host separately.
         let url = format!("{}: ", file.link.url.without_query());
         Ok(Lost { trouble, reason: reason.saying(|why| why.replacen(&url, "", 1)) })
     }
@@ -228,12 +229,12 @@ impl Gathered {
         self.stored.contains(&file.name)
     }
 
-    /// Whether all files of the playlist are.
+    /// Whether all files of the playlist are stored.
     pub(super) fn is_complete(&self, playlist: &MediaPlaylist) -> bool {
         playlist.files().all(|file| self.has(file))
     }
 
-    /// The files that could not be had, as the manifest tells of them.
+    /// The missing files, as listed in the manifest.
     pub(super) fn missing(&self, playlist: &MediaPlaylist) -> Vec<MissingChunk> {
         let lacks = playlist.lacks(|file| self.has(file));
         let missing = lacks.into_iter().map(|lack| MissingChunk {
@@ -247,12 +248,12 @@ impl Gathered {
         missing.collect()
     }
 
-    /// The trouble of a whole some of whose files could not be had, and the reason; `None` for one
-    /// that is complete. As long as one of them may still come, so may the whole.
+    /// The trouble of an incomplete whole and its reason; `None` for a complete one. As long as one
+    /// file may still come, so may the whole.
     pub(super) fn incomplete(&self, playlist: &MediaPlaylist) -> Option<(Trouble, Reason)> {
         let lacks = playlist.lacks(|file| self.has(file));
         let trouble_of = |lack: &Lack<'_>| Some(&self.lost.get(&lack.file.name)?.trouble);
-        // The first of the most hopeful.
+        // The first of the most promising ones.
         let told = lacks.iter().min_by_key(|lack| trouble_of(lack).map_or(u8::MAX, doom))?;
         let trouble = trouble_of(told)?.clone();
         let Lack { file, offset_ms, duration_ms } = told;
@@ -275,13 +276,13 @@ impl Gathered {
         Some((trouble, reason))
     }
 
-    /// Why a file could not be had.
+    /// Why a file could not be fetched.
     fn why(&self, lack: &Lack<'_>) -> Reason {
         self.lost.get(&lack.file.name).map(|lost| lost.reason.clone()).unwrap_or_default()
     }
 }
 
-/// What is known of a stored file.
+/// The record of a stored file.
 fn whole_chunk(key: String, told: &Told, copied: Copied) -> WholeChunk {
     let (examined, seen) = copied.examined.unwrap_or_default();
     let is_examined = told.promise.is_some() && examined.unexamined.is_none();
@@ -299,7 +300,7 @@ fn whole_chunk(key: String, told: &Told, copied: Copied) -> WholeChunk {
     }
 }
 
-/// A chunk that is damaged at its source is archived as it is, and said.
+/// Logs a chunk that was damaged at its source and archived as received.
 fn note_damage(place: &Place, chunk: &WholeChunk) {
     let Some(first) = chunk.damage.first() else { return };
     tracing::warn!(
@@ -309,12 +310,11 @@ fn note_damage(place: &Place, chunk: &WholeChunk) {
         damage.what = first.what,
         damage.places = chunk.damage.len(),
         damage.seen = first.seen,
-        "a chunk is damaged at its source and archived as it is"
+        "archived a chunk that is damaged at its source"
     );
 }
 
-/// How little hope a trouble leaves: the sooner after its deadline a recording is given up for it, the
-/// less.
+/// How hopeless a trouble is: the sooner after its deadline a recording is given up for it, the higher.
 fn doom(trouble: &Trouble) -> u8 {
     match trouble {
         Trouble::Ours => 0,

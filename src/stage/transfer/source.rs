@@ -18,20 +18,20 @@ use crate::stage::Error;
 use apart::Doubted;
 pub(super) use range::Fetched;
 
-/// A file to be fetched. Clones are the same file.
+/// A file to fetch. Clones refer to the same file.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     context: Arc<Context>,
-    /// Where its URL is replaced when it is refused; a chunk's is not.
+    /// Supplies fresh URLs when the current one is refused; `None` for a chunk.
     place: Option<Arc<Place>>,
     url: Arc<Mutex<MediaUrl>>,
-    /// Whether it is asked for at once, as its ranges cannot be used.
+    /// Whether it is fetched with a single request, because its ranges are unusable.
     at_once: Arc<AtomicBool>,
-    /// What of it came damaged.
+    /// The parts that came damaged.
     doubted: Arc<Doubted>,
-    /// Whether it may come better another time.
+    /// Whether better bytes may come another time.
     hope: Hope,
-    /// Where it broke off last, when it was asked for at once.
+    /// Where it last broke off, when fetched with a single request.
     broken_off: Arc<AtomicU64>,
     job: Job,
 }
@@ -64,7 +64,7 @@ impl Source {
         })
     }
 
-    /// A file that a playlist names, for the recording it belongs to.
+    /// A file named by a playlist, for the recording it belongs to.
     pub(super) fn of_chunk(context: &Arc<Context>, url: MediaUrl, job: &Job) -> Self {
         let url = Arc::new(Mutex::new(url));
         Self {
@@ -73,14 +73,14 @@ impl Source {
             url,
             at_once: Arc::default(),
             doubted: Arc::default(),
-            // What of a chunk is kept that is cut, its own examination says.
+            // The chunk's own examination decides what is kept of a truncated one.
             hope: Hope::Left,
             broken_off: Arc::default(),
             job: job.clone(),
         }
     }
 
-    /// The recording it belongs to.
+    /// The transfer job it belongs to.
     pub(super) fn job(&self) -> &Job {
         &self.job
     }
@@ -90,22 +90,23 @@ impl Source {
         self.place.is_some()
     }
 
-    /// Whether it is asked for at once.
+    /// Whether it is fetched with a single request.
     pub(super) fn is_at_once(&self) -> bool {
         self.at_once.load(Ordering::Relaxed)
     }
 
-    /// Gives up its ranges: it is asked for at once from now on. Whether it was not already.
+    /// Stops using ranges: from now on it is fetched with a single request. Returns whether that is
+    /// new.
     pub(super) fn give_up_ranges(&self) -> bool {
         !self.at_once.swap(true, Ordering::Relaxed)
     }
 
-    /// Where it is fetched now.
+    /// Its current URL.
     pub(super) fn url(&self) -> MediaUrl {
         self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for the memory for so many of its bytes and for a connection to fetch them.
+    /// Waits for memory for this many bytes and for a connection to fetch them.
     pub(super) fn permits(
         &self,
         bytes: u64,
@@ -113,8 +114,8 @@ impl Source {
         self.context.schedule.part(bytes, &self.job, self.url().host())
     }
 
-    /// Opens it with a request for its first bytes, or for all of them where its ranges were given up,
-    /// over `connection` if there is one.
+    /// Opens it with a request for its first bytes, or for all of them where ranges were given up, over
+    /// `connection` if there is one.
     ///
     /// # Errors
     /// When the host cannot or will not serve it.
@@ -151,8 +152,8 @@ impl Source {
         .await
     }
 
-    /// Fetches a range of the file that was opened as `file`, beside its parts: the memory is the
-    /// caller's to account for.
+    /// Fetches a range of the file that was opened as `file`, outside its parts: the caller accounts
+    /// for the memory.
     ///
     /// # Errors
     /// As [`Source::range`].
@@ -167,7 +168,7 @@ impl Source {
         Ok(got)
     }
 
-    /// So many of its bytes have come.
+    /// Records that this many bytes have arrived.
     pub(super) fn came(&self, bytes: u64, connection: Option<&ConnectionPermit>) {
         self.context.progress.move_bytes(bytes);
         match connection {
@@ -176,8 +177,8 @@ impl Source {
         }
     }
 
-    /// Runs an operation on the current URL, retried by policy; where the URL is refused or the
-    /// file gone, once more on a fresh URL, if there is one.
+    /// Runs an operation on the current URL, retried by policy. If the URL is refused or the file is
+    /// gone, tries once more on a fresh URL, if there is one.
     async fn with_fresh_url<T, F>(
         &self,
         what: &str,
@@ -205,8 +206,8 @@ impl Source {
         }
     }
 
-    /// Replaces a URL that would expire before the file is through, where another can be had and
-    /// helps. Where not, the transfer goes on with what it has.
+    /// Replaces a URL that would expire before the transfer ends, if that helps. Otherwise the transfer
+    /// continues with the current one.
     async fn replace_expiring(&self) -> Result<(), Failure> {
         let current = self.url();
         let (Some(place), Some(expires)) = (&self.place, expires_at(&current)) else {
@@ -221,20 +222,20 @@ impl Source {
             Err(error) if self.ends_work(&error) => return Err(error.into()),
             Err(error) => tracing::warn!(
                 error = %error,
-                "a URL is about to expire, and no other could be had"
+                "failed to replace a URL that is about to expire"
             ),
         }
         Ok(())
     }
 
-    /// Whether an error is no news about the URL, but the end of the work on the room.
+    /// Whether an error ends the work on the room, rather than saying anything about the URL.
     fn ends_work(&self, error: &Error) -> bool {
         let has_failed = self.context.ledger.failure().is_some();
         error.is_lease_lost() || (has_failed && error.is_of_the_ledger())
     }
 
-    /// Whether there is another URL than the refused one now. That WeChat cannot be asked, for want
-    /// of calls or otherwise, is no news about the file.
+    /// Whether there is now a URL other than the refused one. Failing to ask WeChat, for lack of calls
+    /// or otherwise, says nothing about the file.
     async fn refresh(&self, refused: &MediaUrl) -> Result<bool, Failure> {
         if self.url().expose() != refused.expose() {
             return Ok(true);
@@ -248,14 +249,14 @@ impl Source {
             Ok(None) => Ok(false),
             Err(error) if self.ends_work(&error) => Err(error.into()),
             Err(error) => {
-                tracing::warn!(error = %error, transient = error.is_transient(), "no fresh URL could be had");
+                tracing::warn!(error = %error, transient = error.is_transient(), "failed to get a fresh URL");
                 Ok(false)
             }
         }
     }
 }
 
-/// A host that asks for fewer requests gets fewer.
+/// Reduces the requests to a host that asks for fewer.
 fn note_refusal(connection: Option<&ConnectionPermit>, error: &media::Error) {
     if let (Some(connection), FetchProblem::Throttled { .. }) = (connection, &error.problem) {
         connection.refused();

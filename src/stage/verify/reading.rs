@@ -1,4 +1,5 @@
-//! Reads an object back, once: its digest, and what its samples are like where nobody has examined them.
+//! Reads an object back once, for its digest and, where its samples were not examined yet, their
+//! condition.
 
 use std::sync::Arc;
 
@@ -13,37 +14,37 @@ use crate::media::ts::Promise;
 use crate::model::{Damage, ObjectKey, Sha256Digest};
 use crate::store::{Error, Store};
 
-/// The largest `moov` that samples are examined by, in bytes, as while they are transferred.
+/// The largest `moov` used to examine samples, in bytes, as during a transfer.
 const LARGEST: u64 = 16 << 20;
 
-/// Larger ones are held one at a time.
+/// Larger `moov`s are held one at a time.
 const SMALL: u64 = 1 << 20;
 
-/// So much of a film is kept until its `moov` is found. Usually that is in the first bytes, or media is.
+/// Bytes of a segment kept until its `moov` is found. Usually either the `moov` or media comes first.
 const MOST_SEEN: usize = 4 << 20;
 
-/// What an object is, of which not every sample was examined.
+/// The kind of an object whose samples were not all examined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// An MP4.
     Film,
-    /// A chunk of a broadcast, what its playlist says of it, and the key of the initialisation section
-    /// that it needs, where that is known.
+    /// A chunk of a broadcast, with what its playlist says about it and the key of the initialisation
+    /// section it needs, if known.
     Chunk(Promise, Option<String>),
 }
 
-/// What became of the samples of an object that is as it was archived.
+/// The condition of the samples of an object that is as it was archived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Its key relative to the room's folder.
     pub key: String,
-    /// Where they are not what they should be.
+    /// Damaged samples.
     pub damage: Vec<Damage>,
-    /// Why not all of them could be examined.
+    /// Why not all samples could be examined.
     pub unexamined: Option<String>,
 }
 
-/// What the objects of a room have in common.
+/// State shared by the objects of a room.
 #[derive(Debug)]
 pub(super) struct Reading<'a> {
     pub store: &'a Store,
@@ -52,7 +53,7 @@ pub(super) struct Reading<'a> {
     init: Mutex<Option<(ObjectKey, Option<Init>)>>,
 }
 
-/// What an examination comes to: damage, and why not all could be examined.
+/// The result of an examination: damage, and why not all samples could be examined.
 type Examined = (Vec<Damage>, Option<String>);
 
 impl<'a> Reading<'a> {
@@ -65,7 +66,7 @@ impl<'a> Reading<'a> {
         self.store.sha256(key).await
     }
 
-    /// The SHA-256 of a film, and what its samples are like.
+    /// The SHA-256 of a segment, and the condition of its samples.
     pub async fn film(&self, key: &ObjectKey) -> Result<Option<(Sha256Digest, Examined)>, Error> {
         let Some(mut body) = self.store.read(key).await? else { return Ok(None) };
         let (total, mut sha256) = (body.bytes(), Sha256::new());
@@ -85,7 +86,7 @@ impl<'a> Reading<'a> {
         Ok(Some((Sha256Digest(sha256.finalize().into()), look.finish(total))))
     }
 
-    /// The tables of samples that are needed before their turn.
+    /// Reads the sample tables when they are needed before their turn.
     async fn tables(
         &self,
         key: &ObjectKey,
@@ -105,7 +106,7 @@ impl<'a> Reading<'a> {
         Ok(film.map_err(|error| error.to_string()))
     }
 
-    /// The SHA-256 of a chunk, and what its samples are like.
+    /// The SHA-256 of a chunk, and the condition of its samples.
     pub async fn chunk(
         &self,
         key: &ObjectKey,
@@ -141,12 +142,12 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// That an object is no media at all.
+/// Damage for an object that is not media at all.
 fn no_media(what: String) -> Damage {
     Damage { offset: 0, length: 0, at_ms: None, duration_ms: None, what, seen: 1 }
 }
 
-/// Bytes as they come.
+/// The bytes of an object as they arrive.
 #[derive(Default)]
 struct Pieces(Vec<u8>);
 
@@ -156,13 +157,13 @@ impl Extend<Bytes> for Pieces {
     }
 }
 
-/// How far a film is examined.
+/// The state of examining a segment.
 enum Look {
-    /// Its tables are looked for.
+    /// Looking for its tables.
     Looking(Looking),
-    /// Its samples are examined, and its boxes looked at.
+    /// Examining its samples and walking its boxes.
     Examining(Box<Examiner>, BoxWalk),
-    /// They cannot be, and why.
+    /// Its samples cannot be examined, for this reason.
     Unexamined(String),
 }
 
@@ -207,10 +208,10 @@ impl Look {
         }
     }
 
-    /// Where the tables are to be read before anything else comes, if they are.
+    /// The range to read now to get the tables, if they are needed ahead of their turn.
     fn needed(&self, total: u64) -> Option<MoovBeyond> {
         match self {
-            // What comes before media may be the tables.
+            // Data before the media may contain the tables.
             Self::Looking(Looking { walk, .. }) => walk
                 .moov_beyond(total)
                 .filter(|beyond| walk.has_media() || matches!(beyond, MoovBeyond::Payload(_))),
@@ -218,7 +219,7 @@ impl Look {
         }
     }
 
-    /// The tables have come.
+    /// Continues with the tables once they have been read.
     fn begin(self, film: Result<Film, String>) -> Self {
         let Self::Looking(Looking { walk, seen }) = self else { return self };
         let late = || "its tables of samples came after the samples".to_owned();

@@ -1,4 +1,4 @@
-//! Recheck: what is archived of a leased room is looked at, and what is not as it was is pending again.
+//! Recheck: checks what is archived of a leased room, and makes pending what is no longer as it was.
 
 use super::{
     Depth, Found, Mismatch, ObjectProblem, RecordedObject, Subject, is_unexamined, verify,
@@ -11,12 +11,12 @@ use crate::model::{
 };
 use crate::stage::{Error, ListedRoom, Records};
 
-/// Looks at what is archived of a leased room. What is missing or damaged is pending again: of a
-/// whole its bad objects alone. What is damaged stays recorded as such until it is replaced.
+/// Checks what is archived of a leased room. What is missing or damaged becomes pending again; of a
+/// whole, only its bad objects. Damage stays on record until the object is replaced.
 ///
 /// # Errors
-/// When the store or the ledger fails; also when an object could not be read, once all others were
-/// looked at.
+/// When the store or the ledger fails; also when an object could not be read, after all others were
+/// checked.
 pub async fn recheck(
     records: Records<'_>,
     listed: &mut ListedRoom,
@@ -31,15 +31,15 @@ pub async fn recheck(
         unreadable.extend(checked.unreadable);
         if let Some(first) = checked.mismatches.first() {
             let reason = format!("{} is to be archived again: {}", first.key, first.problem);
-            tracing::warn!(account.appid = %appid, room.id = %room, reason, "an archived object is damaged");
+            tracing::warn!(account.appid = %appid, room.id = %room, reason, "an archived object of room {room} is damaged");
             take_out(recording, &checked.mismatches, &objects);
-            // What WeChat has deleted stays lost, and told.
+            // A recording that WeChat has deleted stays lost, and reported.
             if recording.state != RecordingState::Expired {
                 recording.end(RecordingState::Failed, reason);
                 recording.attempts = 0;
             }
             if recording.kind == RecordingKind::Whole {
-                // What the ledger noted chunk by chunk may be what is damaged.
+                // The chunks that the ledger has recorded one by one may be the damaged ones.
                 let source_id = recording.source_id.clone();
                 let id = RecordingId { appid: appid.clone(), room, source_id };
                 records.ledger.forget_chunks(&id, records.owner()).await?;
@@ -56,7 +56,7 @@ pub async fn recheck(
     unreadable.into_iter().next().map_or(Ok(()), |first| Err(first.error.into()))
 }
 
-/// Notes what was found in the samples of what was archived without it. Whether there is anything to note.
+/// Records findings in samples that had not been examined before. Returns whether there were any.
 fn note_found(recording: &mut Recording, found: &[Found]) -> bool {
     let told: Vec<_> =
         found.iter().filter(|f| !f.damage.is_empty() || f.unexamined.is_none()).collect();
@@ -83,8 +83,8 @@ fn note_found(recording: &mut Recording, found: &[Found]) -> bool {
     !told.is_empty()
 }
 
-/// Marks a segment that was damaged as archived, now that its object was found to be the archived one
-/// again, as when somebody has put it back from a copy. Whether it was.
+/// Marks a damaged segment as archived again if its object now matches, for example because somebody
+/// restored it from a copy. Returns whether it does.
 fn is_whole_again(recording: &mut Recording) -> bool {
     let Some(Stored::Segment(object)) = &recording.stored else { return false };
     if object.damaged.is_none() {
@@ -95,7 +95,7 @@ fn is_whole_again(recording: &mut Recording) -> bool {
     true
 }
 
-/// Takes the objects that are not as they should be out of what is stored of a recording.
+/// Removes the bad objects from what is recorded as stored.
 fn take_out(recording: &mut Recording, bad: &[Mismatch], objects: &[RecordedObject]) {
     recording.stored = match (recording.stored.take(), bad) {
         (
@@ -116,8 +116,8 @@ fn take_out(recording: &mut Recording, bad: &[Mismatch], objects: &[RecordedObje
     };
 }
 
-/// What is known of a whole, without the objects of it that are not as they should be. Of its chunks
-/// these are missing then, until they are fetched again.
+/// What is known of a whole, without its bad objects. Bad chunks count as missing until they are
+/// fetched again.
 fn without(
     mut whole: StoredWhole,
     bad: &[Mismatch],
@@ -134,10 +134,10 @@ fn without(
     let unplayable = sum(whole.chunks.iter().filter(is_bad).map(|chunk| chunk.duration_ms));
     whole.playable_ms = whole.playable_ms.map(|ms| ms.saturating_sub(unplayable));
     whole.chunks.retain(|chunk| problem_of(&chunk.key).is_none());
-    // A damaged playlist stays named, as the damaged chunks do below.
+    // A damaged playlist is still named, as are the damaged chunks below.
     whole.key = whole.key.filter(|key| problem_of(key) != Some(&ObjectProblem::Missing));
     whole.sha256 = whole.sha256.filter(|_| whole.key.is_some());
-    // What is gone is named nowhere, except for the one that no player needs: it may stay away.
+    // Missing objects are not named, except the playlist that no player needs, which may stay missing.
     let damaged = objects.iter().filter_map(|object| {
         let problem = problem_of(&object.key)?;
         let is_named = *problem != ObjectProblem::Missing || object.key.ends_with(SOURCE_PLAYLIST);
@@ -152,8 +152,8 @@ fn without(
     whole
 }
 
-/// A chunk that is not as it was archived, as one that is missing. Chunks are numbered in their names,
-/// so that those before it tell when it plays; its path is not known here.
+/// Turns a bad chunk into a missing one. The numbers in chunk names show which chunks precede it, and
+/// thus when it plays; its path is not known here.
 fn missing(
     whole: &StoredWhole,
     chunk: &WholeChunk,
