@@ -1,9 +1,9 @@
-//! How far the transfer of a recording has come, kept in the ledger at part boundaries, so that any
-//! run on any machine goes on from there.
+//! Checkpoints: how far the transfer of a recording has come, kept in the ledger at part boundaries, so
+//! that any run on any machine can resume it.
 //!
-//! A checkpoint that cannot be trusted — its own digest differs, parts are missing, another version
-//! wrote it, its key is none of its room's — is no checkpoint: the file is read anew. It never leads
-//! to a wrong digest, nor to another's upload.
+//! A checkpoint is ignored, and the file read from the start, if it cannot be trusted: its own digest
+//! differs, parts are missing, another version wrote it, or its key is not in its room. It never leads
+//! to a wrong digest, or to another room's upload.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::media::source::SourceFile;
 use crate::model::{ObjectKey, Sha256Digest};
 use crate::store::{PartReceipt, UploadId};
 
-/// What is kept, beside the receipts of the parts.
+/// The contents of a checkpoint, apart from the parts' receipts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Saved {
     upload: UploadId,
@@ -27,15 +27,15 @@ pub(super) struct Saved {
     key: String,
     part_bytes: u64,
     file: SourceFile,
-    /// The hashes after the last of the parts; `None` before the first.
+    /// The hashes after the last part; `None` before the first.
     hashing: Option<HashingState>,
-    /// The files that came whole before this transfer was begun, and were damaged.
+    /// The digests of complete but damaged files that came before this transfer began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     seen: Vec<Sha256Digest>,
 }
 
 impl Saved {
-    /// Of an upload that is begun.
+    /// The contents for a new upload.
     pub(super) fn begun(
         upload: UploadId,
         (key, part_bytes): (String, u64),
@@ -46,7 +46,7 @@ impl Saved {
     }
 }
 
-/// A transfer that can be gone on with.
+/// A transfer that can be resumed.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     pub upload: UploadId,
@@ -59,7 +59,7 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint of a recording, if there is one that can be trusted.
+    /// Loads the checkpoint of a recording, if there is one that can be trusted.
     pub(super) async fn load(context: &Context, id: &RecordingId) -> Result<Option<Self>, Failure> {
         let Some(saved) = context.ledger.checkpoint(id).await? else { return Ok(None) };
         let trusted = unseal(&saved.state).and_then(|saved_state| {
@@ -73,18 +73,18 @@ impl Checkpoint {
             tracing::warn!(
                 room.id = %id.room,
                 recording.source_id = id.source_id,
-                "a checkpoint cannot be trusted; the recording is read anew"
+                "ignoring an untrustworthy checkpoint and reading the recording from the start"
             );
         }
         Ok(trusted)
     }
 
-    /// Bytes of the parts that are uploaded.
+    /// The bytes in the uploaded parts.
     pub(super) fn uploaded(&self) -> u64 {
         self.receipts.iter().map(|receipt| receipt.bytes).sum()
     }
 
-    /// Bytes that are still to be moved, where the host has told the size.
+    /// The bytes still to be transferred, if the host has given the size.
     pub(super) fn remaining(&self) -> Option<u64> {
         self.file.total.map(|total| total.saturating_sub(self.uploaded()))
     }
@@ -94,7 +94,7 @@ impl Checkpoint {
         let hashed_parts = hashing.as_ref().map_or(0, |state| state.parts);
         let hashed_bytes = hashing.as_ref().map_or(0, |state| state.bytes);
         let numbered = receipts.iter().zip(1..).all(|(receipt, number)| receipt.number == number);
-        // The next part is fetched from where the plan says, which has to be where the hashes end.
+        // The next part starts where the plan says, which must be where the hashes end.
         let planned = u64::from(hashed_parts).checked_mul(part_bytes)?;
         let planned = file.total.map_or(planned, |total| planned.min(total));
         let bytes = receipts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.bytes))?;
@@ -106,8 +106,8 @@ impl Checkpoint {
     }
 }
 
-/// Takes a checkpoint back to the hashes at a border that was passed: the parts after it are fetched
-/// again. What is kept of an earlier border stays.
+/// Takes a checkpoint back to the hashes at an earlier border; the parts after it are fetched again. A
+/// checkpoint at a still earlier border is left alone.
 pub(super) async fn rewind(
     context: &Context,
     id: &RecordingId,
@@ -122,13 +122,13 @@ pub(super) async fn rewind(
     Ok(())
 }
 
-/// The text of a checkpoint: the SHA-256 of what follows, and what follows.
+/// The text of a checkpoint: a SHA-256, followed by the contents it covers.
 fn seal(saved: &Saved) -> String {
     let text = serde_json::to_string(saved).unwrap_or_default();
     format!("{} {text}", Sha256Digest::of(text.as_bytes()))
 }
 
-/// The key and the store's id of the upload that a checkpoint owns; `None` where it is damaged.
+/// The key and the store's id of a checkpoint's upload; `None` if the checkpoint is damaged.
 pub(super) fn upload_of(sealed: &str) -> Option<(String, String)> {
     let saved = unseal(sealed)?;
     Some((saved.key, saved.upload.as_str().to_owned()))
@@ -140,16 +140,16 @@ fn unseal(sealed: &str) -> Option<Saved> {
     serde_json::from_str(text).ok().filter(|_| is_intact)
 }
 
-/// The trail an upload leaves in the ledger while its parts arrive, in whatever order.
+/// Writes checkpoints of an upload to the ledger while its parts complete in any order.
 #[derive(Debug)]
 pub(super) struct CheckpointWriter {
     context: Arc<Context>,
-    /// Without one nothing is kept: chunks of a whole are small.
+    /// Without an id nothing is written: chunks of a whole are small.
     id: Option<RecordingId>,
     saved: Saved,
     /// The receipts of the first parts, without a gap.
     receipts: Vec<PartReceipt>,
-    /// Those of parts after the first gap.
+    /// The receipts of parts after the first gap.
     early: BTreeMap<u32, PartReceipt>,
     /// The hashes after parts that are not all uploaded yet.
     states: VecDeque<HashingState>,
@@ -158,7 +158,7 @@ pub(super) struct CheckpointWriter {
 }
 
 impl CheckpointWriter {
-    /// The trail of an upload that is begun, with its id kept before its first part is sent.
+    /// Starts checkpoints for a new upload; records its id before its first part is sent.
     pub(super) async fn begin(
         context: &Arc<Context>,
         id: Option<RecordingId>,
@@ -180,7 +180,7 @@ impl CheckpointWriter {
         Ok(checkpoint_writer)
     }
 
-    /// The trail of an upload that is gone on with.
+    /// Continues the checkpoints of a resumed upload.
     pub(super) fn resume(context: &Arc<Context>, id: RecordingId, from: Checkpoint) -> Self {
         let Checkpoint { upload, key, part_bytes, file, hashing, receipts, seen } = from;
         Self {
@@ -194,7 +194,7 @@ impl CheckpointWriter {
         }
     }
 
-    /// The number of the next part to be sent.
+    /// The number of the next part to send.
     pub(super) fn next_part(&self) -> u32 {
         u32::try_from(self.receipts.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
@@ -204,12 +204,12 @@ impl CheckpointWriter {
         self.kept.subscribe()
     }
 
-    /// The next part was hashed: these are the hashes after it.
+    /// Takes the hashes after the next part.
     pub(super) fn hashed(&mut self, state: HashingState) {
         self.states.push_back(state);
     }
 
-    /// A part was uploaded.
+    /// Takes the receipt of an uploaded part.
     pub(super) fn uploaded(&mut self, receipt: PartReceipt) {
         self.early.insert(receipt.number, receipt);
         while let Some(receipt) = self.early.remove(&self.next_part()) {
@@ -221,13 +221,13 @@ impl CheckpointWriter {
         }
     }
 
-    /// Whether there are gapless parts that the ledger does not know.
+    /// Whether parts without a gap are not yet in the ledger.
     pub(super) fn is_behind(&self) -> bool {
         *self.kept.borrow() < self.receipts.len()
     }
 
-    /// Keeps in the ledger what is gapless by now. Returns for how many parts that is, to be told
-    /// to [`CheckpointWriter::note_kept`] when it has come true.
+    /// Saves the parts without a gap to the ledger. Returns how many these are; pass the number to
+    /// [`CheckpointWriter::note_kept`].
     pub(super) fn save(&self) -> impl Future<Output = Result<usize, Failure>> + Send + use<> {
         let new = self.receipts.get(*self.kept.borrow()..).unwrap_or_default();
         let part = |receipt: &PartReceipt| NewPart {
@@ -246,7 +246,7 @@ impl CheckpointWriter {
         }
     }
 
-    /// So many of the first parts are in the ledger.
+    /// Notes how many of the first parts are in the ledger.
     pub(super) fn note_kept(&mut self, parts: usize) {
         self.kept.send_replace(parts);
     }

@@ -1,5 +1,5 @@
-//! One file from its media host to the bucket: probed, fetched in parts, hashed in order, uploaded,
-//! confirmed. A file of several parts is `multipart`'s.
+//! Copies one file from its media host to the bucket: probe, fetch in parts, hash in order, upload,
+//! confirm. Files of several parts are uploaded by `multipart`.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::model::{
 use crate::stage::Context;
 use crate::store::{self, Labels, PartPlan};
 
-/// Where a file goes.
+/// The destination of a file.
 #[derive(Debug)]
 pub(super) struct Target {
     /// The account and the room it belongs to.
@@ -36,23 +36,23 @@ pub(super) struct Target {
     pub key: ObjectKey,
     /// Its content type.
     pub content_type: &'static str,
-    /// What it has to be.
+    /// The required format.
     pub format: Format,
-    /// What was seen of it in this run and is not sound.
+    /// The damaged versions of the file seen so far.
     pub doubts: Doubts,
-    /// The recording whose checkpoint is kept while it is transferred.
+    /// The recording that checkpoints are saved for during the transfer.
     pub checkpoint: Option<RecordingId>,
-    /// Whether it may come better another time.
+    /// Whether better bytes may come another time.
     pub hope: Hope,
 }
 
 impl Target {
-    /// Makes sure that the room is still this run's, right before an object is made to appear.
+    /// Makes sure that this run still holds the room, right before an object is written.
     ///
-    /// What a process does that loses the room after this is harmless as long as the source is the
-    /// same: the key follows from the recording, so that its new owner goes on with the same upload,
-    /// or writes the same bytes under the same key. Only a process that slept in between while the
-    /// source changed would put older bytes there: this keeps it from that.
+    /// If the process loses the room after this, its further work is harmless as long as the source is
+    /// unchanged: the key follows from the recording, so the new owner resumes the same upload or
+    /// writes the same bytes under the same key. Only a process that slept while the source changed
+    /// would write older bytes; this check prevents that.
     pub(super) async fn hold(&self, context: &Context) -> Result<(), Failure> {
         let (appid, room) = &self.room;
         Ok(context.hold(appid, *room).await?)
@@ -70,21 +70,21 @@ pub(super) struct Copied {
     pub evidence: Vec<Evidence>,
     pub source: SourceFacts,
     pub structure: Option<Mp4Structure>,
-    /// Whether it is an MP4 that ends too early.
+    /// Whether it is a truncated MP4.
     pub is_cut: bool,
-    /// What its `moov` says, where that was read while it was transferred.
+    /// The facts from its `moov`, if that was read during the transfer.
     pub media: Option<MediaFacts>,
-    /// For files of a broadcast: what was seen of it, and how often.
+    /// For files of a broadcast: the result of their examination, and how often the bytes were seen.
     pub examined: Option<(Examined, u32)>,
-    /// Where it is damaged at its source.
+    /// Damage at its source.
     pub damage: Vec<Damage>,
     /// Why not every sample of an MP4 could be examined.
     pub unexamined: Option<String>,
 }
 
-/// Copies a file, begun again a few times where that may help, and at last, where its ranges were of no
-/// use, with one request for all of it. The object is durable and confirmed on `Ok`. On an error there
-/// is at most an unfinished upload, which its checkpoint remembers where the target has one.
+/// Copies a file. Starts over a few times where that may help and finally, if its ranges are unusable,
+/// fetches all of it with one request. The object is durable and confirmed on `Ok`. On an error there
+/// is at most an unfinished upload, which a checkpoint remembers if the target has one.
 ///
 /// # Errors
 /// See [`Failure`].
@@ -94,13 +94,13 @@ pub(super) async fn copy(
     target: &Target,
 ) -> Result<Copied, Failure> {
     let once = |size| copy_rewinding(context, source, target, size);
-    // On the heap: it is large.
+    // Boxed, because it is large.
     let copied = || Box::pin(begun_again(context, "a transfer", once));
     match copied().await {
         Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
             tracing::info!(
                 object.key = %target.key,
-                "the ranges of a file are of no use: all of it is asked for at once"
+                "ranges of a file are unusable: fetching it with one request"
             );
             copied().await
         }
@@ -108,22 +108,23 @@ pub(super) async fn copy(
     }
 }
 
-/// Copies a file, fetched again from a part on where other bytes come for that part.
+/// Copies a file; if a part's bytes differ when fetched again, goes back to that part.
 async fn copy_rewinding(
     context: &Arc<Context>,
     source: &Source,
     target: &Target,
     size: Size,
 ) -> Result<Copied, Failure> {
-    // On the heap: it is large, and stands here twice.
+    // Boxed, because it is large and used twice.
     let once = |size| Box::pin(copy_once(context, source, target, size));
     for _ in 0..MOST_AGAIN {
         match once(size.clone()).await {
             Err(Failure::Rewound { offset, .. }) => {
-                tracing::info!(object.key = %target.key, offset, "a film is fetched again from a part on");
+                tracing::info!(object.key = %target.key, offset, "fetching a segment again from a part on");
             }
             Err(Failure::NotWhole(error)) if error.disorder().is_some() => {
-                // Over another connection, and in other ranges: the same is damage then.
+                // Fetch over another connection and in other ranges: if the result is the same, it is
+                // damage.
                 source.doubt_all();
                 target.doubts.note_disorder(error.clone());
                 return Err(Failure::NotWhole(error));
@@ -174,7 +175,7 @@ async fn copy_once(
     Ok(with_source_evidence(copied, &file))
 }
 
-/// A file of one part: a single `PutObject`, after all of it was seen to be whole.
+/// Copies a file of one part with a single `PutObject`, after checking that it is complete.
 async fn copy_small(
     context: &Arc<Context>,
     source: &Source,
@@ -243,7 +244,7 @@ fn with_source_evidence(mut copied: Copied, file: &SourceFile) -> Copied {
     copied
 }
 
-/// What is known of a file that was hashed, its bytes having come `seen` times, and confirmed.
+/// The record of a file that was hashed and confirmed, and whose bytes came `seen` times.
 pub(super) fn copied(
     (hashed, seen): (Hashed, u32),
     confirmed: store::Confirmed,
@@ -268,7 +269,7 @@ pub(super) fn copied(
     }
 }
 
-/// What tells where an object came from: the digest of the source's path, and the run.
+/// Labels an object with its origin: the digest of the source's path, and the run.
 pub(super) struct Origin {
     path_sha256: String,
     run_id: String,

@@ -1,4 +1,4 @@
-//! A film that ends before its last sample: kept as it is, once there is no hope for more of it. And one
+//! Decides about a truncated segment, which is kept once there is no hope for more of it, and about one
 //! whose boxes are in the same disorder each time.
 
 use super::doubts::{Doubts, Hope};
@@ -8,17 +8,17 @@ use crate::media::mp4::Mp4Error;
 use crate::media::mp4::samples::{Examined, Place, Wrong};
 use crate::model::Damage;
 
-/// What is told of the samples of such a film.
+/// What the manifest says about the samples of a truncated segment.
 const UNEXAMINED: &str = "it ends before its last sample";
 
-/// What is told of the samples of a film whose boxes are lost.
+/// What the manifest says about the samples of a segment whose boxes cannot be followed.
 const LOST: &str = "its boxes cannot be followed to its samples";
 
-/// The damage of a film that is cut, to be kept; its samples that are not there are no damage beside it.
-/// Or of one whose boxes are in disorder. `None` for any other.
+/// The damage of a segment that is kept although it is truncated or its boxes are in disorder; `None`
+/// for any other. Samples beyond the end do not count as additional damage.
 ///
 /// # Errors
-/// Where it may yet come whole, or another time: it is asked for once more.
+/// When the file may yet come complete or different: it is fetched once more.
 pub(super) fn settle(
     hashed: &mut Hashed,
     doubts: &Doubts,
@@ -56,7 +56,7 @@ pub(super) fn settle(
     }))
 }
 
-/// Where a cut film should end, as far as its boxes and tables say.
+/// Where a truncated segment should end, according to its boxes and tables.
 fn reaches_to(error: &Mp4Error) -> Option<u64> {
     match error {
         Mp4Error::Truncated { end, .. } | Mp4Error::SamplesBeyond { end, .. } => Some(*end),

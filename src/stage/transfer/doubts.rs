@@ -1,4 +1,5 @@
-//! Files that play and are not sound: asked for once more, and kept as they are where the same comes.
+//! Files that play but are damaged: fetched once more, and kept as they are if the same bytes come
+//! again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +8,7 @@ use super::hashing::Hashed;
 use crate::media::mp4::Mp4Error;
 use crate::model::Sha256Digest;
 
-/// So often a file that is another one each time, and never sound, is asked for in a run.
+/// How often to fetch, in one run, a file that is different each time and always damaged.
 const MOST: usize = 3;
 
 /// Whether better bytes may come another time.
@@ -15,24 +16,24 @@ const MOST: usize = 3;
 pub(super) enum Hope {
     /// They may.
     Left,
-    /// This is the last chance: what comes is kept as it comes.
+    /// This is the last chance: what comes is kept as it is.
     Spent,
 }
 
-/// The files of a target that came and were not sound.
+/// The damaged versions of a target that were received.
 #[derive(Debug, Default)]
 pub(super) struct Doubts {
     files: Mutex<Vec<Sha256Digest>>,
-    /// What was wrong with the boxes of the last one, if that ended it.
+    /// The box error that ended the last version, if one did.
     disorder: Mutex<Option<Mp4Error>>,
 }
 
 impl Doubts {
-    /// How often a file has come by now that is to be kept: as often as that shows whether its damage is
-    /// the source's.
+    /// Decides whether to keep a file. Returns how often these bytes have come, which shows whether the
+    /// damage is the source's.
     ///
     /// # Errors
-    /// Where other bytes may yet come.
+    /// When other bytes may yet come.
     pub(super) fn settle(&self, hashed: &Hashed, hope: Hope) -> Result<u32, Failure> {
         let findings = hashed.examined.as_ref().map_or(&[][..], |examined| &examined.findings);
         let Some(first) = findings.first() else { return Ok(1) };
@@ -40,38 +41,38 @@ impl Doubts {
         self.note(hashed.digests.sha256, hope).ok_or_else(doubtful)
     }
 
-    /// A file of this digest came. How often it has, where it is to be kept.
+    /// Notes a file with this digest. Returns how often it has come, if it is to be kept.
     pub(super) fn note(&self, sha256: Sha256Digest, hope: Hope) -> Option<u32> {
         let mut seen = self.lock();
         if seen.contains(&sha256) {
             return Some(2);
         }
         seen.push(sha256);
-        // Other bytes each time: that is the transfer's fault, and passes.
+        // Different bytes each time: the transfer is at fault, which passes.
         (seen.len() >= MOST && hope == Hope::Spent).then_some(1)
     }
 
-    /// The boxes of a film are in disorder.
+    /// Notes that the boxes of a file are in disorder.
     pub(super) fn note_disorder(&self, error: Mp4Error) {
         *self.disorder.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
-    /// The disorder in which the boxes of a film came before.
+    /// The disorder in which the boxes came before.
     pub(super) fn disorder(&self) -> Option<Mp4Error> {
         self.disorder.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether none came so far.
+    /// Whether no damaged version was received yet.
     pub(super) fn is_none(&self) -> bool {
         self.lock().is_empty()
     }
 
-    /// The digests of those that came, for a checkpoint.
+    /// The digests of the versions received, for a checkpoint.
     pub(super) fn seen(&self) -> Vec<Sha256Digest> {
         self.lock().clone()
     }
 
-    /// Those came in an earlier run.
+    /// Takes over digests from an earlier run.
     pub(super) fn remember(&self, earlier: &[Sha256Digest]) {
         let mut seen = self.lock();
         for sha256 in earlier {

@@ -1,5 +1,5 @@
-//! Where the samples of a segment are not what they should be: whether that came about on the way, and
-//! what is archived. And the tables of samples that are read out of their turn.
+//! Decides about damaged samples of a segment: whether the damage came about in the transfer, and what
+//! is archived. Also reads sample tables ahead of their turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -21,13 +21,13 @@ use crate::model::{Crc64Nvme, Damage, Reason};
 use crate::schedule::Reserved;
 use crate::store::PartPlan;
 
-/// The largest `moov` that samples are examined by, in bytes: that of 7 hours.
+/// The largest `moov` used to examine samples, in bytes: that of 7 hours.
 const LARGEST: u64 = 16 << 20;
 
-/// One that is as small as this is kept beside the memory budget, as is one that comes first.
+/// A `moov` up to this size is held outside the memory budget, like one that comes first.
 const SMALL: u64 = 1 << 20;
 
-/// Reads the tables of samples that are needed before their turn; a reason where they cannot be had.
+/// Reads the sample tables ahead of their turn, or says why it cannot.
 pub(super) async fn tables(
     context: &Context,
     source: &Source,
@@ -61,7 +61,7 @@ pub(super) async fn tables(
     film.map_err(|error| error.to_string())
 }
 
-/// Tables of samples, with their memory.
+/// Sample tables and their memory.
 struct Kept {
     bytes: Vec<u8>,
     _reserved: Option<Reserved>,
@@ -73,14 +73,16 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// Decides what becomes of a file in whose samples something is wrong: what came as it had come before is
-/// damaged at the source, and the file is archived as it is.
+/// Decides about a file with damaged samples. If the same bytes came again, the damage is at the
+/// source, and the file is archived as it is.
 ///
-/// What shows only at the end, as what is found in the tables, is asked for again part by part now.
+/// Damage that shows only at the end, when the tables are read, is checked by fetching its parts again
+/// now.
 ///
 /// # Errors
-/// [`Failure::Rewound`] where a part comes otherwise now: the file is fetched again from there on.
-/// [`Failure::Slipped`] where too many are wrong to ask for each: all of it is to come once more.
+/// [`Failure::Rewound`] where a part is different now: the file is fetched again from there on.
+/// [`Failure::Slipped`] where too many parts are damaged to fetch each again: the whole file is fetched
+/// once more.
 pub(super) async fn judge(
     source: &Source,
     (file, plan): (&SourceFile, PartPlan),
@@ -122,8 +124,8 @@ pub(super) async fn judge(
     }
 }
 
-/// Looks at a film of one part once more, where something is wrong with it. Whether other bytes came, so
-/// that it is to be hashed again.
+/// Fetches the damaged ranges of a one-part segment again. Returns whether the bytes changed, so that
+/// it must be hashed again.
 ///
 /// # Errors
 /// When the host does not answer.
@@ -154,7 +156,7 @@ fn late_at(late: &[Place]) -> u64 {
     late.first().map_or(0, |place| place.range.start)
 }
 
-/// The parts in which something is wrong and those with the tables; `None` for too many.
+/// The parts with damage and those with the tables; `None` if there are too many.
 fn parts_of(
     places: &[Place],
     moov: Option<&Range<u64>>,
@@ -169,7 +171,7 @@ fn parts_of(
     };
     let ranges = places.iter().map(|place| of(&place.range));
     let count = ranges.clone().map(|parts| (parts.end() - parts.start()) as usize + 1);
-    // Before they are listed: a place may be the whole file.
+    // Checked before listing the parts, because one place may span the whole file.
     if count.max().unwrap_or(0) > MOST_AGAIN {
         return None;
     }
@@ -179,8 +181,7 @@ fn parts_of(
     is_few.then_some(parts)
 }
 
-/// Those of the parts that come otherwise now than they came before; `None` where that is not known of
-/// one.
+/// Those of the parts that are different now; `None` if that cannot be determined for one of them.
 async fn others(
     source: &Source,
     (file, plan): (&SourceFile, PartPlan),

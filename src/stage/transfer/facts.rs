@@ -1,4 +1,5 @@
-//! What the `moov` of a film says, and whether the film has every sample that it places.
+//! The media facts from a segment's `moov`, and whether the segment has every sample that the `moov`
+//! describes.
 
 use std::ops::Range;
 
@@ -11,18 +12,18 @@ use crate::media::mp4::{self, Mp4Error, Mp4Structure};
 use crate::media::source::SourceFile;
 use crate::model::{MediaFacts, ObjectKey, Reason};
 
-/// The largest `moov` that is read, in bytes: that of a broadcast of 12 hours has about half of it.
+/// The largest `moov` that is read, in bytes: a 12-hour broadcast has about half of it.
 const LARGEST: u64 = 32 << 20;
 
-/// Makes sure that a film that has come has every sample, before it is made an object. Returns its
-/// facts, where its `moov` could be read by now: it is read again from the media host, within the memory
-/// budget, where it was not kept while it was moved, as after a restart or for its size. `film` is all of
-/// it, where that is in memory. How a film is cut that is kept all the same, as there is no hope for more of
-/// it, is noted in `hashed`.
+/// Checks that a received segment has every sample, before it becomes an object. Returns its facts, if
+/// its `moov` can be read: a `moov` that was not kept during the transfer, because of a restart or its
+/// size, is read again from the media host, within the memory budget. `film` is the whole segment, if
+/// it is in memory. If a truncated segment is kept because there is no hope for more of it, `hashed`
+/// records how it is truncated.
 ///
 /// # Errors
-/// When the film is not whole, or the work on the room has to stop. That the host does not serve the
-/// `moov` again is no error: a film whose boxes fill it exactly is taken for whole then.
+/// When the segment is incomplete, or the work on the room must stop. It is not an error if the host
+/// does not serve the `moov` again: a segment whose boxes fill it exactly then counts as complete.
 pub(super) async fn check(
     source: &Source,
     file: &SourceFile,
@@ -33,7 +34,7 @@ pub(super) async fn check(
     let structure = &*structure;
     let at = structure.moov_at.clone();
     if at.is_empty() {
-        // It is cut, and has none.
+        // It is truncated and has no `moov`.
         return Ok(None);
     }
     let in_film = || film?.get(usize::try_from(at.start).ok()?..usize::try_from(at.end).ok()?);
@@ -47,14 +48,14 @@ pub(super) async fn check(
     match read {
         Ok(moov) => Ok(checked(structure, moov.get(), (cut, hope))?),
         Err(error) => {
-            tracing::info!(error, "the moov of a film could not be read again at its media host");
+            tracing::info!(error, "failed to read the moov of a segment again from its media host");
             kept(structure.check(None), (cut, hope))?;
             Ok(None)
         }
     }
 }
 
-/// The facts of a film that has every sample; `None` where its `moov` does not tell them.
+/// The facts of a segment that has every sample; `None` where its `moov` does not give them.
 fn checked(
     structure: &Mp4Structure,
     moov: &[u8],
@@ -64,7 +65,7 @@ fn checked(
     Ok(readable(moov, structure).map(|facts| MediaFacts { note, ..facts }))
 }
 
-/// What is odd about a film that is whole, or cut and to be kept.
+/// The oddity of a complete segment, or of a truncated one that is kept.
 fn kept(
     checked: Result<Option<String>, Mp4Error>,
     (cut, hope): (&mut Option<Mp4Error>, Hope),
@@ -77,9 +78,9 @@ fn kept(
     }
 }
 
-/// The facts of a film that is in the bucket: those that were read before, else from its `moov` there.
+/// The facts of a segment that is in the bucket: those read before, or else from its `moov` there.
 ///
-/// A `moov` that cannot be read does not make a whole file worthless: it has no facts then.
+/// An unreadable `moov` does not make a complete file worthless: it just has no facts.
 pub(super) async fn of(
     context: &Context,
     key: &ObjectKey,
@@ -92,7 +93,7 @@ pub(super) async fn of(
         return copied.media.clone();
     }
     if at.end - at.start > LARGEST || context.store.storage_class().is_some() {
-        tracing::warn!(object.key = %key, "the moov of a film is too large, or lies where it may not be read at once");
+        tracing::warn!(object.key = %key, "the moov of a segment is too large, or not where it can be read at once");
         return None;
     }
     match from_store(context, key, source, at).await {
@@ -103,7 +104,7 @@ pub(super) async fn of(
             readable(moov.get(), structure).map(|facts| MediaFacts { note, ..facts })
         }
         Err(error) => {
-            tracing::warn!(object.key = %key, error, "the moov of a film could not be read again: it has no facts");
+            tracing::warn!(object.key = %key, error, "failed to read the moov of a segment again: its media facts are unknown");
             None
         }
     }
@@ -121,7 +122,7 @@ async fn from_store(
     Ok(memory.filled())
 }
 
-/// The bytes of a `moov` at its media host, or why they cannot be had.
+/// The bytes of a `moov` at its media host, or why they cannot be read.
 async fn from_source(
     source: &Source,
     file: &SourceFile,
@@ -138,13 +139,13 @@ async fn from_source(
     }
 }
 
-/// The payload of a `moov`, and its memory.
+/// The payload of a `moov` and its memory.
 type Moov = crate::schedule::PartBytes;
 
 fn readable(moov: &[u8], structure: &Mp4Structure) -> Option<MediaFacts> {
     mp4::facts(moov, structure)
         .inspect_err(|error| {
-            tracing::warn!(error = %error, "the moov of a film is not readable");
+            tracing::warn!(error = %error, "the moov of a segment is not readable");
         })
         .ok()
 }

@@ -1,4 +1,4 @@
-//! The initialisation sections of a whole, by which the samples of its fragments are examined.
+//! The initialisation sections of a whole, which are needed to examine the samples of its fragments.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,11 @@ use crate::media::hls::MediaPlaylist;
 use crate::model::{ObjectKey, Reason};
 use crate::store;
 
-/// The largest one that is read, in bytes: they have no tables.
+/// The largest section that is read, in bytes: sections have no tables.
 const LARGEST: u64 = 1 << 20;
 
-/// The sections of a playlist, read back from the bucket once a chunk needs them. The last one is kept.
+/// The sections of a playlist, read back from the bucket when a chunk needs them. The last one is
+/// cached.
 #[derive(Debug)]
 pub(super) struct Inits {
     /// By the names of the chunks that need them.
@@ -28,7 +29,7 @@ impl Inits {
         Self { names, last: Mutex::default() }
     }
 
-    /// The section that a chunk needs, where it is stored by now and can be read.
+    /// The section that a chunk needs, if it is already stored and readable.
     pub(super) async fn of_chunk(
         &self,
         context: &Context,
@@ -43,7 +44,7 @@ impl Inits {
         let key = place.keys.whole_file(source_id, name);
         let read = read(context, &key).await.unwrap_or_else(|error| {
             let error = Reason::of(&error).message;
-            tracing::info!(object.key = %key, error, "an initialisation section could not be read back");
+            tracing::info!(object.key = %key, error, "failed to read back an initialisation section");
             None
         });
         last.insert((name.clone(), read)).1.clone()

@@ -1,5 +1,5 @@
-//! A file of several parts: a multipart upload, resumed where an earlier run left it, and
-//! completed only when all of the file was seen to be whole.
+//! Transfers a file of several parts as a multipart upload. It is resumed where an earlier run stopped,
+//! and completed only when the whole file has been checked.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ use crate::retry::Transient as _;
 use crate::stage::Context;
 use crate::store::{Labels, PartPlan, PartReceipt, Upload, UploadId};
 
-/// An upload with what has come of it so far.
+/// An upload and its progress.
 struct Session {
     upload: Arc<Upload>,
     hashing: Hashing,
     checkpoint_writer: CheckpointWriter,
     plan: PartPlan,
-    /// Whether an earlier run has begun it.
+    /// Whether an earlier run began it.
     is_resumed: bool,
 }
 
-/// Copies a file as a multipart upload, from its checkpoint where that still fits.
+/// Copies a file as a multipart upload, from its checkpoint if that still fits.
 pub(super) async fn copy_large(
     context: &Arc<Context>,
     source: &Source,
@@ -47,7 +47,7 @@ pub(super) async fn copy_large(
     let window = Window::new(context.work.memory, plan, checkpoint_writer.kept());
     let parts = arriving(context, source, begun, (plan, window), checkpoint_writer.next_part());
     let (context_of, source_of) = (Arc::clone(context), source.clone());
-    // All of it comes once more already, where more was wrong than is asked for part by part.
+    // If the file came damaged before, all of it is being fetched again already.
     let is_looking = file.ranged && target.doubts.is_none();
     let file_of = file.clone();
     let coming = Coming {
@@ -88,7 +88,7 @@ pub(super) async fn copy_large(
     }
 }
 
-/// The session a checkpoint remembers, where the file is still the same one.
+/// The session from a checkpoint, if the file is unchanged.
 async fn resume(
     context: &Arc<Context>,
     target: &Target,
@@ -119,7 +119,7 @@ async fn resume(
     tracing::info!(
         object.key = %target.key,
         parts = checkpoint.receipts.len(),
-        "a transfer goes on where it was left"
+        "resuming a transfer"
     );
     let checkpoint_writer = CheckpointWriter::resume(context, id, checkpoint);
     let upload = Arc::new(upload);
@@ -146,8 +146,8 @@ async fn begin(
     Ok(Session { upload, hashing, checkpoint_writer, plan, is_resumed: false })
 }
 
-/// Decides what a failure leaves of an upload: what cannot become an object is aborted and
-/// forgotten, everything else is kept for a later attempt to go on with.
+/// Decides what happens to an upload after a failure: one that cannot become an object is aborted and
+/// forgotten; any other is kept for a later attempt to resume.
 async fn settle(
     context: &Context,
     target: &Target,
@@ -183,8 +183,8 @@ async fn settle(
     failure
 }
 
-/// Has the store begin an upload, and the ledger know of it before the store does: whatever happens
-/// in between, `gc` can tell that it is ours.
+/// Begins an upload at the store, after recording the intent in the ledger: whatever happens in
+/// between, `gc` can tell that the upload is ours.
 async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result<Upload, Failure> {
     let (ledger, (appid, room)) = (&context.ledger, &target.room);
     let intent = Intent {
@@ -212,29 +212,29 @@ async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result
     Ok(upload)
 }
 
-/// Aborts an upload that a checkpoint may name, unless the room is another's by now: the upload is
-/// the one that its new owner goes on with.
+/// Aborts an upload that a checkpoint may name, unless the room now belongs to another process, which
+/// resumes this upload.
 async fn give_up(context: &Context, target: &Target, upload: &Upload) -> Result<(), Failure> {
     target.hold(context).await?;
     abort(context, upload).await;
     Ok(())
 }
 
-/// Aborts an upload. That it cannot be aborted never hides why it is to be.
+/// Aborts an upload. Failing to abort never hides the reason for aborting.
 async fn abort(context: &Context, upload: &Upload) {
     match upload.abort().await {
         Ok(()) => ended(context, upload.key().as_str(), upload.id()).await,
         Err(error) => {
-            tracing::warn!(error = %error, "an unfinished upload could not be aborted");
+            tracing::warn!(error = %error, "failed to abort an unfinished upload");
         }
     }
 }
 
-/// Has the ledger forget an upload that was completed or aborted. If it cannot, `gc` sees to it.
+/// Makes the ledger forget an upload that was completed or aborted. If that fails, `gc` cleans up.
 async fn ended(context: &Context, key: &str, id: &UploadId) {
     let noted = context.ledger.end_upload(key, id.as_str()).await;
     if let Some(error) = noted.err().filter(|_| context.ledger.failure().is_none()) {
-        tracing::warn!(error = %error, "that an upload has ended could not be noted");
+        tracing::warn!(error = %error, "failed to record that an upload ended");
     }
 }
 
@@ -245,7 +245,7 @@ async fn forget(context: &Context, target: &Target) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends an upload that no attempt will go on with, as when its recording has expired.
+/// Ends an upload that no attempt will resume, for example because its recording has expired.
 pub(super) async fn discard(
     context: &Context,
     id: &crate::ledger::RecordingId,

@@ -19,16 +19,16 @@ use crate::schedule::{ConnectionPermit, MemoryPermit, PartBytes};
 use crate::stage::Context;
 use crate::store::PartPlan;
 
-/// For so many parts a recording waits in line at once: as one is served, the next is in line
-/// already, so that nobody less urgent comes in between.
+/// Parts of one recording that wait in the queue at once: when one is served, the next is already
+/// queued, so that nothing less urgent comes in between.
 const IN_LINE: usize = 4;
 
-/// One part in memory, which is free again when its bytes are dropped.
+/// A part in memory, which is freed when its bytes are dropped.
 #[derive(Debug)]
 pub(super) struct Part {
     pub number: u32,
     pub bytes: PartBytes,
-    /// Whether there is no more of the file, however long it is said to be.
+    /// Whether the file ends with this part, whatever its announced length.
     pub is_end: bool,
 }
 
@@ -36,19 +36,19 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) struct Begun {
     pub opened: Opened,
-    /// The memory for its first part and the connection that brings it, where the body is of it.
+    /// The permits for the first part's memory and connection, if the body is that of the first part.
     pub permits: Option<Permits>,
 }
 
-/// What a part needs.
+/// The permits for a part.
 type Permits = (MemoryPermit, ConnectionPermit);
 
-/// A part on its way.
+/// A part being fetched.
 type Fetching = AbortOnDropHandle<Result<Part, Failure>>;
 
 impl Begun {
-    /// Opens a file with a request for its first part, once there is memory for one: nothing of it
-    /// is read ahead beside the budget.
+    /// Opens a file with a request for its first part, once there is memory for it: nothing is read
+    /// ahead outside the budget.
     pub(super) async fn with_first_part(source: &Source, bytes: u64) -> Result<Self, Failure> {
         let permits = source.permits(bytes).await;
         let opened = source.open(bytes, Some(&permits.1)).await?;
@@ -56,8 +56,8 @@ impl Begun {
     }
 }
 
-/// The parts of an opened file from number `from` on, in order. Several ranges are under way at once where the host
-/// serves ranges; otherwise the one body is read to its end.
+/// The parts of an opened file from number `from` on, in order. If the host serves ranges, several are
+/// fetched at once; otherwise the one body is read to its end.
 ///
 /// The stream ends after the last part, or with the first failure.
 pub(super) fn arriving(
@@ -89,7 +89,8 @@ fn ranged(
     let fetch = Fetch { source: source.clone(), file: Arc::new(opened.file), plan, window };
     let (begun, from) = match first {
         Some((range, permits)) => (Some(fetch.start((1, range), Some(opened.body), permits)), 2),
-        // The body and the memory of a first part that is none are free before others are asked for.
+        // Free the opened body and its permits, which do not fit the first part, before waiting for
+        // others.
         None => (None, from),
     };
     let (fetched, parts) = mpsc::unbounded_channel();
@@ -111,7 +112,7 @@ fn ranged(
     up_to_the_end.boxed()
 }
 
-/// A part that is under way: its number, and where it lies in the file.
+/// A requested part: its number and its range in the file.
 type Asked = (u32, Range<u64>);
 
 /// What fetching the parts of a file needs.
@@ -123,7 +124,7 @@ struct Fetch {
 }
 
 impl Fetch {
-    /// Fetches the parts from number `from` on as their turns come, whatever becomes of those before.
+    /// Fetches the parts from number `from` on when it is their turn, independently of earlier ones.
     async fn ask(self, from: u32, fetched: mpsc::UnboundedSender<Result<Fetching, Failure>>) {
         let asked = stream::iter(self.ranges(from)).and_then(|(number, range)| {
             let mut window = self.window.clone();
@@ -146,7 +147,7 @@ impl Fetch {
         }
     }
 
-    /// The parts from number `from` on, and where they lie.
+    /// The parts from number `from` on and their ranges.
     fn ranges(&self, from: u32) -> impl Iterator<Item = Result<(u32, Range<u64>), Failure>> {
         let count = u32::try_from(self.plan.parts().unwrap_or(0)).unwrap_or(u32::MAX);
         let ranges = (from..=count).map(|number| Ok((number, self.plan.range(number)?)));
@@ -156,7 +157,7 @@ impl Fetch {
         })
     }
 
-    /// Fetches a part in a task of its own, so that bytes arrive while others are hashed.
+    /// Fetches a part in its own task, so that it arrives while others are hashed.
     fn start(&self, asked: Asked, body: Option<Body>, permits: Permits) -> Fetching {
         let (source, file) = (self.source.clone(), Arc::clone(&self.file));
         let (number, range) = asked;
@@ -169,11 +170,11 @@ impl Fetch {
     }
 }
 
-/// What is left of a body that is read to its end.
+/// The rest of a body that is read to its end.
 struct Rest {
     body: Body,
     connection: Option<ConnectionPermit>,
-    /// Bytes that have come and belong to the next part.
+    /// Bytes received that belong to the next part.
     bytes: Bytes,
 }
 
@@ -184,7 +185,7 @@ fn sequential(
     plan: PartPlan,
     window: Window,
 ) -> BoxStream<'static, Result<Part, Failure>> {
-    // Parts of a file without a length are larger: the memory for them is asked for anew.
+    // Parts of a file without a length are larger, so memory is requested again.
     let connection = begun.permits.map(|(_, connection)| connection);
     let rest = Rest { body: begun.opened.body, connection, bytes: Bytes::new() };
     let state = (Arc::clone(context), source.clone(), rest, window, 1_u32);
@@ -198,7 +199,7 @@ fn sequential(
             if rest.bytes.is_empty() {
                 let at = range.start + buffer.len() as u64;
                 let bytes = match rest.body.next().await {
-                    // Nothing follows it.
+                    // The file has ended.
                     Err(error) if source.has_no_more(&error, at) => break,
                     bytes => bytes.map_err(Failure::BrokenOff)?,
                 };

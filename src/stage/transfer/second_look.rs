@@ -1,6 +1,6 @@
-//! A second look at a part in whose samples something is wrong, while it is in memory: what is suspicious
-//! is asked for again in another way. Where other bytes come, the transfer was at fault, and they take
-//! the place of those that came first.
+//! Takes a second look at a part with damaged samples while it is in memory: fetches the suspicious
+//! range again in another way. Different bytes mean that the transfer was at fault, and replace the
+//! first ones.
 
 use std::ops::Range;
 
@@ -9,37 +9,37 @@ use super::parts::Part;
 use super::source::Source;
 use crate::media::source::SourceFile;
 
-/// So much around what is suspicious is asked for with it. What is wrong shows at the next length of a unit
-/// that it covers, or of a unit after it.
+/// Bytes fetched on each side of a suspicious range. An error shows only at the next unit length within
+/// the damaged bytes or after them.
 pub(super) const AROUND: u64 = 1 << 20;
 
-/// What differs so close to the border of a part may go on in the next.
+/// A difference this close to the border of a part may continue in the neighbouring part.
 const NEAR: u64 = 64 << 10;
 
-/// What a second look has shown.
+/// The result of a second look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// The bytes came as they had come before.
+    /// The same bytes came again.
     Alike,
-    /// Other bytes came, which are in the part now: all that differ lie here.
+    /// Different bytes came and are now in the part. All differences are in this range.
     Otherwise(Range<u64>),
     /// The host does not serve the range now.
     Unknown,
 }
 
 impl Seen {
-    /// Whether the part before `range` may have come as badly.
+    /// Whether the part before `range` may be damaged too.
     pub(super) fn reaches_before(&self, range: &Range<u64>) -> bool {
         matches!(self, Self::Otherwise(at) if at.start < range.start.saturating_add(NEAR))
     }
 
-    /// Whether the part after `range` may come as badly.
+    /// Whether the part after `range` may be damaged too.
     pub(super) fn reaches_beyond(&self, range: &Range<u64>) -> bool {
         matches!(self, Self::Otherwise(at) if at.end.saturating_add(NEAR) > range.end)
     }
 }
 
-/// What is to be asked for again of a part in which something is wrong at `found`; `None` for nothing.
+/// The range of a part to fetch again for damage at `found`; `None` if there is nothing to fetch.
 pub(super) fn around(found: &[Range<u64>], part: &Range<u64>) -> Option<Range<u64>> {
     let start = found.iter().map(|found| found.start).min()?.saturating_sub(AROUND);
     let end = found.iter().map(|found| found.end).max()?.saturating_add(AROUND);
@@ -47,7 +47,7 @@ pub(super) fn around(found: &[Range<u64>], part: &Range<u64>) -> Option<Range<u6
     (!clipped.is_empty()).then_some(clipped)
 }
 
-/// Looks at a `window` of a part that lies at `range` once more; at all of the part, where other bytes come.
+/// Fetches a `window` of the part at `range` again, or all of the part if the window's bytes differ.
 ///
 /// # Errors
 /// When the host does not answer.
@@ -74,7 +74,7 @@ pub(super) async fn look(
     Ok(differing.map_or(Seen::Alike, Seen::Otherwise))
 }
 
-/// Asks for a stretch of a part once more and puts what differs in its place.
+/// Fetches a stretch of a part again and replaces the bytes that differ.
 async fn compare(
     source: &Source,
     file: &SourceFile,
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(around(&[], &part), None);
         let (one, other) = (12 << 20..13 << 20, 15 << 20..16 << 20);
         assert_eq!(around(&[other, one], &part), Some(11 << 20..17 << 20));
-        // A sample that began in the part before, and one that ends in the next.
+        // A sample that began in the previous part, and one that ends in the next.
         assert_eq!(found(9 << 20..11 << 20), Some(10 << 20..12 << 20));
         assert_eq!(found((20 << 20) - 1..30 << 20), Some((19 << 20) - 1..20 << 20));
     }

@@ -1,5 +1,5 @@
-//! The parts of one upload on their way to the store: hashed in order, sent as soon as they are
-//! hashed, and kept in the ledger once the store has them.
+//! Sends the parts of one upload to the store: hashed in order, sent as soon as they are hashed, and
+//! recorded in the ledger once the store has them.
 
 use std::sync::Arc;
 
@@ -23,27 +23,27 @@ use crate::media::source::SourceFile;
 use crate::stage::Context;
 use crate::store::{self, PartDigests, PartPlan, PartReceipt, Upload};
 
-/// The parts of a file as they arrive, and where they come from.
+/// The parts of a file as they arrive, and their source.
 pub(super) struct Coming {
     pub context: Arc<Context>,
     pub source: Source,
     pub file: SourceFile,
     pub plan: PartPlan,
     pub parts: BoxStream<'static, Result<Part, Failure>>,
-    /// Whether parts that came damaged are looked at once more.
+    /// Whether damaged parts are fetched again to compare.
     pub is_looking: bool,
-    /// Whether the file may come better another time.
+    /// Whether better bytes may come another time.
     pub hope: Hope,
 }
 
-/// A file all of whose parts are sent.
+/// A file whose parts have all been sent.
 pub(super) struct Sent {
     pub hashed: Hashed,
     pub borders: Borders,
     pub receipts: Vec<PartReceipt>,
 }
 
-/// A part that was hashed, with the hashes up to it.
+/// A hashed part, with the hashes up to it.
 struct HashedPart {
     part: Part,
     digests: PartDigests,
@@ -55,7 +55,7 @@ struct HashedPart {
 ///
 /// # Errors
 /// With the first failure. What the store had acknowledged by then is in the ledger, unless the work on
-/// the room has to stop.
+/// the room must stop.
 pub(super) async fn send_parts(
     upload: &Arc<Upload>,
     hashing: Hashing,
@@ -80,12 +80,12 @@ pub(super) async fn send_parts(
     }
 }
 
-/// What is on its way.
+/// Uploads and ledger writes in progress.
 struct Sending {
     upload: Arc<Upload>,
     checkpoint_writer: CheckpointWriter,
     uploads: FuturesUnordered<AbortOnDropHandle<Result<PartReceipt, store::Error>>>,
-    /// At most one: what is uploaded meanwhile is kept by the next.
+    /// At most one: the next save covers what is uploaded meanwhile.
     saving: FuturesUnordered<BoxFuture<'static, Result<usize, Failure>>>,
 }
 
@@ -110,7 +110,7 @@ impl Sending {
                 },
             }
         }
-        // A file that is not whole is given up before its last parts are waited for.
+        // Give up an incomplete file before waiting for its last parts.
         let (hashing, borders) = joined(hashing.await)?;
         let hashed = hashing.finish(file.total, hope)?;
         check_source_digest(file, &hashed)?;
@@ -134,7 +134,7 @@ impl Sending {
         self.uploads.is_empty() && self.saving.is_empty()
     }
 
-    /// Waits until a part is uploaded or what was uploaded is in the ledger.
+    /// Waits until a part is uploaded or a checkpoint is saved.
     async fn step(&mut self) -> Result<(), Failure> {
         tokio::select! {
             Some(receipt) = self.uploads.next() => self.checkpoint_writer.uploaded(joined(receipt)?),
@@ -147,14 +147,14 @@ impl Sending {
         Ok(())
     }
 
-    /// Keeps what the store has, as well as that can be done after a failure.
+    /// Records what the store has, as far as possible after a failure.
     async fn keep(mut self) {
         while let Some(Some(ended)) = self.uploads.next().now_or_never() {
             if let Ok(Ok(receipt)) = ended {
                 self.checkpoint_writer.uploaded(receipt);
             }
         }
-        // The others are not waited for, nor sent on.
+        // Drop the other uploads without waiting for them.
         self.uploads.clear();
         if let Some(Ok(kept)) = self.saving.next().await {
             self.checkpoint_writer.note_kept(kept);
@@ -162,13 +162,13 @@ impl Sending {
         if self.checkpoint_writer.is_behind()
             && let Err(error) = self.checkpoint_writer.save().await
         {
-            tracing::debug!(error = %error, "what was uploaded could not be noted");
+            tracing::debug!(error = %error, "failed to record which parts were uploaded");
         }
     }
 }
 
-/// Hashes the parts as they come, while others are fetched and uploaded; returns the hashes after
-/// the last.
+/// Hashes the parts as they arrive, while others are fetched and uploaded; returns the hashes after the
+/// last one.
 async fn hash_in_order(
     upload: Arc<Upload>,
     mut hashing: Hashing,
@@ -176,7 +176,7 @@ async fn hash_in_order(
     hashed: mpsc::Sender<HashedPart>,
 ) -> Result<(Hashing, Borders), Failure> {
     let Coming { context, source, file, plan, mut parts, is_looking, hope: _ } = coming;
-    // Of a resumed transfer.
+    // Only for a resumed transfer.
     if let Some(beyond) = hashing.needs_tables(file.total) {
         hashing.examine_by(tables(&context, &source, &file, beyond).await, &[]);
     }

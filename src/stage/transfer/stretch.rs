@@ -1,4 +1,4 @@
-//! A stretch of a file as an object of its own: a chunk that its playlist names by a range of bytes.
+//! Copies a stretch of a file as its own object: a chunk that its playlist names by a byte range.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,9 +13,8 @@ use crate::schedule::{ConnectionPermit, MemoryPermit, PartBytes};
 use crate::stage::Context;
 use crate::store::Labels;
 
-/// Copies a range of a file as an object of its own, which is held in memory. Where the host makes of
-/// ranges what cannot be used, all of the file is asked for, and the range taken out of it. As
-/// [`super::copy::copy`] otherwise.
+/// Copies a range of a file, held in memory, as its own object. If the host's ranges are unusable, the
+/// whole file is requested and the range is taken from it. Otherwise as [`super::copy::copy`].
 ///
 /// # Errors
 /// See [`Failure`].
@@ -26,13 +25,13 @@ pub(super) async fn copy_range(
     range: Range<u64>,
 ) -> Result<Copied, Failure> {
     let once = |_: Size| copy_once(context, source, target, range.clone());
-    // On the heap: it is large.
+    // Boxed, because it is large.
     let copied = || Box::pin(begun_again(context, "a transfer", once));
     match copied().await {
         Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
             tracing::info!(
                 object.key = %target.key,
-                "the ranges of a file are of no use: a chunk is taken out of all of it"
+                "ranges of a file are unusable: taking a chunk out of the whole file"
             );
             copied().await
         }
@@ -75,8 +74,8 @@ async fn copy_once(
     Ok(copied((hashed, seen), confirmed, 1, length, &file))
 }
 
-/// A range of a file all of which was asked for. What comes before it is let go by, and what comes after
-/// it is not waited for.
+/// Takes a range out of a whole file: skips what comes before it, and does not wait for what comes
+/// after.
 async fn taken_out(
     source: &Source,
     opened: Opened,

@@ -1,4 +1,4 @@
-//! The parts of a film as they are hashed, each looked at once more where it needs to be.
+//! Takes the parts of a segment for hashing, and fetches damaged ones again.
 
 use super::Context;
 use super::examining::tables;
@@ -17,19 +17,20 @@ pub(super) struct Taking<'a> {
     pub file: &'a SourceFile,
     pub plan: PartPlan,
     pub own: PartHash,
-    /// Whether parts are looked at once more: not where all of the file was transferred before for that.
+    /// Whether damaged parts are fetched again. Not if the whole file is already being fetched again
+    /// for that.
     pub is_looking: bool,
-    /// Whether what was wrong in the last part may go on in the next.
+    /// Whether damage in the last part may continue in the next.
     pub reaches_on: bool,
 }
 
 impl Taking<'_> {
-    /// Takes the next part. Where its samples are not what they should be, and other bytes come when they
-    /// are asked for again, the part is of those.
+    /// Takes the next part. If its samples are damaged and different bytes come when they are fetched
+    /// again, the part is taken with these.
     ///
     /// # Errors
-    /// When the bytes cannot be what the file has to be, the host does not answer, or what is wrong began
-    /// in a part that was taken before: [`Failure::Rewound`].
+    /// When the bytes cannot be those of the expected format, when the host does not answer, or when
+    /// the damage began in an earlier part: [`Failure::Rewound`].
     pub(super) async fn part(
         &mut self,
         hashing: Hashing,
@@ -43,7 +44,7 @@ impl Taking<'_> {
         };
         let beginning = range.start..range.start.saturating_add(1);
         let mut reached = std::mem::take(&mut self.reaches_on).then_some(beginning);
-        // No more often than ranges are asked for again.
+        // Bounded by the number of ranges that may be fetched again.
         loop {
             let mut found = hashing.found_since(before);
             found.extend(reached.take());
@@ -73,7 +74,7 @@ impl Taking<'_> {
         }
     }
 
-    /// Takes a part, with the tables of samples where they are needed by now.
+    /// Takes a part, and reads the sample tables if they are needed now.
     async fn take(&self, hashing: Hashing, part: &Part) -> Result<(Hashing, PartDigests), Failure> {
         let bytes = part.bytes.get();
         let (mut hashing, digests) = hashing.part(bytes.clone(), self.own).await?;
@@ -86,7 +87,7 @@ impl Taking<'_> {
         Ok((hashing, digests))
     }
 
-    /// Looks at the part before `number`, whose bytes are gone: its CRC tells whether others come now.
+    /// Checks the part before `number`, which is no longer in memory, by comparing its CRC.
     async fn check_part_before(
         &self,
         hashing: &mut Hashing,
@@ -115,7 +116,8 @@ impl Taking<'_> {
     }
 }
 
-/// The file is to be fetched again from `part` on. What was `looked` at stays known.
+/// The failure that makes the transfer fetch the file again from `part` on. It keeps what was `looked`
+/// at.
 pub(super) fn rewound(borders: &Borders, part: u32, looked: Looked, offset: u64) -> Failure {
     match borders.before(part) {
         Some(to) => {
@@ -140,6 +142,6 @@ fn tell(part: u32, found: &[std::ops::Range<u64>], seen: &Seen) {
     tracing::info!(
         part,
         segment.damage.offset = offset,
-        "the samples of a segment are not what they should be: {what}"
+        "the samples of part {part} are damaged: {what}"
     );
 }

@@ -1,13 +1,13 @@
-//! How far the parts of a file may be ahead of what the ledger knows of it.
+//! Limits how far the parts of a file may be ahead of what the ledger knows.
 
 use tokio::sync::watch;
 
 use crate::store::PartPlan;
 
-/// The parts of a file that may be under way, from the request for them until the ledger knows them: as
-/// many as the memory holds, and one more, so that the next is in the queue already while the ledger is
-/// told of one that is stored. A kill costs no more than that of a file, and an upload that takes for
-/// ever does not keep all that follow it unknown.
+/// The window of parts that may be in progress, from their request until the ledger knows them. It
+/// holds as many parts as the memory does and one more, so that the next part is already queued while
+/// the ledger records a stored one. A kill costs at most one window per file, and one endless upload
+/// does not keep all later parts unrecorded.
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     parts: usize,
@@ -16,22 +16,22 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// For the parts of `plan`, with `memory` bytes for those of all files.
+    /// For the parts of `plan`, with `memory` bytes for the parts of all files.
     pub(super) fn new(memory: u64, plan: PartPlan, kept: watch::Receiver<usize>) -> Self {
         let held = usize::try_from(memory / plan.part_bytes().max(1)).unwrap_or(usize::MAX);
         Self { parts: held.max(1).saturating_add(1), kept }
     }
 
-    /// For a file of one part, of which the ledger is told nothing before it is stored.
+    /// For a file of one part, which is not in the ledger before it is stored.
     pub(super) fn of_one() -> Self {
         Self { parts: 1, kept: watch::channel(0).1 }
     }
 
-    /// Waits until the part with that number may be under way.
+    /// Waits until the part with this number may be in progress.
     pub(super) async fn reaches(&mut self, number: u32) {
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         let parts = self.parts;
-        // Whoever tells of kept parts is gone with the upload, as is soon whoever waits.
+        // An error means that the upload has ended, and this task will end soon.
         let _ = self.kept.wait_for(|kept| number <= kept.saturating_add(parts)).await;
     }
 }

@@ -1,25 +1,25 @@
-//! The hashes at borders between parts that were passed, so that a part fetched again costs no second
-//! pass over what comes before it.
+//! The hashes at earlier borders between parts, so that fetching a part again does not require hashing
+//! everything before it again.
 
 use super::HashingState;
 
-/// The most that are kept: the newest ones side by side, the older ones ever further apart.
+/// The most borders kept: the newest ones without gaps, older ones ever further apart.
 const MOST: usize = 16;
 
-/// So many of the newest have no gap between them.
+/// How many of the newest have no gap between them.
 const NEWEST: usize = 4;
 
-/// The hashes at the beginning of a file, or where it was resumed, and at borders since.
+/// The hashes at the start of a file, or where it was resumed, and at borders since.
 #[derive(Debug)]
 pub(in super::super) struct Borders(Vec<HashingState>);
 
 impl Borders {
-    /// Those at the beginning.
+    /// Starts with the hashes at the beginning.
     pub(in super::super) fn from(begin: HashingState) -> Self {
         Self(vec![begin])
     }
 
-    /// The next part was taken: these are the hashes after it.
+    /// Adds the hashes after the next part.
     pub(in super::super) fn pass(&mut self, state: HashingState) {
         let newest = state.parts;
         self.0.push(state);
@@ -28,8 +28,8 @@ impl Borders {
         }
     }
 
-    /// The border without which the gap that remains is the smallest for its age. Never the first, from
-    /// which any part can be fetched again.
+    /// The border whose removal leaves the smallest gap for its age. Never the first one, from which
+    /// any part can be fetched again.
     fn least_missed(&self, newest: u32) -> usize {
         const SCALE: u64 = 1 << 16;
         let older = self.0.len() - NEWEST;
@@ -43,7 +43,7 @@ impl Borders {
         gaps.enumerate().min_by_key(|(_, gap)| *gap).map_or(1, |(place, _)| place + 1)
     }
 
-    /// The hashes at the last border that is kept before a part. `None` before the first.
+    /// The hashes at the last kept border before a part; `None` before the first one.
     pub(in super::super) fn before(&self, part: u32) -> Option<&HashingState> {
         self.0.iter().rev().find(|state| state.parts < part)
     }
@@ -66,7 +66,7 @@ mod tests {
             }
             assert_eq!(borders.before(1).map(|state| state.parts), Some(0));
         }
-        // Further back no more has to be hashed again than about twice what has to be.
+        // For older parts, at most about twice as much is hashed again as necessary.
         for part in [9_900, 9_000, 5_000] {
             let from = borders.before(part).unwrap().parts;
             assert!(10_000 - from <= 3 * (10_000 - part) + 8, "{part} from {from}");

@@ -1,19 +1,20 @@
-//! What of a film was asked for again, as its samples were not what they should be.
+//! The ranges of a segment that were fetched again because samples in them were damaged.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// The most ranges of a film that are asked for again: where more are wrong, all of it is, once.
+/// The most ranges of a segment to fetch again; if more are damaged, the whole file is fetched once
+/// more.
 pub(in super::super) const MOST_AGAIN: usize = 8;
 
-/// The ranges that were asked for again, as a checkpoint keeps them.
+/// The ranges that were fetched again, as stored in a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct Looked {
     asked: usize,
-    /// Those that came as they had come before.
+    /// The ranges whose bytes came the same again.
     alike: Vec<Range<u64>>,
-    /// Whether others would have had to be asked for.
+    /// Whether more ranges would have had to be fetched.
     has_more: bool,
 }
 
@@ -22,7 +23,7 @@ impl Looked {
         *self == Self::default()
     }
 
-    /// Whether one more range may be asked for; it is counted.
+    /// Whether one more range may be fetched; counts it.
     pub(in super::super) fn may_ask(&mut self) -> bool {
         let may = self.asked < MOST_AGAIN;
         self.asked += usize::from(may);
@@ -30,19 +31,19 @@ impl Looked {
         may
     }
 
-    /// A range came as it had come before.
+    /// Notes a range whose bytes came the same again.
     pub(in super::super) fn note_alike(&mut self, range: Range<u64>) {
         if self.alike.len() < MOST_AGAIN {
             self.alike.push(range);
         }
     }
 
-    /// Whether what begins at `at` has come alike twice.
+    /// Whether the byte at `at` is known to have come the same twice.
     pub(in super::super) fn is_alike(&self, at: u64) -> bool {
         self.alike.iter().any(|range| range.contains(&at))
     }
 
-    /// Whether more is wrong than ranges are asked for.
+    /// Whether more ranges are damaged than may be fetched again.
     pub(in super::super) fn has_more(&self) -> bool {
         self.has_more
     }

@@ -1,4 +1,4 @@
-//! The samples of an MP4, as far as they are examined while it is hashed.
+//! Examines the samples of an MP4 while it is hashed.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use crate::media::mp4::samples::{Examined, Examiner, Film, Progress};
 use crate::media::mp4::{BoxWalk, MoovBeyond, Mp4Structure};
 use crate::model::Sha256Digest;
 
-/// Why samples are not examined whose tables come after them.
+/// Why samples are not examined if their tables come after them.
 const UNREAD: &str = "its tables of samples could not be read before the samples";
 
-/// How far the samples of a file are examined.
+/// The state of examining a file's samples.
 #[derive(Debug)]
 pub(super) enum Samples {
-    /// The tables of samples are still to come.
+    /// The sample tables have not come yet.
     Awaited,
-    /// They are examined.
+    /// The samples are being examined.
     Examined(Box<Examining>),
-    /// A checkpoint tells how far they were examined; the tables have to be read again.
+    /// From a checkpoint: how far the samples were examined. The tables must be read again.
     Left(Box<SamplesState>),
-    /// They cannot be examined, and why.
+    /// The samples cannot be examined, for this reason.
     Unexamined(String),
-    /// They were examined so far, and cannot be any further, and why.
+    /// The samples were examined up to here, and cannot be examined further, for this reason.
     Broken(Box<SamplesState>, String),
 }
 
-/// An examination by a `moov` of this digest.
+/// An examination that uses the `moov` with this digest.
 #[derive(Debug)]
 pub(super) struct Examining {
     examiner: Examiner,
@@ -37,7 +37,7 @@ pub(super) struct Examining {
     moov_sha256: Sha256Digest,
 }
 
-/// How far the samples were examined, as a checkpoint keeps it.
+/// How far the samples were examined, as stored in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SamplesState {
     progress: Progress,
@@ -46,7 +46,7 @@ pub(super) struct SamplesState {
 }
 
 impl Samples {
-    /// What a checkpoint has kept of a file of which `bytes` were hashed.
+    /// The state from a checkpoint, for a file of which `bytes` were hashed.
     pub(super) fn left(state: Option<SamplesState>, bytes: u64) -> Self {
         match state.map(Box::new) {
             None => Self::Unexamined("an earlier version began its transfer".to_owned()),
@@ -55,7 +55,7 @@ impl Samples {
         }
     }
 
-    /// What a checkpoint has kept, resumed with the tables of an examination that has come further.
+    /// The state from a checkpoint, resumed with the tables of an examination that is further ahead.
     pub(super) fn again(state: &HashingState, later: Self) -> Self {
         match (state.samples.clone(), later) {
             (None, Self::Unexamined(why)) if state.parts > 0 => Self::Unexamined(why),
@@ -75,7 +75,7 @@ impl Samples {
         }
     }
 
-    /// Where something was found since a checkpoint was kept.
+    /// Where damage was found since a checkpoint.
     pub(super) fn found_since(&self, before: Option<&SamplesState>) -> Vec<Range<u64>> {
         match self {
             Self::Examined(examining) => {
@@ -101,8 +101,8 @@ impl Samples {
         }
     }
 
-    /// Where the tables are to be read that are needed before the next part: `walk` has seen the parts
-    /// before, and the file has `total` bytes.
+    /// Where to read the tables that are needed before the next part, given the `walk` over the
+    /// previous parts and the file's `total` size.
     pub(super) fn needed(&self, walk: &BoxWalk, total: u64) -> Option<MoovBeyond> {
         match self {
             Self::Awaited => walk.moov_beyond(total),
@@ -114,8 +114,9 @@ impl Samples {
         }
     }
 
-    /// The tables that were needed have been read, or not, for this reason. `seen` are the bytes of the
-    /// file so far, where none of them was examined. What was found before stays known in any case.
+    /// Continues with the tables that were needed, or with the reason why they were not read. `seen`
+    /// are the file's bytes so far, if none of them was examined. Earlier findings are kept in any
+    /// case.
     pub(super) fn begin(&mut self, film: Result<Film, String>, seen: &[u8]) {
         let left = match std::mem::replace(self, Self::Awaited) {
             Self::Left(state) => Some(state),
@@ -145,7 +146,8 @@ impl Samples {
         };
     }
 
-    /// Begins with the part that begins at `at`, where `walk` has come to the end of the tables with it.
+    /// Begins the examination with the part at `at`, if `walk` has reached the end of the tables with
+    /// it.
     pub(super) fn look_for_tables(&mut self, walk: &BoxWalk, at: u64) {
         let Some((moov, moov_at)) = walk.kept_moov().filter(|_| matches!(self, Self::Awaited))
         else {
@@ -169,7 +171,7 @@ impl Samples {
         }
     }
 
-    /// What the examination of a whole file came to.
+    /// The result of examining a complete file.
     pub(super) fn finish(self, structure: &Mp4Structure) -> Examined {
         let unexamined = |why: String| Examined { places: Vec::new(), unexamined: Some(why) };
         match self {

@@ -1,4 +1,4 @@
-//! The walk over a file while it is hashed, and how that ends.
+//! The box walk over a file while it is hashed, and how it ends.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,27 +8,27 @@ use crate::stage::transfer::doubts::Hope;
 
 use super::Format;
 
-/// The walk over a file.
+/// A box walk over a file.
 #[derive(Debug)]
 pub(super) enum Walk {
     Film(BoxWalk),
     Chunk(ChunkWalk),
-    /// The boxes of a film that came in the same disorder twice are not followed any further.
+    /// The boxes came in the same disorder twice and are not followed any further.
     Lost(Disorder),
 }
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in super::super) enum Unfit {
-    /// It is no MP4, or not a whole one.
+    /// It is not an MP4, or not a complete one.
     #[error("{0}")]
     Film(#[from] Mp4Error),
-    /// It is no chunk, or not a whole one.
+    /// It is not a chunk, or not a complete one.
     #[error("{0}")]
     Chunk(#[from] ChunkError),
 }
 
-/// Where the boxes of a film are none any more, though it began as one.
+/// Where an MP4 stops being a valid sequence of boxes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct Disorder {
     pub offset: u64,
@@ -43,7 +43,7 @@ impl Walk {
         }
     }
 
-    /// Takes the next bytes. An error of a film that is `tolerated` ends the walk in silence.
+    /// Takes the next bytes. If an MP4 has the `tolerated` error, the walk ends without failing.
     pub(super) fn feed(&mut self, bytes: &[u8], tolerated: Option<&Mp4Error>) -> Result<(), Unfit> {
         match self {
             Self::Film(walk) => {
@@ -60,7 +60,7 @@ impl Walk {
     }
 }
 
-/// Ends the walk over a film. How one is cut that is kept all the same is noted in `cut`.
+/// Ends the walk over an MP4. If a truncated one is kept, `cut` records how it is truncated.
 pub(super) fn end(
     walk: BoxWalk,
     announced: Option<u64>,

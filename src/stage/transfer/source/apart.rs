@@ -1,6 +1,6 @@
-//! What of a file came damaged, and is asked for in another way from then on: over connections of its
-//! own, which may come to another node of a media network, and in ranges with other borders, which a node
-//! will not have kept.
+//! Fetches the damaged parts of a file in another way: over separate connections, which may reach
+//! another node of a media network, and in ranges with other borders, which a node will not have
+//! cached.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,15 +12,15 @@ use crate::media::source::{MediaClient, SourceFile};
 use crate::model::Crc64Nvme;
 use crate::stage::transfer::failure::Failure;
 
-/// What came damaged.
+/// The parts of a file that came damaged.
 #[derive(Debug, Default)]
 pub(super) struct Doubted {
     all: AtomicBool,
-    /// Where the parts begin that did.
+    /// Where these parts begin.
     parts: Mutex<BTreeSet<u64>>,
 }
 
-/// How a range is asked for.
+/// How to request a range.
 #[derive(Debug)]
 pub(super) struct Route {
     media: MediaClient,
@@ -32,7 +32,7 @@ impl Route {
         &self.media
     }
 
-    /// Where the request ends that begins at `reached`, of those for a range.
+    /// Where the request that begins at `reached` ends, within `range`.
     pub(super) fn end(&self, range: &Range<u64>, reached: u64) -> u64 {
         let middle = range.start + (range.end.saturating_sub(range.start) / 2).max(1);
         if self.is_halved && reached < middle { middle.min(range.end) } else { range.end }
@@ -40,12 +40,12 @@ impl Route {
 }
 
 impl Source {
-    /// The part that begins at `start` came damaged.
+    /// Notes that the part that begins at `start` came damaged.
     pub(in super::super) fn doubt_part(&self, start: u64) {
         lock(&self.doubted.parts).insert(start);
     }
 
-    /// More came damaged than is asked for again part by part.
+    /// Notes that more came damaged than is fetched again part by part.
     pub(in super::super) fn doubt_all(&self) {
         self.doubted.all.store(true, Ordering::Relaxed);
     }
@@ -55,7 +55,7 @@ impl Source {
         self.doubted.all.load(Ordering::Relaxed) || lock(&self.doubted.parts).contains(&start)
     }
 
-    /// How what begins at `start` is asked for.
+    /// How to request the part that begins at `start`.
     pub(super) fn route(&self, start: u64) -> Route {
         let media = &self.context.media;
         match self.is_doubted(start) {
@@ -64,8 +64,8 @@ impl Source {
         }
     }
 
-    /// Fetches a range of the file that was opened as `file` once more, of bytes that came with the range
-    /// `first` before, and gives them to `each` in order, with where they lie, each of them once.
+    /// Fetches a range of the file that was opened as `file` again, whose bytes first came with the
+    /// range `first`. Passes the bytes and their offset to `each`, in order and each byte once.
     ///
     /// # Errors
     /// As [`Source::range`].
@@ -80,7 +80,7 @@ impl Source {
         self.each(&route, file, range, each).await
     }
 
-    /// Fetches once more what came with the range `first`, for its CRC-64/NVME alone.
+    /// Fetches the range `first` again, only to compute its CRC-64/NVME.
     ///
     /// # Errors
     /// As [`Source::range`].
@@ -94,7 +94,7 @@ impl Source {
         Ok(Crc64Nvme(crc.finalize()))
     }
 
-    /// Fetches a range by a route and gives its bytes to `each` in order, each of them once.
+    /// Fetches a range by a route and passes its bytes to `each`, in order and each byte once.
     pub(super) async fn each(
         &self,
         route: &Route,

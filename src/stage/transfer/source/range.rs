@@ -1,4 +1,4 @@
-//! The ranges of a file as they come into memory.
+//! Fetches ranges of a file into memory.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -10,24 +10,23 @@ use crate::schedule::{ConnectionPermit, MemoryPermit, PartBytes};
 use crate::stage::transfer::doubts::Hope;
 use crate::stage::transfer::failure::Failure;
 
-/// So often in a row not a byte comes of what a host has begun to answer, before that is taken for the end
-/// of what it has.
+/// After this many consecutive answers that bring no bytes, the host is assumed to have no more.
 const IN_VAIN: u32 = 2;
 
-/// A range as far as it came.
+/// A range as far as it was received.
 #[derive(Debug)]
 pub(in super::super) struct Fetched {
     pub bytes: PartBytes,
-    /// The host always breaks off here, and there is no hope that it will not: it has no more of the file.
+    /// Whether the host always breaks off here and there is no hope for more: the file ends here.
     pub is_end: bool,
 }
 
 impl Source {
-    /// Fetches a range of the file that was opened as `file`, starting with what `body` brings.
-    /// Where the connection breaks, the next attempt goes on at the byte reached.
+    /// Fetches a range of the file that was opened as `file`, starting with what `body` brings. If the
+    /// connection breaks, the next attempt continues at the byte reached.
     ///
     /// # Errors
-    /// As [`Source::open`], or when the file is another by now.
+    /// As [`Source::open`], or when the file has changed.
     pub(in super::super) async fn range(
         &self,
         file: &SourceFile,
@@ -39,8 +38,8 @@ impl Source {
         ended.map(|()| memory.filled()).map_err(|(failure, _)| failure)
     }
 
-    /// As [`Source::range`]. Where there is no hope left, what a host has of a range is all there is that
-    /// always breaks off at the same byte.
+    /// As [`Source::range`]. But if there is no hope left and the host always breaks off at the same
+    /// byte, returns what it has.
     ///
     /// # Errors
     /// As [`Source::range`].
@@ -68,14 +67,15 @@ impl Source {
         Ok(Fetched { bytes: memory.filled(), is_end })
     }
 
-    /// Whether a file that is asked for at once, and has broken off at `at`, did so before, and there is no
-    /// hope that it will not.
+    /// Whether a file fetched with a single request broke off at `at` before as well, and there is no
+    /// hope for more.
     pub(in super::super) fn has_no_more(&self, error: &media::Error, at: u64) -> bool {
         let before = self.broken_off.swap(at, Ordering::Relaxed);
         self.hope == Hope::Spent && error.is_broken_off() && before == at && at > 0
     }
 
-    /// Fills the memory of a part with a range; how often in vain it was asked for at last, where not all of it came.
+    /// Fills the memory of a part with a range. A failure comes with the number of last consecutive
+    /// attempts that brought no bytes.
     async fn filled(
         &self,
         file: &SourceFile,
