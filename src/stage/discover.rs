@@ -125,7 +125,8 @@ impl Reading {
             scan.pages = self.scanned.pages,
             scan.rooms = self.scanned.rooms,
             scan.full = self.scanned.full,
-            "finished reading the room list"
+            "finished reading the room list of {}",
+            account.appid,
         );
         Ok(())
     }

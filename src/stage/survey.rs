@@ -92,7 +92,7 @@ pub async fn survey(
         account.appid = %appid,
         survey.objects = objects,
         survey.lacking = found.lacking.len(),
-        "surveyed the bucket"
+        "surveyed the bucket of {appid}"
     );
     Ok(found)
 }

@@ -73,7 +73,8 @@ impl Checkpoint {
             tracing::warn!(
                 room.id = %id.room,
                 recording.source_id = id.source_id,
-                "ignoring an untrustworthy checkpoint and reading the recording from the start"
+                "ignoring an untrustworthy checkpoint of room {} and reading the recording from the start",
+                id.room,
             );
         }
         Ok(trusted)

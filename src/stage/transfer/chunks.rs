@@ -41,7 +41,9 @@ impl Chunks {
                 room.id = %id.room,
                 recording.source_id = id.source_id,
                 whole.chunks = known.len(),
-                "resuming a whole with its missing chunks"
+                "resuming the whole of room {} after {} chunks",
+                id.room,
+                known.len(),
             );
         }
         Ok(Self { context: Arc::clone(context), id, playlist, known })

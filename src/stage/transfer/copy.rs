@@ -100,7 +100,8 @@ pub(super) async fn copy(
         Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
             tracing::info!(
                 object.key = %target.key,
-                "ranges of a file are unusable: fetching it with one request"
+                "ranges of {} are unusable: fetching it with one request",
+                target.key,
             );
             copied().await
         }
@@ -120,7 +121,7 @@ async fn copy_rewinding(
     for _ in 0..MOST_AGAIN {
         match once(size.clone()).await {
             Err(Failure::Rewound { offset, .. }) => {
-                tracing::info!(object.key = %target.key, offset, "fetching a segment again from a part on");
+                tracing::info!(object.key = %target.key, offset, "fetching {} again from byte {offset} on", target.key);
             }
             Err(Failure::NotWhole(error)) if error.disorder().is_some() => {
                 // Fetch over another connection and in other ranges: if the result is the same, it is

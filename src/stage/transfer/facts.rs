@@ -93,7 +93,7 @@ pub(super) async fn of(
         return copied.media.clone();
     }
     if at.end - at.start > LARGEST || context.store.storage_class().is_some() {
-        tracing::warn!(object.key = %key, "the moov of a segment is too large, or not where it can be read at once");
+        tracing::warn!(object.key = %key, "the moov of {key} is too large, or not where it can be read at once");
         return None;
     }
     match from_store(context, key, source, at).await {
@@ -104,7 +104,7 @@ pub(super) async fn of(
             readable(moov.get(), structure).map(|facts| MediaFacts { note, ..facts })
         }
         Err(error) => {
-            tracing::warn!(object.key = %key, error, "failed to read the moov of a segment again: its media facts are unknown");
+            tracing::warn!(object.key = %key, error, "failed to read the moov of {key} again: its media facts are unknown");
             None
         }
     }

@@ -310,7 +310,9 @@ fn note_damage(place: &Place, chunk: &WholeChunk) {
         damage.what = first.what,
         damage.places = chunk.damage.len(),
         damage.seen = first.seen,
-        "archived a chunk that is damaged at its source"
+        "archived {} of room {}, which is damaged at its source",
+        chunk.key,
+        place.room.room_id,
     );
 }
 

@@ -44,7 +44,7 @@ impl Inits {
         let key = place.keys.whole_file(source_id, name);
         let read = read(context, &key).await.unwrap_or_else(|error| {
             let error = Reason::of(&error).message;
-            tracing::info!(object.key = %key, error, "failed to read back an initialisation section");
+            tracing::info!(object.key = %key, error, "failed to read back the initialisation section {key}");
             None
         });
         last.insert((name.clone(), read)).1.clone()

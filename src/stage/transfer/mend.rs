@@ -35,7 +35,8 @@ pub async fn mend_whole(
         room.id = %place.room.room_id,
         recording.source_id = recording.source_id,
         whole.missing = mended.missing.len(),
-        "the bucket lacks objects of a whole: stored a new playlist of what is left"
+        "the bucket lacks objects of the whole of room {}: stored a new playlist of what is left",
+        place.room.room_id,
     );
     let is_whole = mended.is_begun() && mended.missing.is_empty();
     if is_whole && recording.state != RecordingState::NotNeeded {

@@ -119,7 +119,9 @@ async fn resume(
     tracing::info!(
         object.key = %target.key,
         parts = checkpoint.receipts.len(),
-        "resuming a transfer"
+        "resuming the transfer of {} after {} parts",
+        target.key,
+        checkpoint.receipts.len(),
     );
     let checkpoint_writer = CheckpointWriter::resume(context, id, checkpoint);
     let upload = Arc::new(upload);
@@ -225,7 +227,7 @@ async fn abort(context: &Context, upload: &Upload) {
     match upload.abort().await {
         Ok(()) => ended(context, upload.key().as_str(), upload.id()).await,
         Err(error) => {
-            tracing::warn!(error = %error, "failed to abort an unfinished upload");
+            tracing::warn!(error = %error, "failed to abort the unfinished upload of {}", upload.key());
         }
     }
 }
@@ -234,7 +236,7 @@ async fn abort(context: &Context, upload: &Upload) {
 async fn ended(context: &Context, key: &str, id: &UploadId) {
     let noted = context.ledger.end_upload(key, id.as_str()).await;
     if let Some(error) = noted.err().filter(|_| context.ledger.failure().is_none()) {
-        tracing::warn!(error = %error, "failed to record that an upload ended");
+        tracing::warn!(error = %error, "failed to record that the upload of {key} ended");
     }
 }
 

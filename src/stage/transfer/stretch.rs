@@ -31,7 +31,8 @@ pub(super) async fn copy_range(
         Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
             tracing::info!(
                 object.key = %target.key,
-                "ranges of a file are unusable: taking a chunk out of the whole file"
+                "ranges are unusable: taking {} out of the whole file",
+                target.key,
             );
             copied().await
         }
