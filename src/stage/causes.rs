@@ -46,9 +46,9 @@ struct Seen {
 /// A cause that recordings may share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Cause {
-    /// It lies with this host.
+    /// It lies with one host, which the text identifies.
     OfHost(String),
-    /// It lies with the configuration or this machine, whatever the host.
+    /// It lies with the configuration or this side, whatever the host.
     OfAll(String),
 }
 

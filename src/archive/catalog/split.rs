@@ -44,8 +44,8 @@ struct Rest {
 }
 
 impl Splitter {
-    /// Takes the next bytes, and adds the texts of the rooms that end in them. Whether they are JSON is
-    /// for whoever reads them.
+    /// Takes the next bytes and appends the texts of the rooms that end in them. The caller finds out
+    /// whether they are valid JSON.
     pub(super) fn feed(&mut self, bytes: &[u8], rooms: &mut Vec<Vec<u8>>) -> Result<(), TooLong> {
         for &byte in bytes {
             if self.in_string {
@@ -60,12 +60,12 @@ impl Splitter {
         Ok(())
     }
 
-    /// What stands beside the rooms.
+    /// The text beside the rooms.
     pub(super) fn rest(&self) -> &[u8] {
         &self.rest
     }
 
-    /// To be called at the end of the text.
+    /// Checks the text beside the rooms. Call it at the end of the catalog.
     ///
     /// # Errors
     /// When the text beside the rooms is not that of a catalog.
@@ -77,7 +77,7 @@ impl Splitter {
         }
     }
 
-    /// When the catalog was written, once its text is at its end.
+    /// When the catalog was written; known once its text has ended.
     pub(super) fn published_at(&self) -> Option<Timestamp> {
         #[derive(Deserialize)]
         struct Written {
@@ -112,7 +112,7 @@ impl Splitter {
             self.list = List::Begun;
         }
         if self.depth == 2 && self.list == List::AfterRoom {
-            // Two rooms without a separator: this makes the rest invalid.
+            // Two rooms without a separator: make the rest invalid.
             self.rest.push(b'0');
         }
         self.depth += 1;

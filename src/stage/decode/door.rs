@@ -2,8 +2,8 @@
 //! unguessable path.
 //!
 //! The program then needs neither the store's keys nor a signed URL, which any process on the machine
-//! could read from its arguments, and has the same access as this process. The server ends with this
-//! process.
+//! could read from its arguments, and it reaches the store wherever this process does. The server ends
+//! with this process.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -125,7 +125,7 @@ pub(super) struct Hashed {
     pub structure: Option<Mp4Structure>,
     /// How an MP4 that is kept although truncated is truncated.
     pub cut: Option<Mp4Error>,
-    /// Where the boxes of an MP4 are unreadable, the same twice.
+    /// Where the boxes of an MP4 become invalid, twice in the same way.
     pub disorder: Option<Disorder>,
     /// For files of a broadcast.
     pub examined: Option<Examined>,

@@ -265,7 +265,7 @@ fn fail(
         None => reason,
     };
     recording.fail(trouble, reason, over, context.clock.now());
-    // A rejected file with archived parts is a recording after all.
+    // A rejected whole with archived chunks is a recording after all.
     if is_begun && recording.state == RecordingState::Rejected {
         recording.state = RecordingState::Failed;
     }
@@ -323,11 +323,7 @@ fn stored_object(
 ) -> StoredObject {
     let mut evidence: Vec<Evidence> = copied.evidence;
     if let Some(why) = &copied.unexamined {
-        tracing::info!(
-            segment.key = key,
-            why,
-            "not every sample of segment {key} could be examined"
-        );
+        tracing::info!(segment.key = key, why, "not every sample of {key} could be examined");
     }
     evidence.sort_unstable();
     evidence.dedup();

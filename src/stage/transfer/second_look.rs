@@ -9,8 +9,8 @@ use super::parts::Part;
 use super::source::Source;
 use crate::media::source::SourceFile;
 
-/// Bytes fetched on each side of a suspicious range. An error shows only at the next unit length within
-/// the damaged bytes or after them.
+/// Bytes fetched on each side of a suspicious range. Damage shows only at the next length of a unit,
+/// inside the damaged bytes or after them.
 pub(super) const AROUND: u64 = 1 << 20;
 
 /// A difference this close to the border of a part may continue in the neighbouring part.

@@ -136,8 +136,8 @@ fn tell(part: u32, found: &[std::ops::Range<u64>], seen: &Seen) {
     let offset = found.first().map(|found| found.start);
     let what = match seen {
         Seen::Alike => "the same bytes came again",
-        Seen::Otherwise(_) => "other bytes came, and take their place",
-        Seen::Unknown => "they could not be asked for again",
+        Seen::Otherwise(_) => "different bytes came and replaced them",
+        Seen::Unknown => "failed to fetch them again",
     };
     tracing::info!(
         part,
