@@ -1,12 +1,12 @@
-//! Losses that a person is to be told of, each once: by the first run that lives to do so.
+//! Losses to report to a person, each once, by the first run that lives to do so.
 //!
-//! To tell takes two steps, so that neither a run that is killed in between nor several processes at
-//! the same time make a loss untold: a run takes what nobody has told of, and notes that it is told once
-//! it has been. A run that is killed right between the telling and that note has its losses told
-//! again: what is told twice costs a look, and what is never told costs the recording.
+//! Reporting takes two steps, so that neither a killed run nor concurrent processes leave a loss
+//! unreported: a run takes the losses that nobody has reported, and marks them as reported afterwards.
+//! A run that is killed between the report and the mark has its losses reported again: a duplicate
+//! report costs a look, a missing one costs the recording.
 //!
-//! The manifest of the room says it too, so that a ledger that is made anew neither repeats a loss nor
-//! passes it over: see `pipeline::losses`.
+//! The manifest of the room says it too, so that a rebuilt ledger neither repeats a loss nor omits it:
+//! see `pipeline::losses`.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -16,13 +16,13 @@ use super::reasons::Columns;
 use super::{Error, Ledger, RecordingId, count, failed, moment, uncount};
 use crate::model::{AppId, Reason, RoomId};
 
-/// For how long what one process has taken is not told by another, in milliseconds.
+/// For how long others do not report what one process has taken, in milliseconds.
 const TELLING_MS: i64 = 10 * 60 * 1000;
 
 /// A recording that WeChat deleted before it could be archived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// Which.
+    /// Which recording.
     pub recording: RecordingId,
     /// Why.
     pub reason: Reason,
@@ -31,7 +31,7 @@ pub struct Loss {
 }
 
 impl Ledger {
-    /// Takes the losses of an account that no person was told of, for `teller` to tell now.
+    /// Takes the unreported losses of an account, for `teller` to report now.
     ///
     /// # Errors
     /// When the database fails.
@@ -59,11 +59,11 @@ impl Ledger {
         Ok(losses)
     }
 
-    /// Notes that a person was told of losses at `now`, and makes their rooms due at once: the manifests
-    /// are to say so. Durable on `Ok`.
+    /// Records that losses were reported at `now`, and makes their rooms due at once, so that their
+    /// manifests get to say so. Durable on `Ok`.
     ///
     /// # Errors
-    /// When the database fails: they are told again then.
+    /// When the database fails: the losses are reported again then.
     pub async fn losses_told(
         &self,
         losses: impl Iterator<Item = &RecordingId> + Clone,
@@ -97,7 +97,7 @@ impl Ledger {
         .await
     }
 
-    /// Who is about to tell of losses.
+    /// The processes that have taken losses to report.
     ///
     /// # Errors
     /// When the database fails.
@@ -112,10 +112,11 @@ impl Ledger {
         .await
     }
 
-    /// Lets others tell what a process was about to tell that is known to be gone, or could not.
+    /// Lets others report the losses that a process had taken which is known to be gone, or which
+    /// failed to report them.
     ///
     /// # Errors
-    /// When the database fails; then they wait until that process would have told.
+    /// When the database fails; the losses then wait until the time of that process runs out.
     pub async fn void_telling(&self, teller: &str) -> Result<(), Error> {
         let voided = self.attempt("let others tell of losses", || {
             sqlx::query(

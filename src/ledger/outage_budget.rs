@@ -1,5 +1,5 @@
-//! How long a database that is away or locked is waited for: by all statements of a process
-//! together, so that one which never comes back costs one wait and not one for every statement.
+//! How long to wait for a database that is away or locked. All statements of a process share this
+//! budget, so that a database which never comes back costs one wait, not one per statement.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,33 +9,32 @@ use tokio::time::Instant;
 use super::Error;
 use crate::retry::{self, Policy, Transient as _};
 
-/// How long a database is waited for, unless told otherwise. A lease may run out meanwhile: then the
-/// room is another's.
+/// The default outage budget. A lease may run out meanwhile; then another process may claim the room.
 pub const OUTAGE_BUDGET: Duration = Duration::from_secs(90);
 
-/// What a statement does. One that reads succeeds in a file that another process has locked against
-/// writes, so that it says nothing of those.
+/// What a statement does. Reads succeed in a file that another process has locked against writes, so
+/// their success says nothing about writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Access {
     Read,
     Write,
 }
 
-/// The patience that all statements share. Clones are the same.
+/// The budget that all statements share. Clones share it too.
 #[derive(Debug, Clone)]
 pub(super) struct OutageBudget {
     longest: Duration,
     outage: Arc<Mutex<Option<Outage>>>,
 }
 
-/// A database that has not answered since.
+/// An outage that has not ended.
 #[derive(Debug, Clone, Copy)]
 struct Outage {
-    /// When the first statement that failed was made.
+    /// When the first failed statement was made.
     since: Instant,
-    /// When one failed last.
+    /// When a statement last failed.
     seen: Instant,
-    /// What failed: everything, or writes alone.
+    /// What fails: everything, or only writes.
     of: Access,
 }
 
@@ -44,11 +43,11 @@ impl OutageBudget {
         Self { longest, outage: Arc::default() }
     }
 
-    /// Makes a statement until the database has answered it, or has been away for as long as the
-    /// patience. Where it has been already, the statement is made once.
+    /// Makes a statement until the database has answered it or the outage budget is spent. If it is
+    /// spent already, the statement is made once.
     ///
     /// # Errors
-    /// What the last attempt came to.
+    /// The error of the last attempt.
     pub(super) async fn attempt<T, F>(
         &self,
         access: Access,
@@ -71,16 +70,15 @@ impl OutageBudget {
         .await
     }
 
-    /// What is left of the patience. An outage that nobody has looked at for longer than that is
-    /// none that is known.
+    /// The rest of the budget. An outage that no statement has met for longer than the whole budget no
+    /// longer counts.
     fn left(&self) -> Duration {
         let outage = self.outage().filter(|outage| outage.seen.elapsed() <= self.longest);
         let age = outage.map_or(Duration::ZERO, |outage| outage.since.elapsed());
         self.longest.saturating_sub(age)
     }
 
-    /// Whether the database has been away for so long that nothing waits for it any more: less than a
-    /// wait is left.
+    /// Whether the budget is spent: less than one wait of it is left.
     pub(super) fn is_used_up(&self) -> bool {
         self.outage().is_some() && self.left() <= WAITING.cap
     }
@@ -101,7 +99,7 @@ impl OutageBudget {
     }
 }
 
-/// The waits between two attempts; how long they go on is the patience's.
+/// The waits between attempts; the budget limits their total.
 const WAITING: Policy = Policy {
     attempts: u32::MAX,
     base: Duration::from_millis(100),
@@ -115,7 +113,7 @@ mod tests {
     use super::*;
     use crate::clock;
 
-    /// A database that is away, or locked against writes, until it is not.
+    /// A database that is away or locked against writes until it is set back.
     #[derive(Debug, Default)]
     struct Database {
         is_away: Mutex<bool>,
@@ -153,7 +151,7 @@ mod tests {
         }
     }
 
-    /// The whole patience, less a wait that no longer fits.
+    /// Whether a wait took the whole budget, less one wait that no longer fitted.
     fn is_whole(waited: Duration) -> bool {
         (OUTAGE_BUDGET - WAITING.cap..=OUTAGE_BUDGET).contains(&waited)
     }
@@ -168,7 +166,7 @@ mod tests {
         let outcomes = futures::future::join_all(statements).await;
         assert!(outcomes.iter().all(|(is_ok, waited)| !is_ok && is_whole(*waited)), "{outcomes:?}");
         assert!(is_whole(begun.elapsed()));
-        // Within what no longer fitted, at the most.
+        // At most the wait that no longer fitted.
         database.ask(&outage_budget, Write).await;
         assert!(begun.elapsed() <= OUTAGE_BUDGET);
         clock::pause(WAITING.cap).await;

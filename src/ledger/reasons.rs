@@ -3,7 +3,6 @@
 use super::{Error, from_json, to_json};
 use crate::model::Reason;
 
-/// A reason as it is written.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     pub message: Option<String>,
@@ -18,7 +17,7 @@ impl Columns {
         Ok(Self { message: Some(message), hints: Some(to_json(&hints, "hints")?) })
     }
 
-    /// What an earlier version wrote has no hints of its own: they end the message.
+    /// In rows of earlier versions the hints are the end of the message.
     pub(super) fn read(self) -> Result<Option<Reason>, Error> {
         let Some(message) = self.message else { return Ok(None) };
         let Some(hints) = self.hints else { return Ok(Some(Reason::parse(&message))) };

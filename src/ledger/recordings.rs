@@ -1,4 +1,4 @@
-//! Recordings: what was listed of a room, and what became of it.
+//! Recordings: what was listed for a room, and what became of it.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,16 @@ use crate::model::{
     UnfetchableUrl, sum,
 };
 
-/// What stands before what was listed in place of a URL that can be fetched: it is none by this, also
-/// for what does not know it.
+/// Marks a listed text that is no fetchable URL, so that every reader can tell that it is not one.
 const UNFETCHABLE: &str = "unfetchable:";
 
 impl Ledger {
-    /// Stores a recording as it now stands. A URL's query is not stored: it may be a signature. With
-    /// a recording that has come to its end, how far its transfer had come is forgotten. That a person
-    /// was told of a loss is not.
+    /// Saves the state of a recording. The query of a URL is not stored, because it may be a signature.
+    /// If the recording is finished, its checkpoint is deleted. The record that a person was told of a
+    /// loss stays.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
     pub async fn save_recording(
         &self,
         appid: &AppId,
@@ -106,8 +105,8 @@ impl Ledger {
         transaction.commit().await.map(Ok)
     }
 
-    /// Where the recordings of an account that are still to be stored are fetched from, a URL for
-    /// each host; of the last ten thousand that were listed.
+    /// One URL per host that pending recordings of an account are fetched from, among the last ten
+    /// thousand recordings listed.
     ///
     /// # Errors
     /// When the database fails.
@@ -136,7 +135,7 @@ impl Ledger {
         Ok(hosts.into_values().collect())
     }
 
-    /// The recordings of a room, oldest first; unknown times last.
+    /// The recordings of a room, oldest first; those of unknown time come last.
     ///
     /// # Errors
     /// When the database fails.
@@ -158,14 +157,14 @@ impl Ledger {
     }
 }
 
-/// The bytes of it that are in the bucket, where it is archived.
+/// Its bytes in the bucket, if it is archived.
 fn stored_bytes(recording: &Recording) -> Option<u64> {
     let whole = recording.whole().filter(|whole| whole.key.is_some());
     let chunks = whole.map(|whole| sum(whole.chunks.iter().map(|chunk| chunk.bytes)));
     recording.segment().map(|object| object.bytes).or(chunks)
 }
 
-/// What the ledger keeps of a recording as texts.
+/// The columns of a recording that are texts.
 struct Texts {
     url: Option<String>,
     state: String,

@@ -1,4 +1,4 @@
-//! Rooms: what is known and owed of each.
+//! Rooms: what is known about each, and what is pending.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -8,16 +8,16 @@ use super::reasons::Columns;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
 use crate::model::{AppId, Reason, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
 
-/// Where a room stands.
+/// The phase a room is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Not over yet: looked at again when the room list says otherwise.
+    /// Not over yet: looked at again when the room list says so.
     Later,
-    /// WeChat is to be asked for its replays.
+    /// WeChat has to be asked for its replays.
     Due,
-    /// Its replays are known and not all stored yet.
+    /// Its replays are known but not all stored yet.
     Listed,
-    /// Nothing more is owed.
+    /// Nothing is pending.
     Closed,
 }
 
@@ -41,7 +41,7 @@ impl Phase {
     }
 }
 
-/// The manifest of a room as the ledger remembers it.
+/// A room's manifest as the ledger remembers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sealed {
     /// Its status.
@@ -57,33 +57,34 @@ pub struct Sealed {
 pub struct RoomRecord {
     /// The room as it was last listed.
     pub room: Room,
-    /// Where it stands.
+    /// Its phase.
     pub phase: Phase,
-    /// When the first of its recordings is deleted: an estimate until they are listed.
+    /// When the first of its recordings is deleted; an estimate until they are listed.
     pub deadline: Timestamp,
-    /// Before this it is not looked at again.
+    /// It is not looked at again before this time.
     pub next_at: Timestamp,
-    /// Looks in a row that did not bring it to an end.
+    /// Consecutive attempts that did not finish the room.
     pub attempts: u32,
-    /// `total` of WeChat's last reply, less rows that repeat another.
+    /// `total` of WeChat's last reply, without duplicate rows.
     pub announced: Option<u64>,
     /// When WeChat was last asked.
     pub listed_at: Option<Timestamp>,
-    /// Whether no further recordings are to be expected.
+    /// Whether no further recordings are expected.
     pub settled: bool,
-    /// Its manifest, if there is one.
+    /// Its manifest, if any.
     pub sealed: Option<Sealed>,
-    /// What went wrong last.
+    /// The last failure.
     pub failure: Option<Reason>,
-    /// Since when WeChat answers that it does not know the room; `None` since it last listed it.
+    /// Since when WeChat answers that it does not know the room; `None` if it listed the room last
+    /// time.
     pub unknown_since: Option<Timestamp>,
-    /// Whether the bucket lacks objects of it that were archived, as a survey has found.
+    /// Whether a survey found that archived objects of the room are missing from the bucket.
     pub is_lacking: bool,
 }
 
 impl RoomRecord {
-    /// When the room was first seen, where nothing else is known of its time: its deadline is
-    /// estimated from that.
+    /// When the room was first seen. Its deadline is estimated from this if nothing else is known about
+    /// its time.
     pub fn first_seen(&self) -> Timestamp {
         self.deadline.saturating_sub(WECHAT_RETENTION).unwrap_or(Timestamp::MIN)
     }
@@ -93,10 +94,10 @@ pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, a
                        status, revision, manifest_sha256, failure, hints, unknown_since, lacking";
 
 impl Ledger {
-    /// Stores what a look at a leased room found, sealed or not.
+    /// Saves what was found out about a leased room, sealed or not.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
     pub async fn save_room(&self, record: &RoomRecord, owner: &str) -> Result<(), Error> {
         let (room, json) = (&record.room, to_json(&record.room, "room")?);
         let failure = Columns::of(record.failure.as_ref())?;
@@ -135,11 +136,11 @@ impl Ledger {
         super::leases::owned(room.room_id, saved.rows_affected())
     }
 
-    /// Forgets a leased room of which nothing but the number was ever known.
+    /// Deletes a leased room of which only the number was ever known.
     ///
     /// # Errors
-    /// When the database fails. A room that is somebody else's by now is left alone, as is one that
-    /// has recordings or a manifest.
+    /// When the database fails. A room that somebody else has claimed since is left alone, and so is
+    /// one that has recordings or a manifest.
     pub async fn forget_room(&self, appid: &AppId, room: RoomId, owner: &str) -> Result<(), Error> {
         self.attempt("forget a room", || {
             sqlx::query(
@@ -157,8 +158,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// The rooms that were due by `by`, or wait for another attempt after a failure, and that nobody
-    /// works on: what a run leaves to later ones.
+    /// The rooms that nobody is working on and that were due by `by`, or wait for another attempt after
+    /// a failure: what a run leaves to later ones.
     ///
     /// # Errors
     /// When the database fails.
@@ -182,8 +183,8 @@ impl Ledger {
         Ok(pending_rooms.into_iter().map(|room| RoomId(uncount(room))).collect())
     }
 
-    /// The rooms that WeChat could not be asked about and that are not looked at again by `by`: why, and
-    /// when they are.
+    /// The rooms that WeChat could not be asked about and that are not tried again by `by`, with the
+    /// reason and the time of the next attempt.
     ///
     /// # Errors
     /// When the database fails.
@@ -215,7 +216,7 @@ impl Ledger {
         rows.await?.iter().map(read).collect()
     }
 
-    /// How many rooms of an account are due by `by`, whoever works on them.
+    /// How many rooms of an account are due by `by`, including those that somebody is working on.
     ///
     /// # Errors
     /// When the database fails.
@@ -234,7 +235,7 @@ impl Ledger {
         Ok(uncount(due))
     }
 
-    /// What is known of one room.
+    /// What is known about one room.
     ///
     /// # Errors
     /// When the database fails.
@@ -251,7 +252,7 @@ impl Ledger {
         row.as_ref().map(read_room).transpose()
     }
 
-    /// Whether any room of an account is known.
+    /// Whether the ledger has any room of an account.
     ///
     /// # Errors
     /// When the database fails.
@@ -266,7 +267,7 @@ impl Ledger {
         Ok(any.is_some())
     }
 
-    /// Every room of an account, by ascending number.
+    /// Every room of an account, in ascending order of number.
     ///
     /// # Errors
     /// When the database fails.

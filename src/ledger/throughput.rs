@@ -1,4 +1,4 @@
-//! How fast bytes came on recent days: what forecasts rest on.
+//! How fast bytes arrived on recent days: the basis of forecasts.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use super::{Error, Ledger, count, failed, uncount};
 use crate::model::Measured;
 use crate::model::time::beijing_day;
 
-/// For how long a day is kept.
+/// How long the figures of a day are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How recent what forecasts rest on is.
+/// How far back the basis of forecasts reaches.
 const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 impl Ledger {
-    /// Adds what was moved, by host, to the day's account.
+    /// Adds transferred bytes, by host, to the day's figures.
     ///
     /// # Errors
     /// When the database fails.
@@ -52,7 +52,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// What was moved in the last seven days, by host; over all hosts as
+    /// Bytes transferred in the last seven days, by host, and over all hosts as
     /// [`crate::model::ALL_HOSTS`].
     ///
     /// # Errors
