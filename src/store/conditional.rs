@@ -1,6 +1,6 @@
-//! Replacing an object only while it is what was read before, where the store can tell.
+//! Replaces an object only if it has not changed since it was read, if the store supports that.
 //!
-//! Hardening, not the base: some stores ignore the condition and some refuse it.
+//! Nothing relies on it: some stores ignore the condition and some refuse it.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use super::write::{Condition, Write, unquoted};
 use super::{Confirmed, Error, Labels, Store};
 use crate::model::ObjectKey;
 
-/// What has to be there for an object to be written.
+/// What must exist for an object to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precondition<'a> {
     /// Nothing.
@@ -19,9 +19,9 @@ pub enum Precondition<'a> {
 }
 
 impl Store {
-    /// As [`Store::put`], but only where what is there is what was expected; `None` where it is not,
-    /// or where it is this very object, written by an attempt whose answer was lost. A store that
-    /// knows no conditions writes in any case.
+    /// Like [`Store::put`], but only if the existing object is the expected one. `None` if it is not,
+    /// or if it is this very object, written by an attempt whose answer was lost. A store that does not
+    /// support conditions writes in any case.
     ///
     /// # Errors
     /// As [`Store::put`].
@@ -39,8 +39,8 @@ impl Store {
         };
         let write = Write { key, body: &body, labels, digests, condition, storage_class: None };
         let mut written = self.write(&write).await;
-        // Ceph 16 compares the text, and its ETags with the quotes that all are written with. Where
-        // what is there is what was expected, it cannot be another that was refused.
+        // Ceph 16 compares the text of ETags including their quotes. If the existing object is the
+        // expected one, this cannot be a refusal because of another.
         if let (Err(error), Precondition::Version(etag)) = (&written, expected)
             && is_refused(error)
             && self.head(key).await?.and_then(|head| head.etag) == Some(unquoted(etag))
@@ -59,7 +59,7 @@ impl Store {
     }
 }
 
-/// Whether the condition was found not to hold.
+/// Whether the store found that the condition does not hold.
 fn is_refused(error: &Error) -> bool {
     error.answer().is_some_and(|answer| matches!(answer.status, 409 | 412))
 }

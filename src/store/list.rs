@@ -1,4 +1,4 @@
-//! What the bucket holds.
+//! What the bucket contains.
 
 use super::error::Site;
 use super::paging::{Next, OBJECT_PAGES, Page, Pages};
@@ -16,7 +16,7 @@ pub struct ListedObject {
     pub bytes: u64,
 }
 
-/// A listing that is being read, a page at a time.
+/// A listing, read a page at a time.
 #[derive(Debug)]
 pub struct Listing {
     store: Store,
@@ -27,9 +27,9 @@ pub struct Listing {
 }
 
 impl Store {
-    /// Lists all objects whose keys begin with `prefix`, in the order of their keys: one of the
-    /// folders of [`AccountKeys`](super::AccountKeys) and [`RoomKeys`](super::RoomKeys). No request
-    /// is made yet.
+    /// Lists all objects whose keys begin with `prefix`, in key order: one of the folders of
+    /// [`AccountKeys`](super::AccountKeys) and [`RoomKeys`](super::RoomKeys). This makes no request
+    /// yet.
     pub fn list(&self, prefix: &str) -> Listing {
         Listing {
             store: self.clone(),
@@ -41,7 +41,7 @@ impl Store {
 }
 
 impl Listing {
-    /// The same, with only the keys behind `after`.
+    /// The same, with only the keys after `after`.
     #[must_use]
     pub fn behind(self, after: String) -> Self {
         Self { after: Some(after), ..self }
@@ -50,7 +50,7 @@ impl Listing {
     /// The next page, of at most 1000 objects; it may be empty. `None` after the last.
     ///
     /// # Errors
-    /// When the store refuses or does not answer; the same page may be asked for again. When the
+    /// When the store refuses or does not answer; the same page may be requested again. When the
     /// listing has no end.
     pub async fn next_page(&mut self) -> Result<Option<Vec<ListedObject>>, Error> {
         let token = match self.pages.next() {

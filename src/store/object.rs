@@ -1,4 +1,4 @@
-//! Small objects, what the store says of an object, and whether that is what was sent.
+//! Small objects, what the store reports about an object, and whether that matches what was sent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,48 +17,48 @@ use crate::clock;
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry;
 
-/// The most that [`Store::get`] reads into memory.
+/// The largest object that [`Store::get`] reads into memory.
 pub const GET_CAP: u64 = 64 << 20;
 
-/// How long [`Store::get`] may take to read an object that it has opened.
+/// How long [`Store::get`] may take to read an object it has opened.
 const GET_TIME: Duration = Duration::from_secs(600);
 
-/// What is stored with an object beside its bytes.
+/// What is stored with an object besides its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Labels<'a> {
-    /// `video/mp4` and the like.
+    /// The content type, such as `video/mp4`.
     pub content_type: &'a str,
     /// `x-amz-meta-*`: names in lowercase and values in visible ASCII.
     pub metadata: &'a [(&'a str, &'a str)],
 }
 
-/// What the store says of an object.
+/// What the store reports about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectHead {
     /// Size in bytes.
     pub bytes: u64,
     /// The ETag, without quotes.
     pub etag: Option<String>,
-    /// The CRC-64/NVME of the whole object, where the store keeps one.
+    /// The CRC-64/NVME of the whole object, if the store keeps one.
     pub crc64nvme: Option<Crc64Nvme>,
     /// The CRC-64/XZ of the whole object, which COS and OSS keep.
     pub crc64xz: Option<Crc64Xz>,
     /// The content type.
     pub content_type: Option<String>,
-    /// `x-amz-meta-*`, without that.
+    /// `x-amz-meta-*`, without that prefix.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// An object that is durable and was compared with what was sent.
+/// A durable object that was compared with what was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmed {
     /// The ETag, without quotes.
     pub etag: Option<String>,
-    /// What was compared, beside the MD5 of a small file: the size, or a checksum of all bytes.
+    /// What was compared, besides the MD5 of a small file: the size, or a checksum of all bytes.
     pub evidence: Vec<Evidence>,
 }
 
-/// Fails where a file is too large to be read again by [`Store::get`]: for who is about to write it.
+/// Fails if a file is too large to be read back by [`Store::get`]; call it before writing the file.
 ///
 /// # Errors
 /// `TooLarge`.
@@ -70,12 +70,12 @@ pub fn must_be_readable(key: &ObjectKey, body: &Bytes) -> Result<(), Error> {
 }
 
 impl Store {
-    /// Stores a small file: a manifest, a playlist, a picture. It replaces what is there.
+    /// Stores a small file: a manifest, a playlist, a picture. Replaces an existing object.
     ///
     /// On `Ok` the object is durable and confirmed. May be called again with the same bytes.
     ///
     /// # Errors
-    /// As [`Store::confirm`] and when the store refuses.
+    /// As [`Store::confirm`], and when the store refuses.
     pub async fn put(
         &self,
         key: &ObjectKey,
@@ -89,9 +89,9 @@ impl Store {
         self.confirm_write(&write, found).await
     }
 
-    /// Stores a recording, or a chunk of one, that fits into one part, whose digests are known.
-    /// It is [`Store::put`] without hashing again, in the configured storage class, and looked at in any
-    /// case: the answer tells what came, and a store may have kept less.
+    /// Stores a recording, or a chunk of one, that fits into one part and whose digests are known. Like
+    /// [`Store::put`], but in the configured storage class, without hashing again, and always followed
+    /// by a HEAD: the answer to a write tells what arrived, and a store may have kept less.
     ///
     /// # Errors
     /// As [`Store::put`].
@@ -109,11 +109,11 @@ impl Store {
         self.confirm_write(&write, Findings::default()).await
     }
 
-    /// Compares what the store says of an object with what it should be: the size always, since a
-    /// store may drop bytes and say nothing, and every checksum it offers.
+    /// Compares what the store reports about an object with what it should be: always the size, because
+    /// a store may silently drop bytes, and every checksum it reports.
     ///
     /// # Errors
-    /// `Vanished` when there is no object, `Mismatch` when there is another. Nothing is deleted.
+    /// `Vanished` when there is no object, `Mismatch` when it differs. Nothing is deleted.
     pub async fn confirm(
         &self,
         key: &ObjectKey,
@@ -126,9 +126,9 @@ impl Store {
         compare(key, head.await?, digests, bytes)
     }
 
-    /// What the store says of an object; `None` where there is none.
+    /// What the store reports about an object; `None` if there is none.
     ///
-    /// The answer to a HEAD does not tell a missing bucket from a missing object:
+    /// The answer to a HEAD does not distinguish a missing bucket from a missing object:
     /// [`Store::check_bucket`] does.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl Store {
         }
     }
 
-    /// Reads an object of at most 64 MiB into memory; `None` where there is none.
+    /// Reads an object of at most 64 MiB into memory; `None` if there is none.
     ///
     /// # Errors
     /// `TooLarge`, and when the store refuses, does not answer, or takes more than ten minutes.
@@ -171,7 +171,7 @@ impl Store {
         Ok(self.get_tagged(key).await?.map(|(bytes, _)| bytes))
     }
 
-    /// As [`Store::get`], with the ETag as the store gave it, for [`Precondition::Version`].
+    /// Like [`Store::get`], and returns the ETag as the store gave it, for [`Precondition::Version`].
     ///
     /// [`Precondition::Version`]: super::Expected::Version
     ///
@@ -198,8 +198,7 @@ impl Store {
         Ok(Some((whole.into(), etag)))
     }
 
-    /// Deletes an object. Only for the probes that `doctor` writes: nothing that was archived is
-    /// ever deleted.
+    /// Deletes an object. Only for the probes that `doctor` writes: archived objects are never deleted.
     pub(super) async fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
         let site = Site::new("delete", key.as_str());
         retry::with(self.policy(), site.action, || async {
@@ -211,7 +210,7 @@ impl Store {
     }
 }
 
-/// The error of a small object that does not come to its end.
+/// The error for a small object that takes too long to read.
 fn too_slow(key: &ObjectKey) -> Error {
     let detail = format!("it takes more than {} s", GET_TIME.as_secs());
     let site = Site::new("read", key.as_str());

@@ -1,8 +1,9 @@
-//! One `PutObject`, and what its answer says of the bytes that the store took.
+//! One `PutObject`, and what its answer says about the stored bytes.
 //!
-//! Most stores hash what they take and answer with what they found: the MD5 as the ETag, a checksum, or
-//! both. An answer that proves the bytes spares a small file the look at it. One that proves nothing, as
-//! where the bucket encrypts with a key of its own, or says something else, is followed by that look.
+//! Most stores hash what they receive and return the result: the MD5 as the ETag, a checksum, or both.
+//! An answer that proves the bytes saves the HEAD of a small file. An answer that proves nothing, for
+//! example because the bucket encrypts with its own key, or that says something else, is followed by a
+//! HEAD.
 
 use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadOutput;
 use aws_sdk_s3::operation::put_object::PutObjectOutput;
@@ -23,7 +24,7 @@ use crate::retry;
 /// Where COS and OSS report the CRC-64/XZ of an object, in decimal.
 const CRC64XZ_HEADERS: &[&str] = &["x-cos-hash-crc64ecma", "x-oss-hash-crc64ecma"];
 
-/// An object to be written with one request.
+/// An object to write with one request.
 #[derive(Clone, Copy)]
 pub(super) struct Write<'a> {
     pub key: &'a ObjectKey,
@@ -34,19 +35,19 @@ pub(super) struct Write<'a> {
     pub storage_class: Option<&'a str>,
 }
 
-/// What a request says of what has to be there.
+/// The precondition that a request carries.
 #[derive(Clone, Copy)]
 pub(super) enum Condition<'a> {
-    /// Nothing is said.
+    /// No precondition.
     None,
-    /// Nothing may be there.
+    /// The object must not exist.
     Nothing,
-    /// The version with this ETag has to be there, as it is written.
+    /// The version with this ETag, spelled as here, must exist.
     Version(&'a str),
 }
 
 impl Store {
-    /// Writes an object, and returns what the store says of it.
+    /// Writes an object, and returns what the store reports about it.
     ///
     /// # Errors
     /// When the store refuses or does not answer.
@@ -82,7 +83,7 @@ impl Store {
         .await
     }
 
-    /// Confirms a small file by the answer to its write, or by a look at it where that proves nothing.
+    /// Confirms a small file by the answer to its write, or with a HEAD if the answer proves nothing.
     ///
     /// # Errors
     /// As [`Store::confirm`].
@@ -103,7 +104,7 @@ impl Store {
         Ok(confirmed)
     }
 
-    /// A `PutObject` that lacks its body and its checksums.
+    /// A `PutObject` without its body and checksums.
     pub(super) fn put_request(
         &self,
         key: &ObjectKey,
@@ -124,7 +125,7 @@ impl Store {
     }
 }
 
-/// What an answer says of an object's bytes.
+/// What an answer says about an object's bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Findings {
     /// The ETag, without quotes.
@@ -141,7 +142,7 @@ impl Findings {
         Self::new(output.e_tag(), crc64nvme.filter(|_| check == Check::Crc64Nvme), tap)
     }
 
-    /// Of an upload that was completed.
+    /// What the answer to a completed upload says.
     pub(super) fn of_whole(
         output: &CompleteMultipartUploadOutput,
         check: Check,
@@ -155,14 +156,14 @@ impl Findings {
         Self { etag: etag.map(unquoted), crc64nvme, crc64xz: crc64xz(tap) }
     }
 
-    /// What proves that the bytes are those with these digests: every checksum that is told is right, and
-    /// there is one. It is of all bytes, and so of their number.
+    /// The evidence that the bytes have these digests: all reported checksums match, and there is at
+    /// least one. A checksum covers all bytes, and so their number.
     pub(super) fn proof(&self, digests: &Digests) -> Option<Vec<Evidence>> {
         let evidence: Vec<_> = self.compared(digests).map(|(_, evidence)| evidence).collect();
         (!evidence.is_empty() && !self.contradicts(digests)).then_some(evidence)
     }
 
-    /// Whether a checksum is told that is another.
+    /// Whether a reported checksum differs.
     fn contradicts(&self, digests: &Digests) -> bool {
         self.compared(digests).any(|(is_right, _)| !is_right)
     }
@@ -173,25 +174,25 @@ impl Findings {
         nvme.into_iter().chain(xz)
     }
 
-    /// Whether the ETag is the MD5 of a body, as OSS writes it too, in capitals.
+    /// Whether the ETag is the MD5 of a body; OSS writes it in capitals.
     fn is_md5_of(&self, body: &[u8]) -> bool {
         let md5 = || format!("{:032x}", u128::from_be_bytes(Md5::digest(body).into()));
         self.etag.as_ref().is_some_and(|etag| etag.eq_ignore_ascii_case(&md5()))
     }
 }
 
-/// A tap for the CRC-64/XZ of an object, which COS and OSS tell.
+/// A tap for the CRC-64/XZ of an object, which COS and OSS report.
 pub(super) fn crc64xz_tap() -> Tap {
     Tap::new(CRC64XZ_HEADERS)
 }
 
-/// What it has found.
+/// The CRC-64/XZ that the tap found.
 pub(super) fn crc64xz(tap: &Tap) -> Option<Crc64Xz> {
     tap.value()?.trim().parse().ok().map(Crc64Xz)
 }
 
-/// The CRC-64/NVME of a whole object, of what an answer tells. AWS has this CRC of whole objects only;
-/// Garage, which does as well, does not say so.
+/// The CRC-64/NVME of a whole object, from an answer. On AWS this CRC always covers the whole object;
+/// on Garage it does too, although its answer does not say so.
 pub(super) fn whole_crc64nvme(
     told: Option<&str>,
     kind: Option<&ChecksumType>,
