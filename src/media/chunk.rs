@@ -1,5 +1,5 @@
-//! A file of a broadcast as it streams by, whatever its format: whether it is media at all, whole, and
-//! without a hole, as far as its format lets that be seen.
+//! A chunk of a broadcast as it streams by, in any format: checks that it is media, whole and without a
+//! hole, as far as the format shows that.
 
 mod boxes;
 mod form;
@@ -12,20 +12,20 @@ use form::Form;
 
 pub use ts::Promise;
 
-/// What is known of a file before it comes.
+/// What is known about a file before it arrives.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Told {
-    /// What the playlist says of it; `None` for an initialisation section, which plays nothing.
+    /// What the playlist says about it; `None` for an initialisation section, which has no duration.
     pub promise: Option<Promise>,
-    /// How many bytes its URL names.
+    /// The number of bytes that its URL names.
     pub bytes: Option<u64>,
-    /// Whether it is kept where it ends too early, since nothing better is to be hoped for.
+    /// Whether to keep it if it ends too early, because no better copy is expected.
     pub is_kept_cut: bool,
-    /// The initialisation section that it needs, where it was read.
+    /// The initialisation section that it needs, if that was read.
     pub init: Option<Init>,
 }
 
-/// Why a file is worth nothing as it came.
+/// Why a received file is useless.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
     /// There are no bytes.
@@ -52,43 +52,43 @@ pub enum ChunkError {
         /// Where the chunk ends.
         total: u64,
     },
-    /// It has fewer bytes than its URL names.
+    /// It is shorter than its URL says.
     #[error("truncated: the chunk has {got} of the {named} bytes that its URL names")]
     Short {
         /// Bytes that its URL names.
         named: u64,
-        /// Bytes that came.
+        /// Bytes received.
         got: u64,
     },
 }
 
-/// What was seen of a file that came to its end.
+/// The result of examining a complete file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Examined {
-    /// Places that are damaged, in order.
+    /// Damaged places, in order.
     pub findings: Vec<Finding>,
-    /// Why not everything could be examined, where that is so.
+    /// Why part of it could not be examined, if so.
     pub unexamined: Option<String>,
-    /// What is odd about it, though all of it plays.
+    /// What is odd about it although all of it plays.
     pub note: Option<String>,
 }
 
-/// A place of a file that is damaged.
+/// A damaged place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Where it begins, in bytes from the start of the file.
     pub offset: u64,
-    /// How many bytes are concerned.
+    /// How many bytes are affected.
     pub length: u64,
-    /// Where in the chunk that is, in milliseconds, where it can be told.
+    /// The time in the chunk, in milliseconds, if known.
     pub at_ms: Option<u64>,
-    /// How much of the chunk is concerned, in milliseconds, where it can be told.
+    /// The affected duration in milliseconds, if known.
     pub duration_ms: Option<u64>,
     /// What is wrong, in plain words.
     pub what: String,
 }
 
-/// Judges a file that is fed to it piece by piece. Takes the same memory whatever comes.
+/// Examines a file fed to it in pieces, in constant memory.
 #[derive(Debug)]
 pub struct ChunkWalk {
     told: Told,
@@ -98,24 +98,24 @@ pub struct ChunkWalk {
 
 #[derive(Debug)]
 enum Walk {
-    /// Nothing has come.
+    /// Nothing has arrived.
     Fresh,
     Ts(TsWalk),
     Boxes(Box<Boxes>),
-    /// A format that is not looked into.
+    /// A format that is not examined.
     Unexamined(&'static str),
 }
 
 impl ChunkWalk {
-    /// A walk over a file of which so much is known.
+    /// A walk over a file about which `told` is known.
     pub fn new(told: Told) -> Self {
         Self { told, bytes: 0, walk: Walk::Fresh }
     }
 
-    /// Takes the next bytes. The first ones, as many as there are, tell the format.
+    /// Takes the next bytes. The first call decides the format from the bytes it gets.
     ///
     /// # Errors
-    /// [`ChunkError::NotMedia`] with the first bytes.
+    /// [`ChunkError::NotMedia`] on the first call.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), ChunkError> {
         self.bytes += bytes.len() as u64;
         if matches!(self.walk, Walk::Fresh) && !bytes.is_empty() {
@@ -134,10 +134,10 @@ impl ChunkWalk {
         Ok(())
     }
 
-    /// What the file is, once all of it has come.
+    /// The result, after all bytes.
     ///
     /// # Errors
-    /// [`ChunkError`] where it is not whole, unless it is kept so.
+    /// [`ChunkError`] if it is not whole, unless it is to be kept anyway.
     pub fn finish(self) -> Result<Examined, ChunkError> {
         let Self { told, bytes: total, walk } = self;
         let (mut examined, cut) = match walk {
@@ -171,7 +171,7 @@ impl ChunkWalk {
 }
 
 impl Finding {
-    /// As a manifest tells of it, once it was `seen` so often.
+    /// The damage for the manifest, after it was `seen` this many times.
     pub fn damage(self, seen: u32) -> Damage {
         let Self { offset, length, at_ms, duration_ms, what } = self;
         Damage { offset, length, at_ms, duration_ms, what, seen }
@@ -320,7 +320,7 @@ mod tests {
     const FIRST: &[u8] = include_bytes!("../../tests/it/fixtures/media/cmaf-0.m4s");
     const SECOND: &[u8] = include_bytes!("../../tests/it/fixtures/media/cmaf-1.m4s");
 
-    /// What is told of a chunk of fragments.
+    /// What is known about a chunk of fragments.
     fn with_init(duration_ms: u64) -> Told {
         Told { init: Init::read(INIT), ..told(duration_ms) }
     }

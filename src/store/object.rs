@@ -173,7 +173,7 @@ impl Store {
 
     /// Like [`Store::get`], and returns the ETag as the store gave it, for [`Precondition::Version`].
     ///
-    /// [`Precondition::Version`]: super::Expected::Version
+    /// [`Precondition::Version`]: super::Precondition::Version
     ///
     /// # Errors
     /// As [`Store::get`].

@@ -6,13 +6,13 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use super::Error;
 use super::error::Site;
 
-/// The most pages of an object listing that have fewer than [`FULL`] entries.
+/// The most pages of an object listing that have fewer than `FULL` entries.
 pub(super) const OBJECT_PAGES: usize = 10_000;
 
 /// The most pages of a listing of unfinished uploads: at a thousand each, a hundred thousand uploads.
 pub(super) const UPLOAD_PAGES: usize = 100;
 
-/// This many pages of [`FULL`] entries or more count as one: an archive may have a hundred million
+/// This many pages of `FULL` entries or more count as one: an archive may have a hundred million
 /// objects.
 const FULL_AS_ONE: usize = 10;
 

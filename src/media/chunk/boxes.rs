@@ -1,4 +1,5 @@
-//! The boxes of an MP4's section or fragments: whether they are whole, and their samples what they should be.
+//! The boxes of an MP4's initialisation section or fragments: whether they are whole, and their samples
+//! sound.
 
 use std::sync::Arc;
 
@@ -9,15 +10,15 @@ use crate::media::mp4::samples::{Examiner, Film, Place, Played};
 use crate::media::mp4::{self, Step};
 use crate::media::ts::{self, Promise};
 
-/// The largest `moov` of a section that is kept: that of fragments has no tables.
+/// The largest `moov` of a section to keep: with fragments it has no sample tables.
 const LARGEST: usize = 1 << 20;
 
-/// What an initialisation section tells of the fragments that need it.
+/// What an initialisation section says about the fragments that need it.
 #[derive(Debug, Clone)]
 pub struct Init(Arc<Film>);
 
 impl Init {
-    /// Reads a section; `None` where it has no `moov` that can be read.
+    /// Reads a section; `None` if it has no readable `moov`.
     pub fn read(section: &[u8]) -> Option<Self> {
         let mut boxes = Boxes::default();
         boxes.feed(section);
@@ -33,19 +34,19 @@ impl PartialEq for Init {
 
 impl Eq for Init {}
 
-/// Judges boxes as they stream by.
+/// Examines boxes as they stream by.
 #[derive(Debug, Default)]
 pub(super) struct Boxes {
-    /// Up to the end of the `moov`, where there is no other to examine by.
+    /// Up to the end of the `moov`, if no other section describes the fragments.
     boxes: mp4::Boxes,
     moov: Vec<u8>,
-    /// What that `moov` tells.
+    /// What that `moov` says.
     own: Option<Init>,
     examiner: Option<Examiner>,
 }
 
 impl Boxes {
-    /// The boxes of a file whose fragments need this section, if that is known.
+    /// The boxes of a file whose fragments need this section, if known.
     pub fn with(init: Option<Init>) -> Self {
         let examiner = init.map(|Init(film)| Examiner::of_section(film, 0));
         Self { examiner, ..Self::default() }
@@ -68,7 +69,7 @@ impl Boxes {
         }
     }
 
-    /// Once the `moov` has come, what follows is examined by it.
+    /// At the end of the `moov`: what follows is examined by it.
     fn end_moov(&mut self) {
         if self.moov.is_empty() || self.boxes.open().is_some() {
             return;
@@ -79,7 +80,7 @@ impl Boxes {
         self.examiner = film.map(|film| Examiner::of_section(film, self.boxes.at()));
     }
 
-    /// What the boxes come to, and what is wrong where one is not whole that plays.
+    /// The result, and the error if a box that plays is not whole.
     pub fn finish(self, promise: Option<Promise>, total: u64) -> (Examined, Option<ChunkError>) {
         let cut = self.cut().map(|offset| ChunkError::CutBox { offset, total });
         let boxes = self.examiner.as_ref().map_or(&self.boxes, Examiner::boxes);
@@ -107,7 +108,7 @@ impl Boxes {
         (Examined { findings, unexamined: examined.unexamined, note }, cut)
     }
 
-    /// Where a box begins, or a sample, that is not whole.
+    /// The offset of a box or sample that is not whole.
     fn cut(&self) -> Option<u64> {
         let of_film = |boxes: &mp4::Boxes| {
             let plays = |kind: mp4::FourCc| [*b"moov", *b"moof", *b"mdat"].contains(&kind.0);
@@ -130,7 +131,7 @@ impl From<Place> for Finding {
     }
 }
 
-/// That fragments play for less long, or longer, than their playlist says.
+/// The finding that fragments play for less or more time than their playlist says.
 fn duration_finding(played: Played, promise: Promise, total: u64) -> Option<Finding> {
     let (told, tolerance) = (promise.duration_ms, promise.tolerance_ms());
     let (offset, length, what) = match played {
@@ -145,7 +146,7 @@ fn duration_finding(played: Played, promise: Promise, total: u64) -> Option<Find
     Some(ts::Finding { offset, length, at_ms: None, what }.into())
 }
 
-/// That there are no fragments at all.
+/// The finding that there are no fragments.
 fn nothing(promise: Promise, total: u64) -> Option<Finding> {
     let (offset, length, what) = (0, total, ts::What::Nothing);
     let is_told = promise.duration_ms > promise.tolerance_ms();

@@ -1,4 +1,5 @@
-//! What the fragments (`moof`) of a film place and how long they play, summed up as they stream by.
+//! Sums up the fragments (`moof`) of a file as they stream by: where their samples end, and how long
+//! they play.
 
 mod runs;
 
@@ -6,47 +7,47 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use runs::{Defaults, Entry, Traf, trafs};
 
-/// The most tracks that are summed up. Recordings have two.
+/// The most tracks to sum up. Recordings have two.
 const MAX_TRACKS: usize = 16;
 
-/// The largest `moof` that is read, in bytes: one of a minute has a tenth of it.
+/// The largest `moof` to read, in bytes: that of a one-minute fragment is a tenth of it.
 pub(super) const LARGEST: u64 = 256 << 10;
 
-/// The fragments of a film so far.
+/// The fragments so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fragments {
-    /// Where the last sample ends, as far as fragments tell the sizes themselves.
+    /// The end of the last sample, as far as the fragments themselves state the sizes.
     pub(super) end: u64,
     tracks: Vec<Played>,
-    /// Whether one could not be read, so that the sums say nothing.
+    /// Whether a fragment could not be read, so that the sums mean nothing.
     is_lacking: bool,
 }
 
-/// What the fragments have of a track.
+/// The sums for one track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Played {
     track: u32,
-    /// The durations that fragments tell, in the track's time scale.
+    /// The durations stated in fragments, in the track's time scale.
     ticks: u64,
-    /// The samples whose duration is the one that the `moov` has for the track.
+    /// The number of samples whose duration is the default in the `moov`.
     defaulted: u64,
 }
 
 impl Fragments {
-    /// The ticks that all fragments have of a track, `default` being the duration that the `moov` has
-    /// for each of its samples; `None` where that is not known, or there are none.
+    /// The total ticks of a track, where `default` is the duration in the `moov` for each of its
+    /// samples. `None` if it is unknown or there are no fragments.
     pub(super) fn ticks(&self, track: u32, default: u32) -> Option<u64> {
         let played = self.tracks.iter().find(|played| played.track == track)?;
         let ticks = u64::from(default).saturating_mul(played.defaulted);
         (!self.is_lacking).then_some(ticks.saturating_add(played.ticks))
     }
 
-    /// A fragment could not be read.
+    /// Records that a fragment could not be read.
     pub(super) fn note_lack(&mut self) {
         self.is_lacking = true;
     }
 
-    /// Adds the fragment whose `moof` has this payload, and begins at the offset `at`.
+    /// Adds the fragment at the offset `at` whose `moof` has this payload.
     pub(super) fn add(&mut self, moof: &[u8], at: u64) {
         for traf in trafs(moof, at, |_| Defaults::default()) {
             if traf.and_then(|traf| self.add_track(&traf)).is_none() {

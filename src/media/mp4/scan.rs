@@ -1,18 +1,18 @@
-//! Looks for the next fragment where no box begins: what follows damage still plays.
+//! Searches for the next fragment where no box begins: what follows damage still plays.
 
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-/// What every fragment has in it first, after its size: its type, and the head of its `mfhd`.
+/// The beginning of every fragment after its size: its type, and the head of its `mfhd`.
 const BEGINNING: &[u8; 12] = b"moof\0\0\0\x10mfhd";
 
-/// With its size.
+/// The length including the size.
 const UNIT: usize = 4 + BEGINNING.len();
 
 /// Sizes that a fragment may have.
 const SIZES: std::ops::Range<u32> = 24..64 << 20;
 
-/// Bytes in which a fragment is looked for, as they stream by.
+/// A search for a fragment in bytes as they stream by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Scan {
     /// The last bytes, in which one may have begun.
@@ -24,14 +24,14 @@ pub(super) struct Scan {
 pub(super) struct Found {
     /// Its size.
     pub size: u64,
-    /// How many of the bytes that were given end with [`Found::SEEN`], its payload so far.
+    /// How many of the given bytes precede the rest of its payload: they end with [`Found::SEEN`].
     pub taken: usize,
 }
 
 impl Found {
     /// The beginning of its payload.
     pub const SEEN: &[u8] = BEGINNING.split_at(4).1;
-    /// How far its payload was taken, from where it begins.
+    /// The distance from the start of the fragment to the end of [`Found::SEEN`].
     pub const UNIT: u64 = UNIT as u64;
 }
 
@@ -39,7 +39,7 @@ impl Scan {
     /// Takes the next bytes, up to the beginning of the first fragment in them.
     pub fn take(&mut self, bytes: &[u8]) -> Option<Found> {
         let before = self.tail.len();
-        // What may begin in the bytes before ends soon in these.
+        // A beginning in the previous bytes ends early in these.
         let border = [&self.tail, bytes.get(..UNIT).unwrap_or(bytes)].concat();
         let in_border = begins(&border).map(|(at, size)| (at + UNIT - before, size));
         let found = in_border.or_else(|| begins(bytes).map(|(at, size)| (at + UNIT, size)));
@@ -52,18 +52,18 @@ impl Scan {
         None
     }
 
-    /// Whether nothing is looked for.
+    /// Whether the search has not begun.
     pub fn is_fresh(&self) -> bool {
         self.tail.is_empty()
     }
 
-    /// Whether this can have come of a scan.
+    /// Whether this can be the state of a real search.
     pub fn is_sound(&self) -> bool {
         self.tail.len() < UNIT
     }
 }
 
-/// Where the first fragment begins in `bytes`, and its size.
+/// The offset and size of the first fragment in `bytes`.
 fn begins(bytes: &[u8]) -> Option<(usize, u64)> {
     let mut found = memmem::find_iter(bytes, BEGINNING);
     found.find_map(|at| {

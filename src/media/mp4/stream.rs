@@ -1,4 +1,4 @@
-//! The boxes of a file with fragments, or of a section of one, as they stream by.
+//! Walks the boxes of a file with fragments, or of a section of one, as they stream by.
 
 use std::ops::Range;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size};
 use super::scan::{Found, Scan};
 
-/// Where a walk over boxes is.
+/// The position of a walk over boxes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boxes {
-    /// Bytes that were taken.
+    /// Bytes taken so far.
     at: u64,
     head: Vec<u8>,
     inside: Option<Inside>,
-    /// From where on no box is believed to be any more, but the next fragment looked for.
+    /// From this offset on, it trusts no box and searches for the next fragment.
     lost_at: Option<u64>,
     scan: Scan,
 }
@@ -24,45 +24,45 @@ struct Inside {
     kind: FourCc,
     start: u64,
     end: Option<u64>,
-    /// Its payload is believed to be its own up to here.
+    /// Its payload is trusted up to this offset.
     believed: u64,
 }
 
 /// What the next bytes are.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// Of the head of a box, or of nothing that is known.
+    /// Part of a box header, or unknown bytes.
     Other,
-    /// The head of a box is whole.
+    /// A box header is complete.
     Entered(FourCc),
     /// Payload of a box, from this offset on.
     Payload(FourCc, u64, &'a [u8]),
-    /// A box that began there has come to its end.
+    /// The end of the box that began at this offset.
     Left(FourCc, u64),
-    /// A fragment begins where none was expected, and so much before it is lost.
+    /// A fragment begins where none was expected; this range before it is lost.
     Found(Range<u64>),
 }
 
 impl Boxes {
-    /// A walk that begins at the offset `at`, where a box does.
+    /// A walk that begins at the offset `at`, where a box begins.
     pub fn from(at: u64) -> Self {
         Self { at, ..Self::default() }
     }
 
-    /// How many bytes were taken, with those before it.
+    /// The current offset in the file.
     pub fn at(&self) -> u64 {
         self.at
     }
 
-    /// The payload of the box that was entered is its own up to `at`: from there on the next fragment is
-    /// looked for in it, in case that its size is wrong.
+    /// Trusts the payload of the current box only up to `at`: from there on, it searches the payload
+    /// for the next fragment, in case the size of the box is wrong.
     pub fn believe_until(&mut self, at: u64) {
         if let Some(inside) = &mut self.inside {
             inside.believed = at.max(self.at);
         }
     }
 
-    /// Takes some of the next bytes. Returns what they are, and those that are left.
+    /// Takes some of the next bytes. Returns what they are, and the rest.
     pub fn step<'a>(&mut self, bytes: &'a [u8]) -> (Step<'a>, &'a [u8]) {
         match (self.lost_at, self.inside) {
             (Some(lost_at), _) => self.look(lost_at, bytes),
@@ -105,7 +105,7 @@ impl Boxes {
         if is_none {
             let head = std::mem::take(&mut self.head);
             self.lost_at = Some(start);
-            // It is too short for the beginning of a fragment.
+            // The header is too short to contain the beginning of a fragment.
             self.scan.take(&head);
             return (Step::Other, rest);
         }
@@ -120,7 +120,7 @@ impl Boxes {
         (Step::Entered(kind), rest)
     }
 
-    /// Looks for the next fragment where there is no box.
+    /// Searches for the next fragment where there is no box.
     fn look<'a>(&mut self, lost_at: u64, bytes: &'a [u8]) -> (Step<'a>, &'a [u8]) {
         match self.scan.take(bytes) {
             Some(found) => {
@@ -134,7 +134,7 @@ impl Boxes {
         }
     }
 
-    /// Enters the fragment that was found. Returns where it begins.
+    /// Enters the fragment that was found. Returns its offset.
     fn find(&mut self, found: Found) -> u64 {
         self.at += found.taken as u64;
         let start = self.at.saturating_sub(Found::UNIT);
@@ -144,7 +144,7 @@ impl Boxes {
         start
     }
 
-    /// Whether this can have come of a walk: what was stored may have been changed since.
+    /// Whether this can be the state of a real walk: a stored one may have been changed since.
     pub(super) fn is_sound(&self) -> bool {
         const MOST: u64 = 1 << 62;
         let is_past = |at: u64| at <= self.at;
@@ -159,14 +159,13 @@ impl Boxes {
             && self.scan.is_sound()
     }
 
-    /// The box that has not come to its end, if there is one: its type, where it begins, and whether it
-    /// has one.
+    /// The unfinished box, if any: its type, its offset, and whether it has an end.
     pub fn open(&self) -> Option<(FourCc, u64, bool)> {
         let inside = self.inside.filter(|inside| inside.end != Some(self.at));
         inside.map(|inside| (inside.kind, inside.start, inside.end.is_none()))
     }
 
-    /// Where the last box has ended, if other bytes follow it.
+    /// The end of the last box, if other bytes follow it.
     pub fn tail(&self) -> Option<u64> {
         let head = self.at - self.head.len() as u64;
         self.lost_at.or((!self.head.is_empty()).then_some(head))

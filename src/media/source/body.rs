@@ -1,4 +1,4 @@
-//! The body of an answer, counted.
+//! The body of an answer, counting its bytes.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{Error, FetchProblem};
 use crate::model::MediaUrl;
 use crate::pace::Pace;
 
-/// A body that comes in pieces and is held against the length it should have.
+/// A body that arrives in pieces and is checked against its expected length.
 pub struct Body {
     url: MediaUrl,
     /// `None` for an empty file, and after the end.
@@ -22,7 +22,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// A body that is given up where it crawls for as long as `longest_stall`.
+    /// A body that fails if it crawls for `longest_stall`.
     pub(super) fn new(
         url: &MediaUrl,
         response: Response,
@@ -38,25 +38,25 @@ impl Body {
         Self { url: url.clone(), response: None, expected: Some(0), got: 0, pace }
     }
 
-    /// The length it should have, in bytes; `None` where the host does not tell.
+    /// The expected length in bytes; `None` if the host does not tell.
     pub fn expected(&self) -> Option<u64> {
         self.expected
     }
 
-    /// The bytes that have come.
+    /// The bytes received.
     pub fn got(&self) -> u64 {
         self.got
     }
 
-    /// The next bytes; `None` once all that were expected have come.
+    /// The next bytes; `None` after all expected bytes.
     ///
-    /// Without a known length, `None` means only that the connection ended in order. Dropping the
+    /// Without a known length, `None` only means that the connection ended properly. Dropping the
     /// future loses nothing but the bytes in flight.
     ///
     /// # Errors
-    /// [`FetchProblem::Short`] or [`FetchProblem::TooLong`] where the length is another, [`FetchProblem::Stalled`],
-    /// [`FetchProblem::Crawling`] and [`FetchProblem::Network`] where the connection fails. The body is over
-    /// then.
+    /// [`FetchProblem::Short`] or [`FetchProblem::TooLong`] if the length differs,
+    /// [`FetchProblem::Stalled`], [`FetchProblem::Crawling`] and [`FetchProblem::Network`] if the
+    /// connection fails. The body has ended then.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(response) = &mut self.response else { return Ok(None) };
         let asked = Instant::now();
@@ -92,7 +92,7 @@ impl Body {
     }
 }
 
-/// Without the answer itself, whose URL may be signed.
+/// Leaves out the response, whose URL may be signed.
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body")

@@ -1,4 +1,4 @@
-//! What a fuzzer does with a media host's headers.
+//! The fuzzer's entry to the parsing of a media host's headers.
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue};
@@ -6,8 +6,8 @@ use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue};
 use super::FetchProblem;
 use super::headers::{self, ContentRange};
 
-/// Reads headers, a line each, in every way they are read, and a `Content-Range` on the first line.
-/// Returns the total that it tells.
+/// Parses headers, one per line, in every way they are used, and a `Content-Range` on the first line.
+/// Returns the total in it.
 pub(crate) fn headers(data: &[u8]) -> Option<u64> {
     let mut map = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n') {

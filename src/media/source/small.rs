@@ -1,4 +1,4 @@
-//! Small files, fetched whole: playlists, pictures.
+//! Small files, fetched whole: playlists and pictures.
 
 use std::time::Duration;
 
@@ -9,27 +9,26 @@ use super::{Body, Error, FetchProblem, MediaClient, content_type};
 use crate::clock;
 use crate::model::MediaUrl;
 
-/// A small file, whole.
+/// A small file, complete.
 #[derive(Debug, Clone)]
 pub struct Small {
-    /// All of it.
     pub bytes: Bytes,
     /// `Content-Type`, as received.
     pub content_type: Option<String>,
     /// `https` or `http`, whichever answered.
     pub scheme: String,
-    /// The URL that answered, at the end of redirects: what is relative in it is so to this.
+    /// The URL that answered after redirects: relative URLs in the file are relative to it.
     pub url: MediaUrl,
 }
 
-/// A small file that a host has begun to send, and of which nothing was read yet.
+/// A small file that a host has begun to send and that has not been read yet.
 #[derive(Debug)]
 pub struct Offer {
     url: MediaUrl,
     landed: MediaUrl,
     body: Body,
     cap: u64,
-    /// How long all of it may take.
+    /// How long reading it may take in total.
     longest: Duration,
     content_type: Option<String>,
     scheme: String,
@@ -39,9 +38,9 @@ impl MediaClient {
     /// Fetches a whole file of at most `cap` bytes into memory.
     ///
     /// # Errors
-    /// [`FetchProblem::TooLarge`] beyond `cap`, [`FetchProblem::TooSlow`] where it takes twenty read time-outs
-    /// to be answered or, however steadily it comes, to be read; otherwise see [`FetchProblem`]. Nothing
-    /// is retried.
+    /// [`FetchProblem::TooLarge`] beyond `cap`, [`FetchProblem::TooSlow`] if the answer, or reading it,
+    /// takes longer than twenty read timeouts, however steadily it arrives; otherwise see
+    /// [`FetchProblem`]. Nothing is retried.
     pub async fn small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
         let offer = self.offer(url, cap).await?;
         let (content_type, scheme) = (offer.content_type.clone(), offer.scheme.clone());
@@ -52,8 +51,7 @@ impl MediaClient {
         Ok(Small { bytes: bytes.freeze(), content_type, scheme, url: landed })
     }
 
-    /// Asks for a whole file of at most `cap` bytes, and leaves it to be read once there is memory
-    /// for it.
+    /// Requests a whole file of at most `cap` bytes, to be read once there is memory for it.
     ///
     /// # Errors
     /// As [`MediaClient::small`].
@@ -86,7 +84,7 @@ impl Offer {
         self.body.expected().unwrap_or(self.cap)
     }
 
-    /// Reads all of it to the end of `buffer`, which is given no more than [`Offer::most`] bytes.
+    /// Reads all of it into `buffer`, at most [`Offer::most`] bytes.
     ///
     /// # Errors
     /// As [`MediaClient::small`].

@@ -1,49 +1,49 @@
-//! The runs of samples of a fragment (`moof`), as ISO/IEC 14496-12 sections 8.8.7 and 8.8.8 have them.
+//! The sample runs of a fragment (`moof`), as in ISO/IEC 14496-12 sections 8.8.7 and 8.8.8.
 
 use super::super::boxes::{child, children};
 use super::super::extent::word;
 
-/// What holds for the samples of a track where nothing closer to them tells otherwise.
+/// The defaults for the samples of a track, unless something closer to them overrides these.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in super::super) struct Defaults {
-    /// The number of their sample entry, counted from 1.
+    /// The number of their sample entry, from 1.
     pub description: Option<u32>,
     pub duration: Option<u32>,
     pub size: Option<u32>,
     pub flags: Option<u32>,
 }
 
-/// The samples that a fragment has of a track (`traf`).
+/// The samples of a track in a fragment (`traf`).
 #[derive(Debug)]
 pub(in super::super) struct Traf<'a> {
     pub track: u32,
     pub defaults: Defaults,
-    /// When the first of them is decoded, in the track's time scale, where that is told.
+    /// The decode time of the first sample, in the track's time scale, if stated.
     pub time: Option<u64>,
-    /// Its runs, and where each begins in the file.
+    /// Its runs, each with its offset in the file.
     pub runs: Vec<(u64, Run<'a>)>,
 }
 
 /// A sample of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Entry {
-    /// `None` where it is told nowhere.
+    /// `None` if stated nowhere.
     pub size: Option<u32>,
     pub duration: Option<u32>,
-    /// Whether it needs none before it.
+    /// Whether it can be decoded without earlier samples.
     pub is_sync: bool,
 }
 
-/// The samples of a fragment, track by track; `None` in place of what cannot be read.
+/// The samples of a fragment, track by track; `None` in place of a track that cannot be read.
 ///
-/// The payload of its `moof` is given, which begins at the offset `at`, and what the `moov` has for the
-/// samples of a track.
+/// `moof` is the payload of the fragment's box, which begins at the offset `at`; `of_moov` gives the
+/// defaults in the `moov` for a track.
 pub(in super::super) fn trafs<'a>(
     moof: &'a [u8],
     at: u64,
     of_moov: impl Fn(u32) -> Defaults + 'a,
 ) -> impl Iterator<Item = Option<Traf<'a>>> + 'a {
-    // Where the samples of the track before end.
+    // The end of the previous track's samples.
     let mut end = at;
     let trafs = children(moof).filter(|(kind, _)| kind.0 == *b"traf");
     trafs.map(move |(_, traf)| Traf::read(traf, at, &mut end, &of_moov))
@@ -81,16 +81,16 @@ impl<'a> Traf<'a> {
     }
 }
 
-/// What the offsets of runs count from.
+/// What the offsets of runs are relative to.
 enum Base {
     At(u64),
-    /// The fragment.
+    /// The start of the fragment.
     Moof,
-    /// The end of what the track before has; the fragment for the first one.
+    /// The end of the previous track's samples; for the first track, the start of the fragment.
     Before,
 }
 
-/// What a `tfhd` says: the track, what offsets count from, and what holds for its samples.
+/// Reads a `tfhd`: the track, the base of offsets, and the defaults for its samples.
 fn head(tfhd: &[u8], of_moov: &impl Fn(u32) -> Defaults) -> Option<(u32, Base, Defaults)> {
     let (flags, track) = (word(tfhd, 0)?, word(tfhd, 4)?);
     let mut at = 8;
@@ -135,10 +135,10 @@ impl<'a> Run<'a> {
     const DURATION: u32 = 0x100;
     const SIZE: u32 = 0x200;
     const FLAGS: u32 = 0x400;
-    /// All that a sample may have in it, in order.
+    /// All fields that a sample may have, in order.
     const FIELDS: [u32; 4] = [Self::DURATION, Self::SIZE, Self::FLAGS, 0x800];
 
-    /// The run, and where it begins, from the base on.
+    /// Reads the run, and its offset from the base.
     fn read(trun: &'a [u8], defaults: Defaults) -> Option<(Option<i32>, Self)> {
         let (flags, count) = (word(trun, 0)?, word(trun, 4)?);
         let (has_offset, has_first) = (flags & 0x1 != 0, flags & 0x4 != 0);
@@ -147,24 +147,24 @@ impl<'a> Run<'a> {
         let first_flags = if has_first { Some(word(trun, after)?) } else { None };
         let entries = trun.get(after + 4 * usize::from(has_first)..)?;
         let run = Self { count, flags, first_flags, defaults, entries };
-        // A run that is shorter than it says is none.
+        // A run that is shorter than its count says is damaged.
         let bytes = u64::from(count).saturating_mul(run.width() as u64);
         (bytes <= run.entries.len() as u64).then_some((offset, run))
     }
 
-    /// The bytes of one sample's entry; none where all samples are alike.
+    /// The bytes of one sample's entry; 0 if all samples are alike.
     pub fn width(&self) -> usize {
         4 * Self::FIELDS.iter().filter(|field| self.flags & **field != 0).count()
     }
 
-    /// Where a field lies in an entry.
+    /// The offset of a field in an entry.
     fn place(&self, field: u32) -> Option<usize> {
         let before = Self::FIELDS.iter().take_while(|other| **other != field);
         let at = 4 * before.filter(|other| self.flags & **other != 0).count();
         (self.flags & field != 0).then_some(at)
     }
 
-    /// The sum of a field over all samples, of which each has `default` where they lack it.
+    /// The sum of a field over all samples; samples without it count as `default`.
     fn sum(&self, field: u32, default: Option<u32>) -> Option<u64> {
         let count = u64::from(self.count);
         let Some(at) = self.place(field) else {
@@ -174,12 +174,12 @@ impl<'a> Run<'a> {
         Some(entries.filter_map(|entry| word(entry, at)).map(u64::from).sum())
     }
 
-    /// The bytes of all its samples, where that is told.
+    /// The total bytes of its samples, if known.
     pub fn bytes(&self) -> Option<u64> {
         self.sum(Self::SIZE, self.defaults.size)
     }
 
-    /// How long they are shown together, in the track's time scale, where that is told.
+    /// Their total duration in the track's time scale, if known.
     pub fn ticks(&self) -> Option<u64> {
         self.sum(Self::DURATION, self.defaults.duration)
     }

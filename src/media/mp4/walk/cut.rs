@@ -1,10 +1,10 @@
-//! What there is of a file that ends too early.
+//! What exists of a file that ends too early.
 
 use super::super::{Mp4Error, Mp4Structure};
 use super::BoxWalk;
 
 impl Mp4Error {
-    /// Where a file that began as one of the format has something else in place of a box.
+    /// Where a file that began in the right format has something else instead of a box.
     pub fn disorder(&self) -> Option<u64> {
         match self {
             Self::BadSize { offset, .. } | Self::Garbage { offset } => Some(*offset),
@@ -12,8 +12,7 @@ impl Mp4Error {
         }
     }
 
-    /// Whether a file of the format ends before all of it has come: what there is of it plays, or can be
-    /// made to.
+    /// Whether a file in the right format ends too early: what exists of it plays, or can be made to.
     pub fn is_cut(&self) -> bool {
         matches!(
             self,
@@ -26,8 +25,8 @@ impl Mp4Error {
 }
 
 impl BoxWalk {
-    /// What a file consists of that ends here, before all of it has come. [`Mp4Structure::moov_at`] is empty
-    /// where there is no whole `moov`.
+    /// The structure of a file that ends here, too early. [`Mp4Structure::moov_at`] is empty if there
+    /// is no whole `moov`.
     pub fn cut(self) -> Mp4Structure {
         let total = self.offset;
         let moov_at = self.moov_at.filter(|at| at.end <= total).unwrap_or_default();

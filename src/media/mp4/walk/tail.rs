@@ -1,14 +1,14 @@
-//! What follows the last box, or stands between two where damage lies.
+//! Bytes after the last box, or between boxes where there is damage.
 
 use super::super::scan::Found;
 use super::{BoxWalk, FourCc, Inside};
 
-/// The most places without a box whose offsets are kept.
+/// The most places without a box to keep.
 pub(super) const MOST_GAPS: usize = 64;
 
 impl BoxWalk {
-    /// Takes bytes that follow the last box, which ended `at`. Returns the rest, where a fragment begins in
-    /// them: the film goes on with it.
+    /// Takes the bytes after the last box, which ended at `at`. If a fragment begins in them, returns
+    /// the rest, to resume the walk there.
     pub(super) fn tail<'a>(&mut self, bytes: &'a [u8], at: u64) -> &'a [u8] {
         let found = if self.has_fragments() { self.scan.take(bytes) } else { None };
         let Some(Found { size, taken }) = found else {

@@ -84,7 +84,7 @@ fn what_is_no_mp4_is_called_what_it_looks_like() {
     assert_eq!(whole(b""), Err(Mp4Error::Empty));
 }
 
-/// The film with this after it.
+/// Walks over the file with this tail.
 fn with_tail(film: &[u8], tail: &[u8]) -> Result<Mp4Structure, Mp4Error> {
     let file = [film, tail].concat();
     let outcome = whole(&file);
@@ -251,7 +251,7 @@ fn impossible_sizes_are_refused() {
 
 #[test]
 fn sizes_of_64_bits_and_none_at_all_are_read() {
-    // A track that cannot be read tells of no samples.
+    // A track that cannot be read does not describe any samples.
     let track = boxed(b"trak", b"");
     let (ftyp, moov) = (boxed(b"ftyp", b"isom"), boxed(b"moov", &track));
     let long = [b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x14".as_slice(), b"data"].concat();
