@@ -283,10 +283,7 @@ impl MediaClient {
     fn learn(&self, host: &str, scheme: Scheme) {
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         if answered.insert(host.to_owned(), scheme).is_none() && scheme == Scheme::Http {
-            tracing::info!(
-                media.host = host,
-                "the media host does not answer https; using http"
-            );
+            tracing::info!(media.host = host, "the media host does not answer https; using http");
         }
     }
 
