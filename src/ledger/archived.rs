@@ -10,8 +10,7 @@ use super::{Error, Ledger, from_json};
 use crate::model::Rate;
 use crate::model::{AppId, RecordingState, Stored};
 
-/// The number of stored segments of each account that its bit rate is made of, and those of one more
-/// room.
+/// An account's bit rate is computed from this many stored segments, plus those of one more room.
 const SAMPLE: u32 = 20;
 
 pub(super) const STATES: &str = "select appid, state, count(*) as recordings, \

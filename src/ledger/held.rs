@@ -18,7 +18,7 @@ pub(super) struct Held {
     /// Rooms that this process has worked on without being able to record the outcome: in the ledger
     /// they are still due.
     set_aside: HashSet<Key>,
-    /// Claims in progress. A claim that was cancelled midway may still have taken effect.
+    /// Claims in progress, and claims cancelled midway, which may still have taken effect.
     in_doubt: u32,
 }
 

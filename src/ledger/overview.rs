@@ -18,7 +18,7 @@ use crate::model::{
     AppId, Reason, RecordingKind, RecordingState, Room, RoomId, RoomStatus, WECHAT_RETENTION,
 };
 
-/// The number of stored segments of an account that its averages are made of, from its newest rooms.
+/// An account's averages are computed from this many stored segments, from its newest rooms.
 const SAMPLE: u32 = 300;
 
 /// The number of accounts that one statement names, since every database has a limit.

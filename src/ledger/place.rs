@@ -134,8 +134,8 @@ fn file(rest: &str) -> Option<PathBuf> {
     Some(if before.exists() && !literal.exists() { before } else { literal })
 }
 
-/// The address for the driver: an absolute path, with every character of the name escaped that has a
-/// meaning in a URL. The driver creates a missing file unless `mode=rw` forbids it.
+/// The address for the driver: every character of the path that may have a meaning in a URL is escaped.
+/// The driver creates a missing file unless `mode=rw` forbids it.
 pub(super) fn for_driver(url: &str) -> String {
     let Some(file) = url.strip_prefix("sqlite:").and_then(file) else { return url.to_owned() };
     let (_, parameters) = split(url);

@@ -107,7 +107,7 @@ enum Walk {
 }
 
 impl ChunkWalk {
-    /// A walk over a file about which `told` is known.
+    /// A walk over a file, given what is known about it.
     pub fn new(told: Told) -> Self {
         Self { told, bytes: 0, walk: Walk::Fresh }
     }

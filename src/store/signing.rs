@@ -26,8 +26,8 @@ pub(super) enum Signing {
 }
 
 impl Signing {
-    /// The signing to use if `wanted` is configured. `is_guarded`: TLS protects the connection, or it
-    /// does not leave this machine.
+    /// The signing for the configured `wanted`. Bodies are always signed if the connection is not
+    /// guarded, neither by TLS nor by staying on this machine.
     pub(super) fn over(wanted: BodySigning, is_guarded: bool) -> Self {
         match wanted {
             _ if !is_guarded => Self::All,

@@ -293,8 +293,8 @@ impl Upload {
     }
 
     /// Looks up what a failed completion led to. The first error stands unless the existing object is
-    /// from this upload. If the lookup fails too, the result is a transient error, and the upload may
-    /// be completed again.
+    /// from this upload. If the lookup fails with a transient error, that error is returned, and the
+    /// upload may be completed again.
     async fn settle(&self, error: Error, whole: &Digests, bytes: u64) -> Result<Confirmed, Error> {
         match self.store.head(&self.key).await {
             Ok(Some(head)) if head.metadata.get(TOKEN) == Some(&self.id.token) => {

@@ -25,8 +25,8 @@ impl Chunk {
 }
 
 impl ChunkFile {
-    /// The number of bytes that the URL names from `start` to `end`, as at Tencent VOD. Only whole
-    /// packets count, because elsewhere `start` and `end` may mean anything.
+    /// The number of bytes that the URL names from `start` to `end`, as at Tencent VOD. `None` unless
+    /// these are whole packets, because elsewhere `start` and `end` may mean anything.
     fn named(&self) -> Option<u64> {
         if self.range.is_some() {
             return None;

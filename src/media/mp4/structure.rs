@@ -37,8 +37,8 @@ impl Mp4Structure {
     /// be read. Returns what is odd about the end of a whole file.
     ///
     /// # Errors
-    /// When samples lie beyond the end of a cut file, or more than half of them beyond the end of any
-    /// file; when there is no sample; or when the media data is cut and nothing describes the samples.
+    /// When samples lie beyond the end of a cut file, or more than half of their bytes beyond the end of
+    /// any file; when there is no sample; or when the media data is cut and nothing describes the samples.
     /// A few samples beyond the end of a file whose boxes fill it are an error in its tables, and the
     /// rest plays.
     pub fn check(&self, moov: Option<&[u8]>) -> Result<Option<String>, Mp4Error> {

@@ -12,6 +12,7 @@ use crate::model::MediaUrl;
 /// A small file, complete.
 #[derive(Debug, Clone)]
 pub struct Small {
+    /// All of its bytes.
     pub bytes: Bytes,
     /// `Content-Type`, as received.
     pub content_type: Option<String>,

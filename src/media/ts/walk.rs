@@ -42,7 +42,7 @@ pub struct TsWalk {
     carry: Vec<u8>,
     /// The offset of the next packet.
     offset: u64,
-    /// Where the packets were lost.
+    /// The offset from which on no packet has been found.
     lost_at: Option<u64>,
     pat: Section,
     has_pat: bool,

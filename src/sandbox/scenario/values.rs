@@ -56,6 +56,7 @@ impl FromStr for When {
 pub struct Span(pub Duration);
 
 impl Span {
+    /// A span of this many seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
