@@ -101,8 +101,8 @@ async fn serve(habits: &Vod, request: &Incoming, resource: Resource) -> Reply {
     reply
 }
 
-/// Sets the requested range and the matching status in the reply. A range only applies to a `GET` (RFC
-/// 9110).
+/// Sets the requested range and the matching status in the reply. Ranges only apply to `GET`
+/// (RFC 9110).
 fn choose_bytes(habits: &Vod, request: &Incoming, resource: &Resource, reply: &mut Reply) -> Asked {
     let Range { start: first, end } = resource.window;
     let len = end - first;
