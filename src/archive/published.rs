@@ -104,7 +104,7 @@ pub struct InPlace {
 }
 
 /// What the bucket has of a room's manifests.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct InBucket {
     /// The manifest that the next one follows.
     pub base: Option<PublishedManifest>,

@@ -18,7 +18,7 @@ use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::{self, Report, Selection, losses};
 use crate::progress::Progress;
 use crate::schedule::{Budget, Limits, Schedule};
-use crate::stage::{Account, Causes, Context, Images, Run};
+use crate::stage::{Account, Blank, Causes, Context, Images, Run};
 use crate::store::Store;
 use crate::wechat;
 
@@ -247,6 +247,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
                 id: run_id,
                 started_at,
                 lease: config.work.lease,
+                blank: Blank::default(),
             },
             schedule: Schedule::new(corrected.clone(), limits),
             causes: Causes::default(),

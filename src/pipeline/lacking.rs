@@ -3,7 +3,7 @@
 use super::{Rooms, Selection};
 use crate::ledger::Reached;
 use crate::model::{AppId, RoomId};
-use crate::stage::survey::{Extent, survey};
+use crate::stage::survey::{Extent, Surveyed, survey};
 use crate::stage::{Context, Error};
 
 /// Finds the selected rooms with objects missing from the bucket and records them in the ledger. They
@@ -24,11 +24,10 @@ pub(super) async fn note_lacking(
         }
         return Ok(());
     }
-    let is_nightly = *selection == Selection::Due;
-    let extent = if is_nightly && !is_full_scan { Extent::Share } else { Extent::All };
-    let found = survey(&context.ledger, &context.store, appid, extent).await?;
+    let found = look_through(context, appid, selection, is_full_scan).await?;
     // A mistake in the configuration must not look like the loss of the whole archive.
     let catalog = context.store.keys(appid).catalog();
+    let is_nightly = *selection == Selection::Due;
     if found.is_empty && is_nightly && context.store.head(&catalog).await?.is_none() {
         return Err(Error::NothingThere(appid.clone()));
     }
@@ -37,6 +36,28 @@ pub(super) async fn note_lacking(
     }
     let reached = Reached::Room(found.reached);
     Ok(context.ledger.survey_ended(appid, &found.lacking, reached).await?)
+}
+
+/// Surveys the bucket, and remembers of which rooms it has nothing; not where the run has listed it already
+/// and nothing is known to be there.
+async fn look_through(
+    context: &Context,
+    appid: &AppId,
+    selection: &Selection,
+    is_full_scan: bool,
+) -> Result<Surveyed, Error> {
+    let sealed = context.ledger.sealed_rooms(appid, None, None, 1).await?;
+    if sealed.is_empty() && context.run.blank.is_listed(appid) {
+        return Ok(Surveyed::default());
+    }
+    let is_share = *selection == Selection::Due && !is_full_scan;
+    let extent = if is_share { Extent::Share } else { Extent::All };
+    let begun_at = context.clock.now();
+    let mut found = survey(&context.ledger, &context.store, appid, extent).await?;
+    if let Some(rooms) = found.rooms.take() {
+        context.run.blank.note_listing(appid, begun_at, rooms);
+    }
+    Ok(found)
 }
 
 /// Whether the manifest of a sealed room is missing from the bucket.

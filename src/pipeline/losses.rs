@@ -81,7 +81,7 @@ async fn publish(context: &Arc<Context>, appid: AppId, room: RoomId) {
     let sealing = async {
         let recordings = context.ledger.recordings(&appid, room).await?;
         let listed = ListedRoom { record: record.clone(), recordings };
-        seal::seal(context.records(), context.sealing(), listed).await
+        seal::seal(context.records(), context.sealing(), listed, None).await
     };
     if let Err(error) = sealing.await {
         lease::note_failure(context, &record, &error).await;

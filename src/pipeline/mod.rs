@@ -39,7 +39,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
 use crate::ledger::{self, Phase};
-use crate::model::{Reason, Recording, RoomId};
+use crate::model::{ManifestImage, Reason, Recording, RoomId};
 use crate::schedule::RoomPermit;
 use crate::stage::{Account, Context, Error, ListedRoom, seal};
 
@@ -70,6 +70,8 @@ pub const LAST_CALL: Duration = Duration::from_secs(9);
 struct InFlight {
     account: Arc<Account>,
     listed: ListedRoom,
+    /// Those that were archived beside its recordings.
+    pictures: Option<Vec<ManifestImage>>,
     lease: Lease,
     /// Held until every recording of the room is finished for this run.
     permit: Option<RoomPermit>,
@@ -202,7 +204,7 @@ async fn seal_all(context: &Arc<Context>, moved: mpsc::Receiver<InFlight>) -> Ve
 async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     let record = room.listed.record.clone();
     let name = report::name_of(&record);
-    let sealed = seal::seal(context.records(), context.sealing(), room.listed).await;
+    let sealed = seal::seal(context.records(), context.sealing(), room.listed, room.pictures).await;
     let report = match sealed {
         Ok(sealed) => name.sealed(&sealed),
         Err(error) => {

@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{GRACE, InFlight, RoomReport, after, ended_by, lease, report};
-use crate::model::{Recording, RecordingKind};
+use crate::model::{ManifestImage, Recording, RecordingKind};
 use crate::schedule::Job;
 use crate::stage::transfer::{
     Cover, Place, cover, mend_whole, reconsider, remaining, transfer_segment, transfer_whole,
 };
-use crate::stage::{Context, Error, FreshUrls};
+use crate::stage::{Context, Error, FreshUrls, seal};
 
 /// Transfers the recordings of all claimed rooms concurrently as the rooms arrive, and sends each
 /// room on when all of its recordings are finished. Returns the rooms that were not sent on.
@@ -61,7 +61,10 @@ impl Move {
         let name = report::name_of(&record);
         let recordings = std::mem::take(&mut room.listed.recordings);
         let outcome = tokio::select! {
-            outcome = self.recordings(&room, recordings) => outcome,
+            (outcome, pictures) = self.recordings_and_pictures(&room, recordings) => {
+                room.pictures = pictures;
+                outcome
+            }
             () = after(&self.stop, GRACE) => {
                 room.lease.release().await;
                 return Some(name.interrupted());
@@ -86,8 +89,23 @@ impl Move {
         }
     }
 
-    /// Transfers the segments, and then the whole, which is needed only if the segments do not cover
-    /// it. `None` if the run was stopped before all of them were started.
+    /// The recordings, and beside them the pictures of a room that has any.
+    async fn recordings_and_pictures(
+        &self,
+        room: &InFlight,
+        recordings: Vec<Recording>,
+    ) -> (Result<Option<Vec<Recording>>, Error>, Option<Vec<ManifestImage>>) {
+        let (context, record) = (&self.context, &room.listed.record);
+        if recordings.is_empty() {
+            return (Box::pin(self.recordings(room, recordings)).await, None);
+        }
+        let pictures = seal::pictures(context.records(), context.sealing(), record);
+        // On the heap: they are large.
+        tokio::join!(Box::pin(self.recordings(room, recordings)), Box::pin(pictures))
+    }
+
+    /// The pieces, then the whole, which is needed only where the pieces do not cover it. `None`
+    /// when the run was stopped before all were begun.
     async fn recordings(
         &self,
         room: &InFlight,

@@ -6,22 +6,30 @@
 
 use std::collections::HashSet;
 
+use jiff::SignedDuration;
+
 use super::{Error, Records};
 use crate::archive::published::{self, PublishedManifest, Search};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
 use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest, TOLD_BEFORE};
 
+/// How long a listing spares the look at a room that it had nothing of. Whoever publishes the room meanwhile
+/// with the same ledger has recorded that there. With another ledger, which is a mistake, its bytes are
+/// fetched twice, and sealing finds its manifest.
+const FRESH: SignedDuration = SignedDuration::from_hours(1);
+
 /// Records the rooms that have manifests in the bucket but are unknown to the ledger, as after its
 /// loss. Otherwise rooms that WeChat no longer lists would be forgotten. Each room is adopted when it
-/// is claimed.
+/// is claimed; of all others the run knows that the bucket has nothing.
 ///
 /// # Errors
 /// When the store or the ledger fails.
 pub async fn restore(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
     let keys = records.store.keys(appid);
     let mut listing = records.store.list(&keys.rooms_folder());
-    let mut last = None;
+    let (begun_at, mut seen, mut last) = (records.clock.now(), HashSet::new(), None);
     while let Some(page) = listing.next_page().await? {
+        seen.extend(page.iter().filter_map(|object| keys.room_of(&object.key)));
         // A room without a manifest may still have its history.
         let is_published = |key: &ObjectKey, room: RoomId| {
             let keys = keys.room(room);
@@ -39,6 +47,7 @@ pub async fn restore(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
             records.ledger.record_unlisted(appid, room, records.clock.now()).await?;
         }
     }
+    records.run.blank.note_listing(appid, begun_at, seen);
     Ok(())
 }
 
@@ -60,6 +69,11 @@ pub enum Adopted {
 /// # Errors
 /// When the store or the ledger fails, or the manifest cannot be read.
 pub async fn adopt(records: Records<'_>, record: &RoomRecord) -> Result<Adopted, Error> {
+    // One that was listed before may have been published by a process that died over it.
+    let blank_for = records.blank_for(record).filter(|_| record.listed_at.is_none());
+    if blank_for.is_some_and(|ago| ago < FRESH) {
+        return Ok(Adopted::NothingNew);
+    }
     let room = &record.room;
     let found = published::look(records.store, room, record.sealed, Search::Everywhere).await?;
     let is_recorded =

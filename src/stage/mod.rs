@@ -6,6 +6,7 @@
 
 pub mod adopt;
 pub mod audit;
+mod blank;
 mod causes;
 pub mod decode;
 pub mod discover;
@@ -35,6 +36,7 @@ use crate::schedule::{Budget, Schedule};
 use crate::store::{self, Store};
 use crate::wechat;
 
+pub use blank::Blank;
 pub use causes::{Causes, Prospect};
 pub use images::Images;
 pub use replays::FreshUrls;
@@ -50,6 +52,8 @@ pub struct Run {
     pub started_at: Timestamp,
     /// How long a lease lasts unless it is renewed.
     pub lease: SignedDuration,
+    /// What it has seen the bucket to have nothing of.
+    pub blank: Blank,
 }
 
 /// Access to the records of rooms in the ledger and the bucket, for one run.
@@ -81,6 +85,14 @@ impl<'a> Records<'a> {
     /// The owner of the run's leases.
     pub fn owner(self) -> &'a str {
         &self.run.owner
+    }
+
+    /// How long ago the run saw that the bucket has nothing of a room of which the ledger knows no
+    /// manifest either; `None` if that has to be looked up.
+    pub fn blank_for(self, record: &RoomRecord) -> Option<SignedDuration> {
+        let since = self.run.blank.since(&record.room.appid, record.room.room_id);
+        let since = since.filter(|_| record.sealed.is_none());
+        since.map(|since| self.clock.now().duration_since(since))
     }
 
     /// Renews the run's lease on a room for its full length. Call it right before any change to the

@@ -5,6 +5,8 @@
 //! arrive in key order, a page at a time, so memory use does not grow with the archive. No object is
 //! read: that is what `verify --deep` is for.
 
+use std::collections::HashSet;
+
 use super::Error;
 use crate::ledger::{Ledger, Sealing};
 use crate::model::{AppId, ObjectKey, RoomId, SOURCE_PLAYLIST};
@@ -41,6 +43,8 @@ pub struct Surveyed {
     pub is_empty: bool,
     /// The last room that was surveyed; `None` at the end.
     pub reached: Option<RoomId>,
+    /// The rooms that the bucket has something of, where all of it was looked through.
+    pub rooms: Option<HashSet<RoomId>>,
 }
 
 /// Compares an account's objects in the bucket with what the ledger knows to be sealed. Changes
@@ -54,9 +58,7 @@ pub async fn survey(
     appid: &AppId,
     extent: Extent,
 ) -> Result<Surveyed, Error> {
-    if ledger.sealed_rooms(appid, None, None, 1).await?.is_empty() {
-        return Ok(Surveyed::default());
-    }
+    let is_any_sealed = !ledger.sealed_rooms(appid, None, None, 1).await?.is_empty();
     let keys = store.keys(appid);
     let begun = match extent {
         Extent::Share => ledger.surveyed(appid).await?,
@@ -86,8 +88,10 @@ pub async fn survey(
     };
     let Course { mut found, .. } = course;
     found.reached = reached;
+    found.rooms = (begun.is_none() && reached.is_none()).then_some(rooms.all);
     // An empty listing from the middle on says nothing about what comes before it.
-    found.is_empty = objects == 0 && (begun.is_none() || !has_any(store, appid).await?);
+    found.is_empty =
+        is_any_sealed && objects == 0 && (begun.is_none() || !has_any(store, appid).await?);
     tracing::info!(
         account.appid = %appid,
         survey.objects = objects,
@@ -137,11 +141,12 @@ impl Seen {
 struct Rooms {
     keys: AccountKeys,
     seen: Vec<Seen>,
+    all: HashSet<RoomId>,
 }
 
 impl Rooms {
     fn new(keys: AccountKeys) -> Self {
-        Self { keys, seen: Vec::new() }
+        Self { keys, seen: Vec::new(), all: HashSet::new() }
     }
 
     fn add(&mut self, page: &[ListedObject]) {
@@ -149,6 +154,7 @@ impl Rooms {
             let Some(room) = self.keys.room_of(&object.key) else { continue };
             if self.seen.last().is_none_or(|last| last.room != room) {
                 self.seen.push(Seen::nothing_of(room));
+                self.all.insert(room);
             }
             if let Some(seen) = self.seen.last_mut() {
                 note(seen, &self.keys, &object.key, object.bytes);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_sdk_s3::Client;
@@ -42,6 +43,8 @@ struct Inner {
     signing: Signing,
     checksums: Checksums,
     storage_class: Option<String>,
+    /// Whether it has said that it does not implement conditional writes.
+    refuses_conditions: AtomicBool,
 }
 
 impl Store {
@@ -69,6 +72,7 @@ impl Store {
             signing,
             checksums: Checksums::new(settings.checksum),
             storage_class: settings.storage_class,
+            refuses_conditions: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -185,6 +189,14 @@ impl Store {
 
     pub(super) fn checksums(&self) -> &Checksums {
         &self.inner.checksums
+    }
+
+    pub(super) fn refuses_conditions(&self) -> bool {
+        self.inner.refuses_conditions.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_no_conditions(&self) {
+        self.inner.refuses_conditions.store(true, Ordering::Relaxed);
     }
 
     /// The storage class of recordings, if configured: they may not be readable at once.

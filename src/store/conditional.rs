@@ -32,6 +32,9 @@ impl Store {
         labels: Labels<'_>,
         expected: Precondition<'_>,
     ) -> Result<Option<Confirmed>, Error> {
+        if self.refuses_conditions() {
+            return self.put(key, body, labels).await.map(Some);
+        }
         let digests = &digests_of(&body);
         let condition = match expected {
             Precondition::Nothing => Condition::Nothing,
@@ -52,7 +55,13 @@ impl Store {
             Ok(found) => self.confirm_write(&write, found).await.map(Some),
             Err(error) if is_refused(&error) => Ok(None),
             Err(error) => match error.answer().map(|answer| answer.status) {
-                Some(400 | 501) => self.put(key, body, labels).await.map(Some),
+                Some(status @ (400 | 501)) => {
+                    let confirmed = self.put(key, body, labels).await?;
+                    if status == 501 {
+                        self.note_no_conditions();
+                    }
+                    Ok(Some(confirmed))
+                }
                 _ => Err(error),
             },
         }

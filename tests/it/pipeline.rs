@@ -20,6 +20,7 @@ mod quota;
 mod sharing;
 mod starving;
 mod time;
+mod trips;
 mod variants;
 mod waiting;
 mod wholes;

@@ -44,7 +44,8 @@ impl Search {
                 context.progress.list_room();
                 self.failures = 0;
                 let account = Arc::clone(&self.account);
-                let room = InFlight { account, listed: *listed, lease, permit: Some(permit) };
+                let (listed, permit) = (*listed, Some(permit));
+                let room = InFlight { account, listed, pictures: None, lease, permit };
                 // The receiver outlives this sender unless the run was stopped.
                 let _ = self.listed.send(room).await;
                 return Ok(());

@@ -1,6 +1,6 @@
 //! Seal: writes a room's side files and then its manifest, and closes the room in the ledger.
 //!
-//! The order is the promise: pictures, `SHA256SUMS`, the history's copy, and the manifest last. A
+//! The order is the promise: pictures, `SHA256SUMS` and the history's copy, and the manifest last. A
 //! manifest replaces the one before it as a new revision, and only where it says something new or the
 //! one before it is not at its place any more.
 
@@ -11,13 +11,16 @@ mod next_look;
 mod publish;
 
 use bytes::Bytes;
+use futures::TryFutureExt as _;
+use futures::future::try_join3;
+use jiff::SignedDuration;
 
 use super::{Error, Images, ListedRoom, Records};
 use crate::archive::published::{self, InBucket, PublishedManifest, Search, check_values};
 use crate::config::Work;
 use crate::ledger::{RoomRecord, Sealed};
 use crate::model::sealing::{SealInput, manifest};
-use crate::model::{Generator, Manifest, PreviousManifest, Sha256Digest};
+use crate::model::{Generator, Manifest, ManifestImage, PreviousManifest, Sha256Digest};
 use crate::progress::Progress;
 use crate::store::{Labels, RoomKeys, must_be_readable};
 
@@ -25,6 +28,10 @@ pub use catalog::publish_catalog;
 pub use mend::mend_side_files;
 
 const JSON: Labels<'static> = Labels { content_type: "application/json", metadata: &[] };
+/// How long what a listing has shown is relied upon for the place of a manifest, as not every store knows
+/// conditions: for longer the place is looked at again, while the side files are written.
+const FRESH: SignedDuration = SignedDuration::from_mins(1);
+
 const TEXT: Labels<'static> = Labels { content_type: "text/plain; charset=utf-8", metadata: &[] };
 
 /// A room whose manifest is in force.
@@ -47,9 +54,23 @@ pub struct Means<'a> {
     pub progress: &'a Progress,
 }
 
+/// Archives the pictures of a leased room that was not published yet, so that they need not be waited for
+/// when it is sealed; `None` of any other room, whose manifest tells which pictures are there.
+pub async fn pictures(
+    records: Records<'_>,
+    means: Means<'_>,
+    record: &RoomRecord,
+) -> Option<Vec<ManifestImage>> {
+    records.blank_for(record)?;
+    let room = &record.room;
+    let keys = records.store.keys(&room.appid).room(room.room_id);
+    Some(images::archive(records, means.images, (room, &keys), &[]).await)
+}
+
 /// Publishes what the archive has of a leased room, and notes in the ledger what is still owed.
 /// Durable on `Ok`. May be called again: an unchanged room is not published again. Nothing is
-/// published of a room that WeChat says it does not know, until it has said so again a day later.
+/// published of a room that WeChat says it does not know, until it has said so again a day later. Its
+/// pictures are archived first, unless [`pictures`] has done so.
 ///
 /// # Errors
 /// When the store or the ledger fails; the manifest before this one stays in force then.
@@ -57,25 +78,67 @@ pub async fn seal(
     records: Records<'_>,
     means: Means<'_>,
     mut listed: ListedRoom,
+    pictures: Option<Vec<ManifestImage>>,
 ) -> Result<SealedRoom, Error> {
     if next_look::is_hard_to_believe(&listed, records.clock.now()) {
         return withhold(records, means.work, listed).await;
     }
-    let appid = &listed.record.room.appid;
-    let keys = records.store.keys(appid).room(listed.record.room.room_id);
-    let (room, sealed) = (&listed.record.room, listed.record.sealed);
-    let previous = published::look(records.store, room, sealed, Search::Recorded).await?;
-    let base = previous.base.as_ref();
-    let manifest = describe(records, means.images, (&keys, &listed), base).await;
-    let lost_before = base.map_or(0, |base| base.manifest.completeness.expired);
-    let newly_lost = manifest.completeness.expired.saturating_sub(lost_before);
-    let published = publish(records, &keys, &listed.record, manifest, previous).await?;
+    // On the heap: they are large.
+    let (published, newly_lost) = match records.blank_for(&listed.record) {
+        None => Box::pin(follow(records, means.images, &listed, pictures)).await?,
+        Some(_) => {
+            let nothing = (InBucket::default(), pictures);
+            match Box::pin(seal_after(records, means.images, &listed, nothing)).await {
+                // Another has published it since.
+                Err(Error::Overtaken { .. }) => {
+                    Box::pin(follow(records, means.images, &listed, None)).await?
+                }
+                sealed => sealed?,
+            }
+        }
+    };
     listed.record.sealed = Some(published);
     let work = means.work;
     next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
     records.ledger.save_room(&listed.record, records.owner()).await?;
     means.progress.seal_room();
     Ok(SealedRoom { listed, newly_lost })
+}
+
+/// Publishes a room after what the bucket has of its manifests.
+async fn follow(
+    records: Records<'_>,
+    hosts: Option<&Images>,
+    listed: &ListedRoom,
+    pictures: Option<Vec<ManifestImage>>,
+) -> Result<(Sealed, u64), Error> {
+    let (room, sealed) = (&listed.record.room, listed.record.sealed);
+    let previous = published::look(records.store, room, sealed, Search::Recorded).await?;
+    seal_after(records, hosts, listed, (previous, pictures)).await
+}
+
+/// Publishes a room after what was there before, and says how many of its recordings are newly lost.
+async fn seal_after(
+    records: Records<'_>,
+    hosts: Option<&Images>,
+    listed: &ListedRoom,
+    (previous, pictures): (InBucket, Option<Vec<ManifestImage>>),
+) -> Result<(Sealed, u64), Error> {
+    let room = &listed.record.room;
+    let keys = records.store.keys(&room.appid).room(room.room_id);
+    let base = previous.base.as_ref();
+    let images = match pictures.filter(|_| base.is_none()) {
+        Some(pictures) => pictures,
+        None => {
+            let known = base.map(|base| base.manifest.room.images.as_slice()).unwrap_or_default();
+            images::archive(records, hosts, (room, &keys), known).await
+        }
+    };
+    let manifest = describe(records, listed, images);
+    let lost_before = base.map_or(0, |base| base.manifest.completeness.expired);
+    let newly_lost = manifest.completeness.expired.saturating_sub(lost_before);
+    let published = publish(records, &keys, &listed.record, manifest, previous).await?;
+    Ok((published, newly_lost))
 }
 
 /// Leaves a doubtful room as it was published before, if it was, to be asked about again.
@@ -94,18 +157,11 @@ async fn withhold(
     Ok(SealedRoom { listed, newly_lost: 0 })
 }
 
-async fn describe(
-    records: Records<'_>,
-    hosts: Option<&Images>,
-    (keys, listed): (&RoomKeys, &ListedRoom),
-    previous: Option<&PublishedManifest>,
-) -> Manifest {
+fn describe(records: Records<'_>, listed: &ListedRoom, images: Vec<ManifestImage>) -> Manifest {
     let record = &listed.record;
-    let known = previous.map(|previous| previous.manifest.room.images.as_slice());
     let input = SealInput {
         room: &record.room,
-        images: images::archive(records, hosts, (&record.room, keys), known.unwrap_or_default())
-            .await,
+        images,
         recordings: &listed.recordings,
         announced: record.announced,
         settled: record.settled,
@@ -146,10 +202,13 @@ async fn publish(
         .map_err(|source| Error::TooMuch { key: keys.manifest().to_string(), source })?;
     must_be_readable(&keys.sums(), &sums)?;
     records.hold(&room.room.appid, room.room.room_id).await?;
-    records.store.put(&keys.sums(), sums, TEXT).await?;
-    let history = keys.history(manifest.revision, &sha256);
-    records.store.put(&history, bytes.clone(), JSON).await?;
-    publish::replace(records, room, &keys.manifest(), &bytes, previous.in_place.as_ref()).await?;
+    let key = keys.manifest();
+    let vacant = publish::must_be_vacant(records, room, &key);
+    let (sums_key, history) = (keys.sums(), keys.history(manifest.revision, &sha256));
+    let sums = records.store.put(&sums_key, sums, TEXT);
+    let history = records.store.put(&history, bytes.clone(), JSON);
+    try_join3(Box::pin(sums.err_into()), Box::pin(history.err_into()), Box::pin(vacant)).await?;
+    publish::replace(records, room, &key, &bytes, previous.in_place.as_ref()).await?;
     tracing::info!(
         account.appid = %manifest.room.appid,
         room.id = %manifest.room.room_id,

@@ -2,12 +2,30 @@
 
 use bytes::Bytes;
 
-use super::JSON;
+use super::{FRESH, JSON};
 use crate::archive::published::InPlace;
 use crate::ledger::RoomRecord;
 use crate::model::ObjectKey;
 use crate::stage::{Error, Records};
 use crate::store::Precondition;
+
+/// Looks at the place of a manifest once more, where a listing alone has said that nothing is there and some
+/// time has passed since: not every store knows conditions. The run knows no more from then on.
+///
+/// # Errors
+/// When something is there, and when the store fails.
+pub(super) async fn must_be_vacant(
+    records: Records<'_>,
+    room: &RoomRecord,
+    key: &ObjectKey,
+) -> Result<(), Error> {
+    let listed = records.blank_for(room);
+    records.run.blank.note_use(&room.room.appid, room.room.room_id);
+    if listed.is_some_and(|ago| ago >= FRESH) && records.store.head(key).await?.is_some() {
+        return Err(Error::Overtaken { key: key.to_string() });
+    }
+    Ok(())
+}
 
 /// Replaces what was read before at the manifest's place, if anything, by a new one.
 ///

@@ -1,7 +1,5 @@
 //! A request as it came, and what it asks for.
 
-use std::time::Instant;
-
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use bytes::Bytes;
@@ -76,9 +74,8 @@ impl Call {
     }
 
     pub fn record(&self) -> Request {
-        let now = Instant::now();
         Request {
-            took: (now, now),
+            order: (0, u64::MAX),
             method: self.method.clone(),
             key: self.key.clone(),
             query: self.raw_query.clone(),

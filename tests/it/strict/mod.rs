@@ -28,9 +28,9 @@ mod xml;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -62,8 +62,8 @@ pub struct Request {
     pub bytes: usize,
     /// Whether it is to be carried out only if the object is, or is not, another.
     pub is_conditional: bool,
-    /// When it came, and when its answer was sent.
-    pub took: (Instant, Instant),
+    /// Its place, among all that came and all that was answered, of its coming and of its answer.
+    pub order: (u64, u64),
 }
 
 impl Request {
@@ -79,16 +79,22 @@ impl Request {
 
     /// Whether it came only after another was answered: as if it had waited for that.
     pub fn waits_for(&self, other: &Self) -> bool {
-        other.took.1 <= self.took.0
+        other.order.1 < self.order.0
     }
 }
 
+/// The place of what happens now among all that comes and is answered: see [`Request::order`].
+pub fn turn() -> u64 {
+    static TURNS: AtomicU64 = AtomicU64::new(0);
+    TURNS.fetch_add(1, Ordering::SeqCst)
+}
+
 /// How many of these requests follow one another at most, each coming after the one before it was
-/// answered: the round trips that they cost. Two of them count as one after the other by chance, unless
-/// every answer takes its time: see [`StrictS3::slow_down`].
+/// answered: the round trips that they cost. Never fewer than wait for one another; more by chance, where a
+/// request is late to come, unless every answer takes its time: see [`StrictS3::slow_down`].
 pub fn round_trips(requests: &[Request]) -> usize {
     let mut by_end: Vec<&Request> = requests.iter().collect();
-    by_end.sort_by_key(|request| request.took.1);
+    by_end.sort_by_key(|request| request.order.1);
     let mut longest: Vec<usize> = Vec::new();
     for (place, request) in by_end.iter().enumerate() {
         let before = (0..place).filter(|earlier| request.waits_for(by_end[*earlier]));
@@ -295,6 +301,24 @@ impl StrictS3 {
     /// Has something go wrong where `fault` says so; the first that says so counts.
     pub fn fault(&self, fault: impl Fn(&Request) -> Option<Effect> + Send + 'static) {
         self.shared.faults.lock().unwrap().push(Box::new(fault));
+    }
+
+    /// Puts objects there as another program would, before the first request that `when` says so of.
+    pub fn intrude(
+        &self,
+        objects: impl IntoIterator<Item = (String, Bytes)>,
+        when: impl Fn(&Request) -> bool + Send + 'static,
+    ) {
+        let objects: Mutex<Vec<_>> = Mutex::new(objects.into_iter().collect());
+        let shared = Arc::downgrade(&self.shared);
+        self.fault(move |request| {
+            let shared = shared.upgrade().filter(|_| when(request))?;
+            for (key, body) in objects.lock().unwrap().drain(..) {
+                let object = Object::plain(body, shared.clock.now());
+                shared.state().objects.insert(key, object);
+            }
+            None
+        });
     }
 
     /// Has nothing go wrong any more.
