@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::lacking::note_lacking;
+use super::lacking::{note_lacking, survey_early};
 use super::list::List;
 use super::order::by_urgency;
 use super::report::{AccountReport, RunProblem};
@@ -92,7 +92,12 @@ enum Turn {
 
 impl Search {
     async fn run(mut self) -> AccountReport {
-        if let Err(error) = self.prepare().await {
+        let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
+        let selection = self.selection.clone();
+        // The one asks WeChat, the other the bucket. On the heap: they are large.
+        let survey = Box::pin(survey_early(&context, &account.appid, &selection));
+        let (prepared, surveyed) = tokio::join!(Box::pin(self.prepare()), survey);
+        if let Err(error) = prepared {
             // Without a token or calls left, known recordings can still be transferred.
             self.can_call = !ends_calls(&error);
             self.note("the room list", &error);
@@ -105,8 +110,7 @@ impl Search {
             return self.report;
         }
         let is_full = self.report.scanned.is_some_and(|scanned| scanned.full);
-        let noted =
-            note_lacking(&self.context, &self.account.appid, &self.selection, is_full).await;
+        let noted = note_lacking(&context, &account.appid, &selection, (is_full, surveyed)).await;
         if let Err(error) = noted {
             self.note("the listing of the bucket", &error);
             // Archiving there now would hide that this is the wrong place.

@@ -6,9 +6,29 @@ use crate::model::{AppId, RoomId};
 use crate::stage::survey::{Extent, Surveyed, survey};
 use crate::stage::{Context, Error};
 
-/// Finds the selected rooms with objects missing from the bucket and records them in the ledger. They
-/// are due from then on, whatever happens to this run. A backfill of many rooms and a run that read
-/// the full room list survey the whole bucket.
+/// Looks through the bucket while the room list is read, where it is known before that how much of it is to
+/// be looked through.
+pub(super) async fn survey_early(
+    context: &Context,
+    appid: &AppId,
+    selection: &Selection,
+) -> Option<Result<Surveyed, Error>> {
+    let now = context.clock.now();
+    let scans = context.ledger.scan_state(appid, now).await.ok()?;
+    let since_full = now.duration_since(scans.full_scanned_at?);
+    let is_known = match selection {
+        Selection::Due => since_full < context.work.full_scan_every,
+        Selection::Backfill { rooms, .. } => matches!(rooms, Rooms::Between { .. }),
+    };
+    match is_known {
+        true => Some(look_through(context, appid, selection, false).await),
+        false => None,
+    }
+}
+
+/// Finds and notes those of the selected rooms of which the bucket lacks something, in what was surveyed
+/// early, if anything. They are due from then on, and the ledger knows why, whatever becomes of this run. All
+/// of the bucket is looked through for a backfill of many rooms, and when the room list was read in full.
 ///
 /// # Errors
 /// When the store or the ledger fails, or the bucket contains nothing of the account at all.
@@ -16,7 +36,7 @@ pub(super) async fn note_lacking(
     context: &Context,
     appid: &AppId,
     selection: &Selection,
-    is_full_scan: bool,
+    (is_full_scan, surveyed): (bool, Option<Result<Surveyed, Error>>),
 ) -> Result<(), Error> {
     if let Selection::Backfill { rooms: Rooms::One(room), .. } = selection {
         if lacks_manifest(context, appid, *room).await? {
@@ -24,7 +44,10 @@ pub(super) async fn note_lacking(
         }
         return Ok(());
     }
-    let found = look_through(context, appid, selection, is_full_scan).await?;
+    let found = match surveyed {
+        Some(surveyed) => surveyed?,
+        None => look_through(context, appid, selection, is_full_scan).await?,
+    };
     // A mistake in the configuration must not look like the loss of the whole archive.
     let catalog = context.store.keys(appid).catalog();
     let is_nightly = *selection == Selection::Due;

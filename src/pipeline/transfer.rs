@@ -104,8 +104,8 @@ impl Move {
         tokio::join!(Box::pin(self.recordings(room, recordings)), Box::pin(pictures))
     }
 
-    /// The pieces, then the whole, which is needed only where the pieces do not cover it. `None`
-    /// when the run was stopped before all were begun.
+    /// Transfers the segments, and then the whole, which is needed only if the segments do not cover
+    /// it. `None` if the run was stopped before all of them were started.
     async fn recordings(
         &self,
         room: &InFlight,
