@@ -52,6 +52,11 @@ impl Scan {
         None
     }
 
+    /// Whether the bytes so far end with the index of fragments, of which the last box tells (`mfro`).
+    pub fn ends_with_index(&self) -> bool {
+        self.tail.strip_prefix(&[0, 0, 16]).is_some_and(|end| end.starts_with(b"mfro"))
+    }
+
     /// Whether the search has not begun.
     pub fn is_fresh(&self) -> bool {
         self.tail.is_empty()
@@ -60,6 +65,34 @@ impl Scan {
     /// Whether this can be the state of a real search.
     pub fn is_sound(&self) -> bool {
         self.tail.len() < UNIT
+    }
+}
+
+/// What stands where no box begins, as far as it tells whether something stood there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hole {
+    /// How many zeros it begins with.
+    zeros: u64,
+    /// Whether other bytes follow them.
+    has_more: bool,
+}
+
+impl Hole {
+    /// Fewer zeros tell nothing.
+    const LEAST: u64 = 64;
+
+    /// Takes the next bytes.
+    pub fn take(&mut self, bytes: &[u8]) {
+        if !self.has_more {
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            self.zeros += zeros as u64;
+            self.has_more = zeros < bytes.len();
+        }
+    }
+
+    /// Whether zeros took the place of something, of which the rest follows.
+    pub fn is_torn(self) -> bool {
+        self.has_more && self.zeros >= Self::LEAST
     }
 }
 
@@ -76,6 +109,31 @@ fn begins(bytes: &[u8]) -> Option<(usize, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_at_the_end_and_zeros_before_other_bytes_are_told() {
+        let index = [[0, 0, 0, 16].as_slice(), b"mfro", &[0, 0, 0, 0, 0, 0, 0, 99]].concat();
+        let zeros = [vec![0; 64], vec![7]].concat();
+        let cases = [
+            (index.clone(), true, false),
+            ([&zeros, index.as_slice()].concat(), true, true),
+            ([index.as_slice(), &[7]].concat(), false, false),
+            (zeros.clone(), false, true),
+            (zeros[1..].to_vec(), false, false),
+            (zeros[..64].to_vec(), false, false),
+            ([&[7], zeros.as_slice()].concat(), false, false),
+        ];
+        for (bytes, has_index, is_torn) in cases {
+            for piece in 1..=bytes.len() {
+                let (mut scan, mut hole) = (Scan::default(), Hole::default());
+                for bytes in bytes.chunks(piece) {
+                    assert_eq!(scan.take(bytes), None);
+                    hole.take(bytes);
+                }
+                assert_eq!((scan.ends_with_index(), hole.is_torn()), (has_index, is_torn));
+            }
+        }
+    }
 
     #[test]
     fn a_fragment_is_found_however_the_bytes_are_cut() {

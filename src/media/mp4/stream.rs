@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size};
-use super::scan::{Found, Scan};
+use super::scan::{Found, Hole, Scan};
 
 /// The position of a walk over boxes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Boxes {
     /// From this offset on, it trusts no box and searches for the next fragment.
     lost_at: Option<u64>,
     scan: Scan,
+    /// What stands from there on.
+    #[serde(default)]
+    hole: Hole,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +110,8 @@ impl Boxes {
             self.lost_at = Some(start);
             // The header is too short to contain the beginning of a fragment.
             self.scan.take(&head);
+            self.hole = Hole::default();
+            self.hole.take(&head);
             return (Step::Other, rest);
         }
         let Some(Header { kind, size, .. }) = header else { return (Step::Other, rest) };
@@ -128,6 +133,7 @@ impl Boxes {
                 (Step::Found(lost), bytes.get(found.taken..).unwrap_or_default())
             }
             None => {
+                self.hole.take(bytes);
                 self.at += bytes.len() as u64;
                 (Step::Other, &[])
             }
@@ -169,5 +175,10 @@ impl Boxes {
     pub fn tail(&self) -> Option<u64> {
         let head = self.at - self.head.len() as u64;
         self.lost_at.or((!self.head.is_empty()).then_some(head))
+    }
+    /// Whether what follows the last box tells that others stood there: zeros, and the rest of them, or the
+    /// index of fragments at the very end.
+    pub fn is_torn(&self) -> bool {
+        self.lost_at.is_some() && (self.hole.is_torn() || self.scan.ends_with_index())
     }
 }

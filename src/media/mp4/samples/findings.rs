@@ -87,6 +87,13 @@ impl Findings {
         self.add(Found { start, end, track, first: number, last: number, what });
     }
 
+    /// Whether something is wrong up to `end`, or beyond it.
+    pub(super) fn reach(&self, end: u64) -> bool {
+        let Self { sure, padding, beside, sequences, sound, ends, start_codes } = self;
+        let lists = [sure, padding, beside, sequences, sound, ends, start_codes];
+        lists.iter().any(|list| list.found.iter().any(|found| found.end >= end))
+    }
+
     /// Something is wrong there.
     pub(super) fn add(&mut self, found: Found) {
         self.list(found.what).add(found);

@@ -21,7 +21,7 @@ use placing::MOST;
 
 pub(super) use tracks::Tracks;
 
-/// So many bytes after the last fragment may be anything: more may have been fragments.
+/// So many bytes after the last fragment may be anything.
 const FEW: u64 = 4096;
 
 /// How far the samples of fragments are examined. It can be stored, and resumed with the same `moov`.
@@ -41,6 +41,9 @@ pub(super) struct Fragmented {
     has_fragments: bool,
     /// Whether their index has come, which stands last.
     has_index: bool,
+    /// Whether a fragment is announced (`sidx`) that has not come.
+    #[serde(default)]
+    is_announced: bool,
     clocks: Vec<Clock>,
     /// Where a fragment is missing, since the last one.
     lost: Option<Range<u64>>,
@@ -156,6 +159,7 @@ impl Fragmented {
     fn enter(&mut self, kind: [u8; 4]) {
         self.moof.clear();
         self.has_index |= kind == *b"mfra";
+        self.is_announced |= kind == *b"sidx";
         if kind != *b"mdat" {
             return;
         }
@@ -273,8 +277,17 @@ impl Fragmented {
         self.has_fragments && self.unexamined.is_none() && self.waiting.is_empty()
     }
 
-    /// What was found, and why not all could be examined. What follows the last fragment of a film may
-    /// have been more of them.
+    /// Where fragments of a film are lost after the last one. Other bytes may stand there, as players put up
+    /// with them: only what tells of a fragment counts.
+    fn lost_end(&self) -> Option<u64> {
+        let at = self.boxes.tail().filter(|_| self.has_fragments && !self.has_index)?;
+        let is_told = self.is_announced
+            || self.boxes.is_torn()
+            || (self.claimed > 0 && self.findings.reach(self.claimed));
+        (is_told && self.boxes.at() - at > FEW).then_some(at)
+    }
+
+    /// What was found, and why not all could be examined. In a film, fragments may be lost at the end.
     pub(super) fn finish(
         mut self,
         tracks: &Tracks,
@@ -284,8 +297,7 @@ impl Fragmented {
         while !self.waiting.is_empty() {
             self.miss(end.max(1));
         }
-        let tail = self.boxes.tail().filter(|_| is_film && self.has_fragments && !self.has_index);
-        if let Some(at) = tail.filter(|at| end - at > FEW) {
+        if let Some(at) = self.lost_end().filter(|_| is_film) {
             let ms = self.now_ms(tracks);
             self.note_gap(at..end, Wrong::Boxes, ms, ms);
         }

@@ -20,7 +20,7 @@ impl Fragmented {
     pub(super) fn fragment(&mut self, tracks: &Tracks, start: u64) {
         let moof = std::mem::take(&mut self.moof);
         let is_kept = (start + 8).checked_add(moof.len() as u64) == Some(self.boxes.at());
-        self.has_fragments = true;
+        (self.has_fragments, self.is_announced) = (true, false);
         if !is_kept {
             self.unexamined.get_or_insert(Lack::Large);
             return;

@@ -108,12 +108,14 @@ fn every_sample_of_a_sound_film_in_fragments_is_accounted_for() {
     assert_eq!(fourth, 48);
 }
 
+/// A box with so many bytes of no meaning.
+fn boxed(kind: &[u8; 4], bytes: usize) -> Vec<u8> {
+    let size = u32::try_from(bytes + 8).unwrap();
+    [size.to_be_bytes().as_slice(), kind, &vec![0x6d; bytes]].concat()
+}
+
 #[test]
 fn boxes_around_the_fragments_make_no_difference() {
-    let boxed = |kind: &[u8; 4], bytes: usize| {
-        let size = u32::try_from(bytes + 8).unwrap();
-        [size.to_be_bytes().as_slice(), kind, &vec![0x6d; bytes]].concat()
-    };
     let between = [boxed(b"emsg", 90), boxed(b"prft", 24), boxed(b"free", 5000), boxed(b"abcd", 9)];
     let after = [boxed(b"mfra", 100), boxed(b"skip", 0)];
     let film = [INIT, FIRST, &between.concat(), SECOND, &after.concat()].concat();
@@ -194,18 +196,35 @@ fn fragments_that_place_their_samples_elsewhere_are_found() {
 }
 
 #[test]
-fn zeros_from_a_fragment_to_the_end_are_found_and_bytes_after_the_index_are_not() {
-    let mut film = film();
+fn fragments_lost_at_the_end_are_found_where_something_tells_of_them() {
     let second = INIT.len() + FIRST.len();
-    film[second..].fill(0);
-    let found = examined(&film);
-    let [place] = found.places.as_slice() else { panic!("{found:?}") };
-    let told = (place.range.clone(), place.at_ms, place.what);
-    assert_eq!(told, (second as u64..film.len() as u64, Some(2000), Wrong::Boxes));
-    let more = [BY_OFFSET, &[0; 9000]].concat();
-    assert_eq!(examined(&more), Examined { places: Vec::new(), unexamined: None });
-    let few = [INIT, FIRST, SECOND, &[0; 4000]].concat();
-    assert_eq!(examined(&few), Examined { places: Vec::new(), unexamined: None });
+    let moof = second + bodies(SECOND, b"moof")[0] - 8;
+    let (sidx, other) = (boxed(b"sidx", 32), vec![0x6d; 9000]);
+    let index = [0, 0, 0, 16].into_iter().chain(*b"mfro").chain([0; 8]).collect::<Vec<u8>>();
+    let zeroed = |to: usize| {
+        let mut film = film();
+        film[moof..to].fill(0);
+        film
+    };
+    let rest = zeroed(film().len() - 7);
+    let before = [INIT, FIRST].concat();
+    for film in [
+        rest,
+        [&zeroed(film().len()), index.as_slice()].concat(),
+        [&before, sidx.as_slice(), &other].concat(),
+    ] {
+        let found = examined(&film);
+        let [place] = found.places.as_slice() else { panic!("{found:?}") };
+        assert_eq!((place.range.end, place.at_ms), (film.len() as u64, Some(2000)));
+        assert_eq!(place.what, Wrong::Boxes);
+    }
+    // Players pass over what follows the last fragment.
+    for film in [&before, BY_OFFSET, &film(), &[&before, sidx.as_slice(), SECOND].concat()] {
+        for after in [vec![0; 9000], other.clone(), [vec![0; 2000], vec![7; 2000]].concat()] {
+            let sound = Examined { places: Vec::new(), unexamined: None };
+            assert_eq!(examined(&[film, after.as_slice()].concat()), sound);
+        }
+    }
 }
 
 #[test]
