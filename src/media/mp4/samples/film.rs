@@ -169,7 +169,10 @@ impl Film {
                 let range = self.moov_at.clone();
                 shown.push(Shown { range, track: number, sample, what });
             };
-            if contradicts(track) {
+            let reaches_beyond = !self.is_beside()
+                && Self::is_examined(track)
+                && self.moov_at.start.saturating_add(track.told_end()) > total;
+            if contradicts(track) || reaches_beyond {
                 tell(track.sizes.count(), Wrong::Count);
             }
             let misplaced = misplaced(track).into_iter().take(MOST);
@@ -237,13 +240,26 @@ fn contradicts(track: &Track) -> bool {
     let samples = u64::from(track.sizes.count());
     let has_places = track.chunks() > 0 && !track.runs.is_empty() && track.stts.len() > 0;
     // A few too many or too few make no difference to players.
-    let is_far_off = |table: &Table| counted(table).abs_diff(samples) > (samples / 50).max(16);
-    // Where all have one size, nobody counts them.
-    let is_counted = !matches!(track.sizes, Sizes::Equal { .. });
+    let is_far_off = |table: &Table| strays(table, samples) > (samples / 50).max(16);
+    // Where all have one size, nobody counts them, nor where the codec tells it.
+    let is_counted = Film::is_examined(track) && !matches!(track.sizes, Sizes::Equal { .. });
     !track.is_complete
         || (is_counted && track.samples_in_chunks() > samples)
-        || (samples > 0 && !has_places)
+        || ((samples > 0 || track.sizes.is_short()) && !has_places)
         || track.ctts.as_ref().is_some_and(is_far_off)
+}
+
+/// How many of so many samples a table has no entry for, or how many its entries have that come after those
+/// of the last sample.
+fn strays(table: &Table, samples: u64) -> u64 {
+    let (mut left, mut beyond) = (samples, 0_u64);
+    for count in (0..table.len()).filter_map(|entry| table.get(entry, 0)).map(u64::from) {
+        match left {
+            0 => beyond = beyond.saturating_add(count),
+            _ => left = left.saturating_sub(count),
+        }
+    }
+    left.max(beyond)
 }
 
 /// How many samples the entries of a table have together.
@@ -256,7 +272,9 @@ fn disagreement(track: &Track) -> Option<&'static str> {
     let samples = u64::from(track.sizes.count());
     let is_sync = |stss: &Table| {
         let numbers = || (0..stss.len()).filter_map(|entry| stss.get(entry, 0));
-        numbers().is_sorted_by(|a, b| a < b) && numbers().all(|n| n > 0 && u64::from(n) <= samples)
+        !stss.is_short
+            && numbers().is_sorted_by(|a, b| a < b)
+            && numbers().all(|n| n > 0 && u64::from(n) <= samples)
     };
     match () {
         () if !track.is_in_order && samples > 0 => Some("stsc"),
@@ -265,6 +283,7 @@ fn disagreement(track: &Track) -> Option<&'static str> {
         () if track.ctts.as_ref().is_some_and(|ctts| counted(ctts) != samples) => {
             Some("ctts and stsz")
         }
+        () if track.sizes.is_short() => Some("stsz and its own count"),
         () if !track.stss.as_ref().is_none_or(is_sync) => Some("stss and stsz"),
         () => None,
     }

@@ -18,6 +18,8 @@ pub(super) struct Table {
     width: usize,
     /// Whether it has fewer than it says.
     pub(super) is_short: bool,
+    /// Where in the `moov` it would end with as many as it says.
+    told_end: u64,
 }
 
 impl Table {
@@ -27,10 +29,12 @@ impl Table {
             let count = usize::try_from(number(body, head.checked_sub(4)?)?).ok()?;
             Some((body.get(head..)?, count.saturating_mul(width)))
         });
-        let (entries, length) = told.unwrap_or_default();
+        let (entries, length) = told.unwrap_or((moov, 0));
         let there = entries.get(..length.min(entries.len() / width * width)).unwrap_or_default();
         let bytes = if there.is_empty() { Bytes::new() } else { moov.slice_ref(there) };
-        Self { bytes, width, is_short: there.len() < length }
+        let begin = (entries.as_ptr() as usize).saturating_sub(moov.as_ptr() as usize);
+        let told_end = begin.saturating_add(length) as u64;
+        Self { bytes, width, is_short: there.len() < length, told_end }
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -82,6 +86,11 @@ impl Sizes {
             Self::Equal { count, .. } | Self::Compact { count, .. } => *count,
             Self::Each(table) => table.len(),
         }
+    }
+
+    /// Whether it has fewer than it says.
+    pub(super) fn is_short(&self) -> bool {
+        matches!(self, Self::Each(table) if table.is_short)
     }
 
     pub(super) fn of(&self, sample: u32) -> Option<u32> {
@@ -166,6 +175,17 @@ impl Track {
             is_complete,
             codings,
         })
+    }
+
+    /// How many bytes of the `moov` and what follows it its tables fill, as they say. Players read so many,
+    /// and give up where the file ends before.
+    pub(super) fn told_end(&self) -> u64 {
+        let sizes = match &self.sizes {
+            Sizes::Each(table) => Some(table),
+            _ => None,
+        };
+        let tables = [Some(&self.stts), self.ctts.as_ref(), self.stss.as_ref(), sizes];
+        tables.into_iter().flatten().map(|table| table.told_end).max().unwrap_or(0)
     }
 
     pub(super) fn chunks(&self) -> u32 {

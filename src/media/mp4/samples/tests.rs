@@ -147,6 +147,27 @@ fn tables_that_point_elsewhere_are_found() {
 }
 
 #[test]
+fn tables_that_say_they_reach_beyond_the_file_are_found() {
+    let flipped = |file: &[u8], name: &[u8; 4], at: usize, bit: u8| {
+        let mut file = file.to_vec();
+        let at = table(&file, name) + at;
+        file[at] ^= bit;
+        examined(&file)
+    };
+    for file in [FASTSTART, AT_END] {
+        for (name, count) in [(b"stsz", 8), (b"stts", 4), (b"stss", 4)] {
+            assert_eq!(what(&flipped(file, name, count, 0x10)), [Wrong::Count], "{name:?}");
+        }
+    }
+    for (name, count) in [(b"stsz", 8), (b"stss", 4)] {
+        let few = flipped(FASTSTART, name, count + 3, 0x40);
+        assert!(few.places.is_empty(), "players read on in the next table");
+        assert!(few.unexamined.unwrap().contains("stsz"));
+    }
+    assert_eq!(what(&flipped(FRAGMENTED, b"stsz", 11, 0x10)), [Wrong::Count], "and no places");
+}
+
+#[test]
 fn a_codec_that_is_not_known_is_said_and_nothing_is_found_in_it() {
     let mut file = FASTSTART.to_vec();
     let entry = file.windows(4).position(|bytes| bytes == b"avc1").unwrap();
