@@ -18,6 +18,8 @@ pub(super) struct Film {
     pub largest_sample: usize,
     /// For a chunk of a transport stream: how many milliseconds its playlist says.
     pub told_ms: Option<u64>,
+    /// Where the head of its last fragment lies, if no index of fragments follows that.
+    pub last_head: Option<Range<usize>>,
 }
 
 /// A NAL unit with its length.
@@ -52,8 +54,16 @@ impl Film {
         if told_ms.is_none() {
             let packets = std::fs::read_to_string(path.with_extension("packets")).unwrap();
             film.find_units(&packets);
+            film.last_head = film.last_head();
         }
         film
+    }
+
+    fn last_head(&self) -> Option<Range<usize>> {
+        const INDEX: &[u8] = b"\0\0\0\x10mfro";
+        let at = memchr::memmem::rfind(&self.bytes, b"moof\0\0\0\x10mfhd")?;
+        let end = self.bytes.get(self.bytes.len() - 16..)?;
+        (!end.starts_with(INDEX)).then_some(at - 4..at + 12)
     }
 
     fn find_units(&mut self, packets: &str) {

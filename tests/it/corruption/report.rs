@@ -63,7 +63,13 @@ impl Aim {
             mutation.places.iter().any(within) && is_changed(length)
         };
         let has_size = mutation.bytes.len() == film.bytes.len();
-        if has_size && film.units.iter().any(|unit| covers(&unit.length)) {
+        // Where nothing tells of the last fragment any more, it is as if other bytes followed the one before,
+        // which ffmpeg plays in silence.
+        let hits = |head: &Range<usize>| {
+            mutation.places.iter().any(|at| at.start < head.end && head.start < at.end)
+        };
+        let is_named = mutation.kind == Kind::Zeros || !film.last_head.as_ref().is_some_and(hits);
+        if has_size && is_named && film.units.iter().any(|unit| covers(&unit.length)) {
             return Some(Self::NalLength);
         }
         let zeros = mutation.places.first().filter(|_| mutation.kind == Kind::Zeros);
@@ -77,7 +83,7 @@ impl Aim {
             return Some(Self::ZerosInPicture);
         }
         match mutation.size >> 10 {
-            _ if film.largest_sample > 64 << 10 || film.is_unknown() => None,
+            _ if film.largest_sample > 64 << 10 || film.is_unknown() || !is_named => None,
             256.. => Some(Self::Large),
             64.. => Some(Self::Middling),
             _ => None,
