@@ -165,6 +165,11 @@ fn tables_that_say_they_reach_beyond_the_file_are_found() {
         assert!(few.unexamined.unwrap().contains("stsz"));
     }
     assert_eq!(what(&flipped(FRAGMENTED, b"stsz", 11, 0x10)), [Wrong::Count], "and no places");
+    // The counts of the first and the last of 25 entries.
+    assert!(what(&flipped(FASTSTART, b"ctts", 8 + 2, 0x20)).contains(&Wrong::Count));
+    let last = flipped(FASTSTART, b"ctts", 8 + 8 * 24 + 2, 0x20);
+    assert!(last.places.is_empty(), "it is good for all samples that there are");
+    assert!(last.unexamined.unwrap().contains("ctts and stsz"));
 }
 
 #[test]
