@@ -134,7 +134,7 @@ pub(super) struct Track {
     pub(super) runs: Vec<Run>,
     /// Whether its `stsc` can be meant as it is.
     pub(super) is_in_order: bool,
-    /// Whether its tables of chunks are as long as they say, and name descriptions that are there.
+    /// Whether its tables of chunks are as long as they say, and name chunks and descriptions that are there.
     pub(super) is_complete: bool,
 }
 
@@ -162,7 +162,10 @@ impl Track {
         // Players leave out what has no description, but where all samples have one size.
         let is_described = matches!(sizes, Sizes::Equal { .. })
             || (0..stsc.len()).all(|entry| stsc.get(entry, 8).is_none_or(|of| of <= descriptions));
-        let is_complete = is_described && !stsc.is_short && !stco.is_short;
+        // The last entry has to begin with a chunk that is there.
+        let last = stsc.len().checked_sub(1).and_then(|last| stsc.get(last, 0)).unwrap_or(0);
+        let is_placed = i64::from(last.cast_signed()) <= i64::from(stco.len());
+        let is_complete = is_described && is_placed && !stsc.is_short && !stco.is_short;
         Some(Self {
             timescale,
             sizes,

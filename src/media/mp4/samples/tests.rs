@@ -141,6 +141,13 @@ fn tables_that_point_elsewhere_are_found() {
     assert_eq!(what(&examined(&flipped(b"stsc", 8 + 11, 2))), [Wrong::Count], "no description");
     assert_eq!(what(&examined(&flipped(b"stsc", 7, 0x40))), [Wrong::Count], "shorter than it says");
     assert_eq!(what(&examined(&flipped(b"stco", 7, 0x40))), [Wrong::Count], "shorter than it says");
+    // One entry, for one sample a chunk.
+    let mut alone = FASTSTART.to_vec();
+    let stsc = table(&alone, b"stsc");
+    (alone[stsc + 7], alone[stsc + 8 + 7]) = (1, 1);
+    assert_eq!(what(&examined(&alone)), []);
+    alone[stsc + 8 + 2] = 0x40;
+    assert_eq!(what(&examined(&alone)), [Wrong::Count], "it begins with a chunk that is not there");
     let odd = examined(&flipped(b"stts", 8 + 3, 1));
     assert!(odd.places.is_empty(), "players put up with it");
     assert!(odd.unexamined.unwrap().contains("stts and stsz"));
