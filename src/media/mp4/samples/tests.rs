@@ -145,9 +145,12 @@ fn tables_that_point_elsewhere_are_found() {
     let mut alone = FASTSTART.to_vec();
     let stsc = table(&alone, b"stsc");
     (alone[stsc + 7], alone[stsc + 8 + 7]) = (1, 1);
-    assert_eq!(what(&examined(&alone)), []);
+    assert!(!what(&examined(&alone)).contains(&Wrong::Count));
     alone[stsc + 8 + 2] = 0x40;
-    assert_eq!(what(&examined(&alone)), [Wrong::Count], "it begins with a chunk that is not there");
+    assert!(
+        what(&examined(&alone)).contains(&Wrong::Count),
+        "it begins with a chunk that is not there"
+    );
     let odd = examined(&flipped(b"stts", 8 + 3, 1));
     assert!(odd.places.is_empty(), "players put up with it");
     assert!(odd.unexamined.unwrap().contains("stts and stsz"));
