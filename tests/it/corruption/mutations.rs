@@ -95,7 +95,12 @@ pub(super) fn damaged(
         let table = table.get(random.random_range(0..table.len().max(1)))?.clone();
         let at = random.random_range(table);
         bytes[at] ^= 1 << random.random_range(0..8);
-        return Some(Mutation { kind, size: 0, places: vec![at..at + 1], bytes });
+        return Some(Mutation {
+            kind,
+            size: 0,
+            places: std::iter::once(at..at + 1).collect(),
+            bytes,
+        });
     }
     let size = match kind {
         Kind::Zeros => [64, 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, KIB * KIB]

@@ -65,7 +65,7 @@ async fn struck(
     })
     .await;
     let night = world.night(&Selection::Due, |_| {}).await;
-    (night, host.requests().iter().filter_map(|request| request.range()).collect())
+    (night, host.requests().iter().filter_map(Request::range).collect())
 }
 
 /// How often each part was sent to the store.
