@@ -1,18 +1,18 @@
-//! Merges lines that say the same about many rooms into one line with a count. Pure.
+//! Lines that say the same of many rooms, told once with their count. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
 use super::figures::{counted, moment};
-use crate::model::{AppId, Reason, RoomId};
+use crate::model::{AppId, RoomId};
 
 /// How many rooms a line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Names {
-    /// The first few, and the number of the others.
+    /// The first few, and how many more there are.
     First,
-    /// All of them.
+    /// All.
     All,
 }
 
@@ -25,81 +25,48 @@ impl Names {
     }
 }
 
-/// A message, and what it is about.
+/// Something to tell, and of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
     /// The account.
     pub appid: AppId,
-    /// The room, if it is about one.
+    /// The room, where it is one.
     pub room: Option<RoomId>,
-    /// The recording, if it is about one.
+    /// The recording, where it is one.
     pub recording: Option<String>,
-    /// The next attempt, if it should be printed.
+    /// When it is tried again, where that is to be told.
     pub next_try: Option<Timestamp>,
-    /// The message, with hints.
-    pub reason: Reason,
+    /// What is to be told; hints in lines `hint: …` at its end.
+    pub text: String,
 }
 
-/// The text about many things.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Told {
-    /// A line for each thing.
-    pub lines: Vec<String>,
-    /// Hints, without duplicates.
-    pub hints: Vec<String>,
-}
-
-impl Told {
-    /// All lines, with the hints at the end.
-    pub(super) fn into_lines(self) -> impl Iterator<Item = String> {
-        self.lines.into_iter().chain(self.hints.into_iter().map(|hint| format!("hint: {hint}")))
-    }
-
-    /// Appends more text.
-    pub(super) fn add(&mut self, more: Self) {
-        self.lines.extend(more.lines);
-        for hint in more.hints {
-            if !self.hints.contains(&hint) {
-                self.hints.push(hint);
-            }
-        }
-    }
-}
-
-/// The text of a single reason.
-impl From<Reason> for Told {
-    fn from(Reason { message, hints }: Reason) -> Self {
-        Self { lines: vec![message], hints }
-    }
-}
-
-/// The lines for `said`, with their hints. Of equal messages only the first is kept, plus what the
-/// others are about: there may be very many of them.
-pub(super) fn told(said: impl IntoIterator<Item = Said>, names: Names) -> Told {
+/// The lines of what is said, with its hints; these come last, each once. Of what is said alike only
+/// the first is kept, and of what the others are said: there may be very many of them.
+pub(super) fn told(said: impl IntoIterator<Item = Said>, names: Names) -> Vec<String> {
     let mut groups = Groups::new(names.limit());
     for one in said {
         groups.add(one);
     }
-    groups.told()
+    groups.lines()
 }
 
-/// The messages, in order of first appearance. Messages that differ only in file names, ids, times
-/// and sizes count as equal.
+/// What is said, in the order in which it is said first. What differs only in file names, ids, times
+/// and sizes is one thing.
 struct Groups {
-    /// How many names of one kind are kept and printed.
+    /// How many names of one kind are kept and told.
     limit: usize,
     accounts: BTreeSet<AppId>,
-    /// The index of a message in `groups`, by whether it is about a room, and by its gist.
+    /// Where a thing stands in `groups`: by whether it is said of a room, and what it is in the main.
     places: HashMap<(bool, String), usize>,
     groups: Vec<Group>,
     hints: Vec<String>,
 }
 
-/// The things that share one message.
+/// Those of which one thing is said.
 struct Group {
-    /// The message for the first of them.
+    /// As it is said of the first.
     text: String,
-    /// Whether the message is identical for all.
+    /// Whether the same words are said of all.
     is_verbatim: bool,
     places: BTreeSet<(AppId, Option<RoomId>)>,
     /// The first recordings.
@@ -116,9 +83,10 @@ impl Groups {
     }
 
     fn add(&mut self, one: Said) {
-        let Said { appid, room, recording, next_try, reason: Reason { message: text, hints } } =
-            one;
-        for hint in hints {
+        let Said { appid, room, recording, next_try, text } = one;
+        let mut parts = text.split("\nhint: ");
+        let text = parts.next().unwrap_or_default().to_owned();
+        for hint in parts.map(|hint| format!("hint: {hint}")) {
             if !self.hints.contains(&hint) {
                 self.hints.push(hint);
             }
@@ -141,10 +109,12 @@ impl Groups {
         }
     }
 
-    fn told(self) -> Told {
+    fn lines(self) -> Vec<String> {
         let has_accounts = self.accounts.len() > 1;
-        let lines = self.groups.iter().map(|group| group.line(has_accounts, self.limit)).collect();
-        Told { lines, hints: self.hints }
+        let mut lines: Vec<_> =
+            self.groups.iter().map(|group| group.line(has_accounts, self.limit)).collect();
+        lines.extend(self.hints);
+        lines
     }
 }
 
@@ -172,7 +142,7 @@ impl Group {
         }
     }
 
-    /// What the message is about.
+    /// Of what it is said.
     fn place(&self, has_accounts: bool, limit: usize) -> String {
         let full = |(appid, room): &(AppId, Option<RoomId>)| match room {
             Some(room) if has_accounts => format!("{appid} room {room}"),
@@ -199,7 +169,7 @@ impl Group {
     }
 }
 
-/// The first `limit` names, and the number of the others.
+/// The first of so many by name, the rest by their count.
 fn named(names: &mut dyn Iterator<Item = String>, all: usize, limit: usize) -> String {
     let first: Vec<_> = names.take(limit).collect();
     match all.saturating_sub(first.len()) {
@@ -208,7 +178,7 @@ fn named(names: &mut dyn Iterator<Item = String>, all: usize, limit: usize) -> S
     }
 }
 
-/// The text with `…` in place of the words that differ between files with the same problem.
+/// A text with `…` in place of what differs from file to file though the matter is the same.
 fn gist(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let mut gist: Vec<String> = Vec::with_capacity(words.len());
@@ -238,7 +208,7 @@ fn gist_of(word: &str, before: &str, after: &str) -> String {
     }
 }
 
-/// Whether the text is hex digits like the id of a recording or request, or a digest.
+/// Hex digits as in a recording's id, a request's or a digest.
 fn is_id(text: &str) -> bool {
     text.len() >= 8
         && text.chars().all(|c| c.is_ascii_hexdigit())
@@ -256,12 +226,12 @@ mod tests {
             room: (room > 0).then_some(RoomId(room)),
             recording: (!recording.is_empty()).then(|| recording.to_owned()),
             next_try: None,
-            reason: text.into(),
+            text: text.to_owned(),
         }
     }
 
     fn lines(all: &[Said], names: Names) -> Vec<String> {
-        told(all.iter().cloned(), names).lines
+        told(all.iter().cloned(), names)
     }
 
     #[test]

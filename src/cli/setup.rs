@@ -1,4 +1,4 @@
-//! Builds everything that a command works with from the configuration.
+//! From the configuration to everything a command works with.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,21 +8,20 @@ use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{Common, output};
-use crate::archive::published;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Environment, Sources};
 use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
-use crate::pipeline::{self, Report, Selection, losses};
+use crate::pipeline::{self, Errand, Report, losses};
 use crate::progress::Progress;
-use crate::schedule::{Budget, Limits, Schedule};
-use crate::stage::{Account, Blank, Causes, Context, Images, Run};
+use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, Playlists, published};
 use crate::store::Store;
+use crate::throughput::Throughput;
 use crate::wechat;
 
-/// How many accounts are searched for a room at once.
+/// Accounts that are looked through for a room at once.
 const LOOKS: usize = 16;
 
 /// Everything a command works with.
@@ -31,35 +30,34 @@ pub struct Setup {
     pub context: Arc<Context>,
     /// The accounts to work on.
     pub accounts: Vec<Arc<Account>>,
-    /// Shows other processes that this one is alive, from the start of a run.
+    /// The sign to other processes that this one works; from the beginning of a run on.
     alive: OnceLock<Option<Alive>>,
-    /// The location of the ledger.
+    /// Where the ledger lies.
     pub ledger_place: ledger::Place,
-    /// Whether the ledger was just created.
+    /// Whether it was made just now.
     pub is_ledger_new: bool,
 }
 
 impl Setup {
-    /// Checks the bucket before any work whose result would be stored there.
+    /// Looks at the bucket, before anything is done that would have to be stored there.
     ///
     /// # Errors
-    /// When the bucket cannot be used.
+    /// When it cannot be used.
     pub async fn find_bucket(&self) -> anyhow::Result<()> {
         self.context.store.check_bucket().await.context("the bucket cannot be used")
     }
 
-    /// Runs the pipeline after the bucket was checked. The report lists what went wrong.
-    pub async fn run(&self, selection: &Selection, stop: CancellationToken) -> Report {
+    /// Runs the pipeline, once the bucket was found. What goes wrong is in the report.
+    pub async fn run(&self, errand: &Errand, stop: CancellationToken) -> Report {
         let Self { context, accounts, alive, .. } = self;
-        // Until the process ends, so that it covers the reporting of losses too.
+        // Until all is done: also while people are told of losses.
         alive.get_or_init(|| Alive::show(context));
         // On the heap: it is large.
-        Box::pin(pipeline::run(Arc::clone(context), accounts, selection, stop)).await
+        Box::pin(pipeline::run(Arc::clone(context), accounts, errand, stop)).await
     }
 
-    /// Adds the unreported losses to the report. The caller prints them and then calls
-    /// [`Setup::told`]. A run that could do nothing has its own exit code; the next run reports the
-    /// losses.
+    /// Takes into the report what was lost and no person was told of. To be printed then, and noted with
+    /// [`Setup::told`]. A run that could do nothing has an exit code of its own: the next one tells.
     pub async fn take_losses(&self, report: &mut Report) {
         if report.could_not_run() {
             return;
@@ -67,23 +65,23 @@ impl Setup {
         losses::take(&self.context, &self.accounts, report).await;
     }
 
-    /// Records that a person was told about the report's losses.
+    /// Notes that a person was told of the losses in the report.
     ///
     /// # Errors
-    /// When the ledger fails; then the next run reports the losses again.
+    /// When the ledger fails: the next run tells them again then.
     pub async fn told(&self, report: &Report) -> Result<(), ledger::Error> {
         losses::told(&self.context, report).await
     }
 
-    /// Leaves the losses to the next run, because this one could not report them.
+    /// Leaves it to the next run to tell of the losses: this one could not.
     ///
     /// # Errors
-    /// When the ledger fails; then a later run reports them.
+    /// When the ledger fails: a later run tells them then.
     pub(super) async fn untold(&self) -> Result<(), ledger::Error> {
         self.context.ledger.void_telling(self.context.owner()).await
     }
 
-    /// Reads the manifest of a room; `None` if it has none.
+    /// The manifest of a room; `None` where it has none.
     pub(super) async fn manifest(
         &self,
         account: &Account,
@@ -96,14 +94,13 @@ impl Setup {
         manifest.map(Some).with_context(|| format!("{key} is no manifest this version can read"))
     }
 
-    /// The only account that has a room with this number, in the ledger or in the bucket; `None` if
-    /// none has. If just one account is selected, it is that one in any case.
+    /// The one account that has a room of this number, in the ledger or in the bucket; `None` where
+    /// none has. The only account that is worked on has it in any case.
     pub(super) async fn account_of(&self, room: RoomId) -> anyhow::Result<Option<Arc<Account>>> {
         if let [account] = self.accounts.as_slice() {
             return Ok(Some(Arc::clone(account)));
         }
-        // A new ledger may know only some of the accounts, and the bucket contains only what was
-        // archived.
+        // A new ledger may know some of the accounts alone, and the bucket has what was archived only.
         let looks = self.accounts.iter().map(|account| self.has_room(account, room));
         let has: Vec<bool> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
         let found =
@@ -129,7 +126,7 @@ impl Setup {
             || self.context.store.head(&key).await?.is_some())
     }
 
-    /// Keeps only the account that has a room with this number.
+    /// Leaves the one account that has a room of this number.
     pub(super) async fn keep_account_of(&mut self, room: RoomId) -> anyhow::Result<()> {
         let Some(account) = self.account_of(room).await? else {
             let appids: Vec<_> =
@@ -145,7 +142,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Prints that the ledger is new, if it is: its path may not be the intended one.
+    /// Says that the ledger is new, where it is: its path may not be the one that was meant.
     pub(super) fn note_new_ledger(&self) {
         if self.is_ledger_new {
             let place = &self.ledger_place;
@@ -154,7 +151,7 @@ impl Setup {
     }
 }
 
-/// What to do if another ledger was meant.
+/// What to do where another ledger was meant.
 pub(super) fn relative_hint(place: &ledger::Place) -> &'static str {
     if place.is_relative {
         "\nhint: [ledger] url counts from the folder that the program is started in; an absolute path \
@@ -164,7 +161,7 @@ pub(super) fn relative_hint(place: &ledger::Place) -> &'static str {
     }
 }
 
-/// The configuration file and the environment, according to the flags.
+/// Where the flags say that the configuration is.
 pub(super) fn sources(common: &Common) -> anyhow::Result<Sources> {
     if let Some(named) = &common.config {
         config::must_exist(named)?;
@@ -181,14 +178,14 @@ pub(super) fn config(common: &Common) -> anyhow::Result<Config> {
     Ok(config::load(&sources(common)?)?)
 }
 
-/// Opens the ledger, creating it if it is missing, and builds the clients. Makes no remote request
-/// yet, except to a remote ledger.
+/// Opens the ledger, which is made where it is missing, and makes the clients. Nothing remote is
+/// asked yet, but a remote ledger.
 pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
     build(config(common)?, Clock::system()).await
 }
 
-/// Like [`open`], for a command that only reads: a missing ledger is reported and not created, and
-/// the command works with an empty one.
+/// As [`open`], for a command that only reads: where there is no ledger, that is said, none is made,
+/// and the command works with an empty one.
 pub(super) async fn open_existing(common: &Common) -> anyhow::Result<Setup> {
     let mut config = config(common)?;
     let place = ledger::Place::of(config.ledger_url.expose_secret());
@@ -202,28 +199,27 @@ pub(super) async fn open_existing(common: &Common) -> anyhow::Result<Setup> {
     Ok(Setup { ledger_place: place, ..build(config, Clock::system()).await? })
 }
 
-/// Builds everything a command works with from a parsed configuration. Makes no remote request yet,
-/// except to a remote ledger.
+/// Everything a command works with, from a configuration that was read. Nothing remote is asked yet,
+/// but a remote ledger.
 ///
 /// # Errors
-/// When the ledger cannot be opened or a client cannot be built.
+/// When the ledger cannot be opened or a client not be made.
 pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
     let is_ledger_new = ledger_place.is_missing();
     let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
-    let ledger = ledger.with_outage_budget(config.outage_budget);
+    let ledger = ledger.with_patience(config.ledger_patience);
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
-    let images = config.images.as_ref().map(|hosts| MediaClient::new(hosts).map(Images::new));
+    let images = config
+        .images
+        .as_ref()
+        .map(|hosts| MediaClient::new(hosts).map(|client| Images::new(client, &clock)));
     let started_at = clock.now();
-    // Deadlines follow WeChat's clock. Durations and leases do not.
+    let throughput = Throughput::new(clock.clone());
+    // Deadlines are WeChat's: they are judged by its time. Durations are not, nor are leases.
     let corrected = clock.corrected();
-    let limits = Limits {
-        memory: config.work.memory,
-        files: config.work.files,
-        ranges: config.work.ranges,
-        connections: config.work.connections,
-    };
+    let agenda = Agenda::new(corrected.clone(), throughput.clone());
     let run_id = RunId::new(started_at);
     let api = wechat::Api::new(&config.wechat, clock);
     let api = api.context("the WeChat client cannot be set up")?;
@@ -240,16 +236,15 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             ledger,
             store,
             media,
-            playlists: Budget::new(Context::PLAYLISTS),
+            playlists: Playlists::new(),
             images: images.transpose().context("[images] cannot be set up")?,
-            run: Run {
-                owner: this_process(&run_id),
-                id: run_id,
-                started_at,
-                lease: config.work.lease,
-                blank: Blank::default(),
-            },
-            schedule: Schedule::new(corrected.clone(), limits),
+            owner: this_process(&run_id),
+            run_id,
+            started_at,
+            memory: Memory::new(config.work.memory, agenda.clone())
+                .with_connections(config.work.connections, config.work.ranges),
+            agenda,
+            throughput,
             causes: Causes::default(),
             work: config.work,
             progress: Progress::default(),

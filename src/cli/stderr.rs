@@ -1,9 +1,8 @@
-//! Writes stderr from a separate thread, so that a pipe without a reader, a full disk or a paused
-//! terminal (Ctrl-S) blocks nothing.
+//! stderr, written by a thread of its own: a pipe that nobody reads, a full disk and a terminal that
+//! is held (Ctrl-S) keep nobody from working.
 //!
-//! Messages for people wait to be written as long as there is progress, and then for at most a
-//! second. Log lines do not wait: if the queue is full they are dropped, and a later line says how
-//! many.
+//! What is said is waited for as long as something is taken, and then for a second at most. Log lines
+//! are not waited for: of those that find the queue full it is told later how many were dropped.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -11,41 +10,41 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The size of the queue in bytes; lines beyond it are dropped.
+/// So many bytes wait to be written; what comes beyond is dropped.
 const ROOM: usize = 1 << 20;
 
-/// After this long without progress, no message waits until there is some.
+/// Where nothing was taken for so long, nobody waits any more until something is.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// The longest wait for one message, even with progress.
+/// However slowly it is taken, nobody waits longer at a time.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The size of one write: progress is visible between two chunks.
+/// So much is written at once: progress is seen between two pieces.
 const PIECE: usize = 4096;
 
 static STDERR: LazyLock<io::Result<Lines>> = LazyLock::new(|| Lines::to(io::stderr()));
 
-/// Prints a message and waits for it as described above; returns whether it was written.
+/// Says something, and waits for it to be written as described above; whether it was.
 pub(super) fn say(text: &str) -> bool {
     match &*STDERR {
         Ok(lines) => lines.say(text.as_bytes()),
-        // The thread could not be started, which may be what the message is about.
+        // There is no thread to be had, which may be what is said.
         Err(_) => write_all(&mut io::stderr(), text.as_bytes()).is_ok(),
     }
 }
 
-/// Prints a message without waiting for it.
+/// Says something that is not waited for.
 pub(super) fn log(text: &str) {
-    // This never fails.
+    // It never fails.
     let _ = Log.write_all(text.as_bytes());
 }
 
-/// Waits for all messages and log lines as described above; returns whether all were written.
+/// Waits for what was said and logged as described above; whether all of it was taken.
 pub(super) fn drain() -> bool {
     STDERR.as_ref().is_ok_and(Lines::drain)
 }
 
-/// The destination of log lines. Each write is one line, does not wait and never fails.
+/// Where log lines go. Each write is a line, is not waited for and never fails.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Log;
 
@@ -62,7 +61,7 @@ impl Write for Log {
     }
 }
 
-/// The queue of lines for `stderr`, or for its substitute in a test. Clones share it.
+/// Lines on their way to `stderr`, or what stands for it in a test. Clones share one queue.
 #[derive(Debug, Clone, Default)]
 struct Lines(Arc<Queue>);
 
@@ -75,16 +74,16 @@ struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Vec<u8>>,
-    /// The size of the waiting lines.
+    /// The bytes of those that wait.
     bytes: usize,
     is_writing: bool,
-    /// Chunks that were written or failed.
+    /// Pieces that were taken or refused.
     progress: u64,
-    /// Lines that failed.
+    /// Lines that were refused.
     refused: u64,
-    /// Dropped lines that were not reported yet.
+    /// Lines that found the queue full and were not told of.
     dropped: u64,
-    /// A message timed out, and nothing was written since.
+    /// Somebody has waited in vain, and nothing was taken since.
     is_stalled: bool,
 }
 
@@ -93,7 +92,7 @@ impl State {
         self.is_writing || !self.waiting.is_empty() || self.dropped > 0
     }
 
-    /// Adds a line if it fits; returns whether it did.
+    /// Adds a line where there is room for it; whether there was.
     fn push(&mut self, line: &[u8]) -> bool {
         let has_room = self.bytes + line.len() <= ROOM;
         if has_room {
@@ -103,7 +102,7 @@ impl State {
         has_room
     }
 
-    /// The next line to write: the waiting ones first, then the number of dropped ones.
+    /// The next line to write: first those that wait, then how many were dropped.
     fn next(&mut self) -> Option<Vec<u8>> {
         if let Some(line) = self.waiting.pop_front() {
             self.bytes -= line.len();
@@ -116,10 +115,10 @@ impl State {
 }
 
 impl Lines {
-    /// Starts the thread that writes to `out`.
+    /// Begins to write to `out`.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// Where there is no thread to be had.
     fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let lines = Self::default();
         let writer = lines.clone();
@@ -131,7 +130,7 @@ impl Lines {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a log line; returns whether it fit.
+    /// Whether there was room for it.
     fn log(&self, line: &[u8]) -> bool {
         let mut state = self.state();
         let has_room = state.push(line);
@@ -143,7 +142,7 @@ impl Lines {
 
     fn say(&self, text: &[u8]) -> bool {
         let State { bytes, refused, .. } = *self.state();
-        // Earlier log lines may have filled the queue.
+        // What was logged before may have filled the queue.
         if bytes + text.len() > ROOM {
             self.drain();
         }
@@ -170,7 +169,7 @@ impl Lines {
         true
     }
 
-    /// Writes all lines, as long as the process lives.
+    /// Writes all that comes, for as long as the process lives.
     fn write(&self, mut out: impl Write) {
         loop {
             let line = self.next();
@@ -200,10 +199,10 @@ impl Lines {
     }
 }
 
-/// Writes all of `bytes`, even if another process has made the file non-blocking.
+/// Writes all of `bytes`, also where somebody else has made the file one that does not block.
 ///
 /// # Errors
-/// When writing fails.
+/// Those of the file.
 pub(super) fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match out.write(bytes) {
@@ -220,7 +219,7 @@ pub(super) fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()
     }
 }
 
-/// Waits briefly if the write can be retried; otherwise returns the error.
+/// Waits a moment where the same may be tried again.
 fn later(error: io::Error) -> io::Result<()> {
     match error.kind() {
         ErrorKind::Interrupted => Ok(()),
@@ -238,7 +237,7 @@ mod tests {
 
     use super::*;
 
-    /// Accepts one write for each permit, and keeps the bytes.
+    /// Takes a write for each permit, and keeps what it took.
     struct Slow {
         permits: mpsc::Receiver<()>,
         taken: Arc<Mutex<Vec<u8>>>,

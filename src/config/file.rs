@@ -1,5 +1,5 @@
-//! The structure of `pipeline.toml`: ledger, store and accounts. Every section and key is optional here;
-//! `validate` decides which are required. Sections with good defaults are in `tuning`.
+//! The shape of `pipeline.toml`: the ledger, the store and the accounts. Every section and key is
+//! optional here; `validate` decides. The sections that have good defaults are in `tuning`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,27 +15,27 @@ use super::tuning::{
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConfigFile {
-    /// The ledger, this program's working memory.
+    /// Where the working memory lies.
     pub ledger: LedgerSection,
     /// The bucket.
     pub store: StoreSection,
     /// The WeChat API.
     pub wechat: WechatSection,
-    /// How the day's API calls are shared.
+    /// The shares of the day's API calls.
     pub quota: QuotaSection,
     /// Reading the room list.
     pub discover: DiscoverSection,
     /// Asking for replays.
     pub resolve: ResolveSection,
-    /// Transferring media.
+    /// Moving bytes.
     pub transfer: TransferSection,
     /// Where recordings come from.
     pub media: MediaSection,
-    /// The recording of the whole broadcast beside its segments.
+    /// The whole broadcast beside its pieces.
     pub whole: WholeSection,
-    /// Cover and portrait images.
+    /// Covers and portraits.
     pub images: ImagesSection,
-    /// The mini-programs.
+    /// The mini programs.
     #[serde(rename = "account")]
     pub accounts: Vec<AccountSection>,
 }
@@ -47,7 +47,7 @@ pub struct LedgerSection {
     /// `sqlite:PATH` or `postgres://…`.
     #[serde(serialize_with = "without_password")]
     pub url: String,
-    /// How long a room's lease lasts without renewal.
+    /// How long a room is held without a sign of life.
     #[serde(with = "duration")]
     pub lease: Duration,
 }
@@ -58,15 +58,15 @@ impl Default for LedgerSection {
     }
 }
 
-/// A URL as `config show` prints it: without its password, and without its query, which may contain
-/// another secret.
+/// A URL as `config show` prints it: without its password, and without its query, which may hold
+/// one too.
 pub(super) fn without_password<S: serde::Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&shown_url(url))
 }
 
 pub(super) fn shown_url(text: &str) -> String {
     let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
-    // A password that contains a slash or the like turns the URL into a different or an invalid one.
+    // A password with a slash or the like in it makes of the URL another one, or none at all.
     let hidden = if scheme.is_empty() { "...".to_owned() } else { format!("{scheme}:...") };
     let may_hide_more = scheme != "sqlite" && rest.contains('@');
     let Ok(mut shown) = url::Url::parse(text) else {
@@ -88,7 +88,7 @@ pub(super) fn shown_url(text: &str) -> String {
     shown.into()
 }
 
-/// A command as `config show` prints it: without its arguments, which may be secrets.
+/// A command as `config show` prints it: its arguments may hold secrets.
 fn without_arguments<S: serde::Serializer>(
     command: &Option<Vec<String>>,
     to: S,
@@ -106,26 +106,26 @@ fn without_arguments<S: serde::Serializer>(
 pub struct StoreSection {
     /// The bucket's name.
     pub bucket: String,
-    /// The prefix of every key.
+    /// What every key begins with.
     pub prefix: String,
     /// The region.
     pub region: String,
-    /// The address of the store; empty for AWS.
+    /// The store's address; empty for AWS.
     #[serde(serialize_with = "without_password")]
     pub endpoint: String,
-    /// Whether the bucket goes into the path rather than the host name: auto, on, off.
+    /// Whether the bucket is in the path rather than in the host name: auto, on, off.
     pub path_style: Switch,
-    /// The access key; empty to use the standard AWS sources.
+    /// The access key; empty for the standard AWS sources.
     pub access_key: String,
     /// The variable that holds the secret key.
     pub secret_key_env: String,
     /// The file that holds the secret key.
     pub secret_key_file: Option<PathBuf>,
-    /// Whether to send CRC-64/NVME checksums: auto, on, off.
+    /// Whether CRC-64/NVME is sent along: auto, on, off.
     pub crc64nvme: Switch,
-    /// Whether to sign bodies: auto, on, off. Off works only over https or on this machine.
+    /// Whether bodies are signed: auto, on, off; off only over https or on this machine.
     pub sign_payload: Switch,
-    /// The storage class of media objects; empty for the bucket's default.
+    /// The storage class of media objects; empty for the bucket's own.
     pub storage_class: String,
 }
 
@@ -147,11 +147,11 @@ impl Default for StoreSection {
     }
 }
 
-/// A setting that the program can determine by trying.
+/// A choice that the program can make by trying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", from = "Written")]
 pub enum Switch {
-    /// Determined by trying.
+    /// Found out by trying.
     Auto,
     /// Always.
     On,
@@ -159,7 +159,7 @@ pub enum Switch {
     Off,
 }
 
-/// The accepted spellings of a [`Switch`].
+/// A choice as it may be written.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected \"auto\", \"on\" or \"off\"")]
 enum Written {
@@ -195,17 +195,17 @@ pub struct AccountSection {
     /// Where the access token comes from.
     #[serde(default)]
     pub token: TokenSection,
-    /// Calls a day for this account; overrides `[quota]`.
+    /// Calls a day for this account, over `[quota]`.
     pub daily_limit: Option<u64>,
-    /// The merchant's reserve for this account; overrides `[quota]`.
+    /// The merchant's part for this account, over `[quota]`.
     pub reserve: Option<Amount>,
 }
 
-/// The `token` of an account.
+/// `token` of an account.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenSection {
-    /// The kind of source.
+    /// Which source.
     pub source: TokenKind,
     /// The variable that holds the appsecret (for `stable_token` and `token`).
     pub secret_env: Option<String>,
@@ -217,7 +217,7 @@ pub struct TokenSection {
     /// The command that prints the token (for `command`).
     #[serde(serialize_with = "without_arguments")]
     pub command: Option<Vec<String>>,
-    /// The variables that the command inherits in addition to the usual ones.
+    /// The variables that the command is given beside the usual ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub command_env: Vec<String>,
     /// The file that holds the token (for `file`).
@@ -226,11 +226,11 @@ pub struct TokenSection {
     pub env: Option<String>,
 }
 
-/// The kinds of token source.
+/// The sources of an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenKind {
-    /// `stable_token`: independent of the shop's own token.
+    /// `stable_token`: isolated from the shop's own token.
     #[default]
     StableToken,
     /// `token`: replaces the shop's own token.

@@ -1,4 +1,4 @@
-//! The sections of `pipeline.toml` that tune how the program works. Their defaults suit most users.
+//! The sections of `pipeline.toml` that say how to work, each with defaults that suit most.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::file::without_password;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WechatSection {
-    /// The address of the API; its query may contain a key.
+    /// The API's address; its query may hold a key.
     #[serde(serialize_with = "without_password")]
     pub base_url: String,
     /// How long a call may take.
@@ -37,9 +37,9 @@ impl Default for WechatSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaSection {
-    /// Calls a day if WeChat does not report the limit.
+    /// Calls a day where WeChat does not tell.
     pub daily_limit: u64,
-    /// The merchant's reserve: a number of calls, or a percentage such as `20%`.
+    /// The merchant's part: a number of calls, or hundredths as `20%`.
     pub reserve: Amount,
 }
 
@@ -49,13 +49,13 @@ impl Default for QuotaSection {
     }
 }
 
-/// A number, or a percentage such as `20%`.
+/// A number, or hundredths as `20%`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a number of calls, or a percentage such as \"20%\"")]
+#[serde(untagged, expecting = "expected a number of calls, or hundredths as \"20%\"")]
 pub enum Amount {
-    /// A number of calls.
+    /// So many.
     Number(u64),
-    /// A percentage, or a number as text.
+    /// Hundredths, or a number as text.
     Text(String),
 }
 
@@ -63,10 +63,10 @@ pub enum Amount {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscoverSection {
-    /// How often to read the whole list.
+    /// How often the whole list is read.
     #[serde(with = "duration")]
     pub full_scan_every: Duration,
-    /// Whether to ask for replays of rooms that never went live.
+    /// Whether rooms that never went live are asked for replays.
     pub ask_never_live: bool,
 }
 
@@ -80,10 +80,10 @@ impl Default for DiscoverSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResolveSection {
-    /// How long after the last sign of life to stop expecting further recordings.
+    /// How long after the last sign of life no further recordings are expected.
     #[serde(with = "duration")]
     pub settle: Duration,
-    /// The retry window: how long to keep asking for an announced recording that is not listed.
+    /// How long an announced recording that is not there is asked for again.
     #[serde(with = "duration")]
     pub patience: Duration,
 }
@@ -104,15 +104,15 @@ pub struct TransferSection {
     /// Size of a part.
     #[serde(with = "size")]
     pub part_size: ByteSize,
-    /// Maximum recordings at once.
+    /// Recordings at once, at the most.
     pub files: usize,
-    /// Maximum ranges of one recording at once.
+    /// Ranges of one recording at once, at the most.
     pub ranges: usize,
-    /// Maximum connections to one media host.
+    /// Connections to one media host, at the most.
     pub connections: usize,
-    /// Attempts per request.
+    /// Attempts at one request.
     pub attempts: u32,
-    /// How long to retry one request.
+    /// How long one request is tried again.
     #[serde(with = "duration")]
     pub retry_for: Duration,
 }
@@ -137,10 +137,10 @@ impl Default for TransferSection {
 pub struct MediaSection {
     /// Where recordings may be fetched from.
     pub allow_hosts: Vec<String>,
-    /// Time limit for making a connection.
+    /// How long a connection may take to be made.
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
-    /// How long a transfer may make no progress.
+    /// How long a transfer may stand still.
     #[serde(with = "duration")]
     pub read_timeout: Duration,
     /// A proxy for media; empty for none.
@@ -163,9 +163,9 @@ impl Default for MediaSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WholeSection {
-    /// When to archive its chunks.
+    /// When its chunks are archived.
     pub archive: WholePolicy,
-    /// How far the segments may fall short of it.
+    /// By how much the pieces may fall short of it.
     #[serde(with = "duration")]
     pub tolerance: Duration,
 }
@@ -180,7 +180,7 @@ impl Default for WholeSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImagesSection {
-    /// Whether to archive them.
+    /// Whether they are archived.
     pub archive: bool,
     /// Where they may be fetched from.
     pub allow_hosts: Vec<String>,
@@ -212,14 +212,14 @@ pub(super) mod duration {
         humantime::parse_duration(text.trim()).map_err(|_| D::Error::custom(problem(text.trim())))
     }
 
-    /// What is wrong. Repeats the text only if it is a number: anything else may be a secret.
+    /// What is wrong, without the text but for a number: it may be a secret.
     fn problem(text: &str) -> String {
         match text.parse::<u32>() {
             Ok(number) => format!(
                 "a duration needs a unit\nhint: write \"{number}s\", \"{number}m\", \"{number}h\" or \"{number}d\""
             ),
             Err(_) => {
-                "this is not a duration\nhint: write it as \"30s\", \"10m\", \"1h 30m\" or \"7d\""
+                "this is not a duration\nhint: write one as \"30s\", \"10m\", \"1h 30m\" or \"7d\""
                     .to_owned()
             }
         }
@@ -241,7 +241,7 @@ pub(super) mod size {
             toml::Value::Integer(number) => u64::try_from(number).ok().map(ByteSize),
             _ => None,
         };
-        let problem = "this is not a size\nhint: write it as \"64MiB\" or \"1GiB\"";
+        let problem = "this is not a size\nhint: write one as \"64MiB\" or \"1GiB\"";
         read.ok_or_else(|| D::Error::custom(problem))
     }
 }

@@ -1,16 +1,16 @@
-//! Look-alikes of the characters that TOML uses: full-width forms of an input method, quotation marks of
-//! a word processor, spaces from web pages.
+//! Characters that look like the ones TOML has, and are others: an input method's full-width forms,
+//! a text processor's quotes, blanks of web pages.
 
-/// A character that is not allowed where it is.
+/// A character that cannot stand where it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stray {
-    /// Its offset, in bytes.
+    /// Where, in bytes.
     pub offset: usize,
-    /// The character.
+    /// Which.
     pub found: char,
 }
 
-/// Look-alikes with their names and what the user meant, besides the full-width forms of ASCII.
+/// Characters with a name and what is meant by them, besides the full-width forms of ASCII.
 const KNOWN: [(char, &str, &str); 27] = [
     ('“', "opening quotation mark", "\""),
     ('”', "closing quotation mark", "\""),
@@ -41,16 +41,18 @@ const KNOWN: [(char, &str, &str); 27] = [
     ('\u{2029}', "paragraph separator", "a line end"),
 ];
 
-/// What is wrong with a character, and what to type instead.
+/// What is wrong with a character, and what to type.
 pub(super) fn explained(found: char) -> String {
     let code = u32::from(found);
     let known = KNOWN.iter().find(|(c, ..)| *c == found);
     match (found, known) {
         (_, Some((_, name, meant))) if found.is_whitespace() => {
-            format!("invisible character U+{code:04X} ({name})\nhint: type {meant} instead")
+            format!(
+                "a character that cannot be seen, U+{code:04X} ({name})\nhint: type {meant} in its place"
+            )
         }
         (_, Some((_, name, meant))) => {
-            format!("{found} (U+{code:04X}, {name})\nhint: type {meant} instead")
+            format!("{found} (U+{code:04X}, {name})\nhint: type {meant} in its place")
         }
         ('\u{ff01}'..='\u{ff5e}', None) => {
             let meant = char::from_u32(code - 0xfee0).unwrap_or(' ');
@@ -62,7 +64,7 @@ pub(super) fn explained(found: char) -> String {
                 "form"
             };
             format!(
-                "{found} (U+{code:04X}, full-width {which} of {meant})\nhint: type {meant} instead, with the input method switched to English"
+                "{found} (U+{code:04X}, full-width {which} of {meant})\nhint: type {meant} in its place, with the input method switched to English"
             )
         }
         (
@@ -75,24 +77,26 @@ pub(super) fn explained(found: char) -> String {
         ) => {
             let name = if found == '\u{feff}' { "byte order mark" } else { "zero-width mark" };
             format!(
-                "invisible character U+{code:04X} ({name})\nhint: delete it, or retype the line"
+                "a character that cannot be seen, U+{code:04X} ({name})\nhint: delete it, or type the line anew"
             )
         }
         (_, None) if found.is_control() => {
-            format!("control character U+{code:04X}\nhint: delete it, or retype the line")
+            format!("a control character, U+{code:04X}\nhint: delete it, or type the line anew")
         }
         (_, None) if found.is_whitespace() => {
-            format!("invisible character U+{code:04X}\nhint: type a space instead")
+            format!(
+                "a character that cannot be seen, U+{code:04X}\nhint: type a space in its place"
+            )
         }
         (_, None) => format!(
-            "{found} (U+{code:04X})\nhint: write names of keys and sections \
-                 in English letters, and text in \"quotes\""
+            "{found} (U+{code:04X})\nhint: names of keys and sections are \
+                 written in English letters, and texts in \"quotes\""
         ),
     }
 }
 
-/// The first character that is not allowed in TOML: any non-ASCII character outside strings and comments,
-/// or a look-alike quote in a string that is not closed on its line.
+/// The first character that is no part of TOML: outside of strings and comments anything but ASCII,
+/// and in a string that its line does not end, a quote that should have ended it.
 pub(super) fn stray(text: &str) -> Option<Stray> {
     let mut offset = 0;
     while let Some(found) = text.get(offset..).and_then(|rest| rest.chars().next()) {
@@ -121,8 +125,8 @@ fn is_toml(c: char) -> bool {
     c.is_ascii_graphic() || matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
-/// The length of the string that the text begins with. If it is not closed on its line, the offset of a
-/// look-alike of its closing quote.
+/// The length of the string that the text begins with; where its line does not end it, the place of
+/// what looks like its end.
 fn string(text: &str) -> Result<usize, Option<usize>> {
     for (quotes, escapes) in [("\"\"\"", true), ("'''", false)] {
         if let Some(rest) = text.strip_prefix(quotes) {
@@ -144,7 +148,7 @@ fn string(text: &str) -> Result<usize, Option<usize>> {
     }
 }
 
-/// The length of a text up to and including its closing quotes.
+/// How long a text is up to its closing quotes, with them.
 fn close(text: &str, quotes: &str, escapes: bool) -> Option<usize> {
     let mut offset = 0;
     loop {
@@ -161,7 +165,7 @@ fn close(text: &str, quotes: &str, escapes: bool) -> Option<usize> {
     }
 }
 
-/// The first non-ASCII character in a value that must be ASCII.
+/// The first character of a value that is written in ASCII, and is not.
 pub(super) fn stray_in_value(value: &str) -> Option<char> {
     value.chars().find(|c| !c.is_ascii_graphic() && *c != ' ' && *c != '\t' && *c != '\n')
 }
@@ -171,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_that_toml_does_not_allow_is_found_and_named() {
+    fn a_character_that_is_no_part_of_toml_is_found_and_named() {
         for (text, found, typed) in [
             ("a ＝ 1", '＝', "type = in"),
             ("a = “b”", '“', "type \" in"),
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_and_comments_in_any_script_are_accepted() {
+    fn toml_with_any_script_in_its_strings_and_comments_is_let_be() {
         for text in [
             "",
             "# 注释：“引号”，＝\r\n[store]\t# x\n a = \"直播，“回放”\"\n",
@@ -216,12 +220,12 @@ mod tests {
         ] {
             assert_eq!(stray(text), None, "{text}");
         }
-        assert_eq!(stray("a = \"never closed\n“"), None, "the parser reports it");
+        assert_eq!(stray("a = \"never closed\n“"), None, "the reader tells of it");
     }
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "[a=\"'\\\\\n\\[“”＝ #]{0,40}") {
+        fn no_text_is_too_strange(text in "[a=\"'\\\\\n\\[“”＝ #]{0,40}") {
             if let Some(stray) = stray(&text) {
                 proptest::prop_assert!(text[stray.offset..].starts_with(stray.found));
             }

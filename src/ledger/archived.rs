@@ -1,32 +1,32 @@
-//! Figures of the archive: recordings by state, and the bit rate of segments.
+//! What is archived, in numbers: recordings by state, and the bit rate of films.
 //!
-//! As in [`super::overview`], each statement is made once for all accounts.
+//! As in [`super::overview`], a statement is made once for all accounts.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::SignedDuration;
 
 use super::{Error, Ledger, from_json};
-use crate::model::Rate;
 use crate::model::{AppId, RecordingState, Stored};
+use crate::urgency::Rate;
 
-/// An account's bit rate is computed from this many stored segments, plus those of one more room.
+/// How many stored segments of each account its bit rate is made of, and those of one room more.
 const SAMPLE: u32 = 20;
 
 pub(super) const STATES: &str = "select appid, state, count(*) as recordings, \
        cast(sum(coalesce(bytes, 0)) as bigint) as bytes from recordings \
      where appid in (select appid from chosen) group by appid, state";
 
-/// How many recordings an account has.
+/// How many recordings of an account there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordingCounts {
-    /// By state, as JSON names it: `archived`, `pending`.
+    /// By what has become of them, as JSON names it: `archived`, `pending`.
     pub by_state: BTreeMap<String, u64>,
-    /// Total bytes of the archived ones.
+    /// The bytes of those that are archived.
     pub bytes_archived: u64,
 }
 
-/// Stored segments, summed up.
+/// Stored segments, together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Film {
     bytes: u64,
@@ -34,14 +34,14 @@ pub(super) struct Film {
 }
 
 impl Film {
-    /// Bytes per second; `None` without any duration.
+    /// Bytes per second of film; `None` where there is none.
     pub(super) fn rate(self) -> Option<Rate> {
         Rate::of(self.bytes, SignedDuration::from_millis(i64::try_from(self.millis).ok()?))
     }
 }
 
 impl Ledger {
-    /// The number of recordings of each account, and how many bytes are archived.
+    /// How many recordings each of the accounts has, and how much of them is archived.
     ///
     /// # Errors
     /// When the database fails.

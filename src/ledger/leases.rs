@@ -1,10 +1,10 @@
 //! Leases: who works on which room, and until when.
 //!
 //! An owner is one process of one run, and its name is never used again. Every write about a leased
-//! room names the owner and takes effect only while that owner holds the lease: a process that slept
-//! through its lease changes nothing once another has claimed the room. The name also tells one claim
-//! from the next: a process does not claim a room that it still works on, even if another took that
-//! room and released it meanwhile.
+//! room names the owner and takes effect only while the lease is the owner's: a process that slept
+//! through its lease changes nothing any more once another has claimed the room. The name tells
+//! one claim from the next as well: a process claims no room that it still works on, even where that
+//! room was taken from it and given up again meanwhile.
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::AnyConnection;
@@ -15,31 +15,32 @@ use super::rooms::{COLUMNS, read_room};
 use super::{Error, Ledger, RoomRecord, count};
 use crate::model::{AppId, RoomId};
 
-/// A request for the right to work on a room for some time.
+/// The right to work on a room until a time.
 #[derive(Debug, Clone, Copy)]
-pub struct LeaseRequest<'a> {
-    /// The owner, unique to a process.
+pub struct Claim<'a> {
+    /// Who claims: unique to a process.
     pub owner: &'a str,
-    /// The time now by the run's clock, which judges deadlines. The database's own clock judges leases.
+    /// The time now by the run's clock, which deadlines are judged by. Leases are judged by the
+    /// database's own.
     pub now: Timestamp,
-    /// Only rooms that are due by this time are claimed: a run claims what was due when it began, so
-    /// that it tries a failing room once.
+    /// Only rooms that are to be looked at again no later than this are claimed: a run claims what
+    /// was due when it began, so that a failing room is tried once a run.
     pub due_by: Timestamp,
-    /// How long the lease lasts.
+    /// For how long.
     pub lease: SignedDuration,
 }
 
-/// Which rooms to claim.
+/// Which rooms are to be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// Rooms that are due and rooms that are not finished.
+    /// Those that are due and those that are not finished.
     Any,
-    /// Only rooms whose recordings are known.
+    /// Those alone whose recordings are known.
     Listed,
 }
 
 impl Wanted {
-    /// The phases of these rooms, in SQL.
+    /// The phases these rooms are in, as SQL has them.
     fn phases(self) -> &'static str {
         match self {
             Self::Any => "'due', 'listed'",
@@ -48,22 +49,22 @@ impl Wanted {
     }
 }
 
-impl LeaseRequest<'_> {
+impl Claim<'_> {
     fn lease_ms(&self) -> i64 {
         i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX / 4)
     }
 }
 
 impl Ledger {
-    /// Claims the account's most urgent room that is due or unfinished: the soonest deadline first,
-    /// then rooms whose deadline is past. `None` if there is none now.
+    /// Claims the account's most urgent room that is due or not finished: the soonest deadline
+    /// first, then what is already past it. `None` when there is none now.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn claim_next(
         &self,
         appid: &AppId,
-        claim: LeaseRequest<'_>,
+        claim: Claim<'_>,
         wanted: Wanted,
     ) -> Result<Option<RoomRecord>, Error> {
         let mut held = self.held.lock().await;
@@ -71,8 +72,8 @@ impl Ledger {
         held.begin();
         loop {
             let claimed = self.claim_soonest(appid, claim, &is_due).await?;
-            // PostgreSQL selects the room before it waits for the row lock: whoever was quicker has
-            // that room, and there may be others.
+            // PostgreSQL chooses the room before it waits for its row: whoever was quicker then has
+            // this one, and there may be others.
             if claimed.is_some() || !self.is_any_due(appid, claim, &is_due).await? {
                 return Ok(held.hold(claim, claimed));
             }
@@ -86,7 +87,7 @@ impl Ledger {
     pub async fn has_due(
         &self,
         appid: &AppId,
-        claim: LeaseRequest<'_>,
+        claim: Claim<'_>,
         wanted: Wanted,
     ) -> Result<bool, Error> {
         let held = self.held.lock().await;
@@ -95,32 +96,32 @@ impl Ledger {
         self.is_any_due(appid, claim, &is_due).await
     }
 
-    /// The condition for a room that is wanted and claimable.
+    /// What a room must be to be wanted and claimable.
     pub(super) fn due(
         &self,
         held: &Held,
         appid: &AppId,
-        claim: LeaseRequest<'_>,
+        claim: Claim<'_>,
         wanted: Wanted,
     ) -> String {
         let (phases, claimable) = (wanted.phases(), self.claimable(held, appid, claim));
         format!("phase in ({phases}) and next_at <= $4 and {claimable}")
     }
 
-    /// The condition for a room that `claim` may have: free, or already claimed by this owner in a
-    /// claim whose reply was lost; and neither being worked on by this owner nor set aside.
-    fn claimable(&self, held: &Held, appid: &AppId, claim: LeaseRequest<'_>) -> String {
+    /// What a room must be for `claim` to have it: nobody's, or the claimer's own by a claim whose
+    /// reply was lost; and none that the claimer still works on, or has set aside.
+    fn claimable(&self, held: &Held, appid: &AppId, claim: Claim<'_>) -> String {
         let is_free = self.lease_clock.is_free();
         let held = held.as_sql(appid, claim);
         format!("({is_free} or lease_owner = $1) and room_id not in ({held})")
     }
 
-    /// Claims the most urgent room at the start of the statement. `None` if there is none, or if
-    /// another process claims the same one at the same time.
+    /// Claims what is the most urgent room when the statement begins. `None` when there is none, and
+    /// when another process claims the same one at the same time.
     async fn claim_soonest(
         &self,
         appid: &AppId,
-        claim: LeaseRequest<'_>,
+        claim: Claim<'_>,
         is_due: &str,
     ) -> Result<Option<RoomRecord>, Error> {
         let now = self.lease_clock.now();
@@ -145,13 +146,14 @@ impl Ledger {
         claimed(&row.await?)
     }
 
+    /// Whether there is a room to claim.
     async fn is_any_due(
         &self,
         appid: &AppId,
-        claim: LeaseRequest<'_>,
+        claim: Claim<'_>,
         is_due: &str,
     ) -> Result<bool, Error> {
-        // The second number only keeps the numbering of the other parameters.
+        // The second number is there for the others to keep theirs.
         let sql =
             format!("select room_id from rooms where $2 >= 0 and appid = $3 and {is_due} limit 1");
         let due = self.read("look for a room to claim", || {
@@ -166,7 +168,7 @@ impl Ledger {
         Ok(due.await?.is_some())
     }
 
-    /// Claims one room in any phase. `None` if the room is unknown or somebody else has claimed it.
+    /// Claims one room whatever its phase. `None` when it is unknown or somebody else's.
     ///
     /// # Errors
     /// When the database fails.
@@ -174,7 +176,7 @@ impl Ledger {
         &self,
         appid: &AppId,
         room: RoomId,
-        claim: LeaseRequest<'_>,
+        claim: Claim<'_>,
     ) -> Result<Option<RoomRecord>, Error> {
         let mut held = self.held.lock().await;
         let (now, claimable) = (self.lease_clock.now(), self.claimable(&held, appid, claim));
@@ -196,16 +198,11 @@ impl Ledger {
         Ok(held.hold(claim, claimed))
     }
 
-    /// Extends the lease of a room. On success the owner holds the room, whatever the time.
+    /// Extends the lease of a room. Where it succeeds the room is the owner's, whatever the time.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when `claim.owner` no longer holds it.
-    pub async fn renew(
-        &self,
-        appid: &AppId,
-        room: RoomId,
-        claim: LeaseRequest<'_>,
-    ) -> Result<(), Error> {
+    /// [`Error::LeaseLost`] when it is not `claim.owner`'s any more.
+    pub async fn renew(&self, appid: &AppId, room: RoomId, claim: Claim<'_>) -> Result<(), Error> {
         let now = self.lease_clock.now();
         let sql = format!(
             "update rooms set lease_until = {now} + $1, lease_ms = $1 \
@@ -222,11 +219,11 @@ impl Ledger {
         owned(room, renewed.await?.rows_affected())
     }
 
-    /// Releases the lease of a room, so that another process may claim it at once.
+    /// Gives up the lease of a room, so that another process may claim it at once.
     ///
     /// # Errors
-    /// When the database fails; this process does not claim the room again then. A lease that somebody
-    /// else holds by now is left alone.
+    /// When the database fails; then this process does not claim the room again. A lease that is
+    /// somebody else's by now is left alone.
     pub async fn release(&self, appid: &AppId, room: RoomId, owner: &str) -> Result<(), Error> {
         let released = self.attempt("release a room", || {
             sqlx::query(
@@ -239,12 +236,12 @@ impl Ledger {
             .execute(&self.pool)
         });
         released.await?;
-        // Only now: before the release, another claim by this process would look like the same one.
+        // Only now: until it is given up, another claim by this process would be the same one.
         self.held.lock().await.let_go(appid, room, owner);
         Ok(())
     }
 
-    /// The current holders of leases.
+    /// Who holds leases now.
     ///
     /// # Errors
     /// When the database fails.
@@ -260,8 +257,8 @@ impl Ledger {
         .await
     }
 
-    /// Ends all leases of an owner that is known to be gone, and lets others report the losses that it
-    /// had taken to report. Returns the number of leases.
+    /// Ends all leases of an owner that is known to be gone, and lets others tell of the losses it was
+    /// about to tell of; returns how many leases.
     ///
     /// # Errors
     /// When the database fails.
@@ -279,15 +276,15 @@ impl Ledger {
     }
 }
 
-/// The room that a claim returned. Fetches all rows although there is at most one: SQLite commits after
-/// the last row, so on a full disk only the end of the statement fails.
+/// The room that a claim has returned. All rows are asked for, though there is one at the most: SQLite
+/// commits after the last, and where the disk is full only the end of the statement says so.
 fn claimed(rows: &[AnyRow]) -> Result<Option<RoomRecord>, Error> {
     rows.first().map(read_room).transpose()
 }
 
-/// Begins a transaction's writes for `owner`: fails if it no longer holds the room, and keeps others
-/// from claiming the room until the transaction ends. A check within the writing statement is not
-/// enough: PostgreSQL lets a claim pass between what that statement reads and what it writes.
+/// Begins a transaction's writes on behalf of `owner`: fails where the room is not its own any more,
+/// and else lets nobody else claim it before the transaction has ended. To ask in the statement that
+/// writes would not do: PostgreSQL lets a claim pass between what that reads and what it writes.
 pub(super) async fn fence(
     connection: &mut AnyConnection,
     appid: &AppId,
@@ -306,7 +303,7 @@ pub(super) async fn fence(
     Ok(owned(room, locked.rows_affected()))
 }
 
-/// Fails unless the write reached a room that the writer still holds.
+/// Whether a write reached a room that is still the writer's.
 pub(super) fn owned(room: RoomId, rows: u64) -> Result<(), Error> {
     if rows == 1 { Ok(()) } else { Err(Error::LeaseLost(room)) }
 }

@@ -1,23 +1,23 @@
-//! Rooms: what is known about each, and what is pending.
+//! Rooms: what is known and owed of each.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::reasons::Columns;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
-use crate::model::{AppId, Reason, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
+use crate::model::text::capped_reason;
+use crate::model::{AppId, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
 
-/// The phase a room is in.
+/// Where a room stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Not over yet: looked at again when the room list says so.
+    /// Not over yet: looked at again when the room list says otherwise.
     Later,
-    /// WeChat has to be asked for its replays.
+    /// WeChat is to be asked for its replays.
     Due,
-    /// Its replays are known but not all stored yet.
+    /// Its replays are known and not all stored yet.
     Listed,
-    /// Nothing is pending.
+    /// Nothing more is owed.
     Closed,
 }
 
@@ -41,7 +41,7 @@ impl Phase {
     }
 }
 
-/// A room's manifest as the ledger remembers it.
+/// The manifest of a room as the ledger remembers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sealed {
     /// Its status.
@@ -57,50 +57,49 @@ pub struct Sealed {
 pub struct RoomRecord {
     /// The room as it was last listed.
     pub room: Room,
-    /// Its phase.
+    /// Where it stands.
     pub phase: Phase,
-    /// When the first of its recordings is deleted; an estimate until they are listed.
+    /// When the first of its recordings is deleted: an estimate until they are listed.
     pub deadline: Timestamp,
-    /// It is not looked at again before this time.
+    /// Before this it is not looked at again.
     pub next_at: Timestamp,
-    /// Consecutive attempts that did not finish the room.
+    /// Looks in a row that did not bring it to an end.
     pub attempts: u32,
-    /// `total` of WeChat's last reply, without duplicate rows.
+    /// `total` of WeChat's last reply, less rows that repeat another.
     pub announced: Option<u64>,
     /// When WeChat was last asked.
     pub listed_at: Option<Timestamp>,
-    /// Whether no further recordings are expected.
+    /// Whether no further recordings are to be expected.
     pub settled: bool,
-    /// Its manifest, if any.
+    /// Its manifest, if there is one.
     pub sealed: Option<Sealed>,
-    /// The last failure.
-    pub failure: Option<Reason>,
-    /// Since when WeChat answers that it does not know the room; `None` if it listed the room last
-    /// time.
+    /// What went wrong last.
+    pub failure: Option<String>,
+    /// Since when WeChat answers that it does not know the room; `None` since it last listed it.
     pub unknown_since: Option<Timestamp>,
-    /// Whether a survey found that archived objects of the room are missing from the bucket.
+    /// Whether the bucket lacks objects of it that were archived, as a survey has found.
     pub is_lacking: bool,
 }
 
 impl RoomRecord {
-    /// When the room was first seen. Its deadline is estimated from this if nothing else is known about
-    /// its time.
+    /// When the room was first seen, where nothing else is known of its time: its deadline is
+    /// estimated from that.
     pub fn first_seen(&self) -> Timestamp {
         self.deadline.saturating_sub(WECHAT_RETENTION).unwrap_or(Timestamp::MIN)
     }
 }
 
 pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
-                       status, revision, manifest_sha256, failure, hints, unknown_since, lacking";
+                       status, revision, manifest_sha256, failure, unknown_since, lacking";
 
 impl Ledger {
-    /// Saves what was found out about a leased room, sealed or not.
+    /// Stores what a look at a leased room found, sealed or not.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
+    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
     pub async fn save_room(&self, record: &RoomRecord, owner: &str) -> Result<(), Error> {
         let (room, json) = (&record.room, to_json(&record.room, "room")?);
-        let failure = Columns::of(record.failure.as_ref())?;
+        let failure = record.failure.as_deref().map(capped_reason);
         let status = record.sealed.map(|sealed| to_json(&sealed.status, "status")).transpose()?;
         let sha256 = record.sealed.map(|sealed| sealed.sha256.to_string());
         let saved = self
@@ -109,8 +108,8 @@ impl Ledger {
                     "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
                announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
                manifest_sha256 = $10, failure = $11, room = $12, unknown_since = $13, \
-               lacking = $14, hints = $15 \
-             where appid = $16 and room_id = $17 and lease_owner = $18",
+               lacking = $14 \
+             where appid = $15 and room_id = $16 and lease_owner = $17",
                 )
                 .bind(record.phase.as_str())
                 .bind(record.deadline.as_millisecond())
@@ -122,11 +121,10 @@ impl Ledger {
                 .bind(status.as_deref())
                 .bind(record.sealed.map_or(0, |sealed| count(sealed.revision)))
                 .bind(sha256.as_deref())
-                .bind(failure.message.as_deref())
+                .bind(failure.as_deref())
                 .bind(json.as_str())
                 .bind(millis(record.unknown_since))
                 .bind(i64::from(record.is_lacking))
-                .bind(failure.hints.as_deref())
                 .bind(room.appid.as_str())
                 .bind(count(room.room_id.0))
                 .bind(owner)
@@ -136,11 +134,11 @@ impl Ledger {
         super::leases::owned(room.room_id, saved.rows_affected())
     }
 
-    /// Deletes a leased room of which only the number was ever known.
+    /// Forgets a leased room of which nothing but the number was ever known.
     ///
     /// # Errors
-    /// When the database fails. A room that somebody else has claimed since is left alone, and so is
-    /// one that has recordings or a manifest.
+    /// When the database fails. A room that is somebody else's by now is left alone, as is one that
+    /// has recordings or a manifest.
     pub async fn forget_room(&self, appid: &AppId, room: RoomId, owner: &str) -> Result<(), Error> {
         self.attempt("forget a room", || {
             sqlx::query(
@@ -158,12 +156,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// The rooms that nobody is working on and that were due by `by`, or wait for another attempt after
-    /// a failure: what a run leaves to later ones.
+    /// The rooms that were due by `by`, or wait for another attempt after a failure, and that nobody
+    /// works on: what a run leaves to later ones.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn pending_rooms(&self, appid: &AppId, by: Timestamp) -> Result<Vec<RoomId>, Error> {
+    pub async fn owed(&self, appid: &AppId, by: Timestamp) -> Result<Vec<RoomId>, Error> {
         let is_free = self.lease_clock.is_free();
         let sql = format!(
             "select room_id from rooms \
@@ -172,7 +170,7 @@ impl Ledger {
                  or (phase = 'due' and (next_at <= $2 or failure is not null))) \
              order by room_id"
         );
-        let pending_rooms: Vec<i64> = self
+        let owed: Vec<i64> = self
             .read("read what is owed", || {
                 sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
                     .bind(appid.as_str())
@@ -180,11 +178,11 @@ impl Ledger {
                     .fetch_all(&self.pool)
             })
             .await?;
-        Ok(pending_rooms.into_iter().map(|room| RoomId(uncount(room))).collect())
+        Ok(owed.into_iter().map(|room| RoomId(uncount(room))).collect())
     }
 
-    /// The rooms that WeChat could not be asked about and that are not tried again by `by`, with the
-    /// reason and the time of the next attempt.
+    /// The rooms that WeChat could not be asked about and that are not looked at again by `by`: why, and
+    /// when they are.
     ///
     /// # Errors
     /// When the database fails.
@@ -192,11 +190,11 @@ impl Ledger {
         &self,
         appid: &AppId,
         by: Timestamp,
-    ) -> Result<Vec<(RoomId, Reason, Timestamp)>, Error> {
+    ) -> Result<Vec<(RoomId, String, Timestamp)>, Error> {
         const WHAT: &str = "read what failed";
         let rows = self.read(WHAT, || {
             sqlx::query(
-                "select room_id, failure, hints, next_at from rooms \
+                "select room_id, failure, next_at from rooms \
                  where appid = $1 and failure is not null and next_at > $2 order by room_id",
             )
             .bind(appid.as_str())
@@ -205,18 +203,12 @@ impl Ledger {
         });
         let read = |row: &AnyRow| -> Result<_, sqlx::Error> {
             let next_at = moment(row.try_get("next_at")?).unwrap_or(Timestamp::UNIX_EPOCH);
-            let failure =
-                Columns { message: row.try_get("failure")?, hints: row.try_get("hints")? };
-            Ok((RoomId(uncount(row.try_get("room_id")?)), failure, next_at))
+            Ok((RoomId(uncount(row.try_get("room_id")?)), row.try_get("failure")?, next_at))
         };
-        let read = |row| -> Result<_, Error> {
-            let (room, failure, next_at) = read(row).map_err(failed(WHAT))?;
-            Ok((room, failure.read()?.unwrap_or_default(), next_at))
-        };
-        rows.await?.iter().map(read).collect()
+        rows.await?.iter().map(|row| read(row).map_err(failed(WHAT))).collect()
     }
 
-    /// How many rooms of an account are due by `by`, including those that somebody is working on.
+    /// How many rooms of an account are due by `by`, whoever works on them.
     ///
     /// # Errors
     /// When the database fails.
@@ -235,7 +227,7 @@ impl Ledger {
         Ok(uncount(due))
     }
 
-    /// What is known about one room.
+    /// What is known of one room.
     ///
     /// # Errors
     /// When the database fails.
@@ -252,7 +244,7 @@ impl Ledger {
         row.as_ref().map(read_room).transpose()
     }
 
-    /// Whether the ledger has any room of an account.
+    /// Whether any room of an account is known.
     ///
     /// # Errors
     /// When the database fails.
@@ -267,7 +259,7 @@ impl Ledger {
         Ok(any.is_some())
     }
 
-    /// Every room of an account, in ascending order of number.
+    /// Every room of an account, by ascending number.
     ///
     /// # Errors
     /// When the database fails.
@@ -306,7 +298,7 @@ pub(super) fn read_room(row: &AnyRow) -> Result<RoomRecord, Error> {
         listed_at: moment(number("listed_at")?),
         settled: number("settled")? == Some(1),
         sealed,
-        failure: Columns { message: text("failure")?, hints: text("hints")? }.read()?,
+        failure: text("failure")?,
         unknown_since: moment(number("unknown_since")?),
         is_lacking: number("lacking")? == Some(1),
     })

@@ -1,21 +1,22 @@
-//! Claimable rooms, by their position in the order of claims.
+//! Rooms that could be claimed, by their place in the order of claims.
 
-use super::{Error, LeaseRequest, Ledger, Wanted, count, uncount};
+use super::{Claim, Error, Ledger, Wanted, count, uncount};
 use crate::model::{AppId, RoomId};
 
 impl Ledger {
-    /// How many rooms of an account [`Ledger::claim_next`] would claim one after another.
+    /// How many rooms of an account there are that [`Ledger::claim_next`] would claim one after the
+    /// other.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn count_due(
         &self,
         appid: &AppId,
-        claim: LeaseRequest<'_>,
+        claim: Claim<'_>,
         wanted: Wanted,
     ) -> Result<u64, Error> {
         let is_due = self.is_due(appid, claim, wanted).await;
-        // The second number only keeps the numbering of the other parameters.
+        // The second number is there for the others to keep theirs.
         let sql = format!("select count(*) from rooms where $2 >= 0 and appid = $3 and {is_due}");
         let due = self.read("count the rooms to claim", || {
             sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql.clone()))
@@ -29,15 +30,15 @@ impl Ledger {
         due.await.map(uncount)
     }
 
-    /// The room that [`Ledger::claim_next`] would claim after skipping this many; `None` if there are
-    /// fewer.
+    /// The room that [`Ledger::claim_next`] would claim after so many others; `None` where there are no
+    /// more than these.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn due_at(
         &self,
         appid: &AppId,
-        claim: LeaseRequest<'_>,
+        claim: Claim<'_>,
         wanted: Wanted,
         place: u64,
     ) -> Result<Option<RoomId>, Error> {
@@ -60,7 +61,7 @@ impl Ledger {
         Ok(room.await?.map(|room| RoomId(uncount(room))))
     }
 
-    async fn is_due(&self, appid: &AppId, claim: LeaseRequest<'_>, wanted: Wanted) -> String {
+    async fn is_due(&self, appid: &AppId, claim: Claim<'_>, wanted: Wanted) -> String {
         let held = self.held.lock().await;
         self.due(&held, appid, claim, wanted)
     }

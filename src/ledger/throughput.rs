@@ -1,4 +1,4 @@
-//! How fast bytes arrived on recent days: the basis of forecasts.
+//! How fast bytes came on recent days: what forecasts rest on.
 
 use std::collections::BTreeMap;
 
@@ -6,27 +6,27 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 
 use super::{Error, Ledger, count, failed, uncount};
-use crate::model::Measured;
 use crate::model::time::beijing_day;
+use crate::throughput::Moved;
 
-/// How long the figures of a day are kept.
+/// For how long a day is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How far back the basis of forecasts reaches.
+/// How recent what forecasts rest on is.
 const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 impl Ledger {
-    /// Adds transferred bytes, by host, to the day's figures.
+    /// Adds what was moved, by host, to the day's account.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn note_throughput(
         &self,
         now: Timestamp,
-        moved: &[(String, Measured)],
+        moved: &[(String, Moved)],
     ) -> Result<(), Error> {
         const WHAT: &str = "note the throughput";
-        for (host, Measured { bytes, busy_ms }) in moved {
+        for (host, Moved { bytes, busy_ms }) in moved {
             let note = || {
                 sqlx::query(
                     "insert into throughput (host, day, bytes, busy_ms) values ($1, $2, $3, $4) \
@@ -52,12 +52,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// Bytes transferred in the last seven days, by host, and over all hosts as
-    /// [`crate::model::ALL_HOSTS`].
+    /// What was moved in the last seven days, by host; over all hosts as
+    /// [`crate::throughput::ALL_HOSTS`].
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn throughput(&self, now: Timestamp) -> Result<BTreeMap<String, Measured>, Error> {
+    pub async fn throughput(&self, now: Timestamp) -> Result<BTreeMap<String, Moved>, Error> {
         const WHAT: &str = "read the throughput";
         let first = now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
         let read = || {
@@ -72,7 +72,7 @@ impl Ledger {
         let rows = self.read(WHAT, read).await?;
         let moved = rows.iter().map(|row| {
             let number = |name: &str| row.try_get::<i64, _>(name).map(uncount);
-            let moved = Measured { bytes: number("bytes")?, busy_ms: number("busy_ms")? };
+            let moved = Moved { bytes: number("bytes")?, busy_ms: number("busy_ms")? };
             Ok((row.try_get("host")?, moved))
         });
         moved.collect::<Result<_, sqlx::Error>>().map_err(failed(WHAT))

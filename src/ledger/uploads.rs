@@ -1,7 +1,7 @@
-//! Multipart uploads that may be unfinished: the intent to begin one, and what came of it.
+//! Multipart uploads that may be unfinished: what was about to be begun, and what it became.
 //!
-//! An intent is durable before the store is asked, so that an upload whose id never reached the ledger
-//! can still be told apart from somebody else's.
+//! An intent is durable before the store is asked, so that an upload whose id never reached the
+//! ledger can still be told from somebody else's.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -10,43 +10,43 @@ use sqlx::any::AnyRow;
 use super::{Error, Ledger, count, failed, moment, uncount};
 use crate::model::{AppId, RoomId};
 
-/// The intent to begin an upload.
+/// An upload that was to be begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// The name of the intent, random.
+    /// Its own name, random.
     pub name: String,
     /// The account.
     pub appid: AppId,
     /// The room.
     pub room: RoomId,
-    /// The key of the object.
+    /// The key the object was to have.
     pub key: String,
     /// The run.
     pub run: String,
-    /// When the intent was recorded, just before asking the store.
+    /// When the store was about to be asked.
     pub begun_at: Timestamp,
-    /// The store's id of the upload, if known.
+    /// The store's id of the upload, where it is known.
     pub upload_id: Option<String>,
-    /// Whether the store may have begun uploads whose ids are unknown.
+    /// Whether the store may have begun uploads whose ids are not known.
     pub in_doubt: bool,
 }
 
-/// A checkpoint, and the room it belongs to.
+/// A checkpoint, and whose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptCheckpoint {
     /// The account.
     pub appid: AppId,
     /// The room.
     pub room: RoomId,
-    /// The state, as `stage::transfer` wrote it.
+    /// What it says, as `stage::transfer` wrote it.
     pub state: String,
 }
 
 impl Ledger {
-    /// Records that an upload is about to begin. Durable on `Ok`.
+    /// Notes that an upload is about to be begun. Durable on `Ok`.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
+    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
     pub async fn intend_upload(&self, intent: &Intent, owner: &str) -> Result<(), Error> {
         let note = || {
             sqlx::query(
@@ -69,9 +69,9 @@ impl Ledger {
         super::leases::owned(intent.room, noted.rows_affected())
     }
 
-    /// Adds the store's id of the upload to an intent. `in_doubt`: the store may have begun others too.
+    /// Adds what the store called the upload of an intent. `in_doubt`: it may have begun others.
     ///
-    /// This needs no lease: what is known about an upload stays true when the room is lost.
+    /// No lease is asked for: what is known of an upload stays true when the room is lost.
     ///
     /// # Errors
     /// When the database fails.
@@ -92,7 +92,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records that an upload was completed or aborted. An intent in doubt stays, without the id.
+    /// Notes that an upload was completed or aborted. An intent in doubt stays, without it.
     ///
     /// # Errors
     /// When the database fails.
@@ -107,7 +107,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Deletes an intent that no longer stands for an upload.
+    /// Forgets an intent that no upload is left of.
     ///
     /// # Errors
     /// When the database fails.
@@ -119,7 +119,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Every upload that may be unfinished, oldest first.
+    /// Every upload that may be unfinished, the oldest first.
     ///
     /// # Errors
     /// When the database fails.
@@ -135,7 +135,7 @@ impl Ledger {
         rows.iter().map(read_intent).collect()
     }
 
-    /// Every saved checkpoint.
+    /// Every checkpoint.
     ///
     /// # Errors
     /// When the database fails.
@@ -158,7 +158,7 @@ impl Ledger {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
     }
 
-    /// The owner of the lease of a room now, by the clock that leases are judged by.
+    /// Who holds the lease of a room now, by the clock that leases are judged by.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! Media of the source: ranged reads, the MP4 walk, HLS playlists and their files.
+//! The source's bytes: ranged reads, the MP4 walk, HLS playlists and what they name.
 
 pub mod chunk;
 pub mod hls;

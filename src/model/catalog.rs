@@ -1,4 +1,4 @@
-//! `catalog.json`, format version 1: the rooms of one account. Public: fields may only be added.
+//! `catalog.json`, format version 1: the rooms of one account. Public; only additions.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{AppId, LiveStatus, RoomId, RoomStatus, Sha256Digest};
 
-/// The identifier of the catalog format.
+/// The name of the catalog's format.
 pub const CATALOG_SCHEMA: &str = "replay-archiver/catalog/v1";
 
-/// All rooms of an account that have ever been listed. Keys are relative to the account's folder.
+/// Every room of an account that was ever listed. Keys in it are relative to its own folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "replay-archiver catalog, version 1")]
 pub struct Catalog {
@@ -32,13 +32,13 @@ pub struct CatalogRoom {
     pub name: String,
     /// The status when the room was last listed.
     pub live_status: Option<LiveStatus>,
-    /// The actual or planned start of the broadcast.
+    /// When the broadcast began, or was to begin.
     pub start_time: Option<Timestamp>,
-    /// The actual or planned end of the broadcast.
+    /// When it ended, or was to end.
     pub end_time: Option<Timestamp>,
-    /// How complete the archive of the room is; `null` without a manifest.
+    /// What the archive has of it; `None` where it has no manifest.
     pub status: Option<RoomStatus>,
-    /// The key of its manifest.
+    /// Where its manifest lies.
     pub manifest_key: Option<String>,
     /// The SHA-256 of that manifest.
     pub manifest_sha256: Option<Sha256Digest>,

@@ -1,4 +1,4 @@
-//! `manifest.json`, format version 1: what the archive has of one room. Public: fields may only be added.
+//! `manifest.json`, format version 1: what the archive says of one room. Public; only additions.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -9,36 +9,36 @@ use super::{
     RecordingState, RoomId, Sha256Digest, Whole,
 };
 
-/// The identifier of the manifest format.
+/// The name of the manifest's format.
 pub const MANIFEST_SCHEMA: &str = "replay-archiver/room-manifest/v1";
 
-/// The manifest of one room. Keys are relative to the folder that contains it.
+/// The manifest of one room. Keys in it are relative to the folder it lies in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "replay-archiver room manifest, version 1")]
 pub struct Manifest {
     /// Always `replay-archiver/room-manifest/v1`.
     pub schema: String,
-    /// 1 for the first manifest of a room; each replacement adds one.
+    /// 1 for the first manifest of a room, one more for each that replaces it.
     pub revision: u64,
-    /// The manifest that this one replaces.
+    /// The manifest this one replaces.
     pub previous: Option<PreviousManifest>,
-    /// The program that wrote it.
+    /// What wrote it.
     pub generator: Generator,
     /// When it was written.
     pub published_at: Timestamp,
-    /// The room as listed by WeChat.
+    /// The room as the room list told of it.
     pub room: ManifestRoom,
-    /// How complete the archive of the room is.
+    /// What the archive has of the room, in one word.
     pub status: RoomStatus,
     /// The same in numbers.
     pub completeness: Completeness,
-    /// Totals of what is archived.
+    /// Sums over what is archived.
     pub totals: Totals,
-    /// The segments of the broadcast (分片), oldest first.
+    /// The pieces of the broadcast (分片), oldest first.
     pub segments: Vec<Segment>,
-    /// The recording of the whole broadcast (整场), if WeChat offered one.
+    /// The broadcast in one (整场), where WeChat offered it.
     pub whole: Option<Whole>,
-    /// Further wholes, if WeChat offered more than one.
+    /// Further wholes, where WeChat offered more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_wholes: Vec<Whole>,
     /// What a player needs.
@@ -46,12 +46,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// All wholes of the broadcast.
+    /// Every whole of the broadcast.
     pub fn wholes(&self) -> impl Iterator<Item = &Whole> {
         self.whole.iter().chain(&self.other_wholes)
     }
 
-    /// The keys of recordings and chunks that are damaged at the source, with their damage.
+    /// The keys of recordings and chunks that are damaged at their source, with their damage.
     pub fn damage(&self) -> impl Iterator<Item = (&str, &[Damage])> {
         let segments = self
             .segments
@@ -70,7 +70,7 @@ pub struct PreviousManifest {
     pub revision: u64,
     /// The SHA-256 of its bytes.
     pub sha256: Sha256Digest,
-    /// Where the replaced manifest is kept.
+    /// Where its bytes are kept.
     pub key: String,
 }
 
@@ -85,7 +85,7 @@ pub struct Generator {
     pub run_id: String,
 }
 
-/// A room as described in its manifest.
+/// A room as it is described in its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestRoom {
     /// The account.
@@ -104,67 +104,67 @@ pub struct ManifestRoom {
     pub end_time: Option<Timestamp>,
     /// What was on sale.
     pub goods: Vec<Goods>,
-    /// The room's images, including those that could not be fetched.
+    /// The room's pictures, stored as far as they could be had.
     pub images: Vec<ManifestImage>,
 }
 
-/// An image of the room.
+/// A picture of the room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestImage {
     /// What it is for.
     pub role: ImageRole,
-    /// Its key; `null` if it could not be fetched.
+    /// Where it lies; `None` where it could not be had.
     pub key: Option<String>,
     /// Its size.
     pub bytes: Option<u64>,
     /// Its SHA-256.
     pub sha256: Option<Sha256Digest>,
-    /// Why it could not be fetched.
+    /// Why it could not be had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// How complete the archive of a room is.
+/// What the archive has of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomStatus {
-    /// The room is settled, and every recording is archived or not needed.
+    /// The room is settled and every recording is archived or not needed.
     Complete,
-    /// Something is missing or may still appear.
+    /// Something is missing, or may still come.
     Partial,
-    /// There were recordings; none is archived, and none can be any more.
+    /// There were recordings; none is archived and none can be any more.
     Lost,
     /// The room is settled and has no recordings.
     Empty,
 }
 
-/// How many recordings were announced, listed and archived. A whole counts as a recording.
+/// What was announced, listed and archived. The whole counts as a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Completeness {
-    /// `total` of WeChat's reply, without duplicate rows.
+    /// `total` of WeChat's reply, less rows that repeat another.
     pub announced: Option<u64>,
-    /// Recordings ever listed.
+    /// Recordings that were listed, ever.
     pub listed: u64,
     /// … of which are stored and verified,
     pub archived: u64,
-    /// … were deleted before they could be stored,
+    /// … were gone before they could be stored,
     pub expired: u64,
-    /// … could not be stored so far,
+    /// … could not be stored, so far,
     pub failed: u64,
-    /// … must not or cannot be stored,
+    /// … may not or cannot be stored,
     pub rejected: u64,
-    /// … are wholes that the segments cover,
+    /// … are wholes that the pieces cover,
     pub not_needed: u64,
-    /// … are pending.
+    /// … are still to be stored.
     #[serde(default)]
     pub pending: u64,
-    /// Whether no further recordings are expected.
+    /// Whether no further recordings are to be expected.
     pub settled: bool,
-    /// When WeChat was last asked for the replays of the room.
+    /// When WeChat was last asked for the room's replays.
     pub listed_at: Option<Timestamp>,
 }
 
-/// Totals of the archived recordings of a room.
+/// Sums over the archived recordings of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Bytes of segments and of chunks of the whole.
@@ -173,20 +173,20 @@ pub struct Totals {
     pub duration_ms: u64,
 }
 
-/// One segment of the broadcast.
+/// One piece of the broadcast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Segment {
-    /// 1 for the first segment of the broadcast.
+    /// 1 for the first piece of the broadcast.
     pub index: u64,
     /// What has become of it.
     pub state: RecordingState,
-    /// Why it is not archived.
+    /// Why, where it is not archived.
     pub reason: Option<String>,
-    /// Earliest time of the next attempt, as known when this was published. `null` if the state is final
-    /// or the next run tries again.
+    /// It is not tried again before, as far as was known when this was published. `None` where its
+    /// state is final, or the next run tries it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Timestamp>,
-    /// The key of its object.
+    /// Where it lies.
     pub key: Option<String>,
     /// `video/mp4`.
     pub content_type: Option<String>,
@@ -202,33 +202,33 @@ pub struct Segment {
     pub object: Option<ObjectFacts>,
     /// Where it came from.
     pub source: Source,
-    /// Which checks confirm it.
+    /// What was compared with what.
     pub evidence: Vec<Evidence>,
-    /// Where the recording is damaged at the source. It was archived as received.
+    /// Where the recording itself is damaged: it came like this each time, and was archived as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damage: Vec<Damage>,
-    /// Why not every sample could be examined, if the evidence `samples` is missing.
+    /// Why not every sample of it could be examined, where it lacks the evidence `samples`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexamined: Option<String>,
-    /// The properties of the media file.
+    /// What the file says of itself.
     pub media: Option<MediaFacts>,
-    /// Its position in the broadcast.
+    /// Where it stands in the broadcast.
     pub timeline: Option<Timeline>,
     /// When the store had confirmed it.
     pub archived_at: Option<Timestamp>,
-    /// If it is lost, whether the loss was reported to a person. Earlier versions did not record this.
+    /// Where it is lost, whether a person was told. Earlier versions did not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
-    /// What is wrong with the object at `key` if it was damaged in the bucket and could not be replaced
-    /// so far. The other fields describe the object as archived.
+    /// What is wrong with the object at `key`, where it was damaged in the bucket since and could
+    /// not be replaced so far; the other fields tell of the object that was archived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<String>,
 }
 
-/// The loss of a recording.
+/// That a recording is lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
-    /// When the loss was reported to a person; `null` if that had not happened when this was published.
+    /// When a person was told of it; `None` for not yet, as far as was known when this was published.
     pub told_at: Option<Timestamp>,
 }
 
@@ -237,67 +237,67 @@ pub struct Loss {
 pub struct ObjectFacts {
     /// The ETag the store gave.
     pub etag: Option<String>,
-    /// The number of parts of its upload.
+    /// In how many parts it was uploaded.
     pub parts: u32,
     /// The size of every part but the last, in bytes.
     pub part_bytes: u64,
 }
 
-/// Where a recording came from: host and path, but never a query, which may be a signature.
+/// Where a recording came from: host and path, never a query, which may be a signature.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Source {
-    /// The media host, with its port if unusual.
+    /// The media host, with its port where that is unusual.
     pub host: Option<String>,
-    /// The path. If longer than 512 bytes: its beginning, `~sha256~`, and the SHA-256 of the complete
-    /// path.
+    /// The path on it. Of one longer than 512 bytes the beginning, `~sha256~`, and the SHA-256 of all
+    /// of it.
     pub path: Option<String>,
-    /// When the segment ended.
+    /// When the piece ended.
     pub create_time: Option<Timestamp>,
     /// … as WeChat wrote it.
     pub create_time_raw: Option<String>,
-    /// When WeChat deletes it; `null` for unknown and for never.
+    /// When WeChat deletes it; `None` for unknown and for never.
     pub expire_time: Option<Timestamp>,
     /// … as WeChat wrote it.
     pub expire_time_raw: Option<String>,
-    /// The entity tag from the host.
+    /// The entity tag the host gave.
     pub etag: Option<String>,
-    /// `https` or `http`, whichever answered; the listed one if neither was asked.
+    /// `https` or `http`, whichever answered; the listed one where nothing was asked.
     pub scheme: Option<String>,
-    /// What was listed in place of a usable URL, without possible secrets.
+    /// What was listed in place of a URL that can be fetched, without what may be secret in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listed: Option<String>,
 }
 
-/// The position of a segment in the broadcast.
+/// Where a segment stands in the broadcast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// Milliseconds of archived video before it.
     pub offset_ms: u64,
-    /// Milliseconds of broadcast missing between the previous segment and this one, if known.
+    /// Milliseconds of broadcast missing between the piece before and it, where they can be told.
     pub gap_before_ms: u64,
 }
 
 /// What a player needs: what to play, in which order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Playback {
-    /// The form that plays the most of the broadcast.
+    /// What plays the most of the broadcast.
     pub preferred: Preferred,
-    /// Total duration, in milliseconds.
+    /// Duration of it all, in milliseconds.
     pub duration_ms: u64,
-    /// The files to play in order: the segments, or the one playlist.
+    /// The files to play one after the other: segments, or the one playlist.
     pub keys: Vec<String>,
     /// Their durations, in the same order.
     pub durations_ms: Vec<u64>,
-    /// Whether all have the same codec configuration, so that they can be joined without re-encoding.
+    /// Whether all have one codec configuration, so that they can be joined without re-encoding.
     pub uniform_codecs: bool,
 }
 
-/// Which form of a broadcast to play.
+/// Which of the two forms of a broadcast is to be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preferred {
-    /// The segments, in order.
+    /// The pieces, one after the other.
     Segments,
     /// The whole's playlist.
     Whole,

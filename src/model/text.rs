@@ -1,32 +1,32 @@
-//! Limits for text from outside, so that every later run can read stored text at low cost, however many
-//! rooms have it.
+//! Texts that others wrote, as far as they are kept: what is written has to be read again, by any later
+//! run and at no great cost, however many rooms have such a text.
 
 use std::borrow::Cow;
 
 use super::Sha256Digest;
 
-/// Maximum bytes of a title or of the name of a person or item. WeChat's own forms allow a fifth of this.
+/// A title, the name of a person or of an item, in bytes. WeChat's own forms take a fifth of it.
 pub const LONGEST_NAME: usize = 300;
 
-/// Maximum bytes of the address of an image or a page.
+/// The address of a picture or a page, in bytes.
 pub const LONGEST_ADDRESS: usize = 2048;
 
-/// Maximum bytes of a time in its original form.
+/// A time as it was written, in bytes.
 pub const LONGEST_TIME: usize = 64;
 
-/// Maximum bytes of a source path; WeChat's have about a hundred.
+/// The path of a source, in bytes: WeChat's have some hundred.
 const LONGEST_PATH: usize = 512;
 
-/// Separates the beginning of a path from the SHA-256 of the complete path.
+/// What stands between the beginning of a path and the SHA-256 of all of it.
 const DIGEST: &str = "~sha256~";
 
-/// Maximum bytes of a reason.
+/// Why something is as it is, in bytes.
 pub const LONGEST_REASON: usize = 500;
 
-/// Marks the end of text that was cut.
+/// What stands at the end of a text that was cut.
 const CUT: char = '…';
 
-/// The text, cut to `most` bytes and marked with `…` if it is longer.
+/// The text, cut to so many bytes where it has more, with `…` at its end then.
 pub fn capped(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
@@ -37,7 +37,7 @@ pub fn capped(text: &str, most: usize) -> String {
     kept
 }
 
-/// A path in its stored form: if too long, its beginning and its digest, which identifies it.
+/// A path as it is kept: one that is too long as its beginning and its digest, by which it is known.
 pub fn capped_path(path: &str) -> Cow<'_, str> {
     if path.len() <= LONGEST_PATH {
         return Cow::Borrowed(path);
@@ -45,7 +45,7 @@ pub fn capped_path(path: &str) -> Cow<'_, str> {
     let digest = Sha256Digest::of(path.as_bytes()).to_string();
     let most = LONGEST_PATH - DIGEST.len() - digest.len();
     let kept = path.get(..path.floor_char_boundary(most)).unwrap_or_default();
-    // Does not cut within %2F.
+    // Not in the middle of %2F.
     let kept = match kept.rfind('%') {
         Some(at) if at + 3 > kept.len() => kept.get(..at).unwrap_or_default(),
         _ => kept,
@@ -53,10 +53,20 @@ pub fn capped_path(path: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{kept}{DIGEST}{digest}"))
 }
 
-/// The SHA-256 of the path with this stored form.
+/// The SHA-256 of the path that is kept like this.
 pub fn digest_of_path(kept: &str) -> Sha256Digest {
     let named = kept.rsplit_once(DIGEST).and_then(|(_, digest)| digest.to_owned().try_into().ok());
     named.unwrap_or_else(|| Sha256Digest::of(kept.as_bytes()))
+}
+
+/// A reason with each of its lines `hint: …`, each of them cut.
+pub fn capped_reason(reason: &str) -> String {
+    const MOST_HINTS: usize = 4;
+    if reason.len() <= LONGEST_REASON {
+        return reason.to_owned();
+    }
+    let parts = reason.split("\nhint: ").take(1 + MOST_HINTS);
+    parts.map(|part| capped(part, LONGEST_REASON)).collect::<Vec<_>>().join("\nhint: ")
 }
 
 #[cfg(test)]
@@ -64,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_cut_between_characters_and_marked() {
+    fn a_text_is_cut_between_characters_and_says_so() {
         assert_eq!(capped("直播", 6), "直播");
         assert_eq!(capped("直播间", 8), "直…");
         assert_eq!(capped("abcdef", 5), "ab…");
@@ -72,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_any_length_is_identified_by_its_stored_form() {
+    fn a_path_of_any_length_is_known_by_what_is_kept_of_it() {
         let short = format!("/{}", "a".repeat(511));
         assert_eq!(capped_path(&short), short);
         assert_eq!(digest_of_path(&short), Sha256Digest::of(short.as_bytes()));
@@ -81,13 +91,23 @@ mod tests {
             let kept = capped_path(&long);
             assert!(kept.len() <= LONGEST_PATH && !kept.contains("%2~") && !kept.contains("%~"));
             assert_eq!(digest_of_path(&kept), Sha256Digest::of(long.as_bytes()));
-            assert_eq!(capped_path(&kept), kept, "idempotent");
+            assert_eq!(capped_path(&kept), kept, "kept again as it is");
         }
+    }
+
+    #[test]
+    fn a_reason_keeps_its_hints() {
+        let long = "x".repeat(1_000_000);
+        let reason = capped_reason(&format!("{long}\nhint: look here\nhint: {long}"));
+        assert!(reason.len() < 1_100 && reason.contains("…\nhint: look here\nhint: xx"));
+        assert_eq!(capped_reason("a\nhint: b"), "a\nhint: b");
+        let many = capped_reason(&"a\nhint: b".repeat(100_000));
+        assert!(many.len() < 600, "{}", many.len());
     }
 
     proptest::proptest! {
         #[test]
-        fn no_text_exceeds_its_limit(text in "\\PC{0,40}", most in 3_usize..50) {
+        fn no_text_is_longer_than_its_limit(text in "\\PC{0,40}", most in 3_usize..50) {
             let cut = capped(&text, most);
             proptest::prop_assert!(cut.len() <= most);
             proptest::prop_assert_eq!(cut == text, text.len() <= most);

@@ -1,49 +1,49 @@
-//! When the work that a run leaves is tried again. Pure.
+//! When what a run leaves is tried again. Pure.
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::RoomReport;
-use crate::ledger::{PendingRoom, Phase};
+use crate::ledger::{OwedRoom, Phase};
 use crate::model::RoomId;
 
-/// Rooms that wait for less than this are counted as due at once: the next run may follow this soon.
+/// How soon a run may follow: what waits for less is taken up by the next one.
 const SOON: SignedDuration = SignedDuration::from_mins(1);
 
-/// When the remaining rooms are tried again.
+/// When the rooms that are left are tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NextLook {
-    /// Rooms that the next run works on, whenever it begins.
+    /// Rooms that the next run takes up, whenever it begins.
     pub at_once: u64,
-    /// Rooms that have to wait.
+    /// Rooms that wait.
     pub waiting: u64,
-    /// When the first of those is due.
+    /// Until when the first of those waits.
     pub next_at: Option<Timestamp>,
 }
 
 impl NextLook {
-    /// Counts an account's pending rooms that are left: by `reported` if the room is in it, otherwise
-    /// if the room was due when the run began (`began`) and was not looked at.
+    /// Of an account's pending rooms: those that `reported` calls left, and those that a run that
+    /// began at `began` has not looked at though they were due.
     pub(super) fn of(
-        rooms: &[PendingRoom],
+        rooms: &[OwedRoom],
         reported: &HashMap<RoomId, &RoomReport>,
         began: Timestamp,
         now: Timestamp,
     ) -> Self {
-        let is_left = |room: &&PendingRoom| match reported.get(&room.room_id) {
+        let is_left = |room: &&OwedRoom| match reported.get(&room.room_id) {
             Some(report) => report.is_left(),
             None => room.phase == Phase::Listed || room.next_at <= began,
         };
         let soon = now.saturating_add(SOON).unwrap_or(now);
-        let look = |room: &PendingRoom| match room.next_at <= soon {
+        let look = |room: &OwedRoom| match room.next_at <= soon {
             true => Self { at_once: 1, ..Self::default() },
             false => Self { waiting: 1, next_at: Some(room.next_at), ..Self::default() },
         };
         rooms.iter().filter(is_left).map(look).fold(Self::default(), Self::and)
     }
 
-    /// Combines both.
+    /// Of both together.
     #[must_use]
     pub(super) fn and(self, other: Self) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl NextLook {
         }
     }
 
-    /// The time before which no run tries any of the rooms; `None` if the next run does.
+    /// Before when no run tries any of it again; `None` where the next one does.
     pub fn waits_until(self) -> Option<Timestamp> {
         self.next_at.filter(|_| self.at_once == 0)
     }
@@ -62,13 +62,13 @@ impl NextLook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::RoomOutcome;
+    use crate::pipeline::Outcome;
 
     #[test]
     fn what_is_left_is_tried_at_once_or_from_a_time_on() {
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
         let (began, now) = (at("2026-11-22T03:00:00Z"), at("2026-11-22T03:10:00Z"));
-        let room = |id: u64, phase: Phase, next_at: &str| PendingRoom {
+        let room = |id: u64, phase: Phase, next_at: &str| OwedRoom {
             room_id: RoomId(id),
             phase,
             deadline: began,
@@ -80,7 +80,7 @@ mod tests {
             appid: "wx1".parse().unwrap(),
             room_id: RoomId(room_id),
             name: String::new(),
-            outcome: RoomOutcome::Failed("it failed".into()),
+            outcome: Outcome::Failed("it failed".to_owned()),
             lost: 0,
         };
         let worked_on = [report(1), report(2)];

@@ -1,11 +1,11 @@
-//! Makes recordings that a setting blocked due as soon as the setting changes.
+//! Recordings that a setting forbids are due as soon as the setting changes.
 
 use crate::config::WholePolicy;
 use crate::ledger;
 use crate::model::{AppId, Obstacle};
 use crate::stage::Context;
 
-/// Makes those recordings of an account due that the configuration no longer blocks.
+/// Makes the recordings of an account due that the configuration forbids no more.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -24,7 +24,7 @@ pub(super) async fn lift(context: &Context, appid: &AppId) -> Result<(), ledger:
             account.appid = %appid,
             recordings,
             obstacle = %obstacle,
-            "recordings are due again because the configuration allows them now"
+            "the configuration allows recordings that it had forbidden"
         );
     }
     Ok(())

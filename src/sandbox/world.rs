@@ -1,4 +1,4 @@
-//! The state behind both servers, and what follows from it about rooms and recordings.
+//! The state behind both servers, and what can be worked out from it about rooms and recordings.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ use super::media::{self, Whole};
 use super::request::Call;
 use super::scenario::{Account, Fixture, Kind, Replay, Room, Scenario, Span};
 
-/// How long WeChat keeps a recording.
+/// WeChat's time to keep a recording.
 const KEPT: Span = Span::seconds(365 * 86_400);
 
-/// The time from the end of a segment to its `create_time`.
+/// From the end of a stream to its recording's `create_time`.
 const PIECE_DELAY: SignedDuration = SignedDuration::from_secs(3);
 
-/// The time from the last segment to the whole.
+/// From the last piece to the whole.
 const WHOLE_DELAY: SignedDuration = SignedDuration::from_secs(599);
 
 /// The state, shared by all requests.
@@ -28,11 +28,12 @@ const WHOLE_DELAY: SignedDuration = SignedDuration::from_secs(599);
 pub struct Shared(Arc<Mutex<World>>);
 
 impl Shared {
+    /// Shares a state.
     pub fn new(world: World) -> Self {
         Self(Arc::new(Mutex::new(world)))
     }
 
-    /// Locks the state, even after a panic elsewhere.
+    /// The state. A panic elsewhere does not take it away.
     pub fn lock(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -41,15 +42,15 @@ impl Shared {
 /// Everything the sandbox knows.
 #[derive(Debug)]
 pub struct World {
-    /// The scenario; its faults are used up here.
+    /// What is pretended; faults are used up in here.
     pub scenario: Scenario,
     /// The time.
     pub clock: SandboxClock,
-    /// When the sandbox started, the origin of relative times.
+    /// When the sandbox started, which relative times count from.
     pub started: Timestamp,
-    /// The address of the media host.
+    /// Where the media host listens.
     pub vod: SocketAddr,
-    /// The tokens issued.
+    /// The tokens given out.
     pub tokens: Tokens,
     /// The calls counted against quotas.
     pub quotas: Quotas,
@@ -68,10 +69,10 @@ struct FileKey {
     seconds: Option<u64>,
 }
 
-/// The content of a recording.
+/// What is behind a recording.
 #[derive(Debug, Clone)]
 pub enum File {
-    /// A segment.
+    /// A piece.
     Mp4(Arc<Content>),
     /// The whole.
     Hls(Arc<Whole>),
@@ -92,12 +93,12 @@ impl World {
         }
     }
 
-    /// The account with an appid.
+    /// The account of an appid.
     pub fn account(&self, appid: &str) -> Option<&Account> {
         self.scenario.accounts.iter().find(|account| account.appid == appid)
     }
 
-    /// The file of a recording. It is the same object each time, so that its checksum is computed once.
+    /// A recording's file. It is the same object each time, so that its checksum is computed once.
     pub fn file(&mut self, id: &str, replay: &Replay) -> File {
         let key = FileKey {
             id: id.to_owned(),
@@ -121,17 +122,17 @@ impl World {
     }
 }
 
-/// When a room begins and ends.
+/// When a room began and ended, or will.
 pub fn room_times(room: &Room, started: Timestamp) -> (Timestamp, Timestamp) {
     let start = room.start.resolve(started);
     let length = SignedDuration::try_from(room.length.0).unwrap_or(SignedDuration::MAX);
     (start, start.saturating_add(length).unwrap_or(start))
 }
 
-/// When a recording is listed, created and deleted.
+/// When a recording is listed from, and when it is created and deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Life {
-    /// It is listed from then on.
+    /// Listed from then on.
     pub listed: Timestamp,
     /// `create_time`.
     pub create: Timestamp,
@@ -150,7 +151,7 @@ pub fn life(room: &Room, item: usize, started: Timestamp) -> Option<Life> {
     Some(Life { listed, create, expire })
 }
 
-/// Segments divide the room's time evenly; the whole is created when WeChat's is.
+/// Pieces divide the room's time evenly; the whole comes when WeChat's comes.
 fn usual_create(room: &Room, item: usize, started: Timestamp) -> Timestamp {
     let (start, end) = room_times(room, started);
     let is_piece = |replay: &&Replay| replay.kind == Kind::Piece;

@@ -1,25 +1,19 @@
-//! Fuzz targets for data read from the bucket and the ledger.
+//! What a fuzzer does with what the bucket and the ledger hold.
 
 use jiff::Timestamp;
 use serde_json::from_slice;
 
+use super::published;
 use super::verify::expected;
-use crate::archive::published;
+use crate::fuzzing::room_keys;
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::sealing::{self, SealInput};
-use crate::model::{AppId, Manifest, Room, RoomId, Sha256Digest};
-use crate::store::{Keys, RoomKeys};
+use crate::model::{Manifest, Room, RoomId, Sha256Digest};
 
 pub(crate) use super::transfer::fuzzing::checkpoint;
 
-/// The room folder that the targets use.
-pub(crate) fn room_keys() -> Option<RoomKeys> {
-    let appid: AppId = "wx0123456789abcdef".parse().ok()?;
-    Some(Keys::new("live").ok()?.account(&appid).room(RoomId(354)))
-}
-
-/// Reads a manifest. What is adopted must name nothing outside its room, and must produce a manifest
-/// whose `SHA256SUMS` can be read line by line.
+/// Reads a manifest back. What is taken over names nothing outside its room, and becomes a manifest
+/// again whose `SHA256SUMS` can be read line by line.
 pub(crate) fn manifest(data: &[u8]) {
     let (Some(keys), Ok(appid)) = (room_keys(), "wx0123456789abcdef".parse()) else {
         unreachable!()
@@ -52,7 +46,7 @@ pub(crate) fn manifest(data: &[u8]) {
     again(&manifest, &adopted);
 }
 
-/// Seals an adopted room again.
+/// Seals what was taken over once more.
 fn again(manifest: &Manifest, adopted: &RoomRecord) {
     let recordings = manifest.recordings();
     let input = SealInput {

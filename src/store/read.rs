@@ -14,32 +14,32 @@ use super::{Error, NoAnswer, Store};
 use crate::model::{ObjectKey, Sha256Digest};
 use crate::retry;
 
-/// A stream that breaks off or crawls before this many bytes made no progress.
+/// A stretch of an object that breaks off before so many bytes came, or crawls, was opened in vain.
 const STRETCH: u64 = 64 << 10;
 
-/// After this many streams in a row without progress, reading the object fails.
+/// So many stretches in vain, one after the other, and the object is given up.
 const IN_VAIN: u32 = 3;
 
-/// An object being read, in order, once.
+/// An object that is being read, in order, once.
 #[derive(Debug)]
 pub struct ObjectBody {
     store: Store,
     key: ObjectKey,
-    /// Its size, or the end of the range being read.
+    /// Its size, or where the range that is read ends.
     bytes: u64,
-    /// Where reading ends, unless at the object's end.
+    /// Where reading ends, unless with the object.
     end: Option<u64>,
     etag: Option<String>,
     offset: u64,
     stream: ByteStream,
     /// Where the stream was opened.
     opened_at: u64,
-    /// Consecutive streams without progress.
+    /// How many streams in a row were opened in vain.
     in_vain: u32,
 }
 
 impl Store {
-    /// Opens an object for reading; `None` if there is none.
+    /// Opens an object for reading; `None` where there is none.
     ///
     /// # Errors
     /// When the store refuses or does not answer.
@@ -65,8 +65,8 @@ impl Store {
         }))
     }
 
-    /// The SHA-256 of an object of any size, read back in full without keeping it; `None` if there is
-    /// none.
+    /// The SHA-256 of an object of any size, read back in full; `None` where there is none. None of
+    /// it is kept.
     ///
     /// # Errors
     /// When the store refuses, or the object cannot be read to its end.
@@ -79,7 +79,8 @@ impl Store {
         Ok(Some(Sha256Digest(sha256.finalize().into())))
     }
 
-    /// Reads a range of an object into a buffer. Resumes after a break like [`ObjectBody::next`].
+    /// Reads a range of an object to the end of a buffer. Goes on after a break like
+    /// [`ObjectBody::next`].
     ///
     /// # Errors
     /// When the store refuses, or the range cannot be read to its end.
@@ -107,7 +108,8 @@ impl Store {
         Ok(())
     }
 
-    /// Opens an object at an offset, up to an end if given; if an ETag is given, only that version.
+    /// Opens an object at an offset, up to an end if one is given; with an ETag, that version of it
+    /// only.
     async fn open(
         &self,
         key: &ObjectKey,
@@ -153,11 +155,11 @@ impl ObjectBody {
 
     /// The next bytes; `None` at the end, which is reached only after [`Self::bytes`] bytes.
     ///
-    /// A stream that breaks off or crawls is reopened at that offset, as long as there is progress.
+    /// A stream that breaks off or crawls is opened again where it broke, as long as it moves.
     ///
     /// # Errors
-    /// When several streams in a row make no progress, or one cannot be reopened: the object may have
-    /// been replaced meanwhile. When more bytes arrive than were asked for.
+    /// When it breaks off without having moved, hardly moves several times in a row, or cannot be
+    /// opened again: the object may have been replaced meanwhile. When more comes than was asked for.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let mut crawls = None;
@@ -179,7 +181,7 @@ impl ObjectBody {
                 }
             };
             self.is_worth_opening(crawls, &detail)?;
-            tracing::debug!(object.key = %self.key, object.offset = self.offset, detail, "resuming the read after a break");
+            tracing::debug!(object.key = %self.key, object.offset = self.offset, detail, "reading goes on after a break");
             let opened =
                 self.store.open(&self.key, self.offset, self.end, self.etag.as_deref()).await?;
             self.stream = opened.body;
@@ -187,7 +189,7 @@ impl ObjectBody {
         }
     }
 
-    /// Counts a stream that broke off, and fails if it should not be reopened.
+    /// Counts a stream that broke off, and fails where no other is to be opened.
     fn is_worth_opening(&mut self, crawls: Option<Excess>, detail: &str) -> Result<(), Error> {
         let got = self.offset - self.opened_at;
         let is_in_vain = crawls.is_some() || got < STRETCH;

@@ -1,4 +1,5 @@
-//! One HTTP exchange: a request of known length, a reply of bounded length, JSON with an error code.
+//! One HTTP exchange: a request with a known length, a reply of a bounded one, JSON with an error
+//! code.
 
 use std::time::Duration;
 
@@ -16,26 +17,26 @@ use super::lenient::{self, Object};
 use crate::clock::Clock;
 use crate::retry::Policy;
 
-/// The largest body to read, in bytes. A page of 50 rooms with all their goods is far smaller.
+/// The largest body that is read, in bytes. A page of 50 rooms with all their goods is far smaller.
 const MAX_BODY: usize = 8 << 20;
 
-/// How many bytes of an error's body to read; its beginning is enough.
+/// How much of an error's body is read, in bytes: its beginning tells enough.
 const MAX_ERROR: usize = 64 << 10;
 
-/// How to reach WeChat. No `Debug` form, because the proxy URL may contain a password.
+/// How WeChat is reached. Without a `Debug` form: the proxy's URL may hold a password.
 #[derive(Clone)]
 pub struct Settings {
-    /// The address of the API; its path becomes a prefix. Use https, because the token is sent there.
+    /// The API's address; a path in it is kept as a prefix. The token is sent there: use https.
     pub base_url: Url,
-    /// The time limit of one attempt, from connecting to the last byte.
+    /// The longest one attempt may take, from connecting to the last byte.
     pub timeout: Duration,
-    /// The proxy for all requests of this client. The environment's proxy is not used.
+    /// The proxy for all requests of this client. The environment's is not used.
     pub proxy: Option<Url>,
-    /// How to retry fetching an access token.
+    /// How fetching an access token is retried.
     pub token_retry: Policy,
 }
 
-/// An HTTP client that neither follows redirects nor retries.
+/// An HTTP client that follows no redirects and repeats nothing by itself.
 #[derive(Clone)]
 pub(super) struct Http {
     client: reqwest::Client,
@@ -55,7 +56,7 @@ impl Http {
             .user_agent(concat!("replay-archiver/", env!("CARGO_PKG_VERSION")))
             .timeout(settings.timeout)
             .redirect(reqwest::redirect::Policy::none())
-            // Every attempt costs quota, so only the caller retries.
+            // Every attempt costs quota: only the caller repeats.
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy();
@@ -67,8 +68,8 @@ impl Http {
         Ok(Self { client, clock })
     }
 
-    /// A POST of JSON. The body is bytes, so that `Content-Length` is sent: WeChat answers a chunked body
-    /// with 412.
+    /// A POST of JSON. The body is bytes, so that `Content-Length` is sent: WeChat answers a
+    /// chunked body with 412.
     pub(super) fn post(&self, url: Url, body: &Value) -> RequestBuilder {
         self.client
             .post(url)
@@ -80,7 +81,7 @@ impl Http {
         self.client.get(url)
     }
 
-    /// Makes one attempt. Errors mask the `secrets`.
+    /// Makes one attempt. `secrets` are masked in whatever an error shows.
     pub(super) async fn send(
         &self,
         call: Call,
@@ -103,8 +104,8 @@ impl Http {
         Ok(Reply { body, date })
     }
 
-    /// The JSON object of a reply of any content type, unless it contains an error code. A success may
-    /// lack `errcode`.
+    /// The object that a reply is, whatever its content type, unless it holds an error code.
+    /// A success may lack `errcode`.
     pub(super) fn object(
         &self,
         call: Call,
@@ -117,13 +118,13 @@ impl Http {
         }
     }
 
-    /// The time according to this client's clock.
+    /// The time by this client's clock.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }
 
-/// `reply`, or the error that its `errcode` reports.
+/// `reply`, or the error that its `errcode` says it is.
 pub(super) fn success(
     now: Timestamp,
     call: Call,
@@ -151,13 +152,13 @@ fn transport(call: Call, error: reqwest::Error) -> Error {
     Error::Transport { call, host, source: error.without_url() }
 }
 
-/// The host, with its port if unusual.
+/// The host, with its port where that is unusual.
 fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Appends `path` to the path of `base`.
+/// `path` below `base`, whose own path is a prefix.
 pub(super) fn endpoint(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
@@ -175,7 +176,7 @@ async fn body(call: Call, response: &mut Response) -> Result<Vec<u8>, Error> {
     Ok(body)
 }
 
-/// The body of an error, up to the limit.
+/// The body of an error, up to a limit.
 async fn beginning(call: Call, response: &mut Response) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while body.len() < MAX_ERROR
@@ -199,7 +200,7 @@ fn http_date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(headers.get(name)?.as_bytes()).ok()
 }
 
-/// `Retry-After` as seconds or as a date.
+/// `Retry-After` in seconds, or as a date.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
     seconds.map(Duration::from_secs).ok().or_else(|| {
@@ -208,7 +209,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     })
 }
 
-/// The time until the next minute begins.
+/// The time until the minute after `now`'s begins.
 fn until_next_minute(now: Timestamp) -> Duration {
     let second = now.as_second().rem_euclid(60).unsigned_abs();
     Duration::from_secs(60_u64.saturating_sub(second))

@@ -2,7 +2,7 @@
 
 mod asleep;
 mod eight;
-pub mod fleet;
+mod fleet;
 mod overlap;
 mod postgres;
 mod sealing;

@@ -10,13 +10,9 @@ mod canaries;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
-mod corruption;
-#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod hostile;
-#[cfg(test)]
-mod imports;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
@@ -25,8 +21,6 @@ mod ledger;
 mod machines;
 #[cfg(test)]
 mod memory;
-#[cfg(test)]
-mod net;
 #[cfg(test)]
 mod pipeline;
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Checks the files that this program trusts: whether other users of this machine can read their
-//! secrets or write to them.
+//! The files that this program trusts: whether others on this machine can read what is secret in them,
+//! or write what it acts on.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,17 +13,17 @@ use crate::ledger::Place;
 /// What a file is trusted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// It contains a secret.
+    /// It holds a secret.
     Secret,
-    /// It controls what the program does.
+    /// It says what is done.
     Orders,
-    /// It records what the program did.
+    /// It remembers what was done.
     Memory,
-    /// A folder, in which others could replace the files.
+    /// Others' files may be put in the place of those in it.
     Folder,
 }
 
-/// The owner, group and mode of a file.
+/// Whose file it is, and who may do what with it.
 #[derive(Debug, Clone, Copy)]
 struct Rights {
     mode: u32,
@@ -31,14 +31,14 @@ struct Rights {
     group: u32,
 }
 
-/// The user who runs this program.
+/// Who runs this program.
 #[derive(Debug, Clone, Copy)]
 struct Me {
     user: u32,
     group: u32,
 }
 
-/// Reports each file that is open to others.
+/// Tells of each file that is open to others.
 pub(super) fn check(findings: &mut Findings<'_>, ledger: &Place) -> anyhow::Result<()> {
     let sources = setup::sources(findings.common)?;
     let file = config::load_file(&sources.file, &sources.environment)?;
@@ -63,7 +63,7 @@ pub(super) fn check(findings: &mut Findings<'_>, ledger: &Place) -> anyhow::Resu
     Ok(())
 }
 
-/// The files that may exist, and their folders, without duplicates.
+/// The files that there may be, and the folders they lie in, each once.
 fn trusted(sources: &Path, file: &ConfigFile, ledger: &Place) -> Vec<(PathBuf, Trust)> {
     let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut trusted = Vec::new();
@@ -93,7 +93,7 @@ fn trusted(sources: &Path, file: &ConfigFile, ledger: &Place) -> Vec<(PathBuf, T
     trusted
 }
 
-/// What others can do with a file but should not, and how to prevent it.
+/// What others can do with a file that they should not, and how that is ended.
 fn problem(path: &Path, trust: Trust, rights: Rights, me: Me) -> Option<String> {
     const READ: u32 = 4;
     const WRITE: u32 = 2;
@@ -101,7 +101,7 @@ fn problem(path: &Path, trust: Trust, rights: Rights, me: Me) -> Option<String> 
     let Rights { mode, user, group } = rights;
     let shown = path.display();
     let others = mode & 7;
-    // The group of a service may read a file that root has written for it.
+    // That of a service is read by its group where root has written it.
     let is_given = user != me.user && group == me.group;
     let of_group = (mode >> 3) & if is_given { WRITE } else { 7 };
     let (can_read, can_write) = ((others | of_group) & READ != 0, (others | of_group) & WRITE != 0);

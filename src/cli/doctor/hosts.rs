@@ -1,6 +1,6 @@
-//! Checks the media hosts of pending recordings: where requests would go.
+//! The media hosts of the recordings that are still to be stored: whether requests would go there.
 //!
-//! Makes no WeChat calls: it looks up only hosts that the ledger knows.
+//! No call of WeChat's is spent to learn of a host: those that the ledger knows are looked up.
 
 use super::super::setup::Setup;
 use super::{Findings, PROMPT, within};

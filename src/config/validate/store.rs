@@ -10,7 +10,7 @@ use crate::config::{ConfigError, Environment, may_be_secret};
 use crate::store::{Addressing, BodySigning, ChecksumMode, Credentials, DEFAULT_RETRY};
 use crate::store::{Settings, Timeouts};
 
-/// The address suffixes of stores that put the bucket in front of their own names.
+/// The addresses of stores that put the bucket before their own names.
 const PROVIDERS: [&str; 5] = [
     ".myqcloud.com",
     ".aliyuncs.com",
@@ -52,48 +52,48 @@ pub(super) fn settings(
     })
 }
 
-/// Checks that this is the name of a bucket and nothing else.
+/// The bucket's name alone.
 fn bucket(text: &str) -> Result<&str, ConfigError> {
     let Some(bucket) = optional(text) else {
         return Err(wrong(
             "store.bucket",
-            "missing\nhint: set it in the file or with REPLAY_ARCHIVER_STORE__BUCKET",
+            "no bucket is named\nhint: set it in the file, or REPLAY_ARCHIVER_STORE__BUCKET",
         ));
     };
     let problem = match () {
         () if bucket.starts_with("arn:") => return Ok(bucket),
         () if bucket.contains("://") => {
-            "this is an address\nhint: write only the bucket's name here, and the store's address as endpoint"
+            "it is an address\nhint: write the bucket's name alone, and the store's address as endpoint"
         }
         () if bucket.contains('/') => {
-            "it contains a slash\nhint: write only the bucket's name here; a common prefix of all keys goes to prefix"
+            "it holds a slash\nhint: write the bucket's name alone; what every key begins with is prefix"
         }
         () if PROVIDERS.iter().any(|end| bucket.ends_with(end)) => {
-            "it contains the store's address\nhint: write only the bucket's name here, and the store's address as endpoint"
+            "it holds the store's address\nhint: write the bucket's name alone, and the store's address as endpoint"
         }
         () if bucket.contains(['"', '\'']) => {
-            "it contains quotes\nhint: put the text in a single pair of quotes"
+            "it holds quotes\nhint: a text stands in one pair of quotes"
         }
         () if !bucket.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c)) => {
-            "not a bucket name: expected letters, digits, '-', '.' and '_'"
+            "no bucket has such a name: letters, digits, '-', '.' and '_' are expected"
         }
         () => return Ok(bucket),
     };
     Err(wrong("store.bucket", problem))
 }
 
-/// Checks that the store's address contains neither the bucket nor credentials.
+/// The store's address, without the bucket and without keys.
 fn endpoint(text: &str, bucket: &str) -> Result<Url, ConfigError> {
     let url = http_url(text, "store.endpoint")?;
     let host = url.host_str().unwrap_or_default();
     let is_providers = PROVIDERS.iter().any(|end| host.ends_with(end));
     let problem = match host.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('.')) {
         Some(rest) if is_providers => {
-            format!("it contains the bucket's name\nhint: leave the name out: \"{}://{rest}\"", url.scheme())
+            format!("the bucket's name stands in it\nhint: write it without: \"{}://{rest}\"", url.scheme())
         }
         _ if !url.username().is_empty() || url.password().is_some() || url.query().is_some() => {
-            "it must not contain a user name, a password or a query\n\
-             hint: put the access key into access_key, and the secret key into the variable that secret_key_env names".to_owned()
+            "a user name, a password or a query does not belong in it\n\
+             hint: the access key goes to access_key, its secret to the variable that secret_key_env names".to_owned()
         }
         _ => return Ok(url),
     };
@@ -117,16 +117,16 @@ fn credentials(
     if is_secret_half(access_key, &secret_key) {
         return Err(wrong(
             "store.access_key",
-            "this is a secret key, so it is not shown\n\
-             hint: expected the public half (the access key id); remove the secret key from the file, and \
-             create a new pair if others may have seen it",
+            "this is a secret key, and is not repeated\n\
+             hint: here belongs the public half (the access key id); take this one out of the file, and \
+             have a new pair made if others have seen it",
         ));
     }
     let session_token = environment.optional_secret("REPLAY_ARCHIVER_SESSION_TOKEN")?;
     Ok(Credentials::Static { access_key: access_key.to_owned(), secret_key, session_token })
 }
 
-/// Whether someone put the secret key in place of its public half.
+/// Whether the secret key was put where its public half belongs.
 fn is_secret_half(access_key: &str, secret_key: &SecretString) -> bool {
     let is_hex = access_key.chars().all(|c| c.is_ascii_hexdigit());
     access_key == secret_key.expose_secret()

@@ -1,22 +1,28 @@
-//! Detects the format of a file from its beginning.
+//! Which format a file has, by its beginning.
 
-use crate::media::mp4::{FourCc, Mp4Error, check_no_page};
+use crate::media::mp4::{Mp4Error, check_no_page};
 use crate::media::ts::PACKET;
 
-/// The format of a file.
+/// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// An MPEG transport stream.
     Ts,
     /// Boxes of an MP4.
     Boxes,
-    /// Media of a format that is not examined.
+    /// Something that plays and is not looked into.
     Other(&'static str),
-    /// Not media.
+    /// Nothing that plays.
     NoMedia(&'static str),
 }
 
-/// Signatures of media formats that are not examined.
+/// Types that an MP4, a section or a fragment of one may begin with.
+const FIRST: [&[u8; 4]; 14] = [
+    b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"ssix", b"emsg", b"prft", b"free",
+    b"skip", b"wide", b"uuid", b"pdin",
+];
+
+/// Beginnings of what plays and is not looked into.
 const OTHERS: [(&[u8], &str); 9] = [
     (b"ID3", "it is elementary audio with ID3 tags"),
     (b"WEBVTT", "it is subtitles"),
@@ -29,7 +35,7 @@ const OTHERS: [(&[u8], &str); 9] = [
     (b"\0\0\x01\xba", "it is an MPEG program stream"),
 ];
 
-/// Signatures of files that are not media, for the message.
+/// Beginnings of what plays nothing, for the message.
 const NONE: [(&[u8], &str); 5] = [
     (b"GIF8", "a GIF image"),
     (b"\x89PNG", "a PNG image"),
@@ -38,22 +44,21 @@ const NONE: [(&[u8], &str); 5] = [
     (b"\x1f\x8b", "gzip data"),
 ];
 
-/// The number of bytes searched for packets of a transport stream.
+/// Packets of a transport stream are looked for in so many bytes.
 const LOOK: usize = 64 << 10;
 
-/// This many packets in a row are no coincidence.
+/// So many packets in a row are no chance.
 const IN_A_ROW: usize = 3;
 
 impl Form {
-    /// The format of a file with this beginning. Checks for packets in a row first: some hosts put a
-    /// picture before them.
+    /// The format of a file with this beginning. Packets in a row come first: some hosts put a picture
+    /// before them.
     pub fn of(start: &[u8]) -> Self {
         if let Err(Mp4Error::Page(like)) = check_no_page(start) {
             return Self::NoMedia(like);
         }
         let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-        let kind = start.get(4..8).and_then(|kind| kind.try_into().ok()).map(FourCc);
-        if kind.is_some_and(FourCc::is_usual) {
+        if start.get(4..8).is_some_and(|kind| FIRST.iter().any(|first| *first == kind)) {
             return Self::Boxes;
         }
         if packets(start, PACKET) {
@@ -66,12 +71,12 @@ impl Form {
             return Self::NoMedia(name);
         }
         match start {
-            // ADTS and MPEG audio begin with twelve or eleven set bits.
+            // ADTS and MPEG audio: twelve bits set, or eleven.
             [0xff, second, ..] if second & 0xe0 == 0xe0 => Self::Other("it is elementary audio"),
-            // Formats of discs, and of broadcasts with error correction.
+            [0x47, ..] => Self::Ts,
+            // Discs, and error correction of broadcasts.
             _ if packets(start, 192) => Self::Other("its packets have 192 bytes"),
             _ if packets(start, 204) => Self::Other("its packets have 204 bytes"),
-            [0x47, ..] => Self::Ts,
             _ if start.iter().take(PACKET).all(|byte| *byte == 0) => {
                 Self::NoMedia("nothing but zeros")
             }
@@ -80,7 +85,7 @@ impl Form {
     }
 }
 
-/// Whether packets of this length follow one another anywhere near the beginning.
+/// Whether packets of so many bytes follow one another anywhere near the beginning.
 fn packets(start: &[u8], length: usize) -> bool {
     let is_sync = |at: usize| start.get(at) == Some(&0x47);
     (0..start.len().min(LOOK)).any(|at| (0..IN_A_ROW).all(|number| is_sync(at + number * length)))

@@ -1,8 +1,9 @@
-//! MP4 files as they stream by: whether a file is structurally whole, and what its `moov` says.
+//! MP4 files as they stream by: whether one is structurally whole, and what its `moov` says.
 //!
-//! [`BoxWalk`] sees every byte and checks the top-level boxes; [`Mp4Structure::check`] makes sure that
-//! all samples lie within the file, whatever follows them; [`facts`] reads the `moov`. A file whose
-//! `moov` cannot be read may still be whole: it is archived without facts.
+//! [`BoxWalk`] sees every byte and judges the top-level boxes; [`Mp4Structure::check`] makes sure that
+//! the samples lie within the file, whatever follows them; [`facts`] reads the `moov`.
+//! A `moov` that cannot be read does not make a whole file less whole: such a file is archived
+//! without facts.
 
 mod boxes;
 mod codec;
@@ -10,28 +11,25 @@ mod extent;
 mod facts;
 mod fragments;
 pub mod samples;
-mod scan;
 mod sniff;
-mod stream;
 mod structure;
 mod walk;
 
 pub use boxes::FourCc;
 pub use facts::{LONGEST_MS, facts};
 pub use fragments::Fragments;
-pub use stream::{Boxes, Step};
 pub use structure::Mp4Structure;
 pub use walk::{BoxWalk, Limits, MoovBeyond};
 
-/// Checks that the beginning of a file of any media format is not what servers send instead of a file.
+/// Holds the beginning of a file that may be any media against what servers send in place of a file.
 ///
 /// # Errors
-/// [`Mp4Error::Page`] if it is.
+/// [`Mp4Error::Page`] where it is that.
 pub fn check_no_page(start: &[u8]) -> Result<(), Mp4Error> {
     sniff::page(start).map_or(Ok(()), |like| Err(Mp4Error::Page(like)))
 }
 
-/// What is wrong with a file that should be an MP4. Offsets are bytes from its start.
+/// What is wrong with a file that should be an MP4. Offsets count bytes from its start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mp4Error {
     /// There are no bytes.
@@ -40,7 +38,7 @@ pub enum Mp4Error {
     /// It begins with something else.
     #[error("not an MP4: the file begins like {0}")]
     NotMp4(&'static str),
-    /// A page or a message instead of media.
+    /// A page or a message, where any media is wanted.
     #[error("no media: the file begins like {0}")]
     Page(&'static str),
     /// A size that no box can have.
@@ -48,15 +46,15 @@ pub enum Mp4Error {
     BadSize {
         /// Type of the box.
         kind: FourCc,
-        /// The offset of the box.
+        /// Where the box begins.
         offset: u64,
-        /// The size as written.
+        /// The size as it is written.
         size: u64,
     },
-    /// The bytes after the last box are not a box.
+    /// What follows the last box is none.
     #[error("there is no box at offset {offset}, but other bytes")]
     Garbage {
-        /// The end of the last box.
+        /// Where the last box ended.
         offset: u64,
     },
     /// The file ends within a box.
@@ -66,7 +64,7 @@ pub enum Mp4Error {
     Truncated {
         /// Type of the box.
         kind: FourCc,
-        /// The offset of the box.
+        /// Where the box begins.
         offset: u64,
         /// Where it should end.
         end: u64,
@@ -81,54 +79,43 @@ pub enum Mp4Error {
         /// Where the file ends.
         total: u64,
     },
-    /// The length differs from the announced one.
+    /// The length is not what was announced.
     #[error("the file has {total} bytes where {announced} were announced")]
     Length {
-        /// The announced length.
+        /// The length that was announced.
         announced: u64,
-        /// Bytes received.
+        /// The bytes that came.
         total: u64,
     },
-    /// The last box extends to the end of the file, and the length was not announced.
+    /// The last box reaches to the end of the file, and nobody told where that is.
     #[error("the box {kind} at offset {offset} has no size and the file had no announced length")]
     Unbounded {
         /// Type of the box.
         kind: FourCc,
-        /// The offset of the box.
+        /// Where the box begins.
         offset: u64,
     },
     /// There is no `moov`, without which nothing can be played.
     #[error("there is no moov box: the recording was not finished or not delivered whole")]
     NoMoov,
-    /// Samples lie beyond the end of the file.
+    /// Samples lie where the file has no bytes.
     #[error("truncated: its samples reach to {end}, the file ends at {total}")]
     SamplesBeyond {
-        /// The end of the last sample.
+        /// Where the last sample ends.
         end: u64,
         /// Where the file ends.
         total: u64,
     },
-    /// The `moov` has no samples.
+    /// The `moov` places no sample.
     #[error("the moov places no sample: there is nothing to play")]
     NoSamples,
     /// There is no media data.
     #[error("there is no media data: no mdat box, or an empty one")]
     NoMedia,
-    /// The `moov` lacks a required box.
+    /// The `moov` lacks a box that is needed.
     #[error("the moov has no readable {0} box")]
     Unreadable(&'static str),
-    /// Neither the movie nor a track states a duration, as in some fragmented files.
+    /// Neither the movie nor a track tells how long it is, as in some fragmented files.
     #[error("the moov tells no duration")]
     NoDuration,
-}
-
-impl Mp4Error {
-    /// Whether a box with samples ends too early or has no end.
-    fn is_of_media(&self) -> bool {
-        let is_media = |kind: &FourCc| [*b"moov", *b"moof", *b"mdat"].contains(&kind.0);
-        match self {
-            Self::Truncated { kind, .. } | Self::Unbounded { kind, .. } => is_media(kind),
-            _ => false,
-        }
-    }
 }

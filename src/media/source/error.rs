@@ -13,25 +13,25 @@ use crate::model::MediaUrl;
 use crate::net_guard::{self, Refusal, TooManyRedirects};
 use crate::retry::Transient;
 
-/// A failed request for a media file: the file and the problem.
+/// A failed request for a media file: which file, and what.
 #[derive(Debug)]
 pub struct Error {
     /// The file's URL, without its query.
     pub url: String,
     /// What went wrong.
-    pub problem: FetchProblem,
+    pub problem: Problem,
 }
 
-/// What went wrong with a request. No message shows a query.
+/// What went wrong with a request. None of these shows a query.
 #[derive(Debug, thiserror::Error)]
-pub enum FetchProblem {
+pub enum Problem {
     /// The URL stands for a preview; no request was made.
     #[error("the URL is one of a truncated preview (exper)")]
     Preview,
-    /// The host policy forbids the URL, a redirect, or the address of a name.
+    /// The policy of hosts forbids the URL, a redirect, or the address behind a name.
     #[error("{0}")]
     Blocked(Refusal),
-    /// Too many redirects.
+    /// More redirects than are followed.
     #[error("{0}")]
     Redirects(TooManyRedirects),
     /// 401 or 403: signature missing, wrong or expired.
@@ -60,54 +60,54 @@ pub enum FetchProblem {
         /// The status.
         status: u16,
     },
-    /// The connection could not be established.
+    /// No connection was made.
     #[error("could not connect")]
     Connect(#[source] reqwest::Error),
-    /// The connection broke, or the answer was not HTTP.
+    /// The connection broke, or the answer was no HTTP.
     #[error("the connection failed")]
     Network(#[source] reqwest::Error),
-    /// No byte arrived within the read timeout.
+    /// No byte came within the read timeout.
     #[error("the host stopped sending after {got} bytes")]
     Stalled {
-        /// Bytes of the body received so far.
+        /// Bytes of the body that had come.
         got: u64,
     },
-    /// A small file arrived too slowly.
+    /// A small file came, but too slowly.
     #[error("the file did not come whole within {} s", .0.as_secs())]
     TooSlow(Duration),
-    /// Bytes arrived, but next to none over a long time.
+    /// Bytes came, but over a long time next to none.
     #[error("the host sends next to nothing: {got} bytes have come")]
     Crawling {
-        /// Bytes of the body received so far.
+        /// Bytes of the body that had come.
         got: u64,
     },
     /// The body ended early.
     #[error("the body ended after {got} bytes{}", of(*expected))]
     Short {
-        /// The expected length, if known.
+        /// The length it should have, where known.
         expected: Option<u64>,
-        /// The bytes received.
+        /// The bytes that came.
         got: u64,
     },
     /// The body is longer than its range.
     #[error("the body is longer than the {expected} bytes asked for")]
     TooLong {
-        /// The expected length.
+        /// The length it should have.
         expected: u64,
     },
-    /// The file is larger than the limit for files in memory.
+    /// The file is larger than what is taken into memory.
     #[error("the file is larger than {cap} bytes")]
     TooLarge {
-        /// The limit in bytes.
+        /// The most bytes that are taken.
         cap: u64,
     },
-    /// A 206 for a different range.
+    /// A 206 for another range than was asked for.
     #[error("the host served a wrong range: {0}")]
     BadRange(String),
-    /// The host now has another file; names what differs.
+    /// The host has another file by now: what differs is named.
     #[error("the file changed at the source: {0} is not the same any more")]
     Changed(&'static str),
-    /// The body is compressed, although the request declined that.
+    /// The body is compressed, though that was declined.
     #[error("the body has the content encoding {0:?}")]
     Encoded(String),
 }
@@ -117,35 +117,28 @@ fn of(expected: Option<u64>) -> String {
 }
 
 impl Error {
-    /// Whether the host now has another file, so that what was fetched before is useless.
+    /// Whether the host has another file by now, so that what was fetched before is worth nothing.
     pub fn is_about_another_file(&self) -> bool {
-        matches!(self.problem, FetchProblem::Changed(_))
+        matches!(self.problem, Problem::Changed(_))
     }
 }
 
 impl Error {
-    /// Whether fetching the file without ranges may work: the host, or a CDN node in between, does not
-    /// handle ranges properly.
+    /// Whether the file may be had without ranges all the same: the host, or the nodes of a media
+    /// network between them, make of ranges what cannot be used.
     pub fn is_about_ranges(&self) -> bool {
         matches!(
             self.problem,
-            FetchProblem::Changed(_)
-                | FetchProblem::BadRange(_)
-                | FetchProblem::TooLong { .. }
-                | FetchProblem::Status { status: 416 }
+            Problem::Changed(_)
+                | Problem::BadRange(_)
+                | Problem::TooLong { .. }
+                | Problem::Status { status: 416 }
         )
     }
 }
 
-impl Error {
-    /// Whether an answer began and then ended too early.
-    pub fn is_broken_off(&self) -> bool {
-        matches!(self.problem, FetchProblem::Short { .. } | FetchProblem::Network(_))
-    }
-}
-
-impl FetchProblem {
-    /// The problem for a status other than success.
+impl Problem {
+    /// The problem that a status other than success is.
     pub(super) fn status(status: StatusCode, headers: &HeaderMap) -> Self {
         let status = status.as_u16();
         match status {
@@ -158,7 +151,7 @@ impl FetchProblem {
         }
     }
 
-    /// The problem for a request without an answer.
+    /// The problem of a request that got no answer.
     pub(super) fn request(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if let Some(refusal) = net_guard::refusal(&error) {
@@ -174,7 +167,7 @@ impl FetchProblem {
         }
     }
 
-    /// The problem for a body that broke off after `got` bytes.
+    /// The problem of a body that broke off after `got` bytes.
     pub(super) fn body(error: reqwest::Error, expected: Option<u64>, got: u64) -> Self {
         let error = error.without_url();
         let ended = net_guard::cause::<io::Error>(&error)
@@ -188,14 +181,14 @@ impl FetchProblem {
         }
     }
 
-    /// Whether the name was found but no connection was made: another scheme may work.
+    /// Whether no connection was made, though the name was found: another scheme may do.
     pub(super) fn is_connect(&self) -> bool {
         matches!(self, Self::Connect(error) if !error.is_dns())
     }
 }
 
 impl Error {
-    pub(super) fn new(url: &MediaUrl, problem: FetchProblem) -> Self {
+    pub(super) fn new(url: &MediaUrl, problem: Problem) -> Self {
         Self { url: url.without_query().to_string(), problem }
     }
 }
@@ -215,26 +208,26 @@ impl StdError for Error {
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self.problem {
-            FetchProblem::Throttled { .. }
-            | FetchProblem::Connect(_)
-            | FetchProblem::Network(_)
-            | FetchProblem::Stalled { .. }
-            | FetchProblem::TooSlow(_)
-            | FetchProblem::Crawling { .. }
-            | FetchProblem::Short { .. }
-            // One CDN node may answer oddly and the next one correctly.
-            | FetchProblem::TooLong { .. }
-            | FetchProblem::BadRange(_)
-            | FetchProblem::Encoded(_) => true,
-            // Every existing file has a beginning: a 416 is a faulty node's answer, too.
-            FetchProblem::Status { status } => matches!(status, 408 | 416) || status >= 500,
+            Problem::Throttled { .. }
+            | Problem::Connect(_)
+            | Problem::Network(_)
+            | Problem::Stalled { .. }
+            | Problem::TooSlow(_)
+            | Problem::Crawling { .. }
+            | Problem::Short { .. }
+            // One node of a media network may answer oddly and the next one rightly.
+            | Problem::TooLong { .. }
+            | Problem::BadRange(_)
+            | Problem::Encoded(_) => true,
+            // A file that is there has a beginning: 416 is an odd node's answer, too.
+            Problem::Status { status } => matches!(status, 408 | 416) || status >= 500,
             _ => false,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self.problem {
-            FetchProblem::Throttled { retry_after, .. } => retry_after,
+            Problem::Throttled { retry_after, .. } => retry_after,
             _ => None,
         }
     }

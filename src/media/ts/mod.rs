@@ -1,8 +1,8 @@
-//! MPEG transport streams as they stream by (ISO/IEC 13818-1): whether a chunk of a broadcast consists
-//! of whole packets without a hole, and is as long as its playlist says.
+//! MPEG transport streams as they stream by (ISO/IEC 13818-1): whether a chunk of a broadcast is whole
+//! packets without a hole, and as long as its playlist says.
 //!
-//! [`TsWalk`] sees every byte, keeps a few per stream, and reports what it found. What players silently
-//! ignore is not a finding.
+//! [`TsWalk`] sees every byte, keeps a few per stream, and tells what it found. What players pass over in
+//! silence is no finding.
 
 mod clock;
 mod packet;
@@ -13,33 +13,33 @@ use std::fmt;
 
 pub use walk::TsWalk;
 
-/// The length of a packet in bytes.
+/// The bytes of a packet.
 pub const PACKET: usize = 188;
 
-/// The result for a complete transport stream.
+/// What was found in a transport stream that was seen to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Examined {
-    /// Damaged places, in order; at most [`MOST`] of them.
+    /// Places that are damaged, in order; at most [`MOST`] of them.
     pub findings: Vec<Finding>,
-    /// The number of further ones.
+    /// How many others there are.
     pub more: u64,
-    /// Why part of it could not be examined, if so.
+    /// Why not everything could be examined, where that is so.
     pub unexamined: Option<&'static str>,
-    /// The length of an incomplete last packet in bytes.
+    /// How many bytes there are of a last packet that is not whole.
     pub cut: Option<u64>,
 }
 
-/// The most findings to list for a chunk.
+/// So many findings of a chunk are told one by one.
 pub const MOST: usize = 8;
 
-/// A damaged place in a chunk.
+/// A place of a chunk that is damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Where it begins, in bytes from the start of the chunk.
     pub offset: u64,
-    /// How many bytes are affected, at least.
+    /// How many bytes are concerned, at least.
     pub length: u64,
-    /// The time in the chunk, in milliseconds, if known.
+    /// Where in the chunk that is, in milliseconds, where it can be told.
     pub at_ms: Option<u64>,
     /// What is wrong.
     pub what: What,
@@ -48,11 +48,11 @@ pub struct Finding {
 /// What is wrong with a place of a transport stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// No packet begins where one must.
+    /// No packet begins where one has to.
     NoSync,
-    /// Bytes after the last packet that are not a packet.
+    /// Bytes that are no packet follow the last one.
     Trailing,
-    /// Packets of a stream are missing, or foreign ones are in between.
+    /// Packets of a stream are missing, or others have come between.
     Continuity {
         /// The stream.
         pid: u16,
@@ -61,31 +61,31 @@ pub enum What {
     Marked,
     /// Single packets are scrambled.
     Scrambled,
-    /// The checksum of a table does not match.
+    /// The checksum of a table is another.
     Checksum,
-    /// There is no program table.
+    /// There is no table of programs.
     NoPat,
-    /// There is no stream table.
+    /// There is no table of streams.
     NoPmt,
-    /// Something else is where a picture or sound must begin.
+    /// Something else stands where a picture or sound has to begin.
     NoPes {
         /// The stream.
         pid: u16,
     },
-    /// There is neither picture nor sound.
+    /// There is nothing to see or to hear.
     Nothing,
-    /// It plays for less time than the playlist says.
+    /// It plays for less long than the playlist says.
     Short {
-        /// The duration in the playlist, in milliseconds.
+        /// Milliseconds that the playlist says.
         told: u64,
-        /// The duration that plays, in milliseconds.
+        /// Milliseconds that it plays.
         plays: u64,
     },
-    /// It plays for more time.
+    /// It plays for longer.
     Long {
-        /// The duration in the playlist, in milliseconds.
+        /// Milliseconds that the playlist says.
         told: u64,
-        /// The duration that plays, in milliseconds.
+        /// Milliseconds that it plays.
         plays: u64,
     },
 }
@@ -124,22 +124,22 @@ impl fmt::Display for What {
     }
 }
 
-/// The expected duration of a chunk.
+/// How long a chunk is to play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promise {
-    /// Milliseconds, from the playlist.
+    /// Milliseconds, as the playlist says.
     pub duration_ms: u64,
-    /// Whether these are whole seconds, rounded.
+    /// Whether those are whole seconds, rounded.
     pub is_rounded: bool,
-    /// Whether its tables may be in a separate section (`EXT-X-MAP`).
+    /// Whether its tables may stand in a section of their own (`EXT-X-MAP`).
     pub has_init: bool,
-    /// Whether it may play for longer: writers know least about the last chunk.
+    /// Whether it may play for longer than that: writers know least of the last chunk.
     pub may_run_on: bool,
 }
 
 impl Promise {
-    /// By how much the duration of a chunk may differ.
-    pub fn tolerance_ms(self) -> u64 {
+    /// By so much a chunk may play for longer or shorter.
+    fn tolerance_ms(self) -> u64 {
         if self.is_rounded { 1000 } else { 500 }
     }
 }

@@ -7,27 +7,27 @@ use super::packet::{NULL, Packet, SYNC};
 use super::psi::{Kind, Section, Table, pmt_pids, streams};
 use super::{Examined, Finding, MOST, PACKET, Promise, What};
 
-/// Streams below this number are system tables.
+/// Streams below are tables of the system.
 const FIRST_FREE: u16 = 0x20;
 
-/// No real stream has as many programs or program tables.
+/// No real stream has as many programs, or tables of them.
 const MOST_STREAMS: usize = 256;
 
-/// Findings of one kind that begin within this many bytes are merged.
+/// Findings of one kind that begin within so many bytes are one.
 const ONE_PLACE: u64 = 64 << 10;
 
-/// Longer chunks are not compared with their playlist: times wrap around after 26 hours.
+/// Longer than this no chunk is compared with its playlist: times begin anew after 26 hours.
 const LONGEST_MS: u64 = 12 * 3_600_000;
 
-/// The number of bytes needed to recognise a packet after lost ones.
+/// So many bytes tell that a packet begins where none did before.
 const AHEAD: usize = PACKET + 1;
 
-/// The state of a packet stream.
+/// What is known of a stream of packets.
 #[derive(Debug, Clone, Copy, Default)]
 struct Stream {
-    /// The last counter, if any.
+    /// The last counter, once there was one.
     continuity: Option<u8>,
-    /// Whether the last packet was a repetition.
+    /// Whether a packet came twice just now.
     is_repeated: bool,
     packets: u64,
     scrambled: u64,
@@ -35,14 +35,14 @@ struct Stream {
     span: Span,
 }
 
-/// Examines a transport stream fed to it in pieces.
+/// Judges a transport stream that is fed to it piece by piece.
 #[derive(Debug)]
 pub struct TsWalk {
-    /// Bytes after the last whole packet.
+    /// Bytes behind the last packet that was whole.
     carry: Vec<u8>,
-    /// The offset of the next packet.
+    /// Where the next packet begins.
     offset: u64,
-    /// The offset from which on no packet has been found.
+    /// Where packets were lost out of sight.
     lost_at: Option<u64>,
     pat: Section,
     has_pat: bool,
@@ -83,7 +83,7 @@ impl TsWalk {
                 self.carry = carry;
                 return;
             }
-            // The rest is from the new bytes, so nothing needs to be carried over.
+            // What is left came just now, so that nothing needs to be carried any more.
             carry.clear();
             self.carry = carry;
             bytes = bytes.get(taken - left..).unwrap_or_default();
@@ -92,10 +92,10 @@ impl TsWalk {
         self.carry.extend_from_slice(bytes.get(bytes.len() - left..).unwrap_or_default());
     }
 
-    /// Takes all whole packets. Returns the number of bytes left after them.
+    /// Takes all packets that are whole. Returns how many bytes are left behind them.
     fn packets(&mut self, mut bytes: &[u8]) -> usize {
         while let Some((packet, rest)) = bytes.split_first_chunk::<PACKET>() {
-            // A single byte may look like a beginning by coincidence: the next packet has to follow.
+            // A single byte may look like a beginning by chance: the next packet has to follow.
             let follows = match (self.lost_at, rest.first()) {
                 (None, _) => true,
                 (Some(_), Some(next)) => *next == SYNC,
@@ -120,8 +120,8 @@ impl TsWalk {
         bytes.len()
     }
 
-    /// Handles a packet that begins here: if none did before, reports that, and does not count the lost
-    /// packets again for each stream.
+    /// A packet begins here; if none did before, that is told, and what was lost there is not counted
+    /// stream by stream.
     fn found_again(&mut self) {
         if let Some(lost_at) = self.lost_at.take() {
             self.note(lost_at, self.offset - lost_at, What::NoSync);
@@ -180,7 +180,7 @@ impl TsWalk {
         }
     }
 
-    /// Compares the packet's counter with the previous one. A packet may be sent twice.
+    /// Holds the packet's counter against the one before. A packet may come twice.
     fn count(&mut self, packet: &Packet<'_>) {
         let is_known = self.streams.contains_key(&packet.pid);
         if packet.pid < FIRST_FREE || (!is_known && self.streams.len() >= MOST_STREAMS) {
@@ -191,7 +191,7 @@ impl TsWalk {
         stream.scrambled += u64::from(packet.is_scrambled);
         if packet.is_discontinuous {
             stream.continuity = None;
-            // The clock is common to all streams.
+            // The clock is all streams'.
             self.streams.values_mut().for_each(|stream| stream.span.restart());
         }
         let Some(stream) = self.streams.get_mut(&packet.pid).filter(|_| packet.payload.is_some())
@@ -207,13 +207,13 @@ impl TsWalk {
         }
     }
 
-    /// The payload at the start of a frame.
+    /// The payload that a frame begins with.
     fn frame(&mut self, pid: u16, payload: &[u8]) {
         let Some(stream) = self.streams.get_mut(&pid) else { return };
         match (stream.kind, pts(payload)) {
             (Some(Kind::Other), _) | (_, Ok(None)) => {}
             (_, Ok(Some(pts))) => stream.span.take(pts),
-            // A stream that is not known as picture or sound may be a table.
+            // What is not known to be picture or sound may be a table of something.
             (None, Err(())) => {}
             (Some(_), Err(())) => self.note(self.offset, PACKET as u64, What::NoPes { pid }),
         }
@@ -235,7 +235,7 @@ impl TsWalk {
         self.findings.push(Finding { offset, length, at_ms, what });
     }
 
-    /// The times of the pictures, or of the sound if there are no pictures.
+    /// The times of the pictures, or of the sound where there are none.
     fn main(&self) -> Option<&Span> {
         let of = |kind| {
             let streams = self.streams.values().filter(move |stream| stream.kind == Some(kind));
@@ -244,7 +244,7 @@ impl TsWalk {
         of(Kind::Picture).filter(|span| span.frames() > 1).or_else(|| of(Kind::Sound))
     }
 
-    /// The result, after all bytes.
+    /// What has been found, once all bytes have come.
     pub fn finish(mut self, promise: Option<Promise>) -> Examined {
         let carry = std::mem::take(&mut self.carry);
         let mut left = carry.len() as u64;
@@ -277,8 +277,7 @@ impl TsWalk {
         Examined { findings: self.findings, more: self.more, unexamined, cut }
     }
 
-    /// Why the streams cannot be examined. If only a few packets look scrambled, they are damaged
-    /// instead.
+    /// Why the streams cannot be looked into. Where but a few packets look scrambled, they are damaged.
     fn scrambled(&mut self) -> Option<&'static str> {
         let of = |count: fn(&Stream) -> u64| self.streams.values().map(count).sum::<u64>();
         let (packets, scrambled) = (of(|stream| stream.packets), of(|stream| stream.scrambled));
@@ -291,7 +290,7 @@ impl TsWalk {
         None
     }
 
-    /// Compares the times of the frames with the playlist.
+    /// Holds the times of the frames against what the playlist says.
     fn judge_duration(&mut self, promise: Promise, end: u64) {
         let (told, tolerance) = (promise.duration_ms, promise.tolerance_ms());
         if told > LONGEST_MS {
@@ -300,7 +299,7 @@ impl TsWalk {
         let shown = |stream: &&Stream| matches!(stream.kind, Some(Kind::Picture | Kind::Sound));
         let spans: Vec<Span> =
             self.streams.values().filter(shown).map(|stream| stream.span).collect();
-        // An unknown stream may be the only content, and a single frame may last any time.
+        // What is unknown may be all there is, and a single frame may last for as long as it likes.
         let Some(longest) = spans.iter().max_by_key(|span| span.high()) else { return };
         let frames: u64 = spans.iter().map(Span::frames).sum();
         if frames == 0 {

@@ -23,13 +23,13 @@ fn recording(path: &str, created: &str, state: RecordingState) -> Recording {
     Recording { url: Some(url), needs_fresh_url: true, state, ..listed }
 }
 
-/// A recording that was listed without a usable URL.
+/// What was listed without a URL that can be fetched.
 fn unfetchable(listed: &str) -> Recording {
     let (created, unfetchable) = ("2026-03-26T08:00:00Z", UnfetchableUrl::of(listed));
     let identity = unfetchable_identity(unfetchable.as_ref(), Some(created));
     let [source_id, ..] = source_ids(&identity);
     let mut recording = recording("x", created, RecordingState::Expired);
-    recording.reason = Some("only http and https are fetched".into());
+    recording.reason = Some("only http and https are fetched".to_owned());
     Recording { source_id, url: None, needs_fresh_url: false, unfetchable, ..recording }
 }
 
@@ -78,7 +78,6 @@ fn whole(state: RecordingState, duration_ms: u64) -> Recording {
         duration_ms,
         evidence: Vec::new(),
         damage: Vec::new(),
-        note: None,
     };
     whole.stored = Some(Stored::Whole(StoredWhole {
         duration_ms,
@@ -111,7 +110,7 @@ fn sealed(recordings: &[Recording], announced: u64, settled: bool) -> Manifest {
 }
 
 #[test]
-fn segments_share_one_timeline_with_the_gaps_between_them() {
+fn pieces_are_laid_on_one_timeline_with_the_gaps_between_them() {
     let manifest = sealed(
         &[
             archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
@@ -131,7 +130,7 @@ fn segments_share_one_timeline_with_the_gaps_between_them() {
 }
 
 #[test]
-fn the_status_never_claims_more_than_is_archived() {
+fn the_status_never_says_more_than_what_is_there() {
     use RecordingState::{Archived, Expired, Failed, NotNeeded, Pending, Rejected};
     let table: &[(&[RecordingState], u64, bool, RoomStatus)] = &[
         (&[], 0, true, RoomStatus::Empty),
@@ -206,7 +205,7 @@ fn a_room_is_never_lost_while_chunks_of_its_whole_are_archived() {
 }
 
 #[test]
-fn a_partial_whole_is_played_if_longer_and_preferred_over_an_empty_one() {
+fn a_whole_in_part_is_played_where_it_is_longer_and_told_of_before_one_that_has_nothing() {
     let piece = |ms| archived("a.mp4", "2026-03-26T08:00:00Z", ms, b"x");
     let failed = || in_part(RecordingState::Failed);
     let shorter = sealed(&[piece(70_000), failed()], 2, true);
@@ -226,7 +225,7 @@ fn a_partial_whole_is_played_if_longer_and_preferred_over_an_empty_one() {
 }
 
 #[test]
-fn segments_with_different_codecs_are_not_uniform() {
+fn pieces_with_other_codecs_are_not_called_uniform() {
     let manifest = sealed(
         &[
             archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
@@ -239,7 +238,7 @@ fn segments_with_different_codecs_are_not_uniform() {
 }
 
 #[test]
-fn a_ledger_rebuilt_from_a_manifest_produces_the_same_manifest() {
+fn a_ledger_rebuilt_from_a_manifest_seals_the_same_manifest() {
     let recordings = [
         archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
         recording("b.mp4", "2106-02-07T14:28:15", RecordingState::Expired),
@@ -271,12 +270,12 @@ fn a_ledger_rebuilt_from_a_manifest_produces_the_same_manifest() {
 }
 
 #[test]
-fn the_report_of_a_loss_round_trips_through_the_manifest() {
+fn whether_a_person_was_told_of_a_loss_is_in_the_manifest_and_comes_back_from_it() {
     let at = "2026-11-22T03:00:00Z".parse().unwrap();
     for (told_at, said) in [
         (None, Some(Loss { told_at: None })),
         (Some(at), Some(Loss { told_at: Some(at) })),
-        // Earlier versions reported losses without recording when.
+        // Earlier versions told and did not say when.
         (Some(TOLD_BEFORE), None),
     ] {
         let mut lost = recording("b.mp4", "2026-03-26T08:00:00Z", RecordingState::Expired);
@@ -296,7 +295,7 @@ fn the_report_of_a_loss_round_trips_through_the_manifest() {
 }
 
 #[test]
-fn long_identities_round_trip_through_a_manifest() {
+fn recordings_whose_identities_are_long_have_them_again_from_a_manifest() {
     // The SHA-256 of both paths begins with 9cb27b65.
     let paths = ["c/029506/f0.mp4", "c/040817/f0.mp4"];
     let at = "2026-03-26T08:00:00Z";
@@ -317,15 +316,15 @@ fn long_identities_round_trip_through_a_manifest() {
 }
 
 #[test]
-fn the_largest_manifest_can_be_read_again() {
-    // A tenth of the most recordings read of a room, each with the longest URL and reason.
+fn a_manifest_can_be_read_again_however_much_was_listed() {
+    // A tenth of what is read of a room at most, each with the longest URL, and as long a reason.
     let listed = 2_000;
     let long = "a".repeat(16_000);
     let recordings: Vec<_> = (0..listed)
         .map(|number| {
             let path = format!("{number}/{long}.mp4");
             let mut one = archived(&path, "2026-03-26T08:00:00Z", 1, b"x");
-            one.reason = Some("y".repeat(5_000).into());
+            one.reason = Some("y".repeat(5_000));
             if let Some(Stored::Segment(object)) = &mut one.stored {
                 object.key = format!("segments/20260326T080000Z-{}.mp4", one.source_id);
             }
@@ -336,7 +335,7 @@ fn the_largest_manifest_can_be_read_again() {
     let text = serde_json::to_string_pretty(&manifest).unwrap();
     assert!((text.len() as u64) * 10 < crate::store::GET_CAP, "{} bytes", text.len());
     let values = text.matches([',', '[', '{']).count();
-    assert!(values * 10 < crate::archive::published::MOST_VALUES, "{values} values");
+    assert!(values * 10 < crate::stage::published::MOST_VALUES, "{values} values");
     let ids = |recordings: &[Recording]| {
         recordings.iter().map(|r| r.source_id.clone()).collect::<Vec<_>>()
     };
@@ -346,7 +345,7 @@ fn the_largest_manifest_can_be_read_again() {
 }
 
 #[test]
-fn sums_of_durations_and_sizes_saturate() {
+fn durations_and_sizes_beyond_all_bounds_are_summed_up_to_the_largest_number() {
     let mut recordings = vec![
         archived("a/f0.mp4", "2026-03-26T08:10:00Z", u64::MAX, b"x"),
         archived("b/f0.mp4", "2026-03-26T08:00:00Z", u64::MAX, b"x"),
@@ -366,7 +365,7 @@ fn sums_of_durations_and_sizes_saturate() {
 }
 
 #[test]
-fn damage_at_the_source_is_in_the_manifest_leaves_the_room_complete_and_round_trips() {
+fn damage_at_the_source_is_told_leaves_a_room_complete_and_survives_the_ledger() {
     let what = "a NAL unit ends beyond its sample".to_owned();
     let (at_ms, duration_ms) = (Some(500), Some(40));
     let place = Damage { offset: 4, length: 3, at_ms, duration_ms, what, seen: 2 };

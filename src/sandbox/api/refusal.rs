@@ -4,19 +4,19 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// An error in WeChat's form: a code and a message, rarely with other fields.
+/// An error as WeChat gives it: a code and a message, and rarely other fields.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     /// `errcode`.
     pub code: i64,
     /// `errmsg`, before the `rid`.
     pub message: Cow<'static, str>,
-    /// Further fields of the reply.
+    /// What else the reply holds.
     pub fields: Vec<(&'static str, Value)>,
 }
 
 impl Refusal {
-    /// An error with its own message.
+    /// An error with a message of its own.
     pub fn new(code: i64, message: String) -> Self {
         Self { code, message: Cow::Owned(message), fields: Vec::new() }
     }
@@ -26,39 +26,39 @@ impl Refusal {
     }
 }
 
-/// The token is unknown or was replaced.
+/// A token that is unknown, or has been replaced.
 pub const INVALID_TOKEN: Refusal =
     Refusal::fixed(40001, "invalid credential, access_token is invalid or not latest");
-/// The `grant_type` is not `client_credential`.
+/// Another `grant_type` than `client_credential`.
 pub const INVALID_GRANT: Refusal = Refusal::fixed(40002, "invalid grant_type");
-/// The appid does not exist.
+/// An appid that does not exist.
 pub const INVALID_APPID: Refusal = Refusal::fixed(40013, "invalid appid");
-/// The path does not exist.
+/// A path that does not exist.
 pub const INVALID_URL: Refusal = Refusal::fixed(40066, "invalid url");
-/// The secret is wrong.
+/// A wrong secret.
 pub const INVALID_SECRET: Refusal = Refusal::fixed(40125, "invalid appsecret");
-/// The query has no token.
+/// No token in the query.
 pub const TOKEN_MISSING: Refusal = Refusal::fixed(41001, "access_token missing");
-/// The appid is missing.
+/// No appid.
 pub const APPID_MISSING: Refusal = Refusal::fixed(41002, "appid missing");
-/// The secret is missing.
+/// No secret.
 pub const SECRET_MISSING: Refusal = Refusal::fixed(41004, "appsecret missing");
-/// The token has expired.
+/// A token past its life.
 pub const TOKEN_EXPIRED: Refusal = Refusal::fixed(42001, "access_token expired");
-/// The call requires GET.
+/// A call that is a GET.
 pub const REQUIRE_GET: Refusal = Refusal::fixed(43001, "require GET method");
-/// The call requires POST.
+/// A call that is a POST.
 pub const REQUIRE_POST: Refusal = Refusal::fixed(43002, "require POST method");
-/// The POST has no body.
+/// A POST of nothing.
 pub const EMPTY_BODY: Refusal = Refusal::fixed(44002, "empty post data");
 /// The day's calls are used up.
 pub const DAILY_QUOTA: Refusal = Refusal::fixed(45009, "reach max api daily quota limit");
 /// The minute's calls are used up.
 pub const MINUTE_QUOTA: Refusal =
     Refusal::fixed(45011, "api minute-quota reach limit, must slower, retry next minute");
-/// The body is not JSON, or has wrong types.
+/// A body that is no JSON, or has wrong types in it.
 pub const BAD_JSON: Refusal = Refusal::fixed(47001, "data format error");
-/// The account lacks the live permission.
+/// An account without the live permission.
 pub const UNAUTHORIZED: Refusal = Refusal::fixed(48001, "api unauthorized");
-/// The path has no quota.
+/// A path whose quota cannot be asked for.
 pub const UNKNOWN_CGI_PATH: Refusal = Refusal::fixed(76021, "cgi_path not found");

@@ -14,34 +14,34 @@ pub struct Account {
     pub appid: String,
     /// Its secret.
     pub secret: String,
-    /// A token that is always valid, as from a merchant's token server.
+    /// A token that is always good, as from a merchant's token server.
     pub token: Option<String>,
-    /// Whether it has the live permission; without it calls fail with 48001.
+    /// Whether it has the live permission; without it calls end in 48001.
     #[serde(default = "yes")]
     pub permission: bool,
-    /// Calls for rooms and replays per Beijing day.
+    /// Calls of rooms and replays a day, by Beijing's days.
     #[serde(default = "daily_quota")]
     pub daily_quota: u64,
-    /// Calls for rooms and replays per minute; unlimited if absent.
+    /// Calls of rooms and replays a minute; unlimited without it.
     pub minute_quota: Option<u64>,
-    /// The error code for quota requests: 0, or for example 48001, 76021, 76022.
+    /// The error that asking for the quota ends in: 0, or for instance 48001, 76021, 76022.
     #[serde(default)]
     pub quota_query: i64,
-    /// Calls of `/cgi-bin/token` per day.
+    /// Calls of `/cgi-bin/token` a day.
     #[serde(default = "token_quota")]
     pub token_quota: u64,
     /// How long a token lives.
     #[serde(default = "token_life")]
     pub token_life: Span,
-    /// The length of a token; real ones have had up to 512 characters.
+    /// Characters of a token; real ones have had up to 512.
     #[serde(default = "token_length")]
     pub token_length: usize,
-    /// Addresses that may request tokens; all if absent. Others get 40164.
+    /// Addresses that may ask for tokens; all, where absent. Others end in 40164.
     pub ip_allow: Option<Vec<String>>,
     /// The rooms.
     #[serde(default, rename = "room")]
     pub rooms: Vec<Room>,
-    /// Rooms in bulk; generated when the scenario is parsed.
+    /// Rooms in bulk; made when the scenario is read.
     #[serde(default)]
     pub generate: Vec<Generate>,
 }
@@ -74,35 +74,35 @@ impl Account {
     }
 }
 
-/// Rooms in bulk, at equal intervals back from the newest.
+/// Rooms in bulk: one every so often, back from the newest.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Generate {
     /// How many.
     pub count: u32,
-    /// The number of the oldest room.
+    /// The oldest one's number.
     #[serde(default = "first_id")]
     pub first_id: i64,
-    /// When the newest room began.
+    /// When the newest began.
     pub newest: When,
-    /// The time from one start to the next.
+    /// From one start to the next.
     #[serde(default = "day")]
     pub every: Span,
-    /// How long each room lasts.
+    /// How long each lasts.
     #[serde(default = "hour")]
     pub length: Span,
-    /// As for a single room.
+    /// As in a room.
     pub status: Option<i64>,
-    /// Segments per room.
+    /// Pieces of each.
     #[serde(default = "one")]
     pub pieces: usize,
-    /// Whether each room has a whole.
+    /// Whether each has a whole.
     #[serde(default)]
     pub whole: bool,
-    /// The fixture of the segments.
+    /// The pieces' film.
     #[serde(default)]
     pub fixture: Fixture,
-    /// The size of the segments.
+    /// The pieces' size.
     #[serde(default)]
     pub size: ByteSize,
 }

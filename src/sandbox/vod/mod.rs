@@ -1,4 +1,4 @@
-//! The media host: segments, playlists, chunks and pictures, with ranges.
+//! The media host: pieces, playlists, chunks and pictures, by range.
 
 mod range;
 mod resource;
@@ -60,7 +60,7 @@ fn strike(world: &mut World, request: &Incoming) -> Option<Effect> {
     effect::strike(&mut world.scenario.faults, &target)
 }
 
-/// Applies effects that change the file itself, or how the host treats ranges.
+/// Plays the effects that change the file itself, or how the host reads ranges.
 fn alter(resource: &mut Resource, habits: &mut Vod, effect: Option<&Effect>) {
     match effect {
         Some(Effect::ChangedLength { by }) => {
@@ -77,7 +77,7 @@ fn alter(resource: &mut Resource, habits: &mut Vod, effect: Option<&Effect>) {
     }
 }
 
-/// Serves a resource as requested.
+/// Serves a resource as asked for.
 async fn serve(habits: &Vod, request: &Incoming, resource: Resource) -> Reply {
     let mut reply = Reply::empty(StatusCode::OK);
     if choose_bytes(habits, request, &resource, &mut reply) == Asked::Nothing {
@@ -101,8 +101,8 @@ async fn serve(habits: &Vod, request: &Incoming, resource: Resource) -> Reply {
     reply
 }
 
-/// Sets the requested range and the matching status in the reply. Ranges only apply to `GET`
-/// (RFC 9110).
+/// Puts the range that is asked for, and the status that goes with it, into the reply. As RFC 9110
+/// says, a range counts in a `GET` alone.
 fn choose_bytes(habits: &Vod, request: &Incoming, resource: &Resource, reply: &mut Reply) -> Asked {
     let Range { start: first, end } = resource.window;
     let len = end - first;
@@ -126,7 +126,7 @@ fn choose_bytes(habits: &Vod, request: &Incoming, resource: &Resource, reply: &m
     asked
 }
 
-/// Whether the `If-Range`, if any, matches the file.
+/// Whether an `If-Range`, if there is one, names the file as it is.
 fn still_holds(request: &Incoming, resource: &Resource) -> bool {
     request
         .header(IF_RANGE)

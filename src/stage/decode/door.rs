@@ -1,9 +1,8 @@
-//! Serves the objects of one room over HTTP, with ranges, to a program on this machine that knows an
-//! unguessable path.
+//! A door to the bucket for a program on this machine that reads over HTTP: it serves the objects of
+//! one room, ranges and all, to whoever knows a path that nobody can guess.
 //!
-//! The program then needs neither the store's keys nor a signed URL, which any process on the machine
-//! could read from its arguments, and it reaches the store wherever this process does. The server ends
-//! with this process.
+//! So the program needs neither the store's keys nor a signed URL, which all processes of the machine
+//! could read in its arguments, and reaches what this one reaches. It ends with this process.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,10 +20,10 @@ use crate::store::{RoomKeys, Store};
 /// The longest request that is read, in bytes.
 const LONGEST: u64 = 8 << 10;
 
-/// Bytes read from the store at a time and held in memory.
+/// So much is read from the store at a time, and held in memory.
 const BLOCK: u64 = 4 << 20;
 
-/// A running server, which stops when this is dropped.
+/// An open door. It is shut when this is dropped.
 #[derive(Debug)]
 pub(super) struct Door {
     address: SocketAddr,
@@ -41,10 +40,10 @@ struct Room {
 }
 
 impl Door {
-    /// Starts serving a room's objects.
+    /// Opens a door to a room's objects.
     ///
     /// # Errors
-    /// When no port is available.
+    /// When no port can be had.
     pub(super) async fn open(store: &Store, keys: &RoomKeys) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let secret = format!("{:032x}", rand::random::<u128>());
@@ -54,12 +53,12 @@ impl Door {
         Ok(Self { address, secret, _task: task })
     }
 
-    /// The URL of an object, by its key relative to the room's folder.
+    /// Where an object is served, by its key relative to the room's folder.
     pub(super) fn url(&self, key: &str) -> String {
         format!("http://{}/{}/{key}", self.address, self.secret)
     }
 
-    /// Removes the parts of the server's URLs from a text.
+    /// A text without what makes up the door's URLs.
     pub(super) fn hide(&self, text: &str) -> String {
         text.replace(&self.url(""), "")
     }
@@ -70,18 +69,18 @@ async fn serve(listener: TcpListener, room: Arc<Room>) {
     while let Ok((socket, _)) = listener.accept().await {
         let room = Arc::clone(&room);
         answers.spawn(async move {
-            // A client that hangs up has read what it wanted.
+            // A reader that hangs up has read what it wanted.
             let _ = answer(socket, &room).await;
         });
         while answers.try_join_next().is_some() {}
     }
 }
 
-/// The relevant parts of a request.
+/// A request, as far as it matters.
 struct Request {
     is_head: bool,
     path: String,
-    /// The first and the last requested byte, if a range is requested.
+    /// The first byte that is wanted, and the last, where a range is.
     range: Option<(u64, Option<u64>)>,
 }
 

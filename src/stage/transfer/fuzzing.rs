@@ -1,12 +1,11 @@
-//! Fuzz target for checkpoints.
+//! What a fuzzer does with a checkpoint.
 
 use super::checkpoint::{Checkpoint, Saved};
-use super::doubts::Hope;
 use super::hashing::{Hashing, PartHash};
 use crate::store::PartReceipt;
 
-/// Resumes a checkpoint given as JSON without its own digest: the state, then the receipts, one per
-/// line. A loaded checkpoint must be resumable.
+/// Takes up a checkpoint that is JSON, its own digest left out: the state, then the receipts a line
+/// each. What is taken up can be gone on with.
 pub(crate) fn checkpoint(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let saved = lines.next().and_then(|line| serde_json::from_slice::<Saved>(line).ok());
@@ -25,5 +24,5 @@ pub(crate) fn checkpoint(data: &[u8]) {
         assert_eq!(hashing.state().bytes, before + part.len() as u64);
     }
     let total = hashing.state().bytes;
-    let _ = hashing.finish(Some(total), Hope::Spent);
+    let _ = hashing.finish(Some(total));
 }

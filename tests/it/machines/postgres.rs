@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use replay_archiver::clock;
+use replay_archiver::retry;
 use sqlx::{AnyConnection, Connection as _};
 
 pub struct Postgres {
@@ -77,7 +77,7 @@ impl Postgres {
             if AnyConnection::connect(&self.url()).await.is_ok() {
                 return;
             }
-            clock::pause(Duration::from_millis(100)).await;
+            retry::pause(Duration::from_millis(100)).await;
         }
         panic!("the server does not come up");
     }

@@ -1,4 +1,4 @@
-//! Oddities that players ignore.
+//! What players pass over.
 
 use super::*;
 

@@ -1,0 +1,146 @@
+//! What the ledger foretells of all accounts together: they share one link.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{Account, Context, Error, transfer};
+use crate::forecast::{
+    AtRisk, Estimate, Forecast, Owing, Pending, ShortOf, Sizes, add_throughput, forecast,
+};
+use crate::ledger::{Backlog, DayQuota, Owed, RecordingId};
+use crate::model::lifecycle::is_failing;
+use crate::model::{AppId, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION};
+use crate::throughput::ALL_HOSTS;
+use crate::urgency::{Moment, Rate};
+
+/// What an account owes, and what that foretells.
+#[derive(Debug)]
+pub struct Foreseen {
+    /// What it owes.
+    pub backlog: Backlog,
+    /// Its calls of the day.
+    pub today: DayQuota,
+    /// What will become of what is owed.
+    pub forecast: Forecast,
+    /// How much it is.
+    pub estimate: Estimate,
+    pending: Vec<Pending>,
+}
+
+/// The speed that forecasts rest on: what this run has measured, else what recent ones have.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn rate(context: &Context) -> Result<Option<Rate>, Error> {
+    if let Some(rate) = context.throughput.rate() {
+        return Ok(Some(rate));
+    }
+    let moved = context.ledger.throughput(context.clock.now()).await?;
+    Ok(moved.get(ALL_HOSTS).and_then(|moved| moved.rate()))
+}
+
+/// Foretells what becomes of what the accounts owe, in their order. Nobody is asked.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn foresee(context: &Context, accounts: &[Arc<Account>]) -> Result<Vec<Foreseen>, Error> {
+    let at = Moment { now: context.clock.now(), rate: rate(context).await? };
+    let appids: Vec<_> = accounts.iter().map(|account| account.appid.clone()).collect();
+    let share = |account: &Arc<Account>| (account.appid.clone(), account.share);
+    let shares: Vec<_> = accounts.iter().map(share).collect();
+    let mut backlogs = context.ledger.backlogs(&appids).await?;
+    let quotas = context.ledger.quotas(&shares, at.now).await?;
+    let mut all = Vec::new();
+    for (appid, today) in appids.iter().zip(quotas) {
+        let backlog = backlogs.remove(appid).unwrap_or_default();
+        let pending = pending(context, appid, &backlog).await?;
+        let forecast = forecast(&backlog.rooms, &today, at.now);
+        let estimate = Estimate::of(&backlog.rooms, &pending, sizes(&backlog), at.rate);
+        all.push(Foreseen { backlog, today, forecast, estimate, pending });
+    }
+    let mut owing: Vec<_> = all.iter_mut().map(Foreseen::owing).collect();
+    add_throughput(&mut owing, at);
+    for foreseen in &mut all {
+        add_failing(&mut foreseen.forecast.at_risk, &foreseen.backlog, at.now);
+    }
+    Ok(all)
+}
+
+impl Foreseen {
+    fn owing(&mut self) -> Owing<'_> {
+        let sizes = sizes(&self.backlog);
+        let Self { backlog: Backlog { rooms, .. }, today, forecast, pending, .. } = self;
+        Owing { forecast, rooms, today, pending, sizes }
+    }
+
+    /// Takes out the recordings that could not be archived when they were last tried.
+    pub fn take_waiting(&mut self) -> impl Iterator<Item = Owed> + use<> {
+        let recordings = std::mem::take(&mut self.backlog.recordings);
+        recordings.into_iter().filter(|owed| owed.state != RecordingState::Pending)
+    }
+}
+
+fn sizes(backlog: &Backlog) -> Sizes {
+    Sizes { averages: backlog.averages, film: backlog.film }
+}
+
+/// What is owed of an account's listed rooms. A size is what a checkpoint knows, else the account's
+/// average; a whole beside pieces is likely not to be needed.
+async fn pending(
+    context: &Context,
+    appid: &AppId,
+    backlog: &Backlog,
+) -> Result<Vec<Pending>, Error> {
+    let Backlog { recordings, averages, .. } = backlog;
+    let rooms: HashMap<_, _> = backlog.rooms.iter().map(|room| (room.room_id, room)).collect();
+    let is_segment = |owed: &&Owed| owed.kind == RecordingKind::Segment;
+    let with_pieces: HashSet<_> =
+        recordings.iter().filter(is_segment).map(|owed| owed.room).collect();
+    let mut all = Vec::new();
+    for owed in recordings {
+        let (room_id, source_id) = (owed.room, owed.source_id.clone());
+        let id =
+            || RecordingId { appid: appid.clone(), room: room_id, source_id: source_id.clone() };
+        let known = if owed.is_begun { transfer::remaining(context, &id()).await? } else { None };
+        let likely = match owed.kind {
+            RecordingKind::Segment => averages.segment,
+            RecordingKind::Whole if with_pieces.contains(&owed.room) => None,
+            RecordingKind::Whole => {
+                rooms.get(&owed.room).and_then(|room| sizes(backlog).of_room(room))
+            }
+        };
+        let (deadline, bytes) = (deadline(owed), known.or(likely));
+        all.push(Pending { room_id, source_id, deadline, bytes });
+    }
+    Ok(all)
+}
+
+/// Adds the recordings of whose next tries nothing is to be expected, as earlier ones have failed.
+fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
+    let estimates: HashMap<RoomId, Timestamp> =
+        backlog.rooms.iter().map(|room| (room.room_id, room.deadline)).collect();
+    let named: HashSet<(RoomId, &str)> = at_risk
+        .iter()
+        .filter_map(|known| Some((known.room_id, known.source_id.as_deref()?)))
+        .collect();
+    let failing = backlog.recordings.iter().filter(|owed| is_failing(owed.state, owed.attempts));
+    let unnamed = failing.filter(|owed| !named.contains(&(owed.room, owed.source_id.as_str())));
+    let mut more = Vec::new();
+    for owed in unnamed {
+        let deadline = deadline(owed).or_else(|| estimates.get(&owed.room).copied());
+        if let Some(deadline) = deadline.filter(|deadline| *deadline > now) {
+            let (room_id, source_id) = (owed.room, Some(owed.source_id.clone()));
+            let (expected, short_of) = (None, ShortOf::Success);
+            more.push(AtRisk { room_id, source_id, deadline, expected, short_of });
+        }
+    }
+    at_risk.append(&mut more);
+    at_risk.sort_by_key(|risk| (risk.deadline, risk.room_id.0));
+}
+
+/// As [`crate::model::Recording::deadline`].
+fn deadline(owed: &Owed) -> Option<Timestamp> {
+    owed.expires.or_else(|| owed.created.and_then(|at| at.checked_add(WECHAT_RETENTION).ok()))
+}
