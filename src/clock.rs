@@ -1,21 +1,24 @@
-//! The one source of time: the system's clock, or a value that a test moves.
+//! The only source of time, and the only place that waits for it: the system clock, or a manual clock in
+//! tests.
 //!
-//! What is settled, due or deleted is a matter of WeChat's time, not of this machine's. A clock made
-//! with [`Clock::corrected`] shows WeChat's wherever the two differ by more than [`TOLERANCE`].
+//! WeChat's clock decides when something is settled, due or deleted, not this machine's. A clock made
+//! with [`Clock::corrected`] shows WeChat's time if the two differ by more than [`TOLERANCE`].
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Timeout;
 
-/// By how much a machine's clock may be off before it is not believed.
+/// How far a machine's clock may be off before it needs a correction.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// Where the time of day comes from. Clones show the same time.
+/// A clock for the time of day. Clones show the same time.
 #[derive(Debug, Clone)]
 pub struct Clock {
     source: Source,
-    /// What is added to the source, in milliseconds.
+    /// Added to the source, in milliseconds.
     correction: Arc<AtomicI64>,
 }
 
@@ -31,7 +34,7 @@ impl Clock {
         Self::of(Source::System)
     }
 
-    /// A clock that stands at `start` until it is moved.
+    /// A clock that stays at `start` until it is advanced.
     pub fn manual(start: Timestamp) -> Self {
         Self::of(Source::Manual(Arc::new(Mutex::new(start))))
     }
@@ -40,15 +43,15 @@ impl Clock {
         Self { source, correction: Arc::default() }
     }
 
-    /// A clock with the same source and a correction of its own, none at first.
+    /// A clock with the same source and its own correction, zero at first.
     #[must_use]
     pub fn corrected(&self) -> Self {
         Self::of(self.source.clone())
     }
 
-    /// Takes note that another clock is ahead of this one's source by `skew`, or behind it. The
-    /// correction changes only where it would be off by more than [`TOLERANCE`], so that a second
-    /// more or less moves nothing. Returns whether it has changed.
+    /// Notes that another clock is ahead of this one's source by `skew`, or behind if negative. Changes
+    /// the correction only if it would be off by more than [`TOLERANCE`], so that jitter has no effect.
+    /// Returns whether it changed.
     pub fn follow(&self, skew: SignedDuration) -> bool {
         let is_off = (skew - self.correction()).abs() > TOLERANCE;
         let correction = if skew.abs() > TOLERANCE { skew } else { SignedDuration::ZERO };
@@ -59,12 +62,12 @@ impl Clock {
         is_off
     }
 
-    /// What is added to the source: zero, unless [`Clock::follow`] found it wrong.
+    /// The correction added to the source: zero unless [`Clock::follow`] changed it.
     pub fn correction(&self) -> SignedDuration {
         SignedDuration::from_millis(self.correction.load(Ordering::Relaxed))
     }
 
-    /// The time now, in whole milliseconds, as the ledger keeps it.
+    /// The current time in whole milliseconds, as the ledger stores it.
     pub fn now(&self) -> Timestamp {
         let shown = self.source_now();
         shown.saturating_add(self.correction()).unwrap_or(shown)
@@ -81,18 +84,30 @@ impl Clock {
         }
     }
 
-    /// Whether it is moved by a test.
+    /// Whether this is a manual clock of a test.
     pub fn is_manual(&self) -> bool {
         matches!(self.source, Source::Manual(_))
     }
 
-    /// Moves a manual clock forward, or back; the system's clock is not moved.
+    /// Moves a manual clock forward or back. Does nothing to the system clock.
     pub fn advance(&self, by: SignedDuration) {
         if let Source::Manual(time) = &self.source {
             let mut time = time.lock().unwrap_or_else(PoisonError::into_inner);
             *time = time.saturating_add(by).unwrap_or(*time);
         }
     }
+}
+
+/// Waits for time to pass.
+#[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
+pub async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Waits for `work`, but no longer than `limit`: an error where the time was up.
+#[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
+pub fn within<F: Future>(limit: Duration, work: F) -> Timeout<F> {
+    tokio::time::timeout(limit, work)
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use url::Url;
 use crate::media::hls::{MediaPlaylist, Playlist, redacted_source};
 use crate::media::mp4::{self, BoxWalk, Fragments, Limits, Mp4Error, Mp4Structure};
 use crate::model::time::{compact_utc, from_epoch, room_time};
-use crate::model::{AppId, MediaUrl, ReplayTime, RoomId};
+use crate::model::{MediaUrl, ReplayTime};
 use crate::net_guard::HostPolicy;
-use crate::store::{Keys, PartPlan, RoomKeys};
+use crate::store::PartPlan;
 use crate::{config, media, stage, wechat};
 
 /// A target: its name, and what takes the bytes.
@@ -31,12 +31,6 @@ pub const TARGETS: [Target; 10] = [
     ("headers", headers),
     ("urls", urls),
 ];
-
-/// The folder of a room, as the targets use it.
-pub(crate) fn room_keys() -> Option<RoomKeys> {
-    let appid: AppId = "wx0123456789abcdef".parse().ok()?;
-    Some(Keys::new("live").ok()?.account(&appid).room(RoomId(354)))
-}
 
 /// Times of replays and rooms: whatever is read is plausible and survives its own text form.
 fn times(data: &[u8]) {
@@ -205,7 +199,7 @@ fn urls(data: &[u8]) {
     let Ok(url) = MediaUrl::parse(text) else { return };
     let shown = format!("{url} {url:?} {}", url.without_query());
     assert!(!shown.contains('?') || shown.replace("?…", "").find('?').is_none(), "{shown}");
-    let Some(keys) = room_keys() else { unreachable!() };
+    let Some(keys) = stage::fuzzing::room_keys() else { unreachable!() };
     let key = keys.segment(Some(Timestamp::UNIX_EPOCH), &url.source_id());
     let relative = keys.relative(&key).unwrap_or_default();
     assert_eq!(keys.resolve(relative), Some(key.clone()));

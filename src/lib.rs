@@ -7,27 +7,28 @@
 //! reading order; each uses only those above it and never one below.
 //!
 //! - [`model`]: what is talked about. Plain data, no I/O.
-//! - [`clock`], [`hints`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, errors as people
-//!   read them, where requests may go, how slowly bytes may come, counters for whoever watches, waiting.
-//! - [`urgency`], [`throughput`], [`connections`]: what goes first and what will make it; how fast
-//!   bytes come; how many connections to a host pay.
+//! - [`clock`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, where
+//!   requests may go, how slowly bytes may come, counters for whoever watches, trying again.
 //! - [`ledger`]: what is known, owed, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
+//! - [`archive`]: the reading side: manifests and catalogs as the bucket has them.
 //! - [`config`]: file + environment + flags → one validated value.
-//! - [`forecast`]: what is owed and what will not make it.
+//! - [`schedule`]: who fetches the next part: one queue for files, memory and connections, its policy,
+//!   throughput, and the forecast of what will not make it.
 //! - [`stage`]: discover, resolve, transfer, seal, none of which imports another; beside them what looks
 //!   at the bucket: adopt, survey, verify, decode, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
-//! - [`cli`]: one file a command. Only this prints.
 //! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.
+//! - [`cli`]: one file a command. Only this prints.
 //!
 //! # Invariants
 //!
 //! - Nothing in [`model`] does I/O or knows a wire format.
 //! - Nothing outside [`config`] reads the environment; nothing outside [`cli`] prints.
-//! - Nothing outside [`retry`] sleeps, and every remote call is retried by exactly one layer.
+//! - Nothing outside [`pipeline`] and [`schedule`] decides how much is done at once.
+//! - Nothing outside [`clock`] waits for time, and every remote call is retried by exactly one layer, by [`retry`].
 //! - The sandbox uses nothing of the pipeline's, so that an error in one cannot hide in the other.
 //! - A manifest is published after every object it names is durable, and no failure deletes an
 //!   object that a manifest names.
@@ -35,32 +36,29 @@
 pub mod model;
 
 pub mod clock;
-pub mod hints;
 pub mod net_guard;
 pub mod pace;
 pub mod progress;
 pub mod retry;
-pub mod urgency;
-
-pub mod connections;
-pub mod throughput;
 
 pub mod ledger;
 pub mod media;
 pub mod store;
 pub mod wechat;
 
+pub mod archive;
 pub mod config;
-pub mod forecast;
+
+pub mod schedule;
 
 pub mod stage;
 
 pub mod pipeline;
 
-pub mod cli;
-
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+
+pub mod cli;
 
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]

@@ -1,11 +1,11 @@
-//! Where requests may go: hosts by allow-list, addresses by what they are.
+//! Restricts where requests may go: hosts by allow-list, addresses by their kind.
 //!
-//! A URL that WeChat, a playlist or a redirect names is not trusted. Three things stand in the way
-//! of a request into the machine's own network: [`HostPolicy::check`] judges the URL of every hop,
-//! [`GuardedResolver`] drops the private addresses a permitted name may resolve to, and the client
-//! made by [`client`] follows at most [`MAX_REDIRECTS`] redirects, each of them checked.
+//! URLs from WeChat, playlists and redirects are not trusted. Three checks keep requests out of the
+//! machine's own network: [`HostPolicy::check`] judges the URL of every hop, [`GuardedResolver`] drops
+//! private addresses that an allowed name resolves to, and the client made by [`client`] follows at most
+//! [`MAX_REDIRECTS`] redirects and checks each.
 //!
-//! A proxy resolves names itself: where one is configured, it has to guard the addresses.
+//! A proxy resolves names itself, so a configured proxy has to guard the addresses.
 
 mod address;
 mod policy;
@@ -22,15 +22,15 @@ use url::Url;
 
 pub use policy::{Allowing, HostPolicy, InvalidPattern, Refusal};
 
-/// Redirects that are followed for one request.
+/// Maximum redirects per request.
 pub const MAX_REDIRECTS: usize = 5;
 
 /// How long a request may make no progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the connection stands, TLS included.
+    /// Until the connection is established, including TLS.
     pub connect: Duration,
-    /// Until the next byte arrives; there is no limit on a transfer that makes progress.
+    /// Until the next byte arrives. A transfer that makes progress has no time limit.
     pub read: Duration,
 }
 
@@ -40,48 +40,57 @@ impl Default for Timeouts {
     }
 }
 
-/// A client that could not be made.
+/// Building the HTTP client failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The proxy's URL cannot be used. It may hold a password and is not shown.
-    #[error("the proxy's URL cannot be used\nhint: http://host:port is expected")]
+    /// The proxy URL is unusable. It may contain a password, so it is not shown.
+    #[error("unusable proxy URL\nhint: expected http://host:port")]
     Proxy,
-    /// The HTTP client could not be set up, as when the system has no root certificates.
-    #[error("the HTTP client for media could not be set up")]
+    /// Setting up the HTTP client failed, for example because the system has no root certificates.
+    #[error("failed to set up the HTTP client for media")]
     Client(#[source] reqwest::Error),
 }
 
-/// A redirect too many.
+/// Too many redirects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than {MAX_REDIRECTS} redirects")]
 pub struct TooManyRedirects;
 
-/// An HTTP client that goes where `policy` lets it, and nowhere else.
+/// An HTTP client that only follows redirects that `policy` allows.
 ///
-/// The first URL is not seen by it: call [`HostPolicy::check`] before each request. It speaks
-/// HTTP/1.1 only, since ranges over one HTTP/2 connection would share one throttle; it sends no
-/// `Referer`, uses no proxy but the given one, and hands bodies over as they come.
+/// It does not check the first URL: call [`HostPolicy::check`] before each request. It speaks only
+/// HTTP/1.1, because ranges over one HTTP/2 connection would share one throttle. It sends no `Referer`,
+/// uses only the given proxy, and does not decode bodies.
 ///
 /// # Errors
-/// When the proxy's URL is invalid or TLS cannot be set up.
+/// If the proxy URL is invalid or TLS cannot be set up.
 pub fn client(
     policy: &HostPolicy,
     timeouts: Timeouts,
     proxy: Option<&SecretString>,
 ) -> Result<reqwest::Client, ClientError> {
-    client_with_names(policy, timeouts, proxy, Arc::new(SystemNames))
+    client_with_names(policy, timeouts, proxy, (Arc::new(SystemNames), Connections::Kept))
 }
 
-/// As [`client`], where `names` says which addresses a name has. What it says is screened.
+/// What becomes of a connection whose answer was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// It is kept for the next request.
+    Kept,
+    /// It is closed: each request makes a connection of its own.
+    Fresh,
+}
+
+/// Like [`client`], with `names` as the resolver. Its addresses are checked too.
 ///
 /// # Errors
-/// As [`client`].
+/// See [`client`].
 #[doc(hidden)]
 pub fn client_with_names(
     policy: &HostPolicy,
     timeouts: Timeouts,
     proxy: Option<&SecretString>,
-    names: Arc<dyn Resolve>,
+    (names, connections): (Arc<dyn Resolve>, Connections),
 ) -> Result<reqwest::Client, ClientError> {
     let mut resolver = GuardedResolver { policy: policy.clone(), proxy_host: None, names };
     let mut builder = reqwest::Client::builder()
@@ -92,6 +101,9 @@ pub fn client_with_names(
         .redirect(checked_redirects(policy.clone()))
         .connect_timeout(timeouts.connect)
         .read_timeout(timeouts.read);
+    if connections == Connections::Fresh {
+        builder = builder.pool_max_idle_per_host(0);
+    }
     if let Some(proxy) = proxy {
         let url = Url::parse(proxy.expose_secret()).map_err(|_| ClientError::Proxy)?;
         resolver.proxy_host = url.host_str().map(str::to_owned);
@@ -100,16 +112,16 @@ pub fn client_with_names(
     builder.dns_resolver(resolver).build().map_err(|error| ClientError::Client(error.without_url()))
 }
 
-/// Why no request to a host would be made.
+/// Why a request to a host would fail.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreachable {
-    /// It may not be.
+    /// The policy refuses it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Its name has no address.
+    /// The name has no address.
     #[error(
         "the name {host} does not resolve: {detail}\n\
-         hint: check this machine's name server, and that the name is right"
+         hint: check the spelling of the name and this machine's DNS server"
     )]
     NoSuchName {
         /// The name.
@@ -119,11 +131,11 @@ pub enum Unreachable {
     },
 }
 
-/// Whether requests to `url` would be made: whether its host is allowed and, unless a proxy resolves
-/// names, has an address that is. No request is made.
+/// Checks whether requests to `url` are possible: the host must be allowed and, unless a proxy resolves
+/// names, have an allowed address. Makes no request.
 ///
 /// # Errors
-/// Why they would not.
+/// Why they are not.
 pub async fn look_up(
     policy: &HostPolicy,
     url: &Url,
@@ -132,18 +144,18 @@ pub async fn look_up(
     policy.check(url)?;
     let Some(url::Host::Domain(host)) = url.host() else { return Ok(()) };
     let no_such_name = |detail: String| Unreachable::NoSuchName { host: host.to_owned(), detail };
-    let name: Name = host.parse().map_err(|_| no_such_name("it is no name".to_owned()))?;
+    let name: Name = host.parse().map_err(|_| no_such_name("not a valid name".to_owned()))?;
     let found = names.resolve(name).await.map_err(|error| no_such_name(error.to_string()))?;
     screened(policy, None, host, found.collect())?;
     Ok(())
 }
 
-/// The refusal among an error's causes, where the policy or the resolver caused it.
+/// The refusal by the policy or the resolver among an error's causes, if any.
 pub fn refusal(error: &(dyn StdError + 'static)) -> Option<Refusal> {
     cause::<Refusal>(error).cloned()
 }
 
-/// The first of an error's causes, itself included, that is a `T`.
+/// The first `T` among an error and its causes.
 pub fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     std::iter::successors(Some(error), |&error| error.source())
         .find_map(|error| error.downcast_ref::<T>())
@@ -161,22 +173,22 @@ fn checked_redirects(policy: HostPolicy) -> redirect::Policy {
     })
 }
 
-/// A resolver that leaves out the addresses a name may not stand for.
+/// A resolver that drops forbidden addresses.
 ///
-/// Only addresses of the public internet are passed on, unless the policy names the host literally.
-/// Addresses written in a URL never come by here: [`HostPolicy::check`] judges those.
+/// It returns only public addresses, unless the policy names the host literally. Addresses written in a
+/// URL bypass it; [`HostPolicy::check`] judges those.
 ///
-/// The client connects to what this returns and asks nobody else: there is no moment between check
-/// and use in which a name could come to mean something else.
+/// The client connects to exactly the addresses that this returns, so a name cannot change its meaning
+/// between check and use.
 #[derive(Clone)]
 pub struct GuardedResolver {
     policy: HostPolicy,
-    /// The proxy was configured by name, so it may be anywhere.
+    /// The proxy is configured, so it may have any address.
     proxy_host: Option<String>,
     names: Arc<dyn Resolve>,
 }
 
-/// What the system knows of names.
+/// The system's resolver.
 pub struct SystemNames;
 
 impl Resolve for SystemNames {
@@ -239,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn private_addresses_are_dropped_from_what_a_wildcard_permits() {
+    fn private_addresses_of_a_wildcard_host_are_dropped() {
         let resolver = resolver(&["*.example.com"]);
         let mixed = addresses(&["10.0.0.1", "8.8.8.8", "::1"]);
         assert_eq!(resolver.screened("a.example.com", mixed).unwrap(), addresses(&["8.8.8.8"]));

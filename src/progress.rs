@@ -1,4 +1,4 @@
-//! What a run has done so far, for whoever wants to watch it.
+//! What a run has done so far, for display.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::AppId;
 
-/// Counters that the stages move and the command line shows. Nothing decides by them.
+/// Counters that the stages update and the command line displays. They decide nothing.
 #[derive(Debug, Default)]
 pub struct Progress {
     bytes_planned: AtomicU64,
@@ -18,19 +18,19 @@ pub struct Progress {
     rooms: Mutex<HashMap<AppId, Rooms>>,
 }
 
-/// The rooms that a run has to do with in one account.
+/// The rooms of one account in this run.
 #[derive(Debug, Clone, Copy, Default)]
 struct Rooms {
-    /// As many as are due, once the room list was read.
+    /// How many are due, once the room list has been read.
     expected: Option<u64>,
     begun: u64,
     ended: u64,
-    /// Whether no further one is begun.
+    /// Whether no more rooms will be started.
     is_over: bool,
 }
 
 impl Rooms {
-    /// How far they are, from 0 to 1.
+    /// The fraction that is done, from 0 to 1.
     fn fraction(self) -> f64 {
         let all =
             if self.is_over { self.begun } else { self.expected.unwrap_or(0).max(self.begun) };
@@ -42,18 +42,18 @@ impl Rooms {
     }
 }
 
-/// The counters at one moment.
+/// A snapshot of the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Bytes of the recordings whose transfer has begun, as far as their sizes are known.
+    /// Bytes of the recordings whose transfer has begun, if their sizes are known.
     pub bytes_planned: u64,
-    /// Bytes that have arrived from the media hosts.
+    /// Bytes received from the media hosts.
     pub bytes_moved: u64,
     /// Rooms whose recordings are known.
     pub rooms_listed: u64,
     /// Rooms whose manifest is published.
     pub rooms_sealed: u64,
-    /// Recordings that have come to an end in this run.
+    /// Recordings that this run has finished with.
     pub recordings_done: u64,
     /// API calls that cost quota.
     pub calls: u64,
@@ -65,7 +65,7 @@ impl Progress {
         self.bytes_planned.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// So many bytes have arrived.
+    /// Received `bytes` more.
     pub fn move_bytes(&self, bytes: u64) {
         self.bytes_moved.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -75,12 +75,12 @@ impl Progress {
         self.rooms_listed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The manifest of a room is published, or was found to be up to date.
+    /// The manifest of a room was published or found to be up to date.
     pub fn seal_room(&self) {
         self.rooms_sealed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A recording has come to an end.
+    /// The run has finished with a recording.
     pub fn end_recording(&self) {
         self.recordings_done.fetch_add(1, Ordering::Relaxed);
     }
@@ -90,19 +90,19 @@ impl Progress {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The run is about these accounts.
+    /// The run covers these accounts.
     pub fn expect_accounts<'a>(&self, appids: impl Iterator<Item = &'a AppId>) {
         self.lock().extend(appids.map(|appid| (appid.clone(), Rooms::default())));
     }
 
-    /// So many more rooms of an account are due, as is known by now.
+    /// `rooms` more rooms of an account are due, as far as is known.
     pub fn expect_rooms(&self, appid: &AppId, rooms: u64) {
         let mut all = self.lock();
         let known = all.entry(appid.clone()).or_default();
         known.expected = known.expected.max(Some(known.ended + rooms));
     }
 
-    /// So many rooms of an account are to be worked on in all, as is known by now.
+    /// `rooms` rooms of an account are due in total, as far as is known.
     pub fn expect_rooms_in_all(&self, appid: &AppId, rooms: u64) {
         let mut all = self.lock();
         let known = all.entry(appid.clone()).or_default();
@@ -114,18 +114,18 @@ impl Progress {
         self.lock().entry(appid.clone()).or_default().begun += 1;
     }
 
-    /// Work on a room has ended, however it did.
+    /// Work on a room has ended, with any result.
     pub fn end_room(&self, appid: &AppId) {
         self.lock().entry(appid.clone()).or_default().ended += 1;
     }
 
-    /// No further room of an account is begun.
+    /// No more rooms of an account will be started.
     pub fn end_account(&self, appid: &AppId) {
         self.lock().entry(appid.clone()).or_default().is_over = true;
     }
 
-    /// How far the rooms of all accounts are, from 0 to 1; `None` while it is not known of any
-    /// account how many there are.
+    /// The fraction of the rooms of all accounts that is done, from 0 to 1; `None` as long as no account
+    /// knows its number of rooms.
     pub fn fraction(&self) -> Option<f64> {
         let rooms = self.lock();
         let is_any_known = rooms.values().any(|rooms| rooms.expected.is_some() || rooms.is_over);
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fraction_is_of_rooms_over_all_accounts_and_reaches_its_end() {
+    fn the_fraction_covers_the_rooms_of_all_accounts_and_reaches_one() {
         let progress = Progress::default();
         let accounts: [AppId; 2] = ["wx1", "wx2"].map(|appid| appid.parse().unwrap());
         let [one, other] = &accounts;
@@ -169,7 +169,7 @@ mod tests {
         progress.end_room(one);
         assert_eq!(progress.fraction(), Some(0.125));
         progress.end_account(one);
-        assert_eq!(progress.fraction(), Some(0.25), "others have taken up the rest");
+        assert_eq!(progress.fraction(), Some(0.25), "other runs process the rest");
         progress.end_room(one);
         progress.expect_rooms(other, 0);
         assert_eq!(progress.fraction(), Some(1.0), "nothing is due");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn rooms_that_are_expected_in_all_are_those_that_have_ended_too() {
+    fn rooms_expected_in_total_include_those_that_have_ended() {
         let (progress, appid) = (Progress::default(), "wx1".parse().unwrap());
         progress.expect_accounts([&appid].into_iter());
         progress.expect_rooms_in_all(&appid, 2);

@@ -1,20 +1,22 @@
-//! Trying again: the one place that waits.
+//! Retries: when, how often and for how long.
 //!
-//! Every remote call is retried by exactly one layer, through [`with`]. A policy has a budget of
-//! attempts and one of time; waits grow exponentially with full jitter, and a server's own
-//! `Retry-After` is kept where it fits the budget.
+//! Exactly one layer retries each remote call, through [`with`]. A policy has a budget of attempts and
+//! one of time; waits grow exponentially with full jitter, and a server's own `Retry-After` is honoured
+//! if it fits the budget.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What tells a passing failure from a lasting one.
+use crate::clock;
+
+/// Distinguishes transient failures from lasting ones.
 pub trait Transient: std::error::Error {
     /// Whether the same request may succeed later.
     fn is_transient(&self) -> bool;
 
-    /// How long the server asked to be left alone.
+    /// How long the server asked to wait.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
@@ -23,13 +25,13 @@ pub trait Transient: std::error::Error {
 /// How often and how long to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// Attempts in all; at least 1 is made.
+    /// Total attempts; at least 1 is made.
     pub attempts: u32,
     /// The longest first wait; it doubles from attempt to attempt.
     pub base: Duration,
     /// The longest wait.
     pub cap: Duration,
-    /// No attempt is begun later than this after the first.
+    /// No attempt begins later than this after the first.
     pub budget: Duration,
 }
 
@@ -38,7 +40,7 @@ impl Policy {
     pub const NONE: Self =
         Self { attempts: 1, base: Duration::ZERO, cap: Duration::ZERO, budget: Duration::ZERO };
 
-    /// The wait before the attempt after number `attempt` (from 1), drawn evenly from zero up.
+    /// The wait after attempt number `attempt` (from 1), drawn evenly from zero up.
     fn wait(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(16);
         let longest = self.base.saturating_mul(1 << doublings).min(self.cap);
@@ -46,9 +48,9 @@ impl Policy {
     }
 }
 
-/// Runs `operation` until it succeeds, fails for good, or the policy's budgets are used up.
+/// Runs `operation` until it succeeds, fails for good, or exhausts the policy's budgets.
 ///
-/// `what` names the operation in the log. The last error is returned as it is.
+/// `what` names the operation in the log. The last error is returned unchanged.
 ///
 /// # Errors
 /// The error of the last attempt.
@@ -79,15 +81,9 @@ where
             error = %error,
             "{what} failed and is tried again"
         );
-        pause(wait).await;
+        clock::pause(wait).await;
         attempt += 1;
     }
-}
-
-/// Waits. Everything that waits for time to pass calls this.
-#[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
-pub async fn pause(duration: Duration) {
-    tokio::time::sleep(duration).await;
 }
 
 #[cfg(test)]

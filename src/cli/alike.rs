@@ -1,18 +1,18 @@
-//! Lines that say the same of many rooms, told once with their count. Pure.
+//! Merges lines that say the same about many rooms into one line with a count. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
 use super::figures::{counted, moment};
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, Reason, RoomId};
 
 /// How many rooms a line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Names {
-    /// The first few, and how many more there are.
+    /// The first few, and the number of the others.
     First,
-    /// All.
+    /// All of them.
     All,
 }
 
@@ -25,48 +25,81 @@ impl Names {
     }
 }
 
-/// Something to tell, and of what.
+/// A message, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
     /// The account.
     pub appid: AppId,
-    /// The room, where it is one.
+    /// The room, if it is about one.
     pub room: Option<RoomId>,
-    /// The recording, where it is one.
+    /// The recording, if it is about one.
     pub recording: Option<String>,
-    /// When it is tried again, where that is to be told.
+    /// The next attempt, if it should be printed.
     pub next_try: Option<Timestamp>,
-    /// What is to be told; hints in lines `hint: …` at its end.
-    pub text: String,
+    /// The message, with hints.
+    pub reason: Reason,
 }
 
-/// The lines of what is said, with its hints; these come last, each once. Of what is said alike only
-/// the first is kept, and of what the others are said: there may be very many of them.
-pub(super) fn told(said: impl IntoIterator<Item = Said>, names: Names) -> Vec<String> {
+/// The text about many things.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Told {
+    /// A line for each thing.
+    pub lines: Vec<String>,
+    /// Hints, without duplicates.
+    pub hints: Vec<String>,
+}
+
+impl Told {
+    /// All lines, with the hints at the end.
+    pub(super) fn into_lines(self) -> impl Iterator<Item = String> {
+        self.lines.into_iter().chain(self.hints.into_iter().map(|hint| format!("hint: {hint}")))
+    }
+
+    /// Appends more text.
+    pub(super) fn add(&mut self, more: Self) {
+        self.lines.extend(more.lines);
+        for hint in more.hints {
+            if !self.hints.contains(&hint) {
+                self.hints.push(hint);
+            }
+        }
+    }
+}
+
+/// The text of a single reason.
+impl From<Reason> for Told {
+    fn from(Reason { message, hints }: Reason) -> Self {
+        Self { lines: vec![message], hints }
+    }
+}
+
+/// The lines for `said`, with their hints. Of equal messages only the first is kept, plus what the
+/// others are about: there may be very many of them.
+pub(super) fn told(said: impl IntoIterator<Item = Said>, names: Names) -> Told {
     let mut groups = Groups::new(names.limit());
     for one in said {
         groups.add(one);
     }
-    groups.lines()
+    groups.told()
 }
 
-/// What is said, in the order in which it is said first. What differs only in file names, ids, times
-/// and sizes is one thing.
+/// The messages, in order of first appearance. Messages that differ only in file names, ids, times
+/// and sizes count as equal.
 struct Groups {
-    /// How many names of one kind are kept and told.
+    /// How many names of one kind are kept and printed.
     limit: usize,
     accounts: BTreeSet<AppId>,
-    /// Where a thing stands in `groups`: by whether it is said of a room, and what it is in the main.
+    /// The index of a message in `groups`, by whether it is about a room, and by its gist.
     places: HashMap<(bool, String), usize>,
     groups: Vec<Group>,
     hints: Vec<String>,
 }
 
-/// Those of which one thing is said.
+/// The things that share one message.
 struct Group {
-    /// As it is said of the first.
+    /// The message for the first of them.
     text: String,
-    /// Whether the same words are said of all.
+    /// Whether the message is identical for all.
     is_verbatim: bool,
     places: BTreeSet<(AppId, Option<RoomId>)>,
     /// The first recordings.
@@ -83,10 +116,9 @@ impl Groups {
     }
 
     fn add(&mut self, one: Said) {
-        let Said { appid, room, recording, next_try, text } = one;
-        let mut parts = text.split("\nhint: ");
-        let text = parts.next().unwrap_or_default().to_owned();
-        for hint in parts.map(|hint| format!("hint: {hint}")) {
+        let Said { appid, room, recording, next_try, reason: Reason { message: text, hints } } =
+            one;
+        for hint in hints {
             if !self.hints.contains(&hint) {
                 self.hints.push(hint);
             }
@@ -109,12 +141,10 @@ impl Groups {
         }
     }
 
-    fn lines(self) -> Vec<String> {
+    fn told(self) -> Told {
         let has_accounts = self.accounts.len() > 1;
-        let mut lines: Vec<_> =
-            self.groups.iter().map(|group| group.line(has_accounts, self.limit)).collect();
-        lines.extend(self.hints);
-        lines
+        let lines = self.groups.iter().map(|group| group.line(has_accounts, self.limit)).collect();
+        Told { lines, hints: self.hints }
     }
 }
 
@@ -142,7 +172,7 @@ impl Group {
         }
     }
 
-    /// Of what it is said.
+    /// What the message is about.
     fn place(&self, has_accounts: bool, limit: usize) -> String {
         let full = |(appid, room): &(AppId, Option<RoomId>)| match room {
             Some(room) if has_accounts => format!("{appid} room {room}"),
@@ -169,7 +199,7 @@ impl Group {
     }
 }
 
-/// The first of so many by name, the rest by their count.
+/// The first `limit` names, and the number of the others.
 fn named(names: &mut dyn Iterator<Item = String>, all: usize, limit: usize) -> String {
     let first: Vec<_> = names.take(limit).collect();
     match all.saturating_sub(first.len()) {
@@ -178,7 +208,7 @@ fn named(names: &mut dyn Iterator<Item = String>, all: usize, limit: usize) -> S
     }
 }
 
-/// A text with `…` in place of what differs from file to file though the matter is the same.
+/// The text with `…` in place of the words that differ between files with the same problem.
 fn gist(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let mut gist: Vec<String> = Vec::with_capacity(words.len());
@@ -208,7 +238,7 @@ fn gist_of(word: &str, before: &str, after: &str) -> String {
     }
 }
 
-/// Hex digits as in a recording's id, a request's or a digest.
+/// Whether the text is hex digits like the id of a recording or request, or a digest.
 fn is_id(text: &str) -> bool {
     text.len() >= 8
         && text.chars().all(|c| c.is_ascii_hexdigit())
@@ -226,12 +256,12 @@ mod tests {
             room: (room > 0).then_some(RoomId(room)),
             recording: (!recording.is_empty()).then(|| recording.to_owned()),
             next_try: None,
-            text: text.to_owned(),
+            reason: text.into(),
         }
     }
 
     fn lines(all: &[Said], names: Names) -> Vec<String> {
-        told(all.iter().cloned(), names)
+        told(all.iter().cloned(), names).lines
     }
 
     #[test]

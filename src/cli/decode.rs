@@ -1,4 +1,4 @@
-//! `verify --decode`: what ffmpeg makes of the films of a room, and how it is told.
+//! `verify --decode`: decodes the recordings of a room with ffmpeg and prints the result.
 
 use std::ffi::OsString;
 
@@ -11,36 +11,36 @@ use crate::model::{AppId, RoomId};
 use crate::stage::decode::{self, Complaint, Decoded, Error, Film};
 use crate::store::Store;
 
-/// A decoder that is there.
+/// A decoder that is installed.
 pub(super) struct Decoder {
     environment: Vec<(String, OsString)>,
 }
 
-/// What decoding has come to.
+/// The totals of decoding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Films that were decoded: segments, and wholes by their playlists.
+    /// Recordings that were decoded: segments, and wholes by their playlists.
     pub films: u64,
-    /// What was complained of.
+    /// Complaints of the decoder.
     pub complaints: u64,
-    /// … of films that are known to be damaged at their source.
+    /// Complaints about recordings that are known to be damaged at their source.
     pub known: u64,
 }
 
 impl Counts {
-    /// Adds those of another room.
+    /// Adds the counts of another room.
     pub(super) fn add(&mut self, other: Self) {
         self.films += other.films;
         self.complaints += other.complaints;
         self.known += other.known;
     }
 
-    /// What is no damage that is known.
+    /// Complaints that are not known damage.
     pub(super) fn unknown(self) -> u64 {
         self.complaints.saturating_sub(self.known)
     }
 
-    /// In words.
+    /// The counts in words.
     pub(super) fn told(self) -> String {
         let plural =
             |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
@@ -57,17 +57,17 @@ impl Counts {
 }
 
 impl Decoder {
-    /// The decoder of this machine.
+    /// Finds the decoder of this machine.
     ///
     /// # Errors
-    /// When there is none, with what to install.
+    /// When there is none; the error says what to install.
     pub(super) async fn find() -> Result<Self, Error> {
         let environment = Environment::of_process().for_decoder();
         decode::look(&environment).await?;
         Ok(Self { environment })
     }
 
-    /// Decodes the films of a room and tells what came of it, the room in one line.
+    /// Decodes the recordings of a room and prints the result, with one line for the room.
     ///
     /// # Errors
     /// When the decoder cannot be run.
@@ -110,8 +110,8 @@ impl Decoder {
 
 fn film_json((film, decoded): &(Film, Decoded)) -> Value {
     let complaint = |complaint: &Complaint| {
-        let Complaint { at_ms, offset, message } = complaint;
-        json!({ "at_ms": at_ms, "offset": offset, "message": message })
+        let Complaint { at_ms, key, offset, message } = complaint;
+        json!({ "at_ms": at_ms, "key": key, "offset": offset, "message": message })
     };
     json!({
         "key": film.key,
@@ -122,11 +122,13 @@ fn film_json((film, decoded): &(Film, Decoded)) -> Value {
     })
 }
 
-/// The complaints of a film, one a line, with time and offset where they are known.
+/// The complaints about a recording, one per line, with time and offset if known.
 fn lines(film: &Film, decoded: &Decoded) -> Vec<String> {
     let line = |complaint: &Complaint| {
         let at = complaint.at_ms.map(|ms| format!("at {}", clock(ms)));
-        let offset = complaint.offset.map(|offset| format!("byte {offset}"));
+        let of = complaint.key.as_deref().and_then(|key| key.rsplit('/').next());
+        let of = of.map(|name| format!(" of {name}")).unwrap_or_default();
+        let offset = complaint.offset.map(|offset| format!("byte {offset}{of}"));
         let place: Vec<String> = at.into_iter().chain(offset).collect();
         let place =
             if place.is_empty() { String::new() } else { format!("{}: ", place.join(", ")) };
@@ -147,10 +149,12 @@ mod tests {
 
     #[test]
     fn complaints_are_told_with_their_time_and_offset() {
-        let film = Film { key: "segments/a.mp4".to_owned(), is_damaged: false };
-        let complaint = |at_ms, offset| Complaint { at_ms, offset, message: "no".to_owned() };
+        let film = Film { key: "segments/a.mp4".to_owned(), is_damaged: false, parts: Vec::new() };
+        let complaint =
+            |at_ms, offset| Complaint { at_ms, key: None, offset, message: "no".to_owned() };
         let complaints = vec![complaint(Some(3_723_004), Some(7)), complaint(None, None)];
-        let decoded = Decoded { frames: 2, complaints, more: 3 };
+        let mut decoded = Decoded::default();
+        (decoded.frames, decoded.complaints, decoded.more) = (2, complaints, 3);
         let expected = [
             "segments/a.mp4: at 1:02:03.004, byte 7: no",
             "segments/a.mp4: no",

@@ -17,13 +17,13 @@ use super::{Exit, stop::Stop};
 use crate::clock::Clock;
 use crate::config::{self, Environment, Sources};
 use crate::model::{Completeness, LiveStatus, Manifest, Room};
-use crate::pipeline::{self, Errand, Report};
+use crate::pipeline::{self, Report, Selection};
 use crate::sandbox::scenario::{Account, Scenario};
 use crate::sandbox::{EmbeddedStore, Listen, Sandbox};
 
 /// The bucket of the embedded store.
 pub(super) const BUCKET: &str = "replays";
-/// Its access key. The store listens on loopback and holds made-up films.
+/// Its access key. The store listens on loopback and contains only generated recordings.
 pub(super) const ACCESS_KEY: &str = "sandbox";
 /// Its secret key.
 pub(super) const SECRET_KEY: &str = "sandbox-secret";
@@ -130,7 +130,7 @@ async fn archive(
     let report = {
         let _line = Line::begin(&setup.context);
         let context = Arc::clone(&setup.context);
-        pipeline::run(context, &setup.accounts, &Errand::Due, stop.clone()).await
+        pipeline::run(context, &setup.accounts, &Selection::Due, stop.clone()).await
     };
     for problem in report.accounts.iter().flat_map(|account| &account.problems) {
         output::note(format_args!("{}: {}", problem.what, problem.error));
@@ -146,7 +146,7 @@ async fn archive(
     Ok((setup, report))
 }
 
-/// Says what listens where, and the made-up secrets that were used.
+/// Prints the addresses of the services, and the generated secrets.
 fn introduce(sandbox: &Sandbox, store: &EmbeddedStore, accounts: &[Account]) {
     output::line(format_args!(
         "sandbox: WeChat API on {}, media host on {}, S3 store on {}",
@@ -167,7 +167,7 @@ fn introduce(sandbox: &Sandbox, store: &EmbeddedStore, accounts: &[Account]) {
     ));
 }
 
-/// Every room that was listed, with its manifest where it has one.
+/// Every listed room, with its manifest if it has one.
 async fn rooms(setup: &Setup) -> anyhow::Result<Vec<(Room, Option<Manifest>)>> {
     let mut rooms = Vec::new();
     for account in &setup.accounts {
@@ -215,7 +215,7 @@ fn row(room: &Room, manifest: Option<&Manifest>) -> Vec<String> {
     row
 }
 
-/// What has become of a room's recordings: `3 archived, 1 not needed`.
+/// The states of a room's recordings: `3 archived, 1 not needed`.
 fn recordings(counts: &Completeness) -> String {
     let told = [
         (counts.archived, "archived"),

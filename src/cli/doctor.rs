@@ -1,6 +1,7 @@
-//! `doctor`: is everything in place? One line each, with a hint where it is not.
+//! `doctor`: checks that everything is in place and prints one line per check, with a hint where a
+//! check fails.
 //!
-//! Each check has ten seconds, and names the address that does not answer within them.
+//! Each check has ten seconds, and names the address that does not answer in time.
 
 mod account;
 mod bucket;
@@ -18,20 +19,20 @@ use super::figures::counted;
 use super::output;
 use super::setup;
 use super::{Common, Exit};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::hints::Explained;
+use crate::model::Reason;
 
-/// Signatures are refused when the clocks differ by 15 minutes; this much is worth a word.
+/// Stores refuse signatures when the clocks differ by 15 minutes; `doctor` warns from this much on.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 /// How long a check may take.
 const PROMPT: Duration = Duration::from_secs(10);
 
-/// How long the check may take that sends 5 MiB.
+/// How long the check that sends 5 MiB may take.
 const UPLOAD: Duration = Duration::from_secs(120);
 
-/// What was found, printed as it is found.
+/// Prints the findings as they are made.
 struct Findings<'a> {
     common: &'a Common,
     failed: u32,
@@ -65,8 +66,8 @@ impl Findings<'_> {
         self.say("FAIL", what, text);
     }
 
-    /// Waits for what `whom` answers, [`PROMPT`] at most; where that is no success, it is told and
-    /// `None` comes back.
+    /// Waits for the answer of `whom`, at most [`PROMPT`]. If it is not a success, prints the problem
+    /// and returns `None`.
     async fn ask<T, E: std::error::Error + 'static>(
         &mut self,
         what: &str,
@@ -93,22 +94,22 @@ impl Findings<'_> {
     }
 }
 
-/// What came in time, or what is wrong, with the address that was asked and what can be done.
+/// The answer if it came in time; otherwise the problem, with the address and a hint.
 async fn within<T, E: std::error::Error + 'static>(
     limit: Duration,
     whom: &str,
     answer: impl Future<Output = Result<T, E>>,
-) -> Result<T, Explained> {
-    match tokio::time::timeout(limit, answer).await {
+) -> Result<T, Reason> {
+    match clock::within(limit, answer).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
-            let mut explained = Explained::of(&error);
+            let mut explained = Reason::of(&error);
             if !explained.message.contains(whom) {
                 explained.message.push_str(&format!(" (asked: {whom})"));
             }
             Err(explained)
         }
-        Err(_) => Err(Explained {
+        Err(_) => Err(Reason {
             message: format!("no answer from {whom} within {} s", limit.as_secs()),
             hints: vec![
                 "check that address, and that this machine can reach it: its name server, its \
@@ -124,7 +125,7 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     let addresses = account::addresses(&config);
     let ledger = ledger_address(&config);
     let opening = setup::build(config, Clock::system());
-    let Ok(setup) = tokio::time::timeout(PROMPT, opening).await else {
+    let Ok(setup) = clock::within(PROMPT, opening).await else {
         anyhow::bail!(
             "no answer from the ledger at {ledger} within {} s\n\
              hint: check url in [ledger], and that this machine can reach it",
@@ -165,7 +166,7 @@ fn source(common: &Common) -> String {
     if file.exists() { file.display().to_string() } else { "from variables".to_owned() }
 }
 
-/// Where the ledger is, for people: without its user's name and password.
+/// The address of the ledger for people, without user name and password.
 fn ledger_address(config: &Config) -> String {
     let url = config.ledger_url.expose_secret();
     match url::Url::parse(url) {
@@ -175,7 +176,7 @@ fn ledger_address(config: &Config) -> String {
     }
 }
 
-/// A configuration whose requests are repeated once at most: somebody waits for what they say.
+/// A configuration that repeats requests at most once, because a person waits for the answer.
 fn impatient(mut config: Config) -> Config {
     const ATTEMPTS: u32 = 2;
     for policy in

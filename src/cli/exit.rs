@@ -21,13 +21,13 @@ Exit codes:
 pub enum Exit {
     /// Done, or nothing to do.
     Done,
-    /// It could not run.
+    /// The command could not run.
     CouldNotRun,
-    /// Usage or configuration.
+    /// The flags or the configuration are wrong.
     Usage,
-    /// Finished, but something is left that a later run can still save.
+    /// Finished, but a later run can still save something.
     Left,
-    /// Something was lost for good: it expired.
+    /// Something expired and is lost for good.
     Lost,
     /// Verification found a mismatch.
     Mismatch,
@@ -49,10 +49,10 @@ impl Exit {
         }
     }
 
-    /// How a run ended, by its report.
+    /// The exit code of a run, from its report.
     pub fn of_report(report: &Report, interrupted: bool) -> Self {
         match () {
-            // Its state is not saved.
+            // Its state was not saved.
             () if report.ledger.is_some() => Self::CouldNotRun,
             () if interrupted => Self::Interrupted,
             () if report.could_not_run() => Self::CouldNotRun,
@@ -62,7 +62,7 @@ impl Exit {
         }
     }
 
-    /// How a command ended that came to this, and could not print what it had to.
+    /// The exit code of a command that ended like this but could not print its output.
     pub(super) fn unprinted(self) -> Self {
         match self {
             Self::Usage | Self::Interrupted => self,
@@ -72,7 +72,7 @@ impl Exit {
         }
     }
 
-    /// How a command ended that failed with an error.
+    /// The exit code of a command that failed with an error.
     pub fn of_error(error: &anyhow::Error) -> Self {
         let settings = matches!(error.downcast_ref(), Some(store::Error::Settings { .. }));
         match () {
@@ -85,7 +85,7 @@ impl Exit {
     }
 }
 
-/// The kind of an error that made a command fail, in one word that stays: `usage`, `configuration`,
+/// The kind of the error that made a command fail, as one stable word: `usage`, `configuration`,
 /// `ledger`, `store`, `wechat`, `io`, `stopped`, or `other`.
 pub(super) fn kind(error: &anyhow::Error) -> &'static str {
     let of = |cause: &(dyn std::error::Error + 'static)| match () {

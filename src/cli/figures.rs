@@ -14,14 +14,14 @@ pub(super) fn bytes(count: u64) -> String {
     bytesize::ByteSize::b(count).display().iec().to_string()
 }
 
-/// How many there are of something: `1 room`, `2 rooms`.
+/// A count with its noun: `1 room`, `2 rooms`.
 pub(super) fn counted(count: impl TryInto<u64>, one: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     format!("{count} {}", if count == 1 { one.to_owned() } else { format!("{one}s") })
 }
 
-/// A moment with its zone: `2026-11-22 11:00 +08:00`. Beijing's, whose days the call quota counts
-/// by, unless `TZ` names another.
+/// A moment with its time zone: `2026-11-22 11:00 +08:00`. The zone is Beijing's, whose days the call
+/// quota follows, unless `TZ` names another.
 pub(super) fn moment(at: Timestamp) -> String {
     static ZONE: OnceLock<TimeZone> = OnceLock::new();
     moment_in(at, ZONE.get_or_init(|| Environment::of_process().time_zone()))

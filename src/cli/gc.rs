@@ -1,4 +1,4 @@
-//! `gc`: unfinished uploads that nothing will go on with.
+//! `gc`: unfinished uploads that no run will resume.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::figures::moment;
 use super::setup::{self, Setup};
 use super::{Common, Exit, output, parse_duration};
-use crate::hints::Explained;
+use crate::model::Reason;
 use crate::pipeline::owner::{Alive, is_gone, reclaim_from_the_dead};
 use crate::stage::transfer::{Leftover, Leftovers, Verdict};
 use crate::stage::transfer::{abort_leftover, forget_spent, leftovers};
@@ -25,9 +25,9 @@ pub struct GcArguments {
     pub abort: bool,
 }
 
-/// What became of the orphans.
+/// The result for the orphaned uploads.
 #[derive(Debug, Default)]
-struct Outcome {
+struct Removed {
     aborted: usize,
     failed: usize,
     forgotten: usize,
@@ -37,17 +37,17 @@ pub(super) async fn run(common: &Common, arguments: &GcArguments) -> anyhow::Res
     collect(common, arguments, setup::open_existing(common).await?).await
 }
 
-/// Looks for unfinished uploads and, where it was asked to, aborts those that are proved to be ours.
+/// Finds unfinished uploads and, if requested, aborts those that are proven to be ours.
 ///
 /// # Errors
-/// When the ledger or the store cannot be asked.
+/// When the ledger or the store fails.
 pub async fn collect(
     common: &Common,
     arguments: &GcArguments,
     setup: Setup,
 ) -> anyhow::Result<Exit> {
     let context = &setup.context;
-    // Asked first, and briefly: a listing would be tried for minutes.
+    // Checked first because it fails fast: a listing would be retried for minutes.
     context.store.check_bucket().await.context("the bucket cannot be used")?;
     let _alive = arguments.abort.then(|| Alive::show(context));
     if arguments.abort {
@@ -61,7 +61,7 @@ pub async fn collect(
     };
     let is_gone = |owner: &str| is_gone(&context.ledger, owner);
     let found = leftovers(context, &prefixes, arguments.older_than, &is_gone).await?;
-    let mut outcome = Outcome::default();
+    let mut outcome = Removed::default();
     for upload in &found.uploads {
         let aborted = arguments.abort && abort(&setup, arguments, upload, &mut outcome).await;
         report(common, upload, aborted);
@@ -73,12 +73,12 @@ pub async fn collect(
     Ok(if outcome.failed > 0 { Exit::Left } else { Exit::Done })
 }
 
-/// Aborts an orphan; whether it was. One that cannot be aborted does not keep the others.
+/// Aborts an orphaned upload; returns whether it succeeded. A failure does not stop the others.
 async fn abort(
     setup: &Setup,
     arguments: &GcArguments,
     upload: &Leftover,
-    outcome: &mut Outcome,
+    outcome: &mut Removed,
 ) -> bool {
     match abort_leftover(&setup.context, upload, arguments.older_than).await {
         Ok(aborted) => {
@@ -87,7 +87,7 @@ async fn abort(
         }
         Err(error) => {
             outcome.failed += 1;
-            output::note(format_args!("{}: {}", upload.key, Explained::of(&error)));
+            output::note(format_args!("{}: {}", upload.key, Reason::of(&error)));
             false
         }
     }
@@ -121,11 +121,11 @@ fn report(common: &Common, upload: &Leftover, aborted: bool) {
     output::line(format_args!("{}: {key}{since} ({reason}){done}", word(*verdict)));
 }
 
-fn summarize(common: &Common, arguments: &GcArguments, found: &Leftovers, outcome: &Outcome) {
+fn summarize(common: &Common, arguments: &GcArguments, found: &Leftovers, outcome: &Removed) {
     let count = |verdict| found.count(verdict);
     let (in_use, recent) = (count(Verdict::InUse), count(Verdict::Recent));
     let (orphaned, unproven) = (count(Verdict::Orphaned), count(Verdict::Unproven));
-    let Outcome { aborted, failed, forgotten } = outcome;
+    let Removed { aborted, failed, forgotten } = outcome;
     if common.json {
         output::json(&json!({
             "type": "summary",

@@ -1,21 +1,21 @@
-//! Text on lines of a given width: tables and paragraphs. Pure: who prints knows how wide the
-//! terminal is.
+//! Lays out text on lines of a given width: tables and paragraphs. Pure: the caller knows the width
+//! of the terminal.
 //!
-//! Widths are columns of a terminal: Chinese text and most emoji take two each.
+//! Widths are terminal columns: Chinese characters and most emoji take two each.
 
 use console::{measure_text_width as width_of, truncate_str};
 
-/// Between two columns of a table.
+/// Spaces between two columns of a table.
 const GAP: usize = 2;
 
-/// What a column of text keeps before a column of figures is touched.
+/// A column of text is not narrowed below this before columns of figures are.
 const NARROWEST_TEXT: usize = 8;
 
-/// What any column keeps.
+/// The minimum width of any column.
 const NARROWEST: usize = 3;
 
-/// A table with a rule under its header and none under its rows: figures to the right, text to the
-/// left. Where it would be wider than `limit`, its widest texts end in `…`; no word is broken.
+/// A table with a rule under its header and none under its rows: figures right-aligned, text
+/// left-aligned. If it would be wider than `limit`, its widest texts end in `…`; no word is broken.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>], limit: Option<usize>) -> String {
     let columns: Vec<Column> =
         header.iter().enumerate().map(|(n, name)| Column::of(n, name, rows)).collect();
@@ -44,7 +44,7 @@ impl Column {
     }
 }
 
-/// `12`, `3/4`, `1:02:03`, `1.2 GiB`.
+/// Whether a cell is a figure: `12`, `3/4`, `1:02:03`, `1.2 GiB`.
 fn is_figure(cell: &str) -> bool {
     let number = cell.split_once(' ').map_or(cell, |(number, unit)| {
         if unit.ends_with('B') && unit.len() <= 3 { number } else { cell }
@@ -53,7 +53,7 @@ fn is_figure(cell: &str) -> bool {
         && number.chars().all(|c| c.is_ascii_digit() || "./:".contains(c))
 }
 
-/// Narrows the widest text until all columns fit, and figures only where nothing else helps.
+/// Narrows the widest text until all columns fit, and figures only if nothing else helps.
 fn fitted(mut columns: Vec<Column>, limit: Option<usize>) -> Vec<Column> {
     let gaps = GAP * columns.len().saturating_sub(1);
     let room = limit.map_or(usize::MAX, |limit| limit.saturating_sub(gaps));
@@ -83,8 +83,8 @@ fn line(columns: &[Column], cells: &[String]) -> String {
     line.trim_end().to_owned()
 }
 
-/// Breaks a line between words where it is wider than `limit`; what follows is indented by `hang`
-/// columns. A word that is wider than a line stays whole, for URLs to be copied.
+/// Wraps a line between words if it is wider than `limit`; the following lines are indented by `hang`
+/// columns. A word that is wider than a line stays whole, so that URLs can be copied.
 pub(super) fn wrapped(text: &str, hang: usize, limit: Option<usize>) -> String {
     let Some(limit) = limit.filter(|limit| width_of(text) > *limit && *limit > hang * 2) else {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! Logs: to stderr, as text or JSON. Nobody waits for them to be written.
+//! Logs to stderr, as text or JSON. Logging never blocks.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal as _;
@@ -42,11 +42,11 @@ pub enum Format {
     Json,
 }
 
-/// Sets logging up, once for the process. Filters that cannot be read are left out, and named. A panic
-/// is told of as everything else is: what writes it may not be kept from working by who does not read.
+/// Sets up logging, once for the process. Filters that cannot be parsed are ignored and reported.
+/// Panics are logged like everything else: a reader that stops reading must not block the program.
 ///
-/// Of what the libraries log on their own, only warnings are taken, whatever is asked for: below
-/// that they write URLs and headers, which hold tokens and signatures.
+/// Libraries log only warnings, whatever `--log` says: at lower levels they write URLs and headers,
+/// which contain tokens and signatures.
 pub fn init(logging: &Logging) {
     let is_coloured =
         std::io::stderr().is_terminal() && !Environment::of_process().is_without_colour();
@@ -63,7 +63,7 @@ pub fn init(logging: &Logging) {
     }));
 }
 
-/// What takes the logs and writes the lines they become to `lines`, coloured or not.
+/// The subscriber that writes log lines to `lines`, coloured or not.
 pub fn subscriber<W>(logging: &Logging, lines: W, is_coloured: bool) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -71,7 +71,7 @@ where
     let filter = filter(&logging.filter);
     let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
     let lines = fmt::layer().with_writer(Lines::to(lines, is_coloured));
-    // Of its own errors it tells with a macro that panics where stderr takes nothing.
+    // It would report its own errors with a macro that panics when stderr fails.
     let lines = lines.log_internal_errors(false);
     match logging.log_format {
         Format::Json => Dispatch::new(registry.with(lines.json().flatten_event(true))),
@@ -84,8 +84,8 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     root == Some(env!("CARGO_CRATE_NAME")) || *metadata.level() <= Level::WARN
 }
 
-/// What a `--log` flag lets through. The embedded store's library logs each refusal as an error of its
-/// own; whoever asked hears of it in any case, so that it is silent unless a filter names it.
+/// The filter of a `--log` flag. The embedded store's library logs each refusal as an error; the
+/// client gets it anyway, so the library is silent unless a filter names it.
 pub fn filter(flag: &str) -> EnvFilter {
     match flag.parse::<Level>() {
         Ok(level) => EnvFilter::new(format!("warn,s3s=off,s3s_fs=off,replay_archiver={level}")),
@@ -100,7 +100,8 @@ fn directives(flag: &str) -> impl Iterator<Item = &str> {
     flag.split(',').filter(|filter| !filter.is_empty())
 }
 
-/// What is not is told of by the library with a macro that panics where stderr takes nothing.
+/// Whether a filter can be parsed. The library reports one that cannot with a macro that panics when
+/// stderr fails.
 fn is_readable(filter: &str) -> bool {
     filter.parse::<Directive>().is_ok()
 }

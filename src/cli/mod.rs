@@ -1,7 +1,7 @@
-//! The command line: one file a command. Everything that is printed is printed here.
+//! The command line: one file per command. Everything that is printed is printed here.
 //!
-//! stdout is data; with `--json` one object a line, the last of them a summary. Logs and progress
-//! go to stderr, progress only to a terminal.
+//! stdout is data; with `--json` one object per line, the last a summary. Logs and progress go to
+//! stderr, progress only to a terminal.
 
 mod alike;
 mod completions;
@@ -78,7 +78,7 @@ pub struct Common {
 }
 
 impl Common {
-    /// The file of the configuration.
+    /// The path of the configuration file.
     pub fn config_file(&self) -> &Path {
         self.config.as_deref().unwrap_or(Path::new("pipeline.toml"))
     }
@@ -117,14 +117,14 @@ pub enum Command {
     Completions(completions::CompletionsArguments),
 }
 
-/// Reads a duration of a flag.
+/// Parses the duration of a flag.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| format!("{text:?} is not a duration like 90m, 6h or 7d"))
 }
 
 impl Command {
-    /// How long it may run at most.
+    /// The maximum run time.
     fn limit(&self) -> Option<Duration> {
         match self {
             Self::Run(arguments) => arguments.max_runtime,
@@ -143,7 +143,7 @@ impl Command {
     }
 }
 
-/// Runs a command to its end, to that of its time, or until a signal comes. Errors are printed here, to
+/// Runs a command until it ends, its time is up, or a signal arrives. Errors are printed here, to
 /// stderr; with `--json` also as the last object on stdout.
 pub fn run(arguments: Arguments) -> Exit {
     let common = arguments.common.clone();

@@ -1,7 +1,7 @@
 //! Printing: lines, tables, JSON.
 //!
-//! What stdout does not take makes the exit code 1 ([`finish`]), unless its reader has gone away: `head`
-//! has read enough. What stderr does not take changes nothing.
+//! If writing to stdout fails, the exit code is 1 ([`finish`]), unless the reader has gone away:
+//! `head` has read enough. If writing to stderr fails, nothing changes.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal as _};
@@ -13,27 +13,28 @@ use serde::Serialize;
 
 use super::visible::printable;
 use super::{Common, Exit, exit, layout, stderr};
-use crate::hints::Explained;
+use crate::model::Reason;
 
-/// Why stdout took no more, where it did not. Nothing is printed after that: it would have a hole.
+/// The error that writing to stdout returned, if any. Nothing is printed after that: the output would
+/// have a hole.
 static REFUSED: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Whether stderr took all that was said.
+/// Whether all writes to stderr succeeded.
 static IS_SAID: AtomicBool = AtomicBool::new(true);
 
-/// Whether stdout is read by a person.
+/// Whether a person reads stdout.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// Prints a line to stdout, after what was said before it. Where it cannot be, [`finish`] tells.
+/// Prints a line to stdout, after the earlier lines of stderr. [`finish`] reports a failure.
 pub(super) fn line(text: impl Display) {
     let text = printable(&text.to_string()).into_owned() + "\n";
     stderr::drain();
     printed(|| stderr::write_all(&mut io::stdout().lock(), text.as_bytes()));
 }
 
-/// Prints with `print`, which writes to stdout, unless something could not be printed before.
+/// Prints with `print`, which writes to stdout, unless an earlier write failed.
 pub(super) fn printed(print: impl FnOnce() -> io::Result<()>) {
     let mut refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner);
     if refused.is_none() {
@@ -48,12 +49,12 @@ pub(super) fn note(text: impl Display) {
     }
 }
 
-/// Prints a line to stderr, as [`note`] does, without waiting for it.
+/// Prints a line to stderr like [`note`], but does not wait for it.
 pub(super) fn aside(text: impl Display) {
     stderr::log(&(printable(&text.to_string()).into_owned() + "\n"));
 }
 
-/// Whether all was taken that was printed for programs, or said to people.
+/// Whether all output was written: stdout with `--json`, stderr otherwise.
 pub(super) fn is_taken(common: &Common) -> bool {
     match common.json {
         true => REFUSED.lock().unwrap_or_else(PoisonError::into_inner).is_none(),
@@ -61,8 +62,8 @@ pub(super) fn is_taken(common: &Common) -> bool {
     }
 }
 
-/// The exit code of a command that has printed all it had to: what could not be printed is told, and is
-/// no success. What was logged is waited for, though not for ever.
+/// The exit code of a command that has printed everything: a failed write is reported, and is no
+/// success. Waits for the log to be written, but not forever.
 pub(super) fn finish(exit: Exit) -> Exit {
     let refused = REFUSED.lock().unwrap_or_else(PoisonError::into_inner).take();
     let refused = refused.filter(|error| error.kind() != ErrorKind::BrokenPipe);
@@ -83,32 +84,32 @@ pub(super) fn json(value: &impl Serialize) {
     }
 }
 
-/// Prints a table, as wide as the terminal at most.
+/// Prints a table, at most as wide as the terminal.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) {
-    // Before the widths are measured; the table itself holds no foreign text after that.
+    // Before the widths are measured: after this the table contains no foreign text.
     let cell = |text: String| printable(&text.replace(['\n', '\t'], " ")).into_owned();
     let row = |row: Vec<String>| row.into_iter().map(cell).collect();
     let rows: Vec<Vec<String>> = rows.into_iter().map(row).collect();
     line(layout::table(header, &rows, columns()));
 }
 
-/// Prints a line for people to stdout, broken between words where the terminal is narrower; what
-/// follows is indented by `hang` columns.
+/// Prints a line for people to stdout, wrapped between words if the terminal is narrower; the
+/// following lines are indented by `hang` columns.
 pub(super) fn prose(hang: usize, text: impl Display) {
     let text = printable(&text.to_string()).into_owned();
     let lines = text.lines().map(|text| layout::wrapped(text, hang, columns()));
     lines.for_each(line);
 }
 
-/// How wide the terminal is that stdout is shown on; `None` where it is no terminal.
+/// The width of the terminal that stdout is connected to; `None` if it is not a terminal.
 fn columns() -> Option<usize> {
     let (_, columns) = Term::stdout().size_checked().filter(|_| is_terminal())?;
     Some(usize::from(columns)).filter(|columns| *columns > 0)
 }
 
-/// Prints what made a command fail, with its causes, and chooses the exit code.
+/// Prints the error that made a command fail, with its causes, and chooses the exit code.
 pub(super) fn failure(common: &Common, error: &anyhow::Error) -> Exit {
-    let (exit, explained) = (Exit::of_error(error), Explained::of(error.as_ref()));
+    let (exit, explained) = (Exit::of_error(error), Reason::of(error.as_ref()));
     note(format_args!("error: {explained}"));
     if common.json {
         fatal(exit, exit::kind(error), &explained);
@@ -116,8 +117,8 @@ pub(super) fn failure(common: &Common, error: &anyhow::Error) -> Exit {
     exit
 }
 
-/// Prints what made a command fail as the last object of its JSON.
-pub(super) fn fatal(exit: Exit, kind: &str, explained: &Explained) {
+/// Prints the error that made a command fail as the last JSON object.
+pub(super) fn fatal(exit: Exit, kind: &str, explained: &Reason) {
     json(&serde_json::json!({
         "type": "error",
         "code": exit.code(),
@@ -127,7 +128,7 @@ pub(super) fn fatal(exit: Exit, kind: &str, explained: &Explained) {
     }));
 }
 
-/// A name as it can be shown on one line: control characters and overlong texts cut.
+/// A name for display on one line, without control characters and with overlong text cut.
 pub(super) fn name(text: &str) -> String {
     const LONGEST: usize = 40;
     let mut shown: String =

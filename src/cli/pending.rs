@@ -1,4 +1,4 @@
-//! What is pending, as `status`, `plan` and the end of a run say it: the same numbers everywhere.
+//! Prints what is pending for `status`, `plan` and the end of a run: the same numbers everywhere.
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -6,24 +6,26 @@ use serde_json::{Map, Value, json};
 
 use super::figures::{bytes, counted, moment, rough};
 use super::output;
-use crate::forecast::{AtRisk, Estimate, Forecast, GUESSED_BIT_RATE, ShortOf, rooms_at_risk};
 use crate::model::{AppId, RoomId};
-use crate::stage::foresight::Foreseen;
+use crate::pipeline::forecast::AccountForecast;
+use crate::schedule::forecast::{
+    AtRisk, Estimate, Forecast, GUESSED_BIT_RATE, ShortOf, rooms_at_risk,
+};
 
-/// At most so many rooms at risk are printed one by one.
+/// At most this many rooms at risk are printed one by one.
 const NAMED: usize = 10;
 
-/// How far what follows a line's name is indented.
+/// How far the text after a line's name is indented.
 pub(super) const HANG: usize = 15;
 
-/// Prints one line of an account: its name, and what it says.
+/// Prints one line of an account: a name and its text.
 pub(super) fn entry(name: &str, text: impl std::fmt::Display) {
     output::prose(HANG, format_args!("  {name:<12} {text}"));
 }
 
-/// What is pending of an account.
-pub(super) fn print(foreseen: &Foreseen) {
-    let Foreseen { forecast, estimate, .. } = foreseen;
+/// Prints the pending work of an account.
+pub(super) fn print(account: &AccountForecast) {
+    let AccountForecast { forecast, estimate, .. } = account;
     entry("pending", rooms(forecast));
     if estimate.recordings > 0 || estimate.bytes > 0 {
         let listed = counted(estimate.recordings, "recording");
@@ -51,7 +53,7 @@ fn rooms(forecast: &Forecast) -> String {
     format!("{asked} to ask about, {} to finish{wait}", forecast.listed)
 }
 
-/// About how much it is and how long that takes.
+/// Roughly how much there is to transfer, and how long it takes.
 pub(super) fn size(estimate: &Estimate) -> String {
     let time = match estimate.time {
         Some(time) => format!(", {} at the measured throughput", rough(time)),
@@ -66,8 +68,8 @@ pub(super) fn size(estimate: &Estimate) -> String {
 }
 
 /// The same as fields.
-pub(super) fn fields(foreseen: &Foreseen) -> Map<String, Value> {
-    let Foreseen { forecast, estimate, .. } = foreseen;
+pub(super) fn fields(account: &AccountForecast) -> Map<String, Value> {
+    let AccountForecast { forecast, estimate, .. } = account;
     let fields = json!({
         "rooms_due": forecast.due,
         "rooms_listed": forecast.listed,
@@ -86,7 +88,8 @@ pub(super) fn fields(foreseen: &Foreseen) -> Map<String, Value> {
     }
 }
 
-/// What will not make it, as JSON. It is written as it is gone through: there may be very much of it.
+/// What will miss its deadline, as JSON. It is written while it is iterated: there may be very much
+/// of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AtRiskJson<'a>(pub &'a [AtRisk]);
 
@@ -96,7 +99,7 @@ impl Serialize for AtRiskJson<'_> {
     }
 }
 
-/// One thing that will not make it, as JSON.
+/// One thing that will miss its deadline, as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct LostJson<'a> {
     room_id: RoomId,
@@ -120,7 +123,8 @@ impl<'a> From<&'a AtRisk> for LostJson<'a> {
     }
 }
 
-/// What will not make it, as a line; `None` for what failed, which is told with its reason elsewhere.
+/// A line about something that will miss its deadline; `None` for repeated failures, which are
+/// printed with their reasons elsewhere.
 fn at_risk_line(lost: &AtRisk) -> Option<String> {
     let late = rough(lost.late()?);
     let (room, deadline, expected) = (lost.room_id, moment(lost.deadline), moment(lost.expected?));
@@ -138,7 +142,7 @@ fn at_risk_line(lost: &AtRisk) -> Option<String> {
     Some(line)
 }
 
-/// The lines on what is at risk, none where nothing is; the first of each are named.
+/// The lines about what is at risk, naming the first of each kind; empty if nothing is.
 pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
     let (failing, late): (Vec<&AtRisk>, Vec<&AtRisk>) =
         at_risk.iter().partition(|risk| risk.short_of == ShortOf::Success);
@@ -164,17 +168,17 @@ pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
     lines
 }
 
-/// A time to come; `None` where it has come, or never will.
+/// A time in the future; `None` if it has passed or never comes.
 pub(super) fn to_come(at: Timestamp, now: Timestamp) -> Option<Timestamp> {
     (at > now && at < never()).then_some(at)
 }
 
-/// A deadline that is known.
+/// The deadline, unless it stands for "never".
 pub(super) fn deadline(at: Timestamp) -> Option<Timestamp> {
     (at < never()).then_some(at)
 }
 
-/// From here on a time stands for "never": [`Timestamp::MAX`], as the ledger keeps it.
+/// Times from here on stand for "never", which the ledger stores as [`Timestamp::MAX`].
 fn never() -> Timestamp {
     Timestamp::MAX.saturating_sub(jiff::SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX)
 }

@@ -8,10 +8,10 @@ use super::output;
 use super::pending::{self, AtRiskJson, entry};
 use super::setup::{self, Setup};
 use super::{Common, Exit};
-use crate::forecast::Estimate;
+use crate::model::Rate;
+use crate::pipeline::forecast::{self, AccountForecast};
+use crate::schedule::forecast::Estimate;
 use crate::stage::Account;
-use crate::stage::foresight::{self, Foreseen};
-use crate::urgency::Rate;
 
 pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     print(common, &setup::open_existing(common).await?).await
@@ -19,16 +19,16 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
 
 /// Prints the plan of every account.
 pub(super) async fn print(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
-    let rate = foresight::rate(&setup.context).await?;
-    let all = foresight::foresee(&setup.context, &setup.accounts).await?;
-    for (account, foreseen) in setup.accounts.iter().zip(&all) {
+    let rate = forecast::rate(&setup.context).await?;
+    let all = forecast::of_accounts(&setup.context, &setup.accounts).await?;
+    for (account, expected) in setup.accounts.iter().zip(&all) {
         if common.json {
-            print_json(account, foreseen, rate);
+            print_json(account, expected, rate);
         } else {
-            print_text(account, foreseen, rate);
+            print_text(account, expected, rate);
         }
     }
-    let sum = Estimate::sum(all.iter().map(|foreseen| foreseen.estimate));
+    let sum = Estimate::sum(all.iter().map(|expected| expected.estimate));
     if common.json {
         output::json(&json!({
             "type": "summary",
@@ -57,8 +57,8 @@ struct Line<'a> {
     at_risk: AtRiskJson<'a>,
 }
 
-fn print_json(account: &Account, foreseen: &Foreseen, rate: Option<Rate>) {
-    let Foreseen { forecast, today, backlog, .. } = foreseen;
+fn print_json(account: &Account, expected: &AccountForecast, rate: Option<Rate>) {
+    let AccountForecast { forecast, today, backlog, .. } = expected;
     let line = json!({
         "type": "account",
         "appid": account.appid,
@@ -70,13 +70,13 @@ fn print_json(account: &Account, foreseen: &Foreseen, rate: Option<Rate>) {
     });
     output::json(&Line {
         line,
-        pending: pending::fields(foreseen),
+        pending: pending::fields(expected),
         at_risk: AtRiskJson(&forecast.at_risk),
     });
 }
 
-fn print_text(account: &Account, foreseen: &Foreseen, rate: Option<Rate>) {
-    let Foreseen { forecast, today, backlog, .. } = foreseen;
+fn print_text(account: &Account, expected: &AccountForecast, rate: Option<Rate>) {
+    let AccountForecast { forecast, today, backlog, .. } = expected;
     output::line(format_args!("account {}", account.appid));
     if !backlog.is_scanned {
         output::prose(
@@ -97,7 +97,7 @@ fn print_text(account: &Account, foreseen: &Foreseen, rate: Option<Rate>) {
             forecast.due, today.day, today.limit, today.reserve
         ),
     );
-    pending::print(foreseen);
+    pending::print(expected);
     if let Some(rate) = rate {
         let speed = bytes(rate.bytes_per_second());
         entry("throughput", format_args!("{speed}/s as measured lately"));

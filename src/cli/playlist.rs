@@ -1,4 +1,4 @@
-//! `playlist`: what a player needs of one room.
+//! `playlist`: what a player needs for one room.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -51,7 +51,7 @@ fn ttl(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A room whose files are to be named to a player.
+/// A room whose files are listed for a player.
 struct Player<'a> {
     setup: &'a Setup,
     account: &'a Account,
@@ -96,7 +96,7 @@ fn with_url(line: &str, urls: &HashMap<&str, String>) -> String {
 }
 
 impl Player<'_> {
-    /// A presigned URL for what the manifest calls `key`.
+    /// A presigned URL for the object that the manifest calls `key`.
     async fn url(&self, key: &str) -> anyhow::Result<String> {
         let store = &self.setup.context.store;
         let keys = store.keys(&self.account.appid).room(self.manifest.room.room_id);

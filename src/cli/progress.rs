@@ -1,4 +1,4 @@
-//! The progress line: on a terminal, while a run works.
+//! The progress line, shown on a terminal during a run.
 
 use std::io::IsTerminal as _;
 use std::sync::{Arc, mpsc};
@@ -11,27 +11,26 @@ use super::figures::{bytes, counted, took};
 use crate::config::Environment;
 use crate::stage::Context;
 
-/// The steps of the bar, which stands for the rooms of the run: how many bytes they have is known
-/// only as they come.
+/// The steps of the bar. The bar counts rooms because their sizes become known only as bytes arrive.
 const STEPS: u64 = 1000;
 
 /// How often the line is drawn.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long it may take to be cleared.
+/// How long clearing the line may take.
 const CLEARING: Duration = Duration::from_secs(1);
 
-/// A progress line, cleared when dropped. A thread of its own draws it: a terminal that is held (Ctrl-S)
-/// holds up nothing else.
+/// A progress line, cleared when dropped. A separate thread draws it, so that a paused terminal
+/// (Ctrl-S) blocks nothing else.
 pub(super) struct Line {
-    /// Dropped when the line is to be.
+    /// Dropped to clear the line.
     wanted: Option<mpsc::Sender<()>>,
     cleared: mpsc::Receiver<()>,
 }
 
 impl Line {
-    /// Begins to show what a run does; nothing where stderr is no terminal, or one that can only
-    /// print lines.
+    /// Starts showing the progress of a run; `None` if stderr is not a terminal, or is one that can
+    /// only print lines.
     pub(super) fn begin(context: &Arc<Context>) -> Option<Self> {
         let is_plain = Environment::of_process().is_plain_terminal();
         if is_plain || !std::io::stderr().is_terminal() {
@@ -42,14 +41,14 @@ impl Line {
         let context = Arc::clone(context);
         let drawing = thread::Builder::new().name("progress".to_owned()).spawn(move || {
             draw(&context, &is_wanted);
-            // Nobody waits any more where it took too long.
+            // Fails if clearing took too long for the receiver to wait.
             let _ = clear.send(());
         });
         drawing.is_ok().then_some(Self { wanted: Some(wanted), cleared })
     }
 }
 
-/// Draws the line until it is not wanted any more, and clears it.
+/// Draws the line until it is no longer wanted, and clears it.
 fn draw(context: &Context, is_wanted: &mpsc::Receiver<()>) {
     let bar = ProgressBar::new(STEPS);
     bar.set_style(style("{spinner} {wide_msg}"));
@@ -67,7 +66,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// Shows how far the run is, never less far than it had `reached`.
+/// Shows how far the run is, never less than it had `reached`.
 fn show(
     bar: &ProgressBar,
     context: &Context,
@@ -89,7 +88,7 @@ fn show(
     step
 }
 
-/// Where the bar stands: it never runs backwards, as when further rooms turn up.
+/// The step of the bar. It never moves backwards, even when more rooms appear.
 fn step(fraction: Option<f64>, reached: Option<u64>) -> Option<u64> {
     let step = fraction.map(|fraction| (fraction.clamp(0.0, 1.0) * STEPS as f64) as u64);
     step.max(reached)
@@ -102,7 +101,7 @@ impl Drop for Line {
     }
 }
 
-/// What was moved and how fast, for the end of a run.
+/// What was transferred and how fast, for the end of a run.
 pub(super) fn summary(moved: u64, elapsed: Duration) -> String {
     let per_second = u128::from(moved) * 1000 / elapsed.as_millis().max(1);
     let rate = u64::try_from(per_second).unwrap_or(u64::MAX);

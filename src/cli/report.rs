@@ -1,30 +1,32 @@
-//! What is said of a run when it has ended: what a person must know, and the rest by its count.
+//! Prints the report of a run: what a person must know in full, the rest as counts.
 
 mod json;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::alike::{self, Names, Said};
 use super::figures::{bytes, counted, moment};
 use super::output::{self, word};
 use super::{Exit, pending, progress};
-use crate::model::{AppId, RoomStatus};
-use crate::pipeline::{AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Waiting};
+use crate::model::{AppId, Reason, RoomStatus};
+use crate::pipeline::{
+    AccountReport, Report, RoomOutcome, RoomReport, RunProblem, SealedReport, Unarchived, Waiting,
+};
 
 pub(super) use json::print_json;
 
-/// At most so many rooms are listed, beside those that have lost something.
+/// At most this many rooms are listed, not counting those that lost something.
 const LISTED: usize = 20;
 
 /// Which rooms are listed one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
-    /// Those that are not simply complete, the first of them.
+    /// Rooms that are not simply complete, up to the limit.
     Notable,
-    /// The first of all, those that are not simply complete before the others.
+    /// Rooms up to the limit, starting with those that are not simply complete.
     Some,
-    /// All.
+    /// All rooms.
     Everything,
 }
 
@@ -49,7 +51,7 @@ fn sorted(report: &Report) -> Vec<&RoomReport> {
     rooms
 }
 
-/// Leaves the rooms that are to be listed, in their order. What has lost something always is.
+/// Keeps the rooms that are listed, in their order. Rooms that lost something are always listed.
 fn choose(rooms: &mut Vec<&RoomReport>, detail: Detail) {
     if detail == Detail::Everything {
         return;
@@ -68,14 +70,14 @@ fn choose(rooms: &mut Vec<&RoomReport>, detail: Detail) {
     });
 }
 
-/// Whether a room is anything but complete.
+/// Whether a room is not simply complete.
 fn is_notable(room: &RoomReport) -> bool {
     match &room.outcome {
-        Outcome::Sealed(sealed) => {
+        RoomOutcome::Sealed(sealed) => {
             let is_whole = matches!(sealed.status, RoomStatus::Complete | RoomStatus::Empty);
             sealed.is_left || room.lost > 0 || !is_whole
         }
-        Outcome::Failed(_) | Outcome::Interrupted => true,
+        RoomOutcome::Failed(_) | RoomOutcome::Interrupted => true,
     }
 }
 
@@ -93,19 +95,19 @@ fn print_table(report: &Report, rooms: &[&RoomReport]) {
 
 fn row(room: &RoomReport) -> Vec<String> {
     let (archived, size) = match &room.outcome {
-        Outcome::Sealed(sealed) => {
+        RoomOutcome::Sealed(sealed) => {
             (format!("{}/{}", sealed.archived, sealed.listed), bytes(sealed.bytes))
         }
-        Outcome::Failed(_) | Outcome::Interrupted => (String::new(), String::new()),
+        RoomOutcome::Failed(_) | RoomOutcome::Interrupted => (String::new(), String::new()),
     };
     vec![room.room_id.to_string(), output::name(&room.name), status(room), archived, size]
 }
 
 fn status(room: &RoomReport) -> String {
     match &room.outcome {
-        Outcome::Sealed(sealed) => word(&sealed.status),
-        Outcome::Failed(_) => "failed".to_owned(),
-        Outcome::Interrupted => "interrupted".to_owned(),
+        RoomOutcome::Sealed(sealed) => word(&sealed.status),
+        RoomOutcome::Failed(_) => "failed".to_owned(),
+        RoomOutcome::Interrupted => "interrupted".to_owned(),
     }
 }
 
@@ -129,47 +131,40 @@ fn sum(report: &Report, elapsed: Duration) -> String {
     format!("{rooms}, {calls}, {}", progress::summary(counts.bytes_moved, elapsed))
 }
 
-/// What a person is told of what went wrong, and at the end what they can do, each said once.
+/// The lines about what went wrong, with the hints at the end, without duplicates.
 pub fn notes(report: &Report) -> Vec<String> {
-    let mut said = alike::told(losses(report), Names::All);
-    said.extend(alike::told(failures(report), Names::First));
-    let early = report.ledger.iter().map(|why| format!("the run has ended early: {why}"));
-    for text in early.chain(report.warnings.iter().cloned()) {
-        said.extend(text.split("\nhint: ").enumerate().map(|(place, part)| match place {
-            0 => part.to_owned(),
-            _ => format!("hint: {part}"),
-        }));
+    let mut notes = alike::told(losses(report), Names::All);
+    notes.add(alike::told(failures(report), Names::First));
+    let early = |why: Reason| why.saying(|why| format!("the run has ended early: {why}"));
+    let early = report.ledger.clone().map(early);
+    for reason in early.into_iter().chain(report.warnings.iter().cloned()) {
+        notes.add(reason.into());
     }
-    let (mut notes, mut hints): (Vec<_>, Vec<_>) =
-        said.into_iter().partition(|line| !line.starts_with("hint: "));
-    let mut known = HashSet::new();
-    hints.retain(|hint| known.insert(hint.clone()));
     for AccountReport { appid, at_risk, .. } in &report.accounts {
-        notes.extend(pending::at_risk_lines(appid, at_risk));
+        notes.lines.extend(pending::at_risk_lines(appid, at_risk));
     }
-    notes.extend(hints);
-    notes
+    notes.into_lines().collect()
 }
 
-/// What was lost and nobody was told of.
+/// Losses that were not reported before.
 fn losses(report: &Report) -> impl Iterator<Item = Said> {
     report.losses.iter().map(|loss| Said {
         appid: loss.recording.appid.clone(),
         room: Some(loss.recording.room),
         recording: Some(loss.recording.source_id.clone()),
         next_try: None,
-        text: loss.reason.clone(),
+        reason: loss.reason.clone(),
     })
 }
 
-/// What waits for its next try.
+/// A message about something that waits for its next attempt.
 fn waiting(appid: &AppId, waiting: &Waiting) -> Said {
     Said {
         appid: appid.clone(),
         room: Some(waiting.room_id),
         recording: waiting.source_id.clone(),
         next_try: waiting.next_try_at,
-        text: waiting.reason.clone(),
+        reason: waiting.reason.clone(),
     }
 }
 
@@ -179,56 +174,47 @@ fn failures(report: &Report) -> impl Iterator<Item = Said> {
     rooms.chain(report.accounts.iter().flat_map(outside_rooms))
 }
 
-/// What went wrong outside the rooms that were worked on.
+/// Problems outside the rooms that the run worked on.
 fn outside_rooms(account: &AccountReport) -> impl Iterator<Item = Said> {
-    let AccountReport { appid, problems, busy, owed, waiting, .. } = account;
-    let said = |room, text| {
+    let AccountReport { appid, problems, busy, pending_rooms, waiting, .. } = account;
+    let said = |room, reason| {
         let (appid, next_try) = (appid.clone(), None);
-        Said { appid, room, recording: None, next_try, text }
+        Said { appid, room, recording: None, next_try, reason }
     };
-    let problem = move |problem: &Problem| match problem.room_id {
+    let problem = move |problem: &RunProblem| match problem.room_id {
         Some(room) => said(Some(room), problem.error.clone()),
-        None => said(None, format!("{}: {}", problem.what, problem.error)),
+        None => said(None, problem.error.clone().saying(|why| format!("{}: {why}", problem.what))),
     };
-    let is_busy = move |room: &_| said(Some(*room), "another process works on it".to_owned());
-    let left = (*owed > 0).then(|| {
-        let rooms = counted(*owed, "room");
-        said(None, format!("{rooms} not looked at in this run: left to a later one"))
+    let is_busy = move |room: &_| said(Some(*room), "another process works on it".into());
+    let left = (*pending_rooms > 0).then(|| {
+        let rooms = counted(*pending_rooms, "room");
+        said(None, format!("{rooms} not looked at in this run: left to a later one").into())
     });
     let waiting = waiting.iter().map(|one| self::waiting(appid, one));
     problems.iter().map(problem).chain(busy.iter().map(is_busy)).chain(waiting).chain(left)
 }
 
 fn details(room: &RoomReport) -> Vec<Said> {
-    let said = |recording: Option<&str>, text: &str| Said {
+    let said = |recording: Option<&String>, reason: Reason| Said {
         appid: room.appid.clone(),
         room: Some(room.room_id),
-        recording: recording.map(str::to_owned),
+        recording: recording.cloned(),
         next_try: None,
-        text: text.to_owned(),
+        reason,
     };
     match &room.outcome {
-        Outcome::Sealed(sealed) => {
-            let reason = |reason: &String| match reason.split_once(": ") {
-                Some((recording, text)) => said(Some(recording), text),
-                None => said(None, reason),
-            };
-            let mut all: Vec<Said> = sealed.reasons.iter().map(reason).collect();
-            if let Some(text) = unexplained(sealed) {
-                all.push(said(None, text));
-            }
-            if let Some(last) = all.last_mut() {
-                last.text.extend(sealed.hints.iter().map(|hint| format!("\nhint: {hint}")));
-            }
-            all
+        RoomOutcome::Sealed(sealed) => {
+            let of_recording = |one: &Unarchived| said(Some(&one.source_id), one.reason.clone());
+            let unexplained = unexplained(sealed).map(|text| said(None, text.into()));
+            sealed.reasons.iter().map(of_recording).chain(unexplained).collect()
         }
-        Outcome::Failed(error) => vec![said(None, error)],
-        Outcome::Interrupted => Vec::new(),
+        RoomOutcome::Failed(error) => vec![said(None, error.clone())],
+        RoomOutcome::Interrupted => Vec::new(),
     }
 }
 
-/// Why a room is left, where none of its recordings says so.
-fn unexplained(sealed: &SealedRoom) -> Option<&'static str> {
+/// Why a room has work left, if none of its recordings has a reason.
+fn unexplained(sealed: &SealedReport) -> Option<&'static str> {
     match (sealed.is_left, sealed.reasons.is_empty()) {
         (true, true) if sealed.pending > 0 => Some("not all of it is transferred yet"),
         (true, true) => Some("it ended lately: WeChat may still list more of it"),
@@ -236,7 +222,7 @@ fn unexplained(sealed: &SealedRoom) -> Option<&'static str> {
     }
 }
 
-/// How a run ended, and what becomes of what is left.
+/// How a run ended, and what happens with the remaining work.
 fn verdict(report: &Report, exit: Exit) -> String {
     if report.ledger.is_some() {
         return "ended early".to_owned();

@@ -1,4 +1,4 @@
-//! `run` and `backfill`: the pipeline, and what is said of it afterwards.
+//! `run` and `backfill`: runs the pipeline and reports the result.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use super::report::{self, Detail};
 use super::setup::{self, Setup};
 use super::stop::Stop;
 use super::{Common, Exit, plan};
+use crate::clock;
 use crate::config::ConfigError;
-use crate::hints::Explained;
-use crate::model::RoomId;
 use crate::model::time::beijing;
-use crate::pipeline::{self, Errand, Report, Rooms};
+use crate::model::{Reason, RoomId};
+use crate::pipeline::{self, Report, Rooms, Selection};
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -60,10 +60,11 @@ pub struct BackfillArguments {
     verbose: bool,
 }
 
-/// Who is waited for while everything is opened.
+/// What the command waits for while it opens everything.
 const LEDGER: &str = "the ledger";
 
-/// How long the ledger may take to tell of losses: a run ends in time, and the next one tells them too.
+/// How long reading losses from the ledger may take: a run ends in time, and the next one reports
+/// them too.
 const TELLING: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(
@@ -77,14 +78,14 @@ pub(super) async fn run(
     if arguments.dry_run {
         return stop.unless("the room list", look(common, &setup)).await;
     }
-    execute(common, &setup, &Errand::Due, stop, began, arguments.verbose).await
+    execute(common, &setup, &Selection::Due, stop, began, arguments.verbose).await
 }
 
 async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     for account in &setup.accounts {
         if let Err(error) = pipeline::look(&setup.context, account).await {
-            let (appid, error) = (&account.appid, Explained::of(&error));
+            let (appid, error) = (&account.appid, Reason::of(&error));
             output::note(format_args!("{appid}: the room list could not be read: {error}"));
             if common.json {
                 let (what, error) = ("the room list", error.to_string());
@@ -123,8 +124,8 @@ pub(super) async fn backfill(
     if let Some(room) = arguments.room {
         stop.unless("the account of the room", setup.keep_account_of(room)).await?;
     }
-    let errand = Errand::Backfill { rooms, force: arguments.force };
-    execute(common, &setup, &errand, stop, began, arguments.verbose).await
+    let selection = Selection::Backfill { rooms, force: arguments.force };
+    execute(common, &setup, &selection, stop, began, arguments.verbose).await
 }
 
 /// The moment a day begins in Beijing.
@@ -135,7 +136,7 @@ fn midnight(day: Date) -> Result<Timestamp, jiff::Error> {
 async fn execute(
     common: &Common,
     setup: &Setup,
-    errand: &Errand,
+    selection: &Selection,
     stop: &Stop,
     began: Instant,
     is_verbose: bool,
@@ -143,12 +144,12 @@ async fn execute(
     stop.unless("the bucket", setup.find_bucket()).await?;
     let mut report = {
         let _line = Line::begin(&setup.context);
-        setup.run(errand, stop.token.clone()).await
+        setup.run(selection, stop.token.clone()).await
     };
-    // From here on a signal changes nothing: what is told and the exit code agree.
+    // From here on a signal changes nothing, so that the output and the exit code agree.
     let is_interrupted = stop.was_interrupted();
-    // A run that was interrupted or could not do anything has an exit code of its own: what was lost is told
-    // by the next one.
+    // A run that was interrupted or could do nothing has its own exit code; the next run reports the
+    // losses.
     if !is_interrupted && !report.could_not_run() {
         let taken = stop.within(TELLING, setup.take_losses(&mut report)).await;
         report.losses_unread |= taken.is_none();
@@ -161,12 +162,12 @@ async fn execute(
         print(&report, exit, elapsed, is_verbose);
     }
     note_told(common, setup, &report, stop).await;
-    // What was cut short may hold a connection still; what it wrote is durable without this.
-    let _ = tokio::time::timeout(Duration::from_secs(1), setup.context.ledger.close()).await;
+    // Work that was cut short may still hold a connection; its writes are durable without this.
+    let _ = clock::within(Duration::from_secs(1), setup.context.ledger.close()).await;
     Ok(exit)
 }
 
-/// Notes that a person was told of the losses in the report, where that is so.
+/// Records that a person was told about the report's losses, if that is so.
 async fn note_told(common: &Common, setup: &Setup, report: &Report, stop: &Stop) {
     if report.losses.is_empty() {
         return;
@@ -177,13 +178,13 @@ async fn note_told(common: &Common, setup: &Setup, report: &Report, stop: &Stop)
     match noted.await {
         Some(Ok(())) => {}
         Some(Err(error)) => {
-            tracing::warn!(error = %error, "failed to note whether losses were told");
+            tracing::warn!(error = %error, "failed to record whether losses were reported");
         }
-        None => tracing::warn!("failed to note in time whether losses were told"),
+        None => tracing::warn!("timed out while recording whether losses were reported"),
     }
 }
 
-/// Says what became of a run: nothing, where all is well and nobody watches.
+/// Prints the result of a run: nothing if all is well and no person watches.
 fn print(report: &Report, exit: Exit, elapsed: Duration, is_verbose: bool) {
     let is_watched = output::is_terminal();
     let detail = match () {

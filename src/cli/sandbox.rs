@@ -12,7 +12,7 @@ use super::{Exit, demo};
 use crate::sandbox::scenario::Scenario;
 use crate::sandbox::{EmbeddedStore, Listen, Sandbox};
 
-/// So many accounts are named at the start.
+/// How many accounts are named at the start.
 const ACCOUNTS_SHOWN: usize = 20;
 
 /// Flags of `sandbox`.

@@ -1,4 +1,4 @@
-//! From the configuration to everything a command works with.
+//! Builds everything that a command works with from the configuration.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,20 +8,21 @@ use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{Common, output};
+use crate::archive::published;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Environment, Sources};
 use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
 use crate::model::{Manifest, RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
-use crate::pipeline::{self, Errand, Report, losses};
+use crate::pipeline::{self, Report, Selection, losses};
 use crate::progress::Progress;
-use crate::stage::{Account, Agenda, Causes, Context, Images, Memory, Playlists, published};
+use crate::schedule::{Budget, Limits, Schedule};
+use crate::stage::{Account, Blank, Causes, Context, Images, Run};
 use crate::store::Store;
-use crate::throughput::Throughput;
 use crate::wechat;
 
-/// Accounts that are looked through for a room at once.
+/// How many accounts are searched for a room at once.
 const LOOKS: usize = 16;
 
 /// Everything a command works with.
@@ -30,34 +31,35 @@ pub struct Setup {
     pub context: Arc<Context>,
     /// The accounts to work on.
     pub accounts: Vec<Arc<Account>>,
-    /// The sign to other processes that this one works; from the beginning of a run on.
+    /// Shows other processes that this one is alive, from the start of a run.
     alive: OnceLock<Option<Alive>>,
-    /// Where the ledger lies.
+    /// The location of the ledger.
     pub ledger_place: ledger::Place,
-    /// Whether it was made just now.
+    /// Whether the ledger was just created.
     pub is_ledger_new: bool,
 }
 
 impl Setup {
-    /// Looks at the bucket, before anything is done that would have to be stored there.
+    /// Checks the bucket before any work whose result would be stored there.
     ///
     /// # Errors
-    /// When it cannot be used.
+    /// When the bucket cannot be used.
     pub async fn find_bucket(&self) -> anyhow::Result<()> {
         self.context.store.check_bucket().await.context("the bucket cannot be used")
     }
 
-    /// Runs the pipeline, once the bucket was found. What goes wrong is in the report.
-    pub async fn run(&self, errand: &Errand, stop: CancellationToken) -> Report {
+    /// Runs the pipeline after the bucket was checked. The report lists what went wrong.
+    pub async fn run(&self, selection: &Selection, stop: CancellationToken) -> Report {
         let Self { context, accounts, alive, .. } = self;
-        // Until all is done: also while people are told of losses.
+        // Until the process ends, so that it covers the reporting of losses too.
         alive.get_or_init(|| Alive::show(context));
         // On the heap: it is large.
-        Box::pin(pipeline::run(Arc::clone(context), accounts, errand, stop)).await
+        Box::pin(pipeline::run(Arc::clone(context), accounts, selection, stop)).await
     }
 
-    /// Takes into the report what was lost and no person was told of. To be printed then, and noted with
-    /// [`Setup::told`]. A run that could do nothing has an exit code of its own: the next one tells.
+    /// Adds the unreported losses to the report. The caller prints them and then calls
+    /// [`Setup::told`]. A run that could do nothing has its own exit code; the next run reports the
+    /// losses.
     pub async fn take_losses(&self, report: &mut Report) {
         if report.could_not_run() {
             return;
@@ -65,23 +67,23 @@ impl Setup {
         losses::take(&self.context, &self.accounts, report).await;
     }
 
-    /// Notes that a person was told of the losses in the report.
+    /// Records that a person was told about the report's losses.
     ///
     /// # Errors
-    /// When the ledger fails: the next run tells them again then.
+    /// When the ledger fails; then the next run reports the losses again.
     pub async fn told(&self, report: &Report) -> Result<(), ledger::Error> {
         losses::told(&self.context, report).await
     }
 
-    /// Leaves it to the next run to tell of the losses: this one could not.
+    /// Leaves the losses to the next run, because this one could not report them.
     ///
     /// # Errors
-    /// When the ledger fails: a later run tells them then.
+    /// When the ledger fails; then a later run reports them.
     pub(super) async fn untold(&self) -> Result<(), ledger::Error> {
         self.context.ledger.void_telling(self.context.owner()).await
     }
 
-    /// The manifest of a room; `None` where it has none.
+    /// Reads the manifest of a room; `None` if it has none.
     pub(super) async fn manifest(
         &self,
         account: &Account,
@@ -94,13 +96,14 @@ impl Setup {
         manifest.map(Some).with_context(|| format!("{key} is no manifest this version can read"))
     }
 
-    /// The one account that has a room of this number, in the ledger or in the bucket; `None` where
-    /// none has. The only account that is worked on has it in any case.
+    /// The only account that has a room with this number, in the ledger or in the bucket; `None` if
+    /// none has. If just one account is selected, it is that one in any case.
     pub(super) async fn account_of(&self, room: RoomId) -> anyhow::Result<Option<Arc<Account>>> {
         if let [account] = self.accounts.as_slice() {
             return Ok(Some(Arc::clone(account)));
         }
-        // A new ledger may know some of the accounts alone, and the bucket has what was archived only.
+        // A new ledger may know only some of the accounts, and the bucket contains only what was
+        // archived.
         let looks = self.accounts.iter().map(|account| self.has_room(account, room));
         let has: Vec<bool> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
         let found =
@@ -126,7 +129,7 @@ impl Setup {
             || self.context.store.head(&key).await?.is_some())
     }
 
-    /// Leaves the one account that has a room of this number.
+    /// Keeps only the account that has a room with this number.
     pub(super) async fn keep_account_of(&mut self, room: RoomId) -> anyhow::Result<()> {
         let Some(account) = self.account_of(room).await? else {
             let appids: Vec<_> =
@@ -142,7 +145,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Says that the ledger is new, where it is: its path may not be the one that was meant.
+    /// Prints that the ledger is new, if it is: its path may not be the intended one.
     pub(super) fn note_new_ledger(&self) {
         if self.is_ledger_new {
             let place = &self.ledger_place;
@@ -151,7 +154,7 @@ impl Setup {
     }
 }
 
-/// What to do where another ledger was meant.
+/// What to do if another ledger was meant.
 pub(super) fn relative_hint(place: &ledger::Place) -> &'static str {
     if place.is_relative {
         "\nhint: [ledger] url counts from the folder that the program is started in; an absolute path \
@@ -161,7 +164,7 @@ pub(super) fn relative_hint(place: &ledger::Place) -> &'static str {
     }
 }
 
-/// Where the flags say that the configuration is.
+/// The configuration file and the environment, according to the flags.
 pub(super) fn sources(common: &Common) -> anyhow::Result<Sources> {
     if let Some(named) = &common.config {
         config::must_exist(named)?;
@@ -178,14 +181,14 @@ pub(super) fn config(common: &Common) -> anyhow::Result<Config> {
     Ok(config::load(&sources(common)?)?)
 }
 
-/// Opens the ledger, which is made where it is missing, and makes the clients. Nothing remote is
-/// asked yet, but a remote ledger.
+/// Opens the ledger, creating it if it is missing, and builds the clients. Makes no remote request
+/// yet, except to a remote ledger.
 pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
     build(config(common)?, Clock::system()).await
 }
 
-/// As [`open`], for a command that only reads: where there is no ledger, that is said, none is made,
-/// and the command works with an empty one.
+/// Like [`open`], for a command that only reads: a missing ledger is reported and not created, and
+/// the command works with an empty one.
 pub(super) async fn open_existing(common: &Common) -> anyhow::Result<Setup> {
     let mut config = config(common)?;
     let place = ledger::Place::of(config.ledger_url.expose_secret());
@@ -199,27 +202,28 @@ pub(super) async fn open_existing(common: &Common) -> anyhow::Result<Setup> {
     Ok(Setup { ledger_place: place, ..build(config, Clock::system()).await? })
 }
 
-/// Everything a command works with, from a configuration that was read. Nothing remote is asked yet,
-/// but a remote ledger.
+/// Builds everything a command works with from a parsed configuration. Makes no remote request yet,
+/// except to a remote ledger.
 ///
 /// # Errors
-/// When the ledger cannot be opened or a client not be made.
+/// When the ledger cannot be opened or a client cannot be built.
 pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
     let is_ledger_new = ledger_place.is_missing();
     let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
-    let ledger = ledger.with_patience(config.ledger_patience);
+    let ledger = ledger.with_outage_budget(config.outage_budget);
     let store = Store::connect(config.store).await.context("the store cannot be set up")?;
     let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
-    let images = config
-        .images
-        .as_ref()
-        .map(|hosts| MediaClient::new(hosts).map(|client| Images::new(client, &clock)));
+    let images = config.images.as_ref().map(|hosts| MediaClient::new(hosts).map(Images::new));
     let started_at = clock.now();
-    let throughput = Throughput::new(clock.clone());
-    // Deadlines are WeChat's: they are judged by its time. Durations are not, nor are leases.
+    // Deadlines follow WeChat's clock. Durations and leases do not.
     let corrected = clock.corrected();
-    let agenda = Agenda::new(corrected.clone(), throughput.clone());
+    let limits = Limits {
+        memory: config.work.memory,
+        files: config.work.files,
+        ranges: config.work.ranges,
+        connections: config.work.connections,
+    };
     let run_id = RunId::new(started_at);
     let api = wechat::Api::new(&config.wechat, clock);
     let api = api.context("the WeChat client cannot be set up")?;
@@ -236,15 +240,16 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             ledger,
             store,
             media,
-            playlists: Playlists::new(),
+            playlists: Budget::new(Context::PLAYLISTS),
             images: images.transpose().context("[images] cannot be set up")?,
-            owner: this_process(&run_id),
-            run_id,
-            started_at,
-            memory: Memory::new(config.work.memory, agenda.clone())
-                .with_connections(config.work.connections, config.work.ranges),
-            agenda,
-            throughput,
+            run: Run {
+                owner: this_process(&run_id),
+                id: run_id,
+                started_at,
+                lease: config.work.lease,
+                blank: Blank::default(),
+            },
+            schedule: Schedule::new(corrected.clone(), limits),
             causes: Causes::default(),
             work: config.work,
             progress: Progress::default(),

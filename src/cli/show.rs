@@ -1,4 +1,4 @@
-//! `config show`: the configuration as it is understood, every default written out, no secret.
+//! `config show`: the effective configuration, with every default and without secrets.
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -29,6 +29,6 @@ pub(super) fn run(common: &Common, arguments: &ConfigArguments) -> anyhow::Resul
     } else {
         output::line(toml::to_string_pretty(&file).context("it cannot be written as TOML")?);
     }
-    // What is printed is checked as well, so that this finds what a run would stumble over.
+    // The configuration is checked too, so that this finds every mistake that a run would.
     Ok(config::load(&sources).map(|_| Exit::Done)?)
 }

@@ -14,13 +14,13 @@ use super::output::{self, word};
 use super::pending::{self, AtRiskJson, entry};
 use super::setup::{self, Setup};
 use super::{Common, Exit};
-use crate::forecast::rooms_at_risk;
 use crate::ledger::{RecordingCounts, RoomCounts};
+use crate::model::Rate;
 use crate::model::RoomId;
+use crate::model::{ALL_HOSTS, Measured};
+use crate::pipeline::forecast::{self, AccountForecast};
+use crate::schedule::forecast::rooms_at_risk;
 use crate::stage::Account;
-use crate::stage::foresight::{self, Foreseen};
-use crate::throughput::{ALL_HOSTS, Moved};
-use crate::urgency::Rate;
 
 /// Flags of `status`.
 #[derive(Debug, Args)]
@@ -38,25 +38,25 @@ pub(super) async fn run(common: &Common, arguments: &StatusArguments) -> anyhow:
     }
 }
 
-/// All that is known of an account.
+/// Everything known about an account.
 struct Standing<'a> {
     account: &'a Account,
-    foreseen: Foreseen,
+    expected: AccountForecast,
     rooms: RoomCounts,
     recordings: RecordingCounts,
 }
 
 async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     let (ledger, now) = (&setup.context.ledger, setup.context.clock.now());
-    let foreseen = foresight::foresee(&setup.context, &setup.accounts).await?;
+    let expected = forecast::of_accounts(&setup.context, &setup.accounts).await?;
     let appids: Vec<_> = setup.accounts.iter().map(|account| account.appid.clone()).collect();
     let mut rooms = ledger.room_counts(&appids).await?;
     let mut recordings = ledger.recording_counts(&appids).await?;
     let mut all = Vec::new();
-    for (account, foreseen) in setup.accounts.iter().zip(foreseen) {
+    for (account, expected) in setup.accounts.iter().zip(expected) {
         let rooms = rooms.remove(&account.appid).unwrap_or_default();
         let recordings = recordings.remove(&account.appid).unwrap_or_default();
-        all.push(Standing { account, foreseen, rooms, recordings });
+        all.push(Standing { account, expected, rooms, recordings });
     }
     let speeds = ledger.throughput(now).await?;
     if common.json {
@@ -67,9 +67,9 @@ async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn print_json(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
+fn print_json(all: &[Standing<'_>], speeds: &BTreeMap<String, Measured>) {
     all.iter().for_each(|standing| output::json(&account_line(standing)));
-    let speed = |moved: &Moved| moved.rate().map(Rate::bytes_per_second);
+    let speed = |moved: &Measured| moved.rate().map(Rate::bytes_per_second);
     let speeds: BTreeMap<_, _> = speeds.iter().map(|(host, m)| (host, speed(m))).collect();
     output::json(&json!({
         "type": "summary",
@@ -90,8 +90,8 @@ struct Line<'a> {
 }
 
 fn account_line<'a>(standing: &'a Standing<'_>) -> Line<'a> {
-    let Standing { account, foreseen, rooms, recordings } = standing;
-    let Foreseen { today, forecast, .. } = foreseen;
+    let Standing { account, expected, rooms, recordings } = standing;
+    let AccountForecast { today, forecast, .. } = expected;
     let line = json!({
         "type": "account",
         "appid": account.appid,
@@ -105,16 +105,16 @@ fn account_line<'a>(standing: &'a Standing<'_>) -> Line<'a> {
         "calls_left_today": today.left(),
         "last_success": rooms.last_success,
     });
-    let (pending, at_risk_named) = (pending::fields(foreseen), AtRiskJson(&forecast.at_risk));
+    let (pending, at_risk_named) = (pending::fields(expected), AtRiskJson(&forecast.at_risk));
     Line { line, pending, at_risk_named }
 }
 
-fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
+fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Measured>) {
     match all {
         [one] => print_account(one),
         several => print_accounts(several),
     }
-    for line in alike::told(all.iter().flat_map(failures), Names::First) {
+    for line in alike::told(all.iter().flat_map(failures), Names::First).into_lines() {
         output::prose(4, format_args!("  {line}"));
     }
     for (host, moved) in speeds {
@@ -124,7 +124,7 @@ fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Moved>) {
     }
 }
 
-/// What went wrong with rooms of an account.
+/// Failures of an account's rooms.
 fn failures<'a>(one: &'a Standing<'_>) -> impl Iterator<Item = Said> + use<'a> {
     let appid = &one.account.appid;
     one.rooms.failures.iter().map(|(room, failure)| Said {
@@ -132,13 +132,13 @@ fn failures<'a>(one: &'a Standing<'_>) -> impl Iterator<Item = Said> + use<'a> {
         room: Some(*room),
         recording: None,
         next_try: None,
-        text: failure.clone(),
+        reason: failure.clone(),
     })
 }
 
 fn print_account(standing: &Standing<'_>) {
-    let Standing { account, foreseen, rooms, recordings } = standing;
-    let Foreseen { today, forecast, .. } = foreseen;
+    let Standing { account, expected, rooms, recordings } = standing;
+    let AccountForecast { today, forecast, .. } = expected;
     output::line(format_args!("account {}", account.appid));
     let later = match rooms.later {
         0 => String::new(),
@@ -147,7 +147,7 @@ fn print_account(standing: &Standing<'_>) {
     let known = counted(rooms.all, "room");
     entry("rooms", format_args!("{known}{}{later}", listing(&by_status(rooms))));
     entry("recordings", recordings_line(recordings));
-    pending::print(foreseen);
+    pending::print(expected);
     for line in pending::at_risk_lines(&account.appid, &forecast.at_risk) {
         output::prose(6, format_args!("    {line}"));
     }
@@ -161,7 +161,7 @@ fn print_account(standing: &Standing<'_>) {
 
 fn print_accounts(all: &[Standing<'_>]) {
     let row = |one: &Standing<'_>| {
-        let forecast = &one.foreseen.forecast;
+        let forecast = &one.expected.forecast;
         let pending = forecast.due + forecast.listed + forecast.waiting;
         vec![
             one.account.appid.to_string(),
@@ -176,7 +176,7 @@ fn print_accounts(all: &[Standing<'_>]) {
         all.iter().map(row).collect(),
     );
     for one in all {
-        for line in pending::at_risk_lines(&one.account.appid, &one.foreseen.forecast.at_risk) {
+        for line in pending::at_risk_lines(&one.account.appid, &one.expected.forecast.at_risk) {
             output::prose(4, format_args!("  {line}"));
         }
     }
@@ -186,7 +186,7 @@ fn print_accounts(all: &[Standing<'_>]) {
     }
 }
 
-/// How many recordings there are, and what has become of them.
+/// The number of recordings, in total and by state.
 fn recordings_line(recordings: &RecordingCounts) -> String {
     let mut states = recordings.by_state.clone();
     let all = states.values().sum::<u64>();

@@ -1,8 +1,9 @@
-//! stderr, written by a thread of its own: a pipe that nobody reads, a full disk and a terminal that
-//! is held (Ctrl-S) keep nobody from working.
+//! Writes stderr from a separate thread, so that a pipe without a reader, a full disk or a paused
+//! terminal (Ctrl-S) blocks nothing.
 //!
-//! What is said is waited for as long as something is taken, and then for a second at most. Log lines
-//! are not waited for: of those that find the queue full it is told later how many were dropped.
+//! Messages for people wait to be written as long as there is progress, and then for at most a
+//! second. Log lines do not wait: if the queue is full they are dropped, and a later line says how
+//! many.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -10,41 +11,41 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So many bytes wait to be written; what comes beyond is dropped.
+/// The size of the queue in bytes; lines beyond it are dropped.
 const ROOM: usize = 1 << 20;
 
-/// Where nothing was taken for so long, nobody waits any more until something is.
+/// After this long without progress, no message waits until there is some.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// However slowly it is taken, nobody waits longer at a time.
+/// The longest wait for one message, even with progress.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// So much is written at once: progress is seen between two pieces.
+/// The size of one write: progress is visible between two chunks.
 const PIECE: usize = 4096;
 
 static STDERR: LazyLock<io::Result<Lines>> = LazyLock::new(|| Lines::to(io::stderr()));
 
-/// Says something, and waits for it to be written as described above; whether it was.
+/// Prints a message and waits for it as described above; returns whether it was written.
 pub(super) fn say(text: &str) -> bool {
     match &*STDERR {
         Ok(lines) => lines.say(text.as_bytes()),
-        // There is no thread to be had, which may be what is said.
+        // The thread could not be started, which may be what the message is about.
         Err(_) => write_all(&mut io::stderr(), text.as_bytes()).is_ok(),
     }
 }
 
-/// Says something that is not waited for.
+/// Prints a message without waiting for it.
 pub(super) fn log(text: &str) {
-    // It never fails.
+    // This never fails.
     let _ = Log.write_all(text.as_bytes());
 }
 
-/// Waits for what was said and logged as described above; whether all of it was taken.
+/// Waits for all messages and log lines as described above; returns whether all were written.
 pub(super) fn drain() -> bool {
     STDERR.as_ref().is_ok_and(Lines::drain)
 }
 
-/// Where log lines go. Each write is a line, is not waited for and never fails.
+/// The destination of log lines. Each write is one line, does not wait and never fails.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Log;
 
@@ -61,7 +62,7 @@ impl Write for Log {
     }
 }
 
-/// Lines on their way to `stderr`, or what stands for it in a test. Clones share one queue.
+/// The queue of lines for `stderr`, or for its substitute in a test. Clones share it.
 #[derive(Debug, Clone, Default)]
 struct Lines(Arc<Queue>);
 
@@ -74,16 +75,16 @@ struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Vec<u8>>,
-    /// The bytes of those that wait.
+    /// The size of the waiting lines.
     bytes: usize,
     is_writing: bool,
-    /// Pieces that were taken or refused.
+    /// Chunks that were written or failed.
     progress: u64,
-    /// Lines that were refused.
+    /// Lines that failed.
     refused: u64,
-    /// Lines that found the queue full and were not told of.
+    /// Dropped lines that were not reported yet.
     dropped: u64,
-    /// Somebody has waited in vain, and nothing was taken since.
+    /// A message timed out, and nothing was written since.
     is_stalled: bool,
 }
 
@@ -92,7 +93,7 @@ impl State {
         self.is_writing || !self.waiting.is_empty() || self.dropped > 0
     }
 
-    /// Adds a line where there is room for it; whether there was.
+    /// Adds a line if it fits; returns whether it did.
     fn push(&mut self, line: &[u8]) -> bool {
         let has_room = self.bytes + line.len() <= ROOM;
         if has_room {
@@ -102,7 +103,7 @@ impl State {
         has_room
     }
 
-    /// The next line to write: first those that wait, then how many were dropped.
+    /// The next line to write: the waiting ones first, then the number of dropped ones.
     fn next(&mut self) -> Option<Vec<u8>> {
         if let Some(line) = self.waiting.pop_front() {
             self.bytes -= line.len();
@@ -115,10 +116,10 @@ impl State {
 }
 
 impl Lines {
-    /// Begins to write to `out`.
+    /// Starts the thread that writes to `out`.
     ///
     /// # Errors
-    /// Where there is no thread to be had.
+    /// When the thread cannot be started.
     fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
         let lines = Self::default();
         let writer = lines.clone();
@@ -130,7 +131,7 @@ impl Lines {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there was room for it.
+    /// Adds a log line; returns whether it fit.
     fn log(&self, line: &[u8]) -> bool {
         let mut state = self.state();
         let has_room = state.push(line);
@@ -142,7 +143,7 @@ impl Lines {
 
     fn say(&self, text: &[u8]) -> bool {
         let State { bytes, refused, .. } = *self.state();
-        // What was logged before may have filled the queue.
+        // Earlier log lines may have filled the queue.
         if bytes + text.len() > ROOM {
             self.drain();
         }
@@ -169,7 +170,7 @@ impl Lines {
         true
     }
 
-    /// Writes all that comes, for as long as the process lives.
+    /// Writes all lines, as long as the process lives.
     fn write(&self, mut out: impl Write) {
         loop {
             let line = self.next();
@@ -199,10 +200,10 @@ impl Lines {
     }
 }
 
-/// Writes all of `bytes`, also where somebody else has made the file one that does not block.
+/// Writes all of `bytes`, even if another process has made the file non-blocking.
 ///
 /// # Errors
-/// Those of the file.
+/// When writing fails.
 pub(super) fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match out.write(bytes) {
@@ -219,7 +220,7 @@ pub(super) fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()
     }
 }
 
-/// Waits a moment where the same may be tried again.
+/// Waits briefly if the write can be retried; otherwise returns the error.
 fn later(error: io::Error) -> io::Result<()> {
     match error.kind() {
         ErrorKind::Interrupted => Ok(()),
@@ -237,7 +238,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes a write for each permit, and keeps what it took.
+    /// Accepts one write for each permit, and keeps the bytes.
     struct Slow {
         permits: mpsc::Receiver<()>,
         taken: Arc<Mutex<Vec<u8>>>,

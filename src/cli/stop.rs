@@ -1,13 +1,13 @@
-//! When a command is to end early: a signal, or its time is up.
+//! Ends a command early: on a signal, or when its time is up.
 //!
-//! A thread of its own watches, so that nothing that blocks the others keeps a command from ending:
+//! A separate thread watches, so that nothing that blocks other threads keeps a command from ending:
 //!
 //! 1. The first signal, and the end of `--max-runtime`, cancel [`Stop::token`]: a run finishes what is in
 //!    flight. What has nothing to finish is dropped at once, which is as good as a kill.
 //! 2. Where that takes too long, [`Stop::over`] drops what is left.
 //! 3. Where even that does not help, as when stdout blocks, the process exits.
 //!
-//! A second signal comes to the last two at once.
+//! A second signal skips to the last two at once.
 
 use std::io;
 use std::process;
@@ -19,19 +19,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, output, stderr};
-use crate::{pipeline, retry};
+use crate::{clock, pipeline};
 
-/// How long a command that is told to stop may take.
+/// How much time a command that is told to stop has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grace {
-    /// It changes nothing that would have to be finished.
+    /// It has no changes to finish.
     None,
-    /// What is in flight is finished, or left to the next run.
+    /// It finishes what is in flight, or leaves it to the next run.
     OfARun,
 }
 
 impl Grace {
-    /// From a signal on.
+    /// The time after a signal.
     fn after_a_signal(self) -> Duration {
         match self {
             Self::None => Duration::ZERO,
@@ -39,46 +39,47 @@ impl Grace {
         }
     }
 
-    /// From the end of `--max-runtime` on: what was lost is told then, too.
+    /// The time after `--max-runtime` has passed: the run then reports losses too.
     fn after_its_time(self) -> Duration {
         self.after_a_signal() + Duration::from_secs(10)
     }
 }
 
-/// How long it may take to drop what is left.
+/// How long dropping the remaining work may take.
 const DROPPING: Duration = Duration::from_millis(500);
 
-/// The same at a second signal: a token command is ended with what it has started.
+/// The same after a second signal: a token command is ended with the processes that it started.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
-/// Signals that come together are one: `timeout` and some shells send to the process and to its group.
+/// Signals within this time count as one: `timeout` and some shells send to the process and to its
+/// group.
 const TOGETHER: Duration = Duration::from_millis(500);
 
-/// What tells a command when to end.
+/// Tells a command when to end.
 #[derive(Debug, Clone)]
 pub(super) struct Stop {
-    /// Cancelled when it is to end.
+    /// Cancelled when the command should end.
     pub token: CancellationToken,
     signalled: CancellationToken,
     over: CancellationToken,
 }
 
-/// A command was stopped before it came to tell anything.
+/// A command was stopped before it could report anything.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Stopped {
     /// By a signal.
     #[error("interrupted{}", while_waiting(.waiting_for))]
     BySignal {
-        /// For whom it was waiting, where that is known.
+        /// What it was waiting for, if known.
         waiting_for: Option<&'static str>,
     },
-    /// Its time was up.
+    /// Its time is up.
     #[error(
         "the time that --max-runtime gives was up{}\nhint: `doctor` tells whether everything answers",
         while_waiting(.waiting_for)
     )]
     ByTime {
-        /// As above.
+        /// What it was waiting for, if known.
         waiting_for: Option<&'static str>,
     },
 }
@@ -88,7 +89,7 @@ fn while_waiting(what: &Option<&str>) -> String {
 }
 
 impl Stop {
-    /// Begins to watch for SIGINT, SIGTERM and SIGHUP, and for `max_runtime` to pass.
+    /// Starts watching for SIGINT, SIGTERM and SIGHUP, and for `max_runtime` to pass.
     ///
     /// # Errors
     /// When signals cannot be caught.
@@ -109,12 +110,12 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Whether a signal was what ended it.
+    /// Whether a signal ended it.
     pub(super) fn was_interrupted(&self) -> bool {
         self.signalled.is_cancelled()
     }
 
-    /// Waits until whatever is left is to be dropped.
+    /// Waits until the remaining work has to be dropped.
     pub(super) async fn over(&self) -> Stopped {
         self.over.cancelled().await;
         self.stopped(None)
@@ -128,10 +129,10 @@ impl Stop {
         }
     }
 
-    /// What `work` comes to, unless it is stopped while it waits for `what`.
+    /// The result of `work`, unless the command is stopped while it waits for `what`.
     ///
     /// # Errors
-    /// Those of `work`, and [`Stopped`].
+    /// The errors of `work`, and [`Stopped`].
     pub(super) async fn unless<T>(
         &self,
         what: &'static str,
@@ -144,8 +145,7 @@ impl Stop {
         }
     }
 
-    /// What `work` comes to; `None` where `limit` is over first, or a signal has come and a moment has
-    /// passed.
+    /// The result of `work`; `None` if `limit` passes first, or a signal arrives and a moment passes.
     pub(super) async fn within<T>(
         &self,
         limit: Duration,
@@ -154,14 +154,14 @@ impl Stop {
         const MOMENT: Duration = Duration::from_secs(1);
         let hurried = async {
             self.signalled.cancelled().await;
-            retry::pause(MOMENT).await;
+            clock::pause(MOMENT).await;
         };
         tokio::select! {
             biased;
             done = work => Some(done),
             () = hurried => None,
             () = self.over.cancelled() => None,
-            () = retry::pause(limit) => None,
+            () = clock::pause(limit) => None,
         }
     }
 }
@@ -170,9 +170,9 @@ impl Stop {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` where whoever has started the process wants it to live on, as `nohup` does.
+    /// `None` if the parent process wants this one to survive a hangup, as `nohup` does.
     hangup: Option<Signal>,
-    /// Caught so that a limit on file sizes is an error of the write and not the end of the process.
+    /// Caught so that exceeding a file size limit fails the write instead of ending the process.
     _file_size: Option<Signal>,
 }
 
@@ -188,7 +188,7 @@ impl Signals {
         })
     }
 
-    /// Waits for one.
+    /// Waits for a signal.
     async fn next(&mut self) {
         let hangup = async {
             match &mut self.hangup {
@@ -204,7 +204,7 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with the signal ignored, as far as the system tells.
+/// Whether this process was started with the signal ignored, according to the system.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignores(&status, kind.as_raw_value())
@@ -216,7 +216,7 @@ fn ignores(status: &str, number: i32) -> bool {
     mask.is_some_and(|mask| mask >> (number - 1) & 1 == 1)
 }
 
-/// What the thread does.
+/// The watching thread.
 struct Watch {
     stop: Stop,
     signals: Signals,
@@ -238,11 +238,11 @@ impl Watch {
             if left.is_zero() {
                 self.stop.over.cancel();
             }
-            // Counted from one moment, so that signals that keep coming do not put it off.
+            // Measured from one moment, so that repeated signals do not delay it.
             let to_exit = (over + dropping).saturating_duration_since(Instant::now());
             tokio::select! {
                 biased;
-                () = retry::pause(to_exit), if left.is_zero() => self.exit(),
+                () = clock::pause(to_exit), if left.is_zero() => self.exit(),
                 () = self.signals.next() => {
                     if !self.stop.was_interrupted() {
                         over = over.min(self.interrupt());
@@ -251,12 +251,12 @@ impl Watch {
                         (over, dropping) = (over.min(Instant::now()), AT_ONCE);
                     }
                 }
-                () = retry::pause(left), if !left.is_zero() => {}
+                () = clock::pause(left), if !left.is_zero() => {}
             }
         }
     }
 
-    /// Tells the command of a signal, and then whoever watches; returns when it is over.
+    /// Tells the command, and then all watchers, about a signal; returns when it has to be over.
     fn interrupt(&self) -> Instant {
         let grace = self.grace.after_a_signal();
         self.stop.signalled.cancel();
@@ -285,10 +285,10 @@ impl Watch {
     }
 }
 
-/// Waits so long; for ever where that is not limited.
+/// Waits for `limit`, or forever without one.
 async fn after(limit: Option<Duration>) {
     match limit {
-        Some(limit) => retry::pause(limit).await,
+        Some(limit) => clock::pause(limit).await,
         None => std::future::pending().await,
     }
 }

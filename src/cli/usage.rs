@@ -1,4 +1,4 @@
-//! Flags as they were given, and what is said where they are wrong.
+//! Parses the flags, and reports what is wrong with them.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -8,10 +8,9 @@ use clap::error::ErrorKind;
 
 use super::{Arguments, Exit, output};
 use crate::config::{HIDDEN, may_be_secret};
-use crate::hints::Explained;
+use crate::model::Reason;
 
-/// Reads the flags. Help is printed, and what is wrong with them is, as JSON too where that was
-/// asked for.
+/// Parses the flags. Prints the help, or what is wrong with the flags, as JSON too if requested.
 ///
 /// # Errors
 /// The exit code to end with.
@@ -30,12 +29,12 @@ pub fn parse(given: &[OsString]) -> Result<Arguments, Exit> {
     })
 }
 
-/// Whether `--json` stands among the flags, though they could not be read.
+/// Whether `--json` is among the flags, even if they could not be parsed.
 fn wants_json(given: &[OsString]) -> bool {
     given.iter().take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
-/// The text without what was given and may be a secret.
+/// The text without given values that may be secret.
 fn masked(text: &str, given: &[OsString]) -> String {
     let words = given.iter().skip(1).filter_map(|word| word.to_str());
     let words = words.flat_map(|word| [word, word.split_once('=').map_or("", |(_, value)| value)]);
@@ -43,21 +42,21 @@ fn masked(text: &str, given: &[OsString]) -> String {
     secrets.fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
 }
 
-/// What clap says, taken apart: the error, and its tips as hints.
-fn explained(kind: ErrorKind, text: &str) -> Explained {
+/// Splits clap's message into the error and its tips, which become hints.
+fn explained(kind: ErrorKind, text: &str) -> Reason {
     let is_command_missing = matches!(
         kind,
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
     );
     if is_command_missing {
         let (message, hints) = ("no command is given".to_owned(), vec!["see --help".to_owned()]);
-        return Explained { message, hints };
+        return Reason { message, hints };
     }
     let lines = text.lines().map(str::trim);
     let message: Vec<_> = lines.clone().take_while(|line| !line.is_empty()).collect();
     let message = message.join(" ");
     let tips = lines.filter_map(|line| line.strip_prefix("tip: ").or(line.strip_prefix("hint: ")));
-    Explained {
+    Reason {
         message: message.strip_prefix("error: ").unwrap_or(&message).to_owned(),
         hints: tips.map(str::to_owned).collect(),
     }

@@ -1,20 +1,22 @@
-//! `verify`: the objects in the bucket against the manifests, the catalog and the ledger.
+//! `verify`: compares the objects in the bucket with the manifests, the catalog and the ledger.
+
+mod told;
 
 use std::collections::BTreeMap;
 
 use clap::Args;
 use rand::seq::IndexedRandom as _;
-use serde_json::json;
 
 use super::decode::{Counts, Decoder};
 use super::output;
 use super::setup::{self, Setup};
 use super::{Common, Exit};
-use crate::hints::Explained;
-use crate::model::{AppId, Damage, RoomId, plays_but_for};
+use crate::model::{AppId, Reason, RoomId};
+use crate::stage::Context;
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
 use crate::stage::decode::Film;
-use crate::stage::verify::{Depth, Mismatch, Problem, Unreadable};
+use crate::stage::verify::{Depth, Found, Mismatch, ObjectProblem, Unreadable};
+use told::{Known, report, summarize, tell, tell_damage};
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
@@ -22,7 +24,9 @@ pub struct VerifyArguments {
     /// Only this room.
     #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
-    /// Read every byte back and hash it; without, sizes and the store's own checksums are compared.
+    /// Read every byte back and hash it; without, sizes and the store's own checksums are compared. The
+    /// samples of what an earlier version archived without looking at them are examined with it: damage
+    /// that is found there, and in no manifest, counts as a mismatch.
     #[arg(long)]
     deep: bool,
     /// Have ffmpeg, which must be installed, decode every recording as well, and tell what it complains
@@ -41,37 +45,42 @@ fn percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("{text:?} is not a percentage like 5%"))
 }
 
-/// How many rooms a sample of so many hundredths has: one at least, where there is any.
+/// The size of a sample of `percent` percent of the rooms: at least one, if there is any.
 fn sample_size(percent: f64, rooms: usize) -> usize {
-    // What the division left of a whole number is no room more.
+    // A rounding error must not add a room.
     let exact = percent * rooms as f64 / 100.0 - 1e-9;
     let size = exact.ceil().max(0.0) as usize;
     size.max(1).min(rooms)
 }
 
-/// What was looked at.
+/// The totals of what was checked.
 #[derive(Debug, Clone, Default)]
 struct Tally {
-    /// Rooms that there are to look at.
+    /// Rooms to check.
     known: u64,
     rooms: u64,
     objects: u64,
-    /// … of which this many are of recordings.
+    /// Objects that belong to recordings.
     media: u64,
     mismatches: u64,
-    /// Recordings and chunks that are damaged at their source, as is known.
+    /// Recordings and chunks that are known to be damaged at their source.
     damaged_at_source: u64,
-    /// Objects that the store would not show.
+    /// Recordings and chunks that an earlier version archived without examining their samples, and
+    /// that were examined now.
+    examined: u64,
+    /// Examined ones that are damaged.
+    damage_found: u64,
+    /// Objects that the store failed to return.
     unreadable: u64,
-    /// Rooms the store could not be asked about.
+    /// Rooms that the store failed to answer for.
     failed: u64,
-    /// Recordings by what has become of them.
+    /// Recordings by state.
     states: BTreeMap<&'static str, u64>,
-    /// What decoding them has come to, where that was asked for.
+    /// The totals of decoding, if requested.
     decoded: Option<Counts>,
 }
 
-/// How to look.
+/// How to check.
 struct Look {
     depth: Depth,
     decoder: Option<Decoder>,
@@ -80,19 +89,18 @@ struct Look {
 impl Tally {
     fn exit(&self) -> Exit {
         match () {
-            () if self.mismatches > 0 || self.complaints() > 0 => Exit::Mismatch,
+            () if self.mismatches + self.damage_found + self.complaints() > 0 => Exit::Mismatch,
             () if self.failed > 0 || self.unreadable > 0 || self.is_nothing() => Exit::CouldNotRun,
             () => Exit::Done,
         }
     }
 
-    /// Whether nothing was checked that could be wrong: no room, or rooms with recordings of which
-    /// none is archived.
+    /// Whether there was nothing to check: no room, or rooms without any archived recording.
     fn is_nothing(&self) -> bool {
         self.rooms == 0 || (self.media == 0 && !self.states.is_empty())
     }
 
-    /// What the decoder complains of, beside damage that is known.
+    /// Complaints of the decoder, except about known damage.
     fn complaints(&self) -> u64 {
         self.decoded.map_or(0, Counts::unknown)
     }
@@ -112,10 +120,11 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
     let look = Look { depth, decoder };
     let mut tally = Tally::default();
     let mut inventories = Vec::new();
+    let Context { ledger, store, .. } = &*setup.context;
     for account in &setup.accounts {
         let found = match arguments.room {
-            None => inventory(&setup.context, &account.appid).await?,
-            Some(room) => catalog(&setup.context, &account.appid).await?.of_one(room),
+            None => inventory(ledger, store, &account.appid).await?,
+            Some(room) => catalog(store, &account.appid).await?.of_one(room),
         };
         if let Some(problem) = found.problem.clone() {
             let mismatch = Mismatch { key: "catalog.json".to_owned(), problem };
@@ -136,8 +145,7 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
     Ok(tally.exit())
 }
 
-/// The rooms to look at, each with the place of its account: all of them, or as many as a sample
-/// has.
+/// The rooms to check, each with the index of its account: all of them, or a sample.
 fn chosen(
     inventories: &[(AppId, Inventory)],
     sample: Option<f64>,
@@ -163,7 +171,8 @@ async fn verify_room(
     look: &Look,
     tally: &mut Tally,
 ) {
-    match audit(&setup.context, appid, room, inventory, look.depth).await {
+    let Context { ledger, store, .. } = &*setup.context;
+    match audit(ledger, store, appid, room, inventory, look.depth).await {
         Ok(Some(mut audited)) => {
             let films = films_there(&mut audited);
             count(common, (appid, room), audited, tally);
@@ -171,21 +180,21 @@ async fn verify_room(
                 decode_room(common, setup, (appid, room), (decoder, films), tally).await;
             }
         }
-        // It is another account's room.
+        // The room belongs to another account.
         Ok(None) => tally.known = tally.known.saturating_sub(1),
-        // The other rooms can be looked at all the same.
+        // The other rooms can still be checked.
         Err(error) => {
             tally.failed += 1;
-            tell(common, (appid, room), None, &Explained::of(&error));
+            tell(common, (appid, room), None, &Reason::of(&error));
         }
     }
 }
 
-/// The films of a room that are not missing, which is told already.
+/// The recordings of a room without those that are missing, which are reported already.
 fn films_there(audited: &mut Audited) -> Vec<Film> {
     let mismatches = &audited.checked.mismatches;
     let is_missing = |film: &Film| {
-        mismatches.iter().any(|bad| bad.key == film.key && bad.problem == Problem::Missing)
+        mismatches.iter().any(|bad| bad.key == film.key && bad.problem == ObjectProblem::Missing)
     };
     std::mem::take(&mut audited.films).into_iter().filter(|film| !is_missing(film)).collect()
 }
@@ -201,7 +210,7 @@ async fn decode_room(
         Ok(counts) => tally.decoded.get_or_insert_default().add(counts),
         Err(error) => {
             tally.failed += 1;
-            output::note(format_args!("{appid} room {room}: {}", Explained::of(&error)));
+            output::note(format_args!("{appid} room {room}: {}", Reason::of(&error)));
         }
     }
 }
@@ -215,147 +224,28 @@ fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tal
         *tally.states.entry(state).or_default() += recordings;
     }
     for (key, damage) in &damage {
-        tell_damage(common, (appid, room), key, damage);
+        tell_damage(common, (appid, room), (key, damage), Known::InManifest);
         tally.damaged_at_source += 1;
+    }
+    for Found { key, damage, .. } in &checked.found {
+        tally.examined += 1;
+        if !damage.is_empty() {
+            tell_damage(common, (appid, room), (key, damage), Known::FoundNow);
+            tally.damage_found += 1;
+        }
     }
     for mismatch in &checked.mismatches {
         report(common, appid, Some(room), mismatch, tally);
     }
     for Unreadable { key, error } in &checked.unreadable {
         tally.unreadable += 1;
-        tell(common, (appid, room), Some(key), &Explained::of(error));
+        tell(common, (appid, room), Some(key), &Reason::of(error));
     }
-}
-
-/// Tells of what could not be looked at.
-fn tell(common: &Common, (appid, room): (&AppId, RoomId), key: Option<&str>, error: &Explained) {
-    let named = key.map_or_else(String::new, |key| format!("{key}: "));
-    output::note(format_args!("{appid} room {room}: {named}{error}"));
-    if common.json {
-        output::json(&json!({
-            "type": "problem",
-            "appid": appid,
-            "room_id": room,
-            "key": key,
-            "what": if key.is_some() { "an object" } else { "the room" },
-            "error": error.to_string(),
-        }));
-    }
-}
-
-/// Tells of a recording that came damaged each time, and was archived as it is: no mismatch.
-fn tell_damage(common: &Common, (appid, room): (&AppId, RoomId), key: &str, damage: &[Damage]) {
-    let told = plays_but_for(damage).unwrap_or_default();
-    if common.json {
-        output::json(&json!({
-            "type": "damage",
-            "appid": appid,
-            "room_id": room,
-            "key": key,
-            "told": told,
-            "damage": damage,
-        }));
-        return;
-    }
-    output::line(format_args!(
-        "{appid} room {room}: {key}: damaged at its source, archived as it came: {told}"
-    ));
-}
-
-fn report(
-    common: &Common,
-    appid: &AppId,
-    room: Option<RoomId>,
-    mismatch: &Mismatch,
-    tally: &mut Tally,
-) {
-    tally.mismatches += 1;
-    let Mismatch { key, problem } = mismatch;
-    if common.json {
-        output::json(&json!({
-            "type": "mismatch",
-            "appid": appid,
-            "room_id": room,
-            "key": key,
-            "problem": problem.to_string(),
-            "is_missing": *problem == Problem::Missing,
-        }));
-        return;
-    }
-    let room = room.map_or_else(String::new, |room| format!(" room {room}"));
-    output::line(format_args!("{appid}{room}: {key}: {problem}"));
-}
-
-fn summarize(common: &Common, tally: &Tally, depth: Depth) {
-    if common.json {
-        output::json(&json!({
-            "type": "summary",
-            "rooms": tally.rooms,
-            "rooms_known": tally.known,
-            "objects": tally.objects,
-            "mismatches": tally.mismatches,
-            "damaged_at_source": tally.damaged_at_source,
-            "objects_unreadable": tally.unreadable,
-            "rooms_failed": tally.failed,
-            "recordings": tally.states,
-            "deep": depth == Depth::Deep,
-            "films_decoded": tally.decoded.map(|decoded| decoded.films),
-            "complaints": tally.decoded.map(|decoded| decoded.complaints),
-            "complaints_known": tally.decoded.map(|decoded| decoded.known),
-        }));
-    } else {
-        output::line(summary(tally, depth));
-    }
-    if tally.is_nothing() && tally.mismatches == 0 && tally.failed == 0 {
-        output::note(if tally.rooms == 0 {
-            "nothing was checked: no room is archived\nhint: `run` archives what is due"
-        } else {
-            "no recording was checked: no recording of these rooms is archived\n\
-             hint: `status` shows what is known of each room; without --sample and --room all are checked"
-        });
-    }
-    if tally.mismatches > 0 {
-        output::note(
-            "hint: `backfill --room NUMBER --force` makes damaged and missing files again, recordings \
-             while WeChat has them",
-        );
-    }
-}
-
-fn summary(tally: &Tally, depth: Depth) -> String {
-    let Tally { known, rooms, objects, mismatches, unreadable, failed, .. } = tally;
-    let of = if rooms == known { String::new() } else { format!(" of {known}") };
-    let how = match depth {
-        Depth::Shallow => "sizes and the store's checksums compared".to_owned(),
-        Depth::Deep if *unreadable + *failed == 0 => "every byte compared".to_owned(),
-        Depth::Deep => "every byte of the others compared".to_owned(),
-    };
-    let plural =
-        |count: &u64, what: &str| format!("{count} {what}{}", if *count == 1 { "" } else { "s" });
-    let mut parts = vec![
-        format!("{rooms}{of} room{}", if *known == 1 { "" } else { "s" }),
-        plural(objects, "object"),
-    ];
-    if *unreadable > 0 {
-        parts.push(format!("{unreadable} unreadable"));
-    }
-    if *failed > 0 {
-        parts.push(format!("{} not looked at", plural(failed, "room")));
-    }
-    parts
-        .push(format!("{mismatches} mismatch{} ({how})", if *mismatches == 1 { "" } else { "es" }));
-    if tally.damaged_at_source > 0 {
-        parts.push(format!("{} damaged at the source, as is known", tally.damaged_at_source));
-    }
-    parts.extend(tally.decoded.map(Counts::told));
-    let open = tally.not_archived();
-    let open = if open.is_empty() { String::new() } else { open.join(", ") };
-    let open = if open.is_empty() { open } else { format!("; recordings not archived: {open}") };
-    format!("{}{open}", parts.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::told::summary;
     use super::*;
 
     #[test]

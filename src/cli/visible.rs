@@ -1,20 +1,20 @@
-//! What a terminal shows and does not obey: everything that is printed or logged goes through here.
+//! Makes text safe for a terminal: everything that is printed or logged goes through here.
 //!
-//! Of what cannot be seen, line ends and tabs are left, and what emoji and Chinese characters are made
-//! with: `👩‍🚀` has a joiner in it, `❤️` a variation selector.
+//! Of the invisible characters it keeps line ends, tabs, and those that are part of emoji and Chinese
+//! characters: `👩‍🚀` has a joiner in it, `❤️` a variation selector.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The text with everything that cannot be seen written as JSON writes it, so that a JSON text stays
-/// one and keeps its meaning.
+/// The text with every invisible character escaped as in JSON, so that JSON text stays valid and
+/// keeps its meaning.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
     visible(text, |_| false)
 }
 
-/// As [`printable`]; what `is_ours` knows stays.
+/// Like [`printable`], but keeps what `is_ours` recognizes.
 fn visible(text: &str, is_ours: fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(is_invisible) {
         return Cow::Borrowed(text);
@@ -36,7 +36,7 @@ fn visible(text: &str, is_ours: fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The last two characters before one.
+/// The two characters before the current one.
 #[derive(Default)]
 struct Before {
     last: Option<char>,
@@ -48,8 +48,8 @@ impl Before {
         self.last_but_one = self.last.replace(c);
     }
 
-    /// Whether an invisible character does here what it is for: it says how the one before it looks,
-    /// or joins two emoji.
+    /// Whether an invisible character serves its purpose here: it changes how the one before it
+    /// looks, or joins two emoji.
     fn is_joined_by(&self, c: char, next: Option<char>) -> bool {
         let Some(last) = self.last else { return false };
         match c {
@@ -66,8 +66,8 @@ impl Before {
     }
 }
 
-/// Whether a character shows nothing of its own: controls, marks of the direction of writing, blanks
-/// without width, fillers, tags, selectors.
+/// Whether a character is invisible: controls, direction marks, zero-width blanks, fillers, tags,
+/// selectors.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
@@ -78,7 +78,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether a character may be a part of an emoji that several make.
+/// Whether a character may be part of an emoji sequence.
 fn is_emoji(c: char) -> bool {
     matches!(c,
         '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{2194}'..='\u{21aa}'
@@ -91,7 +91,7 @@ fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// Lines of a log, each written at once and made visible on its way.
+/// Log lines, each written in one call and made visible on the way.
 #[derive(Debug, Clone)]
 pub(super) struct Lines<W> {
     to: W,
@@ -99,8 +99,8 @@ pub(super) struct Lines<W> {
 }
 
 impl<W> Lines<W> {
-    /// Coloured lines have escape sequences of their own; what the logging library shows of others' is
-    /// none any more.
+    /// Coloured lines contain escape sequences of their own; the logging library has already escaped
+    /// foreign ones.
     pub(super) fn to(to: W, is_coloured: bool) -> Self {
         Self { to, is_coloured }
     }

@@ -1,4 +1,4 @@
-//! The process's environment, read here and nowhere else.
+//! The process environment, which only this module reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::secrets::{NotUtf8, trimmed};
 use super::{ConfigError, ConfigFile, keys};
 
-/// The environment as it was when the program started. Values can be secrets and are not shown.
+/// The environment at program start. Values may be secrets, so `Debug` does not show them.
 #[derive(Clone, Default)]
 pub struct Environment {
     texts: BTreeMap<String, String>,
@@ -29,7 +29,7 @@ impl FromIterator<(String, String)> for Environment {
 }
 
 impl Environment {
-    /// The process's own environment; variables whose names are not UTF-8 are left out.
+    /// The environment of this process, without variables whose names are not UTF-8.
     #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
     pub fn of_process() -> Self {
         let mut environment = Self::default();
@@ -43,23 +43,23 @@ impl Environment {
         environment
     }
 
-    /// The variables that a decoder needs to be found and to speak the language of who reads it; a proxy
-    /// is none of them, as what it decodes is on this machine.
+    /// The variables that a decoder needs in order to be found and to print its messages in the user's
+    /// language. It gets no proxy, because what it decodes is on this machine.
     pub fn for_decoder(&self) -> Vec<(String, OsString)> {
         const NEEDED: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"];
         self.chosen(|name| NEEDED.contains(&name))
     }
 
-    /// The value of a variable that is set.
+    /// The value of a variable, if it is set.
     pub(super) fn variable(&self, name: &str) -> Option<Result<&str, NotUtf8>> {
         let text = self.value(name).map(Ok);
         text.or_else(|| self.others.contains_key(name).then_some(Err(NotUtf8)))
     }
 
-    /// A variable that may hold a secret; an empty one counts as missing.
+    /// A variable that may hold a secret. An empty one counts as unset.
     ///
     /// # Errors
-    /// When it holds what can be no secret.
+    /// If its value cannot be a secret.
     pub(super) fn optional_secret(&self, name: &str) -> Result<Option<SecretString>, ConfigError> {
         let wrong = |problem: String| {
             let name = name.to_owned();
@@ -73,19 +73,19 @@ impl Environment {
         }
     }
 
-    /// A variable's value.
+    /// The value of a variable, if it is set and is UTF-8.
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.texts.get(name).map(String::as_str)
     }
 
-    /// The variables that `is_wanted` chooses, whatever they hold.
+    /// The variables that `is_wanted` selects, whether or not their values are UTF-8.
     pub(super) fn chosen(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<(String, OsString)> {
         let texts = self.texts.iter().map(|(name, value)| (name.clone(), value.into()));
         let others = self.others.iter().map(|(name, value)| (name.clone(), value.clone()));
         texts.chain(others).filter(|(name, _)| is_wanted(name)).collect()
     }
 
-    /// The variables that set keys: name, path and value.
+    /// The variables that set configuration keys, each as (name, key path, value).
     pub(super) fn settings(&self) -> impl Iterator<Item = (&str, String, &str)> {
         let setting = |(name, value)| {
             let (name, value): (&String, &String) = (name, value);
@@ -94,8 +94,8 @@ impl Environment {
         self.texts.iter().filter_map(setting)
     }
 
-    /// Fails at a variable that is called like one of ours and sets nothing, or holds no text: it
-    /// would be left out in silence.
+    /// Fails on a variable that carries our prefix but sets no key or is not UTF-8. Without this check it
+    /// would be ignored silently.
     pub(super) fn check(&self, file: &ConfigFile) -> Result<(), ConfigError> {
         let tokens = || file.accounts.iter().map(|account| &account.token);
         let secrets = tokens().flat_map(|token| [&token.secret_env, &token.env]).flatten();

@@ -7,14 +7,14 @@ use super::origins::{Origins, line_and_column};
 use super::text::NotText;
 use super::{keys, typography, wording};
 
-/// A configuration that cannot be used.
+/// An unusable configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error(
-        "the configuration {} cannot be read\n\
-         hint: name another with --config FILE; the repository's pipeline.toml is a documented start; \
-         without a file, variables as REPLAY_ARCHIVER_STORE__BUCKET set everything",
+        "failed to read the configuration {}\n\
+         hint: pass another file with --config FILE; pipeline.toml in the repository is a documented template; \
+         without a file, set every key with a variable such as REPLAY_ARCHIVER_STORE__BUCKET",
         shown(path)
     )]
     Unreadable {
@@ -23,7 +23,7 @@ pub enum ConfigError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The file is no UTF-8 text.
+    /// The file is not UTF-8 text.
     #[error(
         "{}{}: the file is {looks_like}\n\
          hint: save it as UTF-8{}",
@@ -34,7 +34,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line of the first wrong byte, from 1.
         line: Option<usize>,
-        /// What it is.
+        /// What it looks like instead.
         looks_like: Cow<'static, str>,
     },
     /// A key or value in the file is wrong.
@@ -44,9 +44,9 @@ pub enum ConfigError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// The column, from 1, where one character is wrong.
+        /// The column, from 1, if a single character is wrong.
         column: Option<usize>,
-        /// What is wrong, the key named.
+        /// What is wrong, including the key.
         problem: String,
         /// A `hint:` line.
         suggestion: Option<String>,
@@ -58,24 +58,24 @@ pub enum ConfigError {
         name: String,
         /// What is wrong.
         problem: String,
-        /// A `hint:` line with the nearest key.
+        /// A `hint:` line with the closest key.
         suggestion: Option<String>,
     },
-    /// A value that is well formed but not possible.
+    /// A well-formed value that is not allowed.
     #[error("{place}{key}: {problem}")]
     Value {
-        /// Where it was set, as `FILE, line 3: `; empty where that is not known.
+        /// Where it was set, such as `FILE, line 3: `; empty if unknown.
         place: String,
-        /// The key, as `[section] key`.
+        /// The key, such as `[section] key`.
         key: String,
         /// What is wrong with it.
         problem: String,
-        /// The key's path, as `section.key`, or a flag.
+        /// The path of the key, such as `section.key`, or a flag.
         path: String,
     },
 }
 
-/// The path in full, so that the folder it was looked for in shows.
+/// The absolute path, which shows the folder that was searched.
 fn shown(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
@@ -84,7 +84,7 @@ fn at_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(", line {line}"))
 }
 
-/// How a text of a known encoding is made UTF-8.
+/// How to convert text of a known encoding to UTF-8.
 fn conversion(looks_like: &str) -> String {
     let is_name =
         |word: &&str| ["UTF-16", "UTF-32", "GBK"].iter().any(|name| word.starts_with(name));
@@ -99,13 +99,12 @@ fn at_column(column: Option<usize>) -> String {
 }
 
 impl ConfigError {
-    /// A file that is no text.
+    /// A file that is not UTF-8 text.
     pub(super) fn not_text(path: &Path, error: NotText) -> Self {
         Self::NotText { path: path.to_owned(), line: error.line, looks_like: error.looks_like }
     }
 
-    /// The error of the TOML reader on a text that is no TOML; a character that only looks like the
-    /// right one is named.
+    /// An error of the TOML parser on malformed TOML. Names a look-alike character if one is the cause.
     pub(super) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         if let Some(stray) = typography::stray(text) {
             return Self::stray(path, text, stray.offset, stray.found, "");
@@ -123,10 +122,10 @@ impl ConfigError {
         }
     }
 
-    /// A character at an offset of the file that has no business there.
+    /// A character that is not allowed at this offset of the file.
     pub(super) fn stray(path: &Path, text: &str, offset: usize, found: char, key: &str) -> Self {
         let (line, column) = line_and_column(text, offset);
-        let problem = format!("{key}here stands {}", typography::explained(found));
+        let problem = format!("{key}unexpected {}", typography::explained(found));
         Self::Syntax {
             path: path.to_owned(),
             line,
@@ -136,7 +135,7 @@ impl ConfigError {
         }
     }
 
-    /// The error of the TOML reader on a key that is unknown, or a value of another kind.
+    /// An error of the TOML parser on an unknown key or a value of the wrong type.
     pub(super) fn typed(
         path: &Path,
         text: &str,
@@ -161,31 +160,31 @@ impl ConfigError {
         }
     }
 
-    /// A value of the key at a path, as `store.bucket`, that is not possible. Where it was set is
-    /// told by [`ConfigError::placed`].
+    /// A value that is not allowed for the key at a path such as `store.bucket`. [`ConfigError::placed`]
+    /// adds where it was set.
     pub(super) fn at(path: &str, problem: impl Into<String>) -> Self {
         let key = keys::shown(path, None);
         Self::Value { place: String::new(), key, problem: problem.into(), path: path.to_owned() }
     }
 
-    /// A flag's value that is not possible.
+    /// A flag value that is not allowed.
     pub(crate) fn value(flag: &str, problem: impl Into<String>) -> Self {
         Self::at(flag, problem)
     }
 
-    /// Whether it is a flag that is wrong, and not the configuration.
+    /// Whether a flag is wrong rather than the configuration.
     pub fn is_flag(&self) -> bool {
         matches!(self, Self::Value { path, .. } if path.starts_with("--"))
     }
 
-    /// The same error with the place where the value was set: a variable, or a line of the file.
+    /// The same error with the place where the value was set: a variable or a line of the file.
     pub(super) fn placed(self, origins: &Origins<'_>) -> Self {
         let Self::Value { problem, path, .. } = self else { return self };
         Self::Value { place: origins.place(&path), key: origins.shown(&path), problem, path }
     }
 }
 
-/// The key that a line sets, to be put before what is wrong with it.
+/// The key that a line sets, as a prefix for the error.
 fn key_of(line: &str) -> String {
     let is_key = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
     let key = line.split_once('=').map(|(key, _)| key.trim()).unwrap_or_default();
@@ -193,15 +192,15 @@ fn key_of(line: &str) -> String {
     if is_key && !super::may_be_secret(key) { format!("{key}: ") } else { String::new() }
 }
 
-/// The header of the section that a text ends in.
+/// The header of the section in which the text ends.
 fn section(before: &str) -> Option<&str> {
     let header = before.lines().rev().map(str::trim).find(|line| line.starts_with('['))?;
     let (header, _) = header.split_once('#').unwrap_or((header, ""));
-    // A header that ends here is not where the error lies, but what it is about.
+    // A header that ends here is the subject of the error rather than its section.
     Some(header.trim_end()).filter(|header| header.ends_with(']'))
 }
 
-/// The message with the section it is about, so that it reads alone.
+/// Prefixes the message with its section, so that it makes sense on its own.
 fn in_section(before: &str, message: &str) -> String {
     let header = section(before).filter(|header| !super::may_be_secret(header));
     header.map_or_else(|| message.to_owned(), |header| format!("in {header}: {message}"))
@@ -235,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_value_is_shown_with_the_line_it_stands_on() {
+    fn an_invalid_value_is_shown_with_its_line() {
         for (path, expected) in [
             ("store.bucket", "p.toml, line 2: [store] bucket"),
             ("transfer.part_size", "p.toml, line 5: [transfer] part_size"),
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_value_of_a_variable_is_not_blamed_on_the_file() {
+    fn an_invalid_value_of_a_variable_names_the_variable_and_not_the_file() {
         let variables = [("transfer.part_size", "REPLAY_ARCHIVER_TRANSFER__PART_SIZE")];
         assert_eq!(
             shown("transfer.part_size", &variables),
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_section_is_not_said_to_lie_in_another() {
+    fn an_unknown_section_is_not_reported_as_part_of_another() {
         let error = refused("[store]\n[medai]\n");
         assert!(error.starts_with("p.toml, line 2: unknown field `medai`"), "{error}");
         let error = refused("[store]\nbuckt = 1\n");
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_mistype_is_named_with_line_and_column_and_what_to_type() {
+    fn a_typing_error_is_reported_with_line_column_and_correction() {
         let table: [(&str, &[&str]); 24] = [
             (
                 "[store]\nbucket ＝ \"a\"",
@@ -305,7 +304,7 @@ mod tests {
             ("[[store]]\nbucket = \"a\"", &["line 1: ", "hint: write [store]"]),
             ("[stores]\nbucket = \"a\"", &["line 1: ", "did you mean `store`?"]),
             ("bucket = \"a\"", &["line 1: ", "`bucket` belongs below [store]"]),
-            ("[store]\nbucket = \"\"a\"\"", &["line 2: ", "bucket: ", "one pair of quotes"]),
+            ("[store]\nbucket = \"\"a\"\"", &["line 2: ", "bucket: ", "single pair of quotes"]),
             (
                 "[images]\narchive = \"true\"",
                 &["line 2: [images] archive: ", "true or false", "without quotes"],
@@ -331,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn tabs_line_ends_and_comments_in_any_script_do_no_harm() {
+    fn tabs_line_ends_and_comments_in_any_script_are_accepted() {
         let text = "# 直播“回放”\r\n[store]\r\n\tbucket\t=\t\"a\"\t# 桶：a\r\n[store2]\r\n"
             .replace("[store2]\r\n", "");
         assert_eq!(parsed(&text).unwrap().store.bucket, "a");

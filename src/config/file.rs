@@ -1,5 +1,5 @@
-//! The shape of `pipeline.toml`: the ledger, the store and the accounts. Every section and key is
-//! optional here; `validate` decides. The sections that have good defaults are in `tuning`.
+//! The structure of `pipeline.toml`: ledger, store and accounts. Every section and key is optional here;
+//! `validate` decides which are required. Sections with good defaults are in `tuning`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,27 +15,27 @@ use super::tuning::{
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConfigFile {
-    /// Where the working memory lies.
+    /// The ledger, this program's working memory.
     pub ledger: LedgerSection,
     /// The bucket.
     pub store: StoreSection,
     /// The WeChat API.
     pub wechat: WechatSection,
-    /// The shares of the day's API calls.
+    /// How the day's API calls are shared.
     pub quota: QuotaSection,
     /// Reading the room list.
     pub discover: DiscoverSection,
     /// Asking for replays.
     pub resolve: ResolveSection,
-    /// Moving bytes.
+    /// Transferring media.
     pub transfer: TransferSection,
     /// Where recordings come from.
     pub media: MediaSection,
-    /// The whole broadcast beside its pieces.
+    /// The recording of the whole broadcast beside its segments.
     pub whole: WholeSection,
-    /// Covers and portraits.
+    /// Cover and portrait images.
     pub images: ImagesSection,
-    /// The mini programs.
+    /// The mini-programs.
     #[serde(rename = "account")]
     pub accounts: Vec<AccountSection>,
 }
@@ -47,7 +47,7 @@ pub struct LedgerSection {
     /// `sqlite:PATH` or `postgres://…`.
     #[serde(serialize_with = "without_password")]
     pub url: String,
-    /// How long a room is held without a sign of life.
+    /// How long a room's lease lasts without renewal.
     #[serde(with = "duration")]
     pub lease: Duration,
 }
@@ -58,15 +58,15 @@ impl Default for LedgerSection {
     }
 }
 
-/// A URL as `config show` prints it: without its password, and without its query, which may hold
-/// one too.
+/// A URL as `config show` prints it: without its password, and without its query, which may contain
+/// another secret.
 pub(super) fn without_password<S: serde::Serializer>(url: &str, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&shown_url(url))
 }
 
 pub(super) fn shown_url(text: &str) -> String {
     let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
-    // A password with a slash or the like in it makes of the URL another one, or none at all.
+    // A password that contains a slash or the like turns the URL into a different or an invalid one.
     let hidden = if scheme.is_empty() { "...".to_owned() } else { format!("{scheme}:...") };
     let may_hide_more = scheme != "sqlite" && rest.contains('@');
     let Ok(mut shown) = url::Url::parse(text) else {
@@ -88,7 +88,7 @@ pub(super) fn shown_url(text: &str) -> String {
     shown.into()
 }
 
-/// A command as `config show` prints it: its arguments may hold secrets.
+/// A command as `config show` prints it: without its arguments, which may be secrets.
 fn without_arguments<S: serde::Serializer>(
     command: &Option<Vec<String>>,
     to: S,
@@ -106,26 +106,26 @@ fn without_arguments<S: serde::Serializer>(
 pub struct StoreSection {
     /// The bucket's name.
     pub bucket: String,
-    /// What every key begins with.
+    /// The prefix of every key.
     pub prefix: String,
     /// The region.
     pub region: String,
-    /// The store's address; empty for AWS.
+    /// The address of the store; empty for AWS.
     #[serde(serialize_with = "without_password")]
     pub endpoint: String,
-    /// Whether the bucket is in the path rather than in the host name: auto, on, off.
+    /// Whether the bucket goes into the path rather than the host name: auto, on, off.
     pub path_style: Switch,
-    /// The access key; empty for the standard AWS sources.
+    /// The access key; empty to use the standard AWS sources.
     pub access_key: String,
     /// The variable that holds the secret key.
     pub secret_key_env: String,
     /// The file that holds the secret key.
     pub secret_key_file: Option<PathBuf>,
-    /// Whether CRC-64/NVME is sent along: auto, on, off.
+    /// Whether to send CRC-64/NVME checksums: auto, on, off.
     pub crc64nvme: Switch,
-    /// Whether bodies are signed: auto, on, off; off only over https or on this machine.
+    /// Whether to sign bodies: auto, on, off. Off works only over https or on this machine.
     pub sign_payload: Switch,
-    /// The storage class of media objects; empty for the bucket's own.
+    /// The storage class of media objects; empty for the bucket's default.
     pub storage_class: String,
 }
 
@@ -147,11 +147,11 @@ impl Default for StoreSection {
     }
 }
 
-/// A choice that the program can make by trying.
+/// A setting that the program can determine by trying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", from = "Written")]
 pub enum Switch {
-    /// Found out by trying.
+    /// Determined by trying.
     Auto,
     /// Always.
     On,
@@ -159,7 +159,7 @@ pub enum Switch {
     Off,
 }
 
-/// A choice as it may be written.
+/// The accepted spellings of a [`Switch`].
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected \"auto\", \"on\" or \"off\"")]
 enum Written {
@@ -195,17 +195,17 @@ pub struct AccountSection {
     /// Where the access token comes from.
     #[serde(default)]
     pub token: TokenSection,
-    /// Calls a day for this account, over `[quota]`.
+    /// Calls a day for this account; overrides `[quota]`.
     pub daily_limit: Option<u64>,
-    /// The merchant's part for this account, over `[quota]`.
+    /// The merchant's reserve for this account; overrides `[quota]`.
     pub reserve: Option<Amount>,
 }
 
-/// `token` of an account.
+/// The `token` of an account.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenSection {
-    /// Which source.
+    /// The kind of source.
     pub source: TokenKind,
     /// The variable that holds the appsecret (for `stable_token` and `token`).
     pub secret_env: Option<String>,
@@ -217,7 +217,7 @@ pub struct TokenSection {
     /// The command that prints the token (for `command`).
     #[serde(serialize_with = "without_arguments")]
     pub command: Option<Vec<String>>,
-    /// The variables that the command is given beside the usual ones.
+    /// The variables that the command inherits in addition to the usual ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub command_env: Vec<String>,
     /// The file that holds the token (for `file`).
@@ -226,11 +226,11 @@ pub struct TokenSection {
     pub env: Option<String>,
 }
 
-/// The sources of an access token.
+/// The kinds of token source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenKind {
-    /// `stable_token`: isolated from the shop's own token.
+    /// `stable_token`: independent of the shop's own token.
     #[default]
     StableToken,
     /// `token`: replaces the shop's own token.

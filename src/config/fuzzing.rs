@@ -1,16 +1,16 @@
-//! What a fuzzer does with a configuration.
+//! The fuzz target of the configuration.
 
 use std::path::Path;
 
 use super::{Config, Environment, Sources, understand, validate};
 
-/// What no error may show.
+/// A secret that no error may show.
 const SECRET: &str = "canary-secret-8c1f0a2b";
 
-/// Reads a file, and what follows a line `---` as a variable's value over it.
+/// Loads a file; the text after a line `---` becomes the value of a variable that overrides it.
 pub(crate) fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    // Files that are named are read; what a fuzzer names might never end.
+    // Loading reads the files that a configuration names, and a file that a fuzzer names might never end.
     if text.contains("_file") {
         return;
     }
@@ -38,7 +38,7 @@ pub(crate) fn configuration(data: &[u8]) {
     }
 }
 
-/// Nothing that was accepted is absurd.
+/// An accepted configuration has no absurd values.
 fn usable(config: &Config) {
     let work = &config.work;
     assert!((5 << 20..=5 << 30).contains(&work.part_bytes) && work.memory >= work.part_bytes);

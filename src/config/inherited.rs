@@ -1,11 +1,12 @@
-//! What a token command finds in its environment: the usual variables, and those that the
-//! configuration names. This program's own secrets are none of its business.
+//! The environment of a token command: the usual variables and those that the configuration names. It
+//! never sees this program's own secrets.
 
 use super::secrets::must_be_set;
 use super::{ConfigError, Environment};
 use crate::wechat::Inherited;
 
-/// What programs need to find themselves, their files and the way out: names in upper or lower case.
+/// What programs need to find each other, their files and the network. Names match in upper and lower
+/// case.
 const USUAL: [&str; 26] = [
     "PATH",
     "HOME",
@@ -35,10 +36,10 @@ const USUAL: [&str; 26] = [
     "GIT_SSL_CAINFO",
 ];
 
-/// The variables for the token command of the account whose `token` lies at `path`.
+/// The environment of the token command of the account whose `token` is at `path`.
 ///
 /// # Errors
-/// Where one that is named is not set.
+/// If a named variable is not set.
 pub(super) fn by_command(
     environment: &Environment,
     named: &[String],
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_command_is_given_the_usual_variables_and_the_named_ones() {
+    fn a_token_command_inherits_the_usual_variables_and_the_named_ones() {
         let set = [
             "PATH",
             "LC_ALL",
@@ -87,7 +88,7 @@ mod tests {
         assert!(missing.contains("the environment variable REDIS_URI is not set"), "{missing}");
         for value in ["hunter2 secret", "8d3f0a6b1c9e47725ab0c4d1e6f29b38", "redis://u:pw@h"] {
             let wrong = given(&[value]).unwrap_err().to_string();
-            assert!(!wrong.contains(value) && wrong.contains("here belongs the name"), "{wrong}");
+            assert!(!wrong.contains(value) && wrong.contains("expected the name"), "{wrong}");
         }
     }
 }

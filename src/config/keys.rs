@@ -1,32 +1,32 @@
-//! Every key of the configuration, with the variable that sets it.
+//! All configuration keys and the variables that set them.
 
 use super::suspect;
 
-/// What every variable that sets a key begins with.
+/// The prefix of every variable that sets a key.
 pub(super) const PREFIX: &str = "REPLAY_ARCHIVER_";
 
-/// What a key holds, which says how a variable's value is read.
+/// The type of a key, which decides how the value of its variable is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Text, as it stands; names, addresses, durations and sizes.
+    /// Text, taken literally: names, addresses, durations and sizes.
     Text,
-    /// A path, an address of the ledger, or what else may be in any script.
+    /// Text in any script: a path, the address of the ledger and the like.
     FreeText,
     /// A whole number.
     Number,
     /// `true` or `false`.
     Bool,
-    /// `auto`, `on` or `off`; `true` and `false` too.
+    /// `auto`, `on` or `off`; also `true` and `false`.
     Switch,
-    /// Texts with commas between them, or a TOML list.
+    /// Comma-separated values or a TOML list.
     List,
-    /// A TOML list, or one text.
+    /// A TOML list or a single text.
     Command,
 }
 
 use Kind::{Bool, Command, FreeText, List, Number, Switch, Text};
 
-/// The keys of the sections, as `section.key`.
+/// The keys of all sections, as `section.key`.
 const KEYS: [(&str, Kind); 41] = [
     ("ledger.url", FreeText),
     ("ledger.lease", Text),
@@ -72,7 +72,7 @@ const KEYS: [(&str, Kind); 41] = [
     ("account.*.token.source", Text),
 ];
 
-/// The rest of the keys of an account.
+/// The remaining keys of an account.
 const TOKEN_KEYS: [(&str, Kind); 7] = [
     ("account.*.token.secret_env", Text),
     ("account.*.token.secret_file", FreeText),
@@ -83,15 +83,15 @@ const TOKEN_KEYS: [(&str, Kind); 7] = [
     ("account.*.token.env", Text),
 ];
 
-/// Accounts are numbered from 0, and nobody has more.
+/// Accounts are numbered from 0; no configuration has more than this.
 const MOST_ACCOUNTS: usize = 100_000;
 
-/// All keys; those of an account have `*` where its number goes.
+/// All keys. Those of an account have `*` in place of its number.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Kind)> {
     KEYS.into_iter().chain(TOKEN_KEYS)
 }
 
-/// What a key at a path holds, as `store.bucket` or `account.0.appid`.
+/// The type of the key at a path such as `store.bucket` or `account.0.appid`.
 pub(super) fn kind(path: &str) -> Option<Kind> {
     let general = path.split('.').map(|part| if is_number(part) { "*" } else { part });
     let general = general.collect::<Vec<_>>().join(".");
@@ -102,7 +102,7 @@ fn is_number(part: &str) -> bool {
     part.parse::<usize>().is_ok_and(|number| number < MOST_ACCOUNTS)
 }
 
-/// The path of the key that a variable sets, if it sets one.
+/// The path of the key that a variable sets, if any.
 pub(super) fn path_of(variable: &str) -> Option<String> {
     let path = variable.strip_prefix(PREFIX)?.to_ascii_lowercase().replace("__", ".");
     kind(&path).is_some().then_some(path)
@@ -113,14 +113,14 @@ pub(super) fn variable(path: &str) -> String {
     format!("{PREFIX}{}", path.replace('.', "__").to_ascii_uppercase())
 }
 
-/// Whether a variable is named as one of ours, however it is written.
+/// Whether a variable carries our prefix in any spelling.
 pub(super) fn is_ours(variable: &str) -> bool {
     let plain = |text: &str| text.replace(['_', '-'], "").to_ascii_uppercase();
     plain(variable).starts_with(&plain(PREFIX))
 }
 
-/// Variables that begin like ours and set no key: those of flags, of the sandbox's and the tests'
-/// scripts, and those that Kubernetes makes for a service called `replay-archiver`.
+/// Variables that carry our prefix but set no key: those of flags, of the scripts for the sandbox and the
+/// tests, and those that Kubernetes creates for a service named `replay-archiver`.
 pub(super) fn is_other(variable: &str) -> bool {
     let Some(rest) = variable.strip_prefix(PREFIX) else { return false };
     let is_known = ["CONFIG", "LOG", "SECRET_KEY", "SESSION_TOKEN"].contains(&rest);
@@ -132,7 +132,7 @@ pub(super) fn is_other(variable: &str) -> bool {
     is_known || rest.starts_with("TEST_") || is_service
 }
 
-/// A `hint:` line with the variable that may be meant by one that sets nothing.
+/// A `hint:` line with the variable that the user probably meant by one that sets no key.
 pub(super) fn hint(variable: &str) -> String {
     let plain = |text: &str| text.replace(['_', '-'], "").to_ascii_uppercase();
     let meant = plain(variable);
@@ -141,7 +141,7 @@ pub(super) fn hint(variable: &str) -> String {
     let names = names.chain(["CONFIG", "LOG"].map(|name| format!("{PREFIX}{name}")));
     let distance = |name: &str| {
         let plain = plain(name);
-        // A number that was left out is no difference, nor is a table.
+        // A missing number or table does not count as a difference.
         let unnumbered = plain.replacen(&format!("ACCOUNT{number}"), "ACCOUNT", 1);
         let unnested = plain.replacen("TOKEN", "", 1);
         let to = |other: &String| strsim::damerau_levenshtein(&meant, other);
@@ -153,7 +153,7 @@ pub(super) fn hint(variable: &str) -> String {
     };
     match nearest {
         Some((distance, name)) if is_near(distance) && name.ends_with("_ENV") => format!(
-            "\nhint: did you mean {name}? It holds the name of a variable, as WECHAT_SECRET, which holds \
+            "\nhint: did you mean {name}? Its value is the name of another variable, such as WECHAT_SECRET, which holds \
              the secret itself"
         ),
         Some((distance, name)) if is_near(distance) => format!("\nhint: did you mean {name}?"),
@@ -161,13 +161,13 @@ pub(super) fn hint(variable: &str) -> String {
             format!("\nhint: did you mean {PREFIX}ACCOUNT__0__APPID? Accounts are numbered from 0")
         }
         _ => format!(
-            "\nhint: a key is set by {PREFIX}<SECTION>__<KEY>, as {PREFIX}STORE__BUCKET; unset \
-             what belongs to another program"
+            "\nhint: variables are named {PREFIX}<SECTION>__<KEY>, such as {PREFIX}STORE__BUCKET; unset \
+             this one if it belongs to another program"
         ),
     }
 }
 
-/// A path as errors show it: `[store] bucket`, `[[account]] wx1: token.secret_env`.
+/// A path as errors show it, such as `[store] bucket` or `[[account]] wx1: token.secret_env`.
 pub(super) fn shown(path: &str, appid: Option<&str>) -> String {
     match path.split_once('.') {
         Some(("account", rest)) => {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_sets_nothing_leads_to_the_one_that_is_meant() {
+    fn the_hint_for_an_unknown_variable_names_the_closest_one() {
         for (wrong, meant) in [
             ("STORE_BUCKET", "STORE__BUCKET?"),
             ("STORE__BUKET", "STORE__BUCKET?"),
@@ -234,8 +234,8 @@ mod tests {
             ("ACCOUNTS__0__APPID", "ACCOUNT__0__APPID?"),
             ("ACCOUNT__2__TOKEN_SECRET_ENV", "ACCOUNT__2__TOKEN__SECRET_ENV?"),
             ("ACCOUNT__2__SECRET_ENV", "ACCOUNT__2__TOKEN__SECRET_ENV?"),
-            ("STORE__SECRET_KEY", "STORE__SECRET_KEY_ENV? It holds the name"),
-            ("ACCOUNT__0__SECRET", "ACCOUNT__0__TOKEN__SECRET_ENV? It holds the name"),
+            ("STORE__SECRET_KEY", "STORE__SECRET_KEY_ENV? Its value is the name"),
+            ("ACCOUNT__0__SECRET", "ACCOUNT__0__TOKEN__SECRET_ENV? Its value is the name"),
             ("CONFG", "CONFIG?"),
             ("WHATEVER_ELSE_THERE_IS", "<SECTION>__<KEY>"),
         ] {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_others_are_let_be() {
+    fn variables_of_other_programs_are_ignored() {
         for other in [
             "CONFIG",
             "LOG",

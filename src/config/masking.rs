@@ -1,4 +1,4 @@
-//! The configuration as `config show` prints it: nothing in it can be a secret, wherever one was
+//! The configuration as `config show` prints it: without anything that may be a secret, wherever it was
 //! pasted.
 
 use serde_json::Value;
@@ -7,10 +7,10 @@ use super::ConfigFile;
 use super::suspect::{HIDDEN, is_plain_path, is_plain_variable, shown};
 
 impl ConfigFile {
-    /// The same with everything hidden that may be a secret.
+    /// A copy with everything masked that may be a secret.
     ///
     /// # Errors
-    /// None that is known of: what was read can be written and read again.
+    /// No known input causes one: a parsed configuration can be serialised and parsed again.
     pub fn without_secrets(&self) -> Result<Self, serde_json::Error> {
         let mut value = serde_json::to_value(self)?;
         hide("", &mut value);
@@ -32,18 +32,19 @@ fn visible(key: &str, text: &str) -> String {
         ["sqlite:", "postgres", "http://", "https://"].iter().any(|begin| text.starts_with(begin));
     let is_hidden = match key {
         _ if text.is_empty() => false,
-        // What is no name of a variable may be its value; what is no path, what the file holds.
+        // Text that is not a variable name may be its value, and text that is not a path may be the
+        // content of the file.
         "secret_key_env" | "secret_env" | "env" | "command_env" => !is_plain_variable(text),
         "secret_key_file" | "secret_file" | "file" => !is_plain_path(text),
         "url" | "endpoint" | "base_url" | "proxy" => !is_address,
         "appid" => !text.starts_with("wx"),
         "reserve" => !text.chars().all(|c| c.is_ascii_digit() || c == '%'),
-        // An address is hidden in parts when it is written, where it belongs.
+        // Addresses are masked in part when they are serialised.
         _ => text.contains("://") && text.contains('@'),
     };
     match key {
         _ if is_hidden => HIDDEN.to_owned(),
-        // Public, but the secret key may stand in its place.
+        // The access key is public, but someone may have pasted the secret key here.
         "access_key" if !text.is_empty() => {
             let begins = text.chars().take(if text.len() < 16 { 0 } else { 4 });
             begins.chain(HIDDEN.chars()).collect()

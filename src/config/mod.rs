@@ -1,7 +1,7 @@
-//! `pipeline.toml` + environment + flags → one validated value.
+//! `pipeline.toml`, environment and flags become one validated value.
 //!
 //! Only this module reads the environment. Precedence: flags, then `REPLAY_ARCHIVER_…` variables,
-//! then the file, then the defaults. A wrong key or value names the file, the line and the key.
+//! then the file, then the defaults. An error names the file, line and key of a wrong value.
 
 mod environment;
 mod error;
@@ -30,7 +30,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use toml::de::DeTable;
 
-use crate::ledger::Share;
+use crate::ledger::QuotaShare;
 use crate::media::source as media;
 use crate::model::AppId;
 use crate::net_guard::HostPolicy;
@@ -43,27 +43,27 @@ pub use suspect::{HIDDEN, may_be_secret};
 
 use origins::Origins;
 
-/// Everything that can be set, checked and ready to use.
+/// The complete configuration, validated and ready to use.
 pub struct Config {
     /// The ledger's URL: `sqlite:PATH` or `postgres://…`.
     pub ledger_url: secrecy::SecretString,
-    /// How long a ledger that is away or locked is waited for.
-    pub ledger_patience: std::time::Duration,
+    /// The outage budget: how long to wait for a ledger that is away or locked.
+    pub outage_budget: std::time::Duration,
     /// The bucket.
     pub store: store::Settings,
-    /// The WeChat API, for all accounts.
+    /// The WeChat API, shared by all accounts.
     pub wechat: wechat::Settings,
-    /// The mini programs.
+    /// The mini-programs.
     pub accounts: Vec<Account>,
     /// Where recordings may be fetched from, and how.
     pub media: media::Settings,
-    /// Whether and from where images are fetched.
+    /// Where images may be fetched from; `None` if images are not archived.
     pub images: Option<media::Settings>,
     /// How the stages work.
     pub work: Work,
 }
 
-/// One mini program.
+/// One mini-program.
 #[derive(Debug)]
 pub struct Account {
     /// Its appid.
@@ -71,70 +71,70 @@ pub struct Account {
     /// Where its access token comes from.
     pub tokens: wechat::TokenSource,
     /// How its API calls are shared with the merchant's own backend.
-    pub share: Share,
+    pub share: QuotaShare,
 }
 
 /// How the stages work.
 #[derive(Debug, Clone)]
 pub struct Work {
-    /// How often the whole room list is read.
+    /// How often to read the whole room list.
     pub full_scan_every: SignedDuration,
-    /// How long after the last sign of life no further recordings are expected.
+    /// How long after the last sign of life to stop expecting further recordings.
     pub settle: SignedDuration,
-    /// How long an announced recording that is not there is asked for again.
+    /// The retry window: how long to keep asking for an announced recording that is not listed.
     pub patience: SignedDuration,
-    /// Whether rooms that never went live are asked for replays all the same.
+    /// Whether to ask for replays of rooms that never went live.
     pub ask_never_live: bool,
-    /// When the chunks of a whole are archived.
+    /// When to archive the chunks of a whole.
     pub whole: WholePolicy,
-    /// By how much the pieces may fall short of the whole.
+    /// How far the segments may fall short of the whole.
     pub whole_tolerance: Duration,
-    /// Bytes of parts held in memory at once, over all transfers.
+    /// Bytes of parts held in memory at once by all transfers.
     pub memory: u64,
-    /// Size of a part in bytes, unless a file is so large that its parts must be larger.
+    /// Size of a part in bytes; larger for files that would otherwise have too many parts.
     pub part_bytes: u64,
-    /// Recordings transferred at once, at the most.
+    /// Maximum recordings transferred at once.
     pub files: usize,
-    /// Ranges of one recording fetched at once, at the most.
+    /// Maximum ranges of one recording fetched at once.
     pub ranges: usize,
-    /// Connections to one media host, at the most.
+    /// Maximum connections to one media host.
     pub connections: usize,
-    /// How often failing requests to the media hosts are tried again.
+    /// How often to retry failed requests to the media hosts.
     pub media_retry: crate::retry::Policy,
-    /// How often failing API calls are tried again.
+    /// How often to retry failed API calls.
     pub api_retry: crate::retry::Policy,
-    /// How long a room is held without a sign of life before another process may take it over.
+    /// How long a room's lease lasts without renewal before another process may reclaim it.
     pub lease: SignedDuration,
 }
 
-/// When the chunks of a whole are archived.
+/// When to archive the chunks of a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WholePolicy {
-    /// When there are no pieces, or they fall short of it.
+    /// If there are no segments, or they fall short of it.
     #[default]
     WhenNeeded,
-    /// Whenever there is a whole.
+    /// Always.
     Always,
     /// Never.
     Never,
 }
 
-/// Where the configuration is read from.
+/// Where to read the configuration from.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// The file; it may be missing where variables set everything.
+    /// The file; it may be missing if variables set everything.
     pub file: PathBuf,
-    /// The process's environment.
+    /// The environment of the process.
     pub environment: Environment,
-    /// Only these accounts; all when empty.
+    /// Restricts the run to these accounts; empty for all.
     pub accounts: Vec<AppId>,
 }
 
-/// Reads and checks the configuration.
+/// Reads and validates the configuration.
 ///
 /// # Errors
-/// When the file cannot be read, or a key or value is wrong; the message says where and what.
+/// If the file cannot be read, or a key or value is wrong. The message says where and what.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let (file, environment) = (sources.file.as_path(), &sources.environment);
     let text = read(file, environment)?;
@@ -144,7 +144,7 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     validate::config(&file, sources).map_err(|error| error.placed(&origins))
 }
 
-/// Reads the file and the variables over it, without checking more than keys and types.
+/// Reads the file and the variables that override it, and checks only keys and types.
 ///
 /// # Errors
 /// As [`load`].
@@ -154,16 +154,16 @@ pub fn load_file(path: &Path, environment: &Environment) -> Result<ConfigFile, C
     understand(&text.unwrap_or_default(), file, environment).map(|(file, _)| file)
 }
 
-/// Fails where a file that was named is not there.
+/// Fails if a file given on the command line does not exist.
 ///
 /// # Errors
-/// When it cannot be found.
+/// If it cannot be found.
 pub fn must_exist(path: &Path) -> Result<(), ConfigError> {
     let found = std::fs::metadata(path).map(drop);
     found.map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
-/// The text of the file; `None` where there is none and variables set keys.
+/// The text of the file; `None` if there is no file but variables set keys.
 fn read(path: &Path, environment: &Environment) -> Result<Option<String>, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let bytes = match std::fs::read(path) {
@@ -180,7 +180,7 @@ fn read(path: &Path, environment: &Environment) -> Result<Option<String>, Config
     Ok(Some(text.to_owned()))
 }
 
-/// The text with the variables over it, keys and types checked, and where each key was set.
+/// The file with the variables applied, keys and types checked, and where each key was set.
 fn understand<'a>(
     text: &'a str,
     file: Option<&'a Path>,
@@ -193,7 +193,7 @@ fn understand<'a>(
     let mut origins = Origins::of_file(file, text, table.get_ref());
     if let Err(error) = toml::from_str::<ConfigFile>(text) {
         let table = toml::from_str(text).map_err(syntax)?;
-        // A character that only looks like another may be the reason.
+        // A look-alike character may be the cause.
         shape::characters(path, text, &table, &origins)?;
         return Err(ConfigError::typed(path, text, &error, &origins));
     }
@@ -205,11 +205,11 @@ fn understand<'a>(
     Ok((file, origins))
 }
 
-/// The policy for hosts that a list of patterns describes, named by its key's path in errors.
+/// Parses a list of host patterns. Errors name the key at `path`.
 fn hosts(patterns: &[String], path: &str) -> Result<HostPolicy, ConfigError> {
     HostPolicy::parse(patterns).map_err(|error| {
         let is_hidden = patterns.iter().any(|pattern| may_be_secret(pattern));
-        let hidden = "it holds something that is no host\n\
+        let hidden = "an entry is not a host pattern\n\
                       hint: use a form such as *.myqcloud.com or 127.0.0.1:9000";
         let problem = if is_hidden { hidden.to_owned() } else { error.to_string() };
         ConfigError::at(path, problem)

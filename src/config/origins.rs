@@ -1,4 +1,4 @@
-//! Where each key was set: a line of the file, or a variable.
+//! Where each key was set: a line of the file or a variable.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys;
 
-/// Where the keys of one configuration were set, by their paths, as `account.0.token.secret_env`.
+/// Where each key of a configuration was set, by key path such as `account.0.token.secret_env`.
 #[derive(Debug)]
 pub(super) struct Origins<'a> {
     file: Option<&'a Path>,
@@ -18,7 +18,7 @@ pub(super) struct Origins<'a> {
     appids: BTreeMap<String, String>,
 }
 
-/// Where a key stands in the file.
+/// Where a key is in the file.
 #[derive(Debug, Clone)]
 struct Spans {
     key: usize,
@@ -26,7 +26,7 @@ struct Spans {
 }
 
 impl<'a> Origins<'a> {
-    /// Those of a file; without one, nothing is set yet.
+    /// The origins of a file's keys. Without a file there are none yet.
     pub(super) fn of_file(file: Option<&'a Path>, text: &'a str, table: &DeTable<'_>) -> Self {
         let (spans, variables, appids) = Default::default();
         let mut origins = Self { file, text, spans, variables, appids };
@@ -66,18 +66,18 @@ impl<'a> Origins<'a> {
         }
     }
 
-    /// A variable has set a key.
+    /// Records that a variable set a key.
     pub(super) fn set(&mut self, path: &str, variable: &str, value: &str) {
         self.note_appid(path, value);
         self.variables.insert(path.to_owned(), variable.to_owned());
     }
 
-    /// Whether a variable has set a key.
+    /// Whether a variable set the key.
     pub(super) fn is_variable(&self, path: &str) -> bool {
         self.variables.contains_key(path)
     }
 
-    /// The place of a key, or of what is around it, to be put before an error; empty for a flag.
+    /// The place of a key, or of the closest parent, as a prefix for an error; empty for a flag.
     pub(super) fn place(&self, path: &str) -> String {
         if path.starts_with('-') || path.is_empty() {
             return String::new();
@@ -98,14 +98,14 @@ impl<'a> Origins<'a> {
         self.file.map_or_else(String::new, |file| format!("{}: ", file.display()))
     }
 
-    /// A key as errors show it.
+    /// The key as errors show it.
     pub(super) fn shown(&self, path: &str) -> String {
         let end = path.match_indices('.').nth(1).map_or(path.len(), |(end, _)| end);
         let account = path.get(..end).unwrap_or(path);
         keys::shown(path, self.appids.get(account).map(String::as_str))
     }
 
-    /// The path of the key whose value stands at an offset of the file.
+    /// The path of the key whose value is at an offset of the file.
     pub(super) fn path_at(&self, offset: usize) -> Option<&str> {
         let holds = |spans: &&Spans| spans.value.contains(&offset);
         let smallest = self
@@ -116,14 +116,14 @@ impl<'a> Origins<'a> {
         smallest.map(|(path, _)| path.as_str())
     }
 
-    /// Where a character stands in the value of a key in the file.
+    /// The offset of a character within the value of a key in the file.
     pub(super) fn offset_of(&self, path: &str, found: char) -> Option<usize> {
         let value = self.spans.get(path)?.value.clone();
         Some(value.start + self.text.get(value)?.find(found)?)
     }
 }
 
-/// The line and the column of an offset, both from 1, in characters.
+/// The line and column of an offset, both from 1, counted in characters.
 pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);

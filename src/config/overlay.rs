@@ -1,4 +1,4 @@
-//! The values of variables over those of the file.
+//! Applies the values of variables on top of the file.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,16 @@ use super::keys::{self, Kind};
 use super::origins::Origins;
 use super::{ConfigError, ConfigFile, Environment, wording};
 
-/// One variable's part of the configuration.
+/// The value that one variable sets.
 struct Setting<'a> {
     variable: &'a str,
     path: String,
     value: Value,
 }
 
-/// Sets the keys that variables name in the file's table, and notes where they come from.
+/// Applies the variables to the table of the file and records them as origins.
 ///
-/// An account's number counts those of the file from 0; numbers beyond them add accounts, in their
-/// order.
+/// Account numbers start at 0 with the accounts of the file; higher numbers append accounts in order.
 pub(super) fn over(
     environment: &Environment,
     table: Table,
@@ -33,7 +32,7 @@ pub(super) fn over(
     if merged.clone().try_into::<ConfigFile>().is_ok() {
         return Ok(merged);
     }
-    // One of them is to blame.
+    // Any one of them will do for the error.
     settings.into_iter().try_fold(table, |mut table, Setting { variable, path, value }| {
         set(&mut table, &path, value);
         let wrong = |error: &toml::de::Error| ConfigError::Variable {
@@ -74,12 +73,12 @@ fn settings<'a>(
         Ok(Setting { variable, path, value })
     };
     let mut settings: Vec<_> = environment.settings().map(setting).collect::<Result<_, _>>()?;
-    // An account comes to be before the next one.
+    // An account must exist before the next one can be added.
     settings.sort_by_key(|setting| number(&setting.path));
     Ok(settings)
 }
 
-/// Sets the key at a path; what is on the way is made.
+/// Sets the key at a path and creates the tables on the way.
 fn set(table: &mut Table, path: &str, value: Value) {
     let Some((first, rest)) = path.split_once('.') else {
         table.insert(path.to_owned(), value);
@@ -105,11 +104,11 @@ fn set(table: &mut Table, path: &str, value: Value) {
     }
 }
 
-/// A variable's text as what its key holds. What is wrong with it is said without it.
+/// Parses the text of a variable as the type of its key. The error does not contain the text.
 fn value(kind: Kind, text: &str) -> Result<Value, String> {
     let no = |expected: &str| {
-        let found = if text.is_empty() { "it is empty: " } else { "" };
-        Err(format!("{found}{expected} is expected"))
+        let found = if text.is_empty() { "empty, " } else { "" };
+        Err(format!("{found}expected {expected}"))
     };
     let lower = text.to_ascii_lowercase();
     Ok(match kind {
@@ -131,7 +130,7 @@ fn value(kind: Kind, text: &str) -> Result<Value, String> {
         },
         Kind::List | Kind::Command if text.starts_with('[') => match as_toml(text) {
             Some(list @ Value::Array(_)) => list,
-            _ => return no("a list as a,b or [\"a\", \"b\"]"),
+            _ => return no("a list such as a,b or [\"a\", \"b\"]"),
         },
         Kind::List => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -145,7 +144,7 @@ fn as_toml(text: &str) -> Option<Value> {
     toml::from_str::<Table>(&format!("value = {text}")).ok()?.remove("value")
 }
 
-/// A text without the quotes around it, where there are some.
+/// The text without surrounding quotes, if there are any.
 fn unquoted(text: &str) -> String {
     let is_quoted = text.starts_with(['"', '\'']);
     match as_toml(text).filter(|_| is_quoted) {

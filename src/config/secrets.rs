@@ -1,4 +1,4 @@
-//! Secrets, from the variables and files that the configuration names.
+//! Secrets from the variables and files that the configuration names.
 
 use std::path::Path;
 
@@ -7,19 +7,19 @@ use secrecy::SecretString;
 use super::suspect::{can_be_variable, is_plain_path, is_plain_variable, may_be_secret};
 use super::{ConfigError, Environment, text};
 
-/// Where a secret may come from, and how that is called in errors.
+/// Where a secret may come from, and what errors call it.
 pub(super) struct Source<'a> {
-    /// The variable that is named, if one is.
+    /// The named variable, if any.
     pub variable: Option<&'a str>,
-    /// The file that is named; it goes before the variable.
+    /// The named file, if any. It takes precedence over the variable.
     pub file: Option<&'a Path>,
-    /// The path of the setting, less its ending, as `store.secret_key`.
+    /// The key path without its suffix, such as `store.secret_key`.
     pub path: String,
-    /// What it is, as `the appsecret`.
+    /// What it is, such as `the appsecret`.
     pub what: &'static str,
 }
 
-/// A secret without the blanks and marks around it, as the name of its source says.
+/// Reads a secret and strips surrounding whitespace and marks. Errors name the key of its source.
 pub(super) fn secret(
     environment: &Environment,
     source: &Source<'_>,
@@ -31,7 +31,7 @@ pub(super) fn secret(
         (None, None) => Err(ConfigError::at(
             &format!("{path}_env"),
             format!(
-                "no source of {what} is given\nhint: name the variable that holds it here, or the file with {}_file",
+                "no source for {what} is configured\nhint: set this key to the name of the variable that holds it, or {}_file to the path of a file",
                 last(path)
             ),
         )),
@@ -48,7 +48,7 @@ pub(super) fn of_variable(
     let found = must_be_set(environment, name, path, what)?;
     let wrong =
         |problem: &str| ConfigError::at(path, format!("the environment {} {problem}", shown(name)));
-    let text = found.map_err(|NotUtf8| wrong("holds no UTF-8 text"))?;
+    let text = found.map_err(|NotUtf8| wrong("is not UTF-8 text"))?;
     trimmed(text).map_err(wrong)
 }
 
@@ -62,7 +62,7 @@ pub(super) fn must_be_set<'a>(
     let wrong = |problem: String| ConfigError::at(path, problem);
     if name.is_empty() {
         return Err(wrong(format!(
-            "no variable is named\nhint: name the variable that holds {what}"
+            "no variable is configured\nhint: set it to the name of the variable that holds {what}"
         )));
     }
     if let Some(found) = environment.variable(name) {
@@ -70,14 +70,14 @@ pub(super) fn must_be_set<'a>(
     }
     if !can_be_variable(name) || may_be_secret(name) {
         return Err(wrong(format!(
-            "this is not the name of an environment variable, and may be a secret: it is not repeated\n\
-             hint: here belongs the name of the variable that holds {what}, as \"WECHAT_SECRET\"; \
-             set it where the program is started"
+            "this is not the name of an environment variable, and may be a secret: it is not shown\n\
+             hint: expected the name of the variable that holds {what}, such as \"WECHAT_SECRET\"; \
+             set that variable in the program's environment"
         )));
     }
     let file = path.strip_suffix("_env").filter(|stem| !stem.ends_with("command"));
     let file = file.map_or_else(String::new, |stem| {
-        format!(", or name a file that holds it with {}_file", last(stem))
+        format!(", or set {}_file to the path of a file that holds it", last(stem))
     });
     Err(wrong(format!("the environment {} is not set\nhint: set it to {what}{file}", shown(name))))
 }
@@ -91,7 +91,7 @@ fn shown(name: &str) -> String {
     }
 }
 
-/// A variable whose value is no text.
+/// The value of a variable that is not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotUtf8;
 
@@ -100,7 +100,9 @@ fn of_file(file: &Path, path: &str, what: &str) -> Result<SecretString, ConfigEr
     let shown = if is_plain_path(&name) { name } else { "the file named here".into() };
     let wrong = |problem: String| ConfigError::at(path, problem);
     let bytes = std::fs::read(file).map_err(|error| {
-        wrong(format!("{shown} cannot be read: {error}\nhint: here belongs the path of a file that holds {what}"))
+        wrong(format!(
+            "failed to read {shown}: {error}\nhint: expected the path of a file that holds {what}"
+        ))
     })?;
     let text = text::read(&bytes).map_err(|error| {
         wrong(format!("{shown} is {}\nhint: save it as UTF-8", error.looks_like))
@@ -108,8 +110,8 @@ fn of_file(file: &Path, path: &str, what: &str) -> Result<SecretString, ConfigEr
     trimmed(text).map_err(|problem| wrong(format!("{shown} {problem}")))
 }
 
-/// The secret without what an editor, a shell or a copy has left around it. What is wrong with it
-/// follows on the name of its source.
+/// Strips what an editor, a shell or copying left around the secret. The error text follows the name of
+/// the source.
 pub(super) fn trimmed(text: &str) -> Result<SecretString, &'static str> {
     let is_around = |c: char| {
         c.is_whitespace()
@@ -125,7 +127,7 @@ pub(super) fn trimmed(text: &str) -> Result<SecretString, &'static str> {
             Err("holds several lines\nhint: the secret alone belongs there")
         }
         () if is_quoted('"') || is_quoted('\'') => Err(
-            "holds quotes around the secret\nhint: take them off; an --env-file of docker takes them as a part of the value",
+            "holds quotes around the secret\nhint: remove them; docker's --env-file makes them part of the value",
         ),
         () => Ok(secret.into()),
     }
@@ -142,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_freed_of_what_was_left_around_it() {
+    fn a_secret_is_stripped_of_surrounding_whitespace_and_marks() {
         for around in [
             "s3cret",
             "s3cret\n",
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_as_editors_write_it() {
+    fn a_secret_file_is_read_however_an_editor_saved_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
         let read = |bytes: &[u8]| {

@@ -1,5 +1,5 @@
-//! The outline of the file, and the characters of its values: what a reader's own errors are hard to
-//! understand for.
+//! Checks of section headers and of characters in values, for which the TOML parser's own errors are hard
+//! to understand.
 
 use std::path::Path;
 
@@ -10,17 +10,17 @@ use super::keys::{self, Kind};
 use super::origins::{Origins, line_and_column};
 use super::{ConfigError, typography};
 
-/// Each section stands in the brackets that it needs.
+/// Checks that each section has the right kind of brackets.
 pub(super) fn brackets(path: &Path, text: &str, table: &DeTable<'_>) -> Result<(), ConfigError> {
     for (key, value) in table {
         let name = key.get_ref().as_ref();
         let is_section = keys::all().any(|(known, _)| known.split('.').next() == Some(name));
         let meant = match value.get_ref() {
             DeValue::Table(_) if name == "account" => {
-                "[account] stands for one, and there may be several\nhint: write [[account]], in two pairs of brackets".to_owned()
+                "[account] is a single table, but there may be several accounts\nhint: write [[account]] with double brackets".to_owned()
             }
             DeValue::Array(_) if is_section && name != "account" => {
-                format!("there is one [{name}] alone\nhint: write [{name}], in one pair of brackets")
+                format!("there is only one [{name}] section\nhint: write [{name}] with single brackets")
             }
             _ => continue,
         };
@@ -31,7 +31,7 @@ pub(super) fn brackets(path: &Path, text: &str, table: &DeTable<'_>) -> Result<(
     Ok(())
 }
 
-/// Names, addresses, durations and sizes are written in ASCII; paths may be in any script.
+/// Names, addresses, durations and sizes must be ASCII; paths may be in any script.
 pub(super) fn characters(
     file: &Path,
     text: &str,
@@ -53,14 +53,14 @@ pub(super) fn characters(
             Some(offset) if !origins.is_variable(key) => {
                 ConfigError::stray(file, text, offset, found, &named)
             }
-            _ => ConfigError::at(key, format!("in it stands {}", typography::explained(found)))
+            _ => ConfigError::at(key, format!("unexpected {}", typography::explained(found)))
                 .placed(origins),
         });
     }
     Ok(())
 }
 
-/// The texts of a configuration with their paths.
+/// Collects the texts of a configuration with their key paths.
 fn collect(path: &str, value: &Value, texts: &mut Vec<(String, String)>) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {

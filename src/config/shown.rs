@@ -1,4 +1,4 @@
-//! What the environment says of how things are shown to people.
+//! What the environment says about output: time zone, terminal and colours.
 
 use jiff::tz::TimeZone;
 
@@ -6,7 +6,7 @@ use super::Environment;
 use crate::model::time::beijing;
 
 impl Environment {
-    /// The zone that `TZ` names; Beijing's where it names none, or none that this machine knows.
+    /// The time zone in `TZ`; Beijing if it is unset or unknown to this machine.
     pub fn time_zone(&self) -> TimeZone {
         let name = self.value("TZ").unwrap_or_default().trim().trim_start_matches(':');
         if name.is_empty() {
@@ -16,12 +16,12 @@ impl Environment {
         named.unwrap_or_else(|_| beijing())
     }
 
-    /// Whether the terminal can do no more than print lines.
+    /// Whether the terminal can only print lines.
     pub fn is_plain_terminal(&self) -> bool {
         self.value("TERM").is_some_and(|term| term == "dumb")
     }
 
-    /// Whether no colours are wanted: <https://no-color.org>.
+    /// Whether colours are disabled: <https://no-color.org>.
     pub fn is_without_colour(&self) -> bool {
         self.is_plain_terminal() || self.value("NO_COLOR").is_some_and(|value| !value.is_empty())
     }
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_terminal_gets_lines_and_no_colours() {
+    fn a_plain_terminal_gets_lines_without_colours() {
         let shown = |variables: &[(&str, &str)]| {
             let environment = environment(variables);
             (environment.is_plain_terminal(), environment.is_without_colour())
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_beijings_unless_tz_names_another_zone() {
+    fn times_are_in_beijing_time_unless_tz_names_another_zone() {
         let at: jiff::Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
         let hour = |variables: &[(&str, &str)]| {
             let environment = environment(variables);

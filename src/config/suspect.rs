@@ -1,20 +1,19 @@
-//! What may be a secret although it stands where none belongs: it is not repeated, neither in an
-//! error nor by `config show`.
+//! Detects what may be a secret in the wrong place. Neither errors nor `config show` print it.
 
 use std::borrow::Cow;
 
-/// What stands for a text that is not repeated.
+/// Printed in place of a possible secret.
 pub const HIDDEN: &str = "...";
 
-/// What the keys of stores and of others begin with.
+/// Prefixes of the access keys of stores and other services.
 const PREFIXES: [&str; 8] = ["AKIA", "ASIA", "AKID", "LTAI", "AIza", "ghp_", "sk-", "eyJ"];
 
-/// The text, or what stands for it where it may be a secret.
+/// The text, or [`HIDDEN`] if it may be a secret.
 pub fn shown(text: &str) -> Cow<'_, str> {
     if may_be_secret(text) { HIDDEN.into() } else { text.into() }
 }
 
-/// Whether a text looks like a key, and not like a name that somebody has thought of.
+/// Whether a text looks like a random key rather than a name chosen by a person.
 pub fn may_be_secret(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
     text.split(|c: char| !is_part(c)).any(is_random)
@@ -29,13 +28,13 @@ fn is_random(word: &str) -> bool {
         || (word.len() >= 20 && changes(word, char_case) >= 6)
 }
 
-/// An appid, or the original id of a mini program: `wx` or `gh_` and hex digits.
+/// An appid or the original id of a mini-program: `wx` or `gh_` and hex digits.
 fn is_appid(word: &str) -> bool {
     let digits = word.strip_prefix("wx").or_else(|| word.strip_prefix("gh_"));
     digits.is_some_and(|rest| rest.len() <= 16 && rest.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
-/// How often letters and digits take turns in a word, or small and large letters: seldom in a name.
+/// How often a word alternates between letters and digits, or between cases. Names rarely do.
 fn changes(word: &str, kind: impl Fn(char) -> Option<bool>) -> usize {
     let kinds: Vec<bool> = word.chars().filter_map(kind).collect();
     kinds.windows(2).filter(|pair| pair.first() != pair.last()).count()
@@ -49,7 +48,7 @@ fn char_case(c: char) -> Option<bool> {
     c.is_ascii_alphabetic().then_some(c.is_ascii_uppercase())
 }
 
-/// Whether a text is what people call a variable, and not a key: `WECHAT_SECRET`, `SECRET_2`.
+/// Whether a text looks like a typical variable name rather than a key: `WECHAT_SECRET`, `SECRET_2`.
 pub(super) fn is_plain_variable(name: &str) -> bool {
     let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
     let is_word = |word: &str| {
@@ -65,12 +64,12 @@ pub(super) fn is_plain_variable(name: &str) -> bool {
         && !may_be_secret(name)
 }
 
-/// Whether a text is what people call a file, and not a key or a password.
+/// Whether a text looks like a typical file path rather than a key or a password.
 pub(super) fn is_plain_path(path: &str) -> bool {
     path.contains(['/', '.']) && !may_be_secret(path)
 }
 
-/// Whether a text can be the name of a variable at all.
+/// Whether a text can be a variable name at all.
 pub(super) fn can_be_variable(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.starts_with(|c: char| !c.is_ascii_digit())
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_somebody_has_thought_of_are_shown() {
+    fn names_chosen_by_a_person_are_shown() {
         for name in [
             "",
             "wx0123456789abcdef",
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_told_from_keys_and_passwords() {
+    fn variable_names_are_distinguished_from_keys_and_passwords() {
         for name in
             ["WECHAT_SECRET", "REPLAY_ARCHIVER_SECRET_KEY", "SECRET_2", "S3_SECRET", "_A", "WX1"]
         {

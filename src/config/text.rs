@@ -1,4 +1,4 @@
-//! What a file holds, as text: UTF-8, or a word on what it is instead.
+//! Decodes a file as UTF-8, or says what it is instead.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use std::borrow::Cow;
 pub(super) struct NotText {
     /// What they look like, to follow "it is".
     pub looks_like: Cow<'static, str>,
-    /// The line of the first byte that is wrong, from 1; `None` where it is the whole file.
+    /// The line of the first wrong byte, from 1; `None` if it concerns the whole file.
     pub line: Option<usize>,
 }
 
-/// What the editors of the world put before a text.
+/// The byte order marks of editors.
 const MARKS: [(&[u8], &str); 4] = [
     (&[0xff, 0xfe, 0, 0], "UTF-32 text"),
     (&[0, 0, 0xfe, 0xff], "UTF-32 text"),
@@ -19,7 +19,7 @@ const MARKS: [(&[u8], &str); 4] = [
     (&[0xfe, 0xff], "UTF-16 text"),
 ];
 
-/// The text without the mark (BOM) that some editors put before it.
+/// The text without a leading byte order mark.
 pub(super) fn read(bytes: &[u8]) -> Result<&str, NotText> {
     let wide = MARKS.iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, name)| *name);
     if let Some(looks_like) = wide.or_else(|| wide_without_mark(bytes)) {
@@ -35,8 +35,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<&str, NotText> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// What the zeros among the bytes tell of: the ASCII of a wide encoding has them at every second
-/// place, or at three of four.
+/// Recognises a wide encoding by its zero bytes: ASCII text has one in every second byte (UTF-16) or
+/// three in every four (UTF-32).
 fn wide_without_mark(bytes: &[u8]) -> Option<&'static str> {
     let zeros_at = |place: usize, of: usize| {
         bytes.iter().skip(place).step_by(of).filter(|byte| **byte == 0).count()
@@ -52,7 +52,7 @@ fn wide_without_mark(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether all that is not ASCII comes in GBK's pairs, or GB 18030's fours.
+/// Whether all non-ASCII bytes form GBK pairs or GB 18030 quadruples.
 fn is_gbk(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     loop {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_read_with_and_without_a_mark_and_whatever_its_line_ends() {
+    fn text_is_read_with_or_without_a_mark_and_with_any_line_ends() {
         for text in ["", "a = 1\r\n", "# 微信\n"] {
             assert_eq!(read(text.as_bytes()), Ok(text));
             assert_eq!(read(format!("\u{feff}{text}").as_bytes()), Ok(text));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn other_encodings_are_called_by_their_names() {
+    fn other_encodings_are_named() {
         let text = "# 微信直播\n[store]\nbucket = \"回放\"\n";
         for mark in [true, false] {
             let u16s = |c: char| c.encode_utf16(&mut [0; 2]).to_vec();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn gbk_is_told_from_what_is_no_text_at_all_and_its_line_is_named() {
+    fn gbk_is_distinguished_from_binary_data_and_its_line_is_named() {
         // 微信 in GBK.
         let gbk = b"[store]\n# \xce\xa2\xd0\xc5\nbucket = \"a\"\n";
         let error = read(gbk).unwrap_err();
@@ -119,7 +119,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_text_or_something_with_a_name(bytes: Vec<u8>) {
+        fn any_bytes_are_text_or_named_as_something_else(bytes: Vec<u8>) {
             let _ = read(&bytes).map_err(|error| assert!(!error.looks_like.is_empty()));
         }
     }

@@ -1,4 +1,5 @@
-//! What a configuration names that others on this machine should not get at.
+//! Files and programs named by a configuration that other users of this machine must not be able to
+//! change or read.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +7,7 @@ use super::ConfigFile;
 use super::file::TokenKind;
 
 impl ConfigFile {
-    /// Whether the file may hold a secret itself: in an address, or among the arguments of a command.
+    /// Whether the file itself may contain a secret: in an address or in the arguments of a command.
     pub fn may_hold_secrets(&self) -> bool {
         let addresses =
             [&self.ledger.url, &self.store.endpoint, &self.wechat.proxy, &self.media.proxy];
@@ -18,7 +19,7 @@ impl ConfigFile {
             || tokens().filter_map(|token| token.command.as_ref()).any(is_command)
     }
 
-    /// The files that hold secrets.
+    /// The files that contain secrets.
     pub fn secret_files(&self) -> impl Iterator<Item = &Path> {
         let tokens = self.accounts.iter().map(|account| &account.token);
         let files = tokens.flat_map(|token| {
@@ -29,8 +30,7 @@ impl ConfigFile {
         files.flatten().map(PathBuf::as_path).filter(|file| !file.as_os_str().is_empty())
     }
 
-    /// The programs that are run for a token, and what they may be given to run: every path in full among
-    /// their arguments.
+    /// The programs that token commands run, including every absolute path among their arguments.
     pub fn programs(&self) -> impl Iterator<Item = &str> {
         let commands = self.accounts.iter().filter_map(|account| account.token.command.as_ref());
         let words = commands.flat_map(|words| words.iter().enumerate());

@@ -1,4 +1,4 @@
-//! The sections of `pipeline.toml` that say how to work, each with defaults that suit most.
+//! The sections of `pipeline.toml` that tune how the program works. Their defaults suit most users.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::file::without_password;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WechatSection {
-    /// The API's address; its query may hold a key.
+    /// The address of the API; its query may contain a key.
     #[serde(serialize_with = "without_password")]
     pub base_url: String,
     /// How long a call may take.
@@ -37,9 +37,9 @@ impl Default for WechatSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaSection {
-    /// Calls a day where WeChat does not tell.
+    /// Calls a day if WeChat does not report the limit.
     pub daily_limit: u64,
-    /// The merchant's part: a number of calls, or hundredths as `20%`.
+    /// The merchant's reserve: a number of calls, or a percentage such as `20%`.
     pub reserve: Amount,
 }
 
@@ -49,13 +49,13 @@ impl Default for QuotaSection {
     }
 }
 
-/// A number, or hundredths as `20%`.
+/// A number, or a percentage such as `20%`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a number of calls, or hundredths as \"20%\"")]
+#[serde(untagged, expecting = "expected a number of calls, or a percentage such as \"20%\"")]
 pub enum Amount {
-    /// So many.
+    /// A number of calls.
     Number(u64),
-    /// Hundredths, or a number as text.
+    /// A percentage, or a number as text.
     Text(String),
 }
 
@@ -63,10 +63,10 @@ pub enum Amount {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DiscoverSection {
-    /// How often the whole list is read.
+    /// How often to read the whole list.
     #[serde(with = "duration")]
     pub full_scan_every: Duration,
-    /// Whether rooms that never went live are asked for replays.
+    /// Whether to ask for replays of rooms that never went live.
     pub ask_never_live: bool,
 }
 
@@ -80,10 +80,10 @@ impl Default for DiscoverSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResolveSection {
-    /// How long after the last sign of life no further recordings are expected.
+    /// How long after the last sign of life to stop expecting further recordings.
     #[serde(with = "duration")]
     pub settle: Duration,
-    /// How long an announced recording that is not there is asked for again.
+    /// The retry window: how long to keep asking for an announced recording that is not listed.
     #[serde(with = "duration")]
     pub patience: Duration,
 }
@@ -104,15 +104,15 @@ pub struct TransferSection {
     /// Size of a part.
     #[serde(with = "size")]
     pub part_size: ByteSize,
-    /// Recordings at once, at the most.
+    /// Maximum recordings at once.
     pub files: usize,
-    /// Ranges of one recording at once, at the most.
+    /// Maximum ranges of one recording at once.
     pub ranges: usize,
-    /// Connections to one media host, at the most.
+    /// Maximum connections to one media host.
     pub connections: usize,
-    /// Attempts at one request.
+    /// Attempts per request.
     pub attempts: u32,
-    /// How long one request is tried again.
+    /// How long to retry one request.
     #[serde(with = "duration")]
     pub retry_for: Duration,
 }
@@ -137,10 +137,10 @@ impl Default for TransferSection {
 pub struct MediaSection {
     /// Where recordings may be fetched from.
     pub allow_hosts: Vec<String>,
-    /// How long a connection may take to be made.
+    /// Time limit for making a connection.
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
-    /// How long a transfer may stand still.
+    /// How long a transfer may make no progress.
     #[serde(with = "duration")]
     pub read_timeout: Duration,
     /// A proxy for media; empty for none.
@@ -163,9 +163,9 @@ impl Default for MediaSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WholeSection {
-    /// When its chunks are archived.
+    /// When to archive its chunks.
     pub archive: WholePolicy,
-    /// By how much the pieces may fall short of it.
+    /// How far the segments may fall short of it.
     #[serde(with = "duration")]
     pub tolerance: Duration,
 }
@@ -180,7 +180,7 @@ impl Default for WholeSection {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImagesSection {
-    /// Whether they are archived.
+    /// Whether to archive them.
     pub archive: bool,
     /// Where they may be fetched from.
     pub allow_hosts: Vec<String>,
@@ -212,14 +212,14 @@ pub(super) mod duration {
         humantime::parse_duration(text.trim()).map_err(|_| D::Error::custom(problem(text.trim())))
     }
 
-    /// What is wrong, without the text but for a number: it may be a secret.
+    /// What is wrong. Repeats the text only if it is a number: anything else may be a secret.
     fn problem(text: &str) -> String {
         match text.parse::<u32>() {
             Ok(number) => format!(
                 "a duration needs a unit\nhint: write \"{number}s\", \"{number}m\", \"{number}h\" or \"{number}d\""
             ),
             Err(_) => {
-                "this is not a duration\nhint: write one as \"30s\", \"10m\", \"1h 30m\" or \"7d\""
+                "this is not a duration\nhint: write it as \"30s\", \"10m\", \"1h 30m\" or \"7d\""
                     .to_owned()
             }
         }
@@ -241,7 +241,7 @@ pub(super) mod size {
             toml::Value::Integer(number) => u64::try_from(number).ok().map(ByteSize),
             _ => None,
         };
-        let problem = "this is not a size\nhint: write one as \"64MiB\" or \"1GiB\"";
+        let problem = "this is not a size\nhint: write it as \"64MiB\" or \"1GiB\"";
         read.ok_or_else(|| D::Error::custom(problem))
     }
 }

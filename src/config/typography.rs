@@ -1,16 +1,16 @@
-//! Characters that look like the ones TOML has, and are others: an input method's full-width forms,
-//! a text processor's quotes, blanks of web pages.
+//! Look-alikes of the characters that TOML uses: full-width forms of an input method, quotation marks of
+//! a word processor, spaces from web pages.
 
-/// A character that cannot stand where it does.
+/// A character that is not allowed where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stray {
-    /// Where, in bytes.
+    /// Its offset, in bytes.
     pub offset: usize,
-    /// Which.
+    /// The character.
     pub found: char,
 }
 
-/// Characters with a name and what is meant by them, besides the full-width forms of ASCII.
+/// Look-alikes with their names and what the user meant, besides the full-width forms of ASCII.
 const KNOWN: [(char, &str, &str); 27] = [
     ('“', "opening quotation mark", "\""),
     ('”', "closing quotation mark", "\""),
@@ -41,18 +41,16 @@ const KNOWN: [(char, &str, &str); 27] = [
     ('\u{2029}', "paragraph separator", "a line end"),
 ];
 
-/// What is wrong with a character, and what to type.
+/// What is wrong with a character, and what to type instead.
 pub(super) fn explained(found: char) -> String {
     let code = u32::from(found);
     let known = KNOWN.iter().find(|(c, ..)| *c == found);
     match (found, known) {
         (_, Some((_, name, meant))) if found.is_whitespace() => {
-            format!(
-                "a character that cannot be seen, U+{code:04X} ({name})\nhint: type {meant} in its place"
-            )
+            format!("invisible character U+{code:04X} ({name})\nhint: type {meant} instead")
         }
         (_, Some((_, name, meant))) => {
-            format!("{found} (U+{code:04X}, {name})\nhint: type {meant} in its place")
+            format!("{found} (U+{code:04X}, {name})\nhint: type {meant} instead")
         }
         ('\u{ff01}'..='\u{ff5e}', None) => {
             let meant = char::from_u32(code - 0xfee0).unwrap_or(' ');
@@ -64,7 +62,7 @@ pub(super) fn explained(found: char) -> String {
                 "form"
             };
             format!(
-                "{found} (U+{code:04X}, full-width {which} of {meant})\nhint: type {meant} in its place, with the input method switched to English"
+                "{found} (U+{code:04X}, full-width {which} of {meant})\nhint: type {meant} instead, with the input method switched to English"
             )
         }
         (
@@ -77,26 +75,24 @@ pub(super) fn explained(found: char) -> String {
         ) => {
             let name = if found == '\u{feff}' { "byte order mark" } else { "zero-width mark" };
             format!(
-                "a character that cannot be seen, U+{code:04X} ({name})\nhint: delete it, or type the line anew"
+                "invisible character U+{code:04X} ({name})\nhint: delete it, or retype the line"
             )
         }
         (_, None) if found.is_control() => {
-            format!("a control character, U+{code:04X}\nhint: delete it, or type the line anew")
+            format!("control character U+{code:04X}\nhint: delete it, or retype the line")
         }
         (_, None) if found.is_whitespace() => {
-            format!(
-                "a character that cannot be seen, U+{code:04X}\nhint: type a space in its place"
-            )
+            format!("invisible character U+{code:04X}\nhint: type a space instead")
         }
         (_, None) => format!(
-            "{found} (U+{code:04X})\nhint: names of keys and sections are \
-                 written in English letters, and texts in \"quotes\""
+            "{found} (U+{code:04X})\nhint: write names of keys and sections \
+                 in English letters, and text in \"quotes\""
         ),
     }
 }
 
-/// The first character that is no part of TOML: outside of strings and comments anything but ASCII,
-/// and in a string that its line does not end, a quote that should have ended it.
+/// The first character that is not allowed in TOML: any non-ASCII character outside strings and comments,
+/// or a look-alike quote in a string that is not closed on its line.
 pub(super) fn stray(text: &str) -> Option<Stray> {
     let mut offset = 0;
     while let Some(found) = text.get(offset..).and_then(|rest| rest.chars().next()) {
@@ -125,8 +121,8 @@ fn is_toml(c: char) -> bool {
     c.is_ascii_graphic() || matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
-/// The length of the string that the text begins with; where its line does not end it, the place of
-/// what looks like its end.
+/// The length of the string that the text begins with. If it is not closed on its line, the offset of a
+/// look-alike of its closing quote.
 fn string(text: &str) -> Result<usize, Option<usize>> {
     for (quotes, escapes) in [("\"\"\"", true), ("'''", false)] {
         if let Some(rest) = text.strip_prefix(quotes) {
@@ -148,7 +144,7 @@ fn string(text: &str) -> Result<usize, Option<usize>> {
     }
 }
 
-/// How long a text is up to its closing quotes, with them.
+/// The length of a text up to and including its closing quotes.
 fn close(text: &str, quotes: &str, escapes: bool) -> Option<usize> {
     let mut offset = 0;
     loop {
@@ -165,7 +161,7 @@ fn close(text: &str, quotes: &str, escapes: bool) -> Option<usize> {
     }
 }
 
-/// The first character of a value that is written in ASCII, and is not.
+/// The first non-ASCII character in a value that must be ASCII.
 pub(super) fn stray_in_value(value: &str) -> Option<char> {
     value.chars().find(|c| !c.is_ascii_graphic() && *c != ' ' && *c != '\t' && *c != '\n')
 }
@@ -175,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_that_is_no_part_of_toml_is_found_and_named() {
+    fn a_character_that_toml_does_not_allow_is_found_and_named() {
         for (text, found, typed) in [
             ("a ＝ 1", '＝', "type = in"),
             ("a = “b”", '“', "type \" in"),
@@ -211,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn toml_with_any_script_in_its_strings_and_comments_is_let_be() {
+    fn strings_and_comments_in_any_script_are_accepted() {
         for text in [
             "",
             "# 注释：“引号”，＝\r\n[store]\t# x\n a = \"直播，“回放”\"\n",
@@ -220,12 +216,12 @@ mod tests {
         ] {
             assert_eq!(stray(text), None, "{text}");
         }
-        assert_eq!(stray("a = \"never closed\n“"), None, "the reader tells of it");
+        assert_eq!(stray("a = \"never closed\n“"), None, "the parser reports it");
     }
 
     proptest::proptest! {
         #[test]
-        fn no_text_is_too_strange(text in "[a=\"'\\\\\n\\[“”＝ #]{0,40}") {
+        fn no_text_makes_it_panic(text in "[a=\"'\\\\\n\\[“”＝ #]{0,40}") {
             if let Some(stray) = stray(&text) {
                 proptest::prop_assert!(text[stray.offset..].starts_with(stray.found));
             }

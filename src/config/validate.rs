@@ -1,4 +1,4 @@
-//! From what is written to what can be used: the last check before anything is done.
+//! Turns the parsed file into usable values: the last check before anything is done.
 
 mod accounts;
 mod store;
@@ -18,10 +18,10 @@ use crate::retry::Policy;
 use crate::store::{LARGEST_PART, SMALLEST_PART};
 use crate::wechat;
 
-/// What the address of a ledger begins with.
+/// The prefixes of ledger addresses.
 pub(super) const LEDGERS: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
 
-/// API calls are tried again within two minutes: long enough for the next minute's quota.
+/// API calls are retried for two minutes, long enough to reach the quota of the next minute.
 const API_RETRY: Policy = Policy {
     attempts: 5,
     base: Duration::from_millis(500),
@@ -33,7 +33,7 @@ fn wrong(path: &str, problem: impl Into<String>) -> ConfigError {
     ConfigError::at(path, problem)
 }
 
-/// Turns the file's values into ones that can be used.
+/// Converts the values of the file into usable ones.
 pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
     let environment = &sources.environment;
     let timeouts = Timeouts { connect: file.media.connect_timeout, read: file.media.read_timeout };
@@ -47,7 +47,7 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
     some_time("media.read_timeout", timeouts.read)?;
     Ok(Config {
         ledger_url: ledger_url(&file.ledger.url)?,
-        ledger_patience: ledger::PATIENCE,
+        outage_budget: ledger::OUTAGE_BUDGET,
         store: store::settings(&file.store, environment)?,
         wechat: wechat(file)?,
         accounts: accounts::accounts(file, sources)?,
@@ -57,10 +57,10 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
     })
 }
 
-/// A time-out of no time would make every request fail.
+/// A timeout of zero would make every request fail.
 fn some_time(path: &str, time: Duration) -> Result<(), ConfigError> {
     if time.is_zero() {
-        Err(wrong(path, "0 is too short\nhint: write a time such as \"30s\""))
+        Err(wrong(path, "must be greater than zero\nhint: write a time such as \"30s\""))
     } else {
         Ok(())
     }
@@ -77,25 +77,25 @@ fn ledger_url(text: &str) -> Result<SecretString, ConfigError> {
     }
 }
 
-/// A worker is not taken for dead for a slow answer of the database, nor held for alive for days.
+/// A lease must outlast a slow reply of the database, and must not keep a dead worker's room for days.
 fn lease(length: Duration) -> Result<SignedDuration, ConfigError> {
     const POSSIBLE: RangeInclusive<Duration> =
         Duration::from_secs(15)..=Duration::from_secs(24 * 3600);
     match SignedDuration::try_from(length) {
         Ok(lease) if POSSIBLE.contains(&length) => Ok(lease),
-        _ => Err(wrong("ledger.lease", "15s to 24h are expected")),
+        _ => Err(wrong("ledger.lease", "must be between 15s and 24h")),
     }
 }
 
 fn http_url(text: &str, path: &str) -> Result<Url, ConfigError> {
     let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
     Url::parse(text.trim()).ok().filter(is_web).ok_or_else(|| {
-        // The text is shown only where it is no more than a host: it may hold a password.
+        // The text is shown only if it is nothing but a host: it may contain a password.
         let is_host = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
         let is_named = text.contains('.') || text.starts_with("localhost");
         let is_shown = is_named && text.chars().all(is_host) && !may_be_secret(text);
         let meant = if is_shown { text } else { "HOST" };
-        let problem = "it is not an address that begins with http:// or https://";
+        let problem = "not an address that begins with http:// or https://";
         wrong(path, format!("{problem}\nhint: write \"https://{meant}\""))
     })
 }
@@ -117,16 +117,16 @@ fn work(file: &ConfigFile) -> Result<Work, ConfigError> {
     if part_bytes < SMALLEST_PART {
         return Err(wrong(
             "transfer.part_size",
-            "S3 takes no parts below 5MiB\nhint: a number without a unit counts bytes; write \"5MiB\"",
+            "S3 does not accept parts below 5MiB\nhint: a number without a unit counts bytes; write \"5MiB\"",
         ));
     }
     if part_bytes > LARGEST_PART {
-        return Err(wrong("transfer.part_size", "S3 takes no parts above 5GiB"));
+        return Err(wrong("transfer.part_size", "S3 does not accept parts above 5GiB"));
     }
     if memory < part_bytes {
         return Err(wrong(
             "transfer.memory",
-            "it must hold at least one part of part_size\nhint: a number without a unit counts bytes; write \"64MiB\"",
+            "must be at least part_size\nhint: a number without a unit counts bytes; write \"64MiB\"",
         ));
     }
     let counts = [
@@ -136,7 +136,7 @@ fn work(file: &ConfigFile) -> Result<Work, ConfigError> {
     ];
     for (key, value) in counts {
         if !(1..=256).contains(&value) {
-            return Err(wrong(&format!("transfer.{key}"), "1 to 256 is expected"));
+            return Err(wrong(&format!("transfer.{key}"), "must be between 1 and 256"));
         }
     }
     let signed =

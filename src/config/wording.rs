@@ -1,10 +1,10 @@
-//! The TOML reader's errors in the words of those who write the file, without any value: it may be
-//! a secret, put where the name of its variable belongs.
+//! Rewords errors of the TOML parser for users, without the value: it may be a secret that was put in
+//! place of the name of its variable.
 
 use super::suspect::HIDDEN;
 use super::{keys, suspect};
 
-/// The names that people give to a secret that they put into the file.
+/// Names under which people put a secret into the file.
 const SECRETS: [&str; 14] = [
     "secret",
     "appsecret",
@@ -22,7 +22,7 @@ const SECRETS: [&str; 14] = [
     "key",
 ];
 
-/// The message without a value, and with the names of things as people call them.
+/// The message without a value, and with types in plain words.
 pub(super) fn problem(message: &str) -> String {
     for (kind, begins) in [("type", "invalid type: "), ("value", "invalid value: ")] {
         let Some(rest) = message.strip_prefix(begins) else { continue };
@@ -41,9 +41,9 @@ pub(super) fn problem(message: &str) -> String {
 
 fn found(text: &str) -> &'static str {
     let kinds = [
-        ("string", "a text"),
+        ("string", "text"),
         ("integer", "a number"),
-        ("floating", "a number with a point"),
+        ("floating", "a decimal number"),
         ("boolean", "true or false"),
         ("map", "a table"),
         ("sequence", "a list"),
@@ -54,7 +54,7 @@ fn found(text: &str) -> &'static str {
 
 fn wanted(expected: &str) -> &str {
     match expected {
-        "a string" | "string" => "a text in quotes",
+        "a string" | "string" => "text in quotes",
         "a boolean" => "true or false",
         "a sequence" => "a list",
         "u64" | "u32" | "usize" => "a whole number",
@@ -64,7 +64,7 @@ fn wanted(expected: &str) -> &str {
     }
 }
 
-/// A `hint:` line for an error of a key at a path, or of one in the section at that path.
+/// A `hint:` line for an error about the key, or the section, at a path.
 pub(super) fn hint(message: &str, path: &str) -> Option<String> {
     let name = message.split('`').nth(1).filter(|_| message.starts_with("unknown"));
     let expects = |kinds: &[&str]| kinds.iter().any(|kind| message.ends_with(kind));
@@ -82,13 +82,13 @@ pub(super) fn hint(message: &str, path: &str) -> Option<String> {
     Some(format!("\nhint: {text}"))
 }
 
-/// Where the secret of an account goes.
-const OF_ACCOUNT: &str = "no secret stands in this file: write token = { secret_env = \"WECHAT_SECRET\" } \
+/// Where to put the secret of an account.
+const OF_ACCOUNT: &str = "secrets do not belong in this file: write token = { secret_env = \"WECHAT_SECRET\" } \
      and set that variable to the appsecret";
 
-/// Where the secret of the store goes.
-const OF_STORE: &str = "no secret stands in this file: name the variable that holds the secret key with \
-     secret_key_env, or a file with secret_key_file";
+/// Where to put the secret of the store.
+const OF_STORE: &str = "secrets do not belong in this file: set \
+     secret_key_env to the name of the variable that holds the secret key, or secret_key_file to a file";
 
 fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
     if SECRETS.contains(&name.to_ascii_lowercase().as_str()) {
@@ -106,9 +106,9 @@ fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
     })
 }
 
-/// The nearest of the names that were expected.
+/// The closest of the expected names.
 ///
-/// serde words it: unknown field `x`, expected one of `a`, `b`.
+/// serde's wording: unknown field `x`, expected one of `a`, `b`.
 fn nearest(unknown: &str, message: &str) -> Option<String> {
     let names = message.split('`').skip(1).step_by(2).skip(1);
     names
@@ -118,7 +118,7 @@ fn nearest(unknown: &str, message: &str) -> Option<String> {
         .map(|(_, name)| name.to_owned())
 }
 
-/// A `hint:` line for a line that is no TOML.
+/// A `hint:` line for a line that is not valid TOML.
 pub(super) fn syntax_hint(line: &str) -> Option<&'static str> {
     let value = line.split_once('=').map_or("", |(_, value)| value.trim_start());
     let rest = value.strip_prefix("\"\"").or_else(|| value.strip_prefix("''"));
@@ -126,14 +126,14 @@ pub(super) fn syntax_hint(line: &str) -> Option<&'static str> {
         rest.starts_with(|c: char| c.is_alphanumeric() || c == '\'' || c == '/')
     });
     match () {
-        () if is_doubled => Some("\nhint: a text stands in one pair of quotes"),
+        () if is_doubled => Some("\nhint: put the text in a single pair of quotes"),
         () if value.starts_with('"') && value.contains('\\') => {
             Some("\nhint: write \\ as \\\\, or put the text in 'single quotes'")
         }
         () if line.contains(": ") && !line.contains('=') => {
-            Some("\nhint: a key is set with =, as bucket = \"replays\"")
+            Some("\nhint: set a key with =, as in bucket = \"replays\"")
         }
-        () if line.trim_end().ends_with(';') => Some("\nhint: nothing stands after a value"),
+        () if line.trim_end().ends_with(';') => Some("\nhint: remove what follows the value"),
         () => None,
     }
 }
@@ -143,19 +143,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_value_is_repeated_and_things_are_called_as_people_call_them() {
+    fn no_value_is_shown_and_types_are_in_plain_words() {
         for (message, shown) in [
             (
                 "invalid type: string \"s3cret, expected x\", expected a boolean",
-                "invalid type: a text, expected true or false",
+                "invalid type: text, expected true or false",
             ),
             (
                 "invalid type: integer `12345`, expected a string",
-                "invalid type: a number, expected a text in quotes",
+                "invalid type: a number, expected text in quotes",
             ),
             (
                 "invalid type: string \"s\", expected struct TokenSection",
-                "invalid type: a text, expected a section or table",
+                "invalid type: text, expected a section or table",
             ),
             (
                 "unknown variant `hunter2`, expected `a` or `b`",
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_leads_to_what_is_meant() {
+    fn a_hint_names_the_right_key() {
         let unknown = |name: &str| {
             format!("unknown field `{name}`, expected one of `bucket`, `secret_key_env`, `token`")
         };

@@ -1,4 +1,4 @@
-//! Accounts: how far the room list was read.
+//! Accounts: how far the room list has been read.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -6,16 +6,16 @@ use sqlx::Row as _;
 use super::{Error, Ledger, count, failed, millis, moment, uncount};
 use crate::model::AppId;
 
-/// What is known of earlier scans of an account's room list.
+/// What is known about earlier scans of an account's room list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScanState {
-    /// When the last scan that reached its end began.
+    /// When the last complete scan began.
     pub scanned_at: Option<Timestamp>,
-    /// When the last full one began.
+    /// When the last full scan began.
     pub full_scanned_at: Option<Timestamp>,
-    /// Where an unfinished scan is resumed; 0 for none.
+    /// The offset at which to resume an unfinished scan; 0 for none.
     pub offset: u64,
-    /// When that unfinished scan began.
+    /// When the unfinished scan began.
     pub started_at: Option<Timestamp>,
     /// The start of the oldest room whose status may still change.
     pub oldest_open_start: Option<Timestamp>,
@@ -24,17 +24,17 @@ pub struct ScanState {
 /// How urgent an account's work is, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// Nothing is known of it: something may be deleted today.
+    /// Nothing is known about it: a recording may be deleted today.
     Unknown,
-    /// The soonest deadline of its rooms that are not finished and can still be saved.
+    /// The soonest deadline among its unfinished rooms that can still be saved.
     Owes(Timestamp),
-    /// Nothing that can still be saved is owed.
+    /// Nothing pending can still be saved.
     OwesNothingUrgent,
 }
 
 impl Ledger {
-    /// What is known of earlier scans. Rooms that were to start before `since` and never did are
-    /// left to the full scans, so that one forgotten room does not make every scan a full one.
+    /// What is known about earlier scans. Rooms that should have started before `since` and never did
+    /// are left to the full scans, so that one forgotten room does not turn every scan into a full one.
     ///
     /// # Errors
     /// When the database fails.
@@ -73,7 +73,7 @@ impl Ledger {
         read().map_err(failed(WHAT))
     }
 
-    /// Notes that a scan begun at `started_at` has read the list up to `offset`.
+    /// Records that the scan begun at `started_at` has read the list up to `offset`.
     ///
     /// # Errors
     /// When the database fails.
@@ -98,8 +98,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Notes that the scan begun at `started_at` has read all it had to; `full` when that was the
-    /// whole list.
+    /// Records that the scan begun at `started_at` is complete; `full` if it read the whole list.
     ///
     /// # Errors
     /// When the database fails.
@@ -125,7 +124,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Notes a run that left nothing of the account undone.
+    /// Records a run that left nothing of the account pending.
     ///
     /// # Errors
     /// When the database fails.
@@ -143,7 +142,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// How urgent an account's work is, for all that is known at `now`.
+    /// How urgent an account's work is, as known at `now`.
     ///
     /// # Errors
     /// When the database fails.

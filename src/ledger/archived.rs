@@ -1,32 +1,32 @@
-//! What is archived, in numbers: recordings by state, and the bit rate of films.
+//! Figures of the archive: recordings by state, and the bit rate of segments.
 //!
-//! As in [`super::overview`], a statement is made once for all accounts.
+//! As in [`super::overview`], each statement is made once for all accounts.
 
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::SignedDuration;
 
 use super::{Error, Ledger, from_json};
+use crate::model::Rate;
 use crate::model::{AppId, RecordingState, Stored};
-use crate::urgency::Rate;
 
-/// How many stored segments of each account its bit rate is made of, and those of one room more.
+/// An account's bit rate is computed from this many stored segments, plus those of one more room.
 const SAMPLE: u32 = 20;
 
 pub(super) const STATES: &str = "select appid, state, count(*) as recordings, \
        cast(sum(coalesce(bytes, 0)) as bigint) as bytes from recordings \
      where appid in (select appid from chosen) group by appid, state";
 
-/// How many recordings of an account there are.
+/// How many recordings an account has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordingCounts {
-    /// By what has become of them, as JSON names it: `archived`, `pending`.
+    /// By state, as JSON names it: `archived`, `pending`.
     pub by_state: BTreeMap<String, u64>,
-    /// The bytes of those that are archived.
+    /// Total bytes of the archived ones.
     pub bytes_archived: u64,
 }
 
-/// Stored segments, together.
+/// Stored segments, summed up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Film {
     bytes: u64,
@@ -34,14 +34,14 @@ pub(super) struct Film {
 }
 
 impl Film {
-    /// Bytes per second of film; `None` where there is none.
+    /// Bytes per second; `None` without any duration.
     pub(super) fn rate(self) -> Option<Rate> {
         Rate::of(self.bytes, SignedDuration::from_millis(i64::try_from(self.millis).ok()?))
     }
 }
 
 impl Ledger {
-    /// How many recordings each of the accounts has, and how much of them is archived.
+    /// The number of recordings of each account, and how many bytes are archived.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! Rooms in bulk: page by page, and counted, so that nobody holds all rooms of an account at once.
+//! Rooms in bulk, read page by page or counted, so that nobody holds all rooms of an account at once.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -7,24 +7,24 @@ use super::rooms::{COLUMNS, read_room};
 use super::{Error, Ledger, RoomRecord, count, failed, moment, uncount};
 use crate::model::{AppId, RoomId};
 
-/// Rooms read at once: a room is some kilobytes with all its goods.
+/// The number of rooms read at once: a room with all its goods is some kilobytes.
 const PAGE: u32 = 200;
 
-/// The length of a day, in milliseconds.
+/// A day in milliseconds.
 const DAY: i64 = 24 * 3600 * 1000;
 
-/// Rooms that WeChat is to be asked about, whose deadlines lie on one day.
+/// Rooms that WeChat has to be asked about whose deadlines are on the same day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueOnDay {
-    /// When the day begins; `None` for all deadlines that are past.
+    /// When the day begins; `None` for all past deadlines.
     pub from: Option<Timestamp>,
-    /// How many.
+    /// The number of rooms.
     pub rooms: u64,
 }
 
 impl Ledger {
-    /// The next rooms of an account by ascending number: those after `last`, or the first ones. Empty
-    /// when there are no more.
+    /// The next rooms of an account in ascending order of number: those after `last`, or the first
+    /// ones. Empty if there are no more.
     ///
     /// # Errors
     /// When the database fails.
@@ -48,8 +48,8 @@ impl Ledger {
         rows.iter().map(read_room).collect()
     }
 
-    /// How many rooms of an account a call is due for at `by`, by the day of their deadlines: first
-    /// those past it at `now`, then by ascending day.
+    /// How many rooms of an account need a call at `by`, grouped by the day of their deadline: first
+    /// those already past at `now`, then by ascending day.
     ///
     /// # Errors
     /// When the database fails.

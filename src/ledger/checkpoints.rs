@@ -1,5 +1,5 @@
-//! Checkpoints: how far the transfer of a recording has come. What they say is `stage::transfer`'s;
-//! here they are texts.
+//! Checkpoints: how far the transfer of a recording got. `stage::transfer` knows what their texts mean;
+//! the ledger only stores them.
 
 use sqlx::{AnyConnection, Row as _};
 
@@ -18,7 +18,7 @@ pub struct RecordingId {
     pub source_id: String,
 }
 
-/// A part that was uploaded since the checkpoint before.
+/// A part that was uploaded since the previous checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPart {
     /// Its number, from 1.
@@ -27,22 +27,22 @@ pub struct NewPart {
     pub receipt: String,
 }
 
-/// A checkpoint as it was saved.
+/// A saved checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedCheckpoint {
-    /// What the transfer has come to.
+    /// The state of the transfer.
     pub state: String,
     /// The receipts of its parts, in order.
     pub receipts: Vec<String>,
 }
 
 impl Ledger {
-    /// Saves how far a transfer has come: its state, and the parts that are new since the checkpoint
-    /// before, together or not at all. Durable on `Ok`. May be called again with the same.
+    /// Saves a checkpoint: the state of the transfer and the parts added since the previous checkpoint,
+    /// in one transaction. Durable on `Ok`. May be called again with the same values.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more, [`Error::OtherPart`] when one of
-    /// the parts is known and differs.
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room, [`Error::OtherPart`]
+    /// when a different part is recorded under the same number.
     pub async fn save_checkpoint(
         &self,
         id: &RecordingId,
@@ -85,7 +85,56 @@ impl Ledger {
         transaction.commit().await.map(Ok)
     }
 
-    /// The last checkpoint of a transfer, if there is one.
+    /// Rewinds to an earlier checkpoint: its state and the first `parts` of its parts. The other parts
+    /// are deleted in the same transaction.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
+    pub async fn rewind_checkpoint(
+        &self,
+        id: &RecordingId,
+        state: &str,
+        parts: u32,
+        owner: &str,
+    ) -> Result<(), Error> {
+        self.attempt("rewind a checkpoint", || self.try_rewind(id, state, parts, owner)).await?
+    }
+
+    async fn try_rewind(
+        &self,
+        id: &RecordingId,
+        state: &str,
+        parts: u32,
+        owner: &str,
+    ) -> Result<Result<(), Error>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if let Err(lost) = fence(&mut transaction, &id.appid, id.room, owner).await? {
+            return Ok(Err(lost));
+        }
+        sqlx::query(
+            "update recordings set checkpoint = $1 \
+             where appid = $2 and room_id = $3 and source_id = $4",
+        )
+        .bind(state)
+        .bind(id.appid.as_str())
+        .bind(count(id.room.0))
+        .bind(&id.source_id)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "delete from upload_parts \
+             where appid = $1 and room_id = $2 and source_id = $3 and number > $4",
+        )
+        .bind(id.appid.as_str())
+        .bind(count(id.room.0))
+        .bind(&id.source_id)
+        .bind(i64::from(parts))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await.map(Ok)
+    }
+
+    /// The last checkpoint of a transfer, if any.
     ///
     /// # Errors
     /// When the database fails.
@@ -120,12 +169,12 @@ impl Ledger {
         Ok(Some(SavedCheckpoint { state, receipts: receipts.map_err(failed(WHAT))? }))
     }
 
-    /// Forgets how far a transfer has come that is begun anew or given up. That of one that has ended
-    /// is forgotten by [`Ledger::save_recording`].
+    /// Deletes the checkpoint of a transfer that is restarted or given up. [`Ledger::save_recording`]
+    /// deletes that of a finished one.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more: the checkpoint is the new
-    /// owner's then.
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room: the checkpoint belongs
+    /// to the new owner then.
     pub async fn clear_checkpoint(&self, id: &RecordingId, owner: &str) -> Result<(), Error> {
         self.attempt("clear a checkpoint", || self.try_clear(id, owner)).await?
     }
@@ -144,7 +193,7 @@ impl Ledger {
     }
 }
 
-/// Forgets how far the transfer of a recording has come: its checkpoint, its parts and its chunks.
+/// Deletes the checkpoint, the parts and the chunks of a recording.
 pub(super) async fn forget(
     connection: &mut AnyConnection,
     appid: &AppId,
@@ -167,7 +216,7 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// Records a part. `false` where another is known by its number; the same one again is fine.
+/// Records a part. `false` if a different part has its number; the same part again is fine.
 async fn add_part(
     connection: &mut AnyConnection,
     id: &RecordingId,

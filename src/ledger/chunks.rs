@@ -1,5 +1,5 @@
-//! Chunks of a whole that are durable while the rest of it is still to come. What is said of a
-//! chunk is `stage::transfer`'s; here it is a text.
+//! Chunks of a whole that are already durable while the others are still to come. `stage::transfer`
+//! knows what the text about a chunk means; the ledger only stores it.
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -12,16 +12,16 @@ use super::{Error, Ledger, RecordingId, count};
 pub struct SavedChunk {
     /// Its name within the whole.
     pub name: String,
-    /// What is known of the object.
+    /// What is known about the object.
     pub stored: String,
 }
 
 impl Ledger {
-    /// The durable chunks of a whole, as far as they are those of the playlist with this SHA-256.
-    /// What was noted of any other playlist is forgotten: its objects are about to be replaced.
+    /// The durable chunks of a whole, provided they belong to the playlist with this SHA-256. Deletes
+    /// the records of chunks of any other playlist, whose objects are about to be replaced.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
     pub async fn begin_chunks(
         &self,
         id: &RecordingId,
@@ -65,10 +65,11 @@ impl Ledger {
         rows.iter().map(read_chunk).collect::<Result<_, _>>().map(Ok)
     }
 
-    /// Notes that a chunk is durable. Durable itself on `Ok`. May be called again with the same.
+    /// Records that a chunk is durable. The record is durable on `Ok`. May be called again with the
+    /// same chunk.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
     pub async fn save_chunk(
         &self,
         id: &RecordingId,
@@ -108,11 +109,11 @@ impl Ledger {
         transaction.commit().await.map(Ok)
     }
 
-    /// Forgets what was noted of a whole, now that its recording says what is stored of it. May be
-    /// called again.
+    /// Deletes the chunk records of a whole once its recording says what is stored. May be called
+    /// again.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
     pub async fn forget_chunks(&self, id: &RecordingId, owner: &str) -> Result<(), Error> {
         // No playlist has this digest.
         self.begin_chunks(id, "", owner).await.map(drop)

@@ -1,20 +1,20 @@
-//! What can go wrong with the ledger, whether it passes, and what a person can do about it.
+//! What can go wrong with the ledger, whether it is transient, and what a person can do about it.
 
 use sqlx::migrate::MigrateError;
 
 use crate::model::RoomId;
 use crate::retry;
 
-/// Why the ledger could not answer.
+/// Why a ledger operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There can be none where it is to lie.
+    /// No ledger can be created at its place.
     #[error("the ledger could not be opened: {0}")]
     Place(String),
     /// The database could not be opened.
     #[error("the ledger could not be opened{}", hint(.0))]
     Open(#[source] sqlx::Error),
-    /// Its tables could not be brought up to date.
+    /// Its tables could not be migrated.
     #[error("the ledger's tables could not be brought up to date{}", migration_hint(.0))]
     Migrate(#[source] MigrateError),
     /// A statement failed.
@@ -25,21 +25,21 @@ pub enum Error {
         /// What the database said.
         source: sqlx::Error,
     },
-    /// It has failed before.
+    /// The ledger failed earlier in this run.
     #[error("the ledger has failed, and nothing more is written to it in this run")]
     Failed,
-    /// A value in it cannot be read.
+    /// A stored value cannot be read.
     #[error(
         "the ledger holds a {what} that cannot be read\nhint: the ledger is damaged: move it away, the \
          next run rebuilds one from the manifests"
     )]
     Unreadable {
-        /// Which kind of value.
+        /// The kind of value.
         what: &'static str,
         /// Why not.
         source: serde_json::Error,
     },
-    /// A part was recorded before, and was another one.
+    /// A different part is recorded under the same number.
     #[error("the ledger knows another part {number} of the upload in room {room}")]
     OtherPart {
         /// The room.
@@ -47,13 +47,13 @@ pub enum Error {
         /// The part's number.
         number: u32,
     },
-    /// Another process has taken the room over.
+    /// Another process has claimed the room.
     #[error(
         "room {0} was taken over by another process\nhint: this one was held up for longer than \
          [ledger] lease; it changed nothing since, and there is nothing to do"
     )]
     LeaseLost(RoomId),
-    /// The day's calls are used up, the merchant's share left alone.
+    /// The day's calls are used up, except for the merchant's share.
     #[error(
         "the API calls of {day} are used up: {used} of {limit}, {reserve} of them kept for the shop\n\
          hint: the next run after midnight in Beijing goes on; [quota] in the configuration sets the shares"
@@ -61,11 +61,11 @@ pub enum Error {
     QuotaUsedUp {
         /// The Beijing day.
         day: String,
-        /// Calls made, by anyone as far as is known.
+        /// Calls made by anyone, as far as known.
         used: u64,
         /// Calls allowed.
         limit: u64,
-        /// Calls left to the merchant.
+        /// Calls reserved for the merchant.
         reserve: u64,
     },
 }
@@ -74,7 +74,7 @@ impl retry::Transient for Error {
     fn is_transient(&self) -> bool {
         let source = match self {
             Self::Open(source) | Self::Statement { source, .. } => source,
-            // Another process may be making the same tables, and any error come of it.
+            // Another process may be creating the same tables, which can cause any error.
             Self::Migrate(
                 MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _),
             ) => return !takes_no_writes(source),
@@ -82,7 +82,7 @@ impl retry::Transient for Error {
         };
         match source {
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
-            // A connection that broke in the middle of a reply.
+            // The connection broke in the middle of a reply.
             sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
             _ => false,
@@ -90,8 +90,8 @@ impl retry::Transient for Error {
     }
 }
 
-/// Whether a database's code is of an error that passes: SQLite's are numbers, whose lowest byte is
-/// the kind of error, and PostgreSQL's have five characters.
+/// Whether a database's error code stands for a transient error. SQLite's codes are numbers whose
+/// lowest byte is the kind of error; PostgreSQL's have five characters.
 fn is_passing(code: &str) -> bool {
     const SQLITE_BUSY: u32 = 5;
     const SQLITE_LOCKED: u32 = 6;
@@ -103,7 +103,7 @@ fn is_passing(code: &str) -> bool {
 }
 
 impl Error {
-    /// Whether the database has said that it takes no writes, whatever they are.
+    /// Whether the database has said that it refuses all writes.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
             Self::Open(source) | Self::Statement { source, .. } => takes_no_writes(source),
@@ -117,8 +117,9 @@ fn takes_no_writes(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| is_lasting(&code))
 }
 
-/// Whether a database's code is of an error that every write will meet: the disk is full or fails, the
-/// file or the server is read-only, damaged, not this user's, or no database of this program.
+/// Whether a database's error code means that every write will fail: the disk is full or broken, or the
+/// file or server is read-only, damaged, not accessible to this user, or not a database of this
+/// program.
 fn is_lasting(code: &str) -> bool {
     const SQLITE_PERM: u32 = 3;
     const SQLITE_READONLY: u32 = 8;
@@ -138,8 +139,8 @@ fn is_lasting(code: &str) -> bool {
                 | SQLITE_CANTOPEN
                 | SQLITE_NOTADB
         ),
-        // Of PostgreSQL's, read-only, no rights, damage, and these classes: no such user or database,
-        // out of resources, failures of the system below it.
+        // PostgreSQL: read-only, insufficient privilege, corruption, and the classes for invalid user
+        // or database, insufficient resources, and system errors.
         _ => {
             let is_of = |class: &&str| code.starts_with(class) && !is_passing(code);
             ["25006", "42501", "XX001", "XX002", "28", "3D", "53", "58"].iter().any(is_of)
@@ -147,7 +148,7 @@ fn is_lasting(code: &str) -> bool {
     }
 }
 
-/// What a person can do about a failure of the database, where that is known.
+/// What a person can do about a failure of the database, if known.
 fn hint(error: &sqlx::Error) -> &'static str {
     known_hint(&error.to_string()).unwrap_or_default()
 }
@@ -199,7 +200,7 @@ fn known_hint(text: &str) -> Option<&'static str> {
     known.iter().find(|(part, _)| text.contains(part)).map(|(_, hint)| *hint)
 }
 
-/// Turns a database's error into one that says what was to be done.
+/// Wraps a database error with what the statement was for.
 pub(super) fn failed(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |source| Error::Statement { what, source }
 }

@@ -1,42 +1,43 @@
-//! Whether the ledger has failed for good, as far as this process is concerned.
+//! Whether this process must treat the ledger as failed for good.
 //!
-//! Once the database has said that it takes no writes, or has been away for longer than it is waited
-//! for, nothing more is written: what is done after that cannot be recorded, and would be done again.
-//! A full disk in particular takes a small write now and then, such as a claim, and refuses the next.
+//! Once the database has refused writes, or has been away for longer than the outage budget, the
+//! process writes nothing more: it could not record the work it does from then on, and would repeat it.
+//! A full disk in particular still accepts a small write now and then, such as a claim, and refuses the
+//! next.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
-use crate::hints::Explained;
+use crate::model::Reason;
 
-/// Whether it has failed, and why. Clones are the same.
+/// Whether the ledger has failed, and why. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failed(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    why: OnceLock<String>,
+    why: OnceLock<Reason>,
     told: CancellationToken,
 }
 
 impl Failed {
-    /// Notes the failure. The first one stands, and is logged: others follow from it.
+    /// Records the failure. Only the first one is kept and logged: later ones follow from it.
     pub(super) fn set(&self, error: &Error) {
-        let why = Explained::of(error).to_string();
+        let why = Reason::of(error);
         if self.0.why.set(why.clone()).is_ok() {
-            tracing::info!(error = why, "the ledger has failed; this run ends");
+            tracing::info!(error = %why, "the ledger has failed; this run ends");
             self.0.told.cancel();
         }
     }
 
-    /// Why it has failed, with hints; `None` while it has not.
-    pub(super) fn why(&self) -> Option<&str> {
-        self.0.why.get().map(String::as_str)
+    /// Why the ledger has failed; `None` while it works.
+    pub(super) fn why(&self) -> Option<&Reason> {
+        self.0.why.get()
     }
 
-    /// Waits until it fails.
+    /// Waits until the ledger fails.
     pub(super) async fn wait(&self) {
         self.0.told.cancelled().await;
     }

@@ -1,10 +1,10 @@
 //! Leases: who works on which room, and until when.
 //!
 //! An owner is one process of one run, and its name is never used again. Every write about a leased
-//! room names the owner and takes effect only while the lease is the owner's: a process that slept
-//! through its lease changes nothing any more once another has claimed the room. The name tells
-//! one claim from the next as well: a process claims no room that it still works on, even where that
-//! room was taken from it and given up again meanwhile.
+//! room names the owner and takes effect only while that owner holds the lease: a process that slept
+//! through its lease changes nothing once another has claimed the room. The name also tells one claim
+//! from the next: a process does not claim a room that it still works on, even if another took that
+//! room and released it meanwhile.
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::AnyConnection;
@@ -15,32 +15,31 @@ use super::rooms::{COLUMNS, read_room};
 use super::{Error, Ledger, RoomRecord, count};
 use crate::model::{AppId, RoomId};
 
-/// The right to work on a room until a time.
+/// A request for the right to work on a room for some time.
 #[derive(Debug, Clone, Copy)]
-pub struct Claim<'a> {
-    /// Who claims: unique to a process.
+pub struct LeaseRequest<'a> {
+    /// The owner, unique to a process.
     pub owner: &'a str,
-    /// The time now by the run's clock, which deadlines are judged by. Leases are judged by the
-    /// database's own.
+    /// The time now by the run's clock, which judges deadlines. The database's own clock judges leases.
     pub now: Timestamp,
-    /// Only rooms that are to be looked at again no later than this are claimed: a run claims what
-    /// was due when it began, so that a failing room is tried once a run.
+    /// Only rooms that are due by this time are claimed: a run claims what was due when it began, so
+    /// that it tries a failing room once.
     pub due_by: Timestamp,
-    /// For how long.
+    /// How long the lease lasts.
     pub lease: SignedDuration,
 }
 
-/// Which rooms are to be claimed.
+/// Which rooms to claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// Those that are due and those that are not finished.
+    /// Rooms that are due and rooms that are not finished.
     Any,
-    /// Those alone whose recordings are known.
+    /// Only rooms whose recordings are known.
     Listed,
 }
 
 impl Wanted {
-    /// The phases these rooms are in, as SQL has them.
+    /// The phases of these rooms, in SQL.
     fn phases(self) -> &'static str {
         match self {
             Self::Any => "'due', 'listed'",
@@ -49,22 +48,22 @@ impl Wanted {
     }
 }
 
-impl Claim<'_> {
+impl LeaseRequest<'_> {
     fn lease_ms(&self) -> i64 {
         i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX / 4)
     }
 }
 
 impl Ledger {
-    /// Claims the account's most urgent room that is due or not finished: the soonest deadline
-    /// first, then what is already past it. `None` when there is none now.
+    /// Claims the account's most urgent room that is due or unfinished: the soonest deadline first,
+    /// then rooms whose deadline is past. `None` if there is none now.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn claim_next(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
     ) -> Result<Option<RoomRecord>, Error> {
         let mut held = self.held.lock().await;
@@ -72,8 +71,8 @@ impl Ledger {
         held.begin();
         loop {
             let claimed = self.claim_soonest(appid, claim, &is_due).await?;
-            // PostgreSQL chooses the room before it waits for its row: whoever was quicker then has
-            // this one, and there may be others.
+            // PostgreSQL selects the room before it waits for the row lock: whoever was quicker has
+            // that room, and there may be others.
             if claimed.is_some() || !self.is_any_due(appid, claim, &is_due).await? {
                 return Ok(held.hold(claim, claimed));
             }
@@ -87,7 +86,7 @@ impl Ledger {
     pub async fn has_due(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
     ) -> Result<bool, Error> {
         let held = self.held.lock().await;
@@ -96,32 +95,32 @@ impl Ledger {
         self.is_any_due(appid, claim, &is_due).await
     }
 
-    /// What a room must be to be wanted and claimable.
+    /// The condition for a room that is wanted and claimable.
     pub(super) fn due(
         &self,
         held: &Held,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
     ) -> String {
         let (phases, claimable) = (wanted.phases(), self.claimable(held, appid, claim));
         format!("phase in ({phases}) and next_at <= $4 and {claimable}")
     }
 
-    /// What a room must be for `claim` to have it: nobody's, or the claimer's own by a claim whose
-    /// reply was lost; and none that the claimer still works on, or has set aside.
-    fn claimable(&self, held: &Held, appid: &AppId, claim: Claim<'_>) -> String {
+    /// The condition for a room that `claim` may have: free, or already claimed by this owner in a
+    /// claim whose reply was lost; and neither being worked on by this owner nor set aside.
+    fn claimable(&self, held: &Held, appid: &AppId, claim: LeaseRequest<'_>) -> String {
         let is_free = self.lease_clock.is_free();
         let held = held.as_sql(appid, claim);
         format!("({is_free} or lease_owner = $1) and room_id not in ({held})")
     }
 
-    /// Claims what is the most urgent room when the statement begins. `None` when there is none, and
-    /// when another process claims the same one at the same time.
+    /// Claims the most urgent room at the start of the statement. `None` if there is none, or if
+    /// another process claims the same one at the same time.
     async fn claim_soonest(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         is_due: &str,
     ) -> Result<Option<RoomRecord>, Error> {
         let now = self.lease_clock.now();
@@ -146,14 +145,13 @@ impl Ledger {
         claimed(&row.await?)
     }
 
-    /// Whether there is a room to claim.
     async fn is_any_due(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         is_due: &str,
     ) -> Result<bool, Error> {
-        // The second number is there for the others to keep theirs.
+        // The second number only keeps the numbering of the other parameters.
         let sql =
             format!("select room_id from rooms where $2 >= 0 and appid = $3 and {is_due} limit 1");
         let due = self.read("look for a room to claim", || {
@@ -168,7 +166,7 @@ impl Ledger {
         Ok(due.await?.is_some())
     }
 
-    /// Claims one room whatever its phase. `None` when it is unknown or somebody else's.
+    /// Claims one room in any phase. `None` if the room is unknown or somebody else has claimed it.
     ///
     /// # Errors
     /// When the database fails.
@@ -176,7 +174,7 @@ impl Ledger {
         &self,
         appid: &AppId,
         room: RoomId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
     ) -> Result<Option<RoomRecord>, Error> {
         let mut held = self.held.lock().await;
         let (now, claimable) = (self.lease_clock.now(), self.claimable(&held, appid, claim));
@@ -198,11 +196,16 @@ impl Ledger {
         Ok(held.hold(claim, claimed))
     }
 
-    /// Extends the lease of a room. Where it succeeds the room is the owner's, whatever the time.
+    /// Extends the lease of a room. On success the owner holds the room, whatever the time.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when it is not `claim.owner`'s any more.
-    pub async fn renew(&self, appid: &AppId, room: RoomId, claim: Claim<'_>) -> Result<(), Error> {
+    /// [`Error::LeaseLost`] when `claim.owner` no longer holds it.
+    pub async fn renew(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        claim: LeaseRequest<'_>,
+    ) -> Result<(), Error> {
         let now = self.lease_clock.now();
         let sql = format!(
             "update rooms set lease_until = {now} + $1, lease_ms = $1 \
@@ -219,11 +222,11 @@ impl Ledger {
         owned(room, renewed.await?.rows_affected())
     }
 
-    /// Gives up the lease of a room, so that another process may claim it at once.
+    /// Releases the lease of a room, so that another process may claim it at once.
     ///
     /// # Errors
-    /// When the database fails; then this process does not claim the room again. A lease that is
-    /// somebody else's by now is left alone.
+    /// When the database fails; this process does not claim the room again then. A lease that somebody
+    /// else holds by now is left alone.
     pub async fn release(&self, appid: &AppId, room: RoomId, owner: &str) -> Result<(), Error> {
         let released = self.attempt("release a room", || {
             sqlx::query(
@@ -236,12 +239,12 @@ impl Ledger {
             .execute(&self.pool)
         });
         released.await?;
-        // Only now: until it is given up, another claim by this process would be the same one.
+        // Only now: before the release, another claim by this process would look like the same one.
         self.held.lock().await.let_go(appid, room, owner);
         Ok(())
     }
 
-    /// Who holds leases now.
+    /// The current holders of leases.
     ///
     /// # Errors
     /// When the database fails.
@@ -257,8 +260,8 @@ impl Ledger {
         .await
     }
 
-    /// Ends all leases of an owner that is known to be gone, and lets others tell of the losses it was
-    /// about to tell of; returns how many leases.
+    /// Ends all leases of an owner that is known to be gone, and lets others report the losses that it
+    /// had taken to report. Returns the number of leases.
     ///
     /// # Errors
     /// When the database fails.
@@ -276,15 +279,15 @@ impl Ledger {
     }
 }
 
-/// The room that a claim has returned. All rows are asked for, though there is one at the most: SQLite
-/// commits after the last, and where the disk is full only the end of the statement says so.
+/// The room that a claim returned. Fetches all rows although there is at most one: SQLite commits after
+/// the last row, so on a full disk only the end of the statement fails.
 fn claimed(rows: &[AnyRow]) -> Result<Option<RoomRecord>, Error> {
     rows.first().map(read_room).transpose()
 }
 
-/// Begins a transaction's writes on behalf of `owner`: fails where the room is not its own any more,
-/// and else lets nobody else claim it before the transaction has ended. To ask in the statement that
-/// writes would not do: PostgreSQL lets a claim pass between what that reads and what it writes.
+/// Begins a transaction's writes for `owner`: fails if it no longer holds the room, and keeps others
+/// from claiming the room until the transaction ends. A check within the writing statement is not
+/// enough: PostgreSQL lets a claim pass between what that statement reads and what it writes.
 pub(super) async fn fence(
     connection: &mut AnyConnection,
     appid: &AppId,
@@ -303,7 +306,7 @@ pub(super) async fn fence(
     Ok(owned(room, locked.rows_affected()))
 }
 
-/// Whether a write reached a room that is still the writer's.
+/// Fails unless the write reached a room that the writer still holds.
 pub(super) fn owned(room: RoomId, rows: u64) -> Result<(), Error> {
     if rows == 1 { Ok(()) } else { Err(Error::LeaseLost(room)) }
 }

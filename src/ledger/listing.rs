@@ -1,4 +1,4 @@
-//! Rooms as the list tells of them: recorded a page at a time, so that a page is one commit.
+//! Rooms from the room list, recorded a page at a time, so that a page is one commit.
 
 use jiff::Timestamp;
 use sqlx::AnyConnection;
@@ -6,23 +6,24 @@ use sqlx::AnyConnection;
 use super::{Error, Ledger, Phase, count, millis, to_json};
 use crate::model::{AppId, Room, RoomId};
 
-/// A room as it is listed.
+/// A room as listed.
 #[derive(Debug, Clone, Copy)]
 pub struct NewRoom<'a> {
     /// The room.
     pub room: &'a Room,
-    /// Where it stands by its status.
+    /// Its phase by its status.
     pub phase: Phase,
-    /// When the first of its recordings is deleted, by estimate.
+    /// The estimated time at which the first of its recordings is deleted.
     pub deadline: Timestamp,
-    /// Before this it is not looked at.
+    /// It is not looked at before this time.
     pub next_at: Timestamp,
 }
 
 impl Ledger {
-    /// Records rooms as listed, with where they stand by their status: all of them or none. Work under
-    /// way or done is kept, except that a closed room whose status has changed since is due again, as is
-    /// one that never went live, was not asked about for that, and is to be now; and that the deadline of a room whose replays were never listed is as good as the list knows.
+    /// Records rooms as listed, with the phase that their status implies, in one transaction. Work in
+    /// progress or done is kept, with two exceptions: a closed room is due again if its status has
+    /// changed, or if it was not asked about because it never went live and now has to be. The deadline
+    /// of a room whose replays were never listed is updated from the list.
     ///
     /// # Errors
     /// When the database fails.
@@ -34,7 +35,7 @@ impl Ledger {
         for new in rooms {
             texts.push((new, to_json(new.room, "room")?));
         }
-        // Everybody in one order, so that nobody waits for a row while others wait for theirs.
+        // Everybody uses the same order, so that processes cannot deadlock on each other's rows.
         texts.sort_by_key(|(new, _)| new.room.room_id.0);
         let all = || async {
             let mut transaction = self.pool.begin().await?;
@@ -46,7 +47,7 @@ impl Ledger {
         self.attempt("record the rooms of a page", all).await
     }
 
-    /// As [`Ledger::record_rooms`], for one room.
+    /// Like [`Ledger::record_rooms`], for one room.
     ///
     /// # Errors
     /// When the database fails.
@@ -60,8 +61,7 @@ impl Ledger {
         self.record_rooms(&[NewRoom { room, phase, deadline, next_at }]).await
     }
 
-    /// Records a room of which only the number is known, to be looked at at once. One that is known
-    /// already is left as it is.
+    /// Records a room of which only the number is known, due at once. A known room is left as it is.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,8 +1,9 @@
-//! Where the processes that work on a ledger show that they live: in files that they hold locked.
+//! The files that prove that processes working on a ledger are alive: each process holds its own
+//! locked.
 //!
-//! SQLite's lie beside its file, so that whoever can open the ledger finds them, in whatever container or
-//! under whatever name. Those of a server lie in the machine's folder for temporary files: they are found
-//! by the processes of one machine that share that folder.
+//! The lock files of an SQLite ledger are beside its file, so that everybody who can open the ledger
+//! finds them, in any container and under any path. Those of a server are in the machine's folder for
+//! temporary files: processes of one machine find them if they share that folder.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -12,14 +13,15 @@ use sqlx::postgres::PgConnectOptions;
 use super::{Ledger, Place};
 use crate::model::Sha256Digest;
 
-/// What the name of a lock's file ends in.
+/// The ending of a lock file's name.
 const ENDING: &str = ".lock";
 
-/// The machine's folder for temporary files, whatever the environment says: all processes are to find
+/// The machine's folder for temporary files, whatever the environment says, so that all processes use
 /// the same one.
 const TEMPORARY: &str = "/tmp";
 
-/// What the paths of a ledger's lock files begin with; `None` for one that no other process can open.
+/// The common prefix of the paths of a ledger's lock files; `None` if no other process can open the
+/// ledger.
 pub(super) fn stem(url: &str) -> Option<PathBuf> {
     if !url.starts_with("sqlite:") {
         let server = PgConnectOptions::from_str(url).ok()?;
@@ -35,8 +37,8 @@ pub(super) fn stem(url: &str) -> Option<PathBuf> {
 }
 
 impl Ledger {
-    /// The file that a run shows by that its process lives; `None` where no process can show it, and
-    /// for what is no name of a run.
+    /// The file that proves that the process of a run is alive; `None` if no process can prove that
+    /// here, or if `run` is not the name of a run.
     pub fn lock_file(&self, run: &str) -> Option<PathBuf> {
         let is_plain = run.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         let mut name = self.locks.clone()?.into_os_string();
@@ -44,7 +46,7 @@ impl Ledger {
         (is_plain && !run.is_empty()).then(|| name.into())
     }
 
-    /// The lock files of this ledger that there are.
+    /// The existing lock files of this ledger.
     pub fn lock_files(&self) -> Vec<PathBuf> {
         let Some((folder, name)) = self
             .locks
@@ -64,7 +66,8 @@ impl Ledger {
         entries.map(|entry| entry.path()).filter(is_lock).collect()
     }
 
-    /// Whether this process works on no room under the name `owner`, as far as can be said at once.
+    /// Whether this process works on no room under the name `owner`; `false` if that is not known at
+    /// once.
     pub fn is_idle(&self, owner: &str) -> bool {
         self.held.try_lock().is_ok_and(|held| held.is_idle(owner))
     }

@@ -1,36 +1,37 @@
-//! Losses that a person is to be told of, each once: by the first run that lives to do so.
+//! Losses to report to a person, each once, by the first run that lives to do so.
 //!
-//! To tell takes two steps, so that neither a run that is killed in between nor several processes at
-//! the same time make a loss untold: a run takes what nobody has told of, and notes that it is told once
-//! it has been. A run that is killed right between the telling and that note has its losses told
-//! again: what is told twice costs a look, and what is never told costs the recording.
+//! Reporting takes two steps, so that neither a killed run nor concurrent processes leave a loss
+//! unreported: a run takes the losses that nobody has reported, and marks them as reported afterwards.
+//! A run that is killed between the report and the mark has its losses reported again: a duplicate
+//! report costs a look, a missing one costs the recording.
 //!
-//! The manifest of the room says it too, so that a ledger that is made anew neither repeats a loss nor
-//! passes it over: see `pipeline::losses`.
+//! The manifest of the room says it too, so that a rebuilt ledger neither repeats a loss nor omits it:
+//! see `pipeline::losses`.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::reasons::Columns;
 use super::{Error, Ledger, RecordingId, count, failed, moment, uncount};
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, Reason, RoomId};
 
-/// For how long what one process has taken is not told by another, in milliseconds.
+/// For how long others do not report what one process has taken, in milliseconds.
 const TELLING_MS: i64 = 10 * 60 * 1000;
 
 /// A recording that WeChat deleted before it could be archived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// Which.
+    /// Which recording.
     pub recording: RecordingId,
-    /// Why, with hints.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
     /// When it was deleted, as far as WeChat told.
     pub deadline: Option<Timestamp>,
 }
 
 impl Ledger {
-    /// Takes the losses of an account that no person was told of, for `teller` to tell now.
+    /// Takes the unreported losses of an account, for `teller` to report now.
     ///
     /// # Errors
     /// When the database fails.
@@ -40,7 +41,7 @@ impl Ledger {
             "update recordings set teller = $1, telling_until = {now} + $2 \
              where appid = $3 and state = '\"expired\"' and told_at is null \
                and (telling_until is null or telling_until < {now} or teller = $1) \
-             returning room_id, source_id, reason, expire_at"
+             returning room_id, source_id, reason, hints, expire_at"
         );
         let rows = self.attempt("read what was lost", || {
             sqlx::query(sqlx::AssertSqlSafe(sql.clone()))
@@ -52,17 +53,17 @@ impl Ledger {
         });
         let mut losses = Vec::new();
         for row in rows.await? {
-            losses.push(read_loss(appid, &row).map_err(failed("read what was lost"))?);
+            losses.push(read_loss(appid, &row)?);
         }
         losses.sort_by_key(|loss| (loss.recording.room, loss.recording.source_id.clone()));
         Ok(losses)
     }
 
-    /// Notes that a person was told of losses at `now`, and makes their rooms due at once: the manifests
-    /// are to say so. Durable on `Ok`.
+    /// Records that losses were reported at `now`, and makes their rooms due at once, so that their
+    /// manifests get to say so. Durable on `Ok`.
     ///
     /// # Errors
-    /// When the database fails: they are told again then.
+    /// When the database fails: the losses are reported again then.
     pub async fn losses_told(
         &self,
         losses: impl Iterator<Item = &RecordingId> + Clone,
@@ -96,7 +97,7 @@ impl Ledger {
         .await
     }
 
-    /// Who is about to tell of losses.
+    /// The processes that have taken losses to report.
     ///
     /// # Errors
     /// When the database fails.
@@ -111,10 +112,11 @@ impl Ledger {
         .await
     }
 
-    /// Lets others tell what a process was about to tell that is known to be gone, or could not.
+    /// Lets others report the losses that a process had taken which is known to be gone, or which
+    /// failed to report them.
     ///
     /// # Errors
-    /// When the database fails; then they wait until that process would have told.
+    /// When the database fails; the losses then wait until the time of that process runs out.
     pub async fn void_telling(&self, teller: &str) -> Result<(), Error> {
         let voided = self.attempt("let others tell of losses", || {
             sqlx::query(
@@ -128,14 +130,15 @@ impl Ledger {
     }
 }
 
-fn read_loss(appid: &AppId, row: &AnyRow) -> Result<Loss, sqlx::Error> {
+fn read_loss(appid: &AppId, row: &AnyRow) -> Result<Loss, Error> {
+    let read = || -> Result<_, sqlx::Error> {
+        let reason = Columns { message: row.try_get("reason")?, hints: row.try_get("hints")? };
+        Ok((row.try_get("room_id")?, row.try_get("source_id")?, reason, row.try_get("expire_at")?))
+    };
+    let (room, source_id, reason, expires) = read().map_err(failed("read what was lost"))?;
     Ok(Loss {
-        recording: RecordingId {
-            appid: appid.clone(),
-            room: RoomId(uncount(row.try_get("room_id")?)),
-            source_id: row.try_get("source_id")?,
-        },
-        reason: row.try_get::<Option<String>, _>("reason")?.unwrap_or_default(),
-        deadline: moment(row.try_get("expire_at")?),
+        recording: RecordingId { appid: appid.clone(), room: RoomId(uncount(room)), source_id },
+        reason: reason.read()?.unwrap_or_default(),
+        deadline: moment(expires),
     })
 }

@@ -1,19 +1,19 @@
-//! What is known, owed, leased and done: every SQL statement of the program.
+//! What is known, pending, leased and done: every SQL statement of the program.
 //!
 //! One set of SQL serves SQLite and PostgreSQL through sqlx's `Any` driver. Times are epoch
-//! milliseconds. The ledger is a working memory, not the archive: what it says of a room can be
+//! milliseconds. The ledger is a working memory, not the archive: what it says about a room can be
 //! rebuilt from the room's manifest.
 //!
-//! A room is worked on under a lease, judged by the database's clock. Writes about a leased room name
-//! the lease's owner and fail with [`Error::LeaseLost`] where somebody else has taken the room over.
+//! A run works on a room under a lease, judged by the database's clock. Writes about a leased room name
+//! the lease's owner and fail with [`Error::LeaseLost`] if somebody else has claimed the room since.
 //!
-//! A database that is away for a while is waited for, here and nowhere else. A statement whose reply
-//! was lost may have taken effect, so that each may be made twice: a room that is claimed again is
-//! the same owner's, a part that is recorded again is the same part, and a call that is charged
-//! again is one call too many, never one too few.
+//! The ledger, and nothing else, waits for a database that is away for a while. A statement whose reply
+//! was lost may have taken effect, so every statement may be made twice: claiming a room again gives it
+//! to the same owner, recording a part again stores the same part, and charging a call again counts one
+//! call too many, never one too few.
 //!
-//! A database that takes no writes, or stays away, has failed: from then on this process writes nothing
-//! more ([`Ledger::failure`]), and a run ends.
+//! A database that refuses writes, or stays away, has failed: from then on this process writes nothing
+//! ([`Ledger::failure`]), and the run ends.
 
 mod accounts;
 mod archived;
@@ -28,10 +28,11 @@ mod listing;
 mod locks;
 mod losses;
 mod obstacles;
+mod outage_budget;
 mod overview;
-mod patience;
 mod place;
 mod quota;
+mod reasons;
 mod recordings;
 mod rooms;
 mod samples;
@@ -50,6 +51,7 @@ use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
+use crate::model::Reason;
 use crate::retry::{self, Transient as _};
 
 pub use accounts::{ScanState, Standing};
@@ -58,13 +60,13 @@ pub use bulk::DueOnDay;
 pub use checkpoints::{NewPart, RecordingId, SavedCheckpoint};
 pub use chunks::SavedChunk;
 pub use error::Error;
-pub use leases::{Claim, Wanted};
+pub use leases::{LeaseRequest, Wanted};
 pub use listing::NewRoom;
 pub use losses::Loss;
-pub use overview::{Averages, Backlog, Owed, OwedRoom, RoomCounts};
-pub use patience::PATIENCE;
+pub use outage_budget::OUTAGE_BUDGET;
+pub use overview::{Averages, Backlog, PendingRecording, PendingRoom, RoomCounts};
 pub use place::{IN_MEMORY, Place, problem as url_problem};
-pub use quota::{DayQuota, Reserve, Share};
+pub use quota::{DayQuota, QuotaShare, Reserve};
 pub use rooms::{Phase, RoomRecord, Sealed};
 pub use survey::{Reached, Sealing};
 pub use uploads::{Intent, KeptCheckpoint};
@@ -72,7 +74,7 @@ pub use uploads::{Intent, KeptCheckpoint};
 use error::failed;
 use failed::Failed;
 use held::Held;
-use patience::{Access, Patience};
+use outage_budget::{Access, OutageBudget};
 use time::LeaseClock;
 
 /// The ledger. Clones share one pool of connections.
@@ -80,26 +82,26 @@ use time::LeaseClock;
 pub struct Ledger {
     pool: AnyPool,
     lease_clock: LeaseClock,
-    patience: Patience,
+    outage_budget: OutageBudget,
     failed: Failed,
-    /// The rooms that this process works on, and those that it works on no more.
+    /// The rooms that this process works on or has set aside.
     held: Arc<Mutex<Held>>,
-    /// What the paths of its lock files begin with.
+    /// The common prefix of the paths of its lock files.
     locks: Option<PathBuf>,
 }
 
 impl Ledger {
-    /// Opens the ledger at `sqlite:PATH` (made where it is missing) or `postgres://…`, and brings
-    /// its tables up to date. May be called by several processes at once.
+    /// Opens the ledger at `sqlite:PATH` (created if missing) or `postgres://…`, and migrates its
+    /// tables. Several processes may do so at once.
     ///
     /// # Errors
-    /// When the database cannot be reached or is not one of this program's.
+    /// When the database cannot be reached or belongs to another program.
     pub async fn open(url: &str) -> Result<Self, Error> {
         Self::open_timed(url, &Clock::system()).await
     }
 
-    /// As [`Ledger::open`]; where `clock` is one that a test moves, leases are judged by it instead
-    /// of the database's own.
+    /// Like [`Ledger::open`], but if `clock` is a manual one of a test, it judges leases instead of the
+    /// database's clock.
     ///
     /// # Errors
     /// As [`Ledger::open`].
@@ -117,25 +119,25 @@ impl Ledger {
         Ok(Self {
             pool,
             lease_clock,
-            patience: Patience::new(PATIENCE),
+            outage_budget: OutageBudget::new(OUTAGE_BUDGET),
             failed: Failed::default(),
             held: Arc::default(),
             locks: locks::stem(url),
         })
     }
 
-    /// The same ledger, where a database that is away is waited for so long: [`PATIENCE`] otherwise.
-    /// It is waited for by all statements together: one that never comes back costs that time once,
-    /// and then fails each statement at its first attempt, which takes up to ten seconds where
-    /// connections are refused, and five where a file is locked.
+    /// The same ledger with another outage budget than [`OUTAGE_BUDGET`]. All statements share the
+    /// budget: a database that never comes back costs that time once. After that each statement fails
+    /// at its first attempt, which takes up to ten seconds if connections are refused, and five if a
+    /// file is locked.
     #[must_use]
-    pub fn with_patience(self, longest: Duration) -> Self {
-        Self { patience: Patience::new(longest), ..self }
+    pub fn with_outage_budget(self, longest: Duration) -> Self {
+        Self { outage_budget: OutageBudget::new(longest), ..self }
     }
 
-    /// Makes a statement that writes, or several in a transaction, until the database has taken it,
-    /// or for as long as makes sense. It may take effect twice. Where the ledger has failed before, it is
-    /// not made.
+    /// Makes a statement that writes, or a transaction of several, until the database accepts it or the
+    /// outage budget is spent. The statement may take effect twice. It is not made if the ledger has
+    /// failed before.
     async fn attempt<T, F>(&self, what: &'static str, statement: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
@@ -144,22 +146,22 @@ impl Ledger {
             return Err(Error::Failed);
         }
         let statement = || async { statement().await.map_err(failed(what)) };
-        self.judged(self.patience.attempt(Access::Write, what, statement).await)
+        self.judged(self.outage_budget.attempt(Access::Write, what, statement).await)
     }
 
-    /// As [`Ledger::attempt`], for a statement that reads.
+    /// Like [`Ledger::attempt`], for a statement that only reads.
     async fn read<T, F>(&self, what: &'static str, statement: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, sqlx::Error>>,
     {
         let statement = || async { statement().await.map_err(failed(what)) };
-        self.judged(self.patience.attempt(Access::Read, what, statement).await)
+        self.judged(self.outage_budget.attempt(Access::Read, what, statement).await)
     }
 
-    /// An answer; where it says that the ledger has failed, that is noted.
+    /// Passes an answer on, and records if it shows that the ledger has failed.
     fn judged<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
         let is_lasting = |error: &Error| {
-            error.is_lasting() || (error.is_transient() && self.patience.is_used_up())
+            error.is_lasting() || (error.is_transient() && self.outage_budget.is_used_up())
         };
         if let Some(error) = answer.as_ref().err().filter(|error| is_lasting(error)) {
             self.failed.set(error);
@@ -167,8 +169,8 @@ impl Ledger {
         answer
     }
 
-    /// Why the ledger has failed, with hints; `None` while it has not.
-    pub fn failure(&self) -> Option<&str> {
+    /// Why the ledger has failed, with hints; `None` while it works.
+    pub fn failure(&self) -> Option<&Reason> {
         self.failed.why()
     }
 
@@ -177,14 +179,14 @@ impl Ledger {
         self.failed.wait().await;
     }
 
-    /// Closes the connections; what was written is durable already.
+    /// Closes the connections; everything written is durable already.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 }
 
-/// How often to try to open it: processes that make the same new SQLite file at the same time get
-/// into each other's way, as nothing guards its change to WAL and its migrations.
+/// How often to try to open it: nothing guards the change to WAL and the migrations, so processes that
+/// create the same SQLite file at the same time get into each other's way.
 const OPENING: retry::Policy = retry::Policy {
     attempts: 8,
     base: Duration::from_millis(50),
@@ -192,16 +194,16 @@ const OPENING: retry::Policy = retry::Policy {
     budget: Duration::from_secs(20),
 };
 
-/// Connects, and brings the tables up to date.
+/// Connects, and migrates the tables.
 async fn connect(options: &AnyConnectOptions, is_sqlite: bool) -> Result<AnyPool, Error> {
     try_out(options, is_sqlite).await.map_err(Error::Open)?;
     let pool = AnyPoolOptions::new()
         .max_connections(8)
-        // A ledger in memory is gone with its last connection.
+        // A ledger in memory ends with its last connection.
         .idle_timeout(None)
         .acquire_timeout(Duration::from_secs(10))
-        // A statement that waits for a connection on a busy machine is no news; one that waits in
-        // vain is an error.
+        // Waiting for a connection on a busy machine is not worth a message; running out of time is an
+        // error.
         .acquire_slow_threshold(Duration::MAX)
         .after_connect(move |connection, _| {
             Box::pin(async move {
@@ -226,26 +228,26 @@ async fn try_out(options: &AnyConnectOptions, is_sqlite: bool) -> Result<(), sql
     connection.close().await
 }
 
-/// Writers wait for each other; a commit survives the loss of power.
+/// Writers wait for each other; a commit survives a power failure.
 const SQLITE_SETTINGS: &str =
     "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;";
 
-/// Epoch milliseconds as a moment; `None` where the number is absurd.
+/// Epoch milliseconds as a timestamp; `None` if the number is out of range.
 fn moment(millis: Option<i64>) -> Option<Timestamp> {
     millis.and_then(|millis| Timestamp::from_millisecond(millis).ok())
 }
 
-/// A moment as epoch milliseconds.
+/// A timestamp as epoch milliseconds.
 fn millis(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::as_millisecond)
 }
 
-/// A count as the database holds it; counts here are far below the limit.
+/// A count as the database stores it; counts here are far below the limit.
 fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A count read back; a negative one is none.
+/// A count read back; a negative one becomes 0.
 fn uncount(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }

@@ -7,7 +7,7 @@ use super::{Error, Ledger};
 use crate::model::{AppId, Obstacle};
 
 impl Ledger {
-    /// What forbids recordings of an account.
+    /// The settings that forbid recordings of an account, with what they forbid.
     ///
     /// # Errors
     /// When the database fails.
@@ -25,8 +25,8 @@ impl Ledger {
         Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
     }
 
-    /// Makes the recordings that an obstacle forbids due at once, and their rooms; returns how many.
-    /// Rooms that were closed are open again, but not for what WeChat has deleted by `now`.
+    /// Makes the recordings that an obstacle forbids due at once, with their rooms; returns how many.
+    /// Closed rooms are reopened, except for recordings that WeChat has deleted by `now`.
     ///
     /// # Errors
     /// When the database fails.

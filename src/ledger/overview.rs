@@ -1,8 +1,8 @@
-//! What is owed and how much there is, over many accounts at once.
+//! What is pending and how much is stored, over many accounts at once.
 //!
-//! A statement here is made once for all accounts, and reads nothing of what is done but the index
-//! that it is counted in. Measured with a million rooms and three million recordings of a thousand
-//! accounts in SQLite: `plan` took 0.9 s in an unoptimised build.
+//! Each statement is made once for all accounts, and of finished work it reads only the index that it
+//! is counted in. Measured with a million rooms and three million recordings of a thousand accounts in
+//! SQLite: `plan` took 0.9 s in an unoptimised build.
 
 use std::collections::HashMap;
 
@@ -11,16 +11,17 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::reasons::Columns;
 use super::{Error, Ledger, Phase, failed, from_json, moment, uncount};
+use crate::model::Rate;
 use crate::model::{
-    AppId, RecordingKind, RecordingState, Room, RoomId, RoomStatus, WECHAT_RETENTION,
+    AppId, Reason, RecordingKind, RecordingState, Room, RoomId, RoomStatus, WECHAT_RETENTION,
 };
-use crate::urgency::Rate;
 
-/// How many of an account's stored segments its averages are made of: those of its newest rooms.
+/// An account's averages are computed from this many stored segments, from its newest rooms.
 const SAMPLE: u32 = 300;
 
-/// How many accounts a statement names: no database allows for any number.
+/// The number of accounts that one statement names, since every database has a limit.
 const AT_ONCE: usize = 5000;
 
 const ROOMS: &str = "select appid, room_id, phase, deadline_at, next_at, start_at, \
@@ -30,81 +31,81 @@ const ROOMS: &str = "select appid, room_id, phase, deadline_at, next_at, start_a
      order by deadline_at, room_id";
 const RECORDINGS: &str = "select appid, room_id, source_id, kind, create_at, expire_at, \
        cast(case when checkpoint is null then 0 else 1 end as bigint) as is_begun, \
-       state, attempts, reason, next_try_at \
+       state, attempts, reason, hints, next_try_at \
      from recordings where appid in (select appid from chosen) \
        and state in ('\"pending\"', '\"failed\"', '\"rejected\"')";
 const SCANNED: &str = "select appid from accounts \
      where appid in (select appid from chosen) and scanned_at is not null";
 const COUNTS: &str = "select appid, phase, status, count(*) as rooms from rooms \
      where appid in (select appid from chosen) group by appid, phase, status";
-const FAILURES: &str = "select appid, room_id, failure from rooms \
+const FAILURES: &str = "select appid, room_id, failure, hints from rooms \
      where appid in (select appid from chosen) and failure is not null order by room_id";
 const SUCCESSES: &str = "select appid, finished_at from accounts \
      where appid in (select appid from chosen)";
 
-/// What is owed of an account.
+/// What is pending for an account.
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
-    /// The rooms that are to be asked about or not finished, the soonest deadline first.
-    pub rooms: Vec<OwedRoom>,
-    /// The recordings that are known and not stored.
-    pub recordings: Vec<Owed>,
-    /// What its stored recordings have on average.
+    /// The rooms that WeChat has to be asked about or that are unfinished, soonest deadline first.
+    pub rooms: Vec<PendingRoom>,
+    /// The recordings that are known but not stored.
+    pub recordings: Vec<PendingRecording>,
+    /// The averages of its stored recordings.
     pub averages: Averages,
-    /// The bytes of its newest stored segments per second of film.
+    /// Bytes per second of its newest stored segments.
     pub film: Option<Rate>,
-    /// Whether its room list was ever read to the end.
+    /// Whether its room list has ever been read to the end.
     pub is_scanned: bool,
 }
 
 /// A room that is due or listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwedRoom {
+pub struct PendingRoom {
     /// Its number.
     pub room_id: RoomId,
     /// [`Phase::Due`] or [`Phase::Listed`].
     pub phase: Phase,
-    /// When the first of its recordings is deleted: an estimate until they are listed.
+    /// When the first of its recordings is deleted; an estimate until they are listed.
     pub deadline: Timestamp,
-    /// Before this it is not looked at again.
+    /// It is not looked at again before this time.
     pub next_at: Timestamp,
-    /// How long it was on the air, where the room list tells.
+    /// How long it was live, if the room list tells.
     pub length: Option<SignedDuration>,
-    /// Whether WeChat was asked for its recordings.
+    /// Whether WeChat has been asked for its recordings.
     pub is_listed: bool,
 }
 
-/// A recording that is known and not stored.
+/// A recording that is known but not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owed {
+pub struct PendingRecording {
     /// Its room.
     pub room: RoomId,
-    /// Which it is.
+    /// Its source id.
     pub source_id: String,
-    /// A piece or the whole.
+    /// A segment or the whole.
     pub kind: RecordingKind,
-    /// When it is deleted, where that was listed.
+    /// When it is deleted, if listed.
     pub expires: Option<Timestamp>,
-    /// When it was made, where that was listed.
+    /// When it was made, if listed.
     pub created: Option<Timestamp>,
-    /// Whether a transfer of it was begun.
+    /// Whether its transfer has begun.
     pub is_begun: bool,
-    /// What its last try came to.
+    /// The outcome of its last attempt.
     pub state: RecordingState,
-    /// How many tries have failed since the last backfill.
+    /// Failed attempts since the last backfill.
     pub attempts: u32,
-    /// Why it could not be archived, with hints.
-    pub reason: Option<String>,
-    /// It is not tried again before; `None` for at once.
+    /// Why it could not be archived.
+    pub reason: Option<Reason>,
+    /// It is not tried again before this time; `None` for at once.
     pub next_try_at: Option<Timestamp>,
 }
 
-/// What an account's recordings have on average: those of its newest rooms that are stored.
+/// Averages of an account's recordings: of the stored ones in its newest rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Averages {
     /// Bytes of a segment.
     pub segment: Option<u64>,
-    /// Bytes of a room's segments together.
+    /// Total bytes of a room's segments.
     pub room: Option<u64>,
 }
 
@@ -115,16 +116,17 @@ pub struct RoomCounts {
     pub all: u64,
     /// Those that are not over yet.
     pub later: u64,
-    /// By the status of their manifest; `None` for those without one.
+    /// Rooms by the status of their manifest; `None` for those without one.
     pub by_status: HashMap<Option<RoomStatus>, u64>,
-    /// What went wrong last with those that something went wrong with.
-    pub failures: Vec<(RoomId, String)>,
-    /// When a run last left nothing of the account undone.
+    /// The last failure of each room that has one.
+    pub failures: Vec<(RoomId, Reason)>,
+    /// When a run last left nothing of the account pending.
     pub last_success: Option<Timestamp>,
 }
 
 impl Ledger {
-    /// What is owed of each of the accounts. One that the ledger does not know owes nothing.
+    /// What is pending for each of the accounts. An account that the ledger does not know has nothing
+    /// pending.
     ///
     /// # Errors
     /// When the database fails.
@@ -154,7 +156,7 @@ impl Ledger {
         Ok(all)
     }
 
-    /// What the stored recordings of an account have on average.
+    /// The averages of an account's stored recordings.
     ///
     /// # Errors
     /// When the database fails.
@@ -163,7 +165,7 @@ impl Ledger {
         rows.first().map_or(Ok(Averages::default()), AccountRow::averages)
     }
 
-    /// How many rooms each of the accounts has, and what went wrong with them.
+    /// The number of rooms of each account, and their failures.
     ///
     /// # Errors
     /// When the database fails.
@@ -177,7 +179,7 @@ impl Ledger {
             counts.later += if Phase::parse(&phase) == Phase::Later { rooms } else { 0 };
             *counts.by_status.entry(status.transpose()?).or_default() += rooms;
         }
-        let failure = |row: AccountRow| Ok((row.appid()?, row.room_id()?, row.text("failure")?));
+        let failure = |row: AccountRow| Ok((row.appid()?, row.room_id()?, row.reason("failure")?));
         for (appid, room, failure) in
             self.each_of_accounts("read what failed", FAILURES, appids, failure).await?
         {
@@ -190,7 +192,7 @@ impl Ledger {
         Ok(all)
     }
 
-    /// Makes a statement about the accounts, which it finds in a table `chosen`.
+    /// Runs a statement about the accounts, which it finds in a table named `chosen`.
     pub(super) async fn of_accounts(
         &self,
         what: &'static str,
@@ -200,8 +202,8 @@ impl Ledger {
         self.each_of_accounts(what, statement, appids, Ok).await
     }
 
-    /// As [`Ledger::of_accounts`], of which only what `read` makes of each row is kept: a row as it comes
-    /// takes ten times the memory.
+    /// Like [`Ledger::of_accounts`], but keeps only what `read` makes of each row: a raw row takes ten
+    /// times the memory.
     async fn each_of_accounts<T>(
         &self,
         what: &'static str,
@@ -231,7 +233,7 @@ impl Ledger {
     }
 }
 
-/// Between two times of a broadcast, where that can be one.
+/// The time between the start and the end of a broadcast, if plausible.
 fn length(begun: Option<Timestamp>, over: Option<Timestamp>) -> Option<SignedDuration> {
     const LONGEST: SignedDuration = SignedDuration::from_hours(24);
     let length = over?.duration_since(begun?);
@@ -240,7 +242,7 @@ fn length(begun: Option<Timestamp>, over: Option<Timestamp>) -> Option<SignedDur
 
 const SIZES: &str = "read the average size of recordings";
 
-/// Averages of the newest rooms of each account: to read all sizes would take longer than everything
+/// Averages of the newest rooms of each account: reading all sizes would take longer than everything
 /// else together.
 fn averages() -> String {
     let newest = format!(
@@ -260,15 +262,14 @@ fn blank<T: Default>(appids: &[AppId]) -> HashMap<AppId, T> {
     appids.iter().map(|appid| (appid.clone(), T::default())).collect()
 }
 
-/// A row about an account.
 pub(super) struct AccountRow {
     row: AnyRow,
-    /// What was being done, for errors.
+    /// What the statement was for, for errors.
     what: &'static str,
 }
 
 impl AccountRow {
-    /// What is collected of the row's account.
+    /// The entry of the row's account in `all`.
     fn owner<'a, T: Default>(&self, all: &'a mut HashMap<AppId, T>) -> Result<&'a mut T, Error> {
         Ok(all.entry(self.appid()?).or_default())
     }
@@ -290,11 +291,16 @@ impl AccountRow {
         Ok(uncount(self.number(name)?.unwrap_or(0)))
     }
 
+    /// The reason whose message is in the column `name`.
+    fn reason(&self, name: &str) -> Result<Option<Reason>, Error> {
+        Columns { message: self.text(name)?, hints: self.text("hints")? }.read()
+    }
+
     fn room_id(&self) -> Result<RoomId, Error> {
         Ok(RoomId(self.count("room_id")?))
     }
 
-    fn room(&self) -> Result<OwedRoom, Error> {
+    fn room(&self) -> Result<PendingRoom, Error> {
         let deadline = moment(self.number("deadline_at")?);
         let is_listed = self.number("is_listed")? == Some(1);
         let (begun, over) = match self.text("room")? {
@@ -302,13 +308,13 @@ impl AccountRow {
                 let room: Room = from_json(&room, "room")?;
                 (room.start_time, room.end_time)
             }
-            // Until its recordings are listed, its deadline is estimated from its end.
+            // The deadline is estimated from the room's end until its recordings are listed.
             None => (
                 moment(self.number("start_at")?),
                 deadline.and_then(|at| at.checked_sub(WECHAT_RETENTION).ok()),
             ),
         };
-        Ok(OwedRoom {
+        Ok(PendingRoom {
             room_id: self.room_id()?,
             phase: Phase::parse(&self.text("phase")?.unwrap_or_default()),
             deadline: deadline.unwrap_or(Timestamp::MAX),
@@ -318,9 +324,9 @@ impl AccountRow {
         })
     }
 
-    fn recording(&self) -> Result<Owed, Error> {
+    fn recording(&self) -> Result<PendingRecording, Error> {
         let is_whole = self.text("kind")?.as_deref() == Some("whole");
-        Ok(Owed {
+        Ok(PendingRecording {
             room: self.room_id()?,
             source_id: self.text("source_id")?.unwrap_or_default(),
             kind: if is_whole { RecordingKind::Whole } else { RecordingKind::Segment },
@@ -329,7 +335,7 @@ impl AccountRow {
             is_begun: self.number("is_begun")? == Some(1),
             state: from_json(&self.text("state")?.unwrap_or_default(), "state")?,
             attempts: u32::try_from(self.count("attempts")?).unwrap_or(u32::MAX),
-            reason: self.text("reason")?,
+            reason: self.reason("reason")?,
             next_try_at: moment(self.number("next_try_at")?),
         })
     }
@@ -348,7 +354,7 @@ mod tests {
     use super::*;
     use crate::ledger::archived;
 
-    /// How SQLite would go about a statement over accounts, a line for each table.
+    /// SQLite's query plan of a statement over accounts, one line per table.
     async fn plan(ledger: &Ledger, statement: &str) -> Vec<String> {
         let sql = format!("explain query plan with chosen (appid) as (values ($1)) {statement}");
         let rows =

@@ -1,33 +1,33 @@
-//! Where a ledger lies, as people are told, and whether it is there yet.
+//! Where a ledger is stored, as shown to people, and whether it exists yet.
 //!
-//! What follows `sqlite:` is the path of its file, as it stands: `%`, `#`, blanks and Chinese are part of a
-//! name. Two slashes may stand before it, and `?mode=rw` or `?mode=rwc` after it.
+//! Everything after `sqlite:` is the literal path of its file: `%`, `#`, blanks and Chinese characters
+//! are part of the name. Two slashes may precede it, and `?mode=rw` or `?mode=rwc` may follow it.
 
 use std::path::{Path, PathBuf};
 
-/// A ledger in memory, which ends with the process: for commands that only read, where there is none.
-/// Only a name that begins with `file:` is the same database for all connections.
+/// A ledger in memory that ends with the process, for read-only commands when no ledger exists. Only a
+/// name that begins with `file:` is the same database on every connection.
 pub const IN_MEMORY: &str = "sqlite:file:no-ledger?mode=memory&cache=shared";
 
-/// Where a ledger lies.
+/// Where a ledger is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file in full; `None` for a server's, or one in memory.
+    /// The absolute path; `None` for a server or a ledger in memory.
     file: Option<PathBuf>,
-    /// Whether its path depends on the folder that the program is started in.
+    /// Whether the path depends on the working directory.
     pub is_relative: bool,
 }
 
 impl Place {
-    /// That of the ledger at `sqlite:PATH` or `postgres://…`.
+    /// The place of the ledger at `sqlite:PATH` or `postgres://…`.
     pub fn of(url: &str) -> Self {
         let file = url.strip_prefix("sqlite:").and_then(file);
         let is_relative = file.as_deref().is_some_and(Path::is_relative);
         Self { file: file.map(|file| std::path::absolute(&file).unwrap_or(file)), is_relative }
     }
 
-    /// Whether there is no ledger yet: no file, or one that nothing was written to. Of a server
-    /// this is not known.
+    /// Whether no ledger exists yet: no file, or an empty one. Always `false` for a server, where this
+    /// is unknown.
     pub fn is_missing(&self) -> bool {
         let bytes = |file: &PathBuf| std::fs::metadata(file).map(|found| found.len());
         self.file.as_ref().is_some_and(|file| match bytes(file) {
@@ -36,7 +36,7 @@ impl Place {
         })
     }
 
-    /// Why there can be no ledger here, with a hint; `None` where nothing is known against it.
+    /// Why no ledger can be created here, with a hint; `None` if nothing is known to prevent it.
     pub(super) fn problem(&self) -> Option<String> {
         let file = self.file.as_deref()?;
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -51,12 +51,12 @@ impl Place {
         Some(format!("there is no folder {}\nhint: make it: mkdir -p '{0}'", missing.display()))
     }
 
-    /// The file, where it is one.
+    /// The file, if the ledger is one.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The folder of the file, where it is one.
+    /// The folder of the file, if the ledger is one.
     pub fn folder(&self) -> Option<&Path> {
         self.file.as_deref().and_then(Path::parent)
     }
@@ -71,8 +71,8 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// What is wrong with the address of a ledger, with a hint; no part of it is repeated, as it may hold a
-/// password.
+/// What is wrong with a ledger's address, with a hint. It repeats no part of the address, which may
+/// contain a password.
 pub fn problem(url: &str) -> Option<&'static str> {
     let Some(rest) = url.strip_prefix("sqlite:") else {
         let is_server = ["postgres://", "postgresql://"]
@@ -107,8 +107,8 @@ pub fn problem(url: &str) -> Option<&'static str> {
     }
 }
 
-/// The path that follows `sqlite:`, and the parameters after it, as `mode=rwc`. A question mark without
-/// any is part of the path.
+/// Splits what follows `sqlite:` into the path and its parameters, such as `mode=rwc`. A question mark
+/// that no parameter follows is part of the path.
 fn split(rest: &str) -> (&str, &str) {
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let is_parameter = |part: &str| {
@@ -121,7 +121,7 @@ fn split(rest: &str) -> (&str, &str) {
         .unwrap_or((rest, ""))
 }
 
-/// The file of what follows `sqlite:`; `None` for one in memory.
+/// The file that the text after `sqlite:` names; `None` for a ledger in memory.
 fn file(rest: &str) -> Option<PathBuf> {
     let (path, parameters) = split(rest);
     let is_memory = path == ":memory:" || parameters.contains("mode=memory");
@@ -129,13 +129,13 @@ fn file(rest: &str) -> Option<PathBuf> {
         return None;
     }
     let literal = PathBuf::from(path);
-    // Versions before this read %20 as a blank: their ledgers are found.
+    // Earlier versions read %20 as a blank: find their ledgers too.
     let before = PathBuf::from(decoded(path));
     Some(if before.exists() && !literal.exists() { before } else { literal })
 }
 
-/// The address as the driver wants it: a file in full, with everything in its name written so that no
-/// part is taken for something else. One that is not there is made, unless `mode=rw` forbids it.
+/// The address for the driver: every character of the path that may have a meaning in a URL is escaped.
+/// The driver creates a missing file unless `mode=rw` forbids it.
 pub(super) fn for_driver(url: &str) -> String {
     let Some(file) = url.strip_prefix("sqlite:").and_then(file) else { return url.to_owned() };
     let (_, parameters) = split(url);
@@ -148,7 +148,7 @@ pub(super) fn for_driver(url: &str) -> String {
     format!("sqlite:{path}?mode={mode}")
 }
 
-/// The path with what is written as `%20` and the like put back.
+/// Decodes `%20` and the like in the path.
 fn decoded(path: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = path.as_bytes();

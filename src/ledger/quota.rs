@@ -1,5 +1,5 @@
-//! The day's API calls: a row per account and Beijing day, charged before each call is made. Which
-//! day it is says the clock of the database, where several machines share one, and the run's else.
+//! The day's API calls: one row per account and Beijing day, charged before each call is made. Where
+//! several machines share a database, its clock decides which day it is, otherwise the run's clock.
 
 use std::collections::HashMap;
 
@@ -12,24 +12,24 @@ use crate::model::time::beijing_day;
 
 /// How the day's calls are shared between this program and the merchant's own backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    /// Calls a day, where WeChat does not tell.
+pub struct QuotaShare {
+    /// Calls a day, if WeChat does not tell its limit.
     pub daily_limit: u64,
-    /// The part of them that is left to the merchant.
+    /// The share reserved for the merchant.
     pub reserve: Reserve,
 }
 
-/// The merchant's part of the day's calls.
+/// The merchant's share of the day's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reserve {
-    /// So many calls.
+    /// A number of calls.
     Calls(u64),
-    /// So many hundredths of the limit, rounded up.
+    /// A percentage of the limit, rounded up.
     Percent(u8),
 }
 
 impl Reserve {
-    /// The merchant's part of `limit` calls.
+    /// The merchant's share of `limit` calls.
     pub fn of(self, limit: u64) -> u64 {
         match self {
             Self::Calls(calls) => calls.min(limit),
@@ -46,38 +46,38 @@ impl Reserve {
 pub struct DayQuota {
     /// The day, as `2026-11-22`.
     pub day: String,
-    /// Calls made, by anyone as far as is known.
+    /// Calls made by anyone, as far as known.
     pub used: u64,
-    /// Calls allowed, the merchant's included.
+    /// Calls allowed, including the merchant's.
     pub limit: u64,
-    /// Calls left to the merchant.
+    /// Calls reserved for the merchant.
     pub reserve: u64,
 }
 
 impl DayQuota {
-    /// The calls of a day of which so many were made, with the limit that WeChat told, if it did.
-    fn of(day: String, used: Option<i64>, told: Option<i64>, share: Share) -> Self {
+    /// The quota of a day with this many calls made, and the limit that WeChat told, if any.
+    fn of(day: String, used: Option<i64>, told: Option<i64>, share: QuotaShare) -> Self {
         let limit = told.map_or(share.daily_limit, uncount);
         Self { day, used: uncount(used.unwrap_or(0)), limit, reserve: share.reserve.of(limit) }
     }
 
-    /// Calls this program may still make on that day.
+    /// Calls that this program may still make on that day.
     pub fn left(&self) -> u64 {
         self.limit.saturating_sub(self.reserve).saturating_sub(self.used)
     }
 }
 
 impl Ledger {
-    /// Takes one call out of the day's budget, to be made afterwards. A call that is never made
-    /// stays charged: the count can be too high, never too low.
+    /// Charges one call to the day's budget, before the call is made. A call that is never made stays
+    /// charged: the count can be too high, never too low.
     ///
     /// # Errors
-    /// [`Error::QuotaUsedUp`] when the budget is spent; another when the database fails.
+    /// [`Error::QuotaUsedUp`] when the budget is spent; otherwise when the database fails.
     pub async fn take_call(
         &self,
         appid: &AppId,
         now: Timestamp,
-        share: Share,
+        share: QuotaShare,
     ) -> Result<(), Error> {
         let today = self.quota(appid, now, share).await?;
         let budget = today.limit.saturating_sub(today.reserve);
@@ -117,7 +117,7 @@ impl Ledger {
         &self,
         appid: &AppId,
         now: Timestamp,
-        share: Share,
+        share: QuotaShare,
     ) -> Result<DayQuota, Error> {
         const WHAT: &str = "read the day's API calls";
         let day = self.quota_day(now).await?;
@@ -139,13 +139,13 @@ impl Ledger {
         Ok(DayQuota::of(day, used, told, share))
     }
 
-    /// The day's calls of several accounts, in their order, each with its share. Changes nothing.
+    /// The day's calls of several accounts, in the given order, each with its share. Changes nothing.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn quotas(
         &self,
-        shares: &[(AppId, Share)],
+        shares: &[(AppId, QuotaShare)],
         now: Timestamp,
     ) -> Result<Vec<DayQuota>, Error> {
         let day = self.quota_day(now).await?;
@@ -158,16 +158,16 @@ impl Ledger {
         for row in self.of_accounts("read the day's API calls", &of_day, &appids).await? {
             made.insert(row.appid()?, (row.number("used")?, row.number("daily_limit")?));
         }
-        let quota = |(appid, share): &(AppId, Share)| {
+        let quota = |(appid, share): &(AppId, QuotaShare)| {
             let (used, told) = made.get(appid).copied().unwrap_or_default();
             DayQuota::of(day.clone(), used, told, *share)
         };
         Ok(shares.iter().map(quota).collect())
     }
 
-    /// Takes over what WeChat says of the day: its limit, and its count where that is higher than
-    /// the ledger's own. More calls than the limit have not been made: a day that was taken for used
-    /// up by another limit is used up by this one.
+    /// Adopts WeChat's figures for the day: its limit, and its count where that is higher than the
+    /// ledger's own. The count is capped at the limit, so that a day marked as used up under another
+    /// limit is used up under this one.
     ///
     /// # Errors
     /// When the database fails.
@@ -202,8 +202,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// The Beijing day that a call is counted on: that of the server which several machines share,
-    /// since one whose own clock is off would charge another day around midnight.
+    /// The Beijing day to charge a call to. Where several machines share a server, its clock decides: a
+    /// machine whose clock is wrong would otherwise charge another day around midnight.
     async fn quota_day(&self, now: Timestamp) -> Result<String, Error> {
         let Some(expression) = self.lease_clock.of_server() else { return Ok(beijing_day(now)) };
         let sql = format!("select {expression}");
@@ -215,7 +215,7 @@ impl Ledger {
         Ok(beijing_day(moment(Some(told)).unwrap_or(now)))
     }
 
-    /// Marks the day's calls as used up, as WeChat said with 45009.
+    /// Marks the day's calls as used up, after WeChat answered 45009.
     ///
     /// # Errors
     /// When the database fails.
@@ -223,7 +223,7 @@ impl Ledger {
         &self,
         appid: &AppId,
         now: Timestamp,
-        share: Share,
+        share: QuotaShare,
     ) -> Result<(), Error> {
         let today = self.quota(appid, now, share).await?;
         self.note_day(appid, &today.day, today.limit, today.limit).await

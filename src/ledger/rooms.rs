@@ -1,23 +1,23 @@
-//! Rooms: what is known and owed of each.
+//! Rooms: what is known about each, and what is pending.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::reasons::Columns;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
-use crate::model::text::capped_reason;
-use crate::model::{AppId, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
+use crate::model::{AppId, Reason, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
 
-/// Where a room stands.
+/// The phase a room is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Not over yet: looked at again when the room list says otherwise.
+    /// Not over yet: looked at again when the room list says so.
     Later,
-    /// WeChat is to be asked for its replays.
+    /// WeChat has to be asked for its replays.
     Due,
-    /// Its replays are known and not all stored yet.
+    /// Its replays are known but not all stored yet.
     Listed,
-    /// Nothing more is owed.
+    /// Nothing is pending.
     Closed,
 }
 
@@ -41,7 +41,7 @@ impl Phase {
     }
 }
 
-/// The manifest of a room as the ledger remembers it.
+/// A room's manifest as the ledger remembers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sealed {
     /// Its status.
@@ -57,49 +57,50 @@ pub struct Sealed {
 pub struct RoomRecord {
     /// The room as it was last listed.
     pub room: Room,
-    /// Where it stands.
+    /// Its phase.
     pub phase: Phase,
-    /// When the first of its recordings is deleted: an estimate until they are listed.
+    /// When the first of its recordings is deleted; an estimate until they are listed.
     pub deadline: Timestamp,
-    /// Before this it is not looked at again.
+    /// It is not looked at again before this time.
     pub next_at: Timestamp,
-    /// Looks in a row that did not bring it to an end.
+    /// Consecutive attempts that did not finish the room.
     pub attempts: u32,
-    /// `total` of WeChat's last reply, less rows that repeat another.
+    /// `total` of WeChat's last reply, without duplicate rows.
     pub announced: Option<u64>,
     /// When WeChat was last asked.
     pub listed_at: Option<Timestamp>,
-    /// Whether no further recordings are to be expected.
+    /// Whether no further recordings are expected.
     pub settled: bool,
-    /// Its manifest, if there is one.
+    /// Its manifest, if any.
     pub sealed: Option<Sealed>,
-    /// What went wrong last.
-    pub failure: Option<String>,
-    /// Since when WeChat answers that it does not know the room; `None` since it last listed it.
+    /// The last failure.
+    pub failure: Option<Reason>,
+    /// Since when WeChat answers that it does not know the room; `None` if it listed the room last
+    /// time.
     pub unknown_since: Option<Timestamp>,
-    /// Whether the bucket lacks objects of it that were archived, as a survey has found.
+    /// Whether a survey found that archived objects of the room are missing from the bucket.
     pub is_lacking: bool,
 }
 
 impl RoomRecord {
-    /// When the room was first seen, where nothing else is known of its time: its deadline is
-    /// estimated from that.
+    /// When the room was first seen. Its deadline is estimated from this if nothing else is known about
+    /// its time.
     pub fn first_seen(&self) -> Timestamp {
         self.deadline.saturating_sub(WECHAT_RETENTION).unwrap_or(Timestamp::MIN)
     }
 }
 
 pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
-                       status, revision, manifest_sha256, failure, unknown_since, lacking";
+                       status, revision, manifest_sha256, failure, hints, unknown_since, lacking";
 
 impl Ledger {
-    /// Stores what a look at a leased room found, sealed or not.
+    /// Saves what was found out about a leased room, sealed or not.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
     pub async fn save_room(&self, record: &RoomRecord, owner: &str) -> Result<(), Error> {
         let (room, json) = (&record.room, to_json(&record.room, "room")?);
-        let failure = record.failure.as_deref().map(capped_reason);
+        let failure = Columns::of(record.failure.as_ref())?;
         let status = record.sealed.map(|sealed| to_json(&sealed.status, "status")).transpose()?;
         let sha256 = record.sealed.map(|sealed| sealed.sha256.to_string());
         let saved = self
@@ -108,8 +109,8 @@ impl Ledger {
                     "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
                announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
                manifest_sha256 = $10, failure = $11, room = $12, unknown_since = $13, \
-               lacking = $14 \
-             where appid = $15 and room_id = $16 and lease_owner = $17",
+               lacking = $14, hints = $15 \
+             where appid = $16 and room_id = $17 and lease_owner = $18",
                 )
                 .bind(record.phase.as_str())
                 .bind(record.deadline.as_millisecond())
@@ -121,10 +122,11 @@ impl Ledger {
                 .bind(status.as_deref())
                 .bind(record.sealed.map_or(0, |sealed| count(sealed.revision)))
                 .bind(sha256.as_deref())
-                .bind(failure.as_deref())
+                .bind(failure.message.as_deref())
                 .bind(json.as_str())
                 .bind(millis(record.unknown_since))
                 .bind(i64::from(record.is_lacking))
+                .bind(failure.hints.as_deref())
                 .bind(room.appid.as_str())
                 .bind(count(room.room_id.0))
                 .bind(owner)
@@ -134,11 +136,11 @@ impl Ledger {
         super::leases::owned(room.room_id, saved.rows_affected())
     }
 
-    /// Forgets a leased room of which nothing but the number was ever known.
+    /// Deletes a leased room of which only the number was ever known.
     ///
     /// # Errors
-    /// When the database fails. A room that is somebody else's by now is left alone, as is one that
-    /// has recordings or a manifest.
+    /// When the database fails. A room that somebody else has claimed since is left alone, and so is
+    /// one that has recordings or a manifest.
     pub async fn forget_room(&self, appid: &AppId, room: RoomId, owner: &str) -> Result<(), Error> {
         self.attempt("forget a room", || {
             sqlx::query(
@@ -156,12 +158,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// The rooms that were due by `by`, or wait for another attempt after a failure, and that nobody
-    /// works on: what a run leaves to later ones.
+    /// The rooms that nobody is working on and that were due by `by`, or wait for another attempt after
+    /// a failure: what a run leaves to later ones.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn owed(&self, appid: &AppId, by: Timestamp) -> Result<Vec<RoomId>, Error> {
+    pub async fn pending_rooms(&self, appid: &AppId, by: Timestamp) -> Result<Vec<RoomId>, Error> {
         let is_free = self.lease_clock.is_free();
         let sql = format!(
             "select room_id from rooms \
@@ -170,7 +172,7 @@ impl Ledger {
                  or (phase = 'due' and (next_at <= $2 or failure is not null))) \
              order by room_id"
         );
-        let owed: Vec<i64> = self
+        let pending_rooms: Vec<i64> = self
             .read("read what is owed", || {
                 sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
                     .bind(appid.as_str())
@@ -178,11 +180,11 @@ impl Ledger {
                     .fetch_all(&self.pool)
             })
             .await?;
-        Ok(owed.into_iter().map(|room| RoomId(uncount(room))).collect())
+        Ok(pending_rooms.into_iter().map(|room| RoomId(uncount(room))).collect())
     }
 
-    /// The rooms that WeChat could not be asked about and that are not looked at again by `by`: why, and
-    /// when they are.
+    /// The rooms that WeChat could not be asked about and that are not tried again by `by`, with the
+    /// reason and the time of the next attempt.
     ///
     /// # Errors
     /// When the database fails.
@@ -190,11 +192,11 @@ impl Ledger {
         &self,
         appid: &AppId,
         by: Timestamp,
-    ) -> Result<Vec<(RoomId, String, Timestamp)>, Error> {
+    ) -> Result<Vec<(RoomId, Reason, Timestamp)>, Error> {
         const WHAT: &str = "read what failed";
         let rows = self.read(WHAT, || {
             sqlx::query(
-                "select room_id, failure, next_at from rooms \
+                "select room_id, failure, hints, next_at from rooms \
                  where appid = $1 and failure is not null and next_at > $2 order by room_id",
             )
             .bind(appid.as_str())
@@ -203,12 +205,18 @@ impl Ledger {
         });
         let read = |row: &AnyRow| -> Result<_, sqlx::Error> {
             let next_at = moment(row.try_get("next_at")?).unwrap_or(Timestamp::UNIX_EPOCH);
-            Ok((RoomId(uncount(row.try_get("room_id")?)), row.try_get("failure")?, next_at))
+            let failure =
+                Columns { message: row.try_get("failure")?, hints: row.try_get("hints")? };
+            Ok((RoomId(uncount(row.try_get("room_id")?)), failure, next_at))
         };
-        rows.await?.iter().map(|row| read(row).map_err(failed(WHAT))).collect()
+        let read = |row| -> Result<_, Error> {
+            let (room, failure, next_at) = read(row).map_err(failed(WHAT))?;
+            Ok((room, failure.read()?.unwrap_or_default(), next_at))
+        };
+        rows.await?.iter().map(read).collect()
     }
 
-    /// How many rooms of an account are due by `by`, whoever works on them.
+    /// How many rooms of an account are due by `by`, including those that somebody is working on.
     ///
     /// # Errors
     /// When the database fails.
@@ -227,7 +235,7 @@ impl Ledger {
         Ok(uncount(due))
     }
 
-    /// What is known of one room.
+    /// What is known about one room.
     ///
     /// # Errors
     /// When the database fails.
@@ -244,7 +252,7 @@ impl Ledger {
         row.as_ref().map(read_room).transpose()
     }
 
-    /// Whether any room of an account is known.
+    /// Whether the ledger has any room of an account.
     ///
     /// # Errors
     /// When the database fails.
@@ -259,7 +267,7 @@ impl Ledger {
         Ok(any.is_some())
     }
 
-    /// Every room of an account, by ascending number.
+    /// Every room of an account, in ascending order of number.
     ///
     /// # Errors
     /// When the database fails.
@@ -298,7 +306,7 @@ pub(super) fn read_room(row: &AnyRow) -> Result<RoomRecord, Error> {
         listed_at: moment(number("listed_at")?),
         settled: number("settled")? == Some(1),
         sealed,
-        failure: text("failure")?,
+        failure: Columns { message: text("failure")?, hints: text("hints")? }.read()?,
         unknown_since: moment(number("unknown_since")?),
         is_lacking: number("lacking")? == Some(1),
     })

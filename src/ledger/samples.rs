@@ -1,22 +1,21 @@
-//! Rooms that could be claimed, by their place in the order of claims.
+//! Claimable rooms, by their position in the order of claims.
 
-use super::{Claim, Error, Ledger, Wanted, count, uncount};
+use super::{Error, LeaseRequest, Ledger, Wanted, count, uncount};
 use crate::model::{AppId, RoomId};
 
 impl Ledger {
-    /// How many rooms of an account there are that [`Ledger::claim_next`] would claim one after the
-    /// other.
+    /// How many rooms of an account [`Ledger::claim_next`] would claim one after another.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn count_due(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
     ) -> Result<u64, Error> {
         let is_due = self.is_due(appid, claim, wanted).await;
-        // The second number is there for the others to keep theirs.
+        // The second number only keeps the numbering of the other parameters.
         let sql = format!("select count(*) from rooms where $2 >= 0 and appid = $3 and {is_due}");
         let due = self.read("count the rooms to claim", || {
             sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(sql.clone()))
@@ -30,15 +29,15 @@ impl Ledger {
         due.await.map(uncount)
     }
 
-    /// The room that [`Ledger::claim_next`] would claim after so many others; `None` where there are no
-    /// more than these.
+    /// The room that [`Ledger::claim_next`] would claim after skipping this many; `None` if there are
+    /// fewer.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn due_at(
         &self,
         appid: &AppId,
-        claim: Claim<'_>,
+        claim: LeaseRequest<'_>,
         wanted: Wanted,
         place: u64,
     ) -> Result<Option<RoomId>, Error> {
@@ -61,7 +60,7 @@ impl Ledger {
         Ok(room.await?.map(|room| RoomId(uncount(room))))
     }
 
-    async fn is_due(&self, appid: &AppId, claim: Claim<'_>, wanted: Wanted) -> String {
+    async fn is_due(&self, appid: &AppId, claim: LeaseRequest<'_>, wanted: Wanted) -> String {
         let held = self.held.lock().await;
         self.due(&held, appid, claim, wanted)
     }

@@ -1,40 +1,40 @@
-//! What the bucket is to have, for a look through it: see the stage `survey`.
+//! What the bucket should contain, for the survey of it: see the stage `survey`.
 
 use sqlx::{AnyConnection, Row as _};
 
 use super::{Error, Ledger, count, failed, uncount};
 use crate::model::{AppId, RoomId};
 
-/// A room that was sealed, and what the bucket is to have of it.
+/// A sealed room, and what the bucket should contain of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealing {
     /// The room.
     pub room: RoomId,
-    /// Bytes of its archived segments together.
+    /// Total bytes of its archived segments.
     pub segment_bytes: u64,
-    /// Bytes of the chunks of its wholes together, where the ledger knows them: also of those that are
-    /// archived in part.
+    /// Total bytes of the chunks of its wholes where the ledger knows them, including wholes that are
+    /// only partly archived.
     pub chunk_bytes: u64,
-    /// The playlists that its wholes are played by, relative to its folder: the first and the last of
-    /// them, as a room has hardly ever more than one.
+    /// The playlists of its wholes, relative to the room's folder: only the first and the last, because
+    /// a room hardly ever has more than one.
     pub playlists: Vec<String>,
 }
 
-/// How far a look through the bucket has come.
+/// How far a survey of the bucket got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reached {
-    /// Through all that lies before and in this room; `None` for to the end.
+    /// It covered everything up to and including this room; `None` for everything.
     Room(Option<RoomId>),
-    /// It was a look at certain rooms alone.
+    /// It only covered selected rooms.
     Nowhere,
 }
 
-/// Rooms that one statement makes due.
+/// The number of rooms that one statement makes due.
 const AT_ONCE: usize = 500;
 
 impl Ledger {
-    /// The rooms with a manifest behind `after`, up to `upto` and no further than `most` of them; all in
-    /// the order of their numbers' texts, as the bucket lists their folders.
+    /// The rooms with a manifest after `after`, up to `upto`, at most `most` of them. They are ordered
+    /// by the text of their numbers, as the bucket lists their folders.
     ///
     /// # Errors
     /// When the database fails.
@@ -47,7 +47,7 @@ impl Ledger {
     ) -> Result<Vec<Sealing>, Error> {
         const WHAT: &str = "read which rooms are archived";
         let after = after.map_or_else(String::new, |room| room.to_string());
-        // A text behind all numbers, whatever language the database sorts by.
+        // Sorts after every number, whatever the database's collation.
         let upto = upto.map_or_else(|| "a".to_owned(), |room| room.to_string());
         let sql = stretch(most);
         let rows = self.read(WHAT, || {
@@ -71,9 +71,9 @@ impl Ledger {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
     }
 
-    /// Makes the rooms due at once whose manifests or objects a survey has found to be missing, but for
-    /// those that somebody works on now, and notes how far it has come: all of it or nothing, so that
-    /// nothing that was found is passed over by the next survey.
+    /// Makes every room due at once whose manifest or objects the survey found missing, except rooms
+    /// that somebody is working on, and records how far the survey got. All in one transaction, so that
+    /// the next survey does not skip a finding.
     ///
     /// # Errors
     /// When the database fails.
@@ -110,7 +110,7 @@ impl Ledger {
         .await
     }
 
-    /// The room that the last look through the bucket had come to.
+    /// The room that the last survey of the bucket got to.
     ///
     /// # Errors
     /// When the database fails.
@@ -142,7 +142,6 @@ async fn note_reached(
     .map(drop)
 }
 
-/// The statement of [`Ledger::sealed_rooms`].
 fn stretch(most: u32) -> String {
     let of_room = |what: &str, which: &str| {
         format!(

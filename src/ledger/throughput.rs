@@ -1,4 +1,4 @@
-//! How fast bytes came on recent days: what forecasts rest on.
+//! How fast bytes arrived on recent days: the basis of forecasts.
 
 use std::collections::BTreeMap;
 
@@ -6,27 +6,27 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 
 use super::{Error, Ledger, count, failed, uncount};
+use crate::model::Measured;
 use crate::model::time::beijing_day;
-use crate::throughput::Moved;
 
-/// For how long a day is kept.
+/// How long the figures of a day are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How recent what forecasts rest on is.
+/// How far back the basis of forecasts reaches.
 const RECENT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 impl Ledger {
-    /// Adds what was moved, by host, to the day's account.
+    /// Adds transferred bytes, by host, to the day's figures.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn note_throughput(
         &self,
         now: Timestamp,
-        moved: &[(String, Moved)],
+        moved: &[(String, Measured)],
     ) -> Result<(), Error> {
         const WHAT: &str = "note the throughput";
-        for (host, Moved { bytes, busy_ms }) in moved {
+        for (host, Measured { bytes, busy_ms }) in moved {
             let note = || {
                 sqlx::query(
                     "insert into throughput (host, day, bytes, busy_ms) values ($1, $2, $3, $4) \
@@ -52,12 +52,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// What was moved in the last seven days, by host; over all hosts as
-    /// [`crate::throughput::ALL_HOSTS`].
+    /// Bytes transferred in the last seven days, by host, and over all hosts as
+    /// [`crate::model::ALL_HOSTS`].
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn throughput(&self, now: Timestamp) -> Result<BTreeMap<String, Moved>, Error> {
+    pub async fn throughput(&self, now: Timestamp) -> Result<BTreeMap<String, Measured>, Error> {
         const WHAT: &str = "read the throughput";
         let first = now.saturating_sub(RECENT).unwrap_or(Timestamp::MIN);
         let read = || {
@@ -72,7 +72,7 @@ impl Ledger {
         let rows = self.read(WHAT, read).await?;
         let moved = rows.iter().map(|row| {
             let number = |name: &str| row.try_get::<i64, _>(name).map(uncount);
-            let moved = Moved { bytes: number("bytes")?, busy_ms: number("busy_ms")? };
+            let moved = Measured { bytes: number("bytes")?, busy_ms: number("busy_ms")? };
             Ok((row.try_get("host")?, moved))
         });
         moved.collect::<Result<_, sqlx::Error>>().map_err(failed(WHAT))

@@ -1,7 +1,7 @@
-//! Multipart uploads that may be unfinished: what was about to be begun, and what it became.
+//! Multipart uploads that may be unfinished: the intent to begin one, and what came of it.
 //!
-//! An intent is durable before the store is asked, so that an upload whose id never reached the
-//! ledger can still be told from somebody else's.
+//! An intent is durable before the store is asked, so that an upload whose id never reached the ledger
+//! can still be told apart from somebody else's.
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -10,43 +10,43 @@ use sqlx::any::AnyRow;
 use super::{Error, Ledger, count, failed, moment, uncount};
 use crate::model::{AppId, RoomId};
 
-/// An upload that was to be begun.
+/// The intent to begin an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// Its own name, random.
+    /// The name of the intent, random.
     pub name: String,
     /// The account.
     pub appid: AppId,
     /// The room.
     pub room: RoomId,
-    /// The key the object was to have.
+    /// The key of the object.
     pub key: String,
     /// The run.
     pub run: String,
-    /// When the store was about to be asked.
+    /// When the intent was recorded, just before asking the store.
     pub begun_at: Timestamp,
-    /// The store's id of the upload, where it is known.
+    /// The store's id of the upload, if known.
     pub upload_id: Option<String>,
-    /// Whether the store may have begun uploads whose ids are not known.
+    /// Whether the store may have begun uploads whose ids are unknown.
     pub in_doubt: bool,
 }
 
-/// A checkpoint, and whose.
+/// A checkpoint, and the room it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptCheckpoint {
     /// The account.
     pub appid: AppId,
     /// The room.
     pub room: RoomId,
-    /// What it says, as `stage::transfer` wrote it.
+    /// The state, as `stage::transfer` wrote it.
     pub state: String,
 }
 
 impl Ledger {
-    /// Notes that an upload is about to be begun. Durable on `Ok`.
+    /// Records that an upload is about to begin. Durable on `Ok`.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when the room is not `owner`'s any more.
+    /// [`Error::LeaseLost`] when `owner` no longer holds the lease of the room.
     pub async fn intend_upload(&self, intent: &Intent, owner: &str) -> Result<(), Error> {
         let note = || {
             sqlx::query(
@@ -69,9 +69,9 @@ impl Ledger {
         super::leases::owned(intent.room, noted.rows_affected())
     }
 
-    /// Adds what the store called the upload of an intent. `in_doubt`: it may have begun others.
+    /// Adds the store's id of the upload to an intent. `in_doubt`: the store may have begun others too.
     ///
-    /// No lease is asked for: what is known of an upload stays true when the room is lost.
+    /// This needs no lease: what is known about an upload stays true when the room is lost.
     ///
     /// # Errors
     /// When the database fails.
@@ -92,7 +92,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Notes that an upload was completed or aborted. An intent in doubt stays, without it.
+    /// Records that an upload was completed or aborted. An intent in doubt stays, without the id.
     ///
     /// # Errors
     /// When the database fails.
@@ -107,7 +107,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Forgets an intent that no upload is left of.
+    /// Deletes an intent that no longer stands for an upload.
     ///
     /// # Errors
     /// When the database fails.
@@ -119,7 +119,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Every upload that may be unfinished, the oldest first.
+    /// Every upload that may be unfinished, oldest first.
     ///
     /// # Errors
     /// When the database fails.
@@ -135,7 +135,7 @@ impl Ledger {
         rows.iter().map(read_intent).collect()
     }
 
-    /// Every checkpoint.
+    /// Every saved checkpoint.
     ///
     /// # Errors
     /// When the database fails.
@@ -158,7 +158,7 @@ impl Ledger {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
     }
 
-    /// Who holds the lease of a room now, by the clock that leases are judged by.
+    /// The owner of the lease of a room now, by the clock that leases are judged by.
     ///
     /// # Errors
     /// When the database fails.

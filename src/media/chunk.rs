@@ -1,27 +1,31 @@
-//! A file of a broadcast as it streams by, whatever its format: whether it is media at all, whole, and
-//! without a hole, as far as its format lets that be seen.
+//! A chunk of a broadcast as it streams by, in any format: checks that it is media, whole and without a
+//! hole, as far as the format shows that.
 
 mod boxes;
 mod form;
 
 use crate::media::ts::{self, PACKET, TsWalk};
+use crate::model::Damage;
 use boxes::Boxes;
+pub use boxes::Init;
 use form::Form;
 
 pub use ts::Promise;
 
-/// What is known of a file before it comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What is known about a file before it arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Told {
-    /// What the playlist says of it; `None` for an initialisation section, which plays nothing.
+    /// What the playlist says about it; `None` for an initialisation section, which has no duration.
     pub promise: Option<Promise>,
-    /// How many bytes its URL names.
+    /// The number of bytes that its URL names.
     pub bytes: Option<u64>,
-    /// Whether it is kept where it ends too early, since nothing better is to be hoped for.
+    /// Whether to keep it if it ends too early, because no better copy is expected.
     pub is_kept_cut: bool,
+    /// The initialisation section that it needs, if that was read.
+    pub init: Option<Init>,
 }
 
-/// Why a file is worth nothing as it came.
+/// Why a received file is useless.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
     /// There are no bytes.
@@ -48,41 +52,43 @@ pub enum ChunkError {
         /// Where the chunk ends.
         total: u64,
     },
-    /// It has fewer bytes than its URL names.
+    /// It is shorter than its URL says.
     #[error("truncated: the chunk has {got} of the {named} bytes that its URL names")]
     Short {
         /// Bytes that its URL names.
         named: u64,
-        /// Bytes that came.
+        /// Bytes received.
         got: u64,
     },
 }
 
-/// What was seen of a file that came to its end.
+/// The result of examining a complete file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Examined {
-    /// Places that are damaged, in order.
+    /// Damaged places, in order.
     pub findings: Vec<Finding>,
-    /// Why not everything could be examined, where that is so.
-    pub unexamined: Option<&'static str>,
+    /// Why part of it could not be examined, if so.
+    pub unexamined: Option<String>,
+    /// What is odd about it although all of it plays.
+    pub note: Option<String>,
 }
 
-/// A place of a file that is damaged.
+/// A damaged place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Where it begins, in bytes from the start of the file.
     pub offset: u64,
-    /// How many bytes are concerned.
+    /// How many bytes are affected.
     pub length: u64,
-    /// Where in the chunk that is, in milliseconds, where it can be told.
+    /// The time in the chunk, in milliseconds, if known.
     pub at_ms: Option<u64>,
-    /// How much of the chunk is concerned, in milliseconds, where it can be told.
+    /// The affected duration in milliseconds, if known.
     pub duration_ms: Option<u64>,
     /// What is wrong, in plain words.
     pub what: String,
 }
 
-/// Judges a file that is fed to it piece by piece. Takes the same memory whatever comes.
+/// Examines a file fed to it in pieces, in constant memory.
 #[derive(Debug)]
 pub struct ChunkWalk {
     told: Told,
@@ -92,30 +98,30 @@ pub struct ChunkWalk {
 
 #[derive(Debug)]
 enum Walk {
-    /// Nothing has come.
+    /// Nothing has arrived.
     Fresh,
     Ts(TsWalk),
-    Boxes(Boxes),
-    /// A format that is not looked into.
+    Boxes(Box<Boxes>),
+    /// A format that is not examined.
     Unexamined(&'static str),
 }
 
 impl ChunkWalk {
-    /// A walk over a file of which so much is known.
+    /// A walk over a file, given what is known about it.
     pub fn new(told: Told) -> Self {
         Self { told, bytes: 0, walk: Walk::Fresh }
     }
 
-    /// Takes the next bytes. The first ones, as many as there are, tell the format.
+    /// Takes the next bytes. The first call decides the format from the bytes it gets.
     ///
     /// # Errors
-    /// [`ChunkError::NotMedia`] with the first bytes.
+    /// [`ChunkError::NotMedia`] on the first call.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), ChunkError> {
         self.bytes += bytes.len() as u64;
         if matches!(self.walk, Walk::Fresh) && !bytes.is_empty() {
             self.walk = match Form::of(bytes) {
                 Form::Ts => Walk::Ts(TsWalk::default()),
-                Form::Boxes => Walk::Boxes(Boxes::default()),
+                Form::Boxes => Walk::Boxes(Box::new(Boxes::with(self.told.init.take()))),
                 Form::Other(name) => Walk::Unexamined(name),
                 Form::NoMedia(like) => return Err(ChunkError::NotMedia(like)),
             };
@@ -128,18 +134,19 @@ impl ChunkWalk {
         Ok(())
     }
 
-    /// What the file is, once all of it has come.
+    /// The result, after all bytes.
     ///
     /// # Errors
-    /// [`ChunkError`] where it is not whole, unless it is kept so.
+    /// [`ChunkError`] if it is not whole, unless it is to be kept anyway.
     pub fn finish(self) -> Result<Examined, ChunkError> {
         let Self { told, bytes: total, walk } = self;
         let (mut examined, cut) = match walk {
             Walk::Fresh => return Err(ChunkError::Empty),
             Walk::Unexamined(name) => {
-                (Examined { findings: Vec::new(), unexamined: Some(name) }, None)
+                let unexamined = Some(name.to_owned());
+                (Examined { unexamined, ..Examined::default() }, None)
             }
-            Walk::Boxes(walk) => walk.finish(),
+            Walk::Boxes(walk) => walk.finish(told.promise, total),
             Walk::Ts(walk) => {
                 let examined = walk.finish(told.promise);
                 let cut = examined.cut.map(|cut| ChunkError::CutPacket { cut, total });
@@ -163,6 +170,14 @@ impl ChunkWalk {
     }
 }
 
+impl Finding {
+    /// The damage for the manifest, after it was `seen` this many times.
+    pub fn damage(self, seen: u32) -> Damage {
+        let Self { offset, length, at_ms, duration_ms, what } = self;
+        Damage { offset, length, at_ms, duration_ms, what, seen }
+    }
+}
+
 impl From<ts::Examined> for Examined {
     fn from(examined: ts::Examined) -> Self {
         let ts::Examined { findings, more, unexamined, .. } = examined;
@@ -170,7 +185,7 @@ impl From<ts::Examined> for Examined {
         if let (Some(last), 1..) = (findings.last_mut(), more) {
             last.what.push_str(&format!(" (and {more} more places)"));
         }
-        Self { findings, unexamined }
+        Self { findings, unexamined: unexamined.map(str::to_owned), note: None }
     }
 }
 
@@ -212,6 +227,11 @@ mod tests {
             (&[0; 5000], "nothing but zeros"),
             (b"\x01\x02\x03\x04\x05 nothing that is known", "unknown data"),
             (b"GIF89a................", "a GIF image"),
+            (
+                b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>",
+                "an HTML or XML page",
+            ),
+            (b"\x1f\x8b\x08\0\0\0\0\0\0\x03 and so on", "gzip data"),
         ] {
             assert_eq!(examine(told(2000), bytes, 100), Err(ChunkError::NotMedia(like)));
         }
@@ -233,6 +253,16 @@ mod tests {
     }
 
     #[test]
+    fn packets_of_other_lengths_are_named_and_kept() {
+        for (before, length) in [(4, 192), (0, 204)] {
+            let packet = [vec![1; before], vec![0x47], vec![2; length - before - 1]].concat();
+            let examined = examine(told(2000), &packet.repeat(9), 100).unwrap();
+            let why = format!("its packets have {length} bytes");
+            assert_eq!((examined.findings, examined.unexamined), (Vec::new(), Some(why)));
+        }
+    }
+
+    #[test]
     fn a_chunk_has_at_least_the_bytes_that_its_url_names() {
         let film = Film::of_seconds(2).muxed();
         let named = |bytes: u64| Told { bytes: Some(bytes), ..told(2000) };
@@ -249,8 +279,9 @@ mod tests {
         let cut = &film[..film.len() - 100];
         let short = Told { bytes: Some(film.len() as u64), ..told(2000) };
         for (told, bytes) in [(told(2000), cut), (short, &film[..film.len() - PACKET])] {
-            assert!(examine(told, bytes, 999).is_err());
-            let kept = examine(Told { is_kept_cut: true, ..told }, bytes, 999).unwrap();
+            assert!(examine(told.clone(), bytes, 999).is_err());
+            let kept = Told { is_kept_cut: true, ..told.clone() };
+            let kept = examine(kept, bytes, 999).unwrap();
             assert_eq!(kept.findings.len(), 1);
             assert!(kept.findings[0].what.starts_with("truncated: "), "{kept:?}");
         }
@@ -277,11 +308,82 @@ mod tests {
             }
             let odd = [sound.clone(), vec![0, 0, 0, 3, 1, 1, 1, 1, 1]].concat();
             let examined = examine(told(2000), &odd, step).unwrap();
-            assert_eq!(examined.findings[0].offset, sound.len() as u64);
+            assert_eq!(examined.findings, []);
+            assert!(examined.note.unwrap().starts_with("9 bytes that are no box follow"));
         }
         let open = [boxes(&[(b"moof", 600)]), b"\0\0\0\0mdat and so on".to_vec()].concat();
         assert!(examine(told(2000), &open, 3).unwrap().findings.is_empty());
         let large = [b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x14".to_vec(), vec![1; 4]].concat();
         assert!(examine(told(2000), &large, 3).unwrap().findings.is_empty());
+    }
+    const INIT: &[u8] = include_bytes!("../../tests/it/fixtures/media/cmaf-init.mp4");
+    const FIRST: &[u8] = include_bytes!("../../tests/it/fixtures/media/cmaf-0.m4s");
+    const SECOND: &[u8] = include_bytes!("../../tests/it/fixtures/media/cmaf-1.m4s");
+
+    /// What is known about a chunk of fragments.
+    fn with_init(duration_ms: u64) -> Told {
+        Told { init: Init::read(INIT), ..told(duration_ms) }
+    }
+
+    #[test]
+    fn every_sample_of_a_chunk_of_fragments_is_accounted_for() {
+        for step in [1, 7, 5000] {
+            for chunk in [FIRST, SECOND] {
+                assert_eq!(examine(with_init(2000), chunk, step), Ok(Examined::default()));
+            }
+            let own = [INIT, SECOND].concat();
+            assert_eq!(examine(told(2000), &own, step), Ok(Examined::default()));
+        }
+        let unknown = examine(told(2000), SECOND, 999).unwrap();
+        assert!(unknown.unexamined.unwrap().contains("initialisation section"));
+        let init = examine(Told::default(), INIT, 999).unwrap();
+        assert_eq!((init.findings, init.note), (Vec::new(), None));
+    }
+
+    #[test]
+    fn damage_in_a_chunk_of_fragments_is_named_by_offset_and_time() {
+        let at = SECOND.windows(4).position(|four| four == b"mdat").unwrap() + 4;
+        let mut chunk = SECOND.to_vec();
+        chunk[at + 3000..at + 3500].fill(0);
+        let examined = examine(with_init(2000), &chunk, 999).unwrap();
+        let [finding] = examined.findings.as_slice() else { panic!("{examined:?}") };
+        assert!((at as u64..(at + 3500) as u64).contains(&finding.offset), "{finding:?}");
+        assert!(finding.at_ms.is_some_and(|at| at < 2000), "{finding:?}");
+        let at = chunk.windows(4).position(|four| four == b"moof").unwrap();
+        chunk[at - 4..].fill(0);
+        let found = examine(with_init(2000), &chunk, 999).unwrap().findings;
+        assert_eq!(found[0].what, "there is neither picture nor sound in it");
+        for (told_ms, what) in
+            [(4000, "it plays for 2.2 s of the 4.0 s"), (1000, "it plays for 2.0 s where")]
+        {
+            let found = examine(with_init(told_ms), SECOND, 999).unwrap().findings;
+            assert!(found[0].what.starts_with(what), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_of_fragments_is_whole_where_every_sample_is_in_it() {
+        let tails: [&[u8]; 5] =
+            [b"x", &[0; 9], b"ID3\x04\0\0\0\0\0\x0aTXXX", b"\0\0\x10\0free and so on", b"<html>"];
+        for tail in tails {
+            for (told, file) in [(with_init(2000), FIRST), (Told::default(), INIT)] {
+                let examined = examine(told, &[file, tail].concat(), 7).unwrap();
+                assert_eq!(examined.findings, [], "{}", tail.escape_ascii());
+                assert!(examined.note.is_some(), "{}", tail.escape_ascii());
+            }
+        }
+        let mut longer = FIRST.to_vec();
+        let at = longer.windows(4).position(|four| four == b"mdat").unwrap() - 4;
+        longer[at + 1] = 1;
+        let examined = examine(with_init(2000), &longer, 999).unwrap();
+        assert_eq!(examined.findings, []);
+        assert!(examined.note.unwrap().starts_with("the last box, mdat at offset "));
+        for cut in [1, 4000, FIRST.len() - 200, FIRST.len() - 20] {
+            let cut = examine(with_init(2000), &FIRST[..FIRST.len() - cut], 999);
+            assert!(
+                matches!(cut, Err(ChunkError::CutBox { .. }) | Ok(Examined { note: Some(_), .. })),
+                "{cut:?}"
+            );
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! HLS playlists (RFC 8216): what they name, a playable copy, and the original without signatures.
+//! HLS playlists (RFC 8216): their files, a playable copy, and the original without signatures.
 //!
-//! Only finished recordings are taken: a playlist without `EXT-X-ENDLIST` or without segments is
-//! refused, and so is one with a tag that matters and cannot be read.
+//! Only finished recordings are accepted: a playlist without `EXT-X-ENDLIST` or without segments is
+//! refused, and so is one with a relevant tag that cannot be read.
 
 mod copy;
 mod cost;
@@ -25,15 +25,15 @@ use crate::media::mp4::{Mp4Error, check_no_page};
 use crate::model::MediaUrl;
 use reader::Reader;
 
-/// The largest playlist that is read, in bytes.
+/// The largest playlist to read, in bytes.
 pub const MAX_BYTES: usize = 4 << 20;
 /// The most segments of a playlist: at 2 s each, more than a day.
 pub const MAX_CHUNKS: usize = 50_000;
-/// The most bytes that the URLs of a playlist may have together. A short line stands for a long URL
-/// where the playlist's own is long.
+/// The limit on the total length of a playlist's URLs, in bytes. With a long base URL, short lines
+/// stand for long URLs.
 pub const MAX_URL_BYTES: usize = 8 << 20;
 
-/// Why a playlist cannot be archived. Never holds a URI, which may be signed.
+/// Why a playlist cannot be archived. Never contains a URI, which may be signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HlsError {
     /// More than [`MAX_BYTES`].
@@ -48,34 +48,41 @@ pub enum HlsError {
     /// The first line is not `#EXTM3U`.
     #[error("not an HLS playlist: it is not text that begins with #EXTM3U")]
     NotHls,
-    /// A page or a message in its place.
+    /// It is a page or a message instead.
     #[error("not an HLS playlist: it begins like {0}")]
     Page(&'static str),
-    /// Pictures to wind through, not to play.
+    /// It has thumbnails for seeking, not media.
     #[error("the playlist names no segments to play, but single pictures to wind through")]
     PicturesAlone,
     /// No `EXT-X-ENDLIST`: cut off, or still being written.
     #[error("the playlist has no end: it is cut off or still being written")]
     NoEnd,
-    /// Nothing to play.
+    /// There is nothing to play.
     #[error("the playlist names no segments")]
     NoSegments,
     /// The segments are encrypted.
-    #[error("the segments are encrypted ({0}); what is archived could not be played")]
+    #[error(
+        "the segments are encrypted ({0}); what is archived could not be played\nhint: save it by hand while WeChat has it and its key: `ffmpeg -i URL -c copy broadcast.mp4`"
+    )]
     Encrypted(String),
     /// A tag or a line that cannot be read.
     #[error("the playlist is damaged: {0}")]
     Malformed(&'static str),
-    /// A URI that cannot be fetched; segments are counted from 0.
+    /// A URI that cannot be fetched; segments count from 0.
     #[error("the URI of segment {0} cannot be fetched")]
     ChunkUri(usize),
-    /// A master playlist without a variant that could be archived.
+    /// A master playlist whose variants have separate playlists for the sound.
+    #[error(
+        "each variant of the master playlist has its sound in a playlist of its own, which is not archived\nhint: save it by hand while WeChat has it: `ffmpeg -i URL -c copy broadcast.mp4`"
+    )]
+    SoundApart,
+    /// A master playlist without an archivable variant.
     #[error("the master playlist has no variant that holds both picture and sound")]
     NoVariant,
 }
 
 impl HlsError {
-    /// Whether it may be of a playlist that came torn, or of what came in its place.
+    /// Whether the cause may be a playlist that arrived torn, or something else in its place.
     pub fn may_be_torn(&self) -> bool {
         matches!(
             self,
@@ -89,10 +96,10 @@ impl HlsError {
     }
 }
 
-/// A playlist that was read.
+/// A parsed playlist.
 #[derive(Debug, Clone)]
 pub enum Playlist {
-    /// A choice of variants, the best first. Fetch the first that can be had and parse it.
+    /// The variants, best first. Fetch the first that is available and parse it.
     Master(Vec<Variant>),
     /// The segments of a broadcast.
     Media(MediaPlaylist),
@@ -101,7 +108,7 @@ pub enum Playlist {
 /// The segments of a broadcast, in order.
 #[derive(Debug, Clone)]
 pub struct MediaPlaylist {
-    /// Initialisation sections (`EXT-X-MAP`), which segments refer to.
+    /// The initialisation sections (`EXT-X-MAP`) that segments refer to.
     pub inits: Vec<ChunkFile>,
     /// The segments.
     pub chunks: Vec<Chunk>,
@@ -114,55 +121,59 @@ pub struct MediaPlaylist {
 pub struct ChunkFile {
     /// The name to store it under: `chunk-000000.ts`, `init-000000.mp4`.
     pub name: String,
-    /// Where it is fetched.
+    /// Where to fetch it.
     pub link: Link,
-    /// The bytes of the file there that belong to it; `None` for all.
+    /// The byte range to fetch; `None` for the whole file.
     pub range: Option<Range<u64>>,
 }
 
 /// A segment.
 #[derive(Debug, Clone)]
 pub struct Chunk {
-    /// Its bytes.
+    /// The file with its bytes.
     pub file: ChunkFile,
     /// Its duration in milliseconds.
     pub duration_ms: u64,
-    /// Whether that is told in whole seconds, as in early versions of the format.
+    /// Whether the duration is in whole seconds, as in early versions of the format.
     pub is_rounded: bool,
-    /// Whether time stamps or encoding change before it.
+    /// Whether time stamps or the encoding change before it.
     pub discontinuity: bool,
     /// Its initialisation section, as an index into [`MediaPlaylist::inits`].
     pub init: Option<usize>,
-    /// Whether the source itself lacks it (`EXT-X-GAP`): there is nothing to fetch.
+    /// Whether the source itself lacks it (`EXT-X-GAP`), so there is nothing to fetch.
     pub is_gap: bool,
 }
 
-/// A file that is not stored, and what of the broadcast cannot be played for want of it.
+/// A file that is not stored, and the part of the broadcast that cannot be played without it.
 #[derive(Debug, Clone)]
 pub struct Lack<'a> {
     /// The file.
     pub file: &'a ChunkFile,
-    /// Where in the broadcast that begins, in milliseconds.
+    /// Where that part begins in the broadcast, in milliseconds.
     pub offset_ms: u64,
-    /// How long it is, in milliseconds. The durations of all lacks add up to what cannot be played,
-    /// the gaps of the source excepted.
+    /// Its duration in milliseconds. The durations of all lacks add up to what cannot be played, not
+    /// counting gaps of the source.
     pub duration_ms: u64,
 }
 
 impl ChunkFile {
-    /// The content type that goes with the name.
+    /// The content type for the file's name.
     pub fn content_type(&self) -> &'static str {
         match self.name.rsplit('.').next() {
             Some("ts") => "video/mp2t",
-            Some("m4s" | "mp4") => "video/mp4",
+            Some("m4s" | "mp4" | "m4v" | "cmfv") => "video/mp4",
+            Some("m4a" | "cmfa") => "audio/mp4",
             Some("aac") => "audio/aac",
+            Some("mp3") => "audio/mpeg",
+            Some("ac3") => "audio/ac3",
+            Some("vtt") => "text/vtt",
             _ => "application/octet-stream",
         }
     }
 }
 
 impl Playlist {
-    /// Reads a playlist that was fetched from `base`, without redirects.
+    /// Parses a playlist fetched from `base` without redirects.
     ///
     /// # Errors
     /// As [`Playlist::parse_from`].
@@ -170,17 +181,17 @@ impl Playlist {
         Self::parse_from(bytes, Base::new(base, base))
     }
 
-    /// Reads a playlist that was fetched from `base`.
+    /// Parses a playlist fetched from `base`.
     ///
     /// # Errors
-    /// When it is no playlist, not finished, encrypted, or damaged; see [`HlsError`].
+    /// When it is not a playlist, or is unfinished, encrypted or damaged; see [`HlsError`].
     pub fn parse_from(bytes: &[u8], base: Base<'_>) -> Result<Self, HlsError> {
         if bytes.len() > MAX_BYTES {
             return Err(HlsError::TooLarge(bytes.len()));
         }
         let text = text_of(bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        // Some writers end their lines with a CR alone.
+        // Some writers end lines with a CR alone.
         let mut lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
         let first = lines.next().and_then(|line| line.strip_prefix("#EXTM3U"));
         if first.is_none_or(|rest| !(rest.is_empty() || rest.starts_with([' ', '\t', ':']))) {
@@ -196,8 +207,8 @@ impl Playlist {
     }
 }
 
-/// The text of a playlist. Where that is no UTF-8, as with titles in another encoding, all but ASCII
-/// is percent-encoded: so it stands in the requests for what a URI names.
+/// The text of a playlist. If it is not UTF-8, for example because of titles in another encoding, every
+/// non-ASCII byte is percent-encoded, which is how a URI appears in requests anyway.
 fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -214,13 +225,13 @@ fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 impl MediaPlaylist {
-    /// The duration of all segments in milliseconds.
+    /// The total duration of all segments in milliseconds.
     pub fn duration_ms(&self) -> u64 {
         self.chunks.iter().map(|chunk| chunk.duration_ms).sum()
     }
 
-    /// Every file to store: initialisation sections first, then the segments. What the source has a
-    /// gap for, and sections that nothing else refers to, are none.
+    /// Every file to store: first the initialisation sections, then the segments. Excludes gaps of the
+    /// source and sections that no other segment refers to.
     pub fn files(&self) -> impl Iterator<Item = &ChunkFile> {
         let chunks = self.chunks.iter().filter(|chunk| !chunk.is_gap);
         self.used_inits().chain(chunks.map(|chunk| &chunk.file))
@@ -234,7 +245,13 @@ impl MediaPlaylist {
         inits.map(|(_, init)| init)
     }
 
-    /// Gives all files other names, which begin with `prefix`.
+    /// Each chunk that needs an initialisation section, with that section.
+    pub fn needed_inits(&self) -> impl Iterator<Item = (&ChunkFile, &ChunkFile)> {
+        let init = |chunk: &Chunk| self.inits.get(chunk.init?);
+        self.chunks.iter().filter_map(move |chunk| Some((&chunk.file, init(chunk)?)))
+    }
+
+    /// Renames all files to names with `prefix`.
     pub fn rename(&mut self, prefix: &str) {
         let chunks = self.chunks.iter_mut().map(|chunk| &mut chunk.file);
         for file in self.inits.iter_mut().chain(chunks) {
@@ -242,13 +259,13 @@ impl MediaPlaylist {
         }
     }
 
-    /// How much of it can be played with the files that `is_stored` says are there, in milliseconds.
+    /// The playable duration in milliseconds, given the files that `is_stored` accepts.
     pub fn playable_ms(&self, is_stored: impl Fn(&ChunkFile) -> bool) -> u64 {
         let plays = |chunk: &&Chunk| self.plays(chunk, &is_stored);
         self.chunks.iter().filter(plays).map(|chunk| chunk.duration_ms).sum()
     }
 
-    /// The files that are to be stored and are not, in the order of the broadcast.
+    /// The missing files among those to store, in the order of the broadcast.
     pub fn lacks(&self, is_stored: impl Fn(&ChunkFile) -> bool) -> Vec<Lack<'_>> {
         let mut of_inits: Vec<Option<Lack<'_>>> = self.inits.iter().map(|_| None).collect();
         let mut lacks = Vec::new();
@@ -273,7 +290,7 @@ impl MediaPlaylist {
         lacks
     }
 
-    /// Whether a segment can be played: it and its initialisation section are there.
+    /// Whether a segment can be played: it and its initialisation section are stored.
     fn plays(&self, chunk: &Chunk, is_stored: &impl Fn(&ChunkFile) -> bool) -> bool {
         let init = chunk.init.and_then(|at| self.inits.get(at));
         !chunk.is_gap && is_stored(&chunk.file) && init.is_none_or(is_stored)

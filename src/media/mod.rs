@@ -1,4 +1,4 @@
-//! The source's bytes: ranged reads, the MP4 walk, HLS playlists and what they name.
+//! Media of the source: ranged reads, the MP4 walk, HLS playlists and their files.
 
 pub mod chunk;
 pub mod hls;

@@ -1,12 +1,12 @@
 //! One media file over HTTP, in single attempts: the caller retries.
 //!
-//! A file is opened by a ranged request for its beginning, whose body is handed over, so that
-//! nothing is fetched twice. The answer tells length, validators and whether ranges work; further
-//! ranges are accepted only of the very file that was opened.
+//! A ranged request for its beginning opens a file and returns the body, so that nothing is fetched
+//! twice. The answer tells length, validators and whether ranges work; further ranges are only accepted
+//! from the very file that was opened.
 //!
-//! `If-Range` is not sent. Whether the media hosts honour it is unknown, and a host that wrongly
-//! takes a validator for outdated would answer every range with the whole file. Comparing the
-//! validators of each answer finds a changed file as well.
+//! `If-Range` is not sent. It is unknown whether the media hosts honour it, and a host that wrongly
+//! considers a validator outdated would answer every range with the whole file. Comparing the
+//! validators of each answer also detects a changed file.
 
 mod body;
 mod error;
@@ -29,17 +29,17 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use body::Body;
-pub use error::{Error, Problem};
+pub use error::{Error, FetchProblem};
 pub use file::SourceFile;
 pub use signature::expires_at;
 pub use small::{Offer, Small};
 
 use crate::model::{MediaUrl, Obstacle};
-use crate::net_guard::{self, ClientError, HostPolicy, Timeouts};
+use crate::net_guard::{self, ClientError, Connections, HostPolicy, Timeouts};
 use headers::ContentRange;
 use signature::is_preview;
 
-/// A small file may take so many read time-outs in all: ten minutes, unless configured.
+/// A small file may take this many read timeouts in total: ten minutes by default.
 const SMALL_READS: u32 = 20;
 
 /// How media is fetched.
@@ -47,24 +47,26 @@ const SMALL_READS: u32 = 20;
 pub struct Settings {
     /// Where requests may go.
     pub hosts: HostPolicy,
-    /// How long a request may make no progress.
+    /// How long a request may go without progress.
     pub timeouts: Timeouts,
-    /// The proxy to use, as `http://user:password@host:port`; none unless given.
+    /// The proxy, as `http://user:password@host:port`; none by default.
     pub proxy: Option<SecretString>,
 }
 
-/// A client for media files. Clones share connections and what was learnt of the hosts.
+/// A client for media files. Clones share connections and what was learned about the hosts.
 #[derive(Debug, Clone)]
 pub struct MediaClient {
     http: reqwest::Client,
+    /// The same client, but with a new connection for each request.
+    fresh: reqwest::Client,
     hosts: HostPolicy,
-    /// Whether a proxy stands between, which resolves names itself.
+    /// Whether there is a proxy, which resolves names itself.
     has_proxy: bool,
-    /// How long a small file may take in all.
+    /// How long a small file may take in total.
     small: Duration,
     /// How long a body may crawl.
-    patience: Duration,
-    /// For each host and port, whether https has answered there.
+    longest_stall: Duration,
+    /// The scheme that answered for each host and port.
     answered: Arc<Mutex<HashMap<String, Scheme>>>,
 }
 
@@ -74,14 +76,14 @@ enum Scheme {
     Http,
 }
 
-/// A file that was opened, and its first bytes.
+/// An opened file, and its first bytes.
 #[derive(Debug)]
 pub struct Opened {
-    /// What the host told of the file.
+    /// What the host said about the file.
     pub file: SourceFile,
     /// `Content-Type`, as received.
     pub content_type: Option<String>,
-    /// The bytes asked for, or the whole file where `file.ranged` is false.
+    /// The requested bytes, or the whole file if `file.ranged` is false.
     pub body: Body,
 }
 
@@ -91,36 +93,41 @@ impl MediaClient {
     /// # Errors
     /// When the proxy's URL is invalid or TLS cannot be set up.
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
-        let Settings { hosts, timeouts, proxy } = settings;
-        let http = net_guard::client(hosts, *timeouts, proxy.as_ref())?;
-        Ok(Self::over(http, settings))
+        Self::with_names(settings, Arc::new(net_guard::SystemNames))
     }
 
-    /// As [`MediaClient::new`], where `names` says which addresses a name has.
+    /// Like [`MediaClient::new`], but `names` resolves host names.
     ///
     /// # Errors
     /// As [`MediaClient::new`].
     #[doc(hidden)]
     pub fn with_names(settings: &Settings, names: Arc<dyn Resolve>) -> Result<Self, ClientError> {
         let Settings { hosts, timeouts, proxy } = settings;
-        let http = net_guard::client_with_names(hosts, *timeouts, proxy.as_ref(), names)?;
-        Ok(Self::over(http, settings))
-    }
-
-    fn over(http: reqwest::Client, settings: &Settings) -> Self {
-        // However slowly it comes: what is small is not waited for for ever.
+        let client = |names, connections| {
+            net_guard::client_with_names(hosts, *timeouts, proxy.as_ref(), (names, connections))
+        };
+        // A small file has a time limit however steadily it arrives.
         let small = settings.timeouts.read.saturating_mul(SMALL_READS);
-        // A connection that moves is given more time than one that stands still.
-        let patience = settings.timeouts.read.saturating_mul(2);
-        let (hosts, has_proxy) = (settings.hosts.clone(), settings.proxy.is_some());
-        Self { http, hosts, has_proxy, small, patience, answered: Arc::default() }
+        // A slow connection gets more time than a stalled one.
+        let longest_stall = settings.timeouts.read.saturating_mul(2);
+        let http = client(Arc::clone(&names), Connections::Kept)?;
+        let fresh = client(names, Connections::Fresh)?;
+        let (hosts, has_proxy) = (hosts.clone(), proxy.is_some());
+        Ok(Self { http, fresh, hosts, has_proxy, small, longest_stall, answered: Arc::default() })
     }
 
-    /// Whether requests to `url` would be made: whether its host is allowed, and its name resolves to
-    /// an address that is. No request is made.
+    /// The same client, but with a new connection for each request, which may reach another CDN node
+    /// than the pooled ones.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { http: self.fresh.clone(), ..self.clone() }
+    }
+
+    /// Whether requests to `url` are possible: its host is allowed, and its name resolves to an allowed
+    /// address. This makes no request.
     ///
     /// # Errors
-    /// Why they would not, with the line of the configuration that would change it.
+    /// Why they are not possible, with the configuration line that would change it.
     pub async fn look_up(&self, url: &MediaUrl) -> Result<(), net_guard::Unreachable> {
         if self.has_proxy {
             return Ok(self.hosts.check(url.without_query())?);
@@ -128,20 +135,20 @@ impl MediaClient {
         net_guard::look_up(&self.hosts, url.without_query(), &net_guard::SystemNames).await
     }
 
-    /// Whether an obstacle is none for these settings: see [`HostPolicy::lifts`].
+    /// Whether these settings lift an obstacle: see [`HostPolicy::lifts`].
     pub fn lifts(&self, obstacle: &Obstacle) -> bool {
-        // A proxy looks names up itself.
+        // A proxy resolves names itself.
         let is_left_to_proxy = self.has_proxy && matches!(obstacle, Obstacle::Address(_));
         is_left_to_proxy || self.hosts.lifts(obstacle)
     }
 
     /// Opens a file with one request for its first `first` bytes (at least one).
     ///
-    /// Where the host ignores ranges, the body is the whole file and `file.ranged` is false; where it
-    /// does not tell the length either, the end of the body is no evidence of the end of the file.
+    /// If the host ignores ranges, the body is the whole file and `file.ranged` is false; if it does
+    /// not tell the length either, the end of the body does not prove the end of the file.
     ///
     /// # Errors
-    /// See [`Problem`]. Nothing is retried.
+    /// See [`FetchProblem`]. Nothing is retried.
     pub async fn open(&self, url: &MediaUrl, first: u64) -> Result<Opened, Error> {
         let wanted = 0..first.max(1);
         let response = self.get(url, Some(&wanted)).await?;
@@ -166,13 +173,13 @@ impl MediaClient {
                 file.total = Some(0);
                 return Ok(Opened { file, content_type, body: Body::empty(url) });
             }
-            status => return Err(at(Problem::status(status, response.headers()))),
+            status => return Err(at(FetchProblem::status(status, response.headers()))),
         };
         Ok(Opened { file, content_type, body: self.body(url, response, expected) })
     }
 
-    /// Opens a file with one request for all of it. Its body is one answer, so that it cannot be of two
-    /// files, whatever a host makes of ranges and validators.
+    /// Opens a file with one request for all of it. Its body is a single answer, so it cannot mix two
+    /// files, however the host treats ranges and validators.
     ///
     /// # Errors
     /// As [`MediaClient::open`].
@@ -187,17 +194,17 @@ impl MediaClient {
             StatusCode::PARTIAL_CONTENT => {
                 check_all_of_it(response.headers(), file.total).map_err(at)?;
             }
-            status => return Err(at(Problem::status(status, response.headers()))),
+            status => return Err(at(FetchProblem::status(status, response.headers()))),
         }
         let expected = file.total;
         Ok(Opened { file, content_type, body: self.body(url, response, expected) })
     }
 
-    /// Fetches bytes of a file that was opened, whatever signature `url` now carries.
+    /// Fetches bytes of an opened file, whatever signature `url` has now.
     ///
     /// # Errors
-    /// [`Problem::Changed`] where the host now has another file, or ranges no longer work: start over.
-    /// Otherwise see [`Problem`]. Nothing is retried.
+    /// [`FetchProblem::Changed`] if the host now has another file, or ranges no longer work: start
+    /// over. Otherwise see [`FetchProblem`]. Nothing is retried.
     pub async fn range(
         &self,
         url: &MediaUrl,
@@ -211,13 +218,15 @@ impl MediaClient {
         let response = self.get(url, Some(&range)).await?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT => {}
-            StatusCode::OK => return Err(at(Problem::Changed("whether ranges are served"))),
-            StatusCode::RANGE_NOT_SATISFIABLE => return Err(at(Problem::Changed("the length"))),
-            status => return Err(at(Problem::status(status, response.headers()))),
+            StatusCode::OK => return Err(at(FetchProblem::Changed("whether ranges are served"))),
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                return Err(at(FetchProblem::Changed("the length")));
+            }
+            status => return Err(at(FetchProblem::status(status, response.headers()))),
         }
         let (served, total) = partial(&response, &range).map_err(at)?;
         if served != range || file.total.is_some_and(|known| known != total) {
-            return Err(at(Problem::Changed("the length")));
+            return Err(at(FetchProblem::Changed("the length")));
         }
         let now = headers::source_file(response.headers(), response.url().scheme());
         headers::check_unchanged(file, &now).map_err(at)?;
@@ -225,22 +234,24 @@ impl MediaClient {
     }
 
     fn body(&self, url: &MediaUrl, response: Response, expected: Option<u64>) -> Body {
-        Body::new(url, response, expected, self.patience)
+        Body::new(url, response, expected, self.longest_stall)
     }
 
-    /// One GET, over https where that answers and over the URL's own http where it does not.
+    /// One GET, over https if the host answers that, otherwise over the URL's own http.
     async fn get(&self, url: &MediaUrl, range: Option<&Range<u64>>) -> Result<Response, Error> {
         if is_preview(url) {
-            return Err(Error::new(url, Problem::Preview));
+            return Err(Error::new(url, FetchProblem::Preview));
         }
         let given = url.expose();
-        self.hosts.check(&given).map_err(|refusal| Error::new(url, Problem::Blocked(refusal)))?;
+        self.hosts
+            .check(&given)
+            .map_err(|refusal| Error::new(url, FetchProblem::Blocked(refusal)))?;
         let host = url.host();
         let Some(secure) = self.upgraded(&given, &host) else {
             return self.send(url, given, range).await;
         };
         match self.send(url, secure, range).await {
-            // Another request may have learnt meanwhile that only http answers.
+            // Another request may have learned meanwhile that only http answers.
             Err(error)
                 if error.problem.is_connect() && self.learnt(&host) != Some(Scheme::Https) =>
             {
@@ -248,7 +259,7 @@ impl MediaClient {
                 self.learn(&host, Scheme::Http);
                 Ok(response)
             }
-            // A host whose https has answered once is not asked in the clear any more.
+            // Once a host has answered over https, it is no longer asked over http.
             Ok(response) => {
                 self.learn(&host, Scheme::Https);
                 Ok(response)
@@ -257,7 +268,7 @@ impl MediaClient {
         }
     }
 
-    /// The https form of an http URL, where it may be tried.
+    /// The https form of an http URL, if it may be tried.
     fn upgraded(&self, given: &Url, host: &str) -> Option<Url> {
         let mut secure = given.clone();
         let upgradable = given.scheme() == "http" && self.learnt(host) != Some(Scheme::Http);
@@ -272,10 +283,7 @@ impl MediaClient {
     fn learn(&self, host: &str, scheme: Scheme) {
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         if answered.insert(host.to_owned(), scheme).is_none() && scheme == Scheme::Http {
-            tracing::info!(
-                media.host = host,
-                "https does not answer at the media host, http is used"
-            );
+            tracing::info!(media.host = host, "the media host does not answer https; using http");
         }
     }
 
@@ -291,33 +299,34 @@ impl MediaClient {
             request = request.header(RANGE, format!("bytes={}-{last}", range.start));
         }
         let at = |problem| Error::new(url, problem);
-        let response = request.send().await.map_err(|error| at(Problem::request(error)))?;
+        let response = request.send().await.map_err(|error| at(FetchProblem::request(error)))?;
         match headers::encoding(response.headers()) {
-            Some(encoding) => Err(at(Problem::Encoded(encoding))),
+            Some(encoding) => Err(at(FetchProblem::Encoded(encoding))),
             None => Ok(response),
         }
     }
 }
 
-/// The range and the total of a 206 that begins where it should and ends there or at the file's end.
-fn partial(response: &Response, wanted: &Range<u64>) -> Result<(Range<u64>, u64), Problem> {
-    let ContentRange { range, total } = ContentRange::of(response.headers())
-        .ok_or_else(|| Problem::BadRange("no readable Content-Range came with it".to_owned()))?;
+/// The range and total of a 206 that begins where it should and ends there or at the file's end.
+fn partial(response: &Response, wanted: &Range<u64>) -> Result<(Range<u64>, u64), FetchProblem> {
+    let ContentRange { range, total } = ContentRange::of(response.headers()).ok_or_else(|| {
+        FetchProblem::BadRange("no readable Content-Range came with it".to_owned())
+    })?;
     let length = range.end - range.start;
     if range.start != wanted.start || range.end != wanted.end.min(total) {
-        return Err(Problem::BadRange(format!(
+        return Err(FetchProblem::BadRange(format!(
             "bytes {}..{} of {total} came for {}..{}",
             range.start, range.end, wanted.start, wanted.end
         )));
     }
     if response.content_length().is_some_and(|told| told != length) {
-        return Err(Problem::BadRange("Content-Length and Content-Range disagree".to_owned()));
+        return Err(FetchProblem::BadRange("Content-Length and Content-Range disagree".to_owned()));
     }
     Ok((range, total))
 }
 
-/// Makes sure that a 206 to a request without a range is all of the file, as some hosts send it.
-fn check_all_of_it(headers: &HeaderMap, length: Option<u64>) -> Result<(), Problem> {
+/// Checks that a 206 to a request without a range covers the whole file, as some hosts send it.
+fn check_all_of_it(headers: &HeaderMap, length: Option<u64>) -> Result<(), FetchProblem> {
     if !headers.contains_key(CONTENT_RANGE) {
         return Ok(());
     }
@@ -325,7 +334,7 @@ fn check_all_of_it(headers: &HeaderMap, length: Option<u64>) -> Result<(), Probl
         Some(ContentRange { range, total }) if range == (0..total) && length == Some(total) => {
             Ok(())
         }
-        _ => Err(Problem::BadRange("a part of the file came for all of it".to_owned())),
+        _ => Err(FetchProblem::BadRange("a part of the file came for all of it".to_owned())),
     }
 }
 

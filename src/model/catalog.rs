@@ -1,4 +1,4 @@
-//! `catalog.json`, format version 1: the rooms of one account. Public; only additions.
+//! `catalog.json`, format version 1: the rooms of one account. Public: fields may only be added.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{AppId, LiveStatus, RoomId, RoomStatus, Sha256Digest};
 
-/// The name of the catalog's format.
+/// The identifier of the catalog format.
 pub const CATALOG_SCHEMA: &str = "replay-archiver/catalog/v1";
 
-/// Every room of an account that was ever listed. Keys in it are relative to its own folder.
+/// All rooms of an account that have ever been listed. Keys are relative to the account's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "replay-archiver catalog, version 1")]
 pub struct Catalog {
@@ -32,13 +32,13 @@ pub struct CatalogRoom {
     pub name: String,
     /// The status when the room was last listed.
     pub live_status: Option<LiveStatus>,
-    /// When the broadcast began, or was to begin.
+    /// The actual or planned start of the broadcast.
     pub start_time: Option<Timestamp>,
-    /// When it ended, or was to end.
+    /// The actual or planned end of the broadcast.
     pub end_time: Option<Timestamp>,
-    /// What the archive has of it; `None` where it has no manifest.
+    /// How complete the archive of the room is; `null` without a manifest.
     pub status: Option<RoomStatus>,
-    /// Where its manifest lies.
+    /// The key of its manifest.
     pub manifest_key: Option<String>,
     /// The SHA-256 of that manifest.
     pub manifest_sha256: Option<Sha256Digest>,

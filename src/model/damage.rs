@@ -1,5 +1,5 @@
-//! Damage: places of a recording that are damaged at their source and were archived as they came, and
-//! objects of the archive that are no longer what was archived.
+//! Damage: places of a recording that are damaged at the source and were archived as received, and
+//! archived objects that have changed since.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use super::time::playing_time;
 use super::{Sha256Digest, sum};
 
-/// What the key of a whole's playlist as it was received ends in: nothing that plays needs it.
+/// The file name of a whole's playlist as received. Players do not need it.
 pub const SOURCE_PLAYLIST: &str = "source.m3u8";
 
-/// An object that was archived, is another one now, and could not be replaced so far. It is left as
-/// it is.
+/// An archived object that has changed in the bucket and could not be replaced so far. It is left
+/// unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Damaged {
-    /// Where it lies.
+    /// Its key.
     pub key: String,
     /// What is wrong with it.
     pub problem: String,
-    /// The size it had, in bytes.
+    /// The archived size, in bytes.
     pub bytes: Option<u64>,
-    /// The SHA-256 it had.
+    /// The archived SHA-256.
     pub sha256: Option<Sha256Digest>,
 }
 
@@ -32,28 +32,28 @@ impl fmt::Display for Damaged {
     }
 }
 
-/// A place of a recording that is damaged at its source: the same bytes came each time they were asked
-/// for, and were archived as they are.
+/// A place of a recording that is damaged at the source: every attempt returned the same bytes, and they
+/// were archived as received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Damage {
-    /// Where it begins, in bytes from the beginning of the object.
+    /// Where it begins, in bytes from the start of the object.
     pub offset: u64,
-    /// How many bytes are concerned.
+    /// How many bytes are affected.
     pub length: u64,
-    /// Where in the film it begins, in milliseconds, where that can be told.
+    /// Where it begins in the recording, in milliseconds, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<u64>,
-    /// How much of the film is concerned, in milliseconds, where that can be told.
+    /// How much of the recording is affected, in milliseconds, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
     /// What is wrong there, in plain words.
     pub what: String,
-    /// How often the source sent it like this: 2 or more.
+    /// How many times the source returned these bytes: 2 or more. 1 if the bytes differed each time and the
+    /// recording was about to be deleted.
     pub seen: u32,
 }
 
-/// What damage of a film means for whoever watches it, as `plays but for 0.4 s at 12:03`; `None`
-/// without any.
+/// What damage means for a viewer, such as `plays but for 0.4 s at 12:03`; `None` without damage.
 pub fn plays_but_for(damage: &[Damage]) -> Option<String> {
     let first = damage.first()?;
     let millis = sum(damage.iter().filter_map(|place| place.duration_ms));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_by_how_much_of_the_film_is_concerned_and_where_it_begins() {
+    fn the_effect_of_damage_is_described_by_duration_and_position() {
         let told = |damage: &[Damage]| plays_but_for(damage).unwrap();
         assert_eq!(plays_but_for(&[]), None);
         let one = place(Some(723_900), Some(400));

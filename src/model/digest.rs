@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// A text that is not the hexadecimal form of the digest that was expected.
+/// A text that is not a digest of the expected length in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {bytes} bytes in hexadecimal")]
 pub struct InvalidDigest {
@@ -13,7 +13,7 @@ pub struct InvalidDigest {
     bytes: usize,
 }
 
-/// Whether `text` is `bytes` bytes in hexadecimal and nothing else, such as a sign.
+/// Whether `text` is exactly `bytes` bytes in hexadecimal, without a sign.
 fn is_hex(text: &str, bytes: usize) -> bool {
     text.len() == 2 * bytes && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -24,7 +24,7 @@ fn is_hex(text: &str, bytes: usize) -> bool {
 pub struct Sha256Digest(pub [u8; 32]);
 
 impl Sha256Digest {
-    /// The digest of `bytes`, for small things held in memory.
+    /// The digest of a small value in memory.
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
         Self(sha2::Sha256::digest(bytes).into())
@@ -75,7 +75,7 @@ impl JsonSchema for Sha256Digest {
     }
 }
 
-/// Declares a CRC-64 with its text form: 16 lowercase hex digits, most significant first.
+/// Declares a CRC-64 type and its text form: 16 lowercase hex digits, most significant first.
 macro_rules! crc64 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -125,7 +125,7 @@ macro_rules! crc64 {
 }
 
 crc64! {
-    /// CRC-64/NVME of a whole object, which AWS, R2, MinIO, Ceph and Garage verify themselves.
+    /// CRC-64/NVME of a whole object, which AWS, R2, MinIO, Ceph and Garage verify.
     Crc64Nvme
 }
 
@@ -134,7 +134,7 @@ crc64! {
     Crc64Xz
 }
 
-/// Every digest that is computed of a file while it streams.
+/// All digests computed of a file while it is streamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digests {
     /// SHA-256 of all bytes in order.
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_survives_its_text_form() {
+    fn a_digest_round_trips_through_its_text_form() {
         let digest = Sha256Digest::of(b"abc");
         let text = digest.to_string();
         assert_eq!(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

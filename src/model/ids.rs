@@ -5,9 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The appid of one mini program: an account.
+/// The appid of a mini-program, which identifies an account.
 ///
-/// Only ASCII letters, digits, `_` and `-`, at most 64 of them, since it becomes a part of keys.
+/// 1 to 64 ASCII letters, digits, `_` and `-`, because it becomes part of keys.
 #[derive(
     Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -16,7 +16,7 @@ pub struct AppId(#[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,64}$"))] String);
 
 /// A text that cannot be an appid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an appid: 1 to 64 ASCII letters, digits, '_' or '-' are expected")]
+#[error("{0:?} is not an appid: expected 1 to 64 ASCII letters, digits, '_' or '-'")]
 pub struct InvalidAppId(String);
 
 impl AppId {
@@ -59,7 +59,7 @@ impl fmt::Display for AppId {
     }
 }
 
-/// The number of one live room (直播间) within its account.
+/// The number of a live room (直播间) within its account.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -72,9 +72,9 @@ impl fmt::Display for RoomId {
     }
 }
 
-/// A text that is no room's number.
+/// An invalid room number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a room's number")]
+#[error("{0:?} is not a room number")]
 pub struct InvalidRoomId(String);
 
 impl std::str::FromStr for RoomId {
@@ -85,13 +85,13 @@ impl std::str::FromStr for RoomId {
     }
 }
 
-/// The name of one run of the program: its start in compact UTC and eight random hex digits.
+/// The id of a run: its start in compact UTC and eight random hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// A new name for a run that starts at `now`.
+    /// A new id for a run that starts at `now`.
     pub fn new(now: jiff::Timestamp) -> Self {
         Self(format!("{}-{:08x}", super::time::compact_utc(now), rand::random::<u32>()))
     }
@@ -114,7 +114,7 @@ impl fmt::Display for RunId {
 pub struct ObjectKey(String);
 
 impl ObjectKey {
-    /// A key from its finished text. Keys are put together in `store::keys` alone.
+    /// A key from its complete text. Only `store::keys` builds keys.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

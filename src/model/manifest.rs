@@ -1,4 +1,4 @@
-//! `manifest.json`, format version 1: what the archive says of one room. Public; only additions.
+//! `manifest.json`, format version 1: what the archive has of one room. Public: fields may only be added.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -9,36 +9,36 @@ use super::{
     RecordingState, RoomId, Sha256Digest, Whole,
 };
 
-/// The name of the manifest's format.
+/// The identifier of the manifest format.
 pub const MANIFEST_SCHEMA: &str = "replay-archiver/room-manifest/v1";
 
-/// The manifest of one room. Keys in it are relative to the folder it lies in.
+/// The manifest of one room. Keys are relative to the folder that contains it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "replay-archiver room manifest, version 1")]
 pub struct Manifest {
     /// Always `replay-archiver/room-manifest/v1`.
     pub schema: String,
-    /// 1 for the first manifest of a room, one more for each that replaces it.
+    /// 1 for the first manifest of a room; each replacement adds one.
     pub revision: u64,
-    /// The manifest this one replaces.
+    /// The manifest that this one replaces.
     pub previous: Option<PreviousManifest>,
-    /// What wrote it.
+    /// The program that wrote it.
     pub generator: Generator,
     /// When it was written.
     pub published_at: Timestamp,
-    /// The room as the room list told of it.
+    /// The room as listed by WeChat.
     pub room: ManifestRoom,
-    /// What the archive has of the room, in one word.
+    /// How complete the archive of the room is.
     pub status: RoomStatus,
     /// The same in numbers.
     pub completeness: Completeness,
-    /// Sums over what is archived.
+    /// Totals of what is archived.
     pub totals: Totals,
-    /// The pieces of the broadcast (分片), oldest first.
+    /// The segments of the broadcast (分片), oldest first.
     pub segments: Vec<Segment>,
-    /// The broadcast in one (整场), where WeChat offered it.
+    /// The recording of the whole broadcast (整场), if WeChat offered one.
     pub whole: Option<Whole>,
-    /// Further wholes, where WeChat offered more than one.
+    /// Further wholes, if WeChat offered more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_wholes: Vec<Whole>,
     /// What a player needs.
@@ -46,12 +46,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Every whole of the broadcast.
+    /// All wholes of the broadcast.
     pub fn wholes(&self) -> impl Iterator<Item = &Whole> {
         self.whole.iter().chain(&self.other_wholes)
     }
 
-    /// The keys of recordings and chunks that are damaged at their source, with their damage.
+    /// The keys of recordings and chunks that are damaged at the source, with their damage.
     pub fn damage(&self) -> impl Iterator<Item = (&str, &[Damage])> {
         let segments = self
             .segments
@@ -70,7 +70,7 @@ pub struct PreviousManifest {
     pub revision: u64,
     /// The SHA-256 of its bytes.
     pub sha256: Sha256Digest,
-    /// Where its bytes are kept.
+    /// Where the replaced manifest is kept.
     pub key: String,
 }
 
@@ -85,7 +85,7 @@ pub struct Generator {
     pub run_id: String,
 }
 
-/// A room as it is described in its manifest.
+/// A room as described in its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestRoom {
     /// The account.
@@ -104,67 +104,67 @@ pub struct ManifestRoom {
     pub end_time: Option<Timestamp>,
     /// What was on sale.
     pub goods: Vec<Goods>,
-    /// The room's pictures, stored as far as they could be had.
+    /// The room's images, including those that could not be fetched.
     pub images: Vec<ManifestImage>,
 }
 
-/// A picture of the room.
+/// An image of the room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ManifestImage {
     /// What it is for.
     pub role: ImageRole,
-    /// Where it lies; `None` where it could not be had.
+    /// Its key; `null` if it could not be fetched.
     pub key: Option<String>,
     /// Its size.
     pub bytes: Option<u64>,
     /// Its SHA-256.
     pub sha256: Option<Sha256Digest>,
-    /// Why it could not be had.
+    /// Why it could not be fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// What the archive has of a room.
+/// How complete the archive of a room is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RoomStatus {
-    /// The room is settled and every recording is archived or not needed.
+    /// The room is settled, and every recording is archived or not needed.
     Complete,
-    /// Something is missing, or may still come.
+    /// Something is missing or may still appear.
     Partial,
-    /// There were recordings; none is archived and none can be any more.
+    /// There were recordings; none is archived, and none can be any more.
     Lost,
     /// The room is settled and has no recordings.
     Empty,
 }
 
-/// What was announced, listed and archived. The whole counts as a recording.
+/// How many recordings were announced, listed and archived. A whole counts as a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Completeness {
-    /// `total` of WeChat's reply, less rows that repeat another.
+    /// `total` of WeChat's reply, without duplicate rows.
     pub announced: Option<u64>,
-    /// Recordings that were listed, ever.
+    /// Recordings ever listed.
     pub listed: u64,
     /// … of which are stored and verified,
     pub archived: u64,
-    /// … were gone before they could be stored,
+    /// … were deleted before they could be stored,
     pub expired: u64,
-    /// … could not be stored, so far,
+    /// … could not be stored so far,
     pub failed: u64,
-    /// … may not or cannot be stored,
+    /// … must not or cannot be stored,
     pub rejected: u64,
-    /// … are wholes that the pieces cover,
+    /// … are wholes that the segments cover,
     pub not_needed: u64,
-    /// … are still to be stored.
+    /// … are pending.
     #[serde(default)]
     pub pending: u64,
-    /// Whether no further recordings are to be expected.
+    /// Whether no further recordings are expected.
     pub settled: bool,
-    /// When WeChat was last asked for the room's replays.
+    /// When WeChat was last asked for the replays of the room.
     pub listed_at: Option<Timestamp>,
 }
 
-/// Sums over the archived recordings of a room.
+/// Totals of the archived recordings of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Bytes of segments and of chunks of the whole.
@@ -173,20 +173,20 @@ pub struct Totals {
     pub duration_ms: u64,
 }
 
-/// One piece of the broadcast.
+/// One segment of the broadcast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Segment {
-    /// 1 for the first piece of the broadcast.
+    /// 1 for the first segment of the broadcast.
     pub index: u64,
     /// What has become of it.
     pub state: RecordingState,
-    /// Why, where it is not archived.
+    /// Why it is not archived.
     pub reason: Option<String>,
-    /// It is not tried again before, as far as was known when this was published. `None` where its
-    /// state is final, or the next run tries it.
+    /// Earliest time of the next attempt, as known when this was published. `null` if the state is final
+    /// or the next run tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Timestamp>,
-    /// Where it lies.
+    /// The key of its object.
     pub key: Option<String>,
     /// `video/mp4`.
     pub content_type: Option<String>,
@@ -202,33 +202,33 @@ pub struct Segment {
     pub object: Option<ObjectFacts>,
     /// Where it came from.
     pub source: Source,
-    /// What was compared with what.
+    /// Which checks confirm it.
     pub evidence: Vec<Evidence>,
-    /// Where the recording itself is damaged: it came like this each time, and was archived as it is.
+    /// Where the recording is damaged at the source. It was archived as received.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damage: Vec<Damage>,
-    /// Why not every sample of it could be examined, where it lacks the evidence `samples`.
+    /// Why not every sample could be examined, if the evidence `samples` is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexamined: Option<String>,
-    /// What the file says of itself.
+    /// The properties of the media file.
     pub media: Option<MediaFacts>,
-    /// Where it stands in the broadcast.
+    /// Its position in the broadcast.
     pub timeline: Option<Timeline>,
     /// When the store had confirmed it.
     pub archived_at: Option<Timestamp>,
-    /// Where it is lost, whether a person was told. Earlier versions did not say so.
+    /// If it is lost, whether the loss was reported to a person. Earlier versions did not record this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
-    /// What is wrong with the object at `key`, where it was damaged in the bucket since and could
-    /// not be replaced so far; the other fields tell of the object that was archived.
+    /// What is wrong with the object at `key` if it was damaged in the bucket and could not be replaced
+    /// so far. The other fields describe the object as archived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<String>,
 }
 
-/// That a recording is lost.
+/// The loss of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
-    /// When a person was told of it; `None` for not yet, as far as was known when this was published.
+    /// When the loss was reported to a person; `null` if that had not happened when this was published.
     pub told_at: Option<Timestamp>,
 }
 
@@ -237,67 +237,67 @@ pub struct Loss {
 pub struct ObjectFacts {
     /// The ETag the store gave.
     pub etag: Option<String>,
-    /// In how many parts it was uploaded.
+    /// The number of parts of its upload.
     pub parts: u32,
     /// The size of every part but the last, in bytes.
     pub part_bytes: u64,
 }
 
-/// Where a recording came from: host and path, never a query, which may be a signature.
+/// Where a recording came from: host and path, but never a query, which may be a signature.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Source {
-    /// The media host, with its port where that is unusual.
+    /// The media host, with its port if unusual.
     pub host: Option<String>,
-    /// The path on it. Of one longer than 512 bytes the beginning, `~sha256~`, and the SHA-256 of all
-    /// of it.
+    /// The path. If longer than 512 bytes: its beginning, `~sha256~`, and the SHA-256 of the complete
+    /// path.
     pub path: Option<String>,
-    /// When the piece ended.
+    /// When the segment ended.
     pub create_time: Option<Timestamp>,
     /// … as WeChat wrote it.
     pub create_time_raw: Option<String>,
-    /// When WeChat deletes it; `None` for unknown and for never.
+    /// When WeChat deletes it; `null` for unknown and for never.
     pub expire_time: Option<Timestamp>,
     /// … as WeChat wrote it.
     pub expire_time_raw: Option<String>,
-    /// The entity tag the host gave.
+    /// The entity tag from the host.
     pub etag: Option<String>,
-    /// `https` or `http`, whichever answered; the listed one where nothing was asked.
+    /// `https` or `http`, whichever answered; the listed one if neither was asked.
     pub scheme: Option<String>,
-    /// What was listed in place of a URL that can be fetched, without what may be secret in it.
+    /// What was listed in place of a usable URL, without possible secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listed: Option<String>,
 }
 
-/// Where a segment stands in the broadcast.
+/// The position of a segment in the broadcast.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// Milliseconds of archived video before it.
     pub offset_ms: u64,
-    /// Milliseconds of broadcast missing between the piece before and it, where they can be told.
+    /// Milliseconds of broadcast missing between the previous segment and this one, if known.
     pub gap_before_ms: u64,
 }
 
 /// What a player needs: what to play, in which order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Playback {
-    /// What plays the most of the broadcast.
+    /// The form that plays the most of the broadcast.
     pub preferred: Preferred,
-    /// Duration of it all, in milliseconds.
+    /// Total duration, in milliseconds.
     pub duration_ms: u64,
-    /// The files to play one after the other: segments, or the one playlist.
+    /// The files to play in order: the segments, or the one playlist.
     pub keys: Vec<String>,
     /// Their durations, in the same order.
     pub durations_ms: Vec<u64>,
-    /// Whether all have one codec configuration, so that they can be joined without re-encoding.
+    /// Whether all have the same codec configuration, so that they can be joined without re-encoding.
     pub uniform_codecs: bool,
 }
 
-/// Which of the two forms of a broadcast is to be played.
+/// Which form of a broadcast to play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preferred {
-    /// The pieces, one after the other.
+    /// The segments, in order.
     Segments,
     /// The whole's playlist.
     Whole,

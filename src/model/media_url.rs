@@ -1,5 +1,4 @@
-//! A `media_url`, with its query kept secret; and one that cannot be fetched, as far as it is safe to
-//! keep.
+//! A `media_url`, whose query is kept secret; and the storable part of a URL that cannot be fetched.
 
 use std::fmt;
 
@@ -8,41 +7,41 @@ use url::Url;
 
 use super::Sha256Digest;
 
-/// Where a recording is fetched. The query may be a signature: it is never shown, logged or stored.
+/// Where to fetch a recording. The query may be a signature, so it is never shown, logged or stored.
 #[derive(Clone)]
 pub struct MediaUrl {
     url: Url,
     query: Option<SecretString>,
 }
 
-/// The longest URL that is read, in bytes: what most servers take at most for a request's head.
+/// The longest accepted URL, in bytes: the limit of most servers for a request head.
 const LONGEST: usize = 16 << 10;
 
-/// A `media_url` that no recording can be fetched from.
+/// A `media_url` from which no recording can be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMediaUrl {
-    /// Not a URL at all.
-    #[error("the media_url cannot be read as a URL: {0}")]
+    /// Not a URL.
+    #[error("the media_url is not a valid URL: {0}")]
     Unreadable(url::ParseError),
     /// Neither http nor https.
     #[error("the media_url has the scheme {0:?}; only http and https are fetched")]
     Scheme(String),
     /// A URL with a user name or password.
-    #[error("the media_url carries a user name or password")]
+    #[error("the media_url contains a user name or password")]
     Credentials,
-    /// Longer than any host takes.
-    #[error("the media_url has {0} bytes; no host takes more than {LONGEST}")]
+    /// Longer than any host accepts.
+    #[error("the media_url has {0} bytes; hosts accept at most {LONGEST}")]
     TooLong(usize),
     /// No host, or an empty one.
-    #[error("the media_url names no host")]
+    #[error("the media_url has no host")]
     NoHost,
 }
 
 impl MediaUrl {
-    /// Reads a `media_url` as received.
+    /// Parses a `media_url` as received.
     ///
     /// # Errors
-    /// When it is not an http(s) URL with a host and without credentials.
+    /// If it is not an http(s) URL with a host and without credentials.
     pub fn parse(text: &str) -> Result<Self, InvalidMediaUrl> {
         if text.len() > LONGEST {
             return Err(InvalidMediaUrl::TooLong(text.len()));
@@ -63,22 +62,22 @@ impl MediaUrl {
         Ok(Self { url, query })
     }
 
-    /// The URL to request, query included. Hand it to the HTTP client and to nothing else.
+    /// The URL to request, including the query. Pass it only to the HTTP client.
     pub fn expose(&self) -> Url {
         let mut url = self.url.clone();
         url.set_query(self.query.as_ref().map(ExposeSecret::expose_secret));
         url
     }
 
-    /// The URL that answered a request for this one, at the end of redirects.
+    /// The URL that answered a request for this one, after redirects.
     ///
-    /// Where all that has changed is that https answered in place of http, it is this one: each
-    /// request for what lies beside it finds that out anew.
+    /// If the only change is https in place of http, this is the original URL: each request for a
+    /// neighbouring file discovers that again.
     #[must_use]
     pub fn landed(&self, mut at: Url) -> Self {
         let is_upgraded = (self.url.scheme(), at.scheme()) == ("http", "https");
         if is_upgraded && (at.host_str(), at.port()) == (self.url.host_str(), self.url.port()) {
-            // Fails only for schemes that are neither.
+            // Fails only for other schemes.
             let _ = at.set_scheme("http");
         }
         let query = at.query().map(SecretString::from);
@@ -87,17 +86,17 @@ impl MediaUrl {
         Self { url: at, query }
     }
 
-    /// Whether it names the same file on the same host as another, whatever signs them.
+    /// Whether both URLs name the same file on the same host, whatever their signatures.
     pub fn is_same_file(&self, other: &Self) -> bool {
         (self.host(), self.path()) == (other.host(), other.path())
     }
 
-    /// The URL without its query: safe to show and to store.
+    /// The URL without its query, safe to show and store.
     pub fn without_query(&self) -> &Url {
         &self.url
     }
 
-    /// Whether there is a query, without which the file may be refused.
+    /// Whether there is a query, without which the host may refuse the file.
     pub fn has_query(&self) -> bool {
         self.query.is_some()
     }
@@ -117,50 +116,50 @@ impl MediaUrl {
         self.path().rsplit('/').next().unwrap_or_default()
     }
 
-    /// Whether the path names an HLS playlist: the whole broadcast rather than a piece.
+    /// Whether the path names an HLS playlist: the whole broadcast rather than a segment.
     pub fn is_playlist(&self) -> bool {
         self.path().to_ascii_lowercase().ends_with(".m3u8")
     }
 
     /// The identity of the file: the first 8 hex digits of the SHA-256 of its path.
     ///
-    /// The id in the path is the identity of a recording on Tencent VOD; host and query are not.
+    /// On Tencent VOD, the id in the path identifies a recording; host and query do not.
     pub fn source_id(&self) -> String {
         let [usual, ..] = source_ids(self.path());
         usual
     }
 }
 
-/// The identities that what `text` names may have in its room, the usual one first: 8 hex digits of
-/// the SHA-256, and more of them only where another file of the room has those already.
+/// The possible identities of the file that `text` names, the usual one first: 8 hex digits of the
+/// SHA-256, or more if another file of the room has the same ones.
 pub fn source_ids(text: &str) -> [String; 3] {
     source_ids_of(Sha256Digest::of(text.as_bytes()))
 }
 
-/// As [`source_ids`], where only the digest of the text is known.
+/// Like [`source_ids`], if only the digest of the text is known.
 pub fn source_ids_of(digest: Sha256Digest) -> [String; 3] {
     let digits = digest.to_string();
     SOURCE_ID_LENGTHS.map(|length| digits.chars().take(length).collect())
 }
 
-/// How many hex digits an identity has.
+/// The possible numbers of hex digits of an identity.
 pub const SOURCE_ID_LENGTHS: [usize; 3] = [8, 16, 64];
 
-/// A `media_url` that no recording can be fetched from, as far as it is safe to keep: one line of
-/// bounded length, without user name, password, query and fragment.
+/// The storable part of a `media_url` from which no recording can be fetched: one line of bounded length,
+/// without user name, password, query and fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfetchableUrl(String);
 
 impl UnfetchableUrl {
-    /// So many characters are kept.
+    /// Maximum number of characters.
     const LONGEST: usize = 512;
 
-    /// What is safe to keep of a text; `None` where that is nothing.
+    /// The storable part of a text; `None` if there is none.
     pub fn of(text: &str) -> Option<Self> {
         let text: String = text.trim().chars().take(LONGEST).collect();
         let kept = match Url::parse(&text) {
             Ok(url) => without_secrets(&url),
-            // No URL: what follows any of these may be what a query holds.
+            // Not a URL: what follows any of these may be the content of a query.
             Err(_) => {
                 let text = text.split(['?', '#', '&', '=', ';']).next().unwrap_or_default();
                 text.rsplit('@').next().unwrap_or_default().to_owned()
@@ -171,7 +170,7 @@ impl UnfetchableUrl {
         (!kept.is_empty()).then_some(Self(kept))
     }
 
-    /// One that was kept before.
+    /// From its stored form.
     pub fn kept(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -181,7 +180,7 @@ impl UnfetchableUrl {
         &self.0
     }
 
-    /// Scheme, host (with its port where one is named) and path, where it has a host.
+    /// Scheme, host (with its port if given) and path, if it has a host.
     pub fn parts(&self) -> Option<(String, String, String)> {
         let url = Url::parse(&self.0).ok()?;
         url.host_str().filter(|host| !host.is_empty())?;
@@ -189,7 +188,7 @@ impl UnfetchableUrl {
     }
 }
 
-/// The host of a URL, with its port where that is an unusual one.
+/// The host of a URL, with its port if unusual.
 pub fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -199,7 +198,7 @@ fn without_secrets(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
-    // Both fail only where there is nothing to take away.
+    // Both fail only if there is nothing to remove.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.to_string()
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_known_by_its_path_alone() {
+    fn a_file_is_identified_by_its_path_alone() {
         let one = MediaUrl::parse("http://v.myqcloud.com/a/f0.mp4?t=1").unwrap();
         let two = MediaUrl::parse("https://w.myqcloud.com/a/f0.mp4").unwrap();
         assert_eq!(one.source_id(), two.source_id());
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_fetched_is_kept_without_what_may_be_secret() {
+    fn an_unfetchable_url_is_kept_without_possible_secrets() {
         for (text, kept) in [
             ("ftp://h.example/a/f0.mp4?sign=s3cret#s3cret", "ftp://h.example/a/f0.mp4"),
             ("ftp://user:s3cret@h.example:2121/a", "ftp://h.example:2121/a"),
@@ -267,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_fetched_is_refused() {
+    fn unfetchable_urls_are_refused() {
         for bad in ["", "f0.mp4", "ftp://h/x", "file:///etc/passwd", "http://u:p@h/x", "data:,x"] {
             assert!(MediaUrl::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn what_https_answered_for_lies_beside_what_was_asked_for() {
+    fn a_move_to_https_does_not_change_the_base_of_relative_urls() {
         let landed = |asked: &str, at: &str| {
             MediaUrl::parse(asked).unwrap().landed(at.parse().unwrap()).expose().to_string()
         };
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_playlist_is_told_from_a_piece_by_its_path() {
+    fn a_playlist_is_distinguished_from_a_segment_by_its_path() {
         let is = |text: &str| MediaUrl::parse(text).unwrap().is_playlist();
         assert!(is("http://h/x/playlist_eof.m3u8"));
         assert!(is("http://h/x/playlist.f3.M3U8?t=1"));

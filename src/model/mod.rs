@@ -1,4 +1,4 @@
-//! What is talked about: plain data and pure rules, no I/O.
+//! The vocabulary of the program: plain data and pure rules, without I/O.
 
 mod catalog;
 mod damage;
@@ -7,21 +7,23 @@ mod ids;
 pub mod lifecycle;
 mod manifest;
 mod media_url;
+mod objects;
 mod obstacle;
+mod rate;
+mod reason;
 mod recording;
 mod room;
 pub mod schema;
 pub mod sealing;
 pub mod settle;
 mod stored;
-mod sums;
 pub mod text;
 pub mod time;
 mod unfetchable;
 mod unsealing;
 mod whole;
 
-/// The sum of numbers that others wrote down: it stops at the largest number there is.
+/// The sum of untrusted numbers, saturating at the maximum.
 pub fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
     numbers.into_iter().fold(0, u64::saturating_add)
 }
@@ -35,7 +37,10 @@ pub use media_url::{
     InvalidMediaUrl, MediaUrl, SOURCE_ID_LENGTHS, UnfetchableUrl, host_and_port, source_ids,
     source_ids_of,
 };
+pub use objects::{NamedObject, Part};
 pub use obstacle::{Obstacle, UnknownObstacle};
+pub use rate::{ALL_HOSTS, Measured, Rate};
+pub use reason::Reason;
 pub use recording::{Recording, RecordingKind, RecordingState, Replay, TOLD_BEFORE};
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
 pub use stored::{

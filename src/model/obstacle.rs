@@ -1,24 +1,24 @@
-//! What in the configuration keeps a recording from being archived.
+//! Settings that prevent a recording from being archived.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A setting that forbids a recording. As soon as the setting changes, the recording is due.
+/// A setting that forbids a recording. When it changes, the recording becomes due at once.
 ///
-/// As text, `host example.com`, `port example.com:8080`, `address example.com`, `whole` or `covered`:
-/// the ledger keeps it so.
+/// Its text form in the ledger is `host example.com`, `port example.com:8080`, `address example.com`,
+/// `whole` or `covered`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Obstacle {
-    /// `allow_hosts` of `[media]` does not name the host.
+    /// `allow_hosts` of `[media]` does not allow the host.
     Host(String),
-    /// It names the host, but not this port of it.
+    /// It allows the host, but not this port.
     Port {
         /// The host.
         host: String,
         /// The port.
         port: u16,
     },
-    /// The host has private addresses alone, and only a wildcard names it.
+    /// The host has only private addresses, and only a wildcard names it.
     Address(String),
     /// `archive` of `[whole]` is `never`.
     WholePolicy,
@@ -26,9 +26,9 @@ pub enum Obstacle {
     Covered,
 }
 
-/// A text that names no obstacle.
+/// An invalid text form of an obstacle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it names no obstacle")]
+#[error("not an obstacle")]
 pub struct UnknownObstacle;
 
 impl fmt::Display for Obstacle {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn obstacles_are_read_back_as_they_were_written() {
+    fn obstacles_round_trip_through_their_text_form() {
         let port = Obstacle::Port { host: "[::1]".into(), port: 8080 };
         let host = |host: &str| host.to_owned();
         for obstacle in [

@@ -1,4 +1,4 @@
-//! A live room as the room list tells of it.
+//! A live room as listed by WeChat.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AppId, RoomId};
 
-/// The status WeChat reports for a room, kept as its number so that unknown ones survive.
+/// The status that WeChat reports for a room, stored as its number so that unknown ones are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct LiveStatus(pub i64);
@@ -16,21 +16,21 @@ impl LiveStatus {
     pub const LIVE: Self = Self(101);
     /// Planned.
     pub const NOT_STARTED: Self = Self(102);
-    /// Over; `start_time` and `end_time` are the actual ones.
+    /// Over; `start_time` and `end_time` are the actual times.
     pub const ENDED: Self = Self(103);
     /// Stopped by the platform.
     pub const BANNED: Self = Self(104);
     /// Paused by the anchor.
     pub const PAUSED: Self = Self(105);
-    /// Broken off; the platform ends it after 15 minutes.
+    /// Interrupted; the platform ends it after 15 minutes.
     pub const INTERRUPTED: Self = Self(106);
     /// Never went live.
     pub const EXPIRED: Self = Self(107);
 }
 
-/// One live room (直播间). Everything but its id can be missing in WeChat's reply.
+/// A live room (直播间). WeChat's reply may lack everything except its id.
 ///
-/// `creater_openid` is personal data and has no field here.
+/// `creater_openid` is personal data and deliberately has no field here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     /// The account the room belongs to.
@@ -41,20 +41,20 @@ pub struct Room {
     pub name: String,
     /// The anchor's (主播) name, as received.
     pub anchor_name: String,
-    /// The status, `None` where the reply had none.
+    /// The status; `None` if the reply had none.
     pub live_status: Option<LiveStatus>,
-    /// The actual start of an ended room, the planned one otherwise.
+    /// The actual start of an ended room, otherwise the planned one.
     pub start_time: Option<Timestamp>,
-    /// The actual end of an ended room, the planned one otherwise.
+    /// The actual end of an ended room, otherwise the planned one.
     pub end_time: Option<Timestamp>,
     /// What was on sale in the room.
     pub goods: Vec<Goods>,
-    /// The room's pictures.
+    /// The images of the room.
     pub images: Vec<RoomImage>,
 }
 
 impl Room {
-    /// A room of which only the number is known, as when it has vanished from the list.
+    /// A room of which only the number is known, for example because it has vanished from the list.
     pub fn unlisted(appid: AppId, room_id: RoomId) -> Self {
         Self {
             appid,
@@ -69,7 +69,7 @@ impl Room {
         }
     }
 
-    /// Whether nothing but the number is known of it.
+    /// Whether only the number is known.
     pub fn is_unlisted(&self) -> bool {
         *self == Self::unlisted(self.appid.clone(), self.room_id)
     }
@@ -78,26 +78,26 @@ impl Room {
 /// An item that was on sale in a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Goods {
-    /// WeChat's number of the item.
+    /// WeChat's id of the item.
     pub goods_id: Option<i64>,
     /// The item's name.
     pub name: String,
     /// Its price in fen (分), as received.
     pub price_fen: Option<i64>,
-    /// The mini-program page it opens.
+    /// The mini-program page that it opens.
     pub url: Option<String>,
 }
 
-/// A picture of a room and where WeChat serves it.
+/// An image of a room and where WeChat serves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomImage {
-    /// What the picture is for.
+    /// The purpose of the image.
     pub role: ImageRole,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
 }
 
-/// What a picture of a room is for; also the stem of its key.
+/// The purpose of an image; also the stem of its key.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]

@@ -1,4 +1,4 @@
-//! From what the ledger knows of a room to its manifest. Pure; `unsealing` is the way back.
+//! Builds a room's manifest from what the ledger knows. Pure; `unsealing` is the inverse.
 
 use jiff::Timestamp;
 
@@ -10,21 +10,21 @@ use super::{
     TOLD_BEFORE, Timeline, Totals, UnfetchableUrl, Whole, sum,
 };
 
-/// The longest name of a host and its port, in bytes.
+/// The longest host name with a port, in bytes.
 const LONGEST_HOST: usize = 253 + 6;
 
-/// Everything a manifest is made of.
+/// The inputs of a manifest.
 #[derive(Debug)]
 pub struct SealInput<'a> {
     /// The room as last listed.
     pub room: &'a Room,
-    /// Its pictures, stored or not.
+    /// Its images, stored or not.
     pub images: Vec<ManifestImage>,
     /// Its recordings, oldest first.
     pub recordings: &'a [Recording],
-    /// `total` of WeChat's last reply, less rows that repeat another.
+    /// `total` of WeChat's last reply, without duplicate rows.
     pub announced: Option<u64>,
-    /// Whether no further recordings are to be expected.
+    /// Whether no further recordings are expected.
     pub settled: bool,
     /// When WeChat was last asked.
     pub listed_at: Option<Timestamp>,
@@ -63,12 +63,12 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
 }
 
 impl Manifest {
-    /// The manifest as the successor of `previous`; `None` where it says nothing that is new.
+    /// The manifest as the successor of `previous`; `None` if it says nothing new.
     pub fn succeeding(self, previous: &Self, link: PreviousManifest) -> Option<Self> {
         (!self.repeats(previous)).then(|| self.following(link))
     }
 
-    /// Whether it says nothing that is new after `previous`.
+    /// Whether it says nothing new compared with `previous`.
     pub fn repeats(&self, previous: &Self) -> bool {
         let undated = |manifest: &Self| {
             let mut undated = Self {
@@ -79,7 +79,7 @@ impl Manifest {
                 completeness: Completeness { listed_at: None, ..manifest.completeness.clone() },
                 ..manifest.clone()
             };
-            // That there is another try is news; when it is, is not.
+            // Whether there is another attempt is news; when it happens is not.
             let segments = undated.segments.iter_mut().map(|s| &mut s.next_try_at);
             let wholes = undated.whole.iter_mut().chain(&mut undated.other_wholes);
             for next in segments.chain(wholes.map(|whole| &mut whole.next_try_at)) {
@@ -90,7 +90,7 @@ impl Manifest {
         undated(self) == undated(previous)
     }
 
-    /// The manifest as the one after another, whether or not it says anything that is new.
+    /// The manifest as the successor of another, even if it says nothing new.
     #[must_use]
     pub fn following(self, link: PreviousManifest) -> Self {
         Self { revision: link.revision.saturating_add(1), previous: Some(link), ..self }
@@ -129,10 +129,10 @@ fn completeness(input: &SealInput<'_>) -> Completeness {
     }
 }
 
-/// The one word for what the archive has of a room: `bytes` of media, whatever they are of.
+/// How complete the archive of a room is, given the number of archived media bytes of any kind.
 ///
-/// A whole that holds the entire broadcast does not make up for a lost piece here: the piece was
-/// listed, and is said to be missing.
+/// A whole that contains the entire broadcast does not make up for a lost segment: the segment was
+/// listed, so it is reported as missing.
 pub fn status(counts: &Completeness, bytes: u64) -> RoomStatus {
     let done = counts.archived + counts.not_needed;
     let open = counts.pending + counts.failed + counts.rejected;
@@ -165,9 +165,9 @@ fn segments(recordings: &[Recording]) -> Vec<Segment> {
     entries
 }
 
-/// Milliseconds missing between the end of one piece and the start of the next.
+/// Milliseconds missing between the end of one segment and the start of the next.
 ///
-/// A piece is created about 3 s after its stream broke, so that smaller gaps mean nothing.
+/// A segment is created about 3 s after its stream broke, so smaller gaps mean nothing.
 fn gap_before(previous: Option<Timestamp>, end: Option<Timestamp>, duration_ms: u64) -> u64 {
     const NOISE_MS: i64 = 3_000;
     let (Some(previous), Some(end)) = (previous, end) else { return 0 };
@@ -213,7 +213,8 @@ fn loss_entry(recording: &Recording) -> Option<Loss> {
 }
 
 fn reason(recording: &Recording) -> Option<String> {
-    recording.plain_reason().map(|reason| capped(reason, LONGEST_REASON))
+    // The hints are for whoever runs this program, and no part of the archive.
+    recording.reason.as_ref().map(|reason| capped(&reason.message, LONGEST_REASON))
 }
 
 fn missing_entry(chunk: &MissingChunk) -> MissingChunk {
@@ -251,8 +252,8 @@ fn source_entry(recording: &Recording, facts: Option<&SourceFacts>) -> Source {
     }
 }
 
-/// The whole to be told of where several are listed: an archived one before any other, then the one
-/// that is archived the furthest.
+/// The most complete whole if several are listed: preferably an archived one, otherwise the one with the
+/// most chunks archived.
 fn best_whole(recordings: &[Recording]) -> Option<&Recording> {
     let wholes = || recordings.iter().filter(|r| r.kind == RecordingKind::Whole);
     wholes()

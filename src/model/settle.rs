@@ -1,18 +1,17 @@
-//! When no further recordings of a room are to be expected.
+//! Decides when to stop expecting further recordings of a room.
 //!
-//! A piece appears about 3 s after the stream broke, the playlist 9 min 59 s after the last piece
-//! (seen in real replies), so that new items can appear for about 15 minutes after the end.
+//! A segment appears about 3 s after the stream broke, the playlist 9 min 59 s after the last segment
+//! (seen in real replies), so new items can appear for about 15 minutes after the end.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Recording, Room};
 
-/// Times further ahead than this are no end of a broadcast but damage, or a plan.
+/// Times further ahead than this are wrong or planned, not the end of a broadcast.
 const NEAR: SignedDuration = SignedDuration::from_hours(24);
 
-/// The last sign of life of a room: its end, else its start, or its newest recording where that is
-/// later; when it was first seen, where there is none of these. Times that lie more than a day ahead
-/// tell nothing.
+/// The last sign of life of a room: its end, otherwise its start, or its newest recording if later; if
+/// there is none of these, when it was first seen. Times more than a day ahead are ignored.
 pub fn last_sign(
     room: &Room,
     recordings: &[Recording],
@@ -26,12 +25,12 @@ pub fn last_sign(
     made.max().max(over).or(near(Some(first_seen)))
 }
 
-/// The moment from which a room counts as settled: its last sign of life plus `settle`.
+/// When a room counts as settled: its last sign of life plus `settle`.
 pub fn settles_at(last_sign: Option<Timestamp>, settle: SignedDuration) -> Option<Timestamp> {
     last_sign.and_then(|last| last.checked_add(settle).ok())
 }
 
-/// Whether the room is settled at `now`. Without any sign of life it is settled as it is.
+/// Whether the room is settled at `now`. A room without any sign of life is settled.
 pub fn is_settled(last_sign: Option<Timestamp>, settle: SignedDuration, now: Timestamp) -> bool {
     settles_at(last_sign, settle).is_none_or(|at| now >= at)
 }
@@ -56,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_sign_of_life_is_the_latest_that_can_be_true() {
+    fn the_last_sign_of_life_is_the_latest_plausible_time() {
         let now = at("2026-01-02T00:00:00Z");
         let (start, end) = ("2026-01-01T08:00:00Z", "2026-01-01T10:00:00Z");
         let (later, absurd) = ("2026-01-01T10:10:00Z", "2090-01-01T00:00:00Z");

@@ -1,4 +1,4 @@
-//! What is known of the bytes of a recording: where they lie, and what speaks for them.
+//! What is known of the stored bytes of a recording: their keys and the evidence for them.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -6,18 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{Crc64Nvme, Crc64Xz, Damage, Damaged, MissingChunk, Sha256Digest, WholeChunk};
 
-/// What is known of a recording's bytes.
+/// The stored bytes of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stored {
-    /// A piece in the bucket.
+    /// A segment in the bucket.
     Segment(StoredObject),
-    /// The whole's playlist, and its chunks where they are in the bucket.
+    /// The playlist of the whole, and its chunks in the bucket.
     Whole(StoredWhole),
 }
 
-/// A whole whose playlist was read. Its chunks are stored only where they were needed, and as far as
-/// they could be had.
+/// A whole whose playlist was read. Only needed chunks are stored, and only those that could be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredWhole {
     /// Duration in milliseconds, as the playlist says.
@@ -26,23 +25,23 @@ pub struct StoredWhole {
     pub key: Option<String>,
     /// The SHA-256 of that playlist.
     pub sha256: Option<Sha256Digest>,
-    /// The chunks that are stored, in order.
+    /// The stored chunks, in order.
     pub chunks: Vec<WholeChunk>,
-    /// Those that were needed and could not be had, in order.
+    /// The needed chunks that could not be fetched, in order.
     #[serde(default)]
     pub missing: Vec<MissingChunk>,
-    /// How much of it the playable playlist plays, in milliseconds, where chunks are stored.
+    /// How much of the whole the playable playlist plays, in milliseconds, if chunks are stored.
     #[serde(default)]
     pub playable_ms: Option<u64>,
-    /// What tells the source's playlist from another, where chunks are stored: with the same, each
-    /// chunk is the same.
+    /// Identifies the source playlist, if chunks are stored: as long as it is equal, every chunk is the
+    /// same.
     #[serde(default)]
     pub playlist_sha256: Option<Sha256Digest>,
     /// What is known of the source beyond its URL.
     pub source: SourceFacts,
-    /// When the store had confirmed the last of it; `None` where it is not all there any more.
+    /// When the store had confirmed the last of it; `None` if it is no longer complete.
     pub archived_at: Option<Timestamp>,
-    /// The SHA-256 of the playlist as received, which lies beside the playable one.
+    /// The SHA-256 of the playlist as received, stored beside the playable one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_sha256: Option<Sha256Digest>,
     /// Objects of it that are damaged in the bucket and were not replaced so far.
@@ -54,7 +53,7 @@ pub struct StoredWhole {
 }
 
 impl StoredWhole {
-    /// A whole of this duration, of which nothing is stored.
+    /// A whole of this duration of which nothing is stored.
     pub fn unstored(duration_ms: u64, source: SourceFacts) -> Self {
         Self {
             duration_ms,
@@ -72,7 +71,7 @@ impl StoredWhole {
         }
     }
 
-    /// Where its stored chunks are damaged at their source, in order, with times within the whole.
+    /// Where its stored chunks are damaged at the source, in order, with times within the whole.
     pub fn source_damage(&self) -> Vec<Damage> {
         let mut begins_ms = 0_u64;
         let mut all = Vec::new();
@@ -85,43 +84,40 @@ impl StoredWhole {
         all
     }
 
-    /// Whether some of it is stored.
+    /// Whether any of it is stored.
     pub fn is_begun(&self) -> bool {
         !self.chunks.is_empty()
     }
 }
 
-/// What kind of evidence there is that the stored bytes are the source's bytes.
+/// A check which confirms that the stored bytes are the source's bytes.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 pub enum Evidence {
-    /// As many bytes arrived as the source had announced.
+    /// The number of bytes received is the number that the source announced.
     #[serde(rename = "length")]
     Length,
-    /// The boxes of the MP4 fill the file exactly and hold a `moov` and media data.
+    /// The boxes of the MP4 fill the file exactly and include a `moov` and media data.
     #[serde(rename = "mp4-structure")]
     Mp4Structure,
-    /// Every sample of the file is accounted for: its tables agree with each other, each sample lies
-    /// in the media data, and looks like what its codec writes, except where `damage` says otherwise.
+    /// Every sample is accounted for: the sample tables agree with each other, each sample is within the
+    /// media data and looks like output of its codec, except where `damage` says otherwise.
     #[serde(rename = "samples")]
     Samples,
-    /// The playlist was whole and every chunk it names was stored.
-    #[serde(rename = "hls-structure")]
-    HlsStructure,
     /// Each part was sent with a signature over its SHA-256.
     #[serde(rename = "part-sha256")]
     PartSha256,
     /// The store reported the size that was sent.
     #[serde(rename = "store-size")]
     StoreSize,
-    /// The store reported the CRC-64/NVME that was computed here.
+    /// The store reported the CRC-64/NVME computed here.
     #[serde(rename = "store-crc64nvme")]
     StoreCrc64Nvme,
-    /// The store reported the CRC-64/XZ that was computed here.
+    /// The store reported the CRC-64/XZ computed here.
     #[serde(rename = "store-crc64xz")]
     StoreCrc64Xz,
-    /// The source reported the CRC-64/XZ that was computed here.
+    /// The source reported the CRC-64/XZ computed here.
     #[serde(rename = "source-crc64xz")]
     SourceCrc64Xz,
 }
@@ -141,32 +137,32 @@ pub struct StoredObject {
     pub crc64nvme: Crc64Nvme,
     /// CRC-64/XZ of all of them.
     pub crc64xz: Crc64Xz,
-    /// The ETag the store gave, without quotes.
+    /// The ETag from the store, without quotes.
     pub etag: Option<String>,
-    /// How many parts it was uploaded in; 1 for a single `PutObject`.
+    /// The number of parts of its upload; 1 for a single `PutObject`.
     pub parts: u32,
     /// The size of every part but the last, in bytes.
     pub part_bytes: u64,
     /// What is known of the source beyond its URL.
     pub source: SourceFacts,
-    /// What was compared with what.
+    /// Which checks confirm it.
     pub evidence: Vec<Evidence>,
-    /// Where the recording is damaged at its source.
+    /// Where the recording is damaged at the source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damage: Vec<Damage>,
-    /// Why not every sample of it could be examined.
+    /// Why not every sample could be examined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexamined: Option<String>,
-    /// What the `moov` says, for MP4s.
+    /// The properties in the `moov`, for MP4s.
     pub media: Option<MediaFacts>,
     /// When the store had confirmed it.
     pub archived_at: Timestamp,
-    /// What is wrong with the object in the bucket, where it was not replaced so far.
+    /// What is wrong with the object in the bucket, if it was not replaced so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<String>,
 }
 
-/// What the media host said of a file.
+/// What the media host reported about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SourceFacts {
     /// `https` or `http`, whichever answered.
@@ -177,7 +173,7 @@ pub struct SourceFacts {
     pub last_modified: Option<String>,
 }
 
-/// What the `moov` box of an MP4 says of it.
+/// The properties of an MP4 according to its `moov` box.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MediaFacts {
     /// Duration in milliseconds.
@@ -192,22 +188,22 @@ pub struct MediaFacts {
     pub fps: Option<f64>,
     /// Whether the `moov` comes before the media data, so that players can start at once.
     pub faststart: bool,
-    /// SHA-256 over the codec configuration of every track: equal means joinable without
+    /// SHA-256 of the codec configurations of all tracks. Files with equal ones can be joined without
     /// re-encoding.
     pub config_sha256: Option<Sha256Digest>,
-    /// What the file tells of its length, in its header and in each track, where that differs:
-    /// `duration_ms` is the length of the longest track.
+    /// The shortest and longest duration that the header and the tracks declare, if they differ.
+    /// `duration_ms` is that of the longest track.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<ToldLengths>,
-    /// What is odd about a file that is whole: bytes after its last box, say.
+    /// Oddities of an intact file, such as bytes after its last box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// The shortest and the longest that a file tells of its length, where not all of it can be true.
+/// The shortest and the longest of a file's contradictory declared durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToldLengths {
-    /// The shortest, in milliseconds; 0 where a track tells none.
+    /// The shortest, in milliseconds; 0 if a track declares none.
     pub least_ms: u64,
     /// The longest, in milliseconds.
     pub most_ms: u64,

@@ -1,15 +1,15 @@
-//! WeChat's times: RFC 3339, zone-less Beijing time, epoch numbers and sentinels; and times within a
-//! recording.
+//! WeChat's times: RFC 3339, Beijing time without a zone, epoch numbers and sentinels. Also times within
+//! a recording.
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// How long WeChat keeps a replay unless it says otherwise: 365 days (seen in real replies).
+/// How long WeChat keeps a replay by default: 365 days (seen in real replies).
 pub const WECHAT_RETENTION: SignedDuration = SignedDuration::from_hours(365 * 24);
 
-/// 2^32−1 seconds: `2106-02-07T14:28:15` in Beijing, WeChat's way to say "unknown".
+/// 2^32−1 seconds, `2106-02-07T14:28:15` in Beijing: WeChat's value for "unknown".
 const UNKNOWN_EPOCH: i64 = u32::MAX as i64;
 
 /// Milliseconds of a recording as players show them: `0:30`, `1:02:03`.
@@ -21,19 +21,19 @@ pub fn playing_time(ms: u64) -> String {
     }
 }
 
-/// A time of a replay as WeChat gave it, and what it means.
+/// A time of a replay as received, and its meaning.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ReplayTime {
-    /// The text (or number, as text) that was received; `None` where it was missing or null.
+    /// The received text, or number as text; `None` if missing or null.
     pub raw: Option<String>,
-    /// The moment, where it is a plausible one; `None` for unknown and for "never".
+    /// The time, if plausible; `None` for unknown and for "never".
     pub at: Option<Timestamp>,
 }
 
 impl ReplayTime {
-    /// Reads what WeChat sent: RFC 3339; without a zone, Beijing time; an epoch number in seconds
-    /// or milliseconds. Sentinels (2^32−1 s and its ten-year expiry, the year 9999) and what cannot
-    /// be read keep their raw text and mean no moment.
+    /// Parses RFC 3339, Beijing time without a zone, or an epoch number in seconds or milliseconds.
+    /// Sentinels (2^32−1 s and its ten-year expiry, the year 9999) and unreadable text keep their raw
+    /// form without a time.
     pub fn parse(raw: &str) -> Self {
         let text = raw.trim();
         let at = text
@@ -46,10 +46,10 @@ impl ReplayTime {
     }
 }
 
-/// A time between 2016 (before mini programs) and the sentinel.
+/// Whether a time is between 2016 (before mini-programs) and the sentinel.
 fn is_plausible(at: Timestamp) -> bool {
     const FIRST: i64 = 1_451_606_400;
-    // The sentinel is printed in Beijing time; read as UTC it lies eight hours earlier.
+    // The sentinel is printed in Beijing time; parsed as UTC it is eight hours earlier.
     const ZONE_SLACK: i64 = 24 * 3600;
     (FIRST..UNKNOWN_EPOCH - ZONE_SLACK).contains(&at.as_second())
 }
@@ -59,7 +59,7 @@ fn from_beijing(text: &str) -> Option<Timestamp> {
     beijing().to_timestamp(local).ok()
 }
 
-/// The moment of an epoch number in seconds, or in milliseconds where seconds would be absurd.
+/// The time of an epoch number in seconds, or in milliseconds if seconds would be absurd.
 pub fn from_epoch(number: i64) -> Option<Timestamp> {
     const LARGEST_SECONDS: i64 = 100_000_000_000;
     match number {
@@ -69,7 +69,7 @@ pub fn from_epoch(number: i64) -> Option<Timestamp> {
     }
 }
 
-/// The moment of one of a room's times: seconds since the epoch, `None` where absurd.
+/// A time of a room: seconds since the epoch, `None` if absurd.
 pub fn room_time(number: i64) -> Option<Timestamp> {
     from_epoch(number).filter(|at| is_plausible(*at))
 }
@@ -79,12 +79,12 @@ pub fn beijing() -> TimeZone {
     TimeZone::fixed(Offset::constant(8))
 }
 
-/// The day in Beijing, as `2026-11-22`: the unit of WeChat's call quota.
+/// The day in Beijing, such as `2026-11-22`: the period of WeChat's call quota.
 pub fn beijing_day(now: Timestamp) -> String {
     now.to_zoned(beijing()).date().to_string()
 }
 
-/// The moment at which the Beijing day after `now`'s begins.
+/// When the Beijing day after `now` begins.
 pub fn next_beijing_day(now: Timestamp) -> Timestamp {
     let day = now.to_zoned(beijing()).date();
     day.tomorrow()
@@ -95,7 +95,7 @@ pub fn next_beijing_day(now: Timestamp) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// `20210326T075621Z`: the form used in keys and run ids.
+/// `20210326T075621Z`: the format in keys and run ids.
 pub fn compact_utc(at: Timestamp) -> String {
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_of_a_recording_are_written_as_players_show_them() {
+    fn times_within_a_recording_are_formatted_like_in_players() {
         let times = [0, 30_500, 61_000, 3_723_000, 360_000_000].map(playing_time);
         assert_eq!(times, ["0:00", "0:30", "1:01", "1:02:03", "100:00:00"]);
     }
@@ -149,7 +149,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_is_too_strange_to_read(raw in "\\PC*") {
+        fn no_text_makes_it_panic(raw in "\\PC*") {
             let time = ReplayTime::parse(&raw);
             proptest::prop_assert_eq!(time.raw, Some(raw));
         }

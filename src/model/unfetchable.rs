@@ -1,17 +1,17 @@
-//! Recordings that were listed without a URL that can be fetched: which is which.
+//! Identifies recordings that were listed without a usable URL.
 
 use super::{Recording, UnfetchableUrl};
 
-/// What tells a recording that cannot be fetched from the others of its room: what is safe to keep of
-/// what was listed, and when it was made. What signs it changes with each reply, and is not kept.
+/// The identity of an unfetchable recording within its room: the storable part of its URL and its
+/// creation time. The signature is left out because it changes with each reply.
 pub fn unfetchable_identity(listed: Option<&UnfetchableUrl>, created: Option<&str>) -> String {
     let listed = listed.map(UnfetchableUrl::as_str).unwrap_or_default();
     format!("{listed}\n{}", created.unwrap_or_default())
 }
 
 impl Recording {
-    /// The one of `known` that this one, which cannot be fetched, is another word of. Earlier versions
-    /// made identities from what they did not keep, and manifests that told only when it was made.
+    /// The recording among `known` that this unfetchable one repeats. Earlier versions derived identities
+    /// from text that they did not store, and their manifests contain only the creation time.
     pub fn known_as<'a>(
         &self,
         known: impl Iterator<Item = &'a Recording> + Clone,

@@ -1,16 +1,16 @@
-//! From a manifest to what a ledger has to know of its room, for one that lost it. Pure.
+//! Restores what a ledger has to know of a room from its manifest. Pure.
 
 use std::collections::HashSet;
 
 use super::text::digest_of_path;
 use super::{
-    Loss, Manifest, MediaUrl, Recording, RecordingKind, RecordingState, ReplayTime, Room, Segment,
-    Source, SourceFacts, Stored, StoredObject, StoredWhole, TOLD_BEFORE, UnfetchableUrl, Whole,
-    source_ids, source_ids_of, unfetchable_identity,
+    Loss, Manifest, MediaUrl, Reason, Recording, RecordingKind, RecordingState, ReplayTime, Room,
+    Segment, Source, SourceFacts, Stored, StoredObject, StoredWhole, TOLD_BEFORE, UnfetchableUrl,
+    Whole, source_ids, source_ids_of, unfetchable_identity,
 };
 
 impl Manifest {
-    /// The recordings this manifest tells of, for a ledger that does not know them.
+    /// The recordings in this manifest, for a ledger that does not know them.
     pub fn recordings(&self) -> Vec<Recording> {
         let segments = self.segments.iter().map(segment_recording);
         let mut all: Vec<_> = segments.chain(self.wholes().map(whole_recording)).collect();
@@ -18,7 +18,7 @@ impl Manifest {
         all
     }
 
-    /// The room this manifest tells of.
+    /// The room in this manifest.
     pub fn described_room(&self) -> Room {
         Room {
             name: self.room.name.clone(),
@@ -32,8 +32,8 @@ impl Manifest {
     }
 }
 
-/// Gives recordings whose paths' digests begin alike the identities they had: what is stored has it in
-/// its key, and the others take what is left.
+/// Restores the identities of recordings whose path digests begin alike: a stored object has its identity
+/// in its key, and the other recordings get the remaining ones.
 fn tell_apart(recordings: &mut [Recording]) {
     let mut taken = HashSet::new();
     for recording in recordings.iter_mut() {
@@ -54,10 +54,10 @@ fn tell_apart(recordings: &mut [Recording]) {
     }
 }
 
-/// The identities that a recording may have by what tells it from the others of its room.
+/// The possible identities of a recording.
 fn identities(recording: &Recording) -> [String; 3] {
     match &recording.url {
-        // Of a path of which only the beginning is kept nothing is fetched: a fresh URL is needed anyhow.
+        // A shortened path is never fetched: such a recording needs a fresh URL anyway.
         Some(url) => source_ids_of(digest_of_path(url.path())),
         None => {
             let created = recording.create_time.raw.as_deref();
@@ -66,7 +66,7 @@ fn identities(recording: &Recording) -> [String; 3] {
     }
 }
 
-/// Where what is stored of a recording lies.
+/// The key of what is stored of a recording.
 fn key_of(recording: &Recording) -> Option<&str> {
     match recording.stored.as_ref()? {
         Stored::Segment(object) => Some(&object.key),
@@ -113,27 +113,27 @@ fn whole_recording(whole: &Whole) -> Recording {
     recording(&whole.source, RecordingKind::Whole, ended, stored)
 }
 
-/// A recording from its manifest entry. What was listed without a URL that can be fetched has none
-/// again: WeChat is asked for it anew, as it may have been a slip.
+/// A recording from its manifest entry. If it was listed without a usable URL, it gets none again: WeChat
+/// is asked anew, because that may have been a glitch.
 fn recording(
     source: &Source,
     kind: RecordingKind,
     (state, reason, loss): (RecordingState, &Option<String>, &Option<Loss>),
     stored: Option<Stored>,
 ) -> Recording {
-    // An earlier version has told of whatever it called lost.
+    // An earlier version had reported every loss.
     let told_at = loss.as_ref().map_or(Some(TOLD_BEFORE), |loss| loss.told_at);
     let url = fetchable(source);
     let listed = source.listed.as_ref().filter(|_| url.is_none());
     let create_time = ReplayTime { raw: source.create_time_raw.clone(), at: source.create_time };
     let expire_time = ReplayTime { raw: source.expire_time_raw.clone(), at: source.expire_time };
     Recording {
-        // Whether there was a query is not in the manifest; asking anew is safe either way.
+        // The manifest does not say whether there was a query; asking again is always safe.
         needs_fresh_url: url.is_some(),
         url,
         unfetchable: listed.map(UnfetchableUrl::kept),
         state,
-        reason: reason.clone(),
+        reason: reason.clone().map(Reason::from),
         told_at: told_at.filter(|_| state == RecordingState::Expired),
         stored,
         ..Recording::listed(String::new(), kind, create_time, expire_time)

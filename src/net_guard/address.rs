@@ -1,9 +1,9 @@
-//! Which addresses belong to the public internet.
+//! Which addresses are on the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// IPv4 blocks that are not the public internet (IANA's special-purpose registry, RFC 6890), and
-/// one address that is not registered there: Azure's metadata and DNS host, 168.63.129.16.
+/// IPv4 blocks outside the public internet (IANA's special-purpose registry, RFC 6890), and one address
+/// that is not in the registry: Azure's metadata and DNS host, 168.63.129.16.
 const RESERVED_V4: [(Ipv4Addr, u32); 17] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -24,8 +24,8 @@ const RESERVED_V4: [(Ipv4Addr, u32); 17] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// The blocks within IPv6's global unicast space (`2000::/3`) that are not the public internet:
-/// protocol assignments with Teredo, documentation (two), and 6to4, which wraps any IPv4 address.
+/// The blocks within IPv6's global unicast space (`2000::/3`) outside the public internet: protocol
+/// assignments with Teredo, documentation (two), and 6to4, which can wrap any IPv4 address.
 const RESERVED_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
@@ -35,10 +35,10 @@ const RESERVED_V6: [(Ipv6Addr, u32); 4] = [
 
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Whether an address belongs to the public internet.
+/// Whether an address is on the public internet.
 ///
-/// IPv6 is taken from its global unicast space alone, so that IPv4-mapped (`::ffff:0:0/96`), NAT64
-/// (`64:ff9b::/96`), unique local, link-local, multicast and loopback addresses all fall out.
+/// Of IPv6 only the global unicast space counts. This excludes IPv4-mapped (`::ffff:0:0/96`), NAT64
+/// (`64:ff9b::/96`), unique local, link-local, multicast and loopback addresses.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !RESERVED_V4.iter().any(|&block| in_v4(address, block)),
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_addresses_of_the_public_internet_are_public() {
+    fn reserved_addresses_are_not_public() {
         let private = [
             "0.0.0.0",
             "10.1.2.3",

@@ -6,10 +6,10 @@ use url::{Host, Url};
 
 use crate::model::Obstacle;
 
-/// The hosts requests may go to. Nothing is allowed that no pattern names.
+/// The hosts that requests may go to. A host that no pattern matches is refused.
 ///
-/// Patterns are `host`, `*.domain` (whole labels below it, not the domain itself), an address, and
-/// each of these with `:port`. Without a port, the scheme's own port alone is allowed.
+/// Patterns are `host`, `*.domain` (whole labels below it, not the domain itself) or an address, each
+/// optionally with `:port`. Without a port, only the default port of the scheme is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostPolicy {
     patterns: Vec<Pattern>,
@@ -17,7 +17,7 @@ pub struct HostPolicy {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
-    /// As it is configured.
+    /// The configured text.
     text: String,
     host: HostPattern,
     port: Option<u16>,
@@ -25,13 +25,13 @@ struct Pattern {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum HostPattern {
-    /// This host and no other; it may have a private address.
+    /// Exactly this host, which may have a private address.
     Exact(Host<String>),
-    /// Whatever ends in this, which begins with a dot.
+    /// Every host with this suffix, which begins with a dot.
     Below(String),
 }
 
-/// A text that is no pattern of hosts.
+/// An invalid host pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{pattern:?} is not a host pattern: {reason}\n\
@@ -42,8 +42,7 @@ pub struct InvalidPattern {
     reason: &'static str,
 }
 
-/// The line of the configuration that would allow a host, beside those that are allowed: it can be
-/// pasted.
+/// The configuration line that would allow a host in addition to the present ones, ready to paste.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowing(Vec<String>);
 
@@ -53,19 +52,19 @@ impl std::fmt::Display for Allowing {
     }
 }
 
-/// Why a request was not made. Never holds a query.
+/// Why a request was refused. Never contains a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Neither http nor https.
-    #[error("the scheme {0:?} is not fetched")]
+    #[error("the URL has the scheme {0:?}; only http and https are fetched")]
     Scheme(String),
-    /// The URL carries a user name or password.
-    #[error("a URL with a user name or password is not fetched")]
+    /// The URL contains a user name or password.
+    #[error("the URL contains a user name or password")]
     Credentials,
-    /// No pattern names the host.
+    /// No pattern matches the host.
     #[error(
         "the host {host} is not allowed\n\
-         hint: if it is to be trusted, set {allowing} in [media], or add it in [images] for pictures"
+         hint: if you trust it, set {allowing} in [media], or add it in [images] for images"
     )]
     Host {
         /// The host.
@@ -73,24 +72,24 @@ pub enum Refusal {
         /// The line that would allow it.
         allowing: Allowing,
     },
-    /// The host is allowed, though not on this port.
+    /// The host is allowed, but not on this port.
     #[error(
         "port {port} of {host} is not allowed\n\
-         hint: if it is to be trusted, set {allowing} in [media], or add it in [images] for pictures"
+         hint: if you trust it, set {allowing} in [media], or add it in [images] for images"
     )]
     Port {
         /// The host.
         host: String,
-        /// The port that no pattern names.
+        /// The port.
         port: u16,
         /// The line that would allow it.
         allowing: Allowing,
     },
-    /// The name resolves to private, local or reserved addresses alone.
+    /// The name resolves only to private, local or reserved addresses.
     #[error(
         "{host} resolves to {address}, which is not a public address\n\
-         hint: if that is meant, as inside Tencent Cloud, name the host itself beside the wildcard: \
-         set {allowing} in [media], or add it in [images] for pictures"
+         hint: if this is intended, as inside Tencent Cloud, name the host literally besides the wildcard: \
+         set {allowing} in [media], or add it in [images] for images"
     )]
     Address {
         /// The host.
@@ -103,7 +102,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What in the configuration would have to change; `None` where nothing would help.
+    /// The setting that would have to change; `None` if no setting would help.
     pub fn obstacle(&self) -> Option<Obstacle> {
         match self {
             Self::Scheme(_) | Self::Credentials => None,
@@ -117,19 +116,19 @@ impl Refusal {
 }
 
 impl HostPolicy {
-    /// Reads a list of patterns.
+    /// Parses a list of patterns.
     ///
     /// # Errors
-    /// At the first text that is no pattern.
+    /// At the first invalid pattern.
     pub fn parse(patterns: &[String]) -> Result<Self, InvalidPattern> {
         let patterns =
             patterns.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>()?;
         Ok(Self { patterns })
     }
 
-    /// Whether `url` may be requested, as far as the URL alone tells.
+    /// Whether `url` may be requested, judging by the URL alone.
     ///
-    /// Addresses are allowed only where that very address is named, however the URL writes it.
+    /// An address is allowed only if a pattern names that address, in any notation.
     ///
     /// # Errors
     /// Why it may not.
@@ -164,14 +163,13 @@ impl HostPolicy {
         Refusal::Host { allowing: self.allowing(pattern), host }
     }
 
-    /// The line that would allow `pattern` as well.
+    /// The line that would also allow `pattern`.
     pub(super) fn allowing(&self, pattern: String) -> Allowing {
         let known = self.patterns.iter().map(|pattern| pattern.text.clone());
         Allowing(known.chain([pattern]).collect())
     }
 
-    /// Whether an obstacle is none for this policy, as far as that can be told without a look at the
-    /// addresses of a host.
+    /// Whether this policy lifts an obstacle, as far as that is known without resolving the host.
     pub fn lifts(&self, obstacle: &Obstacle) -> bool {
         let refusal_of = |scheme: &str, place: &str| {
             let url = Url::parse(&format!("{scheme}://{place}/"));
@@ -182,7 +180,7 @@ impl HostPolicy {
             Obstacle::Host(host) => {
                 !matches!(refusal_of("https", host), Some(Refusal::Host { .. }))
             }
-            // The usual port of either scheme needs no pattern of its own.
+            // The default port of either scheme needs no pattern of its own.
             Obstacle::Port { host, port } => {
                 let place = format!("{host}:{port}");
                 ["http", "https"].iter().any(|scheme| refusal_of(scheme, &place).is_none())
@@ -192,7 +190,7 @@ impl HostPolicy {
         }
     }
 
-    /// Whether a pattern without a wildcard names `host`, which may then have a private address.
+    /// Whether a pattern without a wildcard names `host`, so that it may have a private address.
     pub fn names_literally(&self, host: &str) -> bool {
         let host = Host::Domain(without_root_dot(host));
         self.patterns.iter().any(
@@ -205,10 +203,10 @@ impl Pattern {
     fn parse(text: &str) -> Result<Self, InvalidPattern> {
         let invalid = |reason| InvalidPattern { pattern: text.to_owned(), reason };
         let (host, port) = match text.rsplit_once(':') {
-            // The last colon of `[::1]` is a part of the address.
+            // The last colon of `[::1]` is part of the address.
             Some((host, port)) if !port.ends_with(']') => {
                 let port = port.parse().ok().filter(|port| *port != 0);
-                (host, Some(port.ok_or_else(|| invalid("the port is not a number up to 65535"))?))
+                (host, Some(port.ok_or_else(|| invalid("the port must be between 1 and 65535"))?))
             }
             _ => (text, None),
         };
@@ -217,16 +215,16 @@ impl Pattern {
                 Ok(Host::Domain(domain)) if domain.contains('.') => {
                     HostPattern::Below(format!(".{}", without_root_dot(&domain)))
                 }
-                Ok(Host::Domain(_)) => return Err(invalid("the wildcard is too wide")),
-                _ => return Err(invalid("a wildcard stands before a domain")),
+                Ok(Host::Domain(_)) => return Err(invalid("the wildcard is too broad")),
+                _ => return Err(invalid("a wildcard must precede a domain")),
             },
             None if host.contains('*') => {
-                return Err(invalid("a wildcard stands for whole labels, in front"));
+                return Err(invalid("a wildcard must be the whole first label"));
             }
             None => HostPattern::Exact(match Host::parse(host) {
                 Ok(Host::Domain(domain)) => Host::Domain(without_root_dot(&domain).to_owned()),
                 Ok(address) => address,
-                Err(_) => return Err(invalid("the host cannot be read")),
+                Err(_) => return Err(invalid("the host is invalid")),
             }),
         };
         Ok(Self { text: text.to_owned(), host, port })
@@ -256,7 +254,7 @@ fn is_same(named: &Host<String>, host: &Host<&str>) -> bool {
     }
 }
 
-/// `host.` is `host`, written in full.
+/// Removes the root dot: `host.` means `host`.
 fn without_root_dot(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
@@ -275,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_obstacle_is_lifted_by_the_line_that_names_it() {
+    fn a_pattern_lifts_the_obstacles_it_covers() {
         let plain = Obstacle::Port { host: "a.b.c".into(), port: 80 };
         assert!(policy(&["*.b.c"]).lifts(&plain) && !policy(&["*.b.c:443"]).lifts(&plain));
         let (host, address) = (Obstacle::Host("a.b.c".into()), Obstacle::Address("a.b.c".into()));
@@ -339,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_known_in_every_notation_and_allowed_only_by_name() {
+    fn an_address_is_recognised_in_every_notation_and_must_be_named() {
         let notations = ["127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1"];
         let (named, other) = (policy(&["127.0.0.1"]), policy(&["*.example.com", "127.0.0.2"]));
         for notation in notations {
@@ -385,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn an_invalid_pattern_is_refused() {
         for bad in [
             "",
             "*",
@@ -406,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_literal_name_permits_private_addresses() {
+    fn only_a_literal_name_allows_private_addresses() {
         let policy = policy(&["localhost:8080", "*.internal.example"]);
         assert!(policy.names_literally("LOCALHOST"));
         assert!(policy.names_literally("localhost."));

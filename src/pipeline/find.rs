@@ -1,5 +1,5 @@
-//! Finding work: per account, discover the new rooms, then bring rooms to light one by one, the
-//! soonest deadline first, while the rest of the list is read, and hand them to the transfers.
+//! Finds work: for each account, discovers the new rooms, then sends rooms to the transfers one by
+//! one, soonest deadline first, while it reads the rest of the list.
 
 mod bring;
 mod chosen;
@@ -11,36 +11,34 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::lacking::note_lacking;
+use super::lacking::{note_lacking, survey_early};
 use super::list::List;
 use super::order::by_urgency;
-use super::report::{self, AccountReport, Problem};
-use super::{Errand, Hand, Hands, InFlight, Rooms, each, is_told, obstacles};
+use super::report::{AccountReport, RunProblem};
+use super::{InFlight, Rooms, Selection, each, is_told, obstacles};
 use crate::ledger::Wanted;
-use crate::model::RoomId;
+use crate::model::{Reason, RoomId};
 use crate::stage::adopt::restore;
 use crate::stage::discover::Scan;
 use crate::stage::{Account, Context, Error};
 use samples::Samples;
 
-/// Accounts worked on at once.
+/// Accounts searched at once.
 const ACCOUNTS: usize = 8;
 
-/// Finds the work of all accounts. Ends when there is no more, or `stop` is cancelled.
+/// Finds the work of all accounts. Returns when there is no more, or `stop` is cancelled.
 pub(super) async fn find(
     context: &Arc<Context>,
     accounts: &[Arc<Account>],
-    errand: &Errand,
-    hands: Hands,
-    listed: mpsc::Sender<(InFlight, Hand)>,
+    selection: &Selection,
+    listed: mpsc::Sender<InFlight>,
     stop: &CancellationToken,
 ) -> Vec<AccountReport> {
     let search = |account: &Arc<Account>| {
         let search = Search {
             context: Arc::clone(context),
             account: Arc::clone(account),
-            errand: errand.clone(),
-            hands: hands.clone(),
+            selection: selection.clone(),
             listed: listed.clone(),
             can_call: true,
             failures: 0,
@@ -62,8 +60,7 @@ pub(super) async fn find(
     each(&by_urgency(context, accounts).await, ACCOUNTS, search).await
 }
 
-/// After so many rooms in a row that WeChat could not be asked about, no more calls are spent on
-/// trying.
+/// After this many consecutive rooms for which WeChat calls failed, the search makes no more calls.
 const MOST_FAILURES: u32 = 3;
 
 /// The search for work in one account.
@@ -71,33 +68,37 @@ const MOST_FAILURES: u32 = 3;
 struct Search {
     context: Arc<Context>,
     account: Arc<Account>,
-    errand: Errand,
-    hands: Hands,
-    listed: mpsc::Sender<(InFlight, Hand)>,
-    /// Whether WeChat can still be asked in this run.
+    selection: Selection,
+    listed: mpsc::Sender<InFlight>,
+    /// Whether this run may still call WeChat.
     can_call: bool,
-    /// Rooms in a row that WeChat could not be asked about.
+    /// Consecutive rooms for which WeChat calls failed.
     failures: u32,
-    /// Which rooms are asked about next, where the first ones have failed for their host.
+    /// Which rooms to ask WeChat about next, once the first ones have failed because of their host.
     samples: Option<Samples>,
-    /// The room list, as far as it is still to be read.
+    /// The room list, while pages of it remain to be read.
     list: Option<List>,
     report: AccountReport,
 }
 
-/// When a page of the list is read.
+/// When to read a page of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// In its turn alone.
+    /// Only when it is the list's turn.
     Its,
-    /// In any case, as no room wants the call.
+    /// In any case, because no room needs the call.
     Any,
 }
 
 impl Search {
     async fn run(mut self) -> AccountReport {
-        if let Err(error) = self.prepare().await {
-            // Without a token or calls, what is known already can still be transferred.
+        let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
+        let selection = self.selection.clone();
+        // The one asks WeChat, the other the bucket. On the heap: they are large.
+        let survey = Box::pin(survey_early(&context, &account.appid, &selection));
+        let (prepared, surveyed) = tokio::join!(Box::pin(self.prepare()), survey);
+        if let Err(error) = prepared {
+            // Without a token or calls left, known recordings can still be transferred.
             self.can_call = !ends_calls(&error);
             self.note("the room list", &error);
             if error.is_of_the_ledger() {
@@ -109,18 +110,18 @@ impl Search {
             return self.report;
         }
         let is_full = self.report.scanned.is_some_and(|scanned| scanned.full);
-        let noted = note_lacking(&self.context, &self.account.appid, &self.errand, is_full).await;
+        let noted = note_lacking(&context, &account.appid, &selection, (is_full, surveyed)).await;
         if let Err(error) = noted {
             self.note("the listing of the bucket", &error);
-            // What would be archived there now would hide that this is another place.
+            // Archiving there now would hide that this is the wrong place.
             self.report.is_misplaced = matches!(error, Error::NothingThere(_));
             if error.is_of_the_ledger() || self.report.is_misplaced {
                 return self.report;
             }
         }
-        let outcome = match self.errand.clone() {
-            Errand::Due => self.all_due().await,
-            Errand::Backfill { rooms, force } => self.chosen(rooms, force).await,
+        let outcome = match self.selection.clone() {
+            Selection::Due => self.all_due().await,
+            Selection::Backfill { rooms, force } => self.chosen(rooms, force).await,
         };
         if let Err(error) = outcome {
             self.note("the ledger", &error);
@@ -128,16 +129,16 @@ impl Search {
         self.report
     }
 
-    /// Everything up to the new rooms being known. The token comes first, before any call is charged:
-    /// without one there is nothing to call with. As long as the list was never read to its end, the
-    /// ledger may be one that was lost: the bucket knows rooms that it does not.
+    /// Checks the token, aligns the quota and discovers the new rooms. The token comes first, before
+    /// any call is counted: no call works without one. If the list was never read to its end, the
+    /// ledger may be a replacement for one that was lost, so rooms are restored from the bucket too.
     async fn prepare(&mut self) -> Result<(), Error> {
         self.account.client.check_token().await?;
         align_quota(&self.context, &self.account).await;
         let (context, appid) = (&self.context, &self.account.appid);
         let scans = context.ledger.scan_state(appid, context.clock.now()).await?;
         if scans.full_scanned_at.is_none() {
-            restore(context, appid).await?;
+            restore(context.records(), appid).await?;
         }
         self.discover().await
     }
@@ -146,25 +147,27 @@ impl Search {
         if is_told(&self.context, error) {
             return;
         }
-        tracing::info!(account.appid = %self.account.appid, error = %report::text(error), "{what} could not be read");
-        self.report.problems.push(Problem::new(what, error));
+        tracing::info!(account.appid = %self.account.appid, error = %Reason::of(error), "failed to read {what}");
+        self.report.problems.push(RunProblem::new(what, error));
     }
 
     fn note_room(&mut self, room: RoomId, error: &Error) {
         if is_told(&self.context, error) {
             return;
         }
-        tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %report::text(error), "a room could not be looked at");
-        self.report.problems.push(Problem::of_room(room, error));
+        tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %Reason::of(error), "failed to look at room {room}");
+        self.report.problems.push(RunProblem::of_room(room, error));
     }
 
     async fn discover(&mut self) -> Result<(), Error> {
-        let scan = match self.errand {
-            Errand::Due | Errand::Backfill { rooms: Rooms::Between { .. }, force: false } => {
+        let scan = match self.selection {
+            Selection::Due | Selection::Backfill { rooms: Rooms::Between { .. }, force: false } => {
                 Scan::Usual
             }
-            Errand::Backfill { rooms: Rooms::Between { .. }, force: true } => Scan::Full,
-            Errand::Backfill { rooms: Rooms::One(room), .. } => return self.look_for(room).await,
+            Selection::Backfill { rooms: Rooms::Between { .. }, force: true } => Scan::Full,
+            Selection::Backfill { rooms: Rooms::One(room), .. } => {
+                return self.look_for(room).await;
+            }
         };
         let list = List::begin(&self.context, &self.account, scan).await?;
         self.report.scanned = Some(list.scanned());
@@ -172,13 +175,15 @@ impl Search {
         Ok(())
     }
 
-    /// Reads a page of the list where one is left that can be wanted; says whether there was one.
+    /// Reads a page of the list if one is left that may contain wanted rooms; returns whether it did.
     ///
     /// # Errors
-    /// When the ledger fails. Whatever else goes wrong ends the reading for this run and is noted.
+    /// When the ledger fails. Any other failure is recorded in the report and ends the reading in
+    /// this run.
     async fn read(&mut self, turn: Turn) -> Result<bool, Error> {
         let Some(list) = self.list.as_mut().filter(|_| self.can_call) else { return Ok(false) };
-        if let Errand::Backfill { rooms: Rooms::Between { from: Some(from), .. }, .. } = self.errand
+        if let Selection::Backfill { rooms: Rooms::Between { from: Some(from), .. }, .. } =
+            self.selection
             && list.reading().is_below(from)
         {
             return Ok(false);
@@ -199,7 +204,7 @@ impl Search {
         }
     }
 
-    /// Lets whoever watches know how many rooms there are to be worked on.
+    /// Tells the progress display how many rooms are due.
     async fn expect_rooms(&self) -> Result<(), Error> {
         let (context, appid) = (&self.context, &self.account.appid);
         let due = context.ledger.due_rooms(appid, context.due_by()).await?;
@@ -207,7 +212,7 @@ impl Search {
         Ok(())
     }
 
-    /// Everything that was due when the run began, and what the list brings to light meanwhile.
+    /// Works on everything that was due when the run began, and on what the list adds meanwhile.
     async fn all_due(&mut self) -> Result<(), Error> {
         self.expect_rooms().await?;
         loop {
@@ -217,13 +222,14 @@ impl Search {
                 continue;
             }
             let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
-            // Before the claim: a room that waits for anything else could be another process's.
-            let claimed = match self.hand(wanted).await? {
-                Some(hand) => self.claim(wanted).await?.map(|record| (record, hand)),
+            // Before the claim: while a claimed room waited for a permit, another process could have
+            // worked on it.
+            let claimed = match self.permit(wanted).await? {
+                Some(permit) => self.claim(wanted).await?.map(|record| (record, permit)),
                 None => None,
             };
-            if let Some((record, hand)) = claimed {
-                self.bring(record, hand, false).await?;
+            if let Some((record, permit)) = claimed {
+                self.bring(record, permit, false).await?;
             } else if !self.read(Turn::Any).await? {
                 return Ok(());
             }
@@ -231,11 +237,11 @@ impl Search {
     }
 }
 
-/// Reads the new rooms of an account, and the rest of its list as far as half of the calls go that are
-/// left today: the run that follows resumes there, and has the other half.
+/// Reads the new rooms of an account, and then more of its list, using at most half of the calls left
+/// today. The next run continues there with the other half.
 ///
 /// # Errors
-/// When a page cannot be had, or the ledger fails.
+/// When a page cannot be read, or the ledger fails.
 pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
     align_quota(context, account).await;
     let today = context.ledger.quota(&account.appid, context.clock.now(), account.share).await?;
@@ -244,12 +250,12 @@ pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes over what WeChat says of the day's calls. It may refuse to say; then they are counted
-/// here alone.
+/// Adopts WeChat's own count of today's calls. WeChat may refuse to tell; then only the local count
+/// applies.
 pub async fn align_quota(context: &Context, account: &Account) {
     let quota = crate::retry::with(&context.work.api_retry, "the quota", || account.client.quota());
     let quota = quota.await;
-    context.compare_clocks(account);
+    context.calls().compare_clocks(account);
     let aligned = match quota {
         Ok(quota) => {
             let now = context.clock.now();
@@ -259,11 +265,11 @@ pub async fn align_quota(context: &Context, account: &Account) {
         Err(error) => Err(error.into()),
     };
     if let Err(error) = aligned {
-        tracing::debug!(account.appid = %account.appid, error = %error, "WeChat does not tell the day's calls");
+        tracing::debug!(account.appid = %account.appid, error = %error, "failed to get today's call count from WeChat");
     }
 }
 
-/// Whether a failure concerns every call of the account, so that no more are made in this run.
+/// Whether a failure affects every call of the account, so that this run makes no more.
 fn ends_calls(error: &Error) -> bool {
     use crate::wechat::{Class, Error as Wechat};
     match error {

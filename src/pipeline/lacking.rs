@@ -1,34 +1,56 @@
-//! Rooms that are archived as far as the ledger knows, and of which the bucket lacks something.
+//! Finds rooms that the ledger has as archived but whose objects are missing from the bucket.
 
-use super::{Errand, Rooms};
+use super::{Rooms, Selection};
 use crate::ledger::Reached;
 use crate::model::{AppId, RoomId};
-use crate::stage::survey::{Extent, survey};
+use crate::stage::survey::{Extent, Surveyed, survey};
 use crate::stage::{Context, Error};
 
-/// Finds and notes those of the selected rooms of which the bucket lacks something. They are due from then on, and the
-/// ledger knows why, whatever becomes of this run. All of the bucket is looked through for a backfill of
-/// many rooms, and when the room list was read in full.
+/// Looks through the bucket while the room list is read, where it is known before that how much of it is to
+/// be looked through.
+pub(super) async fn survey_early(
+    context: &Context,
+    appid: &AppId,
+    selection: &Selection,
+) -> Option<Result<Surveyed, Error>> {
+    let now = context.clock.now();
+    let scans = context.ledger.scan_state(appid, now).await.ok()?;
+    let since_full = now.duration_since(scans.full_scanned_at?);
+    let is_known = match selection {
+        Selection::Due => since_full < context.work.full_scan_every,
+        Selection::Backfill { rooms, .. } => matches!(rooms, Rooms::Between { .. }),
+    };
+    match is_known {
+        true => Some(look_through(context, appid, selection, false).await),
+        false => None,
+    }
+}
+
+/// Finds and notes those of the selected rooms of which the bucket lacks something, in what was surveyed
+/// early, if anything. They are due from then on, and the ledger knows why, whatever becomes of this run. All
+/// of the bucket is looked through for a backfill of many rooms, and when the room list was read in full.
 ///
 /// # Errors
-/// When the store or the ledger fails, and when the bucket has nothing of the account at all.
+/// When the store or the ledger fails, or the bucket contains nothing of the account at all.
 pub(super) async fn note_lacking(
     context: &Context,
     appid: &AppId,
-    errand: &Errand,
-    is_full_scan: bool,
+    selection: &Selection,
+    (is_full_scan, surveyed): (bool, Option<Result<Surveyed, Error>>),
 ) -> Result<(), Error> {
-    if let Errand::Backfill { rooms: Rooms::One(room), .. } = errand {
+    if let Selection::Backfill { rooms: Rooms::One(room), .. } = selection {
         if lacks_manifest(context, appid, *room).await? {
             context.ledger.survey_ended(appid, &[*room], Reached::Nowhere).await?;
         }
         return Ok(());
     }
-    let is_nightly = *errand == Errand::Due;
-    let extent = if is_nightly && !is_full_scan { Extent::Share } else { Extent::All };
-    let found = survey(context, appid, extent).await?;
-    // A slip in the configuration must not be taken for the loss of all that was archived.
+    let found = match surveyed {
+        Some(surveyed) => surveyed?,
+        None => look_through(context, appid, selection, is_full_scan).await?,
+    };
+    // A mistake in the configuration must not look like the loss of the whole archive.
     let catalog = context.store.keys(appid).catalog();
+    let is_nightly = *selection == Selection::Due;
     if found.is_empty && is_nightly && context.store.head(&catalog).await?.is_none() {
         return Err(Error::NothingThere(appid.clone()));
     }
@@ -39,7 +61,29 @@ pub(super) async fn note_lacking(
     Ok(context.ledger.survey_ended(appid, &found.lacking, reached).await?)
 }
 
-/// Whether the bucket lacks the manifest of a room that was sealed.
+/// Surveys the bucket, and remembers of which rooms it has nothing; not where the run has listed it already
+/// and nothing is known to be there.
+async fn look_through(
+    context: &Context,
+    appid: &AppId,
+    selection: &Selection,
+    is_full_scan: bool,
+) -> Result<Surveyed, Error> {
+    let sealed = context.ledger.sealed_rooms(appid, None, None, 1).await?;
+    if sealed.is_empty() && context.run.blank.is_listed(appid) {
+        return Ok(Surveyed::default());
+    }
+    let is_share = *selection == Selection::Due && !is_full_scan;
+    let extent = if is_share { Extent::Share } else { Extent::All };
+    let begun_at = context.clock.now();
+    let mut found = survey(&context.ledger, &context.store, appid, extent).await?;
+    if let Some(rooms) = found.rooms.take() {
+        context.run.blank.note_listing(appid, begun_at, rooms);
+    }
+    Ok(found)
+}
+
+/// Whether the manifest of a sealed room is missing from the bucket.
 async fn lacks_manifest(context: &Context, appid: &AppId, room: RoomId) -> Result<bool, Error> {
     let record = context.ledger.room(appid, room).await?;
     let manifest = context.store.keys(appid).room(room).manifest();

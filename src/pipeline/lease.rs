@@ -1,19 +1,19 @@
-//! The lease of a room in flight, renewed until it is given up.
+//! The lease of a room in flight, renewed until it is released.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock;
 use crate::ledger::{self, RoomRecord};
 use crate::model::lifecycle::{OWN_FAULTS, next_try};
-use crate::model::{AppId, RoomId};
-use crate::retry;
+use crate::model::{AppId, Reason, RoomId};
 use crate::stage::{Context, Error};
 
-/// The right to work on a room, kept alive in the background.
+/// A room's lease, renewed in the background.
 ///
-/// Where it is lost all the same, every write about the room fails: see `ledger`.
+/// If the lease is lost anyway, every write about the room fails: see `ledger`.
 #[derive(Debug)]
 pub(super) struct Lease {
     context: Arc<Context>,
@@ -23,7 +23,7 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Keeps the lease of a room that was claimed.
+    /// Starts renewing the lease of a claimed room.
     pub(super) fn keep(context: &Arc<Context>, appid: &AppId, room: RoomId) -> Self {
         context.progress.begin_room(appid);
         let third = context.work.lease.as_millis() / 3;
@@ -32,12 +32,12 @@ impl Lease {
         let renewal = tokio::spawn(async move {
             let mut is_told = false;
             loop {
-                retry::pause(every).await;
+                clock::pause(every).await;
                 let renewed = shared.ledger.renew(&id, room, shared.claim()).await;
                 let failure = renewed.err().filter(|_| shared.ledger.failure().is_none());
                 let Some(error) = failure else { continue };
                 if !std::mem::replace(&mut is_told, true) {
-                    tracing::warn!(room.id = %room, error = %error, "a lease could not be renewed");
+                    tracing::warn!(room.id = %room, error = %error, "failed to renew the lease of room {room}");
                 }
                 if matches!(error, ledger::Error::LeaseLost(_)) {
                     return;
@@ -48,8 +48,8 @@ impl Lease {
         Self { context: Arc::clone(context), appid: appid.clone(), room, renewal }
     }
 
-    /// Gives the room up, for another process or a later run to claim at once. Where the ledger has
-    /// failed it is not asked: the lease ends by itself, or with this process.
+    /// Releases the room so that another process or a later run can claim it at once. After a ledger
+    /// failure the ledger is not asked: the lease expires, or ends with this process.
     pub(super) async fn release(self) {
         self.renewal.abort();
         self.context.progress.end_room(&self.appid);
@@ -58,18 +58,18 @@ impl Lease {
         }
         let (ledger, owner) = (&self.context.ledger, self.context.owner());
         if let Err(error) = ledger.release(&self.appid, self.room, owner).await {
-            tracing::warn!(room.id = %self.room, error = %error, "a lease could not be given up; it ends by itself");
+            tracing::warn!(room.id = %self.room, error = %error, "failed to release the lease of room {}; it will expire", self.room);
         }
     }
 }
 
-/// Leaves a room that needs a call to the next run, without a failure of its own.
+/// Postpones a room that needs a call to the next run, without counting a failure.
 pub(super) async fn postpone(context: &Context, room: &RoomRecord) {
     put_off(context, room, |record| record.next_at = next_try(0, None, context.clock.now())).await;
 }
 
-/// Notes in the ledger why a room was left, and when it is tried again. A room that another process has
-/// taken over is that one's.
+/// Records in the ledger why a room failed and when it is tried again. Does not touch a room that
+/// another process has reclaimed.
 pub(super) async fn note_failure(context: &Context, room: &RoomRecord, error: &Error) {
     if let Error::Ledger(lost @ ledger::Error::LeaseLost(_)) = error {
         set_aside(context, room, lost).await;
@@ -82,21 +82,21 @@ pub(super) async fn note_failure(context: &Context, room: &RoomRecord, error: &E
         };
         record.next_at = next_try(attempts, Some(record.deadline), context.clock.now());
         record.attempts += 1;
-        record.failure = Some(error.to_string());
+        record.failure = Some(Reason::of(error));
     })
     .await;
 }
 
-/// Forgets a room that does not exist, for all WeChat tells: only its number was ever known. Should it
-/// come to be, the room list will tell.
+/// Removes a room that does not exist according to WeChat: only its number was ever known. If it is
+/// created later, the room list will contain it.
 pub(super) async fn forget(context: &Context, room: &RoomRecord) {
     let (appid, id) = (&room.room.appid, room.room.room_id);
     if let Err(error) = context.ledger.forget_room(appid, id, context.owner()).await {
-        tracing::warn!(room.id = %id, error = %error, "a room that does not exist could not be forgotten");
+        tracing::warn!(room.id = %id, error = %error, "failed to forget room {id}, which does not exist");
     }
 }
 
-/// Changes what the ledger knows by now of a leased room: more than when it was claimed, perhaps.
+/// Changes the current ledger record of a leased room, which may be newer than the claimed one.
 async fn put_off(context: &Context, room: &RoomRecord, change: impl FnOnce(&mut RoomRecord)) {
     let (appid, id) = (&room.room.appid, room.room.room_id);
     let saved = async {
@@ -112,7 +112,7 @@ async fn put_off(context: &Context, room: &RoomRecord, change: impl FnOnce(&mut 
     }
 }
 
-/// Whatever the ledger knows of a room, this run does not work on it again.
+/// Makes sure that this run does not work on the room again, whatever its ledger record says.
 async fn set_aside(context: &Context, room: &RoomRecord, why: &ledger::Error) {
     let (appid, id) = (&room.room.appid, room.room.room_id);
     context.ledger.set_aside(appid, id, context.owner(), why).await;

@@ -1,17 +1,17 @@
-//! The flow, top to bottom: which stage follows which, how much at once, and when it ends.
+//! The order of the stages, how much runs at once, and when a run ends.
 //!
 //! ```text
 //! find (discover → adopt → resolve, per account) ──► transfer (per recording) ──► seal (per room)
 //!                                             queue                        queue
 //! ```
 //!
-//! All three run at the same time, joined by bounded queues: a slow bucket holds up the transfers,
-//! full transfers hold up the claims and calls (see `hands`). A room's panic or failure ends that room alone.
-//! A ledger that has failed ends the run: nothing is begun whose outcome could not be kept.
+//! All three run concurrently, joined by bounded queues: a slow bucket holds up the transfers, and
+//! busy transfers hold up claims and API calls (see [`crate::schedule`]). A panic or failure in one
+//! room ends only that room. A ledger failure ends the run: no work starts whose outcome could not be
+//! recorded.
 
-mod errand;
 mod find;
-mod hands;
+pub mod forecast;
 mod lacking;
 mod lease;
 mod list;
@@ -21,8 +21,8 @@ mod obstacles;
 mod order;
 pub mod owner;
 mod report;
+mod selection;
 mod sharing;
-mod slots;
 mod transfer;
 
 use std::collections::HashSet;
@@ -37,52 +37,57 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock;
 use crate::ledger::{self, Phase};
-use crate::model::{Recording, RoomId};
-use crate::retry;
-use crate::stage::{Account, Context, Error, Listed, foresight, seal};
+use crate::model::{ManifestImage, Reason, Recording, RoomId};
+use crate::schedule::RoomPermit;
+use crate::stage::{Account, Context, Error, ListedRoom, seal};
 
-pub use errand::{Errand, Rooms};
 pub use find::{align_quota, look};
-use hands::{Hand, Hands};
 use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;
 pub use report::{
-    AccountReport, Outcome, Problem, Report, RoomReport, SealedRoom, Waiting, clock_warning,
+    AccountReport, Report, RoomOutcome, RoomReport, RunProblem, SealedReport, Unarchived, Waiting,
+    clock_warning,
 };
+pub use selection::{Rooms, Selection};
 
-/// Rooms that wait between two stages.
+/// Rooms that may queue between two stages.
 const QUEUE: usize = 2;
 
 /// Rooms sealed at once.
 const SEALING: usize = 4;
 
-/// How long transfers under way may go on after the run was told to stop.
+/// How long running transfers may continue after the run is told to stop.
 pub const GRACE: Duration = Duration::from_secs(6);
 
-/// How long everything else may go on then: what is not done by that time is a later run's.
+/// How long everything else may continue after that. A later run does the rest.
 pub const LAST_CALL: Duration = Duration::from_secs(9);
 
 /// A room on its way through the stages.
 #[derive(Debug)]
 struct InFlight {
     account: Arc<Account>,
-    listed: Listed,
+    listed: ListedRoom,
+    /// Those that were archived beside its recordings.
+    pictures: Option<Vec<ManifestImage>>,
     lease: Lease,
+    /// Held until every recording of the room is finished for this run.
+    permit: Option<RoomPermit>,
 }
 
-/// Runs the pipeline until nothing of the errand is due, `stop` is cancelled, or the ledger fails.
+/// Runs the pipeline until the selection has nothing due, `stop` is cancelled, or the ledger fails.
 ///
-/// What goes wrong is in the report; the run goes on with what is left. Durable at any moment: see
-/// the stages.
+/// The report lists what failed; the run continues with the rest. Each stage documents what is
+/// durable at any moment.
 pub async fn run(
     context: Arc<Context>,
     accounts: &[Arc<Account>],
-    errand: &Errand,
+    selection: &Selection,
     stop: CancellationToken,
 ) -> Report {
-    // What is begun ends as it does for a signal.
+    // A ledger failure ends running work in the same way as a signal.
     let stop = stop.child_token();
     let stopping = async {
         context.ledger.until_failed().await;
@@ -90,30 +95,29 @@ pub async fn run(
         std::future::pending().await
     };
     let mut report = tokio::select! {
-        report = flow(&context, accounts, errand, &stop) => report,
+        report = flow(&context, accounts, selection, &stop) => report,
         () = after(&stop, LAST_CALL) => Report::interrupted(context.progress.counts()),
         never = stopping => never,
     };
-    report.ledger = context.ledger.failure().map(str::to_owned);
+    report.ledger = context.ledger.failure().cloned();
     report
 }
 
 async fn flow(
     context: &Arc<Context>,
     accounts: &[Arc<Account>],
-    errand: &Errand,
+    selection: &Selection,
     stop: &CancellationToken,
 ) -> Report {
     let reclaimed = owner::reclaim_from_the_dead(context).await;
     if let Some(error) = reclaimed.err().filter(|_| context.ledger.failure().is_none()) {
-        tracing::warn!(error = %error, "the leases of dead processes could not be looked at");
+        tracing::warn!(error = %error, "failed to reclaim the leases of dead processes");
     }
     expect_throughput(context).await;
-    let hands = Hands::new(context.work.files);
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
     let (moved_tx, moved_rx) = mpsc::channel(QUEUE);
     let (accounts_found, moved, sealed) = tokio::join!(
-        find::find(context, accounts, errand, hands, listed_tx, stop),
+        find::find(context, accounts, selection, listed_tx, stop),
         transfer::transfer(context, listed_rx, moved_tx, stop),
         seal_all(context, moved_rx),
     );
@@ -121,8 +125,8 @@ async fn flow(
     report.rooms.extend(sealed);
     if context.ledger.failure().is_none() {
         transfer::keep_throughput(context).await;
-        finish(context, accounts, errand, &mut report, stop).await;
-        foretell(context, accounts, &mut report).await;
+        finish(context, accounts, selection, &mut report, stop).await;
+        forecast_rest(context, accounts, &mut report).await;
     }
     report.tell_once();
     report.counts = context.progress.counts();
@@ -130,62 +134,61 @@ async fn flow(
     report
 }
 
-/// Whether an error is a consequence of the ledger's failure, which ends the run and is told once. A
-/// claim may have failed in its last step, so that the room seems to be another's.
+/// Whether an error is a consequence of the ledger failure that ends the run, which is reported once.
+/// A claim may have failed in its last step, so that the room seems to belong to another process.
 fn is_told(context: &Context, error: &Error) -> bool {
     let is_of_the_ledger = error.is_of_the_ledger() || error.is_lease_lost();
     context.ledger.failure().is_some() && is_of_the_ledger
 }
 
-/// What a room has come to that an error ended.
+/// The outcome of a room that ended in an error.
 fn ended_by(context: &Context, name: Name, error: &Error) -> RoomReport {
     match is_told(context, error) {
         true => name.interrupted(),
-        false => name.failed(report::text(error)),
+        false => name.failed(Reason::of(error)),
     }
 }
 
-/// Takes over the speed that recent runs have measured.
+/// Starts from the throughput that recent runs measured.
 async fn expect_throughput(context: &Context) {
-    match foresight::rate(context).await {
-        Ok(Some(rate)) => context.throughput.expect(rate),
+    match forecast::rate(context).await {
+        Ok(Some(rate)) => context.schedule.expect(rate),
         Ok(None) => {}
         Err(_) if context.ledger.failure().is_some() => {}
-        Err(error) => tracing::warn!(error = %error, "the throughput of recent runs is not known"),
+        Err(error) => tracing::warn!(error = %error, "failed to read the recent throughput"),
     }
 }
 
-/// Notes what is left and will not make it.
-async fn foretell(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
-    report.rate = context.throughput.rate();
-    let foreseen = foresight::foresee(context, accounts).await;
-    let foreseen = match foreseen {
-        Ok(foreseen) => foreseen,
+/// Records in the report which pending recordings are at risk.
+async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
+    report.rate = context.schedule.rate();
+    let forecasts = match forecast::of_accounts(context, accounts).await {
+        Ok(forecasts) => forecasts,
         Err(error) => {
-            return tracing::debug!(error = %error, "what is at risk could not be foretold");
+            return tracing::debug!(error = %error, "failed to forecast what is at risk");
         }
     };
-    for (account, mut foreseen) in accounts.iter().zip(foreseen) {
+    for (account, mut expected) in accounts.iter().zip(forecasts) {
         let of_account = report.rooms.iter().filter(|room| room.appid == account.appid);
         let reported = of_account.map(|room| (room.room_id, room)).collect();
-        let (pending, began) = (&foreseen.backlog.rooms, context.due_by());
+        let (pending, began) = (&expected.backlog.rooms, context.due_by());
         let next_look = NextLook::of(pending, &reported, began, context.clock.now());
         let mut reports = report.accounts.iter_mut();
         if let Some(found) = reports.find(|found| found.appid == account.appid) {
             found.next_look = Some(next_look);
-            found.waiting.extend(foreseen.take_waiting().map(Waiting::from));
-            found.at_risk = foreseen.forecast.at_risk;
+            found.waiting.extend(expected.take_waiting().map(Waiting::from));
+            found.at_risk = expected.forecast.at_risk;
         }
     }
 }
 
-/// Waits until the run was told to stop, and `grace` longer.
+/// Waits until the run is told to stop, and then for `grace`.
 async fn after(stop: &CancellationToken, grace: Duration) {
     stop.cancelled().await;
-    retry::pause(grace).await;
+    clock::pause(grace).await;
 }
 
-/// Seals rooms as they come, a few at once.
+/// Seals rooms as they arrive, a few at once.
 async fn seal_all(context: &Arc<Context>, moved: mpsc::Receiver<InFlight>) -> Vec<RoomReport> {
     let seal_one = |room: InFlight| async move {
         let name = report::name_of(&room.listed.record);
@@ -201,7 +204,7 @@ async fn seal_all(context: &Arc<Context>, moved: mpsc::Receiver<InFlight>) -> Ve
 async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     let record = room.listed.record.clone();
     let name = report::name_of(&record);
-    let sealed = seal::seal(context, room.listed).await;
+    let sealed = seal::seal(context.records(), context.sealing(), room.listed, room.pictures).await;
     let report = match sealed {
         Ok(sealed) => name.sealed(&sealed),
         Err(error) => {
@@ -213,11 +216,11 @@ async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     report
 }
 
-/// Publishes the catalogs and notes what is left of each account.
+/// Publishes the catalogs and records what is pending in each account.
 async fn finish(
     context: &Context,
     accounts: &[Arc<Account>],
-    errand: &Errand,
+    selection: &Selection,
     report: &mut Report,
     stop: &CancellationToken,
 ) {
@@ -227,58 +230,62 @@ async fn finish(
             continue;
         };
         if !found.is_misplaced
-            && let Err(error) = seal::publish_catalog(context, &account.appid).await
+            && let Err(error) = seal::publish_catalog(context.records(), &account.appid).await
         {
-            found.add(Problem::new("the catalog", &error));
+            found.add(RunProblem::new("the catalog", &error));
         }
         match context.ledger.failing(&account.appid, context.due_by()).await {
             Ok(failing) => found.waiting.extend(failing.into_iter().map(waiting_room)),
-            Err(error) => found.add(Problem::new("reading what failed", &error.into())),
+            Err(error) => found.add(RunProblem::new("reading what failed", &error.into())),
         }
-        match owed(context, account, errand, &report.rooms).await {
-            Ok(owed) => found.owed = owed,
-            Err(error) => found.add(Problem::new("counting what is left", &error.into())),
+        match pending_rooms(context, account, selection, &report.rooms).await {
+            Ok(pending_rooms) => found.pending_rooms = pending_rooms,
+            Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
         }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
-        let is_done =
-            found.owed == 0 && found.problems.is_empty() && rooms.clone().all(|r| !r.is_left());
-        if is_done && errand.is_for_all() && !stop.is_cancelled() {
+        let is_done = found.pending_rooms == 0
+            && found.problems.is_empty()
+            && rooms.clone().all(|r| !r.is_left());
+        if is_done && selection.is_for_all() && !stop.is_cancelled() {
             let done = context.ledger.account_finished(&account.appid, context.clock.now()).await;
             if let Err(error) = done {
-                found.add(Problem::new("noting the success", &error.into()));
+                found.add(RunProblem::new("noting the success", &error.into()));
             }
         }
     }
 }
 
-fn waiting_room((room_id, reason, next_at): (RoomId, String, Timestamp)) -> Waiting {
+fn waiting_room((room_id, reason, next_at): (RoomId, Reason, Timestamp)) -> Waiting {
     Waiting { room_id, source_id: None, reason, next_try_at: Some(next_at) }
 }
 
-/// How many rooms of the errand are left to a later run, those in the report excepted.
-async fn owed(
+/// How many rooms of the selection are left to a later run, not counting those in the report.
+async fn pending_rooms(
     context: &Context,
     account: &Account,
-    errand: &Errand,
+    selection: &Selection,
     report: &[RoomReport],
 ) -> Result<u64, ledger::Error> {
     let of_account = report.iter().filter(|room| room.appid == account.appid);
     let reported: HashSet<RoomId> = of_account.map(|room| room.room_id).collect();
-    let mut owed = context.ledger.owed(&account.appid, context.due_by()).await?;
-    owed.retain(|room| !reported.contains(room));
-    let Errand::Backfill { rooms, .. } = errand else { return Ok(owed.len() as u64) };
-    let owed: HashSet<RoomId> = owed.into_iter().collect();
+    let mut pending_rooms = context.ledger.pending_rooms(&account.appid, context.due_by()).await?;
+    pending_rooms.retain(|room| !reported.contains(room));
+    let Selection::Backfill { rooms, .. } = selection else {
+        return Ok(pending_rooms.len() as u64);
+    };
+    let pending_rooms: HashSet<RoomId> = pending_rooms.into_iter().collect();
     let (mut count, mut last) = (0, None);
     loop {
         let known = context.ledger.rooms_after(&account.appid, last).await?;
         let Some(end) = known.last() else { return Ok(count) };
         last = Some(end.room.room_id);
         let chosen = known.iter().filter(|record| rooms.contain(record));
-        count += chosen.filter(|record| owed.contains(&record.room.room_id)).count() as u64;
+        count +=
+            chosen.filter(|record| pending_rooms.contains(&record.room.room_id)).count() as u64;
     }
 }
 
-/// Runs `work` on each of `items`, so many at once.
+/// Runs `work` on each item, at most `at_once` at a time.
 async fn each<T, F: Future<Output = R>, R>(
     items: impl IntoIterator<Item = T>,
     at_once: usize,
@@ -287,7 +294,7 @@ async fn each<T, F: Future<Output = R>, R>(
     stream::iter(items).map(work).buffer_unordered(at_once.max(1)).collect().await
 }
 
-/// Whether a room still has something for a later run.
+/// Whether a later run has work to do for the room.
 fn is_left(phase: Phase, settled: bool, recordings: &[Recording]) -> bool {
-    phase != Phase::Closed && (!settled || recordings.iter().any(Recording::is_owed))
+    phase != Phase::Closed && (!settled || recordings.iter().any(Recording::is_pending))
 }

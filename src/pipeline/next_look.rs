@@ -1,49 +1,49 @@
-//! When what a run leaves is tried again. Pure.
+//! When the work that a run leaves is tried again. Pure.
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::RoomReport;
-use crate::ledger::{OwedRoom, Phase};
+use crate::ledger::{PendingRoom, Phase};
 use crate::model::RoomId;
 
-/// How soon a run may follow: what waits for less is taken up by the next one.
+/// Rooms that wait for less than this are counted as due at once: the next run may follow this soon.
 const SOON: SignedDuration = SignedDuration::from_mins(1);
 
-/// When the rooms that are left are tried again.
+/// When the remaining rooms are tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NextLook {
-    /// Rooms that the next run takes up, whenever it begins.
+    /// Rooms that the next run works on, whenever it begins.
     pub at_once: u64,
-    /// Rooms that wait.
+    /// Rooms that have to wait.
     pub waiting: u64,
-    /// Until when the first of those waits.
+    /// When the first of those is due.
     pub next_at: Option<Timestamp>,
 }
 
 impl NextLook {
-    /// Of an account's pending rooms: those that `reported` calls left, and those that a run that
-    /// began at `began` has not looked at though they were due.
+    /// Counts an account's pending rooms that are left: by `reported` if the room is in it, otherwise
+    /// if the room was due when the run began (`began`) and was not looked at.
     pub(super) fn of(
-        rooms: &[OwedRoom],
+        rooms: &[PendingRoom],
         reported: &HashMap<RoomId, &RoomReport>,
         began: Timestamp,
         now: Timestamp,
     ) -> Self {
-        let is_left = |room: &&OwedRoom| match reported.get(&room.room_id) {
+        let is_left = |room: &&PendingRoom| match reported.get(&room.room_id) {
             Some(report) => report.is_left(),
             None => room.phase == Phase::Listed || room.next_at <= began,
         };
         let soon = now.saturating_add(SOON).unwrap_or(now);
-        let look = |room: &OwedRoom| match room.next_at <= soon {
+        let look = |room: &PendingRoom| match room.next_at <= soon {
             true => Self { at_once: 1, ..Self::default() },
             false => Self { waiting: 1, next_at: Some(room.next_at), ..Self::default() },
         };
         rooms.iter().filter(is_left).map(look).fold(Self::default(), Self::and)
     }
 
-    /// Of both together.
+    /// Combines both.
     #[must_use]
     pub(super) fn and(self, other: Self) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl NextLook {
         }
     }
 
-    /// Before when no run tries any of it again; `None` where the next one does.
+    /// The time before which no run tries any of the rooms; `None` if the next run does.
     pub fn waits_until(self) -> Option<Timestamp> {
         self.next_at.filter(|_| self.at_once == 0)
     }
@@ -62,13 +62,13 @@ impl NextLook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Outcome;
+    use crate::pipeline::RoomOutcome;
 
     #[test]
     fn what_is_left_is_tried_at_once_or_from_a_time_on() {
         let at = |text: &str| -> Timestamp { text.parse().unwrap() };
         let (began, now) = (at("2026-11-22T03:00:00Z"), at("2026-11-22T03:10:00Z"));
-        let room = |id: u64, phase: Phase, next_at: &str| OwedRoom {
+        let room = |id: u64, phase: Phase, next_at: &str| PendingRoom {
             room_id: RoomId(id),
             phase,
             deadline: began,
@@ -80,7 +80,7 @@ mod tests {
             appid: "wx1".parse().unwrap(),
             room_id: RoomId(room_id),
             name: String::new(),
-            outcome: Outcome::Failed("it failed".to_owned()),
+            outcome: RoomOutcome::Failed("it failed".into()),
             lost: 0,
         };
         let worked_on = [report(1), report(2)];

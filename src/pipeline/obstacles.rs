@@ -1,11 +1,11 @@
-//! Recordings that a setting forbids are due as soon as the setting changes.
+//! Makes recordings that a setting blocked due as soon as the setting changes.
 
 use crate::config::WholePolicy;
 use crate::ledger;
 use crate::model::{AppId, Obstacle};
 use crate::stage::Context;
 
-/// Makes the recordings of an account due that the configuration forbids no more.
+/// Makes those recordings of an account due that the configuration no longer blocks.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -24,7 +24,7 @@ pub(super) async fn lift(context: &Context, appid: &AppId) -> Result<(), ledger:
             account.appid = %appid,
             recordings,
             obstacle = %obstacle,
-            "the configuration allows recordings that it had forbidden"
+            "recordings are due again because the configuration allows them now"
         );
     }
     Ok(())

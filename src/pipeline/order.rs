@@ -1,13 +1,13 @@
-//! Which account is searched first.
+//! The order in which accounts are searched.
 
 use std::sync::Arc;
 
 use crate::stage::{Account, Context};
 
-/// The accounts in the order in which they are searched, which matters where there are more than are
-/// searched at once: what is known soonest to be deleted is not kept waiting behind years of work
-/// that nothing presses. One that nothing is known of yet comes first, as its oldest room may be
-/// deleted today. Where the ledger cannot tell, the order stays as it is.
+/// Sorts the accounts by urgency, which matters if there are more than are searched at once: the
+/// account with the soonest known deadline does not wait behind years of work without deadline
+/// pressure. An account without known rooms comes first, because its oldest room may be deleted
+/// today. If the ledger fails, the order stays unchanged.
 pub(super) async fn by_urgency(context: &Context, accounts: &[Arc<Account>]) -> Vec<Arc<Account>> {
     let now = context.clock.now();
     let mut ordered = Vec::new();
@@ -15,7 +15,7 @@ pub(super) async fn by_urgency(context: &Context, accounts: &[Arc<Account>]) -> 
         match context.ledger.standing(&account.appid, now).await {
             Ok(standing) => ordered.push((standing, Arc::clone(account))),
             Err(error) => {
-                tracing::debug!(error = %error, "which account is the most urgent is not known");
+                tracing::debug!(error = %error, "failed to sort the accounts by urgency");
                 return accounts.to_vec();
             }
         }

@@ -1,11 +1,11 @@
-//! Who holds a lease: one process on one machine.
+//! Identifies the owner of a lease: one process on one machine.
 //!
-//! A lease outlives a killed process by some minutes. On the machine where that process ran its death
-//! can be proven, so that the next run reclaims its rooms at once: while a process works it holds the
-//! lock of a file, and the operating system lets go of that lock when the process has ended, however it
-//! ended, and not before. Whoever can take it has the proof, whatever user, container or `/proc` it
-//! looks from. Where there is no such file, or it cannot be opened, nothing is proven and the lease has
-//! to run out: a process that cannot be seen is not dead.
+//! A lease outlives a killed process by some minutes. On the same machine the death of that process
+//! can be proven, so that the next run reclaims its rooms at once. A working process holds a lock on
+//! a file; the operating system releases the lock when the process has ended, for whatever reason,
+//! and not before. Taking the lock is the proof, from any user, container or `/proc`. If the file
+//! does not exist or cannot be opened, nothing is proven and the lease has to expire: a process that
+//! cannot be seen is not dead.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -16,22 +16,22 @@ use crate::ledger::{self, Ledger};
 use crate::model::RunId;
 use crate::stage::Context;
 
-/// The name of this process as an owner of leases: the run, and the boot of the machine it works on.
+/// The owner name of this process: the run id, and the boot id of the machine.
 pub fn this_process(run_id: &RunId) -> String {
     format!("{run_id} {}", boot().unwrap_or_default())
 }
 
-/// This boot of this machine. A lock proves nothing across machines, as some shared folders keep the
-/// locks of each apart.
+/// The boot id of this machine. A lock proves nothing across machines, because some shared folders
+/// keep locks per machine.
 fn boot() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(boot.trim().to_owned())
 }
 
-/// The sign that this process lives and works, until it is dropped.
+/// Shows other processes that this one is alive, until it is dropped.
 ///
-/// The file goes with it, unless a lease is left: then whoever comes next finds it without its lock, and
-/// need not wait for the lease's end.
+/// Dropping it removes the file unless a lease remains. In that case the next process finds the file
+/// unlocked and need not wait for the lease to expire.
 #[derive(Debug)]
 pub struct Alive {
     ledger: Ledger,
@@ -41,7 +41,8 @@ pub struct Alive {
 }
 
 impl Alive {
-    /// Shows it. Where that is not possible, the leases of this process run out if it is killed.
+    /// Creates and locks the file. If that fails and this process is killed, its leases have to
+    /// expire.
     pub fn show(context: &Context) -> Option<Self> {
         let (ledger, owner) = (context.ledger.clone(), context.owner().to_owned());
         let (run, boot) = owner.split_once(' ')?;
@@ -49,7 +50,7 @@ impl Alive {
         match lock_new(&path, &owner) {
             Ok(file) => Some(Self { ledger, owner, path, _locked: file }),
             Err(error) => {
-                tracing::debug!(error = %error, "no other process can see when this one ends");
+                tracing::debug!(error = %error, "failed to lock a file that shows other processes when this one ends");
                 None
             }
         }
@@ -64,10 +65,10 @@ impl Drop for Alive {
     }
 }
 
-/// Makes a lock's file and takes the lock; only then does it say whose it is.
+/// Creates a lock file, locks it, and then writes the owner into it.
 fn lock_new(path: &Path, owner: &str) -> io::Result<File> {
     let mut file = File::options().write(true).create_new(true).open(path)?;
-    // Whoever looks at it meanwhile lets go of it at once.
+    // A process that probes the file in between releases the lock at once.
     let written = file.lock().and_then(|()| {
         let text = text_of(owner, &file)?;
         file.write_all(text.as_bytes())
@@ -78,13 +79,13 @@ fn lock_new(path: &Path, owner: &str) -> io::Result<File> {
     written.map(|()| file)
 }
 
-/// What stands in a lock's file: also which file it is, so that a copy of it proves nothing.
+/// The content of a lock file. It includes the inode, so that a copy of the file proves nothing.
 fn text_of(owner: &str, file: &File) -> io::Result<String> {
     Ok(format!("{} {owner}", file.metadata()?.ino()))
 }
 
-/// The owner that a lock's file is of, where its lock is free: that process has ended. Nobody else is
-/// told the same while the file is kept open.
+/// The owner of a lock file whose lock is free: that process has ended. As long as the returned file
+/// stays open, no other process gets the same answer.
 fn ended(path: &Path) -> Option<(String, File)> {
     let mut file = File::open(path).ok()?;
     file.try_lock().ok()?;
@@ -95,15 +96,15 @@ fn ended(path: &Path) -> Option<(String, File)> {
     is_original.then(|| (owner.to_owned(), file))
 }
 
-/// Whether an owner is proven to be a process that has ended.
+/// Whether an owner is proven to have ended.
 pub fn is_gone(ledger: &Ledger, owner: &str) -> bool {
     let Some((run, its_boot)) = owner.split_once(' ') else { return false };
     let path = ledger.lock_file(run).filter(|_| boot().as_deref() == Some(its_boot));
     path.and_then(|path| ended(&path)).is_some_and(|(found, _)| found == owner)
 }
 
-/// Ends the leases of processes that are proven to have ended, lets others tell what they were about to,
-/// and clears their locks away.
+/// Voids the leases of processes that are proven to have ended, lets others report the losses that
+/// those were about to report, and removes their lock files.
 ///
 /// # Errors
 /// When the ledger fails.

@@ -1,4 +1,4 @@
-//! What a run has come to: plain data, for the command line to print and to choose an exit code by.
+//! The result of a run: plain data, which the command line prints and derives an exit code from.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -7,45 +7,44 @@ use serde::Serialize;
 
 use super::is_left;
 use super::next_look::NextLook;
-use crate::forecast::AtRisk;
-use crate::hints::Explained;
-use crate::ledger::{Loss, Owed, RoomRecord};
-use crate::model::{AppId, Recording, RecordingState, RoomId, RoomStatus, sum};
+use crate::ledger::{Loss, PendingRecording, RoomRecord};
+use crate::model::Rate;
+use crate::model::{AppId, Reason, Recording, RecordingState, RoomId, RoomStatus, sum};
 use crate::progress::Counts;
+use crate::schedule::forecast::AtRisk;
 use crate::stage::discover::Scanned;
-use crate::stage::{Context, Error, Listed, seal};
-use crate::urgency::Rate;
+use crate::stage::{Context, Error, ListedRoom, seal};
 
-/// What a run has come to.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The accounts, in no order.
     pub accounts: Vec<AccountReport>,
-    /// The rooms that were worked on, in no order.
+    /// The rooms that the run worked on, in no order.
     pub rooms: Vec<RoomReport>,
-    /// What was done in all.
+    /// Totals of what was done.
     pub counts: Counts,
-    /// Whether the run was ended before it could tell what became of its rooms.
+    /// Whether the run ended before it could report the outcome of its rooms.
     pub is_cut_short: bool,
-    /// The speed that was measured.
+    /// The measured throughput.
     pub rate: Option<Rate>,
-    /// The recordings that are found to be lost and that no person was told of yet: see `losses`.
+    /// Lost recordings that no person was told about before: see `losses`.
     pub losses: Vec<Loss>,
-    /// Whether the ledger did not tell of all losses.
+    /// Whether the losses could not be read from the ledger in full.
     pub losses_unread: bool,
-    /// Why the ledger failed, with hints, where that ended the run.
-    pub ledger: Option<String>,
-    /// What a person should know though nothing is left undone for it, with hints.
-    pub warnings: Vec<String>,
+    /// Why the ledger failed, if that ended the run.
+    pub ledger: Option<Reason>,
+    /// Warnings that leave nothing undone.
+    pub warnings: Vec<Reason>,
 }
 
 impl Report {
-    /// Of a run that was told to stop and could not even finish what was in flight.
+    /// The report of a run that was told to stop and did not finish its running work in time.
     pub(super) fn interrupted(counts: Counts) -> Self {
         Self { counts, is_cut_short: true, ..Self::default() }
     }
 
-    /// Drops what waits in rooms that something is told of already.
+    /// Removes waiting recordings of rooms that the report mentions already.
     pub(super) fn tell_once(&mut self) {
         let Self { accounts, rooms, .. } = self;
         for account in accounts {
@@ -60,134 +59,138 @@ impl Report {
     pub fn is_left(&self) -> bool {
         self.is_cut_short
             || self.ledger.is_some()
-            // There may be some that nobody was told of.
+            // There may be unreported ones.
             || self.losses_unread
             || self.rooms.iter().any(RoomReport::is_left)
             || self.accounts.iter().any(AccountReport::is_left)
     }
 
-    /// How many rooms a later run has something to do for.
+    /// How many rooms have work left for a later run.
     pub fn rooms_left(&self) -> u64 {
         let worked_on = self.rooms.iter().filter(|room| room.is_left()).count() as u64;
-        worked_on + self.accounts.iter().map(|account| account.owed).sum::<u64>()
+        worked_on + self.accounts.iter().map(|account| account.pending_rooms).sum::<u64>()
     }
 
-    /// When what is left is tried again; `None` where nothing is known of that.
+    /// When pending work is tried again; `None` if that is unknown.
     pub fn next_look(&self) -> Option<NextLook> {
         let looks = self.accounts.iter().filter_map(|account| account.next_look);
         looks.reduce(NextLook::and)
     }
 
-    /// How many recordings that are left are not archivable as they are served now.
+    /// How many pending recordings are rejected: not archivable as they are served now.
     pub fn rejected(&self) -> usize {
         let left = self.rooms.iter().filter(|room| room.is_left());
         let sealed = left.filter_map(|room| match &room.outcome {
-            Outcome::Sealed(sealed) => Some(sealed.rejected),
-            Outcome::Failed(_) | Outcome::Interrupted => None,
+            RoomOutcome::Sealed(sealed) => Some(sealed.rejected),
+            RoomOutcome::Failed(_) | RoomOutcome::Interrupted => None,
         });
         sealed.sum()
     }
 
-    /// Whether anything that is left will not make it, as far as can be foretold.
+    /// Whether the forecast says that pending recordings will miss their deadlines.
     pub fn is_any_at_risk(&self) -> bool {
         self.accounts.iter().any(|account| !account.at_risk.is_empty())
     }
 
-    /// How many recordings a person is to be told to be lost.
+    /// How many lost recordings to report to a person.
     pub fn lost(&self) -> u64 {
         let told = self.losses.len() as u64;
         let seen: u64 = self.rooms.iter().map(|room| room.lost).sum();
         if self.losses_unread { told.max(seen) } else { told }
     }
 
-    /// Whether nothing could be done at all: every account failed, and no room was worked on; or the
-    /// ledger failed, so that what was done by then is all that there is.
+    /// Whether the run could do nothing: every account failed and no room was worked on. A ledger
+    /// failure counts too.
     pub fn could_not_run(&self) -> bool {
         if self.ledger.is_some() {
             return true;
         }
-        let stops = |problem: &Problem| !problem.is_quota && problem.room_id.is_none();
+        let stops = |problem: &RunProblem| !problem.is_quota && problem.room_id.is_none();
         self.rooms.is_empty()
             && !self.accounts.is_empty()
             && self.accounts.iter().all(|account| account.problems.iter().any(stops))
     }
 }
 
-/// That this machine's clock is wrong, where it is, and what was done about it.
-pub fn clock_warning(context: &Context) -> Option<String> {
+/// A warning that this machine's clock is wrong, and what was done about it; `None` if the clock is
+/// right.
+pub fn clock_warning(context: &Context) -> Option<Reason> {
     let correction = context.clock.correction();
     if correction.is_zero() {
         return None;
     }
     let way = if correction.is_positive() { "behind" } else { "ahead of" };
     let by = correction.abs().round(jiff::Unit::Minute).unwrap_or(correction.abs());
-    Some(format!(
-        "this machine's clock is {by:#} {way} WeChat's; WeChat's time is used\n\
-         hint: set the clock, and keep it right with NTP (`timedatectl set-ntp true`)"
-    ))
+    Some(Reason {
+        message: format!("this machine's clock is {by:#} {way} WeChat's; WeChat's time is used"),
+        hints: vec![
+            "set the clock, and keep it right with NTP (`timedatectl set-ntp true`)".to_owned(),
+        ],
+    })
 }
 
-/// What became of an account's search for work.
+/// The result of an account's search for work.
 #[derive(Debug, Clone)]
 pub struct AccountReport {
     /// The account.
     pub appid: AppId,
-    /// What was read of the room list, where it was.
+    /// How much of the room list was read, if any.
     pub scanned: Option<Scanned>,
-    /// Rooms that were due and are left to a later run.
-    pub owed: u64,
-    /// Whether the run was stopped before all of its rooms were looked at.
+    /// Due rooms that are left to a later run.
+    pub pending_rooms: u64,
+    /// Whether the run was stopped before it looked at all rooms.
     pub is_cut_short: bool,
-    /// Chosen rooms that another process works on.
+    /// Selected rooms that another process is working on.
     pub busy: Vec<RoomId>,
-    /// Whether the bucket has nothing of it though it was archived, so that nothing was done there.
+    /// Whether the bucket contains nothing of an account that was archived before, so that the run
+    /// did nothing for it.
     pub is_misplaced: bool,
-    /// What went wrong outside a room.
-    pub problems: Vec<Problem>,
-    /// What is left and will not make it, soonest deadline first.
+    /// Problems that concern the account or the run.
+    pub problems: Vec<RunProblem>,
+    /// Pending recordings that will miss their deadlines, soonest deadline first.
     pub at_risk: Vec<AtRisk>,
-    /// When what is left is tried again, where that is known.
+    /// When pending work is tried again, if known.
     pub next_look: Option<NextLook>,
-    /// What could not be archived before, of rooms that this run did not look at.
+    /// Earlier failures in rooms that this run did not look at.
     pub waiting: Vec<Waiting>,
 }
 
-/// A recording, or a room, that waits for its next try.
+/// A recording or a room that waits for its next attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waiting {
     /// The room.
     pub room_id: RoomId,
-    /// The recording; `None` where WeChat could not be asked about the room.
+    /// The recording; `None` if the room itself waits, because WeChat could not be asked about it.
     pub source_id: Option<String>,
-    /// What its last try came to, with hints.
-    pub reason: String,
-    /// It is not tried again before; `None` for at once.
+    /// Why its last attempt failed.
+    pub reason: Reason,
+    /// The earliest time of the next attempt; `None` means at once.
     pub next_try_at: Option<Timestamp>,
 }
 
-impl From<Owed> for Waiting {
-    fn from(owed: Owed) -> Self {
+impl From<PendingRecording> for Waiting {
+    fn from(pending: PendingRecording) -> Self {
         Self {
-            room_id: owed.room,
-            source_id: Some(owed.source_id),
-            reason: owed.reason.unwrap_or_default(),
-            next_try_at: owed.next_try_at,
+            room_id: pending.room,
+            source_id: Some(pending.source_id),
+            reason: pending.reason.unwrap_or_default(),
+            next_try_at: pending.next_try_at,
         }
     }
 }
 
 impl AccountReport {
-    /// Whether a later run has something to do for the account.
+    /// Whether a later run has work to do for the account.
     fn is_left(&self) -> bool {
-        self.is_cut_short || self.owed > 0 || !self.problems.is_empty()
+        self.is_cut_short || self.pending_rooms > 0 || !self.problems.is_empty()
     }
 
-    /// Adds a problem at the end of a run, unless it was told already: a ledger that fails once fails
-    /// again.
-    pub(super) fn add(&mut self, problem: Problem) {
-        let is_known = |known: &Problem| known.error == problem.error;
+    /// Adds a problem at the end of a run, unless the same error is there already: a ledger that has
+    /// failed keeps failing.
+    pub(super) fn add(&mut self, problem: RunProblem) {
+        let is_known = |known: &RunProblem| known.error == problem.error;
         if !self.problems.iter().any(is_known) {
-            tracing::info!(account.appid = %self.appid, error = problem.error, "{} failed", problem.what);
+            tracing::info!(account.appid = %self.appid, error = %problem.error, "{} failed", problem.what);
             self.problems.push(problem);
         }
     }
@@ -196,7 +199,7 @@ impl AccountReport {
         Self {
             appid: appid.clone(),
             scanned: None,
-            owed: 0,
+            pending_rooms: 0,
             is_cut_short: false,
             busy: Vec::new(),
             is_misplaced: false,
@@ -208,30 +211,31 @@ impl AccountReport {
     }
 }
 
-/// Something that went wrong, where, and what a person can do.
+/// What went wrong, where, and what a person can do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// What could not be done.
+pub struct RunProblem {
+    /// What failed.
     pub what: String,
-    /// Why not, with hints.
-    pub error: String,
-    /// The room it concerns, where it is one alone.
+    /// Why, with hints.
+    pub error: Reason,
+    /// The room, if the problem concerns only one.
     pub room_id: Option<RoomId>,
-    /// Whether it is only that the day's calls are used up.
+    /// Whether the only cause is that today's calls are used up.
     pub is_quota: bool,
 }
 
-impl Problem {
+impl RunProblem {
     pub(super) fn new(what: &str, error: &Error) -> Self {
-        let (what, error, is_quota) = (what.to_owned(), text(error), error.is_quota());
+        let (what, error, is_quota) = (what.to_owned(), Reason::of(error), error.is_quota());
         Self { what, error, room_id: None, is_quota }
     }
 
-    /// One cause stops every recording of an account.
-    pub(super) fn of_all(cause: &str) -> Self {
+    /// Reports that one cause stops every recording of an account.
+    pub(super) fn of_all(cause: Reason) -> Self {
         Self {
             what: "no more rooms are asked about in this run".to_owned(),
-            error: format!("every recording so far has failed for one reason: {cause}"),
+            error: cause
+                .saying(|why| format!("every recording so far has failed for one reason: {why}")),
             room_id: None,
             is_quota: false,
         }
@@ -242,7 +246,7 @@ impl Problem {
     }
 }
 
-/// What became of a room.
+/// The result of a room.
 #[derive(Debug, Clone)]
 pub struct RoomReport {
     /// The account.
@@ -252,25 +256,25 @@ pub struct RoomReport {
     /// Its title.
     pub name: String,
     /// How it ended in this run.
-    pub outcome: Outcome,
-    /// Recordings that this run has seen to be lost.
+    pub outcome: RoomOutcome,
+    /// Recordings that this run found to be lost.
     pub lost: u64,
 }
 
 /// How a room ended in a run.
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub enum RoomOutcome {
     /// Its manifest is in force.
-    Sealed(SealedRoom),
-    /// It could not be worked on; why.
-    Failed(String),
-    /// The run ended before it.
+    Sealed(SealedReport),
+    /// The run could not work on it, for this reason.
+    Failed(Reason),
+    /// The run ended before the room was finished.
     Interrupted,
 }
 
 /// A room whose manifest is in force.
 #[derive(Debug, Clone)]
-pub struct SealedRoom {
+pub struct SealedReport {
     /// The manifest's status.
     pub status: RoomStatus,
     /// The manifest's revision.
@@ -285,27 +289,41 @@ pub struct SealedRoom {
     pub pending: usize,
     /// Recordings that cannot be archived as they are served now.
     pub rejected: usize,
-    /// Whether a later run has something to do for it.
+    /// Whether a later run has work to do for the room.
     pub is_left: bool,
-    /// Before this it is not looked at again; `None` where it is left to no later run.
+    /// The earliest time of the next look; `None` if nothing is left to do.
     pub next_at: Option<Timestamp>,
-    /// Why recordings are not archived, one line each.
-    pub reasons: Vec<String>,
-    /// What a person can do about it, each said once.
-    pub hints: Vec<String>,
+    /// Recordings that are not archived yet, and why.
+    pub reasons: Vec<Unarchived>,
+}
+
+/// A recording that is not archived yet.
+#[derive(Debug, Clone)]
+pub struct Unarchived {
+    /// The recording's source id.
+    pub source_id: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl SealedReport {
+    /// Hints about the recordings that are not archived, without duplicates.
+    pub fn hints(&self) -> BTreeSet<&str> {
+        self.reasons.iter().flat_map(|one| &one.reason.hints).map(String::as_str).collect()
+    }
 }
 
 impl RoomReport {
-    /// Whether a later run has something to do for the room.
+    /// Whether a later run has work to do for the room.
     pub fn is_left(&self) -> bool {
         match &self.outcome {
-            Outcome::Sealed(sealed) => sealed.is_left,
-            Outcome::Failed(_) | Outcome::Interrupted => true,
+            RoomOutcome::Sealed(sealed) => sealed.is_left,
+            RoomOutcome::Failed(_) | RoomOutcome::Interrupted => true,
         }
     }
 }
 
-/// A room whose end is not known yet.
+/// Identifies a room whose outcome is not known yet.
 #[derive(Debug, Clone)]
 pub(super) struct Name {
     appid: AppId,
@@ -319,35 +337,35 @@ pub(super) fn name_of(record: &RoomRecord) -> Name {
 }
 
 impl Name {
-    fn ended(self, outcome: Outcome, lost: u64) -> RoomReport {
+    fn ended(self, outcome: RoomOutcome, lost: u64) -> RoomReport {
         let Self { appid, room_id, name } = self;
         RoomReport { appid, room_id, name, outcome, lost }
     }
 
-    pub(super) fn failed(self, why: String) -> RoomReport {
-        tracing::info!(account.appid = %self.appid, room.id = %self.room_id, error = why, "a room could not be archived");
-        self.ended(Outcome::Failed(why), 0)
+    pub(super) fn failed(self, why: Reason) -> RoomReport {
+        tracing::info!(account.appid = %self.appid, room.id = %self.room_id, error = %why, "failed to archive room {}", self.room_id);
+        self.ended(RoomOutcome::Failed(why), 0)
     }
 
     pub(super) fn interrupted(self) -> RoomReport {
-        self.ended(Outcome::Interrupted, 0)
+        self.ended(RoomOutcome::Interrupted, 0)
     }
 
     pub(super) fn sealed(self, sealed: &seal::SealedRoom) -> RoomReport {
-        let Listed { record, recordings } = &sealed.listed;
+        let ListedRoom { record, recordings } = &sealed.listed;
         let newly_lost = sealed.newly_lost;
-        // Nothing was published of it this time.
+        // This run published nothing for the room.
         if let Some(failure) = &record.failure {
             return self.failed(failure.clone());
         }
         let Some(sealed) = record.sealed else {
-            return self.failed("it has no manifest".to_owned());
+            return self.failed("it has no manifest".into());
         };
         let count = |states: &[RecordingState]| {
             recordings.iter().filter(|recording| states.contains(&recording.state)).count()
         };
         let is_left = is_left(record.phase, record.settled, recordings);
-        let outcome = Outcome::Sealed(SealedRoom {
+        let outcome = RoomOutcome::Sealed(SealedReport {
             status: sealed.status,
             revision: sealed.revision,
             archived: count(&[RecordingState::Archived]),
@@ -357,8 +375,7 @@ impl Name {
             rejected: count(&[RecordingState::Rejected]),
             is_left,
             next_at: is_left.then_some(record.next_at),
-            reasons: recordings.iter().filter_map(reason_of).collect(),
-            hints: hints_of(recordings),
+            reasons: recordings.iter().filter_map(unarchived).collect(),
         });
         self.ended(outcome, newly_lost)
     }
@@ -369,32 +386,19 @@ fn bytes_of(recording: &Recording) -> u64 {
     recording.intact_segment().map(|object| object.bytes).or(chunks).unwrap_or(0)
 }
 
-fn reason_of(recording: &Recording) -> Option<String> {
-    let reason = recording.plain_reason().filter(|_| is_said(recording))?;
-    Some(format!("{}: {reason}", recording.source_id))
+/// Why a recording is not archived yet. A lost recording is not included; it is reported once: see
+/// `losses`.
+fn unarchived(recording: &Recording) -> Option<Unarchived> {
+    let reason = recording.reason.clone().filter(|_| recording.is_pending())?;
+    Some(Unarchived { source_id: recording.source_id.clone(), reason })
 }
 
-fn hints_of(recordings: &[Recording]) -> Vec<String> {
-    let said = recordings.iter().filter(|recording| is_said(recording));
-    let hints: BTreeSet<&str> = said.flat_map(Recording::hints).collect();
-    hints.into_iter().map(str::to_owned).collect()
-}
-
-/// A recording that is lost is told of as such, once: see `losses`.
-fn is_said(recording: &Recording) -> bool {
-    recording.is_owed()
-}
-
-/// An error with its causes and, at the end, its hints.
-pub(super) fn text(error: &Error) -> String {
-    Explained::of(error).to_string()
-}
-
-/// What a task that panicked said.
-pub(super) fn panic_text(failed: tokio::task::JoinError) -> String {
+/// The message of a task that panicked.
+pub(super) fn panic_text(failed: tokio::task::JoinError) -> Reason {
     let text = failed.try_into_panic().ok().and_then(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
     });
-    format!("a defect of this program: {}", text.unwrap_or_else(|| "the task was ended".to_owned()))
+    let text = text.unwrap_or_else(|| "the task was ended".to_owned());
+    format!("a defect of this program: {text}").into()
 }

@@ -1,7 +1,7 @@
-//! Moving the recordings of the rooms that were found, the soonest deadline first over all rooms.
+//! Transfers the recordings of the claimed rooms, soonest deadline first across all rooms: see
+//! [`crate::schedule`].
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -11,73 +11,60 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::slots::Slots;
-use super::{GRACE, Hand, InFlight, RoomReport, after, ended_by, lease, report};
-use crate::model::{Recording, RecordingKind};
+use super::{GRACE, InFlight, RoomReport, after, ended_by, lease, report};
+use crate::model::{ManifestImage, Recording, RecordingKind};
+use crate::schedule::Job;
 use crate::stage::transfer::{
     Cover, Place, cover, mend_whole, reconsider, remaining, transfer_segment, transfer_whole,
 };
-use crate::stage::{Context, Error, FreshUrls, Job};
+use crate::stage::{Context, Error, FreshUrls, seal};
 
-/// Moves the recordings of rooms as they are found, of all that are in hand at once, and hands each room
-/// on when all of its recordings have come to an end. Returns the rooms that could not be handed on.
+/// Transfers the recordings of all claimed rooms concurrently as the rooms arrive, and sends each
+/// room on when all of its recordings are finished. Returns the rooms that were not sent on.
 pub(super) async fn transfer(
     context: &Arc<Context>,
-    listed: mpsc::Receiver<(InFlight, Hand)>,
+    listed: mpsc::Receiver<InFlight>,
     moved: mpsc::Sender<InFlight>,
     stop: &CancellationToken,
 ) -> Vec<RoomReport> {
-    let slots = Slots::new(context.work.files, context.agenda.clone());
-    let move_one = |(room, hand): (InFlight, Hand)| {
-        let (slots, moved) = (slots.clone(), moved.clone());
+    let move_one = |room: InFlight| {
+        let moved = moved.clone();
         async move {
             let name = report::name_of(&room.listed.record);
-            let task = Move { context: Arc::clone(context), slots, stop: stop.clone() };
-            let moving = tokio::spawn(async move { task.room(room, hand, &moved).await });
+            let task = Move { context: Arc::clone(context), stop: stop.clone() };
+            let moving = tokio::spawn(async move { task.room(room, &moved).await });
             AbortOnDropHandle::new(moving)
                 .await
                 .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
         }
     };
-    // How many there are is decided before a room is claimed: see `hands`.
+    // No limit here: the room permit, taken before the claim, limits the rooms.
     let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(usize::MAX);
     let reports = reports.filter_map(|report| async { report }).collect();
     tokio::select! {
         reports = reports => reports,
-        never = watch(context, &slots) => match never {},
+        never = context.schedule.attend() => match never {},
     }
 }
 
-/// Lets those who wait be looked at again whenever time, speed or a size may have changed their
-/// order.
-async fn watch(context: &Context, slots: &Slots) -> Infallible {
-    loop {
-        context.agenda.changed().await;
-        slots.serve();
-        context.memory.serve();
-    }
-}
-
-/// What moving a room needs.
+/// What the transfer of a room needs.
 #[derive(Debug)]
 struct Move {
     context: Arc<Context>,
-    slots: Slots,
     stop: CancellationToken,
 }
 
 impl Move {
-    async fn room(
-        self,
-        mut room: InFlight,
-        _in_hand: Hand,
-        moved: &mpsc::Sender<InFlight>,
-    ) -> Option<RoomReport> {
+    async fn room(self, mut room: InFlight, moved: &mpsc::Sender<InFlight>) -> Option<RoomReport> {
+        let _permit = room.permit.take();
         let record = room.listed.record.clone();
         let name = report::name_of(&record);
         let recordings = std::mem::take(&mut room.listed.recordings);
         let outcome = tokio::select! {
-            outcome = self.recordings(&room, recordings) => outcome,
+            (outcome, pictures) = self.recordings_and_pictures(&room, recordings) => {
+                room.pictures = pictures;
+                outcome
+            }
             () = after(&self.stop, GRACE) => {
                 room.lease.release().await;
                 return Some(name.interrupted());
@@ -102,8 +89,23 @@ impl Move {
         }
     }
 
-    /// The pieces, then the whole, which is needed only where the pieces do not cover it. `None`
-    /// when the run was stopped before all were begun.
+    /// The recordings, and beside them the pictures of a room that has any.
+    async fn recordings_and_pictures(
+        &self,
+        room: &InFlight,
+        recordings: Vec<Recording>,
+    ) -> (Result<Option<Vec<Recording>>, Error>, Option<Vec<ManifestImage>>) {
+        let (context, record) = (&self.context, &room.listed.record);
+        if recordings.is_empty() {
+            return (Box::pin(self.recordings(room, recordings)).await, None);
+        }
+        let pictures = seal::pictures(context.records(), context.sealing(), record);
+        // On the heap: they are large.
+        tokio::join!(Box::pin(self.recordings(room, recordings)), Box::pin(pictures))
+    }
+
+    /// Transfers the segments, and then the whole, which is needed only if the segments do not cover
+    /// it. `None` if the run was stopped before all of them were started.
     async fn recordings(
         &self,
         room: &InFlight,
@@ -112,7 +114,7 @@ impl Move {
         let place = self.place(room);
         let (mut wholes, pieces): (Vec<_>, Vec<_>) =
             recordings.into_iter().partition(|r| r.kind == RecordingKind::Whole);
-        let jobs = Jobs::take_on(&self.context, &place, &pieces, &wholes).await?;
+        let jobs = Jobs::of_room(&self.context, &place, &pieces, &wholes).await?;
         let mut pieces = self.each(pieces, |piece| self.piece(&place, &jobs, piece)).await?;
         if let Some(pieces) = &mut pieces {
             pieces.sort_by_key(|piece| {
@@ -141,7 +143,7 @@ impl Move {
         Arc::new(Place { appid: described.appid.clone(), room: described, keys, urls })
     }
 
-    /// Runs `work` on the recordings that are due; the others stay as they are.
+    /// Runs `work` on the due recordings; the others stay unchanged.
     async fn each<F: Future<Output = Result<Option<Recording>, Error>>>(
         &self,
         recordings: Vec<Recording>,
@@ -168,11 +170,12 @@ impl Move {
         piece: Recording,
     ) -> Result<Option<Recording>, Error> {
         let job = jobs.of(&self.context, place, &piece);
-        let _slot = self.slots.take(&job).await;
+        let _permit = self.context.schedule.file(&job).await;
         if self.stop.is_cancelled() {
             return Ok(None);
         }
-        let piece = transfer_segment(&self.context, place, &job, piece).await?;
+        // On the heap: it is large.
+        let piece = Box::pin(transfer_segment(&self.context, place, &job, piece)).await?;
         self.over(&job).await;
         Ok(Some(piece))
     }
@@ -185,44 +188,44 @@ impl Move {
         cover: Cover,
     ) -> Result<Option<Recording>, Error> {
         let job = jobs.of(&self.context, place, &whole);
-        let _slot = self.slots.take(&job).await;
+        let _permit = self.context.schedule.file(&job).await;
         if self.stop.is_cancelled() {
             return Ok(None);
         }
-        let whole = transfer_whole(&self.context, place, &job, whole, cover).await?;
+        let whole = Box::pin(transfer_whole(&self.context, place, &job, whole, cover)).await?;
         self.over(&job).await;
         Ok(Some(whole))
     }
 
-    /// A recording has come to its end, whatever that is.
+    /// Ends the job of a recording, whatever its outcome.
     async fn over(&self, job: &Job) {
         job.over();
         keep_throughput(&self.context).await;
     }
 }
 
-/// Keeps in the ledger what was measured since this was last done. That it fails is no reason to
-/// stop: forecasts are then less sharp.
+/// Saves the throughput that was measured since the last call to the ledger. A failure does not stop
+/// the run; it only makes forecasts less accurate.
 pub(super) async fn keep_throughput(context: &Context) {
-    let moved = context.throughput.take_unsaved();
+    let moved = context.schedule.take_measured();
     if moved.is_empty() || context.ledger.failure().is_some() {
         return;
     }
     let noted = context.ledger.note_throughput(context.clock.now(), &moved).await;
     if let Some(error) = noted.err().filter(|_| context.ledger.failure().is_none()) {
-        tracing::warn!(error = %error, "the throughput could not be noted");
+        tracing::warn!(error = %error, "failed to record the throughput");
     }
 }
 
-/// The recordings of a room that are owed, on the run's hands from the time the room is: also the
-/// wholes, which begin only after all pieces have come to an end.
+/// The jobs of a room: its pending recordings. The schedule knows them from the claim on, including
+/// the wholes, which begin only after all segments are finished.
 #[derive(Debug)]
 struct Jobs(HashMap<String, Job>);
 
 impl Jobs {
-    /// Takes on what is owed of a room. A piece is as urgent as the whole that waits for it, where
-    /// that one is deleted sooner: else the pieces, distant as they are, would hold the whole up.
-    async fn take_on(
+    /// Creates a job for each pending recording of a room. If the whole is deleted sooner, the
+    /// segments inherit its deadline: otherwise they would hold it up with their distant deadlines.
+    async fn of_room(
         context: &Context,
         place: &Place,
         pieces: &[Recording],
@@ -246,19 +249,18 @@ impl Jobs {
             let is_past = recording.is_past(now);
             let deadline = recording.deadline();
             let deadline = deadline.into_iter().chain(before.filter(|_| !is_past)).min();
-            let job = context.agenda.take_on(id, deadline, known, estimate);
+            let job = context.schedule.job(id, deadline, known, estimate);
             jobs.insert(recording.source_id.clone(), job);
         }
-        context.agenda.look_ahead();
         Ok(Self(jobs))
     }
 
-    /// The job of a recording; a whole may have become owed since.
+    /// The job of a recording; a whole may have become pending since the claim.
     fn of(&self, context: &Context, place: &Place, recording: &Recording) -> Job {
         let known = self.0.get(&recording.source_id).cloned();
         known.unwrap_or_else(|| {
             let id = place.id_of(recording);
-            context.agenda.take_on(id, recording.deadline(), None, None)
+            context.schedule.job(id, recording.deadline(), None, None)
         })
     }
 }

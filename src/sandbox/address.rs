@@ -1,22 +1,23 @@
-//! Where recordings and pictures are: URLs shaped like Tencent's, their signatures, and the way back.
+//! The URLs of recordings and pictures, shaped like Tencent's, with their signatures, and how to
+//! resolve them.
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::scenario::{Account, Kind, Replay, Scenario};
 
-/// A recording, found in the scenario.
+/// A recording found in the scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Found<'a> {
-    /// The account's room.
+    /// Its room.
     pub room: &'a super::scenario::Room,
     /// The recording.
     pub replay: &'a Replay,
-    /// Its place in the room, from 0.
+    /// Its index in the room, from 0.
     pub item: usize,
 }
 
-/// The media host's folder of an account: `1b87576bvodcq1258344707`, other digits for each.
+/// The media host's folder of an account: `1b87576bvodcq1258344707`, with different digits for each.
 pub fn folder(appid: &str) -> String {
     let hash = digest(&["folder", appid]);
     let (hex, digits) = hash.split_at(8);
@@ -24,15 +25,15 @@ pub fn folder(appid: &str) -> String {
     format!("{hex}vodcq12{:08}", number % 100_000_000)
 }
 
-/// The id of a recording: 32 hex digits, which tell the account's place, the room and the item, and
-/// begin with a check of them.
+/// The id of a recording: 32 hex digits, beginning with a checksum of the rest, which encodes the
+/// account's index, the room and the item.
 pub fn media_id(account: usize, appid: &str, room: i64, item: usize) -> String {
     let check = digest(&["media", appid, &room.to_string(), &item.to_string()]);
     let check = check.get(..8).unwrap_or_default();
     format!("{check}{account:04x}{room:016x}{item:04x}")
 }
 
-/// The file of a recording.
+/// The file name of a recording.
 pub fn file_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Piece => "f0.mp4",
@@ -41,7 +42,7 @@ pub fn file_name(kind: Kind) -> &'static str {
     }
 }
 
-/// The recording of a folder and an id, if that is what they name.
+/// The recording that a folder and an id stand for, if any.
 pub fn find<'a>(scenario: &'a Scenario, folder_name: &str, id: &str) -> Option<Found<'a>> {
     let index = usize::from_str_radix(id.get(8..12)?, 16).ok()?;
     let room_id = i64::from_str_radix(id.get(12..28)?, 16).ok()?;
@@ -54,15 +55,15 @@ pub fn find<'a>(scenario: &'a Scenario, folder_name: &str, id: &str) -> Option<F
     genuine.then_some(Found { room, replay, item })
 }
 
-/// The query of a signed URL: good until `until`.
+/// The query of a signed URL that is valid until `until`.
 pub fn sign(path: &str, until: Timestamp, us: &str) -> String {
     let t = format!("{:x}", until.as_second().max(0));
     let sign = signature(path, &t, us);
     format!("t={t}&us={us}&sign={sign}")
 }
 
-/// Whether a signed URL is genuine and still good. The signature covers the folder of the file, so
-/// that a playlist's holds for its chunks.
+/// Whether a signed URL is genuine and still valid. The signature covers the folder of the file, so the
+/// signature of a playlist is valid for its chunks.
 pub fn is_signed(path: &str, param: impl Fn(&str) -> Option<String>, now: Timestamp) -> bool {
     let (Some(t), Some(us), Some(sign)) = (param("t"), param("us"), param("sign")) else {
         return false;
@@ -76,7 +77,7 @@ fn signature(path: &str, t: &str, us: &str) -> String {
     digest(&["sign", directory, t, us]).get(..32).unwrap_or_default().to_owned()
 }
 
-/// 64 hex digits that depend on all of the texts.
+/// 64 hex digits derived from all the texts.
 pub fn digest(texts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for text in texts {

@@ -1,4 +1,4 @@
-//! The sandbox's own time, which tests move, and its own waiting.
+//! The sandbox's own clock, which tests can set, and its own waiting.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// The sandbox's time of day. Clones show the same time.
 ///
-/// It runs with the system's clock, at a distance that can be changed; or, where the scenario
-/// fixes `now`, it stands still until it is moved.
+/// It runs with the system's clock at an adjustable offset; if the scenario fixes `now`, it stands
+/// still until it is set.
 #[derive(Debug, Clone)]
 pub struct SandboxClock(Arc<Mutex<Reading>>);
 
@@ -19,7 +19,7 @@ enum Reading {
 }
 
 impl SandboxClock {
-    /// A clock that stands at `fixed`, or else runs with the system's.
+    /// A clock that stands still at `fixed`, or runs with the system's.
     pub fn new(fixed: Option<Timestamp>) -> Self {
         let reading = fixed.map_or(Reading::Running { ahead: SignedDuration::ZERO }, |at| {
             Reading::Standing { at }
@@ -35,13 +35,13 @@ impl SandboxClock {
         }
     }
 
-    /// Moves the time forward. A running clock goes on running.
+    /// Moves the time forward. A running clock keeps running.
     pub fn advance(&self, by: Duration) {
         let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
         self.set_to(later(self.now(), by));
     }
 
-    /// Sets the time to this many seconds after 1970. A running clock goes on running from there.
+    /// Sets the time to this many seconds after 1970. A running clock keeps running from there.
     pub fn set(&self, unix_seconds: i64) {
         if let Ok(at) = Timestamp::from_second(unix_seconds) {
             self.set_to(at);
@@ -71,7 +71,7 @@ fn system_now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Waits: for slow replies and throttled bodies.
+/// Waits, for slow replies and throttled bodies.
 #[expect(clippy::disallowed_methods, reason = "the sandbox shares nothing with the pipeline")]
 pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;

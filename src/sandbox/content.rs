@@ -1,4 +1,4 @@
-//! The bytes of a served file: real ones, and filler made from its offset while it is read.
+//! The bytes of a served file: real ones, and filler generated from its offset while it is read.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -6,13 +6,13 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
 
-/// What one read returns at most.
+/// The most bytes that one read returns.
 pub const READ: u64 = 64 << 10;
 
-/// A transport-stream packet's length.
+/// The length of a transport-stream packet.
 pub const PACKET: u64 = 188;
 
-/// The bytes of a file, of which only the real ones are in memory.
+/// The content of a file; only its real bytes are in memory.
 #[derive(Debug)]
 pub struct Content {
     parts: Vec<Part>,
@@ -20,14 +20,14 @@ pub struct Content {
     crc64: OnceLock<u64>,
 }
 
-/// A stretch of a file.
+/// A part of a file.
 #[derive(Debug, Clone)]
 pub enum Part {
     /// These bytes.
     Bytes(Bytes),
-    /// So many bytes, each word telling its offset in the file.
+    /// This many bytes, in which each word encodes its offset in the file.
     Filler(u64),
-    /// The same, as null packets of a transport stream; begins and ends between packets.
+    /// The same in null packets of a transport stream; begins and ends between packets.
     NullPackets(u64),
 }
 
@@ -41,7 +41,7 @@ impl Part {
 }
 
 impl Content {
-    /// A file of these parts, one after the other.
+    /// A file of these parts, in order.
     pub fn new(parts: Vec<Part>) -> Self {
         let len = parts.iter().map(Part::len).sum();
         Self { parts, len, crc64: OnceLock::new() }
@@ -57,8 +57,8 @@ impl Content {
         self.len
     }
 
-    /// The bytes from `range.start` on: at least one and at most [`READ`], or none at the range's
-    /// or the file's end.
+    /// The bytes from `range.start` on: at least one and at most [`READ`], or none at the end of the
+    /// range or the file.
     pub fn read(&self, range: Range<u64>) -> Bytes {
         let mut start = 0;
         for part in &self.parts {
@@ -72,7 +72,7 @@ impl Content {
         Bytes::new()
     }
 
-    /// The file cut off at `len`, or lengthened to it with filler.
+    /// The file cut to `len`, or extended to it with filler.
     #[must_use]
     pub fn resized(&self, len: u64) -> Self {
         let mut left = len;
@@ -90,7 +90,7 @@ impl Content {
         Self::new(parts)
     }
 
-    /// The file with the first four bytes that are `from` replaced.
+    /// The file with the first occurrence of the four bytes `from` replaced.
     #[must_use]
     pub fn replaced(&self, from: &[u8; 4], to: &[u8; 4]) -> Self {
         let mut parts = self.parts.clone();
@@ -104,8 +104,8 @@ impl Content {
         Self::new(parts)
     }
 
-    /// The file's CRC-64/XZ, which COS calls `crc64ecma`. Computed at the first call, from every
-    /// byte; call it where blocking is allowed.
+    /// The file's CRC-64/XZ, which COS calls `crc64ecma`. The first call computes it from every byte;
+    /// call it where blocking is allowed.
     pub fn crc64(&self) -> u64 {
         *self.crc64.get_or_init(|| {
             let mut digest = Digest::new(CrcAlgorithm::Crc64Xz);
@@ -132,13 +132,13 @@ fn read_part(part: &Part, start: u64, range: Range<u64>) -> Bytes {
     }
 }
 
-/// Bytes made from their offsets: the words are 8 bytes, and no two of a file are alike.
+/// Bytes generated from their offsets: words of 8 bytes, all different within a file.
 fn filler(range: Range<u64>) -> Vec<u8> {
     let first = range.start / 8;
     let last = range.end.div_ceil(8);
     let mut words = Vec::with_capacity(index(last - first) * 8);
     for word in first..last {
-        // An odd factor makes a permutation of the words, so that filler does not compress to nothing.
+        // An odd factor permutes the words, so that filler does not compress to nothing.
         words.extend_from_slice(&word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     }
     words.drain(..index(range.start % 8));
@@ -161,7 +161,7 @@ fn null_packets(range: Range<u64>) -> Vec<u8> {
     bytes
 }
 
-/// An offset within memory. Only lengths that were read into memory come here.
+/// An offset in memory. Only lengths that were read into memory get here.
 fn index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }

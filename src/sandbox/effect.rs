@@ -1,4 +1,4 @@
-//! Choosing the fault that strikes a request, and what it does to the reply.
+//! Chooses the fault that strikes a request, and applies it to the reply.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use super::scenario::{Announce, ApiCall, Effect, Fault, Listener, Times};
 /// The largest body that a fault gzips.
 const GZIP_CAP: u64 = 16 << 20;
 
-/// A page as captive portals and error hosts send it.
+/// A page like those of captive portals and error hosts.
 const PAGE: &str = "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head>\
     <body><center><h1>502 Bad Gateway</h1></center></body></html>";
 
-/// What a fault looks at in a request.
+/// The properties of a request that faults match.
 #[derive(Debug)]
 pub struct Target<'a> {
-    /// The listener it came to.
+    /// The listener that received it.
     pub on: Listener,
     /// Its method.
     pub method: &'a str,
@@ -29,17 +29,17 @@ pub struct Target<'a> {
     pub path: &'a str,
     /// Its query, decoded.
     pub query: &'a str,
-    /// The call of the API it is.
+    /// The API call, if it is one.
     pub call: Option<ApiCall>,
-    /// The room it is about.
+    /// The room that it concerns.
     pub room: Option<i64>,
-    /// The recording it is about, from 1.
+    /// The recording that it concerns, from 1.
     pub item: Option<usize>,
-    /// Whether it asks for a range.
+    /// Whether it requests a range.
     pub ranged: bool,
 }
 
-/// Takes the effect of the first fault that strikes `target`, using it up by one.
+/// Returns the effect of the first fault that strikes `target`, and uses the fault up by one.
 pub fn strike(faults: &mut [Fault], target: &Target<'_>) -> Option<Effect> {
     for fault in faults {
         if !matches(fault, target) || fault.times == Times::Left(0) {
@@ -74,7 +74,7 @@ fn matches(fault: &Fault, target: &Target<'_>) -> bool {
         && fault.ranged.is_none_or(|ranged| ranged == target.ranged)
 }
 
-/// Whether `text` is `pattern`, in which `*` stands for any run of characters.
+/// Whether `text` matches `pattern`, in which `*` stands for any run of characters.
 fn glob(pattern: &str, text: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else {
         return pattern == text;
@@ -85,8 +85,8 @@ fn glob(pattern: &str, text: &str) -> bool {
     (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| glob(tail, rest)))
 }
 
-/// Plays the effect on a reply. Errors of the API, and changes of the file itself and of how ranges
-/// are read, are the listeners' own to play and change nothing here.
+/// Applies the effect to a reply. API errors, changes of the file itself and of the treatment of ranges
+/// are applied by the listeners and change nothing here.
 pub fn apply(effect: &Effect, reply: &mut Reply) {
     let len = reply.range.end - reply.range.start;
     match effect {
@@ -129,7 +129,7 @@ pub fn apply(effect: &Effect, reply: &mut Reply) {
     }
 }
 
-/// Lets the body run on past its end: with the file's next bytes, or with filler.
+/// Extends the body past its end, with the file's next bytes or with filler.
 fn lengthen(reply: &mut Reply, by: u64) {
     let end = reply.range.end.saturating_add(by);
     if end > reply.content.len() {
@@ -147,7 +147,7 @@ fn shift_content_range(reply: &mut Reply, shift: u64, longer: u64) {
     reply.set(CONTENT_RANGE, &wrong);
 }
 
-/// Sets a header, or leaves it out where it is empty.
+/// Sets a header, or removes it if the value is empty.
 fn replace(reply: &mut Reply, name: &str, value: &str) {
     let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { return };
     match value {
@@ -178,7 +178,7 @@ fn gzip(reply: &mut Reply) {
     reply.set(CONTENT_ENCODING, "gzip");
 }
 
-/// A gzip file (RFC 1952) of stored blocks: nothing is compressed, but every unpacker reads it.
+/// A gzip file (RFC 1952) of stored blocks: nothing is compressed, but every decoder reads it.
 fn stored_gzip(content: &Content, range: std::ops::Range<u64>) -> Vec<u8> {
     let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32IsoHdlc);

@@ -1,8 +1,8 @@
-//! Who is answered: programs on this machine, and no web page that a browser on it has open.
+//! Who gets answers: programs on this machine, but no web page open in a browser on it.
 //!
-//! A page can send requests to 127.0.0.1. Under a name of its own that resolves there it could read the
-//! answers too, so that only loopback names are answered; without such a name it can only send what
-//! needs no permission, so that what drives the sandbox has to carry a header that does.
+//! A page can send requests to 127.0.0.1. Under its own host name that resolves there, it could also
+//! read the answers, so only loopback names are answered. Without such a name it can only send what
+//! needs no permission, so requests that control the sandbox must carry a header that does.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,11 +14,11 @@ use super::reply::Reply;
 use super::request::Incoming;
 use super::scenario::Listener;
 
-/// The header that `/sandbox/…` wants; a page cannot send it without asking first.
+/// The header that `/sandbox/…` requires; a page cannot send it without a preflight request.
 const ADMIN: HeaderName = HeaderName::from_static("x-sandbox-admin");
 
-/// Why a request is not answered; `None` where it is. `local` is where it came to, and `base` what the
-/// scenario's media URLs begin with: the sandbox plays that host.
+/// Why a request is refused; `None` if it is not. `local` is the address that received it, and `base`
+/// the beginning of the scenario's media URLs, because the sandbox plays that host.
 pub fn refusal(
     request: &Incoming,
     listener: Listener,
@@ -43,19 +43,19 @@ pub fn refusal(
     None
 }
 
-/// Whether a path of the API is one that drives the sandbox.
+/// Whether an API path controls the sandbox.
 pub fn is_admin(path: &str) -> bool {
     path.starts_with("/sandbox/")
 }
 
-/// Whether the request's host is one that no foreign page can have a name of. Requests without one do
-/// not come from browsers.
+/// Whether no foreign page can have the request's host as its name. Requests without a host do not come
+/// from browsers.
 fn is_named_well(headers: &HeaderMap, local: IpAddr, base: &str) -> bool {
     let Some(host) = headers.get(HOST) else { return true };
     let named = host.to_str().ok().and_then(|text| Url::parse(&format!("http://{text}/")).ok());
     let Some(named) = named else { return false };
     match named.host() {
-        // Whoever listens elsewhere has asked for it; an address is no name of anybody's.
+        // Listening on another address is a deliberate choice; an address is nobody's name.
         Some(Host::Ipv4(address)) => address.is_loopback() || !local.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback() || !local.is_loopback(),
         Some(Host::Domain(name)) => {

@@ -1,4 +1,4 @@
-//! The films: small real ones (made by `scripts/make-fixtures`), grown to size and made distinct.
+//! The media files: small real ones (made by `scripts/make-fixtures`), enlarged and made distinct.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ const SQUARE: &[u8] = include_bytes!("media/square.mp4");
 const WHOLE: &[u8] = include_bytes!("media/whole.ts");
 const WHOLE_CHUNKS: &str = include_str!("media/whole.chunks");
 
-/// A picture for covers and the like (JPEG).
+/// A picture for covers and similar uses (JPEG).
 pub const COVER: &[u8] = include_bytes!("media/cover.jpg");
 /// A picture for anchors and goods (JPEG).
 pub const PORTRAIT_PICTURE: &[u8] = include_bytes!("media/portrait.jpg");
 
-/// An MP4 of at least `size` bytes that shows the fixture's film.
+/// An MP4 of at least `size` bytes that plays the fixture.
 ///
-/// Two `free` boxes follow the media data, which moves no offset: one holds `id`, so that no two
-/// recordings have the same digest, and one fills up the size.
+/// Two `free` boxes follow the media data, so that no offset changes: one contains `id`, so that no two
+/// recordings have the same digest, and one pads the file to the size.
 pub fn mp4(fixture: Fixture, id: &str, size: u64) -> Content {
     let film = Bytes::from_static(match fixture {
         Fixture::Portrait => PORTRAIT,
@@ -47,7 +47,7 @@ pub fn mp4(fixture: Fixture, id: &str, size: u64) -> Content {
     Content::new(parts)
 }
 
-/// Where the `mdat` box ends.
+/// The end of the `mdat` box.
 fn end_of_media_data(film: &[u8]) -> usize {
     let mut at = 0;
     while let Some((size, rest)) = film.get(at..).and_then(<[u8]>::split_first_chunk::<4>) {
@@ -60,10 +60,10 @@ fn end_of_media_data(film: &[u8]) -> usize {
     film.len()
 }
 
-/// A chunk of the whole broadcast's transport stream.
+/// A chunk of the whole's transport stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chunk {
-    /// How long it plays.
+    /// Its duration.
     pub seconds: f64,
     /// Its first byte.
     pub start: u64,
@@ -76,13 +76,13 @@ pub struct Chunk {
 pub struct Whole {
     /// The stream.
     pub stream: Arc<Content>,
-    /// Its chunks, in order; all together they are the stream.
+    /// Its chunks, in order; together they are the stream.
     pub chunks: Vec<Chunk>,
 }
 
 /// The whole of about `seconds` (at least one chunk, at most all) and at least `size` bytes.
 ///
-/// Null packets at the end of the last chunk hold `id` and fill up the size.
+/// Null packets at the end of the last chunk contain `id` and pad it to the size.
 pub fn whole(id: &str, seconds: u64, size: u64) -> Whole {
     let mut chunks = Vec::new();
     let mut played = 0.0;
@@ -113,7 +113,7 @@ pub fn whole(id: &str, seconds: u64, size: u64) -> Whole {
     Whole { stream, chunks }
 }
 
-/// A null packet that holds a text.
+/// A null packet that contains a text.
 fn null_packet(text: &str) -> Bytes {
     let mut packet = vec![0x47, 0x1f, 0xff, 0x10];
     packet.extend_from_slice(text.as_bytes());
@@ -121,8 +121,8 @@ fn null_packet(text: &str) -> Bytes {
     packet.into()
 }
 
-/// The playlist of `whole`. Chunk URIs are relative; `query` is put behind each, as Tencent VOD
-/// does with a signature.
+/// The playlist of `whole`. Chunk URIs are relative; `query` is appended to each, as Tencent VOD does
+/// with a signature.
 pub fn playlist(whole: &Whole, query: &str) -> String {
     let longest = whole.chunks.iter().map(|chunk| chunk.seconds).fold(0.0, f64::max);
     let mut text = format!(

@@ -1,15 +1,15 @@
-//! A WeChat live API, a media host and an S3 store to try everything on, in one process.
+//! A WeChat live API, a media host and an S3 store for tests and trials, in one process.
 //!
-//! They behave as WeChat's documents and real payloads say, well enough that a WeChat client written
-//! by someone else works against them. Nothing here uses anything of the rest of the crate, so
-//! that an error in the client cannot hide in what it is tried on. `docs/sandbox.md` tells how to
-//! drive it and what a scenario can say.
+//! They behave as WeChat's documents and real payloads say, well enough that a WeChat client written by
+//! someone else works with them. Nothing here uses the rest of the crate, so that an error in the
+//! client cannot hide in its own test double. `docs/sandbox.md` tells how to control it and what a
+//! scenario can say.
 //!
-//! - [`scenario`]: what is pretended, read from TOML.
-//! - `content`, `media`: the bytes of films, grown to size while they are read.
-//! - `clock`, `world`, `address`: the time, the state, and where things are.
-//! - `server`, `request`, `reply`, `effect`: connections, requests, replies, and faults played on them.
-//! - `guard`: who is answered.
+//! - [`scenario`]: what the sandbox pretends, read from TOML.
+//! - `content`, `media`: the bytes of media files, enlarged while they are read.
+//! - `clock`, `world`, `address`: the time, the state, and the URLs.
+//! - `server`, `request`, `reply`, `effect`: connections, requests, replies, and the faults in them.
+//! - `guard`: who gets answers.
 //! - `api`: the WeChat API. `vod`: the media host. `store`: the S3 store.
 
 pub mod scenario;
@@ -53,10 +53,10 @@ pub use clock::SandboxClock;
 pub use request::Call;
 pub use store::EmbeddedStore;
 
-/// A sandbox or a store that could not be started.
+/// Why a sandbox or a store failed to start.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// An address cannot be listened on.
+    /// Listening on an address failed.
     #[error(
         "cannot listen on {addr}\nhint: is another program using the port? port 0 picks a free one"
     )]
@@ -69,7 +69,7 @@ pub enum SandboxError {
     /// A listener without an address.
     #[error("a listener has no address")]
     Serve(#[source] io::Error),
-    /// The bucket's directory cannot be made.
+    /// The bucket's directory cannot be created.
     #[error("cannot make the bucket's directory {}", path.display())]
     StoreRoot {
         /// The directory.
@@ -82,7 +82,7 @@ pub enum SandboxError {
     Store {
         /// The directory.
         path: PathBuf,
-        /// Why, as the store's library says it.
+        /// The message of the store's library.
         message: String,
     },
 }
@@ -113,10 +113,10 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts both servers on a scenario.
+    /// Starts both servers with a scenario.
     ///
     /// # Errors
-    /// An address cannot be listened on.
+    /// When listening on an address fails.
     pub async fn start(scenario: Scenario, listen: Listen) -> Result<Self, SandboxError> {
         let (api, vod) = (bind(listen.api).await?, bind(listen.vod).await?);
         let media_host = vod.local_addr().map_err(SandboxError::Serve)?;
@@ -129,22 +129,22 @@ impl Sandbox {
         })
     }
 
-    /// Where the WeChat API listens.
+    /// The address of the WeChat API.
     pub fn api_addr(&self) -> SocketAddr {
         self.api.addr()
     }
 
-    /// Where the media host listens.
+    /// The address of the media host.
     pub fn vod_addr(&self) -> SocketAddr {
         self.vod.addr()
     }
 
-    /// The sandbox's time, to be looked at and moved.
+    /// The sandbox's clock, to read and set.
     pub fn clock(&self) -> SandboxClock {
         self.shared.lock().clock.clone()
     }
 
-    /// The requests answered so far, in order, those to `/sandbox/…` left out.
+    /// The requests answered so far, in order, except those to `/sandbox/…`.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.lock().calls.clone()
     }
@@ -155,12 +155,12 @@ impl Sandbox {
     }
 }
 
-/// One of the two servers' part in a request.
+/// What one of the two servers needs to answer a request.
 #[derive(Debug, Clone)]
 struct Front {
     shared: Shared,
     listener: Listener,
-    /// Where it listens.
+    /// The address it listens on.
     local: SocketAddr,
     peer: Peer,
 }
@@ -181,7 +181,7 @@ async fn serve(router: Router, wire: Wire) {
     let service = TowerToHyperService::new(router);
     let connection = auto::Builder::new(TokioExecutor::new()).http1_only();
     if let Err(error) = connection.serve_connection(TokioIo::new(wire), service).await {
-        // Scripted faults end connections this way, and clients that have enough do too.
+        // Scripted faults end connections this way, and so do clients that stop reading.
         tracing::debug!(error, "a connection to the sandbox broke off");
     }
 }

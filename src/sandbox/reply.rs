@@ -1,4 +1,4 @@
-//! A reply before it is sent: faults work on this, and sending does what it says.
+//! A reply before it is sent: faults change it, and sending carries it out.
 
 use std::io;
 use std::ops::Range;
@@ -16,17 +16,17 @@ use super::clock::pause;
 use super::content::Content;
 use super::server::Peer;
 
-/// How long a connection gets to send what it holds before it is broken off.
+/// How long a connection gets to send what it has buffered before it is reset.
 const FLUSH: Duration = Duration::from_millis(20);
 
-/// What is answered, and how the connection fares meanwhile.
+/// A reply, and how the connection behaves meanwhile.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
-    /// The headers but `Content-Length`.
+    /// The headers except `Content-Length`.
     pub headers: HeaderMap,
-    /// The file the body is taken from.
+    /// The file that the body is taken from.
     pub content: Arc<Content>,
     /// The bytes of it that are announced, and sent unless the ending says otherwise.
     pub range: Range<u64>,
@@ -34,20 +34,20 @@ pub struct Reply {
     pub length: Length,
     /// How the body ends.
     pub ending: Ending,
-    /// Bytes a second.
+    /// Bytes per second.
     pub rate: Option<u64>,
-    /// The offset in the file of a byte with a turned bit.
+    /// The offset in the file of a byte with a flipped bit.
     pub flip: Option<u64>,
-    /// How long the reply waits before it begins.
+    /// How long to wait before the reply begins.
     pub delay: Duration,
 }
 
 /// Whether the body's length is announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {
-    /// By `Content-Length`.
+    /// With `Content-Length`.
     Announced,
-    /// Not at all: the body is chunked.
+    /// Not announced: the body is chunked.
     Absent,
 }
 
@@ -56,11 +56,11 @@ pub enum Length {
 pub enum Ending {
     /// After its last byte.
     Whole,
-    /// After so many bytes, as if it were the end.
+    /// After this many bytes, as if it were the end.
     Short(u64),
-    /// After so many bytes, by a reset connection.
+    /// After this many bytes, with a reset connection.
     Reset(u64),
-    /// After so many bytes nothing more comes.
+    /// After this many bytes nothing more is sent.
     Stall(u64),
 }
 
@@ -90,21 +90,21 @@ impl Reply {
         reply
     }
 
-    /// Sets a header. What no header can hold (a line break, from a scenario) is left out.
+    /// Sets a header. A value that no header can have (a line break, from a scenario) is left out.
     pub fn set(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
         }
     }
 
-    /// Puts another body in, with the headers that go with it.
+    /// Replaces the body and the headers that describe it.
     pub fn replace_body(&mut self, content_type: &str, body: impl Into<Bytes>) {
         let Self { headers, content, range, .. } = Self::new(StatusCode::OK, content_type, body);
         (self.status, self.headers) = (StatusCode::OK, headers);
         (self.content, self.range) = (content, range);
     }
 
-    /// Waits, and begins the reply.
+    /// Waits, then begins the reply.
     pub async fn send(self, peer: Peer) -> Response<Body> {
         if !self.delay.is_zero() {
             pause(self.delay).await;
@@ -129,7 +129,7 @@ impl Reply {
     }
 }
 
-/// A body on its way.
+/// A body being sent.
 struct Sending {
     reply: Reply,
     peer: Peer,
@@ -168,7 +168,7 @@ impl Sending {
     async fn paced_read(&mut self, stop: u64) -> Bytes {
         let mut end = stop;
         if let Some(rate) = self.reply.rate {
-            // A tenth of a second's worth at a time, each after its due time.
+            // Sends a tenth of a second's worth at a time, each after its due time.
             end = end.min(self.at.saturating_add((rate / 10).max(1)));
             let sent = (self.at - self.reply.range.start) as f64;
             let due = Duration::from_secs_f64(sent / rate.max(1) as f64);
@@ -183,7 +183,7 @@ impl Sending {
     }
 }
 
-/// The bytes with the lowest bit at `offset` turned, if they reach that far.
+/// The bytes with the lowest bit at `offset` flipped, if they reach that far.
 fn flipped(bytes: Bytes, offset: u64) -> Bytes {
     let mut copy = bytes.to_vec();
     let Some(byte) = usize::try_from(offset).ok().and_then(|offset| copy.get_mut(offset)) else {

@@ -1,4 +1,4 @@
-//! A request as both servers see it, and as it is remembered for tests.
+//! A request as both servers see it, and as it is recorded for tests.
 
 use std::net::IpAddr;
 
@@ -13,23 +13,23 @@ use url::form_urlencoded;
 
 use super::scenario::Listener;
 
-/// The longest body that is read.
+/// The longest body to read.
 const BODY_CAP: usize = 4 << 20;
 
-/// What stands in the log for a secret.
+/// What replaces a secret in the log.
 const REDACTED: &str = "***";
 
-/// Keys whose values are secrets: tokens, app secrets and URL signatures.
+/// The keys whose values are secrets: tokens, app secrets and URL signatures.
 const SECRETS: [&str; 4] = ["access_token", "secret", "sign", "us"];
 
-/// A request, read to its end.
+/// A request, read completely.
 #[derive(Debug)]
 pub struct Incoming {
-    /// Who called.
+    /// The caller's address.
     pub ip: IpAddr,
     /// The method.
     pub method: String,
-    /// The path, percent-encoded as it came.
+    /// The path, percent-encoded as received.
     pub path: String,
     /// The query's pairs, decoded.
     pub query: Vec<(String, String)>,
@@ -40,7 +40,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Reads a request. A body that breaks off or is too long is taken as empty.
+    /// Reads a request. A body that breaks off or is too long counts as empty.
     pub async fn read(request: Request<Body>, ip: IpAddr) -> Self {
         let (parts, body) = request.into_parts();
         let query = parts.uri.query().unwrap_or_default();
@@ -54,7 +54,7 @@ impl Incoming {
         }
     }
 
-    /// The first value of a query's key.
+    /// The first value of a key in the query.
     pub fn param(&self, key: &str) -> Option<&str> {
         self.query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
@@ -65,7 +65,7 @@ impl Incoming {
         pairs.collect::<Vec<_>>().join("&")
     }
 
-    /// A header's text.
+    /// The text of a header.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -76,12 +76,12 @@ impl Incoming {
     }
 }
 
-/// A request that was received, and what was answered. Secrets are blotted out.
+/// A request that was received, and the answer. Secrets are redacted.
 #[derive(Debug, Clone, Serialize)]
 pub struct Call {
     /// When it was answered, by the sandbox's clock.
     pub at: Timestamp,
-    /// The listener it came to.
+    /// The listener that received it.
     pub listener: Listener,
     /// Its method.
     pub method: String,
@@ -89,20 +89,20 @@ pub struct Call {
     pub path: String,
     /// Its query's pairs.
     pub query: Vec<(String, String)>,
-    /// Its body, where it is JSON.
+    /// Its body, if it is JSON.
     pub body: Option<Value>,
     /// Its `Range` header.
     pub range: Option<String>,
     /// Its `If-Range` header.
     pub if_range: Option<String>,
-    /// The status answered.
+    /// The status of the answer.
     pub status: u16,
-    /// Whether a fault had a hand in the answer.
+    /// Whether a fault affected the answer.
     pub fault: bool,
 }
 
 impl Call {
-    /// Remembers a request.
+    /// Records a request.
     pub fn new(
         request: &Incoming,
         listener: Listener,

@@ -1,4 +1,5 @@
-//! Listening: one task per connection, all ended with the server, and connections that can be reset.
+//! Listening: one task per connection, all of which end with the server, and connections that can be
+//! reset.
 
 use std::future::Future;
 use std::io;
@@ -14,7 +15,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::SandboxError;
 
-/// A running server. Dropping it ends it and every connection it has.
+/// A running server. Dropping it ends the server and all its connections.
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
@@ -22,10 +23,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Accepts on `listener` and hands each connection to `serve`.
+    /// Accepts connections on `listener` and passes each to `serve`.
     ///
     /// # Errors
-    /// The listener has no address.
+    /// When the listener has no address.
     pub fn run<F>(
         listener: TcpListener,
         serve: impl Fn(Wire) -> F + Send + 'static,
@@ -35,7 +36,7 @@ impl Server {
     {
         let addr = listener.local_addr().map_err(SandboxError::Serve)?;
         let task = tokio::spawn(async move {
-            // Dropped with the task, and ends the connections then.
+            // Dropped with the task, which ends the connections.
             let mut connections = JoinSet::new();
             loop {
                 tokio::select! {
@@ -43,7 +44,7 @@ impl Server {
                         Ok((stream, peer)) => {
                             connections.spawn(serve(Wire::new(stream, peer)));
                         }
-                        Err(error) => tracing::debug!(%error, "a connection was not accepted"),
+                        Err(error) => tracing::debug!(%error, "failed to accept a connection"),
                     },
                     Some(_) = connections.join_next() => {}
                 }
@@ -52,7 +53,7 @@ impl Server {
         Ok(Self { addr, task: task.abort_handle() })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -67,27 +68,27 @@ impl Drop for Server {
 /// Listens on an address; port 0 picks a free one.
 ///
 /// # Errors
-/// The address cannot be had.
+/// When the address is not available.
 pub async fn bind(addr: SocketAddr) -> Result<TcpListener, SandboxError> {
     TcpListener::bind(addr).await.map_err(|source| SandboxError::Listen { addr, source })
 }
 
-/// What a reply may know of its connection, and do to it.
+/// What a reply may know about its connection, and do to it.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Who called.
+    /// The caller's address.
     pub addr: SocketAddr,
     reset: Arc<AtomicBool>,
 }
 
 impl Peer {
-    /// Makes the connection end with a reset (TCP RST) instead of properly, once it is dropped.
+    /// Makes the connection end with a reset (TCP RST) when it is dropped.
     pub fn reset(&self) {
         self.reset.store(true, Ordering::Relaxed);
     }
 }
 
-/// A connection that ends with a reset when its peer's handle says so.
+/// A connection that ends with a reset if its peer handle says so.
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
@@ -96,7 +97,7 @@ pub struct Wire {
 
 impl Wire {
     fn new(stream: TcpStream, addr: SocketAddr) -> Self {
-        // Without it a small last packet may wait 40 ms for an acknowledgement; that is all it costs.
+        // If this fails, a small last packet may wait 40 ms for an acknowledgement, which does no harm.
         let _ = stream.set_nodelay(true);
         Self { stream, peer: Peer { addr, reset: Arc::new(AtomicBool::new(false)) } }
     }
@@ -110,7 +111,7 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         if self.peer.reset.load(Ordering::Relaxed) {
-            // If this fails, the connection ends properly: a fault that is not played, no more.
+            // If this fails, the connection ends properly, so the fault has no effect.
             let _ = self.stream.set_zero_linger();
         }
     }

@@ -1,7 +1,7 @@
 //! An S3 store on loopback: s3s over a directory, path style, with one access key.
 //!
-//! Good for trying things out, and no judge of integrity: it syncs nothing to disk and accepts
-//! wrong part checksums.
+//! Use it for trials, but not to judge integrity: it syncs nothing to disk and accepts wrong part
+//! checksums.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,19 +15,19 @@ use s3s_fs::FileSystem;
 use super::SandboxError;
 use super::server::{Server, Wire, bind};
 
-/// A running S3 store. It stops when dropped; what it stored stays in its directory.
+/// A running S3 store. Dropping it stops it; its objects stay in its directory.
 #[derive(Debug)]
 pub struct EmbeddedStore {
     server: Server,
 }
 
 impl EmbeddedStore {
-    /// Serves the buckets that are directories of `root`, and makes `bucket` one of them.
+    /// Serves the subdirectories of `root` as buckets, and creates `bucket` as one of them.
     ///
-    /// Requests are path style and signed with the one key pair; any region does.
+    /// Requests are path style and signed with the given key pair; any region works.
     ///
     /// # Errors
-    /// The directory cannot be made or used, or the address not be listened on.
+    /// When the directory cannot be created or used, or listening on the address fails.
     pub async fn start(
         root: &Path,
         bucket: &str,
@@ -50,7 +50,7 @@ impl EmbeddedStore {
         Ok(Self { server })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.server.addr()
     }

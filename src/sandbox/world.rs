@@ -1,4 +1,4 @@
-//! The state behind both servers, and what can be worked out from it about rooms and recordings.
+//! The state behind both servers, and what follows from it about rooms and recordings.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ use super::media::{self, Whole};
 use super::request::Call;
 use super::scenario::{Account, Fixture, Kind, Replay, Room, Scenario, Span};
 
-/// WeChat's time to keep a recording.
+/// How long WeChat keeps a recording.
 const KEPT: Span = Span::seconds(365 * 86_400);
 
-/// From the end of a stream to its recording's `create_time`.
+/// The time from the end of a segment to its `create_time`.
 const PIECE_DELAY: SignedDuration = SignedDuration::from_secs(3);
 
-/// From the last piece to the whole.
+/// The time from the last segment to the whole.
 const WHOLE_DELAY: SignedDuration = SignedDuration::from_secs(599);
 
 /// The state, shared by all requests.
@@ -28,12 +28,11 @@ const WHOLE_DELAY: SignedDuration = SignedDuration::from_secs(599);
 pub struct Shared(Arc<Mutex<World>>);
 
 impl Shared {
-    /// Shares a state.
     pub fn new(world: World) -> Self {
         Self(Arc::new(Mutex::new(world)))
     }
 
-    /// The state. A panic elsewhere does not take it away.
+    /// Locks the state, even after a panic elsewhere.
     pub fn lock(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -42,15 +41,15 @@ impl Shared {
 /// Everything the sandbox knows.
 #[derive(Debug)]
 pub struct World {
-    /// What is pretended; faults are used up in here.
+    /// The scenario; its faults are used up here.
     pub scenario: Scenario,
     /// The time.
     pub clock: SandboxClock,
-    /// When the sandbox started, which relative times count from.
+    /// When the sandbox started, the origin of relative times.
     pub started: Timestamp,
-    /// Where the media host listens.
+    /// The address of the media host.
     pub vod: SocketAddr,
-    /// The tokens given out.
+    /// The tokens issued.
     pub tokens: Tokens,
     /// The calls counted against quotas.
     pub quotas: Quotas,
@@ -69,10 +68,10 @@ struct FileKey {
     seconds: Option<u64>,
 }
 
-/// What is behind a recording.
+/// The content of a recording.
 #[derive(Debug, Clone)]
 pub enum File {
-    /// A piece.
+    /// A segment.
     Mp4(Arc<Content>),
     /// The whole.
     Hls(Arc<Whole>),
@@ -93,12 +92,12 @@ impl World {
         }
     }
 
-    /// The account of an appid.
+    /// The account with an appid.
     pub fn account(&self, appid: &str) -> Option<&Account> {
         self.scenario.accounts.iter().find(|account| account.appid == appid)
     }
 
-    /// A recording's file. It is the same object each time, so that its checksum is computed once.
+    /// The file of a recording. It is the same object each time, so that its checksum is computed once.
     pub fn file(&mut self, id: &str, replay: &Replay) -> File {
         let key = FileKey {
             id: id.to_owned(),
@@ -122,17 +121,17 @@ impl World {
     }
 }
 
-/// When a room began and ended, or will.
+/// When a room begins and ends.
 pub fn room_times(room: &Room, started: Timestamp) -> (Timestamp, Timestamp) {
     let start = room.start.resolve(started);
     let length = SignedDuration::try_from(room.length.0).unwrap_or(SignedDuration::MAX);
     (start, start.saturating_add(length).unwrap_or(start))
 }
 
-/// When a recording is listed from, and when it is created and deleted.
+/// When a recording is listed, created and deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Life {
-    /// Listed from then on.
+    /// It is listed from then on.
     pub listed: Timestamp,
     /// `create_time`.
     pub create: Timestamp,
@@ -151,7 +150,7 @@ pub fn life(room: &Room, item: usize, started: Timestamp) -> Option<Life> {
     Some(Life { listed, create, expire })
 }
 
-/// Pieces divide the room's time evenly; the whole comes when WeChat's comes.
+/// Segments divide the room's time evenly; the whole is created when WeChat's is.
 fn usual_create(room: &Room, item: usize, started: Timestamp) -> Timestamp {
     let (start, end) = room_times(room, started);
     let is_piece = |replay: &&Replay| replay.kind == Kind::Piece;

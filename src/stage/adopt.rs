@@ -1,27 +1,36 @@
-//! Adopt: takes over what a manifest in the bucket says of a room where the ledger knows less.
+//! Adopt: takes a room's state from its manifest in the bucket where the ledger knows less.
 //!
-//! The bucket is enough: after the loss of the ledger the rooms are listed anew, and each that has
-//! a manifest is taken over from it, without an API call and without moving a byte. An old copy of
-//! the ledger is treated alike: what was archived after it was made is in a manifest it never saw.
+//! The bucket is enough. After the ledger is lost, the rooms are listed anew, and each one with a
+//! manifest is adopted from it, without an API call and without transferring a byte. An old copy of the
+//! ledger is handled the same way: it has not seen the manifests of what was archived since.
 
 use std::collections::HashSet;
 
-use super::published::{Published, Search};
-use super::{Context, Error, published};
+use jiff::SignedDuration;
+
+use super::{Error, Records};
+use crate::archive::published::{self, PublishedManifest, Search};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
 use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest, TOLD_BEFORE};
 
-/// Records the rooms that the bucket has manifests of and the ledger does not know, as after its
-/// loss: those that WeChat lists no more would else be forgotten. Each is adopted when it is claimed.
+/// How long a listing spares the look at a room that it had nothing of. Whoever publishes the room meanwhile
+/// with the same ledger has recorded that there. With another ledger, which is a mistake, its bytes are
+/// fetched twice, and sealing finds its manifest.
+const FRESH: SignedDuration = SignedDuration::from_hours(1);
+
+/// Records the rooms that have manifests in the bucket but are unknown to the ledger, as after its
+/// loss. Otherwise rooms that WeChat no longer lists would be forgotten. Each room is adopted when it
+/// is claimed; of all others the run knows that the bucket has nothing.
 ///
 /// # Errors
 /// When the store or the ledger fails.
-pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
-    let keys = context.store.keys(appid);
-    let mut listing = context.store.list(&keys.rooms_folder());
-    let mut last = None;
+pub async fn restore(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
+    let keys = records.store.keys(appid);
+    let mut listing = records.store.list(&keys.rooms_folder());
+    let (begun_at, mut seen, mut last) = (records.clock.now(), HashSet::new(), None);
     while let Some(page) = listing.next_page().await? {
-        // Of a room without a manifest its history may be left.
+        seen.extend(page.iter().filter_map(|object| keys.room_of(&object.key)));
+        // A room without a manifest may still have its history.
         let is_published = |key: &ObjectKey, room: RoomId| {
             let keys = keys.room(room);
             *key == keys.manifest() || keys.kept_in_history(key).is_some()
@@ -30,42 +39,52 @@ pub async fn restore(context: &Context, appid: &AppId) -> Result<(), Error> {
             keys.room_of(&object.key).filter(|room| is_published(&object.key, *room))
         });
         for room in rooms {
-            // All objects of a room follow one another.
+            // A room's objects are listed consecutively.
             if last == Some(room) {
                 continue;
             }
             last = Some(room);
-            context.ledger.record_unlisted(appid, room, context.clock.now()).await?;
+            records.ledger.record_unlisted(appid, room, records.clock.now()).await?;
         }
     }
+    records.run.blank.note_listing(appid, begun_at, seen);
     Ok(())
 }
 
-/// What the bucket told of a room.
+/// What the bucket knows about a room.
 #[derive(Debug)]
 pub enum Adopted {
-    /// No more than the ledger knows.
+    /// No more than the ledger does.
     NothingNew,
-    /// The room as its manifest tells it.
+    /// The room as described by its manifest.
     TakenOver(RoomRecord),
-    /// Its manifest is gone, damaged or an older one: the room as it is to be sealed again.
+    /// The room's manifest is missing, damaged or outdated: the room to seal again.
     Unpublished(RoomRecord),
 }
 
-/// Takes over a leased room from its manifest, where the ledger has not recorded that manifest
-/// itself. Where the manifest is no longer at its place, the newest one of the room's history stands
-/// in for it. Durable on `Ok`. May be called again.
+/// Adopts a leased room from its manifest, unless the ledger itself recorded that manifest. If the
+/// manifest is no longer at its key, the newest one from the room's history is used. Durable on `Ok`.
+/// May be called again.
 ///
 /// # Errors
 /// When the store or the ledger fails, or the manifest cannot be read.
-pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Adopted, Error> {
+pub async fn adopt(records: Records<'_>, record: &RoomRecord) -> Result<Adopted, Error> {
+    // One that was listed before may have been published by a process that died over it.
+    let blank_for = records.blank_for(record).filter(|_| record.listed_at.is_none());
+    if blank_for.is_some_and(|ago| ago < FRESH) {
+        return Ok(Adopted::NothingNew);
+    }
     let room = &record.room;
-    let found = published::look(context, room, record.sealed, Search::Everywhere).await?;
-    let is_recorded = |base: &Published| record.sealed.is_some_and(|s| s.sha256 == base.sha256);
+    let found = published::look(records.store, room, record.sealed, Search::Everywhere).await?;
+    let is_recorded =
+        |base: &PublishedManifest| record.sealed.is_some_and(|s| s.sha256 == base.sha256);
     let new = found.base.as_ref().filter(|base| !is_recorded(base));
     let mut adopted = match new {
         Some(base) => remembered(record, &base.manifest, base.sha256),
-        None => RoomRecord { sealed: found.base.as_ref().map(Published::sealed), ..record.clone() },
+        None => RoomRecord {
+            sealed: found.base.as_ref().map(PublishedManifest::sealed),
+            ..record.clone()
+        },
     };
     if found.is_in_force() && new.is_none() {
         return Ok(Adopted::NothingNew);
@@ -74,32 +93,32 @@ pub async fn adopt(context: &Context, record: &RoomRecord) -> Result<Adopted, Er
         return Ok(Adopted::NothingNew);
     }
     if let Some(base) = new {
-        // The recordings first: a room that is known as listed must not be without them.
-        take_over_recordings(context, &adopted, &base.manifest).await?;
+        // Recordings first: a room that is marked as listed must have them.
+        take_over_recordings(records, &adopted, &base.manifest).await?;
     }
     if !found.is_in_force() {
         let is_known = adopted.listed_at.is_some() && adopted.settled;
         adopted.phase = if is_known { Phase::Listed } else { Phase::Due };
     }
-    context.ledger.save_room(&adopted, context.owner()).await?;
+    records.ledger.save_room(&adopted, records.owner()).await?;
     let (appid, id) = (&adopted.room.appid, adopted.room.room_id);
     let revision = adopted.sealed.map(|sealed| sealed.revision);
     if found.is_in_force() {
-        tracing::info!(account.appid = %appid, room.id = %id, manifest.revision = revision, "a room was taken over from its manifest");
+        tracing::info!(account.appid = %appid, room.id = %id, manifest.revision = revision, "adopted room {id} from its manifest");
         return Ok(Adopted::TakenOver(adopted));
     }
-    tracing::warn!(account.appid = %appid, room.id = %id, history.revision = revision, "the manifest of room {id} is missing or damaged: the room is sealed again");
+    tracing::warn!(account.appid = %appid, room.id = %id, history.revision = revision, "the manifest of room {id} is missing or damaged: sealing the room again");
     Ok(Adopted::Unpublished(adopted))
 }
 
-/// Records what the manifest says of each recording, with whether a person was told of its loss, but
-/// nothing of those that the ledger knows to be archived: of these it knows at least as much.
+/// Records what the manifest says about each recording, including whether its loss was reported.
+/// Recordings that the ledger knows as archived are skipped: for those it knows at least as much.
 async fn take_over_recordings(
-    context: &Context,
+    records: Records<'_>,
     record: &RoomRecord,
     manifest: &Manifest,
 ) -> Result<(), Error> {
-    let (ledger, appid, room) = (&context.ledger, &record.room.appid, record.room.room_id);
+    let (ledger, appid, room) = (records.ledger, &record.room.appid, record.room.room_id);
     let known = ledger.recordings(appid, room).await?;
     let in_state = |state: RecordingState| -> HashSet<String> {
         let known = known.iter().filter(|known| known.state == state);
@@ -112,25 +131,26 @@ async fn take_over_recordings(
             recording.source_id.clone_from(&known.source_id);
         }
         let source_id = recording.source_id.clone();
-        // An earlier version did not say. What this ledger knows to be lost itself may be untold.
+        // Earlier versions did not record this. A loss that only this ledger knows may still be
+        // unreported.
         if recording.told_at == Some(TOLD_BEFORE) && lost.contains(&source_id) {
             recording.told_at = None;
         }
         if !archived.contains(&source_id) {
-            ledger.save_recording(appid, room, &recording, context.owner()).await?;
+            ledger.save_recording(appid, room, &recording, records.owner()).await?;
         }
-        // An upload that is remembered has become the object, or was given up.
+        // A remembered upload has become the object, or was given up.
         if recording.state == RecordingState::Archived {
             let appid = appid.clone();
             let id = RecordingId { appid, room, source_id };
-            ledger.clear_checkpoint(&id, context.owner()).await?;
+            ledger.clear_checkpoint(&id, records.owner()).await?;
         }
     }
     Ok(())
 }
 
-/// The room's record with what its manifest tells. It is closed when nothing more was owed or could
-/// still come when that was sealed. A listing that is newer than the manifest's stays in force.
+/// The room's record updated from its manifest. It is closed if nothing was pending or could still come
+/// when the manifest was sealed. A listing newer than the manifest's stays in force.
 pub(super) fn remembered(
     record: &RoomRecord,
     manifest: &Manifest,
@@ -146,11 +166,11 @@ pub(super) fn remembered(
     if record.listed_at > counts.listed_at {
         return remembered;
     }
-    let is_owed =
+    let is_pending =
         !counts.settled || [counts.pending, counts.failed, counts.rejected].iter().any(|n| *n > 0);
     let may_come = counts.announced.is_some_and(|announced| announced > counts.listed);
     remembered.phase = match record.listed_at {
-        _ if !is_owed && !may_come => Phase::Closed,
+        _ if !is_pending && !may_come => Phase::Closed,
         None => Phase::Due,
         Some(_) => record.phase,
     };

@@ -1,85 +1,86 @@
-//! Audit: holds all files of a room against its manifest, the account's catalog and the ledger. It
-//! reads and changes nothing.
+//! Audit: checks all files of a room against its manifest, the account's catalog and the ledger.
+//! Read-only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::catalog::{Failure, Reader};
+use super::Error;
 use super::decode::{Film, films};
-use super::published::{history, parse};
-use super::verify::{Checked, Depth, Expected, Mismatch, Problem, expected, verify};
-use super::{Context, Error};
-use crate::ledger::Sealed;
+use super::verify::{Checked, Depth, Mismatch, ObjectProblem, RecordedObject, expected, verify};
+use crate::archive;
+use crate::archive::catalog::{Failure, Reader};
+use crate::archive::published::{history, parse};
+use crate::ledger::{Ledger, Sealed};
 use crate::model::{AppId, Damage, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest};
-use crate::store::RoomKeys;
+use crate::store::{RoomKeys, Store};
 
-/// The most revisions of a room that are told to be missing.
+/// The most missing revisions of a room that are reported.
 const MOST_GONE: usize = 100;
 
 const MANIFEST: &str = "manifest.json";
 const CATALOG: &str = "catalog.json";
 
-/// Rooms that the ledger is asked for at once.
+/// Rooms per query to the ledger.
 const AT_ONCE: u32 = 10_000;
 
-/// The rooms that an account should have manifests of, by all that tells of them.
+/// The rooms of an account that should have manifests, according to any source.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    /// Those that the bucket, the catalog or the ledger has.
+    /// The rooms that the bucket, the catalog or the ledger knows.
     pub rooms: BTreeSet<RoomId>,
-    /// The digest that the catalog gives for a room's manifest.
+    /// The manifest digest that the catalog gives for each room.
     told: BTreeMap<RoomId, Option<Sha256Digest>>,
-    /// When the catalog was written; `None` where there is none that can be read.
+    /// When the catalog was written; `None` if there is no readable one.
     written_at: Option<Timestamp>,
     /// What is wrong with the catalog.
-    pub problem: Option<Problem>,
+    pub problem: Option<ObjectProblem>,
 }
 
 impl Inventory {
-    /// To look at one room alone, whatever is wrong with the catalog.
+    /// An inventory for one room alone, which ignores problems with the catalog.
     #[must_use]
     pub fn of_one(self, room: RoomId) -> Self {
         Self { rooms: [room].into(), problem: None, ..self }
     }
 }
 
-/// Finds the rooms to look at.
+/// Finds the rooms to check.
 ///
 /// # Errors
 /// When the store or the ledger fails.
-pub async fn inventory(context: &Context, appid: &AppId) -> Result<Inventory, Error> {
-    let mut inventory = catalog(context, appid).await?;
+pub async fn inventory(ledger: &Ledger, store: &Store, appid: &AppId) -> Result<Inventory, Error> {
+    let mut inventory = catalog(store, appid).await?;
     inventory.rooms.extend(inventory.told.keys());
-    let keys = context.store.keys(appid);
-    let mut listing = context.store.list(&keys.rooms_folder());
+    let keys = store.keys(appid);
+    let mut listing = store.list(&keys.rooms_folder());
     while let Some(page) = listing.next_page().await? {
         let rooms = page.iter().filter_map(|object| keys.room_of_manifest(&object.key));
         inventory.rooms.extend(rooms);
     }
     let mut after = None;
     loop {
-        let sealed = context.ledger.sealed_rooms(appid, after, None, AT_ONCE).await?;
+        let sealed = ledger.sealed_rooms(appid, after, None, AT_ONCE).await?;
         let Some(last) = sealed.last() else { break };
         after = Some(last.room);
         inventory.rooms.extend(sealed.iter().map(|sealing| sealing.room));
     }
-    if inventory.rooms.is_empty() && inventory.problem == Some(Problem::Missing) {
-        // Nothing was archived so far.
+    if inventory.rooms.is_empty() && inventory.problem == Some(ObjectProblem::Missing) {
+        // Nothing has been archived yet.
         inventory.problem = None;
     }
     Ok(inventory)
 }
 
-/// What the catalog of an account tells; no rooms to look at.
+/// Reads the catalog of an account, without listing any rooms to check.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn catalog(context: &Context, appid: &AppId) -> Result<Inventory, Error> {
+pub async fn catalog(store: &Store, appid: &AppId) -> Result<Inventory, Error> {
     let with = |problem| Inventory { problem: Some(problem), ..Inventory::default() };
-    let no_catalog = |why: &str| with(Problem::Differs(format!("it is no catalog: {why}")));
-    let Some((mut catalog, _)) = Reader::open(context, appid).await? else {
-        return Ok(with(Problem::Missing));
+    let no_catalog = |why: &str| with(ObjectProblem::Differs(format!("it is no catalog: {why}")));
+    let Some((mut catalog, _)) = Reader::open(store, appid).await? else {
+        return Ok(with(ObjectProblem::Missing));
     };
     let mut told = BTreeMap::new();
     loop {
@@ -91,12 +92,12 @@ pub async fn catalog(context: &Context, appid: &AppId) -> Result<Inventory, Erro
             Ok(None) => break,
             Err(
                 Failure::Damaged(error)
-                | Failure::Failed(Error::ForeignManifest { source: error, .. }),
+                | Failure::Failed(archive::Error::Foreign { source: error, .. }),
             ) => return Ok(no_catalog(&error.to_string())),
             Err(Failure::Unsorted) => {
                 return Ok(no_catalog("its rooms do not stand by ascending number"));
             }
-            Err(Failure::Failed(error)) => return Err(error),
+            Err(Failure::Failed(error)) => return Err(error.into()),
         }
     }
     let Some(written_at) = catalog.published_at() else {
@@ -105,108 +106,109 @@ pub async fn catalog(context: &Context, appid: &AppId) -> Result<Inventory, Erro
     Ok(Inventory { told, written_at: Some(written_at), ..Inventory::default() })
 }
 
-/// What an audit of a room came to.
+/// The result of auditing a room.
 #[derive(Debug, Default)]
 pub struct Audited {
-    /// Files that were looked at.
+    /// The number of files checked.
     pub objects: u64,
-    /// … of which this many are recordings, or parts of them.
+    /// How many of them are recordings, or parts of recordings.
     pub media: u64,
-    /// How many recordings are in each state, as the manifest tells.
+    /// The number of recordings in each state, according to the manifest.
     pub states: BTreeMap<&'static str, u64>,
-    /// The keys of what is damaged at its source, and archived as it came, with its damage: it is
-    /// known, and no mismatch.
+    /// The keys of objects that were damaged at their source and archived as received, with the damage.
+    /// It is known, so it is not a mismatch.
     pub damage: Vec<(String, Vec<Damage>)>,
-    /// What it has to be played.
+    /// The room's playable files.
     pub films: Vec<Film>,
-    /// What was found.
+    /// The results of the checks.
     pub checked: Checked,
 }
 
 impl Audited {
-    fn wrong(&mut self, key: &str, problem: Problem) {
+    fn wrong(&mut self, key: &str, problem: ObjectProblem) {
         self.checked.mismatches.push(Mismatch { key: key.to_owned(), problem });
     }
 
     fn add(&mut self, checked: Checked) {
         self.checked.mismatches.extend(checked.mismatches);
         self.checked.unreadable.extend(checked.unreadable);
+        self.checked.found.extend(checked.found);
     }
 }
 
-/// Looks at a room's files. `None` where nothing tells that it should have any.
+/// Checks a room's files. `None` if no source says that it should have any.
 ///
 /// # Errors
 /// When the store or the ledger does not answer.
 pub async fn audit(
-    context: &Context,
+    ledger: &Ledger,
+    store: &Store,
     appid: &AppId,
     room: RoomId,
     inventory: &Inventory,
     depth: Depth,
 ) -> Result<Option<Audited>, Error> {
-    let keys = context.store.keys(appid).room(room);
-    // Before the manifest is read: a run that goes on meanwhile publishes first, and notes then.
-    let sealed = context.ledger.room(appid, room).await?.and_then(|record| record.sealed);
+    let keys = store.keys(appid).room(room);
+    // Read the ledger before the manifest: a concurrent run publishes first and records it afterwards.
+    let sealed = ledger.room(appid, room).await?.and_then(|record| record.sealed);
     let mut audited = Audited::default();
-    let Some(bytes) = context.store.get(&keys.manifest()).await? else {
+    let Some(bytes) = store.get(&keys.manifest()).await? else {
         let is_told = sealed.is_some() || inventory.told.contains_key(&room);
-        if !is_told && history(context, &keys).await?.is_empty() {
+        if !is_told && history(store, &keys).await?.is_empty() {
             return Ok(None);
         }
-        audited.wrong(MANIFEST, Problem::Missing);
+        audited.wrong(MANIFEST, ObjectProblem::Missing);
         return Ok(Some(audited));
     };
     audited.objects = 1;
     match parse(&bytes, &keys, appid, room) {
         Err(error) => {
             let how = format!("it is no manifest that this version can read: {error}");
-            audited.wrong(MANIFEST, Problem::Differs(how));
+            audited.wrong(MANIFEST, ObjectProblem::Differs(how));
         }
         Ok(manifest) => {
             let found = Found { manifest, sha256: Sha256Digest::of(&bytes), bytes: bytes.len() };
-            let problem = manifest_problem(context, &keys, &found, sealed).await?;
+            let problem = manifest_problem(store, &keys, &found, sealed).await?;
             problem.into_iter().for_each(|problem| audited.wrong(MANIFEST, problem));
             let problem = catalog_problem(inventory, &found);
             problem.into_iter().for_each(|problem| audited.wrong(CATALOG, problem));
-            audit_files(context, &keys, &found, depth, &mut audited).await?;
+            audit_files(store, &keys, &found, depth, &mut audited).await?;
         }
     }
     Ok(Some(audited))
 }
 
-/// A manifest at its place.
+/// A manifest at its key.
 struct Found {
     manifest: Manifest,
     sha256: Sha256Digest,
-    /// Its size.
     bytes: usize,
 }
 
-/// How a manifest differs from the one that the ledger recorded, unless it was published since.
+/// How a manifest differs from the one the ledger recorded, unless it was published since then.
 async fn manifest_problem(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
     found: &Found,
     sealed: Option<Sealed>,
-) -> Result<Option<Problem>, Error> {
+) -> Result<Option<ObjectProblem>, Error> {
     let (revision, sha256) = (found.manifest.revision, found.sha256);
     let Some(sealed) = sealed.filter(|sealed| sealed.sha256 != sha256) else { return Ok(None) };
     // Another ledger may have published the same revision.
     let is_published = revision >= sealed.revision
-        && context.store.head(&keys.history(revision, &sha256)).await?.is_some();
+        && store.head(&keys.history(revision, &sha256)).await?.is_some();
     Ok((!is_published).then(|| {
         let Sealed { revision: recorded, sha256: expected, .. } = sealed;
-        Problem::Differs(format!(
+        ObjectProblem::Differs(format!(
             "its SHA-256 is {sha256} instead of {expected}: it tells of revision {revision}, and \
              revision {recorded} was published last"
         ))
     }))
 }
 
-/// What the catalog says wrongly of a room. It is written at the end of a run, so that it may not tell
-/// yet of what was published after it.
-fn catalog_problem(inventory: &Inventory, found: &Found) -> Option<Problem> {
+/// What the catalog gets wrong about a room. It is written at the end of a run, so it may not know of
+/// manifests published since.
+fn catalog_problem(inventory: &Inventory, found: &Found) -> Option<ObjectProblem> {
     let Found { manifest, sha256, .. } = found;
     let written_at = inventory.written_at?;
     if manifest.published_at > written_at {
@@ -217,11 +219,11 @@ fn catalog_problem(inventory: &Inventory, found: &Found) -> Option<Problem> {
         Some(told) => format!("it gives SHA-256 {told} for this room's manifest, not {sha256}"),
         None => "it lacks this room's manifest".to_owned(),
     };
-    Some(Problem::Differs(how))
+    Some(ObjectProblem::Differs(how))
 }
 
 async fn audit_files(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
     found: &Found,
     depth: Depth,
@@ -239,29 +241,30 @@ async fn audit_files(
     let media = expected(manifest);
     let named = media.len() as u64;
     audited.media = media.iter().filter(|o| !o.key.starts_with("images/")).count() as u64;
-    audited.add(verify(&context.store, appid, room, media, depth).await?);
-    let side = side_files(context, keys, found, depth, audited).await?;
+    audited.add(verify(store, appid, room, media, depth).await?);
+    let side = side_files(store, keys, found, depth, audited).await?;
     audited.objects += named + side.len() as u64;
-    // They are small, and no media: they are read back in any case.
-    audited.add(verify(&context.store, appid, room, side, Depth::Deep).await?);
+    // These files are small and not media, so they are always read back.
+    audited.add(verify(store, appid, room, side, Depth::Deep).await?);
     Ok(())
 }
 
-/// The files beside a manifest: `SHA256SUMS` and the history. In depth, also what the history keeps
-/// without being asked for.
+/// The files beside a manifest: `SHA256SUMS` and the history. With `Depth::Deep`, also kept revisions
+/// that the manifest does not require.
 async fn side_files(
-    context: &Context,
+    store: &Store,
     keys: &RoomKeys,
     found: &Found,
     depth: Depth,
     audited: &mut Audited,
-) -> Result<Vec<Expected>, Error> {
+) -> Result<Vec<RecordedObject>, Error> {
     let Found { manifest, sha256, bytes } = found;
-    let object = |key: &ObjectKey, bytes: Option<usize>, sha256| Expected {
+    let object = |key: &ObjectKey, bytes: Option<usize>, sha256| RecordedObject {
         key: keys.relative(key).unwrap_or_default().to_owned(),
         bytes: bytes.map(|bytes| bytes as u64),
         sha256: Some(sha256),
         crc64nvme: None,
+        subject: None,
     };
     let sums = manifest.sums();
     let mut files = vec![
@@ -271,12 +274,12 @@ async fn side_files(
     let previous = manifest.previous.as_ref();
     let link = previous.map(|link| (keys.history(link.revision, &link.sha256), link.sha256));
     files.extend(link.map(|(key, sha256)| object(&key, None, sha256)));
-    let kept = history(context, keys).await?;
+    let kept = history(store, keys).await?;
     let revisions: BTreeSet<u64> = kept.iter().map(|(revision, ..)| *revision).collect();
     let gone = (1..previous.map_or(1, |link| link.revision)).filter(|r| !revisions.contains(r));
     // A manifest that was tampered with may name any number.
     for revision in gone.take(MOST_GONE) {
-        audited.wrong(&format!("history/{revision}-*.json"), Problem::Missing);
+        audited.wrong(&format!("history/{revision}-*.json"), ObjectProblem::Missing);
     }
     if depth == Depth::Deep {
         let kept = kept.into_iter().map(|(_, sha256, key)| object(&key, None, sha256));
@@ -286,7 +289,7 @@ async fn side_files(
     Ok(files)
 }
 
-/// A state as JSON has it.
+/// A state, as written in JSON.
 fn name(state: RecordingState) -> &'static str {
     match state {
         RecordingState::Pending => "pending",

@@ -1,53 +1,52 @@
-//! A cause that stops every recording of an account is noticed after a few rooms: to ask WeChat about
-//! more of them would spend the day's calls on recordings that cannot be archived tonight.
+//! Detects a cause that stops every recording of an account. It shows after a few rooms; listing more
+//! of them would waste the day's calls on recordings that cannot be archived tonight.
 //!
-//! What fails for its host says nothing of other hosts, and which host a room's recordings lie on is
-//! known only once WeChat was asked about it. So a few rooms more are asked about, from all over those
-//! that are due, before the others are left to a later run: one of them that is archived, and all are
-//! asked about.
+//! A failure of one host says nothing about other hosts, and WeChat must list a room before its hosts
+//! are known. So a few more rooms, spread over all that are due, are listed before the others are left
+//! to a later run. If one of these is archived, all are listed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::lifecycle::Trouble;
-use crate::model::{AppId, Obstacle, RoomId};
+use crate::model::{AppId, Obstacle, Reason, RoomId};
 
-/// After so many rooms that fail for one cause, with nothing archived, the cause is taken for one that
-/// stops them all.
+/// If this many rooms fail for one cause and nothing was archived, the cause is assumed to stop all
+/// rooms.
 const ROOMS: usize = 5;
 
-/// After so many rooms that fail for their hosts, with nothing archived, no host is expected to serve
-/// any other.
+/// If this many rooms fail because of their hosts and nothing was archived, no host is expected to
+/// serve any other room.
 const ROOMS_OF_HOSTS: usize = 12;
 
-/// What is to be expected of the rooms of an account that are not asked about yet.
+/// The prospects of an account's rooms that are not listed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prospect {
-    /// Nothing is known to stop them.
+    /// No known cause stops them.
     Open,
-    /// A host serves none of its recordings; others may.
+    /// One host serves none of its recordings; others may.
     Doubtful,
-    /// All would fail; why the first has.
-    Hopeless(String),
+    /// All would fail; the reason is the first room's.
+    Hopeless(Reason),
 }
 
 /// What stops the recordings of a run, by account.
 #[derive(Debug, Default)]
 pub struct Causes(Mutex<HashMap<AppId, Seen>>);
 
-/// What the recordings of one account have come to.
+/// The results of one account's recordings so far.
 #[derive(Debug, Default)]
 struct Seen {
     has_archived: bool,
     stopped: HashMap<Cause, Stopped>,
-    /// Rooms that their hosts have stopped, whichever.
+    /// Rooms stopped by their hosts, whichever these are.
     by_hosts: HashSet<RoomId>,
 }
 
 /// A cause that recordings may share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Cause {
-    /// It lies with one host, as the text tells.
+    /// It lies with one host, which the text identifies.
     OfHost(String),
     /// It lies with the configuration or this side, whatever the host.
     OfAll(String),
@@ -58,23 +57,23 @@ enum Cause {
 struct Stopped {
     rooms: HashSet<RoomId>,
     /// The first reason given.
-    reason: String,
+    reason: Reason,
 }
 
 impl Causes {
-    /// A recording was archived: nothing stops them all.
+    /// Records that a recording was archived, so that no cause stops them all.
     pub(super) fn note_success(&self, appid: &AppId) {
         self.seen().entry(appid.clone()).or_default().has_archived = true;
     }
 
-    /// A recording could not be archived. To be called for first tries alone: what failed on earlier
-    /// nights says nothing of the rooms to be asked about.
+    /// Records that a recording could not be archived. Call it for first attempts only: earlier nights'
+    /// failures say nothing about rooms that are not listed yet.
     pub(super) fn note_failure(
         &self,
         appid: &AppId,
         room: RoomId,
         (trouble, host): (&Trouble, &str),
-        reason: &str,
+        reason: &Reason,
     ) {
         let Some(cause) = common_cause(trouble, host) else { return };
         let mut seen = self.seen();
@@ -82,14 +81,14 @@ impl Causes {
         if matches!(cause, Cause::OfHost(_)) && seen.by_hosts.len() < ROOMS_OF_HOSTS {
             seen.by_hosts.insert(room);
         }
-        let new = || Stopped { rooms: HashSet::new(), reason: reason.to_owned() };
+        let new = || Stopped { rooms: HashSet::new(), reason: reason.clone() };
         let stopped = seen.stopped.entry(cause).or_insert_with(new);
         if stopped.rooms.len() < ROOMS {
             stopped.rooms.insert(room);
         }
     }
 
-    /// What is to be expected of the rooms of an account that are still to be asked about.
+    /// The prospects of an account's rooms that are not listed yet.
     pub fn prospect(&self, appid: &AppId) -> Prospect {
         let seen = self.seen();
         let Some(seen) = seen.get(appid).filter(|seen| !seen.has_archived) else {
@@ -112,7 +111,7 @@ impl Causes {
     }
 }
 
-/// A cause that other recordings may share; `None` for one of the recording's own.
+/// A cause that other recordings may share; `None` if it concerns this recording alone.
 fn common_cause(trouble: &Trouble, host: &str) -> Option<Cause> {
     match trouble {
         Trouble::Forbidden(obstacle) => Some(match obstacle {
@@ -138,7 +137,7 @@ mod tests {
     }
 
     fn fail(causes: &Causes, room: u64, trouble: &Trouble, host: &str) -> Prospect {
-        causes.note_failure(&appid(), RoomId(room), (trouble, host), "why");
+        causes.note_failure(&appid(), RoomId(room), (trouble, host), &"why".into());
         causes.prospect(&appid())
     }
 
@@ -150,7 +149,7 @@ mod tests {
             assert_eq!(fail(&causes, room + 10, &Trouble::Gone, HOST), Prospect::Open, "{room}");
         }
         assert_eq!(fail(&causes, 5, &Trouble::Silent, HOST), Prospect::Open, "another cause");
-        let why = Prospect::Hopeless("why".to_owned());
+        let why = Prospect::Hopeless("why".into());
         assert_eq!(fail(&causes, 5, &Trouble::Ours, HOST), why);
         assert_eq!(causes.prospect(&"wx2".parse().unwrap()), Prospect::Open, "another account");
         causes.note_success(&appid());
@@ -167,7 +166,7 @@ mod tests {
         for room in 5..=11 {
             assert_eq!(fail(&causes, room, &blocked, HOST), Prospect::Doubtful, "{room}");
         }
-        let why = Prospect::Hopeless("why".to_owned());
+        let why = Prospect::Hopeless("why".into());
         assert_eq!(fail(&causes, 12, &Trouble::Silent, "elsewhere"), why);
         causes.note_success(&appid());
         assert_eq!(causes.prospect(&appid()), Prospect::Open);

@@ -1,31 +1,31 @@
-//! Discover: pages the room list and records every room.
+//! Discover: pages through the room list and records every room.
 //!
-//! The list is newest first, so that a usual scan may stop at the first page that reaches below
-//! everything that can have changed: rooms begun since the last scan, and older ones the ledger
-//! knows to be unfinished. A full scan happens weekly and on demand.
+//! The list is newest first, so a usual scan may stop at the first page that reaches below everything
+//! that can have changed: rooms begun since the last scan, and older ones that the ledger knows to be
+//! unfinished. A full scan happens weekly and on demand.
 //!
-//! A scan is read page by page, so that other calls may be made between two pages: the list of a large
-//! shop has more of them than a day has calls. One that the day's calls end is resumed by the next
-//! run, however much later: see `course`.
+//! A scan proceeds page by page, so that other calls can be made between two pages: the list of a large
+//! shop has more pages than a day has calls. When the day's calls run out, the next run resumes the
+//! scan, however much later: see `course`.
 
 mod course;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Account, Context, Error};
+use super::{Account, Calls, Error};
 use crate::ledger::{NewRoom, Phase};
 use crate::model::{LiveStatus, Room, RoomId, WECHAT_RETENTION};
 use crate::wechat::RoomPage;
 use course::{Course, Seen};
 
-/// For how long a room that should have begun is watched by usual scans; afterwards only the full
-/// ones see it. A room deleted in the console may be listed as "not started" for ever.
+/// How long usual scans watch a room past its planned start; after that only full scans see it. A room
+/// deleted in the console may stay listed as "not started" for ever.
 const WATCH: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// How much of the list is to be read.
+/// How much of the list to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scan {
-    /// As far down as something can have changed.
+    /// Down to where nothing can have changed.
     Usual,
     /// All of it.
     Full,
@@ -33,63 +33,63 @@ pub enum Scan {
     Until(RoomId),
 }
 
-/// What a scan read.
+/// What a scan has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scanned {
-    /// Pages, each of which was an API call.
+    /// Pages read; each is one API call.
     pub pages: u64,
-    /// Rooms on them.
+    /// Rooms on these pages.
     pub rooms: u64,
-    /// Whether it read the list to its end.
+    /// Whether the scan reached the end of the list.
     pub full: bool,
 }
 
-/// What is left of a scan, as far as can be told.
+/// An estimate of what a scan has left to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unread {
     /// Pages.
     pub pages: u64,
-    /// Rooms on them.
+    /// Rooms on these pages.
     pub rooms: u64,
 }
 
-/// A scan under way. What was read is durable after each page.
+/// A scan in progress. Each page is durable once it is read.
 #[derive(Debug)]
 pub struct Reading {
     course: Course,
     scanned: Scanned,
     seen: Seen,
     is_over: bool,
-    /// The start of the oldest room on the last page.
+    /// The earliest start time on the last page.
     oldest: Option<Timestamp>,
 }
 
 impl Reading {
-    /// Begins a scan, or resumes the one that an earlier run did not finish. Nothing is asked yet.
+    /// Begins a scan, or resumes one that an earlier run did not finish. Makes no API call.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn begin(context: &Context, account: &Account, scan: Scan) -> Result<Self, Error> {
-        let now = context.clock.now();
+    pub async fn begin(calls: Calls<'_>, account: &Account, scan: Scan) -> Result<Self, Error> {
+        let now = calls.clock.now();
         let since = now.saturating_sub(WATCH).unwrap_or(Timestamp::MIN);
-        let state = context.ledger.scan_state(&account.appid, since).await?;
-        let course = Course::new(&state, scan, now, context.work.full_scan_every);
+        let state = calls.ledger.scan_state(&account.appid, since).await?;
+        let course = Course::new(&state, scan, now, calls.work.full_scan_every);
         let (scanned, seen) = (Scanned::default(), Seen::default());
         Ok(Self { course, scanned, seen, is_over: false, oldest: None })
     }
 
-    /// Reads the next page into the ledger: one API call. Does nothing when the scan is over.
+    /// Reads the next page into the ledger with one API call. Does nothing when the scan is over.
     ///
     /// # Errors
-    /// When the page cannot be had, or the ledger fails: the pages before it are recorded.
-    pub async fn page(&mut self, context: &Context, account: &Account) -> Result<(), Error> {
+    /// When the page cannot be fetched or the ledger fails; earlier pages stay recorded.
+    pub async fn page(&mut self, calls: Calls<'_>, account: &Account) -> Result<(), Error> {
         if self.is_over {
             return Ok(());
         }
         let (client, start) = (&account.client, self.course.offset());
-        let page = account.call(context, "the room list", || client.rooms(start)).await?;
-        let is_gap = self.course.has_jumped() && !is_first_known(context, &page).await?;
-        record(context, &page).await?;
+        let page = account.call(calls, "the room list", || client.rooms(start)).await?;
+        let is_gap = self.course.has_jumped() && !is_first_known(calls, &page).await?;
+        record(calls, &page).await?;
         self.scanned.pages += 1;
         self.scanned.rooms += page.rooms.len() as u64;
         self.oldest = page.rooms.iter().filter_map(|room| room.start_time).min().or(self.oldest);
@@ -99,11 +99,11 @@ impl Reading {
         }
         self.is_over = is_last || self.course.is_done_after(&page);
         if self.is_over {
-            return self.finish(context, account, is_last).await;
+            return self.finish(calls, account, is_last).await;
         }
         self.course.advance(&page);
         if let Some(reached) = self.course.reached() {
-            let ledger = &context.ledger;
+            let ledger = &calls.ledger;
             ledger.scan_reached(&account.appid, self.course.started_at(), reached).await?;
         }
         Ok(())
@@ -111,76 +111,77 @@ impl Reading {
 
     async fn finish(
         &mut self,
-        context: &Context,
+        calls: Calls<'_>,
         account: &Account,
         is_last: bool,
     ) -> Result<(), Error> {
         self.scanned.full = self.course.is_full() && is_last;
         if self.course.is_of_all() || self.scanned.full {
             let (started_at, full) = (self.course.started_at(), self.scanned.full);
-            context.ledger.scan_finished(&account.appid, started_at, full).await?;
+            calls.ledger.scan_finished(&account.appid, started_at, full).await?;
         }
         tracing::info!(
             account.appid = %account.appid,
             scan.pages = self.scanned.pages,
             scan.rooms = self.scanned.rooms,
             scan.full = self.scanned.full,
-            "the room list was read"
+            "finished reading the room list of {}",
+            account.appid,
         );
         Ok(())
     }
 
-    /// Whether nothing is left to be read.
+    /// Whether the scan has nothing left to read.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// Whether everything was read that is new since the last scan, or the scan is over.
+    /// Whether all rooms that are new since the last scan have been read, or the scan is over.
     pub fn is_past_the_new(&self) -> bool {
         self.is_over || self.course.is_past_the_new()
     }
 
-    /// Whether the list was never read to its end before: nothing is known of what is left of it.
+    /// Whether no earlier scan reached the end of the list, so that nothing is known about the rest.
     pub fn is_first(&self) -> bool {
         self.course.is_first()
     }
 
-    /// What is left; `None` where WeChat does not tell, or what cannot be.
+    /// What is left to read; `None` where WeChat does not say, or what it says is impossible.
     pub fn unread(&self) -> Option<Unread> {
         if self.is_over { Some(Unread { pages: 0, rooms: 0 }) } else { self.course.unread() }
     }
 
-    /// Whether the rest of the list, being older, holds no room that began at `from` or later.
+    /// Whether the rest of the list is older than `from`.
     pub fn is_below(&self, from: Timestamp) -> bool {
         self.oldest.is_some_and(|oldest| oldest < from)
     }
 
-    /// What was read.
+    /// What the scan has read.
     pub fn scanned(&self) -> Scanned {
         self.scanned
     }
 }
 
 /// Whether the ledger knows the first room of a page.
-async fn is_first_known(context: &Context, page: &RoomPage) -> Result<bool, Error> {
+async fn is_first_known(calls: Calls<'_>, page: &RoomPage) -> Result<bool, Error> {
     let Some(room) = page.rooms.first() else { return Ok(false) };
-    Ok(context.ledger.room(&room.appid, room.room_id).await?.is_some())
+    Ok(calls.ledger.room(&room.appid, room.room_id).await?.is_some())
 }
 
-async fn record(context: &Context, page: &RoomPage) -> Result<(), Error> {
-    let now = context.clock.now();
+async fn record(calls: Calls<'_>, page: &RoomPage) -> Result<(), Error> {
+    let now = calls.clock.now();
     let new = |room| NewRoom {
         room,
-        phase: phase(room, now, context.work.ask_never_live),
+        phase: phase(room, now, calls.work.ask_never_live),
         deadline: estimated_deadline(room, now),
         next_at: Timestamp::UNIX_EPOCH,
     };
     let rooms: Vec<_> = page.rooms.iter().map(new).collect();
-    context.ledger.record_rooms(&rooms).await?;
+    calls.ledger.record_rooms(&rooms).await?;
     Ok(())
 }
 
-/// Where a room stands by its status alone. Unknown ones are judged by their end.
+/// A room's phase, judged by its status alone. A room with an unknown status is judged by its end time.
 fn phase(room: &Room, now: Timestamp, ask_never_live: bool) -> Phase {
     match room.live_status {
         Some(
@@ -194,7 +195,7 @@ fn phase(room: &Room, now: Timestamp, ask_never_live: bool) -> Phase {
     }
 }
 
-/// When the first replay of a room is deleted, until its replays are known: end + 365 days.
+/// When WeChat deletes a room's first replay, until its replays are known: 365 days after its end.
 fn estimated_deadline(room: &Room, now: Timestamp) -> Timestamp {
     let end = room.end_time.or(room.start_time).unwrap_or(now);
     end.saturating_add(WECHAT_RETENTION).unwrap_or(Timestamp::MAX)

@@ -1,19 +1,25 @@
-//! What a fuzzer does with what the bucket and the ledger hold.
+//! Fuzz targets for data read from the bucket and the ledger.
 
 use jiff::Timestamp;
 use serde_json::from_slice;
 
-use super::published;
 use super::verify::expected;
-use crate::fuzzing::room_keys;
+use crate::archive::published;
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::sealing::{self, SealInput};
-use crate::model::{Manifest, Room, RoomId, Sha256Digest};
+use crate::model::{AppId, Manifest, Room, RoomId, Sha256Digest};
+use crate::store::{Keys, RoomKeys};
 
 pub(crate) use super::transfer::fuzzing::checkpoint;
 
-/// Reads a manifest back. What is taken over names nothing outside its room, and becomes a manifest
-/// again whose `SHA256SUMS` can be read line by line.
+/// The room folder that the targets use.
+pub(crate) fn room_keys() -> Option<RoomKeys> {
+    let appid: AppId = "wx0123456789abcdef".parse().ok()?;
+    Some(Keys::new("live").ok()?.account(&appid).room(RoomId(354)))
+}
+
+/// Reads a manifest. What is adopted must name nothing outside its room, and must produce a manifest
+/// whose `SHA256SUMS` can be read line by line.
 pub(crate) fn manifest(data: &[u8]) {
     let (Some(keys), Ok(appid)) = (room_keys(), "wx0123456789abcdef".parse()) else {
         unreachable!()
@@ -46,7 +52,7 @@ pub(crate) fn manifest(data: &[u8]) {
     again(&manifest, &adopted);
 }
 
-/// Seals what was taken over once more.
+/// Seals an adopted room again.
 fn again(manifest: &Manifest, adopted: &RoomRecord) {
     let recordings = manifest.recordings();
     let input = SealInput {

@@ -1,55 +1,58 @@
-//! The hosts of pictures, and the memory that pictures may take.
+//! The image hosts, and the memory for images.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use super::Agenda;
-use super::memory::{Memory, PartBytes};
-use crate::clock::Clock;
-use crate::ledger::RecordingId;
+use bytes::Bytes;
+
 use crate::media::source::{Error, MediaClient};
 use crate::model::MediaUrl;
-use crate::throughput::Throughput;
+use crate::schedule::{Budget, BudgetPermit, Buffer};
 
-/// Pictures larger than this are left out, in bytes.
+/// The largest image that is archived, in bytes.
 const LARGEST: u64 = 16 << 20;
-
-/// The least that a picture is given of the memory, in bytes.
-const LEAST: u64 = 64 << 10;
 
 /// The image hosts. One that cannot be reached is asked once a run, not once a room.
 ///
-/// All pictures in memory at a time, of all rooms, have no more bytes than the largest one may have.
-/// That memory is their own: recordings never wait for a slow image host, and no manifest waits for
-/// the recordings of other rooms. It belongs to the fixed base beside the configured budget.
+/// All images in memory at a time, over all rooms, are limited to the size of the largest allowed one.
+/// This memory is separate: recordings never wait for a slow image host, and no manifest waits for the
+/// recordings of other rooms. It is part of the fixed base beside the configured budget.
 #[derive(Debug)]
 pub struct Images {
     client: MediaClient,
     unreachable: Mutex<HashSet<String>>,
-    memory: Memory,
-    agenda: Agenda,
+    memory: Budget,
+}
+
+/// An image and its memory.
+struct Picture {
+    /// Declared before the permit, so that it is dropped before the memory counts as free.
+    buffer: Buffer,
+    _permit: BudgetPermit,
+}
+
+impl AsRef<[u8]> for Picture {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.filled()
+    }
 }
 
 impl Images {
-    /// Image hosts of which none is known to be unreachable.
-    pub fn new(client: MediaClient, clock: &Clock) -> Self {
-        let agenda = Agenda::new(clock.clone(), Throughput::new(clock.clone()));
-        let memory = Memory::new(LARGEST, agenda.clone());
-        Self { client, unreachable: Mutex::default(), memory, agenda }
+    /// No host is known to be unreachable yet.
+    pub fn new(client: MediaClient) -> Self {
+        Self { client, unreachable: Mutex::default(), memory: Budget::new(LARGEST) }
     }
 
-    /// Fetches a picture into memory, once there is enough of it. `id` tells the picture from others.
+    /// Fetches an image into memory once enough is free.
     ///
     /// # Errors
-    /// See [`crate::media::source::Problem`]; `TooLarge` beyond 16 MiB. Nothing is retried.
-    pub(super) async fn fetch(&self, url: &MediaUrl, id: RecordingId) -> Result<PartBytes, Error> {
+    /// See [`crate::media::source::FetchProblem`]; `TooLarge` beyond 16 MiB. Nothing is retried.
+    pub(super) async fn fetch(&self, url: &MediaUrl) -> Result<Bytes, Error> {
         let offer = self.client.offer(url, LARGEST).await?;
-        // Few different sizes, so that a buffer fits another picture as well.
-        let size = offer.most().next_power_of_two().max(LEAST);
-        let turn = self.agenda.take_on(id, None, None, None);
-        let mut share = self.memory.share(size, &turn).await;
-        offer.read(share.buffer()).await?;
-        Ok(share.filled())
+        let permit = self.memory.take(offer.most()).await;
+        let mut buffer = Buffer::new(usize::try_from(offer.most()).unwrap_or(usize::MAX));
+        offer.read(&mut buffer).await?;
+        Ok(Bytes::from_owner(Picture { buffer, _permit: permit }))
     }
 
     pub(super) fn is_unreachable(&self, host: &str) -> bool {

@@ -1,23 +1,18 @@
-//! The stages: discover, resolve, transfer, seal. Each is a function from the value of the stage
-//! before it to the next one's; none imports another, and only `pipeline` knows their order.
+//! The stages: discover, resolve, transfer, seal. Each is a function from the previous stage's value to
+//! the next one's. No stage imports another; only `pipeline` knows their order.
 //!
-//! Beside them what holds the bucket against the ledger and the manifests: [`adopt`], [`survey`],
-//! [`verify`], and [`audit`], which builds on `verify`.
+//! Beside them are the checks of the bucket against the ledger and the manifests: [`adopt`],
+//! [`survey`], [`verify`], and [`audit`], which builds on `verify`.
 
 pub mod adopt;
-mod agenda;
 pub mod audit;
-pub mod catalog;
+mod blank;
 mod causes;
 pub mod decode;
 pub mod discover;
-pub mod foresight;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod images;
-mod memory;
-mod playlists;
-pub mod published;
 mod replays;
 pub mod resolve;
 pub mod seal;
@@ -27,82 +22,105 @@ pub mod verify;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use crate::archive;
 use crate::clock::Clock;
 use crate::config::Work;
-use crate::ledger::{self, Claim, Ledger, RoomRecord, Share};
+use crate::ledger::{self, LeaseRequest, Ledger, QuotaShare, RoomRecord};
 use crate::media::source::{self as media, MediaClient};
 use crate::model::{AppId, Recording, RoomId, RunId};
 use crate::progress::Progress;
 use crate::retry::{self, Transient};
+use crate::schedule::{Budget, Schedule};
 use crate::store::{self, Store};
-use crate::throughput::Throughput;
 use crate::wechat;
 
-#[cfg(test)]
-pub(crate) use agenda::tests as agenda_tests;
-pub use agenda::{Agenda, Job};
-pub(crate) use agenda::{Line, Ticket, WaitsToBegin};
+pub use blank::Blank;
 pub use causes::{Causes, Prospect};
 pub use images::Images;
-pub use memory::Memory;
-pub use playlists::Playlists;
 pub use replays::FreshUrls;
 
-/// What all stages of a run work with. Clones of the `Arc` around it share everything.
-#[derive(Debug)]
-pub struct Context {
-    /// The time: WeChat's, where this machine's clock is wrong by minutes.
-    pub clock: Clock,
-    /// What is known and owed.
-    pub ledger: Ledger,
-    /// The bucket.
-    pub store: Store,
-    /// The media hosts.
-    pub media: MediaClient,
-    /// The memory of playlists.
-    pub playlists: Playlists,
-    /// The image hosts, where images are archived.
-    pub images: Option<Images>,
-    /// How to work.
-    pub work: Work,
-    /// The run.
-    pub run_id: RunId,
-    /// Who owns this run's leases.
+/// A run, as the ledger and the bucket know it.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The run's id.
+    pub id: RunId,
+    /// The owner of the run's leases.
     pub owner: String,
     /// When the run began, by this machine's clock.
     pub started_at: Timestamp,
-    /// The memory that parts in flight may take.
-    pub memory: Memory,
-    /// The recordings on the run's hands.
-    pub agenda: Agenda,
-    /// How fast bytes come.
-    pub throughput: Throughput,
-    /// What stops every recording.
-    pub causes: Causes,
-    /// What was done so far.
-    pub progress: Progress,
+    /// How long a lease lasts unless it is renewed.
+    pub lease: SignedDuration,
+    /// What it has seen the bucket to have nothing of.
+    pub blank: Blank,
 }
 
-impl Context {
-    /// A claim of this run's.
-    pub fn claim(&self) -> Claim<'_> {
-        Claim {
-            owner: &self.owner,
-            now: self.clock.now(),
-            due_by: self.due_by(),
-            lease: self.work.lease,
-        }
+/// Access to the records of rooms in the ledger and the bucket, for one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Records<'a> {
+    /// The time.
+    pub clock: &'a Clock,
+    /// The ledger.
+    pub ledger: &'a Ledger,
+    /// The bucket.
+    pub store: &'a Store,
+    /// The run.
+    pub run: &'a Run,
+}
+
+impl<'a> Records<'a> {
+    /// A lease request for this run.
+    pub fn claim(self) -> LeaseRequest<'a> {
+        let Run { owner, lease, .. } = self.run;
+        LeaseRequest { owner, now: self.clock.now(), due_by: self.due_by(), lease: *lease }
     }
 
-    /// When the run began, as [`Context::clock`] shows it by now: what is due by then is this run's.
-    pub fn due_by(&self) -> Timestamp {
-        self.started_at.saturating_add(self.clock.correction()).unwrap_or(self.started_at)
+    /// The latest due time this run handles: when the run began, by the corrected clock.
+    pub fn due_by(self) -> Timestamp {
+        let started_at = self.run.started_at;
+        started_at.saturating_add(self.clock.correction()).unwrap_or(started_at)
     }
 
-    /// Holds this machine's clock against WeChat's, as an account's last reply showed it.
-    pub fn compare_clocks(&self, account: &Account) {
+    /// The owner of the run's leases.
+    pub fn owner(self) -> &'a str {
+        &self.run.owner
+    }
+
+    /// How long ago the run saw that the bucket has nothing of a room of which the ledger knows no
+    /// manifest either; `None` if that has to be looked up.
+    pub fn blank_for(self, record: &RoomRecord) -> Option<SignedDuration> {
+        let since = self.run.blank.since(&record.room.appid, record.room.room_id);
+        let since = since.filter(|_| record.sealed.is_none());
+        since.map(|since| self.clock.now().duration_since(since))
+    }
+
+    /// Renews the run's lease on a room for its full length. Call it right before any change to the
+    /// bucket that a later owner could not undo.
+    ///
+    /// # Errors
+    /// [`ledger::Error::LeaseLost`] when another process now holds the room.
+    pub async fn hold(self, appid: &AppId, room: RoomId) -> Result<(), ledger::Error> {
+        self.ledger.renew(appid, room, self.claim()).await
+    }
+}
+
+/// What calls to WeChat's API need. Each call is counted before it is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Calls<'a> {
+    /// The clock, which follows WeChat's.
+    pub clock: &'a Clock,
+    /// The ledger, which counts the day's calls and records their results.
+    pub ledger: &'a Ledger,
+    /// The working parameters.
+    pub work: &'a Work,
+    /// The progress display for calls.
+    pub progress: &'a Progress,
+}
+
+impl Calls<'_> {
+    /// Corrects the clock from the time in the account's last reply.
+    pub fn compare_clocks(self, account: &Account) {
         let Some(skew) = account.client.clock_skew() else { return };
         if self.clock.follow(skew) {
             tracing::info!(
@@ -112,74 +130,137 @@ impl Context {
             );
         }
     }
+}
 
-    /// Who owns this run's leases.
-    pub fn owner(&self) -> &str {
-        &self.owner
+/// Everything a run works with. Most stages take only what they need of it; the transfer takes all.
+/// Clones of the surrounding `Arc` share everything.
+#[derive(Debug)]
+pub struct Context {
+    /// The clock, corrected by WeChat's where this machine's is off by minutes.
+    pub clock: Clock,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The bucket.
+    pub store: Store,
+    /// The client for the media hosts.
+    pub media: MediaClient,
+    /// The memory budget for playlists: see [`Context::PLAYLISTS`].
+    pub playlists: Budget,
+    /// The image hosts, if images are archived.
+    pub images: Option<Images>,
+    /// The working parameters.
+    pub work: Work,
+    /// The run.
+    pub run: Run,
+    /// The schedule: decides which part is fetched next.
+    pub schedule: Schedule,
+    /// Causes that stop every recording of an account.
+    pub causes: Causes,
+    /// Progress so far.
+    pub progress: Progress,
+}
+
+impl Context {
+    /// Memory limit for all playlists together, in bytes; a playlist that needs more is read while no
+    /// other is in memory. This memory is separate from the parts' budget, because a whole keeps its
+    /// playlist while its chunks wait for memory. The largest playlists, of hours, take a tenth of it.
+    pub const PLAYLISTS: u64 = 24 << 20;
+
+    /// Access to the records of rooms.
+    pub fn records(&self) -> Records<'_> {
+        let Self { clock, ledger, store, run, .. } = self;
+        Records { clock, ledger, store, run }
     }
 
-    /// Makes sure that a room is still this run's, and for a lease's length from now: asked right
-    /// before something is done to the bucket that a later owner could not undo.
+    /// What API calls need.
+    pub fn calls(&self) -> Calls<'_> {
+        let Self { clock, ledger, work, progress, .. } = self;
+        Calls { clock, ledger, work, progress }
+    }
+
+    /// What sealing a room needs.
+    pub fn sealing(&self) -> seal::Means<'_> {
+        let Self { images, work, progress, .. } = self;
+        seal::Means { images: images.as_ref(), work, progress }
+    }
+
+    /// A lease request for this run.
+    pub fn claim(&self) -> LeaseRequest<'_> {
+        self.records().claim()
+    }
+
+    /// See [`Records::due_by`].
+    pub fn due_by(&self) -> Timestamp {
+        self.records().due_by()
+    }
+
+    /// The owner of this run's leases.
+    pub fn owner(&self) -> &str {
+        &self.run.owner
+    }
+
+    /// See [`Records::hold`].
     ///
     /// # Errors
-    /// [`ledger::Error::LeaseLost`] when it is another's by now.
+    /// When another process now holds the room.
     pub async fn hold(&self, appid: &AppId, room: RoomId) -> Result<(), ledger::Error> {
-        self.ledger.renew(appid, room, self.claim()).await
+        self.records().hold(appid, room).await
     }
 }
 
-/// One account at work.
+/// An account that the run works on.
 #[derive(Debug)]
 pub struct Account {
     /// Its appid.
     pub appid: AppId,
     /// Its API client.
     pub client: wechat::Client,
-    /// Its share of the day's calls.
-    pub share: Share,
+    /// The account's share of the day's calls.
+    pub share: QuotaShare,
 }
 
 impl Account {
-    /// Makes an API call that costs quota: charged before each attempt, retried by policy.
+    /// Makes an API call that costs quota: each attempt is charged first, and failures are retried by
+    /// policy.
     ///
     /// # Errors
     /// The call's error, or [`ledger::Error::QuotaUsedUp`].
     pub async fn call<T, F>(
         &self,
-        context: &Context,
+        calls: Calls<'_>,
         what: &str,
         call: impl Fn() -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, wechat::Error>>,
     {
-        let result = retry::with(&context.work.api_retry, what, || async {
-            context.ledger.take_call(&self.appid, context.clock.now(), self.share).await?;
-            context.progress.call();
+        let result = retry::with(&calls.work.api_retry, what, || async {
+            calls.ledger.take_call(&self.appid, calls.clock.now(), self.share).await?;
+            calls.progress.call();
             call().await.map_err(Error::from)
         })
         .await;
-        context.compare_clocks(self);
+        calls.compare_clocks(self);
         if let Err(Error::Wechat(error)) = &result
             && error.is_quota_exhausted()
         {
-            context.ledger.exhaust_quota(&self.appid, context.clock.now(), self.share).await?;
+            calls.ledger.exhaust_quota(&self.appid, calls.clock.now(), self.share).await?;
         }
         result
     }
 }
 
-/// A room with its recordings, as known to WeChat and the ledger.
+/// A room with its recordings, as WeChat and the ledger know them.
 #[derive(Debug)]
-pub struct Listed {
+pub struct ListedRoom {
     /// The room, leased by this run.
     pub record: RoomRecord,
     /// Its recordings, oldest first.
     pub recordings: Vec<Recording>,
 }
 
-/// Why a stage could not do its work. What concerns one recording alone is no error here but a
-/// state of that recording.
+/// Why a stage failed. A problem with a single recording is not an error here: it becomes that
+/// recording's state.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// WeChat's API failed.
@@ -194,54 +275,55 @@ pub enum Error {
     /// A media host could not be used at all.
     #[error(transparent)]
     Media(#[from] media::Error),
-    /// A room that was asked for by number and does not exist, as far as WeChat tells.
+    /// A room requested by number that does not exist, according to WeChat.
     #[error(
         "WeChat does not list room {0} and has no replays of it\n\
          hint: room numbers count within one mini program: is it the right --account?"
     )]
     NoSuchRoom(RoomId),
-    /// The bucket has nothing of an account whose rooms were archived.
+    /// The bucket has no objects for an account that has archived rooms.
     #[error(
         "the bucket has nothing of {0}, though the ledger knows of archived rooms\n\
          hint: do [store] endpoint, bucket and prefix name the place that was archived to? where all of \
          it was deleted on purpose, `backfill --all` archives anew what WeChat still has"
     )]
     NothingThere(AppId),
-    /// A manifest was replaced by another process than the room's owner.
+    /// A process other than the room's owner replaced a manifest.
     #[error(
         "{key} was published by another process in the meantime; it was left as it is\n\
          hint: do two ledgers serve this bucket? give each a [store] prefix of its own"
     )]
     Overtaken {
-        /// Its key.
+        /// The manifest's key.
         key: String,
     },
-    /// A manifest in the bucket cannot be read.
-    #[error(
-        "{key} is not a manifest that this version can read\n\
-         hint: it was kept as it is; move it away to have the room archived anew"
-    )]
-    ForeignManifest {
-        /// Its key.
-        key: String,
-        /// Why not.
-        source: serde_json::Error,
-    },
-    /// A manifest tells of more than can be read again.
+    /// A published file could not be read back.
+    #[error(transparent)]
+    Archive(archive::Error),
+    /// A manifest is too large to be read back.
     #[error(
         "{key} would be a manifest that this program refuses to read: {source}; nothing was written\n\
          hint: the room has far more recordings than any known one; please report it"
     )]
     TooMuch {
-        /// Its key.
+        /// The manifest's key.
         key: String,
-        /// Why it would be refused.
+        /// Why reading it would fail.
         source: serde_json::Error,
     },
 }
 
+impl From<archive::Error> for Error {
+    fn from(error: archive::Error) -> Self {
+        match error {
+            archive::Error::Store(error) => Self::Store(error),
+            foreign @ archive::Error::Foreign { .. } => Self::Archive(foreign),
+        }
+    }
+}
+
 impl Error {
-    /// Whether the day's calls are used up, so that no further call makes sense today.
+    /// Whether the day's calls are used up, so that further calls are pointless today.
     pub fn is_quota(&self) -> bool {
         match self {
             Self::Ledger(error) => matches!(error, ledger::Error::QuotaUsedUp { .. }),
@@ -250,12 +332,12 @@ impl Error {
         }
     }
 
-    /// Whether the ledger itself failed, so that nothing else can be done with it either.
+    /// Whether the ledger itself failed, so that no other work on it can succeed either.
     pub fn is_of_the_ledger(&self) -> bool {
         matches!(self, Self::Ledger(_)) && !self.is_lease_lost() && !self.is_quota()
     }
 
-    /// Whether another process works on the room now, so that this one has to leave it alone.
+    /// Whether another process now works on the room, so that this one must leave it alone.
     pub fn is_lease_lost(&self) -> bool {
         matches!(self, Self::Ledger(ledger::Error::LeaseLost(_)))
     }
@@ -265,14 +347,14 @@ impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {
             Self::Wechat(error) => error.is_transient(),
-            // The ledger waits for its database itself.
+            // The ledger does its own retries.
             Self::Ledger(_)
             | Self::Store(_)
             | Self::Media(_)
             | Self::NoSuchRoom(_)
             | Self::NothingThere(_)
             | Self::Overtaken { .. }
-            | Self::ForeignManifest { .. }
+            | Self::Archive(_)
             | Self::TooMuch { .. } => false,
         }
     }

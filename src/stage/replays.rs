@@ -1,4 +1,4 @@
-//! The replays call with all its pages, and fresh URLs from it.
+//! Lists a room's replays, with all pages, and gets fresh URLs from that list.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -6,42 +6,42 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
-use super::{Account, Context, Error};
+use super::{Account, Calls, Context, Error};
 use crate::media::source::expires_at;
 use crate::model::{MediaUrl, Replay, RoomId};
 use crate::wechat::Class;
 
-/// No room has so many pages; a server that goes on for ever is not followed.
+/// The most pages to follow. No real room has this many, but a server might never stop.
 const MOST_PAGES: u32 = 20;
 
-/// For how long a listed URL without a signature is taken for current.
+/// How long a listed URL without a signature counts as current.
 const FRESH: SignedDuration = SignedDuration::from_mins(15);
 
-/// What WeChat lists for a room.
+/// WeChat's list of a room's replays.
 #[derive(Debug)]
 pub(super) struct Replays {
-    /// The items, in the order received, each URL once.
+    /// The items in the order received, each URL once.
     pub items: Vec<Replay>,
-    /// `total` of the first page. A hint: it can exceed what is listed.
+    /// `total` from the first page. Only a hint: it can exceed the number listed.
     pub announced: Option<u64>,
-    /// Rows received, repeated ones included: `total` counts those too.
+    /// Rows received, including repeated ones, as `total` counts those too.
     pub rows: u64,
 }
 
 impl Replays {
-    /// Whether WeChat answered with an error code (9410000, 300022) in place of a list.
+    /// Whether WeChat answered with an error code (9410000, 300022) instead of a list.
     pub(super) fn is_unknown(&self) -> bool {
         self.announced.is_none() && self.items.is_empty()
     }
 }
 
-/// Asks for all replays of a room. One call, unless there are more than a page of them: a page
-/// that brings nothing new is the last, whatever `total` says.
+/// Asks for all replays of a room: one call, unless there is more than one page. A page that brings
+/// nothing new is the last, whatever `total` says.
 ///
 /// # Errors
-/// When a page cannot be had.
+/// When a page cannot be fetched.
 pub(super) async fn list(
-    context: &Context,
+    calls: Calls<'_>,
     account: &Account,
     room: RoomId,
 ) -> Result<Replays, Error> {
@@ -50,10 +50,10 @@ pub(super) async fn list(
     for _ in 0..MOST_PAGES {
         let client = &account.client;
         let page = account
-            .call(context, "the replays of a room", || client.replays(room, replays.rows))
+            .call(calls, "the replays of a room", || client.replays(room, replays.rows))
             .await;
         let page = match page {
-            // Whether an unknown room is an error or an empty list is not known: both happen.
+            // WeChat reports an unknown room either as an error or as an empty list.
             Err(Error::Wechat(error)) if error.class() == Class::NoSuchRoom => break,
             page => page?,
         };
@@ -72,7 +72,7 @@ pub(super) async fn list(
     Ok(replays)
 }
 
-/// Fresh URLs for the recordings of one room. One more call serves all of them.
+/// Fresh URLs for the recordings of one room. One API call serves all of them.
 #[derive(Debug)]
 pub struct FreshUrls {
     context: Arc<Context>,
@@ -85,17 +85,17 @@ pub struct FreshUrls {
 #[derive(Debug, Default)]
 struct Relisted {
     times: u32,
-    /// The latest expiry that was foreseen and asked about: once for each, whatever the answer.
+    /// The latest forecast expiry that was asked about: each is asked about once, whatever the answer.
     foreseen: Option<Timestamp>,
     /// By path.
     urls: HashMap<String, MediaUrl>,
 }
 
 impl FreshUrls {
-    /// How often a room is asked for again in one run.
+    /// How many times a room is listed again in one run.
     const MOST_TIMES: u32 = 3;
 
-    /// Fresh URLs for a room that was last listed at `listed_at`, none asked for yet.
+    /// For a room that was last listed at `listed_at`.
     pub fn new(
         context: Arc<Context>,
         account: Arc<Account>,
@@ -105,9 +105,9 @@ impl FreshUrls {
         Self { context, account, room, listed_at, listed: Mutex::default() }
     }
 
-    /// A URL for the same file other than the refused one; `None` when WeChat gives no
-    /// other, or was asked often enough. A plain URL that was just listed is not asked for again:
-    /// there is no signature in it that could have expired.
+    /// A URL for the same file other than the refused one; `None` when WeChat gives no other, or was
+    /// asked often enough. A plain URL that was just listed is not asked for again, because it has no
+    /// signature that could have expired.
     ///
     /// # Errors
     /// When WeChat cannot be asked.
@@ -132,12 +132,12 @@ impl FreshUrls {
         Ok(other(&listed))
     }
 
-    /// A URL for the same file that outlives `current`, which is about to expire at `expires`;
-    /// `None` when there is none to be had. One call serves all recordings of the room whose URLs
-    /// expire by then, and none is made when the day's calls are used up.
+    /// A URL for the same file that outlives `current`, which is about to expire at `expires`; `None`
+    /// when WeChat has none. One call serves all recordings of the room whose URLs expire by then. No
+    /// call is made when the day's calls are used up.
     ///
     /// # Errors
-    /// When WeChat cannot be asked; it is not asked again for this.
+    /// When WeChat cannot be asked; it is not asked again about this expiry.
     pub async fn beyond(
         &self,
         current: &MediaUrl,
@@ -163,7 +163,7 @@ impl FreshUrls {
     }
 
     async fn list_into(&self, listed: &mut Relisted) -> Result<(), Error> {
-        let replays = list(&self.context, &self.account, self.room).await?;
+        let replays = list(self.context.calls(), &self.account, self.room).await?;
         let urls = replays.items.iter().filter_map(|item| MediaUrl::parse(&item.media_url).ok());
         listed.urls = urls.map(|url| (url.path().to_owned(), url)).collect();
         Ok(())

@@ -1,10 +1,10 @@
-//! Resolve: spends an API call on a room and turns the reply into recordings with deadlines.
+//! Resolve: makes an API call for a room and turns the reply into recordings with deadlines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Account, Context, Error, Listed, replays};
+use super::{Account, Calls, Error, ListedRoom, replays};
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::settle::{is_settled, last_sign};
 use crate::model::text::capped_path;
@@ -13,68 +13,67 @@ use crate::model::{
     source_ids, unfetchable_identity,
 };
 
-/// Whether WeChat has to be asked for the replays of a room, or the ledger knows them well enough for
-/// what a run that began at `by` is to try.
+/// Whether WeChat must be asked for a room's replays, or the ledger knows enough for what a run that
+/// began at `by` will try.
 pub fn is_needed(record: &RoomRecord, recordings: &[Recording], by: Timestamp) -> bool {
     let is_known = record.phase == Phase::Listed && record.settled;
-    // A URL that could not be read may have been a slip of WeChat's.
+    // An unreadable URL may have been a transient mistake of WeChat's.
     let has_no_url = |r: &Recording| r.needs_fresh_url || r.url.is_none();
     !is_known || recordings.iter().any(|r| r.is_due(by) && has_no_url(r))
 }
 
-/// The recordings of a leased room, as WeChat lists them now, over what the ledger knew. What was
-/// listed once stays a recording of the room, listed again or not. Durable on `Ok`.
+/// Merges the recordings of a leased room as WeChat lists them now with what the ledger knows. A
+/// recording that was listed once stays a recording of the room. Durable on `Ok`.
 ///
 /// # Errors
 /// When WeChat or the ledger cannot be asked; nothing is changed then.
 pub async fn resolve(
-    context: &Context,
+    calls: Calls<'_>,
+    owner: &str,
     account: &Account,
     mut record: RoomRecord,
-) -> Result<Listed, Error> {
+) -> Result<ListedRoom, Error> {
     let room_id = record.room.room_id;
-    let known = context.ledger.recordings(&account.appid, room_id).await?;
-    let replays = replays::list(context, account, room_id).await?;
-    let now = context.clock.now();
+    let known = calls.ledger.recordings(&account.appid, room_id).await?;
+    let replays = replays::list(calls, account, room_id).await?;
+    let now = calls.clock.now();
     let recordings = merge(known, &replays.items);
     record.phase = Phase::Listed;
     record.announced = replays.announced.map(|total| total.saturating_sub(repeated(&replays)));
     record.listed_at = Some(now);
     record.unknown_since = replays.is_unknown().then(|| record.unknown_since.unwrap_or(now));
     let last = last_sign(&record.room, &recordings, record.first_seen(), now);
-    record.settled = is_settled(last, context.work.settle, now);
+    record.settled = is_settled(last, calls.work.settle, now);
     record.deadline = deadline(&recordings).unwrap_or(record.deadline);
     for recording in &recordings {
-        let ledger = &context.ledger;
-        ledger.save_recording(&account.appid, room_id, recording, context.owner()).await?;
+        calls.ledger.save_recording(&account.appid, room_id, recording, owner).await?;
     }
-    // Last: a room that is said to be listed is not asked for again, so all of it has to be known.
-    context.ledger.save_room(&record, context.owner()).await?;
+    // Saved last: a room marked as listed is not asked for again, so all its recordings must be known.
+    calls.ledger.save_room(&record, owner).await?;
     tracing::info!(
         account.appid = %account.appid,
         room.id = %room_id,
         room.announced = record.announced,
         room.listed = recordings.len(),
         room.settled = record.settled,
-        "the replays of a room are known"
+        "listed the replays of room {room_id}"
     );
-    Ok(Listed { record, recordings })
+    Ok(ListedRoom { record, recordings })
 }
 
-/// How many rows stand for a file that another row stands for already. They are announced, but
-/// nothing is missing for it.
+/// The number of rows that repeat another row's file. They count as announced, but nothing is missing.
 fn repeated(replays: &replays::Replays) -> u64 {
     let files: BTreeSet<_> = replays.items.iter().map(identity).collect();
     replays.rows.saturating_sub(files.len() as u64)
 }
 
-/// When the first of the recordings that are still to be stored is deleted.
+/// When the first of the recordings still to be stored is deleted.
 fn deadline(recordings: &[Recording]) -> Option<Timestamp> {
-    let owed = recordings.iter().filter(|recording| recording.is_owed());
+    let owed = recordings.iter().filter(|recording| recording.is_pending());
     owed.filter_map(Recording::deadline).min()
 }
 
-/// The known recordings with what was listed now, oldest first; unknown times last.
+/// Merges the known recordings with those listed now, oldest first; unknown times last.
 fn merge(known: Vec<Recording>, listed: &[Replay]) -> Vec<Recording> {
     let mut all: BTreeMap<String, Recording> =
         known.into_iter().map(|recording| (recording.source_id.clone(), recording)).collect();
@@ -99,11 +98,11 @@ fn merge(known: Vec<Recording>, listed: &[Replay]) -> Vec<Recording> {
     recordings
 }
 
-/// The identity of an item among the recordings of its room: the usual one, unless that is another
-/// file's. Those that are known keep theirs, so that no key ever changes.
+/// The id of an item among its room's recordings: the usual one, unless another file has it. Known
+/// recordings keep their ids, so that no key ever changes.
 fn id_among(all: &BTreeMap<String, Recording>, new: &Recording, identity: &str) -> String {
     let is_same = |known: &Recording| match (&known.url, &new.url) {
-        // Known from a manifest, it may be known by its beginning and its digest.
+        // A recording known from a manifest may have its path cut to a beginning and a digest.
         (Some(known), Some(new)) => capped_path(known.path()) == capped_path(new.path()),
         (known, new) => known.is_none() && new.is_none(),
     };
@@ -113,7 +112,7 @@ fn id_among(all: &BTreeMap<String, Recording>, new: &Recording, identity: &str) 
     free.unwrap_or_else(|| new.source_id.clone())
 }
 
-/// Takes over where a known recording is fetched now, and times where they were not known.
+/// Updates the URL of a known recording, and its times where they were unknown.
 fn refresh(old: &mut Recording, new: Recording) {
     old.url = new.url;
     old.unfetchable = new.unfetchable;
@@ -127,7 +126,7 @@ fn refresh(old: &mut Recording, new: Recording) {
     }
 }
 
-/// A listed item as a recording, which has no identity yet.
+/// A listed item as a recording without an id.
 fn recording(replay: &Replay) -> Recording {
     let url = MediaUrl::parse(&replay.media_url);
     let is_whole = url.as_ref().is_ok_and(MediaUrl::is_playlist);
@@ -145,8 +144,8 @@ fn recording(replay: &Replay) -> Recording {
     recording
 }
 
-/// What tells an item from the others of its room: the path, or where it cannot be fetched, what is
-/// kept of it.
+/// What distinguishes an item from the others of its room: its path, or what is kept of an unusable
+/// URL.
 fn identity(replay: &Replay) -> String {
     MediaUrl::parse(&replay.media_url).map_or_else(
         |_| {

@@ -1,67 +1,74 @@
-//! Survey: looks through the bucket for what the ledger knows to be there.
+//! Survey: checks by listing the bucket that it still has what the ledger recorded.
 //!
-//! One listing tells which rooms have a manifest, `SHA256SUMS` and the playlists of their wholes, and
-//! how many bytes their segments and chunks have: a request for a thousand objects. Both sides come in the order of the bucket's keys, a page at a time, so that
-//! memory does not grow with the archive. Bytes are not read: that is what `verify --deep` is for.
+//! The listing shows which rooms have a manifest, `SHA256SUMS` and the playlists of their wholes, and
+//! the total size of their segments and chunks. One request covers a thousand objects. Both sides
+//! arrive in key order, a page at a time, so memory use does not grow with the archive. No object is
+//! read: that is what `verify --deep` is for.
 
-use super::{Context, Error};
-use crate::ledger::Sealing;
+use std::collections::HashSet;
+
+use super::Error;
+use crate::ledger::{Ledger, Sealing};
 use crate::model::{AppId, ObjectKey, RoomId, SOURCE_PLAYLIST};
-use crate::store::{AccountKeys, Listed};
+use crate::store::{AccountKeys, ListedObject, Store};
 
-/// Pages that a usual survey reads: all of a small archive, a share of a large one, from where the
-/// one before it ended.
+/// Pages in a usual survey: all of a small archive, or a share of a large one that starts where the
+/// previous survey ended.
 const PAGES: u32 = 50;
 
-/// The most that a usual survey finds: where more is missing, the next one finds the rest.
+/// The most rooms a usual survey reports; the next survey finds the rest.
 const MOST: usize = 10_000;
 
-/// Rooms that the ledger is asked for at once.
+/// Rooms per query to the ledger.
 const AT_ONCE: u32 = 1_000;
 
-/// So many playlists of one room are remembered: others may have put any number of them there.
+/// The most playlists remembered per room, since others may have put any number there.
 const MOST_PLAYLISTS: usize = 1_000;
 
-/// How much of the bucket to look through.
+/// How much of the bucket to survey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// A night's share.
+    /// One night's share.
     Share,
     /// All of it.
     All,
 }
 
-/// What a survey found.
+/// The findings of a survey.
 #[derive(Debug, Default)]
 pub struct Surveyed {
-    /// Rooms of which something is missing.
+    /// Rooms with something missing.
     pub lacking: Vec<RoomId>,
-    /// Whether the account has no object at all where its rooms should be.
+    /// Whether the account has no objects at all below its rooms' prefix.
     pub is_empty: bool,
-    /// The room it has come to; `None` for the end.
+    /// The last room that was surveyed; `None` at the end.
     pub reached: Option<RoomId>,
+    /// The rooms that the bucket has something of, where all of it was looked through.
+    pub rooms: Option<HashSet<RoomId>>,
 }
 
-/// Compares what an account has in the bucket with what the ledger knows to be sealed. Changes nothing:
-/// what was found and how far it came is to be noted together.
+/// Compares an account's objects in the bucket with what the ledger knows to be sealed. Changes
+/// nothing: the caller records the findings together with the position reached.
 ///
 /// # Errors
 /// When the store or the ledger fails.
-pub async fn survey(context: &Context, appid: &AppId, extent: Extent) -> Result<Surveyed, Error> {
-    let ledger = &context.ledger;
-    if ledger.sealed_rooms(appid, None, None, 1).await?.is_empty() {
-        return Ok(Surveyed::default());
-    }
-    let keys = context.store.keys(appid);
+pub async fn survey(
+    ledger: &Ledger,
+    store: &Store,
+    appid: &AppId,
+    extent: Extent,
+) -> Result<Surveyed, Error> {
+    let is_any_sealed = !ledger.sealed_rooms(appid, None, None, 1).await?.is_empty();
+    let keys = store.keys(appid);
     let begun = match extent {
         Extent::Share => ledger.surveyed(appid).await?,
         Extent::All => None,
     };
-    let mut listing = context.store.list(&keys.rooms_folder());
+    let mut listing = store.list(&keys.rooms_folder());
     if let Some(room) = begun {
         listing = listing.behind(keys.behind(room));
     }
-    let mut course = Course { context, appid, after: begun, found: Surveyed::default() };
+    let mut course = Course { ledger, appid, after: begun, found: Surveyed::default() };
     let (mut rooms, mut pages, mut objects) = (Rooms::new(keys), 0, 0);
     let reached = loop {
         let Some(page) = listing.next_page().await? else {
@@ -81,21 +88,23 @@ pub async fn survey(context: &Context, appid: &AppId, extent: Extent) -> Result<
     };
     let Course { mut found, .. } = course;
     found.reached = reached;
-    // Nothing behind the middle tells nothing yet of what lies before it.
-    found.is_empty = objects == 0 && (begun.is_none() || !has_any(context, appid).await?);
+    found.rooms = (begun.is_none() && reached.is_none()).then_some(rooms.all);
+    // An empty listing from the middle on says nothing about what comes before it.
+    found.is_empty =
+        is_any_sealed && objects == 0 && (begun.is_none() || !has_any(store, appid).await?);
     tracing::info!(
         account.appid = %appid,
         survey.objects = objects,
         survey.lacking = found.lacking.len(),
-        "the bucket was looked through"
+        "surveyed the bucket of {appid}"
     );
     Ok(found)
 }
 
-/// Whether an account has any object where its rooms should be.
-async fn has_any(context: &Context, appid: &AppId) -> Result<bool, Error> {
-    let folder = context.store.keys(appid).rooms_folder();
-    let first = context.store.list(&folder).next_page().await?;
+/// Whether an account has any object below its rooms' prefix.
+async fn has_any(store: &Store, appid: &AppId) -> Result<bool, Error> {
+    let folder = store.keys(appid).rooms_folder();
+    let first = store.list(&folder).next_page().await?;
     Ok(first.is_some_and(|page| !page.is_empty()))
 }
 
@@ -117,7 +126,7 @@ impl Seen {
         Self { room, has_manifest, has_sums, segment_bytes, chunk_bytes, playlists: Vec::new() }
     }
 
-    /// Whether it has all that it is to have, as far as a listing tells.
+    /// Whether the room is complete, as far as a listing shows.
     fn has(&self, sealing: &Sealing) -> bool {
         self.has_manifest
             && self.has_sums
@@ -127,23 +136,25 @@ impl Seen {
     }
 }
 
-/// The rooms of a listing, in its order; the last of them may go on with the next page.
+/// The rooms of a listing, in order; the last one may continue on the next page.
 #[derive(Debug)]
 struct Rooms {
     keys: AccountKeys,
     seen: Vec<Seen>,
+    all: HashSet<RoomId>,
 }
 
 impl Rooms {
     fn new(keys: AccountKeys) -> Self {
-        Self { keys, seen: Vec::new() }
+        Self { keys, seen: Vec::new(), all: HashSet::new() }
     }
 
-    fn add(&mut self, page: &[Listed]) {
+    fn add(&mut self, page: &[ListedObject]) {
         for object in page {
             let Some(room) = self.keys.room_of(&object.key) else { continue };
             if self.seen.last().is_none_or(|last| last.room != room) {
                 self.seen.push(Seen::nothing_of(room));
+                self.all.insert(room);
             }
             if let Some(seen) = self.seen.last_mut() {
                 note(seen, &self.keys, &object.key, object.bytes);
@@ -151,7 +162,7 @@ impl Rooms {
         }
     }
 
-    /// The rooms that the listing is past.
+    /// Takes the rooms whose objects have all been listed.
     fn take_ended(&mut self) -> Vec<Seen> {
         let open = self.seen.pop();
         let ended = std::mem::take(&mut self.seen);
@@ -180,26 +191,26 @@ fn note(seen: &mut Seen, keys: &AccountKeys, key: &ObjectKey, bytes: u64) {
     }
 }
 
-/// How far a survey has come.
+/// The progress of a survey.
 #[derive(Debug)]
 struct Course<'a> {
-    context: &'a Context,
+    ledger: &'a Ledger,
     appid: &'a AppId,
     after: Option<RoomId>,
     found: Surveyed,
 }
 
 impl Course<'_> {
-    /// Compares what was seen up to a room, or to the end, with what the ledger knows of that stretch.
+    /// Compares what was listed up to a room, or to the end, with the ledger's records for that
+    /// stretch.
     async fn compare(&mut self, seen: Vec<Seen>, upto: Option<RoomId>) -> Result<(), Error> {
         let mut seen = seen.into_iter().peekable();
         loop {
-            let ledger = &self.context.ledger;
-            let sealed = ledger.sealed_rooms(self.appid, self.after, upto, AT_ONCE).await?;
+            let sealed = self.ledger.sealed_rooms(self.appid, self.after, upto, AT_ONCE).await?;
             let is_last = sealed.len() < AT_ONCE as usize;
             self.after = sealed.last().map(|sealing| sealing.room).or(self.after);
             for sealing in sealed {
-                // Rooms that the bucket has and the ledger has not sealed are no concern of this.
+                // Rooms in the bucket that the ledger has not sealed do not matter here.
                 while seen.next_if(|seen| is_before(seen.room, sealing.room)).is_some() {}
                 let found = seen.next_if(|seen| seen.room == sealing.room);
                 if !found.is_some_and(|seen| seen.has(&sealing)) {
@@ -214,7 +225,7 @@ impl Course<'_> {
     }
 }
 
-/// Whether the bucket lists a room before another: as texts, 10 before 9.
+/// Whether the bucket lists a room before another: compared as text, so 10 before 9.
 fn is_before(room: RoomId, other: RoomId) -> bool {
     room.to_string() < other.to_string()
 }
@@ -224,8 +235,8 @@ mod tests {
     use super::*;
     use crate::store::Keys;
 
-    fn listed(key: &str, bytes: u64) -> Listed {
-        Listed { key: ObjectKey::new(format!("p/wx1/rooms/{key}")), bytes }
+    fn listed(key: &str, bytes: u64) -> ListedObject {
+        ListedObject { key: ObjectKey::new(format!("p/wx1/rooms/{key}")), bytes }
     }
 
     #[test]

@@ -1,41 +1,49 @@
-//! Verify: holds the objects in the bucket against what was recorded of them.
+//! Verify: checks the objects in the bucket against what was recorded about them.
+
+mod reading;
+mod recheck;
 
 use std::collections::HashSet;
 
 use futures::StreamExt as _;
 
-use super::{Context, Error, Listed};
-use crate::ledger::RecordingId;
+use crate::media::ts::Promise;
 use crate::model::{
-    Crc64Nvme, Damaged, Manifest, MediaUrl, MissingChunk, ObjectKey, Recording, RecordingKind,
-    RecordingState, RoomId, SOURCE_PLAYLIST, Sha256Digest, Stored, StoredObject, StoredWhole,
-    Whole, WholeChunk, sum,
+    Crc64Nvme, Damage, Damaged, Evidence, Manifest, ObjectKey, RoomId, SOURCE_PLAYLIST,
+    Sha256Digest, Whole, WholeChunk,
 };
-use crate::store::{self, Store};
+use crate::store::{self, RoomKeys, Store};
+use reading::Reading;
 
-/// Objects looked at at once.
+pub use reading::{Found, Subject};
+pub use recheck::recheck;
+
+/// Objects checked concurrently.
 const AT_ONCE: usize = 8;
 
-/// How closely to look.
+/// How closely to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// Sizes and the checksums that the store keeps: no media byte is read.
+    /// Compare sizes and the store's own checksums; read no media bytes.
     Shallow,
-    /// Every byte is read back and hashed.
+    /// Read back and hash every byte.
     Deep,
 }
 
-/// An object as it should be.
+/// An object as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub struct RecordedObject {
     /// Its key relative to the room's folder.
     pub key: String,
-    /// Its size in bytes, where that was recorded.
+    /// Its size in bytes, if recorded.
     pub bytes: Option<u64>,
-    /// Its SHA-256, where that was recorded.
+    /// Its SHA-256, if recorded.
     pub sha256: Option<Sha256Digest>,
-    /// Its CRC-64/NVME, where that was recorded.
+    /// Its CRC-64/NVME, if recorded.
     pub crc64nvme: Option<Crc64Nvme>,
+    /// The kind of media, where it was archived without every sample being examined. A deep check
+    /// examines them.
+    pub subject: Option<Subject>,
 }
 
 /// How an object differs from what was recorded.
@@ -44,46 +52,49 @@ pub struct Mismatch {
     /// Its key relative to the room's folder.
     pub key: String,
     /// What is wrong with it.
-    pub problem: Problem,
+    pub problem: ObjectProblem,
 }
 
 /// What is wrong with an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// There is none.
+pub enum ObjectProblem {
+    /// There is no object.
     #[error("it is missing")]
     Missing,
-    /// It is another one.
+    /// The object is a different one.
     #[error("{0}")]
     Differs(String),
 }
 
-/// An object that the store would not show, which says nothing of what it is.
+/// An object that the store refused to return, which says nothing about its contents.
 #[derive(Debug)]
 pub struct Unreadable {
     /// Its key relative to the room's folder.
     pub key: String,
-    /// What the store answered.
+    /// The store's error.
     pub error: store::Error,
 }
 
-/// What came of a look at some objects.
+/// The results of checking some objects.
 #[derive(Debug, Default)]
 pub struct Checked {
-    /// Those that are not as they should be.
+    /// Objects that differ from their record.
     pub mismatches: Vec<Mismatch>,
-    /// Those that could not be read.
+    /// Objects that could not be read.
     pub unreadable: Vec<Unreadable>,
+    /// Findings in the samples of objects that had not been examined before.
+    pub found: Vec<Found>,
 }
 
-/// Every object a manifest names, but itself and its history.
-pub fn expected(manifest: &Manifest) -> Vec<Expected> {
+/// Every object that a manifest names, except itself and its history.
+pub fn expected(manifest: &Manifest) -> Vec<RecordedObject> {
     let segments = manifest.segments.iter().filter_map(|segment| {
-        Some(Expected {
+        Some(RecordedObject {
             key: segment.key.clone()?,
             bytes: segment.bytes,
             sha256: Some(segment.sha256?),
             crc64nvme: segment.crc64nvme,
+            subject: is_unexamined(&segment.evidence, &segment.damage).then_some(Subject::Film),
         })
     });
     let images = manifest.room.images.iter();
@@ -91,23 +102,25 @@ pub fn expected(manifest: &Manifest) -> Vec<Expected> {
     segments.chain(manifest.wholes().flat_map(of_whole)).chain(images).collect()
 }
 
-fn of_whole(whole: &Whole) -> Vec<Expected> {
+fn of_whole(whole: &Whole) -> Vec<RecordedObject> {
     let playlists = (whole.key.as_ref(), whole.sha256, whole.source_sha256);
     whole_objects(playlists, &whole.chunks, &whole.damaged)
 }
 
-/// The objects of a whole: its playlist with its digest and that of the one as received, its chunks,
-/// and what is damaged of it.
+/// The objects of a whole: both playlists (playable and as received) with their digests, its chunks,
+/// and its damaged objects.
 fn whole_objects(
     (key, sha256, source): (Option<&String>, Option<Sha256Digest>, Option<Sha256Digest>),
     chunks: &[WholeChunk],
     damaged: &[Damaged],
-) -> Vec<Expected> {
-    let chunks = chunks.iter().map(|chunk| Expected {
+) -> Vec<RecordedObject> {
+    let subjects = subjects(chunks);
+    let chunks = chunks.iter().zip(subjects).map(|(chunk, subject)| RecordedObject {
         key: chunk.key.clone(),
         bytes: Some(chunk.bytes),
         sha256: Some(chunk.sha256),
         crc64nvme: Some(chunk.crc64nvme),
+        subject,
     });
     let source = source_playlist(key.map(String::as_str), source);
     let mut objects: Vec<_> = plain(key, None, sha256).into_iter().chain(source).collect();
@@ -118,25 +131,53 @@ fn whole_objects(
     objects
 }
 
+/// Whether an archived object was neither fully examined nor found damaged.
+fn is_unexamined(evidence: &[Evidence], damage: &[Damage]) -> bool {
+    !evidence.contains(&Evidence::Samples) && damage.is_empty()
+}
+
+/// The chunks of a whole that are to be examined, as subjects.
+fn subjects(chunks: &[WholeChunk]) -> impl Iterator<Item = Option<Subject>> {
+    let is_init = |chunk: &&WholeChunk| {
+        chunk.key.rsplit('/').next().is_some_and(|name| name.contains("init-"))
+    };
+    let mut inits = chunks.iter().filter(is_init).map(|chunk| chunk.key.clone());
+    // With several initialisation sections, only the playlist says which one a chunk needs.
+    let (first, has_more) = (inits.next(), inits.next().is_some());
+    let init = first.clone().filter(|_| !has_more);
+    let last = chunks.len().saturating_sub(1);
+    chunks.iter().enumerate().map(move |(at, chunk)| {
+        let duration_ms = chunk.duration_ms;
+        let promise = Promise {
+            duration_ms,
+            is_rounded: duration_ms.is_multiple_of(1000),
+            has_init: first.is_some(),
+            may_run_on: at == last,
+        };
+        let is_subject = is_unexamined(&chunk.evidence, &chunk.damage) && !is_init(&chunk);
+        is_subject.then(|| Subject::Chunk(promise, init.clone()))
+    })
+}
+
 fn plain(
     key: Option<&String>,
     bytes: Option<u64>,
     sha256: Option<Sha256Digest>,
-) -> Option<Expected> {
-    Some(Expected { key: key?.clone(), bytes, sha256: Some(sha256?), crc64nvme: None })
+) -> Option<RecordedObject> {
+    let (key, sha256) = (key?.clone(), Some(sha256?));
+    Some(RecordedObject { key, bytes, sha256, crc64nvme: None, subject: None })
 }
 
-/// The playlist of a whole as it was received: it lies beside the playable one, and its name begins as
-/// that one's does.
-fn source_playlist(playable: Option<&str>, sha256: Option<Sha256Digest>) -> Option<Expected> {
+/// The playlist of a whole as received. It is stored beside the playable one under the same prefix.
+fn source_playlist(playable: Option<&str>, sha256: Option<Sha256Digest>) -> Option<RecordedObject> {
     let (folder, name) = playable?.rsplit_once('/')?;
     let begin = name.find("playlist.m3u8").or_else(|| name.find("partial-"))?;
     let key = format!("{folder}/{}{SOURCE_PLAYLIST}", name.get(..begin)?);
-    Some(Expected { key, bytes: None, sha256, crc64nvme: None })
+    Some(RecordedObject { key, bytes: None, sha256, crc64nvme: None, subject: None })
 }
 
-/// Holds objects of a room against what they should be. One that the store refuses to show keeps no
-/// other from being looked at.
+/// Checks objects of a room against their records. An object that the store refuses does not stop the
+/// others from being checked.
 ///
 /// # Errors
 /// When the store does not answer, which says nothing about the objects.
@@ -144,27 +185,27 @@ pub async fn verify(
     store: &Store,
     appid: &crate::model::AppId,
     room: RoomId,
-    objects: Vec<Expected>,
+    objects: Vec<RecordedObject>,
     depth: Depth,
 ) -> Result<Checked, store::Error> {
     let keys = store.keys(appid).room(room);
+    let (keys, reading) = (&keys, &Reading::of(store));
     let mut checks = futures::stream::iter(objects)
-        .map(|object| {
-            let key = keys.resolve(&object.key);
-            async move {
-                let problem = match key {
-                    Some(key) => problem(store, &key, &object, depth).await,
-                    None => Ok(differs("the manifest names a key outside its room".to_owned())),
-                };
-                (object.key, problem)
-            }
+        .map(|object| async move {
+            let came = match keys.resolve(&object.key) {
+                Some(key) => look(reading, keys, &key, &object, depth).await,
+                None => Ok(differs("the manifest names a key outside its room".to_owned())),
+            };
+            (object.key, came)
         })
         .buffered(AT_ONCE);
     let mut checked = Checked::default();
-    while let Some((key, problem)) = checks.next().await {
-        match problem {
-            Ok(problem) => {
-                checked.mismatches.extend(problem.map(|problem| Mismatch { key, problem }));
+    while let Some((key, came)) = checks.next().await {
+        match came {
+            Ok(Came::AsItWas) => {}
+            Ok(Came::Otherwise(problem)) => checked.mismatches.push(Mismatch { key, problem }),
+            Ok(Came::Examined(damage, unexamined)) => {
+                checked.found.push(Found { key, damage, unexamined });
             }
             Err(error) if error.answer().is_some() => {
                 checked.unreadable.push(Unreadable { key, error });
@@ -175,18 +216,29 @@ pub async fn verify(
     Ok(checked)
 }
 
-fn differs(how: String) -> Option<Problem> {
-    Some(Problem::Differs(how))
+/// The result of checking one object.
+enum Came {
+    /// It is as it was archived.
+    AsItWas,
+    Otherwise(ObjectProblem),
+    /// It is as it was archived; its samples have this damage, or could not be examined for this
+    /// reason.
+    Examined(Vec<Damage>, Option<String>),
 }
 
-async fn problem(
-    store: &Store,
+fn differs(how: String) -> Came {
+    Came::Otherwise(ObjectProblem::Differs(how))
+}
+
+async fn look(
+    reading: &Reading<'_>,
+    keys: &RoomKeys,
     key: &ObjectKey,
-    object: &Expected,
+    object: &RecordedObject,
     depth: Depth,
-) -> Result<Option<Problem>, store::Error> {
-    let Some(head) = store.head(key).await? else {
-        return Ok(Some(Problem::Missing));
+) -> Result<Came, store::Error> {
+    let Some(head) = reading.store.head(key).await? else {
+        return Ok(Came::Otherwise(ObjectProblem::Missing));
     };
     if let Some(bytes) = object.bytes.filter(|bytes| *bytes != head.bytes) {
         return Ok(differs(format!("it has {} bytes instead of {bytes}", head.bytes)));
@@ -196,156 +248,24 @@ async fn problem(
     {
         return Ok(differs(format!("its CRC-64/NVME is {found} instead of {expected}")));
     }
-    let Some(expected) = object.sha256.filter(|_| depth == Depth::Deep) else { return Ok(None) };
-    let Some(found) = store.sha256(key).await? else {
-        return Ok(Some(Problem::Missing));
+    let Some(expected) = object.sha256.filter(|_| depth == Depth::Deep) else {
+        return Ok(Came::AsItWas);
     };
-    if found == expected {
-        return Ok(None);
-    }
-    Ok(differs(format!("its SHA-256 is {found} instead of {expected}")))
-}
-
-/// Looks at what is archived of a leased room. What is missing or damaged is pending again: of a
-/// whole its bad objects alone. What is damaged stays recorded as such until it is replaced.
-///
-/// # Errors
-/// When the store or the ledger fails; also when an object could not be read, once all others were
-/// looked at.
-pub async fn recheck(context: &Context, listed: &mut Listed, depth: Depth) -> Result<(), Error> {
-    let (appid, room) = (listed.record.room.appid.clone(), listed.record.room.room_id);
-    let mut unreadable = Vec::new();
-    for recording in &mut listed.recordings {
-        let objects = objects_of(recording);
-        let checked = verify(&context.store, &appid, room, objects.clone(), depth).await?;
-        let is_known = checked.unreadable.is_empty() && depth == Depth::Deep;
-        unreadable.extend(checked.unreadable);
-        if let Some(first) = checked.mismatches.first() {
-            let reason = format!("{} is to be archived again: {}", first.key, first.problem);
-            tracing::warn!(account.appid = %appid, room.id = %room, reason, "an archived object is damaged");
-            take_out(recording, &checked.mismatches, &objects);
-            // What WeChat has deleted stays lost, and told.
-            if recording.state != RecordingState::Expired {
-                recording.end(RecordingState::Failed, reason);
-                recording.attempts = 0;
-            }
-            if recording.kind == RecordingKind::Whole {
-                // What the ledger noted chunk by chunk may be what is damaged.
-                let source_id = recording.source_id.clone();
-                let id = RecordingId { appid: appid.clone(), room, source_id };
-                context.ledger.forget_chunks(&id, context.owner()).await?;
-            }
-        } else if !(is_known && is_whole_again(recording)) {
-            continue;
+    let read = match &object.subject {
+        None => reading.sha256(key).await?.map(|sha256| (sha256, None)),
+        Some(Subject::Film) => reading.film(key).await?.map(|(sha256, what)| (sha256, Some(what))),
+        Some(Subject::Chunk(promise, init)) => {
+            let init = init.as_deref().and_then(|init| keys.resolve(init));
+            let read = reading.chunk(key, *promise, init).await?;
+            read.map(|(sha256, what)| (sha256, Some(what)))
         }
-        context.ledger.save_recording(&appid, room, recording, context.owner()).await?;
-    }
-    unreadable.into_iter().next().map_or(Ok(()), |first| Err(first.error.into()))
-}
-
-/// Marks a segment that was damaged as archived, now that its object was found to be the archived one
-/// again, as when somebody has put it back from a copy. Whether it was.
-fn is_whole_again(recording: &mut Recording) -> bool {
-    let Some(Stored::Segment(object)) = &recording.stored else { return false };
-    if object.damaged.is_none() {
-        return false;
-    }
-    let object = StoredObject { damaged: None, ..object.clone() };
-    recording.archive(Stored::Segment(object));
-    true
-}
-
-/// Takes the objects that are not as they should be out of what is stored of a recording.
-fn take_out(recording: &mut Recording, bad: &[Mismatch], objects: &[Expected]) {
-    recording.stored = match (recording.stored.take(), bad) {
-        (Some(Stored::Segment(object)), [Mismatch { problem: Problem::Differs(how), .. }, ..]) => {
-            Some(Stored::Segment(StoredObject { damaged: Some(how.clone()), ..object }))
-        }
-        (Some(Stored::Whole(mut whole)), _) => {
-            let is_known = |bad: &Mismatch| whole.damaged.iter().any(|d| d.key == bad.key);
-            let is_archived = recording.state == RecordingState::Archived;
-            let matters = |bad: &Mismatch| !is_archived || !bad.key.ends_with(SOURCE_PLAYLIST);
-            if bad.iter().any(|bad| matters(bad) && !is_known(bad)) {
-                whole.archived_at = None;
-            }
-            let host = recording.url.as_ref().map(MediaUrl::host).unwrap_or_default();
-            Some(Stored::Whole(without(whole, bad, objects, &host)))
-        }
-        _ => None,
     };
-}
-
-/// What is known of a whole, without the objects of it that are not as they should be. Of its chunks
-/// these are missing then, until they are fetched again.
-fn without(
-    mut whole: StoredWhole,
-    bad: &[Mismatch],
-    objects: &[Expected],
-    host: &str,
-) -> StoredWhole {
-    let problem_of = |key: &str| bad.iter().find(|bad| bad.key == key).map(|bad| &bad.problem);
-    let now_missing: Vec<_> = (whole.chunks.iter())
-        .filter_map(|chunk| Some(missing(&whole, chunk, problem_of(&chunk.key)?, host)))
-        .collect();
-    whole.missing.extend(now_missing);
-    whole.missing.sort_by(|a, b| (a.offset_ms, &a.name).cmp(&(b.offset_ms, &b.name)));
-    let is_bad = |chunk: &&WholeChunk| problem_of(&chunk.key).is_some();
-    let unplayable = sum(whole.chunks.iter().filter(is_bad).map(|chunk| chunk.duration_ms));
-    whole.playable_ms = whole.playable_ms.map(|ms| ms.saturating_sub(unplayable));
-    whole.chunks.retain(|chunk| problem_of(&chunk.key).is_none());
-    // A damaged playlist stays named, as the damaged chunks do below.
-    whole.key = whole.key.filter(|key| problem_of(key) != Some(&Problem::Missing));
-    whole.sha256 = whole.sha256.filter(|_| whole.key.is_some());
-    // What is gone is named nowhere, except for the one that no player needs: it may stay away.
-    let damaged = objects.iter().filter_map(|object| {
-        let problem = problem_of(&object.key)?;
-        let is_named = *problem != Problem::Missing || object.key.ends_with(SOURCE_PLAYLIST);
-        is_named.then(|| Damaged {
-            key: object.key.clone(),
-            problem: problem.to_string(),
-            bytes: object.bytes,
-            sha256: object.sha256,
-        })
-    });
-    whole.damaged = damaged.collect();
-    whole
-}
-
-/// A chunk that is not as it was archived, as one that is missing. Chunks are numbered in their names,
-/// so that those before it tell when it plays; its path is not known here.
-fn missing(whole: &StoredWhole, chunk: &WholeChunk, problem: &Problem, host: &str) -> MissingChunk {
-    let name = |key: &str| key.rsplit('/').next().unwrap_or_default().to_owned();
-    let own = name(&chunk.key);
-    let stored = whole.chunks.iter().map(|other| (name(&other.key), other.duration_ms));
-    let lacking = whole.missing.iter().map(|other| (other.name.clone(), other.duration_ms));
-    let is_init = own.contains("init-");
-    let before = stored.chain(lacking).filter(|(other, _)| !is_init && *other < own);
-    MissingChunk {
-        host: host.to_owned(),
-        path: String::new(),
-        offset_ms: sum(before.map(|(_, duration_ms)| duration_ms)),
-        duration_ms: chunk.duration_ms,
-        reason: match problem {
-            Problem::Missing => "its object is gone from the bucket".to_owned(),
-            Problem::Differs(how) => format!("its object in the bucket is damaged: {how}"),
-        },
-        name: own,
-    }
-}
-
-/// The objects of a recording that are in the bucket, as they were archived.
-fn objects_of(recording: &Recording) -> Vec<Expected> {
-    match &recording.stored {
-        Some(Stored::Segment(object)) => vec![Expected {
-            key: object.key.clone(),
-            bytes: Some(object.bytes),
-            sha256: Some(object.sha256),
-            crc64nvme: Some(object.crc64nvme),
-        }],
-        Some(Stored::Whole(whole)) => {
-            let playlists = (whole.key.as_ref(), whole.sha256, whole.source_sha256);
-            whole_objects(playlists, &whole.chunks, &whole.damaged)
+    Ok(match read {
+        None => Came::Otherwise(ObjectProblem::Missing),
+        Some((found, _)) if found != expected => {
+            differs(format!("its SHA-256 is {found} instead of {expected}"))
         }
-        None => Vec::new(),
-    }
+        Some((_, None)) => Came::AsItWas,
+        Some((_, Some((damage, unexamined)))) => Came::Examined(damage, unexamined),
+    })
 }

@@ -1,25 +1,25 @@
-//! An error the store answered with: whether it passes, and what a person can do about it.
+//! An error answered by the store: whether it is transient, and what a person can do about it.
 
 use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_s3::config::http::HttpResponse;
 
-/// The longest text of the store's that an error carries, in characters.
+/// The longest message from the store that an error carries, in characters.
 const LONGEST_MESSAGE: usize = 300;
 
-/// An error the store answered with.
+/// An error answered by the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status; 200 is possible.
+    /// The HTTP status; may be 200.
     pub status: u16,
-    /// S3's error code; empty where there was none, as in every answer to a HEAD.
+    /// S3's error code; empty if there was none, as in every answer to a HEAD.
     pub code: String,
-    /// The store's own words, shortened to one line.
+    /// The store's own message, shortened to one line.
     pub message: String,
-    /// What the provider's support asks for.
+    /// The request id that the provider's support asks for.
     pub request_id: Option<String>,
-    /// How long the store asked to be left alone.
+    /// How long the store asked to wait.
     pub retry_after: Option<Duration>,
 }
 
@@ -42,8 +42,8 @@ impl Answer {
 
     /// Whether the same request may succeed later.
     ///
-    /// `BadDigest` and its like are transient since the bytes are hashed before they are sent: a
-    /// difference arose on the way, and they are sent again from memory.
+    /// `BadDigest` and the like are transient because the bytes are hashed before they are sent: the
+    /// difference arose on the way, and the bytes are sent again from memory.
     pub(super) fn is_transient(&self) -> bool {
         const PASSING: [&str; 15] = [
             "SlowDown",
@@ -67,12 +67,12 @@ impl Answer {
             || (self.status >= 500 && self.status != 501)
     }
 
-    /// Whether the object is there and cannot be read before it is restored.
+    /// Whether the object exists but must be restored before it can be read.
     pub(super) fn is_to_be_restored(&self) -> bool {
         self.code == "InvalidObjectState"
     }
 
-    /// What a person can do about it. A HEAD's answer has a status only.
+    /// What a person can do about it. The answer to a HEAD has only a status.
     pub(super) fn hint(&self) -> Option<&'static str> {
         let by_code = match self.code.as_str() {
             "NoSuchBucket" => "create the bucket, or correct its name, its region or the endpoint",
@@ -102,7 +102,7 @@ impl Answer {
             _ => "",
         };
         match (by_code, self.status) {
-            // Answers to HEAD have no body that would tell which of the two it is.
+            // Answers to a HEAD have no body that would tell which of the two it is.
             ("", 401 | 403) if self.code.is_empty() => Some(
                 "the access key or the secret key is wrong, or they may not do this: the bucket's \
                  policy has to allow GetObject, PutObject, ListBucket and AbortMultipartUpload \

@@ -1,7 +1,7 @@
-//! How much of a reply is read, and how slowly it may come.
+//! Limits on the length of a reply, and on how slowly it may arrive.
 //!
-//! The SDK reads a reply to its end before it looks at it, unless it is an object. A store, or what
-//! stands in its place, need not come to an end.
+//! Except for objects, the SDK reads a reply to its end before looking at it. A store, or whatever
+//! answers in its place, may send a reply without an end.
 
 use std::mem;
 use std::pin::Pin;
@@ -20,33 +20,33 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::pace::Pace;
-use crate::retry;
 
-/// What is read of an error, in bytes. The rest is left: the status says enough.
+/// The number of bytes to read of an error. The rest is ignored: the status says enough.
 const ERROR_BYTES: usize = 64 << 10;
 
-/// The longest reply that is no object, in bytes: a page of a thousand keys has less, even where each
-/// is as long as keys may be.
+/// The longest reply that is not an object, in bytes: a page of a thousand keys is smaller, even if
+/// every key has the maximum length.
 const REPLY_BYTES: usize = 4 << 20;
 
-/// The most tags that such a reply may have. A page of a thousand keys has some twenty thousand; each
-/// may cost a hundred times as much memory as it has bytes.
+/// The most tags that such a reply may have. A page of a thousand keys has about twenty thousand; each
+/// may cost a hundred times its bytes in memory.
 const REPLY_TAGS: usize = 64_000;
 
-/// Why no more of a reply is read.
+/// Why the rest of a reply is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Excess {
     /// It is too long.
     #[error("it has more than {REPLY_BYTES} bytes")]
     Bytes,
-    /// It consists of too many elements.
+    /// It has too many elements.
     #[error("it has more than {REPLY_TAGS} tags")]
     Tags,
-    /// It hardly moves.
+    /// It arrives too slowly.
     #[error("it comes too slowly: {got} bytes so far")]
     Crawling {
-        /// How much has come, in bytes.
+        /// Bytes received so far.
         got: u64,
     },
 }
@@ -58,13 +58,12 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Limits of replies, which may crawl for so long.
+    /// Limits for replies, which may crawl for this long.
     pub(super) fn new(crawl: Duration) -> Self {
         Self { crawl }
     }
 }
 
-/// Marks a request for an object.
 #[derive(Debug)]
 struct ForObject;
 
@@ -102,7 +101,7 @@ impl Intercept for Limits {
             false => Limit::CutOff { bytes: ERROR_BYTES },
         };
         if let Limit::CutOff { .. } = limit {
-            // The SDK would miss what is left of it.
+            // Otherwise the SDK would treat the rest as missing.
             response.headers_mut().remove("content-length");
         }
         let body = mem::replace(response.body_mut(), SdkBody::taken());
@@ -112,19 +111,19 @@ impl Intercept for Limits {
     }
 }
 
-/// How much is read.
+/// How much of a reply is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Limit {
-    /// What comes: whoever reads it counts.
+    /// All of it: the reader counts.
     None,
-    /// So much; it is refused if there is more.
+    /// This much; a longer reply is refused.
     Refused { bytes: usize, tags: usize },
-    /// So much; as if it ended there.
+    /// This much; a longer reply is cut off there.
     CutOff { bytes: usize },
 }
 
 impl Limit {
-    /// Counts `bytes` and leaves of them what may be read.
+    /// Counts `bytes` and returns those that may be read.
     fn admit(&mut self, data: Bytes) -> Result<Bytes, Excess> {
         match self {
             Self::None => Ok(data),
@@ -143,30 +142,30 @@ impl Limit {
     }
 }
 
-/// A body of which no more is read than a limit, and only while it does not crawl.
+/// A body that ends at a limit, and fails if it crawls.
 struct Bounded {
     body: SdkBody,
     limit: Limit,
     pace: Pace,
     got: u64,
-    /// Since when the next bytes are waited for.
+    /// Since when it has been waiting for the next bytes.
     waiting: Option<Waiting>,
 }
 
 struct Waiting {
     since: Instant,
-    /// Over when the pace is to be looked at.
+    /// Fires when the pace is due to be checked.
     timer: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
 }
 
 impl Bounded {
-    /// Looks at the pace once the patience is over, whether or not anything came.
+    /// Checks the pace when the timer fires, whether or not anything arrived.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Excess> {
         loop {
             let left = self.pace.left();
             let waiting = self.waiting.get_or_insert_with(|| Waiting {
                 since: Instant::now(),
-                timer: Box::pin(retry::pause(left)),
+                timer: Box::pin(clock::pause(left)),
             });
             if waiting.timer.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
@@ -177,7 +176,7 @@ impl Bounded {
         }
     }
 
-    /// Counts bytes that came. Whether they come too slowly.
+    /// Counts received bytes, and returns whether they arrive too slowly.
     fn count(&mut self, bytes: u64) -> bool {
         let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
         self.got += bytes;

@@ -1,7 +1,7 @@
-//! What goes along with a body for the store to verify, and what this store knows of it.
+//! The checksum sent with a body for the store to verify, and what is known about this store.
 //!
-//! CRC-64/NVME is what is sent, until the store turns out not to know it. A bucket with object lock
-//! wants a checksum with every body: where such a store does not know that one, it is `Content-MD5`.
+//! CRC-64/NVME is sent until the store turns out not to support it. A bucket with object lock requires
+//! a checksum with every body: if such a store does not support CRC-64/NVME, it gets `Content-MD5`.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -14,7 +14,7 @@ use super::Error;
 use super::settings::ChecksumMode;
 use crate::model::Crc64Nvme;
 
-/// What goes along with a request for the store to verify.
+/// The checksum sent with a request for the store to verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Check {
@@ -22,38 +22,38 @@ pub(super) enum Check {
     Crc64Nvme,
     /// Nothing beyond the signature.
     None,
-    /// The MD5 of the body, for a store that wants a checksum and does not know the other.
+    /// The MD5 of the body, for a store that requires a checksum and does not support the other.
     Md5,
 }
 
 impl Check {
-    /// The CRC's header's value for `crc`, where it is sent.
+    /// The header value for `crc`, if it is sent.
     pub(super) fn value(self, crc: Crc64Nvme) -> Option<String> {
         (self == Self::Crc64Nvme).then(|| encode(crc))
     }
 
-    /// The value of `Content-MD5` for `body`, where it is sent.
+    /// The value of `Content-MD5` for `body`, if it is sent.
     pub(super) fn md5(self, body: &[u8]) -> Option<String> {
         (self == Self::Md5).then(|| base64::encode(Md5::digest(body)))
     }
 
-    /// The algorithm an upload is announced with.
+    /// The algorithm to announce an upload with.
     pub(super) fn algorithm(self) -> Option<ChecksumAlgorithm> {
         (self == Self::Crc64Nvme).then_some(ChecksumAlgorithm::Crc64Nvme)
     }
 
-    /// Whether that is of the whole object rather than of the parts' checksums.
+    /// The checksum type: of the whole object rather than of the parts' checksums.
     pub(super) fn kind(self) -> Option<ChecksumType> {
         (self == Self::Crc64Nvme).then_some(ChecksumType::FullObject)
     }
 }
 
-/// The configured mode and what was learned of the store. Learning happens in [`Self::attempt`]
-/// alone and lasts as long as the process.
+/// The configured mode, and what was learned about the store. Only [`Self::attempt`] learns; the result
+/// lasts as long as the process.
 #[derive(Debug)]
 pub(super) struct Checksums {
     mode: ChecksumMode,
-    /// What is sent where the CRC-64/NVME is not wanted or not known: a [`Check`].
+    /// The [`Check`] to use if CRC-64/NVME is disabled or not supported.
     otherwise: AtomicU8,
     refused: AtomicBool,
     verified: AtomicBool,
@@ -69,7 +69,7 @@ impl Checksums {
         }
     }
 
-    /// What to send with the next request.
+    /// The check to send with the next request.
     pub(super) fn check(&self) -> Check {
         if self.mode == ChecksumMode::Off || self.refused.load(Ordering::Relaxed) {
             self.otherwise()
@@ -78,25 +78,25 @@ impl Checksums {
         }
     }
 
-    /// What to send where the CRC-64/NVME cannot be.
+    /// The check to send if CRC-64/NVME cannot be sent.
     pub(super) fn otherwise(&self) -> Check {
         let wants_md5 = self.otherwise.load(Ordering::Relaxed) == Check::Md5 as u8;
         if wants_md5 { Check::Md5 } else { Check::None }
     }
 
-    /// The store has repeated the checksum of a part that was sent to it, as its own finding.
+    /// Records that the store returned the checksum of a part as its own result.
     pub(super) fn note_verified(&self) {
         self.verified.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it has done so.
+    /// Whether the store has done so.
     pub(super) fn are_verified(&self) -> bool {
         self.verified.load(Ordering::Relaxed)
     }
 
-    /// Makes a request with `wanted`, and in `Auto` once more without if the store may have refused
-    /// it for that; with the MD5 if the store says that it wants it. Only if that helps is the store
-    /// taken not to know the checksum, or to want the MD5.
+    /// Makes a request with `wanted`. In `Auto`, repeats it without the checksum if the store may have
+    /// refused it for that, or with the MD5 if the store asks for it. Only if that succeeds does it
+    /// record that the store does not support the checksum, or requires the MD5.
     pub(super) async fn attempt<T, F>(
         &self,
         wanted: Check,
@@ -125,7 +125,7 @@ impl Checksums {
         }
     }
 
-    /// What to send after a refusal; `None` where nothing else would help.
+    /// The check to try after a refusal; `None` if no other would help.
     fn instead_of(&self, check: Check, error: &Error) -> Option<Check> {
         let may_give_way = self.mode == ChecksumMode::Auto && error.may_blame_the_checksum();
         match check {
@@ -136,7 +136,7 @@ impl Checksums {
         }
     }
 
-    /// A request that `error` refused was taken with `check`.
+    /// Records that a request which `error` refused succeeded with `check`.
     fn learn(&self, check: Check, error: &Error) {
         self.otherwise.store(check as u8, Ordering::Relaxed);
         if self.mode == ChecksumMode::Auto && !self.refused.swap(true, Ordering::Relaxed) {
@@ -145,12 +145,12 @@ impl Checksums {
     }
 }
 
-/// Base64 of the big-endian bytes, as `x-amz-checksum-crc64nvme` has it.
+/// Base64 of the big-endian bytes, as in `x-amz-checksum-crc64nvme`.
 fn encode(crc: Crc64Nvme) -> String {
     base64::encode(crc.0.to_be_bytes())
 }
 
-/// Reads the header; `None` for what is not eight bytes, such as a checksum of checksums.
+/// Decodes the header; `None` for anything but eight bytes, such as a checksum of checksums.
 pub(super) fn decode(text: &str) -> Option<Crc64Nvme> {
     let bytes = base64::decode(text).ok()?;
     Some(Crc64Nvme(u64::from_be_bytes(bytes.try_into().ok()?)))

@@ -1,7 +1,8 @@
-//! The S3 client, set up the way every store understands.
+//! The S3 client, configured so that every store understands it.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_sdk_s3::Client;
@@ -27,7 +28,7 @@ use super::{AccountKeys, Error};
 use crate::model::AppId;
 use crate::retry::{self, Policy};
 
-/// One bucket. Clones are cheap and share connections and what was learned of the store.
+/// One bucket. Clones are cheap and share connections and what was learned about the store.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -42,15 +43,17 @@ struct Inner {
     signing: Signing,
     checksums: Checksums,
     storage_class: Option<String>,
+    /// Whether it has said that it does not implement conditional writes.
+    refuses_conditions: AtomicBool,
 }
 
 impl Store {
-    /// Sets up a client; no request is made, so wrong keys or names show in the first call.
+    /// Creates a client. This makes no request, so wrong keys or names only show in the first call.
     ///
-    /// A proxy is taken from the usual environment variables, by the SDK itself.
+    /// The SDK itself takes a proxy from the usual environment variables.
     ///
     /// # Errors
-    /// `Settings`, when they cannot be right.
+    /// `Settings`, when they cannot work.
     pub async fn connect(settings: Settings) -> Result<Self, Error> {
         settings.check()?;
         let keys = Keys::new(&settings.prefix)?;
@@ -69,6 +72,7 @@ impl Store {
             signing,
             checksums: Checksums::new(settings.checksum),
             storage_class: settings.storage_class,
+            refuses_conditions: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -78,12 +82,12 @@ impl Store {
         &self.inner.bucket
     }
 
-    /// Where the store is, for people: its endpoint, or AWS and the region.
+    /// Where the store is, as shown to people: its endpoint, or AWS and the region.
     pub fn address(&self) -> &str {
         &self.inner.address
     }
 
-    /// What all keys begin with; empty, or with a slash at its end.
+    /// The prefix of all keys; empty, or ending in a slash.
     pub fn prefix(&self) -> &str {
         self.inner.keys.prefix()
     }
@@ -93,10 +97,10 @@ impl Store {
         self.inner.keys.account(appid)
     }
 
-    /// Asks whether the bucket is there and may be used.
+    /// Checks that the bucket exists and may be used.
     ///
     /// # Errors
-    /// With a hint where it is not: the answer to a HEAD has no words of its own.
+    /// With a hint when it does not: the answer to a HEAD has no text of its own.
     pub async fn check_bucket(&self) -> Result<(), Error> {
         let site = Site::new("find bucket", self.place());
         let policy = briefly(self.policy());
@@ -116,9 +120,9 @@ impl Store {
         }
     }
 
-    /// Asks once more, by a listing, where `refusal` is the answer to a HEAD, which has no words: a wrong
-    /// clock, an expired token and a want of rights look alike in it. The SDK has learnt the store's
-    /// time from that answer, so that a wrong clock may be made up for by now.
+    /// Asks once more, with a listing, because `refusal` answers a HEAD and has no text: a wrong clock,
+    /// an expired token and missing rights look alike. The SDK has learned the store's time from that
+    /// answer, so it may have corrected a wrong clock by now.
     async fn ask_in_words(&self, refusal: Error) -> Result<(), Error> {
         let request = self.sdk().list_objects_v2().bucket(self.bucket()).max_keys(1);
         let Err(failure) = request.send().await else { return Ok(()) };
@@ -131,8 +135,8 @@ impl Store {
         }
     }
 
-    /// The store's time of day, to the second, as it stood in its answer; `None` where it sent none.
-    /// A refusal tells the time as well: a clock that is wrong is a reason to refuse.
+    /// The store's time of day, to the second, from its answer; `None` if it sent none. A refusal has
+    /// the time as well, which helps when a wrong clock is the reason.
     ///
     /// # Errors
     /// When no answer comes.
@@ -151,7 +155,7 @@ impl Store {
         }
     }
 
-    /// The bucket, and where it is.
+    /// The bucket and its address.
     fn place(&self) -> String {
         format!("{} at {}", self.bucket(), self.address())
     }
@@ -168,13 +172,13 @@ impl Store {
         &self.inner.retry
     }
 
-    /// Whether an object that is sent in one request is signed over: its hash is known in any case.
+    /// Whether the signature covers an object sent in one request, whose hash is always known.
     pub(super) fn signs_objects(&self) -> bool {
         self.inner.signing != Signing::None
     }
 
-    /// Whether a part that is sent with `check` has to be signed over. A store that has shown that it
-    /// verifies the CRC-64/NVME of parts vouches for the bytes without.
+    /// Whether the signature must cover a part that is sent with `check`. If the store has proven that
+    /// it verifies the CRC-64/NVME of parts, that protects the bytes instead.
     pub(super) fn signs_parts(&self, check: Check) -> bool {
         match self.inner.signing {
             Signing::All => true,
@@ -187,7 +191,15 @@ impl Store {
         &self.inner.checksums
     }
 
-    /// The storage class of recordings, where one is configured: they may not be readable at once.
+    pub(super) fn refuses_conditions(&self) -> bool {
+        self.inner.refuses_conditions.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_no_conditions(&self) {
+        self.inner.refuses_conditions.store(true, Ordering::Relaxed);
+    }
+
+    /// The storage class of recordings, if configured: they may not be readable at once.
     pub fn storage_class(&self) -> Option<&str> {
         self.inner.storage_class.as_deref()
     }
@@ -199,15 +211,15 @@ impl fmt::Debug for Store {
     }
 }
 
-/// The SDK's configuration. What it does by default for AWS, such as checksums in trailers, other
-/// stores refuse, so all of it is off or explicit.
+/// The SDK's configuration. Other stores refuse some of its defaults for AWS, such as checksums in
+/// trailers, so all of them are off or explicit.
 async fn sdk_config(settings: &Settings) -> Builder {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(settings.timeouts.connect)
         .read_timeout(settings.timeouts.read)
         .operation_attempt_timeout(settings.timeouts.attempt)
         .build();
-    // A body in memory is handed over in one piece, so that only downloads can be watched.
+    // A body in memory is handed over at once, so only downloads can be watched.
     let stalls = StalledStreamProtectionConfig::enabled()
         .upload_enabled(false)
         .grace_period(settings.timeouts.read)
@@ -225,7 +237,7 @@ async fn sdk_config(settings: &Settings) -> Builder {
         .interceptor(Limits::new(settings.timeouts.crawl));
     config.set_app_name(AppName::new("replay-archiver").ok());
     if let Some(endpoint) = &settings.endpoint {
-        // The SDK writes the bucket right behind the path.
+        // The SDK appends the bucket directly to the path.
         config = config.endpoint_url(format!("{}/", endpoint.as_str().trim_end_matches('/')));
     }
     config

@@ -1,21 +1,17 @@
-//! Replacing an object only while it is what was read before, where the store can tell.
+//! Replaces an object only if it has not changed since it was read, if the store supports that.
 //!
-//! Hardening, not the base: some stores ignore the condition and some refuse it.
+//! Nothing relies on it: some stores ignore the condition and some refuse it.
 
-use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
-use super::checksum::Check;
-use super::error::Site;
-use super::object::{digests_of, unquoted};
-use super::signing::SignBody;
+use super::object::digests_of;
+use super::write::{Condition, Write, unquoted};
 use super::{Confirmed, Error, Labels, Store};
-use crate::model::{Digests, ObjectKey};
-use crate::retry;
+use crate::model::ObjectKey;
 
-/// What has to be there for an object to be written.
+/// What must exist for an object to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected<'a> {
+pub enum Precondition<'a> {
     /// Nothing.
     Nothing,
     /// The version with this ETag, as [`Store::get_tagged`] gave it.
@@ -23,9 +19,9 @@ pub enum Expected<'a> {
 }
 
 impl Store {
-    /// As [`Store::put`], but only where what is there is what was expected; `None` where it is not,
-    /// or where it is this very object, written by an attempt whose answer was lost. A store that
-    /// knows no conditions writes in any case.
+    /// Like [`Store::put`], but only if the existing object is the expected one. `None` if it is not,
+    /// or if it is this very object, written by an attempt whose answer was lost. A store that does not
+    /// support conditions writes in any case.
     ///
     /// # Errors
     /// As [`Store::put`].
@@ -34,73 +30,45 @@ impl Store {
         key: &ObjectKey,
         body: Bytes,
         labels: Labels<'_>,
-        expected: Expected<'_>,
+        expected: Precondition<'_>,
     ) -> Result<Option<Confirmed>, Error> {
-        let digests = digests_of(&body);
+        if self.refuses_conditions() {
+            return self.put(key, body, labels).await.map(Some);
+        }
+        let digests = &digests_of(&body);
         let condition = match expected {
-            Expected::Nothing => Condition { nothing: true, version: None },
-            Expected::Version(etag) => Condition { nothing: false, version: Some(etag) },
+            Precondition::Nothing => Condition::Nothing,
+            Precondition::Version(etag) => Condition::Version(etag),
         };
-        let mut sent = self.send_if(key, &body, labels, &digests, condition).await;
-        // Ceph 16 compares the text, and its ETags with the quotes that all are written with. Where
-        // what is there is what was expected, it cannot be another that was refused.
-        if let (Err(error), Expected::Version(etag)) = (&sent, expected)
+        let write = Write { key, body: &body, labels, digests, condition, storage_class: None };
+        let mut written = self.write(&write).await;
+        // Ceph 16 compares the text of ETags including their quotes. If the existing object is the
+        // expected one, this cannot be a refusal because of another.
+        if let (Err(error), Precondition::Version(etag)) = (&written, expected)
             && is_refused(error)
             && self.head(key).await?.and_then(|head| head.etag) == Some(unquoted(etag))
         {
-            let bare = unquoted(etag);
-            let condition = Condition { nothing: false, version: Some(&bare) };
-            sent = self.send_if(key, &body, labels, &digests, condition).await;
+            let condition = Condition::Version(&unquoted(etag));
+            written = self.write(&Write { condition, ..write }).await;
         }
-        match sent {
-            Ok(()) => self.confirm(key, &digests, body.len() as u64).await.map(Some),
+        match written {
+            Ok(found) => self.confirm_write(&write, found).await.map(Some),
             Err(error) if is_refused(&error) => Ok(None),
             Err(error) => match error.answer().map(|answer| answer.status) {
-                Some(400 | 501) => self.put(key, body, labels).await.map(Some),
+                Some(status @ (400 | 501)) => {
+                    let confirmed = self.put(key, body, labels).await?;
+                    if status == 501 {
+                        self.note_no_conditions();
+                    }
+                    Ok(Some(confirmed))
+                }
                 _ => Err(error),
             },
         }
     }
-
-    async fn send_if(
-        &self,
-        key: &ObjectKey,
-        body: &Bytes,
-        labels: Labels<'_>,
-        digests: &Digests,
-        condition: Condition<'_>,
-    ) -> Result<(), Error> {
-        let site = &Site::new("write", key.as_str());
-        let send = |check: Check| {
-            let request = self
-                .put_request(key, body, labels)
-                .set_if_match(condition.version.map(str::to_owned))
-                .set_if_none_match(condition.nothing.then(|| "*".to_owned()))
-                .body(ByteStream::from(body.clone()))
-                .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
-                .set_content_md5(check.md5(body))
-                .customize()
-                .interceptor(SignBody::with(self.signs_objects().then_some(&digests.sha256)));
-            async move {
-                let sent = request.send().await;
-                sent.map(drop).map_err(|failure| Error::from_sdk(site, &failure))
-            }
-        };
-        retry::with(self.policy(), site.action, || {
-            self.checksums().attempt(self.checksums().check(), send)
-        })
-        .await
-    }
 }
 
-/// What a request says of what has to be there.
-#[derive(Clone, Copy)]
-struct Condition<'a> {
-    nothing: bool,
-    version: Option<&'a str>,
-}
-
-/// Whether the condition was found not to hold.
+/// Whether the store found that the condition does not hold.
 fn is_refused(error: &Error) -> bool {
     error.answer().is_some_and(|answer| matches!(answer.status, 409 | 412))
 }

@@ -1,8 +1,8 @@
-//! Replies that say the right thing under another name.
+//! Replies with the right content under another name.
 //!
-//! The SDK reads a reply only if its outer element has AWS's name. moto ends an upload with
-//! `CompleteMultipartUploadResponse`; servers built on gofakes3, such as `rclone serve s3`, begin
-//! one with `InitiateMultipartUpload`. Other clients read past that, so this one does.
+//! The SDK reads a reply only if its outer element has AWS's name. moto answers the end of an upload
+//! with `CompleteMultipartUploadResponse`; servers built on gofakes3, such as `rclone serve s3`, answer
+//! the beginning with `InitiateMultipartUpload`. Other clients ignore the name, so this one does too.
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -12,7 +12,7 @@ use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadOutput;
 use super::Error;
 use super::error::Site;
 
-/// The id of the upload that was begun; `None` where the reply holds none.
+/// The id of the upload that was begun; `None` if the reply contains none.
 pub(super) fn upload_id<E: ProvideErrorMetadata + std::error::Error + 'static>(
     site: &Site,
     sent: Result<CreateMultipartUploadOutput, SdkError<E, HttpResponse>>,
@@ -26,29 +26,29 @@ pub(super) fn upload_id<E: ProvideErrorMetadata + std::error::Error + 'static>(
     }
 }
 
-/// Whether the upload was completed. What the reply says of the object is not used: a look at the
-/// object itself follows.
+/// The reply to a completed upload; `None` unless it reports success under another name.
 pub(super) fn completed<E: ProvideErrorMetadata + std::error::Error + 'static>(
     site: &Site,
     sent: Result<CompleteMultipartUploadOutput, SdkError<E, HttpResponse>>,
-) -> Result<(), Error> {
+) -> Result<Option<CompleteMultipartUploadOutput>, Error> {
     match sent {
-        Err(failure) if misnamed_success(&failure, "CompleteMultipartUpload").is_none() => {
-            Err(Error::from_sdk(site, &failure))
-        }
-        _ => Ok(()),
+        Ok(output) => Ok(Some(output)),
+        Err(failure) => match misnamed_success(&failure, "CompleteMultipartUpload") {
+            Some(_) => Ok(None),
+            None => Err(Error::from_sdk(site, &failure)),
+        },
     }
 }
 
-/// The reply behind a failure, where it is a success after all: a 2xx whose outer element's name
-/// begins with `name`.
+/// The reply behind a failure if it is a success after all: a 2xx whose outer element's name begins
+/// with `name`.
 fn misnamed_success<'a, E>(failure: &'a SdkError<E, HttpResponse>, name: &str) -> Option<&'a str> {
     let response = failure.raw_response().filter(|response| response.status().is_success())?;
     let text = std::str::from_utf8(response.body().bytes()?).ok()?;
     outer_element(text)?.starts_with(name).then_some(text)
 }
 
-/// The text of the first element `name`, where it is plain: no entities, no elements inside.
+/// The text of the first element `name`, if it is plain: no entities, no elements inside.
 fn plain_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
@@ -56,7 +56,7 @@ fn plain_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     (!text.is_empty() && !text.contains(['<', '&'])).then_some(text)
 }
 
-/// From the name of the document's outer element on, past a declaration.
+/// The document from its outer element on, after any declaration.
 fn outer_element(xml: &str) -> Option<&str> {
     let xml = xml.trim_start_matches('\u{feff}').trim_start();
     let xml = match xml.strip_prefix("<?") {

@@ -14,7 +14,7 @@ use crate::retry::Transient;
 
 /// Why the bucket could not be read or written.
 ///
-/// The SDK's own errors are turned into text at once: their `Debug` form shows whole replies.
+/// The SDK's own errors are converted to text at once: their `Debug` form shows whole replies.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store answered with an error.
@@ -22,20 +22,20 @@ pub enum Error {
     Answered {
         /// What was tried.
         site: Site,
-        /// What came back.
+        /// Its answer.
         answer: Box<Answer>,
     },
-    /// No answer came; whether the request took effect is not known.
+    /// No answer arrived; it is unknown whether the request took effect.
     #[error("could not {site}: {reason}: {detail}{}", Hint(reason.hint()))]
     Unanswered {
         /// What was tried.
         site: Site,
-        /// How far it got.
+        /// How far the request got.
         reason: NoAnswer,
-        /// What the network said.
+        /// The network's error.
         detail: String,
     },
-    /// An answer came that is not S3's, or breaks off.
+    /// The answer is not S3's, or breaks off.
     #[error("could not {site}: the reply cannot be read: {detail}")]
     Unreadable {
         /// What was tried.
@@ -43,7 +43,7 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
-    /// An answer came that has no end, or is larger than any that S3 gives.
+    /// The answer has no end, or is larger than any of S3's.
     #[error(
         "could not {site}: the reply is none of S3's: {detail}\nhint: check that the endpoint is a \
          store's"
@@ -51,7 +51,7 @@ pub enum Error {
     Excessive {
         /// What was tried.
         site: Site,
-        /// Which limit it is beyond.
+        /// The limit that it exceeds.
         detail: String,
     },
     /// A listing cannot be read to its end.
@@ -59,18 +59,18 @@ pub enum Error {
     Endless {
         /// What was tried.
         site: Site,
-        /// What the store said.
+        /// The store's message.
         detail: String,
     },
-    /// No request can be made of it, as when the region and the endpoint do not go together.
+    /// No request could be built, for example because the region and the endpoint do not go together.
     #[error("could not {site}: no request can be made of it: {detail}")]
     Unsendable {
         /// What was tried.
         site: Site,
-        /// What the SDK said.
+        /// The SDK's message.
         detail: String,
     },
-    /// There is nothing to sign requests with.
+    /// There are no credentials to sign requests with.
     #[error(
         "could not {site}: no credentials: {detail}\nhint: set access_key in [store] and its \
          secret key, or give this machine a profile or a role of AWS"
@@ -78,9 +78,9 @@ pub enum Error {
     Credentials {
         /// What was tried.
         site: Site,
-        /// What the credential sources said.
+        /// The message of the credential sources.
         detail: String,
-        /// Whether a source merely did not answer in time.
+        /// Whether a source only failed to answer in time.
         timed_out: bool,
     },
     /// The store acknowledged an object and then did not have it.
@@ -89,7 +89,7 @@ pub enum Error {
         /// The object.
         key: ObjectKey,
     },
-    /// The stored object is not what was sent. It is left as it is, for a person to look at.
+    /// The stored object differs from what was sent. It is left in place, for a person to look at.
     #[error(
         "{key} is stored with another {what} than was sent: {stored} instead of {sent}\nhint: the \
          object was left as it is; do not trust it, and run `replay-archiver doctor`"
@@ -104,7 +104,7 @@ pub enum Error {
         /// What the store reports.
         stored: String,
     },
-    /// The parts given to complete an upload do not make up the object.
+    /// The parts given to complete an upload do not add up to the object.
     #[error("the parts of {key} do not make it up: {reason}")]
     Parts {
         /// The object.
@@ -112,7 +112,7 @@ pub enum Error {
         /// What is wrong with them.
         reason: String,
     },
-    /// A file of unknown length did not fit into the parts an upload may have.
+    /// A file of unknown length did not fit into the maximum number of parts.
     #[error(
         "the file is longer than 10000 parts of {part_bytes} bytes\nhint: configure larger parts"
     )]
@@ -128,7 +128,7 @@ pub enum Error {
         /// The limit in bytes.
         cap: u64,
     },
-    /// The settings contradict themselves or cannot be used.
+    /// A setting cannot be used, or contradicts another.
     #[error("the store's setting {setting} cannot be used: {reason}\nhint: {hint}")]
     Settings {
         /// Which one.
@@ -141,7 +141,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error behind a failed SDK call.
+    /// Converts a failed SDK call.
     pub(super) fn from_sdk<E>(site: &Site, failure: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -153,7 +153,7 @@ impl Error {
         match failure {
             SdkError::ServiceError(context) => {
                 let meta = context.err().meta();
-                // An answer without a word of S3 in it, from a proxy perhaps.
+                // An answer with no S3 content at all, perhaps from a proxy.
                 if meta.code().is_none() && context.raw().status().is_success() {
                     return Self::Unreadable { site, detail: chain(context.err()) };
                 }
@@ -179,7 +179,7 @@ impl Error {
         }
     }
 
-    /// The error of a reply that is beyond a limit.
+    /// The error for a reply that exceeds a limit.
     pub(super) fn beyond(site: Site, excess: Excess) -> Self {
         let detail = excess.to_string();
         match excess {
@@ -196,21 +196,21 @@ impl Error {
         Self::Unanswered { site, reason, detail: chain(failure) }
     }
 
-    /// Whether the object that was asked for does not exist, in a bucket that does.
+    /// Whether the object does not exist, in a bucket that does.
     pub(super) fn is_not_found(&self) -> bool {
         self.answer().is_some_and(|answer| {
             answer.status == 404 && matches!(answer.code.as_str(), "" | "NoSuchKey" | "NotFound")
         })
     }
 
-    /// Whether the multipart upload, or a part of it, is not known to the store any more: it was
-    /// completed, aborted, has expired, or was damaged. Its parts have to be uploaded again.
+    /// Whether the store no longer knows the multipart upload or a part of it: it was completed,
+    /// aborted, damaged, or has expired. The parts must be uploaded again.
     pub fn is_upload_gone(&self) -> bool {
         let is_gone = |code: &str| matches!(code, "NoSuchUpload" | "InvalidPart");
         self.answer().is_some_and(|answer| is_gone(&answer.code))
     }
 
-    /// Whether the store does not know this kind of request.
+    /// Whether the store does not support this kind of request.
     pub fn is_not_implemented(&self) -> bool {
         self.answer().is_some_and(|answer| {
             matches!(answer.status, 405 | 501)
@@ -223,8 +223,8 @@ impl Error {
         self.is_transient() || self.is_upload_gone() || matches!(self, Self::Excessive { .. })
     }
 
-    /// Whether the store refused something about the request itself, as one does that does not
-    /// know the checksum that was sent with it.
+    /// Whether the store refused something about the request itself, as it does if it does not support
+    /// the checksum that was sent.
     pub(super) fn may_blame_the_checksum(&self) -> bool {
         const REFUSALS: [&str; 5] =
             ["InvalidRequest", "InvalidArgument", "NotImplemented", "XNotImplemented", ""];
@@ -233,20 +233,20 @@ impl Error {
         })
     }
 
-    /// Whether the store wants a checksum of the body and names the MD5 as one, as a bucket with
-    /// object lock does.
+    /// Whether the store requires a checksum of the body and accepts the MD5, as a bucket with object
+    /// lock does.
     pub(super) fn wants_md5(&self) -> bool {
         self.answer().is_some_and(|answer| {
             answer.status == 400 && answer.message.to_ascii_lowercase().contains("content-md5")
         })
     }
 
-    /// Whether the object is there and cannot be read before it is restored from its storage class.
+    /// Whether the object exists but must be restored from its storage class before it can be read.
     pub fn is_to_be_restored(&self) -> bool {
         self.answer().is_some_and(Answer::is_to_be_restored)
     }
 
-    /// What the store answered, where it answered at all.
+    /// The store's answer, if there was one.
     pub fn answer(&self) -> Option<&Answer> {
         match self {
             Self::Answered { answer, .. } => Some(answer),
@@ -306,7 +306,7 @@ impl fmt::Display for Site {
 /// Why no answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// The connection was not made, or broke.
+    /// The connection failed or broke.
     Connection,
     /// It took longer than configured.
     Timeout,
@@ -330,7 +330,7 @@ impl fmt::Display for NoAnswer {
     }
 }
 
-/// A hint as the last line of a message, if there is one.
+/// A hint as the last line of a message, if any.
 struct Hint(Option<&'static str>);
 
 impl fmt::Display for Hint {
@@ -339,7 +339,7 @@ impl fmt::Display for Hint {
     }
 }
 
-/// The causes below an error, outermost first, without the SDK's own outermost words.
+/// The causes of an error, outermost first, without the SDK's own outermost text.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes: Vec<String> = causes(error).map(ToString::to_string).collect();
     let mut told: Vec<&str> = Vec::new();
@@ -357,12 +357,12 @@ fn causes<'a>(
     std::iter::successors(error.source().or(Some(error)), |cause| cause.source())
 }
 
-/// Which limit a reply is beyond, where that is the cause.
+/// The limit that a reply exceeded, if that is the cause.
 pub(super) fn excess(error: &(dyn std::error::Error + 'static)) -> Option<Excess> {
     causes(error).find_map(|cause| cause.downcast_ref()).copied()
 }
 
-/// The failure of the credential sources, where that is the cause.
+/// The failure of the credential sources, if that is the cause.
 fn credentials_error<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> Option<&'a CredentialsError> {

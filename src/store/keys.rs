@@ -1,8 +1,7 @@
-//! The bucket's layout: every key there is.
+//! The bucket's layout: every key that exists.
 //!
-//! All keys are made here from typed inputs, so that nothing WeChat or a manifest says can name an
-//! object outside the room's folder. Keys are stable: the same input gives the same key in every
-//! run.
+//! All keys are built here from typed inputs, so that nothing WeChat or a manifest says can name an
+//! object outside the room's folder. Keys are stable: the same input gives the same key in every run.
 
 use jiff::Timestamp;
 
@@ -23,11 +22,11 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The layout below `prefix`; slashes around it do not count, and it may be empty.
+    /// The layout below `prefix`, which may be empty; leading and trailing slashes are ignored.
     ///
     /// # Errors
-    /// When the prefix is longer than 512 bytes or has a component that is empty, `.` or `..`, or
-    /// holds a backslash or a control character.
+    /// When the prefix is longer than 512 bytes, contains a backslash or a control character, or has a
+    /// component that is empty, `.` or `..`.
     pub fn new(prefix: &str) -> Result<Self, Error> {
         let prefix = prefix.trim_matches('/');
         if prefix.is_empty() {
@@ -43,7 +42,7 @@ impl Keys {
         Ok(Self { prefix: format!("{prefix}/") })
     }
 
-    /// What all keys begin with; empty, or with a slash at its end.
+    /// The prefix of all keys; empty, or ending in a slash.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -67,7 +66,7 @@ pub struct AccountKeys {
 }
 
 impl AccountKeys {
-    /// What all keys of the account begin with; ends in `/`.
+    /// The prefix of all keys of the account; ends in `/`.
     pub fn folder(&self) -> &str {
         &self.folder
     }
@@ -77,7 +76,7 @@ impl AccountKeys {
         ObjectKey::new(format!("{}catalog.json", self.folder))
     }
 
-    /// What the keys of all rooms begin with; ends in `/`.
+    /// The prefix of the keys of all rooms; ends in `/`.
     pub fn rooms_folder(&self) -> String {
         format!("{}rooms/", self.folder)
     }
@@ -87,23 +86,23 @@ impl AccountKeys {
         RoomKeys { folder: format!("{}rooms/{room}/", self.folder) }
     }
 
-    /// The room in whose folder `key` lies.
+    /// The room whose folder contains `key`.
     pub fn room_of(&self, key: &ObjectKey) -> Option<RoomId> {
         let rest = key.as_str().strip_prefix(&self.rooms_folder())?;
         let room: RoomId = rest.split_once('/')?.0.parse().ok()?;
         self.room(room).holds(key).then_some(room)
     }
 
-    /// A key behind all of a room's and before all of the next room's, in the order of listings.
+    /// A key that sorts after all of a room's and before all of the next room's in a listing.
     pub fn behind(&self, room: RoomId) -> String {
         format!("{}~", self.room(room).folder())
     }
 
-    /// The room whose `manifest.json` lies at `key`, for finding manifests in a listing.
+    /// The room whose `manifest.json` is at `key`, for finding manifests in a listing.
     pub fn room_of_manifest(&self, key: &ObjectKey) -> Option<RoomId> {
         let rest = key.as_str().strip_prefix(&self.rooms_folder())?;
         let room: RoomId = rest.strip_suffix("/manifest.json")?.parse().ok()?;
-        // "007" and "+7" parse as well, but are nothing this program writes.
+        // "007" and "+7" parse as well, but this program never writes them.
         (self.room(room).manifest() == *key).then_some(room)
     }
 }
@@ -115,7 +114,7 @@ pub struct RoomKeys {
 }
 
 impl RoomKeys {
-    /// What all keys of the room begin with; ends in `/`.
+    /// The prefix of all keys of the room; ends in `/`.
     pub fn folder(&self) -> &str {
         &self.folder
     }
@@ -130,7 +129,7 @@ impl RoomKeys {
         self.below("SHA256SUMS")
     }
 
-    /// `segments/<create time>-<source id>.mp4`; `unknown` where the create time is not known.
+    /// `segments/<create time>-<source id>.mp4`; `unknown` if the create time is not known.
     pub fn segment(&self, create_time: Option<Timestamp>, source_id: &str) -> ObjectKey {
         let time = create_time.map_or_else(|| "unknown".to_owned(), compact_utc);
         self.below(&format!("segments/{time}-{}.mp4", digits_of(source_id)))
@@ -146,8 +145,8 @@ impl RoomKeys {
         self.below(&format!("whole/{}/source.m3u8", digits_of(source_id)))
     }
 
-    /// `whole/<source id>/<name>`: a file of the whole, by the name its playlist gives it. A name
-    /// that is no plain one loses what makes it so.
+    /// `whole/<source id>/<name>`: a file of the whole, by the name in its playlist. Characters that a
+    /// plain name cannot have are removed.
     pub fn whole_file(&self, source_id: &str, name: &str) -> ObjectKey {
         let plain = |text: &str| -> String {
             let is_plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
@@ -173,17 +172,17 @@ impl RoomKeys {
         self.below(&format!("images/{}.{extension}", role.as_str()))
     }
 
-    /// `history/<revision>-<sha256>.json`: a manifest as it was published.
+    /// `history/<revision>-<sha256>.json`: a manifest as published.
     pub fn history(&self, revision: u64, sha256: &Sha256Digest) -> ObjectKey {
         self.below(&format!("history/{revision}-{sha256}.json"))
     }
 
-    /// What the keys of the history begin with; ends in `/`.
+    /// The prefix of the keys of the history; ends in `/`.
     pub fn history_folder(&self) -> String {
         format!("{}history/", self.folder)
     }
 
-    /// The revision and the digest of the manifest that the history keeps at `key`.
+    /// The revision and digest of the manifest that the history keeps at `key`.
     pub fn kept_in_history(&self, key: &ObjectKey) -> Option<(u64, Sha256Digest)> {
         let name = key.as_str().strip_prefix(&self.history_folder())?.strip_suffix(".json")?;
         let (revision, sha256) = name.split_once('-')?;
@@ -191,18 +190,18 @@ impl RoomKeys {
         (self.history(revision, &sha256) == *key).then_some((revision, sha256))
     }
 
-    /// The key relative to the room's folder, as manifests write it; `None` for other rooms' keys.
+    /// The key relative to the room's folder, as manifests write it; `None` for keys of other rooms.
     pub fn relative<'a>(&self, key: &'a ObjectKey) -> Option<&'a str> {
         key.as_str().strip_prefix(&self.folder)
     }
 
-    /// The full key of what a manifest calls `relative`; `None` where that leaves the room's
-    /// folder or is no path.
+    /// The full key of what a manifest calls `relative`; `None` if that leaves the room's folder or is
+    /// not a path.
     pub fn resolve(&self, relative: &str) -> Option<ObjectKey> {
         relative.split('/').all(is_plain_component).then(|| self.below(relative))
     }
 
-    /// Whether a key is one of the room's: below its folder, and a path that means itself.
+    /// Whether a key belongs to the room: it is below its folder, and its path is in normal form.
     pub fn holds(&self, key: &ObjectKey) -> bool {
         self.relative(key).is_some_and(|rest| self.resolve(rest).is_some())
     }
@@ -212,13 +211,13 @@ impl RoomKeys {
     }
 }
 
-/// Whether `name` is a name between two slashes that means itself.
+/// Whether `name` is a single path component in normal form.
 fn is_plain_component(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(|c: char| c.is_control() || c == '\\')
 }
 
-/// The source id as it is where it is one; otherwise one made from it, so that no text whatever
-/// becomes a path.
+/// The source id if it is a valid one; otherwise one derived from it, so that no text can become a
+/// path.
 fn digits_of(source_id: &str) -> String {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if SOURCE_ID_LENGTHS.contains(&source_id.len()) && source_id.bytes().all(is_digit) {
@@ -316,7 +315,7 @@ mod tests {
         }
     }
 
-    /// Texts that try to be paths, and any text at all.
+    /// Texts that try to be paths, and arbitrary text.
     fn hostile() -> impl Strategy<Value = String> {
         prop_oneof![".*", "(\\.\\./|/|\\.|%2e%2e/|\\\\|[a-z0-9]|\u{0}){0,12}"]
     }

@@ -1,20 +1,20 @@
 //! The bucket: uploads, reads, presigned URLs. Only this module speaks S3.
 //!
-//! It works on AWS S3 and on what is compatible with it: MinIO, Garage, Ceph, R2, COS, OSS. Nothing
-//! is asked of a store that one of them lacks; what some of them offer beyond that, such as a
-//! CRC-64 of the whole object, is used where it is found and recorded as evidence.
+//! It works on AWS S3 and compatible stores: MinIO, Garage, Ceph, R2, COS, OSS. It requires nothing
+//! that one of them lacks; what some offer beyond that, such as a CRC-64 of the whole object, is used
+//! if present and recorded as evidence.
 //!
-//! - An object counts as stored only after [`Store::confirm`] has compared what the store reports
-//!   with what was sent. Every way of writing ends in it.
-//! - Nothing is deleted but the probes of [`Abilities`]; an upload that fails leaves whatever object
-//!   was there before.
-//! - Every request is retried by [`crate::retry`] alone; the SDK's own retries are off.
-//!
-//! - No reply is read further than a limit, but for objects, which come as streams; none may crawl.
+//! - An object counts as stored only after what the store reports about it was compared with what was
+//!   sent. The answer to a write is enough if it proves the bytes; otherwise [`Store::confirm`] makes a
+//!   HEAD. A recording that was sent with one request always gets a HEAD.
+//! - Nothing is deleted but the probes of [`Abilities`]; an upload that fails leaves an existing object
+//!   in place.
+//! - Only [`crate::retry`] retries requests; the SDK's own retries are off.
+//! - Every reply has a limit on its length, except for objects, which are streamed; none may crawl.
 //!
 //! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `bounded` (replies),
-//! `client`, `object` (small objects), `conditional`, `upload` (multipart), `read`, `paging`, `list`,
-//! `uploads` (unfinished ones), `presign`, `probe` (for `doctor`).
+//! `client`, `write` (one request), `object` (small objects), `conditional`, `upload` (multipart),
+//! `read`, `paging`, `list`, `uploads` (unfinished ones), `presign`, `probe` (for `doctor`).
 
 mod answer;
 mod bounded;
@@ -36,13 +36,14 @@ mod signing;
 mod tap;
 mod upload;
 mod uploads;
+mod write;
 
 pub use answer::Answer;
 pub use client::Store;
-pub use conditional::Expected;
+pub use conditional::Precondition;
 pub use error::{Error, NoAnswer, Site};
 pub use keys::{AccountKeys, Keys, RoomKeys};
-pub use list::{Listed, Listing};
+pub use list::{ListedObject, Listing};
 pub use object::{Confirmed, GET_CAP, Labels, ObjectHead, must_be_readable};
 pub use plan::{LARGEST_PART, MOST_PARTS, PartPlan, SMALLEST_PART};
 pub use presign::PresignedUrl;

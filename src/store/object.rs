@@ -1,69 +1,64 @@
-//! Small objects, what the store says of an object, and whether that is what was sent.
+//! Small objects, what the store reports about an object, and whether that matches what was sent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
-use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumMode as SdkChecksumMode, ChecksumType, StorageClass};
+use aws_sdk_s3::types::ChecksumMode as SdkChecksumMode;
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 
-use super::checksum::{Check, decode};
+use super::checksum::Check;
 use super::error::Site;
 use super::settings::shortly;
-use super::signing::SignBody;
-use super::tap::Tap;
+use super::write::{Condition, Findings, Write, crc64xz, crc64xz_tap, unquoted, whole_crc64nvme};
 use super::{Error, NoAnswer, Store};
+use crate::clock;
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry;
 
-/// The most that [`Store::get`] reads into memory.
+/// The largest object that [`Store::get`] reads into memory.
 pub const GET_CAP: u64 = 64 << 20;
 
-/// How long [`Store::get`] may take to read an object that it has opened.
+/// How long [`Store::get`] may take to read an object it has opened.
 const GET_TIME: Duration = Duration::from_secs(600);
 
-/// Where COS and OSS report the CRC-64/XZ of an object, in decimal.
-const CRC64XZ_HEADERS: &[&str] = &["x-cos-hash-crc64ecma", "x-oss-hash-crc64ecma"];
-
-/// What is stored with an object beside its bytes.
+/// What is stored with an object besides its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Labels<'a> {
-    /// `video/mp4` and the like.
+    /// The content type, such as `video/mp4`.
     pub content_type: &'a str,
     /// `x-amz-meta-*`: names in lowercase and values in visible ASCII.
     pub metadata: &'a [(&'a str, &'a str)],
 }
 
-/// What the store says of an object.
+/// What the store reports about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectHead {
     /// Size in bytes.
     pub bytes: u64,
     /// The ETag, without quotes.
     pub etag: Option<String>,
-    /// The CRC-64/NVME of the whole object, where the store keeps one.
+    /// The CRC-64/NVME of the whole object, if the store keeps one.
     pub crc64nvme: Option<Crc64Nvme>,
     /// The CRC-64/XZ of the whole object, which COS and OSS keep.
     pub crc64xz: Option<Crc64Xz>,
     /// The content type.
     pub content_type: Option<String>,
-    /// `x-amz-meta-*`, without that.
+    /// `x-amz-meta-*`, without that prefix.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// An object that is durable and was compared with what was sent.
+/// A durable object that was compared with what was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmed {
     /// The ETag, without quotes.
     pub etag: Option<String>,
-    /// What was compared; at least the size.
+    /// What was compared, besides the MD5 of a small file: the size, or a checksum of all bytes.
     pub evidence: Vec<Evidence>,
 }
 
-/// Fails where a file is too large to be read again by [`Store::get`]: for who is about to write it.
+/// Fails if a file is too large to be read back by [`Store::get`]; call it before writing the file.
 ///
 /// # Errors
 /// `TooLarge`.
@@ -75,24 +70,28 @@ pub fn must_be_readable(key: &ObjectKey, body: &Bytes) -> Result<(), Error> {
 }
 
 impl Store {
-    /// Stores a small file: a manifest, a playlist, a picture. It replaces what is there.
+    /// Stores a small file: a manifest, a playlist, a picture. Replaces an existing object.
     ///
     /// On `Ok` the object is durable and confirmed. May be called again with the same bytes.
     ///
     /// # Errors
-    /// As [`Store::confirm`] and when the store refuses.
+    /// As [`Store::confirm`], and when the store refuses.
     pub async fn put(
         &self,
         key: &ObjectKey,
         body: Bytes,
         labels: Labels<'_>,
     ) -> Result<Confirmed, Error> {
-        let digests = digests_of(&body);
-        self.put_and_confirm(key, &body, labels, &digests, None).await
+        let digests = &digests_of(&body);
+        let (body, condition, storage_class) = (&body, Condition::None, None);
+        let write = Write { key, body, labels, digests, condition, storage_class };
+        let found = self.write(&write).await?;
+        self.confirm_write(&write, found).await
     }
 
-    /// Stores a recording, or a chunk of one, that fits into one part, whose digests are known.
-    /// It is [`Store::put`] without hashing again, in the configured storage class.
+    /// Stores a recording, or a chunk of one, that fits into one part and whose digests are known. Like
+    /// [`Store::put`], but in the configured storage class, without hashing again, and always followed
+    /// by a HEAD: the answer to a write tells what arrived, and a store may have kept less.
     ///
     /// # Errors
     /// As [`Store::put`].
@@ -103,67 +102,18 @@ impl Store {
         labels: Labels<'_>,
         digests: &Digests,
     ) -> Result<Confirmed, Error> {
-        self.put_and_confirm(key, &body, labels, digests, self.storage_class()).await
+        let (body, condition) = (&body, Condition::None);
+        let storage_class = self.storage_class();
+        let write = Write { key, body, labels, digests, condition, storage_class };
+        self.write(&write).await?;
+        self.confirm_write(&write, Findings::default()).await
     }
 
-    /// A `PutObject` that lacks its body and its checksums.
-    pub(super) fn put_request(
-        &self,
-        key: &ObjectKey,
-        body: &Bytes,
-        labels: Labels<'_>,
-    ) -> PutObjectFluentBuilder {
-        let mut request = self
-            .sdk()
-            .put_object()
-            .bucket(self.bucket())
-            .key(key.as_str())
-            .content_type(labels.content_type)
-            .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX));
-        for (name, value) in labels.metadata {
-            request = request.metadata(*name, *value);
-        }
-        request
-    }
-
-    async fn put_and_confirm(
-        &self,
-        key: &ObjectKey,
-        body: &Bytes,
-        labels: Labels<'_>,
-        digests: &Digests,
-        storage_class: Option<&str>,
-    ) -> Result<Confirmed, Error> {
-        let site = &Site::new("write", key.as_str());
-        let send = |check: Check| async move {
-            let sent = self
-                .put_request(key, body, labels)
-                .set_storage_class(storage_class.map(StorageClass::from))
-                .body(ByteStream::from(body.clone()))
-                .set_checksum_crc64_nvme(check.value(digests.crc64nvme))
-                .set_content_md5(check.md5(body))
-                .customize()
-                .interceptor(SignBody::with(self.signs_objects().then_some(&digests.sha256)))
-                .send()
-                .await;
-            sent.map(drop).map_err(|failure| Error::from_sdk(site, &failure))
-        };
-        retry::with(self.policy(), site.action, || {
-            self.checksums().attempt(self.checksums().check(), send)
-        })
-        .await?;
-        let mut confirmed = self.confirm(key, digests, body.len() as u64).await?;
-        if self.signs_objects() {
-            confirmed.evidence.insert(0, Evidence::PartSha256);
-        }
-        Ok(confirmed)
-    }
-
-    /// Compares what the store says of an object with what it should be: the size always, since a
-    /// store may drop bytes and say nothing, and every checksum it offers.
+    /// Compares what the store reports about an object with what it should be: always the size, because
+    /// a store may silently drop bytes, and every checksum it reports.
     ///
     /// # Errors
-    /// `Vanished` when there is no object, `Mismatch` when there is another. Nothing is deleted.
+    /// `Vanished` when there is no object, `Mismatch` when it differs. Nothing is deleted.
     pub async fn confirm(
         &self,
         key: &ObjectKey,
@@ -176,9 +126,9 @@ impl Store {
         compare(key, head.await?, digests, bytes)
     }
 
-    /// What the store says of an object; `None` where there is none.
+    /// What the store reports about an object; `None` if there is none.
     ///
-    /// The answer to a HEAD does not tell a missing bucket from a missing object:
+    /// The answer to a HEAD does not distinguish a missing bucket from a missing object:
     /// [`Store::check_bucket`] does.
     ///
     /// # Errors
@@ -189,7 +139,7 @@ impl Store {
 
     async fn head_once(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
         let site = Site::new("look at", key.as_str());
-        let tap = Tap::new(CRC64XZ_HEADERS);
+        let tap = crc64xz_tap();
         let asked = self.checksums().check() == Check::Crc64Nvme;
         let sent = self
             .sdk()
@@ -202,7 +152,7 @@ impl Store {
             .send()
             .await;
         match sent {
-            Ok(output) => object_head(output, tap.value().as_deref())
+            Ok(output) => object_head(output, crc64xz(&tap))
                 .map(|head| ObjectHead { crc64nvme: head.crc64nvme.filter(|_| asked), ..head })
                 .map(Some)
                 .ok_or_else(|| Error::Unreadable { site, detail: "it has no length".to_owned() }),
@@ -213,7 +163,7 @@ impl Store {
         }
     }
 
-    /// Reads an object of at most 64 MiB into memory; `None` where there is none.
+    /// Reads an object of at most 64 MiB into memory; `None` if there is none.
     ///
     /// # Errors
     /// `TooLarge`, and when the store refuses, does not answer, or takes more than ten minutes.
@@ -221,9 +171,9 @@ impl Store {
         Ok(self.get_tagged(key).await?.map(|(bytes, _)| bytes))
     }
 
-    /// As [`Store::get`], with the ETag as the store gave it, for [`Expected::Version`].
+    /// Like [`Store::get`], and returns the ETag as the store gave it, for [`Precondition::Version`].
     ///
-    /// [`Expected::Version`]: super::Expected::Version
+    /// [`Precondition::Version`]: super::Precondition::Version
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -242,14 +192,13 @@ impl Store {
             }
             Ok(())
         };
-        let in_time = tokio::time::timeout(GET_TIME, read).await;
+        let in_time = clock::within(GET_TIME, read).await;
         in_time.unwrap_or_else(|_| Err(too_slow(key)))?;
         let etag = object.etag().map(str::to_owned);
         Ok(Some((whole.into(), etag)))
     }
 
-    /// Deletes an object. Only for the probes that `doctor` writes: nothing that was archived is
-    /// ever deleted.
+    /// Deletes an object. Only for the probes that `doctor` writes: archived objects are never deleted.
     pub(super) async fn delete(&self, key: &ObjectKey) -> Result<(), Error> {
         let site = Site::new("delete", key.as_str());
         retry::with(self.policy(), site.action, || async {
@@ -261,7 +210,7 @@ impl Store {
     }
 }
 
-/// The error of a small object that does not come to its end.
+/// The error for a small object that takes too long to read.
 fn too_slow(key: &ObjectKey) -> Error {
     let detail = format!("it takes more than {} s", GET_TIME.as_secs());
     let site = Site::new("read", key.as_str());
@@ -306,21 +255,15 @@ pub(super) fn digests_of(bytes: &[u8]) -> Digests {
     }
 }
 
-/// An ETag without its quotes.
-pub(super) fn unquoted(etag: &str) -> String {
-    etag.trim_matches('"').to_owned()
-}
-
-fn object_head(output: HeadObjectOutput, crc64xz: Option<&str>) -> Option<ObjectHead> {
+fn object_head(output: HeadObjectOutput, crc64xz: Option<Crc64Xz>) -> Option<ObjectHead> {
     let bytes = output.content_length.and_then(|length| u64::try_from(length).ok());
-    // AWS has this CRC of whole objects only; Garage, which does as well, does not say so.
-    let whole = matches!(output.checksum_type, None | Some(ChecksumType::FullObject));
-    let crc64nvme = output.checksum_crc64_nvme.as_deref().filter(|_| whole).and_then(decode);
+    let crc64nvme = output.checksum_crc64_nvme.as_deref();
+    let crc64nvme = whole_crc64nvme(crc64nvme, output.checksum_type.as_ref());
     Some(ObjectHead {
         bytes: bytes?,
         etag: output.e_tag.as_deref().map(unquoted),
         crc64nvme,
-        crc64xz: crc64xz.and_then(|text| text.trim().parse().ok()).map(Crc64Xz),
+        crc64xz,
         content_type: output.content_type,
         metadata: output.metadata.unwrap_or_default().into_iter().collect(),
     })

@@ -1,4 +1,4 @@
-//! Turning the pages of a listing.
+//! Reads the pages of a listing one after another.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
@@ -6,23 +6,23 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use super::Error;
 use super::error::Site;
 
-/// The most pages of a listing of objects, each of them with less than half a thousand.
+/// The most pages of an object listing that have fewer than `FULL` entries.
 pub(super) const OBJECT_PAGES: usize = 10_000;
 
-/// The most pages of a listing of unfinished uploads: of a thousand each, a hundred thousand.
+/// The most pages of a listing of unfinished uploads: at a thousand each, a hundred thousand uploads.
 pub(super) const UPLOAD_PAGES: usize = 100;
 
-/// So many pages with half a thousand entries or more count as one: an archive may have a hundred million
+/// This many pages of `FULL` entries or more count as one: an archive may have a hundred million
 /// objects.
 const FULL_AS_ONE: usize = 10;
 
-/// Entries of a page that counts as full.
+/// The number of entries from which a page counts as full.
 const FULL: usize = 500;
 
-/// The most pages in a row that hold nothing.
+/// The most empty pages in a row.
 const MOST_EMPTY: u32 = 100;
 
-/// Where a listing goes on; `M` is what the store calls that place.
+/// Where a listing continues; `M` is the store's marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next<M> {
     Start,
@@ -30,48 +30,48 @@ pub(super) enum Next<M> {
     End,
 }
 
-/// The pages of a listing that have been turned. A store may say for ever that there is more.
+/// The pages read so far. A faulty store may claim for ever that there are more.
 #[derive(Debug)]
 pub(super) struct Pages<M> {
     next: Next<M>,
-    /// Where they went on, and their first entries, in short.
+    /// Hashes of the markers and of the first entries so far.
     seen: HashSet<u64>,
-    /// How many, full ones as one, and others as [`FULL_AS_ONE`].
+    /// Pages read: a full one counts 1, any other [`FULL_AS_ONE`].
     turned: usize,
     empty: u32,
     most: usize,
 }
 
-/// What the store said of a page.
+/// What the store said about a page.
 #[derive(Debug)]
 pub(super) struct Page<M, F> {
     /// Whether there is more.
     pub is_truncated: Option<bool>,
-    /// Where.
+    /// The marker of the next page.
     pub after: Option<M>,
-    /// The first of its entries.
+    /// Its first entry.
     pub first: Option<F>,
-    /// How many entries it has.
+    /// Its number of entries.
     pub entries: usize,
 }
 
 impl<M: Hash + PartialEq> Pages<M> {
-    /// None so far, and so many at most.
+    /// No pages yet, and at most this many.
     pub(super) fn at_most(most: usize) -> Self {
         Self { next: Next::Start, seen: HashSet::new(), turned: 0, empty: 0, most }
     }
 
-    /// Where the listing goes on.
+    /// Where the listing continues.
     pub(super) fn next(&self) -> &Next<M> {
         &self.next
     }
 
-    /// Moves on behind a page.
+    /// Advances past a page.
     ///
     /// # Errors
-    /// When there is more but not where, or only where a page came from before, or when it brings
-    /// what a page before it brought: going on would ask for the same pages for ever, and stopping
-    /// would hide what is left. When there are too many pages. Nothing is moved then.
+    /// When there is more but no marker, or one that came before, or when the page repeats an earlier
+    /// one: continuing would request the same pages for ever, and stopping would hide the rest. When
+    /// there are too many pages. On an error nothing advances.
     pub(super) fn turn<F: Hash>(&mut self, site: Site, page: Page<M, F>) -> Result<(), Error> {
         self.turn_or_say(page).map_err(|detail| Error::Endless { site, detail })
     }
@@ -118,7 +118,7 @@ mod tests {
         Page { is_truncated: Some(true), after, first, entries }
     }
 
-    /// How many of these pages are turned before it is enough.
+    /// How many of these pages are read before the limit, and the error.
     fn turned(pages: impl Iterator<Item = Page<String, String>>) -> (usize, String) {
         let mut listing = Pages::at_most(500);
         for (turned, page) in pages.enumerate() {

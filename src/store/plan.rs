@@ -1,4 +1,4 @@
-//! How a file is cut into the parts of a multipart upload.
+//! How a file is split into the parts of a multipart upload.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::Error;
 
 const MIB: u64 = 1 << 20;
 
-/// S3's smallest part, the last of an upload excepted.
+/// S3's smallest part, except for the last of an upload.
 pub const SMALLEST_PART: u64 = 5 * MIB;
 
 /// S3's largest part.
@@ -46,7 +46,7 @@ impl PartPlan {
         self.part_bytes
     }
 
-    /// How many parts there are; `None` where the length is not known. An empty file has none.
+    /// The number of parts; `None` if the length is not known. An empty file has none.
     pub fn parts(&self) -> Option<u64> {
         self.total.map(|total| total.div_ceil(self.part_bytes))
     }
@@ -56,12 +56,11 @@ impl PartPlan {
         self.parts().is_some_and(|parts| parts <= 1)
     }
 
-    /// The bytes of the file that are part `number`, counted from 1; `None` past the end of a file
-    /// of known length.
+    /// The byte range of part `number`, counted from 1; `None` past the end of a file of known length.
     ///
     /// # Errors
-    /// `TooManyParts` past part 10 000, which only a file of unknown length, or one beyond 48 TiB,
-    /// comes to.
+    /// `TooManyParts` past part 10 000, which only a file of unknown length, or one larger than 48 TiB,
+    /// reaches.
     pub fn range(&self, number: u32) -> Result<Option<Range<u64>>, Error> {
         let start = u64::from(number.saturating_sub(1)).saturating_mul(self.part_bytes);
         let end = start.saturating_add(self.part_bytes);

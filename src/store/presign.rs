@@ -15,7 +15,7 @@ use crate::model::ObjectKey;
 pub struct PresignedUrl(SecretString);
 
 impl PresignedUrl {
-    /// The URL itself. Hand it to whom it is for and to nothing else, logs above all.
+    /// The URL itself. Give it only to its recipient, and never log it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -28,12 +28,12 @@ impl fmt::Debug for PresignedUrl {
 }
 
 impl Store {
-    /// A URL for reading `key` with a plain GET, ranges included, for `ttl` from now. No request is
-    /// made: neither the object nor the right to read it is checked.
+    /// A URL for reading `key` with a plain GET, ranges included, for `ttl` from now. This makes no
+    /// request: neither the object nor the right to read it is checked.
     ///
     /// # Errors
-    /// `Settings` when `ttl` is not between a second and seven days, S3's limit; and when there are
-    /// no credentials. Temporary credentials end the URL when they end.
+    /// `Settings` when `ttl` is not between a second and seven days, S3's limit; and when there are no
+    /// credentials. With temporary credentials the URL expires when they do.
     pub async fn presign_get(&self, key: &ObjectKey, ttl: Duration) -> Result<PresignedUrl, Error> {
         let whole_seconds = Duration::from_secs(ttl.as_secs());
         let config = PresigningConfig::expires_in(whole_seconds).ok();

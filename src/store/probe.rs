@@ -1,8 +1,8 @@
-//! What `doctor` asks of a store: whether it works, and what it can do beyond the common core.
+//! What `doctor` tests about a store: whether it works, and what it supports beyond the common core.
 //!
-//! Every probe writes objects of its own, `<prefix>/.replay-archiver-probe-<random>`, as a run writes
-//! its own, and deletes them again. They are the only objects this program deletes. A store that lets
-//! nobody delete them, as under an object lock, keeps them: nothing else depends on that right.
+//! Every probe writes its own objects, `<prefix>/.replay-archiver-probe-<random>`, the way a run does,
+//! and deletes them again. They are the only objects this program deletes. A store that forbids
+//! deleting, for example by an object lock, keeps them: nothing else depends on that right.
 
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use bytes::Bytes;
@@ -15,47 +15,47 @@ use crate::model::{Digests, Evidence, ObjectKey, Sha256Digest};
 
 const LABELS: Labels<'static> = Labels { content_type: "application/octet-stream", metadata: &[] };
 
-/// What a store can do beyond the common core. Nothing depends on any of it.
+/// What a store supports beyond the common core. Nothing depends on any of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Abilities {
-    /// Whether a body that is not what its signature says is refused.
+    /// Whether it refuses a body that does not match its signature.
     pub refuses_wrong_hash: bool,
     /// Whether it reports the CRC-64/NVME of a whole multipart object.
     pub crc64nvme: bool,
     /// Whether it reports the CRC-64/XZ of a whole multipart object, as COS and OSS do.
     pub crc64xz: bool,
-    /// What it makes of `If-None-Match: *`.
+    /// How it treats `If-None-Match: *`.
     pub if_none_match: IfNoneMatch,
 }
 
-/// What a store makes of `If-None-Match: *`.
+/// How a store treats `If-None-Match: *`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfNoneMatch {
-    /// An object that exists is not overwritten.
+    /// An existing object is not overwritten.
     Honoured,
-    /// It is overwritten all the same.
+    /// It is overwritten anyway.
     Ignored,
-    /// Such requests are refused.
+    /// It refuses such requests.
     Refused,
 }
 
-/// What became of a probe that worked.
+/// What became of a probe that succeeded.
 #[derive(Debug)]
 pub enum Probe {
     /// It was deleted.
     Deleted,
     /// The store refused to delete it, and keeps it.
     Kept {
-        /// Where it lies.
+        /// Its key.
         key: ObjectKey,
-        /// What the store said.
+        /// The store's refusal.
         refusal: Error,
     },
 }
 
 impl Store {
-    /// Writes a small object, reads it back and deletes it: the rights that archiving needs, and
-    /// `DeleteObject`, without which the object stays.
+    /// Writes a small object, reads it back and deletes it. This needs the rights that archiving needs,
+    /// and `DeleteObject`; without the latter the object stays.
     ///
     /// # Errors
     /// Of the first step that fails.
@@ -85,10 +85,10 @@ impl Store {
         }
     }
 
-    /// Uploads an object in two parts, 5 MiB in all, and says what the store then knew of it.
+    /// Uploads an object in two parts, 5 MiB in total, and returns what the store reports about it.
     ///
     /// # Errors
-    /// Of the first step that fails. The upload is then aborted, the object deleted.
+    /// Of the first step that fails. The upload is then aborted and the object deleted.
     pub async fn multipart_works(&self) -> Result<Confirmed, Error> {
         let key = self.layout().probe();
         let result = self.upload_two_parts(&key).await;
@@ -105,7 +105,7 @@ impl Store {
             match upload.part(number, part, digests).await {
                 Ok(receipt) => receipts.push(receipt),
                 Err(error) => {
-                    // The first error counts; what the abort says adds nothing to it.
+                    // The first error counts; that of the abort adds nothing to it.
                     drop(upload.abort().await);
                     return Err(error);
                 }
@@ -114,11 +114,11 @@ impl Store {
         upload.complete(&receipts, &digests_of(&whole), whole.len() as u64).await
     }
 
-    /// Finds out what the store can do beyond what `multipart` shows, the confirmation that
-    /// [`Store::multipart_works`] gave.
+    /// Tests what the store supports beyond what `multipart` shows, the confirmation from
+    /// [`Store::multipart_works`].
     ///
     /// # Errors
-    /// When a probe fails in a way that says nothing about the ability.
+    /// When a probe fails in a way that says nothing about the feature.
     pub async fn abilities(&self, multipart: &Confirmed) -> Result<Abilities, Error> {
         let known = &multipart.evidence;
         Ok(Abilities {
@@ -129,17 +129,17 @@ impl Store {
         })
     }
 
-    /// Sends an object whose signature was made over another body, and says whether it is refused.
+    /// Sends an object whose signature covers another body, and returns whether the store refuses it.
     ///
     /// # Errors
-    /// When the answer is about something else, such as missing rights.
+    /// When the refusal has another reason, such as missing rights.
     pub async fn refuses_wrong_hash(&self) -> Result<bool, Error> {
         let key = self.layout().probe();
         let lie =
             Digests { sha256: Sha256Digest::of(b"another"), ..digests_of(b"replay-archiver") };
         let result = match self.put_probe(&key, &lie, None).await {
             Ok(()) => Ok(false),
-            // Some stores notice only while they write, and then call it an error of their own.
+            // Some stores only notice while writing, and then report an internal error.
             Err(error) => match error.answer().map(|answer| answer.status) {
                 Some(400 | 500) => self.head(&key).await.map(|head| head.is_none()),
                 _ => Err(error),
@@ -165,7 +165,8 @@ impl Store {
         self.clean_up(&key, result.await).await
     }
 
-    /// One `PutObject`, once, always signed over `digests`, with the checksum that a run would send.
+    /// One `PutObject`, made once, always signed over `digests`, with the checksum that a run would
+    /// send.
     async fn put_probe(
         &self,
         key: &ObjectKey,
@@ -186,8 +187,8 @@ impl Store {
         })
     }
 
-    /// Deletes a probe. A failure to do so is told only where nothing failed before, and not where the
-    /// store lets nobody delete it.
+    /// Deletes a probe. A failure to do so is returned only if nothing failed before, and not if the
+    /// store forbids deleting it.
     async fn clean_up<T>(&self, key: &ObjectKey, result: Result<T, Error>) -> Result<T, Error> {
         let deleted = self.delete(key).await;
         let value = result?;
@@ -198,8 +199,8 @@ impl Store {
     }
 }
 
-/// Whether the store will not delete an object: for an object lock, a retention, or a want of rights,
-/// which stores tell with one of these.
+/// Whether the store refuses to delete an object because of an object lock, a retention period or
+/// missing rights, which stores report with one of these codes.
 fn is_kept(error: &Error) -> bool {
     error.answer().is_some_and(|answer| matches!(answer.status, 400 | 401 | 403 | 405 | 409 | 501))
 }

@@ -14,32 +14,32 @@ use super::{Error, NoAnswer, Store};
 use crate::model::{ObjectKey, Sha256Digest};
 use crate::retry;
 
-/// A stretch of an object that breaks off before so many bytes came, or crawls, was opened in vain.
+/// A stream that breaks off or crawls before this many bytes made no progress.
 const STRETCH: u64 = 64 << 10;
 
-/// So many stretches in vain, one after the other, and the object is given up.
+/// After this many streams in a row without progress, reading the object fails.
 const IN_VAIN: u32 = 3;
 
-/// An object that is being read, in order, once.
+/// An object being read, in order, once.
 #[derive(Debug)]
 pub struct ObjectBody {
     store: Store,
     key: ObjectKey,
-    /// Its size, or where the range that is read ends.
+    /// Its size, or the end of the range being read.
     bytes: u64,
-    /// Where reading ends, unless with the object.
+    /// Where reading ends, unless at the object's end.
     end: Option<u64>,
     etag: Option<String>,
     offset: u64,
     stream: ByteStream,
     /// Where the stream was opened.
     opened_at: u64,
-    /// How many streams in a row were opened in vain.
+    /// Consecutive streams without progress.
     in_vain: u32,
 }
 
 impl Store {
-    /// Opens an object for reading; `None` where there is none.
+    /// Opens an object for reading; `None` if there is none.
     ///
     /// # Errors
     /// When the store refuses or does not answer.
@@ -65,8 +65,8 @@ impl Store {
         }))
     }
 
-    /// The SHA-256 of an object of any size, read back in full; `None` where there is none. None of
-    /// it is kept.
+    /// The SHA-256 of an object of any size, read back in full without keeping it; `None` if there is
+    /// none.
     ///
     /// # Errors
     /// When the store refuses, or the object cannot be read to its end.
@@ -79,8 +79,7 @@ impl Store {
         Ok(Some(Sha256Digest(sha256.finalize().into())))
     }
 
-    /// Reads a range of an object to the end of a buffer. Goes on after a break like
-    /// [`ObjectBody::next`].
+    /// Reads a range of an object into a buffer. Resumes after a break like [`ObjectBody::next`].
     ///
     /// # Errors
     /// When the store refuses, or the range cannot be read to its end.
@@ -108,8 +107,7 @@ impl Store {
         Ok(())
     }
 
-    /// Opens an object at an offset, up to an end if one is given; with an ETag, that version of it
-    /// only.
+    /// Opens an object at an offset, up to an end if given; if an ETag is given, only that version.
     async fn open(
         &self,
         key: &ObjectKey,
@@ -155,11 +153,11 @@ impl ObjectBody {
 
     /// The next bytes; `None` at the end, which is reached only after [`Self::bytes`] bytes.
     ///
-    /// A stream that breaks off or crawls is opened again where it broke, as long as it moves.
+    /// A stream that breaks off or crawls is reopened at that offset, as long as there is progress.
     ///
     /// # Errors
-    /// When it breaks off without having moved, hardly moves several times in a row, or cannot be
-    /// opened again: the object may have been replaced meanwhile. When more comes than was asked for.
+    /// When several streams in a row make no progress, or one cannot be reopened: the object may have
+    /// been replaced meanwhile. When more bytes arrive than were asked for.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let mut crawls = None;
@@ -181,7 +179,7 @@ impl ObjectBody {
                 }
             };
             self.is_worth_opening(crawls, &detail)?;
-            tracing::debug!(object.key = %self.key, object.offset = self.offset, detail, "reading goes on after a break");
+            tracing::debug!(object.key = %self.key, object.offset = self.offset, detail, "resuming the read after a break");
             let opened =
                 self.store.open(&self.key, self.offset, self.end, self.etag.as_deref()).await?;
             self.stream = opened.body;
@@ -189,7 +187,7 @@ impl ObjectBody {
         }
     }
 
-    /// Counts a stream that broke off, and fails where no other is to be opened.
+    /// Counts a stream that broke off, and fails if it should not be reopened.
     fn is_worth_opening(&mut self, crawls: Option<Excess>, detail: &str) -> Result<(), Error> {
         let got = self.offset - self.opened_at;
         let is_in_vain = crawls.is_some() || got < STRETCH;

@@ -1,4 +1,4 @@
-//! Which bucket, and how to speak to it.
+//! Which bucket to use, and how to speak to it.
 
 use std::time::Duration;
 
@@ -13,26 +13,26 @@ use crate::retry;
 pub struct Settings {
     /// The bucket's name; on COS with the appid: `archive-1250000000`.
     pub bucket: String,
-    /// What all keys begin with; may be empty.
+    /// The prefix of all keys; may be empty.
     pub prefix: String,
     /// The region requests are signed for; `auto` on R2, anything on most self-hosted stores.
     pub region: String,
-    /// Where the store is, without the bucket; it may lie below a path. `None` for AWS.
+    /// The store's address without the bucket; it may have a path. `None` for AWS.
     pub endpoint: Option<Url>,
-    /// Where the bucket's name goes.
+    /// Where the bucket's name goes in a URL.
     pub addressing: Addressing,
-    /// Who asks.
+    /// The credentials that sign requests.
     pub credentials: Credentials,
-    /// Whether the store is asked to verify CRC-64/NVME.
+    /// Whether to ask the store to verify CRC-64/NVME.
     pub checksum: ChecksumMode,
-    /// Whether bodies are signed. Over plain http to another machine they are in any case.
+    /// Whether bodies are signed. They always are over plain http to another machine.
     pub sign_payload: BodySigning,
     /// How long to wait for what.
     pub timeouts: Timeouts,
     /// How often to try; [`DEFAULT_RETRY`] unless there is a reason.
     pub retry: retry::Policy,
-    /// The storage class of recordings; manifests and other small files are always readable at
-    /// once. `None` for the bucket's default.
+    /// The storage class of recordings; manifests and other small files are always readable at once.
+    /// `None` for the bucket's default.
     pub storage_class: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub enum Addressing {
 /// Where the keys that sign requests come from.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// Given keys.
+    /// Fixed keys.
     Static {
         /// The access key id.
         access_key: String,
@@ -64,28 +64,28 @@ pub enum Credentials {
     Chain,
 }
 
-/// Whether the store is asked to verify CRC-64/NVME.
+/// Whether to ask the store to verify CRC-64/NVME.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ChecksumMode {
-    /// It is, until it turns out not to know how.
+    /// Yes, until it turns out not to support it.
     #[default]
     Auto,
-    /// It is.
+    /// Yes.
     On,
-    /// It is not, and what it reports is not compared: for stores that get it wrong.
+    /// No, and what it reports is not compared: for stores that get it wrong.
     Off,
 }
 
-/// Whether requests are signed over their bodies.
+/// Whether the signatures of requests cover their bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BodySigning {
-    /// Where the store does not verify a CRC-64/NVME in place of it: that spares a second SHA-256 of
-    /// every byte.
+    /// Only if the store does not verify a CRC-64/NVME instead, which saves a second SHA-256 of every
+    /// byte.
     #[default]
     Auto,
-    /// They are.
+    /// Yes.
     On,
-    /// They are not.
+    /// No.
     Off,
 }
 
@@ -94,10 +94,10 @@ pub enum BodySigning {
 pub struct Timeouts {
     /// For a connection.
     pub connect: Duration,
-    /// From the start of a request to the first byte of the answer: a part has to be sent within
-    /// it. Also how long a download may stand still.
+    /// From the start of a request to the first byte of the answer, which includes sending a part. Also
+    /// how long a download may stall.
     pub read: Duration,
-    /// For an attempt in all, the body of a download excepted.
+    /// For a whole attempt, except for the body of a download.
     pub attempt: Duration,
     /// How long a reply may crawl.
     pub crawl: Duration,
@@ -114,9 +114,9 @@ impl Default for Timeouts {
     }
 }
 
-/// Twenty-four attempts within fifteen minutes. Where they fail at once, as while the store is
-/// being restarted, they take a minute and a half: every part under way has to outlast that, and
-/// the first that does not costs the file all of them.
+/// Twenty-four attempts within fifteen minutes. If they fail at once, as during a restart of the store,
+/// they take a minute and a half: every part in flight has to outlast that, and the first that does not
+/// costs the file all of them.
 pub const DEFAULT_RETRY: retry::Policy = retry::Policy {
     attempts: 24,
     base: Duration::from_millis(500),
@@ -124,14 +124,14 @@ pub const DEFAULT_RETRY: retry::Policy = retry::Policy {
     budget: Duration::from_secs(900),
 };
 
-/// As [`shortly`], with six attempts at most: for the first question, whose answer somebody waits for.
+/// Like [`shortly`], with at most six attempts: for the first question, whose answer somebody waits
+/// for.
 pub(super) fn briefly(policy: &retry::Policy) -> retry::Policy {
     retry::Policy { attempts: policy.attempts.min(6), ..shortly(policy) }
 }
 
-/// As a policy, with attempts for three minutes at most: for what is asked for and small, so that a
-/// reply that hangs or crawls costs no quarter of an hour. A store that is being restarted is waited
-/// for all the same.
+/// The policy with attempts limited to three minutes: for small replies, so that one that hangs or
+/// crawls does not cost a quarter of an hour. It still outlasts a restart of the store.
 pub(super) fn shortly(policy: &retry::Policy) -> retry::Policy {
     retry::Policy { budget: policy.budget.min(Duration::from_secs(180)), ..*policy }
 }
@@ -150,8 +150,8 @@ impl Settings {
         }
     }
 
-    /// Whether nobody can meddle with requests on their way: TLS guards them, or they do not leave
-    /// this machine, by the address that is written in the endpoint.
+    /// Whether nobody can tamper with requests in transit: TLS protects them, or the address in the
+    /// endpoint shows that they do not leave this machine.
     pub(super) fn is_guarded(&self) -> bool {
         let Some(endpoint) = &self.endpoint else { return true };
         let is_loopback = match endpoint.host() {
@@ -162,7 +162,7 @@ impl Settings {
         endpoint.scheme() == "https" || is_loopback
     }
 
-    /// Finds what no request could succeed with.
+    /// Rejects settings that no request could succeed with.
     pub(super) fn check(&self) -> Result<(), Error> {
         let refuse = |setting, reason: String, hint| Err(Error::Settings { setting, reason, hint });
         if self.bucket.is_empty() || self.bucket.contains(['/', ' ']) {
@@ -177,7 +177,7 @@ impl Settings {
         let Some(host) = endpoint.host_str() else {
             return refuse("endpoint", "it names no host".to_owned(), ENDPOINT_HINT);
         };
-        // The URL itself is not shown: it may hold a password.
+        // The URL itself is not shown: it may contain a password.
         if !matches!(endpoint.scheme(), "http" | "https")
             || !endpoint.username().is_empty()
             || endpoint.password().is_some()
@@ -255,7 +255,7 @@ mod tests {
         assert!(settings(Some("http://127.0.0.1:9000")).check().is_ok());
     }
 
-    /// How long a store that refuses connections is waited for.
+    /// How long to wait for a store that refuses connections.
     async fn patience(policy: &retry::Policy) -> Duration {
         let began = tokio::time::Instant::now();
         let refused: Result<(), Error> = retry::with(policy, "test", || async {

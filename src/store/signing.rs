@@ -1,8 +1,8 @@
 //! The SHA-256 in a request's signature, computed once.
 //!
-//! Left alone, the SDK hashes every body again on every attempt. The type that spares it that,
-//! `PayloadSigningOverride::Precomputed`, says that it is not for direct use, so it is named in
-//! this file only, and tests/it/store.rs looks at the headers that are really sent.
+//! By default the SDK hashes every body again on every attempt. The type that avoids this,
+//! `PayloadSigningOverride::Precomputed`, is documented as not for direct use, so only this file names
+//! it, and tests/it/store.rs checks the headers that are really sent.
 
 use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
@@ -12,22 +12,22 @@ use aws_sdk_s3::error::BoxError;
 use super::settings::BodySigning;
 use crate::model::Sha256Digest;
 
-/// Whether bodies are signed: `x-amz-content-sha256` then carries the body's hash, which most stores
+/// Whether bodies are signed: if so, `x-amz-content-sha256` carries the body's hash, which most stores
 /// verify; otherwise it says `UNSIGNED-PAYLOAD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signing {
-    /// All of them.
+    /// All bodies are signed.
     All,
-    /// Those that nothing else vouches for: not the parts whose CRC-64/NVME the store verifies, on a
-    /// way that nobody can meddle with.
+    /// Only bodies that nothing else protects: not parts whose CRC-64/NVME the store verifies, over a
+    /// connection that nobody can tamper with.
     WhereNeeded,
-    /// None; the way alone guards them.
+    /// No bodies are signed; only the connection protects them.
     None,
 }
 
 impl Signing {
-    /// What is done where `wanted`, the way to the store being guarded (by TLS, or because it does not
-    /// leave this machine) or not.
+    /// The signing for the configured `wanted`. Bodies are always signed if the connection is not
+    /// guarded, neither by TLS nor by staying on this machine.
     pub(super) fn over(wanted: BodySigning, is_guarded: bool) -> Self {
         match wanted {
             _ if !is_guarded => Self::All,
@@ -38,7 +38,7 @@ impl Signing {
     }
 }
 
-/// Tells the signer what to sign for the body.
+/// Tells the signer which hash to sign for the body.
 #[derive(Debug)]
 pub(super) struct SignBody(PayloadSigningOverride);
 

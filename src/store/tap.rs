@@ -1,4 +1,4 @@
-//! Headers of an answer that the SDK does not hand on.
+//! Headers of an answer that the SDK does not pass on.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 
-/// Keeps the first of the headers it looks for, of errors as well as of successes.
+/// Keeps the first of the headers it looks for, in errors as well as successes.
 #[derive(Debug, Clone)]
 pub(super) struct Tap {
     names: &'static [&'static str],
@@ -19,7 +19,7 @@ impl Tap {
         Self { names, value: Arc::default() }
     }
 
-    /// What was found.
+    /// The value it found.
     pub(super) fn value(&self) -> Option<String> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

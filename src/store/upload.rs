@@ -1,4 +1,4 @@
-//! Multipart uploads: begun, continued after a crash, completed and confirmed, or aborted.
+//! Multipart uploads: begin, resume after a crash, complete and confirm, or abort.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,17 +14,18 @@ use super::error::Site;
 use super::object::compare;
 use super::plan::MOST_PARTS;
 use super::signing::SignBody;
+use super::write::{Findings, crc64xz_tap};
 use super::{Confirmed, Error, Labels, Store};
 use crate::model::{Crc64Nvme, Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry::{self, Transient as _};
 
-/// The metadata that tells which upload made an object: without it, the object that is there after
-/// a lost answer could be an older one.
+/// The metadata that identifies the upload which made an object: without it, the object found after a
+/// lost answer could be an older one.
 const TOKEN: &str = "upload-token";
 
 /// An unfinished multipart upload.
 ///
-/// Dropping it leaves the upload as it is, for a later run to continue.
+/// Dropping it leaves the upload in the store, for a later run to resume.
 #[derive(Debug)]
 pub struct Upload {
     store: Store,
@@ -33,14 +34,15 @@ pub struct Upload {
     has_twins: bool,
 }
 
-/// What a checkpoint keeps of an upload, beside its key and its parts.
+/// What a checkpoint keeps of an upload, besides its key and its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadId {
-    /// The store's name for it.
+    /// The store's upload id.
     id: String,
-    /// Which upload made the object: stored with it as metadata.
+    /// The token stored as metadata with the object, to identify the upload that made it.
     token: String,
-    /// Whether it was announced to carry a CRC-64/NVME; parts that differ from that are refused.
+    /// Whether the upload was announced with a CRC-64/NVME; the store refuses parts that differ in
+    /// that.
     checksummed: bool,
 }
 
@@ -54,8 +56,8 @@ impl UploadId {
 /// The digests of one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartDigests {
-    /// The SHA-256 that the request is signed with; `None` leaves the body unsigned where it may be,
-    /// see [`Upload::signs_parts`].
+    /// The SHA-256 to sign the request with; `None` leaves the body unsigned if that is allowed, see
+    /// [`Upload::signs_parts`].
     pub sha256: Option<Sha256Digest>,
     /// The CRC-64/NVME of the part alone.
     pub crc64nvme: Crc64Nvme,
@@ -69,7 +71,7 @@ impl PartDigests {
     }
 }
 
-/// A part the store has acknowledged. Checkpoints keep it: completing needs every one.
+/// A part that the store has acknowledged. Checkpoints keep all of them: completing needs every one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartReceipt {
     /// From 1.
@@ -78,15 +80,18 @@ pub struct PartReceipt {
     pub bytes: u64,
     /// The ETag exactly as the store gave it.
     pub etag: String,
-    /// Whether the request was signed over the part's SHA-256.
+    /// Whether the signature of the request covered the part's SHA-256.
     pub signed: bool,
+    /// The part's CRC-64/NVME. Earlier versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc64nvme: Option<Crc64Nvme>,
 }
 
 impl Store {
-    /// Begins a multipart upload. Nothing is visible under `key` before it is completed.
+    /// Begins a multipart upload. Nothing is visible under `key` until it is completed.
     ///
-    /// Where an answer is lost the store may keep an upload whose id nobody knows, on an error and,
-    /// as [`Upload::may_have_twins`] tells, on `Ok`.
+    /// If an answer is lost, the store may keep an upload whose id nobody knows: on an error, and also
+    /// on `Ok` if [`Upload::may_have_twins`] says so.
     ///
     /// # Errors
     /// When the store refuses or does not answer.
@@ -127,21 +132,21 @@ impl Store {
         Ok(Upload { has_twins: has_twins.into_inner(), ..upload })
     }
 
-    /// Goes on with an upload that a checkpoint remembers. No request is made: that the store has
-    /// dropped it shows in the next call, as [`Error::is_upload_gone`].
+    /// Resumes an upload from a checkpoint. This makes no request: if the store has dropped the upload,
+    /// the next call fails with [`Error::is_upload_gone`].
     pub fn resume_upload(&self, key: ObjectKey, id: UploadId) -> Upload {
         Upload { store: self.clone(), key, id, has_twins: false }
     }
 }
 
 impl Upload {
-    /// What a checkpoint has to keep for [`Store::resume_upload`].
+    /// What a checkpoint must keep for [`Store::resume_upload`].
     pub fn id(&self) -> &UploadId {
         &self.id
     }
 
-    /// Whether the store may have begun others when it was asked to begin this one: an answer was
-    /// lost, and it was asked again.
+    /// Whether the store may have begun other uploads when asked to begin this one, because an answer
+    /// was lost and the request was repeated.
     pub fn may_have_twins(&self) -> bool {
         self.has_twins
     }
@@ -151,14 +156,13 @@ impl Upload {
         &self.key
     }
 
-    /// Whether the next part has to come with its SHA-256. A part that comes without all the same is
-    /// hashed when it is sent.
+    /// Whether the next part needs its SHA-256. A part without one is hashed when it is sent.
     pub fn signs_parts(&self) -> bool {
         self.store.signs_parts(self.check())
     }
 
-    /// Uploads part `number`, from 1 to 10 000. May be called again with the same number: the last
-    /// counts. Several parts may be under way at once.
+    /// Uploads part `number`, from 1 to 10 000. May be called again with the same number: the last call
+    /// counts. Several parts may be uploaded at once.
     ///
     /// On `Ok` the store has the part and, where it can, has compared it with its digests.
     ///
@@ -183,7 +187,8 @@ impl Upload {
             store.checksums().note_verified();
         }
         let etag = output.e_tag.ok_or_else(|| unreadable(site, "it has no ETag"))?;
-        Ok(PartReceipt { number, bytes: body.len() as u64, etag, signed })
+        let crc64nvme = Some(digests.crc64nvme);
+        Ok(PartReceipt { number, bytes: body.len() as u64, etag, signed, crc64nvme })
     }
 
     async fn send_part(
@@ -196,7 +201,7 @@ impl Upload {
     ) -> Result<(UploadPartOutput, bool), Error> {
         let store = &self.store;
         let sha256 = match digests.sha256 {
-            // The store has come to need it since the part was hashed.
+            // The store has begun to need it since the part was hashed.
             None if store.signs_parts(check) => Some(Sha256Digest::of(body)),
             known => known,
         };
@@ -221,15 +226,16 @@ impl Upload {
 
     /// Makes the parts one object and confirms it against the digests of the whole.
     ///
-    /// On `Ok` the object is durable and is what was sent. Where the answer is lost, or the upload
-    /// is gone, the object that is there decides, if it is this upload's. On an error nothing is
-    /// deleted and the upload may be completed again.
+    /// On `Ok` the object is durable and is what was sent: the answer had a checksum of the whole
+    /// object, or a HEAD confirmed it. If the answer is lost or the upload is gone, the existing object
+    /// decides, provided it is from this upload. An error deletes nothing, and the upload may be
+    /// completed again.
     ///
     /// # Errors
     /// `Parts` when they are not consecutive from 1 or do not add up to `bytes`; `Mismatch` when the
-    /// stored object is another; and when the store refuses or does not answer.
+    /// stored object differs; and when the store refuses or does not answer.
     pub async fn complete(
-        self,
+        &self,
         parts: &[PartReceipt],
         whole: &Digests,
         bytes: u64,
@@ -242,8 +248,11 @@ impl Upload {
         })
         .await;
         let mut confirmed = match completed {
-            Ok(()) => store.confirm(&self.key, whole, bytes).await?,
-            // Whatever was answered: stores tell an upload that is gone in many ways.
+            Ok(found) => match found.proof(whole) {
+                Some(evidence) => Confirmed { etag: found.etag, evidence },
+                None => store.confirm(&self.key, whole, bytes).await?,
+            },
+            // Whatever the answer: stores report a missing upload in many ways.
             Err(error) => self.settle(error, whole, bytes).await?,
         };
         if parts.iter().all(|part| part.signed) {
@@ -257,11 +266,12 @@ impl Upload {
         parts: &[PartReceipt],
         whole: &Digests,
         check: Check,
-    ) -> Result<(), Error> {
+    ) -> Result<Findings, Error> {
         let completed = parts.iter().map(|part| {
             let number = i32::try_from(part.number).unwrap_or(i32::MAX);
             CompletedPart::builder().part_number(number).e_tag(&part.etag).build()
         });
+        let tap = crc64xz_tap();
         let list = CompletedMultipartUpload::builder().set_parts(Some(completed.collect())).build();
         let sent = self
             .store
@@ -273,15 +283,18 @@ impl Upload {
             .multipart_upload(list)
             .set_checksum_crc64_nvme(check.value(whole.crc64nvme))
             .set_checksum_type(check.kind())
+            .customize()
+            .interceptor(tap.clone())
             .send()
             .await;
         let site = Site::new("complete the upload of", self.key.as_str());
-        dialect::completed(&site, sent)
+        let reply = dialect::completed(&site, sent)?;
+        Ok(reply.map_or_else(Findings::default, |reply| Findings::of_whole(&reply, check, &tap)))
     }
 
-    /// Decides what a failed completion has come to, by looking. The first error stands unless the
-    /// object that is there is this upload's. Where nobody can look now, nothing is decided: that
-    /// passes, and the upload may be completed again.
+    /// Looks up what a failed completion led to. The first error stands unless the existing object is
+    /// from this upload. If the lookup fails with a transient error, that error is returned, and the
+    /// upload may be completed again.
     async fn settle(&self, error: Error, whole: &Digests, bytes: u64) -> Result<Confirmed, Error> {
         match self.store.head(&self.key).await {
             Ok(Some(head)) if head.metadata.get(TOKEN) == Some(&self.id.token) => {
@@ -289,31 +302,31 @@ impl Upload {
                 compare(&self.key, head, whole, bytes)
             }
             Err(unseen) if unseen.is_transient() => {
-                tracing::info!(object.key = %self.key, error = %error, "whether the upload was completed could not be looked up");
+                tracing::info!(object.key = %self.key, error = %error, "failed to look up whether the upload was completed");
                 Err(unseen)
             }
             _ => Err(error),
         }
     }
 
-    /// Gives the upload up and frees its parts. An object under the same key is not touched. An
-    /// upload that is gone already counts as aborted.
+    /// Aborts the upload and frees its parts. An object under the same key is not touched. An upload
+    /// that is gone already counts as aborted.
     ///
     /// # Errors
     /// When the store refuses or does not answer.
-    pub async fn abort(self) -> Result<(), Error> {
+    pub async fn abort(&self) -> Result<(), Error> {
         self.store.abort_upload(&self.key, &self.id.id).await
     }
 
-    /// What this upload's requests carry: what it was announced with, unless the store has shown
-    /// since that it cannot.
+    /// The check for this upload's requests: the one it was announced with, unless the store has turned
+    /// out not to support it.
     fn check(&self) -> Check {
         let checksums = self.store.checksums();
         if self.id.checksummed { checksums.check() } else { checksums.otherwise() }
     }
 }
 
-/// Reviews the parts before they become an object.
+/// Checks the parts before they become an object.
 fn check_parts(key: &ObjectKey, parts: &[PartReceipt], bytes: u64) -> Result<(), Error> {
     let refuse = |reason: String| Err(Error::Parts { key: key.clone(), reason });
     if parts.is_empty() || parts.len() > MOST_PARTS as usize {
@@ -338,8 +351,13 @@ mod tests {
     use super::*;
 
     fn receipts(parts: &[(u32, u64)]) -> Vec<PartReceipt> {
-        let receipt =
-            |&(number, bytes)| PartReceipt { number, bytes, etag: "e".into(), signed: true };
+        let receipt = |&(number, bytes)| PartReceipt {
+            number,
+            bytes,
+            etag: "e".into(),
+            signed: true,
+            crc64nvme: None,
+        };
         parts.iter().map(receipt).collect()
     }
 

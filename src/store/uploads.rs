@@ -1,4 +1,4 @@
-//! Unfinished uploads, whoever began them: listed and aborted.
+//! Unfinished uploads, whoever began them: listing and aborting.
 
 use jiff::Timestamp;
 
@@ -14,25 +14,25 @@ use crate::retry;
 pub struct Unfinished {
     /// The key the object would have.
     pub key: ObjectKey,
-    /// The store's name for it.
+    /// The store's upload id.
     pub id: String,
-    /// When it was begun, by the store's clock.
+    /// When it began, by the store's clock.
     pub initiated: Option<Timestamp>,
 }
 
-/// A listing of unfinished uploads that is being read, a page at a time.
+/// A listing of unfinished uploads, read a page at a time.
 #[derive(Debug)]
 pub struct UnfinishedListing {
     store: Store,
     prefix: String,
-    /// Behind a key, and behind one upload of it.
+    /// Where the next page begins: after a key, and after one upload of it.
     pages: Pages<(String, Option<String>)>,
 }
 
 impl Store {
-    /// Lists the unfinished uploads whose keys begin with `prefix`. No request is made yet.
+    /// Lists the unfinished uploads whose keys begin with `prefix`. This makes no request yet.
     ///
-    /// Not every store can: see [`Error::is_not_implemented`].
+    /// Not every store supports it: see [`Error::is_not_implemented`].
     pub fn list_uploads(&self, prefix: &str) -> UnfinishedListing {
         UnfinishedListing {
             store: self.clone(),
@@ -41,8 +41,8 @@ impl Store {
         }
     }
 
-    /// Gives an unfinished upload up and frees its parts. An object under the same key is not
-    /// touched. An upload that is gone already counts as aborted.
+    /// Aborts an unfinished upload and frees its parts. An object under the same key is not touched. An
+    /// upload that is gone already counts as aborted.
     ///
     /// # Errors
     /// When the store refuses or does not answer.
@@ -96,7 +96,7 @@ impl UnfinishedListing {
             let initiated = at.and_then(|millis| Timestamp::from_millisecond(millis).ok());
             Some(Unfinished { key: ObjectKey::new(upload.key?), id: upload.upload_id?, initiated })
         });
-        // Some stores take the prefix for a hint.
+        // Some stores treat the prefix as a hint.
         Ok(Some(listed.filter(|upload| upload.key.as_str().starts_with(&self.prefix)).collect()))
     }
 }

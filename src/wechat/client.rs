@@ -14,7 +14,7 @@ use super::lenient::Object;
 use super::source::TokenSource;
 use super::token::{Token, TokenCheck, Tokens};
 use super::wire::{
-    ApiQuota, Problem, ReplayPage, RoomPage, quota_request, replays_request, rooms_request,
+    ApiQuota, ReplayPage, ReplyProblem, RoomPage, quota_request, replays_request, rooms_request,
 };
 use crate::clock::Clock;
 use crate::model::{AppId, RoomId};
@@ -22,7 +22,7 @@ use crate::model::{AppId, RoomId};
 const LIVE_INFO: &str = "/wxa/business/getliveinfo";
 const QUOTA: &str = "/cgi-bin/openapi/quota/get";
 
-/// WeChat's live API: what all accounts share, connections above all. Clones share it too.
+/// WeChat's live API, with the connections that all accounts share. Clones share them too.
 #[derive(Clone)]
 pub struct Api {
     settings: Settings,
@@ -31,22 +31,23 @@ pub struct Api {
 }
 
 impl Api {
-    /// The API as `settings` reach it. Nothing is sent yet.
+    /// An API client with these settings. Sends nothing yet.
     ///
     /// # Errors
-    /// [`Error::Setup`] when the HTTP client cannot be built, as with a malformed proxy address.
+    /// [`Error::Setup`] if the HTTP client cannot be built, for example because of a malformed proxy
+    /// address.
     pub fn new(settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let http = Http::new(settings, clock.clone())?;
         Ok(Self { settings: settings.clone(), http, clock })
     }
 
-    /// The calls of `appid`, whose access token comes from `source`. Nothing is sent yet.
+    /// The calls of `appid`, with access tokens from `source`. Sends nothing yet.
     pub fn client(&self, appid: AppId, source: TokenSource) -> Client {
         let Self { settings, http, clock } = self;
         let tokens = Tokens::new(appid.clone(), settings, source, http.clone(), clock.clone());
         let (base_url, skew) = (settings.base_url.clone(), Mutex::default());
         let (http, clock) = (http.clone(), clock.clone());
-        Client(Arc::new(Account { appid, base_url, http, tokens, clock, skew }))
+        Client(Arc::new(Inner { appid, base_url, http, tokens, clock, skew }))
     }
 }
 
@@ -58,14 +59,14 @@ impl std::fmt::Debug for Api {
 
 /// The live API for one account. Clones share the access token.
 ///
-/// Every method but [`Client::check_token`] makes exactly one attempt: the caller counts each
-/// against the day's quota and repeats it with [`crate::retry::with`]. An attempt whose token is
-/// refused drops the token and fails with a passing error, so that the next one asks the token
-/// source again.
+/// Every method except [`Client::check_token`] makes exactly one attempt. The caller counts each one
+/// against the day's quota and retries it with [`crate::retry::with`]. If WeChat refuses the token, the
+/// attempt drops it and fails with a transient error, so that the next attempt asks the token source
+/// again.
 #[derive(Clone)]
-pub struct Client(Arc<Account>);
+pub struct Client(Arc<Inner>);
 
-struct Account {
+struct Inner {
     appid: AppId,
     base_url: Url,
     http: Http,
@@ -75,16 +76,16 @@ struct Account {
 }
 
 impl Client {
-    /// The account whose calls these are.
+    /// The account that these calls belong to.
     pub fn appid(&self) -> &AppId {
         &self.0.appid
     }
 
-    /// One page of the room list from offset `start`, newest `start_time` first. Costs one live
-    /// call. Past the end the page is empty, and its `end` is true.
+    /// One page of the room list from offset `start`, newest `start_time` first. Costs one live call.
+    /// Past the end, the page is empty and `end` is true.
     ///
     /// # Errors
-    /// See [`Error`]; nothing about a single row is an error.
+    /// See [`Error`]. An unusable row is not an error.
     pub async fn rooms(&self, start: u64) -> Result<RoomPage, Error> {
         let account = &*self.0;
         let read = |reply: &Object| RoomPage::read(&account.appid, start, reply);
@@ -92,37 +93,37 @@ impl Client {
         or_at_the_end(result, RoomPage::past_the_end)
     }
 
-    /// One page of the replays of `room` from offset `start`, in no order that could be relied on.
-    /// Costs one live call. A room without replays, or a `start` past them, gives an empty page.
+    /// One page of the replays of `room` from offset `start`, in no reliable order. Costs one live call.
+    /// The page is empty for a room without replays or a `start` past the end.
     ///
     /// # Errors
-    /// See [`Error`]; [`Class::NoSuchRoom`] where WeChat no longer knows the room.
+    /// See [`Error`]; [`Class::NoSuchRoom`] if WeChat no longer knows the room.
     pub async fn replays(&self, room: RoomId, start: u64) -> Result<ReplayPage, Error> {
         let body = replays_request(room, start);
         let result = self.0.call(Call::Replays, LIVE_INFO, &body, ReplayPage::read).await;
         or_at_the_end(result, ReplayPage::past_the_end)
     }
 
-    /// What WeChat says of this day's live calls. Costs no live call.
+    /// WeChat's figures for the day's live calls. Costs no live call.
     ///
     /// # Errors
-    /// See [`Error`]; [`Class::QuotaHidden`] where WeChat does not tell this account.
+    /// See [`Error`]; [`Class::QuotaHidden`] if WeChat does not report them to this account.
     pub async fn quota(&self) -> Result<ApiQuota, Error> {
         self.0.call(Call::Quota, QUOTA, &quota_request(LIVE_INFO), ApiQuota::read).await
     }
 
-    /// Sees to it that there is an access token, and tells where it comes from and how long it
-    /// lives. Whether WeChat takes it, a call will show. Costs no live call; fetching is retried in
-    /// here.
+    /// Makes sure that there is an access token, and returns where it comes from and how long it remains
+    /// valid. Only a call shows whether WeChat accepts it. Costs no live call. Retries fetching by
+    /// itself.
     ///
     /// # Errors
-    /// [`Error::NoToken`] when none can be had.
+    /// [`Error::NoToken`] if there is none.
     pub async fn check_token(&self) -> Result<TokenCheck, Error> {
         self.0.tokens.check().await
     }
 
-    /// How far WeChat's clock was ahead of this machine's at the last reply, by its `Date`: to a
-    /// second, and less the reply's way. `None` before the first reply.
+    /// How far WeChat's clock was ahead of this machine's at the last reply, according to its `Date`,
+    /// accurate to a second plus the latency of the reply. `None` before the first reply.
     pub fn clock_skew(&self) -> Option<SignedDuration> {
         *self.0.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,14 +135,14 @@ impl std::fmt::Debug for Client {
     }
 }
 
-impl Account {
-    /// Makes one attempt with the current token, and reads the reply with `read`.
+impl Inner {
+    /// Makes one attempt with the current token and parses the reply with `read`.
     async fn call<T>(
         &self,
         call: Call,
         path: &str,
         request: &Value,
-        read: impl Fn(&Object) -> Result<T, Problem>,
+        read: impl Fn(&Object) -> Result<T, ReplyProblem>,
     ) -> Result<T, Error> {
         let token = self.tokens.get().await?;
         match self.attempt(call, path, request, &token, read).await {
@@ -163,7 +164,7 @@ impl Account {
         path: &str,
         request: &Value,
         token: &Token,
-        read: impl Fn(&Object) -> Result<T, Problem>,
+        read: impl Fn(&Object) -> Result<T, ReplyProblem>,
     ) -> Result<T, Error> {
         let secrets = &[&*token.secret];
         let mut url = endpoint(&self.base_url, path);
@@ -178,7 +179,7 @@ impl Account {
     }
 }
 
-/// WeChat reports the end of a list as an error: it becomes an empty page.
+/// WeChat reports the end of a list as an error; this turns it into an empty page.
 fn or_at_the_end<T>(result: Result<T, Error>, empty: fn() -> T) -> Result<T, Error> {
     match result {
         Err(error) if error.class() == Class::EndOfList => Ok(empty()),

@@ -1,27 +1,27 @@
-//! What WeChat's error codes mean, and what is to be done about each.
+//! What WeChat's error codes mean and how to react to them.
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// The calls this module makes. The same code can mean different things in different calls.
+/// The calls of this module. The same code can mean different things in different calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// `getliveinfo`: a page of rooms.
     Rooms,
     /// `getliveinfo` with `get_replay`: a page of one room's replays.
     Replays,
-    /// `openapi/quota/get`: what is left of the day's calls.
+    /// `openapi/quota/get`: the remaining calls of the day.
     Quota,
-    /// `stable_token`: an access token that does not disturb the shop's.
+    /// `stable_token`: an access token that leaves the shop's own one valid.
     StableToken,
-    /// `token`: an access token that replaces the shop's.
+    /// `token`: an access token that invalidates the shop's own one.
     Token,
     /// The merchant's own token server (中控服务器), a command, or a file.
     TokenSource,
 }
 
 impl Call {
-    /// Whether its replies carry an access token, so that nothing of a reply may be shown.
+    /// Whether its replies contain an access token, so that no part of them may be shown.
     pub(super) fn is_for_token(self) -> bool {
         matches!(self, Self::StableToken | Self::Token | Self::TokenSource)
     }
@@ -40,32 +40,32 @@ impl fmt::Display for Call {
     }
 }
 
-/// What is to be done about a failed call.
+/// How to react to a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Try again with back-off.
+    /// Retry with back-off.
     Retry,
     /// Ask the token source again, once.
     RefreshToken,
-    /// The minute's calls are used up: wait for the next minute.
+    /// The calls of this minute are used up: wait for the next minute.
     NextMinute,
-    /// The day's calls are used up: stop calling until the next day in Beijing.
+    /// The calls of the day are used up: stop until the next day in Beijing.
     NextDay,
-    /// No failure: the list has ended. The calls turn it into an empty last page.
+    /// Not a failure: the list has ended. The calls turn it into an empty last page.
     EndOfList,
-    /// WeChat knows no such room (any more).
+    /// WeChat does not know the room, or no longer does.
     NoSuchRoom,
-    /// WeChat does not tell this account its quota: count locally.
+    /// WeChat does not report the quota to this account: count locally.
     QuotaHidden,
     /// Only a person can help, by changing this setting.
     Configuration(Setting),
-    /// The request was malformed: an error in this program.
+    /// The request was malformed: a bug in this program.
     Bug,
-    /// Undocumented: fail this call, go on with other rooms.
+    /// Undocumented: fail this call and continue with other rooms.
     Unknown,
 }
 
-/// What a person has to look at.
+/// What a person has to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
     /// The appid is wrong or missing.
@@ -76,22 +76,22 @@ pub enum Setting {
     FrozenSecret,
     /// This machine's address is not in the account's allow-list.
     IpAllowList,
-    /// The account lacks the permission for live rooms.
+    /// The account lacks permission for live rooms.
     Permission,
     /// Where the access token comes from.
     TokenSource,
-    /// The base URL of the API, or the URL of the token server.
+    /// The base URL of the API or the URL of the token server.
     Address,
 }
 
 impl Class {
-    /// The class of `code` as an answer to `call`. Source: WeChat's lists of return codes, and
-    /// for 1 and 9410000 real replies.
+    /// The class of `code` in reply to `call`. Sources: WeChat's lists of return codes; real replies for
+    /// 1 and 9410000.
     pub fn of(code: i64, call: Call) -> Self {
         match (code, call) {
             (1, Call::Rooms) | (9_410_000, Call::Rooms | Call::Replays) => Self::EndOfList,
             (-1 | 9_410_001..=9_410_003, _) => Self::Retry,
-            // In the calls for tokens there is no token yet: it is the secret that is refused.
+            // The token calls send no access token, so it is the secret that WeChat refuses.
             (40_001, Call::StableToken | Call::Token) => Self::Configuration(Setting::Secret),
             (40_001 | 40_014 | 42_001, _) if !call.is_for_token() => Self::RefreshToken,
             (45_009, _) => Self::NextDay,
@@ -108,13 +108,15 @@ impl Class {
         }
     }
 
-    /// What a person can do about it: a `\nhint: …` line, or nothing. `message` is WeChat's.
+    /// What a person can do about it: a `\nhint: …` line, or nothing. `message` comes from WeChat.
     pub(super) fn hint(self, message: &str) -> String {
         let hint = match self {
             Self::NextDay => {
-                "the account's calls of this day are used up; they return at midnight in Beijing"
+                "the account has used up its calls for today; the quota resets at midnight in Beijing"
             }
-            Self::Bug => "this is an error in replay-archiver: please report it with code and rid",
+            Self::Bug => {
+                "this is a bug in replay-archiver: please report it with the code and the rid"
+            }
             Self::Configuration(setting) => return setting.hint(message),
             _ => return String::new(),
         };
@@ -133,17 +135,17 @@ impl Setting {
             }
             Self::IpAllowList => return allow_list_hint(message),
             Self::Permission => {
-                "the account lacks the permission for live rooms, or has not granted it to the \
+                "the account lacks permission for live rooms, or has not granted it to the \
                  platform that the token belongs to"
             }
-            Self::TokenSource => "check that the token source is the one of this appid",
-            Self::Address => "check the configured address, and the credentials it asks for",
+            Self::TokenSource => "check that the token source belongs to this appid",
+            Self::Address => "check the configured address and the credentials that it requires",
         };
         format!("\nhint: {hint}")
     }
 }
 
-/// 40164's message holds the address that WeChat saw: `invalid ip 1.2.3.4 …, not in whitelist`.
+/// The message of 40164 contains the address that WeChat saw: `invalid ip 1.2.3.4 …, not in whitelist`.
 fn allow_list_hint(message: &str) -> String {
     let seen = message
         .split(|c: char| c.is_whitespace() || c == ',')
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_with_several_meanings_are_told_apart_by_the_call() {
+    fn the_call_decides_what_an_ambiguous_code_means() {
         let table = [
             (9_410_000, Call::Rooms, Class::EndOfList),
             (9_410_000, Call::Replays, Class::EndOfList),

@@ -1,4 +1,4 @@
-//! The one error of this module: what failed, in which call, and with which request id.
+//! The error type of this module: what failed, in which call, with which request id.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -11,32 +11,25 @@ use super::redact::excerpt;
 use super::source::SourceKind;
 use crate::retry::Transient;
 
-/// How much of a body is looked through for what to show of it, in bytes.
+/// How many bytes of a body to search for an excerpt.
 const EXCERPTED: usize = 64 << 10;
 
-/// Why a call to WeChat, or to a source of access tokens, failed.
+/// Why a call to WeChat or to a token source failed.
 ///
-/// No message and no `Debug` form holds a token, a secret or a URL's query. A failure that a person
-/// can act on ends in a `hint:` line.
+/// Neither messages nor the `Debug` form contain a token, a secret or the query of a URL. If a person can
+/// act on the failure, the message ends in a `hint:` line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The HTTP client could not be built, as with a malformed proxy address.
-    #[error("the HTTP client for WeChat cannot be set up")]
+    /// Building the HTTP client failed, for example because of a malformed proxy address.
+    #[error("failed to set up the HTTP client for WeChat")]
     Setup(#[source] reqwest::Error),
 
-    /// A header that was configured for the token server is not a legal one.
-    #[error("the header {name:?} for the token server has an illegal name or value")]
-    Header {
-        /// The header's name.
-        name: String,
-    },
-
-    /// No complete reply: no connection, a time-out, half a body.
+    /// No complete reply: no connection, a timeout, or half a body.
     #[error("{call} got no complete reply from {host}{}", unreached(*call, .source))]
     Transport {
         /// Which call.
         call: Call,
-        /// Who was asked: the host, with its port where that is unusual.
+        /// The host that was asked, with its port if unusual.
         host: String,
         /// What happened, without the URL.
         source: reqwest::Error,
@@ -49,38 +42,38 @@ pub enum Error {
         call: Call,
         /// The HTTP status.
         status: u16,
-        /// The beginning of the body, or how long it was.
+        /// The beginning of the body, or its length.
         excerpt: String,
         /// The server's `Retry-After`.
         retry_after: Option<Duration>,
     },
 
-    /// A redirect. None is followed: the token would go along.
-    #[error("{call} is redirected to {host}\nhint: configure the address it redirects to")]
+    /// A redirect. It is not followed, because it would pass on the token.
+    #[error("{call} was redirected to {host}\nhint: configure that address directly")]
     Redirect {
         /// Which call.
         call: Call,
-        /// Where to: the host alone.
+        /// The target host.
         host: String,
     },
 
-    /// A body larger than this program reads.
-    #[error("{call} got a reply of more than {limit} bytes")]
+    /// A body larger than the limit.
+    #[error("{call} got a reply larger than {limit} bytes")]
     TooLarge {
         /// Which call.
         call: Call,
-        /// What is read at most, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
 
-    /// A reply that is not what the call promises: HTML, nothing, other JSON.
+    /// A reply of an unexpected form: HTML, nothing, other JSON.
     #[error("{call} got an unreadable reply: {problem}: {excerpt}")]
     Unreadable {
         /// Which call.
         call: Call,
         /// What is wrong with it.
         problem: &'static str,
-        /// The beginning of the body, or how long it was.
+        /// The beginning of the body, or its length.
         excerpt: String,
     },
 
@@ -91,19 +84,19 @@ pub enum Error {
         call: Call,
         /// `errcode`.
         code: i64,
-        /// `errmsg` without the request id; empty where it was missing.
+        /// `errmsg` without the request id; empty if missing.
         message: String,
         /// The request id, which WeChat's support asks for.
         rid: Option<String>,
-        /// What is to be done about it.
+        /// How to react to it.
         class: Class,
-        /// For [`Class::NextMinute`], the time until the next minute.
+        /// For [`Class::NextMinute`]: the time until the next minute.
         retry_after: Option<Duration>,
     },
 
     /// WeChat refused the access token, and asking its source again did not help.
     #[error(
-        "{call} failed with {code}{}: WeChat refuses the access token from {kind}\nhint: {}",
+        "{call} failed with {code}{}: WeChat refused the access token from {kind}\nhint: {}",
         said(.message, .rid), .kind.refused_hint()
     )]
     TokenRefused {
@@ -119,37 +112,37 @@ pub enum Error {
         kind: SourceKind,
     },
 
-    /// There is no access token to call with. The source has been retried already.
-    #[error("no access token could be had from {kind}")]
+    /// There is no access token. The token source has already been retried.
+    #[error("failed to get an access token from {kind}")]
     NoToken {
-        /// Where it was to come from.
+        /// The token source.
         kind: SourceKind,
         /// Why.
         source: Box<Error>,
     },
 
     /// The token command could not be started.
-    #[error("the token command {program:?} cannot be run")]
+    #[error("failed to run the token command {program:?}")]
     CommandStart {
-        /// The program; its arguments may hold secrets.
+        /// The program. Its arguments may be secrets.
         program: String,
         /// Why.
         source: std::io::Error,
     },
 
-    /// The token command failed, or took too long.
+    /// The token command failed or took too long.
     #[error("the token command {program:?} {outcome}: {stderr}")]
     CommandFailed {
-        /// The program; its arguments may hold secrets.
+        /// The program. Its arguments may be secrets.
         program: String,
         /// How it ended.
         outcome: String,
-        /// The beginning of what it wrote to stderr.
+        /// The beginning of its stderr.
         stderr: String,
     },
 
     /// The token file could not be read.
-    #[error("the token file {} cannot be read", path.display())]
+    #[error("failed to read the token file {}", path.display())]
     File {
         /// Which file.
         path: PathBuf,
@@ -157,22 +150,22 @@ pub enum Error {
         source: std::io::Error,
     },
 
-    /// A token command printed, or a token file holds, more than is read.
+    /// The output of a token command, or a token file, is larger than the limit.
     #[error(
-        "what came from {kind} is more than {limit} bytes, and so no access token\nhint: expected \
-         is {{\"access_token\": …, \"expires_in\": …}}, or the token alone"
+        "{kind} returned more than {limit} bytes, which is not an access token\nhint: expected \
+         {{\"access_token\": …, \"expires_in\": …}} or just the token"
     )]
     TooMuch {
         /// Where it came from.
         kind: SourceKind,
-        /// What is read at most, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
 
-    /// A token source gave something else than a token.
+    /// A token source returned something other than a token.
     #[error(
-        "what came from {kind} is not an access token\nhint: expected is \
-         {{\"access_token\": …, \"expires_in\": …}}, or the token alone"
+        "{kind} did not return an access token\nhint: expected \
+         {{\"access_token\": …, \"expires_in\": …}} or just the token"
     )]
     NotAToken {
         /// Where it came from.
@@ -181,7 +174,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An error code as WeChat sent it with `errmsg`, of which everything secret is removed.
+    /// A WeChat error code with its `errmsg`, with all secrets removed.
     pub(super) fn api(call: Call, code: i64, errmsg: &str, secrets: &[&SecretString]) -> Self {
         let (message, rid) = split_rid(errmsg);
         Self::Api {
@@ -194,7 +187,7 @@ impl Error {
         }
     }
 
-    /// A reply that cannot be used. Of replies that may hold a token, only the length is shown.
+    /// An unusable reply. If it may contain a token, only its length is shown.
     pub(super) fn unreadable(
         call: Call,
         problem: &'static str,
@@ -204,7 +197,7 @@ impl Error {
         Self::Unreadable { call, problem, excerpt: body_excerpt(call, body, secrets) }
     }
 
-    /// What is to be done about it; for [`Error::NoToken`], about its cause.
+    /// How to react to it; for [`Error::NoToken`], to its cause.
     pub fn class(&self) -> Class {
         match self {
             Self::Api { class, .. } => *class,
@@ -213,7 +206,7 @@ impl Error {
                 Class::Retry
             }
             Self::Status { status, .. } => match status {
-                // A body without Content-Length, says WeChat.
+                // WeChat's reply to a body without Content-Length.
                 412 => Class::Bug,
                 408 | 429 | 500.. => Class::Retry,
                 _ => Class::Configuration(Setting::Address),
@@ -222,7 +215,6 @@ impl Error {
             Self::TooLarge { .. } => Class::Unknown,
             Self::NoToken { source, .. } => source.class(),
             Self::Setup(_)
-            | Self::Header { .. }
             | Self::TokenRefused { .. }
             | Self::CommandStart { .. }
             | Self::File { .. }
@@ -231,16 +223,16 @@ impl Error {
         }
     }
 
-    /// Whether the account's live calls of this day are used up (45009).
+    /// Whether the account has used up the day's live calls (45009).
     pub fn is_quota_exhausted(&self) -> bool {
         matches!(self, Self::Api { call: Call::Rooms | Call::Replays, class: Class::NextDay, .. })
     }
 }
 
 impl Transient for Error {
-    /// True for [`Class::RefreshToken`] as well: the refused token is already dropped, and the next
-    /// attempt asks its source again. A second refusal in a row is [`Error::TokenRefused`]. Never true
-    /// for [`Error::NoToken`], whatever its class: it has been retried already.
+    /// Also true for [`Class::RefreshToken`]: the refused token has been dropped, and the next attempt
+    /// asks its source again. A second refusal in a row is [`Error::TokenRefused`]. Never true for
+    /// [`Error::NoToken`], whatever its class, because it has already been retried.
     fn is_transient(&self) -> bool {
         if matches!(self, Self::NoToken { .. }) {
             return false;
@@ -256,7 +248,7 @@ impl Transient for Error {
     }
 }
 
-/// What to look at where a call did not even reach its server.
+/// What to check if a call did not even reach its server.
 fn unreached(call: Call, source: &reqwest::Error) -> &'static str {
     match call {
         _ if !source.is_connect() => "",
@@ -267,7 +259,7 @@ fn unreached(call: Call, source: &reqwest::Error) -> &'static str {
     }
 }
 
-/// What may be shown of a body: of those that may hold a token, the length alone.
+/// An excerpt of a body that is safe to show: only the length if it may contain a token.
 pub(super) fn body_excerpt(call: Call, body: &[u8], secrets: &[&SecretString]) -> String {
     if body.is_empty() || call.is_for_token() {
         format!("{} bytes", body.len())
@@ -276,7 +268,7 @@ pub(super) fn body_excerpt(call: Call, body: &[u8], secrets: &[&SecretString]) -
     }
 }
 
-/// As much of a body as could be shown, without half a word at its end, which could be half a secret.
+/// The part of a body that may be shown. It does not end within a word, which could be half a secret.
 fn beginning(body: &[u8]) -> Cow<'_, str> {
     let Some(read) = body.get(..EXCERPTED).filter(|_| body.len() > EXCERPTED) else {
         return String::from_utf8_lossy(body);
@@ -296,7 +288,7 @@ fn split_rid(errmsg: &str) -> (&str, Option<String>) {
     (message.trim(), Some(rid).filter(|rid| !rid.is_empty()))
 }
 
-/// `: message (rid id)`, or what there is of it.
+/// `: message (rid id)`, or as much of it as there is.
 fn said(message: &str, rid: &Option<String>) -> String {
     let message = if message.is_empty() { String::new() } else { format!(": {message}") };
     let rid = rid.as_ref().map_or_else(String::new, |rid| format!(" (rid {rid})"));
@@ -320,8 +312,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the room list call failed with 47001: data format error \
-             (rid 64a3c0de-1b2c3d4e-5f60718a)\nhint: this is an error in replay-archiver: \
-             please report it with code and rid"
+             (rid 64a3c0de-1b2c3d4e-5f60718a)\nhint: this is a bug in replay-archiver: \
+             please report it with the code and the rid"
         );
     }
 
@@ -333,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_body_the_beginning_is_shown_without_half_a_word() {
+    fn the_excerpt_of_a_long_body_does_not_end_within_a_word() {
         let cut = format!("busy{}canary", " ".repeat(EXCERPTED - 7));
         let shown = body_excerpt(Call::Rooms, cut.as_bytes(), &[&SecretString::from("canary")]);
         assert_eq!(shown.trim(), "busy");
@@ -348,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_told_from_what_lasts() {
+    fn transient_errors_are_distinguished_from_permanent_ones() {
         let status = |status| Error::Status {
             call: Call::Rooms,
             status,
@@ -367,14 +359,14 @@ mod tests {
     }
 
     #[test]
-    fn the_days_quota_is_that_of_the_live_calls() {
+    fn only_live_calls_exhaust_the_quota_of_the_day() {
         assert!(api(45_009, Call::Replays, "").is_quota_exhausted());
         assert!(!api(45_009, Call::StableToken, "").is_quota_exhausted());
         assert!(!api(45_011, Call::Replays, "").is_quota_exhausted());
     }
 
     #[test]
-    fn of_a_reply_that_may_hold_a_token_only_the_length_is_shown() {
+    fn only_the_length_of_a_reply_that_may_hold_a_token_is_shown() {
         let body = br#"{"access_token":"abc"#;
         assert_eq!(body_excerpt(Call::StableToken, body, &[]), "20 bytes");
         assert_eq!(body_excerpt(Call::Rooms, b"<p>502</p>", &[]), "<p>502</p>");

@@ -1,4 +1,4 @@
-//! What a fuzzer does with a reply of WeChat's or of a token server.
+//! The fuzz target of replies from WeChat and from token servers.
 
 use secrecy::SecretString;
 use serde_json::Value;
@@ -11,10 +11,11 @@ use super::wire::{ApiQuota, MOST_ROWS, ReplayPage, RoomPage};
 use crate::model::MediaUrl;
 use crate::retry::Transient as _;
 
-/// What no error may show, wherever in a reply it stands.
+/// A secret that no error may show, wherever it is in a reply.
 const SECRET: &str = "canary-token-77aa31c4f09be2d855aa01c4f09be2d8";
 
-/// Reads a body as every reply there is. Rows are accounted for, and no error shows a secret.
+/// Parses a body as each kind of reply. Checks that all rows are accounted for and no error shows a
+/// secret.
 pub(crate) fn reply(body: &[u8]) {
     let secret = SecretString::from(SECRET);
     if let Some(Value::Object(fields)) = lenient::parse(body) {

@@ -1,5 +1,4 @@
-//! One HTTP exchange: a request with a known length, a reply of a bounded one, JSON with an error
-//! code.
+//! One HTTP exchange: a request of known length, a reply of bounded length, JSON with an error code.
 
 use std::time::Duration;
 
@@ -17,26 +16,26 @@ use super::lenient::{self, Object};
 use crate::clock::Clock;
 use crate::retry::Policy;
 
-/// The largest body that is read, in bytes. A page of 50 rooms with all their goods is far smaller.
+/// The largest body to read, in bytes. A page of 50 rooms with all their goods is far smaller.
 const MAX_BODY: usize = 8 << 20;
 
-/// How much of an error's body is read, in bytes: its beginning tells enough.
+/// How many bytes of an error's body to read; its beginning is enough.
 const MAX_ERROR: usize = 64 << 10;
 
-/// How WeChat is reached. Without a `Debug` form: the proxy's URL may hold a password.
+/// How to reach WeChat. No `Debug` form, because the proxy URL may contain a password.
 #[derive(Clone)]
 pub struct Settings {
-    /// The API's address; a path in it is kept as a prefix. The token is sent there: use https.
+    /// The address of the API; its path becomes a prefix. Use https, because the token is sent there.
     pub base_url: Url,
-    /// The longest one attempt may take, from connecting to the last byte.
+    /// The time limit of one attempt, from connecting to the last byte.
     pub timeout: Duration,
-    /// The proxy for all requests of this client. The environment's is not used.
+    /// The proxy for all requests of this client. The environment's proxy is not used.
     pub proxy: Option<Url>,
-    /// How fetching an access token is retried.
+    /// How to retry fetching an access token.
     pub token_retry: Policy,
 }
 
-/// An HTTP client that follows no redirects and repeats nothing by itself.
+/// An HTTP client that neither follows redirects nor retries.
 #[derive(Clone)]
 pub(super) struct Http {
     client: reqwest::Client,
@@ -56,7 +55,7 @@ impl Http {
             .user_agent(concat!("replay-archiver/", env!("CARGO_PKG_VERSION")))
             .timeout(settings.timeout)
             .redirect(reqwest::redirect::Policy::none())
-            // Every attempt costs quota: only the caller repeats.
+            // Every attempt costs quota, so only the caller retries.
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy();
@@ -68,8 +67,8 @@ impl Http {
         Ok(Self { client, clock })
     }
 
-    /// A POST of JSON. The body is bytes, so that `Content-Length` is sent: WeChat answers a
-    /// chunked body with 412.
+    /// A POST of JSON. The body is bytes, so that `Content-Length` is sent: WeChat answers a chunked body
+    /// with 412.
     pub(super) fn post(&self, url: Url, body: &Value) -> RequestBuilder {
         self.client
             .post(url)
@@ -81,7 +80,7 @@ impl Http {
         self.client.get(url)
     }
 
-    /// Makes one attempt. `secrets` are masked in whatever an error shows.
+    /// Makes one attempt. Errors mask the `secrets`.
     pub(super) async fn send(
         &self,
         call: Call,
@@ -104,8 +103,8 @@ impl Http {
         Ok(Reply { body, date })
     }
 
-    /// The object that a reply is, whatever its content type, unless it holds an error code.
-    /// A success may lack `errcode`.
+    /// The JSON object of a reply of any content type, unless it contains an error code. A success may
+    /// lack `errcode`.
     pub(super) fn object(
         &self,
         call: Call,
@@ -118,13 +117,13 @@ impl Http {
         }
     }
 
-    /// The time by this client's clock.
+    /// The time according to this client's clock.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }
 
-/// `reply`, or the error that its `errcode` says it is.
+/// `reply`, or the error that its `errcode` reports.
 pub(super) fn success(
     now: Timestamp,
     call: Call,
@@ -152,13 +151,13 @@ fn transport(call: Call, error: reqwest::Error) -> Error {
     Error::Transport { call, host, source: error.without_url() }
 }
 
-/// The host, with its port where that is unusual.
+/// The host, with its port if unusual.
 fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// `path` below `base`, whose own path is a prefix.
+/// Appends `path` to the path of `base`.
 pub(super) fn endpoint(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
@@ -176,7 +175,7 @@ async fn body(call: Call, response: &mut Response) -> Result<Vec<u8>, Error> {
     Ok(body)
 }
 
-/// The body of an error, up to a limit.
+/// The body of an error, up to the limit.
 async fn beginning(call: Call, response: &mut Response) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     while body.len() < MAX_ERROR
@@ -200,7 +199,7 @@ fn http_date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(headers.get(name)?.as_bytes()).ok()
 }
 
-/// `Retry-After` in seconds, or as a date.
+/// `Retry-After` as seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
     seconds.map(Duration::from_secs).ok().or_else(|| {
@@ -209,7 +208,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     })
 }
 
-/// The time until the minute after `now`'s begins.
+/// The time until the next minute begins.
 fn until_next_minute(now: Timestamp) -> Duration {
     let second = now.as_second().rem_euclid(60).unsigned_abs();
     Duration::from_secs(60_u64.saturating_sub(second))

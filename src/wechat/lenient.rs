@@ -1,27 +1,27 @@
-//! Reading JSON as WeChat writes it: loosely.
+//! Parses JSON as WeChat writes it: sloppily.
 //!
-//! Numbers come as texts, optional fields with another type, names with half a character. None of
-//! it may cost a page of rooms: a field that cannot be read is a field that is missing.
+//! Numbers arrive as text, optional fields with other types, names with half a character. None of it may
+//! cost a page of rooms: an unreadable field counts as missing.
 
 use serde_json::{Map, Value};
 
-/// The fields of an object.
+/// The fields of a JSON object.
 pub(super) type Object = Map<String, Value>;
 
-/// The most values a body may hold. A page of 50 rooms with 200 goods each has less than half of this
-/// many; each takes some 120 bytes of memory, however few of the body.
+/// The most values in a body. A page of 50 rooms with 200 goods each has less than half as many. Each
+/// takes some 120 bytes of memory, however few bytes it takes in the body.
 const MAX_VALUES: usize = 250_000;
 
-/// The most objects among them: that page has ten thousand. Each takes a kilobyte of memory.
+/// The most objects among them; that page has ten thousand. Each takes a kilobyte of memory.
 const MAX_OBJECTS: usize = 25_000;
 
-/// Reads a body, whatever its content type. A byte order mark, invalid UTF-8, raw control
-/// characters and halved surrogate pairs in texts are forgiven; half a body is not.
+/// Parses a body of any content type. Tolerates a byte order mark, invalid UTF-8, raw control characters
+/// and unpaired surrogates in text, but not a truncated body.
 ///
-/// A body of more than [`MAX_VALUES`] values or [`MAX_OBJECTS`] objects is not read, nor is one nested
-/// more than 128 deep.
+/// Refuses a body of more than [`MAX_VALUES`] values or [`MAX_OBJECTS`] objects, or nested more than 128
+/// deep.
 pub(super) fn parse(body: &[u8]) -> Option<Value> {
-    // What stands in texts counts along, which does no harm.
+    // Also counts characters within text, which does no harm.
     let values = body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
     let objects = body.iter().filter(|byte| **byte == b'{').count();
     if values > MAX_VALUES || objects > MAX_OBJECTS {
@@ -30,7 +30,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Value> {
     serde_json::from_slice(body).ok().or_else(|| serde_json::from_str(&repaired(body)).ok())
 }
 
-/// The body with what serde rightly refuses replaced by blanks and replacement characters.
+/// Replaces what serde rightly refuses with spaces and replacement characters.
 fn repaired(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let text: String = text
@@ -41,8 +41,8 @@ fn repaired(body: &[u8]) -> String {
     without_half_pairs(&text)
 }
 
-/// Replaces `\ud83d` and the like by `\ufffd` where the other half of the pair is missing, as when
-/// a name was cut to a number of UTF-16 units.
+/// Replaces `\ud83d` and the like with `\ufffd` if the other half of the pair is missing, as when a name
+/// was cut to a number of UTF-16 units.
 fn without_half_pairs(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -55,7 +55,8 @@ fn without_half_pairs(text: &str) -> String {
                 rest = after.get(5..).unwrap_or_default();
                 continue;
             }
-            // Another escape: its character is taken along, lest `\\u` be read as the start of one.
+            // Another escape. Skips its character as well, so that `\\u` is not taken for the start of
+            // one.
             None => after.chars().next().and_then(|c| after.get(..c.len_utf8())),
         }
         .unwrap_or_default();
@@ -67,7 +68,7 @@ fn without_half_pairs(text: &str) -> String {
     out
 }
 
-/// The surrogate that `uXXXX` at the beginning of `text` names.
+/// The surrogate that `uXXXX` at the start of `text` denotes.
 fn surrogate(text: &str) -> Option<u32> {
     let digits = text.strip_prefix('u')?.get(..4)?;
     u32::from_str_radix(digits, 16).ok().filter(|unit| (0xD800..=0xDFFF).contains(unit))
@@ -78,7 +79,7 @@ fn is_low(text: Option<&str>) -> bool {
     matches!(next, Some(0xDC00..=0xDFFF))
 }
 
-/// The field as a whole number, from a number or a text.
+/// The field as an integer, from a number or text.
 pub(super) fn int(fields: &Object, key: &str) -> Option<i64> {
     match fields.get(key)? {
         Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
@@ -87,8 +88,8 @@ pub(super) fn int(fields: &Object, key: &str) -> Option<i64> {
     }
 }
 
-/// `211200`, `211200.0` and `211200.00` → 211200. More zeros than a currency has behind its point could
-/// be thousands, so that they say nothing.
+/// `211200`, `211200.0` and `211200.00` → 211200. `None` for more zeros than a currency has decimals,
+/// because the point could separate thousands.
 fn written(text: &str) -> Option<i64> {
     let digits = match text.split_once('.') {
         Some((digits, zeros)) => {
@@ -100,24 +101,24 @@ fn written(text: &str) -> Option<i64> {
     digits.parse().ok()
 }
 
-/// `211200.0` → 211200. Larger numbers than a float holds exactly are not whole for sure.
+/// `211200.0` → 211200. `None` beyond the integers that a float represents exactly.
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (number.trunc() == number && number.abs() <= EXACT).then_some(number as i64)
 }
 
-/// The field as a count: a whole number from 0.
+/// The field as a count: an integer from 0.
 pub(super) fn count(fields: &Object, key: &str) -> Option<u64> {
     int(fields, key).and_then(|number| number.try_into().ok())
 }
 
-/// The field as a text.
+/// The field as text.
 pub(super) fn text<'a>(fields: &'a Object, key: &str) -> Option<&'a str> {
     fields.get(key)?.as_str()
 }
 
-/// The field as a text that is not blank.
+/// The field as text, unless blank.
 pub(super) fn filled_text<'a>(fields: &'a Object, key: &str) -> Option<&'a str> {
     text(fields, key).filter(|text| !text.trim().is_empty())
 }
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_read_from_numbers_and_texts() {
+    fn numbers_are_read_from_numbers_and_text() {
         let table = [
             ("103", Some(103)),
             ("\" 103 \"", Some(103)),
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_read_from_texts_with_a_decimal_point() {
+    fn integers_are_read_from_text_with_a_decimal_point() {
         let table = [
             ("211200", Some(211_200)),
             ("211200.0", Some(211_200)),
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_with_damage_are_read() {
+    fn damaged_text_is_read() {
         let read = |body: &[u8]| Some(parse(body)?.get("a")?.as_str()?.to_owned());
         let table: [(&[u8], &str); 8] = [
             (b"\xef\xbb\xbf{\"a\":\"bom\"}", "bom"),
@@ -199,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn half_a_body_is_not_read() {
+    fn a_truncated_body_is_refused() {
         for body in [r#"{"a":1,"b"#, "", "<html>", r#"{"a":"x"#, "{\"a\":\"\\", "{\"a\":\"\\ud8"] {
             assert_eq!(parse(body.as_bytes()), None, "{body}");
         }
     }
 
     #[test]
-    fn bombs_are_not_read() {
+    fn bodies_that_expand_in_memory_are_refused() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(parse(deep.as_bytes()), None);
         let nested = format!("{}1{}", "{\"a\":".repeat(129), "}".repeat(129));
@@ -227,7 +228,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_are_too_strange(body in proptest::collection::vec(0_u8.., 0..200)) {
+        fn no_bytes_make_it_panic(body in proptest::collection::vec(0_u8.., 0..200)) {
             let _ = parse(&body);
         }
     }

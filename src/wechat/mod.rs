@@ -1,13 +1,13 @@
-//! The client of WeChat's live API: pages of rooms, pages of replays, the quota, access tokens.
+//! The client of WeChat's live API: pages of rooms and replays, the quota, access tokens.
 //!
-//! WeChat's wire format stays in here; outwards it speaks [`crate::model`].
+//! WeChat's wire format stays in this module; its interface is in terms of [`crate::model`].
 //!
-//! - [`Api`]: what all accounts share; [`Client`]: one account's calls. Each call is **one**
-//!   attempt: the caller counts it against the day's quota and repeats it through
-//!   [`crate::retry::with`], since [`Error`] tells what passes.
-//! - [`TokenSource`]: where access tokens come from. Fetching one costs no live quota and is
-//!   retried in here, so that [`Error::NoToken`] is final.
-//! - [`Class`]: what is to be done about an error code.
+//! - [`Api`]: what all accounts share. [`Client`]: the calls of one account. Each call is **one**
+//!   attempt: the caller counts it against the day's quota and retries it with [`crate::retry::with`],
+//!   because [`Error`] knows what is transient.
+//! - [`TokenSource`]: where access tokens come from. Fetching one costs no live quota and is retried in
+//!   this module, so [`Error::NoToken`] is final.
+//! - [`Class`]: how to react to an error code.
 
 mod client;
 mod codes;

@@ -1,18 +1,18 @@
-//! Making what others wrote fit to be shown: short, on one line, without secrets.
+//! Makes text of others fit to be shown: short, on one line, without secrets.
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// How much of a text is shown, in characters.
+/// How many characters of a text to show.
 const EXCERPT_CHARS: usize = 300;
-/// A word from this length on may be a secret: WeChat's shortest, an `AppSecret`, has 32
-/// characters, its request ids have 26.
+/// A word of this length or more may be a secret. WeChat's shortest secret, an `AppSecret`, has 32
+/// characters; its request ids have 26.
 const SECRET_CHARS: usize = 32;
 const MASK: &str = "***";
 
-/// One line of `text`, of which nothing can be a secret.
+/// `text` on one line, with everything masked that may be a secret.
 ///
-/// Masked are `secrets` themselves, raw and as in a URL, every word that is as long as a secret,
-/// and the value of anything called a token, secret, password, key or signature.
+/// Masks the `secrets` themselves, raw and URL-encoded, every word as long as a secret, and the value of
+/// anything named token, secret, password, key or signature.
 pub(super) fn excerpt(text: &str, secrets: &[&SecretString]) -> String {
     let line = mask_words(&mask_known(text, secrets));
     let mut short: String = line.chars().take(EXCERPT_CHARS).collect();
@@ -32,7 +32,7 @@ fn mask_known(text: &str, secrets: &[&SecretString]) -> String {
     )
 }
 
-/// Puts `text` on one line, and masks words by their length and by what stands before them.
+/// Puts `text` on one line and masks words by their length and by the word before them.
 fn mask_words(text: &str) -> String {
     let mut line = String::new();
     let mut named_secret = false;
@@ -51,7 +51,7 @@ fn mask_words(text: &str) -> String {
     line
 }
 
-/// Appends the characters between two words, every run of blanks and controls as one space.
+/// Appends the characters between two words, with each run of whitespace and controls as one space.
 fn push_gap(line: &mut String, gap: &str) {
     for c in gap.chars() {
         match c {
@@ -84,7 +84,7 @@ fn names_secret(word: &str) -> bool {
         .any(|name| word.ends_with(name))
 }
 
-/// Whether `word` is the scheme of an `Authorization` header, which the credentials follow.
+/// Whether `word` is the scheme of an `Authorization` header, which precedes the credentials.
 fn is_scheme(word: &str) -> bool {
     word.eq_ignore_ascii_case("bearer") || word.eq_ignore_ascii_case("basic")
 }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_secret_is_masked_although_nobody_knew_it() {
+    fn unknown_text_that_looks_like_a_secret_is_masked() {
         assert_eq!(shown(&format!("got {} here", "Ab3-_".repeat(30))), "got *** here");
         assert_eq!(shown(r#"{"access_token":"short","x":1"#), r#"{"access_token":"***","x":1"#);
         assert_eq!(shown("?appid=wx1&secret=abc&x=1"), "?appid=wx1&secret=***&x=1");

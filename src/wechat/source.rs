@@ -1,4 +1,4 @@
-//! Where access tokens come from, and how one is fetched from there.
+//! Where access tokens come from and how to fetch one.
 
 mod local;
 mod program;
@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
@@ -20,49 +19,46 @@ use super::http::{Http, endpoint, success};
 use super::lenient::{self, Object};
 use crate::model::AppId;
 
-/// How long a token lives when its source does not say.
+/// How long a token is valid if its source does not say.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
-/// WeChat's tokens have up to 512 characters; more than this is something else.
+/// WeChat's tokens have up to 512 characters; anything longer than this is something else.
 const MAX_TOKEN: usize = 2048;
 
-/// The variables that a token command is given.
+/// The environment of a token command.
 pub type Inherited = Vec<(String, OsString)>;
 
-/// Where the access tokens of an account come from. The `Debug` form shows the kind alone.
+/// Where the access tokens of an account come from. The `Debug` form shows only the kind.
 #[derive(Clone)]
 pub enum TokenSource {
-    /// WeChat's `stable_token` call, which leaves the token of the merchant's shop alone: the
-    /// default. A refresh is never forced.
+    /// WeChat's `stable_token` call, the default. It leaves the shop's own token valid and never forces a
+    /// refresh.
     StableToken {
         /// The `AppSecret`.
         secret: SecretString,
     },
-    /// WeChat's `token` call. **It invalidates the token that the merchant's shop is using** (after
-    /// 5 minutes): only for accounts of which nothing else uses a token.
+    /// WeChat's `token` call. **It invalidates the token that the merchant's shop is using** (after 5
+    /// minutes): only for accounts whose token nothing else uses.
     Token {
         /// The `AppSecret`.
         secret: SecretString,
     },
-    /// The merchant's own token server (中控服务器). It returns `{"access_token", "expires_in"}`, the
-    /// same under
-    /// `data`, or the token alone.
+    /// The merchant's own token server (中控服务器). It returns `{"access_token", "expires_in"}`, the same
+    /// under `data`, or just the token.
     Url {
-        /// Its address; the query may hold a key.
+        /// Its address; the query may contain a key.
         url: Url,
-        /// Headers to send, such as `Authorization`.
-        headers: Vec<(String, SecretString)>,
     },
-    /// A program that prints what a token server would return: at most 64 KiB, within 30 seconds.
+    /// A program that prints what a token server would return: at most 64 KiB within 30 seconds.
     Command {
         /// The program.
         program: String,
         /// Its arguments.
         arguments: Vec<String>,
-        /// The variables that it is given; it inherits no other.
+        /// Its complete environment.
         environment: Inherited,
     },
-    /// A file with what a token server would return, at most 64 KiB, which something else keeps
-    /// fresh. It is read before every call.
+    /// A file with what a token server would return, at most 64 KiB, which something else keeps fresh. It
+    /// is read before every call.
     File {
         /// Its path.
         path: PathBuf,
@@ -102,14 +98,14 @@ impl fmt::Display for SourceKind {
 }
 
 impl SourceKind {
-    /// What a person can do when WeChat refuses the tokens from here.
+    /// What a person can do when WeChat refuses the tokens of this source.
     pub(super) fn refused_hint(self) -> &'static str {
         match self {
             Self::File | Self::Value => {
-                "put a fresh token of this appid there, or configure the stable_token source, \
+                "put a fresh token for this appid there, or configure the stable_token source, \
                  which renews it by itself"
             }
-            _ => "check that it gives tokens of this appid, and whether something else renews them",
+            _ => "check that it provides tokens for this appid and that nothing else renews them",
         }
     }
 }
@@ -120,11 +116,11 @@ impl fmt::Debug for TokenSource {
     }
 }
 
-/// A token as its source gave it.
+/// A token and its lifetime, as returned by its source.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) token: SecretString,
-    /// How long it lives; `None` where the source is to be asked at every use.
+    /// How long it is valid; `None` to ask the source before every use.
     pub(super) lifetime: Option<Duration>,
 }
 
@@ -152,9 +148,9 @@ impl TokenSource {
         match self {
             Self::StableToken { secret } => stable_token(http, base_url, appid, secret).await,
             Self::Token { secret } => token(http, base_url, appid, secret).await,
-            Self::Url { url, headers } => {
-                let body = token_server(http, url, headers).await?;
-                read(http.now(), kind, &body, &credentials(url, headers))
+            Self::Url { url } => {
+                let reply = http.send(Call::TokenSource, http.get(url.clone()), &[]).await?;
+                read(http.now(), kind, &reply.body, &credentials(url))
             }
             Self::Command { program, arguments, environment } => {
                 let output = local::run(program, arguments, environment).await?;
@@ -206,36 +202,15 @@ async fn token(
     from_fields(SourceKind::Token, &reply)
 }
 
-async fn token_server(
-    http: &Http,
-    url: &Url,
-    headers: &[(String, SecretString)],
-) -> Result<Vec<u8>, Error> {
-    let mut request = http.get(url.clone());
-    for (name, value) in headers {
-        let illegal = || Error::Header { name: name.clone() };
-        let header = HeaderName::try_from(name.as_str()).map_err(|_| illegal())?;
-        let mut value = HeaderValue::try_from(value.expose_secret()).map_err(|_| illegal())?;
-        value.set_sensitive(true);
-        request = request.header(header, value);
-    }
-    Ok(http.send(Call::TokenSource, request, &[]).await?.body)
-}
-
-/// What a token server is shown and might repeat in a message: header values, and values of the
-/// query that are long enough for a key.
-fn credentials(url: &Url, headers: &[(String, SecretString)]) -> Vec<SecretString> {
+/// Credentials that a token server receives and might repeat in a message: query values long enough to be a
+/// key.
+fn credentials(url: &Url) -> Vec<SecretString> {
     const SHORTEST_KEY: usize = 8;
     let values = url.query_pairs().map(|(_, value)| value.into_owned());
-    values
-        .filter(|value| value.len() >= SHORTEST_KEY)
-        .map(SecretString::from)
-        .chain(headers.iter().map(|(_, value)| value.clone()))
-        .collect()
+    values.filter(|value| value.len() >= SHORTEST_KEY).map(SecretString::from).collect()
 }
 
-/// Reads a token in any of the forms that token servers, commands and files give it. `secrets` are
-/// masked in the message of an error code.
+/// Parses a token in any form that token servers, commands and files use. Errors mask the `secrets`.
 pub(super) fn read(
     now: Timestamp,
     kind: SourceKind,
@@ -267,7 +242,7 @@ fn plain(kind: SourceKind, text: &str) -> Result<Fetched, Error> {
     Ok(Fetched { token: usable(kind, text)?, lifetime: Some(DEFAULT_LIFETIME) })
 }
 
-/// A token without the blanks around it, where it can be one: no page, no sentence, nothing empty.
+/// A token without surrounding whitespace, if it can be one: not a page, not a sentence, not empty.
 fn usable(kind: SourceKind, text: &str) -> Result<SecretString, Error> {
     let token = text.trim_start_matches('\u{feff}').trim();
     let is_legal = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '{' | '}' | '"');

@@ -1,4 +1,4 @@
-//! The current access token of an account: fetched once, used by all, dropped when refused.
+//! The current access token of an account: fetched once, used by all calls, dropped when refused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +16,12 @@ use crate::clock::Clock;
 use crate::model::AppId;
 use crate::retry::{self, Policy};
 
-/// What `doctor` tells of an account's access token. The token is not in it.
+/// What `doctor` reports of an account's access token, without the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenCheck {
     /// Where it comes from.
     pub kind: SourceKind,
-    /// How long it still lives; `None` where its source does not know.
+    /// How long it remains valid; `None` if its source does not say.
     pub left: Option<Duration>,
 }
 
@@ -33,21 +33,21 @@ pub(super) struct Tokens {
     source: TokenSource,
     retry: Policy,
     clock: Clock,
-    /// The token in use. The lock is held while another is fetched, so that one fetch serves all.
+    /// The token in use. The lock is held while fetching another, so that one fetch serves all calls.
     current: Mutex<Option<Token>>,
     /// Whether the last token was refused and none has been accepted since.
     refused_before: AtomicBool,
 }
 
-/// An access token as it was handed out.
+/// An access token in use by a call.
 #[derive(Clone)]
 pub(super) struct Token {
-    /// Shared by all that was handed out of one fetch, and so its identity.
+    /// All copies of one fetch share it, so it identifies the fetch.
     pub(super) secret: Arc<SecretString>,
     fetched_at: Timestamp,
-    /// `None` where the source is asked at every use.
+    /// `None` if the source is asked before every use.
     lifetime: Option<SignedDuration>,
-    /// It replaces a refused one and has not been accepted yet: a refusal is final.
+    /// It replaces a refused token and has not been accepted yet, so another refusal is final.
     on_probation: bool,
 }
 
@@ -56,7 +56,8 @@ impl Token {
         Some(self.lifetime?.saturating_sub(now.duration_since(self.fetched_at)))
     }
 
-    /// Whether it lives long enough for another call: five minutes, or a tenth of a short life.
+    /// Whether it remains valid long enough for another call: five minutes, or a tenth of a short
+    /// lifetime.
     fn is_fresh(&self, now: Timestamp) -> bool {
         const MARGIN: SignedDuration = SignedDuration::from_mins(5);
         let margin = self.lifetime.map(|lifetime| MARGIN.min(lifetime / 10));
@@ -84,11 +85,11 @@ impl Tokens {
         }
     }
 
-    /// The current token, fetched where there is none or it is about to expire. Calls made
-    /// meanwhile wait for the same fetch.
+    /// The current token; fetches one if there is none or it is about to expire. Concurrent calls wait
+    /// for the same fetch.
     ///
     /// # Errors
-    /// [`Error::NoToken`], after the retries.
+    /// [`Error::NoToken`] after the retries.
     pub(super) async fn get(&self) -> Result<Token, Error> {
         let mut current = self.current.lock().await;
         let token = match current.take().filter(|token| token.is_fresh(self.clock.now())) {
@@ -113,13 +114,13 @@ impl Tokens {
         })
     }
 
-    /// A call with a token has shown that WeChat takes it.
+    /// Records that WeChat accepted the token of a call.
     pub(super) fn accepted(&self) {
         self.refused_before.store(false, Ordering::Relaxed);
     }
 
-    /// Drops a token that WeChat refused with `error`, unless it was replaced already. Returns
-    /// `error` where another attempt may succeed, [`Error::TokenRefused`] otherwise.
+    /// Drops a token that WeChat refused with `error`, unless it has already been replaced. Returns
+    /// `error` if another attempt may succeed, [`Error::TokenRefused`] otherwise.
     pub(super) async fn refused(&self, token: &Token, error: Error) -> Error {
         let mut current = self.current.lock().await;
         if current.take_if(|current| Arc::ptr_eq(&current.secret, &token.secret)).is_some() {
@@ -133,8 +134,8 @@ impl Tokens {
         }
     }
 
-    /// Whether asking the source again can bring a token that WeChat takes. What a person wrote
-    /// down stays what it is.
+    /// Whether asking the source again can yield a token that WeChat accepts. A configured value never
+    /// changes.
     async fn may_give_another(&self, refused: &Token) -> bool {
         match self.source.kind() {
             SourceKind::Value => false,
@@ -145,7 +146,7 @@ impl Tokens {
         }
     }
 
-    /// What can be told of the current token; fetches one where there is none.
+    /// Describes the current token; fetches one if there is none.
     pub(super) async fn check(&self) -> Result<TokenCheck, Error> {
         let left = self.get().await?.left(self.clock.now());
         let left = left.map(|left| left.try_into().unwrap_or_default());
@@ -153,7 +154,7 @@ impl Tokens {
     }
 }
 
-/// The refusal as the lasting error it is.
+/// The refusal as a permanent error.
 fn final_refusal(kind: SourceKind, error: Error) -> Error {
     match error {
         Error::Api { call, code, message, rid, .. } => {

@@ -1,8 +1,7 @@
-//! WeChat's wire format: the bodies of requests, and replies as values of the model.
+//! WeChat's wire format: request bodies, and replies as values of the model.
 //!
-//! Of a row only its identity is needed; every other field may be missing or wrong. What decides
-//! whether rows are missing (the list itself) is not forgiven: an unreadable list is an error,
-//! never an empty one.
+//! Only the identity of a row is required; every other field may be missing or wrong. The list itself
+//! decides whether rows are missing: an unreadable list is an error, never an empty one.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,46 +13,46 @@ use crate::model::{
     AppId, Goods, ImageRole, LiveStatus, Replay, ReplayTime, Room, RoomId, RoomImage,
 };
 
-/// The largest page WeChat gives, whatever `limit` says (three reports).
+/// The largest page that WeChat returns, whatever `limit` says (three reports).
 pub const PAGE_LIMIT: u64 = 50;
 
-/// The most rows of a reply that are read: twenty pages. What holds more is no page.
+/// The most rows accepted in a reply: twenty pages.
 pub(super) const MOST_ROWS: usize = 1000;
 
-/// The most goods of a room that are read: more than twice as many as WeChat lets a room have.
+/// The most goods of a room to read: more than twice as many as WeChat allows.
 const MOST_GOODS: usize = 500;
 
 /// One page of the room list, newest `start_time` first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomPage {
-    /// The rooms in the order received. New rooms push the list down during a scan: the same room
-    /// may come again on the next page.
+    /// The rooms in the order received. New rooms shift the list during a scan, so the same room may
+    /// appear again on the next page.
     pub rooms: Vec<Room>,
-    /// How many rows came, unusable ones included: advance `start` by this.
+    /// How many rows arrived, including unusable ones: advance `start` by this.
     pub received: u64,
-    /// How many rows had no usable room id and are not in `rooms`.
+    /// How many rows had no usable room id and are missing from `rooms`.
     pub skipped: u64,
-    /// How many rooms there are in all; missing past the end.
+    /// How many rooms there are in total; `None` past the end.
     pub total: Option<u64>,
-    /// Whether nothing comes after this page.
+    /// Whether this is the last page.
     pub end: bool,
 }
 
 /// One page of a room's replays.
 #[derive(Debug, Clone)]
 pub struct ReplayPage {
-    /// The items in the order received, unusable ones included: advance `start` by their number.
+    /// The items in the order received, including unusable ones: advance `start` by their number.
     pub replays: Vec<Replay>,
-    /// How many items were announced. A hint: items can be announced that never come.
+    /// How many items were announced. Announced items may never appear.
     pub total: Option<u64>,
 }
 
-/// What WeChat says of the live calls of this day.
+/// WeChat's figures for the day's live calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ApiQuota {
     /// Calls a day.
     pub daily_limit: u64,
-    /// Calls made today, the merchant's own included.
+    /// Calls made today, including the merchant's own.
     pub used: u64,
     /// Calls left today.
     pub remain: u64,
@@ -75,12 +74,16 @@ pub(super) fn quota_request(cgi_path: &str) -> Value {
 }
 
 /// What is wrong with a reply, in words.
-pub(super) type Problem = &'static str;
+pub(super) type ReplyProblem = &'static str;
 
-/// The rows under `key`. Missing or null means none, but only where WeChat said `errcode: 0`.
-fn rows<'a>(reply: &'a Object, key: &str, problem: Problem) -> Result<&'a [Value], Problem> {
+/// The rows under `key`. Missing or null counts as none, but only if WeChat said `errcode: 0`.
+fn rows<'a>(
+    reply: &'a Object,
+    key: &str,
+    problem: ReplyProblem,
+) -> Result<&'a [Value], ReplyProblem> {
     match reply.get(key) {
-        Some(Value::Array(rows)) if rows.len() > MOST_ROWS => Err("more rows than any page has"),
+        Some(Value::Array(rows)) if rows.len() > MOST_ROWS => Err("more rows than fit on a page"),
         Some(Value::Array(rows)) => Ok(rows),
         None | Some(Value::Null) if lenient::int(reply, "errcode") == Some(0) => Ok(&[]),
         _ => Err(problem),
@@ -97,8 +100,8 @@ impl RoomPage {
         Self { rooms: Vec::new(), received: 0, skipped: 0, total: None, end: true }
     }
 
-    /// Reads the reply to a request that began at `start`.
-    pub(super) fn read(appid: &AppId, start: u64, reply: &Object) -> Result<Self, Problem> {
+    /// Parses the reply to a request that began at `start`.
+    pub(super) fn read(appid: &AppId, start: u64, reply: &Object) -> Result<Self, ReplyProblem> {
         let rows = rows(reply, "room_info", "room_info is not a list")?;
         let rooms: Vec<Room> =
             rows.iter().filter_map(|row| room(appid, row.as_object()?)).collect();
@@ -107,12 +110,12 @@ impl RoomPage {
         if skipped > 0 {
             tracing::warn!(
                 account = %appid, page.start = start, page.received = received,
-                page.skipped = skipped, "rooms without a usable roomid are skipped"
+                page.skipped = skipped, "skipped {skipped} rooms without a usable roomid"
             );
         }
         let total = lenient::count(reply, "total");
         let seen = start.saturating_add(received);
-        // A total that is just what a first page holds may be the page's own.
+        // A total equal to the size of the first page may be the page's own count.
         let is_of_the_page = start == 0 && received == PAGE_LIMIT;
         let end = received == 0 || (total == Some(seen) && !is_of_the_page);
         Ok(Self { rooms, received, skipped, total, end })
@@ -151,7 +154,7 @@ fn goods(row: &Object) -> Vec<Goods> {
         .map(|item| Goods {
             goods_id: lenient::int(item, "goods_id"),
             name: capped(lenient::text(item, "name").unwrap_or_default(), LONGEST_NAME),
-            // In fen, however it is written.
+            // In fen, in any notation.
             price_fen: lenient::int(item, "price"),
             url: lenient::filled_text(item, "url").map(|url| capped(url, LONGEST_ADDRESS)),
         })
@@ -179,9 +182,8 @@ impl ReplayPage {
         Self { replays: Vec::new(), total: None }
     }
 
-    /// Reads a reply. An item that cannot be read is kept with an empty `media_url`, so that it is
-    /// accounted for.
-    pub(super) fn read(reply: &Object) -> Result<Self, Problem> {
+    /// Parses a reply. An unreadable item is kept with an empty `media_url`, so that it is accounted for.
+    pub(super) fn read(reply: &Object) -> Result<Self, ReplyProblem> {
         let rows = rows(reply, "live_replay", "live_replay is not a list")?;
         let replays = rows.iter().map(replay).collect();
         Ok(Self { replays, total: lenient::count(reply, "total") })
@@ -197,7 +199,7 @@ fn replay(row: &Value) -> Replay {
     }
 }
 
-/// A text or a number; anything else says nothing.
+/// From text or a number; anything else is unknown.
 fn replay_time(value: &Value) -> ReplayTime {
     match value {
         Value::String(text) => ReplayTime::parse(&capped(text, LONGEST_TIME)),
@@ -207,8 +209,8 @@ fn replay_time(value: &Value) -> ReplayTime {
 }
 
 impl ApiQuota {
-    /// Reads the reply to the quota call.
-    pub(super) fn read(reply: &Object) -> Result<Self, Problem> {
+    /// Parses the reply to the quota call.
+    pub(super) fn read(reply: &Object) -> Result<Self, ReplyProblem> {
         let quota = reply.get("quota").and_then(Value::as_object).ok_or("quota is missing")?;
         let number = |key| {
             lenient::int(quota, key).map(|n| n.max(0).unsigned_abs()).ok_or("quota lacks a number")
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn recorded_replays_are_read_in_the_order_received() {
+    fn recorded_replays_are_read_in_order() {
         let page = replays(include_str!("../../tests/it/fixtures/wechat/replays.json"));
         let seen: Vec<_> =
             page.replays.iter().map(|r| (r.create_time.at, r.expire_time.at)).collect();
@@ -303,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_announced_may_not_be_there() {
+    fn an_announced_replay_may_be_missing() {
         let json = include_str!("../../tests/it/fixtures/wechat/replays_announced_only.json");
         let page = replays(json);
         assert_eq!((page.replays.len(), page.total), (0, Some(1)));
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_any_length_are_kept_up_to_a_limit_and_marked_as_cut() {
+    fn long_text_is_cut_at_its_limit_and_marked() {
         let long = "直".repeat(400_000);
         let goods = vec![serde_json::json!({ "name": long, "url": long }); 600];
         let room = serde_json::json!({
@@ -363,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn prices_are_read_however_they_are_written() {
+    fn prices_are_read_in_every_notation() {
         for (json, expected) in [
             ("211200", Some(211_200)),
             ("\"2112.00\"", Some(2112)),
@@ -419,13 +421,13 @@ mod tests {
         let row = r#"{"roomid":1}"#;
         assert!(rooms(8, &format!(r#"{{"room_info":[{row}],"total":9}}"#)).end);
         assert!(!rooms(7, &format!(r#"{{"room_info":[{row}],"total":9}}"#)).end);
-        assert!(!rooms(9, &format!(r#"{{"room_info":[{row}],"total":9}}"#)).end, "it is no total");
+        assert!(!rooms(9, &format!(r#"{{"room_info":[{row}],"total":9}}"#)).end, "not a total");
         assert!(!rooms(8, &format!(r#"{{"room_info":[{row}],"total":"many"}}"#)).end);
         assert!(rooms(0, r#"{"room_info":[],"total":9}"#).end);
     }
 
     #[test]
-    fn a_missing_list_is_empty_only_where_wechat_said_ok() {
+    fn a_missing_list_is_empty_only_if_wechat_said_ok() {
         let read = |json: &str| ReplayPage::read(&object(json)).map(|page| page.replays.len());
         assert_eq!(read(r#"{"errcode":0}"#), Ok(0));
         assert_eq!(read(r#"{"errcode":"0","live_replay":null}"#), Ok(0));
@@ -435,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_more_rows_than_any_has_is_refused() {
+    fn an_impossibly_long_page_is_refused() {
         let rows = |count: usize| vec!["{}"; count].join(",");
         let read =
             |count| ReplayPage::read(&object(&format!(r#"{{"live_replay":[{}]}}"#, rows(count))));
@@ -454,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bodies_are_those_of_the_documentation() {
+    fn request_bodies_match_the_documentation() {
         assert_eq!(rooms_request(0).to_string(), r#"{"start":0,"limit":50}"#);
         assert_eq!(
             replays_request(RoomId(354), 0).to_string(),
@@ -462,7 +464,7 @@ mod tests {
         );
     }
 
-    /// Any JSON value, nested a little.
+    /// Any slightly nested JSON value.
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
@@ -482,7 +484,7 @@ mod tests {
         })
     }
 
-    /// A reply whose `list` holds rows with any values under the names WeChat uses.
+    /// A reply whose `list` holds rows of arbitrary values under the names that WeChat uses.
     fn any_reply(
         list: &'static str,
         names: &'static [&'static str],

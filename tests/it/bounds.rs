@@ -2,7 +2,6 @@
 //! memory that promise 7 allows at the defaults. Each row states exit code, wall time and peak of
 //! anonymous memory; `cargo test --test it bounds:: -- --nocapture` prints what was measured.
 
-mod door;
 mod files;
 mod hang;
 mod playlists;

@@ -1,7 +1,6 @@
 //! The ledger: every case on SQLite and on PostgreSQL.
 
 mod cases;
-pub mod door;
 mod leases;
 pub mod outages;
 mod overview;
@@ -10,7 +9,7 @@ mod workers;
 
 use jiff::{SignedDuration, Timestamp};
 use replay_archiver::clock::Clock;
-use replay_archiver::ledger::{Claim, Ledger, Phase, RoomRecord, Wanted};
+use replay_archiver::ledger::{LeaseRequest, Ledger, Phase, RoomRecord, Wanted};
 use replay_archiver::model::{
     AppId, LiveStatus, MediaUrl, Recording, RecordingKind, ReplayTime, Room, RoomId,
 };
@@ -196,8 +195,8 @@ fn room(id: u64, status: LiveStatus) -> Room {
     }
 }
 
-fn claim(owner: &str, now: Timestamp) -> Claim<'_> {
-    Claim { owner, now, due_by: now, lease: LEASE }
+fn claim(owner: &str, now: Timestamp) -> LeaseRequest<'_> {
+    LeaseRequest { owner, now, due_by: now, lease: LEASE }
 }
 
 /// The most urgent room, claimed.

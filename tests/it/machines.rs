@@ -2,7 +2,7 @@
 
 mod asleep;
 mod eight;
-mod fleet;
+pub mod fleet;
 mod overlap;
 mod postgres;
 mod sealing;

@@ -10,9 +10,13 @@ mod canaries;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod corruption;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod imports;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
@@ -21,6 +25,8 @@ mod ledger;
 mod machines;
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod net;
 #[cfg(test)]
 mod pipeline;
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod sink;
 
 use std::time::Duration;
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use tokio::process::Child;
 
 use crate::cli::program::Place;
@@ -102,7 +102,7 @@ async fn watch(child: &mut Child) -> u64 {
         let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
         peak = peak.max(kib.map_or(0, |kib| kib.trim().parse::<u64>().unwrap() * 1024));
-        retry::pause(Duration::from_millis(2)).await;
+        clock::pause(Duration::from_millis(2)).await;
     }
     peak
 }

@@ -3,8 +3,9 @@
 import os
 import random
 import struct
+import subprocess
 
-from measure import MIB
+from measure import MIB, Failed
 
 #: Index first, as Tencent VOD serves them.
 FIXTURE = "tests/it/fixtures/media/faststart.mp4"
@@ -40,6 +41,38 @@ def make_sparse(path, size):
         film.write(start)
         film.truncate(size)
     return path
+
+
+def make_real(path, size):
+    """A film of about `size` bytes, all of them real samples: half a minute again and again."""
+    once = path.with_name("once.mp4")
+    shown = "testsrc2=size=640x360:rate=25:duration=30,noise=alls=12:allf=t"
+    _ffmpeg(
+        "-f", "lavfi", "-i", shown, "-f", "lavfi", "-i", "sine=frequency=440:duration=30",
+        "-c:v", "libx264", "-preset", "superfast", "-bf", "2", "-pix_fmt", "yuv420p",
+        "-b:v", "3M", "-maxrate", "3M", "-bufsize", "3M", "-c:a", "aac", "-ac", "2", once,
+    )
+    times = max(0, round(size / once.stat().st_size) - 1)
+    _ffmpeg("-stream_loop", times, "-i", once, "-c", "copy", "-movflags", "+faststart", path)
+    once.unlink()
+    return path
+
+
+def with_unknown_codecs(path, other):
+    """The same film, whose `moov` has other names for its codecs."""
+    film = bytearray(path.read_bytes())
+    for name in (b"avc1", b"mp4a"):
+        at = film.index(name, film.index(b"stsd"))
+        film[at:at + 4] = b"none"
+    other.write_bytes(film)
+    return other
+
+
+def _ffmpeg(*arguments):
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode:
+        raise Failed(f"ffmpeg made no film: {done.stderr}")
 
 
 def link(path, names, folder):

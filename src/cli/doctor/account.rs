@@ -1,4 +1,4 @@
-//! An account: its token, its day's calls, the permission to ask.
+//! Checks an account: its token, its calls of today, and its permission.
 
 use std::time::Duration;
 
@@ -6,13 +6,14 @@ use url::Url;
 
 use super::super::setup::Setup;
 use super::{Findings, PROMPT, skew, within};
+use crate::clock;
 use crate::config::Config;
 use crate::model::host_and_port;
 use crate::pipeline::align_quota;
 use crate::stage::Account;
 use crate::wechat::TokenSource;
 
-/// Who is asked, for people.
+/// The addresses that are asked, for people.
 pub(super) struct Addresses {
     /// WeChat's API.
     api: String,
@@ -20,7 +21,7 @@ pub(super) struct Addresses {
     token: String,
 }
 
-/// Who is asked for each account, in their order. No secret and no query is in it.
+/// The addresses that are asked for each account, in their order, without secrets and queries.
 pub(super) fn addresses(config: &Config) -> Vec<Addresses> {
     let api = plain(&config.wechat.base_url);
     let token = |source: &TokenSource| match source {
@@ -34,7 +35,8 @@ pub(super) fn addresses(config: &Config) -> Vec<Addresses> {
     accounts.map(|account| Addresses { api: api.clone(), token: token(&account.tokens) }).collect()
 }
 
-/// Where a URL leads, without what may be secret: a path can hold a token as well as a query can.
+/// The host and port of a URL, without what may be secret: a path can contain a token, just as a
+/// query can.
 pub(super) fn plain(url: &Url) -> String {
     format!("{}://{}", url.scheme(), host_and_port(url))
 }
@@ -55,8 +57,8 @@ pub(super) async fn check(
     findings.good(&what("token"), format_args!("from {}{left}", check.kind));
     match within(PROMPT, &addresses.api, account.client.quota()).await {
         Ok(_) => {
-            // Asked once more, and counted here if that takes too long.
-            let _ = tokio::time::timeout(PROMPT, align_quota(&setup.context, account)).await;
+            // Asks once more; the local count applies if that takes too long.
+            let _ = clock::within(PROMPT, align_quota(&setup.context, account)).await;
         }
         Err(problem) => findings.warn(
             &what("quota"),
@@ -83,7 +85,7 @@ pub(super) async fn check(
     permission(setup, account, addresses, findings).await;
 }
 
-/// Asks for the room list: the one call that shows whether the account has the permission.
+/// Requests the room list: the only call that shows whether the account has the permission.
 async fn permission(
     setup: &Setup,
     account: &Account,
@@ -92,9 +94,10 @@ async fn permission(
 ) {
     let what = format!("{} live rooms", account.appid);
     let page = async {
-        let asked = account.call(&setup.context, "the room list", || account.client.rooms(0)).await;
+        let asked =
+            account.call(setup.context.calls(), "the room list", || account.client.rooms(0)).await;
         match asked {
-            // No failure: tomorrow it is another.
+            // Not a failure: tomorrow there are calls again.
             Err(error) if error.is_quota() => Ok(Err(error)),
             asked => asked.map(Ok),
         }
@@ -104,7 +107,7 @@ async fn permission(
             let total = page.total.map_or_else(|| "none".to_owned(), |total| total.to_string());
             findings.good(&what, format_args!("{total} are listed (this took one call)"));
         }
-        Some(Err(error)) => findings.warn(&what, crate::hints::Explained::of(&error)),
+        Some(Err(error)) => findings.warn(&what, crate::model::Reason::of(&error)),
         None => {}
     }
 }

@@ -1,4 +1,4 @@
-//! The bucket: whether it answers, what may be done there, what it can do.
+//! Checks the bucket: whether it answers, what it permits, and what it can do.
 
 use super::super::setup::Setup;
 use super::{Findings, UPLOAD, skew};

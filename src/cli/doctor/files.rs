@@ -1,5 +1,5 @@
-//! The files that this program trusts: whether others on this machine can read what is secret in them,
-//! or write what it acts on.
+//! Checks the files that this program trusts: whether other users of this machine can read their
+//! secrets or write to them.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,17 +13,17 @@ use crate::ledger::Place;
 /// What a file is trusted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// It holds a secret.
+    /// It contains a secret.
     Secret,
-    /// It says what is done.
+    /// It controls what the program does.
     Orders,
-    /// It remembers what was done.
+    /// It records what the program did.
     Memory,
-    /// Others' files may be put in the place of those in it.
+    /// A folder, in which others could replace the files.
     Folder,
 }
 
-/// Whose file it is, and who may do what with it.
+/// The owner, group and mode of a file.
 #[derive(Debug, Clone, Copy)]
 struct Rights {
     mode: u32,
@@ -31,14 +31,14 @@ struct Rights {
     group: u32,
 }
 
-/// Who runs this program.
+/// The user who runs this program.
 #[derive(Debug, Clone, Copy)]
 struct Me {
     user: u32,
     group: u32,
 }
 
-/// Tells of each file that is open to others.
+/// Reports each file that is open to others.
 pub(super) fn check(findings: &mut Findings<'_>, ledger: &Place) -> anyhow::Result<()> {
     let sources = setup::sources(findings.common)?;
     let file = config::load_file(&sources.file, &sources.environment)?;
@@ -63,7 +63,7 @@ pub(super) fn check(findings: &mut Findings<'_>, ledger: &Place) -> anyhow::Resu
     Ok(())
 }
 
-/// The files that there may be, and the folders they lie in, each once.
+/// The files that may exist, and their folders, without duplicates.
 fn trusted(sources: &Path, file: &ConfigFile, ledger: &Place) -> Vec<(PathBuf, Trust)> {
     let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut trusted = Vec::new();
@@ -93,7 +93,7 @@ fn trusted(sources: &Path, file: &ConfigFile, ledger: &Place) -> Vec<(PathBuf, T
     trusted
 }
 
-/// What others can do with a file that they should not, and how that is ended.
+/// What others can do with a file but should not, and how to prevent it.
 fn problem(path: &Path, trust: Trust, rights: Rights, me: Me) -> Option<String> {
     const READ: u32 = 4;
     const WRITE: u32 = 2;
@@ -101,7 +101,7 @@ fn problem(path: &Path, trust: Trust, rights: Rights, me: Me) -> Option<String> 
     let Rights { mode, user, group } = rights;
     let shown = path.display();
     let others = mode & 7;
-    // That of a service is read by its group where root has written it.
+    // The group of a service may read a file that root has written for it.
     let is_given = user != me.user && group == me.group;
     let of_group = (mode >> 3) & if is_given { WRITE } else { 7 };
     let (can_read, can_write) = ((others | of_group) & READ != 0, (others | of_group) & WRITE != 0);

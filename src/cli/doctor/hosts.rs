@@ -1,6 +1,6 @@
-//! The media hosts of the recordings that are still to be stored: whether requests would go there.
+//! Checks the media hosts of pending recordings: where requests would go.
 //!
-//! No call of WeChat's is spent to learn of a host: those that the ledger knows are looked up.
+//! Makes no WeChat calls: it looks up only hosts that the ledger knows.
 
 use super::super::setup::Setup;
 use super::{Findings, PROMPT, within};

@@ -1,4 +1,4 @@
-//! What became of a run, as JSON: an object for each room and problem, the last a summary.
+//! The report of a run as JSON: an object for each room and problem, the last a summary.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::by_status;
 use crate::cli::pending::LostJson;
 use crate::cli::{Exit, output};
-use crate::pipeline::{AccountReport, NextLook, Outcome, Report, RoomReport};
-use crate::urgency::Rate;
+use crate::model::Rate;
+use crate::pipeline::{AccountReport, NextLook, Report, RoomOutcome, RoomReport, Unarchived};
 
 pub(in crate::cli) fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
     report.rooms.iter().for_each(|room| output::json(&room_json(room)));
@@ -72,8 +72,9 @@ fn summary(report: &Report, exit: Exit, elapsed: Duration) -> Value {
 }
 
 fn room_json(room: &RoomReport) -> serde_json::Value {
+    let reason = |one: &Unarchived| format!("{}: {}", one.source_id, one.reason.message);
     let outcome = match &room.outcome {
-        Outcome::Sealed(sealed) => json!({
+        RoomOutcome::Sealed(sealed) => json!({
             "outcome": "sealed",
             "status": sealed.status,
             "revision": sealed.revision,
@@ -84,11 +85,11 @@ fn room_json(room: &RoomReport) -> serde_json::Value {
             "bytes": sealed.bytes,
             "left": sealed.is_left,
             "next_at": sealed.next_at,
-            "reasons": sealed.reasons,
-            "hints": sealed.hints,
+            "reasons": sealed.reasons.iter().map(reason).collect::<Vec<_>>(),
+            "hints": sealed.hints(),
         }),
-        Outcome::Failed(error) => json!({ "outcome": "failed", "error": error, "left": true }),
-        Outcome::Interrupted => json!({ "outcome": "interrupted", "left": true }),
+        RoomOutcome::Failed(error) => json!({ "outcome": "failed", "error": error, "left": true }),
+        RoomOutcome::Interrupted => json!({ "outcome": "interrupted", "left": true }),
     };
     let mut line = json!({
         "type": "room",

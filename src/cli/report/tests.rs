@@ -5,8 +5,13 @@ use jiff::Timestamp;
 use crate::model::RoomId;
 use crate::pipeline::NextLook;
 
-fn sealed(status: RoomStatus, reasons: &[&str]) -> SealedRoom {
-    SealedRoom {
+fn unarchived(text: &str) -> Unarchived {
+    let (source_id, why) = text.split_once(": ").unwrap();
+    Unarchived { source_id: source_id.to_owned(), reason: why.into() }
+}
+
+fn sealed(status: RoomStatus, reasons: &[&str]) -> SealedReport {
+    SealedReport {
         status,
         revision: 1,
         archived: 2,
@@ -16,23 +21,22 @@ fn sealed(status: RoomStatus, reasons: &[&str]) -> SealedRoom {
         rejected: 0,
         is_left: !reasons.is_empty(),
         next_at: None,
-        reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
-        hints: Vec::new(),
+        reasons: reasons.iter().map(|reason| unarchived(reason)).collect(),
     }
 }
 
-fn room(room_id: u64, outcome: Outcome) -> RoomReport {
+fn room(room_id: u64, outcome: RoomOutcome) -> RoomReport {
     let (appid, room_id) = ("wx1".parse().unwrap(), RoomId(room_id));
     RoomReport { appid, room_id, name: format!("room no. {room_id}"), outcome, lost: 0 }
 }
 
 fn complete(room_id: u64) -> RoomReport {
-    room(room_id, Outcome::Sealed(sealed(RoomStatus::Complete, &[])))
+    room(room_id, RoomOutcome::Sealed(sealed(RoomStatus::Complete, &[])))
 }
 
 fn failed(room_id: u64) -> RoomReport {
     let reason = format!("3fa2b1c{room_id}: the host h:8443 is not allowed\n");
-    room(room_id, Outcome::Sealed(sealed(RoomStatus::Partial, &[reason.trim_end()])))
+    room(room_id, RoomOutcome::Sealed(sealed(RoomStatus::Partial, &[reason.trim_end()])))
 }
 
 fn report(rooms: Vec<RoomReport>) -> Report {
@@ -48,7 +52,7 @@ fn chosen(report: &Report, detail: Detail) -> Vec<u64> {
 #[test]
 fn rooms_that_are_simply_complete_are_only_counted() {
     let mut rooms: Vec<_> = (1..=900).map(complete).collect();
-    rooms.extend([failed(901), room(902, Outcome::Failed("it failed".to_owned()))]);
+    rooms.extend([failed(901), room(902, RoomOutcome::Failed("it failed".into()))]);
     let report = report(rooms);
     assert_eq!(chosen(&report, Detail::Notable), [901, 902]);
     let some = chosen(&report, Detail::Some);
@@ -72,8 +76,8 @@ fn every_room_that_has_lost_something_is_listed_however_many() {
 fn equal_reasons_are_told_once_with_their_rooms() {
     let hinted = |room_id| {
         let mut report = failed(room_id);
-        if let Outcome::Sealed(sealed) = &mut report.outcome {
-            sealed.hints = vec!["allow it".to_owned()];
+        if let RoomOutcome::Sealed(sealed) = &mut report.outcome {
+            sealed.reasons[0].reason.hints = vec!["allow it".to_owned()];
         }
         report
     };
@@ -89,9 +93,10 @@ fn equal_reasons_are_told_once_with_their_rooms() {
 fn a_room_that_is_left_says_why_in_any_case() {
     let mut unsettled = sealed(RoomStatus::Partial, &[]);
     unsettled.is_left = true;
-    let mut cut_short = SealedRoom { pending: 2, ..unsettled.clone() };
+    let mut cut_short = SealedReport { pending: 2, ..unsettled.clone() };
     cut_short.archived = 0;
-    let rooms = vec![room(1, Outcome::Sealed(unsettled)), room(2, Outcome::Sealed(cut_short))];
+    let rooms =
+        vec![room(1, RoomOutcome::Sealed(unsettled)), room(2, RoomOutcome::Sealed(cut_short))];
     let expected = [
         "room 1: it ended lately: WeChat may still list more of it",
         "room 2: not all of it is transferred yet",
@@ -105,7 +110,7 @@ fn looked(next_look: NextLook, rooms: Vec<RoomReport>) -> Report {
         is_misplaced: false,
         appid: "wx1".parse().unwrap(),
         scanned: None,
-        owed: 0,
+        pending_rooms: 0,
         is_cut_short: false,
         busy: Vec::new(),
         problems: Vec::new(),
@@ -136,7 +141,7 @@ fn the_last_line_says_when_what_is_left_is_tried_again() {
         format!("2 rooms not finished; the next run tries again, with 1 room only from {moment}")
     );
     let mut rejected = failed(1);
-    if let Outcome::Sealed(sealed) = &mut rejected.outcome {
+    if let RoomOutcome::Sealed(sealed) = &mut rejected.outcome {
         sealed.rejected = 1;
     }
     assert!(

@@ -1,4 +1,4 @@
-//! `status --room`: all that is known of one room.
+//! `status --room`: everything known about one room.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -49,10 +49,11 @@ fn room_json(
             "attempts": recording.attempts,
             "create_time": recording.create_time.at,
             "deadline": recording.deadline(),
-            "next_try_at": recording.next_try_at.filter(|at| recording.is_owed() && *at > now),
+            "next_try_at": recording.next_try_at.filter(|at| recording.is_pending() && *at > now),
             "key": recording.segment().map(|object| &object.key),
             "bytes": recording.segment().map(|object| object.bytes),
             "damage": recording.source_damage(),
+            "note": recording.note(),
         })
     };
     json!({
@@ -82,7 +83,7 @@ fn phase(phase: Phase) -> &'static str {
     }
 }
 
-/// Before when no run looks at the room again; `None` where the next one does, or none at all.
+/// The time before which no run looks at the room again; `None` if the next run does, or none.
 fn next_look(record: &RoomRecord, now: Timestamp) -> Option<Timestamp> {
     match record.phase {
         Phase::Closed => None,
@@ -138,14 +139,24 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
             appid: account.appid.clone(),
             room: Some(room.room_id),
             recording: Some(recording.source_id.clone()),
-            next_try: recording.next_try_at.filter(|at| recording.is_owed() && *at > now),
-            text: recording.reason.clone()?,
+            next_try: recording.next_try_at.filter(|at| recording.is_pending() && *at > now),
+            reason: recording.reason.clone()?,
         })
     };
-    for line in alike::told(recordings.iter().filter_map(reason), Names::First) {
+    for line in alike::told(recordings.iter().filter_map(reason), Names::First).into_lines() {
         output::prose(2, line);
     }
     print_damage(recordings);
+    print_notes(recordings);
+}
+
+/// Prints notes about archived recordings.
+fn print_notes(recordings: &[Recording]) {
+    for recording in recordings {
+        if let Some(note) = recording.note() {
+            output::prose(2, format_args!("{}: {note}", recording.source_id));
+        }
+    }
 }
 
 fn print_damage(recordings: &[Recording]) {

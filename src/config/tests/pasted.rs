@@ -1,11 +1,11 @@
-//! A secret, or anything else, that was pasted where it does not belong.
+//! A secret, or anything else, pasted into the wrong place.
 
 use std::path::Path;
 
 use super::check;
 use crate::config::{Environment, Sources, understand, validate};
 
-/// Secrets in the shapes that those of WeChat and of stores have.
+/// Secrets in the formats of WeChat and of stores.
 const PASTED: [&str; 5] = [
     "8d3f0a6b1c9e47725ab0c4d1e6f29b38",
     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY",
@@ -14,14 +14,14 @@ const PASTED: [&str; 5] = [
     "canary-secret-8c1f0a2b",
 ];
 
-/// One that somebody has thought of, and that a name may look like.
+/// A password chosen by a person, which looks like a name.
 const PASSWORD: &str = "hunter2secret";
 
-/// Places where any name may stand, so that a password is not told from one.
+/// Places that accept any name, so that a password cannot be distinguished from one.
 const FOR_NAMES: [&str; 5] =
     ["region = ", "allow_hosts", "command = ", "[SECRET]", "SECRET = \"KEY\""];
 
-/// Every place of the configuration where a person may paste a secret: what is replaced by what.
+/// Every place of the configuration where a person may paste a secret: (text, replacement).
 const PLACES: [(&str, &str); 35] = [
     ("secret_key_env = \"KEY\"", "secret_key_env = \"SECRET\""),
     ("secret_key_env = \"KEY\"", "secret_key_file = \"SECRET\""),
@@ -68,7 +68,7 @@ pub(super) const PASTED_INTO: &str = "[ledger]\nurl = \"sqlite:x\"\n[store]\nbuc
     [[account]]\nappid = \"wx1\"\ntoken = { secret_env = \"APP\" }\n";
 
 #[test]
-fn a_secret_is_not_repeated_wherever_it_was_pasted() {
+fn a_secret_is_not_shown_wherever_it_was_pasted() {
     let set = |name: &str| (name.to_owned(), "hidden-value".to_owned());
     let environment: Environment = [set("KEY"), set("APP")].into_iter().collect();
     let path = Path::new("p.toml");
@@ -108,30 +108,30 @@ fn a_secret_is_not_repeated_wherever_it_was_pasted() {
 }
 
 #[test]
-fn a_secret_in_the_place_of_its_variable_is_told_what_belongs_there() {
+fn the_error_for_a_secret_in_place_of_its_variable_says_what_to_write() {
     let environment = Environment::default();
     for secret in ["8d3f0a6b1c9e47725ab0c4d1e6f29b38", "AKIAIOSFODNN7EXAMPLE", "not-a-variable"] {
         let text = PASTED_INTO.replace("\"KEY\"", &format!("\"{secret}\""));
         let (file, origins) = understand(&text, Some(Path::new("p.toml")), &environment).unwrap();
         let error = check(&file).err().unwrap().placed(&origins).to_string();
         assert!(error.starts_with("p.toml, line 7: [store] secret_key_env: "), "{error}");
-        assert!(error.contains("hint: here belongs the name of the variable"), "{error}");
+        assert!(error.contains("hint: expected the name of the variable"), "{error}");
     }
 }
 
 #[test]
-fn what_belongs_elsewhere_is_told_from_a_name() {
+fn a_value_that_belongs_to_another_key_is_recognised() {
     let environment: Environment = [("KEY", "0"), ("APP", "1")]
         .map(|(n, v)| (n.to_owned(), v.to_owned()))
         .into_iter()
         .collect();
     for (old, new, problem) in [
-        ("\"replays\"", "\"s3://replays\"", "line 4: [store] bucket: it is an address"),
-        ("\"replays\"", "\"replays/wechat\"", "what every key begins with is prefix"),
+        ("\"replays\"", "\"s3://replays\"", "line 4: [store] bucket: this is an address"),
+        ("\"replays\"", "\"replays/wechat\"", "a common prefix of all keys goes to prefix"),
         (
             "\"replays\"",
             "\"replays-1.cos.ap-guangzhou.myqcloud.com\"",
-            "it holds the store's address",
+            "it contains the store's address",
         ),
         ("\"replays\"", "\"'replays'\"", "quotes"),
         ("\"https://store\"", "\"store.example.com\"", "hint: write \"https://store.example.com\""),
@@ -139,19 +139,19 @@ fn what_belongs_elsewhere_is_told_from_a_name() {
         (
             "\"https://store\"",
             "\"https://replays.cos.ap-x.myqcloud.com\"",
-            "hint: write it without: \"https://cos.ap-x.myqcloud.com\"",
+            "hint: leave the name out: \"https://cos.ap-x.myqcloud.com\"",
         ),
         ("\"wx1\"", "\" wx1\"", "line 10: [[account]]"),
         ("\"wx1\"", "\"gh_1a2b3c4d5e6f\"", "original id"),
-        ("\"wx1\"", "\"\"", "no appid is given"),
-        ("appid = \"wx1\"\n", "", "line 9: [[account]] appid: no appid is given"),
+        ("\"wx1\"", "\"\"", "the appid is missing"),
+        ("appid = \"wx1\"\n", "", "line 9: [[account]] appid: the appid is missing"),
         (
             "[[account]]",
             "[[account]]\nappid = \"wx1\"\ntoken = { secret_env = \"APP\" }\n[[account]]",
-            "line 13: [[account]] appid: wx1 is configured a second time",
+            "line 13: [[account]] appid: wx1 is configured twice",
         ),
-        ("\"KEY\"", "\"\"", "no variable is named"),
-        ("\"sqlite:x\"", "\"sqlite:\"", "it must begin with sqlite:"),
+        ("\"KEY\"", "\"\"", "no variable is configured"),
+        ("\"sqlite:x\"", "\"sqlite:\"", "must begin with sqlite:"),
     ] {
         let text = PASTED_INTO.replacen(old, new, 1);
         let (file, origins) = understand(&text, Some(Path::new("p.toml")), &environment).unwrap();

@@ -1,4 +1,4 @@
-//! `[[account]]`: the mini programs and the sources of their tokens.
+//! `[[account]]`: the mini-programs and their token sources.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::config::tuning::Amount;
 use crate::config::{
     Account, ConfigError, ConfigFile, Environment, HIDDEN, Sources, may_be_secret,
 };
-use crate::ledger::{Reserve, Share};
+use crate::ledger::{QuotaShare, Reserve};
 use crate::model::AppId;
 use crate::wechat::TokenSource;
 
@@ -22,8 +22,9 @@ pub(super) fn accounts(file: &ConfigFile, sources: &Sources) -> Result<Vec<Accou
         let path = format!("account.{number}");
         let appid = appid(&section.appid, &format!("{path}.appid"))?;
         if known.contains(&appid) {
-            let problem =
-                format!("{appid} is configured a second time\nhint: leave one [[account]] of it");
+            let problem = format!(
+                "{appid} is configured twice\nhint: keep only one [[account]] with this appid"
+            );
             return Err(wrong(&format!("{path}.appid"), problem));
         }
         known.push(appid.clone());
@@ -34,7 +35,7 @@ pub(super) fn accounts(file: &ConfigFile, sources: &Sources) -> Result<Vec<Accou
     if known.is_empty() {
         return Err(wrong(
             "account",
-            "no account is configured\nhint: add [[account]] with the appid of the mini program, or set \
+            "no account is configured\nhint: add [[account]] with the appid of the mini-program, or set \
              REPLAY_ARCHIVER_ACCOUNT__0__APPID",
         ));
     }
@@ -44,25 +45,25 @@ pub(super) fn accounts(file: &ConfigFile, sources: &Sources) -> Result<Vec<Accou
             let asked = suspect::shown(asked.as_str());
             Err(wrong(
                 "--account",
-                format!("{asked} is not configured; these are: {}", known.join(", ")),
+                format!("{asked} is not configured; configured accounts: {}", known.join(", ")),
             ))
         }
         None => Ok(accounts),
     }
 }
 
-/// An appid, and not one of the other things that WeChat's console shows beside it.
+/// Parses an appid, and recognises other values that WeChat's console shows next to it.
 fn appid(text: &str, path: &str) -> Result<AppId, ConfigError> {
-    const AS: &str = "here belongs the mini program's appid, as \"wx0123456789abcdef\"";
+    const AS: &str = "expected the mini-program's appid, such as \"wx0123456789abcdef\"";
     let is_secret = text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
     let problem = match text.parse::<AppId>() {
-        _ if text.trim().is_empty() => "no appid is given",
-        _ if text.trim() != text => "a blank stands before or after it",
-        _ if is_secret => "this may be the appsecret, and is not repeated",
-        _ if text.starts_with("gh_") => "this is the mini program's original id",
-        _ if !text.starts_with("wx") => "this is not an appid, which begins with wx",
+        _ if text.trim().is_empty() => "the appid is missing",
+        _ if text.trim() != text => "there is a space before or after it",
+        _ if is_secret => "this may be the appsecret, so it is not shown",
+        _ if text.starts_with("gh_") => "this is the mini-program's original id",
+        _ if !text.starts_with("wx") => "not an appid, which begins with wx",
         Ok(appid) => return Ok(appid),
-        Err(_) => "this is not an appid: letters, digits, '_' or '-' are expected, 64 at most",
+        Err(_) => "not an appid: expected up to 64 letters, digits, '_' or '-'",
     };
     Err(wrong(path, format!("{problem}\nhint: {AS}")))
 }
@@ -80,7 +81,7 @@ fn account(
     };
     let daily_limit = section.daily_limit.unwrap_or(file.quota.daily_limit);
     let tokens = token_source(&section.token, environment, &format!("{path}.token"))?;
-    Ok(Account { appid, tokens, share: Share { daily_limit, reserve } })
+    Ok(Account { appid, tokens, share: QuotaShare { daily_limit, reserve } })
 }
 
 fn amount(amount: &Amount, path: &str) -> Result<Reserve, ConfigError> {
@@ -93,7 +94,7 @@ fn amount(amount: &Amount, path: &str) -> Result<Reserve, ConfigError> {
             None => text.trim().parse().ok().map(Reserve::Calls),
         },
     };
-    read.ok_or_else(|| wrong(path, "a number of calls, or a percentage as \"20%\", is expected"))
+    read.ok_or_else(|| wrong(path, "expected a number of calls, or a percentage such as \"20%\""))
 }
 
 fn token_source(
@@ -101,7 +102,7 @@ fn token_source(
     environment: &Environment,
     path: &str,
 ) -> Result<TokenSource, ConfigError> {
-    let missing = |name: &str| wrong(&format!("{path}.{name}"), "it is needed for this source");
+    let missing = |name: &str| wrong(&format!("{path}.{name}"), "required for this token source");
     let app_secret = || {
         secrets::secret(
             environment,
@@ -118,7 +119,7 @@ fn token_source(
         TokenKind::Token => TokenSource::Token { secret: app_secret()? },
         TokenKind::Url => {
             let url = section.url.as_deref().ok_or_else(|| missing("url"))?;
-            TokenSource::Url { url: http_url(url, &format!("{path}.url"))?, headers: Vec::new() }
+            TokenSource::Url { url: http_url(url, &format!("{path}.url"))? }
         }
         TokenKind::Command => {
             let command = section.command.as_deref().and_then(<[String]>::split_first);
@@ -147,13 +148,13 @@ fn token_source(
     })
 }
 
-/// Fails where a secret stands in the place of a path: errors would repeat it from here on.
+/// Fails if a secret is in place of a path, because errors would print it from here on.
 fn is_no_secret(path: &Path, key: &str, meant: &str) -> Result<(), ConfigError> {
     if !may_be_secret(&path.to_string_lossy()) || path.is_absolute() || path.exists() {
         return Ok(());
     }
     Err(wrong(
         key,
-        format!("this may be a secret, and is shown as {HIDDEN}\nhint: here belongs {meant}"),
+        format!("this may be a secret, so it is shown as {HIDDEN}\nhint: expected {meant}"),
     ))
 }

@@ -10,7 +10,7 @@ use crate::config::{ConfigError, Environment, may_be_secret};
 use crate::store::{Addressing, BodySigning, ChecksumMode, Credentials, DEFAULT_RETRY};
 use crate::store::{Settings, Timeouts};
 
-/// The addresses of stores that put the bucket before their own names.
+/// The address suffixes of stores that put the bucket in front of their own names.
 const PROVIDERS: [&str; 5] = [
     ".myqcloud.com",
     ".aliyuncs.com",
@@ -52,48 +52,48 @@ pub(super) fn settings(
     })
 }
 
-/// The bucket's name alone.
+/// Checks that this is the name of a bucket and nothing else.
 fn bucket(text: &str) -> Result<&str, ConfigError> {
     let Some(bucket) = optional(text) else {
         return Err(wrong(
             "store.bucket",
-            "no bucket is named\nhint: set it in the file, or REPLAY_ARCHIVER_STORE__BUCKET",
+            "missing\nhint: set it in the file or with REPLAY_ARCHIVER_STORE__BUCKET",
         ));
     };
     let problem = match () {
         () if bucket.starts_with("arn:") => return Ok(bucket),
         () if bucket.contains("://") => {
-            "it is an address\nhint: write the bucket's name alone, and the store's address as endpoint"
+            "this is an address\nhint: write only the bucket's name here, and the store's address as endpoint"
         }
         () if bucket.contains('/') => {
-            "it holds a slash\nhint: write the bucket's name alone; what every key begins with is prefix"
+            "it contains a slash\nhint: write only the bucket's name here; a common prefix of all keys goes to prefix"
         }
         () if PROVIDERS.iter().any(|end| bucket.ends_with(end)) => {
-            "it holds the store's address\nhint: write the bucket's name alone, and the store's address as endpoint"
+            "it contains the store's address\nhint: write only the bucket's name here, and the store's address as endpoint"
         }
         () if bucket.contains(['"', '\'']) => {
-            "it holds quotes\nhint: a text stands in one pair of quotes"
+            "it contains quotes\nhint: put the text in a single pair of quotes"
         }
         () if !bucket.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c)) => {
-            "no bucket has such a name: letters, digits, '-', '.' and '_' are expected"
+            "not a bucket name: expected letters, digits, '-', '.' and '_'"
         }
         () => return Ok(bucket),
     };
     Err(wrong("store.bucket", problem))
 }
 
-/// The store's address, without the bucket and without keys.
+/// Checks that the store's address contains neither the bucket nor credentials.
 fn endpoint(text: &str, bucket: &str) -> Result<Url, ConfigError> {
     let url = http_url(text, "store.endpoint")?;
     let host = url.host_str().unwrap_or_default();
     let is_providers = PROVIDERS.iter().any(|end| host.ends_with(end));
     let problem = match host.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('.')) {
         Some(rest) if is_providers => {
-            format!("the bucket's name stands in it\nhint: write it without: \"{}://{rest}\"", url.scheme())
+            format!("it contains the bucket's name\nhint: leave the name out: \"{}://{rest}\"", url.scheme())
         }
         _ if !url.username().is_empty() || url.password().is_some() || url.query().is_some() => {
-            "a user name, a password or a query does not belong in it\n\
-             hint: the access key goes to access_key, its secret to the variable that secret_key_env names".to_owned()
+            "it must not contain a user name, a password or a query\n\
+             hint: put the access key into access_key, and the secret key into the variable that secret_key_env names".to_owned()
         }
         _ => return Ok(url),
     };
@@ -117,16 +117,16 @@ fn credentials(
     if is_secret_half(access_key, &secret_key) {
         return Err(wrong(
             "store.access_key",
-            "this is a secret key, and is not repeated\n\
-             hint: here belongs the public half (the access key id); take this one out of the file, and \
-             have a new pair made if others have seen it",
+            "this is a secret key, so it is not shown\n\
+             hint: expected the public half (the access key id); remove the secret key from the file, and \
+             create a new pair if others may have seen it",
         ));
     }
     let session_token = environment.optional_secret("REPLAY_ARCHIVER_SESSION_TOKEN")?;
     Ok(Credentials::Static { access_key: access_key.to_owned(), secret_key, session_token })
 }
 
-/// Whether the secret key was put where its public half belongs.
+/// Whether someone put the secret key in place of its public half.
 fn is_secret_half(access_key: &str, secret_key: &SecretString) -> bool {
     let is_hex = access_key.chars().all(|c| c.is_ascii_hexdigit());
     access_key == secret_key.expose_secret()

@@ -1,96 +1,154 @@
-//! The boxes of an MP4's section or fragment: whether they are whole.
+//! The boxes of an MP4's initialisation section or fragments: whether they are whole, and their samples
+//! sound.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::{ChunkError, Examined, Finding};
+use crate::media::mp4::samples::{Examiner, Film, Place, Played};
+use crate::media::mp4::{self, Step};
+use crate::media::ts::{self, Promise};
 
-/// Counts boxes as they stream by.
-#[derive(Debug, Default)]
-pub(super) struct Boxes {
-    /// Where the box begins that is under way.
-    begun: u64,
-    /// How many bytes have come.
-    total: u64,
-    /// What has come of its head.
-    head: Vec<u8>,
-    /// What follows its head.
-    left: Left,
-    /// What stands where no box begins.
-    garbage: Option<u64>,
+/// The largest `moov` of a section to keep: with fragments it has no sample tables.
+const LARGEST: usize = 1 << 20;
+
+/// What an initialisation section says about the fragments that need it.
+#[derive(Debug, Clone)]
+pub struct Init(Arc<Film>);
+
+impl Init {
+    /// Reads a section; `None` if it has no readable `moov`.
+    pub fn read(section: &[u8]) -> Option<Self> {
+        let mut boxes = Boxes::default();
+        boxes.feed(section);
+        boxes.own
+    }
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Left {
-    /// The head is not whole.
-    #[default]
-    Head,
-    Bytes(u64),
-    /// All up to the end.
-    Rest,
+impl PartialEq for Init {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Init {}
+
+/// Examines boxes as they stream by.
+#[derive(Debug, Default)]
+pub(super) struct Boxes {
+    /// Up to the end of the `moov`, if no other section describes the fragments.
+    boxes: mp4::Boxes,
+    moov: Vec<u8>,
+    /// What that `moov` says.
+    own: Option<Init>,
+    examiner: Option<Examiner>,
 }
 
 impl Boxes {
+    /// The boxes of a file whose fragments need this section, if known.
+    pub fn with(init: Option<Init>) -> Self {
+        let examiner = init.map(|Init(film)| Examiner::of_section(film, 0));
+        Self { examiner, ..Self::default() }
+    }
+
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let taken = match self.left {
-                Left::Rest => bytes.len(),
-                Left::Bytes(left) => usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len()),
-                Left::Head => 1,
-            };
-            let (now, rest) = bytes.split_at(taken);
-            self.total += taken as u64;
-            match &mut self.left {
-                Left::Rest => {}
-                Left::Bytes(left) => *left -= taken as u64,
-                Left::Head => self.head(now),
+            if let Some(examiner) = &mut self.examiner {
+                return examiner.feed(bytes);
             }
-            if self.left == Left::Bytes(0) {
-                self.left = Left::Head;
-                self.head.clear();
-                self.begun = self.total;
-            }
+            let (step, rest) = self.boxes.step(bytes);
             bytes = rest;
+            if let Step::Payload(kind, _, piece) = step
+                && kind.0 == *b"moov"
+                && self.moov.len() + piece.len() <= LARGEST
+            {
+                self.moov.extend_from_slice(piece);
+            }
+            self.end_moov();
         }
     }
 
-    /// Takes more of a head.
-    fn head(&mut self, bytes: &[u8]) {
-        self.head.extend_from_slice(bytes);
-        let Some((size, _)) = self.head.split_first_chunk::<4>() else { return };
-        let large = self.head.get(8..).and_then(|rest| rest.first_chunk::<8>());
-        let (size, head) = match u64::from(u32::from_be_bytes(*size)) {
-            _ if self.head.len() < 8 => return,
-            0 => return self.left = Left::Rest,
-            1 => match large {
-                Some(large) => (u64::from_be_bytes(*large), 16),
-                None => return,
-            },
-            size => (size, 8),
-        };
-        self.left = match size.checked_sub(head) {
-            Some(left) => Left::Bytes(left),
-            None => {
-                self.garbage = Some(self.begun);
-                Left::Rest
-            }
-        };
+    /// At the end of the `moov`: what follows is examined by it.
+    fn end_moov(&mut self) {
+        if self.moov.is_empty() || self.boxes.open().is_some() {
+            return;
+        }
+        let moov = Bytes::from(std::mem::take(&mut self.moov));
+        self.own = Film::beside(&moov).ok().map(|film| Init(Arc::new(film)));
+        let film = self.own.as_ref().map(|Init(film)| Arc::clone(film));
+        self.examiner = film.map(|film| Examiner::of_section(film, self.boxes.at()));
     }
 
-    /// What the boxes come to, and what is wrong where the last one is not whole.
-    pub fn finish(self) -> (Examined, Option<ChunkError>) {
-        let is_whole = match self.left {
-            Left::Rest => true,
-            Left::Head => self.head.is_empty(),
-            Left::Bytes(left) => left == 0,
+    /// The result, and the error if a box that plays is not whole.
+    pub fn finish(self, promise: Option<Promise>, total: u64) -> (Examined, Option<ChunkError>) {
+        let cut = self.cut().map(|offset| ChunkError::CutBox { offset, total });
+        let boxes = self.examiner.as_ref().map_or(&self.boxes, Examiner::boxes);
+        let note = match (boxes.tail(), boxes.open()) {
+            (Some(at), _) => Some(format!(
+                "{} bytes that are no box follow the last one, which ends at {at}",
+                total.saturating_sub(at)
+            )),
+            (None, Some((kind, at, false))) => Some(format!(
+                "the last box, {kind} at offset {at}, is said to be longer than it is"
+            )),
+            _ => None,
         };
-        let (offset, total) = (self.begun, self.total);
-        let cut = (!is_whole).then_some(ChunkError::CutBox { offset, total });
-        let finding = |offset| Finding {
-            offset,
-            length: self.total - offset,
-            at_ms: None,
-            duration_ms: None,
-            what: "no box begins where one has to".to_owned(),
+        let Some(examiner) = self.examiner else {
+            let why = "its initialisation section is not known, or cannot be read";
+            let (findings, unexamined) = (Vec::new(), Some(why.to_owned()));
+            return (Examined { findings, unexamined, note }, cut);
         };
-        let findings = self.garbage.map(finding).into_iter().collect();
-        (Examined { findings, unexamined: Some("its fragments are not looked into") }, cut)
+        let duration = promise.and_then(|promise| match examiner.played() {
+            Some(played) => duration_finding(played, promise, total),
+            None => examiner.is_empty().then(|| nothing(promise, total)).flatten(),
+        });
+        let examined = examiner.finish(&[], total);
+        let findings = examined.places.into_iter().map(Finding::from).chain(duration).collect();
+        (Examined { findings, unexamined: examined.unexamined, note }, cut)
     }
+
+    /// The offset of a box or sample that is not whole.
+    fn cut(&self) -> Option<u64> {
+        let of_film = |boxes: &mp4::Boxes| {
+            let plays = |kind: mp4::FourCc| [*b"moov", *b"moof", *b"mdat"].contains(&kind.0);
+            boxes.open().filter(|(kind, _, is_open)| plays(*kind) && !is_open)
+        };
+        let Some(examiner) = &self.examiner else {
+            return of_film(&self.boxes).map(|(_, at, _)| at);
+        };
+        let cut = of_film(examiner.boxes())
+            .filter(|(kind, ..)| kind.0 != *b"mdat" || !examiner.has_all());
+        cut.map(|(_, at, _)| at).or_else(|| examiner.lacks())
+    }
+}
+
+impl From<Place> for Finding {
+    fn from(place: Place) -> Self {
+        let Place { range, at_ms, duration_ms, what, .. } = place;
+        let length = range.end.saturating_sub(range.start);
+        Self { offset: range.start, length, at_ms, duration_ms, what: what.to_string() }
+    }
+}
+
+/// The finding that fragments play for less or more time than their playlist says.
+fn duration_finding(played: Played, promise: Promise, total: u64) -> Option<Finding> {
+    let (told, tolerance) = (promise.duration_ms, promise.tolerance_ms());
+    let (offset, length, what) = match played {
+        Played { longest_ms: plays, .. } if plays + tolerance < told => {
+            (total, 0, ts::What::Short { told, plays })
+        }
+        Played { main_ms: plays, .. } if plays > told + tolerance && !promise.may_run_on => {
+            (0, total, ts::What::Long { told, plays })
+        }
+        _ => return None,
+    };
+    Some(ts::Finding { offset, length, at_ms: None, what }.into())
+}
+
+/// The finding that there are no fragments.
+fn nothing(promise: Promise, total: u64) -> Option<Finding> {
+    let (offset, length, what) = (0, total, ts::What::Nothing);
+    let is_told = promise.duration_ms > promise.tolerance_ms();
+    is_told.then(|| ts::Finding { offset, length, at_ms: Some(0), what }.into())
 }

@@ -1,28 +1,22 @@
-//! Which format a file has, by its beginning.
+//! Detects the format of a file from its beginning.
 
-use crate::media::mp4::{Mp4Error, check_no_page};
+use crate::media::mp4::{FourCc, Mp4Error, check_no_page};
 use crate::media::ts::PACKET;
 
-/// What a file is.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// An MPEG transport stream.
     Ts,
     /// Boxes of an MP4.
     Boxes,
-    /// Something that plays and is not looked into.
+    /// Media of a format that is not examined.
     Other(&'static str),
-    /// Nothing that plays.
+    /// Not media.
     NoMedia(&'static str),
 }
 
-/// Types that an MP4, a section or a fragment of one may begin with.
-const FIRST: [&[u8; 4]; 14] = [
-    b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"ssix", b"emsg", b"prft", b"free",
-    b"skip", b"wide", b"uuid", b"pdin",
-];
-
-/// Beginnings of what plays and is not looked into.
+/// Signatures of media formats that are not examined.
 const OTHERS: [(&[u8], &str); 9] = [
     (b"ID3", "it is elementary audio with ID3 tags"),
     (b"WEBVTT", "it is subtitles"),
@@ -35,7 +29,7 @@ const OTHERS: [(&[u8], &str); 9] = [
     (b"\0\0\x01\xba", "it is an MPEG program stream"),
 ];
 
-/// Beginnings of what plays nothing, for the message.
+/// Signatures of files that are not media, for the message.
 const NONE: [(&[u8], &str); 5] = [
     (b"GIF8", "a GIF image"),
     (b"\x89PNG", "a PNG image"),
@@ -44,21 +38,22 @@ const NONE: [(&[u8], &str); 5] = [
     (b"\x1f\x8b", "gzip data"),
 ];
 
-/// Packets of a transport stream are looked for in so many bytes.
+/// The number of bytes searched for packets of a transport stream.
 const LOOK: usize = 64 << 10;
 
-/// So many packets in a row are no chance.
+/// This many packets in a row are no coincidence.
 const IN_A_ROW: usize = 3;
 
 impl Form {
-    /// The format of a file with this beginning. Packets in a row come first: some hosts put a picture
-    /// before them.
+    /// The format of a file with this beginning. Checks for packets in a row first: some hosts put a
+    /// picture before them.
     pub fn of(start: &[u8]) -> Self {
         if let Err(Mp4Error::Page(like)) = check_no_page(start) {
             return Self::NoMedia(like);
         }
         let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-        if start.get(4..8).is_some_and(|kind| FIRST.iter().any(|first| *first == kind)) {
+        let kind = start.get(4..8).and_then(|kind| kind.try_into().ok()).map(FourCc);
+        if kind.is_some_and(FourCc::is_usual) {
             return Self::Boxes;
         }
         if packets(start, PACKET) {
@@ -71,12 +66,12 @@ impl Form {
             return Self::NoMedia(name);
         }
         match start {
-            // ADTS and MPEG audio: twelve bits set, or eleven.
+            // ADTS and MPEG audio begin with twelve or eleven set bits.
             [0xff, second, ..] if second & 0xe0 == 0xe0 => Self::Other("it is elementary audio"),
-            [0x47, ..] => Self::Ts,
-            // Discs, and error correction of broadcasts.
+            // Formats of discs, and of broadcasts with error correction.
             _ if packets(start, 192) => Self::Other("its packets have 192 bytes"),
             _ if packets(start, 204) => Self::Other("its packets have 204 bytes"),
+            [0x47, ..] => Self::Ts,
             _ if start.iter().take(PACKET).all(|byte| *byte == 0) => {
                 Self::NoMedia("nothing but zeros")
             }
@@ -85,7 +80,7 @@ impl Form {
     }
 }
 
-/// Whether packets of so many bytes follow one another anywhere near the beginning.
+/// Whether packets of this length follow one another anywhere near the beginning.
 fn packets(start: &[u8], length: usize) -> bool {
     let is_sync = |at: usize| start.get(at) == Some(&0x47);
     (0..start.len().min(LOOK)).any(|at| (0..IN_A_ROW).all(|number| is_sync(at + number * length)))

@@ -1,23 +1,23 @@
-//! The two playlists that are stored: a playable copy, and the original without signatures.
+//! The two stored playlists: a playable copy, and the original without signatures.
 
 use std::fmt::Write as _;
 
 use super::{ChunkFile, MediaPlaylist};
 
-/// Query parameters that select bytes at Tencent VOD and are no secrets.
+/// Query parameters that select bytes at Tencent VOD and are not secret.
 const KEPT: [&str; 4] = ["start", "end", "type", "resolution"];
 
 impl MediaPlaylist {
-    /// A playlist of the stored files, which lie beside it.
+    /// A playlist of the stored files, which are in the same folder.
     ///
-    /// It says only what is needed to play them. Byte ranges are gone, since each range is stored as
-    /// a file of its own. Where segments are left out, since they or their initialisation section are
-    /// not stored, there is one `EXT-X-DISCONTINUITY`; a gap of the source stays an `EXT-X-GAP`.
+    /// It contains only what playback needs. Byte ranges are gone, because each range is stored as a
+    /// separate file. Where segments are left out because they or their initialisation section are not
+    /// stored, there is one `EXT-X-DISCONTINUITY`; a gap of the source stays an `EXT-X-GAP`.
     pub fn rewritten(&self, is_stored: impl Fn(&ChunkFile) -> bool) -> String {
         let longest = self.chunks.iter().map(|chunk| chunk.duration_ms).max().unwrap_or_default();
         let target = self.target_seconds.max(longest.div_ceil(1000));
-        // Fractions of seconds need version 3, maps before segments version 6 (RFC 8216, section 7),
-        // gaps version 8 (draft-pantos-hls-rfc8216bis).
+        // Fractional seconds need version 3, maps before segments version 6 (RFC 8216, section 7), gaps
+        // version 8 (draft-pantos-hls-rfc8216bis).
         let has_gaps = self.chunks.iter().any(|chunk| chunk.is_gap);
         let least = if self.inits.is_empty() { 3 } else { 6 };
         let version = self.version.max(if has_gaps { 8 } else { least });
@@ -57,8 +57,8 @@ impl MediaPlaylist {
 
 /// The playlist as received, except that queries keep only the parameters that select bytes.
 ///
-/// In a tag, whatever follows a `?` up to a quotation mark counts as a query: a comment loses a few
-/// words rather than a URI keep a signature.
+/// In a tag, everything from a `?` up to a quotation mark counts as a query: losing a few words of a
+/// comment is better than keeping a signature.
 pub fn redacted_source(bytes: &[u8]) -> Vec<u8> {
     let mut redacted = String::new();
     for line in String::from_utf8_lossy(bytes).split_inclusive(['\r', '\n']) {
@@ -73,7 +73,7 @@ pub fn redacted_source(bytes: &[u8]) -> Vec<u8> {
     redacted.into_bytes()
 }
 
-/// Adds a URI, or a stretch of a tag that may end one with a quotation mark.
+/// Appends a URI, or a stretch of a tag that may end a URI with a quotation mark.
 fn push_redacted(redacted: &mut String, stretch: &str) {
     let Some((before, query)) = stretch.split_once('?') else {
         return redacted.push_str(stretch);
@@ -86,7 +86,7 @@ fn push_redacted(redacted: &mut String, stretch: &str) {
 
 fn is_kept(pair: &str) -> bool {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-    // What is no plain value may hide more than it should.
+    // A value that is not plain may hide something else.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     KEPT.contains(&name) && value.bytes().all(is_plain)
 }

@@ -1,12 +1,12 @@
-//! How much memory a playlist takes once it is read, told from its text.
+//! Estimates from its text how much memory a parsed playlist takes.
 
 use super::{Base, MAX_CHUNKS, MAX_URL_BYTES, Playlist};
 
-/// What a segment takes beside its URL, in bytes, from when its playlist is read until it is stored.
+/// Bytes per segment besides its URL, from parsing the playlist until the segment is stored.
 const SEGMENT: usize = 600;
 
 impl Playlist {
-    /// The most bytes of memory that a playlist may take beside its text.
+    /// The most memory that a playlist can take besides its text, in bytes.
     pub fn cost(bytes: &[u8], base: Base<'_>) -> usize {
         let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii);
         let names = |line: &&[u8]| !line.starts_with(b"#") || line.starts_with(b"#EXT-X-MAP");

@@ -1,12 +1,12 @@
-//! What tells one playlist from another, so that what was stored of it can be used again.
+//! Identifies a playlist, so that stored chunks of it can be used again.
 
 use std::fmt::Write as _;
 
 use super::{ChunkFile, MediaPlaylist};
 use crate::model::Sha256Digest;
 
-/// Query parameters that are signatures or go with one: Tencent VOD, COS, S3 and common networks.
-/// They differ each time a playlist is asked for.
+/// Query parameters that are signatures or belong to one: Tencent VOD, COS, S3 and common CDNs. They
+/// differ each time a playlist is requested.
 const SIGNING: [&str; 14] = [
     "t",
     "us",
@@ -24,12 +24,12 @@ const SIGNING: [&str; 14] = [
     "policy",
 ];
 
-/// The same by their beginnings.
+/// The prefixes of more such parameters.
 const SIGNING_PREFIXES: [&str; 4] = ["q-", "x-cos-", "x-amz-", "x-oss-"];
 
 impl MediaPlaylist {
-    /// Of the files and times that it names, whatever host, signatures and redirects come with them:
-    /// with the same digest, each segment is the same.
+    /// A digest of the files and durations in the playlist, independent of host, signatures and
+    /// redirects: playlists with the same digest have the same segments.
     pub fn identity(&self) -> Sha256Digest {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -45,7 +45,7 @@ impl MediaPlaylist {
     }
 }
 
-/// Path, query and range of a file, without what signs it or a redirect makes of it.
+/// The path, query and range of a file, without signatures and redirects.
 fn unsigned(file: &ChunkFile) -> String {
     let url = file.link.listed().expose();
     let query = url.query().unwrap_or_default();

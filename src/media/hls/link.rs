@@ -1,33 +1,33 @@
-//! What the URIs of a playlist come to (RFC 3986, section 5.1.3): where they are fetched, and what
-//! they stay known by where redirects lead to other places from one day to the next.
+//! Resolves the URIs of a playlist (RFC 3986, section 5.1.3): where to fetch them, and a stable URL
+//! that identifies them even if redirects lead elsewhere from one day to the next.
 
 use crate::model::MediaUrl;
 
-/// Where a playlist came from.
+/// The URLs of a playlist.
 #[derive(Debug, Clone, Copy)]
 pub struct Base<'a> {
-    /// The URL that answered, at the end of redirects: relative URIs are relative to it.
+    /// The URL that answered after redirects: relative URIs are relative to it.
     at: &'a MediaUrl,
-    /// The URL that was asked for.
+    /// The requested URL.
     listed: &'a MediaUrl,
 }
 
-/// A URI of a playlist, resolved.
+/// A resolved URI of a playlist.
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// Where it is fetched.
+    /// Where to fetch it.
     pub url: MediaUrl,
-    /// What it would come to without redirects, where that is something else.
+    /// The URL without redirects, if different.
     listed: Option<Box<MediaUrl>>,
 }
 
 impl<'a> Base<'a> {
-    /// A playlist that was asked for at `listed`, and that `at` answered.
+    /// A playlist requested at `listed` and answered by `at`.
     pub fn new(at: &'a MediaUrl, listed: &'a MediaUrl) -> Self {
         Self { at, listed }
     }
 
-    /// What a URI of the playlist comes to, if it can be fetched.
+    /// Resolves a URI of the playlist, if it can be fetched.
     pub(super) fn link(&self, uri: &str) -> Option<Link> {
         let url = resolve(self.at, uri)?;
         if self.at.is_same_file(self.listed) {
@@ -37,39 +37,39 @@ impl<'a> Base<'a> {
         Some(Link { url, listed: listed.map(Box::new) })
     }
 
-    /// How much longer than a relative URI what it comes to may be, in bytes.
+    /// How many bytes longer than its relative URI a resolved URL may be.
     pub(super) fn bytes(&self) -> usize {
         let of = |url: &MediaUrl| url.expose().as_str().len();
         let is_same = self.at.is_same_file(self.listed);
         of(self.at) + if is_same { 0 } else { of(self.listed) }
     }
 
-    /// The playlist itself.
+    /// The playlist's own link.
     pub(super) fn own(&self) -> Link {
         Link { url: self.at.clone(), listed: None }
     }
 }
 
 impl Link {
-    /// What tells it from others and is safe to show: without redirects, which may lead elsewhere
+    /// The URL that identifies it and is safe to show: without redirects, which may lead elsewhere
     /// tomorrow and have signatures in their paths.
     pub fn listed(&self) -> &MediaUrl {
         self.listed.as_deref().unwrap_or(&self.url)
     }
 
-    /// The playlist behind it, which `at` answered.
+    /// The base of the playlist behind this link, which `at` answered.
     pub fn base<'a>(&'a self, at: &'a MediaUrl) -> Base<'a> {
         Base { at, listed: self.listed() }
     }
 
-    /// How much memory its URLs take.
+    /// How much memory its URLs take, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let of = |url: &MediaUrl| url.expose().as_str().len();
         of(&self.url) + self.listed.as_deref().map_or(0, of)
     }
 }
 
-/// A URI of a playlist, resolved against a URL of the playlist.
+/// Resolves a URI against a URL of the playlist.
 fn resolve(base: &MediaUrl, uri: &str) -> Option<MediaUrl> {
     let joined = base.expose().join(uri).ok().filter(|_| !uri.is_empty())?;
     MediaUrl::parse(joined.as_str()).ok()

@@ -1,8 +1,8 @@
-//! The lines of a playlist, one after the other.
+//! Reads a playlist line by line.
 //!
-//! `m3u8-rs` is not used. It passes over tags that it cannot read, so that a damaged `EXTINF` becomes
-//! a duration of zero and a damaged `EXT-X-KEY` a segment in the clear, and its attribute lists run on
-//! into the following lines, which takes minutes on a playlist of 8 MiB made for it.
+//! `m3u8-rs` is not used. It skips tags that it cannot read, so that a damaged `EXTINF` becomes a
+//! duration of zero and a damaged `EXT-X-KEY` an unencrypted segment, and its attribute lists run on
+//! into the following lines, which takes minutes on a malicious playlist of 8 MiB.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,26 +12,26 @@ use super::{
     Base, Chunk, ChunkFile, HlsError, Link, MAX_CHUNKS, MAX_URL_BYTES, MediaPlaylist, Playlist,
 };
 
-/// The longest segment, in seconds. What is longer is no duration but damage.
+/// The longest segment, in seconds. A longer duration is damage.
 const MAX_SECONDS: f64 = 24.0 * 3600.0;
 
-/// What has been read of a playlist.
+/// The state after the lines read so far.
 pub(super) struct Reader<'a> {
     base: Base<'a>,
     media: MediaPlaylist,
     offers: Offers<'a>,
     ended: bool,
     pictures_alone: bool,
-    /// Bytes of all URLs so far.
+    /// The length of all URLs so far, in bytes.
     url_bytes: usize,
     /// Where the last byte range of each file ended.
     range_ends: HashMap<&'a str, u64>,
-    /// The initialisation section of the segments to come.
+    /// The initialisation section of the following segments.
     init: Option<usize>,
     next: Next<'a>,
 }
 
-/// What the tags have told of the next URI.
+/// What the tags have said about the next URI.
 #[derive(Default)]
 struct Next<'a> {
     duration_ms: Option<u64>,
@@ -68,11 +68,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes the next line that is not empty, the first one excepted.
+    /// Takes the next non-empty line after the first.
     pub fn take(&mut self, line: &'a str) -> Result<(), HlsError> {
         let (tag, value) = line.split_once(':').unwrap_or((line, ""));
         match tag {
-            // Both only keep the copy from saying less than the original.
+            // Both only make sure that the copy says no less than the original.
             "#EXT-X-VERSION" => self.media.version = value.parse().unwrap_or_default(),
             "#EXT-X-TARGETDURATION" => {
                 self.media.target_seconds = value.parse().unwrap_or_default();
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A URI: the end of what the tags before it tell.
+    /// A URI, which ends the tags about it.
     fn uri(&mut self, uri: &'a str) -> Result<(), HlsError> {
         let next = std::mem::take(&mut self.next);
         if let Some(offer) = next.offer {
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         let duration_ms = next.duration_ms.ok_or(HlsError::Malformed("a URI has no duration"))?;
         let link = match self.base.link(uri) {
             Some(link) => link,
-            // It is never fetched.
+            // A gap is never fetched.
             None if next.is_gap => self.base.own(),
             None => return Err(HlsError::ChunkUri(number)),
         };
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// What all the lines come to.
+    /// The result after all lines.
     pub fn finish(self) -> Result<Playlist, HlsError> {
         if self.next.duration_ms.is_some() || self.next.offer.is_some() {
             return Err(HlsError::Malformed("the last URI is missing"));
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
 }
 
 impl ByteRange {
-    /// The bytes it stands for; without an offset, those from `next` on.
+    /// The byte range; without an offset it begins at `next`.
     fn after(self, next: Option<u64>) -> Result<Range<u64>, HlsError> {
         let start = self.offset.or(next);
         let start = start.ok_or(HlsError::Malformed("a byte range tells no offset"))?;
@@ -181,12 +181,12 @@ impl ByteRange {
     }
 }
 
-/// Only `METHOD=NONE` means that segments can be played as they are.
+/// Segments can only be played as they are if `METHOD=NONE`.
 fn check_key(attributes: &str) -> Result<(), HlsError> {
     match attribute(attributes, "METHOD") {
         Ok(Some("NONE")) => Ok(()),
         method => {
-            // The value is shown, so it is cut down to what a method can consist of.
+            // The message shows the value, so it is restricted to what a method can consist of.
             let method = method.ok().flatten().unwrap_or("unknown");
             let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
             Err(HlsError::Encrypted(method.chars().take_while(is_name).take(20).collect()))
@@ -194,7 +194,7 @@ fn check_key(attributes: &str) -> Result<(), HlsError> {
     }
 }
 
-/// A value of an attribute list (RFC 8216, section 4.2), without its quotation marks.
+/// The value of an attribute (RFC 8216, section 4.2), without its quotation marks.
 pub(super) fn attribute<'a>(list: &'a str, wanted: &str) -> Result<Option<&'a str>, HlsError> {
     const DAMAGED: HlsError = HlsError::Malformed("a list of attributes cannot be read");
     let mut rest = list;
@@ -240,10 +240,10 @@ fn duration_ms(value: &str) -> Result<u64, HlsError> {
     }
 }
 
-/// The extension to store a file under: that of the source's path, where it is a usual one.
+/// The extension for a stored file: the one in the source's path, if it is a usual one.
 fn extension(link: &Link) -> &'static str {
     let extension =
         link.listed().file_name().rsplit_once('.').map_or("", |(_, extension)| extension);
-    let usual = ["ts", "m4s", "mp4", "aac"];
+    let usual = ["ts", "m4s", "mp4", "aac", "m4a", "m4v", "cmfv", "cmfa", "mp3", "ac3", "vtt"];
     usual.into_iter().find(|usual| extension.eq_ignore_ascii_case(usual)).unwrap_or("bin")
 }

@@ -1,18 +1,18 @@
-//! A stored playlist, read back: what it names lies beside it, under these names.
+//! Reads a stored playlist back: its files are in the same folder, under the names it uses.
 
 use std::fmt::Write as _;
 
 use super::{ChunkFile, HlsError, MediaPlaylist, Playlist};
 use crate::model::MediaUrl;
 
-/// What the names of a stored playlist are resolved against: nothing is fetched there.
+/// The base for the names in a stored playlist; nothing is fetched from it.
 const BESIDE: &str = "http://bucket.invalid/";
 
 impl MediaPlaylist {
-    /// Reads a playable playlist that was stored.
+    /// Parses a stored playable playlist.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not one.
     pub fn stored(bytes: &[u8]) -> Result<Self, HlsError> {
         let base = MediaUrl::parse(BESIDE).map_err(|_| HlsError::NotHls)?;
         let Playlist::Media(mut playlist) = Playlist::parse(bytes, &base)? else {
@@ -25,8 +25,8 @@ impl MediaPlaylist {
         Ok(playlist)
     }
 
-    /// The playlist of stored chunks where nothing else tells how they follow one another: by their
-    /// names, with durations in milliseconds. The first initialisation section is that of all of them.
+    /// Builds a playlist of stored chunks when nothing else tells their order: sorted by their names,
+    /// with durations in milliseconds. The first initialisation section is used for all of them.
     ///
     /// # Errors
     /// When there is no chunk.
@@ -53,7 +53,7 @@ impl MediaPlaylist {
         Self::stored(text.as_bytes())
     }
 
-    /// Whether it names all of these files.
+    /// Whether the playlist contains all of these files.
     pub fn names_all<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
         let known: std::collections::HashSet<&str> =
             self.files().map(|file: &ChunkFile| file.name.as_str()).collect();
@@ -61,7 +61,7 @@ impl MediaPlaylist {
     }
 }
 
-/// The number in `chunk-000007.ts`, whatever stands before it.
+/// The number in `chunk-000007.ts`, with any prefix.
 fn number(name: &str, kind: &str) -> Option<u64> {
     let (_, rest) = name.split_once(kind)?;
     rest.split('.').next()?.parse().ok()

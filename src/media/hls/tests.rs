@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The shape of Tencent VOD's playlists: queries select bytes, and may be signed.
+/// In the form of Tencent VOD's playlists: queries select bytes, and may be signed.
 const TENCENT: &str = "#EXTM3U
 #EXT-X-VERSION:3
 #EXT-X-MEDIA-SEQUENCE:0
@@ -188,7 +188,7 @@ fn what_is_not_stored_is_left_out_with_a_discontinuity_in_its_place() {
     assert_eq!(playlist.lacks(|_| true).len(), 0);
 }
 
-/// Whether the copy is the beginning of the original, so that there is nothing to interrupt.
+/// Whether the copy is the beginning of the original, so that it needs no discontinuity.
 fn ends_short(playlist: &MediaPlaylist, copy: &MediaPlaylist) -> bool {
     let names = |playlist: &MediaPlaylist| -> Vec<_> {
         playlist.chunks.iter().map(|chunk| chunk.file.name.clone()).collect()
@@ -278,7 +278,7 @@ fn the_best_variant_that_holds_everything_is_chosen() {
     assert_eq!(best(master).unwrap(), "http://v.vod2.myqcloud.com/app/id/high.m3u8?sign=x");
     let apart = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"n\",URI=\"a.m3u8\"\n\
                  #EXT-X-STREAM-INF:BANDWIDTH=900,AUDIO=\"a\"\nmute.m3u8\n";
-    assert_eq!(best(apart), Err(HlsError::NoVariant));
+    assert_eq!(best(apart), Err(HlsError::SoundApart));
     let untold = master.replace("BANDWIDTH=900,", "");
     assert!(best(&untold).unwrap().ends_with("/low.m3u8"), "no bandwidth is none");
     let damaged = master.replace("RESOLUTION=2x2", "RESOLUTION=\"2x2");

@@ -1,11 +1,11 @@
-//! What a playlist tells of the files that it names, to hold them against.
+//! What a playlist says about its files, to compare them with.
 
 use super::{Chunk, ChunkFile, MediaPlaylist};
 use crate::media::chunk::{Promise, Told};
 use crate::media::ts::PACKET;
 
 impl MediaPlaylist {
-    /// Every file to store, as [`MediaPlaylist::files`], with what is told of it.
+    /// Every file to store, as in [`MediaPlaylist::files`], with what is known about it.
     pub fn told(&self) -> impl Iterator<Item = (&ChunkFile, Told)> {
         let last = self.chunks.iter().rposition(|chunk| !chunk.is_gap);
         let inits =
@@ -25,8 +25,8 @@ impl Chunk {
 }
 
 impl ChunkFile {
-    /// How many bytes the URL names: those from `start` to `end`, as Tencent VOD has them. Whole
-    /// packets, as `start` and `end` may be anything elsewhere.
+    /// The number of bytes that the URL names from `start` to `end`, as at Tencent VOD. `None` unless
+    /// these are whole packets, because elsewhere `start` and `end` may mean anything.
     fn named(&self) -> Option<u64> {
         if self.range.is_some() {
             return None;

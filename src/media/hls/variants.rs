@@ -1,4 +1,4 @@
-//! The variants of a master playlist, the best first.
+//! The variants of a master playlist, best first.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -6,13 +6,13 @@ use std::collections::HashSet;
 use super::reader::attribute;
 use super::{Base, HlsError, Link};
 
-/// So many of the best variants are worth a request.
+/// At most this many of the best variants are tried.
 const MOST: usize = 16;
 
-/// What codecs of pictures begin with (RFC 6381).
+/// The prefixes of video codecs (RFC 6381).
 const PICTURES: [&str; 9] = ["avc", "hvc", "hev", "dvh", "vp0", "av01", "mp4v", "vvc", "s263"];
 
-/// A variant that holds all there is to see and to hear.
+/// A variant with both picture and sound.
 #[derive(Debug, Clone)]
 pub struct Variant {
     /// Its playlist.
@@ -20,11 +20,11 @@ pub struct Variant {
     quality: Quality,
 }
 
-/// What the better of two variants has more of, first what counts first.
+/// The quality of a variant, compared field by field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Quality {
     has_pictures: bool,
-    /// Bits a second; 0 where the playlist does not tell.
+    /// Bits per second; 0 if the playlist does not say.
     bandwidth: u64,
     pixels: u64,
 }
@@ -36,25 +36,35 @@ pub(super) struct Offer<'a> {
     uri: &'a str,
 }
 
-/// All that a master playlist offers.
+/// All offers of a master playlist.
 #[derive(Default)]
 pub(super) struct Offers<'a> {
     offers: Vec<Offer<'a>>,
-    /// Groups of renditions that have playlists of their own.
+    /// Groups of renditions that have separate playlists.
     apart: HashSet<&'a str>,
-    /// Groups with a rendition that the variants themselves hold.
+    /// Groups with a rendition that is part of the variants themselves.
     within: HashSet<&'a str>,
 }
 
 impl Variant {
-    /// Whether it is as good as another: a copy of it, elsewhere.
+    /// The quality in words.
+    pub fn quality_told(&self) -> String {
+        let Quality { has_pictures, bandwidth, .. } = self.quality;
+        let sound_alone = if has_pictures { "" } else { ", sound alone" };
+        match bandwidth {
+            0 => format!("of unknown bit rate{sound_alone}"),
+            bandwidth => format!("{} kbit/s{sound_alone}", bandwidth.div_ceil(1000)),
+        }
+    }
+
+    /// Whether it has the same quality as another, of which it is a copy elsewhere.
     pub fn is_as_good_as(&self, other: &Self) -> bool {
         self.quality == other.quality
     }
 }
 
 impl<'a> Offer<'a> {
-    /// What `EXT-X-STREAM-INF` says of it.
+    /// Reads the attributes of `EXT-X-STREAM-INF`.
     pub fn of(attributes: &'a str) -> Result<Self, HlsError> {
         let number = |name| {
             let value = attribute(attributes, name)?;
@@ -73,7 +83,7 @@ impl<'a> Offer<'a> {
         Ok(Self { quality, groups, uri: "" })
     }
 
-    /// The same with the URI that follows.
+    /// The same offer with the URI that follows.
     pub fn at(self, uri: &'a str) -> Self {
         Self { uri, ..self }
     }
@@ -88,8 +98,8 @@ impl<'a> Offers<'a> {
         self.offers.push(offer);
     }
 
-    /// `EXT-X-MEDIA`: a rendition with a playlist of its own, or one that the variants of its group
-    /// hold (RFC 8216, section 4.3.4.2.1).
+    /// `EXT-X-MEDIA`: a rendition with a separate playlist, or one that is part of the variants of its
+    /// group (RFC 8216, section 4.3.4.2.1).
     pub fn rendition(&mut self, attributes: &'a str) -> Result<(), HlsError> {
         let groups = match attribute(attributes, "URI")? {
             Some(_) => &mut self.apart,
@@ -99,10 +109,13 @@ impl<'a> Offers<'a> {
         Ok(())
     }
 
-    /// The variants, the best first and those of one quality as they are listed.
+    /// The variants, best first; those of equal quality in the order of the playlist.
     pub fn variants(mut self, base: Base<'_>) -> Result<Vec<Variant>, HlsError> {
         let is_apart = |group: &&str| self.apart.contains(*group) && !self.within.contains(*group);
         self.offers.retain(|offer| !offer.groups.iter().flatten().any(is_apart));
+        if self.offers.is_empty() {
+            return Err(HlsError::SoundApart);
+        }
         self.offers.sort_by_key(|offer| Reverse(offer.quality));
         let mut known = HashSet::new();
         let distinct = self.offers.iter().filter(|offer| known.insert(offer.uri));

@@ -1,10 +1,10 @@
-//! Box headers, as ISO/IEC 14496-12 section 4.2 has them.
+//! Box headers, as in ISO/IEC 14496-12 section 4.2.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest header that is read: size, type and a 64-bit size.
+/// The longest header: size, type and a 64-bit size.
 pub(super) const LONG_HEADER: usize = 16;
 /// The usual header: size and type.
 pub(super) const SHORT_HEADER: usize = 8;
@@ -14,7 +14,18 @@ pub(super) const SHORT_HEADER: usize = 8;
 pub struct FourCc(pub [u8; 4]);
 
 impl FourCc {
-    /// Whether it can be a type at all: printable, or Apple's `©`.
+    /// The usual types of top-level boxes.
+    const USUAL: [&[u8; 4]; 17] = [
+        b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"ssix", b"emsg", b"prft", b"free",
+        b"skip", b"wide", b"uuid", b"pdin", b"mfra", b"meta", b"udta",
+    ];
+
+    /// Whether it is a usual type of a top-level box.
+    pub(in crate::media) fn is_usual(self) -> bool {
+        Self::USUAL.iter().any(|usual| **usual == self.0)
+    }
+
+    /// Whether it can be a type: printable, or Apple's `©`.
     pub(super) fn is_plausible(self) -> bool {
         self.0.iter().all(|&byte| matches!(byte, b' '..=b'~' | 0xa9))
     }
@@ -36,23 +47,23 @@ impl fmt::Debug for FourCc {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub kind: FourCc,
-    /// Its own length: 8 or 16.
+    /// Length of the header: 8 or 16.
     pub length: usize,
     pub size: Size,
 }
 
-/// The size of a box, its header included.
+/// The size of a box, including its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Size {
     Bytes(u64),
-    /// Up to the end of the file, or of the box around it.
+    /// To the end of the file, or of the enclosing box.
     ToEnd,
     /// Less than the header itself.
     Impossible(u64),
 }
 
 impl Header {
-    /// Whether no box that begins at this offset can have the size.
+    /// Whether no box at this offset can have the size.
     pub fn is_impossible_at(&self, offset: u64) -> bool {
         match self.size {
             Size::Bytes(size) => offset.checked_add(size).is_none(),
@@ -61,7 +72,14 @@ impl Header {
         }
     }
 
-    /// Reads the header `bytes` begin with; `None` where they are too few.
+    /// Whether these are other bytes that look like a header: no fragment has anything as large beside
+    /// it.
+    pub fn is_foreign(&self) -> bool {
+        const LARGEST: u64 = 1 << 20;
+        !self.kind.is_usual() && !matches!(self.size, Size::Bytes(..=LARGEST))
+    }
+
+    /// Reads the header at the beginning of `bytes`; `None` if there are too few.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let (size, rest) = bytes.split_first_chunk::<4>()?;
         let (kind, rest) = rest.split_first_chunk::<4>()?;
@@ -76,7 +94,7 @@ impl Header {
     }
 }
 
-/// The boxes within `payload`, up to the first that does not fit.
+/// The boxes in `payload`, up to the first that does not fit.
 pub(super) fn children(mut payload: &[u8]) -> impl Iterator<Item = (FourCc, &[u8])> {
     std::iter::from_fn(move || {
         let header = Header::read(payload)?;
@@ -91,7 +109,7 @@ pub(super) fn children(mut payload: &[u8]) -> impl Iterator<Item = (FourCc, &[u8
     })
 }
 
-/// The first box of type `kind` within `payload`.
+/// The first box of type `kind` in `payload`.
 pub(super) fn child<'a>(payload: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
     children(payload).find(|(found, _)| found.0 == *kind).map(|(_, body)| body)
 }

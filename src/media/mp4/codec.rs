@@ -1,11 +1,11 @@
-//! Codecs by name (RFC 6381) and by configuration.
+//! Names of codecs (RFC 6381), and their configurations.
 
 use mp4_atom::{Avcc, Codec, Encode, Hvcc, Mp4a};
 
-/// MPEG-4 audio (ISO/IEC 14496-3) among the object types of an `esds`.
+/// MPEG-4 audio (ISO/IEC 14496-3), an object type of `esds`.
 const MPEG4_AUDIO: u8 = 0x40;
 
-/// The name of a codec as in RFC 6381, such as `avc1.64001f`; just its type where no more is known.
+/// The RFC 6381 name of a codec, such as `avc1.64001f`; only its type if no more is known.
 pub(super) fn name(codec: &Codec) -> String {
     match codec {
         Codec::Avc1(entry) => avc("avc1", &entry.avcc),
@@ -26,7 +26,7 @@ pub(super) fn name(codec: &Codec) -> String {
     }
 }
 
-/// A type as a name in a list can be: without blanks, commas and what cannot be printed.
+/// A type in a form that fits into a list: without blanks, commas and unprintable characters.
 fn plain(kind: &str) -> String {
     kind.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
@@ -71,10 +71,10 @@ fn mp4a(entry: &Mp4a) -> String {
     }
 }
 
-/// What a decoder is set up with: equal for files that can be joined without re-encoding.
+/// A decoder's configuration: equal for files that can be joined without re-encoding.
 ///
-/// Bit rates and buffer sizes are left out, since they differ from piece to piece. `None` for codecs
-/// whose configuration is not known here.
+/// It leaves out bit rates and buffer sizes, which differ between segments. `None` for codecs whose
+/// configuration is unknown here.
 pub(super) fn config(codec: &Codec) -> Option<Vec<u8>> {
     let mut config = name(codec).into_bytes();
     match codec {

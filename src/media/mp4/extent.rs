@@ -1,25 +1,25 @@
-//! Where the samples of a movie end: one pass over the tables that place them.
+//! Finds where the samples of a movie end, in one pass over its tables.
 
 use super::boxes::{child, children};
 
-/// What the tables of a `moov` place.
+/// What the tables of a `moov` describe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Extent {
-    /// Where the last sample ends, as an offset in the file.
+    /// The end of the last sample, as an offset in the file.
     pub end: u64,
-    /// How many samples have a place.
+    /// The number of samples.
     pub samples: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Those of them that are in chunks that reach beyond the end of the file.
+    /// The bytes in chunks that reach beyond the end of the file.
     pub beyond: u64,
 }
 
-/// The extent of the samples of every track; `None` where a track's tables cannot be read.
+/// The extent of the samples of every track; `None` if a track's tables cannot be read.
 ///
-/// What lies beyond `total`, the length of the file, is counted for itself.
+/// What lies beyond `total`, the length of the file, is counted separately.
 ///
-/// The cost is one look at each entry that is there, whatever the counts say.
+/// The cost is one look at each entry that exists, whatever the counts say.
 pub(super) fn extent(moov: &[u8], total: u64) -> Option<Extent> {
     let tracks = children(moov).filter(|(kind, _)| kind.0 == *b"trak");
     tracks.map(|(_, trak)| track(trak, total)).try_fold(Extent::default(), |all, track| {
@@ -62,11 +62,11 @@ fn track(trak: &[u8], total: u64) -> Option<Extent> {
 
 /// The sizes of a track's samples.
 enum Sizes<'a> {
-    /// All have the same.
+    /// All samples have the same size.
     Same { bytes: u64, count: u64 },
-    /// One each, of four bytes.
+    /// Four bytes for each sample.
     Each(&'a [[u8; 4]]),
-    /// One each, of so many bits.
+    /// This many bits for each sample.
     Compact { bits: usize, count: u64, entries: &'a [u8] },
 }
 
@@ -96,7 +96,7 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    /// The bytes of `count` samples from number `first` on, counted from 0.
+    /// The total size of `count` samples from number `first` on, counted from 0.
     fn sum(&self, first: u64, count: u64) -> u64 {
         let range = || Some(usize::try_from(first).ok()?..usize::try_from(first + count).ok()?);
         match self {
@@ -131,7 +131,7 @@ fn offsets(stbl: &[u8]) -> Option<Box<dyn Iterator<Item = u64> + '_>> {
     Some(Box::new(stco.iter().map(|at| u64::from(u32::from_be_bytes(*at)))))
 }
 
-/// The entries of a box that begins with version, flags and a count, as far as they are there.
+/// The entries of a box that begins with version, flags and a count, as far as they exist.
 fn table<const N: usize>(body: &[u8]) -> Option<&[[u8; N]]> {
     let (entries, _) = body.get(8..)?.as_chunks::<N>();
     let count = usize::try_from(word(body, 4)?).ok()?.min(entries.len());
@@ -170,7 +170,7 @@ mod tests {
         words.iter().flat_map(|word| word.to_be_bytes()).collect()
     }
 
-    /// A `moov` of one track whose tables are these.
+    /// A `moov` of one track with these tables.
     fn film(tables: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
         let tables: Vec<u8> = tables.iter().flat_map(|(kind, body)| boxed(kind, body)).collect();
         boxed(b"trak", &boxed(b"mdia", &boxed(b"minf", &boxed(b"stbl", &tables))))
@@ -220,7 +220,7 @@ mod tests {
                 let at = at % moov.len();
                 moov[at] = byte;
             }
-            // What matters is that this returns.
+            // It only has to return.
             let _ = extent(&moov, 4000);
             let _ = Header::read(&moov);
         }

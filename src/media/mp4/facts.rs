@@ -1,4 +1,4 @@
-//! What a `moov` says of its file.
+//! Reads the facts about a file from its `moov`.
 
 use mp4_atom::{Mdhd, Mehd, Mvhd, Stsd};
 use sha2::Digest as _;
@@ -9,30 +9,30 @@ use super::extent::word;
 use super::{Mp4Error, Mp4Structure};
 use crate::model::{MediaFacts, Sha256Digest, ToldLengths};
 
-/// The largest `stsd` that is decoded. Real ones have a few hundred bytes.
+/// The largest `stsd` to decode. Real ones have a few hundred bytes.
 const MAX_STSD: usize = 1 << 20;
-/// The most tracks that are looked at. Recordings have two.
+/// The most tracks to read. Recordings have two.
 const MAX_TRACKS: usize = 16;
-/// The most codecs of one track that are named. Recordings have one.
+/// The most codecs to name per track. Recordings have one.
 const MAX_CODECS: usize = 8;
-/// The longest duration that is believed, in milliseconds: 366 days. A longer one is damage.
+/// The longest plausible duration, in milliseconds: 366 days. A longer one is damage.
 pub const LONGEST_MS: u64 = 366 * 86_400_000;
-/// The handler of tracks with pictures, and of those with sound.
+/// The handlers of video tracks and of audio tracks.
 const VIDEO: [u8; 4] = *b"vide";
 const AUDIO: [u8; 4] = *b"soun";
 
-/// Lengths that differ by less are equal: a track of sound ends with a frame of its own.
+/// Durations that differ by less count as equal: an audio track ends with a frame of its own.
 const SAME_MS: u64 = 500;
 
-/// Reads the payload of the `moov` of a file of this structure.
+/// Reads the facts from the payload of the `moov` of a file with this structure.
 ///
-/// Only the boxes that are needed are decoded, none of them a table of samples, so that a hostile
-/// `moov` costs little more memory than its own. The duration is that of the longest track, as its
-/// samples have it; where none tells, that of the fragments, else the movie's.
+/// It decodes only the boxes it needs, and no sample table, so that a hostile `moov` costs little more
+/// memory than its own size. The duration is that of the longest track, measured by its samples; if no
+/// track has one, that of the fragments, otherwise the movie's.
 ///
 /// # Errors
-/// When a needed box is missing or cannot be read, or no duration is told. The file may be whole all
-/// the same.
+/// When a required box is missing or cannot be read, or there is no duration. The file may still be
+/// whole.
 pub fn facts(moov: &[u8], structure: &Mp4Structure) -> Result<MediaFacts, Mp4Error> {
     let mvhd: Mvhd = decode_child(moov, "mvhd")?;
     let tracks: Vec<Track> = children(moov)
@@ -59,26 +59,26 @@ pub fn facts(moov: &[u8], structure: &Mp4Structure) -> Result<MediaFacts, Mp4Err
     })
 }
 
-/// A track with pictures or sound.
+/// A video or audio track.
 struct Track {
     handler: [u8; 4],
     timescale: u32,
-    /// How long its header says that it is.
+    /// The duration in its header.
     duration: u64,
-    /// How long its samples last, where they are counted.
+    /// The duration of its samples, if they are counted.
     ticks: Option<u64>,
     samples: u64,
-    /// How long its edits play, in the movie's time scale, where there are edits.
+    /// The duration of its edits in the movie's time scale, if it has edits.
     edited: Option<u64>,
     stsd: Stsd,
 }
 
 impl Track {
-    /// Reads a track; `None` for one that is neither seen nor heard.
+    /// Reads a track; `None` if it is neither video nor audio.
     fn read(moov: &[u8], trak: &[u8], structure: &Mp4Structure) -> Result<Option<Self>, Mp4Error> {
         let mdia = child(trak, b"mdia").ok_or(Mp4Error::Unreadable("mdia"))?;
-        // Version and flags, a reserved field, then the handler. Its name, in whatever encoding,
-        // does not matter, so that the box is not decoded.
+        // Version and flags, a reserved field, then the handler. The box is not decoded because its
+        // name does not matter and may have any encoding.
         let handler = child(mdia, b"hdlr").and_then(|hdlr| hdlr.get(8..)?.first_chunk());
         let handler = *handler.ok_or(Mp4Error::Unreadable("hdlr"))?;
         if ![VIDEO, AUDIO].contains(&handler) {
@@ -96,21 +96,20 @@ impl Track {
             duration: known(mdhd.duration),
             ticks: (samples > 0 || fragments.is_some()).then_some(counted),
             samples,
-            // What a fragmented film is to play is not known when its edits are written.
+            // When a fragmented file's edits are written, its duration is not known yet.
             edited: edited(trak).filter(|_| !structure.fragmented),
             stsd: decode_child(stbl, "stsd")?,
         }))
     }
 
-    /// How long it is seen or heard: as its samples last, else as its header says, and no longer than
-    /// its edits.
+    /// Its duration: that of its samples, otherwise that in its header, but no longer than its edits.
     fn duration_ms(&self, movie_timescale: u32) -> u64 {
         let ms = to_ms(self.ticks.unwrap_or(self.duration), self.timescale);
         let edited = self.edited.map(|edited| to_ms(edited, movie_timescale));
         edited.filter(|edited| *edited > 0).map_or(ms, |edited| ms.min(edited))
     }
 
-    /// Average frames per second, to three digits; `None` where samples are in fragments.
+    /// Average frames per second, to three digits; `None` if the samples are in fragments.
     #[expect(clippy::cast_precision_loss, reason = "a rate of three digits is what is wanted")]
     fn fps(&self) -> Option<f64> {
         let ticks = self.ticks.unwrap_or(self.duration);
@@ -120,15 +119,15 @@ impl Track {
     }
 }
 
-/// Decodes the first box of type `name` within `payload`.
+/// Decodes the first box of type `name` in `payload`.
 fn decode_child<T: mp4_atom::Atom>(payload: &[u8], name: &'static str) -> Result<T, Mp4Error> {
     let body = child(payload, &T::KIND.into()).filter(|body| body.len() <= MAX_STSD);
     let mut body = body.ok_or(Mp4Error::Unreadable(name))?;
     T::decode_body(&mut body).map_err(|_| Mp4Error::Unreadable(name))
 }
 
-/// The samples a time-to-sample box (`stts`) counts, and how long they last: version and flags, a
-/// count, then pairs of a number of samples and their duration.
+/// The number of samples in a time-to-sample box (`stts`), and their total duration. Layout: version
+/// and flags, a count, then pairs of a number of samples and their duration.
 fn count_samples(stts: &[u8]) -> (u64, u64) {
     let (pairs, _) = stts.get(8..).unwrap_or_default().as_chunks::<8>();
     pairs.iter().fold((0, 0), |(samples, ticks): (u64, u64), pair| {
@@ -138,7 +137,7 @@ fn count_samples(stts: &[u8]) -> (u64, u64) {
     })
 }
 
-/// How long the fragments of a track last, in its time scale.
+/// The total duration of a track's fragments, in its time scale.
 fn fragment_ticks(moov: &[u8], trak: &[u8], structure: &Mp4Structure) -> Option<u64> {
     let tkhd = child(trak, b"tkhd")?;
     let id = word(tkhd, if tkhd.first() == Some(&1) { 20 } else { 12 })?;
@@ -148,7 +147,7 @@ fn fragment_ticks(moov: &[u8], trak: &[u8], structure: &Mp4Structure) -> Option<
     structure.fragments.ticks(id, default.unwrap_or(0))
 }
 
-/// How long the edits of a track play, in the movie's time scale, the empty ones left out.
+/// The total duration of a track's edits, in the movie's time scale, without empty edits.
 fn edited(trak: &[u8]) -> Option<u64> {
     let elst = child(child(trak, b"edts")?, b"elst")?;
     let entries = elst.get(8..)?;
@@ -169,10 +168,10 @@ fn edited(trak: &[u8]) -> Option<u64> {
     (sum > 0).then_some(sum)
 }
 
-/// What a file tells of its length, in milliseconds; nothing that is zero or absurd.
+/// The durations that a file states, in milliseconds, without zeros and absurd values.
 struct Lengths {
     tracks: Vec<u64>,
-    /// Whether a track tells nothing that can be believed.
+    /// Whether a track states no plausible duration.
     is_a_track_silent: bool,
     fragments: Option<u64>,
     movie: Option<u64>,
@@ -199,8 +198,8 @@ impl Lengths {
         self.tracks.iter().max().copied().or(self.fragments).or(self.movie)
     }
 
-    /// The shortest and the longest that it tells, where they differ. Where the tracks tell nothing,
-    /// the rest is as good as nothing.
+    /// The shortest and the longest of them, if they differ. If no track has one, the others mean
+    /// nothing.
     fn told(&self) -> Option<ToldLengths> {
         let all = || self.tracks.iter().chain(&self.fragments).chain(&self.movie).copied();
         let least_ms =
@@ -210,7 +209,7 @@ impl Lengths {
     }
 }
 
-/// A duration of all ones means that it is not known.
+/// A duration with all bits set means unknown.
 fn known(duration: u64) -> u64 {
     if duration == u64::from(u32::MAX) || duration == u64::MAX { 0 } else { duration }
 }
@@ -226,12 +225,12 @@ fn names(tracks: &[&Track]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(","))
 }
 
-/// The digest of all codec configurations; `None` where one is not understood, or there is none.
+/// The digest of all codec configurations; `None` if one is not understood, or there is none.
 fn config_digest(tracks: &[&Track]) -> Option<Sha256Digest> {
     let mut digest = sha2::Sha256::new();
     for codec in tracks.iter().flat_map(|track| &track.stsd.codecs) {
         let config = codec::config(codec)?;
-        // The length keeps the borders between configurations.
+        // The length separates the configurations.
         digest.update((config.len() as u64).to_be_bytes());
         digest.update(&config);
     }
@@ -257,7 +256,7 @@ mod tests {
         facts(&moov_of(file), &structure_of(file)).unwrap()
     }
 
-    /// The facts of a film that is in no fragments.
+    /// The facts of a file without fragments.
     fn facts_in(moov: &[u8]) -> Result<MediaFacts, Mp4Error> {
         facts(moov, &Mp4Structure::default())
     }
@@ -298,8 +297,8 @@ mod tests {
     fn bit_rates_are_no_part_of_the_configuration() {
         let digest = facts_of(FASTSTART).config_sha256;
         let other_rates = |moov: &mut [u8]| {
-            // DecoderConfigDescriptor: tag, four bytes of length, object type, stream type, then
-            // buffer size, maximal and average bit rate.
+            // DecoderConfigDescriptor: tag, four bytes of length, object type, stream type, then buffer
+            // size, maximum and average bit rate.
             let at = moov.windows(4).position(|four| four == b"esds").unwrap();
             let config = at + moov[at..].windows(2).position(|two| two == [0x40, 0x15]).unwrap();
             moov[config + 2..config + 13].fill(0x11);
@@ -320,17 +319,17 @@ mod tests {
         assert_eq!(facts_in(&moov_of(FRAGMENTED)), Err(Mp4Error::NoDuration));
     }
 
-    /// Changes bytes of the box of type `kind` that comes as number `nth`, from those at `at` on.
+    /// Overwrites bytes of the `nth` box of type `kind`, from offset `at` on.
     fn put(moov: &mut [u8], (kind, nth): (&[u8; 4], usize), at: usize, bytes: &[u8]) {
         let boxes = moov.windows(4).enumerate().filter(|(_, four)| four == kind);
         let body = boxes.map(|(at, _)| at + 4).nth(nth).unwrap();
         moov[body + at..body + at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Which box, the number among its type, where in it, and the word to put there.
+    /// The type and index of a box, the offset in it, and the word to write there.
     type Change<'a> = ((&'a [u8; 4], usize), usize, u32);
 
-    /// Duration, and the shortest and longest that is told, of a film of 1 s with these changes.
+    /// The duration, and the shortest and longest stated one, of a file of 1 s with these changes.
     fn told_with(changes: &[Change<'_>]) -> (u64, Option<(u64, u64)>) {
         let mut moov = moov_of(FASTSTART);
         for (place, at, word) in changes {
@@ -383,7 +382,7 @@ mod tests {
                 let at = at % moov.len();
                 moov[at] = byte;
             }
-            // What matters is that this returns; a changed byte may or may not matter.
+            // It only has to return; a changed byte may or may not matter.
             let outcome = facts_in(&moov);
             proptest::prop_assert!(outcome.is_err() || outcome.unwrap().duration_ms > 0);
         }

@@ -1,13 +1,13 @@
-//! What bytes that are no MP4 look like, for the message.
+//! Describes bytes that are not an MP4, for the message.
 
-/// Types an MP4 or `QuickTime` file may begin with.
+/// Types that an MP4 or `QuickTime` file may begin with.
 const FIRST: [&[u8; 4]; 9] =
     [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"];
 
-/// So many of [`OTHERS`] are pages and messages.
+/// The first entries of [`OTHERS`], this many, are pages and messages.
 const PAGES: usize = 3;
 
-/// Beginnings of what servers and recorders deliver instead.
+/// The beginnings of what servers and recorders deliver instead.
 const OTHERS: [(&[u8], &str); 13] = [
     (b"<", "an HTML or XML page"),
     (b"{", "a JSON message"),
@@ -24,12 +24,11 @@ const OTHERS: [(&[u8], &str); 13] = [
     (b"\0\0\0\0\0\0\0\0", "nothing but zeros"),
 ];
 
-/// How much of a file is looked at to tell a page.
+/// How many bytes are checked to recognise a page.
 const LOOK: usize = 64;
 
-/// What a file that may be any media is instead: a page or a message that a server sends in place of
-/// a file. It has to begin as one and to be text as far as is looked, so that media is not taken for
-/// one.
+/// The page or message that a server sent instead of a media file, if it is one. It must begin like one
+/// and be text as far as checked, so that media is not mistaken for it.
 pub(super) fn page(start: &[u8]) -> Option<&'static str> {
     let look = start.get(..LOOK).unwrap_or(start);
     let is_text = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
@@ -40,9 +39,9 @@ pub(super) fn page(start: &[u8]) -> Option<&'static str> {
     known.filter(|_| look.iter().all(is_text)).map(|(_, name)| *name)
 }
 
-/// What a file is instead of an MP4, judged by its first bytes; `None` where it may be one.
+/// What a file is instead of an MP4, judged by its first bytes; `None` if it may be one.
 ///
-/// Fewer than 8 bytes are no MP4 whatever they are.
+/// Fewer than 8 bytes are never an MP4.
 pub(super) fn mismatch(start: &[u8]) -> Option<&'static str> {
     if start.get(4..8).is_some_and(|kind| FIRST.iter().any(|first| first.as_slice() == kind)) {
         return None;

@@ -1,30 +1,33 @@
 //! The walk over the top-level boxes.
 
 mod beyond;
+mod cut;
+mod tail;
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size};
+use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size, child};
 use super::fragments::{self, Fragments};
+use super::scan::Scan;
 use super::{Mp4Error, Mp4Structure, sniff};
 
 pub use beyond::MoovBeyond;
 
-/// The most `mdat` boxes whose places are kept.
+/// The most `mdat` boxes whose ranges are kept.
 const MOST_MEDIA: usize = 256;
 
-/// What a walk may use.
+/// The limits of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// The largest `moov` that is kept, in bytes. A larger one is walked over all the same, and can
-    /// be read again at [`Mp4Structure::moov_at`].
+    /// The largest `moov` to keep, in bytes. A larger one is only walked over, and can be read again at
+    /// [`Mp4Structure::moov_at`].
     pub moov_bytes: u64,
 }
 
 impl Default for Limits {
-    /// 1 MiB: the `moov` of a piece of half an hour. Every file under way may keep one.
+    /// 1 MiB: the `moov` of a segment of half an hour. Every transfer in progress may keep one.
     fn default() -> Self {
         Self { moov_bytes: 1 << 20 }
     }
@@ -32,48 +35,57 @@ impl Default for Limits {
 
 /// A walk over the top-level boxes of an MP4, fed with its bytes in order.
 ///
-/// How the bytes are cut into pieces makes no difference. Memory is bounded by the limits. The
-/// state can be stored and taken up again by another process; the kept `moov` is left out of it, and
-/// [`Mp4Structure::moov_at`] tells where to read it again.
+/// The bytes may be cut into pieces anywhere. Memory is bounded by the limits. The state can be stored,
+/// and another process can resume it; it leaves out the kept `moov`, which can be read again at
+/// [`Mp4Structure::moov_at`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoxWalk {
     limits: Limits,
     /// Bytes fed so far.
     offset: u64,
-    /// What has come of the next box's header.
+    /// The received part of the next box's header.
     header: Vec<u8>,
-    /// The box whose payload comes now.
+    /// The box whose payload is being read.
     inside: Option<Inside>,
     moov_at: Option<Range<u64>>,
     #[serde(skip)]
     moov: Vec<u8>,
     first_mdat: Option<u64>,
-    /// Whether an `mdat` with a payload was seen.
+    /// Whether there was an `mdat` with a payload.
     has_media: bool,
     fragmented: bool,
-    /// The payload of the `moof` that comes now.
+    /// Whether the `moov` says that there are fragments.
+    #[serde(default)]
+    is_extended: bool,
+    /// The payload of the current `moof`.
     #[serde(skip)]
     moof: Vec<u8>,
     #[serde(default)]
     fragments: Fragments,
-    /// Where the payloads of the first `mdat` boxes lie.
+    /// The payload ranges of the first `mdat` boxes.
     #[serde(default)]
     media: Vec<Range<u64>>,
-    /// Where the last box ended, once it is known that what follows is none.
+    /// The end of the last box, once other bytes follow it.
     #[serde(default)]
     tail_at: Option<u64>,
+    /// The search for a fragment from there on.
+    #[serde(default, skip_serializing_if = "Scan::is_fresh")]
+    scan: Scan,
+    /// Places without a box between others: the first 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<Range<u64>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Inside {
     kind: FourCc,
     start: u64,
-    /// Where it ends; `None` for the end of the file.
+    /// Its end; `None` for the end of the file.
     end: Option<u64>,
 }
 
 impl BoxWalk {
-    /// The walk as it can be stored: without the kept `moov`.
+    /// The walk in the form to store: without the kept `moov`.
     pub fn to_store(&self) -> Self {
         Self {
             limits: self.limits,
@@ -85,14 +97,17 @@ impl BoxWalk {
             first_mdat: self.first_mdat,
             has_media: self.has_media,
             fragmented: self.fragmented,
+            is_extended: self.is_extended,
             moof: Vec::new(),
             fragments: self.fragments.clone(),
             media: self.media.clone(),
             tail_at: self.tail_at,
+            scan: self.scan.clone(),
+            gaps: self.gaps.clone(),
         }
     }
 
-    /// Whether this can have come of a walk: what was stored may have been changed since.
+    /// Whether this can be the state of a real walk: a stored one may have been changed since.
     pub fn is_sound(&self) -> bool {
         const MOST: u64 = 1 << 62;
         let is_past = |at: u64| at <= self.offset;
@@ -112,10 +127,12 @@ impl BoxWalk {
             && self.media.len() <= MOST_MEDIA
             && self.media.iter().all(|at| at.start <= at.end && is_past(at.start))
             && self.tail_at.is_none_or(|at| is_past(at) && self.inside.is_none())
+            && self.scan.is_sound()
+            && self.gaps.len() <= tail::MOST_GAPS
             && self.limits.moov_bytes <= Limits::default().moov_bytes
     }
 
-    /// A walk that has seen nothing yet.
+    /// A walk that has not begun.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -127,10 +144,13 @@ impl BoxWalk {
             first_mdat: None,
             has_media: false,
             fragmented: false,
+            is_extended: false,
             moof: Vec::new(),
             fragments: Fragments::default(),
             media: Vec::new(),
             tail_at: None,
+            scan: Scan::default(),
+            gaps: Vec::new(),
         }
     }
 
@@ -142,13 +162,13 @@ impl BoxWalk {
     /// Takes the next bytes of the file.
     ///
     /// # Errors
-    /// When they show that the file is no whole MP4. More bytes do not help then: every further call
-    /// fails in the same way.
+    /// When they show that the file is not a whole MP4. More bytes do not help then: every further call
+    /// fails with the same error.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Mp4Error> {
         loop {
             bytes = match (&self.inside, self.tail_at) {
                 (Some(_), _) => self.payload(bytes),
-                (None, Some(at)) => return self.tail(bytes, at),
+                (None, Some(at)) => self.tail(bytes, at),
                 (None, None) => self.head(bytes)?,
             };
             if bytes.is_empty() {
@@ -157,16 +177,16 @@ impl BoxWalk {
         }
     }
 
-    /// Ends the walk: the file has no further bytes. `announced` is the length the source had told.
-    /// [`Mp4Structure::check`] then looks at the samples.
+    /// Ends the walk: the file has no further bytes. `announced` is the length that the source stated.
+    /// Call [`Mp4Structure::check`] next, to check the samples.
     ///
     /// # Errors
-    /// When the file cannot be whole, or its length is not the announced one.
+    /// When the file cannot be whole, or its length differs from the announced one.
     pub fn finish(self, announced: Option<u64>) -> Result<Mp4Structure, Mp4Error> {
         let oddity = self.check_end(announced)?;
         let total = self.offset;
         let moov_at = self.moov_at.ok_or(Mp4Error::NoMoov)?;
-        // A `moov` of no size ends with the file.
+        // A `moov` without a size ends with the file.
         let moov_at = moov_at.start..moov_at.end.min(total);
         if !self.has_media {
             return Err(Mp4Error::NoMedia);
@@ -180,11 +200,13 @@ impl BoxWalk {
             fragmented: self.fragmented,
             media: self.media.into_iter().map(|at| at.start..at.end.min(total)).collect(),
             fragments: self.fragments,
+            is_open: self.inside.is_some_and(|inside| inside.end.is_none()),
+            gaps: self.gaps,
             oddity,
         })
     }
 
-    /// Whether the file can end here. Returns what is odd about that.
+    /// Checks that the file can end here. Returns what is odd about that.
     fn check_end(&self, announced: Option<u64>) -> Result<Option<Mp4Error>, Mp4Error> {
         let total = self.offset;
         if total == 0 {
@@ -223,41 +245,28 @@ impl BoxWalk {
         }
     }
 
-    /// Whether a file may be whole in spite of such an end. What a fragmented film lacks is not in its
-    /// `moov`: it has to end between its fragments.
+    /// Whether a file may be whole despite such an end. A fragmented file must end between fragments,
+    /// because its `moov` does not tell what is missing.
     fn may_end_with(&self, oddity: &Mp4Error) -> bool {
-        let is_of_film = match oddity {
-            Mp4Error::Truncated { kind, .. } | Mp4Error::Unbounded { kind, .. } => {
-                [*b"moov", *b"moof", *b"mdat"].contains(&kind.0)
-            }
-            _ => false,
-        };
-        self.has_film(self.offset) && !(self.fragmented && is_of_film)
+        self.has_film(self.offset) && !(self.fragmented && oddity.is_of_media())
     }
 
-    /// Whether the `moov` and media data have come by `at`.
+    /// Whether the `moov` and media data have been received by `at`.
     fn has_film(&self, at: u64) -> bool {
         self.has_media && self.moov_at.as_ref().is_some_and(|moov| moov.end <= at)
     }
 
-    /// Takes bytes that follow the last box, which ended `at`. There must be no fragments in them.
-    fn tail(&mut self, bytes: &[u8], at: u64) -> Result<(), Mp4Error> {
-        const MOOF: &[u8] = b"moof";
-        let mut border = std::mem::take(&mut self.header);
-        border.extend(bytes.iter().take(MOOF.len()));
-        let is_in = |bytes: &[u8]| bytes.windows(MOOF.len()).any(|four| four == MOOF);
-        if self.fragmented && (is_in(&border) || is_in(bytes)) {
-            self.header = MOOF.to_vec();
-            return Err(Mp4Error::Garbage { offset: at });
-        }
-        let last = if bytes.len() < MOOF.len() { &border } else { bytes };
-        let from = last.len().saturating_sub(MOOF.len() - 1);
-        self.header = last.get(from..).unwrap_or_default().to_vec();
-        self.offset += bytes.len() as u64;
-        Ok(())
+    /// Whether its samples are in fragments, as far as known.
+    fn has_fragments(&self) -> bool {
+        self.fragmented || self.is_extended
     }
 
-    /// Takes what is left of the current box and returns the rest.
+    /// Whether the boxes may have ended at `at`, or fragments may follow the bytes that are not a box.
+    fn may_end_at(&self, at: u64) -> bool {
+        self.has_film(at) || (self.is_extended && self.moov_at.is_some())
+    }
+
+    /// Takes the rest of the current box and returns the remaining bytes.
     fn payload<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let Some(Inside { kind, end, .. }) = self.inside else { return bytes };
         let left = end.map_or(u64::MAX, |end| end - self.offset);
@@ -272,21 +281,24 @@ impl BoxWalk {
         rest
     }
 
-    /// The current box has come to its end.
+    /// Ends the current box.
     fn leave(&mut self) {
         let Some(Inside { kind, start, .. }) = self.inside.take() else { return };
+        if kind.0 == *b"moov" {
+            self.is_extended |= child(&self.moov, b"mvex").is_some();
+        }
         if kind.0 != *b"moof" {
             return;
         }
         let moof = std::mem::take(&mut self.moof);
-        // One that came in part before the walk was stored is not there any more.
+        // If part of it came before the walk was stored, that part is lost.
         match (start + SHORT_HEADER as u64).checked_add(moof.len() as u64) == Some(self.offset) {
             true => self.fragments.add(&moof, start),
             false => self.fragments.note_lack(),
         }
     }
 
-    /// Keeps bytes of a `moof`, and of the first `moov`, as long as they are within the limits.
+    /// Keeps bytes of a `moof` and of the first `moov`, within the limits.
     fn keep(&mut self, bytes: &[u8]) {
         if let Some(Inside { kind: FourCc([b'm', b'o', b'o', b'f']), start, end: Some(end) }) =
             self.inside
@@ -305,7 +317,7 @@ impl BoxWalk {
         }
     }
 
-    /// Completes the next box's header as far as `bytes` go and returns the rest.
+    /// Completes the next box's header as far as `bytes` reach and returns the remaining bytes.
     fn head<'a>(&mut self, mut bytes: &'a [u8]) -> Result<&'a [u8], Mp4Error> {
         loop {
             match self.read_header() {
@@ -314,11 +326,11 @@ impl BoxWalk {
                     self.enter(header)?;
                     return Ok(bytes);
                 }
-                Err(Mp4Error::Garbage { offset }) if self.has_film(offset) => {
+                Err(Mp4Error::Garbage { offset }) if self.may_end_at(offset) => {
                     self.tail_at = Some(offset);
                     let header = std::mem::take(&mut self.header);
                     self.offset = offset;
-                    self.tail(&header, offset)?;
+                    self.tail(&header, offset);
                     return Ok(bytes);
                 }
                 Err(error) => return Err(error),
@@ -343,7 +355,10 @@ impl BoxWalk {
         let kind = self.header.get(4..8).and_then(|kind| kind.try_into().ok()).map(FourCc);
         let header = Header::read(&self.header);
         let is_impossible = header.is_some_and(|header| header.is_impossible_at(start));
-        if !kind.is_some_and(FourCc::is_plausible) || (is_impossible && self.has_film(start)) {
+        let is_foreign = self.has_fragments() && header.is_some_and(|header| header.is_foreign());
+        if !kind.is_some_and(FourCc::is_plausible)
+            || ((is_impossible || is_foreign) && self.may_end_at(start))
+        {
             return Err(Mp4Error::Garbage { offset: start });
         }
         Ok(header)

@@ -1,4 +1,4 @@
-//! The body of an answer, counted.
+//! The body of an answer, counting its bytes.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use bytes::Bytes;
 use reqwest::Response;
 use tokio::time::Instant;
 
-use super::{Error, Problem};
+use super::{Error, FetchProblem};
 use crate::model::MediaUrl;
 use crate::pace::Pace;
 
-/// A body that comes in pieces and is held against the length it should have.
+/// A body that arrives in pieces and is checked against its expected length.
 pub struct Body {
     url: MediaUrl,
     /// `None` for an empty file, and after the end.
@@ -22,14 +22,14 @@ pub struct Body {
 }
 
 impl Body {
-    /// A body that is given up where it crawls for as long as `patience`.
+    /// A body that fails if it crawls for `longest_stall`.
     pub(super) fn new(
         url: &MediaUrl,
         response: Response,
         expected: Option<u64>,
-        patience: Duration,
+        longest_stall: Duration,
     ) -> Self {
-        let pace = Pace::new(patience);
+        let pace = Pace::new(longest_stall);
         Self { url: url.clone(), response: Some(response), expected, got: 0, pace }
     }
 
@@ -38,32 +38,32 @@ impl Body {
         Self { url: url.clone(), response: None, expected: Some(0), got: 0, pace }
     }
 
-    /// The length it should have, in bytes; `None` where the host does not tell.
+    /// The expected length in bytes; `None` if the host does not tell.
     pub fn expected(&self) -> Option<u64> {
         self.expected
     }
 
-    /// The bytes that have come.
+    /// The bytes received.
     pub fn got(&self) -> u64 {
         self.got
     }
 
-    /// The next bytes; `None` once all that were expected have come.
+    /// The next bytes; `None` after all expected bytes.
     ///
-    /// Without a known length, `None` means only that the connection ended in order. Dropping the
+    /// Without a known length, `None` only means that the connection ended properly. Dropping the
     /// future loses nothing but the bytes in flight.
     ///
     /// # Errors
-    /// [`Problem::Short`] or [`Problem::TooLong`] where the length is another, [`Problem::Stalled`],
-    /// [`Problem::Crawling`] and [`Problem::Network`] where the connection fails. The body is over
-    /// then.
+    /// [`FetchProblem::Short`] or [`FetchProblem::TooLong`] if the length differs,
+    /// [`FetchProblem::Stalled`], [`FetchProblem::Crawling`] and [`FetchProblem::Network`] if the
+    /// connection fails. The body has ended then.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(response) = &mut self.response else { return Ok(None) };
         let asked = Instant::now();
         let outcome = match response.chunk().await {
             Ok(Some(bytes)) => self.count(bytes, asked.elapsed()).map(Some),
             Ok(None) => self.ended().map(|()| None),
-            Err(error) => Err(Problem::body(error, self.expected, self.got)),
+            Err(error) => Err(FetchProblem::body(error, self.expected, self.got)),
         };
         if !matches!(outcome, Ok(Some(_))) {
             self.response = None;
@@ -71,28 +71,28 @@ impl Body {
         outcome.map_err(|problem| Error::new(&self.url, problem))
     }
 
-    fn count(&mut self, bytes: Bytes, waited: Duration) -> Result<Bytes, Problem> {
+    fn count(&mut self, bytes: Bytes, waited: Duration) -> Result<Bytes, FetchProblem> {
         self.got += bytes.len() as u64;
         let is_crawling = self.pace.is_crawling(bytes.len() as u64, waited);
         match self.expected {
-            Some(expected) if self.got > expected => Err(Problem::TooLong { expected }),
+            Some(expected) if self.got > expected => Err(FetchProblem::TooLong { expected }),
             Some(expected) if self.got == expected => Ok(bytes),
-            _ if is_crawling => Err(Problem::Crawling { got: self.got }),
+            _ if is_crawling => Err(FetchProblem::Crawling { got: self.got }),
             _ => Ok(bytes),
         }
     }
 
-    fn ended(&self) -> Result<(), Problem> {
+    fn ended(&self) -> Result<(), FetchProblem> {
         match self.expected {
             Some(expected) if self.got < expected => {
-                Err(Problem::Short { expected: Some(expected), got: self.got })
+                Err(FetchProblem::Short { expected: Some(expected), got: self.got })
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Without the answer itself, whose URL may be signed.
+/// Leaves out the response, whose URL may be signed.
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body")

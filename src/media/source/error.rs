@@ -13,25 +13,25 @@ use crate::model::MediaUrl;
 use crate::net_guard::{self, Refusal, TooManyRedirects};
 use crate::retry::Transient;
 
-/// A failed request for a media file: which file, and what.
+/// A failed request for a media file: the file and the problem.
 #[derive(Debug)]
 pub struct Error {
     /// The file's URL, without its query.
     pub url: String,
     /// What went wrong.
-    pub problem: Problem,
+    pub problem: FetchProblem,
 }
 
-/// What went wrong with a request. None of these shows a query.
+/// What went wrong with a request. No message shows a query.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum FetchProblem {
     /// The URL stands for a preview; no request was made.
     #[error("the URL is one of a truncated preview (exper)")]
     Preview,
-    /// The policy of hosts forbids the URL, a redirect, or the address behind a name.
+    /// The host policy forbids the URL, a redirect, or the address of a name.
     #[error("{0}")]
     Blocked(Refusal),
-    /// More redirects than are followed.
+    /// Too many redirects.
     #[error("{0}")]
     Redirects(TooManyRedirects),
     /// 401 or 403: signature missing, wrong or expired.
@@ -60,54 +60,54 @@ pub enum Problem {
         /// The status.
         status: u16,
     },
-    /// No connection was made.
+    /// The connection could not be established.
     #[error("could not connect")]
     Connect(#[source] reqwest::Error),
-    /// The connection broke, or the answer was no HTTP.
+    /// The connection broke, or the answer was not HTTP.
     #[error("the connection failed")]
     Network(#[source] reqwest::Error),
-    /// No byte came within the read timeout.
+    /// No byte arrived within the read timeout.
     #[error("the host stopped sending after {got} bytes")]
     Stalled {
-        /// Bytes of the body that had come.
+        /// Bytes of the body received so far.
         got: u64,
     },
-    /// A small file came, but too slowly.
+    /// A small file arrived too slowly.
     #[error("the file did not come whole within {} s", .0.as_secs())]
     TooSlow(Duration),
-    /// Bytes came, but over a long time next to none.
+    /// Bytes arrived, but next to none over a long time.
     #[error("the host sends next to nothing: {got} bytes have come")]
     Crawling {
-        /// Bytes of the body that had come.
+        /// Bytes of the body received so far.
         got: u64,
     },
     /// The body ended early.
     #[error("the body ended after {got} bytes{}", of(*expected))]
     Short {
-        /// The length it should have, where known.
+        /// The expected length, if known.
         expected: Option<u64>,
-        /// The bytes that came.
+        /// The bytes received.
         got: u64,
     },
     /// The body is longer than its range.
     #[error("the body is longer than the {expected} bytes asked for")]
     TooLong {
-        /// The length it should have.
+        /// The expected length.
         expected: u64,
     },
-    /// The file is larger than what is taken into memory.
+    /// The file is larger than the limit for files in memory.
     #[error("the file is larger than {cap} bytes")]
     TooLarge {
-        /// The most bytes that are taken.
+        /// The limit in bytes.
         cap: u64,
     },
-    /// A 206 for another range than was asked for.
+    /// A 206 for a different range.
     #[error("the host served a wrong range: {0}")]
     BadRange(String),
-    /// The host has another file by now: what differs is named.
+    /// The host now has another file; names what differs.
     #[error("the file changed at the source: {0} is not the same any more")]
     Changed(&'static str),
-    /// The body is compressed, though that was declined.
+    /// The body is compressed, although the request declined that.
     #[error("the body has the content encoding {0:?}")]
     Encoded(String),
 }
@@ -117,28 +117,35 @@ fn of(expected: Option<u64>) -> String {
 }
 
 impl Error {
-    /// Whether the host has another file by now, so that what was fetched before is worth nothing.
+    /// Whether the host now has another file, so that what was fetched before is useless.
     pub fn is_about_another_file(&self) -> bool {
-        matches!(self.problem, Problem::Changed(_))
+        matches!(self.problem, FetchProblem::Changed(_))
     }
 }
 
 impl Error {
-    /// Whether the file may be had without ranges all the same: the host, or the nodes of a media
-    /// network between them, make of ranges what cannot be used.
+    /// Whether fetching the file without ranges may work: the host, or a CDN node in between, does not
+    /// handle ranges properly.
     pub fn is_about_ranges(&self) -> bool {
         matches!(
             self.problem,
-            Problem::Changed(_)
-                | Problem::BadRange(_)
-                | Problem::TooLong { .. }
-                | Problem::Status { status: 416 }
+            FetchProblem::Changed(_)
+                | FetchProblem::BadRange(_)
+                | FetchProblem::TooLong { .. }
+                | FetchProblem::Status { status: 416 }
         )
     }
 }
 
-impl Problem {
-    /// The problem that a status other than success is.
+impl Error {
+    /// Whether an answer began and then ended too early.
+    pub fn is_broken_off(&self) -> bool {
+        matches!(self.problem, FetchProblem::Short { .. } | FetchProblem::Network(_))
+    }
+}
+
+impl FetchProblem {
+    /// The problem for a status other than success.
     pub(super) fn status(status: StatusCode, headers: &HeaderMap) -> Self {
         let status = status.as_u16();
         match status {
@@ -151,7 +158,7 @@ impl Problem {
         }
     }
 
-    /// The problem of a request that got no answer.
+    /// The problem for a request without an answer.
     pub(super) fn request(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if let Some(refusal) = net_guard::refusal(&error) {
@@ -167,7 +174,7 @@ impl Problem {
         }
     }
 
-    /// The problem of a body that broke off after `got` bytes.
+    /// The problem for a body that broke off after `got` bytes.
     pub(super) fn body(error: reqwest::Error, expected: Option<u64>, got: u64) -> Self {
         let error = error.without_url();
         let ended = net_guard::cause::<io::Error>(&error)
@@ -181,14 +188,14 @@ impl Problem {
         }
     }
 
-    /// Whether no connection was made, though the name was found: another scheme may do.
+    /// Whether the name was found but no connection was made: another scheme may work.
     pub(super) fn is_connect(&self) -> bool {
         matches!(self, Self::Connect(error) if !error.is_dns())
     }
 }
 
 impl Error {
-    pub(super) fn new(url: &MediaUrl, problem: Problem) -> Self {
+    pub(super) fn new(url: &MediaUrl, problem: FetchProblem) -> Self {
         Self { url: url.without_query().to_string(), problem }
     }
 }
@@ -208,26 +215,26 @@ impl StdError for Error {
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self.problem {
-            Problem::Throttled { .. }
-            | Problem::Connect(_)
-            | Problem::Network(_)
-            | Problem::Stalled { .. }
-            | Problem::TooSlow(_)
-            | Problem::Crawling { .. }
-            | Problem::Short { .. }
-            // One node of a media network may answer oddly and the next one rightly.
-            | Problem::TooLong { .. }
-            | Problem::BadRange(_)
-            | Problem::Encoded(_) => true,
-            // A file that is there has a beginning: 416 is an odd node's answer, too.
-            Problem::Status { status } => matches!(status, 408 | 416) || status >= 500,
+            FetchProblem::Throttled { .. }
+            | FetchProblem::Connect(_)
+            | FetchProblem::Network(_)
+            | FetchProblem::Stalled { .. }
+            | FetchProblem::TooSlow(_)
+            | FetchProblem::Crawling { .. }
+            | FetchProblem::Short { .. }
+            // One CDN node may answer oddly and the next one correctly.
+            | FetchProblem::TooLong { .. }
+            | FetchProblem::BadRange(_)
+            | FetchProblem::Encoded(_) => true,
+            // Every existing file has a beginning: a 416 is a faulty node's answer, too.
+            FetchProblem::Status { status } => matches!(status, 408 | 416) || status >= 500,
             _ => false,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self.problem {
-            Problem::Throttled { retry_after, .. } => retry_after,
+            FetchProblem::Throttled { retry_after, .. } => retry_after,
             _ => None,
         }
     }

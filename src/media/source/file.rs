@@ -1,29 +1,29 @@
-//! What tells one file of a media host from another.
+//! Distinguishes one file of a media host from another.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Crc64Xz, SourceFacts};
 
-/// What a media host told of a file. Can be stored, to take up a transfer later.
+/// What a media host said about a file. Can be stored, to resume a transfer later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFile {
-    /// Length in bytes, `None` where the host does not tell.
+    /// Length in bytes; `None` if the host does not tell.
     pub total: Option<u64>,
-    /// Whether parts of it can be fetched.
+    /// Whether it supports ranged requests.
     pub ranged: bool,
-    /// The strong entity tag, without quotes. A weak one says nothing of the bytes and is left out.
+    /// The strong entity tag, without quotes. A weak one says nothing about the bytes and is left out.
     pub etag: Option<String>,
     /// `Last-Modified`, as received.
     pub last_modified: Option<String>,
     /// CRC-64/XZ of the whole file (`x-cos-hash-crc64ecma`, seen at Tencent VOD).
     pub crc64xz: Option<Crc64Xz>,
-    /// `https` or `http`, whichever answered, at the end of any redirects.
+    /// `https` or `http`, whichever answered after any redirects.
     pub scheme: String,
 }
 
 impl SourceFile {
-    /// Whether this is the file that `earlier` was, as far as a host can tell: of the same length,
-    /// with all the same marks, and with one at least. Where there are none, other bytes of that
+    /// Whether this is still the file that `earlier` was, as far as a host can tell: it has the same
+    /// length and the same validators, and at least one of them. Without any, other bytes of that
     /// length would look the same.
     pub fn is_still(&self, earlier: &Self) -> bool {
         let marks = |file: &Self| (file.etag.clone(), file.last_modified.clone(), file.crc64xz);
@@ -33,7 +33,7 @@ impl SourceFile {
             && marks(self) != (None, None, None)
     }
 
-    /// The part of it that manifests keep.
+    /// The part that manifests keep.
     pub fn facts(&self) -> SourceFacts {
         SourceFacts {
             scheme: self.scheme.clone(),

@@ -1,13 +1,13 @@
-//! What a fuzzer does with a media host's headers.
+//! The fuzzer's entry to the parsing of a media host's headers.
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue};
 
-use super::Problem;
+use super::FetchProblem;
 use super::headers::{self, ContentRange};
 
-/// Reads headers, a line each, in every way they are read, and a `Content-Range` on the first line.
-/// Returns the total that it tells.
+/// Parses headers, one per line, in every way they are used, and a `Content-Range` on the first line.
+/// Returns the total in it.
 pub(crate) fn headers(data: &[u8]) -> Option<u64> {
     let mut map = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n') {
@@ -20,7 +20,7 @@ pub(crate) fn headers(data: &[u8]) -> Option<u64> {
     }
     for status in [206, 403, 404, 429, 500, 503] {
         let status = StatusCode::from_u16(status).unwrap_or_default();
-        let _ = Problem::status(status, &map).to_string();
+        let _ = FetchProblem::status(status, &map).to_string();
     }
     let file = headers::source_file(&map, "http");
     assert!(headers::check_unchanged(&file, &file).is_ok());

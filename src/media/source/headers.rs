@@ -8,13 +8,13 @@ use reqwest::header::{
     CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, RETRY_AFTER,
 };
 
-use super::{Problem, SourceFile};
+use super::{FetchProblem, SourceFile};
 use crate::model::Crc64Xz;
 
 /// The CRC-64/XZ of the whole object, in decimal, as Tencent COS and VOD send it.
 const CRC64_XZ: HeaderName = HeaderName::from_static("x-cos-hash-crc64ecma");
 
-/// What `Content-Range` says of a 206.
+/// The `Content-Range` of a 206.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ContentRange {
     pub range: Range<u64>,
@@ -26,7 +26,7 @@ impl ContentRange {
         Self::parse(&text(headers, CONTENT_RANGE)?)
     }
 
-    /// Reads `bytes first-last/total`. A total of `*` is not enough: ranges cannot be planned then.
+    /// Parses `bytes first-last/total`. A total of `*` is not enough to plan ranges.
     pub fn parse(value: &str) -> Option<Self> {
         let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
@@ -35,12 +35,12 @@ impl ContentRange {
     }
 }
 
-/// The total that a 416 tells, as `bytes */total`.
+/// The total in a 416, as `bytes */total`.
 pub(super) fn unsatisfied_total(headers: &HeaderMap) -> Option<u64> {
     number(text(headers, CONTENT_RANGE)?.strip_prefix("bytes */")?)
 }
 
-/// What the headers tell of the file; length and ranges are left to the status.
+/// What the headers say about the file; the status decides length and ranges.
 pub(super) fn source_file(headers: &HeaderMap, scheme: &str) -> SourceFile {
     SourceFile {
         total: None,
@@ -52,26 +52,26 @@ pub(super) fn source_file(headers: &HeaderMap, scheme: &str) -> SourceFile {
     }
 }
 
-/// Compares the validators that both answers have. `Last-Modified` counts only without a pair of
-/// entity tags, since it may differ between the nodes of a CDN.
-pub(super) fn check_unchanged(opened: &SourceFile, now: &SourceFile) -> Result<(), Problem> {
+/// Compares the validators that both answers have. `Last-Modified` only counts if there are not two
+/// entity tags to compare, because it may differ between CDN nodes.
+pub(super) fn check_unchanged(opened: &SourceFile, now: &SourceFile) -> Result<(), FetchProblem> {
     fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
         one.zip(other).is_some_and(|(one, other)| one != other)
     }
     if differ(opened.etag.as_ref(), now.etag.as_ref()) {
-        return Err(Problem::Changed("the ETag"));
+        return Err(FetchProblem::Changed("the ETag"));
     }
     if differ(opened.crc64xz.as_ref(), now.crc64xz.as_ref()) {
-        return Err(Problem::Changed("the CRC-64"));
+        return Err(FetchProblem::Changed("the CRC-64"));
     }
     let tagged = opened.etag.is_some() && now.etag.is_some();
     if !tagged && differ(opened.last_modified.as_ref(), now.last_modified.as_ref()) {
-        return Err(Problem::Changed("Last-Modified"));
+        return Err(FetchProblem::Changed("Last-Modified"));
     }
     Ok(())
 }
 
-/// The content encoding, where there is one that would have to be undone.
+/// The content encoding, if there is one to decode.
 pub(super) fn encoding(headers: &HeaderMap) -> Option<String> {
     text(headers, CONTENT_ENCODING)
         .filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity"))
@@ -89,7 +89,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Duration::try_from(until.duration_since(now)).ok()
 }
 
-/// A header as text, without white space around it.
+/// A header as text, trimmed.
 pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.trim().to_owned())
 }
@@ -98,7 +98,7 @@ fn strong_tag(tag: &str) -> Option<String> {
     Some(tag.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
-/// Digits and nothing else, such as a sign.
+/// Parses digits only, without a sign.
 fn number(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits)

@@ -1,13 +1,13 @@
-//! What the query of a Tencent VOD URL tells: when it expires, that it stands for a preview.
+//! What the query of a Tencent VOD URL says: when it expires, and whether it stands for a preview.
 
 use jiff::Timestamp;
 
 use crate::model::MediaUrl;
 
-/// When a signed URL expires: `t`, in hex seconds (Tencent VOD's Key anti-leech). `None` where it
-/// does not say, or says nothing plausible.
+/// When a signed URL expires: `t`, in hex seconds (Tencent VOD's Key anti-leech). `None` if missing or
+/// implausible.
 pub fn expires_at(url: &MediaUrl) -> Option<Timestamp> {
-    /// The year 2016, before there were mini programs, and 2100.
+    /// From 2016, before mini programs existed, to 2100.
     const PLAUSIBLE: std::ops::Range<i64> = 1_451_606_400..4_102_444_800;
     let seconds = i64::from_str_radix(&query_value(url, "t")?, 16).ok()?;
     PLAUSIBLE.contains(&seconds).then(|| Timestamp::from_second(seconds).ok())?

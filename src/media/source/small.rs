@@ -1,34 +1,35 @@
-//! Small files, fetched whole: playlists, pictures.
+//! Small files, fetched whole: playlists and pictures.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::StatusCode;
 
-use super::{Body, Error, MediaClient, Problem, content_type};
+use super::{Body, Error, FetchProblem, MediaClient, content_type};
+use crate::clock;
 use crate::model::MediaUrl;
 
-/// A small file, whole.
+/// A small file, complete.
 #[derive(Debug, Clone)]
 pub struct Small {
-    /// All of it.
+    /// All of its bytes.
     pub bytes: Bytes,
     /// `Content-Type`, as received.
     pub content_type: Option<String>,
     /// `https` or `http`, whichever answered.
     pub scheme: String,
-    /// The URL that answered, at the end of redirects: what is relative in it is so to this.
+    /// The URL that answered after redirects: relative URLs in the file are relative to it.
     pub url: MediaUrl,
 }
 
-/// A small file that a host has begun to send, and of which nothing was read yet.
+/// A small file that a host has begun to send and that has not been read yet.
 #[derive(Debug)]
 pub struct Offer {
     url: MediaUrl,
     landed: MediaUrl,
     body: Body,
     cap: u64,
-    /// How long all of it may take.
+    /// How long reading it may take in total.
     longest: Duration,
     content_type: Option<String>,
     scheme: String,
@@ -38,9 +39,9 @@ impl MediaClient {
     /// Fetches a whole file of at most `cap` bytes into memory.
     ///
     /// # Errors
-    /// [`Problem::TooLarge`] beyond `cap`, [`Problem::TooSlow`] where it takes twenty read time-outs
-    /// to be answered or, however steadily it comes, to be read; otherwise see [`Problem`]. Nothing
-    /// is retried.
+    /// [`FetchProblem::TooLarge`] beyond `cap`, [`FetchProblem::TooSlow`] if the answer, or reading it,
+    /// takes longer than twenty read timeouts, however steadily it arrives; otherwise see
+    /// [`FetchProblem`]. Nothing is retried.
     pub async fn small(&self, url: &MediaUrl, cap: u64) -> Result<Small, Error> {
         let offer = self.offer(url, cap).await?;
         let (content_type, scheme) = (offer.content_type.clone(), offer.scheme.clone());
@@ -51,21 +52,20 @@ impl MediaClient {
         Ok(Small { bytes: bytes.freeze(), content_type, scheme, url: landed })
     }
 
-    /// Asks for a whole file of at most `cap` bytes, and leaves it to be read once there is memory
-    /// for it.
+    /// Requests a whole file of at most `cap` bytes, to be read once there is memory for it.
     ///
     /// # Errors
     /// As [`MediaClient::small`].
     pub async fn offer(&self, url: &MediaUrl, cap: u64) -> Result<Offer, Error> {
         let at = |problem| Error::new(url, problem);
-        let asked = tokio::time::timeout(self.small, self.get(url, None)).await;
-        let response = asked.unwrap_or_else(|_| Err(at(Problem::TooSlow(self.small))))?;
+        let asked = clock::within(self.small, self.get(url, None)).await;
+        let response = asked.unwrap_or_else(|_| Err(at(FetchProblem::TooSlow(self.small))))?;
         if response.status() != StatusCode::OK {
-            return Err(at(Problem::status(response.status(), response.headers())));
+            return Err(at(FetchProblem::status(response.status(), response.headers())));
         }
         let expected = response.content_length();
         if expected.is_some_and(|length| length > cap) {
-            return Err(at(Problem::TooLarge { cap }));
+            return Err(at(FetchProblem::TooLarge { cap }));
         }
         Ok(Offer {
             url: url.clone(),
@@ -85,13 +85,13 @@ impl Offer {
         self.body.expected().unwrap_or(self.cap)
     }
 
-    /// Reads all of it to the end of `buffer`, which is given no more than [`Offer::most`] bytes.
+    /// Reads all of it into `buffer`, at most [`Offer::most`] bytes.
     ///
     /// # Errors
     /// As [`MediaClient::small`].
     pub async fn read(self, buffer: &mut impl Extend<Bytes>) -> Result<(), Error> {
-        let too_slow = Error::new(&self.url, Problem::TooSlow(self.longest));
-        let read = tokio::time::timeout(self.longest, self.read_all(buffer)).await;
+        let too_slow = Error::new(&self.url, FetchProblem::TooSlow(self.longest));
+        let read = clock::within(self.longest, self.read_all(buffer)).await;
         read.unwrap_or(Err(too_slow))
     }
 
@@ -99,7 +99,7 @@ impl Offer {
         let mut left = self.most();
         while let Some(more) = self.body.next().await? {
             let Some(rest) = left.checked_sub(more.len() as u64) else {
-                return Err(Error::new(&self.url, Problem::TooLarge { cap: self.cap }));
+                return Err(Error::new(&self.url, FetchProblem::TooLarge { cap: self.cap }));
             };
             left = rest;
             buffer.extend([more]);

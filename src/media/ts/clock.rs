@@ -1,11 +1,11 @@
-//! Presentation times: 33 bits of 90 kHz, which begin anew after 26.5 hours.
+//! Presentation times: 33 bits at 90 kHz, which wrap around after 26.5 hours.
 
-/// Where the count begins anew.
+/// Where the count wraps around.
 const WRAP: i64 = 1 << 33;
 
-/// The PTS of a frame whose payload begins so; `Err` where no frame does.
+/// The PTS of a frame whose payload begins like this; `Err` if no frame does.
 pub(super) fn pts(payload: &[u8]) -> Result<Option<i64>, ()> {
-    // The head may be cut off by a packet of next to nothing but padding.
+    // A packet with almost nothing but padding may cut the header off.
     let start = [0, 0, 1];
     let look = payload.get(..3).unwrap_or(payload);
     if !start.starts_with(look) {
@@ -21,22 +21,22 @@ pub(super) fn pts(payload: &[u8]) -> Result<Option<i64>, ()> {
     Ok(Some((a >> 1 & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1))
 }
 
-/// By how much one time is later than another, whichever of them the count began anew between.
+/// By how much one time is later than another, across a wrap in either direction.
 pub(super) fn later(time: i64, than: i64) -> i64 {
     let ahead = (time - than).rem_euclid(WRAP);
     if ahead >= WRAP / 2 { ahead - WRAP } else { ahead }
 }
 
-/// The times of one stream, in units of 90 kHz from its first one.
+/// The times of one stream, in units of 90 kHz since its first one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Span {
-    /// The last time as it was written, and from the first one.
+    /// The last time as written, and since the first one.
     last: Option<(i64, i64)>,
     least: i64,
     most: i64,
-    /// The longest step from one frame to the next: the last one may last for as long.
+    /// The longest step between frames: the last frame may last as long.
     step: i64,
-    /// What lies before the clock began anew.
+    /// The duration before the clock restarted.
     before: i64,
     frames: u64,
     has_restarted: bool,
@@ -58,7 +58,7 @@ impl Span {
         self.most = self.most.max(now);
     }
 
-    /// The clock begins anew.
+    /// Restarts the clock.
     pub fn restart(&mut self) {
         if self.last.is_some() {
             let (before, step, frames) = (self.low() + self.step, self.step, self.frames);
@@ -66,7 +66,7 @@ impl Span {
         }
     }
 
-    /// Whether the clock has begun anew between two frames: how long it plays is a guess then.
+    /// Whether the clock restarted between two frames: the duration is a guess then.
     pub fn has_restarted(&self) -> bool {
         self.has_restarted
     }
@@ -75,17 +75,17 @@ impl Span {
         self.frames
     }
 
-    /// From the first frame to the last.
+    /// The duration from the first frame to the last.
     pub fn low(&self) -> i64 {
         self.before + self.most - self.least
     }
 
-    /// The same with the last frame, at most.
+    /// The same including the last frame, at most.
     pub fn high(&self) -> i64 {
         self.low() + self.step
     }
 
-    /// How far it has come, in milliseconds.
+    /// The time reached, in milliseconds.
     pub fn now_ms(&self) -> Option<u64> {
         let (_, at) = self.last?;
         Some(millis(self.before + at - self.least))

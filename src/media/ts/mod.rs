@@ -1,8 +1,8 @@
-//! MPEG transport streams as they stream by (ISO/IEC 13818-1): whether a chunk of a broadcast is whole
-//! packets without a hole, and as long as its playlist says.
+//! MPEG transport streams as they stream by (ISO/IEC 13818-1): whether a chunk of a broadcast consists
+//! of whole packets without a hole, and is as long as its playlist says.
 //!
-//! [`TsWalk`] sees every byte, keeps a few per stream, and tells what it found. What players pass over in
-//! silence is no finding.
+//! [`TsWalk`] sees every byte, keeps a few per stream, and reports what it found. What players silently
+//! ignore is not a finding.
 
 mod clock;
 mod packet;
@@ -13,33 +13,33 @@ use std::fmt;
 
 pub use walk::TsWalk;
 
-/// The bytes of a packet.
+/// The length of a packet in bytes.
 pub const PACKET: usize = 188;
 
-/// What was found in a transport stream that was seen to its end.
+/// The result for a complete transport stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Examined {
-    /// Places that are damaged, in order; at most [`MOST`] of them.
+    /// Damaged places, in order; at most [`MOST`] of them.
     pub findings: Vec<Finding>,
-    /// How many others there are.
+    /// The number of further ones.
     pub more: u64,
-    /// Why not everything could be examined, where that is so.
+    /// Why part of it could not be examined, if so.
     pub unexamined: Option<&'static str>,
-    /// How many bytes there are of a last packet that is not whole.
+    /// The length of an incomplete last packet in bytes.
     pub cut: Option<u64>,
 }
 
-/// So many findings of a chunk are told one by one.
+/// The most findings to list for a chunk.
 pub const MOST: usize = 8;
 
-/// A place of a chunk that is damaged.
+/// A damaged place in a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Where it begins, in bytes from the start of the chunk.
     pub offset: u64,
-    /// How many bytes are concerned, at least.
+    /// How many bytes are affected, at least.
     pub length: u64,
-    /// Where in the chunk that is, in milliseconds, where it can be told.
+    /// The time in the chunk, in milliseconds, if known.
     pub at_ms: Option<u64>,
     /// What is wrong.
     pub what: What,
@@ -48,11 +48,11 @@ pub struct Finding {
 /// What is wrong with a place of a transport stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// No packet begins where one has to.
+    /// No packet begins where one must.
     NoSync,
-    /// Bytes that are no packet follow the last one.
+    /// Bytes after the last packet that are not a packet.
     Trailing,
-    /// Packets of a stream are missing, or others have come between.
+    /// Packets of a stream are missing, or foreign ones are in between.
     Continuity {
         /// The stream.
         pid: u16,
@@ -61,31 +61,31 @@ pub enum What {
     Marked,
     /// Single packets are scrambled.
     Scrambled,
-    /// The checksum of a table is another.
+    /// The checksum of a table does not match.
     Checksum,
-    /// There is no table of programs.
+    /// There is no program table.
     NoPat,
-    /// There is no table of streams.
+    /// There is no stream table.
     NoPmt,
-    /// Something else stands where a picture or sound has to begin.
+    /// Something else is where a picture or sound must begin.
     NoPes {
         /// The stream.
         pid: u16,
     },
-    /// There is nothing to see or to hear.
+    /// There is neither picture nor sound.
     Nothing,
-    /// It plays for less long than the playlist says.
+    /// It plays for less time than the playlist says.
     Short {
-        /// Milliseconds that the playlist says.
+        /// The duration in the playlist, in milliseconds.
         told: u64,
-        /// Milliseconds that it plays.
+        /// The duration that plays, in milliseconds.
         plays: u64,
     },
-    /// It plays for longer.
+    /// It plays for more time.
     Long {
-        /// Milliseconds that the playlist says.
+        /// The duration in the playlist, in milliseconds.
         told: u64,
-        /// Milliseconds that it plays.
+        /// The duration that plays, in milliseconds.
         plays: u64,
     },
 }
@@ -124,22 +124,22 @@ impl fmt::Display for What {
     }
 }
 
-/// How long a chunk is to play.
+/// The expected duration of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promise {
-    /// Milliseconds, as the playlist says.
+    /// Milliseconds, from the playlist.
     pub duration_ms: u64,
-    /// Whether those are whole seconds, rounded.
+    /// Whether these are whole seconds, rounded.
     pub is_rounded: bool,
-    /// Whether its tables may stand in a section of their own (`EXT-X-MAP`).
+    /// Whether its tables may be in a separate section (`EXT-X-MAP`).
     pub has_init: bool,
-    /// Whether it may play for longer than that: writers know least of the last chunk.
+    /// Whether it may play for longer: writers know least about the last chunk.
     pub may_run_on: bool,
 }
 
 impl Promise {
-    /// By so much a chunk may play for longer or shorter.
-    fn tolerance_ms(self) -> u64 {
+    /// By how much the duration of a chunk may differ.
+    pub fn tolerance_ms(self) -> u64 {
         if self.is_rounded { 1000 } else { 500 }
     }
 }

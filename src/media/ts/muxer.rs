@@ -1,4 +1,4 @@
-//! A small writer of transport streams, for tests: one picture and one sound stream.
+//! A small writer of transport streams, for tests: one video and one audio stream.
 
 use super::PACKET;
 use super::psi::crc32;
@@ -7,19 +7,19 @@ pub(crate) const PMT: u16 = 0x1000;
 pub(crate) const PICTURE: u16 = 0x100;
 pub(crate) const SOUND: u16 = 0x101;
 
-/// A film and how it is written.
+/// The content, and how to write it.
 #[derive(Debug, Clone)]
 pub(crate) struct Film {
-    /// Frames a second.
+    /// Frames per second.
     pub rate: u64,
     pub frames: u64,
     pub has_picture: bool,
     pub has_sound: bool,
     /// The time of the first frame, in units of 90 kHz.
     pub begins: u64,
-    /// Bytes of a picture.
+    /// Bytes per picture.
     pub size: usize,
-    /// Pictures are written in another order than they are shown.
+    /// Whether pictures are written in another order than they are shown.
     pub is_reordered: bool,
 }
 
@@ -96,14 +96,14 @@ impl Writer {
         ];
         let mut frame = vec![0, 0, 1, id, 0, 0, 0x80, 0x80, 5];
         frame.extend(time);
-        // None of it looks like the beginning of a packet.
+        // None of these bytes looks like the beginning of a packet.
         frame.extend((0..size).map(|at| (at % 64) as u8));
         for (number, payload) in frame.chunks(PACKET - 4).enumerate() {
             self.packet(pid, number == 0, payload);
         }
     }
 
-    /// A packet, filled up where its payload is short.
+    /// A packet, padded if its payload is short.
     pub fn packet(&mut self, pid: u16, begins: bool, payload: &[u8]) {
         let counter = self.counters.entry(pid).or_default();
         let flag = if begins { 0x40 } else { 0 };

@@ -1,37 +1,37 @@
-//! The head of a packet (ISO/IEC 13818-1, section 2.4.3).
+//! Packet headers (ISO/IEC 13818-1, section 2.4.3).
 
 use super::PACKET;
 
-/// What each packet begins with.
+/// The first byte of each packet.
 pub(super) const SYNC: u8 = 0x47;
 
-/// The stream that is nothing but padding.
+/// The stream that consists of padding.
 pub(super) const NULL: u16 = 0x1fff;
 
-/// A packet, as its head describes it.
+/// A packet, as its header describes it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packet<'a> {
     pub pid: u16,
-    /// The sender says that it is damaged.
+    /// The sender marked it as damaged.
     pub is_marked: bool,
     /// A table or a frame begins in it.
     pub begins: bool,
     pub is_scrambled: bool,
     pub continuity: u8,
-    /// The continuity counter, and perhaps the clock, begin anew.
+    /// The continuity counter, and perhaps the clock, restart.
     pub is_discontinuous: bool,
-    /// `None` where it carries none, and the counter stands still.
+    /// `None` if it has no payload; the counter stays the same then.
     pub payload: Option<&'a [u8]>,
 }
 
 impl<'a> Packet<'a> {
-    /// Reads a packet; `None` where it does not begin as one.
+    /// Reads a packet; `None` if it does not begin like one.
     pub fn read(packet: &'a [u8; PACKET]) -> Option<Self> {
         let [SYNC, high, low, flags, rest @ ..] = packet else { return None };
         let has_field = flags & 0x20 != 0;
         let field = usize::from(rest.first().copied().filter(|_| has_field).unwrap_or(0));
         let skipped = if has_field { field + 1 } else { 0 };
-        // A field that is longer than the packet leaves nothing.
+        // A field that is longer than the packet leaves no payload.
         let payload = (flags & 0x10 != 0).then(|| rest.get(skipped..).unwrap_or_default());
         let field_flags = rest.get(1).copied().filter(|_| has_field && field > 0).unwrap_or(0);
         Some(Self {

@@ -1,32 +1,32 @@
-//! The tables that tell what a transport stream holds: PAT and PMT (ISO/IEC 13818-1, section 2.4.4).
+//! The tables that describe a transport stream: PAT and PMT (ISO/IEC 13818-1, section 2.4.4).
 
 /// The longest section, in bytes.
 const LONGEST: usize = 1024;
 
-/// A section that comes in packets.
+/// A section that arrives in packets.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Section {
     bytes: Vec<u8>,
     is_begun: bool,
 }
 
-/// What came of a packet of a table.
+/// The result of a packet of a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Table {
-    /// The section goes on in the next packet, or the packet holds none.
+    /// The section continues in the next packet, or the packet has none.
     Nothing,
-    /// A whole section with a sound checksum.
+    /// A whole section whose checksum matches.
     Whole(Vec<u8>),
-    /// A whole section whose checksum is another.
+    /// A whole section whose checksum does not match.
     Unsound,
 }
 
-/// What a stream of a program carries.
+/// The content of a stream of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Picture,
     Sound,
-    /// Frames of something else, or what is unknown.
+    /// Other or unknown content.
     Other,
 }
 
@@ -65,7 +65,7 @@ impl Section {
     }
 }
 
-/// The streams of the tables of programs that a PAT names.
+/// The streams with the stream tables that a PAT lists.
 pub(super) fn pmt_pids(pat: &[u8]) -> impl Iterator<Item = u16> {
     let is_pat = pat.first() == Some(&0);
     let body = body(pat, 8).filter(|_| is_pat).unwrap_or_default();
@@ -76,7 +76,7 @@ pub(super) fn pmt_pids(pat: &[u8]) -> impl Iterator<Item = u16> {
     })
 }
 
-/// The streams that a PMT names, and what they carry; `None` where it is no PMT.
+/// The streams that a PMT lists, with their content; `None` if it is not a PMT.
 pub(super) fn streams(pmt: &[u8]) -> Option<Vec<(u16, Kind)>> {
     let body = body(pmt, 10).filter(|_| pmt.first() == Some(&2))?;
     let (length, mut rest) = body.split_first_chunk::<2>()?;
@@ -90,12 +90,12 @@ pub(super) fn streams(pmt: &[u8]) -> Option<Vec<(u16, Kind)>> {
     Some(streams)
 }
 
-/// What follows the head of a section and stands before its checksum.
+/// The part of a section between its header and its checksum.
 fn body(section: &[u8], head: usize) -> Option<&[u8]> {
     section.get(head..section.len().checked_sub(4)?)
 }
 
-/// Stream types (ISO/IEC 13818-1, table 2-34; ATSC A/53; SMPTE; those of encrypted samples of HLS).
+/// Maps stream types (ISO/IEC 13818-1, table 2-34; ATSC A/53; SMPTE; encrypted samples of HLS).
 fn kind_of(stream_type: u8) -> Kind {
     match stream_type {
         0x01 | 0x02 | 0x10 | 0x1b | 0x20 | 0x21 | 0x24 | 0x27 | 0x33 | 0x42 | 0xd1 | 0xdb
@@ -105,7 +105,7 @@ fn kind_of(stream_type: u8) -> Kind {
     }
 }
 
-/// CRC-32/MPEG-2; 0 over a section that ends with its own.
+/// CRC-32/MPEG-2; 0 over a section including its own checksum.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {

@@ -11,7 +11,7 @@ fn examine_by(bytes: &[u8], step: usize, promise: Option<Promise>) -> Examined {
     walk.finish(promise)
 }
 
-/// What is found, in whatever pieces the bytes come.
+/// The findings, which must not depend on how the bytes are cut into pieces.
 fn examine(bytes: &[u8], duration_ms: u64) -> Examined {
     let whole = examine_by(bytes, bytes.len(), Some(promise(duration_ms)));
     for step in [1, 187, 188, 189, 1000] {
@@ -40,7 +40,7 @@ fn sound_films_are_sound() {
         Film { rate: 5, frames: 20, ..usual.clone() },
         Film { size: 1, ..usual.clone() },
         Film { size: 6_000, ..usual.clone() },
-        // The times begin anew in the middle.
+        // The times wrap around in the middle.
         Film { begins: (1 << 33) - 180_000, is_reordered: true, ..usual.clone() },
     ] {
         let bytes = film.muxed();
@@ -50,7 +50,7 @@ fn sound_films_are_sound() {
             assert_eq!(found, Examined::default(), "{told}: {film:?}");
         }
     }
-    // One picture for all of it.
+    // One picture for the whole duration.
     let still = Film { frames: 1, has_sound: false, ..usual };
     assert_eq!(kinds(&still.muxed(), 30_000), []);
 }

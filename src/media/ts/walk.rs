@@ -7,27 +7,27 @@ use super::packet::{NULL, Packet, SYNC};
 use super::psi::{Kind, Section, Table, pmt_pids, streams};
 use super::{Examined, Finding, MOST, PACKET, Promise, What};
 
-/// Streams below are tables of the system.
+/// Streams below this number are system tables.
 const FIRST_FREE: u16 = 0x20;
 
-/// No real stream has as many programs, or tables of them.
+/// No real stream has as many programs or program tables.
 const MOST_STREAMS: usize = 256;
 
-/// Findings of one kind that begin within so many bytes are one.
+/// Findings of one kind that begin within this many bytes are merged.
 const ONE_PLACE: u64 = 64 << 10;
 
-/// Longer than this no chunk is compared with its playlist: times begin anew after 26 hours.
+/// Longer chunks are not compared with their playlist: times wrap around after 26 hours.
 const LONGEST_MS: u64 = 12 * 3_600_000;
 
-/// So many bytes tell that a packet begins where none did before.
+/// The number of bytes needed to recognise a packet after lost ones.
 const AHEAD: usize = PACKET + 1;
 
-/// What is known of a stream of packets.
+/// The state of a packet stream.
 #[derive(Debug, Clone, Copy, Default)]
 struct Stream {
-    /// The last counter, once there was one.
+    /// The last counter, if any.
     continuity: Option<u8>,
-    /// Whether a packet came twice just now.
+    /// Whether the last packet was a repetition.
     is_repeated: bool,
     packets: u64,
     scrambled: u64,
@@ -35,14 +35,14 @@ struct Stream {
     span: Span,
 }
 
-/// Judges a transport stream that is fed to it piece by piece.
+/// Examines a transport stream fed to it in pieces.
 #[derive(Debug)]
 pub struct TsWalk {
-    /// Bytes behind the last packet that was whole.
+    /// Bytes after the last whole packet.
     carry: Vec<u8>,
-    /// Where the next packet begins.
+    /// The offset of the next packet.
     offset: u64,
-    /// Where packets were lost out of sight.
+    /// The offset from which on no packet has been found.
     lost_at: Option<u64>,
     pat: Section,
     has_pat: bool,
@@ -83,7 +83,7 @@ impl TsWalk {
                 self.carry = carry;
                 return;
             }
-            // What is left came just now, so that nothing needs to be carried any more.
+            // The rest is from the new bytes, so nothing needs to be carried over.
             carry.clear();
             self.carry = carry;
             bytes = bytes.get(taken - left..).unwrap_or_default();
@@ -92,10 +92,10 @@ impl TsWalk {
         self.carry.extend_from_slice(bytes.get(bytes.len() - left..).unwrap_or_default());
     }
 
-    /// Takes all packets that are whole. Returns how many bytes are left behind them.
+    /// Takes all whole packets. Returns the number of bytes left after them.
     fn packets(&mut self, mut bytes: &[u8]) -> usize {
         while let Some((packet, rest)) = bytes.split_first_chunk::<PACKET>() {
-            // A single byte may look like a beginning by chance: the next packet has to follow.
+            // A single byte may look like a beginning by coincidence: the next packet has to follow.
             let follows = match (self.lost_at, rest.first()) {
                 (None, _) => true,
                 (Some(_), Some(next)) => *next == SYNC,
@@ -120,8 +120,8 @@ impl TsWalk {
         bytes.len()
     }
 
-    /// A packet begins here; if none did before, that is told, and what was lost there is not counted
-    /// stream by stream.
+    /// Handles a packet that begins here: if none did before, reports that, and does not count the lost
+    /// packets again for each stream.
     fn found_again(&mut self) {
         if let Some(lost_at) = self.lost_at.take() {
             self.note(lost_at, self.offset - lost_at, What::NoSync);
@@ -180,7 +180,7 @@ impl TsWalk {
         }
     }
 
-    /// Holds the packet's counter against the one before. A packet may come twice.
+    /// Compares the packet's counter with the previous one. A packet may be sent twice.
     fn count(&mut self, packet: &Packet<'_>) {
         let is_known = self.streams.contains_key(&packet.pid);
         if packet.pid < FIRST_FREE || (!is_known && self.streams.len() >= MOST_STREAMS) {
@@ -191,7 +191,7 @@ impl TsWalk {
         stream.scrambled += u64::from(packet.is_scrambled);
         if packet.is_discontinuous {
             stream.continuity = None;
-            // The clock is all streams'.
+            // The clock is common to all streams.
             self.streams.values_mut().for_each(|stream| stream.span.restart());
         }
         let Some(stream) = self.streams.get_mut(&packet.pid).filter(|_| packet.payload.is_some())
@@ -207,13 +207,13 @@ impl TsWalk {
         }
     }
 
-    /// The payload that a frame begins with.
+    /// The payload at the start of a frame.
     fn frame(&mut self, pid: u16, payload: &[u8]) {
         let Some(stream) = self.streams.get_mut(&pid) else { return };
         match (stream.kind, pts(payload)) {
             (Some(Kind::Other), _) | (_, Ok(None)) => {}
             (_, Ok(Some(pts))) => stream.span.take(pts),
-            // What is not known to be picture or sound may be a table of something.
+            // A stream that is not known as picture or sound may be a table.
             (None, Err(())) => {}
             (Some(_), Err(())) => self.note(self.offset, PACKET as u64, What::NoPes { pid }),
         }
@@ -235,7 +235,7 @@ impl TsWalk {
         self.findings.push(Finding { offset, length, at_ms, what });
     }
 
-    /// The times of the pictures, or of the sound where there are none.
+    /// The times of the pictures, or of the sound if there are no pictures.
     fn main(&self) -> Option<&Span> {
         let of = |kind| {
             let streams = self.streams.values().filter(move |stream| stream.kind == Some(kind));
@@ -244,7 +244,7 @@ impl TsWalk {
         of(Kind::Picture).filter(|span| span.frames() > 1).or_else(|| of(Kind::Sound))
     }
 
-    /// What has been found, once all bytes have come.
+    /// The result, after all bytes.
     pub fn finish(mut self, promise: Option<Promise>) -> Examined {
         let carry = std::mem::take(&mut self.carry);
         let mut left = carry.len() as u64;
@@ -277,7 +277,8 @@ impl TsWalk {
         Examined { findings: self.findings, more: self.more, unexamined, cut }
     }
 
-    /// Why the streams cannot be looked into. Where but a few packets look scrambled, they are damaged.
+    /// Why the streams cannot be examined. If only a few packets look scrambled, they are damaged
+    /// instead.
     fn scrambled(&mut self) -> Option<&'static str> {
         let of = |count: fn(&Stream) -> u64| self.streams.values().map(count).sum::<u64>();
         let (packets, scrambled) = (of(|stream| stream.packets), of(|stream| stream.scrambled));
@@ -290,7 +291,7 @@ impl TsWalk {
         None
     }
 
-    /// Holds the times of the frames against what the playlist says.
+    /// Compares the times of the frames with the playlist.
     fn judge_duration(&mut self, promise: Promise, end: u64) {
         let (told, tolerance) = (promise.duration_ms, promise.tolerance_ms());
         if told > LONGEST_MS {
@@ -299,7 +300,7 @@ impl TsWalk {
         let shown = |stream: &&Stream| matches!(stream.kind, Some(Kind::Picture | Kind::Sound));
         let spans: Vec<Span> =
             self.streams.values().filter(shown).map(|stream| stream.span).collect();
-        // What is unknown may be all there is, and a single frame may last for as long as it likes.
+        // An unknown stream may be the only content, and a single frame may last any time.
         let Some(longest) = spans.iter().max_by_key(|span| span.high()) else { return };
         let frames: u64 = spans.iter().map(Span::frames).sum();
         if frames == 0 {

@@ -12,7 +12,7 @@ fn recording(expires: &str) -> Recording {
     Recording::listed("x".into(), RecordingKind::Segment, ReplayTime::default(), expires)
 }
 
-/// The state after a try at a recording that expires then.
+/// The state after an attempt at a recording with this expiry.
 fn state(trouble: Trouble, expires: &str, now: &str) -> RecordingState {
     let mut recording = recording(expires);
     recording.fail(trouble, "why", None, at(now));
@@ -24,7 +24,7 @@ fn blocked() -> Trouble {
 }
 
 #[test]
-fn what_is_gone_is_lost_only_after_its_deadline() {
+fn a_missing_recording_is_lost_only_after_its_deadline() {
     use RecordingState::{Expired, Failed, Rejected};
     let now = "2026-11-22T03:00:00Z";
     for (trouble, expires, expected) in [
@@ -47,7 +47,7 @@ fn what_is_gone_is_lost_only_after_its_deadline() {
 }
 
 #[test]
-fn what_has_no_deadline_and_fails_for_ever_is_given_up_a_year_after_its_room_was_over() {
+fn a_recording_without_deadline_that_keeps_failing_is_lost_a_year_after_its_room_ended() {
     use RecordingState::{Expired, Failed};
     let over = at("2025-11-22T03:00:00Z");
     let state = |trouble: Trouble, attempts: u32, days: i64| {
@@ -66,7 +66,7 @@ fn what_has_no_deadline_and_fails_for_ever_is_given_up_a_year_after_its_room_was
 }
 
 #[test]
-fn failures_are_tried_by_the_next_runs_at_once_and_then_ever_more_rarely() {
+fn the_next_runs_retry_failures_at_once_and_later_ones_ever_more_rarely() {
     let hours = [0, 2, 3, 4, 5, 12, 13, 99].map(|attempts| pause(attempts).as_hours());
     assert_eq!(hours, [0, 0, 1, 2, 4, 512, 720, 720]);
     let (now, deadline) = (at("2026-11-22T03:00:00Z"), at("2026-12-01T00:00:00Z"));
@@ -80,7 +80,7 @@ fn failures_are_tried_by_the_next_runs_at_once_and_then_ever_more_rarely() {
 }
 
 #[test]
-fn a_reason_of_the_configuration_is_kept_until_the_next_try() {
+fn an_obstacle_is_kept_until_the_next_attempt() {
     let mut recording = recording("2027-11-22T03:00:00Z");
     let now = at("2026-11-22T03:00:00Z");
     recording.fail(blocked(), "why", None, now);
@@ -91,7 +91,7 @@ fn a_reason_of_the_configuration_is_kept_until_the_next_try() {
     assert!(recording.is_due(now) && recording.attempts == 0);
 }
 
-/// What a night finds at the media host while WeChat still has the recording.
+/// What a nightly run finds at the media host while WeChat still has the recording.
 fn troubles() -> impl Strategy<Value = Option<Trouble>> {
     prop_oneof![
         1 => Just(None),
@@ -106,7 +106,7 @@ fn troubles() -> impl Strategy<Value = Option<Trouble>> {
     ]
 }
 
-/// A night: how many hours after the one before, what a try finds, and whether somebody asks for a
+/// A night: hours since the previous one, the result of the attempt, and whether someone asks for a
 /// backfill.
 fn nights() -> impl Strategy<Value = Vec<(i64, Option<Trouble>, bool)>> {
     let night = (1..72_i64, troubles(), prop::bool::weighted(0.02));
@@ -114,7 +114,7 @@ fn nights() -> impl Strategy<Value = Vec<(i64, Option<Trouble>, bool)>> {
 }
 
 proptest! {
-    /// That a loss is told is `pipeline::losses`' to show.
+    /// `pipeline::losses` tests that losses are reported.
     #[test]
     fn no_recording_is_ever_neither_saved_nor_lost_nor_due_at_a_known_time(
         nights in nights(),
@@ -125,19 +125,19 @@ proptest! {
         let deadline = life.map(|hours| begun + SignedDuration::from_hours(hours));
         let listed = deadline.filter(|_| !is_timeless);
         let mut recording = recording(&listed.map_or_else(String::new, |at| at.to_string()));
-        // WeChat keeps it for 365 days after the room was over.
+        // WeChat keeps it for 365 days after the room ended.
         let over = deadline.map(|at| at - WECHAT_RETENTION);
         let (mut now, mut tried_at) = (begun, None);
         for (hours, found, backfills) in nights {
             now += SignedDuration::from_hours(hours);
-            if backfills && recording.is_owed() {
+            if backfills && recording.is_pending() {
                 recording.retry_now();
             }
             if recording.is_due(now) {
                 let is_there = deadline.is_none_or(|deadline| now < deadline);
                 match found {
                     None if is_there => recording.archive(saved()),
-                    // What is there no more is gone, unless something hides that.
+                    // A deleted recording is `Gone` unless another trouble hides that.
                     None => recording.fail(Trouble::Gone, "why", over, now),
                     Some(trouble) => recording.fail(trouble, "why", over, now),
                 }
@@ -164,9 +164,9 @@ proptest! {
         }
     }
 
-    /// However it fails: what WeChat deleted is told to be lost 30 days later, and a try more.
+    /// However it fails: what WeChat deleted is lost 30 days later plus one attempt.
     #[test]
-    fn what_the_source_has_no_more_comes_to_its_end(
+    fn a_deleted_recording_always_becomes_lost(
         troubles in prop::collection::vec(troubles(), 400),
         life in 1..9000_i64,
     ) {

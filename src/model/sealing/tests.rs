@@ -23,13 +23,13 @@ fn recording(path: &str, created: &str, state: RecordingState) -> Recording {
     Recording { url: Some(url), needs_fresh_url: true, state, ..listed }
 }
 
-/// What was listed without a URL that can be fetched.
+/// A recording that was listed without a usable URL.
 fn unfetchable(listed: &str) -> Recording {
     let (created, unfetchable) = ("2026-03-26T08:00:00Z", UnfetchableUrl::of(listed));
     let identity = unfetchable_identity(unfetchable.as_ref(), Some(created));
     let [source_id, ..] = source_ids(&identity);
     let mut recording = recording("x", created, RecordingState::Expired);
-    recording.reason = Some("only http and https are fetched".to_owned());
+    recording.reason = Some("only http and https are fetched".into());
     Recording { source_id, url: None, needs_fresh_url: false, unfetchable, ..recording }
 }
 
@@ -78,6 +78,7 @@ fn whole(state: RecordingState, duration_ms: u64) -> Recording {
         duration_ms,
         evidence: Vec::new(),
         damage: Vec::new(),
+        note: None,
     };
     whole.stored = Some(Stored::Whole(StoredWhole {
         duration_ms,
@@ -110,7 +111,7 @@ fn sealed(recordings: &[Recording], announced: u64, settled: bool) -> Manifest {
 }
 
 #[test]
-fn pieces_are_laid_on_one_timeline_with_the_gaps_between_them() {
+fn segments_share_one_timeline_with_the_gaps_between_them() {
     let manifest = sealed(
         &[
             archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
@@ -130,7 +131,7 @@ fn pieces_are_laid_on_one_timeline_with_the_gaps_between_them() {
 }
 
 #[test]
-fn the_status_never_says_more_than_what_is_there() {
+fn the_status_never_claims_more_than_is_archived() {
     use RecordingState::{Archived, Expired, Failed, NotNeeded, Pending, Rejected};
     let table: &[(&[RecordingState], u64, bool, RoomStatus)] = &[
         (&[], 0, true, RoomStatus::Empty),
@@ -205,7 +206,7 @@ fn a_room_is_never_lost_while_chunks_of_its_whole_are_archived() {
 }
 
 #[test]
-fn a_whole_in_part_is_played_where_it_is_longer_and_told_of_before_one_that_has_nothing() {
+fn a_partial_whole_is_played_if_longer_and_preferred_over_an_empty_one() {
     let piece = |ms| archived("a.mp4", "2026-03-26T08:00:00Z", ms, b"x");
     let failed = || in_part(RecordingState::Failed);
     let shorter = sealed(&[piece(70_000), failed()], 2, true);
@@ -225,7 +226,7 @@ fn a_whole_in_part_is_played_where_it_is_longer_and_told_of_before_one_that_has_
 }
 
 #[test]
-fn pieces_with_other_codecs_are_not_called_uniform() {
+fn segments_with_different_codecs_are_not_uniform() {
     let manifest = sealed(
         &[
             archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
@@ -238,7 +239,7 @@ fn pieces_with_other_codecs_are_not_called_uniform() {
 }
 
 #[test]
-fn a_ledger_rebuilt_from_a_manifest_seals_the_same_manifest() {
+fn a_ledger_rebuilt_from_a_manifest_produces_the_same_manifest() {
     let recordings = [
         archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x"),
         recording("b.mp4", "2106-02-07T14:28:15", RecordingState::Expired),
@@ -270,12 +271,12 @@ fn a_ledger_rebuilt_from_a_manifest_seals_the_same_manifest() {
 }
 
 #[test]
-fn whether_a_person_was_told_of_a_loss_is_in_the_manifest_and_comes_back_from_it() {
+fn the_report_of_a_loss_round_trips_through_the_manifest() {
     let at = "2026-11-22T03:00:00Z".parse().unwrap();
     for (told_at, said) in [
         (None, Some(Loss { told_at: None })),
         (Some(at), Some(Loss { told_at: Some(at) })),
-        // Earlier versions told and did not say when.
+        // Earlier versions reported losses without recording when.
         (Some(TOLD_BEFORE), None),
     ] {
         let mut lost = recording("b.mp4", "2026-03-26T08:00:00Z", RecordingState::Expired);
@@ -295,7 +296,7 @@ fn whether_a_person_was_told_of_a_loss_is_in_the_manifest_and_comes_back_from_it
 }
 
 #[test]
-fn recordings_whose_identities_are_long_have_them_again_from_a_manifest() {
+fn long_identities_round_trip_through_a_manifest() {
     // The SHA-256 of both paths begins with 9cb27b65.
     let paths = ["c/029506/f0.mp4", "c/040817/f0.mp4"];
     let at = "2026-03-26T08:00:00Z";
@@ -316,15 +317,15 @@ fn recordings_whose_identities_are_long_have_them_again_from_a_manifest() {
 }
 
 #[test]
-fn a_manifest_can_be_read_again_however_much_was_listed() {
-    // A tenth of what is read of a room at most, each with the longest URL, and as long a reason.
+fn the_largest_manifest_can_be_read_again() {
+    // A tenth of the most recordings read of a room, each with the longest URL and reason.
     let listed = 2_000;
     let long = "a".repeat(16_000);
     let recordings: Vec<_> = (0..listed)
         .map(|number| {
             let path = format!("{number}/{long}.mp4");
             let mut one = archived(&path, "2026-03-26T08:00:00Z", 1, b"x");
-            one.reason = Some("y".repeat(5_000));
+            one.reason = Some("y".repeat(5_000).into());
             if let Some(Stored::Segment(object)) = &mut one.stored {
                 object.key = format!("segments/20260326T080000Z-{}.mp4", one.source_id);
             }
@@ -335,7 +336,7 @@ fn a_manifest_can_be_read_again_however_much_was_listed() {
     let text = serde_json::to_string_pretty(&manifest).unwrap();
     assert!((text.len() as u64) * 10 < crate::store::GET_CAP, "{} bytes", text.len());
     let values = text.matches([',', '[', '{']).count();
-    assert!(values * 10 < crate::stage::published::MOST_VALUES, "{values} values");
+    assert!(values * 10 < crate::archive::published::MOST_VALUES, "{values} values");
     let ids = |recordings: &[Recording]| {
         recordings.iter().map(|r| r.source_id.clone()).collect::<Vec<_>>()
     };
@@ -345,7 +346,7 @@ fn a_manifest_can_be_read_again_however_much_was_listed() {
 }
 
 #[test]
-fn durations_and_sizes_beyond_all_bounds_are_summed_up_to_the_largest_number() {
+fn sums_of_durations_and_sizes_saturate() {
     let mut recordings = vec![
         archived("a/f0.mp4", "2026-03-26T08:10:00Z", u64::MAX, b"x"),
         archived("b/f0.mp4", "2026-03-26T08:00:00Z", u64::MAX, b"x"),
@@ -365,7 +366,7 @@ fn durations_and_sizes_beyond_all_bounds_are_summed_up_to_the_largest_number() {
 }
 
 #[test]
-fn damage_at_the_source_is_told_leaves_a_room_complete_and_survives_the_ledger() {
+fn damage_at_the_source_is_in_the_manifest_leaves_the_room_complete_and_round_trips() {
     let what = "a NAL unit ends beyond its sample".to_owned();
     let (at_ms, duration_ms) = (Some(500), Some(40));
     let place = Damage { offset: 4, length: 3, at_ms, duration_ms, what, seen: 2 };

@@ -1,35 +1,37 @@
-//! One leased room on its way to the transfers: what the ledger, the bucket and WeChat know of it.
+//! Prepares one leased room for transfer: collects what the ledger, the bucket and WeChat know about
+//! it.
 
 use std::sync::Arc;
 
 use super::{MOST_FAILURES, Search, ends_calls};
 use crate::ledger::{Phase, RoomRecord};
 use crate::pipeline::lease::{self, Lease};
-use crate::pipeline::{Errand, Hand, InFlight};
+use crate::pipeline::{InFlight, Selection};
+use crate::schedule::RoomPermit;
 use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::verify::{Depth, recheck};
-use crate::stage::{Error, Listed, resolve, seal};
+use crate::stage::{Error, ListedRoom, resolve, seal};
 
-/// What a look at a room found.
+/// The result of looking at a room.
 #[derive(Debug)]
 enum Look {
     /// Its recordings.
-    Found(Box<Listed>),
-    /// Its manifest says that nothing is pending.
+    Found(Box<ListedRoom>),
+    /// Its manifest shows that nothing is pending.
     NothingOwed,
-    /// WeChat would have to be asked, and cannot be any more in this run.
+    /// It needs a WeChat call, and this run makes no more.
     NeedsCall,
 }
 
 impl Search {
-    /// Brings one leased room to the transfers.
+    /// Sends one leased room to the transfers.
     ///
     /// # Errors
-    /// When the ledger fails, so that no other room can be brought either.
+    /// When the ledger fails; then no other room can be sent either.
     pub(super) async fn bring(
         &mut self,
         record: RoomRecord,
-        hand: Hand,
+        permit: RoomPermit,
         force: bool,
     ) -> Result<(), Error> {
         let (context, room) = (Arc::clone(&self.context), record.room.room_id);
@@ -42,9 +44,10 @@ impl Search {
                 context.progress.list_room();
                 self.failures = 0;
                 let account = Arc::clone(&self.account);
-                let room = InFlight { account, listed: *listed, lease };
-                // The transfers end only after this side does, or when the run is stopped.
-                let _ = self.listed.send((room, hand)).await;
+                let (listed, permit) = (*listed, Some(permit));
+                let room = InFlight { account, listed, pictures: None, lease, permit };
+                // The receiver outlives this sender unless the run was stopped.
+                let _ = self.listed.send(room).await;
                 return Ok(());
             }
             Ok(Look::NothingOwed) => None,
@@ -79,12 +82,12 @@ impl Search {
         Ok(())
     }
 
-    /// What is known of a room, asked for where needed.
+    /// Collects what is known about a room, calling WeChat where needed.
     async fn look(&self, mut record: RoomRecord, force: bool) -> Result<Look, Error> {
         let (context, account) = (&self.context, &self.account);
         let is_lacking = record.is_lacking;
         let mut depth = is_lacking.then_some(Depth::Shallow);
-        match adopt(context, &record).await? {
+        match adopt(context.records(), &record).await? {
             Adopted::NothingNew => {}
             Adopted::TakenOver(adopted) => {
                 if adopted.phase == Phase::Closed && !force && !is_lacking {
@@ -92,31 +95,32 @@ impl Search {
                 }
                 record = adopted;
             }
-            // What became of the manifest may have become of the objects as well.
+            // Whatever happened to the manifest may have happened to the objects as well.
             Adopted::Unpublished(adopted) => (record, depth) = (adopted, Some(Depth::Shallow)),
         }
         depth = if force { Some(Depth::Deep) } else { depth };
         let recordings = context.ledger.recordings(&account.appid, record.room.room_id).await?;
-        let mut listed = Listed { record, recordings };
+        let mut listed = ListedRoom { record, recordings };
         if let Some(depth) = depth {
-            recheck(context, &mut listed, depth).await?;
+            recheck(context.records(), &mut listed, depth).await?;
             listed.record.is_lacking = false;
         }
         if force || is_lacking {
-            seal::mend_side_files(context, &listed.record).await?;
+            seal::mend_side_files(context.records(), &listed.record).await?;
         }
         if resolve::is_needed(&listed.record, &listed.recordings, context.due_by()) {
             if !self.can_call {
                 return Ok(Look::NeedsCall);
             }
-            listed = resolve::resolve(context, account, listed.record).await?;
+            listed =
+                resolve::resolve(context.calls(), context.owner(), account, listed.record).await?;
         }
         if listed.record.room.is_unlisted() && listed.recordings.is_empty() {
             return Err(Error::NoSuchRoom(listed.record.room.room_id));
         }
-        if matches!(self.errand, Errand::Backfill { .. }) {
+        if matches!(self.selection, Selection::Backfill { .. }) {
             for recording in &mut listed.recordings {
-                if recording.is_owed() {
+                if recording.is_pending() {
                     recording.retry_now();
                 }
             }

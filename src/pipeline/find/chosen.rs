@@ -1,4 +1,4 @@
-//! The rooms that a backfill chooses, the soonest deadline first.
+//! The rooms that a backfill selects, soonest deadline first.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -8,21 +8,21 @@ use super::{Search, Turn};
 use crate::ledger::{Phase, RoomRecord};
 use crate::model::RoomId;
 use crate::pipeline::Rooms;
-use crate::pipeline::errand::is_wanted;
 use crate::pipeline::list::List;
+use crate::pipeline::selection::is_wanted;
 use crate::stage::Error;
 use crate::stage::discover::{Reading, Scan};
 
-/// After so many pages it is looked again which known room is the most urgent.
+/// After this many pages, the most urgent known room is determined again.
 const LOOK_EVERY: u32 = 16;
 
 impl Search {
-    /// Works on the chosen rooms as far as they are known, the list going on in its turns, until there
-    /// are no more of either.
+    /// Works on the chosen rooms that are known, taking turns with the pages of the list, until
+    /// neither is left.
     pub(super) async fn chosen(&mut self, rooms: Rooms, force: bool) -> Result<(), Error> {
         if let Rooms::One(room) = rooms {
             let (ledger, appid) = (&self.context.ledger, &self.account.appid);
-            // It is asked for all the same where it is not listed any more.
+            // WeChat is asked about it even if the list no longer contains it.
             ledger.record_unlisted(appid, room, self.context.clock.now()).await?;
         }
         let mut done = HashSet::new();
@@ -48,7 +48,7 @@ impl Search {
         }
     }
 
-    /// The most urgent of the rooms, or a sample of them: see [`Search::claim`].
+    /// Takes the most urgent of the rooms, or a sample of them: see [`Search::claim`].
     fn take_next(&mut self, wanted: &mut VecDeque<RoomId>) -> Option<RoomId> {
         self.heed_causes();
         let rooms = wanted.len() as u64;
@@ -56,7 +56,7 @@ impl Search {
         wanted.remove(usize::try_from(place).unwrap_or(0))
     }
 
-    /// The chosen rooms that are known and not worked on yet, the most urgent first.
+    /// The chosen rooms that are known and not worked on yet, most urgent first.
     async fn wanted(
         &self,
         rooms: Rooms,
@@ -82,7 +82,7 @@ impl Search {
     }
 
     async fn bring_chosen(&mut self, room: RoomId, force: bool) -> Result<(), Error> {
-        let hand = self.hands.take(&self.context).await;
+        let permit = self.context.schedule.room().await;
         let (context, appid) = (&self.context, &self.account.appid);
         let claimed = context.ledger.claim_room(appid, room, context.claim()).await?;
         let Some(mut record) = claimed else {
@@ -93,11 +93,11 @@ impl Search {
             record.phase = Phase::Due;
             record.attempts = 0;
         }
-        self.bring(record, hand, force).await
+        self.bring(record, permit, force).await
     }
 
-    /// Looks for one room in the list, unless it is known. Half of the calls that are left go into it
-    /// at most: the room itself is to be asked about too, listed or not.
+    /// Looks for one room in the list, unless it is known. Uses at most half of the calls that are
+    /// left, because the room itself needs a call too, listed or not.
     pub(super) async fn look_for(&mut self, room: RoomId) -> Result<(), Error> {
         let (context, account) = (&self.context, &self.account);
         if context.ledger.room(&account.appid, room).await?.is_some() {
@@ -105,9 +105,9 @@ impl Search {
         }
         let now = context.clock.now();
         let today = context.ledger.quota(&account.appid, now, account.share).await?;
-        let mut reading = Reading::begin(context, account, Scan::Until(room)).await?;
+        let mut reading = Reading::begin(context.calls(), account, Scan::Until(room)).await?;
         while !reading.is_over() && reading.scanned().pages < today.left() / 2 {
-            reading.page(context, account).await?;
+            reading.page(context.calls(), account).await?;
         }
         self.report.scanned = Some(reading.scanned());
         Ok(())

@@ -1,13 +1,13 @@
-//! Which room is next, and whether there is any sense in asking about more of them.
+//! Chooses the next room, and whether asking about more rooms makes sense.
 
 use super::Search;
 use crate::ledger::{RoomRecord, Wanted};
-use crate::pipeline::Hand;
-use crate::pipeline::report::Problem;
+use crate::pipeline::report::RunProblem;
+use crate::schedule::RoomPermit;
 use crate::stage::{Error, Prospect};
 
 impl Search {
-    /// Spends no more calls where one cause stops every recording, and few where it may.
+    /// Stops calling when one cause stops every recording, and samples rooms when one may.
     pub(super) fn heed_causes(&mut self) {
         match self.context.causes.prospect(&self.account.appid) {
             Prospect::Open => self.samples = None,
@@ -16,15 +16,15 @@ impl Search {
             }
             Prospect::Hopeless(cause) if self.can_call => {
                 self.can_call = false;
-                tracing::info!(account.appid = %self.account.appid, error = cause, "no more rooms are asked about");
-                self.report.problems.push(Problem::of_all(&cause));
+                tracing::info!(account.appid = %self.account.appid, error = %cause, "stopped asking about rooms: every recording fails for one reason");
+                self.report.problems.push(RunProblem::of_all(cause));
             }
             Prospect::Hopeless(_) => {}
         }
     }
 
-    /// The most urgent room; of those to be asked about a sample, where the first ones have failed for
-    /// their host. What is known already costs no call and goes first then.
+    /// Claims the most urgent room. When the first rooms have failed because of their host, it claims
+    /// samples of the rooms that need a call; rooms that need none go first then.
     pub(super) async fn claim(&mut self, wanted: Wanted) -> Result<Option<RoomRecord>, Error> {
         let (ledger, appid) = (&self.context.ledger, &self.account.appid);
         let claim = self.context.claim();
@@ -43,16 +43,16 @@ impl Search {
         Ok(ledger.claim_next(appid, claim, wanted).await?)
     }
 
-    /// The right to claim a room, waited for as long as there is one: an account that owes nothing
-    /// makes way for the next, however long the rooms in hand take.
-    pub(super) async fn hand(&self, wanted: Wanted) -> Result<Option<Hand>, Error> {
+    /// Waits for the permit to claim a room as long as one is due. An account with nothing due makes
+    /// way for the next, however long the claimed rooms take.
+    pub(super) async fn permit(&self, wanted: Wanted) -> Result<Option<RoomPermit>, Error> {
         let (context, appid) = (&self.context, &self.account.appid);
-        if let Some(hand) = self.hands.take_now(context).await {
-            return Ok(Some(hand));
+        if let Some(permit) = context.schedule.room_now() {
+            return Ok(Some(permit));
         }
         if !context.ledger.has_due(appid, context.claim(), wanted).await? {
             return Ok(None);
         }
-        Ok(Some(self.hands.take(context).await))
+        Ok(Some(context.schedule.room().await))
     }
 }

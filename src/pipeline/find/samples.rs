@@ -1,22 +1,21 @@
-//! Rooms from all over those that are due, a few of which tell what is to be expected of the rest.
-//! Pure.
+//! Samples of the due rooms: a few that show what to expect of the rest.
 
-/// The order in which samples are taken: the last room, the one in the middle, those at the quarters,
-/// at the eighths, and so on, and the most urgent one between each two.
+/// The order of the samples: the last room, the middle one, those at the quarters, the eighths, and
+/// so on; between each two, the most urgent one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Samples {
     taken: u32,
 }
 
 impl Samples {
-    /// The place of the next sample among so many rooms, from 0.
+    /// The index of the next sample among `rooms` rooms, from 0.
     pub(super) fn next_place(&mut self, rooms: u64) -> u64 {
         let (number, is_urgent) = (self.taken / 2, self.taken % 2 == 1);
         self.taken = self.taken.wrapping_add(1);
         if is_urgent {
             return 0;
         }
-        // The bits of a counter, read backwards, halve again and again what was not halved yet.
+        // The reversed bits of a counter halve the range again and again.
         let part = if number == 0 { u32::MAX } else { number.reverse_bits() };
         let place = (u128::from(rooms) * u128::from(part)) >> u32::BITS;
         u64::try_from(place).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! `/sandbox/…`: driving the sandbox from outside, as with curl.
+//! `/sandbox/…`: controls the sandbox from outside, for example with curl.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::super::request::Incoming;
 use super::super::scenario::{Fault, Scenario};
 use super::super::world::World;
 
-/// What a wrong request is told.
+/// The reply to a wrong request.
 type Complaint = (StatusCode, String);
 
-/// How the clock is moved.
+/// How to change the clock.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Move {
@@ -23,7 +23,7 @@ struct Move {
     set: Option<Timestamp>,
 }
 
-/// Answers; what is wrong with a request is said in the reply.
+/// Answers the request; the reply says what is wrong with it.
 pub fn answer(world: &mut World, request: &Incoming) -> Reply {
     let outcome = match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/sandbox/calls") => serde_json::to_value(&world.calls).map_err(bad),
@@ -58,7 +58,7 @@ fn move_clock(world: &World, body: &[u8]) -> Result<Value, Complaint> {
     Ok(now(world))
 }
 
-/// Takes one fault, or a list of them; they come after those that are there.
+/// Adds one fault, or a list of them, after the existing ones.
 fn add_faults(world: &mut World, body: &[u8]) -> Result<Value, Complaint> {
     let value: Value = serde_json::from_slice(body).map_err(bad)?;
     let faults: Vec<Fault> = match value {
@@ -70,8 +70,8 @@ fn add_faults(world: &mut World, body: &[u8]) -> Result<Value, Complaint> {
     Ok(json!({ "added": added }))
 }
 
-/// Puts another scenario in place. Relative times go on counting from the sandbox's start, and
-/// tokens, quotas and the calls so far stay.
+/// Replaces the scenario. Relative times still count from the sandbox's start, and tokens, quotas and
+/// the recorded calls stay.
 fn replace_scenario(world: &mut World, body: &[u8]) -> Result<Value, Complaint> {
     let text = std::str::from_utf8(body).map_err(bad)?;
     let scenario = Scenario::parse(text).map_err(bad)?;

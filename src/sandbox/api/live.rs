@@ -37,7 +37,7 @@ pub fn getliveinfo(world: &mut World, request: &Incoming) -> Result<Value, Refus
     }
 }
 
-/// The stretch of a list that is asked for.
+/// The requested part of a list.
 #[derive(Debug, Clone, Copy)]
 struct Page {
     start: usize,
@@ -139,7 +139,7 @@ fn replays(
     Ok(reply)
 }
 
-/// The rows that are listed now, newest first.
+/// The rows listed now, newest first.
 fn replay_rows(world: &World, index: usize, account: &Account, room: &Room) -> Vec<Value> {
     let now = world.clock.now();
     let mut rows = Vec::new();
@@ -166,7 +166,7 @@ fn replay_row(habits: &WeChat, replay: &Replay, life: Life, url: &str) -> Value 
     row
 }
 
-/// Both times as the style writes them.
+/// Both times in the given style.
 fn styled(style: TimeStyle, Life { create, expire, .. }: Life) -> (Value, Value) {
     let utc = |at: Timestamp| Value::from(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     let beijing = |at: Timestamp| {
@@ -199,7 +199,7 @@ fn media_url(world: &World, account: &Account, id: &str, replay: &Replay) -> Str
     format!("{}{path}{}", media_base(world), query.unwrap_or_default())
 }
 
-/// Makes every listed URL one of a preview of half a minute, as Tencent VOD writes them.
+/// Turns every listed URL into that of a preview of half a minute, in Tencent VOD's form.
 pub fn list_previews(reply: &mut Value) {
     let rows = reply.get_mut("live_replay").and_then(Value::as_array_mut);
     for row in rows.into_iter().flatten() {
@@ -217,7 +217,7 @@ fn media_base(world: &World) -> String {
     world.scenario.vod.base.replace("{vod}", &world.vod.to_string())
 }
 
-/// Fields that no document names, of kinds that a strict parser trips over.
+/// Adds undocumented fields, of types that a strict parser trips over.
 fn add_junk(habits: &WeChat, value: &mut Value) {
     if let (true, Value::Object(fields)) = (habits.junk_fields, value) {
         fields.insert("__junk".into(), json!({ "nested": [1, null, { "深": true }] }));
@@ -226,7 +226,7 @@ fn add_junk(habits: &WeChat, value: &mut Value) {
     }
 }
 
-/// Takes fields out and puts raw ones in.
+/// Removes fields and adds raw ones.
 fn trim<'a>(row: &mut Value, omit: impl Iterator<Item = &'a String>, raw: &toml::Table) {
     let Value::Object(fields) = row else { return };
     for key in omit {

@@ -22,7 +22,7 @@ use refusal::Refusal;
 pub use quota::Quotas;
 pub use token::Tokens;
 
-/// A reply, and whether a fault had a hand in it.
+/// A reply, and whether a fault affected it.
 #[derive(Debug)]
 pub struct Answer {
     /// The reply.
@@ -45,7 +45,7 @@ pub fn answer(world: &mut World, request: &Incoming) -> Answer {
         ranged: false,
     };
     let effect = effect::strike(&mut world.scenario.faults, &target);
-    // The reply is worked out even if a fault replaces it: the call counts against the quota.
+    // The reply is computed even if a fault replaces it, because the call counts against the quota.
     let mut reply = if request.is_chunked() {
         Reply::empty(StatusCode::PRECONDITION_FAILED)
     } else {
@@ -68,12 +68,12 @@ pub fn answer(world: &mut World, request: &Incoming) -> Answer {
     Answer { reply, fault: effect.is_some() }
 }
 
-/// A moment as `Date` has it; nothing for one that it cannot tell.
+/// A timestamp in the format of `Date`; `None` if it is out of range.
 fn http_date(at: Timestamp) -> String {
     DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap_or_default()
 }
 
-/// Answers a request to `/sandbox/…`, by which the sandbox is driven from outside.
+/// Answers a request to `/sandbox/…`, which controls the sandbox from outside.
 pub fn admin(world: &mut World, request: &Incoming) -> Reply {
     admin::answer(world, request)
 }
@@ -107,7 +107,7 @@ fn route(world: &mut World, request: &Incoming, call: Option<ApiCall>) -> Result
     }
 }
 
-/// Writes an outcome as WeChat does: HTTP 200 in any case, and the message with a `rid`.
+/// Formats an outcome as WeChat does: always HTTP 200, and a message with a `rid`.
 fn respond(world: &mut World, outcome: Result<Value, Refusal>) -> Reply {
     let body = outcome.unwrap_or_else(|refusal| {
         let rid = world.tokens.next_rid(world.clock.now());

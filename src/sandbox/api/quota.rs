@@ -1,4 +1,4 @@
-//! Quotas: calls by Beijing's days and by minutes, and the call that tells of them.
+//! Quotas: calls per Beijing day and per minute, and the call that reports them.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::super::world::World;
 use super::refusal::{self, Refusal};
 use super::{json_body, require_post, token};
 
-/// The path whose calls are counted, both kinds together.
+/// The path whose calls are counted; both kinds count together.
 const LIVE_PATH: &str = "/wxa/business/getliveinfo";
 
 /// Calls counted so far.
@@ -22,7 +22,7 @@ pub struct Quotas {
     ordinary_tokens: HashMap<String, Count>,
 }
 
-/// Calls within one period; another period begins at zero.
+/// Calls in one period; each period starts at zero.
 #[derive(Debug, Default, Clone, Copy)]
 struct Count {
     period: i64,
@@ -34,7 +34,7 @@ impl Count {
         if self.period == period { self.calls } else { 0 }
     }
 
-    /// Counts one call more, unless `limit` of them have been made.
+    /// Counts one more call, unless `limit` of them have been made.
     fn take(&mut self, period: i64, limit: u64) -> bool {
         let calls = self.within(period);
         let granted = calls < limit;
@@ -43,13 +43,13 @@ impl Count {
     }
 }
 
-/// Beijing's day: UTC+8, no daylight saving.
+/// The Beijing day: UTC+8 without daylight saving.
 fn day(now: Timestamp) -> i64 {
     now.as_second().saturating_add(8 * 3_600).div_euclid(86_400)
 }
 
 impl Quotas {
-    /// Takes one live call from an account's day and minute.
+    /// Charges one live call to an account's day and minute.
     pub fn take_live(&mut self, account: &Account, now: Timestamp) -> Result<(), Refusal> {
         let minute = now.as_second().div_euclid(60);
         let minutes = self.live_minutes.entry(account.appid.clone()).or_default();
@@ -60,7 +60,7 @@ impl Quotas {
         if days.take(day(now), account.daily_quota) { Ok(()) } else { Err(refusal::DAILY_QUOTA) }
     }
 
-    /// Takes one call of `/cgi-bin/token` from an account's day.
+    /// Charges one call of `/cgi-bin/token` to an account's day.
     pub fn take_token(&mut self, account: &Account, now: Timestamp) -> Result<(), Refusal> {
         let days = self.ordinary_tokens.entry(account.appid.clone()).or_default();
         if days.take(day(now), account.token_quota) { Ok(()) } else { Err(refusal::DAILY_QUOTA) }
@@ -71,7 +71,7 @@ impl Quotas {
     }
 }
 
-/// `POST /cgi-bin/openapi/quota/get`. It does not count against the quota itself.
+/// `POST /cgi-bin/openapi/quota/get`. It does not count against the quota.
 pub fn get(world: &mut World, request: &Incoming) -> Result<Value, Refusal> {
     require_post(request)?;
     let now = world.clock.now();

@@ -1,4 +1,4 @@
-//! Access tokens: the stable one, the ordinary one, and what makes each of them end.
+//! Access tokens: stable and ordinary ones, and what ends each of them.
 
 use std::collections::HashMap;
 
@@ -12,17 +12,17 @@ use super::super::world::World;
 use super::refusal::{self, Refusal};
 use super::{json_body, require_post};
 
-/// How long a replaced ordinary token keeps working; and how long before its end the stable token
-/// is replaced, both working for that time.
+/// How long a replaced ordinary token keeps working; and how long before its expiry the stable token is
+/// replaced, while both work.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 
-/// `force_refresh` works so often in 24 hours …
+/// `force_refresh` works this many times in 24 hours …
 const FORCED_A_DAY: usize = 20;
 
-/// … and not more often than this.
+/// … and at most once in this time.
 const FORCED_APART: SignedDuration = SignedDuration::from_secs(30);
 
-/// The tokens given out.
+/// The tokens issued.
 #[derive(Debug, Default)]
 pub struct Tokens {
     issued: HashMap<String, Issued>,
@@ -36,7 +36,7 @@ pub struct Tokens {
 struct Issued {
     appid: String,
     expires: Timestamp,
-    /// When a newer token takes its force away.
+    /// When a newer token invalidates it.
     revoked: Option<Timestamp>,
 }
 
@@ -56,7 +56,7 @@ impl Tokens {
         while token.len() < account.token_length {
             token.push_str(&digest(&["more", &token]));
         }
-        // Ends in nothing but hex digits, so any length is a border of characters.
+        // The token ends in hex digits only, so every length is a character boundary.
         token.truncate(account.token_length.max(32));
         let life = SignedDuration::try_from(account.token_life.0).unwrap_or_default();
         let expires = now.saturating_add(life).unwrap_or(now);
@@ -78,7 +78,7 @@ impl Tokens {
             .map_or(SignedDuration::ZERO, |issued| issued.expires.duration_since(now))
     }
 
-    /// The appid of a good token.
+    /// The appid of a valid token.
     fn check(&self, token: &str, now: Timestamp) -> Result<String, Refusal> {
         let issued = self.issued.get(token).ok_or(refusal::INVALID_TOKEN)?;
         if now >= issued.expires {
@@ -119,7 +119,7 @@ pub fn authorize(world: &World, request: &Incoming) -> Result<Account, Refusal> 
     world.account(&appid).map(without_rooms).ok_or(refusal::INVALID_TOKEN)
 }
 
-/// `POST /cgi-bin/stable_token`: the same token until five minutes before its end.
+/// `POST /cgi-bin/stable_token`: the same token until five minutes before it expires.
 pub fn stable(world: &mut World, request: &Incoming) -> Result<Value, Refusal> {
     require_post(request)?;
     let body = json_body(request)?;
@@ -143,7 +143,7 @@ pub fn stable(world: &mut World, request: &Incoming) -> Result<Value, Refusal> {
     Ok(json!({ "access_token": token, "expires_in": tokens.remaining(&token, now).as_secs() }))
 }
 
-/// `GET /cgi-bin/token`: a new token each time, which ends the one before after five minutes.
+/// `GET /cgi-bin/token`: a new token each time; the previous one expires after five minutes.
 pub fn ordinary(world: &mut World, request: &Incoming) -> Result<Value, Refusal> {
     if request.method != "GET" {
         return Err(refusal::REQUIRE_GET);
@@ -159,7 +159,7 @@ pub fn ordinary(world: &mut World, request: &Incoming) -> Result<Value, Refusal>
     Ok(json!({ "access_token": token, "expires_in": account.token_life.0.as_secs() }))
 }
 
-/// The account of an appid and its secret, asked from an address it allows.
+/// The account with this appid and secret, if the caller's address is allowed.
 fn identify<'a>(
     world: &World,
     request: &Incoming,
@@ -190,7 +190,7 @@ fn forces(body: &Map<String, Value>) -> Result<bool, Refusal> {
     }
 }
 
-/// A copy for use beside the changing state; the rooms, which may be thousands, stay behind.
+/// A copy to use beside the mutable state, without the rooms, of which there may be thousands.
 fn without_rooms(account: &Account) -> Account {
     Account {
         token: account.token.clone(),

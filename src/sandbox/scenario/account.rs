@@ -14,34 +14,34 @@ pub struct Account {
     pub appid: String,
     /// Its secret.
     pub secret: String,
-    /// A token that is always good, as from a merchant's token server.
+    /// A token that is always valid, as from a merchant's token server.
     pub token: Option<String>,
-    /// Whether it has the live permission; without it calls end in 48001.
+    /// Whether it has the live permission; without it calls fail with 48001.
     #[serde(default = "yes")]
     pub permission: bool,
-    /// Calls of rooms and replays a day, by Beijing's days.
+    /// Calls for rooms and replays per Beijing day.
     #[serde(default = "daily_quota")]
     pub daily_quota: u64,
-    /// Calls of rooms and replays a minute; unlimited without it.
+    /// Calls for rooms and replays per minute; unlimited if absent.
     pub minute_quota: Option<u64>,
-    /// The error that asking for the quota ends in: 0, or for instance 48001, 76021, 76022.
+    /// The error code for quota requests: 0, or for example 48001, 76021, 76022.
     #[serde(default)]
     pub quota_query: i64,
-    /// Calls of `/cgi-bin/token` a day.
+    /// Calls of `/cgi-bin/token` per day.
     #[serde(default = "token_quota")]
     pub token_quota: u64,
     /// How long a token lives.
     #[serde(default = "token_life")]
     pub token_life: Span,
-    /// Characters of a token; real ones have had up to 512.
+    /// The length of a token; real ones have had up to 512 characters.
     #[serde(default = "token_length")]
     pub token_length: usize,
-    /// Addresses that may ask for tokens; all, where absent. Others end in 40164.
+    /// Addresses that may request tokens; all if absent. Others get 40164.
     pub ip_allow: Option<Vec<String>>,
     /// The rooms.
     #[serde(default, rename = "room")]
     pub rooms: Vec<Room>,
-    /// Rooms in bulk; made when the scenario is read.
+    /// Rooms in bulk; generated when the scenario is parsed.
     #[serde(default)]
     pub generate: Vec<Generate>,
 }
@@ -74,35 +74,35 @@ impl Account {
     }
 }
 
-/// Rooms in bulk: one every so often, back from the newest.
+/// Rooms in bulk, at equal intervals back from the newest.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Generate {
     /// How many.
     pub count: u32,
-    /// The oldest one's number.
+    /// The number of the oldest room.
     #[serde(default = "first_id")]
     pub first_id: i64,
-    /// When the newest began.
+    /// When the newest room began.
     pub newest: When,
-    /// From one start to the next.
+    /// The time from one start to the next.
     #[serde(default = "day")]
     pub every: Span,
-    /// How long each lasts.
+    /// How long each room lasts.
     #[serde(default = "hour")]
     pub length: Span,
-    /// As in a room.
+    /// As for a single room.
     pub status: Option<i64>,
-    /// Pieces of each.
+    /// Segments per room.
     #[serde(default = "one")]
     pub pieces: usize,
-    /// Whether each has a whole.
+    /// Whether each room has a whole.
     #[serde(default)]
     pub whole: bool,
-    /// The pieces' film.
+    /// The fixture of the segments.
     #[serde(default)]
     pub fixture: Fixture,
-    /// The pieces' size.
+    /// The size of the segments.
     #[serde(default)]
     pub size: ByteSize,
 }

@@ -1,4 +1,4 @@
-//! The faults a scenario scripts: which request they strike, how often, and what then happens.
+//! Scripted faults: which requests they strike, how often, and with what effect.
 
 use std::collections::BTreeMap;
 
@@ -8,38 +8,38 @@ use super::values::{ByteSize, Span, Times};
 
 /// One scripted fault.
 ///
-/// For each request the list is walked from its beginning; the first fault that matches and is not
-/// used up strikes. A fault that is used up is passed over, so a list of them is consumed in order.
+/// For each request, the first fault in the list that matches and is not used up strikes. Used-up
+/// faults are skipped, so a list of faults is consumed in order.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// The listener it strikes at.
+    /// The listener whose requests it strikes.
     pub on: Listener,
     /// The path, where `*` stands for any run of characters.
     pub path: Option<String>,
-    /// The query as it came, but decoded, where `*` stands for any run of characters.
+    /// The query as received, but decoded, where `*` stands for any run of characters.
     pub query: Option<String>,
     /// Only this method.
     pub method: Option<String>,
     /// Only this call of the API.
     pub call: Option<ApiCall>,
-    /// Only this room's calls or media.
+    /// Only calls or media of this room.
     pub room: Option<i64>,
     /// Only this recording of the room, counted from 1 in the scenario's order.
     pub item: Option<usize>,
-    /// Only requests that ask for a range, or only those that ask for none.
+    /// Only requests for a range (`true`), or only requests without one (`false`).
     pub ranged: Option<bool>,
-    /// How many matching requests pass before the first strike.
+    /// How many matching requests to let pass before the first strike.
     #[serde(default)]
     pub skip: u32,
-    /// How often it strikes: once, unless given.
+    /// How often it strikes; once by default.
     #[serde(default = "once")]
     pub times: Times,
-    /// It strikes the first of so many matching requests, and lets the others pass: 2 is each second
-    /// one, as of two edges that take turns.
+    /// It strikes the first of this many matching requests and lets the others pass: 2 means every
+    /// second one, as with two edges that take turns.
     #[serde(default = "each")]
     pub every: u32,
-    /// How many matching requests have passed since it struck.
+    /// Matching requests since the last strike.
     #[serde(skip)]
     pub passed: u32,
     /// What happens.
@@ -47,7 +47,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that strikes once, at any request to `on`; narrow it by setting its fields.
+    /// A fault that strikes the first request to `on`; narrow it down by setting its fields.
     pub fn once(on: Listener, then: Effect) -> Self {
         let (path, query, method, call, room, item) = (None, None, None, None, None, None);
         let (ranged, skip, times, every, passed) = (None, 0, once(), each(), 0);
@@ -96,11 +96,11 @@ pub enum ApiCall {
     Quota,
 }
 
-/// What a fault does to the reply. Those that act on the body alone let `HEAD` requests pass.
+/// What a fault does to the reply. Effects on the body alone let `HEAD` requests pass.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Effect {
-    /// This HTTP status with a short text, and `Retry-After` in seconds where given.
+    /// This HTTP status with a short text, and `Retry-After` in seconds if given.
     Status {
         /// The status.
         code: u16,
@@ -115,91 +115,92 @@ pub enum Effect {
         #[serde(default)]
         message: String,
     },
-    /// This text in place of the body, for wrong types and other nonsense.
+    /// This text instead of the body, for wrong types and other nonsense.
     Body {
         /// The body.
         text: String,
     },
-    /// An HTML page in place of the body, with status 200.
+    /// An HTML page instead of the body, with status 200.
     Html,
     /// An empty body: of the API's reply, or of the media file itself.
     Empty,
-    /// The connection is reset (TCP RST) after so many bytes of the body.
+    /// The connection is reset (TCP RST) after this many bytes of the body.
     Reset {
-        /// Bytes that still go out.
+        /// Bytes sent before that.
         at: ByteSize,
     },
-    /// Nothing more comes after so many bytes of the body, and the connection stays open.
+    /// The body stalls after this many bytes, and the connection stays open.
     Stall {
-        /// Bytes that still go out.
+        /// Bytes sent before that.
         at: ByteSize,
     },
-    /// The body ends early, after `at` bytes or after its half.
+    /// The body ends early, after `at` bytes or after half of it.
     Short {
-        /// Bytes that still go out.
+        /// Bytes sent before that.
         at: Option<ByteSize>,
-        /// Whether the full length is announced, or none at all (chunked).
+        /// Whether the full length is announced, or none (chunked).
         #[serde(default)]
         length: Announce,
     },
-    /// The body is so many bytes longer than the file or the range.
+    /// The body is this many bytes longer than the file or the range.
     Longer {
         /// The surplus.
         by: ByteSize,
     },
-    /// The whole file with status 200, whatever range was asked for.
+    /// The whole file with status 200, whatever range was requested.
     IgnoreRange,
-    /// A `Content-Range` that names bytes later than those sent, or a longer file.
+    /// A `Content-Range` with later bytes than those sent, or with a larger total.
     WrongContentRange {
-        /// By how much the bytes are off.
+        /// How much later the bytes are.
         #[serde(default)]
         shift: u64,
-        /// By how much the total is.
+        /// How much larger the total is.
         #[serde(default)]
         total: u64,
     },
-    /// These headers in place of those the reply has; an empty one is left out.
+    /// These headers replace those of the reply; an empty value removes one.
     Headers {
         /// Values by name.
         set: BTreeMap<String, String>,
     },
-    /// Another `ETag`, as if the file had been replaced.
+    /// A different `ETag`, as if the file had been replaced.
     ChangedEtag,
-    /// The file is that much longer (or shorter) than before; its `ETag` stays.
+    /// The file is this much longer (or shorter) than before; its `ETag` stays the same.
     ChangedLength {
         /// The difference in bytes.
         by: i64,
     },
-    /// The film lacks its index: its `moov` box is a `free` one. The CRC header is this file's own.
+    /// The file lacks its index: the `moov` box is renamed `free`. The CRC header matches the changed
+    /// file.
     NoMoov,
-    /// The listed URLs are those of truncated previews (`exper`); of the replays call alone.
+    /// The listed URLs are those of truncated previews (`exper`); only for the replays call.
     Preview,
     /// A redirect (302) to this URL, which may be relative.
     Redirect {
         /// The `Location`.
         to: String,
     },
-    /// The body gzipped, with `Content-Encoding: gzip`. For bodies up to 16 MiB.
+    /// The body is compressed, with `Content-Encoding: gzip`. For bodies up to 16 MiB.
     Gzip,
-    /// One bit of the byte at this offset of the file is turned; all headers are true.
+    /// One bit of the byte at this offset of the file is flipped; all headers match the original.
     BitFlip {
         /// The offset.
         at: ByteSize,
     },
-    /// The reply waits before it begins.
+    /// The reply is delayed.
     Slow {
-        /// How long.
+        /// The delay.
         delay: Span,
     },
-    /// The body comes at this many bytes a second.
+    /// The body arrives at this rate.
     Drip {
-        /// Bytes a second.
+        /// Bytes per second.
         rate: ByteSize,
     },
 }
 
 impl Effect {
-    /// Whether it changes the body alone, so that a `HEAD` shows nothing of it.
+    /// Whether it changes only the body, so that a `HEAD` does not show it.
     pub fn needs_body(&self) -> bool {
         matches!(
             self,
@@ -216,11 +217,11 @@ impl Effect {
     }
 }
 
-/// Whether a body that ends early announced its full length.
+/// Whether a body that ends early announces its full length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Announce {
-    /// `Content-Length` says the full length.
+    /// `Content-Length` is the full length.
     #[default]
     Announced,
     /// No `Content-Length`.

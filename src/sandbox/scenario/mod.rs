@@ -20,16 +20,16 @@ pub use values::{ByteSize, Span, Times, When};
 /// A scenario that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// The text is no valid scenario; the parser's message shows the line.
+    /// The text is not a valid scenario; the parser's message shows the line.
     #[error(transparent)]
     Syntax(#[from] toml::de::Error),
-    /// The same appid stands twice.
+    /// The same appid occurs twice.
     #[error("account {appid} is given twice")]
     DuplicateAccount {
         /// The appid.
         appid: String,
     },
-    /// The same room stands twice in an account.
+    /// The same room occurs twice in an account.
     #[error("account {appid}: room {room} is given twice\nhint: ids from `generate` count too")]
     DuplicateRoom {
         /// The appid.
@@ -37,7 +37,7 @@ pub enum ScenarioError {
         /// The room's number.
         room: i64,
     },
-    /// A room number that WeChat would not give.
+    /// A room number that WeChat would not assign.
     #[error("account {appid}: room {room}: an id is positive")]
     RoomId {
         /// The appid.
@@ -45,7 +45,7 @@ pub enum ScenarioError {
         /// The room's number.
         room: i64,
     },
-    /// A page that could hold nothing.
+    /// A page without any rows.
     #[error("page_cap must be at least 1")]
     PageCap,
 }
@@ -54,7 +54,7 @@ pub enum ScenarioError {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// Where the clock stands still; without it the sandbox lives in the present.
+    /// The fixed time of the clock; without it the clock runs with the present.
     pub now: Option<Timestamp>,
     /// The habits of the API.
     #[serde(default)]
@@ -65,16 +65,16 @@ pub struct Scenario {
     /// The mini programs.
     #[serde(default, rename = "account")]
     pub accounts: Vec<Account>,
-    /// The scripted faults; used-up ones stay, with no times left.
+    /// The scripted faults; used-up ones stay, with no strikes left.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
 }
 
 impl Scenario {
-    /// Reads a scenario, and makes the rooms that `generate` asks for.
+    /// Parses a scenario, and generates the rooms that `generate` asks for.
     ///
     /// # Errors
-    /// What is wrong with it and, for what the parser can place, on which line.
+    /// What is wrong with it, and on which line if the parser knows.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         let mut scenario: Self = toml::from_str(text)?;
         for account in &mut scenario.accounts {
@@ -84,10 +84,10 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// The demonstration: one account, seven rooms, one of each kind.
+    /// The demo: one account with seven rooms, one of each kind.
     ///
     /// # Errors
-    /// None, as a test shows; the type says so because the demo is a scenario file like others.
+    /// None, as a test shows; it returns a `Result` because the demo is an ordinary scenario file.
     pub fn demo() -> Result<Self, ScenarioError> {
         Self::parse(include_str!("../scenarios/demo.toml"))
     }
@@ -116,31 +116,31 @@ impl Scenario {
     }
 }
 
-/// The habits of the WeChat API, where they differ or are not known.
+/// The habits of the WeChat API, where they vary or are unknown.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WeChat {
     /// The `Content-Type` of replies.
     pub content_type: String,
-    /// The name of a row's status: `live_status`, or `live_satus` as first documented.
+    /// The field name of a row's status: `live_status`, or `live_satus` as first documented.
     pub status_field: String,
-    /// The error past the end of the room list: 9410000, or 1 as in early 2020.
+    /// The error code past the end of the room list: 9410000, or 1 as in early 2020.
     pub end_of_list: i64,
-    /// The error for an unknown room's replays: 0 for an empty list, or 300022.
+    /// The error code for the replays of an unknown room: 0 for an empty list, or 300022.
     pub unknown_room: i64,
-    /// `total` of the room list, where it is not the number of rooms.
+    /// `total` of the room list, if it is not the number of rooms.
     pub announced_rooms: Option<i64>,
-    /// Rows of a page of rooms at most.
+    /// The most rows in a page of rooms.
     pub page_cap: usize,
-    /// Rows of a page of replays at most.
+    /// The most rows in a page of replays.
     pub replay_page_cap: usize,
-    /// Whether errors come with a message.
+    /// Whether errors have a message.
     pub errmsg: bool,
-    /// Whether replies carry fields that no document names.
+    /// Whether replies have undocumented fields.
     pub junk_fields: bool,
-    /// Fields that every row of rooms lacks.
+    /// Fields missing from every row of rooms.
     pub omit: Vec<String>,
-    /// How long each reply waits.
+    /// The delay of each reply.
     pub latency: Span,
 }
 
@@ -166,19 +166,19 @@ impl Default for WeChat {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vod {
-    /// What media URLs begin with; `{vod}` stands for the media host's address and port.
+    /// The beginning of media URLs; `{vod}` stands for the media host's address and port.
     pub base: String,
-    /// Bytes a second on each connection; unlimited without it.
+    /// Bytes per second on each connection; unlimited if absent.
     pub rate: Option<ByteSize>,
-    /// How long each reply waits.
+    /// The delay of each reply.
     pub latency: Span,
-    /// Whether ranges are served.
+    /// Whether ranges are supported.
     pub ranges: bool,
     /// Whether an `ETag` is sent.
     pub etag: bool,
-    /// Whether `x-cos-hash-crc64ecma` is sent. It costs one pass over a file when first asked for.
+    /// Whether `x-cos-hash-crc64ecma` is sent. The first request for a file costs a pass over it.
     pub crc64: bool,
-    /// Whether recordings stay listed after their expiry; their files are gone in any case.
+    /// Whether recordings stay listed after they expire; their files are gone in any case.
     pub list_expired: bool,
 }
 

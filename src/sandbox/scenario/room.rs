@@ -1,4 +1,4 @@
-//! Rooms, and what was recorded in them.
+//! Rooms, and their recordings.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -17,31 +17,31 @@ pub struct Room {
     /// The anchor's name.
     #[serde(default = "anchor_name")]
     pub anchor: String,
-    /// `live_status`; without it the clock decides: 102 before the start, 101 until the end, 103.
+    /// `live_status`; if absent, the clock decides: 102 before the start, 101 until the end, then 103.
     pub status: Option<i64>,
     /// When it begins.
     pub start: When,
     /// How long it lasts.
     #[serde(default = "hour")]
     pub length: Span,
-    /// What is on sale.
+    /// The goods on sale.
     #[serde(default)]
     pub goods: Vec<Goods>,
-    /// `total` of the replays' reply, where it is not the number of rows.
+    /// `total` of the replays' reply, if it is not the number of rows.
     pub announced: Option<i64>,
-    /// Fields its row lacks.
+    /// Fields missing from its row.
     #[serde(default)]
     pub omit: Vec<String>,
-    /// Fields put into its row as they are, over those that are there.
+    /// Fields added to its row unchanged; they replace existing ones.
     #[serde(default)]
     pub raw: toml::Table,
-    /// What was recorded.
+    /// Its recordings.
     #[serde(default, rename = "replay")]
     pub replays: Vec<Replay>,
 }
 
 impl Room {
-    /// A room of an hour, with nothing recorded.
+    /// A room of an hour without recordings.
     pub fn new(id: i64, start: When) -> Self {
         Self {
             id,
@@ -59,7 +59,7 @@ impl Room {
     }
 }
 
-/// Something on sale.
+/// An item on sale.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Goods {
@@ -76,40 +76,40 @@ pub struct Goods {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Replay {
-    /// A piece, or the whole.
+    /// A segment, or the whole.
     pub kind: Kind,
-    /// The film of a piece.
+    /// The fixture of a segment.
     pub fixture: Fixture,
-    /// A film that is served in its place, as it is. Only a program that runs the sandbox can give one.
+    /// An MP4 to serve unchanged instead. Only a program that runs the sandbox can provide one.
     #[serde(skip)]
     pub film: Option<Bytes>,
-    /// The least size of the file; padding makes up what the film lacks.
+    /// The minimum size of the file; padding makes up what the fixture lacks.
     pub size: ByteSize,
-    /// How much of the film a whole shows, in steps of 2 s up to 24 s.
+    /// How many seconds of the fixture a whole shows, in steps of 2 s up to 24 s.
     pub seconds: Option<u64>,
-    /// `create_time`. Otherwise pieces divide the room's time evenly and follow 3 s after their end,
-    /// and the whole follows 9 min 59 s after the last piece.
+    /// `create_time`. By default segments divide the room's time evenly, each created 3 s after its
+    /// end, and the whole is created 9 min 59 s after the last segment.
     pub create: Option<When>,
-    /// `expire_time`, when the file is deleted. Otherwise a year (365 days) after `create`.
+    /// `expire_time`, when the file is deleted. By default a year (365 days) after `create`.
     pub expire: Option<When>,
-    /// Listed so long after the room's end; otherwise from `create` on.
+    /// When it is listed, counted from the room's end; by default from `create` on.
     pub appears: Option<Span>,
-    /// How both times are written.
+    /// The format of both times.
     pub time_style: TimeStyle,
-    /// The URL is signed, good for so long after the reply that lists it, and refused later.
+    /// The URL is signed, valid for this long after the reply that lists it, and refused later.
     pub signed: Option<Span>,
-    /// The row stands so many times in the list (0 counts as 1).
+    /// How many times the row occurs in the list (0 counts as 1).
     pub copies: usize,
-    /// `media_url` as it is, in place of the sandbox's own.
+    /// A `media_url` to list unchanged instead of the sandbox's own.
     pub media_url: Option<String>,
-    /// Fields the row lacks.
+    /// Fields missing from the row.
     pub omit: Vec<String>,
-    /// Fields put into the row as they are.
+    /// Fields added to the row unchanged.
     pub raw: toml::Table,
 }
 
 impl Replay {
-    /// A piece with the first film.
+    /// A segment with the first fixture.
     pub fn piece() -> Self {
         Self::default()
     }
@@ -120,46 +120,46 @@ impl Replay {
     }
 }
 
-/// What a recording is.
+/// The kind of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A piece of the broadcast: `f0.mp4`.
+    /// A segment of the broadcast: `f0.mp4`.
     #[default]
     Piece,
-    /// All of it: `playlist_eof.m3u8`.
+    /// The whole broadcast: `playlist_eof.m3u8`.
     Whole,
-    /// All of it, by its other name: `playlist.f3.m3u8`.
+    /// The whole broadcast under its other name: `playlist.f3.m3u8`.
     WholeF3,
 }
 
-/// The films there are, each of 4 s.
+/// The MP4 fixtures, each of 4 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fixture {
-    /// 360×640, 25 frames a second, H.264 High, stereo; the index (`moov`) first.
+    /// 360×640, 25 frames per second, H.264 High, stereo; the index (`moov`) first.
     #[default]
     Portrait,
     /// The same with the index last.
     PortraitMoovLast,
-    /// 480×480, 15 frames a second, H.264 Baseline, mono at 48 kHz; the index first.
+    /// 480×480, 15 frames per second, H.264 Baseline, mono at 48 kHz; the index first.
     Square,
 }
 
-/// How a recording's times are written.
+/// The format of a recording's times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimeStyle {
     /// `2021-03-26T08:10:43Z`.
     #[default]
     Utc,
-    /// Beijing's time without a zone: `2021-03-26T16:10:43`.
+    /// Beijing time without a zone: `2021-03-26T16:10:43`.
     Beijing,
-    /// A number of seconds.
+    /// Seconds since 1970.
     Epoch,
-    /// A number of milliseconds.
+    /// Milliseconds since 1970.
     EpochMillis,
-    /// `2106-02-07T14:28:15` and ten years later: not known.
+    /// `2106-02-07T14:28:15` and ten years later: unknown.
     Sentinel,
     /// The expiry is `9999-12-31T23:59:59Z`.
     Never,

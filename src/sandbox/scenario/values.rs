@@ -1,4 +1,4 @@
-//! How times, spans and sizes are written in a scenario.
+//! The formats of times, durations and sizes in a scenario.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,18 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
-/// A moment: absolute (RFC 3339), or relative to the sandbox's start (`-3d`, `-1h20m`, `+5m`, `now`).
+/// A point in time: absolute (RFC 3339), or relative to the sandbox's start (`-3d`, `-1h20m`, `+5m`,
+/// `now`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// This very moment.
+    /// An absolute time.
     At(Timestamp),
-    /// So long after the sandbox's start; negative before it.
+    /// A time after the sandbox's start; negative for before it.
     FromStart(SignedDuration),
 }
 
 impl When {
-    /// The moment, for a sandbox started at `started`. What no calendar holds stays at its edge.
+    /// The time, for a sandbox started at `started`, clamped to the range of the calendar.
     pub fn resolve(self, started: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -50,12 +51,12 @@ impl FromStr for When {
     }
 }
 
-/// A length of time: `30s`, `20m`, `1h30m`, `365d`.
+/// A duration: `30s`, `20m`, `1h30m`, `365d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
 impl Span {
-    /// So many seconds.
+    /// A span of this many seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
@@ -119,7 +120,7 @@ impl FromStr for ByteSize {
     }
 }
 
-/// `1.5` of `scale`, in whole numbers so that nothing is rounded but the last byte.
+/// Converts `1.5` of `scale` with integers, so that only the last byte is rounded.
 fn fraction(number: &str, scale: u64) -> Option<u64> {
     let (whole, decimals) = number.split_once('.')?;
     let digits = u32::try_from(decimals.len()).ok()?;
@@ -131,7 +132,7 @@ fn fraction(number: &str, scale: u64) -> Option<u64> {
 /// How often a fault strikes: a number of times, or `"always"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Times {
-    /// So many times more.
+    /// This many more times.
     Left(u32),
     /// Every time.
     Always,
@@ -150,8 +151,8 @@ impl FromStr for Times {
     }
 }
 
-/// Reads a value from its text, or from a number as if it were text, so that the parser can say
-/// on which line a wrong one stands.
+/// Deserializes a value from its text, or from a number as if it were text, so that the parser can tell
+/// the line of an invalid one.
 struct FromText<T>(std::marker::PhantomData<T>);
 
 impl<T: FromStr<Err = String>> Visitor<'_> for FromText<T> {

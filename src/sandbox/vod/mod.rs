@@ -1,4 +1,4 @@
-//! The media host: pieces, playlists, chunks and pictures, by range.
+//! The media host: segments, playlists, chunks and pictures, with ranges.
 
 mod range;
 mod resource;
@@ -60,7 +60,7 @@ fn strike(world: &mut World, request: &Incoming) -> Option<Effect> {
     effect::strike(&mut world.scenario.faults, &target)
 }
 
-/// Plays the effects that change the file itself, or how the host reads ranges.
+/// Applies effects that change the file itself, or how the host treats ranges.
 fn alter(resource: &mut Resource, habits: &mut Vod, effect: Option<&Effect>) {
     match effect {
         Some(Effect::ChangedLength { by }) => {
@@ -77,7 +77,7 @@ fn alter(resource: &mut Resource, habits: &mut Vod, effect: Option<&Effect>) {
     }
 }
 
-/// Serves a resource as asked for.
+/// Serves a resource as requested.
 async fn serve(habits: &Vod, request: &Incoming, resource: Resource) -> Reply {
     let mut reply = Reply::empty(StatusCode::OK);
     if choose_bytes(habits, request, &resource, &mut reply) == Asked::Nothing {
@@ -101,8 +101,8 @@ async fn serve(habits: &Vod, request: &Incoming, resource: Resource) -> Reply {
     reply
 }
 
-/// Puts the range that is asked for, and the status that goes with it, into the reply. As RFC 9110
-/// says, a range counts in a `GET` alone.
+/// Sets the requested range and the matching status in the reply. Ranges only apply to `GET`
+/// (RFC 9110).
 fn choose_bytes(habits: &Vod, request: &Incoming, resource: &Resource, reply: &mut Reply) -> Asked {
     let Range { start: first, end } = resource.window;
     let len = end - first;
@@ -126,7 +126,7 @@ fn choose_bytes(habits: &Vod, request: &Incoming, resource: &Resource, reply: &m
     asked
 }
 
-/// Whether an `If-Range`, if there is one, names the file as it is.
+/// Whether the `If-Range`, if any, matches the file.
 fn still_holds(request: &Incoming, resource: &Resource) -> bool {
     request
         .header(IF_RANGE)

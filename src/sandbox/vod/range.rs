@@ -1,19 +1,19 @@
-//! The `Range` header (RFC 9110), as far as media hosts serve it: a single range of bytes.
+//! The `Range` header (RFC 9110), as far as media hosts support it: a single range of bytes.
 
 use std::ops::Range;
 
-/// What a request asks for of a file.
+/// The requested bytes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {
-    /// All of it: no range, several, or one that cannot be read, which is ignored.
+    /// All of it: there is no range, or several, or one that cannot be parsed and is ignored.
     Whole,
     /// These bytes.
     Part(Range<u64>),
-    /// Bytes that are not there.
+    /// Bytes beyond the end of the file.
     Nothing,
 }
 
-/// Reads a `Range` header for a file of `len` bytes.
+/// Parses a `Range` header for a file of `len` bytes.
 pub fn asked(header: Option<&str>, len: u64) -> Asked {
     let Some((first, last)) = header
         .and_then(|header| header.trim().strip_prefix("bytes="))

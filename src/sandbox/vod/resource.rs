@@ -1,4 +1,4 @@
-//! What a path of the media host names.
+//! Finds the resource for a path of the media host.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use super::super::media::{self, Whole};
 use super::super::request::Incoming;
 use super::super::world::{File, World, life};
 
-/// A file, or the stretch of one that a chunk's URL names, ready to be served.
+/// A file, or the part of one that a chunk's URL selects, ready to be served.
 #[derive(Debug)]
 pub struct Resource {
     /// The file.
     pub content: Arc<Content>,
-    /// The stretch of it that is served as if it were a file of its own.
+    /// The part of it that is served as if it were a separate file.
     pub window: Range<u64>,
     /// `Content-Type`.
     pub content_type: &'static str,
-    /// `ETag`, with its quotes.
+    /// `ETag`, with quotes.
     pub etag: String,
     modified: Timestamp,
 }
@@ -37,14 +37,14 @@ impl Resource {
         resource
     }
 
-    /// Gives it the `ETag` that goes with a name, a length and a window.
+    /// Sets the `ETag` for a name, the length and the window.
     pub fn name(&mut self, name: &str) {
         let extent = format!("{}/{:?}", self.content.len(), self.window);
         let hash = address::digest(&["etag", name, &extent]);
         self.etag = format!("\"{}\"", hash.get(..32).unwrap_or_default());
     }
 
-    /// Whether it is a file, and no stretch of one.
+    /// Whether it is a whole file rather than a part of one.
     pub fn is_whole(&self) -> bool {
         self.window == (0..self.content.len())
     }
@@ -55,14 +55,14 @@ impl Resource {
     }
 }
 
-/// A path's folder, id and file.
+/// The folder, id and file in a path.
 pub fn place(path: &str) -> Option<(&str, &str, &str)> {
     let (folder, rest) = path.strip_prefix('/')?.split_once('/')?;
     let (id, file) = rest.split_once('/')?;
     Some((folder, id, file))
 }
 
-/// The resource of a request, or why there is none.
+/// The resource for a request, or the status if there is none.
 pub fn look_up(world: &mut World, request: &Incoming) -> Result<Resource, StatusCode> {
     if request.method != "GET" && request.method != "HEAD" {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
@@ -119,14 +119,14 @@ fn picture(file: &str, modified: Timestamp) -> Result<Resource, StatusCode> {
     Ok(Resource::new(content, "image/jpeg", file, modified))
 }
 
-/// The signature in a query, to be handed on to the chunks of a playlist.
+/// The signature in a query, to pass on to the chunks of a playlist.
 fn signature_of(request: &Incoming) -> String {
     let pairs = ["t", "us", "sign"].map(|key| (key, request.param(key)));
     let given = pairs.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
     form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish()
 }
 
-/// The bytes that a chunk's query names: both ends included, all without a query.
+/// The bytes that a chunk's query selects: both ends included, all without a query.
 fn chunk_window(request: &Incoming, len: u64) -> Result<Range<u64>, StatusCode> {
     let number = |key, default| match request.param(key) {
         Some(text) => text.parse().map_err(|_| StatusCode::BAD_REQUEST),

@@ -1,8 +1,9 @@
-//! A door to the bucket for a program on this machine that reads over HTTP: it serves the objects of
-//! one room, ranges and all, to whoever knows a path that nobody can guess.
+//! Serves the objects of one room over HTTP, with ranges, to a program on this machine that knows an
+//! unguessable path.
 //!
-//! So the program needs neither the store's keys nor a signed URL, which all processes of the machine
-//! could read in its arguments, and reaches what this one reaches. It ends with this process.
+//! The program then needs neither the store's keys nor a signed URL, which any process on the machine
+//! could read from its arguments, and it reaches the store wherever this process does. The server ends
+//! with this process.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,10 +21,10 @@ use crate::store::{RoomKeys, Store};
 /// The longest request that is read, in bytes.
 const LONGEST: u64 = 8 << 10;
 
-/// So much is read from the store at a time, and held in memory.
+/// Bytes read from the store at a time and held in memory.
 const BLOCK: u64 = 4 << 20;
 
-/// An open door. It is shut when this is dropped.
+/// A running server, which stops when this is dropped.
 #[derive(Debug)]
 pub(super) struct Door {
     address: SocketAddr,
@@ -40,10 +41,10 @@ struct Room {
 }
 
 impl Door {
-    /// Opens a door to a room's objects.
+    /// Starts serving a room's objects.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is available.
     pub(super) async fn open(store: &Store, keys: &RoomKeys) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let secret = format!("{:032x}", rand::random::<u128>());
@@ -53,12 +54,12 @@ impl Door {
         Ok(Self { address, secret, _task: task })
     }
 
-    /// Where an object is served, by its key relative to the room's folder.
+    /// The URL of an object, by its key relative to the room's folder.
     pub(super) fn url(&self, key: &str) -> String {
         format!("http://{}/{}/{key}", self.address, self.secret)
     }
 
-    /// A text without what makes up the door's URLs.
+    /// Removes the parts of the server's URLs from a text.
     pub(super) fn hide(&self, text: &str) -> String {
         text.replace(&self.url(""), "")
     }
@@ -69,18 +70,18 @@ async fn serve(listener: TcpListener, room: Arc<Room>) {
     while let Ok((socket, _)) = listener.accept().await {
         let room = Arc::clone(&room);
         answers.spawn(async move {
-            // A reader that hangs up has read what it wanted.
+            // A client that hangs up has read what it wanted.
             let _ = answer(socket, &room).await;
         });
         while answers.try_join_next().is_some() {}
     }
 }
 
-/// A request, as far as it matters.
+/// The relevant parts of a request.
 struct Request {
     is_head: bool,
     path: String,
-    /// The first byte that is wanted, and the last, where a range is.
+    /// The first and the last requested byte, if a range is requested.
     range: Option<(u64, Option<u64>)>,
 }
 

@@ -1,4 +1,4 @@
-//! One run of ffprobe, and what it says.
+//! One run of ffprobe and its output.
 
 use std::ffi::OsString;
 use std::io;
@@ -7,38 +7,42 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
 use super::Error;
+use crate::clock;
 
-/// How long it may say nothing: it tells of every frame.
+/// How long ffprobe may print nothing: it reports every frame.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// So many complaints of a film are kept; the others are counted.
+/// The most complaints kept per file; the others are counted.
 const MOST: usize = 20;
 
 /// The longest complaint that is kept, in characters.
 const LONGEST: usize = 200;
 
-/// What became of a film.
+/// The result of decoding a file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Decoded {
-    /// Frames of pictures and sound.
+    /// Decoded video and audio frames.
     pub frames: u64,
-    /// What was complained of, in order.
+    /// Complaints, in order.
     pub complaints: Vec<Complaint>,
-    /// Complaints beyond those.
+    /// The number of further complaints.
     pub more: u64,
+    /// The time of the first frame, since broadcasts may begin at any time.
+    begins_at: Option<u64>,
 }
 
-/// Something that the decoder complains of.
+/// A complaint of the decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// When in the film, in milliseconds, where that is told.
+    /// The time in milliseconds from the first frame, if reported.
     pub at_ms: Option<u64>,
-    /// Where in the file the frame begins, where that is told; of a whole, in its chunk.
+    /// The chunk of a whole in which the frame begins, if known.
+    pub key: Option<String>,
+    /// The offset in its file at which the frame begins, if reported.
     pub offset: Option<u64>,
-    /// What.
+    /// The decoder's text.
     pub message: String,
 }
 
@@ -47,18 +51,18 @@ impl Decoded {
         let message = plain(message);
         let is_repeated = message.starts_with("Last message repeated");
         let is_known = self.complaints.iter().any(|complaint| complaint.message == message);
-        // What the decoder says of a frame it also prints, without the frame.
+        // The decoder also prints what it says about a frame, without naming the frame.
         if message.is_empty() || is_repeated || (at_ms.is_none() && is_known) {
             return;
         }
         if self.complaints.len() < MOST {
-            self.complaints.push(Complaint { at_ms, offset, message });
+            self.complaints.push(Complaint { at_ms, key: None, offset, message });
         } else {
             self.more += 1;
         }
     }
 
-    /// Takes what is told of a frame: `frame|media_type=video|…|log|level=16|message=…`.
+    /// Parses a frame's line: `frame|media_type=video|…|log|level=16|message=…`.
     fn frame(&mut self, line: &str) {
         let Some(frame) = line.strip_prefix("frame|") else { return };
         self.frames += 1;
@@ -67,7 +71,8 @@ impl Decoded {
         let fact = |name: &str| {
             facts.split('|').find_map(|fact| fact.strip_prefix(name)?.strip_prefix('='))
         };
-        let at_ms = fact("best_effort_timestamp_time").and_then(milliseconds);
+        let time = fact("best_effort_timestamp_time").and_then(milliseconds);
+        let at_ms = time.map(|time| time.saturating_sub(*self.begins_at.get_or_insert(time)));
         let offset = fact("pkt_pos").and_then(|at| at.parse().ok());
         for log in parts {
             if let Some((_, message)) = log.split_once("message=") {
@@ -77,15 +82,15 @@ impl Decoded {
     }
 }
 
-/// Seconds with a fraction, as milliseconds.
+/// Converts fractional seconds to milliseconds.
 fn milliseconds(seconds: &str) -> Option<u64> {
     let seconds: f64 = seconds.parse().ok()?;
     let is_sane = (0.0..1e10).contains(&seconds);
     is_sane.then_some((seconds * 1000.0).round() as u64)
 }
 
-/// A message without the address of what says it, in which no two runs agree, and without control
-/// characters.
+/// A message without control characters and without the address of its sender, which differs between
+/// runs.
 fn plain(message: &str) -> String {
     let message = match (message.find(" @ 0x"), message.find(']')) {
         (Some(at), Some(end)) if at < end && message.starts_with('[') => {
@@ -100,19 +105,19 @@ fn plain(message: &str) -> String {
     message.trim().chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 
-/// The program with these arguments, no other variables than these, and nothing to read.
+/// The program with these arguments, only these environment variables, and no input.
 fn program(environment: &[(String, OsString)]) -> Command {
     let mut command = Command::new("ffprobe");
     command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    // What the terminal sends is for this program, which ends it.
+    // Signals from the terminal are for this program, which ends the child itself.
     command.process_group(0);
     command
 }
 
 pub(super) async fn look(environment: &[(String, OsString)]) -> Result<(), Error> {
     let child = start(program(environment).arg("-version"))?;
-    let _ = timeout(PATIENCE, child.wait_with_output()).await;
+    let _ = clock::within(PATIENCE, child.wait_with_output()).await;
     Ok(())
 }
 
@@ -123,7 +128,7 @@ fn start(command: &mut Command) -> Result<Child, Error> {
     })
 }
 
-/// Decodes what is at a URL of this machine. It may read nothing else.
+/// Decodes a URL on this machine. The program may read nothing else.
 pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Result<Decoded, Error> {
     let mut command = program(environment);
     command.args(["-hide_banner", "-v", "error", "-show_log", "16"]);
@@ -137,7 +142,7 @@ pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Resu
     let printed = tokio::spawn(first_lines(BufReader::new(stderr).lines()));
     let mut lines = BufReader::new(stdout).lines();
     let is_stuck = loop {
-        match timeout(PATIENCE, lines.next_line()).await {
+        match clock::within(PATIENCE, lines.next_line()).await {
             Ok(Ok(Some(line))) => decoded.frame(&line),
             Ok(_) => break false,
             Err(_) => break true,
@@ -159,7 +164,7 @@ pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Resu
     Ok(decoded)
 }
 
-/// The first lines of what is printed; all of it is read.
+/// The first lines of the output; the rest is read and discarded.
 async fn first_lines(mut lines: Lines<BufReader<impl AsyncRead + Unpin>>) -> Vec<String> {
     let mut first = Vec::new();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -177,17 +182,22 @@ mod tests {
     #[test]
     fn what_is_told_of_a_frame_has_its_time_and_place() {
         let mut decoded = Decoded::default();
+        decoded.frame("frame|media_type=video|best_effort_timestamp_time=95443.717689|pkt_pos=564");
         decoded.frame(
-            "frame|media_type=video|best_effort_timestamp_time=0.920000|pkt_pos=28400|log|level=16|\
+            "frame|media_type=video|best_effort_timestamp_time=95444.637689|pkt_pos=28400|log|level=16|\
              message=[h264 @ 0x55ad0b9bbc40] error while decoding MB 20 32|log|level=16|message=more",
         );
         decoded.frame("frame|media_type=audio|best_effort_timestamp_time=N/A|pkt_pos=N/A");
         decoded.complain(None, None, "[h264 @ 0x55ad0b9bbc41] error while decoding MB 20 32");
         decoded.complain(None, None, "    Last message repeated 1 times");
         decoded.complain(None, None, "[aac @ 0x1] channel element 0.0 duplicate");
-        let complaint =
-            |at_ms, offset, message: &str| Complaint { at_ms, offset, message: message.to_owned() };
-        assert_eq!(decoded.frames, 2);
+        let complaint = |at_ms, offset, message: &str| Complaint {
+            at_ms,
+            key: None,
+            offset,
+            message: message.to_owned(),
+        };
+        assert_eq!(decoded.frames, 3);
         assert_eq!(
             decoded.complaints,
             [

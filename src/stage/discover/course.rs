@@ -1,9 +1,10 @@
-//! Where a scan of the room list is, and where it may end. Pure.
+//! The position of a scan of the room list, and where the scan may end. Pure.
 //!
-//! An unfinished scan is remembered as a place in the list and the time its run began. The next run
-//! reads what is newer than that time, and then jumps to the place: new rooms have only pushed the
-//! list down. Where rooms were taken out of it meanwhile, the place may lie too deep: so it begins with
-//! the last room that was read, and steps back as long as what it finds there is not known.
+//! An unfinished scan is remembered as a position in the list and the time its run began. The next run
+//! reads everything newer than that time and then jumps to the position, since new rooms have only
+//! pushed the list down. If rooms were removed from the list meanwhile, the position may be too deep.
+//! So the scan resumes at the last room that was read, and steps back as long as it finds unknown rooms
+//! there.
 
 use std::collections::HashSet;
 
@@ -17,29 +18,28 @@ use crate::wechat::RoomPage;
 /// WeChat's largest page, in rooms.
 const PAGE: u64 = 50;
 
-/// After so many pages in a row without a new room the list is at its end.
+/// After this many consecutive pages without a new room, the list is considered ended.
 const MOST_REPEATS: u32 = 3;
 
-/// Rooms of a scan that are remembered at the least: further ones push the first ones out.
+/// The minimum number of rooms remembered of a scan; later rooms push out the first ones.
 const REMEMBERED: usize = 32_768;
 
-/// So many pages count as those of the new rooms, even where there are more of them.
+/// At most this many pages count as pages of new rooms.
 const MOST_NEW: u64 = 20;
 
 /// The rooms of a scan, or the latest of them.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     rooms: HashSet<RoomId>,
-    /// Those before the latest.
+    /// The generation of rooms before the latest.
     older: HashSet<RoomId>,
-    /// Pages in a row on which nothing was new.
+    /// Consecutive pages without a new room.
     repeats: u32,
 }
 
 impl Seen {
-    /// Whether a list whose total is not to be believed repeats itself: it would go on until the
-    /// day's calls are gone. One page may repeat others where rooms were added meanwhile, or where an
-    /// earlier scan is resumed.
+    /// Whether a list with an unreliable total repeats itself, which would use up the day's calls. A
+    /// single repeated page is normal where rooms were added meanwhile or an earlier scan was resumed.
     pub(super) fn goes_in_circles_with(&mut self, page: &RoomPage) -> bool {
         let mut new = 0;
         for room in &page.rooms {
@@ -58,7 +58,7 @@ impl Seen {
     }
 }
 
-/// Where a scan is and where it may end.
+/// The position of a scan and where it may end.
 #[derive(Debug)]
 pub(super) struct Course {
     started_at: Timestamp,
@@ -66,17 +66,17 @@ pub(super) struct Course {
     pages: u64,
     /// Rows on these pages.
     rows: u64,
-    /// The number of rooms in the list, as it was last told.
+    /// The number of rooms in the list, as last reported.
     total: Option<u64>,
     full: bool,
     is_first: bool,
-    /// Below this start time nothing can have changed.
+    /// Rooms that started before this cannot have changed.
     watermark: Option<Timestamp>,
-    /// Whether a page has reached below what can have changed.
+    /// Whether a page has reached below the watermark.
     is_below_watermark: bool,
-    /// Where an unfinished scan is resumed, once the rooms that are newer than it are read.
+    /// Where to resume an unfinished scan, once all rooms newer than it have been read.
     resume: Option<(Timestamp, u64)>,
-    /// After the jump there: how far to step back, and above what offset all is read.
+    /// Set after that jump: how far to step back, and the offset above which everything was read.
     jump: Option<Jump>,
     until: Option<RoomId>,
 }
@@ -110,14 +110,14 @@ impl Course {
             is_first: state.full_scanned_at.is_none(),
             watermark: state.scanned_at.map(|at| state.oldest_open_start.map_or(at, |o| o.min(at))),
             is_below_watermark: false,
-            // The last room that was read comes again, to tell by whether the list has become shorter.
+            // Read the last room again, to detect whether the list has become shorter.
             resume: resume.map(|at| (at, state.offset.saturating_sub(1))),
             jump: None,
             until,
         }
     }
 
-    /// Where the next page begins.
+    /// The offset of the next page.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
@@ -131,34 +131,34 @@ impl Course {
         self.full
     }
 
-    /// Whether it is not for the sake of one room.
+    /// Whether the scan is not for a single room.
     pub(super) fn is_of_all(&self) -> bool {
         self.until.is_none()
     }
 
-    /// Whether no scan before it has read the list to its end.
+    /// Whether no earlier scan has reached the end of the list.
     pub(super) fn is_first(&self) -> bool {
         self.is_first
     }
 
-    /// Whether the next page lies where an earlier scan ended.
+    /// Whether the next page is where an earlier scan ended.
     pub(super) fn has_jumped(&self) -> bool {
         self.jump.is_some()
     }
 
-    /// Whether what is new since the last scan is read: as far as it is known where that ends.
+    /// Whether everything new since the last scan was read, as far as it is known where that ends.
     pub(super) fn is_past_the_new(&self) -> bool {
         let is_known = self.watermark.is_some() || self.resume.is_some();
         let is_new_read = self.is_below_watermark || self.jump.is_some();
         self.pages >= MOST_NEW || (self.pages > 0 && (!is_known || is_new_read))
     }
 
-    /// The place to be remembered: none before everything above it is read.
+    /// The position to remember; `None` until everything above it was read.
     pub(super) fn reached(&self) -> Option<u64> {
         (self.until.is_none() && self.resume.is_none()).then_some(self.offset)
     }
 
-    /// What is left of the list; `None` where its total is not told, or cannot be true.
+    /// What is left of the list; `None` where its total is unknown or impossible.
     pub(super) fn unread(&self) -> Option<Unread> {
         let rooms = self.total?.checked_sub(self.offset).filter(|rooms| *rooms > 0)?;
         let a_page = (self.rows / self.pages.max(1)).clamp(1, PAGE);
@@ -177,7 +177,7 @@ impl Course {
         self.pages += 1;
         self.rows += page.received;
         self.jump = None;
-        // Rooms that were taken out since the page before have moved others up, to where was read.
+        // Rooms removed since the previous page moved later ones up, to positions already read.
         let gone = match (self.total, page.total) {
             (Some(before), Some(now)) => before.saturating_sub(now).min(page.received / 2),
             _ => 0,
@@ -195,8 +195,8 @@ impl Course {
         }
     }
 
-    /// Steps back from where an earlier scan ended, as the list has become shorter since; not above
-    /// what this one has read. Returns whether there is anything to step back to.
+    /// Steps back from where an earlier scan ended, because the list has become shorter, but not above
+    /// what this scan has read. Returns whether it could step back.
     pub(super) fn step_back(&mut self) -> bool {
         let Some(Jump { from, step }) = self.jump.filter(|jump| self.offset > jump.from) else {
             return false;

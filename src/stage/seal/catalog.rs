@@ -7,12 +7,12 @@
 use bytes::Bytes;
 
 use super::JSON;
-use crate::ledger::RoomRecord;
+use crate::archive::catalog::{self, Reader, is_blank};
+use crate::ledger::{self, RoomRecord};
 use crate::model::text::{LONGEST_NAME, capped};
 use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom};
-use crate::stage::catalog::{Failure, Reader, is_blank};
-use crate::stage::{Context, Error};
-use crate::store::{self, AccountKeys, Expected};
+use crate::stage::{Error, Records};
+use crate::store::{self, AccountKeys, Precondition};
 
 /// How often a catalog is written again that another process has replaced at the same time.
 const ATTEMPTS: u32 = 4;
@@ -25,15 +25,38 @@ const ATTEMPTS: u32 = 4;
 ///
 /// # Errors
 /// When the store or the ledger fails; the catalog before this one stays in force then.
-pub async fn publish_catalog(context: &Context, appid: &AppId) -> Result<(), Error> {
+pub async fn publish_catalog(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
     for _ in 1..ATTEMPTS {
-        match publish_once(context, appid, Condition::Unchanged).await {
-            Ok(Published::Overtaken) | Err(Error::Store(store::Error::Mismatch { .. })) => {}
+        match publish_once(records, appid, Condition::Unchanged).await {
+            Ok(CatalogVersion::Overtaken) | Err(Error::Store(store::Error::Mismatch { .. })) => {}
             outcome => return outcome.map(drop),
         }
     }
     // The store may understand the condition in a way of its own.
-    publish_once(context, appid, Condition::None).await.map(drop)
+    publish_once(records, appid, Condition::None).await.map(drop)
+}
+
+/// Why a catalog could not be gone through with the ledger: see [`catalog::Failure`].
+enum Failure {
+    Damaged(serde_json::Error),
+    Unsorted,
+    Failed(Error),
+}
+
+impl From<catalog::Failure> for Failure {
+    fn from(failure: catalog::Failure) -> Self {
+        match failure {
+            catalog::Failure::Damaged(error) => Self::Damaged(error),
+            catalog::Failure::Unsorted => Self::Unsorted,
+            catalog::Failure::Failed(error) => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<ledger::Error> for Failure {
+    fn from(error: ledger::Error) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// What the catalog is published on.
@@ -44,42 +67,42 @@ enum Condition {
     None,
 }
 
-enum Published {
+enum CatalogVersion {
     Done,
     /// Another process has published one meanwhile.
     Overtaken,
 }
 
 async fn publish_once(
-    context: &Context,
+    records: Records<'_>,
     appid: &AppId,
     condition: Condition,
-) -> Result<Published, Error> {
-    let key = context.store.keys(appid).catalog();
-    let Some((before, version)) = base(context, appid).await? else {
-        return Ok(Published::Done);
+) -> Result<CatalogVersion, Error> {
+    let key = records.store.keys(appid).catalog();
+    let Some((before, version)) = base(records, appid).await? else {
+        return Ok(CatalogVersion::Done);
     };
-    let Written { bytes, rooms } = match write(context, appid, before).await {
+    let Written { bytes, rooms } = match write(records, appid, before).await {
         Ok(written) => written,
         Err(Failure::Failed(error)) => return Err(error),
         // It was another one a moment ago.
-        Err(Failure::Damaged(_) | Failure::Unsorted) => return Ok(Published::Overtaken),
+        Err(Failure::Damaged(_) | Failure::Unsorted) => return Ok(CatalogVersion::Overtaken),
     };
     if rooms == 0 && version.is_none() {
-        return Ok(Published::Done);
+        return Ok(CatalogVersion::Done);
     }
     let expected = match &version {
-        None => Some(Expected::Nothing),
-        Some(etag) => etag.as_deref().map(Expected::Version),
+        None => Some(Precondition::Nothing),
+        Some(etag) => etag.as_deref().map(Precondition::Version),
     };
     match expected.filter(|_| condition == Condition::Unchanged) {
         Some(expected) => {
-            let put = context.store.put_if(&key, bytes, JSON, expected).await?;
-            Ok(put.map_or(Published::Overtaken, |_| Published::Done))
+            let put = records.store.put_if(&key, bytes, JSON, expected).await?;
+            Ok(put.map_or(CatalogVersion::Overtaken, |_| CatalogVersion::Done))
         }
         None => {
-            context.store.put(&key, bytes, JSON).await?;
-            Ok(Published::Done)
+            records.store.put(&key, bytes, JSON).await?;
+            Ok(CatalogVersion::Done)
         }
     }
 }
@@ -90,13 +113,13 @@ type Base = (Reader, Option<Option<String>>);
 
 /// What a new catalog is made from beside the ledger; `None` where the published one says all that it
 /// would.
-async fn base(context: &Context, appid: &AppId) -> Result<Option<Base>, Error> {
-    let nothing = || Reader::of_none(context, appid);
-    let Some((before, etag)) = Reader::open(context, appid).await? else {
+async fn base(records: Records<'_>, appid: &AppId) -> Result<Option<Base>, Error> {
+    let nothing = || Reader::of_none(records.store, appid);
+    let Some((before, etag)) = Reader::open(records.store, appid).await? else {
         return Ok(Some((nothing(), None)));
     };
-    let again = async || Ok::<_, Error>(Reader::open(context, appid).await?.unzip());
-    let (before, etag) = match is_new(context, appid, before).await {
+    let again = async || Ok::<_, Error>(Reader::open(records.store, appid).await?.unzip());
+    let (before, etag) = match is_new(records, appid, before).await {
         Ok(false) => return Ok(None),
         Ok(true) => again().await?,
         Err(Failure::Failed(error)) => return Err(error),
@@ -106,8 +129,8 @@ async fn base(context: &Context, appid: &AppId) -> Result<Option<Base>, Error> {
                 None => None,
                 Some(before) => match before.sorted().await {
                     Ok(sorted) => Some(sorted),
-                    Err(Failure::Failed(error)) => return Err(error),
-                    Err(Failure::Damaged(_) | Failure::Unsorted) => None,
+                    Err(catalog::Failure::Failed(error)) => return Err(error.into()),
+                    Err(catalog::Failure::Damaged(_) | catalog::Failure::Unsorted) => None,
                 },
             };
             (sorted, etag)
@@ -121,9 +144,9 @@ async fn base(context: &Context, appid: &AppId) -> Result<Option<Base>, Error> {
 }
 
 /// Whether the ledger knows anything that a published catalog does not say.
-async fn is_new(context: &Context, appid: &AppId, mut before: Reader) -> Result<bool, Failure> {
+async fn is_new(records: Records<'_>, appid: &AppId, mut before: Reader) -> Result<bool, Failure> {
     let mut is_new = false;
-    merge(context, appid, &mut before, |entry| {
+    merge(records, appid, &mut before, |entry| {
         if let Entry::Known { room, before } = entry {
             is_new |= before.as_ref() != Some(&room);
         }
@@ -139,14 +162,18 @@ struct Written {
 }
 
 /// Writes a catalog, a line for each room.
-async fn write(context: &Context, appid: &AppId, mut before: Reader) -> Result<Written, Failure> {
-    let head = [line(&CATALOG_SCHEMA), line(appid), line(&context.clock.now())];
+async fn write(
+    records: Records<'_>,
+    appid: &AppId,
+    mut before: Reader,
+) -> Result<Written, Failure> {
+    let head = [line(&CATALOG_SCHEMA), line(appid), line(&records.clock.now())];
     let [schema, of, at] = head;
     let mut text = format!(
         "{{\n  \"schema\": {schema},\n  \"appid\": {of},\n  \"published_at\": {at},\n  \"rooms\": ["
     );
     let mut rooms = 0;
-    merge(context, appid, &mut before, |entry| {
+    merge(records, appid, &mut before, |entry| {
         let (Entry::Kept(room) | Entry::Known { room, .. }) = entry;
         text.push_str(if rooms == 0 { "\n    " } else { ",\n    " });
         text.push_str(&line(&room));
@@ -174,15 +201,15 @@ enum Entry {
 /// Goes through the rooms of the ledger and those of the catalog before, some at once, both by
 /// ascending number. Rooms of which only the number is known are none of a catalog's.
 async fn merge(
-    context: &Context,
+    records: Records<'_>,
     appid: &AppId,
     before: &mut Reader,
     mut each: impl FnMut(Entry),
 ) -> Result<(), Failure> {
-    let keys = context.store.keys(appid);
+    let keys = records.store.keys(appid);
     let mut last = None;
     loop {
-        let page = context.ledger.rooms_after(appid, last).await?;
+        let page = records.ledger.rooms_after(appid, last).await?;
         let Some(end) = page.last() else { break };
         last = Some(end.room.room_id);
         let known = page.iter().map(|record| entry(&keys, record));

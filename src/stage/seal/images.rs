@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
-use crate::ledger::RecordingId;
-use crate::media::source::Problem;
+use crate::media::source::FetchProblem;
 use crate::model::{ManifestImage, MediaUrl, Room, RoomImage, Sha256Digest};
 use crate::retry::{self, Policy};
-use crate::stage::{Context, Images};
+use crate::stage::{Images, Records};
 use crate::store::{Labels, RoomKeys};
 
 /// Pictures fetched at once.
@@ -25,12 +24,12 @@ const RETRY: Policy = Policy {
 /// Archives the room's pictures that are not in `known` yet or damaged since, and returns all of
 /// them.
 pub(super) async fn archive(
-    context: &Context,
-    keys: &RoomKeys,
-    room: &Room,
+    records: Records<'_>,
+    hosts: Option<&Images>,
+    (room, keys): (&Room, &RoomKeys),
     known: &[ManifestImage],
 ) -> Vec<ManifestImage> {
-    let Some(hosts) = &context.images else { return known.to_vec() };
+    let Some(hosts) = hosts else { return known.to_vec() };
     let stored = |image: &RoomImage| {
         known.iter().find(|known| known.role == image.role && known.key.is_some()).cloned()
     };
@@ -41,8 +40,8 @@ pub(super) async fn archive(
             let known = stored(&image);
             async move {
                 match known {
-                    Some(known) if is_intact(context, keys, &known).await => known,
-                    _ => one(context, hosts, (room, keys), &image).await.unwrap_or_else(|note| {
+                    Some(known) if is_intact(records, keys, &known).await => known,
+                    _ => one(records, hosts, (room, keys), &image).await.unwrap_or_else(|note| {
                         let (key, bytes, sha256) = (None, None, None);
                         ManifestImage { role: image.role, key, bytes, sha256, note: Some(note) }
                     }),
@@ -58,9 +57,9 @@ pub(super) async fn archive(
 }
 
 /// Whether a picture lies in the bucket as it was stored, as far as the bucket can be asked.
-async fn is_intact(context: &Context, keys: &RoomKeys, known: &ManifestImage) -> bool {
+async fn is_intact(records: Records<'_>, keys: &RoomKeys, known: &ManifestImage) -> bool {
     let Some(key) = known.key.as_deref().and_then(|key| keys.resolve(key)) else { return false };
-    match context.store.sha256(&key).await {
+    match records.store.sha256(&key).await {
         Ok(found) => found == known.sha256,
         Err(error) => {
             tracing::debug!(image.key = %key, error = %error, "an image could not be read back");
@@ -71,7 +70,7 @@ async fn is_intact(context: &Context, keys: &RoomKeys, known: &ManifestImage) ->
 
 /// Archives one picture; the error is the note that takes its place.
 async fn one(
-    context: &Context,
+    records: Records<'_>,
     hosts: &Images,
     (room, keys): (&Room, &RoomKeys),
     image: &RoomImage,
@@ -81,30 +80,25 @@ async fn one(
     if hosts.is_unreachable(&host) {
         return Err(format!("{host} could not be reached in this run"));
     }
-    let id = RecordingId {
-        appid: room.appid.clone(),
-        room: room.room_id,
-        source_id: image.role.as_str().to_owned(),
-    };
-    let fetched = retry::with(&RETRY, "fetching an image", || hosts.fetch(&url, id.clone()));
+    let fetched = retry::with(&RETRY, "fetching an image", || hosts.fetch(&url));
     let picture = fetched.await.map_err(|error| {
-        if matches!(error.problem, Problem::Connect(_)) {
+        if matches!(error.problem, FetchProblem::Connect(_)) {
             hosts.note_unreachable(host);
         }
-        crate::hints::Explained::of(&error.problem).message
+        crate::model::Reason::of(&error.problem).message
     })?;
-    let content_type = image_type(picture.get()).ok_or("what came is not an image")?;
+    let content_type = image_type(&picture).ok_or("what came is not an image")?;
     let key = keys.image(image.role, content_type);
     let labels = Labels { content_type, metadata: &[] };
-    let held = context.hold(&room.appid, room.room_id).await;
-    held.map_err(|error| crate::hints::Explained::of(&error).message)?;
-    let put = context.store.put(&key, picture.get().clone(), labels).await;
-    put.map_err(|error| crate::hints::Explained::of(&error).message)?;
+    let held = records.hold(&room.appid, room.room_id).await;
+    held.map_err(|error| crate::model::Reason::of(&error).message)?;
+    let put = records.store.put(&key, picture.clone(), labels).await;
+    put.map_err(|error| crate::model::Reason::of(&error).message)?;
     Ok(ManifestImage {
         role: image.role,
         key: keys.relative(&key).map(str::to_owned),
-        bytes: Some(picture.get().len() as u64),
-        sha256: Some(Sha256Digest::of(picture.get())),
+        bytes: Some(picture.len() as u64),
+        sha256: Some(Sha256Digest::of(&picture)),
         note: None,
     })
 }

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::{JSON, TEXT};
+use crate::archive::published::{self, Search};
 use crate::ledger::RoomRecord;
 use crate::model::{ObjectKey, PreviousManifest};
-use crate::stage::published::{self, Search};
-use crate::stage::{Context, Error};
+use crate::stage::{Error, Records};
 use crate::store::{Labels, RoomKeys};
 
 /// Reads the side files of a leased room back, and writes those again that are not what the manifest
@@ -16,46 +16,46 @@ use crate::store::{Labels, RoomKeys};
 ///
 /// # Errors
 /// When the store or the ledger fails.
-pub async fn mend_side_files(context: &Context, record: &RoomRecord) -> Result<(), Error> {
+pub async fn mend_side_files(records: Records<'_>, record: &RoomRecord) -> Result<(), Error> {
     let (room, sealed) = (&record.room, record.sealed);
-    let found = published::look(context, room, sealed, Search::Recorded).await?;
+    let found = published::look(records.store, room, sealed, Search::Recorded).await?;
     let is_in_force = found.is_in_force();
     let Some(base) = found.base.filter(|_| is_in_force) else { return Ok(()) };
-    let keys = context.store.keys(&room.appid).room(room.room_id);
+    let keys = records.store.keys(&room.appid).room(room.room_id);
     let sums = Bytes::from(base.manifest.sums());
-    mend(context, record, &keys.sums(), sums, TEXT).await?;
+    mend(records, record, &keys.sums(), sums, TEXT).await?;
     let history = keys.history(base.manifest.revision, &base.sha256);
-    mend(context, record, &history, base.bytes, JSON).await?;
-    tell_of_damaged_history(context, record, &keys, base.manifest.previous).await
+    mend(records, record, &history, base.bytes, JSON).await?;
+    tell_of_damaged_history(records, record, &keys, base.manifest.previous).await
 }
 
 async fn mend(
-    context: &Context,
+    records: Records<'_>,
     record: &RoomRecord,
     key: &ObjectKey,
     bytes: Bytes,
     labels: Labels<'_>,
 ) -> Result<(), Error> {
-    if context.store.get(key).await?.as_ref() == Some(&bytes) {
+    if records.store.get(key).await?.as_ref() == Some(&bytes) {
         return Ok(());
     }
     let room = &record.room;
-    context.hold(&room.appid, room.room_id).await?;
-    context.store.put(key, bytes, labels).await?;
+    records.hold(&room.appid, room.room_id).await?;
+    records.store.put(key, bytes, labels).await?;
     tracing::info!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "a side file was damaged and is written again");
     Ok(())
 }
 
 /// Follows the history from the manifest before the current one to the first.
 async fn tell_of_damaged_history(
-    context: &Context,
+    records: Records<'_>,
     record: &RoomRecord,
     keys: &RoomKeys,
     mut previous: Option<PreviousManifest>,
 ) -> Result<(), Error> {
     while let Some(link) = previous.take() {
         let key = keys.history(link.revision, &link.sha256);
-        match published::read_kept(context, keys, &record.room, &key).await? {
+        match published::read_kept(records.store, keys, &record.room, &key).await? {
             Some(kept) => previous = kept.manifest.previous,
             None => {
                 let room = &record.room;

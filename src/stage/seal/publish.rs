@@ -2,12 +2,30 @@
 
 use bytes::Bytes;
 
-use super::JSON;
+use super::{FRESH, JSON};
+use crate::archive::published::InPlace;
 use crate::ledger::RoomRecord;
 use crate::model::ObjectKey;
-use crate::stage::published::InPlace;
-use crate::stage::{Context, Error};
-use crate::store::Expected;
+use crate::stage::{Error, Records};
+use crate::store::Precondition;
+
+/// Looks at the place of a manifest once more, where a listing alone has said that nothing is there and some
+/// time has passed since: not every store knows conditions. The run knows no more from then on.
+///
+/// # Errors
+/// When something is there, and when the store fails.
+pub(super) async fn must_be_vacant(
+    records: Records<'_>,
+    room: &RoomRecord,
+    key: &ObjectKey,
+) -> Result<(), Error> {
+    let listed = records.blank_for(room);
+    records.run.blank.note_use(&room.room.appid, room.room.room_id);
+    if listed.is_some_and(|ago| ago >= FRESH) && records.store.head(key).await?.is_some() {
+        return Err(Error::Overtaken { key: key.to_string() });
+    }
+    Ok(())
+}
 
 /// Replaces what was read before at the manifest's place, if anything, by a new one.
 ///
@@ -17,25 +35,25 @@ use crate::store::Expected;
 /// # Errors
 /// When the room or its manifest is another's by now, and when the store or the ledger fails.
 pub(super) async fn replace(
-    context: &Context,
+    records: Records<'_>,
     room: &RoomRecord,
     key: &ObjectKey,
     bytes: &Bytes,
     previous: Option<&InPlace>,
 ) -> Result<(), Error> {
     let (appid, id) = (&room.room.appid, room.room.room_id);
-    context.hold(appid, id).await?;
+    records.hold(appid, id).await?;
     let expected = match previous {
-        None => Some(Expected::Nothing),
-        Some(previous) => previous.etag.as_deref().map(Expected::Version),
+        None => Some(Precondition::Nothing),
+        Some(previous) => previous.etag.as_deref().map(Precondition::Version),
     };
     if let Some(expected) = expected {
-        let put = context.store.put_if(key, bytes.clone(), JSON, expected);
+        let put = records.store.put_if(key, bytes.clone(), JSON, expected);
         if put.await?.is_some() {
             return Ok(());
         }
         // What is there decides.
-        let there = context.store.get(key).await?;
+        let there = records.store.get(key).await?;
         if there.as_ref() == Some(bytes) {
             return Ok(());
         }
@@ -43,8 +61,8 @@ pub(super) async fn replace(
             return Err(Error::Overtaken { key: key.to_string() });
         }
         // Nothing has changed: the store understands the condition in another way.
-        context.hold(appid, id).await?;
+        records.hold(appid, id).await?;
     }
-    context.store.put(key, bytes.clone(), JSON).await?;
+    records.store.put(key, bytes.clone(), JSON).await?;
     Ok(())
 }

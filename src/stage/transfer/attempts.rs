@@ -1,5 +1,5 @@
-//! Beginning a file again within a run, where what came may be one node's slip: a media network whose
-//! next node answers rightly.
+//! Fetches a file again from the start within a run, in case one node of a media network served it
+//! wrongly and the next serves it right.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -9,23 +9,23 @@ use super::Context;
 use super::failure::Failure;
 use crate::retry::{self, Policy, Transient};
 
-/// How often at most a file is begun when it changed under the transfer, or came without ranges and
+/// The most attempts at a file that changed during the transfer, or was fetched without ranges and
 /// broke off.
 const RESTARTS: u32 = 3;
 
-/// How often at most a file of several parts is transferred to its end in one run when what came is
-/// no whole recording. Small ones are asked for as often as a failed request is repeated.
+/// The most full transfers of a multi-part file in one run if it is not a complete recording. Small
+/// files are fetched as often as a failed request is retried.
 const LARGE: u32 = 2;
 
-/// No attempt is given up for the time that those before it took.
+/// Effectively unlimited: no attempt is skipped because earlier ones took long.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// The size of the file that an attempt is about, once its host has told it.
+/// The size of an attempt's file, once its host has given it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Size(Arc<AtomicU64>);
 
 impl Size {
-    /// The host has told the size, or that it does not.
+    /// Sets the size that the host gave, or that it gave none.
     pub(super) fn tell(&self, total: Option<u64>) {
         self.0.store(total.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -64,7 +64,7 @@ where
     outcome.await.map_err(|ended| ended.failure)
 }
 
-/// How many attempts a failure is worth.
+/// The number of attempts to make for a failure.
 fn most(failure: &Failure, is_large: bool, requests: u32) -> u32 {
     match () {
         () if failure.is_transient() => RESTARTS,

@@ -1,25 +1,25 @@
-//! How far the transfer of a recording has come, kept in the ledger at part boundaries, so that any
-//! run on any machine goes on from there.
+//! Checkpoints: how far the transfer of a recording has come, kept in the ledger at part boundaries, so
+//! that any run on any machine can resume it.
 //!
-//! A checkpoint that cannot be trusted — its own digest differs, parts are missing, another version
-//! wrote it, its key is none of its room's — is no checkpoint: the file is read anew. It never leads
-//! to a wrong digest, nor to another's upload.
+//! A checkpoint is ignored, and the file read from the start, if it cannot be trusted: its own digest
+//! differs, parts are missing, another version wrote it, or its key is not in its room. It never leads
+//! to a wrong digest, or to another room's upload.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::Context;
 use super::failure::Failure;
 use super::hashing::HashingState;
-use super::window::Pass;
 use crate::ledger::{NewPart, RecordingId};
 use crate::media::source::SourceFile;
 use crate::model::{ObjectKey, Sha256Digest};
 use crate::store::{PartReceipt, UploadId};
 
-/// What is kept, beside the receipts of the parts.
+/// The contents of a checkpoint, apart from the parts' receipts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Saved {
     upload: UploadId,
@@ -27,11 +27,26 @@ pub(super) struct Saved {
     key: String,
     part_bytes: u64,
     file: SourceFile,
-    /// The hashes after the last of the parts; `None` before the first.
+    /// The hashes after the last part; `None` before the first.
     hashing: Option<HashingState>,
+    /// The digests of complete but damaged files that came before this transfer began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    seen: Vec<Sha256Digest>,
 }
 
-/// A transfer that can be gone on with.
+impl Saved {
+    /// The contents for a new upload.
+    pub(super) fn begun(
+        upload: UploadId,
+        (key, part_bytes): (String, u64),
+        file: SourceFile,
+        seen: Vec<Sha256Digest>,
+    ) -> Self {
+        Self { upload, key, part_bytes, file, hashing: None, seen }
+    }
+}
+
+/// A transfer that can be resumed.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     pub upload: UploadId,
@@ -40,10 +55,11 @@ pub(super) struct Checkpoint {
     pub file: SourceFile,
     pub hashing: Option<HashingState>,
     pub receipts: Vec<PartReceipt>,
+    pub seen: Vec<Sha256Digest>,
 }
 
 impl Checkpoint {
-    /// The checkpoint of a recording, if there is one that can be trusted.
+    /// Loads the checkpoint of a recording, if there is one that can be trusted.
     pub(super) async fn load(context: &Context, id: &RecordingId) -> Result<Option<Self>, Failure> {
         let Some(saved) = context.ledger.checkpoint(id).await? else { return Ok(None) };
         let trusted = unseal(&saved.state).and_then(|saved_state| {
@@ -57,45 +73,63 @@ impl Checkpoint {
             tracing::warn!(
                 room.id = %id.room,
                 recording.source_id = id.source_id,
-                "a checkpoint cannot be trusted; the recording is read anew"
+                "ignoring an untrustworthy checkpoint of room {} and reading the recording from the start",
+                id.room,
             );
         }
         Ok(trusted)
     }
 
-    /// Bytes of the parts that are uploaded.
+    /// The bytes in the uploaded parts.
     pub(super) fn uploaded(&self) -> u64 {
         self.receipts.iter().map(|receipt| receipt.bytes).sum()
     }
 
-    /// Bytes that are still to be moved, where the host has told the size.
+    /// The bytes still to be transferred, if the host has given the size.
     pub(super) fn remaining(&self) -> Option<u64> {
         self.file.total.map(|total| total.saturating_sub(self.uploaded()))
     }
 
     pub(super) fn trusted(saved: Saved, receipts: Vec<PartReceipt>) -> Option<Self> {
-        let Saved { upload, key, part_bytes, file, hashing } = saved;
+        let Saved { upload, key, part_bytes, file, hashing, seen } = saved;
         let hashed_parts = hashing.as_ref().map_or(0, |state| state.parts);
         let hashed_bytes = hashing.as_ref().map_or(0, |state| state.bytes);
         let numbered = receipts.iter().zip(1..).all(|(receipt, number)| receipt.number == number);
-        // The next part is fetched from where the plan says, which has to be where the hashes end.
+        // The next part starts where the plan says, which must be where the hashes end.
         let planned = u64::from(hashed_parts).checked_mul(part_bytes)?;
         let planned = file.total.map_or(planned, |total| planned.min(total));
         let bytes = receipts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.bytes))?;
         let complete = receipts.len() == usize::try_from(hashed_parts).ok()?
             && bytes == hashed_bytes
             && bytes == planned;
-        (numbered && complete).then_some(Self { upload, key, part_bytes, file, hashing, receipts })
+        let checkpoint = Self { upload, key, part_bytes, file, hashing, receipts, seen };
+        (numbered && complete).then_some(checkpoint)
     }
 }
 
-/// The text of a checkpoint: the SHA-256 of what follows, and what follows.
+/// Takes a checkpoint back to the hashes at an earlier border; the parts after it are fetched again. A
+/// checkpoint at a still earlier border is left alone.
+pub(super) async fn rewind(
+    context: &Context,
+    id: &RecordingId,
+    to: HashingState,
+) -> Result<(), Failure> {
+    let Some(saved) = context.ledger.checkpoint(id).await? else { return Ok(()) };
+    let is_beyond = u32::try_from(saved.receipts.len()).is_ok_and(|kept| kept > to.parts);
+    let Some(mut state) = unseal(&saved.state).filter(|_| is_beyond) else { return Ok(()) };
+    let parts = to.parts;
+    state.hashing = (parts > 0).then_some(to);
+    context.ledger.rewind_checkpoint(id, &seal(&state), parts, context.owner()).await?;
+    Ok(())
+}
+
+/// The text of a checkpoint: a SHA-256, followed by the contents it covers.
 fn seal(saved: &Saved) -> String {
     let text = serde_json::to_string(saved).unwrap_or_default();
     format!("{} {text}", Sha256Digest::of(text.as_bytes()))
 }
 
-/// The key and the store's id of the upload that a checkpoint owns; `None` where it is damaged.
+/// The key and the store's id of a checkpoint's upload; `None` if the checkpoint is damaged.
 pub(super) fn upload_of(sealed: &str) -> Option<(String, String)> {
     let saved = unseal(sealed)?;
     Some((saved.key, saved.upload.as_str().to_owned()))
@@ -107,80 +141,76 @@ fn unseal(sealed: &str) -> Option<Saved> {
     serde_json::from_str(text).ok().filter(|_| is_intact)
 }
 
-/// The trail an upload leaves in the ledger while its parts arrive, in whatever order.
+/// Writes checkpoints of an upload to the ledger while its parts complete in any order.
 #[derive(Debug)]
-pub(super) struct Trail {
+pub(super) struct CheckpointWriter {
     context: Arc<Context>,
-    /// Without one nothing is kept: chunks of a whole are small.
+    /// Without an id nothing is written: chunks of a whole are small.
     id: Option<RecordingId>,
     saved: Saved,
     /// The receipts of the first parts, without a gap.
     receipts: Vec<PartReceipt>,
-    /// Those of parts after the first gap.
+    /// The receipts of parts after the first gap.
     early: BTreeMap<u32, PartReceipt>,
     /// The hashes after parts that are not all uploaded yet.
     states: VecDeque<HashingState>,
     /// How many of the first parts the ledger knows.
-    kept: usize,
-    /// The passes of the parts after those.
-    passes: VecDeque<Pass>,
+    kept: watch::Sender<usize>,
 }
 
-impl Trail {
-    /// The trail of an upload that is begun, with its id kept before its first part is sent.
+impl CheckpointWriter {
+    /// Starts checkpoints for a new upload; records its id before its first part is sent.
     pub(super) async fn begin(
         context: &Arc<Context>,
         id: Option<RecordingId>,
-        upload: UploadId,
-        target: (String, u64),
-        file: SourceFile,
+        saved: Saved,
     ) -> Result<Self, Failure> {
-        let (key, part_bytes) = target;
-        let trail = Self {
+        let checkpoint_writer = Self {
             context: Arc::clone(context),
             id,
-            saved: Saved { upload, key, part_bytes, file, hashing: None },
+            saved,
             receipts: Vec::new(),
             early: BTreeMap::new(),
             states: VecDeque::new(),
-            kept: 0,
-            passes: VecDeque::new(),
+            kept: watch::Sender::new(0),
         };
-        if let Some(id) = &trail.id {
+        if let Some(id) = &checkpoint_writer.id {
             context.ledger.clear_checkpoint(id, context.owner()).await?;
         }
-        trail.save().await?;
-        Ok(trail)
+        checkpoint_writer.save().await?;
+        Ok(checkpoint_writer)
     }
 
-    /// The trail of an upload that is gone on with.
+    /// Continues the checkpoints of a resumed upload.
     pub(super) fn resume(context: &Arc<Context>, id: RecordingId, from: Checkpoint) -> Self {
-        let Checkpoint { upload, key, part_bytes, file, hashing, receipts } = from;
+        let Checkpoint { upload, key, part_bytes, file, hashing, receipts, seen } = from;
         Self {
             context: Arc::clone(context),
             id: Some(id),
-            saved: Saved { upload, key, part_bytes, file, hashing },
-            kept: receipts.len(),
+            saved: Saved { upload, key, part_bytes, file, hashing, seen },
+            kept: watch::Sender::new(receipts.len()),
             receipts,
             early: BTreeMap::new(),
             states: VecDeque::new(),
-            passes: VecDeque::new(),
         }
     }
 
-    /// The number of the next part to be sent.
+    /// The number of the next part to send.
     pub(super) fn next_part(&self) -> u32 {
         u32::try_from(self.receipts.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    /// The next part was hashed: these are the hashes after it. It is under way until the ledger knows
-    /// it.
-    pub(super) fn hashed(&mut self, state: HashingState, pass: Pass) {
-        self.states.push_back(state);
-        self.passes.push_back(pass);
+    /// How many of the first parts the ledger knows.
+    pub(super) fn kept(&self) -> watch::Receiver<usize> {
+        self.kept.subscribe()
     }
 
-    /// A part was uploaded.
+    /// Takes the hashes after the next part.
+    pub(super) fn hashed(&mut self, state: HashingState) {
+        self.states.push_back(state);
+    }
+
+    /// Takes the receipt of an uploaded part.
     pub(super) fn uploaded(&mut self, receipt: PartReceipt) {
         self.early.insert(receipt.number, receipt);
         while let Some(receipt) = self.early.remove(&self.next_part()) {
@@ -192,15 +222,15 @@ impl Trail {
         }
     }
 
-    /// Whether there are gapless parts that the ledger does not know.
+    /// Whether parts without a gap are not yet in the ledger.
     pub(super) fn is_behind(&self) -> bool {
-        self.kept < self.receipts.len()
+        *self.kept.borrow() < self.receipts.len()
     }
 
-    /// Keeps in the ledger what is gapless by now. Returns for how many parts that is, to be told
-    /// to [`Trail::note_kept`] when it has come true.
+    /// Saves the parts without a gap to the ledger. Returns how many these are; pass the number to
+    /// [`CheckpointWriter::note_kept`].
     pub(super) fn save(&self) -> impl Future<Output = Result<usize, Failure>> + Send + use<> {
-        let new = self.receipts.get(self.kept..).unwrap_or_default();
+        let new = self.receipts.get(*self.kept.borrow()..).unwrap_or_default();
         let part = |receipt: &PartReceipt| NewPart {
             number: receipt.number,
             receipt: serde_json::to_string(receipt).unwrap_or_default(),
@@ -217,11 +247,9 @@ impl Trail {
         }
     }
 
-    /// So many of the first parts are in the ledger.
+    /// Notes how many of the first parts are in the ledger.
     pub(super) fn note_kept(&mut self, parts: usize) {
-        let new = parts.saturating_sub(self.kept).min(self.passes.len());
-        self.passes.drain(..new);
-        self.kept = parts;
+        self.kept.send_replace(parts);
     }
 
     /// All receipts, once every part is uploaded.
@@ -252,12 +280,18 @@ mod tests {
                 scheme: "http".into(),
             },
             hashing: (parts > 0).then_some(hashing),
+            seen: Vec::new(),
         }
     }
 
     fn receipts(numbers: &[u32]) -> Vec<PartReceipt> {
-        let receipt =
-            |&number: &u32| PartReceipt { number, bytes: 5, etag: "e".into(), signed: true };
+        let receipt = |&number: &u32| PartReceipt {
+            number,
+            bytes: 5,
+            etag: "e".into(),
+            signed: true,
+            crc64nvme: None,
+        };
         numbers.iter().map(receipt).collect()
     }
 

@@ -1,5 +1,5 @@
-//! Which chunks of a whole are durable: those of an attempt that was sealed in part stand in its
-//! recording, those since in the ledger one by one. So a whole resumes with what is missing.
+//! Tracks which chunks of a whole are durable: those of an attempt that was partly sealed are in its
+//! recording, later ones are in the ledger one by one. A resumed whole fetches only the missing ones.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::model::{Recording, Sha256Digest, StoredWhole, WholeChunk};
 pub(super) struct Chunks {
     context: Arc<Context>,
     id: RecordingId,
-    /// Of the playlist: with another one every chunk is another, whatever its name.
+    /// The playlist's digest: with another playlist, equal names mean different chunks.
     playlist: Sha256Digest,
-    /// By their keys.
+    /// By key.
     known: HashMap<String, WholeChunk>,
 }
 
 impl Chunks {
-    /// Those that earlier attempts at the playlist have stored, which its recording names and which
-    /// the ledger noted since.
+    /// Collects the chunks that earlier attempts at the playlist stored: those that its recording names
+    /// and those that the ledger recorded since.
     pub(super) async fn begin(
         context: &Arc<Context>,
         id: RecordingId,
@@ -41,18 +41,20 @@ impl Chunks {
                 room.id = %id.room,
                 recording.source_id = id.source_id,
                 whole.chunks = known.len(),
-                "resuming a whole with the chunks that are missing"
+                "resuming the whole of room {} after {} chunks",
+                id.room,
+                known.len(),
             );
         }
         Ok(Self { context: Arc::clone(context), id, playlist, known })
     }
 
-    /// A chunk that is durable under this key.
+    /// The durable chunk with this key.
     pub(super) fn stored(&self, key: &str) -> Option<WholeChunk> {
         self.known.get(key).cloned()
     }
 
-    /// Notes a chunk that is durable and confirmed.
+    /// Records a chunk that is durable and confirmed.
     pub(super) async fn keep(&self, name: String, chunk: &WholeChunk) -> Result<(), Failure> {
         let stored = serde_json::to_string(chunk).unwrap_or_default();
         let (ledger, owner) = (&self.context.ledger, self.context.owner());
@@ -62,14 +64,14 @@ impl Chunks {
     }
 }
 
-/// What the manifest in force may name of a whole already, seen from the playlist of today.
+/// What the manifest in force may already name of a whole, relative to the current playlist.
 #[derive(Debug)]
 pub(super) enum Earlier<'a> {
     /// Nothing.
     Nothing,
     /// Chunks of the same playlist.
     Same(&'a StoredWhole),
-    /// Chunks of another one. They stay as they are.
+    /// Chunks of another playlist. They stay as they are.
     Other(&'a StoredWhole),
 }
 
@@ -87,7 +89,8 @@ impl<'a> Earlier<'a> {
         };
         let is_same = match whole.playlist_sha256 {
             Some(known) => known == playlist.identity(),
-            // An earlier version stored it and did not say: the playlist that it kept tells.
+            // An earlier version stored it without recording this; compare with the playlist that it
+            // kept.
             None => {
                 let name = format!("{}source.m3u8", prefix_of(whole));
                 let key = place.keys.whole_file(&recording.source_id, &name);
@@ -98,8 +101,8 @@ impl<'a> Earlier<'a> {
         Ok(if is_same { Self::Same(whole) } else { Self::Other(whole) })
     }
 
-    /// What the names of the files of `playlist` begin with. Those of another playlist than the first
-    /// get names of their own, so that nothing is overwritten that a manifest names.
+    /// The prefix of the names of `playlist`'s files. Any playlist but the first gets its own prefix,
+    /// so that nothing is overwritten that a manifest names.
     pub(super) fn prefix(&self, playlist: &MediaPlaylist) -> String {
         match self {
             Self::Nothing => String::new(),
@@ -120,7 +123,7 @@ impl<'a> Earlier<'a> {
         }
     }
 
-    /// Whether what is archived of another playlist plays for longer than `playable_ms`.
+    /// Whether what is archived of another playlist plays longer than `playable_ms`.
     pub(super) fn plays_longer_than(&self, playable_ms: u64) -> bool {
         match self {
             Self::Other(whole) => whole.playable_ms.unwrap_or(whole.duration_ms) > playable_ms,
@@ -129,7 +132,7 @@ impl<'a> Earlier<'a> {
     }
 }
 
-/// What the names of a whole's stored files begin with: nothing, or eight digits and a hyphen.
+/// The prefix of the names of a whole's stored files: empty, or eight digits and a hyphen.
 pub(super) fn prefix_of(whole: &StoredWhole) -> String {
     let chunk = whole.chunks.first().map(|chunk| &chunk.key);
     let key = chunk.or(whole.key.as_ref()).map_or("", String::as_str);

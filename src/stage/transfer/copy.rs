@@ -1,33 +1,33 @@
-//! One file from its media host to the bucket: probed, fetched in parts, hashed in order, uploaded,
-//! confirmed. A file of several parts is `multipart`'s.
+//! Copies one file from its media host to the bucket: probe, fetch in parts, hash in order, upload,
+//! confirm. Files of several parts are uploaded by `multipart`.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 
 use super::attempts::{Size, begun_again};
 use super::checkpoint::Checkpoint;
-use super::doubts::Doubts;
-use super::examining::{Earlier, judge};
+use super::cut;
+use super::doubts::{Doubts, Hope};
+use super::examining::{judge, look_at_small};
 use super::facts;
 use super::failure::Failure;
-use super::hashing::{Format, Hashed, Hashing, PartHash};
+use super::hashing::{Borders, Format, Hashed, Hashing, MOST_AGAIN, PartHash};
 use super::multipart::copy_large;
-use super::parts::{Begun, arriving};
+use super::parts::{Begun, Part, arriving};
 use super::source::Source;
+use super::window::Window;
 use crate::ledger::RecordingId;
 use crate::media::chunk::Examined;
 use crate::media::mp4::Mp4Structure;
 use crate::media::source::SourceFile;
 use crate::model::{
-    AppId, Crc64Xz, Damage, Digests, Evidence, MediaFacts, ObjectKey, RoomId, Sha256Digest,
-    SourceFacts,
+    AppId, Damage, Digests, Evidence, MediaFacts, ObjectKey, RoomId, Sha256Digest, SourceFacts,
 };
 use crate::stage::Context;
 use crate::store::{self, Labels, PartPlan};
 
-/// Where a file goes.
+/// The destination of a file.
 #[derive(Debug)]
 pub(super) struct Target {
     /// The account and the room it belongs to.
@@ -36,28 +36,26 @@ pub(super) struct Target {
     pub key: ObjectKey,
     /// Its content type.
     pub content_type: &'static str,
-    /// What it has to be.
+    /// The required format.
     pub format: Format,
-    /// What was seen of it in this run and is not sound.
+    /// The damaged versions of the file seen so far.
     pub doubts: Doubts,
-    /// The recording whose checkpoint is kept while it is transferred.
+    /// The recording that checkpoints are saved for during the transfer.
     pub checkpoint: Option<RecordingId>,
-    /// What was found in its samples in this run.
-    pub earlier: Earlier,
+    /// Whether better bytes may come another time.
+    pub hope: Hope,
 }
 
 impl Target {
-    /// Makes sure that the room is still this run's, right before an object is made to appear.
+    /// Makes sure that this run still holds the room, right before an object is written.
     ///
-    /// What a process does that loses the room after this is harmless as long as the source is the
-    /// same: the key follows from the recording, so that its new owner goes on with the same upload,
-    /// or writes the same bytes under the same key. Only a process that slept in between while the
-    /// source changed would put older bytes there: this keeps it from that.
+    /// If the process loses the room after this, its further work is harmless as long as the source is
+    /// unchanged: the key follows from the recording, so the new owner resumes the same upload or
+    /// writes the same bytes under the same key. Only a process that slept while the source changed
+    /// would write older bytes; this check prevents that.
     pub(super) async fn hold(&self, context: &Context) -> Result<(), Failure> {
-        match &self.checkpoint {
-            Some(id) => Ok(context.hold(&id.appid, id.room).await?),
-            None => Ok(()),
-        }
+        let (appid, room) = &self.room;
+        Ok(context.hold(appid, *room).await?)
     }
 }
 
@@ -72,19 +70,21 @@ pub(super) struct Copied {
     pub evidence: Vec<Evidence>,
     pub source: SourceFacts,
     pub structure: Option<Mp4Structure>,
-    /// What its `moov` says, where that was read while it was transferred.
+    /// Whether it is a truncated MP4.
+    pub is_cut: bool,
+    /// The facts from its `moov`, if that was read during the transfer.
     pub media: Option<MediaFacts>,
-    /// For files of a broadcast: what was seen of it, and how often.
+    /// For files of a broadcast: the result of their examination, and how often the bytes were seen.
     pub examined: Option<(Examined, u32)>,
-    /// Where it is damaged at its source.
+    /// Damage at its source.
     pub damage: Vec<Damage>,
     /// Why not every sample of an MP4 could be examined.
     pub unexamined: Option<String>,
 }
 
-/// Copies a file, begun again a few times where that may help, and at last, where its ranges were of no
-/// use, with one request for all of it. The object is durable and confirmed on `Ok`. On an error there
-/// is at most an unfinished upload, which its checkpoint remembers where the target has one.
+/// Copies a file. Starts over a few times where that may help and finally, if its ranges are unusable,
+/// fetches all of it with one request. The object is durable and confirmed on `Ok`. On an error there
+/// is at most an unfinished upload, which a checkpoint remembers if the target has one.
 ///
 /// # Errors
 /// See [`Failure`].
@@ -93,19 +93,47 @@ pub(super) async fn copy(
     source: &Source,
     target: &Target,
 ) -> Result<Copied, Failure> {
-    let once = |size| copy_once(context, source, target, size);
-    // On the heap: it is large.
+    let once = |size| copy_rewinding(context, source, target, size);
+    // Boxed, because it is large.
     let copied = || Box::pin(begun_again(context, "a transfer", once));
     match copied().await {
         Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
             tracing::info!(
                 object.key = %target.key,
-                "the ranges of a file are of no use: all of it is asked for at once"
+                "ranges of {} are unusable: fetching it with one request",
+                target.key,
             );
             copied().await
         }
         copied => copied,
     }
+}
+
+/// Copies a file; if a part's bytes differ when fetched again, goes back to that part.
+async fn copy_rewinding(
+    context: &Arc<Context>,
+    source: &Source,
+    target: &Target,
+    size: Size,
+) -> Result<Copied, Failure> {
+    // Boxed, because it is large and used twice.
+    let once = |size| Box::pin(copy_once(context, source, target, size));
+    for _ in 0..MOST_AGAIN {
+        match once(size.clone()).await {
+            Err(Failure::Rewound { offset, .. }) => {
+                tracing::info!(object.key = %target.key, offset, "fetching {} again from byte {offset} on", target.key);
+            }
+            Err(Failure::NotWhole(error)) if error.disorder().is_some() => {
+                // Fetch over another connection and in other ranges: if the result is the same, it is
+                // damage.
+                source.doubt_all();
+                target.doubts.note_disorder(error.clone());
+                return Err(Failure::NotWhole(error));
+            }
+            copied => return copied,
+        }
+    }
+    once(size).await
 }
 
 async fn copy_once(
@@ -120,7 +148,7 @@ async fn copy_once(
     };
     let uploaded = checkpoint.as_ref().map_or(0, Checkpoint::uploaded);
     let begun = match uploaded {
-        1.. if !source.is_at_once() => Begun { opened: source.open(1, None).await?, turn: None },
+        1.. if !source.is_at_once() => Begun { opened: source.open(1, None).await?, permits: None },
         _ => Begun::with_first_part(source, context.work.part_bytes).await?,
     };
     let opened = &begun.opened;
@@ -148,52 +176,7 @@ async fn copy_once(
     Ok(with_source_evidence(copied, &file))
 }
 
-/// Copies a range of a file as an object of its own. As [`copy`] otherwise; the range is held in
-/// memory.
-///
-/// # Errors
-/// See [`Failure`].
-pub(super) async fn copy_range(
-    context: &Arc<Context>,
-    source: &Source,
-    target: &Target,
-    range: Range<u64>,
-) -> Result<Copied, Failure> {
-    let once = |_: Size| copy_range_once(context, source, target, range.clone());
-    begun_again(context, "a transfer", once).await
-}
-
-async fn copy_range_once(
-    context: &Arc<Context>,
-    source: &Source,
-    target: &Target,
-    range: Range<u64>,
-) -> Result<Copied, Failure> {
-    let file = source.open(1, None).await?.file;
-    let length = range.end - range.start;
-    if length > context.work.memory {
-        return Err(Failure::Unfetchable(format!(
-            "it is {length} bytes of a file at once, which the memory that [transfer] allows does not hold"
-        )));
-    }
-    if file.total.is_none_or(|total| range.end > total) {
-        return Err(Failure::OutOfRange { first: range.start, last: range.end.saturating_sub(1) });
-    }
-    let turn = source.turn(length).await;
-    let part = source.range(&file, range, None, turn).await?;
-    let bytes = part.get().clone();
-    let hashing = Hashing::new(Some(target.format));
-    let (hashing, _) = hashing.part(bytes.clone(), PartHash::Spared).await?;
-    let hashed = hashing.finish(Some(length))?;
-    let seen = target.doubts.settle(&hashed)?;
-    let origin = Origin::of(context, source);
-    let metadata = origin.metadata();
-    let labels = Labels { content_type: target.content_type, metadata: &metadata };
-    let confirmed = context.store.put_media(&target.key, bytes, labels, &hashed.digests).await?;
-    Ok(copied((hashed, seen), confirmed, 1, length, &file))
-}
-
-/// A file of one part: a single `PutObject`, after all of it was seen to be whole.
+/// Copies a file of one part with a single `PutObject`, after checking that it is complete.
 async fn copy_small(
     context: &Arc<Context>,
     source: &Source,
@@ -202,15 +185,20 @@ async fn copy_small(
     plan: PartPlan,
 ) -> Result<Copied, Failure> {
     let file = begun.opened.file.clone();
-    let mut parts = arriving(context, source, begun, plan, 1);
-    let part = parts.next().await.ok_or(Failure::Empty)??;
-    let bytes = part.bytes.get().clone();
-    let (hashing, _) = Hashing::new(Some(target.format)).part(bytes, PartHash::Spared).await?;
-    let hashed = hashing.finish(file.total)?;
-    check_source_digest(&file, hashed.digests.crc64xz)?;
-    let media = facts::check(source, &file, &hashed, Some(part.bytes.get())).await?;
-    let seen = target.doubts.settle(&hashed)?;
-    let damage = judge(source, (&file, plan), &hashed, &target.earlier).await?;
+    let mut parts = arriving(context, source, begun, (plan, Window::of_one()), 1);
+    let mut part = parts.next().await.ok_or(Failure::Empty)??;
+    let begin = Hashing::new(Some(target.format.clone())).state();
+    let mut hashed = hash_small(&file, target, &part).await?;
+    while look_at_small(source, &file, &mut part, &mut hashed).await? {
+        hashed = Hashed { looked: hashed.looked, ..hash_small(&file, target, &part).await? };
+    }
+    let film = Some(part.bytes.get().as_ref());
+    let media = facts::check(source, &file, (&mut hashed, target.hope), film).await?;
+    let cut = cut::settle(&mut hashed, &target.doubts, target.hope, file.total)?;
+    let seen = target.doubts.settle(&hashed, target.hope)?;
+    let borders = Borders::from(begin);
+    let mut damage = judge(source, (&file, plan), (&hashed, &borders), target).await?;
+    damage.extend(cut);
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
@@ -221,9 +209,19 @@ async fn copy_small(
     Ok(Copied { media, damage, ..copied((hashed, seen), confirmed, 1, plan.part_bytes(), &file) })
 }
 
+async fn hash_small(file: &SourceFile, target: &Target, part: &Part) -> Result<Hashed, Failure> {
+    let hashing = Hashing::new(Some(target.format.clone())).tolerating(target.doubts.disorder());
+    let (hashing, _) = hashing.part(part.bytes.get().clone(), PartHash::Spared).await?;
+    let hashed = hashing.finish(file.total, target.hope)?;
+    check_source_digest(file, &hashed)?;
+    Ok(hashed)
+}
+
 /// Compares with the CRC-64/XZ that the source announced, before anything becomes visible.
-pub(super) fn check_source_digest(file: &SourceFile, computed: Crc64Xz) -> Result<(), Failure> {
-    match file.crc64xz {
+pub(super) fn check_source_digest(file: &SourceFile, hashed: &Hashed) -> Result<(), Failure> {
+    let computed = hashed.digests.crc64xz;
+    let is_short = file.total.is_some_and(|total| hashed.bytes < total);
+    match file.crc64xz.filter(|_| !is_short) {
         Some(announced) if announced != computed => {
             Err(Failure::SourceDigest { announced, computed })
         }
@@ -235,7 +233,7 @@ fn with_source_evidence(mut copied: Copied, file: &SourceFile) -> Copied {
     if file.total == Some(copied.bytes) {
         copied.evidence.push(Evidence::Length);
     }
-    if copied.structure.is_some() {
+    if copied.structure.is_some() && !copied.is_cut {
         copied.evidence.push(Evidence::Mp4Structure);
         if copied.unexamined.is_none() {
             copied.evidence.push(Evidence::Samples);
@@ -247,7 +245,7 @@ fn with_source_evidence(mut copied: Copied, file: &SourceFile) -> Copied {
     copied
 }
 
-/// What is known of a file that was hashed, its bytes having come `seen` times, and confirmed.
+/// The record of a file that was hashed and confirmed, and whose bytes came `seen` times.
 pub(super) fn copied(
     (hashed, seen): (Hashed, u32),
     confirmed: store::Confirmed,
@@ -264,6 +262,7 @@ pub(super) fn copied(
         evidence: confirmed.evidence,
         source: file.facts(),
         structure: hashed.structure,
+        is_cut: hashed.cut.is_some(),
         media: None,
         examined: hashed.examined.map(|examined| (examined, seen)),
         damage: Vec::new(),
@@ -271,7 +270,7 @@ pub(super) fn copied(
     }
 }
 
-/// What tells where an object came from: the digest of the source's path, and the run.
+/// Labels an object with its origin: the digest of the source's path, and the run.
 pub(super) struct Origin {
     path_sha256: String,
     run_id: String,
@@ -280,7 +279,7 @@ pub(super) struct Origin {
 impl Origin {
     pub(super) fn of(context: &Context, source: &Source) -> Self {
         let path_sha256 = Sha256Digest::of(source.url().path().as_bytes()).to_string();
-        Self { path_sha256, run_id: context.run_id.to_string() }
+        Self { path_sha256, run_id: context.run.id.to_string() }
     }
 
     pub(super) fn metadata(&self) -> [(&str, &str); 2] {

@@ -1,44 +1,33 @@
-//! Where the samples of a segment are not what they should be: whether that came about on the way, and
-//! what is archived. And the tables of samples that are read out of their turn.
+//! Decides about damaged samples of a segment: whether the damage came about in the transfer, and what
+//! is archived. Also reads sample tables ahead of their turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use super::Context;
+use super::copy::Target;
 use super::failure::Failure;
-use super::hashing::Hashed;
+use super::hashing::{Borders, Hashed, MOST_AGAIN};
+use super::parts::Part;
+use super::second_look::{Seen, around, look};
 use super::source::Source;
-use crate::hints::Explained;
+use super::taking::rewound;
 use crate::media::mp4::MoovBeyond;
 use crate::media::mp4::samples::{Film, Place};
 use crate::media::source::SourceFile;
-use crate::model::{Crc64Nvme, Damage};
-use crate::stage::memory::Reserved;
+use crate::model::{Crc64Nvme, Damage, Reason};
+use crate::schedule::Reserved;
 use crate::store::PartPlan;
 
-/// The largest `moov` that samples are examined by, in bytes: that of 7 hours.
+/// The largest `moov` used to examine samples, in bytes: that of 7 hours.
 const LARGEST: u64 = 16 << 20;
 
-/// One that is as small as this is kept beside the memory budget, as is one that comes first.
+/// A `moov` up to this size is held outside the memory budget, like one that comes first.
 const SMALL: u64 = 1 << 20;
 
-/// The most parts that are fetched again, beside those with the tables: all of it is, where more are wrong.
-const MOST_AGAIN: usize = 8;
-
-/// What earlier attempts at a file have found in its samples.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Earlier(Arc<Mutex<Option<Vec<Place>>>>);
-
-impl Earlier {
-    fn replace(&self, places: Vec<Place>) -> Option<Vec<Place>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(places)
-    }
-}
-
-/// Reads the tables of samples that are needed before their turn; a reason where they cannot be had.
+/// Reads the sample tables ahead of their turn, or says why it cannot.
 pub(super) async fn tables(
     context: &Context,
     source: &Source,
@@ -53,7 +42,7 @@ pub(super) async fn tables(
     if bytes > LARGEST {
         return Err("its tables of samples are too large, or too far behind the samples".to_owned());
     }
-    let reserved = if bytes <= SMALL { None } else { context.memory.reserve(bytes) };
+    let reserved = if bytes <= SMALL { None } else { context.schedule.reserve(bytes) };
     if bytes > SMALL && reserved.is_none() {
         return Err(
             "its tables of samples did not fit into the memory that [transfer] allows".to_owned()
@@ -61,7 +50,7 @@ pub(super) async fn tables(
     }
     let read = source.beside(file, at.clone()).await;
     let bytes = read.map_err(|error| {
-        let error = Explained::of(&error).message;
+        let error = Reason::of(&error).message;
         format!("its tables of samples could not be read before the samples: {error}")
     })?;
     let bytes = Bytes::from_owner(Kept { bytes, _reserved: reserved });
@@ -72,7 +61,7 @@ pub(super) async fn tables(
     film.map_err(|error| error.to_string())
 }
 
-/// Tables of samples, with their memory.
+/// Sample tables and their memory.
 struct Kept {
     bytes: Vec<u8>,
     _reserved: Option<Reserved>,
@@ -84,44 +73,90 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// Decides what becomes of a file in whose samples something is wrong: parts that come again as they came
-/// before are damaged at the source, and the file is archived as it is.
+/// Decides about a file with damaged samples. If the same bytes came again, the damage is at the
+/// source, and the file is archived as it is.
+///
+/// Damage that shows only at the end, when the tables are read, is checked by fetching its parts again
+/// now.
 ///
 /// # Errors
-/// [`Failure::Slipped`] where a part comes otherwise now, or where too many are wrong to ask for each: the
-/// file is to be begun again. What is found in the same places then is damage.
+/// [`Failure::Rewound`] where a part is different now: the file is fetched again from there on.
+/// [`Failure::Slipped`] where too many parts are damaged to fetch each again: the whole file is fetched
+/// once more.
 pub(super) async fn judge(
     source: &Source,
     (file, plan): (&SourceFile, PartPlan),
-    hashed: &Hashed,
-    earlier: &Earlier,
+    (hashed, borders): (&Hashed, &Borders),
+    target: &Target,
 ) -> Result<Vec<Damage>, Failure> {
-    let places = hashed.samples.as_ref().map(|samples| samples.places.clone()).unwrap_or_default();
-    let Some(first) = places.first() else { return Ok(Vec::new()) };
-    let (offset, what) = (first.range.start, first.what.to_string());
-    tracing::info!(
-        segment.damage.places = places.len(),
-        segment.damage.offset = offset,
-        what,
-        "the samples of a segment are not what they should be; asking for them again"
-    );
-    let moov = hashed.structure.as_ref().map(|structure| &structure.moov_at);
-    let comes_alike = match parts_of(&places, moov, plan, hashed.bytes) {
-        Some(parts) if file.ranged => {
-            comes_alike(source, (file, plan), &parts, &hashed.part_crcs).await?
-        }
-        _ => None,
+    let places = hashed.samples.as_ref().map(|samples| samples.places.as_slice());
+    let Some((first, places)) = places.and_then(|places| places.first().zip(Some(places))) else {
+        return Ok(Vec::new());
     };
-    let before = earlier.replace(places.clone());
-    // What comes otherwise now is not the recording's own damage, however often it was begun again.
-    let is_its_own = comes_alike.unwrap_or_else(|| before.as_ref() == Some(&places));
-    if is_its_own {
-        return Ok(places.iter().map(|place| damage(place, hashed.bytes)).collect());
+    let damage = |seen| Ok(places.iter().map(|place| damage(place, hashed.bytes, seen)).collect());
+    let looked = &hashed.looked;
+    let late: Vec<Place> =
+        places.iter().filter(|place| !looked.is_alike(place.range.start)).cloned().collect();
+    let moov = hashed.structure.as_ref().map(|structure| &structure.moov_at);
+    if !looked.has_more() && target.doubts.is_none() && file.ranged {
+        let parts = parts_of(&late, moov.filter(|_| !late.is_empty()), plan, hashed.bytes);
+        let others = match parts {
+            Some(parts) => others(source, (file, plan), &parts, &hashed.part_crcs).await?,
+            None => None,
+        };
+        match others.map(|parts| parts.first().copied().zip(Some(parts))) {
+            Some(None) => return damage(2),
+            Some(Some((first, parts))) => {
+                for range in parts.iter().filter_map(|part| plan.range(*part).ok().flatten()) {
+                    source.doubt_part(range.start);
+                }
+                return Err(rewound(borders, first, looked.clone(), late_at(&late)));
+            }
+            None => {}
+        }
     }
-    Err(Failure::Slipped { offset, what })
+    match target.doubts.note(hashed.digests.sha256, target.hope) {
+        Some(seen) => damage(seen),
+        None => {
+            source.doubt_all();
+            Err(Failure::Slipped { offset: first.range.start, what: first.what.to_string() })
+        }
+    }
 }
 
-/// The parts in which something is wrong and those with the tables; `None` for too many.
+/// Fetches the damaged ranges of a one-part segment again. Returns whether the bytes changed, so that
+/// it must be hashed again.
+///
+/// # Errors
+/// When the host does not answer.
+pub(super) async fn look_at_small(
+    source: &Source,
+    file: &SourceFile,
+    part: &mut Part,
+    hashed: &mut Hashed,
+) -> Result<bool, Failure> {
+    let places = hashed.samples.as_ref().map_or(&[][..], |samples| &samples.places);
+    let mut found: Vec<Range<u64>> = places.iter().map(|place| place.range.clone()).collect();
+    if places.iter().any(|place| place.is_in_tables) {
+        found.extend(hashed.structure.as_ref().map(|structure| structure.moov_at.clone()));
+    }
+    let all = 0..hashed.bytes;
+    let Some(window) = around(&found, &all).filter(|_| file.ranged) else { return Ok(false) };
+    if !hashed.looked.may_ask() {
+        return Ok(false);
+    }
+    let seen = look(source, file, part, (&all, window.clone())).await?;
+    if seen == Seen::Alike {
+        hashed.looked.note_alike(window);
+    }
+    Ok(matches!(seen, Seen::Otherwise(_)))
+}
+
+fn late_at(late: &[Place]) -> u64 {
+    late.first().map_or(0, |place| place.range.start)
+}
+
+/// The parts with damage and those with the tables; `None` if there are too many.
 fn parts_of(
     places: &[Place],
     moov: Option<&Range<u64>>,
@@ -136,7 +171,7 @@ fn parts_of(
     };
     let ranges = places.iter().map(|place| of(&place.range));
     let count = ranges.clone().map(|parts| (parts.end() - parts.start()) as usize + 1);
-    // Before they are listed: a place may be the whole file.
+    // Checked before listing the parts, because one place may span the whole file.
     if count.max().unwrap_or(0) > MOST_AGAIN {
         return None;
     }
@@ -146,25 +181,29 @@ fn parts_of(
     is_few.then_some(parts)
 }
 
-/// Whether each of the parts comes again as it came before; `None` where that is not known of one.
-async fn comes_alike(
+/// Those of the parts that are different now; `None` if that cannot be determined for one of them.
+async fn others(
     source: &Source,
     (file, plan): (&SourceFile, PartPlan),
     parts: &BTreeSet<u32>,
     crcs: &BTreeMap<u32, Crc64Nvme>,
-) -> Result<Option<bool>, Failure> {
+) -> Result<Option<BTreeSet<u32>>, Failure> {
+    let mut others = BTreeSet::new();
     for part in parts {
         let (Some(range), Some(known)) = (plan.range(*part)?, crcs.get(part)) else {
             return Ok(None);
         };
-        if source.crc64nvme(file, range).await? != *known {
-            return Ok(Some(false));
+        match source.crc_again(file, &range).await {
+            Ok(crc) if crc == *known => {}
+            Ok(_) => drop(others.insert(*part)),
+            Err(failure) if failure.is_about_ranges() => return Ok(None),
+            Err(failure) => return Err(failure),
         }
     }
-    Ok(Some(true))
+    Ok(Some(others))
 }
 
-fn damage(place: &Place, total: u64) -> Damage {
+fn damage(place: &Place, total: u64, seen: u32) -> Damage {
     let Range { start, end } = place.range;
     let (start, end) = (start.min(total), end.min(total));
     Damage {
@@ -173,6 +212,6 @@ fn damage(place: &Place, total: u64) -> Damage {
         at_ms: place.at_ms,
         duration_ms: place.duration_ms,
         what: place.what.to_string(),
-        seen: 2,
+        seen,
     }
 }

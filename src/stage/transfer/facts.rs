@@ -1,62 +1,86 @@
-//! What the `moov` of a film says, and whether the film has every sample that it places.
+//! The media facts from a segment's `moov`, and whether the segment has every sample that the `moov`
+//! describes.
 
 use std::ops::Range;
 
+use super::doubts::Hope;
 use super::failure::Failure;
 use super::hashing::Hashed;
 use super::source::Source;
 use super::{Context, Copied};
-use crate::hints::Explained;
-use crate::media::mp4::{self, Mp4Structure};
+use crate::media::mp4::{self, Mp4Error, Mp4Structure};
 use crate::media::source::SourceFile;
-use crate::model::{MediaFacts, ObjectKey};
+use crate::model::{MediaFacts, ObjectKey, Reason};
 
-/// The largest `moov` that is read, in bytes: that of a broadcast of 12 hours has about half of it.
+/// The largest `moov` that is read, in bytes: a 12-hour broadcast has about half of it.
 const LARGEST: u64 = 32 << 20;
 
-/// Makes sure that a film that has come has every sample, before it is made an object. Returns its
-/// facts, where its `moov` could be read by now: it is read again from the media host, within the memory
-/// budget, where it was not kept while it was moved, as after a restart or for its size. `film` is all of
-/// it, where that is in memory.
+/// Checks that a received segment has every sample, before it becomes an object. Returns its facts, if
+/// its `moov` can be read: a `moov` that was not kept during the transfer, because of a restart or its
+/// size, is read again from the media host, within the memory budget. `film` is the whole segment, if
+/// it is in memory. If a truncated segment is kept because there is no hope for more of it, `hashed`
+/// records how it is truncated.
 ///
 /// # Errors
-/// When the film is not whole, or the work on the room has to stop. That the host does not serve the
-/// `moov` again is no error: a film whose boxes fill it exactly is taken for whole then.
+/// When the segment is incomplete, or the work on the room must stop. It is not an error if the host
+/// does not serve the `moov` again: a segment whose boxes fill it exactly then counts as complete.
 pub(super) async fn check(
     source: &Source,
     file: &SourceFile,
-    hashed: &Hashed,
+    (hashed, hope): (&mut Hashed, Hope),
     film: Option<&[u8]>,
 ) -> Result<Option<MediaFacts>, Failure> {
-    let Some(structure) = &hashed.structure else { return Ok(None) };
+    let Hashed { structure: Some(structure), cut, .. } = hashed else { return Ok(None) };
+    let structure = &*structure;
     let at = structure.moov_at.clone();
+    if at.is_empty() {
+        // It is truncated and has no `moov`.
+        return Ok(None);
+    }
     let in_film = || film?.get(usize::try_from(at.start).ok()?..usize::try_from(at.end).ok()?);
     if let Some(moov) = structure.moov.as_deref().or_else(in_film) {
-        return Ok(checked(structure, moov)?);
+        return Ok(checked(structure, moov, (cut, hope))?);
     }
     let read = match at.end - at.start {
         bytes if bytes > LARGEST => Err("it is too large".to_owned()),
         _ => from_source(source, file, at).await?,
     };
     match read {
-        Ok(moov) => Ok(checked(structure, moov.get())?),
+        Ok(moov) => Ok(checked(structure, moov.get(), (cut, hope))?),
         Err(error) => {
-            tracing::info!(error, "the moov of a film could not be read again at its media host");
-            structure.check(None)?;
+            tracing::info!(error, "failed to read the moov of a segment again from its media host");
+            kept(structure.check(None), (cut, hope))?;
             Ok(None)
         }
     }
 }
 
-/// The facts of a film that has every sample; `None` where its `moov` does not tell them.
-fn checked(structure: &Mp4Structure, moov: &[u8]) -> Result<Option<MediaFacts>, mp4::Mp4Error> {
-    let note = structure.check(Some(moov))?;
+/// The facts of a segment that has every sample; `None` where its `moov` does not give them.
+fn checked(
+    structure: &Mp4Structure,
+    moov: &[u8],
+    kept_cut: (&mut Option<Mp4Error>, Hope),
+) -> Result<Option<MediaFacts>, Mp4Error> {
+    let note = kept(structure.check(Some(moov)), kept_cut)?;
     Ok(readable(moov, structure).map(|facts| MediaFacts { note, ..facts }))
 }
 
-/// The facts of a film that is in the bucket: those that were read before, else from its `moov` there.
+/// The oddity of a complete segment, or of a truncated one that is kept.
+fn kept(
+    checked: Result<Option<String>, Mp4Error>,
+    (cut, hope): (&mut Option<Mp4Error>, Hope),
+) -> Result<Option<String>, Mp4Error> {
+    match checked {
+        Err(error) if error.is_cut() && hope == Hope::Spent => {
+            Ok(Some(cut.get_or_insert(error).to_string()))
+        }
+        checked => Ok(cut.as_ref().map(Mp4Error::to_string).or(checked?)),
+    }
+}
+
+/// The facts of a segment that is in the bucket: those read before, or else from its `moov` there.
 ///
-/// A `moov` that cannot be read does not make a whole file worthless: it has no facts then.
+/// An unreadable `moov` does not make a complete file worthless: it just has no facts.
 pub(super) async fn of(
     context: &Context,
     key: &ObjectKey,
@@ -65,17 +89,22 @@ pub(super) async fn of(
 ) -> Option<MediaFacts> {
     let structure = copied.structure.as_ref()?;
     let at = structure.moov_at.clone();
-    if copied.media.is_some() || structure.moov.is_some() {
+    if copied.media.is_some() || structure.moov.is_some() || at.is_empty() {
         return copied.media.clone();
     }
     if at.end - at.start > LARGEST || context.store.storage_class().is_some() {
-        tracing::warn!(object.key = %key, "the moov of a film is too large, or lies where it may not be read at once");
+        tracing::warn!(object.key = %key, "the moov of {key} is too large, or not where it can be read at once");
         return None;
     }
     match from_store(context, key, source, at).await {
-        Ok(moov) => readable(moov.get(), structure),
+        Ok(moov) => {
+            // It is archived as it is, whatever its tables say.
+            let note =
+                structure.check(Some(moov.get())).unwrap_or_else(|error| Some(error.to_string()));
+            readable(moov.get(), structure).map(|facts| MediaFacts { note, ..facts })
+        }
         Err(error) => {
-            tracing::warn!(object.key = %key, error, "the moov of a film could not be read again: it has no facts");
+            tracing::warn!(object.key = %key, error, "failed to read the moov of {key} again: its media facts are unknown");
             None
         }
     }
@@ -87,13 +116,13 @@ async fn from_store(
     source: &Source,
     at: Range<u64>,
 ) -> Result<Moov, String> {
-    let mut share = context.memory.share(at.end - at.start, source.job()).await;
-    let read = context.store.read_range(key, at, share.buffer()).await;
-    read.map_err(|error| Explained::of(&error).message)?;
-    Ok(share.filled())
+    let mut memory = context.schedule.memory(at.end - at.start, source.job()).await;
+    let read = context.store.read_range(key, at, memory.buffer()).await;
+    read.map_err(|error| Reason::of(&error).message)?;
+    Ok(memory.filled())
 }
 
-/// The bytes of a `moov` at its media host, or why they cannot be had.
+/// The bytes of a `moov` at its media host, or why they cannot be read.
 async fn from_source(
     source: &Source,
     file: &SourceFile,
@@ -102,21 +131,21 @@ async fn from_source(
     if !file.ranged {
         return Ok(Err("the host serves no ranges".to_owned()));
     }
-    let turn = source.turn(at.end - at.start).await;
-    match source.range(file, at, None, turn).await {
+    let permits = source.permits(at.end - at.start).await;
+    match source.range(file, at, None, permits).await {
         Ok(moov) => Ok(Ok(moov)),
         Err(Failure::Stop(error)) => Err(Failure::Stop(error)),
-        Err(error) => Ok(Err(Explained::of(&error).message)),
+        Err(error) => Ok(Err(Reason::of(&error).message)),
     }
 }
 
-/// The payload of a `moov`, and its share of the memory budget.
-type Moov = crate::stage::memory::PartBytes;
+/// The payload of a `moov` and its memory.
+type Moov = crate::schedule::PartBytes;
 
 fn readable(moov: &[u8], structure: &Mp4Structure) -> Option<MediaFacts> {
     mp4::facts(moov, structure)
         .inspect_err(|error| {
-            tracing::warn!(error = %error, "the moov of a film is not readable");
+            tracing::warn!(error = %error, "the moov of a segment is not readable");
         })
         .ok()
 }

@@ -1,77 +1,85 @@
 //! Why a recording could not be archived, and what that means for it.
 
-use super::hashing::Unfit;
-use crate::hints::Explained;
+use super::hashing::{HashingState, Unfit};
 use crate::media::chunk::ChunkError;
 use crate::media::hls::HlsError;
 use crate::media::mp4::Mp4Error;
-use crate::media::source::{self as media, Problem};
+use crate::media::source::{self as media, FetchProblem};
+use crate::model::Reason;
 use crate::model::lifecycle::Trouble;
 use crate::retry::Transient;
 use crate::stage::Error;
 use crate::{ledger, store};
 
-/// What ended a transfer.
+/// Why a transfer ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The media host.
+    /// The media host failed.
     #[error("{0}")]
     Media(#[from] media::Error),
-    /// The body of a file that cannot be fetched in ranges broke off: it is begun again.
+    /// The body of a file that cannot be fetched in ranges broke off: the transfer starts over.
     #[error("{0}")]
     BrokenOff(media::Error),
-    /// The file is no MP4, or not a whole one.
+    /// The file is not an MP4, or not a complete one.
     #[error("{0}")]
     NotWhole(#[from] Mp4Error),
-    /// The file is no chunk of a broadcast, or not a whole one.
+    /// The file is not a chunk of a broadcast, or not a complete one.
     #[error("{0}")]
     NoChunk(#[from] ChunkError),
-    /// The file plays, though not all of it is sound: it is asked for once more.
+    /// The file plays but is damaged: it is fetched once more.
     #[error("{0}")]
     Doubtful(String),
-    /// The playlist is none, or not a whole one.
+    /// The playlist is invalid or incomplete.
     #[error("{0}")]
     Playlist(#[from] HlsError),
-    /// The store.
+    /// The store failed.
     #[error("{0}")]
     Store(#[from] store::Error),
-    /// The store would not go on with an upload that an earlier run had begun: it is begun anew.
-    /// Stores tell an unknown upload in many ways, some of them as a want of rights.
+    /// The store refused to resume an upload that an earlier run had begun: the upload starts over.
+    /// Stores report an unknown upload in many ways, some of them as missing permission.
     #[error("{0}")]
     NotResumed(store::Error),
-    /// The source announced another CRC-64/XZ than that of the bytes that came.
+    /// The source announced a CRC-64/XZ that does not match the bytes received.
     #[error(
         "the bytes that came have another CRC-64 than the source announced: {announced}, not {computed}"
     )]
     SourceDigest {
-        /// What the source said.
+        /// The CRC announced by the source.
         announced: crate::model::Crc64Xz,
-        /// What the bytes have.
+        /// The CRC of the bytes received.
         computed: crate::model::Crc64Xz,
     },
-    /// The samples of a film are not what they should be, and may be another time.
+    /// The samples of a segment are damaged, and may come intact another time.
     #[error("the film came damaged: {what}, from byte {offset} on")]
     Slipped {
-        /// Where that begins.
+        /// Where the damage begins.
         offset: u64,
         /// What is wrong.
         what: String,
     },
+    /// A part that had been taken has different bytes now: the file is fetched again from there on.
+    #[error("other bytes came for the part from byte {offset} on")]
+    Rewound {
+        /// The hashes before that part, from which the transfer is resumed.
+        to: Box<HashingState>,
+        /// Where that part begins.
+        offset: u64,
+    },
     /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// A chunk is a stretch of a file that ends before it.
+    /// The file ends before the range of a chunk does.
     #[error("the file does not have the bytes {first} to {last}")]
     OutOfRange {
         /// The chunk's first byte.
         first: u64,
-        /// Its last one.
+        /// The chunk's last byte.
         last: u64,
     },
     /// The listed URL cannot be fetched.
     #[error("{0}")]
     Unfetchable(String),
-    /// The work on the room has to stop.
+    /// The work on the room must stop.
     #[error(transparent)]
     Stop(#[from] Error),
 }
@@ -92,8 +100,7 @@ impl From<ledger::Error> for Failure {
 }
 
 impl Transient for Failure {
-    /// Whether the file is to be begun again, in this run. Requests that failed were tried often
-    /// enough already.
+    /// Whether to start over in this run. Failed requests have already been retried often enough.
     fn is_transient(&self) -> bool {
         match self {
             Self::Media(error) => error.is_about_another_file(),
@@ -107,7 +114,7 @@ impl Transient for Failure {
 }
 
 impl Failure {
-    /// Whether it is about the file that was asked for, and no news about any other.
+    /// Whether the failure is about this file alone, and says nothing about others.
     pub(super) fn is_about_the_file(&self) -> bool {
         !matches!(self, Self::Stop(_) | Self::Store(_) | Self::NotResumed(_))
     }
@@ -120,8 +127,8 @@ impl Failure {
         }
     }
 
-    /// Whether what came is no recording or not a whole one, which one node of a media network may
-    /// serve, with status 200, and the next one not.
+    /// Whether the file is not a recording or not complete. One node of a media network may serve such
+    /// a file, with status 200, while the next serves the right one.
     pub(super) fn may_be_a_slip(&self) -> bool {
         match self {
             Self::NotWhole(_) | Self::NoChunk(_) | Self::Empty | Self::OutOfRange { .. } => true,
@@ -130,12 +137,12 @@ impl Failure {
         }
     }
 
-    /// Whether the file may be had with a request for all of it, where ranges led to this.
+    /// Whether a request for the whole file may succeed where ranges failed.
     pub(super) fn is_about_ranges(&self) -> bool {
         matches!(self, Self::Media(error) if error.is_about_ranges())
     }
 
-    /// Whether the beginning of the file shows it, so that little was transferred for it.
+    /// Whether the beginning of the file shows it, so that little was transferred.
     pub(super) fn shows_at_once(&self) -> bool {
         matches!(
             self,
@@ -146,14 +153,14 @@ impl Failure {
         )
     }
 
-    /// What it means for the recording, and the reason; the error where it is not the recording's.
-    ///
-    /// The reason ends in hints where a person can act.
-    pub(super) fn into_trouble(self) -> Result<(Trouble, String), Error> {
-        let reason = Explained::of(&self).to_string();
+    /// What the failure means for the recording, and the reason; an error if it does not concern the
+    /// recording.
+    pub(super) fn into_trouble(self) -> Result<(Trouble, Reason), Error> {
+        let reason = Reason::of(&self);
         let trouble = match self {
             Self::Stop(error) => return Err(error),
             Self::Media(error) | Self::BrokenOff(error) => media_trouble(&error.problem),
+            Self::NotWhole(error) if error.is_cut() => Trouble::Faulty,
             Self::NotWhole(_)
             | Self::NoChunk(_)
             | Self::Playlist(_)
@@ -161,20 +168,25 @@ impl Failure {
             | Self::OutOfRange { .. }
             | Self::Unfetchable(_) => Trouble::NoRecording,
             Self::Store(_) | Self::NotResumed(_) => Trouble::Ours,
-            Self::SourceDigest { .. } | Self::Slipped { .. } | Self::Doubtful(_) => Trouble::Faulty,
+            Self::SourceDigest { .. }
+            | Self::Slipped { .. }
+            | Self::Rewound { .. }
+            | Self::Doubtful(_) => Trouble::Faulty,
         };
         Ok((trouble, reason))
     }
 }
 
-fn media_trouble(problem: &Problem) -> Trouble {
+fn media_trouble(problem: &FetchProblem) -> Trouble {
     match problem {
-        Problem::Gone { .. } | Problem::Refused { .. } => Trouble::Gone,
-        Problem::Blocked(refusal) => {
+        FetchProblem::Gone { .. } | FetchProblem::Refused { .. } => Trouble::Gone,
+        FetchProblem::Blocked(refusal) => {
             refusal.obstacle().map_or(Trouble::NoRecording, Trouble::Forbidden)
         }
-        Problem::Preview | Problem::TooLarge { .. } => Trouble::NoRecording,
-        Problem::Connect(_) | Problem::Network(_) | Problem::Stalled { .. } => Trouble::Silent,
+        FetchProblem::Preview | FetchProblem::TooLarge { .. } => Trouble::NoRecording,
+        FetchProblem::Connect(_) | FetchProblem::Network(_) | FetchProblem::Stalled { .. } => {
+            Trouble::Silent
+        }
         _ => Trouble::Faulty,
     }
 }

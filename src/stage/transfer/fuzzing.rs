@@ -1,11 +1,12 @@
-//! What a fuzzer does with a checkpoint.
+//! Fuzz target for checkpoints.
 
 use super::checkpoint::{Checkpoint, Saved};
+use super::doubts::Hope;
 use super::hashing::{Hashing, PartHash};
 use crate::store::PartReceipt;
 
-/// Takes up a checkpoint that is JSON, its own digest left out: the state, then the receipts a line
-/// each. What is taken up can be gone on with.
+/// Resumes a checkpoint given as JSON without its own digest: the state, then the receipts, one per
+/// line. A loaded checkpoint must be resumable.
 pub(crate) fn checkpoint(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let saved = lines.next().and_then(|line| serde_json::from_slice::<Saved>(line).ok());
@@ -24,5 +25,5 @@ pub(crate) fn checkpoint(data: &[u8]) {
         assert_eq!(hashing.state().bytes, before + part.len() as u64);
     }
     let total = hashing.state().bytes;
-    let _ = hashing.finish(Some(total));
+    let _ = hashing.finish(Some(total), Hope::Spent);
 }

@@ -1,7 +1,7 @@
-//! The files of a whole: fetched and stored several at once, as many of them as can be had.
+//! Fetches and stores the files of a whole, several at once and as many as possible.
 //!
-//! That one cannot be had stops none of the others. What concerns all of them, as the store or the
-//! lease, ends the attempt; a host that has failed for many in a row, and for others that lie far
+//! A file that cannot be fetched does not stop the others. What concerns all of them, such as the store
+//! or the lease, ends the attempt. A host that fails for many files in a row, and then for others far
 //! apart, is not asked for the rest.
 
 use std::collections::{HashMap, HashSet};
@@ -11,47 +11,47 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::chunks::Chunks;
-use super::copy::{Copied, Target, copy, copy_range};
-use super::doubts::Doubts;
-use super::examining::Earlier;
+use super::copy::{Copied, Target, copy};
+use super::doubts::{Doubts, Hope};
 use super::failure::Failure;
 use super::hashing::Format;
+use super::inits::Inits;
 use super::source::Source;
+use super::stretch::copy_range;
 use super::{Context, Place};
 use crate::media::chunk::{Finding, Told};
 use crate::media::hls::{ChunkFile, Lack, MediaPlaylist};
 use crate::model::lifecycle::Trouble;
 use crate::model::time::playing_time;
-use crate::model::{Damage, Evidence, MediaUrl, MissingChunk, ObjectKey, Recording, WholeChunk};
+use crate::model::{Evidence, MediaUrl, MissingChunk, ObjectKey, Reason, Recording, WholeChunk};
 
-/// So many files in a row fail in ways that may pass before others are tried.
+/// After this many files in a row have failed in ways that may pass, others are tried.
 const IN_A_ROW: usize = 8;
 
-/// So often none of these others comes before the host is left alone for this run.
+/// After this many rounds without one of the others, the host is left alone for this run.
 const IN_VAIN: u32 = 2;
 
-/// What has become of the files of a playlist.
+/// The result for the files of a playlist.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// Those that are stored, in order.
+    /// The stored files, in order.
     pub chunks: Vec<WholeChunk>,
     stored: HashSet<String>,
     lost: HashMap<String, Lost>,
 }
 
-/// A file that could not be had.
+/// A file that could not be fetched.
 #[derive(Debug, Clone)]
 struct Lost {
     /// What that means for the whole.
     trouble: Trouble,
-    /// Why, with hints.
-    reason: String,
+    reason: Reason,
 }
 
-/// Stores every file of the playlist that is not known to be stored, as far as it can be had.
+/// Stores as many files of the playlist as possible, except those known to be stored.
 ///
 /// # Errors
-/// What concerns them all: the store, the ledger, the lease.
+/// What concerns all files: the store, the ledger, the lease.
 pub(super) async fn gather(
     context: &Arc<Context>,
     (place, recording): (&Arc<Place>, &Recording),
@@ -60,38 +60,25 @@ pub(super) async fn gather(
     known: &Chunks,
 ) -> Result<Gathered, Failure> {
     let (failed, others) = (Mutex::new(Vec::new()), AtomicBool::new(false));
-    let fetch = Fetch { context, place, recording, whole, known, failed, others };
-    // What ends too early is kept once nothing better will come.
+    let inits = Inits::of(playlist);
+    let fetch = Fetch { context, place, recording, whole, known, inits, failed, others };
+    // A file that ends too early is kept once nothing better can be expected.
     let over = place.room.end_time.or(place.room.start_time);
     let is_kept_cut = recording.is_last_chance(over, context.clock.now());
-    let mut left: Vec<(ChunkFile, Told)> = (playlist.told())
-        .map(|(file, told)| (file.clone(), Told { is_kept_cut, ..told }))
-        .collect();
-    let (mut stored, mut lost, mut in_vain) = (HashMap::new(), HashMap::new(), 0);
-    while !left.is_empty() && in_vain < IN_VAIN {
-        fetch.begin_round();
-        let round: Vec<_> = futures::stream::iter(std::mem::take(&mut left))
-            .map(|(file, told)| fetch.one(file, told))
-            .buffered(context.work.ranges.max(1))
-            .try_collect()
-            .await?;
-        for (file, told, outcome) in round {
-            match outcome {
-                Fetched::Stored(chunk) => drop(stored.insert(file.name, chunk)),
-                Fetched::Lost(why) => drop(lost.insert(file.name, why)),
-                Fetched::Skipped => left.push((file, told)),
-            }
-        }
-        in_vain = if fetch.others_came() { 0 } else { in_vain + 1 };
-        left = spread(left);
+    let files = playlist.told().map(|(file, told)| (file.clone(), Told { is_kept_cut, ..told }));
+    // The initialisation sections, by which the samples of chunks are examined.
+    let (inits, chunks): (Vec<_>, Vec<_>) = files.partition(|(_, told)| told.promise.is_none());
+    let (mut stored, mut lost) = (HashMap::new(), HashMap::new());
+    for files in [inits, chunks] {
+        // Boxed, like each file's future, because it is large.
+        Box::pin(fetch.all(files, &mut stored, &mut lost)).await?;
     }
-    lost.extend(left.into_iter().map(|(file, _)| (file.name, fetch.not_asked())));
     let chunks = playlist.files().filter_map(|file| stored.get(&file.name).cloned()).collect();
     Ok(Gathered { chunks, stored: stored.into_keys().collect(), lost })
 }
 
-/// The same files, first some that lie far apart: where a stretch of a broadcast is damaged, they
-/// show whether the rest is.
+/// The same files, but beginning with some that lie far apart: if one stretch of a broadcast is
+/// damaged, they show whether the rest is.
 fn spread<T>(files: Vec<T>) -> Vec<T> {
     let step = files.len().div_ceil(IN_A_ROW).max(1);
     let (far, near): (Vec<_>, Vec<_>) =
@@ -99,11 +86,11 @@ fn spread<T>(files: Vec<T>) -> Vec<T> {
     far.into_iter().chain(near).map(|(_, file)| file).collect()
 }
 
-/// What a request for a file has come to.
+/// The result of a request for a file.
 enum Fetched {
     Stored(WholeChunk),
     Lost(Lost),
-    /// It was not asked for, since those before it failed.
+    /// Not requested, because those before it failed.
     Skipped,
 }
 
@@ -114,13 +101,43 @@ struct Fetch<'a> {
     recording: &'a Recording,
     whole: &'a Source,
     known: &'a Chunks,
-    /// What became of those that failed, since one came.
+    inits: Inits,
+    /// The failures since the last success.
     failed: Mutex<Vec<Trouble>>,
-    /// Whether one came in this round.
+    /// Whether a file was fetched in this round.
     others: AtomicBool,
 }
 
 impl Fetch<'_> {
+    /// Fetches as many of these files as possible.
+    async fn all(
+        &self,
+        mut left: Vec<(ChunkFile, Told)>,
+        stored: &mut HashMap<String, WholeChunk>,
+        lost: &mut HashMap<String, Lost>,
+    ) -> Result<(), Failure> {
+        let mut in_vain = 0;
+        while !left.is_empty() && in_vain < IN_VAIN {
+            self.begin_round();
+            let round: Vec<_> = futures::stream::iter(std::mem::take(&mut left))
+                .map(|(file, told)| self.one(file, told))
+                .buffered(self.context.work.ranges.max(1))
+                .try_collect()
+                .await?;
+            for (file, told, outcome) in round {
+                match outcome {
+                    Fetched::Stored(chunk) => drop(stored.insert(file.name, chunk)),
+                    Fetched::Lost(why) => drop(lost.insert(file.name, why)),
+                    Fetched::Skipped => left.push((file, told)),
+                }
+            }
+            in_vain = if self.others_came() { 0 } else { in_vain + 1 };
+            left = spread(left);
+        }
+        lost.extend(left.into_iter().map(|(file, _)| (file.name, self.not_asked())));
+        Ok(())
+    }
+
     fn begin_round(&self) {
         self.others.store(false, Ordering::Relaxed);
         self.failed().clear();
@@ -134,14 +151,14 @@ impl Fetch<'_> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A file that was not asked for is as hopeful as those that were.
+    /// A file that was not requested has the prospects of those that were.
     fn not_asked(&self) -> Lost {
         let trouble = self.failed().last().cloned().unwrap_or(Trouble::Faulty);
         let reason = format!("it was not asked for, since {IN_A_ROW} before it had failed");
-        Lost { trouble, reason }
+        Lost { trouble, reason: reason.into() }
     }
 
-    /// One file, with what is told of it, and what has become of it.
+    /// Fetches one file, given what the playlist says about it.
     async fn one(
         &self,
         file: ChunkFile,
@@ -155,7 +172,9 @@ impl Fetch<'_> {
         if self.failed().len() >= IN_A_ROW {
             return Ok((file, told, Fetched::Skipped));
         }
-        let copied = match self.copy(key, &file, told).await {
+        let init = (self.place.as_ref(), self.recording.source_id.as_str());
+        let init = self.inits.of_chunk(self.context, init, &file.name).await;
+        let copied = match self.copy(key, &file, Told { init, ..told.clone() }).await {
             Ok(copied) => copied,
             Err(failure) => {
                 let lost = self.lost(&file, failure)?;
@@ -164,20 +183,21 @@ impl Fetch<'_> {
         };
         self.others.store(true, Ordering::Relaxed);
         self.failed().clear();
-        let chunk = whole_chunk(relative, told, copied);
+        let chunk = whole_chunk(relative, &told, copied);
         note_damage(self.place, &chunk);
         self.known.keep(file.name.clone(), &chunk).await?;
         Ok((file, told, Fetched::Stored(chunk)))
     }
 
-    /// Copies one file of a playlist. A file that breaks off is begun anew: only whole ones are noted.
+    /// Copies one file of a playlist. A file that breaks off starts over: only complete ones are
+    /// recorded.
     async fn copy(&self, key: ObjectKey, file: &ChunkFile, told: Told) -> Result<Copied, Failure> {
         let (context, place) = (self.context, self.place);
         let content_type = file.content_type();
         let room = (place.appid.clone(), place.room.room_id);
-        let (format, doubts, earlier) =
-            (Format::Chunk(told), Doubts::default(), Earlier::default());
-        let target = Target { room, key, content_type, format, doubts, checkpoint: None, earlier };
+        let hope = if told.is_kept_cut { Hope::Spent } else { Hope::Left };
+        let (format, doubts) = (Format::Chunk(told), Doubts::default());
+        let target = Target { room, key, content_type, format, doubts, checkpoint: None, hope };
         let source = Source::of_chunk(context, MediaUrl::clone(&file.link.url), self.whole.job());
         match file.range.clone() {
             Some(range) => copy_range(context, &source, &target, range).await,
@@ -185,7 +205,8 @@ impl Fetch<'_> {
         }
     }
 
-    /// What a failure makes of a file; the failure itself where it is not about this file.
+    /// The loss that a failure means for a file; the failure itself if it does not concern this file
+    /// alone.
     fn lost(&self, file: &ChunkFile, failure: Failure) -> Result<Lost, Failure> {
         if !failure.is_about_the_file() {
             return Err(failure);
@@ -196,9 +217,9 @@ impl Fetch<'_> {
             true => self.failed().push(trouble.clone()),
             false => self.failed().clear(),
         }
-        // The path is told beside it, the host in the manifest.
+        // The manifest gives the path and the host separately.
         let url = format!("{}: ", file.link.url.without_query());
-        Ok(Lost { trouble, reason: reason.replacen(&url, "", 1) })
+        Ok(Lost { trouble, reason: reason.saying(|why| why.replacen(&url, "", 1)) })
     }
 }
 
@@ -208,12 +229,12 @@ impl Gathered {
         self.stored.contains(&file.name)
     }
 
-    /// Whether all files of the playlist are.
+    /// Whether all files of the playlist are stored.
     pub(super) fn is_complete(&self, playlist: &MediaPlaylist) -> bool {
         playlist.files().all(|file| self.has(file))
     }
 
-    /// The files that could not be had, as the manifest tells of them.
+    /// The missing files, as listed in the manifest.
     pub(super) fn missing(&self, playlist: &MediaPlaylist) -> Vec<MissingChunk> {
         let lacks = playlist.lacks(|file| self.has(file));
         let missing = lacks.into_iter().map(|lack| MissingChunk {
@@ -222,20 +243,19 @@ impl Gathered {
             path: lack.file.link.listed().path().to_owned(),
             offset_ms: lack.offset_ms,
             duration_ms: lack.duration_ms,
-            reason: self.why(&lack).0.to_owned(),
+            reason: self.why(&lack).message,
         });
         missing.collect()
     }
 
-    /// The trouble of a whole some of whose files could not be had, and the reason; `None` for one
-    /// that is complete. As long as one of them may still come, so may the whole.
-    pub(super) fn incomplete(&self, playlist: &MediaPlaylist) -> Option<(Trouble, String)> {
+    /// The trouble of an incomplete whole and its reason; `None` for a complete one. As long as one
+    /// file may still come, so may the whole.
+    pub(super) fn incomplete(&self, playlist: &MediaPlaylist) -> Option<(Trouble, Reason)> {
         let lacks = playlist.lacks(|file| self.has(file));
         let trouble_of = |lack: &Lack<'_>| Some(&self.lost.get(&lack.file.name)?.trouble);
-        // The first of the most hopeful.
+        // The first of the most promising ones.
         let told = lacks.iter().min_by_key(|lack| trouble_of(lack).map_or(u8::MAX, doom))?;
         let trouble = trouble_of(told)?.clone();
-        let (why, hints) = self.why(told);
         let Lack { file, offset_ms, duration_ms } = told;
         let end_ms = offset_ms.saturating_add(*duration_ms);
         let others = match lacks.len() - 1 {
@@ -245,36 +265,28 @@ impl Gathered {
         let of_source = || playlist.chunks.iter().filter(|chunk| !chunk.is_gap);
         let (all, have) =
             (of_source().count(), of_source().filter(|chunk| self.has(&chunk.file)).count());
-        let reason = format!(
-            "{} ({}, {}–{} of the broadcast): {why}{others}; {have} of {all} chunks are archived{hints}",
-            file.name,
-            file.link.listed().path(),
-            playing_time(*offset_ms),
-            playing_time(end_ms),
-        );
+        let (name, path) = (&file.name, file.link.listed().path().to_owned());
+        let (from, to) = (playing_time(*offset_ms), playing_time(end_ms));
+        let reason = self.why(told).saying(|why| {
+            format!(
+                "{name} ({path}, {from}–{to} of the broadcast): {why}{others}; {have} of {all} chunks \
+                 are archived"
+            )
+        });
         Some((trouble, reason))
     }
 
-    /// Why a file could not be had, and the hints that go with it.
-    fn why(&self, lack: &Lack<'_>) -> (&str, &str) {
-        let reason = self.lost.get(&lack.file.name).map_or("", |lost| &lost.reason);
-        let end = reason.find("\nhint: ").unwrap_or(reason.len());
-        reason.split_at(end)
+    /// Why a file could not be fetched.
+    fn why(&self, lack: &Lack<'_>) -> Reason {
+        self.lost.get(&lack.file.name).map(|lost| lost.reason.clone()).unwrap_or_default()
     }
 }
 
-/// What is known of a stored file.
-fn whole_chunk(key: String, told: Told, copied: Copied) -> WholeChunk {
+/// The record of a stored file.
+fn whole_chunk(key: String, told: &Told, copied: Copied) -> WholeChunk {
     let (examined, seen) = copied.examined.unwrap_or_default();
     let is_examined = told.promise.is_some() && examined.unexamined.is_none();
-    let damage = |finding: Finding| Damage {
-        offset: finding.offset,
-        length: finding.length,
-        at_ms: finding.at_ms,
-        duration_ms: finding.duration_ms,
-        what: finding.what,
-        seen,
-    };
+    let damage = |finding: Finding| finding.damage(seen);
     WholeChunk {
         key,
         bytes: copied.bytes,
@@ -284,10 +296,11 @@ fn whole_chunk(key: String, told: Told, copied: Copied) -> WholeChunk {
         duration_ms: told.promise.map_or(0, |promise| promise.duration_ms),
         evidence: is_examined.then_some(Evidence::Samples).into_iter().collect(),
         damage: examined.findings.into_iter().map(damage).collect(),
+        note: examined.note,
     }
 }
 
-/// A chunk that is damaged at its source is archived as it is, and said.
+/// Logs a chunk that was damaged at its source and archived as received.
 fn note_damage(place: &Place, chunk: &WholeChunk) {
     let Some(first) = chunk.damage.first() else { return };
     tracing::warn!(
@@ -297,12 +310,13 @@ fn note_damage(place: &Place, chunk: &WholeChunk) {
         damage.what = first.what,
         damage.places = chunk.damage.len(),
         damage.seen = first.seen,
-        "a chunk is damaged at its source and archived as it is"
+        "archived {} of room {}, which is damaged at its source",
+        chunk.key,
+        place.room.room_id,
     );
 }
 
-/// How little hope a trouble leaves: the sooner after its deadline a recording is given up for it, the
-/// less.
+/// How hopeless a trouble is: the sooner after its deadline a recording is given up for it, the higher.
 fn doom(trouble: &Trouble) -> u8 {
     match trouble {
         Trouble::Ours => 0,

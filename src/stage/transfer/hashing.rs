@@ -1,9 +1,13 @@
 //! The digests and the box walk of one file, fed with its parts in order.
 
+mod borders;
 mod joining;
+mod looked;
 mod samples;
+mod walk;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
@@ -11,16 +15,21 @@ use serde::{Deserialize, Serialize};
 use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
+use super::doubts::Hope;
 use super::joined;
-use crate::media::chunk::{ChunkError, ChunkWalk, Examined, Told};
+use crate::media::chunk::{Examined, Told};
 use crate::media::mp4::samples::{self as film, Film};
-use crate::media::mp4::{BoxWalk, Limits, MoovBeyond, Mp4Error, Mp4Structure};
+use crate::media::mp4::{BoxWalk, MoovBeyond, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
+pub(super) use borders::Borders;
 use joining::Joining;
+pub(super) use looked::{Looked, MOST_AGAIN};
 use samples::{Samples, SamplesState};
+use walk::Walk;
+pub(super) use walk::{Disorder, Unfit};
 
-/// The hashes after some parts.
+/// The running hashes after some parts.
 #[derive(Debug)]
 pub(super) struct Hashing {
     sha256: Sha256,
@@ -29,97 +38,102 @@ pub(super) struct Hashing {
     joining: Joining,
     crc64xz: u64,
     walk: Option<Walk>,
+    /// A box error that is accepted because the file came with the same error before.
+    tolerated: Option<Mp4Error>,
     samples: Samples,
-    /// The CRC-64/NVME of each part that was taken since the transfer was begun or resumed.
+    /// The ranges that were fetched again.
+    pub(super) looked: Looked,
+    /// The known CRC-64/NVME of each part.
     part_crcs: BTreeMap<u32, Crc64Nvme>,
     parts: u32,
     bytes: u64,
 }
 
-/// What a file has to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a file must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Format {
-    /// A whole MP4.
+    /// A complete MP4.
     Film,
-    /// A file of a broadcast, of which so much is known.
+    /// A file of a broadcast, with what is known about it.
     Chunk(Told),
 }
 
-/// The walk over a file.
-#[derive(Debug)]
-enum Walk {
-    Film(BoxWalk),
-    Chunk(ChunkWalk),
-}
-
-/// What is wrong with a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unfit {
-    /// It is no MP4, or not a whole one.
-    #[error("{0}")]
-    Film(#[from] Mp4Error),
-    /// It is no chunk, or not a whole one.
-    #[error("{0}")]
-    Chunk(#[from] ChunkError),
-}
-
-/// Whether a part needs a SHA-256 of its own, beside its share in that of the whole.
+/// Whether a part needs its own SHA-256, beside contributing to the file's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PartHash {
-    /// Its upload is signed with it.
+    /// The upload request is signed with it.
     Needed,
-    /// It would be computed for nothing.
+    /// Nothing uses it.
     Spared,
 }
 
-/// The hashes after some parts, as a checkpoint keeps them.
+/// The hashes after some parts, as stored in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HashingState {
-    /// How many parts were hashed.
+    /// The number of parts hashed.
     pub parts: u32,
-    /// How many bytes they have.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// The series of the `sha2` crate that wrote the state, which is stable within one.
+    /// The release series of the `sha2` crate that wrote the state; its format is stable within a
+    /// series.
     sha2: String,
     sha256: Vec<u8>,
     crc64nvme: u64,
     crc64xz: u64,
     walk: Option<BoxWalk>,
+    /// Where the box walk lost track, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disorder: Option<Disorder>,
     /// How far the samples were examined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     samples: Option<SamplesState>,
+    #[serde(default, skip_serializing_if = "Looked::is_none")]
+    pub looked: Looked,
 }
 
-/// The series of the `sha2` crate in use.
+impl HashingState {
+    /// A copy with these ranges fetched again.
+    pub(super) fn looking(&self, looked: Looked) -> Self {
+        Self { looked, ..self.clone() }
+    }
+}
+
+/// The release series of the `sha2` crate in use.
 const SHA2_SERIES: &str = "0.11";
 
-/// No file has more bytes than this, a thousand times what a store takes as one object. SHA-256
-/// counts bits in 64 bits, and has room for the rest of any file after so many.
+/// No file is larger: this is a thousand times the largest object of any store. SHA-256 counts bits in
+/// 64 bits, which leaves room for the rest of any file after this many bytes.
 const LARGEST: u64 = 1 << 56;
 
-/// So many bytes are given to one hash after the other at a time: they come from memory once.
+/// Bytes given to each hash in turn, so that they are read from memory only once.
 const IN_CACHE: usize = 32 << 10;
 
-/// Whether a SHA-256 has taken so many bytes: in a state of this series the number of whole blocks,
-/// least significant byte first, follows the eight words.
+/// Whether a SHA-256 state has taken this many bytes: in this series, the number of whole blocks
+/// follows the eight words, least significant byte first.
 fn has_taken(sha256: &[u8], bytes: u64) -> bool {
     const BLOCK: u64 = 64;
     let blocks = sha256.get(32..40).and_then(|counter| counter.try_into().ok());
     blocks.map(u64::from_le_bytes) == Some(bytes / BLOCK)
 }
 
-/// The hashes after all parts.
+/// The final hashes.
 #[derive(Debug)]
 pub(super) struct Hashed {
     pub bytes: u64,
     pub digests: Digests,
     /// For MP4s.
     pub structure: Option<Mp4Structure>,
+    /// How an MP4 that is kept although truncated is truncated.
+    pub cut: Option<Mp4Error>,
+    /// Where the boxes of an MP4 become invalid, twice in the same way.
+    pub disorder: Option<Disorder>,
     /// For files of a broadcast.
     pub examined: Option<Examined>,
-    /// What the samples of an MP4 are like.
+    /// The condition of an MP4's samples.
     pub samples: Option<film::Examined>,
-    /// The CRC-64/NVME of each part that was taken since the transfer was begun or resumed.
+    /// The ranges that were fetched again.
+    pub looked: Looked,
+    /// The known CRC-64/NVME of each part.
     pub part_crcs: BTreeMap<u32, Crc64Nvme>,
 }
 
@@ -131,18 +145,17 @@ impl Hashing {
             crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, &[]),
             joining: Joining::by(0),
             crc64xz: checksum(CrcAlgorithm::Crc64Xz, &[]),
-            walk: format.map(|format| match format {
-                Format::Film => Walk::Film(BoxWalk::new(Limits::default())),
-                Format::Chunk(told) => Walk::Chunk(ChunkWalk::new(told)),
-            }),
+            walk: format.map(Walk::new),
+            tolerated: None,
             samples: Samples::Awaited,
+            looked: Looked::default(),
             part_crcs: BTreeMap::new(),
             parts: 0,
             bytes: 0,
         }
     }
 
-    /// The hashes that a checkpoint kept; `None` where they cannot be taken up.
+    /// The hashes from a checkpoint; `None` where they cannot be resumed.
     pub(super) fn resume(state: &HashingState) -> Option<Self> {
         let is_sound = |walk: &BoxWalk| walk.is_sound() && walk.offset() == state.bytes;
         if state.sha2 != SHA2_SERIES || !state.walk.as_ref().is_none_or(is_sound) {
@@ -157,15 +170,52 @@ impl Hashing {
             crc64nvme: state.crc64nvme,
             joining: Joining::by(0),
             crc64xz: state.crc64xz,
-            walk: state.walk.clone().map(Walk::Film),
-            samples: Samples::left(state.samples.clone()),
+            walk: match &state.disorder {
+                Some(disorder) => Some(Walk::Lost(disorder.clone())),
+                None => state.walk.clone().map(Walk::Film),
+            },
+            tolerated: None,
+            samples: Samples::left(state.samples.clone(), state.bytes),
+            looked: state.looked.clone(),
             part_crcs: BTreeMap::new(),
             parts: state.parts,
             bytes: state.bytes,
         })
     }
 
-    /// The hashes for a checkpoint. Files of a broadcast have none: they are begun again.
+    /// Goes back to a border that was passed; `None` where its hashes cannot be resumed.
+    pub(super) fn back_to(self, border: &HashingState) -> Option<Self> {
+        let Self { walk, tolerated, samples, looked, mut part_crcs, .. } = self;
+        let mut back = Self::resume(border)?;
+        if let (Some(Walk::Film(walk)), Some(Walk::Film(later))) = (&mut back.walk, walk) {
+            walk.keep_moov_of(later);
+        }
+        part_crcs.retain(|part, _| *part <= border.parts);
+        let samples = Samples::again(border, samples);
+        Some(Self { tolerated, samples, looked, part_crcs, ..back })
+    }
+
+    /// Accepts this error in an MP4.
+    pub(super) fn tolerating(self, tolerated: Option<Mp4Error>) -> Self {
+        Self { tolerated, ..self }
+    }
+
+    /// Records the CRC-64/NVME of parts that were taken.
+    pub(super) fn know_parts(&mut self, parts: impl IntoIterator<Item = (u32, Crc64Nvme)>) {
+        self.part_crcs.extend(parts);
+    }
+
+    /// The CRC-64/NVME of a part, if known.
+    pub(super) fn part_crc(&self, part: u32) -> Option<Crc64Nvme> {
+        self.part_crcs.get(&part).copied()
+    }
+
+    /// Where samples taken since `border` are damaged.
+    pub(super) fn found_since(&self, border: &HashingState) -> Vec<Range<u64>> {
+        self.samples.found_since(border.samples.as_ref())
+    }
+
+    /// The hashes for a checkpoint. Files of a broadcast have no checkpoint: they start over.
     pub(super) fn state(&self) -> HashingState {
         HashingState {
             parts: self.parts,
@@ -176,28 +226,33 @@ impl Hashing {
             crc64xz: self.crc64xz,
             walk: match &self.walk {
                 Some(Walk::Film(walk)) => Some(walk.to_store()),
-                Some(Walk::Chunk(_)) | None => None,
+                Some(Walk::Chunk(_) | Walk::Lost(_)) | None => None,
+            },
+            disorder: match &self.walk {
+                Some(Walk::Lost(disorder)) => Some(disorder.clone()),
+                _ => None,
             },
             samples: self.samples.state(),
+            looked: self.looked.clone(),
         }
     }
 
-    /// Where the tables of samples are to be read before the next part is taken, if they are.
+    /// Where to read the sample tables before taking the next part, if they are needed.
     pub(super) fn needs_tables(&self, total: Option<u64>) -> Option<MoovBeyond> {
         let Some(Walk::Film(walk)) = &self.walk else { return None };
         self.samples.needed(walk, total?)
     }
 
-    /// The tables were read, or not, for this reason. `seen` is the one part that was taken, unless the
-    /// transfer is resumed.
+    /// Continues with the tables that were read, or with the reason why they were not. `seen` is the
+    /// one part that was taken, unless the transfer is resumed.
     pub(super) fn examine_by(&mut self, tables: Result<Film, String>, seen: &[u8]) {
         self.samples.begin(tables, seen);
     }
 
-    /// Takes the next part, away from the threads that serve the network.
+    /// Takes the next part, on a thread that does not serve the network.
     ///
     /// # Errors
-    /// As soon as the bytes cannot be what the file has to be.
+    /// As soon as the bytes cannot be those of the expected format.
     pub(super) async fn part(
         mut self,
         part: Bytes,
@@ -211,17 +266,15 @@ impl Hashing {
     }
 
     pub(super) fn take(&mut self, part: &[u8], own: PartHash) -> Result<PartDigests, Unfit> {
-        match &mut self.walk {
-            Some(Walk::Film(walk)) => {
-                walk.feed(part)?;
-                self.samples.look_for_tables(walk, self.bytes);
-            }
-            Some(Walk::Chunk(walk)) => walk.feed(part)?,
-            None => {}
+        if let Some(walk) = &mut self.walk {
+            walk.feed(part, self.tolerated.as_ref())?;
+        }
+        if let Some(Walk::Film(walk)) = &self.walk {
+            self.samples.look_for_tables(walk, self.bytes);
         }
         let length = part.len() as u64;
         let mut crc64nvme = crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme);
-        // A CRC goes on from what it begins and ends with turned back.
+        // A CRC is resumed from its value with the initial and final inversion undone.
         let mut crc64xz =
             crc_fast::Digest::new_with_init_state(CrcAlgorithm::Crc64Xz, !self.crc64xz);
         for block in part.chunks(IN_CACHE) {
@@ -243,14 +296,20 @@ impl Hashing {
         Ok(PartDigests { sha256, crc64nvme: Crc64Nvme(crc64nvme) })
     }
 
-    /// The digests of everything, `announced` being the length the source had told.
+    /// The digests of the whole file; `announced` is the length that the source gave.
     ///
     /// # Errors
-    /// When the file is not whole.
-    pub(super) fn finish(self, announced: Option<u64>) -> Result<Hashed, Unfit> {
+    /// When the file is incomplete. A truncated MP4 is not an error where there is no hope for more of
+    /// it.
+    pub(super) fn finish(self, announced: Option<u64>, hope: Hope) -> Result<Hashed, Unfit> {
+        let (mut cut, mut disorder) = (None, None);
         let (structure, examined) = match self.walk {
-            Some(Walk::Film(walk)) => (Some(walk.finish(announced)?), None),
+            Some(Walk::Film(walk)) => (Some(walk::end(walk, announced, hope, &mut cut)?), None),
             Some(Walk::Chunk(walk)) => (None, Some(walk.finish()?)),
+            Some(Walk::Lost(at)) => {
+                disorder = Some(at);
+                (None, None)
+            }
             None => (None, None),
         };
         let samples = structure.as_ref().map(|structure| self.samples.finish(structure));
@@ -262,8 +321,11 @@ impl Hashing {
                 crc64xz: Crc64Xz(self.crc64xz),
             },
             structure,
+            cut,
+            disorder,
             examined,
             samples,
+            looked: self.looked,
             part_crcs: self.part_crcs,
         })
     }
@@ -281,11 +343,11 @@ mod tests {
             let (next, digests) =
                 hashing.part(Bytes::copy_from_slice(part), PartHash::Needed).await.unwrap();
             assert_eq!(digests, PartDigests::of(part));
-            // Taken up again after every part, as by another process.
+            // Resumed after every part, as another process would.
             let text = serde_json::to_string(&next.state()).unwrap();
             hashing = Hashing::resume(&serde_json::from_str(&text).unwrap()).unwrap();
         }
-        let hashed = hashing.finish(None).unwrap();
+        let hashed = hashing.finish(None, Hope::Left).unwrap();
         assert_eq!(hashed.bytes, 400_000);
         assert_eq!(hashed.digests.sha256, Sha256Digest::of(&whole));
         assert_eq!(hashed.digests.crc64nvme.0, checksum(CrcAlgorithm::Crc64Nvme, &whole));
@@ -309,7 +371,7 @@ mod tests {
         for bytes in [0, 639, 704, u64::MAX] {
             assert!(Hashing::resume(&HashingState { bytes, ..state.clone() }).is_none(), "{bytes}");
         }
-        // Its SHA-256 could not be finished: the bits would be more than 64 bits can count.
+        // The SHA-256 could not be finished: 64 bits could not count all the bits.
         let mut sha256 = state.sha256.clone();
         sha256[32..40].copy_from_slice(&(1_u64 << 55).to_le_bytes());
         for bytes in [640, 1 << 61] {

@@ -1,7 +1,7 @@
-//! What transfers have left behind: unfinished uploads, judged by what the ledger can prove.
+//! Finds the unfinished uploads of earlier transfers, and judges them by what the ledger can prove.
 //!
 //! An upload is aborted only where it is certain that this program began it and that nothing will
-//! go on with it. Objects are never touched.
+//! resume it. Objects are never touched.
 
 use std::time::Duration;
 
@@ -13,37 +13,37 @@ use crate::ledger::{Intent, KeptCheckpoint};
 use crate::model::{AppId, ObjectKey, RoomId};
 use crate::store::Unfinished;
 
-/// How far the clocks of a store and of the machines that archive to it may be apart.
+/// How far the clocks of a store and of the archiving machines may be apart.
 const SLACK: SignedDuration = SignedDuration::from_mins(2);
 
 /// How long after an intent the store may still begin an upload for it: the time for all attempts.
 const LONGEST_BEGINNING: SignedDuration = SignedDuration::from_mins(25);
 
-/// What is known of an unfinished upload.
+/// The verdict on an unfinished upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// A checkpoint owns it, or its room is being worked on.
+    /// A checkpoint owns it, or its room is being processed.
     InUse,
-    /// It was begun a short while ago.
+    /// It was begun recently.
     Recent,
-    /// This program began it, and nothing will go on with it.
+    /// This program began it, and nothing will resume it.
     Orphaned,
-    /// Nobody knows who began it.
+    /// It is not known who began it.
     Unproven,
 }
 
-/// An unfinished upload, judged.
+/// An unfinished upload and the verdict on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// Its key.
+    /// The key of its object.
     pub key: ObjectKey,
-    /// The store's name for it.
+    /// The store's id for it.
     pub id: String,
-    /// When it was begun, as far as is known.
+    /// When it was begun, if known.
     pub initiated: Option<Timestamp>,
-    /// What is known of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Why.
+    /// Why it was judged so.
     pub reason: String,
     /// The room it belongs to, where that is proved.
     room: Option<(AppId, RoomId)>,
@@ -52,42 +52,43 @@ pub struct Leftover {
 /// Everything that was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftovers {
-    /// The uploads, in the order of their keys.
+    /// The uploads, ordered by key.
     pub uploads: Vec<Leftover>,
-    /// Whether the store could list them; otherwise only those whose ids the ledger knows are here.
+    /// Whether the store could list uploads; if not, only those whose ids the ledger knows are
+    /// included.
     pub listed: bool,
-    /// Names of intents that no upload is left of.
+    /// Names of intents whose uploads are all gone.
     spent: Vec<String>,
 }
 
 impl Leftovers {
-    /// How many there are of a kind.
+    /// The number of uploads with a verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.uploads.iter().filter(|upload| upload.verdict == verdict).count()
     }
 }
 
-/// What the ledger knows that bears on uploads.
+/// What the ledger knows about uploads.
 struct Knowledge {
     intents: Vec<Intent>,
     checkpoints: Vec<KeptCheckpoint>,
-    /// Uploads begun later are left alone.
+    /// Later uploads are left alone.
     before: Timestamp,
 }
 
 /// Looks for unfinished uploads below `prefixes`. Changes nothing.
 ///
-/// `is_gone` says of the owner of a lease whether that process is known to be dead.
+/// `is_gone` says whether the owner of a lease is a process known to be dead.
 ///
 /// # Errors
-/// When the ledger or the store cannot be asked.
+/// When the ledger or the store cannot be read.
 pub async fn leftovers(
     context: &Context,
     prefixes: &[String],
     older_than: Duration,
     is_gone: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Leftovers, Error> {
-    // Read before the store is asked: an upload begun in between is in the listing, and recent.
+    // Read before listing the store: an upload begun in between is listed, and counts as recent.
     let knowledge = knowledge(context, older_than).await?;
     let listed = listed(context, prefixes).await?;
     let is_here = |key: &str| prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()));
@@ -111,8 +112,8 @@ pub async fn leftovers(
     Ok(found)
 }
 
-/// Aborts an orphaned upload, under the lease of its room and after another look; returns whether
-/// it was.
+/// Aborts an orphaned upload, under the lease of its room and after checking again; returns whether it
+/// did.
 ///
 /// # Errors
 /// When the ledger or the store fails.
@@ -135,8 +136,8 @@ pub async fn abort_leftover(
     Ok(aborted)
 }
 
-/// A transfer cannot begin or go on while its room is claimed here, so that what is seen now stays
-/// true until the upload is aborted.
+/// While this process has claimed the room no transfer of it can begin or resume, so what the check
+/// finds stays true until the upload is aborted.
 async fn abort_claimed(
     context: &Context,
     upload: &Leftover,
@@ -153,7 +154,7 @@ async fn abort_claimed(
     Ok(true)
 }
 
-/// Forgets the intents that no upload is left of; returns how many.
+/// Deletes the intents whose uploads are all gone; returns how many.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -173,7 +174,7 @@ async fn knowledge(context: &Context, older_than: Duration) -> Result<Knowledge,
         room.holds(&ObjectKey::new(intent.key.clone()))
     };
     let mut intents = context.ledger.intents().await?;
-    // A damaged ledger may name any key there is: of what is not the room's it proves nothing.
+    // A damaged ledger may name any key. It proves nothing about keys outside the room.
     intents.retain(is_ours);
     Ok(Knowledge { intents, checkpoints: context.ledger.checkpoints().await?, before })
 }
@@ -207,8 +208,8 @@ fn known_by_id(intents: &[Intent], is_here: impl Fn(&str) -> bool) -> Vec<Unfini
     known.collect()
 }
 
-/// Whether an upload is one of an intent's: by its id, or, where not all ids are known, by its key
-/// and the time it was begun.
+/// Whether an upload belongs to an intent: by its id or, where not all ids are known, by its key and
+/// the time it was begun.
 fn stands_for(intent: &Intent, upload: &Unfinished) -> bool {
     if intent.key != upload.key.as_str() {
         return false;
@@ -219,20 +220,20 @@ fn stands_for(intent: &Intent, upload: &Unfinished) -> bool {
     let after = |by: SignedDuration| intent.begun_at.saturating_add(by).unwrap_or(Timestamp::MAX);
     intent.in_doubt
         && upload.initiated.is_some_and(|at| {
-            // A store may tell whole seconds only.
+            // A store may report whole seconds only.
             let first = after(-SLACK - SignedDuration::from_secs(1));
             first <= at && at <= after(LONGEST_BEGINNING + SLACK)
         })
 }
 
-/// Judges an upload by what the ledger knows; leases are not looked at.
+/// Judges an upload by what the ledger knows, without looking at leases.
 fn judge(knowledge: &Knowledge, upload: &Unfinished) -> Leftover {
     let intent = knowledge.intents.iter().find(|intent| stands_for(intent, upload));
     let room = intent.map(|intent| (intent.appid.clone(), intent.room));
     let owner = knowledge.checkpoints.iter().find(|checkpoint| {
         match upload_of(&checkpoint.state) {
             Some((_, id)) => id == upload.id,
-            // What cannot be read may own any upload of its room.
+            // An unreadable checkpoint may own any upload of its room.
             None => room.as_ref() == Some(&(checkpoint.appid.clone(), checkpoint.room)),
         }
     });
@@ -251,7 +252,7 @@ fn judge(knowledge: &Knowledge, upload: &Unfinished) -> Leftover {
     Leftover { key, id, initiated, verdict, reason, room }
 }
 
-/// An orphan whose room is being worked on is none yet.
+/// An upload is not orphaned while its room is being processed.
 async fn look_at_lease(
     context: &Context,
     judged: Leftover,

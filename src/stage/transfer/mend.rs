@@ -1,5 +1,5 @@
-//! A whole of which the bucket has lost something: what is left of it gets a playlist that plays over
-//! what is gone, made from what the bucket still has. The source is not asked: that was tried before.
+//! Mends a whole of which the bucket has lost objects: writes a playlist of what the bucket still has,
+//! which skips what is gone. The source is not asked, because that was tried before.
 
 use std::collections::HashSet;
 
@@ -14,9 +14,9 @@ use crate::model::{
 };
 use crate::stage::Error;
 
-/// Stores the playlist of what is left of a whole, where objects of it are gone or damaged and nothing
-/// has replaced them. A whole that lacks nothing but its playlist is archived by that. Durable on `Ok`;
-/// any other recording stays as it is. May be called again.
+/// Stores a playlist of what is left of a whole, if objects of it are missing or damaged and were not
+/// replaced. This completes a whole that lacks only its playlist. Durable on `Ok`; any other recording
+/// is left unchanged. May be called again.
 ///
 /// # Errors
 /// When the store or the ledger fails, or the room was reclaimed.
@@ -35,7 +35,8 @@ pub async fn mend_whole(
         room.id = %place.room.room_id,
         recording.source_id = recording.source_id,
         whole.missing = mended.missing.len(),
-        "the bucket lacks objects of a whole: its playlist is stored anew from what is left"
+        "the bucket lacks objects of the whole of room {}: stored a new playlist of what is left",
+        place.room.room_id,
     );
     let is_whole = mended.is_begun() && mended.missing.is_empty();
     if is_whole && recording.state != RecordingState::NotNeeded {
@@ -86,12 +87,12 @@ impl Mending<'_> {
             }
         };
         let mut damaged = mended.damaged;
-        // The playable one was replaced.
+        // The playable playlist was replaced.
         damaged.retain(|d| !d.key.ends_with(".m3u8") || d.key.ends_with(SOURCE_PLAYLIST));
         Ok(StoredWhole { damaged, archived_at: Some(self.context.clock.now()), ..mended })
     }
 
-    /// The playlist of the whole: as received, else as it was stored, else as the chunks' names tell.
+    /// The playlist of the whole: as received, or as it was stored, or built from the chunks' names.
     async fn playlist(&self) -> Result<Option<(MediaPlaylist, Origin)>, Error> {
         let Self { whole, recording, .. } = self;
         let prefix = prefix_of(whole);
@@ -117,7 +118,7 @@ impl Mending<'_> {
         Ok(MediaPlaylist::of_chunks(chunks).ok().map(|playlist| (playlist, Origin::Bucket)))
     }
 
-    /// A file of the whole, where it is what was stored.
+    /// Reads a file of the whole, if it is as it was stored.
     async fn intact(
         &self,
         name: &str,
@@ -128,7 +129,7 @@ impl Mending<'_> {
         Ok(bytes.filter(|bytes| sha256.is_none_or(|sha256| sha256 == Sha256Digest::of(bytes))))
     }
 
-    /// What is missing by the playlist as received.
+    /// The chunks missing according to the playlist as received.
     fn missing(
         &self,
         playlist: &MediaPlaylist,
@@ -149,8 +150,8 @@ impl Mending<'_> {
         missing.collect()
     }
 
-    /// Stores the playable playlist, unless it is there; its key, relative to the room's folder, and its
-    /// digest.
+    /// Stores the playable playlist, unless it is there. Returns its key relative to the room's folder,
+    /// and its digest.
     async fn store(&self, text: Bytes, is_complete: bool) -> Result<(String, Sha256Digest), Error> {
         let Self { context, place, recording, whole } = self;
         let sha256 = Sha256Digest::of(&text);
@@ -167,16 +168,16 @@ impl Mending<'_> {
     }
 }
 
-/// Where a playlist was found.
+/// The source of a playlist.
 #[derive(Clone, Copy)]
 enum Origin {
-    /// As received: it names all that there ever was.
+    /// The playlist as received: it names every chunk there ever was.
     Source,
-    /// In what is left: it may leave out what is known to be missing.
+    /// What is left in the bucket: it may omit chunks known to be missing.
     Bucket,
 }
 
-/// The names of what is stored.
+/// The names of the stored files.
 fn names(whole: &StoredWhole) -> impl Iterator<Item = &str> {
     whole.chunks.iter().map(|chunk| chunk.key.rsplit('/').next().unwrap_or_default())
 }

@@ -1,12 +1,13 @@
 //! Transfer: brings recordings into the bucket, byte for byte, and confirms them there.
 //!
-//! What goes wrong with one recording becomes that recording's state and reason, for the manifest.
-//! Only what stops the work on the whole room is an error: the ledger, or a lost lease.
+//! A problem with one recording becomes that recording's state and reason, for the manifest. Only what
+//! stops the work on the whole room is an error: the ledger, or a lost lease.
 
 mod attempts;
 mod checkpoint;
 mod chunks;
 mod copy;
+mod cut;
 mod doubts;
 mod examining;
 mod facts;
@@ -15,13 +16,17 @@ mod failure;
 pub(in crate::stage) mod fuzzing;
 mod gather;
 mod hashing;
+mod inits;
 mod leftovers;
 mod mend;
 mod multipart;
 mod parts;
 mod playlist;
+mod second_look;
 mod sending;
 mod source;
+mod stretch;
+mod taking;
 mod whole;
 mod window;
 
@@ -29,19 +34,19 @@ use std::sync::Arc;
 
 use tokio::task::JoinError;
 
-use super::{Context, Error, FreshUrls, Job};
+use super::{Context, Error, FreshUrls};
 use crate::config::WholePolicy;
 use crate::ledger::RecordingId;
 use crate::model::lifecycle::Trouble;
 use crate::model::{
-    AppId, Evidence, MediaFacts, MediaUrl, Obstacle, Recording, RecordingKind, RecordingState,
-    Room, SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
+    AppId, Evidence, MediaFacts, MediaUrl, Obstacle, Reason, Recording, RecordingKind,
+    RecordingState, Room, SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
 };
+use crate::schedule::Job;
 use crate::store::RoomKeys;
 
 use copy::{Copied, Target, copy};
-use doubts::Doubts;
-use examining::Earlier;
+use doubts::{Doubts, Hope};
 use failure::Failure;
 use hashing::Format;
 use multipart::discard;
@@ -51,12 +56,12 @@ pub use leftovers::{Leftover, Leftovers, Verdict, abort_leftover, forget_spent, 
 pub use mend::mend_whole;
 pub use whole::{Cover, cover, reconsider};
 
-/// What a task has come to; its panic is this one's.
+/// Returns a task's result, or propagates its panic.
 fn joined<T>(task: Result<T, JoinError>) -> T {
     task.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
-/// The room a recording belongs to, and what its transfer needs of it.
+/// A recording's room, with what its transfer needs.
 #[derive(Debug)]
 pub struct Place {
     /// The account.
@@ -65,12 +70,12 @@ pub struct Place {
     pub room: Room,
     /// The keys of the room's folder.
     pub keys: RoomKeys,
-    /// Where a refused URL is replaced.
+    /// Supplies fresh URLs for refused ones.
     pub urls: FreshUrls,
 }
 
 impl Place {
-    /// The recording's name in the ledger.
+    /// The recording's id in the ledger.
     pub fn id_of(&self, recording: &Recording) -> RecordingId {
         RecordingId {
             appid: self.appid.clone(),
@@ -80,7 +85,7 @@ impl Place {
     }
 }
 
-/// The bytes of a recording that are still to be moved, as its checkpoint knows; `None` without one.
+/// The bytes of a recording still to be transferred, according to its checkpoint; `None` without one.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -92,13 +97,13 @@ pub async fn remaining(context: &Context, id: &RecordingId) -> Result<Option<u64
     }
 }
 
-/// Transfers one segment. Returns it in the state it has come to, which the ledger knows by then.
+/// Transfers one segment. Returns it in its new state, which is already in the ledger.
 ///
-/// May be called again: an archived segment is not transferred twice. Dropping the future leaves
-/// at most an unfinished upload, which the next attempt goes on with from its checkpoint.
+/// May be called again: an archived segment is not transferred twice. Dropping the future leaves at
+/// most an unfinished upload, which the next attempt resumes from its checkpoint.
 ///
 /// # Errors
-/// When the ledger fails or the room was taken over; the recording is as it was then.
+/// When the ledger fails or the room was reclaimed; the recording is then unchanged.
 pub async fn transfer_segment(
     context: &Arc<Context>,
     place: &Arc<Place>,
@@ -113,7 +118,9 @@ pub async fn transfer_segment(
                 segment.key = object.key,
                 segment.bytes = object.bytes,
                 segment.sha256 = %object.sha256,
-                "a segment is archived"
+                "archived {} of room {}",
+                object.key,
+                place.room.room_id,
             );
             context.causes.note_success(&place.appid);
             recording.archive(Stored::Segment(object));
@@ -124,8 +131,8 @@ pub async fn transfer_segment(
     save(context, place, recording).await
 }
 
-/// Aborts the upload of a recording that has come to an end other than its object. Before that end
-/// is noted: what is left of an upload is forgotten with it.
+/// Aborts the upload of a recording that ended without an object. Call it before recording that end,
+/// because the ledger then forgets what is left of an upload.
 async fn give_up_upload(
     context: &Context,
     place: &Place,
@@ -140,8 +147,8 @@ async fn give_up_upload(
     }
 }
 
-/// Transfers what is needed of the whole broadcast, given how the pieces cover it. As
-/// [`transfer_segment`] otherwise.
+/// Transfers what is needed of the whole broadcast, given how the segments cover it. Otherwise as
+/// [`transfer_segment`].
 ///
 /// # Errors
 /// As [`transfer_segment`].
@@ -154,21 +161,22 @@ pub async fn transfer_whole(
 ) -> Result<Recording, Error> {
     let mut is_sealed = false;
     match whole::whole(context, place, job, &recording, cover).await {
-        Ok(whole::Outcome::Archived(stored)) => {
+        Ok(whole::WholeOutcome::Archived(stored)) => {
             tracing::info!(
                 account.appid = %place.appid,
                 room.id = %place.room.room_id,
                 whole.chunks = stored.chunks.len(),
-                "the whole broadcast is archived"
+                "archived the whole broadcast of room {}",
+                place.room.room_id,
             );
             context.causes.note_success(&place.appid);
             recording.archive(Stored::Whole(stored));
         }
-        Ok(whole::Outcome::NotNeeded { stored, reason }) => {
+        Ok(whole::WholeOutcome::NotNeeded { stored, reason }) => {
             recording.stored = Some(Stored::Whole(stored));
             spare(context, &mut recording, reason);
         }
-        Ok(whole::Outcome::Incomplete { stored, trouble, reason }) => {
+        Ok(whole::WholeOutcome::Incomplete { stored, trouble, reason }) => {
             is_sealed = stored.is_some();
             recording.stored = stored.map(Stored::Whole).or(recording.stored);
             fail(context, place, &mut recording, trouble, reason);
@@ -186,14 +194,15 @@ pub async fn transfer_whole(
         }
     }
     let recording = save(context, place, recording).await?;
-    // The recording names what the ledger noted one by one. Not sooner: a kill in between costs nothing.
+    // The recording now names what the ledger recorded chunk by chunk. Forget that only now: a kill in
+    // between costs nothing.
     if is_sealed {
         context.ledger.forget_chunks(&place.id_of(&recording), context.owner()).await?;
     }
     Ok(recording)
 }
 
-/// A whole that is not needed, whether or not its playlist could be read again.
+/// Marks a whole as not needed, whether or not its playlist could be read again.
 fn spare(context: &Context, recording: &mut Recording, reason: &str) {
     recording.end(RecordingState::NotNeeded, reason);
     recording.obstacle = Some(match context.work.whole {
@@ -202,8 +211,8 @@ fn spare(context: &Context, recording: &mut Recording, reason: &str) {
     });
 }
 
-/// A whole of which nothing but the playlist as received is damaged is archived, whether or not that
-/// could be had again: it can be played, and `verify` tells of the rest.
+/// Keeps a whole archived if only its playlist as received is damaged and could not be fetched again:
+/// the whole plays, and `verify` reports the damage.
 fn keep_what_is_intact(recording: &mut Recording) {
     let is_intact = |whole: &&StoredWhole| {
         whole.archived_at.is_some()
@@ -214,14 +223,14 @@ fn keep_what_is_intact(recording: &mut Recording) {
     let Some(whole) = recording.whole().filter(is_intact) else { return };
     tracing::warn!(
         recording.source_id = recording.source_id,
-        reason = recording.reason,
-        "the playlist as received could not be had again"
+        reason = recording.reason.as_ref().map(tracing::field::display),
+        "failed to fetch the playlist as received again"
     );
     let whole = Stored::Whole(whole.clone());
     recording.archive(whole);
 }
 
-/// Brings a recording to the state that a failure leads to.
+/// Sets the recording's state after a failure.
 fn end(
     context: &Context,
     place: &Place,
@@ -233,13 +242,13 @@ fn end(
     Ok(())
 }
 
-/// Brings a recording to the state that a trouble leads to.
+/// Sets the recording's state after trouble.
 fn fail(
     context: &Context,
     place: &Place,
     recording: &mut Recording,
     trouble: Trouble,
-    reason: String,
+    reason: Reason,
 ) {
     let is_begun = recording.whole().is_some_and(StoredWhole::is_begun);
     if recording.attempts == 0 && !is_begun {
@@ -249,13 +258,18 @@ fn fail(
     }
     let over = place.room.end_time.or(place.room.start_time);
     let damage = recording.damage();
-    let damaged = damage.map(|damage| format!("{damage}, and it could not be replaced: {reason}"));
-    recording.fail(trouble, damaged.unwrap_or(reason), over, context.clock.now());
-    // What is archived of it makes it a recording.
+    let reason = match damage {
+        Some(damage) => {
+            reason.saying(|why| format!("{damage}, and it could not be replaced: {why}"))
+        }
+        None => reason,
+    };
+    recording.fail(trouble, reason, over, context.clock.now());
+    // A rejected whole with archived chunks is a recording after all.
     if is_begun && recording.state == RecordingState::Rejected {
         recording.state = RecordingState::Failed;
     }
-    let reason = recording.reason.as_deref();
+    let reason = recording.reason.as_ref().map(tracing::field::display);
     tracing::info!(
         account.appid = %place.appid,
         room.id = %place.room.room_id,
@@ -263,7 +277,9 @@ fn fail(
         recording.state = ?recording.state,
         recording.next_try_at = recording.next_try_at.map(tracing::field::display),
         reason,
-        "a recording could not be archived"
+        "recording {} of room {} could not be archived",
+        recording.source_id,
+        place.room.room_id,
     );
 }
 
@@ -282,14 +298,17 @@ async fn segment(
 ) -> Result<StoredObject, Failure> {
     debug_assert_eq!(recording.kind, RecordingKind::Segment, "wholes have their own way");
     debug_assert_ne!(recording.state, RecordingState::Archived, "nothing is transferred twice");
-    let source = Source::of(context, place, recording, job)?;
+    let over = place.room.end_time.or(place.room.start_time);
+    let is_last = recording.is_last_chance(over, context.clock.now());
+    let hope = if is_last { Hope::Spent } else { Hope::Left };
+    let source = Source::of(context, place, recording, (job, hope))?;
     let key = place.keys.segment(recording.create_time.at, &recording.source_id);
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let checkpoint = Some(place.id_of(recording));
     let room = (place.appid.clone(), place.room.room_id);
     let (content_type, format) = ("video/mp4", Format::Film);
-    let (doubts, earlier) = (Doubts::default(), Earlier::default());
-    let target = Target { room, key, content_type, format, doubts, checkpoint, earlier };
+    let doubts = Doubts::default();
+    let target = Target { room, key, content_type, format, doubts, checkpoint, hope };
     let copied = copy(context, &source, &target).await?;
     let media = facts::of(context, &target.key, &source, &copied).await;
     Ok(stored_object(context, relative, &target, copied, media))
@@ -304,7 +323,7 @@ fn stored_object(
 ) -> StoredObject {
     let mut evidence: Vec<Evidence> = copied.evidence;
     if let Some(why) = &copied.unexamined {
-        tracing::info!(segment.key = key, why, "not every sample of a segment could be examined");
+        tracing::info!(segment.key = key, why, "not every sample of {key} could be examined");
     }
     evidence.sort_unstable();
     evidence.dedup();

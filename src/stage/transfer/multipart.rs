@@ -1,34 +1,36 @@
-//! A file of several parts: a multipart upload, gone on with where an earlier run left it, and
-//! completed only when all of the file was seen to be whole.
+//! Transfers a file of several parts as a multipart upload. It is resumed where an earlier run stopped,
+//! and completed only when the whole file has been checked.
 
 use std::sync::Arc;
 
-use super::checkpoint::{Checkpoint, Trail};
+use super::checkpoint::{self, Checkpoint, CheckpointWriter, Saved};
 use super::copy::{Copied, Origin, Target, copied};
+use super::cut;
 use super::examining::judge;
 use super::facts;
 use super::failure::Failure;
-use super::hashing::Hashing;
+use super::hashing::{Hashing, HashingState};
 use super::parts::{Begun, arriving};
-use super::sending::{Coming, send_parts};
+use super::sending::{Coming, Sent, send_parts};
 use super::source::Source;
+use super::window::Window;
 use crate::ledger::Intent;
 use crate::media::source::SourceFile;
 use crate::retry::Transient as _;
 use crate::stage::Context;
-use crate::store::{Labels, PartPlan, Upload, UploadId};
+use crate::store::{Labels, PartPlan, PartReceipt, Upload, UploadId};
 
-/// An upload with what has come of it so far.
+/// An upload and its progress.
 struct Session {
-    upload: Upload,
+    upload: Arc<Upload>,
     hashing: Hashing,
-    trail: Trail,
+    checkpoint_writer: CheckpointWriter,
     plan: PartPlan,
-    /// Whether an earlier run has begun it.
+    /// Whether an earlier run began it.
     is_resumed: bool,
 }
 
-/// Copies a file as a multipart upload, from its checkpoint where that still fits.
+/// Copies a file as a multipart upload, from its checkpoint if that still fits.
 pub(super) async fn copy_large(
     context: &Arc<Context>,
     source: &Source,
@@ -41,43 +43,52 @@ pub(super) async fn copy_large(
         Some(session) => session,
         None => begin(context, source, target, &file).await?,
     };
-    let Session { upload, hashing, trail, plan, is_resumed } = session;
-    let id = upload.id().clone();
-    let shared = Arc::new(context.store.resume_upload(target.key.clone(), id));
-    let parts = arriving(context, source, begun, plan, trail.next_part());
+    let Session { upload, hashing, checkpoint_writer, plan, is_resumed } = session;
+    let window = Window::new(context.work.memory, plan, checkpoint_writer.kept());
+    let parts = arriving(context, source, begun, (plan, window), checkpoint_writer.next_part());
     let (context_of, source_of) = (Arc::clone(context), source.clone());
-    let coming = Coming { context: context_of, source: source_of, file: file.clone(), parts };
+    // If the file came damaged before, all of it is being fetched again already.
+    let is_looking = file.ranged && target.doubts.is_none();
+    let file_of = file.clone();
+    let coming = Coming {
+        context: context_of,
+        source: source_of,
+        file: file_of,
+        plan,
+        parts,
+        is_looking,
+        hope: target.hope,
+    };
     let sent = async {
-        let (hashed, receipts) = send_parts(&shared, hashing, trail, coming).await?;
-        let media = facts::check(source, &file, &hashed, None).await?;
-        let seen = target.doubts.settle(&hashed)?;
-        let damage = judge(source, (&file, plan), &hashed, &target.earlier).await?;
+        let Sent { mut hashed, borders, receipts } =
+            send_parts(&upload, hashing, checkpoint_writer, coming).await?;
+        let media = facts::check(source, &file, (&mut hashed, target.hope), None).await?;
+        let cut = cut::settle(&mut hashed, &target.doubts, target.hope, file.total)?;
+        let seen = target.doubts.settle(&hashed, target.hope)?;
+        let mut damage = judge(source, (&file, plan), (&hashed, &borders), target).await?;
+        damage.extend(cut);
         Ok(((hashed, seen), receipts, media, damage))
     };
     let ((hashed, seen), receipts, media, damage) = match sent.await {
         Ok(sent) => sent,
-        Err(failure) => return Err(settle(context, target, upload, failure, is_resumed).await),
+        Err(failure) => return Err(settle(context, target, &upload, failure, is_resumed).await),
     };
     let count = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
     target.hold(context).await?;
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => {
-            ended(context, target.key.as_str(), shared.id()).await;
+            ended(context, target.key.as_str(), upload.id()).await;
             Ok(Copied {
                 media,
                 damage,
                 ..copied((hashed, seen), confirmed, count, plan.part_bytes(), &file)
             })
         }
-        Err(error) => {
-            let id = shared.id().clone();
-            let upload = context.store.resume_upload(target.key.clone(), id);
-            Err(settle(context, target, upload, error.into(), is_resumed).await)
-        }
+        Err(error) => Err(settle(context, target, &upload, error.into(), is_resumed).await),
     }
 }
 
-/// The session a checkpoint remembers, where the file is still the same one.
+/// The session from a checkpoint, if the file is unchanged.
 async fn resume(
     context: &Arc<Context>,
     target: &Target,
@@ -95,19 +106,26 @@ async fn resume(
         && plan.part_bytes() == checkpoint.part_bytes;
     let hashing = match &checkpoint.hashing {
         Some(state) => Hashing::resume(state),
-        None => Some(Hashing::new(Some(target.format))),
+        None => Some(Hashing::new(Some(target.format.clone()))),
     };
-    let Some(hashing) = hashing.filter(|_| is_same) else {
-        give_up(context, target, upload).await?;
+    let Some(mut hashing) = hashing.filter(|_| is_same) else {
+        give_up(context, target, &upload).await?;
         return Ok(None);
     };
+    let crc = |receipt: &PartReceipt| Some((receipt.number, receipt.crc64nvme?));
+    hashing = hashing.tolerating(target.doubts.disorder());
+    hashing.know_parts(checkpoint.receipts.iter().filter_map(crc));
+    target.doubts.remember(&checkpoint.seen);
     tracing::info!(
         object.key = %target.key,
         parts = checkpoint.receipts.len(),
-        "a transfer goes on where it was left"
+        "resuming the transfer of {} after {} parts",
+        target.key,
+        checkpoint.receipts.len(),
     );
-    let trail = Trail::resume(context, id, checkpoint);
-    Ok(Some(Session { upload, hashing, trail, plan, is_resumed: true }))
+    let checkpoint_writer = CheckpointWriter::resume(context, id, checkpoint);
+    let upload = Arc::new(upload);
+    Ok(Some(Session { upload, hashing, checkpoint_writer, plan, is_resumed: true }))
 }
 
 async fn begin(
@@ -123,17 +141,19 @@ async fn begin(
     let upload = start(context, target, labels).await?;
     let (key, id) = (target.key.to_string(), target.checkpoint.clone());
     let kept = (key, plan.part_bytes());
-    let trail = Trail::begin(context, id, upload.id().clone(), kept, file.clone()).await?;
-    let hashing = Hashing::new(Some(target.format));
-    Ok(Session { upload, hashing, trail, plan, is_resumed: false })
+    let saved = Saved::begun(upload.id().clone(), kept, file.clone(), target.doubts.seen());
+    let checkpoint_writer = CheckpointWriter::begin(context, id, saved).await?;
+    let hashing = Hashing::new(Some(target.format.clone())).tolerating(target.doubts.disorder());
+    let upload = Arc::new(upload);
+    Ok(Session { upload, hashing, checkpoint_writer, plan, is_resumed: false })
 }
 
-/// Decides what a failure leaves of an upload: what cannot become an object is aborted and
-/// forgotten, everything else is kept for a later attempt to go on with.
+/// Decides what happens to an upload after a failure: one that cannot become an object is aborted and
+/// forgotten; any other is kept for a later attempt to resume.
 async fn settle(
     context: &Context,
     target: &Target,
-    upload: Upload,
+    upload: &Upload,
     failure: Failure,
     is_resumed: bool,
 ) -> Failure {
@@ -141,6 +161,11 @@ async fn settle(
         Failure::Store(error) if is_resumed && !error.is_transient() => Failure::NotResumed(error),
         other => other,
     };
+    if let (Failure::Rewound { to, .. }, Some(id)) = (&failure, &target.checkpoint)
+        && let Err(error) = checkpoint::rewind(context, id, HashingState::clone(to)).await
+    {
+        return error;
+    }
     let is_worthless = match &failure {
         Failure::NotWhole(_) | Failure::SourceDigest { .. } | Failure::Empty => true,
         Failure::Slipped { .. } | Failure::NotResumed(_) => true,
@@ -160,8 +185,8 @@ async fn settle(
     failure
 }
 
-/// Has the store begin an upload, and the ledger know of it before the store does: whatever happens
-/// in between, `gc` can tell that it is ours.
+/// Begins an upload at the store, after recording the intent in the ledger: whatever happens in
+/// between, `gc` can tell that the upload is ours.
 async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result<Upload, Failure> {
     let (ledger, (appid, room)) = (&context.ledger, &target.room);
     let intent = Intent {
@@ -169,7 +194,7 @@ async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result
         appid: appid.clone(),
         room: *room,
         key: target.key.to_string(),
-        run: context.run_id.to_string(),
+        run: context.run.id.to_string(),
         begun_at: context.clock.now(),
         upload_id: None,
         in_doubt: true,
@@ -189,30 +214,29 @@ async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result
     Ok(upload)
 }
 
-/// Aborts an upload that a checkpoint may name, unless the room is another's by now: the upload is
-/// the one that its new owner goes on with.
-async fn give_up(context: &Context, target: &Target, upload: Upload) -> Result<(), Failure> {
+/// Aborts an upload that a checkpoint may name, unless the room now belongs to another process, which
+/// resumes this upload.
+async fn give_up(context: &Context, target: &Target, upload: &Upload) -> Result<(), Failure> {
     target.hold(context).await?;
     abort(context, upload).await;
     Ok(())
 }
 
-/// Aborts an upload. That it cannot be aborted never hides why it is to be.
-async fn abort(context: &Context, upload: Upload) {
-    let (key, id) = (upload.key().to_string(), upload.id().clone());
+/// Aborts an upload. Failing to abort never hides the reason for aborting.
+async fn abort(context: &Context, upload: &Upload) {
     match upload.abort().await {
-        Ok(()) => ended(context, &key, &id).await,
+        Ok(()) => ended(context, upload.key().as_str(), upload.id()).await,
         Err(error) => {
-            tracing::warn!(error = %error, "an unfinished upload could not be aborted");
+            tracing::warn!(error = %error, "failed to abort the unfinished upload of {}", upload.key());
         }
     }
 }
 
-/// Has the ledger forget an upload that was completed or aborted. If it cannot, `gc` sees to it.
+/// Makes the ledger forget an upload that was completed or aborted. If that fails, `gc` cleans up.
 async fn ended(context: &Context, key: &str, id: &UploadId) {
     let noted = context.ledger.end_upload(key, id.as_str()).await;
     if let Some(error) = noted.err().filter(|_| context.ledger.failure().is_none()) {
-        tracing::warn!(error = %error, "that an upload has ended could not be noted");
+        tracing::warn!(error = %error, "failed to record that the upload of {key} ended");
     }
 }
 
@@ -223,7 +247,7 @@ async fn forget(context: &Context, target: &Target) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends an upload that no attempt will go on with, as when its recording has expired.
+/// Ends an upload that no attempt will resume, for example because its recording has expired.
 pub(super) async fn discard(
     context: &Context,
     id: &crate::ledger::RecordingId,
@@ -231,7 +255,7 @@ pub(super) async fn discard(
     if let Some(checkpoint) = Checkpoint::load(context, id).await? {
         context.hold(&id.appid, id.room).await?;
         let key = crate::model::ObjectKey::new(checkpoint.key);
-        abort(context, context.store.resume_upload(key, checkpoint.upload)).await;
+        abort(context, &context.store.resume_upload(key, checkpoint.upload)).await;
     }
     context.ledger.clear_checkpoint(id, context.owner()).await?;
     Ok(())

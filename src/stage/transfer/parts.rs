@@ -12,59 +12,61 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::Failure;
 use super::joined;
-use super::source::Source;
-use super::window::{Pass, Window};
+use super::source::{Fetched, Source};
+use super::window::Window;
 use crate::media::source::{Body, Opened, SourceFile};
+use crate::schedule::{ConnectionPermit, MemoryPermit, PartBytes};
 use crate::stage::Context;
-use crate::stage::memory::{Lane, PartBytes, Share};
 use crate::store::PartPlan;
 
-/// For so many parts a recording waits in line at once: as one is served, the next is in line
-/// already, so that nobody less urgent comes in between.
+/// Parts of one recording that wait in the queue at once: when one is served, the next is already
+/// queued, so that nothing less urgent comes in between.
 const IN_LINE: usize = 4;
 
-/// One part in memory. Its share of the budget is free again when its bytes are dropped.
+/// A part in memory, which is freed when its bytes are dropped.
 #[derive(Debug)]
 pub(super) struct Part {
     pub number: u32,
     pub bytes: PartBytes,
-    /// Its pass through the window, which it needs for longer than its bytes are kept.
-    pub pass: Pass,
+    /// Whether the file ends with this part, whatever its announced length.
+    pub is_end: bool,
 }
 
 /// A file that was opened.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub opened: Opened,
-    /// The memory for its first part and the connection that brings it, where the body is of it.
-    pub turn: Option<(Share, Lane)>,
+    /// The permits for the first part's memory and connection, if the body is that of the first part.
+    pub permits: Option<Permits>,
 }
 
-/// A part on its way.
+/// The permits for a part.
+type Permits = (MemoryPermit, ConnectionPermit);
+
+/// A part being fetched.
 type Fetching = AbortOnDropHandle<Result<Part, Failure>>;
 
 impl Begun {
-    /// Opens a file with a request for its first part, once there is memory for one: nothing of it
-    /// is read ahead beside the budget.
+    /// Opens a file with a request for its first part, once there is memory for it: nothing is read
+    /// ahead outside the budget.
     pub(super) async fn with_first_part(source: &Source, bytes: u64) -> Result<Self, Failure> {
-        let (share, lane) = source.turn(bytes).await;
-        let opened = source.open(bytes, Some(&lane)).await?;
-        Ok(Self { opened, turn: Some((share, lane)) })
+        let permits = source.permits(bytes).await;
+        let opened = source.open(bytes, Some(&permits.1)).await?;
+        Ok(Self { opened, permits: Some(permits) })
     }
 }
 
-/// The parts of an opened file from number `from` on, in order. Several ranges are under way at once where the host
-/// serves ranges; otherwise the one body is read to its end.
+/// The parts of an opened file from number `from` on, in order. If the host serves ranges, several are
+/// fetched at once; otherwise the one body is read to its end.
 ///
 /// The stream ends after the last part, or with the first failure.
 pub(super) fn arriving(
     context: &Arc<Context>,
     source: &Source,
     begun: Begun,
-    plan: PartPlan,
+    (plan, window): (PartPlan, Window),
     from: u32,
 ) -> BoxStream<'static, Result<Part, Failure>> {
-    let window = Window::new(context.work.memory, plan);
     if begun.opened.file.ranged {
         ranged(source, begun, plan, window, from)
     } else {
@@ -79,16 +81,16 @@ fn ranged(
     window: Window,
     from: u32,
 ) -> BoxStream<'static, Result<Part, Failure>> {
-    let Begun { opened, turn } = begun;
+    let Begun { opened, permits } = begun;
     let first = plan.range(1).ok().flatten();
     let fits = first.as_ref().map(|first| first.end - first.start) == opened.body.expected();
-    let first = first.zip(turn).filter(|_| from == 1 && fits).zip(window.pass());
+    let is_taken = from == 1 && fits && !source.is_doubted(0);
+    let first = first.zip(permits).filter(|_| is_taken);
     let fetch = Fetch { source: source.clone(), file: Arc::new(opened.file), plan, window };
     let (begun, from) = match first {
-        Some(((range, turn), pass)) => {
-            (Some(fetch.start((1, range, pass), Some(opened.body), turn)), 2)
-        }
-        // The body and the memory of a first part that is none are free before others are asked for.
+        Some((range, permits)) => (Some(fetch.start((1, range), Some(opened.body), permits)), 2),
+        // Free the opened body and its permits, which do not fit the first part, before waiting for
+        // others.
         None => (None, from),
     };
     let (fetched, parts) = mpsc::unbounded_channel();
@@ -98,11 +100,20 @@ fn ranged(
         let _until_the_last_has_come = &asking;
         async { joined(part.await) }
     };
-    parts.and_then(arrived).boxed()
+    let parts = parts.and_then(arrived).boxed();
+    let up_to_the_end = stream::try_unfold(Some(parts), |parts| async {
+        let Some(mut parts) = parts else { return Ok(None) };
+        let part = parts.try_next().await?.filter(|part: &Part| !part.bytes.get().is_empty());
+        Ok(part.map(|part| {
+            let rest = (!part.is_end).then_some(parts);
+            (part, rest)
+        }))
+    });
+    up_to_the_end.boxed()
 }
 
-/// A part that is under way: its number, where it lies in the file, and its pass.
-type Asked = (u32, Range<u64>, Pass);
+/// A requested part: its number and its range in the file.
+type Asked = (u32, Range<u64>);
 
 /// What fetching the parts of a file needs.
 struct Fetch {
@@ -113,18 +124,21 @@ struct Fetch {
 }
 
 impl Fetch {
-    /// Fetches the parts from number `from` on as their turns come, whatever becomes of those before.
+    /// Fetches the parts from number `from` on when it is their turn, independently of earlier ones.
     async fn ask(self, from: u32, fetched: mpsc::UnboundedSender<Result<Fetching, Failure>>) {
         let asked = stream::iter(self.ranges(from)).and_then(|(number, range)| {
-            let window = self.window.clone();
-            async move { Ok((number, range, window.next_pass().await)) }
+            let mut window = self.window.clone();
+            async move {
+                window.reaches(number).await;
+                Ok((number, range))
+            }
         });
-        let turn = |(number, range, pass): Asked| {
-            let turn = self.source.turn(range.end - range.start);
-            async move { Ok(((number, range, pass), turn.await)) }
+        let permitted = |(number, range): Asked| {
+            let permits = self.source.permits(range.end - range.start);
+            async move { Ok(((number, range), permits.await)) }
         };
-        let turns = asked.map_ok(turn).try_buffered(IN_LINE);
-        let started = turns.map_ok(|(asked, turn)| self.start(asked, None, turn));
+        let permitted = asked.map_ok(permitted).try_buffered(IN_LINE);
+        let started = permitted.map_ok(|(asked, permits)| self.start(asked, None, permits));
         let mut started = std::pin::pin!(started);
         while let Some(part) = started.next().await {
             if fetched.send(part).is_err() {
@@ -133,7 +147,7 @@ impl Fetch {
         }
     }
 
-    /// The parts from number `from` on, and where they lie.
+    /// The parts from number `from` on and their ranges.
     fn ranges(&self, from: u32) -> impl Iterator<Item = Result<(u32, Range<u64>), Failure>> {
         let count = u32::try_from(self.plan.parts().unwrap_or(0)).unwrap_or(u32::MAX);
         let ranges = (from..=count).map(|number| Ok((number, self.plan.range(number)?)));
@@ -143,23 +157,24 @@ impl Fetch {
         })
     }
 
-    /// Fetches a part in a task of its own, so that bytes arrive while others are hashed.
-    fn start(&self, asked: Asked, body: Option<Body>, turn: (Share, Lane)) -> Fetching {
+    /// Fetches a part in its own task, so that it arrives while others are hashed.
+    fn start(&self, asked: Asked, body: Option<Body>, permits: Permits) -> Fetching {
         let (source, file) = (self.source.clone(), Arc::clone(&self.file));
-        let (number, range, pass) = asked;
+        let (number, range) = asked;
         let task = async move {
-            let bytes = source.range(&file, range, body, turn).await?;
-            Ok(Part { number, bytes, pass })
+            let Fetched { bytes, is_end } =
+                source.range_to_its_end(&file, range, body, permits).await?;
+            Ok(Part { number, bytes, is_end })
         };
         AbortOnDropHandle::new(tokio::spawn(task))
     }
 }
 
-/// What is left of a body that is read to its end.
+/// The rest of a body that is read to its end.
 struct Rest {
     body: Body,
-    lane: Option<Lane>,
-    /// Bytes that have come and belong to the next part.
+    connection: Option<ConnectionPermit>,
+    /// Bytes received that belong to the next part.
     bytes: Bytes,
 }
 
@@ -170,31 +185,35 @@ fn sequential(
     plan: PartPlan,
     window: Window,
 ) -> BoxStream<'static, Result<Part, Failure>> {
-    // Parts of a file without a length are larger: the memory for them is asked for anew.
-    let lane = begun.turn.map(|(_, lane)| lane);
-    let rest = Rest { body: begun.opened.body, lane, bytes: Bytes::new() };
+    // Parts of a file without a length are larger, so memory is requested again.
+    let connection = begun.permits.map(|(_, connection)| connection);
+    let rest = Rest { body: begun.opened.body, connection, bytes: Bytes::new() };
     let state = (Arc::clone(context), source.clone(), rest, window, 1_u32);
-    stream::try_unfold(state, move |(context, source, mut rest, window, number)| async move {
+    stream::try_unfold(state, move |(context, source, mut rest, mut window, number)| async move {
         let Some(range) = plan.range(number)? else { return Ok(None) };
-        let pass = window.next_pass().await;
+        window.reaches(number).await;
         let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let mut share = context.memory.share(range.end - range.start, source.job()).await;
-        let under_way = source.under_way();
-        let buffer = share.buffer();
+        let mut memory = context.schedule.memory(range.end - range.start, source.job()).await;
+        let buffer = memory.buffer();
         while buffer.len() < wanted {
             if rest.bytes.is_empty() {
-                let bytes = rest.body.next().await.map_err(Failure::BrokenOff)?;
+                let at = range.start + buffer.len() as u64;
+                let bytes = match rest.body.next().await {
+                    // The file has ended.
+                    Err(error) if source.has_no_more(&error, at) => break,
+                    bytes => bytes.map_err(Failure::BrokenOff)?,
+                };
                 let Some(bytes) = bytes else { break };
-                source.moved(bytes.len() as u64, &under_way, rest.lane.as_ref());
+                source.came(bytes.len() as u64, rest.connection.as_ref());
                 rest.bytes = bytes;
             }
             let fits = rest.bytes.split_to(rest.bytes.len().min(wanted - buffer.len()));
             buffer.extend_from_slice(&fits);
         }
-        if buffer.len() == 0 {
+        if buffer.is_empty() {
             return Ok(None);
         }
-        let part = Part { number, bytes: share.filled(), pass };
+        let part = Part { number, bytes: memory.filled(), is_end: false };
         Ok(Some((part, (context, source, rest, window, number + 1))))
     })
     .boxed()

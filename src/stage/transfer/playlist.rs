@@ -1,4 +1,4 @@
-//! Reading the playlist of a whole; that of the best variant that can be had where there is a choice.
+//! Reads the playlist of a whole. If there are several variants, reads the best one available.
 
 use std::sync::Arc;
 
@@ -10,46 +10,50 @@ use super::failure::Failure;
 use super::source::Source;
 use crate::media::hls::{Base, HlsError, MAX_BYTES, MediaPlaylist, Playlist, Variant};
 use crate::media::source::Small;
-use crate::stage::playlists::Room;
+use crate::model::Reason;
+use crate::schedule::BudgetPermit;
 
 /// A playlist that was read.
 pub(super) struct Read {
-    /// As received.
+    /// The bytes as received.
     pub original: Bytes,
-    /// What it says.
+    /// The parsed playlist.
     pub playlist: MediaPlaylist,
     pub scheme: String,
-    /// The memory that it takes.
-    pub room: Room,
+    /// The permit for its memory.
+    pub room: BudgetPermit,
+    /// Why it is not the best variant's, if it is not.
+    pub note: Option<String>,
 }
 
-/// What a playlist that was asked for is.
+/// The kind of a playlist that was fetched.
 enum Found {
     Media(Read),
     Choice(Vec<Variant>),
 }
 
 impl Found {
-    /// Reads what came, once there is memory for it.
+    /// Parses what was received, once there is memory for it.
     async fn of(context: &Context, small: Small, base: Base<'_>) -> Result<Self, Failure> {
-        let room = context.playlists.room(Playlist::cost(&small.bytes, base)).await;
+        let room = context.playlists.take(Playlist::cost(&small.bytes, base) as u64).await;
         Ok(match Playlist::parse_from(&small.bytes, base)? {
             Playlist::Master(variants) => Self::Choice(variants),
             Playlist::Media(playlist) => {
-                Self::Media(Read { original: small.bytes, playlist, scheme: small.scheme, room })
+                let (original, scheme) = (small.bytes, small.scheme);
+                Self::Media(Read { original, playlist, scheme, room, note: None })
             }
         })
     }
 }
 
-/// The playlist of a whole.
+/// Reads the playlist of a whole.
 ///
-/// A variant that its host does not have, or that cannot be archived, gives way to the next. One whose
-/// host fails gives way to its copies alone in the first run that tries (`is_first`): a night's fault
-/// is no reason to keep less for ever.
+/// If the host does not have a variant, or it cannot be archived, the next one is used. If a variant's
+/// host fails, the first run that tries (`is_first`) uses only copies of the same variant: one night's
+/// failure is no reason to keep a worse one for ever.
 ///
 /// # Errors
-/// When none can be had: why the best of those cannot that a later run may still find.
+/// When no variant can be read: the failure of the best one that a later run may still read.
 pub(super) async fn read(
     context: &Arc<Context>,
     source: &Source,
@@ -73,10 +77,7 @@ pub(super) async fn read(
             break;
         }
         let failure = match read_variant(context, source, variant).await {
-            Ok(read) => {
-                note_choice(variant, lost);
-                return Ok(read);
-            }
+            Ok(read) => return Ok(Read { note: note_choice(variant, lost), ..read }),
             Err(failure) if failure.is_about_the_file() => failure,
             Err(failure) => return Err(failure),
         };
@@ -89,15 +90,29 @@ pub(super) async fn read(
     Err(lost.map_or_else(|| HlsError::NoVariant.into(), |(_, failure)| failure))
 }
 
-/// That a better variant could not be had is no failure where another could.
-fn note_choice(chosen: &Variant, lost: Option<(&Variant, Failure)>) {
-    let Some((better, failure)) = lost else { return };
+/// The note for the manifest that a better variant could not be read, which is not a failure. `None` if
+/// the chosen one is an equally good copy.
+fn note_choice(chosen: &Variant, lost: Option<(&Variant, Failure)>) -> Option<String> {
+    let (better, failure) = lost?;
+    let of = |variant: &Variant| {
+        let listed = variant.link.listed();
+        format!("{} ({})", listed.path(), variant.quality_told())
+    };
+    // The note already contains the path.
+    let url = format!("{}: ", better.link.url.without_query());
+    let reason = Reason::of(&failure).message.replacen(&url, "", 1);
+    let (chosen_told, better_told) = (of(chosen), of(better));
     tracing::info!(
-        variant.path = chosen.link.listed().path(),
-        better.path = better.link.listed().path(),
-        reason = %failure,
-        "a better variant of a broadcast could not be had, and the next is taken"
+        variant = chosen_told,
+        variant.better = better_told,
+        reason,
+        "failed to read a better variant of a broadcast; using the next one"
     );
+    (!chosen.is_as_good_as(better)).then(|| {
+        format!(
+            "a better variant, {better_told}, could not be had: {reason}; this is {chosen_told}"
+        )
+    })
 }
 
 async fn read_variant(

@@ -1,5 +1,5 @@
-//! The parts of one upload on their way to the store: hashed in order, sent as soon as they are
-//! hashed, and kept in the ledger once the store has them.
+//! Sends the parts of one upload to the store: hashed in order, sent as soon as they are hashed, and
+//! recorded in the ledger once the store has them.
 
 use std::sync::Arc;
 
@@ -9,27 +9,41 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::checkpoint::Trail;
+use super::checkpoint::CheckpointWriter;
 use super::copy::check_source_digest;
+use super::doubts::Hope;
 use super::examining::tables;
 use super::failure::Failure;
-use super::hashing::{Hashed, Hashing, HashingState, PartHash};
+use super::hashing::{Borders, Hashed, Hashing, HashingState, PartHash};
 use super::joined;
 use super::parts::Part;
 use super::source::Source;
+use super::taking::Taking;
 use crate::media::source::SourceFile;
 use crate::stage::Context;
-use crate::store::{self, PartDigests, PartReceipt, Upload};
+use crate::store::{self, PartDigests, PartPlan, PartReceipt, Upload};
 
-/// The parts of a file as they arrive, and where they come from.
+/// The parts of a file as they arrive, and their source.
 pub(super) struct Coming {
     pub context: Arc<Context>,
     pub source: Source,
     pub file: SourceFile,
+    pub plan: PartPlan,
     pub parts: BoxStream<'static, Result<Part, Failure>>,
+    /// Whether damaged parts are fetched again to compare.
+    pub is_looking: bool,
+    /// Whether better bytes may come another time.
+    pub hope: Hope,
 }
 
-/// A part that was hashed, with the hashes up to it.
+/// A file whose parts have all been sent.
+pub(super) struct Sent {
+    pub hashed: Hashed,
+    pub borders: Borders,
+    pub receipts: Vec<PartReceipt>,
+}
+
+/// A hashed part, with the hashes up to it.
 struct HashedPart {
     part: Part,
     digests: PartDigests,
@@ -41,20 +55,22 @@ struct HashedPart {
 ///
 /// # Errors
 /// With the first failure. What the store had acknowledged by then is in the ledger, unless the work on
-/// the room has to stop.
+/// the room must stop.
 pub(super) async fn send_parts(
     upload: &Arc<Upload>,
     hashing: Hashing,
-    trail: Trail,
+    checkpoint_writer: CheckpointWriter,
     coming: Coming,
-) -> Result<(Hashed, Vec<PartReceipt>), Failure> {
+) -> Result<Sent, Failure> {
     let (hashed, ready) = mpsc::channel(1);
-    let file = coming.file.clone();
+    let (file, hope) = (coming.file.clone(), coming.hope);
     let hashing = hash_in_order(Arc::clone(upload), hashing, coming, hashed);
     let hashing = AbortOnDropHandle::new(tokio::spawn(hashing));
-    let mut sending = Sending::of(upload, trail);
-    match sending.run(hashing, ready, &file).await {
-        Ok(hashed) => Ok((hashed, sending.trail.into_receipts())),
+    let mut sending = Sending::of(upload, checkpoint_writer);
+    match sending.run(hashing, ready, (&file, hope)).await {
+        Ok((hashed, borders)) => {
+            Ok(Sent { hashed, borders, receipts: sending.checkpoint_writer.into_receipts() })
+        }
         Err(failure) => {
             if !matches!(failure, Failure::Stop(_)) {
                 sending.keep().await;
@@ -64,27 +80,27 @@ pub(super) async fn send_parts(
     }
 }
 
-/// What is on its way.
+/// Uploads and ledger writes in progress.
 struct Sending {
     upload: Arc<Upload>,
-    trail: Trail,
+    checkpoint_writer: CheckpointWriter,
     uploads: FuturesUnordered<AbortOnDropHandle<Result<PartReceipt, store::Error>>>,
-    /// At most one: what is uploaded meanwhile is kept by the next.
+    /// At most one: the next save covers what is uploaded meanwhile.
     saving: FuturesUnordered<BoxFuture<'static, Result<usize, Failure>>>,
 }
 
 impl Sending {
-    fn of(upload: &Arc<Upload>, trail: Trail) -> Self {
+    fn of(upload: &Arc<Upload>, checkpoint_writer: CheckpointWriter) -> Self {
         let (uploads, saving) = (FuturesUnordered::new(), FuturesUnordered::new());
-        Self { upload: Arc::clone(upload), trail, uploads, saving }
+        Self { upload: Arc::clone(upload), checkpoint_writer, uploads, saving }
     }
 
     async fn run(
         &mut self,
-        hashing: AbortOnDropHandle<Result<Hashing, Failure>>,
+        hashing: AbortOnDropHandle<Result<(Hashing, Borders), Failure>>,
         mut ready: mpsc::Receiver<HashedPart>,
-        file: &SourceFile,
-    ) -> Result<Hashed, Failure> {
+        (file, hope): (&SourceFile, Hope),
+    ) -> Result<(Hashed, Borders), Failure> {
         loop {
             tokio::select! {
                 step = self.step(), if !self.is_idle() => step?,
@@ -94,19 +110,20 @@ impl Sending {
                 },
             }
         }
-        // A file that is not whole is given up before its last parts are waited for.
-        let hashed = joined(hashing.await)?.finish(file.total)?;
-        check_source_digest(file, hashed.digests.crc64xz)?;
+        // Give up an incomplete file before waiting for its last parts.
+        let (hashing, borders) = joined(hashing.await)?;
+        let hashed = hashing.finish(file.total, hope)?;
+        check_source_digest(file, &hashed)?;
         while !self.is_idle() {
             self.step().await?;
         }
-        Ok(hashed)
+        Ok((hashed, borders))
     }
 
     fn send(&mut self, hashed: HashedPart) {
         let HashedPart { part, digests, state } = hashed;
-        let Part { number, bytes, pass } = part;
-        self.trail.hashed(state, pass);
+        let Part { number, bytes, is_end: _ } = part;
+        self.checkpoint_writer.hashed(state);
         let upload = Arc::clone(&self.upload);
         self.uploads.push(AbortOnDropHandle::new(tokio::spawn(async move {
             upload.part(number, bytes.get().clone(), digests).await
@@ -117,66 +134,64 @@ impl Sending {
         self.uploads.is_empty() && self.saving.is_empty()
     }
 
-    /// Waits until a part is uploaded or what was uploaded is in the ledger.
+    /// Waits until a part is uploaded or a checkpoint is saved.
     async fn step(&mut self) -> Result<(), Failure> {
         tokio::select! {
-            Some(receipt) = self.uploads.next() => self.trail.uploaded(joined(receipt)?),
-            Some(kept) = self.saving.next() => self.trail.note_kept(kept?),
+            Some(receipt) = self.uploads.next() => self.checkpoint_writer.uploaded(joined(receipt)?),
+            Some(kept) = self.saving.next() => self.checkpoint_writer.note_kept(kept?),
             else => {}
         }
-        if self.saving.is_empty() && self.trail.is_behind() {
-            self.saving.push(Box::pin(self.trail.save()));
+        if self.saving.is_empty() && self.checkpoint_writer.is_behind() {
+            self.saving.push(Box::pin(self.checkpoint_writer.save()));
         }
         Ok(())
     }
 
-    /// Keeps what the store has, as well as that can be done after a failure.
+    /// Records what the store has, as far as possible after a failure.
     async fn keep(mut self) {
         while let Some(Some(ended)) = self.uploads.next().now_or_never() {
             if let Ok(Ok(receipt)) = ended {
-                self.trail.uploaded(receipt);
+                self.checkpoint_writer.uploaded(receipt);
             }
         }
-        // The others are not waited for, nor sent on.
+        // Drop the other uploads without waiting for them.
         self.uploads.clear();
         if let Some(Ok(kept)) = self.saving.next().await {
-            self.trail.note_kept(kept);
+            self.checkpoint_writer.note_kept(kept);
         }
-        if self.trail.is_behind()
-            && let Err(error) = self.trail.save().await
+        if self.checkpoint_writer.is_behind()
+            && let Err(error) = self.checkpoint_writer.save().await
         {
-            tracing::debug!(error = %error, "what was uploaded could not be noted");
+            tracing::debug!(error = %error, "failed to record which parts were uploaded");
         }
     }
 }
 
-/// Hashes the parts as they come, while others are fetched and uploaded; returns the hashes after
-/// the last.
+/// Hashes the parts as they arrive, while others are fetched and uploaded; returns the hashes after the
+/// last one.
 async fn hash_in_order(
     upload: Arc<Upload>,
     mut hashing: Hashing,
     coming: Coming,
     hashed: mpsc::Sender<HashedPart>,
-) -> Result<Hashing, Failure> {
-    let Coming { context, source, file, mut parts } = coming;
-    // Of a resumed transfer.
+) -> Result<(Hashing, Borders), Failure> {
+    let Coming { context, source, file, plan, mut parts, is_looking, hope: _ } = coming;
+    // Only for a resumed transfer.
     if let Some(beyond) = hashing.needs_tables(file.total) {
         hashing.examine_by(tables(&context, &source, &file, beyond).await, &[]);
     }
-    while let Some(part) = parts.next().await.transpose()? {
-        let own = if upload.signs_parts() { PartHash::Needed } else { PartHash::Spared };
-        let (next, digests) = hashing.part(part.bytes.get().clone(), own).await?;
+    let own = if upload.signs_parts() { PartHash::Needed } else { PartHash::Spared };
+    let (context, source, file) = (&context, &source, &file);
+    let mut taking = Taking { context, source, file, plan, own, is_looking, reaches_on: false };
+    let mut borders = Borders::from(hashing.state());
+    while let Some(mut part) = parts.next().await.transpose()? {
+        let (next, digests) = taking.part(hashing, &mut part, &borders).await?;
         hashing = next;
-        if part.number == 1
-            && let Some(beyond) = hashing.needs_tables(file.total)
-        {
-            let tables = tables(&context, &source, &file, beyond).await;
-            hashing.examine_by(tables, part.bytes.get());
-        }
         let state = hashing.state();
+        borders.pass(state.clone());
         if hashed.send(HashedPart { part, digests, state }).await.is_err() {
             break;
         }
     }
-    Ok(hashing)
+    Ok((hashing, borders))
 }

@@ -1,27 +1,38 @@
 //! One file at its media host, with retries and fresh URLs.
 
+mod apart;
+mod range;
+
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::doubts::Hope;
 use super::failure::Failure;
 use super::{Context, Place};
-use crate::media::source::{self as media, Body, Opened, Problem, SourceFile, expires_at};
-use crate::model::{Crc64Nvme, MediaUrl, Recording};
+use crate::media::source::{self as media, FetchProblem, Opened, SourceFile, expires_at};
+use crate::model::{MediaUrl, Reason, Recording};
 use crate::retry::{self, Policy, Transient};
-use crate::stage::memory::{Lane, PartBytes, Share};
-use crate::stage::{Error, Job};
-use crate::throughput::UnderWay;
+use crate::schedule::{ConnectionPermit, Job, MemoryPermit};
+use crate::stage::Error;
+use apart::Doubted;
+pub(super) use range::Fetched;
 
-/// A file to be fetched. Clones are the same file.
+/// A file to fetch. Clones refer to the same file.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     context: Arc<Context>,
-    /// Where its URL is replaced when it is refused; a chunk's is not.
+    /// Supplies fresh URLs when the current one is refused; `None` for a chunk.
     place: Option<Arc<Place>>,
     url: Arc<Mutex<MediaUrl>>,
-    /// Whether it is asked for at once, as its ranges cannot be used.
+    /// Whether it is fetched with a single request, because its ranges are unusable.
     at_once: Arc<AtomicBool>,
+    /// The parts that came damaged.
+    doubted: Arc<Doubted>,
+    /// Whether better bytes may come another time.
+    hope: Hope,
+    /// Where it last broke off, when fetched with a single request.
+    broken_off: Arc<AtomicU64>,
     job: Job,
 }
 
@@ -34,10 +45,10 @@ impl Source {
         context: &Arc<Context>,
         place: &Arc<Place>,
         recording: &Recording,
-        job: &Job,
+        (job, hope): (&Job, Hope),
     ) -> Result<Self, Failure> {
         let Some(url) = recording.url.clone() else {
-            let reason = recording.reason.clone();
+            let reason = recording.reason.as_ref().map(Reason::to_string);
             let unknown = || "its media_url cannot be read".to_owned();
             return Err(Failure::Unfetchable(reason.unwrap_or_else(unknown)));
         };
@@ -46,18 +57,30 @@ impl Source {
             place: Some(Arc::clone(place)),
             url: Arc::new(Mutex::new(url)),
             at_once: Arc::default(),
+            doubted: Arc::default(),
+            hope,
+            broken_off: Arc::default(),
             job: job.clone(),
         })
     }
 
-    /// A file that a playlist names, for the recording it belongs to.
+    /// A file named by a playlist, for the recording it belongs to.
     pub(super) fn of_chunk(context: &Arc<Context>, url: MediaUrl, job: &Job) -> Self {
         let url = Arc::new(Mutex::new(url));
-        let (context, at_once) = (Arc::clone(context), Arc::default());
-        Self { context, place: None, url, at_once, job: job.clone() }
+        Self {
+            context: Arc::clone(context),
+            place: None,
+            url,
+            at_once: Arc::default(),
+            doubted: Arc::default(),
+            // The chunk's own examination decides what is kept of a truncated one.
+            hope: Hope::Left,
+            broken_off: Arc::default(),
+            job: job.clone(),
+        }
     }
 
-    /// The recording it belongs to.
+    /// The transfer job it belongs to.
     pub(super) fn job(&self) -> &Job {
         &self.job
     }
@@ -67,46 +90,50 @@ impl Source {
         self.place.is_some()
     }
 
-    /// Whether it is asked for at once.
+    /// Whether it is fetched with a single request.
     pub(super) fn is_at_once(&self) -> bool {
         self.at_once.load(Ordering::Relaxed)
     }
 
-    /// Gives up its ranges: it is asked for at once from now on. Whether it was not already.
+    /// Stops using ranges: from now on it is fetched with a single request. Returns whether that is
+    /// new.
     pub(super) fn give_up_ranges(&self) -> bool {
         !self.at_once.swap(true, Ordering::Relaxed)
     }
 
-    /// Bytes come from its host until the guard is dropped.
-    pub(super) fn under_way(&self) -> UnderWay {
-        self.context.throughput.under_way(&self.url().host())
-    }
-
-    /// Where it is fetched now.
+    /// Its current URL.
     pub(super) fn url(&self) -> MediaUrl {
         self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for the memory for so many of its bytes and for a connection to fetch them.
-    pub(super) fn turn(&self, bytes: u64) -> impl Future<Output = (Share, Lane)> + use<> {
-        self.context.memory.turn(bytes, &self.job, self.url().host())
+    /// Waits for memory for this many bytes and for a connection to fetch them.
+    pub(super) fn permits(
+        &self,
+        bytes: u64,
+    ) -> impl Future<Output = (MemoryPermit, ConnectionPermit)> + use<> {
+        self.context.schedule.part(bytes, &self.job, self.url().host())
     }
 
-    /// Opens it with a request for its first bytes, or for all of them where its ranges were given up,
-    /// over `lane` if there is one.
+    /// Opens it with a request for its first bytes, or for all of them where ranges were given up, over
+    /// `connection` if there is one.
     ///
     /// # Errors
     /// When the host cannot or will not serve it.
-    pub(super) async fn open(&self, first: u64, lane: Option<&Lane>) -> Result<Opened, Failure> {
+    pub(super) async fn open(
+        &self,
+        first: u64,
+        connection: Option<&ConnectionPermit>,
+    ) -> Result<Opened, Failure> {
         self.with_fresh_url(
             "opening a recording",
             &self.context.work.media_retry,
             |url| async move {
+                let route = self.route(0);
                 let opened = match self.is_at_once() {
-                    true => self.context.media.open_at_once(&url).await,
-                    false => self.context.media.open(&url, first).await,
+                    true => route.media().open_at_once(&url).await,
+                    false => route.media().open(&url, first).await,
                 };
-                opened.inspect_err(|error| note_refusal(lane, error))
+                opened.inspect_err(|error| note_refusal(connection, error))
             },
         )
         .await
@@ -125,48 +152,8 @@ impl Source {
         .await
     }
 
-    /// Fetches a range of the file that was opened as `file`, starting with what `body` brings.
-    /// Where the connection breaks, the next attempt goes on at the byte reached.
-    ///
-    /// # Errors
-    /// As [`Source::open`], or when the file is another by now.
-    pub(super) async fn range(
-        &self,
-        file: &SourceFile,
-        range: Range<u64>,
-        body: Option<Body>,
-        turn: (Share, Lane),
-    ) -> Result<PartBytes, Failure> {
-        let (share, lane) = turn;
-        let share = Mutex::new(share);
-        let body = Mutex::new(body);
-        let under_way = self.under_way();
-        self.with_fresh_url("fetching a range", &self.context.work.media_retry, |url| {
-            let (share, body, range) = (&share, &body, range.clone());
-            let (under_way, lane) = (&under_way, &lane);
-            async move {
-                let reached = range.start + lock(share).buffer().len() as u64;
-                let begun = lock(body).take();
-                let mut body = match begun {
-                    Some(body) => body,
-                    None => {
-                        let asked = self.context.media.range(&url, file, reached..range.end).await;
-                        asked.inspect_err(|error| note_refusal(Some(lane), error))?
-                    }
-                };
-                while let Some(bytes) = body.next().await? {
-                    self.moved(bytes.len() as u64, under_way, Some(lane));
-                    lock(share).buffer().extend_from_slice(&bytes);
-                }
-                Ok(())
-            }
-        })
-        .await?;
-        Ok(share.into_inner().unwrap_or_else(PoisonError::into_inner).filled())
-    }
-
-    /// Fetches a range of the file that was opened as `file`, beside its parts: the memory is the
-    /// caller's to account for.
+    /// Fetches a range of the file that was opened as `file`, outside its parts: the caller accounts
+    /// for the memory.
     ///
     /// # Errors
     /// As [`Source::range`].
@@ -175,60 +162,23 @@ impl Source {
         file: &SourceFile,
         range: Range<u64>,
     ) -> Result<Vec<u8>, Failure> {
-        let got = Mutex::new(Vec::new());
-        self.each(file, range, |bytes| lock(&got).extend_from_slice(bytes)).await?;
-        Ok(got.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let mut got = Vec::new();
+        let route = self.route(range.start);
+        self.each(&route, file, range, |_, bytes| got.extend_from_slice(bytes)).await?;
+        Ok(got)
     }
 
-    /// Fetches a range of the file that was opened as `file` for its CRC-64/NVME alone.
-    ///
-    /// # Errors
-    /// As [`Source::range`].
-    pub(super) async fn crc64nvme(
-        &self,
-        file: &SourceFile,
-        range: Range<u64>,
-    ) -> Result<Crc64Nvme, Failure> {
-        let crc = Mutex::new(crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme));
-        self.each(file, range, |bytes| lock(&crc).update(bytes)).await?;
-        let crc = crc.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Crc64Nvme(crc.finalize()))
-    }
-
-    /// Fetches a range and gives its bytes to `each` in order, each of them once.
-    async fn each(
-        &self,
-        file: &SourceFile,
-        range: Range<u64>,
-        each: impl Fn(&[u8]),
-    ) -> Result<(), Failure> {
-        let reached = AtomicU64::new(range.start);
-        let (each, reached, end) = (&each, &reached, range.end);
-        let policy = &self.context.work.media_retry;
-        self.with_fresh_url("fetching a range", policy, |url| async move {
-            let from = reached.load(Ordering::Relaxed);
-            let mut body = self.context.media.range(&url, file, from..end).await?;
-            while let Some(bytes) = body.next().await? {
-                each(&bytes);
-                reached.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// So many of its bytes have come.
-    pub(super) fn moved(&self, bytes: u64, under_way: &UnderWay, lane: Option<&Lane>) {
+    /// Records that this many bytes have arrived.
+    pub(super) fn came(&self, bytes: u64, connection: Option<&ConnectionPermit>) {
         self.context.progress.move_bytes(bytes);
-        under_way.moved(bytes);
-        if let Some(lane) = lane {
-            lane.moved(bytes);
+        match connection {
+            Some(connection) => connection.came(bytes),
+            None => self.job.came(bytes),
         }
-        self.job.moved(bytes);
     }
 
-    /// Runs an operation on the current URL, retried by policy; where the URL is refused or the
-    /// file gone, once more on a fresh URL, if there is one.
+    /// Runs an operation on the current URL, retried by policy. If the URL is refused or the file is
+    /// gone, tries once more on a fresh URL, if there is one.
     async fn with_fresh_url<T, F>(
         &self,
         what: &str,
@@ -238,7 +188,7 @@ impl Source {
     where
         F: Future<Output = Result<T, media::Error>>,
     {
-        self.foresee().await?;
+        self.replace_expiring().await?;
         let mut refreshed = false;
         loop {
             let url = self.url();
@@ -247,7 +197,8 @@ impl Source {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            let refused = matches!(error.problem, Problem::Refused { .. } | Problem::Gone { .. });
+            let refused =
+                matches!(error.problem, FetchProblem::Refused { .. } | FetchProblem::Gone { .. });
             if refreshed || !refused || !self.refresh(&url).await? {
                 return Err(error.into());
             }
@@ -255,9 +206,9 @@ impl Source {
         }
     }
 
-    /// Replaces a URL that would expire before the file is through, where another can be had and
-    /// helps. Where not, the transfer goes on with what it has.
-    async fn foresee(&self) -> Result<(), Failure> {
+    /// Replaces a URL that would expire before the transfer ends, if that helps. Otherwise the transfer
+    /// continues with the current one.
+    async fn replace_expiring(&self) -> Result<(), Failure> {
         let current = self.url();
         let (Some(place), Some(expires)) = (&self.place, expires_at(&current)) else {
             return Ok(());
@@ -271,20 +222,20 @@ impl Source {
             Err(error) if self.ends_work(&error) => return Err(error.into()),
             Err(error) => tracing::warn!(
                 error = %error,
-                "a URL is about to expire, and no other could be had"
+                "failed to replace a URL that is about to expire"
             ),
         }
         Ok(())
     }
 
-    /// Whether an error is no news about the URL, but the end of the work on the room.
+    /// Whether an error ends the work on the room, rather than saying anything about the URL.
     fn ends_work(&self, error: &Error) -> bool {
         let has_failed = self.context.ledger.failure().is_some();
         error.is_lease_lost() || (has_failed && error.is_of_the_ledger())
     }
 
-    /// Whether there is another URL than the refused one now. That WeChat cannot be asked, for want
-    /// of calls or otherwise, is no news about the file.
+    /// Whether there is now a URL other than the refused one. Failing to ask WeChat, for lack of calls
+    /// or otherwise, says nothing about the file.
     async fn refresh(&self, refused: &MediaUrl) -> Result<bool, Failure> {
         if self.url().expose() != refused.expose() {
             return Ok(true);
@@ -298,17 +249,17 @@ impl Source {
             Ok(None) => Ok(false),
             Err(error) if self.ends_work(&error) => Err(error.into()),
             Err(error) => {
-                tracing::warn!(error = %error, transient = error.is_transient(), "no fresh URL could be had");
+                tracing::warn!(error = %error, transient = error.is_transient(), "failed to get a fresh URL");
                 Ok(false)
             }
         }
     }
 }
 
-/// A host that asks for fewer requests gets fewer.
-fn note_refusal(lane: Option<&Lane>, error: &media::Error) {
-    if let (Some(lane), Problem::Throttled { .. }) = (lane, &error.problem) {
-        lane.refused();
+/// Reduces the requests to a host that asks for fewer.
+fn note_refusal(connection: Option<&ConnectionPermit>, error: &media::Error) {
+    if let (Some(connection), FetchProblem::Throttled { .. }) = (connection, &error.problem) {
+        connection.refused();
     }
 }
 

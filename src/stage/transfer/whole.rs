@@ -1,10 +1,10 @@
-//! The whole broadcast (整场): its playlist is always read, its chunks are stored where the pieces
-//! do not cover it, as far as they can be had.
+//! The whole broadcast (整场): its playlist is always read, and as many of its chunks as possible are
+//! stored where the segments do not cover it.
 //!
-//! A whole of which chunks are missing is stored all the same, with a playlist that leaves them out.
-//! What is written for it overwrites nothing that a manifest may name: a playlist with chunks left
-//! out has a key of its own, which follows from its text, and the chunks of another playlist have
-//! other names. So a run that is killed before the manifest leaves the one in force true.
+//! A whole with missing chunks is stored as well, with a playlist that leaves them out. Nothing that a
+//! manifest may name is overwritten: a playlist with chunks left out has its own key, derived from its
+//! text, and the chunks of another playlist have other names. So if a run is killed before it writes
+//! the manifest, the manifest in force stays true.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,41 +12,43 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::chunks::{Chunks, Earlier};
+use super::doubts::Hope;
 use super::failure::Failure;
 use super::gather::{Gathered, gather};
 use super::playlist::{Read, read};
 use super::source::Source;
-use super::{Context, Job, Place};
+use super::{Context, Place};
 use crate::config::WholePolicy;
 use crate::media::hls::{MediaPlaylist, redacted_source};
 use crate::model::lifecycle::Trouble;
 use crate::model::{
-    Damaged, MediaFacts, ObjectKey, Recording, RecordingState, Sha256Digest, SourceFacts,
+    Damaged, MediaFacts, ObjectKey, Reason, Recording, RecordingState, Sha256Digest, SourceFacts,
     StoredWhole, WholeChunk, sum,
 };
+use crate::schedule::Job;
 use crate::store::Labels;
 
 pub(super) const PLAYLIST: Labels<'static> =
     Labels { content_type: "application/vnd.apple.mpegurl", metadata: &[] };
 
-/// What the pieces of a room cover.
+/// How much of the broadcast the segments of a room cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cover {
-    /// Milliseconds of those that are archived.
+    /// The total length of the archived segments, in milliseconds.
     archived_ms: u64,
-    /// The same where each is as short as anything in it tells.
+    /// The same, counting the shortest length that each segment's data gives.
     least_ms: u64,
-    /// … and as long.
+    /// The same, counting the longest.
     most_ms: u64,
-    /// Whether all that are listed are archived.
+    /// Whether all listed segments are archived.
     is_all: bool,
 }
 
 impl Cover {
-    /// Why the pieces do not stand for a whole of `whole_ms`, where they do not: they fall short of it
-    /// by more than the tolerance, which is at most a quarter of the whole, or they may, as what they
-    /// tell of their lengths differs. A piece that could not be had is never within the tolerance,
-    /// however short it is.
+    /// Why the segments cannot replace a whole of `whole_ms`; `None` if they can. They cannot if they
+    /// are shorter than it by more than the tolerance (at most a quarter of the whole), or may be,
+    /// because their data disagrees about their lengths. A segment that is not archived is never within
+    /// the tolerance, however short it is.
     fn lacks(self, whole_ms: u64, tolerance: Duration) -> Option<String> {
         let tolerance = u64::try_from(tolerance.as_millis()).unwrap_or(u64::MAX).min(whole_ms / 4);
         let is_short = |ms: u64| ms.saturating_add(tolerance) < whole_ms;
@@ -73,7 +75,7 @@ fn seconds(ms: u64) -> String {
     format!("{}.{} s", ms / 1000, ms % 1000 / 100)
 }
 
-/// Makes a whole that was not needed pending again, where the pieces do not cover it any more.
+/// Makes a whole that was not needed pending again if the segments no longer cover it.
 pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
     let lacks = |stored: &StoredWhole| cover.lacks(stored.duration_ms, tolerance).is_some();
     if whole.state == RecordingState::NotNeeded && whole.whole().is_some_and(lacks) {
@@ -81,12 +83,12 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
     }
 }
 
-/// What `pieces` cover. Those that a later run may still archive do not count: better one form too
-/// many than none.
+/// What `pieces` cover. Segments that a later run may still archive do not count: better to store a
+/// recording twice than not at all.
 pub fn cover(pieces: &[Recording]) -> Cover {
     let all = |ms: fn(&MediaFacts) -> u64| {
         let intact = pieces.iter().filter_map(Recording::intact_segment);
-        // The whole may be sound where a segment is damaged at its source.
+        // The whole may be intact where a segment is damaged at its source.
         let intact = intact.filter(|object| object.damage.is_empty());
         sum(intact.filter_map(|object| object.media.as_ref()).map(ms))
     };
@@ -98,26 +100,26 @@ pub fn cover(pieces: &[Recording]) -> Cover {
     }
 }
 
-/// What has become of a whole.
+/// The result of transferring a whole.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum WholeOutcome {
     /// Its chunks and its playlist are in the bucket.
     Archived(StoredWhole),
-    /// Its playlist was read and nothing more is needed.
+    /// Its playlist was read, and its chunks are not needed.
     NotNeeded {
-        /// What was read, and what is stored of it from when it was needed.
+        /// The playlist's facts, and what is stored from when the whole was needed.
         stored: StoredWhole,
-        /// Why not.
+        /// Why it is not needed.
         reason: &'static str,
     },
-    /// Chunks of it could not be had.
+    /// Some of its chunks could not be fetched.
     Incomplete {
-        /// What is in the bucket now; `None` where that is what the recording says already.
+        /// What is in the bucket now; `None` if the recording already says so.
         stored: Option<StoredWhole>,
         /// What that means for the recording.
         trouble: Trouble,
-        /// Which chunk, why, and how many others.
-        reason: String,
+        /// Why one chunk is missing, and how many others are.
+        reason: Reason,
     },
 }
 
@@ -128,19 +130,21 @@ pub(super) async fn whole(
     job: &Job,
     recording: &Recording,
     cover: Cover,
-) -> Result<Outcome, Failure> {
-    let source = Source::of(context, place, recording, job)?;
+) -> Result<WholeOutcome, Failure> {
+    let source = Source::of(context, place, recording, (job, Hope::Left))?;
     let is_first = recording.attempts == 0;
     let read = read(context, &source, is_first).await?;
-    let Read { original, mut playlist, scheme, room: _room } = read;
+    let Read { original, mut playlist, scheme, room: _room, note } = read;
     let facts = SourceFacts { scheme, ..SourceFacts::default() };
     let unstored = StoredWhole::unstored(playlist.duration_ms(), facts);
     let need = need(context, cover, &unstored);
-    let unstored = StoredWhole { note: need.clone().ok().flatten(), ..unstored };
+    let notes: Vec<String> = need.clone().ok().flatten().into_iter().chain(note).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
+    let unstored = StoredWhole { note, ..unstored };
     let spared = need.err();
     let earlier = Earlier::of(context, place, recording, &playlist, &original).await?;
     if let (Some(reason), Earlier::Nothing) = (spared, &earlier) {
-        return Ok(Outcome::NotNeeded { stored: unstored, reason });
+        return Ok(WholeOutcome::NotNeeded { stored: unstored, reason });
     }
     let identity = playlist.identity();
     let prefix = earlier.prefix(&playlist);
@@ -150,7 +154,7 @@ pub(super) async fn whole(
     let sealing = Sealing { context, place, recording, prefix, playlist, original, earlier };
     let unstored = StoredWhole { playlist_sha256: Some(identity), ..unstored };
     let Some((trouble, reason)) = gathered.incomplete(&sealing.playlist) else {
-        return Ok(Outcome::Archived(sealing.store(gathered, unstored).await?));
+        return Ok(WholeOutcome::Archived(sealing.store(gathered, unstored).await?));
     };
     let stored = match sealing.is_worth_storing(&gathered) {
         true => Some(sealing.store(gathered, unstored.clone()).await?),
@@ -159,13 +163,13 @@ pub(super) async fn whole(
     Ok(match spared {
         Some(reason) => {
             let stored = stored.or_else(|| recording.whole().cloned()).unwrap_or(unstored);
-            Outcome::NotNeeded { stored, reason }
+            WholeOutcome::NotNeeded { stored, reason }
         }
-        None => Outcome::Incomplete { stored, trouble, reason },
+        None => WholeOutcome::Incomplete { stored, trouble, reason },
     })
 }
 
-/// Whether the chunks of a whole are needed, and for what the pieces lack; `Err` says why not.
+/// Whether the chunks of a whole are needed, and what the segments lack; `Err` says why they are not.
 pub(super) fn need(
     context: &Context,
     cover: Cover,
@@ -181,7 +185,7 @@ pub(super) fn need(
     }
 }
 
-/// The name of a playable playlist. One that leaves chunks out has a name of its own.
+/// The name of a playable playlist. One that leaves chunks out has its own name.
 pub(super) fn playlist_name(prefix: &str, is_complete: bool, sha256: Sha256Digest) -> String {
     if is_complete {
         return format!("{prefix}playlist.m3u8");
@@ -190,7 +194,7 @@ pub(super) fn playlist_name(prefix: &str, is_complete: bool, sha256: Sha256Diges
     format!("{prefix}partial-{digits}.m3u8")
 }
 
-/// The files of a whole that are stored, to be sealed with their playlists.
+/// The stored files of a whole, to be sealed with its playlists.
 struct Sealing<'a> {
     context: &'a Arc<Context>,
     place: &'a Arc<Place>,
@@ -202,14 +206,14 @@ struct Sealing<'a> {
 }
 
 impl Sealing<'_> {
-    /// Whether an incomplete whole is more than nothing, and than what is archived of it already.
+    /// Whether an incomplete whole has any chunks, and plays longer than what is already archived.
     fn is_worth_storing(&self, gathered: &Gathered) -> bool {
         let playable_ms = self.playlist.playable_ms(|file| gathered.has(file));
         !gathered.chunks.is_empty() && !self.earlier.plays_longer_than(playable_ms)
     }
 
-    /// Stores the playlists of what was gathered, unless they are there. Returns what is known of the
-    /// whole then, over `unstored`.
+    /// Stores the playlists for the gathered files, unless they are already stored. Returns the new
+    /// record of the whole, based on `unstored`.
     async fn store(
         &self,
         gathered: Gathered,
@@ -218,7 +222,7 @@ impl Sealing<'_> {
         let missing = gathered.missing(&self.playlist);
         let playable_ms = self.playlist.playable_ms(|file| gathered.has(file));
         let (key, sha256, archived_at) = match &self.earlier {
-            // Without that time something of it was found to be damaged.
+            // An unset `archived_at` means that something was found damaged.
             Earlier::Same(whole)
                 if !missing.is_empty()
                     && whole.chunks == gathered.chunks
@@ -244,7 +248,7 @@ impl Sealing<'_> {
         })
     }
 
-    /// Stores the playlist as received and, last, the playable one, where anything can be played.
+    /// Stores the playlist as received, then the playable one, if anything is playable.
     async fn store_playlists(
         &self,
         gathered: &Gathered,
@@ -270,7 +274,8 @@ impl Sealing<'_> {
         redacted_source(&self.original).into()
     }
 
-    /// What is damaged of the whole and was not replaced: chunks, as the playlists are stored anew.
+    /// The damaged objects of the whole that were not replaced. Only chunks: the playlists are stored
+    /// anew.
     fn damaged(&self, chunks: &[WholeChunk]) -> Vec<Damaged> {
         let Some(before) = self.recording.whole() else { return Vec::new() };
         let is_left = |damaged: &&Damaged| {

@@ -1,5 +1,5 @@
-//! Tokens from this machine: what a program prints, and what a file holds. Neither is trusted to be
-//! small, nor to come to an end.
+//! Tokens from this machine: the output of a program or the content of a file. Neither is trusted to be
+//! small or to end.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,23 +8,24 @@ use tokio::io::AsyncReadExt as _;
 
 use super::program::Running;
 use super::{Inherited, SourceKind};
+use crate::clock;
 use crate::wechat::error::Error;
 use crate::wechat::redact::excerpt;
 
-/// How long a token command may run.
+/// Time limit of a token command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is read of a command's output or of a file, at most, in bytes. A token server's reply has
+/// The most bytes to read from the output of a command or from a file. The reply of a token server has
 /// less than a kilobyte.
 pub(super) const MOST: usize = 64 << 10;
 
-/// Runs the program and returns what it had printed when it ended, whatever it has left running. That
-/// is ended, too: here, when the program takes too long or prints too much, and when the caller gives
-/// up. It inherits the variables of `environment` alone.
+/// Runs the program and returns its output once it has ended, even if it left other processes running.
+/// Terminates those too, also if the program takes too long or prints too much, or if the caller gives
+/// up. The program's environment is exactly `environment`.
 ///
 /// # Errors
-/// `CommandStart`; `CommandFailed` where it takes more than 30 seconds or ends with a failure;
-/// `TooMuch` beyond 64 KiB.
+/// `CommandStart`; `CommandFailed` if it takes more than 30 seconds or exits with a failure; `TooMuch`
+/// beyond 64 KiB.
 pub(super) async fn run(
     program: &str,
     arguments: &[String],
@@ -46,7 +47,7 @@ async fn run_within(
         stderr: excerpt(&String::from_utf8_lossy(stderr), &[]),
     };
     let mut running = Running::start(program, arguments, environment.clone()).map_err(cannot)?;
-    let finished = tokio::time::timeout(limit, running.finish()).await;
+    let finished = clock::within(limit, running.finish()).await;
     let (stdout, stderr) =
         (std::mem::take(&mut running.stdout.bytes), std::mem::take(&mut running.stderr.bytes));
     running.end().await;
@@ -62,7 +63,7 @@ async fn run_within(
 /// Reads a file.
 ///
 /// # Errors
-/// `File` where it cannot be read; `TooMuch` beyond 64 KiB.
+/// `File` if reading fails; `TooMuch` beyond 64 KiB.
 pub(super) async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     let cannot = |source| Error::File { path: path.to_owned(), source };
     let mut bytes = Vec::new();
@@ -70,8 +71,8 @@ pub(super) async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
         let file = tokio::fs::File::open(path).await?;
         file.take(MOST as u64 + 1).read_to_end(&mut bytes).await
     };
-    // It may be a pipe that nobody writes to, or lie on a server that is away.
-    let read = tokio::time::timeout(COMMAND_TIMEOUT, read).await;
+    // It may be a pipe without a writer, or on a server that is down.
+    let read = clock::within(COMMAND_TIMEOUT, read).await;
     read.map_err(|late| cannot(late.into()))?.map_err(cannot)?;
     if bytes.len() > MOST {
         return Err(Error::TooMuch { kind: SourceKind::File, limit: MOST });
@@ -85,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// Longer than any test takes, and an odd number, so that a process is known by it.
+    /// Longer than any test takes, and an unusual number that identifies the process.
     const FOREVER: &str = "86399";
 
     fn path() -> Inherited {
@@ -98,28 +99,27 @@ mod tests {
         Ok(String::from_utf8(printed).unwrap())
     }
 
-    /// Whether the process lives whose number the file holds. One that ended and that nobody has
-    /// asked for does not.
+    /// Whether the process whose number is in the file is running. A zombie is not.
     fn lives(file: &Path) -> bool {
         let id = std::fs::read_to_string(file).unwrap();
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim()));
         stat.is_ok_and(|stat| !stat.contains(") Z ") && !stat.contains(") X "))
     }
 
-    /// Waits until the process whose number the file holds is gone.
+    /// Waits until the process whose number is in the file is gone.
     async fn gone(file: &Path) {
         let gone = async {
             while lives(file) {
-                crate::retry::pause(Duration::from_millis(5)).await;
+                crate::clock::pause(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it is ended");
+        clock::within(Duration::from_secs(20), gone).await.expect("the process ends");
     }
 
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn what_a_command_leaves_running_is_ended_and_does_not_hold_its_token_up() {
+    async fn processes_that_a_command_leaves_behind_are_ended_and_do_not_delay_its_token() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("id");
         for left in [
@@ -134,13 +134,13 @@ mod tests {
             let printed = shell(LONG, &script).await.unwrap();
             assert!(printed.starts_with("t1 "), "{left}: {printed}");
             gone(&file).await;
-            // A second for who ignores SIGTERM; the machine may be busy.
+            // A second for processes that ignore SIGTERM; the machine may be busy.
             assert!(began.elapsed() < Duration::from_secs(15), "{left}");
         }
     }
 
     #[tokio::test]
-    async fn a_process_that_left_the_group_holds_nothing_up_though_it_holds_the_pipe() {
+    async fn a_process_that_left_the_group_and_holds_the_pipe_does_not_delay_the_token() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("id");
         let leaves = format!(
@@ -150,14 +150,14 @@ mod tests {
         );
         let printed = shell(LONG, &leaves).await.unwrap();
         assert_eq!(printed, "t1\n");
-        assert!(lives(&file), "nobody but the system could end it");
+        assert!(lives(&file), "it is outside the group and keeps running");
         let id: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
         let id = rustix::process::Pid::from_raw(id).unwrap();
         rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
     }
 
     #[tokio::test]
-    async fn a_command_that_takes_too_long_is_ended_with_all_that_it_started() {
+    async fn a_command_that_takes_too_long_is_ended_with_all_its_processes() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("id");
         for begin in ["", "trap '' TERM; "] {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_nobody_waits_for_any_more_is_ended_with_all_that_it_started() {
+    async fn a_command_whose_caller_gives_up_is_ended_with_all_its_processes() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("id");
         let named = folder.path().join("named");
@@ -181,7 +181,7 @@ mod tests {
         );
         let started = async {
             while !named.exists() {
-                crate::retry::pause(Duration::from_millis(5)).await;
+                crate::clock::pause(Duration::from_millis(5)).await;
             }
         };
         tokio::select! {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_that_printed_too_much_is_ended_with_all_that_it_started() {
+    async fn a_command_that_prints_too_much_is_ended_with_all_its_processes() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("id");
         let script = format!("sleep {FOREVER} & echo $! > {}; cat /dev/zero", file.display());

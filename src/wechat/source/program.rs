@@ -1,4 +1,4 @@
-//! A program that is run for what it prints, and the end of all that it has started.
+//! Runs a program for its output and ends all processes that it has started.
 
 use std::ffi::OsString;
 use std::io::Result;
@@ -8,34 +8,33 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::time::timeout;
 
 use super::local::MOST;
-use crate::retry;
+use crate::clock;
 
-/// How long a process has from SIGTERM to SIGKILL.
+/// How long a process has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How often a group that was told to end is looked at.
+/// How often to check whether a terminated group is gone.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What was printed before the end lies in the pipe: it has so long to come, where a process that left
-/// the group holds the pipe open, and three times as long where it goes on printing.
+/// How long to drain the pipe after the program has ended: this long if a process outside the group holds
+/// it open, and three times as long if that process keeps printing.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// A program at work, in a process group of its own. What is left of the group is killed when this
-/// is dropped; who can wait calls [`Running::end`], which asks first.
+/// A running program in its own process group. Dropping it kills the remaining group; [`Running::end`]
+/// asks first and waits.
 pub(super) struct Running {
     child: Child,
     group: Group,
-    /// What it printed, one byte more than may be read at most.
+    /// Its output, up to one byte more than the limit.
     pub(super) stdout: Capture<ChildStdout>,
-    /// What it complained of; the beginning alone.
+    /// The beginning of its stderr.
     pub(super) stderr: Capture<ChildStderr>,
 }
 
 impl Running {
-    /// Starts a program that inherits the `environment` given here and nothing else.
+    /// Starts a program whose environment is exactly `environment`.
     pub(super) fn start(
         program: &str,
         arguments: &[String],
@@ -56,8 +55,8 @@ impl Running {
         Ok(Self { child, group, stdout, stderr })
     }
 
-    /// Reads until the program itself ends, or has printed too much, which is `None`. Whether others
-    /// hold its pipes open does not matter.
+    /// Reads until the program itself ends, or returns `None` once it has printed too much. Other
+    /// processes that hold its pipes open do not matter.
     pub(super) async fn finish(&mut self) -> Result<Option<ExitStatus>> {
         let status = loop {
             tokio::select! {
@@ -69,24 +68,24 @@ impl Running {
                 return Ok(None);
             }
         };
-        // Else what it has left running may print for ever.
+        // Otherwise, processes that it left behind could print for ever.
         self.group.end().await;
         let left = async { tokio::try_join!(self.stdout.drain(), self.stderr.drain()) };
-        if let Ok(drained) = timeout(3 * LAST_WORDS, left).await {
+        if let Ok(drained) = clock::within(3 * LAST_WORDS, left).await {
             drained?;
         }
         Ok((!self.stdout.is_too_much()).then_some(status))
     }
 
-    /// Ends the program and what it has started: SIGTERM, and SIGKILL for what is left a second later.
+    /// Ends the program and all that it has started: SIGTERM, and SIGKILL a second later.
     pub(super) async fn end(mut self) {
         let gone = async { tokio::join!(self.group.end(), self.child.wait()) };
-        // A process that hangs in the kernel does not even heed SIGKILL.
-        let _ = timeout(2 * GRACE, gone).await;
+        // A process that hangs in the kernel does not even react to SIGKILL.
+        let _ = clock::within(2 * GRACE, gone).await;
     }
 }
 
-/// The processes that a program has started, itself among them, less those that left its group.
+/// The program and the processes it has started, except those that left its group.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -97,7 +96,7 @@ impl Group {
 
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
-            // Fails where none is left.
+            // Fails if none is left.
             let _ = kill_process_group(group, signal);
         }
     }
@@ -110,10 +109,10 @@ impl Group {
         self.signal(Signal::TERM);
         let gone = async {
             while self.is_there() {
-                retry::pause(LOOK).await;
+                clock::pause(LOOK).await;
             }
         };
-        if timeout(GRACE, gone).await.is_err() {
+        if clock::within(GRACE, gone).await.is_err() {
             self.signal(Signal::KILL);
         }
         self.0 = None;
@@ -126,8 +125,8 @@ impl Drop for Group {
     }
 }
 
-/// What has come out of a pipe, up to a limit. The rest is read and dropped: who writes must not be
-/// made to wait for a reader.
+/// The data read from a pipe, up to a limit. Reads and discards the rest, so that the writer never
+/// blocks.
 pub(super) struct Capture<R> {
     from: Option<R>,
     pub(super) bytes: Vec<u8>,
@@ -140,7 +139,7 @@ impl<R> From<Option<R>> for Capture<R> {
 }
 
 impl<R: AsyncRead + Unpin> Capture<R> {
-    /// Reads once; waits for ever at the end of the pipe. Nothing is lost where it is dropped.
+    /// Reads once; at the end of the pipe, waits for ever. Cancel-safe.
     async fn more(&mut self) -> Result<()> {
         match self.rest().await? {
             0 => std::future::pending().await,
@@ -148,7 +147,7 @@ impl<R: AsyncRead + Unpin> Capture<R> {
         }
     }
 
-    /// Reads once, and returns how much; 0 at the end of the pipe.
+    /// Reads once and returns the number of bytes; 0 at the end of the pipe.
     async fn rest(&mut self) -> Result<usize> {
         const AT_ONCE: usize = 8 << 10;
         let Some(from) = &mut self.from else { return Ok(0) };
@@ -162,10 +161,10 @@ impl<R: AsyncRead + Unpin> Capture<R> {
         Ok(read)
     }
 
-    /// Reads what lies in the pipe, up to the limit.
+    /// Reads what is in the pipe, up to the limit.
     async fn drain(&mut self) -> Result<()> {
         while !self.is_too_much()
-            && let Ok(read) = timeout(LAST_WORDS, self.rest()).await
+            && let Ok(read) = clock::within(LAST_WORDS, self.rest()).await
         {
             if read? == 0 {
                 break;

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use replay_archiver::clock;
 use tokio::sync::Notify;
 
-use super::door::Reply;
 use super::trial::{Cost, Running, Trial};
+use crate::net::Reply;
 
 /// Runs at once; each waits most of its time.
 const AT_ONCE: usize = 10;
@@ -91,7 +92,7 @@ async fn signalled(number: usize, name: &str) -> Option<(Cost, Duration)> {
     let hung = trial.hang(number);
     let (out, err) = if number.is_multiple_of(2) { (full(), gone()) } else { (gone(), full()) };
     let running = trial.begin_to(&["run"], out, err);
-    let is_hung = tokio::time::timeout(LONGEST, hung.notified()).await.is_ok();
+    let is_hung = clock::within(LONGEST, hung.notified()).await.is_ok();
     let sent = Instant::now();
     if is_hung {
         running.signal(name).await;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::door::Reply;
 use super::trial::{Bound, PROMISED, Trial};
+use crate::net::Reply;
 
 /// Eight rooms, each with a whole alone, whose playlist lies behind a path of so many bytes.
 async fn eight(path: usize, playlist: Reply) -> Trial {

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::door::{Reply, Request};
 use super::trial::{Bound, PROMISED, Trial};
 use crate::cli::program::ROOMS;
+use crate::net::{Reply, Request};
 
 /// A world in which everything is archived.
 async fn archived() -> Trial {

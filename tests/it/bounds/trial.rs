@@ -3,12 +3,12 @@
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use tokio::process::Child;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::door::Door;
 use crate::cli::program::Place;
+use crate::net::Server;
 
 const MIB: u64 = 1 << 20;
 
@@ -21,9 +21,9 @@ const LONGEST: Duration = Duration::from_secs(420);
 /// A world at the defaults whose servers do as they should until a row says otherwise.
 pub struct Trial {
     pub place: Place,
-    pub wechat: Door,
-    pub media: Door,
-    pub store: Door,
+    pub wechat: Server,
+    pub media: Server,
+    pub store: Server,
 }
 
 /// What a row allows.
@@ -56,9 +56,9 @@ pub struct Running {
 impl Trial {
     pub async fn start(scenario: &str) -> Self {
         let place = Place::start(scenario).await;
-        let wechat = Door::before(place.sandbox.api_addr()).await;
-        let media = Door::before(place.sandbox.vod_addr()).await;
-        let store = Door::before(place.store.addr()).await;
+        let wechat = Server::before(place.sandbox.api_addr()).await;
+        let media = Server::before(place.sandbox.vod_addr()).await;
+        let store = Server::before(place.store.addr()).await;
         place.sandbox.update(|scenario| scenario.vod.base = format!("http://{}", media.addr));
         let mut text = place.configuration();
         for (server, door) in [
@@ -106,7 +106,7 @@ impl Running {
 
     /// Waits for the end.
     pub async fn ended(self) -> Cost {
-        let output = tokio::time::timeout(LONGEST, self.child.wait_with_output()).await;
+        let output = clock::within(LONGEST, self.child.wait_with_output()).await;
         let Output { status, stdout, stderr } = output.expect("it ends").unwrap();
         let (wall, peak) = (self.began.elapsed(), self.peak.await.unwrap());
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -123,7 +123,7 @@ async fn peak(pid: u32) -> u64 {
     // What has ended has no memory, and soon no status.
     while let Some(now) = anonymous(&std::fs::read_to_string(&status).unwrap_or_default()) {
         peak = peak.max(now);
-        retry::pause(Duration::from_millis(2)).await;
+        clock::pause(Duration::from_millis(2)).await;
     }
     peak
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::door::{Door, Reply};
 use super::trial::{Bound, PROMISED, Trial};
 use crate::cli::program::ROOMS;
+use crate::net::{Reply, Server};
 
 const LIVE_INFO: &str = "/getliveinfo";
 
 /// Answers every live call so.
-fn always(wechat: &Door, reply: Reply) {
+fn always(wechat: &Server, reply: Reply) {
     wechat.answer(move |request| request.is("POST", LIVE_INFO).then(|| reply.clone()));
 }
 

@@ -2,7 +2,7 @@
 
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::Ledger;
-use replay_archiver::throughput::{ALL_HOSTS, Moved};
+use replay_archiver::model::{ALL_HOSTS, Measured};
 use serde_json::json;
 
 use super::program::{Place, ROOMS};
@@ -91,7 +91,7 @@ async fn plan_and_status_and_the_run_say_what_the_link_is_too_slow_for() {
     assert!(status["bytes_per_second"]["*"].as_u64().unwrap() > 0, "it was measured: {status}");
     let file = place.folder.path().join("ledger.sqlite");
     let ledger = Ledger::open(&format!("sqlite:{}", file.display())).await.unwrap();
-    let slow = Moved { bytes: 1, busy_ms: 1_000_000_000 };
+    let slow = Measured { bytes: 1, busy_ms: 1_000_000_000 };
     let now = Clock::system().now();
     ledger.note_throughput(now, &[(ALL_HOSTS.to_owned(), slow)]).await.unwrap();
     ledger.close().await;

@@ -106,8 +106,8 @@ async fn doctor_names_the_address_that_does_not_answer() {
     let (store, api) =
         (format!("http://{}", place.store.addr()), format!("http://{}", place.sandbox.api_addr()));
     // It takes connections, and says nothing.
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = format!("http://{}", silent.local_addr().unwrap());
+    let (_silent, addr) = crate::net::silent();
+    let silent = format!("http://{addr}");
     let (dead, unknown) =
         ("http://127.0.0.1:1".to_owned(), "http://no-such-host.invalid:9".to_owned());
     let doctor = async |old: &str, new: &str, failure: &str| {

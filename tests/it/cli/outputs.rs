@@ -5,7 +5,7 @@ use std::io::{PipeReader, Write as _};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 
 use super::program::{Place, ROOMS, Ran, ended};
 use super::signals::{signal, slow_rooms, under_way};
@@ -146,7 +146,7 @@ async fn a_signal_ends_what_waits_for_a_reader() {
     let child = place.command(&["run", "--json"]).stdout(stdout).spawn().unwrap();
     let is_done = || place.objects().join("live/wx1/catalog.json").exists();
     while !is_done() && began.elapsed() < Duration::from_secs(60) {
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     let (ran, took) = signal(child, "TERM").await;
     assert_eq!(ran.code, 130, "{ran:?}");

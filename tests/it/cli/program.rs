@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use replay_archiver::clock;
 use replay_archiver::sandbox::scenario::Scenario;
 use replay_archiver::sandbox::{EmbeddedStore, Listen, Sandbox};
 use serde_json::Value;
@@ -127,7 +128,7 @@ impl Place {
 
 /// Waits for a program to end.
 pub async fn ended(child: Child) -> Ran {
-    let output = tokio::time::timeout(LONGEST, child.wait_with_output()).await;
+    let output = clock::within(LONGEST, child.wait_with_output()).await;
     let Output { status, stdout, stderr } = output.expect("it ends").unwrap();
     canaries::check("stdout", &stdout);
     canaries::check("stderr", &stderr);

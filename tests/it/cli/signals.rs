@@ -1,13 +1,14 @@
 //! Being told to stop, and what the next run makes of it.
 
+use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use replay_archiver::retry;
-use tokio::net::TcpListener;
+use replay_archiver::clock;
 use tokio::process::Child;
 
 use super::program::{APP_SECRET, Place, Ran, STORE_SECRET, ended};
+use crate::net;
 
 /// Twelve rooms, of which one takes more seconds than a run that is told to stop may: a part of it alone
 /// takes ten.
@@ -26,7 +27,7 @@ pub async fn under_way(place: &Place) {
         if place.sandbox.calls().iter().any(|call| call.path.contains("f0.mp4")) {
             return;
         }
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     panic!("no recording is ever asked for");
 }
@@ -68,7 +69,7 @@ async fn a_second_signal_ends_a_run_at_once() {
     let first = tokio::process::Command::new("kill").args(["-s", "TERM", &pid]).status().await;
     assert!(first.unwrap().success());
     // Two that come together are one.
-    retry::pause(Duration::from_secs(1)).await;
+    clock::pause(Duration::from_secs(1)).await;
     let (ran, took) = signal(child, "TERM").await;
     assert_eq!(ran.code, 130, "{ran:?}");
     assert!(took < Duration::from_secs(3), "{took:?}");
@@ -95,9 +96,9 @@ async fn a_run_that_is_to_outlive_its_terminal_does() {
 }
 
 /// A server that answers nothing, and is the bucket or the ledger of `place`.
-async fn silent(place: &Place, whom: &str) -> TcpListener {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (addr, good) = (silent.local_addr().unwrap(), place.configuration());
+fn silent(place: &Place, whom: &str) -> TcpListener {
+    let (silent, addr) = net::silent();
+    let good = place.configuration();
     let ledger = format!("sqlite:{}", place.folder.path().join("ledger.sqlite").display());
     place.configure(&match whom {
         "the bucket" => good.replace(&place.store.addr().to_string(), &addr.to_string()),
@@ -118,15 +119,15 @@ async fn whoever_does_not_answer_keeps_no_command_from_ending() {
             &["gc"],
             &["doctor"],
         ] {
-            let silent = silent(&place, whom).await;
+            let silent = silent(&place, whom);
             let child = place.command(arguments).spawn().unwrap();
-            let _held = silent.accept().await.unwrap();
+            let _held = silent.accept().unwrap();
             let (ran, took) = signal(child, "TERM").await;
             assert_eq!(ran.code, 130, "{arguments:?}, {whom}: {ran:?}");
             assert!(took < Duration::from_secs(5), "{arguments:?}, {whom}: {took:?}");
         }
         for command in ["run", "backfill"] {
-            let _silent = silent(&place, whom).await;
+            let _silent = silent(&place, whom);
             let which = if command == "run" { "--verbose" } else { "--all" };
             let began = Instant::now();
             let ran = place.run(&[command, which, "--json", "--max-runtime", "1s"]).await;
@@ -173,7 +174,7 @@ async fn a_killed_transfer_goes_on_at_the_part_it_had_come_to() {
         if is_asked() {
             break;
         }
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     assert!(is_asked(), "the transfer never came so far");
     signal(child, "KILL").await;

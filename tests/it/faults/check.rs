@@ -6,9 +6,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use replay_archiver::cli::{Exit, notes};
+use replay_archiver::clock;
 use replay_archiver::config::Config;
-use replay_archiver::hints::Explained;
-use replay_archiver::pipeline::Errand;
+use replay_archiver::model::Reason;
+use replay_archiver::pipeline::Selection;
 use replay_archiver::sandbox::scenario::Scenario;
 
 use super::expect::Expect;
@@ -173,15 +174,15 @@ async fn night(world: &World, row: &Row, ill: fn(&mut Config)) -> Seen {
         (row.config)(config);
         ill(config);
     };
-    let run = Box::pin(world.try_night(&Errand::Due, change));
-    let night = tokio::time::timeout(LONGEST, run).await;
+    let run = Box::pin(world.try_night(&Selection::Due, change));
+    let night = clock::within(LONGEST, run).await;
     let night = night.unwrap_or_else(|_| panic!("{}: it hangs", row.name));
     let bucket = world.bucket();
     bucket.check(&[APP_SECRET, TOKEN, STORE_SECRET].map(str::to_owned));
     let (exit, told, night) = match night {
         Ok(night) => (night.exit, notes(&night.report).join("\n"), Some(night)),
         Err(error) => {
-            let told = format!("error: {}", Explained::of(error.as_ref()));
+            let told = format!("error: {}", Reason::of(error.as_ref()));
             (Exit::of_error(&error).code(), told, None)
         }
     };

@@ -7,11 +7,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use replay_archiver::cli::{Exit, notes};
+use replay_archiver::clock;
 use replay_archiver::config::Config;
-use replay_archiver::hints::Explained;
 use replay_archiver::ledger::Ledger;
-use replay_archiver::pipeline::Errand;
-use replay_archiver::retry;
+use replay_archiver::model::Reason;
+use replay_archiver::pipeline::Selection;
 use replay_archiver::sandbox::Call;
 use replay_archiver::sandbox::scenario::Listener;
 use sqlx::Executor as _;
@@ -185,7 +185,7 @@ async fn a_room_is_tried_once_a_run_though_what_came_of_it_cannot_be_noted() {
         &world,
         "create trigger no_failure before update of failure on rooms when new.failure is not null begin select raise(abort, 'nor this'); end",
     );
-    let night = tokio::time::timeout(Duration::from_secs(120), world.run()).await;
+    let night = clock::within(Duration::from_secs(120), world.run()).await;
     let night = night.expect("it does the same work for ever");
     assert_eq!((night.exit, night.resolved().len() as u64), (3, ROOMS));
     let bytes: u64 = night.media.iter().map(bytes_of).sum();
@@ -214,12 +214,12 @@ async fn a_server_whose_disk_is_full_ends_the_night_and_is_told_of_once() {
     ] {
         server.execute(statement).await.unwrap();
     }
-    let night = world.night(&Errand::Due, change).await;
+    let night = world.night(&Selection::Due, change).await;
     let told = notes(&night.report);
     assert_eq!((night.exit, told.len()), (1, 2), "{told:?}");
     assert!(told[1].contains("hint: the disk under the ledger is full"), "{told:?}");
     server.execute("drop trigger full_disk on upload_parts").await.unwrap();
-    let healed = world.night(&Errand::Due, change).await;
+    let healed = world.night(&Selection::Due, change).await;
     assert_eq!(healed.exit, 0, "{:?}", notes(&healed.report));
     let bytes: u64 = night.media.iter().chain(&healed.media).map(bytes_of).sum();
     assert!(bytes <= ROOMS * FILM + 4 * PART, "{bytes} bytes were fetched");
@@ -233,18 +233,18 @@ async fn a_server_that_stays_away_ends_the_night_and_is_told_of_once() {
     let (door, _server, database) = behind_a_door().await;
     let change = |config: &mut Config| {
         config.ledger_url = database.url.clone().into();
-        config.ledger_patience = Duration::from_secs(1);
+        config.outage_budget = Duration::from_secs(1);
     };
     let is_of_a_film = |call: &Call| call.path.ends_with(".mp4");
     let shutting = async {
         while !world.sandbox.calls().iter().any(is_of_a_film) {
-            retry::pause(Duration::from_millis(1)).await;
+            clock::pause(Duration::from_millis(1)).await;
         }
         door.shut();
         std::future::pending().await
     };
     let night = tokio::select! {
-        night = world.night(&Errand::Due, change) => night,
+        night = world.night(&Selection::Due, change) => night,
         never = shutting => never,
     };
     let told = notes(&night.report);
@@ -255,7 +255,7 @@ async fn a_server_that_stays_away_ends_the_night_and_is_told_of_once() {
     let bytes: u64 = night.media.iter().map(bytes_of).sum();
     assert!(bytes <= ROOMS * FILM, "{bytes} bytes were fetched");
     door.open();
-    let healed = world.night(&Errand::Due, change).await;
+    let healed = world.night(&Selection::Due, change).await;
     assert_eq!(healed.exit, 0, "{:?}", notes(&healed.report));
 }
 
@@ -267,10 +267,10 @@ async fn night(world: &World, disk: &Disk, log: &Log, clears: Clears) -> Seen {
     };
     log.take();
     let (asked, began) = (world.sandbox.calls().len(), Instant::now());
-    let run = Box::pin(world.try_night(&Errand::Due, change));
+    let run = Box::pin(world.try_night(&Selection::Due, change));
     let clearing = async {
         while clears == Clears::Later || !log.has("the ledger has failed") {
-            retry::pause(Duration::from_millis(1)).await;
+            clock::pause(Duration::from_millis(1)).await;
         }
         disk.clear();
         std::future::pending().await
@@ -279,7 +279,7 @@ async fn night(world: &World, disk: &Disk, log: &Log, clears: Clears) -> Seen {
     let (exit, told) = match night {
         Ok(night) => (night.exit, notes(&night.report)),
         Err(error) => {
-            let told = Explained::of(error.as_ref()).to_string();
+            let told = Reason::of(error.as_ref()).to_string();
             (Exit::of_error(&error).code(), told.lines().map(str::to_owned).collect())
         }
     };

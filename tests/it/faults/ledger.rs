@@ -43,7 +43,7 @@ fn held(name: &str, longest: Duration, expect: Expect) -> Row {
 /// Rows in which the lock outlasts the patience, from the beginning of the night.
 fn held_for_ever() -> Vec<Row> {
     let locked = hinted(could_not_run("locked"), "another process holds the ledger");
-    let ill = |config: &mut Config| config.ledger_patience = Duration::from_secs(1);
+    let ill = |config: &mut Config| config.outage_budget = Duration::from_secs(1);
     let ever = Duration::from_secs(600);
     vec![Row { ill, ..held("held for ever", ever, locked) }]
 }

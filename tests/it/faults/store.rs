@@ -11,6 +11,9 @@ mod silent;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use jiff::SignedDuration;
 
 use super::check::{Row, acted, check_all};
 use super::expect::Expect;
@@ -47,6 +50,33 @@ fn row(
         move |_: &World| assert!(struck.load(Ordering::Relaxed) > 0, "{name}: it never struck")
     };
     Row { heal: Box::new(heal), ..acted(&name, room, strike, expect) }
+}
+
+/// The same where a recording takes minutes.
+fn slow(row: Row) -> Row {
+    let strike = row.strike;
+    let slowly = move |world: &World| {
+        let (clock, wechat) = (world.clock.clone(), world.sandbox.clock());
+        world.front.strict().fault(move |request| {
+            if put(request) {
+                clock.advance(SignedDuration::from_mins(2));
+                wechat.advance(Duration::from_secs(120));
+            }
+            None
+        });
+        strike(world);
+    };
+    Row { strike: Box::new(slowly), ..row }
+}
+
+/// The same on a store whose answers to writes prove nothing, so that it looks at what it wrote.
+fn unproven(row: Row) -> Row {
+    let strike = row.strike;
+    let strike = move |world: &World| {
+        world.front.strict().prove_nothing();
+        strike(world);
+    };
+    Row { strike: Box::new(strike), ..row }
 }
 
 fn refuse(status: u16, code: &'static str) -> Effect {
@@ -90,8 +120,9 @@ fn catalog(request: &Request) -> bool {
     request.method == "PUT" && request.key == "live/wx1/catalog.json"
 }
 
-fn reading(request: &Request) -> bool {
-    request.method == "GET" && request.key == "live/wx1/rooms/2/manifest.json"
+/// The look at the manifest's place, where the listing of the run has become old.
+fn look(request: &Request) -> bool {
+    request.method == "HEAD" && request.key == "live/wx1/rooms/2/manifest.json"
 }
 
 /// The look through the bucket for what is archived.

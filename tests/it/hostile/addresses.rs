@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use replay_archiver::media::hls::Playlist;
-use replay_archiver::media::source::{MediaClient, Problem};
+use replay_archiver::media::source::{FetchProblem, MediaClient};
 use replay_archiver::model::MediaUrl;
 
 use super::canary::Canary;
 use super::dns::{Names, client};
+use crate::net::{Reply, Server};
 use crate::pipeline::world::World;
-use crate::source::host::{Host, Reply};
 
 /// `PORT` is that of a server on loopback that is not to be reached. `*.example.com:PORT` is
 /// allowed, and every name there is means 127.0.0.1: the check of the URL is all that stands
@@ -77,7 +77,7 @@ fn urls(canary: &Canary) -> impl Iterator<Item = String> + use<> {
 }
 
 /// A client that may go to `*.example.com` on the canary's port, and to `host`.
-fn open_client(canary: &Canary, host: &Host) -> MediaClient {
+fn open_client(canary: &Canary, host: &Server) -> MediaClient {
     let names = Names::new(&[&["127.0.0.1"]]);
     client(&[format!("*.example.com:{}", canary.port()), host.authority()], names)
 }
@@ -85,15 +85,15 @@ fn open_client(canary: &Canary, host: &Host) -> MediaClient {
 #[tokio::test]
 async fn no_url_into_the_machine_is_asked_for() {
     let canary = Canary::on("127.0.0.1:0");
-    let host = Host::start(|_| Reply::new(404)).await;
+    let host = Server::start(|_| Reply::new(404)).await;
     let client = open_client(&canary, &host);
     for text in urls(&canary) {
         // What cannot be read as a media URL is not asked for either.
         if let Ok(url) = MediaUrl::parse(&text) {
             let opened = client.open(&url, 10).await.unwrap_err();
-            assert!(matches!(opened.problem, Problem::Blocked(_)), "{text}: {opened}");
+            assert!(matches!(opened.problem, FetchProblem::Blocked(_)), "{text}: {opened}");
             let small = client.small(&url, 10).await.unwrap_err();
-            assert!(matches!(small.problem, Problem::Blocked(_)), "{text}: {small}");
+            assert!(matches!(small.problem, FetchProblem::Blocked(_)), "{text}: {small}");
         }
         canary.assert_untouched(&text);
     }
@@ -109,7 +109,7 @@ async fn no_redirect_into_the_machine_is_followed() {
     targets.push(format!("\\\\127.1:{}/", canary.port()));
     let count = targets.len();
     let next = AtomicUsize::new(0);
-    let host = Host::start_with(move |_| {
+    let host = Server::start(move |_| {
         let number = next.fetch_add(1, Ordering::Relaxed);
         Reply::new([301, 302, 303, 307, 308][number % 5]).header("Location", &targets[number])
     })
@@ -125,7 +125,7 @@ async fn no_redirect_into_the_machine_is_followed() {
 #[tokio::test]
 async fn no_playlist_leads_into_the_machine() {
     let canary = Canary::on("127.0.0.1:0");
-    let host = Host::start(|_| Reply::new(404)).await;
+    let host = Server::start(|_| Reply::new(404)).await;
     let client = open_client(&canary, &host);
     let base = host.url("/a/playlist.m3u8");
     for text in urls(&canary) {
@@ -149,7 +149,10 @@ async fn no_playlist_leads_into_the_machine() {
             for url in files {
                 let error = client.small(&url, 10).await.unwrap_err();
                 let is_own = url.host() == host.authority();
-                assert!(is_own || matches!(error.problem, Problem::Blocked(_)), "{text}: {error}");
+                assert!(
+                    is_own || matches!(error.problem, FetchProblem::Blocked(_)),
+                    "{text}: {error}"
+                );
             }
             canary.assert_untouched(&playlist);
         }

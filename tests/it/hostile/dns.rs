@@ -4,13 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use replay_archiver::media::source::{MediaClient, Problem, Settings};
+use replay_archiver::media::source::{FetchProblem, MediaClient, Settings};
 use replay_archiver::model::MediaUrl;
 use replay_archiver::net_guard::{HostPolicy, Refusal, Timeouts};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::canary::Canary;
-use crate::source::host::{Host, Reply};
+use crate::net::{Reply, Server};
 
 /// A public address of a block that nobody was given: whoever connects to it reaches nothing.
 const NOWHERE: &str = "2d00::1";
@@ -104,7 +104,7 @@ async fn a_name_with_an_inner_address_is_not_connected_to() {
         let client = client(&pattern_of(&canary), Names::new(&[&[inner]]));
         let error = client.open(&url_of(&canary), 10).await.unwrap_err();
         let meant: IpAddr = inner.parse().unwrap();
-        let is_refused = matches!(&error.problem, Problem::Blocked(Refusal::Address { address, .. })
+        let is_refused = matches!(&error.problem, FetchProblem::Blocked(Refusal::Address { address, .. })
             if *address == meant);
         assert!(is_refused, "{inner}: {error}");
         canary.assert_untouched(inner);
@@ -136,7 +136,7 @@ async fn a_name_that_comes_to_mean_an_inner_address_is_not_followed_there() {
 #[tokio::test]
 async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
     let ten = |_: &_| Reply::new(206).header("Content-Range", "bytes 0-9/10").body(&[7; 10]);
-    let host = Host::start_with(ten).await;
+    let host = Server::start(ten).await;
     let later = Canary::on(&format!("127.0.0.2:{}", host.port()));
     // Https and http, a connection each: who asked twice for one would come to the second address.
     let names = Names::new(&[&["127.0.0.1"], &["127.0.0.1"], &["127.0.0.2"]]);
@@ -152,13 +152,13 @@ async fn a_redirect_to_a_name_with_an_inner_address_is_not_followed() {
     let canary = Canary::on("127.0.0.1:0");
     let port = canary.port();
     let target = format!("http://b.example.com:{port}/f0.mp4");
-    let host = Host::start_with(move |_| Reply::new(302).header("Location", &target)).await;
+    let host = Server::start(move |_| Reply::new(302).header("Location", &target)).await;
     for inner in ["127.0.0.1", "::ffff:127.0.0.1"] {
         let names = Names::new(&[&[inner]]);
         let patterns = [pattern_of(&canary), vec![host.authority()]].concat();
         let client = client(&patterns, names.clone());
         let error = client.open(&host.url("/f0.mp4"), 10).await.unwrap_err();
-        assert!(matches!(error.problem, Problem::Blocked(Refusal::Address { .. })), "{error}");
+        assert!(matches!(error.problem, FetchProblem::Blocked(Refusal::Address { .. })), "{error}");
         assert!(names.asked() > 0);
         canary.assert_untouched(inner);
     }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::canary::Canary;
 use crate::cli::program::Place;
-use crate::source::host::{Host, Reply};
+use crate::net::{Reply, Request, Server};
 
 const FILM: &[u8] = include_bytes!("../fixtures/media/faststart.mp4");
 
@@ -37,7 +37,7 @@ const NAMES: [&str; 7] = [
     "  0000  ../SHA256SUMS",
 ];
 
-fn film(request: &crate::source::host::Request) -> Reply {
+fn film(request: &Request) -> Reply {
     let end = request.range().map_or(FILM.len(), |range| range.end.min(FILM.len()));
     let start = request.range().map_or(0, |range| range.start);
     Reply::new(206)
@@ -45,7 +45,7 @@ fn film(request: &crate::source::host::Request) -> Reply {
         .body(&FILM[start..end])
 }
 
-fn rooms(host: &Host) -> String {
+fn rooms(host: &Server) -> String {
     let long = "長".repeat(5000);
     let names = NAMES.iter().copied().chain([long.as_str()]);
     let room = |(id, name): (usize, &str)| {
@@ -77,7 +77,7 @@ fn assert_plain(what: &str, text: &str) {
 
 #[tokio::test]
 async fn hostile_names_stay_in_their_folder_their_line_and_their_quotes() {
-    let host = Host::start(film).await;
+    let host = Server::start(film).await;
     let place = Place::start(&rooms(&host)).await;
     let canary = Canary::on("127.0.0.1:0");
     let configuration = place.configuration().replace(

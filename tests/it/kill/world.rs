@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use replay_archiver::sandbox::scenario::Scenario;
 use replay_archiver::sandbox::{Listen, Sandbox};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _};
@@ -128,7 +128,7 @@ impl World {
     async fn execute(&self, command: &[&str], kill: Option<&Kill>) -> Ended {
         self.watch.aim(kill);
         let mut child = self.spawn(command);
-        let ended = tokio::time::timeout(LONGEST, async {
+        let ended = clock::within(LONGEST, async {
             tokio::select! {
                 status = child.wait() => Ended::With(status.unwrap().code().unwrap_or(-1)),
                 () = self.watch.struck() => Ended::Killed,
@@ -187,7 +187,7 @@ impl World {
 /// The moment of a kill at an instant.
 async fn moment(kill: Option<&Kill>) {
     match kill {
-        Some(Kill::After(span) | Kill::Stuck(_, span)) => retry::pause(*span).await,
+        Some(Kill::After(span) | Kill::Stuck(_, span)) => clock::pause(*span).await,
         _ => std::future::pending().await,
     }
 }

@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
-    Backlog, Error, Intent, NewPart, Phase, RecordingId, Reserve, SavedChunk, ScanState, Share,
-    Standing,
+    Backlog, Error, Intent, NewPart, Phase, QuotaShare, RecordingId, Reserve, SavedChunk,
+    ScanState, Standing,
 };
+use replay_archiver::model::{ALL_HOSTS, Measured};
 use replay_archiver::model::{LiveStatus, RecordingState, RoomId};
-use replay_archiver::throughput::{ALL_HOSTS, Moved};
 
 use super::{Database, LEASE, appid, at, claim, claim_any, due, now, recording, room};
 
@@ -92,7 +92,7 @@ pub async fn a_recordings_query_never_reaches_the_database(database: &Database) 
 pub async fn calls_are_refused_once_the_days_share_is_spent(database: &Database) {
     // With the database's own clock, tomorrow would not come.
     let ledger = database.open_timed(&Clock::manual(now())).await;
-    let share = Share { daily_limit: 10, reserve: Reserve::Percent(25) };
+    let share = QuotaShare { daily_limit: 10, reserve: Reserve::Percent(25) };
     for _ in 0..7 {
         ledger.take_call(&appid(), now(), share).await.unwrap();
     }
@@ -104,7 +104,7 @@ pub async fn calls_are_refused_once_the_days_share_is_spent(database: &Database)
 
 pub async fn what_wechat_says_of_the_quota_is_taken_over_unless_it_knows_less(database: &Database) {
     let ledger = database.open().await;
-    let share = Share { daily_limit: 500, reserve: Reserve::Calls(2) };
+    let share = QuotaShare { daily_limit: 500, reserve: Reserve::Calls(2) };
     ledger.take_call(&appid(), now(), share).await.unwrap();
     ledger.align_quota(&appid(), now(), 20, 0).await.unwrap();
     let today = ledger.quota(&appid(), now(), share).await.unwrap();
@@ -155,6 +155,13 @@ pub async fn a_checkpoint_is_saved_whole_and_only_by_the_rooms_owner(database: &
     let saved = ledger.checkpoint(&id).await.unwrap().unwrap();
     assert_eq!(saved.state, "three");
     assert_eq!(saved.receipts, ["receipt 1", "receipt 2", "receipt 3"]);
+    let lost = ledger.rewind_checkpoint(&id, "stolen", 0, "b").await;
+    assert!(matches!(lost, Err(Error::LeaseLost(RoomId(1)))), "{lost:?}");
+    ledger.rewind_checkpoint(&id, "two", 2, "a").await.unwrap();
+    let rewound = ledger.checkpoint(&id).await.unwrap().unwrap();
+    assert_eq!((rewound.state.as_str(), rewound.receipts.len()), ("two", 2));
+    let another = NewPart { number: 3, receipt: "another".into() };
+    ledger.save_checkpoint(&id, "three again", &[another], "a").await.unwrap();
     ledger.clear_checkpoint(&id, "a").await.unwrap();
     assert_eq!(ledger.checkpoint(&id).await.unwrap(), None);
     ledger.save_checkpoint(&id, "anew", &[part(1)], "a").await.unwrap();
@@ -265,7 +272,7 @@ pub async fn throughput_adds_up_by_host_and_recent_days_alone_count(database: &D
     let ledger = database.open().await;
     assert!(ledger.throughput(now()).await.unwrap().is_empty());
     let moved = |bytes, busy_ms| {
-        [ALL_HOSTS, "v.myqcloud.com"].map(|host| (host.to_owned(), Moved { bytes, busy_ms }))
+        [ALL_HOSTS, "v.myqcloud.com"].map(|host| (host.to_owned(), Measured { bytes, busy_ms }))
     };
     let days = |days: i64| now() - SignedDuration::from_hours(24 * days);
     for (day, bytes) in [(40, 7_000), (8, 9_000), (6, 1_000), (0, 2_000), (0, 3_000)] {
@@ -273,7 +280,7 @@ pub async fn throughput_adds_up_by_host_and_recent_days_alone_count(database: &D
     }
     let recent = ledger.throughput(now()).await.unwrap();
     assert_eq!(recent.len(), 2);
-    assert_eq!(recent[ALL_HOSTS], Moved { bytes: 6_000, busy_ms: 6_000 });
+    assert_eq!(recent[ALL_HOSTS], Measured { bytes: 6_000, busy_ms: 6_000 });
     assert_eq!(recent["v.myqcloud.com"].rate().unwrap().bytes_per_second(), 1_000);
     let of_old = ledger.throughput(days(35)).await.unwrap();
     assert_eq!(of_old[ALL_HOSTS].bytes, 15_000, "what is older than thirty days is gone");
@@ -296,7 +303,10 @@ pub async fn what_is_owed_is_known_with_what_is_usual(database: &Database) {
     assert_eq!((rooms.len(), rooms[0].room_id, rooms[0].phase), (1, RoomId(1), Phase::Due));
     assert_eq!((recordings.len(), recordings[0].is_begun), (1, false));
     ledger.save_checkpoint(&id, "one", &[], "a").await.unwrap();
-    let owed = backlog().await.recordings.remove(0);
-    assert_eq!((owed.room, owed.source_id, owed.is_begun), (RoomId(1), id.source_id, true));
-    assert_eq!((owed.expires, owed.created), (None, begun.create_time.at));
+    let pending = backlog().await.recordings.remove(0);
+    assert_eq!(
+        (pending.room, pending.source_id, pending.is_begun),
+        (RoomId(1), id.source_id, true)
+    );
+    assert_eq!((pending.expires, pending.created), (None, begun.create_time.at));
 }

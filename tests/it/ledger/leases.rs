@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use replay_archiver::clock;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
-    Claim, Error, NewPart, Phase, RecordingId, Reserve, RoomRecord, Share,
+    Error, LeaseRequest, NewPart, Phase, QuotaShare, RecordingId, Reserve, RoomRecord,
 };
 use replay_archiver::model::RoomId;
 use replay_archiver::model::time::beijing_day;
-use replay_archiver::retry;
 
 use super::{Database, LEASE, appid, claim, claim_any, due, now, recording};
 
@@ -42,14 +42,14 @@ pub async fn a_worker_whose_clock_is_an_hour_off_neither_takes_rooms_nor_loses_t
 pub async fn a_lease_ends_by_the_databases_own_clock(database: &Database) {
     let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
-    let short = Claim { lease: SignedDuration::from_millis(300), ..claim("a", now()) };
+    let short = LeaseRequest { lease: SignedDuration::from_millis(300), ..claim("a", now()) };
     ledger.claim_room(&appid(), RoomId(1), short).await.unwrap().unwrap();
     for _ in 0..18_000 {
         // By its own clock not a moment passes.
         if claim_any(&ledger, "b", now()).await.is_some() {
             return;
         }
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     panic!("the lease never ends");
 }
@@ -92,7 +92,7 @@ pub async fn a_worker_that_has_lost_a_room_changes_nothing_of_it(database: &Data
         let before = database.rows().await;
         mine.phase = Phase::Closed;
         let mut late = recording("f0.mp4");
-        late.reason = Some("late".to_owned());
+        late.reason = Some("late".into());
         let part = NewPart { number: 2, receipt: "late".to_owned() };
         for (what, refused) in [
             ("the room", ledger.save_room(&mine, "a").await),
@@ -153,7 +153,10 @@ pub async fn a_room_whose_outcome_could_not_be_noted_is_claimed_no_more_by_its_p
     assert_eq!(last.room.room_id, RoomId(100), "each was claimed once");
     ledger.set_aside(&appid(), RoomId(100), "a", &why).await;
     let failure = ledger.failure().unwrap();
-    assert!(failure.contains("another part 1"), "so many are the ledger's fault: {failure}");
+    assert!(
+        failure.message.contains("another part 1"),
+        "so many are the ledger's fault: {failure}"
+    );
     let refused = ledger.release(&appid(), RoomId(100), "a").await;
     assert!(matches!(refused, Err(Error::Failed)), "{refused:?}");
     let other = database.open().await;
@@ -163,7 +166,7 @@ pub async fn a_room_whose_outcome_could_not_be_noted_is_claimed_no_more_by_its_p
 /// A day and an hour off is off by a day at any hour; an hour off is so around midnight alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_counted_on_the_servers_day_by_a_machine_whose_clock_is_off() {
-    let share = Share { daily_limit: 10, reserve: Reserve::Calls(0) };
+    let share = QuotaShare { daily_limit: 10, reserve: Reserve::Calls(0) };
     let off = SignedDuration::from_hours(25);
     let now = || Clock::system().now();
     loop {

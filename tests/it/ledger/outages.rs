@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use replay_archiver::ledger::{Error, NewPart, RecordingId, Reserve, Share};
+use replay_archiver::clock;
+use replay_archiver::ledger::{Error, NewPart, QuotaShare, RecordingId, Reserve};
 use replay_archiver::model::RoomId;
-use replay_archiver::retry::{self, Transient as _};
+use replay_archiver::retry::Transient as _;
 use sqlx::Executor as _;
 use tokio::time::Instant;
 
-use super::door::Door;
 use super::{Database, appid, claim_any, connect, due, now, recording};
+use crate::net::Proxy;
 
-const SHARE: Share = Share { daily_limit: 10, reserve: Reserve::Calls(0) };
+const SHARE: QuotaShare = QuotaShare { daily_limit: 10, reserve: Reserve::Calls(0) };
 
 pub async fn a_statement_that_is_made_again_has_the_same_effect(database: &Database) {
     let ledger = database.open().await;
@@ -33,11 +34,11 @@ pub async fn a_statement_that_is_made_again_has_the_same_effect(database: &Datab
 }
 
 /// PostgreSQL behind a door.
-pub async fn behind_a_door() -> (Door, Database, Database) {
+pub async fn behind_a_door() -> (Proxy, Database, Database) {
     let database = Database::postgres().await;
     let mut url = url::Url::parse(&database.url).unwrap();
     let address = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
-    let door = Door::before(tokio::net::lookup_host(address).await.unwrap().next().unwrap()).await;
+    let door = Proxy::before(tokio::net::lookup_host(address).await.unwrap().next().unwrap()).await;
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(door.addr.port())).unwrap();
     let behind = Database { url: url.to_string(), folder: None };
@@ -59,7 +60,7 @@ async fn a_server_that_is_away_for_a_while_is_waited_for() {
         if door.turned_away() >= 4 {
             break;
         }
-        retry::pause(Duration::from_millis(10)).await;
+        clock::pause(Duration::from_millis(10)).await;
     }
     assert!(door.turned_away() >= 4, "nobody came again");
     assert!(!claiming.is_finished() && !charging.is_finished());
@@ -74,7 +75,7 @@ async fn a_server_that_is_away_for_a_while_is_waited_for() {
 async fn a_server_that_stays_away_is_waited_for_once_and_not_by_every_statement() {
     let (door, _server, database) = behind_a_door().await;
     let patience = Duration::from_secs(5);
-    let ledger = database.open().await.with_patience(patience);
+    let ledger = database.open().await.with_outage_budget(patience);
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     door.shut();
     let record = async || ledger.quota(&appid(), now(), SHARE).await;
@@ -149,7 +150,7 @@ async fn a_file_that_another_process_has_locked_for_a_while_is_waited_for() {
     other.execute("begin immediate").await.unwrap();
     let claimer = ledger.clone();
     let claiming = tokio::spawn(async move { claim_any(&claimer, "a", now()).await });
-    retry::pause(Duration::from_secs(2)).await;
+    clock::pause(Duration::from_secs(2)).await;
     assert!(!claiming.is_finished(), "it does not wait");
     other.execute("rollback").await.unwrap();
     assert!(claiming.await.unwrap().is_some());

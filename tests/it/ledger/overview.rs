@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use replay_archiver::ledger::{
-    Backlog, DayQuota, Ledger, OwedRoom, Phase, Reserve, RoomCounts, Share,
+    Backlog, DayQuota, Ledger, PendingRoom, Phase, QuotaShare, Reserve, RoomCounts,
 };
-use replay_archiver::model::{AppId, Room, RoomId};
+use replay_archiver::model::{AppId, Reason, Room, RoomId};
 
 use super::{Database, at, claim_any, now};
 
@@ -41,7 +41,7 @@ pub async fn each_account_owes_what_is_its_own(database: &Database) {
     let mut backlogs = ledger.backlogs(&appids).await.unwrap();
     let mut rooms = |appid: &AppId| {
         let Backlog { rooms, is_scanned, .. } = backlogs.remove(appid).unwrap();
-        let brief = |room: &OwedRoom| (room.room_id.0, room.phase, room.deadline);
+        let brief = |room: &PendingRoom| (room.room_id.0, room.phase, room.deadline);
         (rooms.iter().map(brief).collect::<Vec<_>>(), is_scanned)
     };
     let [mine, other, unknown] = &appids;
@@ -58,14 +58,16 @@ pub async fn rooms_are_counted_by_account(database: &Database) {
     let ledger = database.open().await;
     let appids = two_accounts(&ledger).await;
     let mut failed = claim_any(&ledger, "a", now()).await.unwrap();
-    failed.failure = Some("it failed".to_owned());
+    let hints = vec!["look here".to_owned()];
+    let why = Reason { message: "it failed".to_owned(), hints };
+    failed.failure = Some(why.clone());
     ledger.save_room(&failed, "a").await.unwrap();
     let counts = ledger.room_counts(&appids).await.unwrap();
     let mine = RoomCounts {
         all: 4,
         later: 1,
         by_status: HashMap::from([(None, 4)]),
-        failures: vec![(RoomId(2), "it failed".to_owned())],
+        failures: vec![(RoomId(2), why)],
         last_success: None,
     };
     assert_eq!(counts[&appids[0]], mine);
@@ -76,7 +78,7 @@ pub async fn rooms_are_counted_by_account(database: &Database) {
 
 pub async fn calls_are_counted_by_account_with_the_share_of_each(database: &Database) {
     let ledger = database.open().await;
-    let share = |calls| Share { daily_limit: 100, reserve: Reserve::Calls(calls) };
+    let share = |calls| QuotaShare { daily_limit: 100, reserve: Reserve::Calls(calls) };
     let shares = [(super::appid(), share(10)), (other(), share(20)), (unknown(), share(30))];
     ledger.take_call(&super::appid(), now(), share(10)).await.unwrap();
     ledger.align_quota(&other(), now(), 50, 7).await.unwrap();

@@ -1,7 +1,7 @@
 //! Several processes on one ledger: each has connections of its own.
 
 use futures::future::join_all;
-use replay_archiver::ledger::{Ledger, Reserve, Share};
+use replay_archiver::ledger::{Ledger, QuotaShare, Reserve};
 
 use super::{Database, appid, claim_any, due, now};
 
@@ -42,7 +42,7 @@ pub async fn four_workers_claim_a_hundred_rooms_exactly_once(database: &Database
 }
 
 pub async fn four_workers_together_keep_the_quota(database: &Database) {
-    let share = Share { daily_limit: 50, reserve: Reserve::Calls(10) };
+    let share = QuotaShare { daily_limit: 50, reserve: Reserve::Calls(10) };
     let taken = together(database, |_, ledger| async move {
         let mut calls = 0;
         while ledger.take_call(&appid(), now(), share).await.is_ok() {

@@ -1,11 +1,11 @@
 //! A world that many processes work in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use replay_archiver::sandbox::scenario::{Listener, Scenario};
 use replay_archiver::sandbox::{Call, EmbeddedStore, Listen, Sandbox};
 use sqlx::{AssertSqlSafe, Executor as _};
@@ -147,6 +147,15 @@ impl Fleet {
         bucket
     }
 
+    /// The rooms of `wx1` that have a manifest, without a look at what it says.
+    pub fn sealed(&self) -> BTreeSet<u64> {
+        let rooms = std::fs::read_dir(self.objects().join("live/wx1/rooms"));
+        let rooms = rooms.into_iter().flatten().map(|room| room.unwrap().path());
+        let is_sealed = |room: &PathBuf| room.join("manifest.json").exists();
+        let id = |room: PathBuf| room.file_name()?.to_str()?.parse().ok();
+        rooms.filter(is_sealed).filter_map(id).collect()
+    }
+
     /// The requests for recordings.
     pub fn media(&self) -> Vec<Call> {
         let mut calls = self.sandbox.calls();
@@ -178,7 +187,7 @@ impl Fleet {
             if is_so().await {
                 return;
             }
-            retry::pause(Duration::from_millis(10)).await;
+            clock::pause(Duration::from_millis(10)).await;
         }
         panic!("it never comes to it: {what}");
     }

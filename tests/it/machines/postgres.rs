@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use replay_archiver::retry;
+use replay_archiver::clock;
 use sqlx::{AnyConnection, Connection as _};
 
 pub struct Postgres {
@@ -77,7 +77,7 @@ impl Postgres {
             if AnyConnection::connect(&self.url()).await.is_ok() {
                 return;
             }
-            retry::pause(Duration::from_millis(100)).await;
+            clock::pause(Duration::from_millis(100)).await;
         }
         panic!("the server does not come up");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use replay_archiver::model::ObjectKey;
-use replay_archiver::pipeline::Outcome;
+use replay_archiver::pipeline::RoomOutcome;
 use sqlx::Executor as _;
 
 use crate::ledger;
@@ -28,7 +28,7 @@ fn take_over(ledger: &Path) {
 
 fn failure(night: &Night) -> String {
     match &night.report.rooms[0].outcome {
-        Outcome::Failed(why) => why.clone(),
+        RoomOutcome::Failed(why) => why.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -101,7 +101,7 @@ async fn a_newer_revision_replaces_the_manifest_it_was_made_from_and_no_other() 
     let (read, etag) = store.get_tagged(&key).await.unwrap().unwrap();
     let labels = replay_archiver::store::Labels { content_type: "application/json", metadata: &[] };
     let put = async |bytes: &'static [u8], etag: &str| {
-        let version = replay_archiver::store::Expected::Version(etag);
+        let version = replay_archiver::store::Precondition::Version(etag);
         store.put_if(&key, bytes.into(), labels, version).await.unwrap().is_some()
     };
     let etag = etag.unwrap();

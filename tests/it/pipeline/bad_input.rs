@@ -69,7 +69,7 @@ async fn a_room_list_that_cannot_be_read_is_an_error_with_its_cause() {
         let night = world.run().await;
         let problems = &night.report.accounts[0].problems;
         assert_eq!(night.exit, 1, "{then}: {problems:?}");
-        assert!(problems[0].error.contains(named), "{then}: {}", problems[0].error);
+        assert!(problems[0].error.to_string().contains(named), "{then}: {}", problems[0].error);
         assert!(!night.bucket.has_manifest(1), "{then}");
     }
 }

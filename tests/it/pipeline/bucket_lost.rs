@@ -5,7 +5,8 @@ use jiff::SignedDuration;
 use replay_archiver::config::{Config, WholePolicy};
 use replay_archiver::ledger::Reached;
 use replay_archiver::model::RoomId;
-use replay_archiver::pipeline::{Errand, Rooms};
+use replay_archiver::pipeline::{Rooms, Selection};
+use replay_archiver::stage::Context;
 use replay_archiver::stage::audit::{Audited, audit, inventory};
 use replay_archiver::stage::verify::Depth;
 use serde_json::Value;
@@ -62,8 +63,8 @@ fn rooms_of(bucket: &Bucket) -> Vec<(&String, &Vec<u8>)> {
 }
 
 async fn force(world: &World, room: u64) -> Night {
-    let errand = Errand::Backfill { rooms: Rooms::One(RoomId(room)), force: true };
-    world.night(&errand, |_| {}).await
+    let selection = Selection::Backfill { rooms: Rooms::One(RoomId(room)), force: true };
+    world.night(&selection, |_| {}).await
 }
 
 /// What an audit finds wrong with a room, in words.
@@ -76,22 +77,23 @@ async fn wrong(world: &World, room: u64, depth: Depth) -> Vec<String> {
 async fn audited(world: &World, room: u64, depth: Depth) -> Audited {
     let setup = world.setup().await;
     let appid = &setup.accounts[0].appid;
-    let inventory = inventory(&setup.context, appid).await.unwrap();
+    let Context { ledger, store, .. } = &*setup.context;
+    let inventory = inventory(ledger, store, appid).await.unwrap();
     assert!(inventory.rooms.contains(&RoomId(room)), "{inventory:?}");
-    let audited = audit(&setup.context, appid, RoomId(room), &inventory, depth).await.unwrap();
+    let audited = audit(ledger, store, appid, RoomId(room), &inventory, depth).await.unwrap();
     setup.context.ledger.close().await;
     audited.unwrap()
 }
 
 #[tokio::test]
 async fn a_deleted_manifest_is_published_again_as_the_next_revision_without_a_call_or_a_byte() {
-    let backfill = Errand::Backfill { rooms: Rooms::One(RoomId(1)), force: false };
-    for errand in [Errand::Due, backfill] {
+    let backfill = Selection::Backfill { rooms: Rooms::One(RoomId(1)), force: false };
+    for selection in [Selection::Due, backfill] {
         let world = World::start(ROOMS).await;
         let first = world.run().await;
         assert!(world.front.remove(&format!("{FOLDER}manifest.json")));
         assert_eq!(wrong(&world, 1, Depth::Shallow).await, ["manifest.json: it is missing"]);
-        let night = world.night(&errand, |_| {}).await;
+        let night = world.night(&selection, |_| {}).await;
         assert!(night.resolved().is_empty() && night.media.is_empty(), "{:?}", night.calls);
         night.says(1, "complete", &["archived", "archived"]);
         let manifest = night.bucket.manifest(1);
@@ -299,7 +301,7 @@ async fn a_whole_that_segments_cover_by_now_is_not_lost_with_its_chunks() {
     )
     .await;
     let always = |config: &mut Config| config.work.whole = WholePolicy::Always;
-    let first = world.night(&Errand::Due, always).await;
+    let first = world.night(&Selection::Due, always).await;
     first.says(2, "complete", &["archived"]);
     assert!(world.front.remove(first.bucket.keys(".ts")[0]));
     world.fault(
@@ -492,8 +494,14 @@ async fn a_bucket_with_nothing_of_the_account_is_a_slip_and_archives_nothing_ane
     for _ in 0..2 {
         let night = world.run().await;
         let problems = &night.report.accounts[0].problems;
-        assert!(problems[0].error.contains("the bucket has nothing of wx1"), "{problems:?}");
-        assert!(problems[0].error.contains("hint: do [store] endpoint"), "{problems:?}");
+        assert!(
+            problems[0].error.to_string().contains("the bucket has nothing of wx1"),
+            "{problems:?}"
+        );
+        assert!(
+            problems[0].error.to_string().contains("hint: do [store] endpoint"),
+            "{problems:?}"
+        );
         assert_eq!((night.exit, night.media.len(), night.written()), (1, 0, vec![]));
     }
     let anew = world.backfill(false).await;

@@ -1,15 +1,18 @@
 //! Films that are damaged: on the way, or at their source.
 
+mod cut;
+mod second_look;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use replay_archiver::config::Config;
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 use serde_json::Value;
 
 use super::world::{Night, World};
 use crate::bucket::text;
-use crate::source::host::{Host, Reply, Request};
+use crate::net::{Reply, Request, Server};
 
 const FASTSTART: &[u8] = include_bytes!("../fixtures/media/faststart.mp4");
 const AT_END: &[u8] = include_bytes!("../fixtures/media/moov-at-end.mp4");
@@ -46,8 +49,8 @@ fn answer(request: &Request, film: &[u8]) -> Reply {
 }
 
 /// A world whose one segment a host serves by this script.
-async fn world(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (World, Host) {
-    let host = Host::start_with(script).await;
+async fn world(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (World, Server) {
+    let host = Server::start(script).await;
     let scenario = format!(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
          media_url = \"http://{}/film.mp4\"\n",
@@ -61,9 +64,9 @@ async fn world(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (W
 }
 
 /// The ranges that a host was asked for so far.
-fn asked(host: &Host) -> Vec<String> {
+fn asked(host: &Server) -> Vec<String> {
     let asked = host.requests().into_iter();
-    asked.map(|request| request.header("range").unwrap_or_default()).collect()
+    asked.map(|request| request.header("range").unwrap_or_default().to_owned()).collect()
 }
 
 /// One night with a film that a host serves: to its first `times` requests as `first`, then as `then`.
@@ -74,7 +77,7 @@ async fn night(first: Vec<u8>, times: u64, then: Vec<u8>) -> (Night, Vec<String>
         answer(request, if is_first { &first } else { &then })
     })
     .await;
-    let night = world.night(&Errand::Due, |_| {}).await;
+    let night = world.night(&Selection::Due, |_| {}).await;
     (night, asked(&host))
 }
 
@@ -162,21 +165,46 @@ async fn a_transfer_that_is_resumed_resumes_the_examination_of_its_samples() {
         let one_by_one = |config: &mut Config| {
             (config.work.ranges, config.work.memory) = (1, 6 << 20);
         };
-        let first = world.night(&Errand::Due, one_by_one).await;
+        let first = world.night(&Selection::Due, one_by_one).await;
         assert_eq!(first.exit, 3);
         let before = asked(&host).len();
         is_down.store(false, Ordering::Relaxed);
         world.pass(24 * 60);
-        let night = world.night(&Errand::Due, |_| {}).await;
+        let night = world.night(&Selection::Due, |_| {}).await;
         let segment = segment(&night);
         let first_part = |range: &&String| range.starts_with("bytes=0-5242879");
         let again = asked(&host)[before..].iter().filter(first_part).count();
         assert!(stored(&night) == film);
-        if is_sound {
-            assert_eq!(again, 0, "it is resumed: {:?}", asked(&host));
-            assert!(is_evident(&segment) && segment.get("damage").is_none(), "{segment}");
-        } else {
-            assert_eq!(segment["damage"].as_array().map(Vec::len), Some(1), "{segment}");
-        }
+        assert_eq!(again, 0, "it is resumed: {:?}", asked(&host));
+        assert!(is_evident(&segment), "{segment}");
+        let damage = segment["damage"].as_array().map_or(0, Vec::len);
+        assert_eq!(damage, usize::from(!is_sound), "{segment}");
+    }
+}
+
+#[tokio::test]
+async fn tables_that_do_not_fit_into_memory_leave_a_film_unexamined_and_that_is_told() {
+    // A `free` box at the end of the tables, which come last.
+    let grown = |bytes: usize| {
+        let moov = AT_END.windows(4).position(|name| name == b"moov").unwrap() - 4;
+        let length = u32::try_from(AT_END.len() - moov + bytes).unwrap().to_be_bytes();
+        let free = u32::try_from(bytes).unwrap().to_be_bytes();
+        let filler = vec![0; bytes - 8];
+        [&AT_END[..moov], &length, &AT_END[moov + 4..], &free, b"free", &filler].concat()
+    };
+    for (bytes, memory, why) in [
+        (2 << 20, 64 << 20, None),
+        (2 << 20, 6 << 20, Some("did not fit into the memory")),
+        (17 << 20, 80 << 20, Some("too large")),
+    ] {
+        let film = padded(&grown(bytes), LARGE);
+        let served = film.clone();
+        let (world, _host) = world(move |request| answer(request, &served)).await;
+        let night = world.night(&Selection::Due, |config| config.work.memory = memory).await;
+        let segment = segment(&night);
+        assert!(stored(&night) == film);
+        let told = segment["unexamined"].as_str();
+        assert_eq!(is_evident(&segment), why.is_none(), "{bytes} of {memory}: {told:?}");
+        assert_eq!(told.is_some_and(|told| told.contains(why.unwrap_or("-"))), why.is_some());
     }
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use replay_archiver::clock;
 use replay_archiver::config::WholePolicy;
-use replay_archiver::forecast::ShortOf;
 use replay_archiver::ledger::Ledger;
-use replay_archiver::pipeline::Errand;
-use replay_archiver::retry;
-use replay_archiver::throughput::{ALL_HOSTS, Moved};
+use replay_archiver::model::{ALL_HOSTS, Measured};
+use replay_archiver::pipeline::Selection;
+use replay_archiver::schedule::forecast::ShortOf;
 
 use super::world::{APP_SECRET, Night, World};
 
@@ -32,7 +32,7 @@ async fn fetched(world: &World, requests: usize) {
         if calls.iter().filter(|call| call.path.ends_with("f0.mp4")).count() >= requests {
             return;
         }
-        retry::pause(Duration::from_millis(2)).await;
+        clock::pause(Duration::from_millis(2)).await;
     }
     panic!("the recording is not asked for {requests} times");
 }
@@ -95,7 +95,7 @@ async fn the_days_calls_go_to_what_can_be_saved_before_what_is_past() {
     .await;
     let night = world.run().await;
     assert_eq!(night.calls, ["rooms 0", "replays 3", "replays 2"]);
-    assert_eq!(night.report.accounts[0].owed, 2);
+    assert_eq!(night.report.accounts[0].pending_rooms, 2);
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn what_the_link_is_too_slow_for_is_said_with_by_how_much() {
     }
     assert_eq!(world.run().await.report.accounts[0].at_risk, [], "no speed is known");
     let ledger = Ledger::open(&format!("sqlite:{}", world.ledger().display())).await.unwrap();
-    let moved = Moved { bytes: 1_000_000, busy_ms: 1_000_000 };
+    let moved = Measured { bytes: 1_000_000, busy_ms: 1_000_000 };
     ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), moved)]).await.unwrap();
     ledger.close().await;
     let night = world.run().await;
@@ -143,7 +143,7 @@ async fn pieces_are_as_urgent_as_the_whole_that_waits_for_them() {
     let slow = "[[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"10s\" } }\n";
     let world = World::start(&format!("{}{slow}", rooms.concat())).await;
     let night = world
-        .night(&Errand::Due, |config| {
+        .night(&Selection::Due, |config| {
             config.work.files = 1;
             config.work.whole = WholePolicy::Always;
             config.images = None;
@@ -176,11 +176,11 @@ async fn turns(first: &str, second: &str) -> Vec<u64> {
     )
     .await;
     let ledger = Ledger::open(&format!("sqlite:{}", world.ledger().display())).await.unwrap();
-    let moved = Moved { bytes: 1 << 20, busy_ms: 1000 };
+    let moved = Measured { bytes: 1 << 20, busy_ms: 1000 };
     ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), moved)]).await.unwrap();
     ledger.close().await;
     let night = world
-        .night(&Errand::Due, |config| {
+        .night(&Selection::Due, |config| {
             config.images = None;
             config.media.timeouts.read = Duration::from_secs(60);
         })

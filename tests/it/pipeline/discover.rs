@@ -1,7 +1,7 @@
 //! The room list: read as far down as something can have changed, and no further.
 
 use replay_archiver::model::RoomId;
-use replay_archiver::pipeline::{Errand, Rooms};
+use replay_archiver::pipeline::{Rooms, Selection};
 use replay_archiver::sandbox::scenario::{Replay, Room};
 
 use super::world::{Night, World};
@@ -15,7 +15,7 @@ fn many(count: u64, newest: &str) -> String {
 }
 
 async fn run(world: &World) -> Night {
-    world.night(&Errand::Due, |config| config.images = None).await
+    world.night(&Selection::Due, |config| config.images = None).await
 }
 
 fn pages(night: &Night) -> Vec<&str> {
@@ -150,8 +150,8 @@ async fn a_status_decides_what_is_asked_and_an_unknown_one_is_judged_by_the_end(
 async fn a_room_that_does_not_exist_is_not_sealed_and_is_archived_once_it_does() {
     let world =
         World::start("[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n").await;
-    let errand = Errand::Backfill { rooms: Rooms::One(RoomId(400)), force: false };
-    let night = world.night(&errand, |_| {}).await;
+    let selection = Selection::Backfill { rooms: Rooms::One(RoomId(400)), force: false };
+    let night = world.night(&selection, |_| {}).await;
     assert!(!night.bucket.has_manifest(400));
     assert_eq!(night.exit, 1, "{:?}", night.report);
     let setup = world.setup().await;
@@ -181,7 +181,7 @@ async fn rooms_that_never_went_live_are_asked_about_once_where_that_is_wanted_la
             config.images = None;
             config.work.ask_never_live = true;
         };
-        world.night(&Errand::Due, ask).await
+        world.night(&Selection::Due, ask).await
     };
     let night = ask(&world).await;
     assert_eq!(night.resolved(), [1]);

@@ -151,7 +151,10 @@ async fn a_manifest_that_cannot_be_read_is_left_alone_and_the_others_go_on() {
     let night = world.unchecked_run().await;
     assert_eq!((night.exit, night.written()), (3, vec![]));
     let problems = &night.report.accounts[0].problems;
-    assert!(problems[0].error.contains("rooms/3/manifest.json is not a manifest"), "{problems:?}");
+    assert!(
+        problems[0].error.to_string().contains("rooms/3/manifest.json is not a manifest"),
+        "{problems:?}"
+    );
     assert_eq!(world.bucket().objects[foreign], b"{\"schema\": \"somebody-else/v7\"}");
     world.front.place(foreign, kept);
     assert_eq!(world.run().await.exit, 0);

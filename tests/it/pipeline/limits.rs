@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use replay_archiver::clock;
 use replay_archiver::config::Config;
 use replay_archiver::ledger::{Phase, Wanted};
 use replay_archiver::model::{AppId, Room, RoomId};
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 use replay_archiver::sandbox::Call;
 use replay_archiver::sandbox::scenario::Listener;
 
@@ -20,11 +21,11 @@ async fn files_share_a_memory_budget_of_a_single_part() {
         "[transfer]\nmemory = \"5MiB\"\npart_size = \"5MiB\"\nfiles = 3\nranges = 4\n",
     )
     .await;
-    let night = tokio::time::timeout(Duration::from_secs(60), world.run()).await;
+    let night = clock::within(Duration::from_secs(60), world.run()).await;
     night.expect("it does not wait for ever").says(1, "complete", &["archived"; 3]);
 }
 
-/// Twenty-one rooms; the film of the most urgent is slow, so that the others wait for its slot.
+/// Twenty-one rooms; the film of the most urgent is slow, so that the others wait for it.
 const ROOMS: &str = "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room.replay]]\n\
     [[account.generate]]\ncount = 20\nfirst_id = 2\nnewest = \"-2d\"\n\
     [[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"8s\" } }\n";
@@ -36,7 +37,7 @@ async fn while_the_first_film_comes(world: &World) -> Vec<Call> {
         config.images = None;
         config.media.timeouts.read = Duration::from_secs(60);
     };
-    world.night(&Errand::Due, one_slot).await;
+    world.night(&Selection::Due, one_slot).await;
     let calls = world.sandbox.calls();
     let mut films = calls.iter().filter(|call| call.listener == Listener::Vod);
     let first = films.next().unwrap();
@@ -45,36 +46,36 @@ async fn while_the_first_film_comes(world: &World) -> Vec<Call> {
 }
 
 /// How many rooms are asked about meanwhile.
-async fn in_hand(world: &World) -> usize {
+async fn claimed(world: &World) -> usize {
     let is_room = |call: &&Call| call.body.as_ref().is_some_and(|b| b.get("room_id").is_some());
     while_the_first_film_comes(world).await.iter().filter(is_room).count()
 }
 
 /// Where another process works on a room as well.
-async fn in_hand_beside_another() -> usize {
+async fn claimed_beside_another() -> usize {
     let world = World::start(ROOMS).await;
     let context = world.setup().await.context;
     let (appid, now) = ("wx1".parse::<AppId>().unwrap(), context.clock.now());
     let room = Room::unlisted(appid.clone(), RoomId(99));
     context.ledger.record_room(&room, Phase::Due, now, now).await.unwrap();
-    let claimed = context.ledger.claim_next(&appid, context.claim(), Wanted::Any).await;
-    assert!(claimed.unwrap().is_some());
-    in_hand(&world).await
+    let theirs = context.ledger.claim_next(&appid, context.claim(), Wanted::Any).await;
+    assert!(theirs.unwrap().is_some());
+    claimed(&world).await
 }
 
 #[tokio::test]
-async fn processes_on_one_ledger_have_as_many_rooms_in_hand_together_as_one_has_alone() {
+async fn a_process_claims_a_few_rooms_more_than_it_opens_files_and_leaves_the_others() {
     let alone = World::start(ROOMS).await;
-    assert_eq!(tokio::join!(in_hand(&alone), in_hand_beside_another()), (16, 8));
+    assert_eq!(tokio::join!(claimed(&alone), claimed_beside_another()), (4, 4));
 }
 
 #[tokio::test]
-async fn accounts_that_owe_nothing_are_looked_at_however_long_the_rooms_in_hand_take() {
+async fn accounts_that_owe_nothing_are_looked_at_however_long_the_claimed_rooms_take() {
     let account =
         |n| format!("[[account]]\nappid = \"wx{n}\"\nsecret = \"{}\"\n", world::APP_SECRET);
     let others: String = (2..=60).map(account).collect();
     let world = World::start(&format!("{ROOMS}{others}")).await;
-    // By the time the last of the lists has come, the first account has all that may be in hand.
+    // By the time the last of the lists has come, the first account has all rooms that may be claimed.
     let slow = "{ slow = { delay = \"200ms\" } }";
     world.fault(&format!("on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = {slow}"));
     let calls = while_the_first_film_comes(&world).await;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use replay_archiver::cli::notes;
+use replay_archiver::clock;
 use replay_archiver::config::Config;
 use replay_archiver::model::{Recording, RecordingState, RoomId};
 use replay_archiver::net_guard::HostPolicy;
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -174,7 +175,7 @@ impl Story {
             0 => killed_run(&self.world, change).await,
             1 => cut_run(&self.world, change, Duration::from_millis(self.dice.below(400))).await,
             _ => {
-                let night = self.world.try_night(&Errand::Due, change).await.unwrap();
+                let night = self.world.try_night(&Selection::Due, change).await.unwrap();
                 canaries::check_logs();
                 for loss in &night.report.losses {
                     let id = (loss.recording.room, loss.recording.source_id.clone());
@@ -274,8 +275,8 @@ fn lose_ledger_if_any(world: &World) {
 /// A run that is killed at a random moment.
 async fn cut_run(world: &World, change: impl FnOnce(&mut Config), after: Duration) {
     let setup = world.setup_with(change).await;
-    let run = setup.run(&Errand::Due, CancellationToken::new());
-    let _ = tokio::time::timeout(after, run).await;
+    let run = setup.run(&Selection::Due, CancellationToken::new());
+    let _ = clock::within(after, run).await;
     setup.context.ledger.close().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 
 use super::world::World;
 
@@ -41,7 +41,7 @@ async fn recordings_are_moved_by_deadline_over_all_rooms_and_past_ones_last() {
     let slow = "[[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"10s\" } }\n";
     let world = World::start(&format!("{}{slow}", rooms.concat())).await;
     let night = world
-        .night(&Errand::Due, |config| {
+        .night(&Selection::Due, |config| {
             config.work.files = 1;
             config.images = None;
             config.media.timeouts.read = Duration::from_secs(60);

@@ -28,15 +28,18 @@ async fn a_budget_is_kept_over_runs_and_goes_on_the_next_day_in_beijing() {
     (1..=3).for_each(|room| first.says(room, "complete", &["archived"]));
     let account = &first.report.accounts[0];
     let is_told = account.problems.iter().any(|problem| problem.is_quota);
-    assert_eq!((account.owed, is_told), (4, true));
-    assert!(account.problems[0].error.contains("hint: the next run after midnight"), "{account:?}");
+    assert_eq!((account.pending_rooms, is_told), (4, true));
+    assert!(
+        account.problems[0].error.to_string().contains("hint: the next run after midnight"),
+        "{account:?}"
+    );
     world.pass(TO_MIDNIGHT - 2);
     let second = world.run().await;
     assert_eq!((second.calls.len(), second.exit, second.media.len()), (0, 3, 0));
     world.pass(2);
     let third = world.run().await;
     assert_eq!(third.calls, ["rooms 0", "replays 4", "replays 5", "replays 6"]);
-    assert_eq!((third.exit, third.report.accounts[0].owed), (3, 1));
+    assert_eq!((third.exit, third.report.accounts[0].pending_rooms), (3, 1));
     world.pass(24 * 60);
     let last = world.run().await;
     assert_eq!((last.calls, last.exit), (vec!["rooms 0".into(), "replays 7".into()], 0));
@@ -70,7 +73,7 @@ async fn what_the_merchants_own_backend_has_used_is_not_used_again() {
     }
     let night = world.run().await;
     assert_eq!(night.calls.len(), 4, "10 less 2 for the shop less 4 it has used");
-    assert_eq!((night.exit, night.report.accounts[0].owed), (3, 4));
+    assert_eq!((night.exit, night.report.accounts[0].pending_rooms), (3, 4));
 }
 
 #[tokio::test]
@@ -82,7 +85,7 @@ async fn when_wechat_says_the_quota_is_used_up_nothing_more_is_asked_and_what_is
     let first = world.run().await;
     assert_eq!((first.calls.len(), first.exit), (5, 3));
     (1..=3).for_each(|room| first.says(room, "complete", &["archived"]));
-    assert_eq!(first.report.accounts[0].owed, 4);
+    assert_eq!(first.report.accounts[0].pending_rooms, 4);
     assert_eq!(world.run().await.calls.len(), 0, "not again on the same day");
     world.heal();
     world.pass(TO_MIDNIGHT);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use replay_archiver::model::RoomId;
-use replay_archiver::pipeline::{self, Errand, Rooms};
+use replay_archiver::pipeline::{self, Rooms, Selection};
 use replay_archiver::sandbox::scenario::{Replay, Room};
 
 use super::world::{Night, World};
@@ -27,7 +27,7 @@ async fn world(scenario: &str) -> World {
 }
 
 async fn run(world: &World) -> Night {
-    world.night(&Errand::Due, |config| config.images = None).await
+    world.night(&Selection::Due, |config| config.images = None).await
 }
 
 fn pages(night: &Night) -> Vec<u64> {
@@ -162,12 +162,12 @@ async fn a_backfill_asks_for_chosen_rooms_while_the_list_is_read_and_reads_no_fu
     let world = world(&account(20, &many(100, "-1d", "1d"))).await;
     let from = world.clock.now() - jiff::SignedDuration::from_hours(12 * 24);
     let rooms = Rooms::Between { from: Some(from), to: None };
-    let errand = Errand::Backfill { rooms, force: false };
-    let night = world.night(&errand, |config| config.images = None).await;
+    let selection = Selection::Backfill { rooms, force: false };
+    let night = world.night(&selection, |config| config.images = None).await;
     assert_eq!(pages(&night), [0, 5, 10], "{:?}", night.calls);
     assert_eq!((night.resolved().len(), night.exit), (12, 0), "{:?}", night.calls);
     // One that is deep in the list: half of the calls that are left look for it, and it is archived.
-    let one = Errand::Backfill { rooms: Rooms::One(RoomId(3)), force: false };
+    let one = Selection::Backfill { rooms: Rooms::One(RoomId(3)), force: false };
     let night = world.night(&one, |config| config.images = None).await;
     assert_eq!(night.calls, ["rooms 0", "rooms 5", "replays 3"]);
     night.says(3, "complete", &["archived"]);

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use replay_archiver::cli::notes;
-use replay_archiver::retry;
+use replay_archiver::clock;
 use replay_archiver::sandbox::scenario::Replay;
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ async fn a_url_that_expires_under_the_transfer_costs_one_more_call() {
             if world.sandbox.calls().iter().any(|call| call.path.ends_with("f0.mp4")) {
                 return world.sandbox.clock().advance(Duration::from_secs(601));
             }
-            retry::pause(Duration::from_millis(1)).await;
+            clock::pause(Duration::from_millis(1)).await;
         }
         panic!("the recording is never asked for");
     };

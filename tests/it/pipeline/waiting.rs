@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use replay_archiver::cli::notes;
 use replay_archiver::config::{Config, WholePolicy};
 use replay_archiver::net_guard::HostPolicy;
-use replay_archiver::pipeline::{Errand, Rooms};
+use replay_archiver::pipeline::{Rooms, Selection};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +73,7 @@ async fn what_is_no_recording_is_tried_as_long_as_wechat_can_have_it_and_its_los
 async fn a_setting_that_is_mended_makes_what_it_forbade_due_at_once() {
     let world = World::start(ROOM).await;
     for _ in 0..6 {
-        let night = world.night(&Errand::Due, nowhere).await;
+        let night = world.night(&Selection::Due, nowhere).await;
         assert_eq!(night.exit, 3, "{:?}", notes(&night.report));
         assert_eq!(night.report.accounts[0].at_risk.len(), 1);
     }
@@ -90,9 +90,9 @@ async fn a_whole_that_the_configuration_declined_is_archived_once_it_does_not() 
     )
     .await;
     let never = |config: &mut Config| config.work.whole = WholePolicy::Never;
-    let declined = world.night(&Errand::Due, never).await;
+    let declined = world.night(&Selection::Due, never).await;
     assert_eq!((declined.exit, &declined.bucket.manifest(1)["status"]), (0, &"complete".into()));
-    let again = world.night(&Errand::Due, never).await;
+    let again = world.night(&Selection::Due, never).await;
     assert_eq!((again.exit, again.media.len()), (0, 0));
     let wanted = world.run().await;
     assert_eq!(
@@ -110,7 +110,7 @@ async fn a_whole_that_segments_cover_is_archived_once_the_configuration_wants_it
     .await;
     assert_eq!(world.run().await.bucket.manifest(1)["whole"]["state"], "not_needed");
     let always = |config: &mut Config| config.work.whole = WholePolicy::Always;
-    let wanted = world.night(&Errand::Due, always).await;
+    let wanted = world.night(&Selection::Due, always).await;
     assert_eq!(
         (wanted.exit, &wanted.bucket.manifest(1)["whole"]["state"]),
         (0, &"archived".into())
@@ -136,12 +136,12 @@ async fn a_loss_that_a_killed_run_has_noticed_is_told_by_the_next_and_by_no_othe
     .await;
     // It dies before it can tell anybody.
     let setup = world.setup().await;
-    setup.run(&Errand::Due, CancellationToken::new()).await;
+    setup.run(&Selection::Due, CancellationToken::new()).await;
     setup.context.ledger.close().await;
     assert_eq!(world.bucket().manifest(1)["status"], "lost");
     // This one dies after it has taken upon itself to tell.
     let setup = world.setup().await;
-    let mut report = setup.run(&Errand::Due, CancellationToken::new()).await;
+    let mut report = setup.run(&Selection::Due, CancellationToken::new()).await;
     setup.take_losses(&mut report).await;
     setup.context.ledger.close().await;
     assert_eq!(report.lost(), 1);
@@ -196,7 +196,7 @@ async fn a_loss_that_nobody_lived_to_tell_is_told_after_the_ledger_is_lost() {
 async fn a_manifest_that_does_not_say_so_yet_is_published_by_the_next_run_without_a_call() {
     let world = World::start(HALF_GONE).await;
     let setup = world.setup().await;
-    let mut report = setup.run(&Errand::Due, CancellationToken::new()).await;
+    let mut report = setup.run(&Selection::Due, CancellationToken::new()).await;
     setup.take_losses(&mut report).await;
     world.front.refuse(|method, path| {
         let is_written = *method == Method::PUT && path.ends_with("manifest.json");
@@ -249,7 +249,7 @@ async fn a_room_that_wechat_cannot_be_asked_about_is_told_of_every_night() {
 #[tokio::test]
 async fn one_cause_that_stops_every_recording_ends_the_asking_until_it_is_mended() {
     let world = World::start("[[account.generate]]\ncount = 60\nnewest = \"-3d\"\n").await;
-    let night = world.night(&Errand::Due, nowhere).await;
+    let night = world.night(&Selection::Due, nowhere).await;
     let asked = night.resolved().len();
     assert!((12..=24).contains(&asked), "{asked} rooms were asked about");
     assert_eq!(night.exit, 3);
@@ -275,9 +275,9 @@ async fn rooms_of_a_host_that_serves_nothing_do_not_hide_those_of_another_behind
                 "[[account.room]]\nid = {id}\nstart = \"-{start}d\"\n[[account.room.replay]]\n{media}"
             )
         };
-        for errand in [Errand::Due, Errand::Backfill { rooms: ALL, force: false }] {
+        for selection in [Selection::Due, Selection::Backfill { rooms: ALL, force: false }] {
             let world = World::start(&(1..=40).map(room).collect::<String>()).await;
-            let night = world.night(&errand, |_| {}).await;
+            let night = world.night(&selection, |_| {}).await;
             assert_eq!(night.exit, 3);
             healthy.clone().for_each(|id| night.says(id, "complete", &["archived"]));
             let told = notes(&night.report).join("\n");
@@ -309,6 +309,6 @@ async fn a_few_recordings_that_cannot_be_had_do_not_end_the_asking() {
 /// A run that does everything but live to tell.
 pub async fn killed_run(world: &World, change: impl FnOnce(&mut Config)) {
     let setup = world.setup_with(change).await;
-    setup.run(&Errand::Due, CancellationToken::new()).await;
+    setup.run(&Selection::Due, CancellationToken::new()).await;
     setup.context.ledger.close().await;
 }

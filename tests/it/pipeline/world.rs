@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use replay_archiver::cli::{Exit, setup};
 use replay_archiver::clock::Clock;
 use replay_archiver::config::{self, Config, Environment, Sources};
-use replay_archiver::pipeline::{Errand, Report, Rooms};
+use replay_archiver::pipeline::{Report, Rooms, Selection};
 use replay_archiver::retry::Policy;
 use replay_archiver::sandbox::scenario::{Listener, Room, Scenario};
 use replay_archiver::sandbox::{Call, Listen, Sandbox};
@@ -133,18 +133,18 @@ impl World {
 
     /// The nightly run.
     pub async fn run(&self) -> Night {
-        self.night(&Errand::Due, |_| {}).await
+        self.night(&Selection::Due, |_| {}).await
     }
 
     /// A backfill of every room.
     pub async fn backfill(&self, force: bool) -> Night {
         let rooms = Rooms::Between { from: None, to: None };
-        self.night(&Errand::Backfill { rooms, force }, |_| {}).await
+        self.night(&Selection::Backfill { rooms, force }, |_| {}).await
     }
 
     /// A run with a changed configuration.
-    pub async fn night(&self, errand: &Errand, change: impl FnOnce(&mut Config)) -> Night {
-        let night = self.unchecked(errand, change).await;
+    pub async fn night(&self, selection: &Selection, change: impl FnOnce(&mut Config)) -> Night {
+        let night = self.unchecked(selection, change).await;
         night.bucket.check(&canaries::ALL.map(str::to_owned));
         canaries::check_folder(self.folder.path(), &["pipeline.toml"]);
         canaries::check_logs();
@@ -153,17 +153,17 @@ impl World {
 
     /// The nightly run where something is wrong in the bucket on purpose.
     pub async fn unchecked_run(&self) -> Night {
-        self.unchecked(&Errand::Due, |_| {}).await
+        self.unchecked(&Selection::Due, |_| {}).await
     }
 
-    async fn unchecked(&self, errand: &Errand, change: impl FnOnce(&mut Config)) -> Night {
-        self.try_night(errand, change).await.unwrap()
+    async fn unchecked(&self, selection: &Selection, change: impl FnOnce(&mut Config)) -> Night {
+        self.try_night(selection, change).await.unwrap()
     }
 
     /// A run that may fail as a whole, as the command does.
     pub async fn try_night(
         &self,
-        errand: &Errand,
+        selection: &Selection,
         change: impl FnOnce(&mut Config),
     ) -> anyhow::Result<Night> {
         // No two runs begin at the same moment.
@@ -176,7 +176,7 @@ impl World {
         let found = setup.find_bucket().await;
         let mut report = Report::default();
         if found.is_ok() {
-            report = setup.run(errand, CancellationToken::new()).await;
+            report = setup.run(selection, CancellationToken::new()).await;
             setup.take_losses(&mut report).await;
             let _ = setup.told(&report).await;
         }

@@ -9,7 +9,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 
-use crate::strict::Request;
+use crate::strict::{Request, turn};
 
 type Refusal = Box<dyn Fn(&Method, &str) -> Option<StatusCode> + Send>;
 
@@ -67,6 +67,7 @@ async fn forward(
     body: Bytes,
 ) -> Response<Body> {
     let (path, bytes) = (uri.path().to_owned(), body.len());
+    let came = turn();
     let is_conditional = headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH);
     let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key).to_owned();
     // As a refusal sees it, every bucket has the same name.
@@ -86,7 +87,8 @@ async fn forward(
     };
     let query = uri.query().unwrap_or_default().to_owned();
     let (method, status) = (method.to_string(), answer.status().as_u16());
-    let request = Request { method, key, query, status, bytes, is_conditional };
+    let order = (came, turn());
+    let request = Request { method, key, query, status, bytes, is_conditional, order };
     shared.requests.lock().unwrap().push(request);
     answer
 }

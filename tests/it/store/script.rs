@@ -3,11 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, Method, Response, Uri};
-use futures::StreamExt;
+pub use crate::net::Request;
+use crate::net::{self, Server};
 
 /// What the store does with one request.
 #[derive(Debug, Clone)]
@@ -56,59 +53,60 @@ impl Reply {
             other => other,
         }
     }
-}
 
-/// One request as it arrived.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: Method,
-    pub uri: Uri,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
+    /// The same, byte by byte.
+    fn bytes(self) -> net::Reply {
+        let cut = |announced, sent: &str| {
+            let told = net::Reply::new(200).telling(announced).header("etag", "\"e\"");
+            told.unsized_body(sent.as_bytes())
+        };
+        match self {
+            Self::Answer(status, headers, body) => {
+                let tells_length = headers.iter().any(|(name, _)| *name == "content-length");
+                let told = headers
+                    .iter()
+                    .fold(net::Reply::new(status), |told, (name, value)| told.header(name, value));
+                let told = if tells_length { told } else { told.telling(body.len()) };
+                told.unsized_body(body.as_bytes())
+            }
+            Self::Break { announced, sent } => cut(announced, sent),
+            Self::Stall { announced, sent } => cut(announced, sent).then_silent(),
+            Self::Silence => net::Reply::silence(),
+        }
     }
 }
 
 /// A running store.
 #[derive(Clone)]
 pub struct Scripted {
-    shared: Arc<Mutex<Shared>>,
+    server: Server,
+    replies: Arc<Mutex<VecDeque<Reply>>>,
     pub endpoint: String,
-}
-
-#[derive(Default)]
-struct Shared {
-    replies: VecDeque<Reply>,
-    requests: Vec<Request>,
 }
 
 impl Scripted {
     /// Starts a store that gives these answers, one a request, and then refuses everything.
     pub async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
-        let replies = replies.into_iter().collect();
-        let shared = Arc::new(Mutex::new(Shared { replies, requests: Vec::new() }));
-        let app = Router::new()
-            .fallback(answer)
-            .layer(DefaultBodyLimit::disable())
-            .with_state(Arc::clone(&shared));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { shared, endpoint }
+        let replies: VecDeque<_> = replies.into_iter().collect();
+        let replies = Arc::new(Mutex::new(replies));
+        let script = Arc::clone(&replies);
+        let server = Server::start(move |_| {
+            let next = script.lock().unwrap().pop_front();
+            next.unwrap_or_else(|| Reply::error(418, "ScriptIsOver")).bytes()
+        });
+        let server = server.await;
+        let endpoint = format!("http://{}", server.addr);
+        Self { server, replies, endpoint }
     }
 
     /// Adds answers to the end of the script.
     pub fn then(&self, replies: impl IntoIterator<Item = Reply>) {
-        self.shared.lock().unwrap().replies.extend(replies);
+        self.replies.lock().unwrap().extend(replies);
     }
 
     /// What was asked so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.shared.lock().unwrap().requests.clone()
+        self.server.requests()
     }
 
     /// What was asked so far, in short: `PUT partNumber`, `POST uploads`, `HEAD`.
@@ -124,50 +122,6 @@ impl Scripted {
 
     /// Whether every answer was asked for.
     pub fn is_used_up(&self) -> bool {
-        self.shared.lock().unwrap().replies.is_empty()
-    }
-}
-
-async fn answer(
-    State(shared): State<Arc<Mutex<Shared>>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
-    let reply = {
-        let mut shared = shared.lock().unwrap();
-        shared.requests.push(Request { method, uri, headers, body });
-        shared.replies.pop_front().unwrap_or_else(|| Reply::error(418, "ScriptIsOver"))
-    };
-    match reply {
-        Reply::Answer(status, headers, body) => {
-            let mut response = Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(name, value);
-            }
-            response.body(body.into()).unwrap()
-        }
-        Reply::Break { announced, sent } => {
-            let first = async { Ok(Bytes::from_static(sent.as_bytes())) };
-            // Being pending once makes the server send what it has before it hears of the end.
-            let end = async {
-                tokio::task::yield_now().await;
-                Err(std::io::Error::other("the script breaks off"))
-            };
-            let chunks = futures::stream::once(first).chain(futures::stream::once(end));
-            Response::builder()
-                .header("content-length", announced)
-                .header("etag", "\"e\"")
-                .body(Body::from_stream(chunks))
-                .unwrap()
-        }
-        Reply::Stall { announced, sent } => {
-            let first = async { Ok::<_, std::io::Error>(Bytes::from_static(sent.as_bytes())) };
-            let chunks = futures::stream::once(first).chain(futures::stream::pending());
-            let response = Response::builder().header("content-length", announced);
-            response.header("etag", "\"e\"").body(Body::from_stream(chunks)).unwrap()
-        }
-        Reply::Silence => std::future::pending().await,
+        self.replies.lock().unwrap().is_empty()
     }
 }

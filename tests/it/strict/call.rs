@@ -75,6 +75,7 @@ impl Call {
 
     pub fn record(&self) -> Request {
         Request {
+            order: (0, u64::MAX),
             method: self.method.clone(),
             key: self.key.clone(),
             query: self.raw_query.clone(),

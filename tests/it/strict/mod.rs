@@ -28,8 +28,9 @@ mod xml;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
@@ -61,6 +62,8 @@ pub struct Request {
     pub bytes: usize,
     /// Whether it is to be carried out only if the object is, or is not, another.
     pub is_conditional: bool,
+    /// Its place, among all that came and all that was answered, of its coming and of its answer.
+    pub order: (u64, u64),
 }
 
 impl Request {
@@ -73,6 +76,31 @@ impl Request {
     pub fn asks(&self, name: &str) -> bool {
         self.query.split('&').any(|pair| pair.split('=').next() == Some(name))
     }
+
+    /// Whether it came only after another was answered: as if it had waited for that.
+    pub fn waits_for(&self, other: &Self) -> bool {
+        other.order.1 < self.order.0
+    }
+}
+
+/// The place of what happens now among all that comes and is answered: see [`Request::order`].
+pub fn turn() -> u64 {
+    static TURNS: AtomicU64 = AtomicU64::new(0);
+    TURNS.fetch_add(1, Ordering::SeqCst)
+}
+
+/// How many of these requests follow one another at most, each coming after the one before it was
+/// answered: the round trips that they cost. Never fewer than wait for one another; more by chance, where a
+/// request is late to come, unless every answer takes its time: see [`StrictS3::slow_down`].
+pub fn round_trips(requests: &[Request]) -> usize {
+    let mut by_end: Vec<&Request> = requests.iter().collect();
+    by_end.sort_by_key(|request| request.order.1);
+    let mut longest: Vec<usize> = Vec::new();
+    for (place, request) in by_end.iter().enumerate() {
+        let before = (0..place).filter(|earlier| request.waits_for(by_end[*earlier]));
+        longest.push(1 + before.map(|earlier| longest[earlier]).max().unwrap_or(0));
+    }
+    longest.into_iter().max().unwrap_or(0)
 }
 
 /// An unfinished upload.
@@ -96,11 +124,19 @@ struct Shared {
     below: Mutex<String>,
     /// Whether nothing is written without a checksum, and nothing deleted.
     locked: AtomicBool,
+    /// Whether the answers to writes prove nothing.
+    mute: AtomicBool,
+    /// How long every answer takes.
+    latency: Mutex<Duration>,
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    fn is_mute(&self) -> bool {
+        self.mute.load(Ordering::SeqCst)
     }
 
     /// The time that requests are judged by: clients sign with the time of this machine.
@@ -138,6 +174,8 @@ impl StrictS3 {
             skew: Mutex::new(SignedDuration::ZERO),
             below: Mutex::default(),
             locked: AtomicBool::new(false),
+            mute: AtomicBool::new(false),
+            latency: Mutex::default(),
         });
         let (addr, task) = server::start(Arc::clone(&shared)).await;
         Self { shared, addr, task }
@@ -160,6 +198,17 @@ impl StrictS3 {
     /// Locks the bucket: every body has to come with a checksum, and nothing is deleted.
     pub fn lock(&self) {
         self.shared.locked.store(true, Ordering::SeqCst);
+    }
+
+    /// Has the answers to writes prove nothing: ETags are no MD5s, as of what is encrypted with a key of the
+    /// bucket's, and no checksums are told. A look at the object tells them.
+    pub fn prove_nothing(&self) {
+        self.shared.mute.store(true, Ordering::SeqCst);
+    }
+
+    /// Sends every answer so much later, as over a long way.
+    pub fn slow_down(&self, latency: Duration) {
+        *self.shared.latency.lock().unwrap() = latency;
     }
 
     /// The objects by key.
@@ -252,6 +301,24 @@ impl StrictS3 {
     /// Has something go wrong where `fault` says so; the first that says so counts.
     pub fn fault(&self, fault: impl Fn(&Request) -> Option<Effect> + Send + 'static) {
         self.shared.faults.lock().unwrap().push(Box::new(fault));
+    }
+
+    /// Puts objects there as another program would, before the first request that `when` says so of.
+    pub fn intrude(
+        &self,
+        objects: impl IntoIterator<Item = (String, Bytes)>,
+        when: impl Fn(&Request) -> bool + Send + 'static,
+    ) {
+        let objects: Mutex<Vec<_>> = Mutex::new(objects.into_iter().collect());
+        let shared = Arc::downgrade(&self.shared);
+        self.fault(move |request| {
+            let shared = shared.upgrade().filter(|_| when(request))?;
+            for (key, body) in objects.lock().unwrap().drain(..) {
+                let object = Object::plain(body, shared.clock.now());
+                shared.state().objects.insert(key, object);
+            }
+            None
+        });
     }
 
     /// Has nothing go wrong any more.

@@ -6,7 +6,7 @@ use sha2::Digest as _;
 use super::call::Call;
 use super::checksum::{self, Algorithm, Checksum};
 use super::fault::Effect;
-use super::object::{labels, quoted, stored, with_checksum};
+use super::object::{labels, quoted, stored};
 use super::provider::{Checksums, Provider};
 use super::reply::{Refusal, Reply};
 use super::state::{Announced, Completed, Object, Part, Pending, State, hex, md5_hex};
@@ -88,7 +88,8 @@ impl Shared {
             return Err(Refusal::wrong(400, "InvalidRequest", message));
         }
         let etag = md5_hex(&call.body);
-        let reply = with_checksum(Reply::empty(200).with("etag", quoted(&etag)), checksum.as_ref());
+        let reply = Reply::empty(200).with("etag", quoted(&etag));
+        let reply = self.with_findings(reply, checksum.as_ref(), &call.body);
         let part = Part { body: stored(&call.body, effect), etag, modified, checksum };
         upload.parts.insert(u32::try_from(number).unwrap(), part);
         Ok(reply)
@@ -113,7 +114,7 @@ impl Shared {
         self.check_conditions(call, &state, effect)?;
         let checksum = whole.or_else(|| self.own_checksum(&body));
         let object = Object { body, etag: etag.clone(), modified, labels, checksum };
-        let reply = completed(call, &object);
+        let reply = self.completed(call, &object);
         state.uploads.remove(&id);
         state.objects.insert(call.key.clone(), object);
         let parts = named.into_iter().map(|part| (part.number, part.etag)).collect();
@@ -133,7 +134,7 @@ impl Shared {
         let same = before.parts.iter().map(|(number, etag)| (*number, etag.as_str()));
         let same = same.eq(named.iter().map(|part| (part.number, part.etag.as_str())));
         let object = state.objects.get(&call.key).filter(|object| object.etag == before.etag)?;
-        (same && self.provider.completes_twice()).then(|| completed(call, object))
+        (same && self.provider.completes_twice()).then(|| self.completed(call, object))
     }
 
     /// The parts that are named, as one.
@@ -158,6 +159,21 @@ impl Shared {
         let mut body = BytesMut::new();
         parts.iter().for_each(|part| body.extend_from_slice(&part.body));
         Ok(body.freeze())
+    }
+
+    fn completed(&self, call: &Call, object: &Object) -> Reply {
+        let told = object.checksum.as_ref().filter(|_| !self.is_mute());
+        let reply = Reply::xml(xml::document("CompleteMultipartUploadResult", |result| {
+            result.text("Location", format!("http://localhost/{BUCKET}/{}", call.key));
+            result.text("Bucket", BUCKET);
+            result.text("Key", &call.key);
+            result.text("ETag", quoted(&object.etag));
+            if let Some((algorithm, value)) = told {
+                result.text(&format!("Checksum{}", algorithm.name()), value);
+                result.text("ChecksumType", "FULL_OBJECT");
+            }
+        }));
+        self.with_findings(reply, None, &object.body)
     }
 
     pub fn abort(&self, call: &Call) -> Result<Reply, Refusal> {
@@ -223,19 +239,6 @@ fn multipart_etag(upload: &Pending, named: &[Named]) -> String {
         digest.update(md5::Md5::digest(&upload.parts[&name.number].body));
     }
     format!("{}-{}", hex(&digest.finalize()), named.len())
-}
-
-fn completed(call: &Call, object: &Object) -> Reply {
-    Reply::xml(xml::document("CompleteMultipartUploadResult", |result| {
-        result.text("Location", format!("http://localhost/{BUCKET}/{}", call.key));
-        result.text("Bucket", BUCKET);
-        result.text("Key", &call.key);
-        result.text("ETag", quoted(&object.etag));
-        if let Some((algorithm, value)) = &object.checksum {
-            result.text(&format!("Checksum{}", algorithm.name()), value);
-            result.text("ChecksumType", "FULL_OBJECT");
-        }
-    }))
 }
 
 fn read_parts(body: &Bytes) -> Result<Vec<Named>, Refusal> {

@@ -22,9 +22,11 @@ impl Shared {
         let mut state = self.state();
         self.check_conditions(call, &state, effect)?;
         let body = stored(&call.body, effect);
-        let etag = md5_hex(&call.body);
+        let digest = md5_hex(&body);
+        let etag = if self.is_mute() { digest.chars().rev().collect() } else { digest };
+        let checksum = checksum.map(|(algorithm, _)| (algorithm, algorithm.of(&body)));
         let reply = Reply::empty(200).with("etag", quoted(&etag));
-        let reply = with_checksum(reply, checksum.as_ref());
+        let reply = self.with_findings(reply, checksum.as_ref(), &body);
         let checksum = checksum.or_else(|| self.own_checksum(&body));
         let object = Object { body, etag, modified: self.clock.now(), labels, checksum };
         state.objects.insert(call.key.clone(), object);
@@ -89,11 +91,7 @@ impl Shared {
                 reply.set("x-amz-checksum-type", "FULL_OBJECT".to_owned());
             }
         }
-        if let Some(header) = self.provider.crc64xz_header() {
-            let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Xz, &object.body);
-            reply.set(header, crc.to_string());
-        }
-        reply
+        self.with_crc64xz(reply, &object.body)
     }
 
     /// Under an object lock, a body has to come with a checksum that this provider knows.
@@ -119,6 +117,21 @@ impl Shared {
         }
         self.state().objects.remove(&call.key);
         Ok(Reply::empty(204))
+    }
+
+    /// The answer to a write, with what the provider tells of the bytes that it took.
+    pub fn with_findings(&self, reply: Reply, checksum: Option<&Checksum>, body: &[u8]) -> Reply {
+        match self.is_mute() {
+            true => reply,
+            false => self.with_crc64xz(with_checksum(reply, checksum), body),
+        }
+    }
+
+    /// COS and OSS tell it of everything.
+    pub fn with_crc64xz(&self, reply: Reply, body: &[u8]) -> Reply {
+        let Some(header) = self.provider.crc64xz_header() else { return reply };
+        let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Xz, body);
+        reply.with(header, crc.to_string())
     }
 
     /// Whether a write may happen, by what is there.
@@ -188,7 +201,7 @@ pub fn stored(body: &Bytes, effect: Option<&Effect>) -> Bytes {
     }
 }
 
-pub fn with_checksum(reply: Reply, checksum: Option<&Checksum>) -> Reply {
+fn with_checksum(reply: Reply, checksum: Option<&Checksum>) -> Reply {
     match checksum {
         Some((algorithm, value)) => reply.with(&algorithm.header(), value.clone()),
         None => reply,

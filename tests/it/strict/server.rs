@@ -13,6 +13,7 @@ use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, State};
 use axum::http::Response;
 use axum::serve::{IncomingStream, Listener};
+use replay_archiver::clock;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -38,6 +39,7 @@ async fn answer(
     ConnectInfo(scissors): ConnectInfo<Scissors>,
     request: axum::extract::Request,
 ) -> Response<Body> {
+    let came = super::turn();
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
         // The client broke off.
@@ -46,6 +48,7 @@ async fn answer(
     };
     let call = Call::new(parts, body, &shared.below.lock().unwrap());
     let mut record = call.record();
+    record.order.0 = came;
     let effect = {
         let faults = shared.faults.lock().unwrap();
         faults.iter().find_map(|fault| fault(&record))
@@ -77,6 +80,13 @@ async fn answer(
         }
     };
     record.status = reply.as_ref().map_or(0, |reply| reply.status);
+    let latency = *shared.latency.lock().unwrap();
+    if !latency.is_zero() {
+        // In two steps: what was on its way while this machine stood still comes in between.
+        clock::pause(latency / 2).await;
+        clock::pause(latency / 2).await;
+    }
+    record.order.1 = super::turn();
     shared.state().requests.push(record);
     let Some(mut reply) = reply else {
         scissors.cut();

@@ -1,41 +1,15 @@
 //! A WeChat that says what a test has written for it, and remembers what it was asked.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, Response, Uri};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 use url::Url;
 
-/// One request as it arrived.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: Method,
-    pub uri: Uri,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
-impl Request {
-    /// A value of the query, as sent.
-    pub fn query(&self, key: &str) -> Option<String> {
-        let query = self.uri.query().unwrap_or_default();
-        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-        pairs.find(|(name, _)| name == key).map(|(_, value)| value.into_owned())
-    }
-}
+use crate::net::{self, Reply, Request};
 
 /// What to answer.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
+pub struct Answer(Reply);
 
 /// A 200 with `body`.
 pub fn ok(body: impl Into<Vec<u8>>) -> Answer {
@@ -44,7 +18,7 @@ pub fn ok(body: impl Into<Vec<u8>>) -> Answer {
 
 /// An answer with this status and body.
 pub fn status(status: u16, body: impl Into<Vec<u8>>) -> Answer {
-    Answer { status, headers: Vec::new(), body: body.into() }
+    Answer(Reply::full(status, body.into()))
 }
 
 /// WeChat's way to report an error.
@@ -53,17 +27,9 @@ pub fn refusal(code: i64, message: &str) -> Answer {
 }
 
 impl Answer {
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
+    pub fn header(self, name: &'static str, value: impl Into<String>) -> Self {
+        Self(self.0.header(name, &value.into()))
     }
-}
-
-#[derive(Default)]
-struct Script {
-    live: VecDeque<Answer>,
-    tokens: VecDeque<Answer>,
-    seen: Vec<Request>,
 }
 
 /// A loopback server with two scripts, one for the live calls and one for the token calls. The last
@@ -71,7 +37,7 @@ struct Script {
 #[derive(Clone)]
 pub struct Server {
     pub url: Url,
-    script: Arc<Mutex<Script>>,
+    server: net::Server,
 }
 
 impl Server {
@@ -79,68 +45,39 @@ impl Server {
         live: impl IntoIterator<Item = Answer>,
         tokens: impl IntoIterator<Item = Answer>,
     ) -> Self {
-        let script = Script {
-            live: live.into_iter().collect(),
-            tokens: tokens.into_iter().collect(),
-            seen: Vec::new(),
+        let live: VecDeque<_> = live.into_iter().collect();
+        let tokens: VecDeque<_> = tokens.into_iter().collect();
+        let scripts = Mutex::new((live, tokens));
+        let script = move |request: &Request| {
+            let (live, tokens) = &mut *scripts.lock().unwrap();
+            let answers = if request.uri.path().contains("token") { tokens } else { live };
+            let next =
+                if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+            next.expect("the script has an answer").0
         };
-        let script = Arc::new(Mutex::new(script));
-        let router = Router::new().fallback(answer).with_state(script.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, script }
+        let server = net::Server::start(script).await;
+        Self { url: http(server.addr), server }
     }
 
     /// The requests whose path begins with `path`, in the order they came.
     pub fn seen(&self, path: &str) -> Vec<Request> {
-        let script = self.script.lock().unwrap();
-        script.seen.iter().filter(|request| request.uri.path().starts_with(path)).cloned().collect()
+        let mut seen = self.server.requests();
+        seen.retain(|request| request.uri.path().starts_with(path));
+        seen
     }
-}
-
-async fn answer(
-    State(script): State<Arc<Mutex<Script>>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
-    let body = String::from_utf8(body.to_vec()).unwrap();
-    let is_for_token = uri.path().contains("token");
-    let answer = {
-        let mut script = script.lock().unwrap();
-        script.seen.push(Request { method, uri, headers, body });
-        let answers = if is_for_token { &mut script.tokens } else { &mut script.live };
-        if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
-    };
-    let answer = answer.expect("the script has an answer");
-    let mut response = Response::builder().status(answer.status);
-    for (name, value) in &answer.headers {
-        response = response.header(*name, value);
-    }
-    response.body(Body::from(answer.body)).unwrap()
 }
 
 /// A server that answers every request with these bytes and hangs up.
 pub async fn raw(reply: &'static [u8]) -> Url {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let mut request = [0; 4096];
-            if socket.read(&mut request).await.unwrap() > 0 {
-                socket.write_all(reply).await.unwrap();
-            }
-        }
-    });
-    url
+    http(net::Server::start(move |_| Reply::raw(reply)).await.addr)
 }
 
 /// A server that accepts connections and never answers, as long as the listener lives.
 pub fn silent() -> (std::net::TcpListener, Url) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    (listener, url)
+    let (listener, addr) = net::silent();
+    (listener, http(addr))
+}
+
+fn http(addr: std::net::SocketAddr) -> Url {
+    format!("http://{addr}").parse().unwrap()
 }

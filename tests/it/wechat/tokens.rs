@@ -140,14 +140,10 @@ async fn a_token_server_may_answer_in_several_forms() {
         "t1\r\n",
     ] {
         let server = Server::start([ok(ROOMS)], [ok(body)]).await;
-        let source = TokenSource::Url {
-            url: server.url.join("/token?key=canary").unwrap(),
-            headers: vec![("x-api-key".to_owned(), SecretString::from(SECRET))],
-        };
+        let source = TokenSource::Url { url: server.url.join("/token?key=canary").unwrap() };
         let client = client(&server.url, source);
         client.rooms(0).await.unwrap();
         assert_eq!(tokens_used(&server), ["t1"], "{body}");
-        assert_eq!(server.seen("/token")[0].headers["x-api-key"], SECRET);
         let seconds = if body.contains("600") { 600 } else { 300 };
         assert_eq!(client.check_token().await.unwrap().left, Some(Duration::from_secs(seconds)));
     }
@@ -157,11 +153,10 @@ async fn a_token_server_may_answer_in_several_forms() {
 async fn what_is_no_token_is_not_sent_as_one() {
     for body in ["", "<html></html>", r#"{"access_token":""}"#, "{}", "no token today", "null x"] {
         let server = Server::start([ok(ROOMS)], [ok(body)]).await;
-        let source =
-            TokenSource::Url { url: server.url.join("/token").unwrap(), headers: Vec::new() };
+        let source = TokenSource::Url { url: server.url.join("/token").unwrap() };
         let error = client(&server.url, source).rooms(0).await.unwrap_err();
         assert!(!error.is_transient(), "{body}");
-        assert!(all_text(&error).contains("is not an access token"), "{body}: {error:?}");
+        assert!(all_text(&error).contains("did not return an access token"), "{body}: {error:?}");
         assert!(server.seen(LIVE).is_empty(), "{body}");
     }
 }
@@ -227,7 +222,7 @@ async fn a_command_that_fails_shows_what_it_said_but_no_secret() {
         environment: Vec::new(),
     };
     let error = client(&server.url, missing).check_token().await.unwrap_err();
-    assert!(all_text(&error).contains(r#"the token command "/no/such" cannot be run"#));
+    assert!(all_text(&error).contains(r#"failed to run the token command "/no/such""#));
 }
 
 #[tokio::test]
@@ -236,7 +231,7 @@ async fn a_command_that_prints_without_end_is_stopped_and_one_that_complains_wit
     for endless in ["cat /dev/zero", "while :; do echo canary; done"] {
         let error = client(&url, command(endless)).check_token().await.unwrap_err();
         let text = all_text(&error);
-        assert!(text.contains("the token command is more than 65536 bytes"), "{text}");
+        assert!(text.contains("the token command returned more than 65536 bytes"), "{text}");
         assert!(text.contains("hint: expected is") && !text.contains("canary"), "{text}");
     }
     for (size, is_read) in [(65_000, true), (65_536, true), (65_537, false)] {
@@ -254,7 +249,7 @@ async fn a_file_without_end_is_not_read_to_it() {
     let source = |path: &str| TokenSource::File { path: path.into() };
     let error = client(&url, source("/dev/zero")).check_token().await.unwrap_err();
     let text = all_text(&error);
-    assert!(text.contains("the token file is more than 65536 bytes"), "{text}");
+    assert!(text.contains("the token file returned more than 65536 bytes"), "{text}");
     let file = tempfile::NamedTempFile::new().unwrap();
     for (blanks, is_read) in [(65_534, true), (65_535, false)] {
         std::fs::write(file.path(), " ".repeat(blanks) + "t1").unwrap();
@@ -269,14 +264,4 @@ async fn a_command_that_hangs_is_given_up() {
     let url = "http://127.0.0.1:9".parse().unwrap();
     let error = client(&url, command("sleep 3600")).check_token().await.unwrap_err();
     assert!(all_text(&error).contains(r#"the token command "sh" took too long"#), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_header_that_cannot_be_sent_is_named() {
-    let url: Url = "http://127.0.0.1:9/token".parse().unwrap();
-    let headers = vec![("x-api-key".to_owned(), SecretString::from("canary\n"))];
-    let source = TokenSource::Url { url: url.clone(), headers };
-    let error = client(&url, source).check_token().await.unwrap_err();
-    let text = all_text(&error);
-    assert!(text.contains(r#"the header "x-api-key""#) && !text.contains("canary"), "{text}");
 }

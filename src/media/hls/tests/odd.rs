@@ -1,4 +1,4 @@
-//! What players pass over.
+//! Oddities that players ignore.
 
 use super::*;
 

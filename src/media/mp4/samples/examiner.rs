@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::coding::Coding;
 use super::film::{Film, Sample, Shown};
-use super::findings::{Counts, Examined, Findings};
-use super::nal::{NalWalk, Wrong};
-
-/// No frame of AAC has more bytes for each of its channels (ISO/IEC 14496-3 section 4.5.1.1).
-const BYTES_A_CHANNEL: u32 = 768;
+use super::findings::{Counts, Examined, Findings, Place, joined, places};
+use super::fragmented::{Fragmented, Played};
+use super::look::Look;
+use super::nal::Wrong;
+use crate::media::mp4::stream::Boxes;
 
 /// An examination of a film, fed with all of its bytes in order.
 #[derive(Debug, Clone)]
 pub struct Examiner {
-    film: Arc<Film>,
+    pub(super) film: Arc<Film>,
     progress: Progress,
 }
 
@@ -29,6 +29,9 @@ pub struct Progress {
     findings: Findings,
     /// Whether the `moov` that came with the film is another than the one it is examined by.
     has_other_moov: bool,
+    /// What follows the `moov`, as far as it is fragments.
+    #[serde(default)]
+    fragments: Fragmented,
 }
 
 /// How far a track was examined.
@@ -43,9 +46,28 @@ struct Cursor {
     /// The sample that is examined or waited for.
     sample: Option<Sample>,
     /// What has come of it.
-    walk: Option<NalWalk>,
-    is_begun: bool,
+    #[serde(flatten)]
+    look: Look,
     examined: u32,
+}
+
+impl Progress {
+    /// Bytes that were seen.
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// Where something was found since it had come as far as `before`, or since it began. What turns out
+    /// at its end to be how the film was made may be among it.
+    pub fn found_since(&self, before: Option<&Self>) -> Vec<Range<u64>> {
+        let nothing = Findings::default();
+        self.findings.since(before.map_or(&nothing, |before| &before.findings))
+    }
+
+    /// What was found, where the tables are not there to finish the examination by.
+    pub fn found(self) -> Vec<Place> {
+        self.findings.bare()
+    }
 }
 
 impl Examiner {
@@ -58,20 +80,26 @@ impl Examiner {
         for (track, cursor) in cursors.iter_mut().enumerate() {
             cursor.advance(&film, track);
         }
-        Some(Self {
-            film,
-            progress: Progress {
-                at,
-                cursors,
-                findings: Findings::default(),
-                has_other_moov: false,
-            },
-        })
+        let fragments = Fragmented::from(film.moov_at.end.max(at));
+        let findings = Findings::default();
+        let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
+        Some(Self { film, progress })
+    }
+
+    /// An examination of a section of a film, which has fragments alone, from the offset `at` on, where a
+    /// box begins. The `moov` of `film` lies beside it, or before that.
+    pub fn of_section(film: Arc<Film>, at: u64) -> Self {
+        let (cursors, findings) = (Vec::new(), Findings::default());
+        let fragments = Fragmented::from(at);
+        let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
+        Self { film, progress }
     }
 
     /// An examination that is resumed with the film it was begun with.
     pub fn resume(film: Arc<Film>, progress: Progress) -> Option<Self> {
-        (progress.cursors.len() == film.tracks.len()).then_some(Self { film, progress })
+        let is_sound = progress.cursors.len() == film.tracks.len()
+            && progress.fragments.is_sound(&film.fragments);
+        is_sound.then_some(Self { film, progress })
     }
 
     /// How far it has come.
@@ -87,11 +115,40 @@ impl Examiner {
             cursor.feed(&self.film, track, (*at, bytes), findings);
         }
         *at += bytes.len() as u64;
+        let Progress { at, fragments, .. } = &mut self.progress;
+        let beyond = at.saturating_sub(fragments.at());
+        let is_new = usize::try_from(beyond).unwrap_or(usize::MAX).min(bytes.len());
+        fragments.feed(&self.film.fragments, bytes.get(bytes.len() - is_new..).unwrap_or_default());
+    }
+
+    /// How long the fragments play that were seen, if there were any.
+    pub fn played(&self) -> Option<Played> {
+        self.progress.fragments.played(&self.film.fragments)
+    }
+
+    /// Whether no fragment was seen.
+    pub fn is_empty(&self) -> bool {
+        self.progress.fragments.is_empty()
+    }
+
+    /// The boxes with fragments that were seen.
+    pub fn boxes(&self) -> &Boxes {
+        self.progress.fragments.boxes()
+    }
+
+    /// Where the first sample of a fragment begins that has not come to its end.
+    pub fn lacks(&self) -> Option<u64> {
+        self.progress.fragments.lacks()
+    }
+
+    /// Whether all samples have come that fragments have.
+    pub fn has_all(&self) -> bool {
+        self.progress.fragments.knows_all()
     }
 
     /// Ends the examination of a file of `total` bytes whose media data lies at `media`, in order.
     pub fn finish(self, media: &[Range<u64>], total: u64) -> Examined {
-        let Progress { at, cursors, findings, has_other_moov } = self.progress;
+        let Progress { at, cursors, findings, has_other_moov, fragments } = self.progress;
         let mut counts = Counts::default();
         for cursor in &cursors {
             match cursor.coding {
@@ -99,26 +156,25 @@ impl Examiner {
                 _ => counts.pictures += cursor.examined,
             }
         }
-        let (mut shown, all_in_media) = self.film.shown(media, total);
+        let (mut shown, odd) = self.film.shown(media, total);
         if has_other_moov {
             let range = self.film.moov_at.clone();
             shown.push(Shown { range, track: usize::MAX, sample: 0, what: Wrong::OtherTables });
         }
-        let (places, habit) = findings.judge(&self.film, &shown, counts);
-        let unexamined = self.film.doubt().or_else(|| {
-            let not_media = "some of its samples lie beside its media data";
-            let why = (!all_in_media).then_some(not_media);
-            habit.or(why).map(str::to_owned)
-        });
+        let (found, habit) = findings.judge(counts);
+        let (in_fragments, unread) = fragments.finish(&self.film.fragments, !self.film.is_beside());
+        let mut places = places(&self.film, &found, &shown);
+        places.extend(in_fragments);
+        let unexamined = self.film.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
         let unseen = (at != total).then(|| "it was not examined to its end".to_owned());
-        Examined { places, unexamined: unexamined.or(unseen) }
+        Examined { places: joined(places), unexamined: unexamined.or(unseen) }
     }
 }
 
 impl Cursor {
     /// Goes on to the next sample that has any bytes.
     fn advance(&mut self, film: &Film, track: usize) {
-        (self.sample, self.walk, self.is_begun) = (None, None, false);
+        (self.sample, self.look) = (None, Look::default());
         let Some(tables) = film.tracks.get(track) else { return };
         loop {
             if let Some(number) = self.samples.next() {
@@ -153,16 +209,16 @@ impl Cursor {
         while let Some(sample) = self.sample.filter(|sample| sample.start < end) {
             let sample_end = sample.start.saturating_add(sample.size.into());
             // What lies where others do was seen with them, and the tables tell.
-            if sample.start < at && !self.is_begun {
+            if sample.start < at && !self.look.is_begun {
                 self.advance(film, track);
                 continue;
             }
             let from = sample.start.max(at);
             let piece = (from - at) as usize..sample_end.min(end).saturating_sub(at) as usize;
-            let piece = bytes.get(piece);
-            let is_first = !self.is_begun;
-            self.is_begun = true;
-            self.examine(track, sample, (from, piece.unwrap_or_default(), is_first), findings);
+            let piece = bytes.get(piece).unwrap_or_default();
+            self.look.take((sample.coding, sample.size), piece, |at, what| {
+                findings.note(track, sample, from + at as u64, what);
+            });
             if sample_end > end {
                 return;
             }
@@ -170,53 +226,4 @@ impl Cursor {
             self.advance(film, track);
         }
     }
-
-    fn examine(
-        &mut self,
-        track: usize,
-        sample: Sample,
-        (from, piece, is_first): (u64, &[u8], bool),
-        findings: &mut Findings,
-    ) {
-        let nal = |length_size, is_hevc| NalWalk::new(length_size, is_hevc, sample.size);
-        let mut walk = match (self.walk.take(), sample.coding) {
-            (Some(walk), _) => walk,
-            (None, Coding::Avc(length_size)) => nal(length_size, false),
-            (None, Coding::Hevc(length_size)) => nal(length_size, true),
-            (None, Coding::Aac(channels)) => {
-                if let Some(what) = piece
-                    .first()
-                    .filter(|_| is_first)
-                    .and_then(|first| sound(*first, channels, sample.size))
-                {
-                    findings.note(track, sample, from, what);
-                }
-                return;
-            }
-            (None, Coding::Other(_)) => return,
-        };
-        walk.take(piece, |at, what| findings.note(track, sample, from + at as u64, what));
-        self.walk = Some(walk);
-    }
-}
-
-/// What is wrong with a frame of AAC that begins with this byte.
-fn sound(first: u8, channels: u8, size: u32) -> Option<Wrong> {
-    let most = match channels {
-        0 => 16,
-        7 => 8,
-        8.. => 24,
-        few => u32::from(few),
-    };
-    if size > most * BYTES_A_CHANNEL {
-        return Some(Wrong::TooLong);
-    }
-    // The types of element: 0 one channel, 1 two, 4 data, 5 a configuration, 6 filling.
-    let fits = match (first >> 5, channels) {
-        (4..=6, _) | (_, 0 | 8..) => true,
-        (1, 2) => true,
-        (element, 2) => element == 1,
-        (element, _) => element == 0,
-    };
-    (!fits).then_some(Wrong::Element)
 }

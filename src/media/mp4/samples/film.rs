@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::super::boxes::child;
+use super::super::boxes::{child, children};
 use super::coding::Coding;
+use super::fragmented::Tracks;
+use super::layout::Layout;
 use super::nal::Wrong;
-use super::tables::{Runs, Table, Track, tracks};
+use super::tables::{Sizes, Table, Track, tracks};
 use super::times::misplaced;
 
 /// Why the samples of a file cannot be examined.
@@ -16,9 +18,9 @@ pub enum Unexaminable {
     /// The tables cannot be read.
     #[error("its tables of samples cannot be read")]
     Tables,
-    /// There are none.
-    #[error("its samples are in fragments")]
-    Fragments,
+    /// There are none, nor fragments.
+    #[error("its tables have no samples")]
+    NoSamples,
     /// There are more than any film has that can be examined.
     #[error("it has too many samples")]
     TooMany,
@@ -34,6 +36,8 @@ pub struct Film {
     /// The chunks of each track as they follow one another in the file, where that is not the order of
     /// the table.
     orders: Vec<Option<Box<[u32]>>>,
+    /// What it has for samples in fragments.
+    pub(super) fragments: Tracks,
     /// The payload of its `moov`, and where that lies.
     moov: Bytes,
     pub(super) moov_at: Range<u64>,
@@ -57,7 +61,7 @@ pub(super) struct Shown {
     pub(super) what: Wrong,
 }
 
-/// The most of these that are told.
+/// The most of these that are told of a kind.
 const MOST: usize = 64;
 
 impl Film {
@@ -67,15 +71,29 @@ impl Film {
     /// Where its samples are not told, or not in a way that can be read.
     pub fn read(moov: &Bytes, at: u64) -> Result<Self, Unexaminable> {
         let tracks = tracks(moov).ok_or(Unexaminable::Tables)?;
-        if tracks.iter().all(|track| track.sizes.count() == 0) {
-            return Err(Unexaminable::Fragments);
+        let fragments = Tracks::read(moov);
+        if tracks.iter().all(|track| track.sizes.count() == 0) && !fragments.are_extended {
+            return Err(Unexaminable::NoSamples);
         }
         if tracks.iter().any(|track| track.sizes.count() > MOST_SAMPLES) {
             return Err(Unexaminable::TooMany);
         }
         let orders = tracks.iter().map(order).collect();
         let moov_at = at..at.saturating_add(moov.len() as u64);
-        Ok(Self { tracks, orders, moov: moov.clone(), moov_at })
+        Ok(Self { tracks, orders, fragments, moov: moov.clone(), moov_at })
+    }
+
+    /// Reads the payload of a `moov` that lies in another file than the samples.
+    ///
+    /// # Errors
+    /// As [`Film::read`].
+    pub fn beside(moov: &Bytes) -> Result<Self, Unexaminable> {
+        Ok(Self { moov_at: 0..0, ..Self::read(moov, 0)? })
+    }
+
+    /// Whether its `moov` lies in another file than the samples.
+    pub(super) fn is_beside(&self) -> bool {
+        self.moov_at.is_empty()
     }
 
     /// Reads the `moov` among the boxes that `tail` begins with, which lies at `at` in its file.
@@ -139,55 +157,47 @@ impl Film {
     }
 
     /// What is wrong by the tables alone: `total` is the length of the file, `media` where its media
-    /// data lies, in order. Also whether all samples lie there.
-    pub(super) fn shown(&self, media: &[Range<u64>], total: u64) -> (Vec<Shown>, bool) {
+    /// data lies, in order. Also in what they are odd without a player having to notice.
+    pub(super) fn shown(
+        &self,
+        media: &[Range<u64>],
+        total: u64,
+    ) -> (Vec<Shown>, Option<&'static str>) {
         let mut shown = Vec::new();
-        let mut all_in_media = true;
-        for (number, track) in self.tracks.iter().enumerate().filter(|(_, t)| Self::is_examined(t))
-        {
-            if contradicts(track) {
-                let sample = track.sizes.count();
+        for (number, track) in self.tracks.iter().enumerate() {
+            let mut tell = |sample, what| {
                 let range = self.moov_at.clone();
-                shown.push(Shown { range, track: number, sample, what: Wrong::Count });
-            }
-            for sample in misplaced(track).into_iter().take(MOST) {
-                let range = self.moov_at.clone();
-                shown.push(Shown { range, track: number, sample, what: Wrong::Times });
-            }
-        }
-        let mut last: Option<(Range<u64>, usize)> = None;
-        let mut places = media.iter().peekable();
-        self.walk_chunks(|track, sample, chunk| {
-            let mut tell = |range, what| {
-                if shown.len() < MOST {
-                    shown.push(Shown { range, track, sample, what });
-                }
+                shown.push(Shown { range, track: number, sample, what });
             };
-            if chunk.end > total {
-                tell(chunk.clone(), Wrong::Outside);
+            let reaches_beyond = !self.is_beside()
+                && Self::is_examined(track)
+                && self.moov_at.start.saturating_add(track.told_end()) > total;
+            if contradicts(track) || reaches_beyond {
+                tell(track.sizes.count(), Wrong::Count);
             }
-            while places.next_if(|place| place.end <= chunk.start).is_some() {}
-            let is_within =
-                |place: &&Range<u64>| place.start <= chunk.start && chunk.end <= place.end;
-            all_in_media &= places.peek().is_some_and(is_within);
-            let overlapped = last.as_ref().filter(|(before, _)| before.end > chunk.start);
-            if let Some((before, of)) = overlapped
-                && (*before != chunk || *of != track)
-            {
-                tell(chunk.start..chunk.end.min(before.end).max(chunk.start + 1), Wrong::Overlap);
-            }
-            if last.as_ref().is_none_or(|(before, _)| before.end <= chunk.end) {
-                last = Some((chunk, track));
-            }
-        });
-        (shown, all_in_media)
+            let misplaced = misplaced(track).into_iter().take(MOST);
+            misplaced.for_each(|sample| tell(sample, Wrong::Times));
+        }
+        let mut layout = Layout::new(media, total);
+        self.walk_chunks(|track, sample, chunk| layout.take(track, sample, chunk));
+        let is_sound = |track: usize| {
+            let coding = self.tracks.get(track).and_then(|track| track.codings.first());
+            matches!(coding, Some(Coding::Aac(_)))
+        };
+        let tracks = children(&self.moov).filter(|(kind, _)| kind.0 == *b"trak").count();
+        let (in_layout, odd) = layout.finish(is_sound, tracks == self.tracks.len());
+        shown.extend(in_layout.into_iter().take(MOST));
+        (shown, odd)
     }
 
-    /// Walks over the chunks of what is examined as they follow one another in the file: the track, the
-    /// first sample, and where the chunk lies.
+    /// Walks over the chunks as they follow one another in the file: the track, the first sample, and
+    /// where the chunk lies.
     fn walk_chunks(&self, mut seen: impl FnMut(usize, u32, Range<u64>)) {
-        let examined: Vec<_> =
-            self.tracks.iter().enumerate().filter(|(_, track)| Self::is_examined(track)).collect();
+        // Old sound tells its size in a way of its own.
+        let has_sizes = |(_, track): &(usize, &Track)| {
+            Self::is_examined(track) || matches!(track.sizes, Sizes::Each(_))
+        };
+        let examined: Vec<_> = self.tracks.iter().enumerate().filter(has_sizes).collect();
         let mut nexts: Vec<(u32, Option<u64>)> =
             examined.iter().map(|(number, _)| (0, self.offset_at(*number, 0))).collect();
         loop {
@@ -225,15 +235,31 @@ fn order(track: &Track) -> Option<Box<[u32]>> {
     Some(order)
 }
 
-/// Whether the tables of a track have more samples or chunks than one another, so that players complain.
+/// Whether the tables of a track have more samples than one another, or none, so that players complain.
 fn contradicts(track: &Track) -> bool {
     let samples = u64::from(track.sizes.count());
-    let has_chunks = track.runs.last().is_none_or(|run| run.first_chunk < track.chunks());
+    let has_places = track.chunks() > 0 && !track.runs.is_empty() && track.stts.len() > 0;
     // A few too many or too few make no difference to players.
-    let is_far_off = |table: &Table| counted(table).abs_diff(samples) > (samples / 50).max(16);
-    track.samples_in_chunks() > samples
-        || !has_chunks
+    let is_far_off = |table: &Table| strays(table, samples) > (samples / 50).max(16);
+    // Where all have one size, nobody counts them, nor where the codec tells it.
+    let is_counted = Film::is_examined(track) && !matches!(track.sizes, Sizes::Equal { .. });
+    !track.is_complete
+        || (is_counted && track.samples_in_chunks() > samples)
+        || ((samples > 0 || track.sizes.is_short()) && !has_places)
         || track.ctts.as_ref().is_some_and(is_far_off)
+}
+
+/// How many of so many samples a table has no entry for, or how many its entries have that come after those
+/// of the last sample.
+fn strays(table: &Table, samples: u64) -> u64 {
+    let (mut left, mut beyond) = (samples, 0_u64);
+    for count in (0..table.len()).filter_map(|entry| table.get(entry, 0)).map(u64::from) {
+        match left {
+            0 => beyond = beyond.saturating_add(count),
+            _ => left = left.saturating_sub(count),
+        }
+    }
+    left.max(beyond)
 }
 
 /// How many samples the entries of a table have together.
@@ -246,15 +272,18 @@ fn disagreement(track: &Track) -> Option<&'static str> {
     let samples = u64::from(track.sizes.count());
     let is_sync = |stss: &Table| {
         let numbers = || (0..stss.len()).filter_map(|entry| stss.get(entry, 0));
-        numbers().is_sorted_by(|a, b| a < b) && numbers().all(|n| n > 0 && u64::from(n) <= samples)
+        !stss.is_short
+            && numbers().is_sorted_by(|a, b| a < b)
+            && numbers().all(|n| n > 0 && u64::from(n) <= samples)
     };
     match () {
-        () if track.order != Runs::Sound && samples > 0 => Some("stsc"),
+        () if !track.is_in_order && samples > 0 => Some("stsc"),
         () if track.samples_in_chunks() < samples => Some("stsc and stsz"),
         () if counted(&track.stts) != samples => Some("stts and stsz"),
         () if track.ctts.as_ref().is_some_and(|ctts| counted(ctts) != samples) => {
             Some("ctts and stsz")
         }
+        () if track.sizes.is_short() => Some("stsz and its own count"),
         () if !track.stss.as_ref().is_none_or(is_sync) => Some("stss and stsz"),
         () => None,
     }

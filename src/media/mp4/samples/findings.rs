@@ -1,5 +1,7 @@
 //! What is found in the samples of a film.
 
+mod since;
+
 use std::fmt;
 use std::ops::Range;
 
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::film::{Film, Sample, Shown};
 use super::nal::Wrong;
+use crate::model::Damage;
 
 /// Places so close to each other are one.
 const NEAR: u64 = 64 << 10;
@@ -46,6 +49,8 @@ pub(super) struct Findings {
     beside: List,
     sequences: List,
     sound: List,
+    #[serde(default)]
+    ends: List,
     start_codes: List,
 }
 
@@ -56,13 +61,14 @@ struct List {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Found {
-    start: u64,
-    end: u64,
-    track: u8,
-    first: u32,
-    last: u32,
-    what: Wrong,
+pub(super) struct Found {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) track: u8,
+    /// Which samples: by their numbers, or by their times where those of fragments have none.
+    pub(super) first: u32,
+    pub(super) last: u32,
+    pub(super) what: Wrong,
 }
 
 /// How many samples were examined.
@@ -78,7 +84,19 @@ impl Findings {
         let track = u8::try_from(track).unwrap_or(u8::MAX);
         let end = sample.start.saturating_add(sample.size.into());
         let number = sample.number;
-        self.list(what).add(Found { start, end, track, first: number, last: number, what });
+        self.add(Found { start, end, track, first: number, last: number, what });
+    }
+
+    /// Whether something is wrong up to `end`, or beyond it.
+    pub(super) fn reach(&self, end: u64) -> bool {
+        let Self { sure, padding, beside, sequences, sound, ends, start_codes } = self;
+        let lists = [sure, padding, beside, sequences, sound, ends, start_codes];
+        lists.iter().any(|list| list.found.iter().any(|found| found.end >= end))
+    }
+
+    /// Something is wrong there.
+    pub(super) fn add(&mut self, found: Found) {
+        self.list(found.what).add(found);
     }
 
     fn list(&mut self, what: Wrong) -> &mut List {
@@ -88,22 +106,18 @@ impl Findings {
             Wrong::ZerosBeside => &mut self.beside,
             Wrong::Sequence => &mut self.sequences,
             Wrong::Element | Wrong::TooLong => &mut self.sound,
+            Wrong::Unended => &mut self.ends,
             _ => &mut self.sure,
         }
     }
 
-    /// The places that count, with those that the tables show, and why something does not count.
+    /// What counts of it, and why something does not.
     ///
     /// What is found often may be how the film was made, and players put up with it: padding, zeros
     /// beside pictures, sequences that should be escaped, sound that is framed in another way, and start
     /// codes in place of lengths.
-    pub(super) fn judge(
-        self,
-        film: &Film,
-        shown: &[Shown],
-        counts: Counts,
-    ) -> (Vec<Place>, Option<&'static str>) {
-        let Self { sure, padding, beside, sequences, sound, start_codes } = self;
+    pub(super) fn judge(self, counts: Counts) -> (Vec<Found>, Option<&'static str>) {
+        let Self { sure, padding, beside, sequences, sound, ends, start_codes } = self;
         let is_rare =
             |list: &List| list.count <= 3 && list.count.saturating_mul(50) <= counts.pictures;
         let mut habit = None;
@@ -122,25 +136,33 @@ impl Findings {
         let is_fault =
             sequences.count <= 32 || sequences.count.saturating_mul(100) <= counts.pictures;
         found.extend(keep(sequences, is_fault, "its pictures are not coded as the standard says"));
-        let is_fault = sound.count.saturating_mul(2) <= counts.sounds;
+        // Another way is that of all frames: what is foreign only looks so now and then.
+        let is_fault = sound.count.saturating_mul(100) <= counts.sounds.saturating_mul(98);
         found.extend(keep(sound, is_fault, "its sound is framed in another way than it says"));
+        let is_fault = ends.count.saturating_mul(10) <= counts.sounds;
+        found.extend(keep(ends, is_fault, ""));
         let is_fault = start_codes.count.saturating_mul(2) <= counts.pictures;
         found.extend(keep(
             start_codes,
             is_fault,
             "its pictures have start codes in place of lengths",
         ));
-        let place = |found: &Found| place(film, found);
-        let shown = shown.iter().map(|shown| {
-            let Range { start, end } = shown.range;
-            let track = u8::try_from(shown.track).unwrap_or(u8::MAX);
-            let (first, last) = (shown.sample, shown.sample);
-            Found { start, end, track, first, last, what: shown.what }
-        });
-        let mut places: Vec<Place> = found.iter().map(place).collect();
-        places.extend(shown.map(|shown| Place { is_in_tables: true, ..place(&shown) }));
-        places.sort_by_key(|place| (place.range.start, place.range.end));
-        (joined(places), habit)
+        (found, habit)
+    }
+}
+
+impl Place {
+    /// As a manifest tells of it, in a file of `total` bytes, once it was `seen` so often.
+    pub fn damage(&self, total: u64, seen: u32) -> Damage {
+        let (start, end) = (self.range.start.min(total), self.range.end.min(total));
+        Damage {
+            offset: start,
+            length: end.saturating_sub(start),
+            at_ms: self.at_ms,
+            duration_ms: self.duration_ms,
+            what: self.what.to_string(),
+            seen,
+        }
     }
 }
 
@@ -162,6 +184,18 @@ impl List {
     }
 }
 
+/// The places of what was found in the samples of a film, and of what its tables show.
+pub(super) fn places(film: &Film, found: &[Found], shown: &[Shown]) -> Vec<Place> {
+    let shown = shown.iter().map(|shown| {
+        let Range { start, end } = shown.range;
+        let track = u8::try_from(shown.track).unwrap_or(u8::MAX);
+        let (first, last) = (shown.sample, shown.sample);
+        Found { start, end, track, first, last, what: shown.what }
+    });
+    let places = found.iter().map(|found| place(film, found));
+    places.chain(shown.map(|shown| Place { is_in_tables: true, ..place(film, &shown) })).collect()
+}
+
 fn place(film: &Film, found: &Found) -> Place {
     let track = film.tracks.get(usize::from(found.track));
     let times = track.and_then(|track| {
@@ -181,7 +215,8 @@ fn place(film: &Film, found: &Found) -> Place {
 }
 
 /// Makes one of places that are near each other, of whatever track.
-fn joined(places: Vec<Place>) -> Vec<Place> {
+pub(super) fn joined(mut places: Vec<Place>) -> Vec<Place> {
+    places.sort_by_key(|place| (place.range.start, place.range.end));
     let mut all: Vec<Place> = Vec::new();
     for place in places {
         match all.last_mut() {
@@ -213,10 +248,14 @@ impl fmt::Display for Wrong {
             Self::ZerosBeside => "zeros in place of what describes the pictures",
             Self::TooLong => "a frame of sound is longer than any can be",
             Self::Element => "a frame of sound begins with what no such frame begins with",
+            Self::Unended => "a frame of sound ends as no such frame ends",
             Self::Overlap => "the tables of samples have two samples at one place",
+            Self::Gap => "the tables of samples leave out bytes behind a frame of sound",
             Self::Outside => "the tables of samples reach beyond the end of the file",
             Self::Times => "the tables of samples have pictures at times that cannot be",
             Self::OtherTables => "the tables of samples came twice, and not alike",
+            Self::Boxes => "no box begins where one has to",
+            Self::Fragment => "a fragment cannot be read",
             Self::Count => "the tables of samples disagree on how many there are",
         })
     }

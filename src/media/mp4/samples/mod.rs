@@ -7,13 +7,20 @@
 //! them that cannot be there (ISO/IEC 14496-10 section 7.4.1); frames of AAC are no longer than any can be
 //! and begin with a fitting element (ISO/IEC 14496-3 section 4.4.2.1).
 //!
+//! Samples of fragments (`moof`) are placed by those as they come, and held against their codec likewise.
+//! Where a fragment cannot be read, or no box begins, the next one is looked for: what follows still plays.
+//!
 //! What players put up with in silence is no finding, even where no standard allows it. What lies within
 //! a NAL unit and looks like coded pictures is not found.
 
+mod aac;
 mod coding;
 mod examiner;
 mod film;
 mod findings;
+mod fragmented;
+mod layout;
+mod look;
 mod nal;
 mod tables;
 mod times;
@@ -22,6 +29,7 @@ pub use coding::Coding;
 pub use examiner::{Examiner, Progress};
 pub use film::{Film, Unexaminable};
 pub use findings::{Examined, Place};
+pub use fragmented::Played;
 pub use nal::Wrong;
 
 #[cfg(test)]

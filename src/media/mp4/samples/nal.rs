@@ -29,16 +29,24 @@ pub enum Wrong {
     TooLong,
     /// A frame of sound that begins with what fits no such frame.
     Element,
+    /// A frame of sound that ends as no such frame ends.
+    Unended,
     /// The sample lies where another one does.
     Overlap,
     /// The sample lies outside the file, or of its media data.
     Outside,
+    /// A frame of sound is followed by bytes that are of no sample.
+    Gap,
     /// Two pictures are shown at the same time, or far from where they stand.
     Times,
     /// The tables have more samples than one another.
     Count,
     /// The tables came twice, and not alike.
     OtherTables,
+    /// There is no box, where fragments follow.
+    Boxes,
+    /// A fragment cannot be read.
+    Fragment,
 }
 
 /// So many zeros in a row are no matter of how a stream is coded.
@@ -66,9 +74,19 @@ struct Unit {
     left: u32,
     /// Its first bytes, as they come.
     seen: u8,
-    is_picture: bool,
+    kind: Kind,
     /// Zeros right before what comes next.
     zeros: u32,
+}
+
+/// What a unit is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    Picture,
+    /// What describes pictures, or is meant for other programs.
+    Other,
+    /// What nobody reads.
+    Filler,
 }
 
 /// A sample of NAL units that is read.
@@ -139,7 +157,7 @@ impl NalWalk {
                 wrong(self.lost(Wrong::Length));
                 At::Lost
             } else {
-                At::Unit(Unit { left: value, seen: 0, is_picture: false, zeros: 0 })
+                At::Unit(Unit { left: value, seen: 0, kind: Kind::Other, zeros: 0 })
             };
         }
         taken as usize
@@ -149,7 +167,7 @@ impl NalWalk {
         let Some(&first) = bytes.first() else { return };
         let mut is_plausible = true;
         if unit.seen == 0 {
-            (is_plausible, unit.is_picture) = self.header(first, unit.left);
+            (is_plausible, unit.kind) = self.header(first, unit.left);
             unit.seen = 1;
             if self.is_hevc
                 && let Some(&second) = bytes.get(1)
@@ -166,14 +184,18 @@ impl NalWalk {
             self.at = At::Lost;
             return;
         }
-        let is_picture = unit.is_picture;
-        scan(bytes, &mut unit.zeros, |at, run| match run {
-            _ if !is_picture && run >= LONG_RUN => wrong(at, Wrong::ZerosBeside),
-            _ if !is_picture => {}
-            RUN.. => wrong(at, Wrong::Zeros),
-            _ => wrong(at, Wrong::Sequence),
-        });
-        if is_picture && let Some(at) = text(bytes) {
+        let kind = unit.kind;
+        if kind != Kind::Filler {
+            scan(bytes, &mut unit.zeros, |at, run| match (kind, run) {
+                (Kind::Picture, RUN..) => wrong(at, Wrong::Zeros),
+                (Kind::Picture, _) => wrong(at, Wrong::Sequence),
+                (_, LONG_RUN..) => wrong(at, Wrong::ZerosBeside),
+                _ => {}
+            });
+        }
+        if kind == Kind::Picture
+            && let Some(at) = text(bytes)
+        {
             wrong(at, Wrong::Text);
         }
         unit.left = unit.left.saturating_sub(bytes.len() as u32);
@@ -182,10 +204,10 @@ impl NalWalk {
         } else {
             let zeros = unit.zeros;
             let from = bytes.len().saturating_sub(zeros as usize);
-            if is_picture && zeros >= RUN {
-                wrong(from, Wrong::Padding);
-            } else if !is_picture && zeros >= LONG_RUN {
-                wrong(from, Wrong::ZerosBeside);
+            match (kind, zeros) {
+                (Kind::Picture, RUN..) => wrong(from, Wrong::Padding),
+                (Kind::Other, LONG_RUN..) => wrong(from, Wrong::ZerosBeside),
+                _ => {}
             }
             At::Length { got: 0, value: 0 }
         };
@@ -195,15 +217,25 @@ impl NalWalk {
         if self.begins_as_code { Wrong::StartCode } else { what }
     }
 
-    /// Whether a unit of `length` bytes may begin with this byte, and whether it is part of a picture.
-    fn header(&self, byte: u8, length: u32) -> (bool, bool) {
+    /// Whether a unit of `length` bytes may begin with this byte, and what it is part of.
+    fn header(&self, byte: u8, length: u32) -> (bool, Kind) {
         let is_clear = byte & 0x80 == 0;
         if self.is_hevc {
             let kind = byte >> 1 & 0x3f;
-            return (is_clear && length >= 2, kind < 32);
+            let kind = match kind {
+                ..32 => Kind::Picture,
+                38 => Kind::Filler,
+                _ => Kind::Other,
+            };
+            return (is_clear && length >= 2, kind);
         }
         let kind = byte & 0x1f;
-        (is_clear && kind != 0, (1..=5).contains(&kind))
+        let of = match kind {
+            1..=5 => Kind::Picture,
+            12 => Kind::Filler,
+            _ => Kind::Other,
+        };
+        (is_clear && kind != 0, of)
     }
 }
 

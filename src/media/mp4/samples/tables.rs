@@ -11,23 +11,30 @@ const MAX_TRACKS: usize = 16;
 /// The most entries of an `stsc` that are read: they take more memory than in the file.
 const MAX_RUNS: u32 = 1 << 17;
 
-/// A table: entries of as many bytes each after a head. It may have fewer than it says.
+/// A table: entries of as many bytes each after a head.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
     bytes: Bytes,
     width: usize,
+    /// Whether it has fewer than it says.
+    pub(super) is_short: bool,
+    /// Where in the `moov` it would end with as many as it says.
+    told_end: u64,
 }
 
 impl Table {
     /// The table that lies in `body` after `head` bytes, the last four of which count its entries.
     fn of(moov: &Bytes, body: Option<&[u8]>, head: usize, width: usize) -> Self {
-        let entries = body.and_then(|body| {
+        let told = body.and_then(|body| {
             let count = usize::try_from(number(body, head.checked_sub(4)?)?).ok()?;
-            let entries = body.get(head..)?;
-            entries.get(..count.saturating_mul(width).min(entries.len() / width * width))
+            Some((body.get(head..)?, count.saturating_mul(width)))
         });
-        let bytes = entries.map_or_else(Bytes::new, |entries| moov.slice_ref(entries));
-        Self { bytes, width }
+        let (entries, length) = told.unwrap_or((moov, 0));
+        let there = entries.get(..length.min(entries.len() / width * width)).unwrap_or_default();
+        let bytes = if there.is_empty() { Bytes::new() } else { moov.slice_ref(there) };
+        let begin = (entries.as_ptr() as usize).saturating_sub(moov.as_ptr() as usize);
+        let told_end = begin.saturating_add(length) as u64;
+        Self { bytes, width, is_short: there.len() < length, told_end }
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -81,6 +88,11 @@ impl Sizes {
         }
     }
 
+    /// Whether it has fewer than it says.
+    pub(super) fn is_short(&self) -> bool {
+        matches!(self, Self::Each(table) if table.is_short)
+    }
+
     pub(super) fn of(&self, sample: u32) -> Option<u32> {
         match self {
             Self::Equal { size, count } => (sample < *count).then_some(*size),
@@ -120,7 +132,10 @@ pub(super) struct Track {
     pub(super) stss: Option<Table>,
     stco: Table,
     pub(super) runs: Vec<Run>,
-    pub(super) order: Runs,
+    /// Whether its `stsc` can be meant as it is.
+    pub(super) is_in_order: bool,
+    /// Whether its tables of chunks are as long as they say, and name chunks and descriptions that are there.
+    pub(super) is_complete: bool,
 }
 
 impl Track {
@@ -128,7 +143,8 @@ impl Track {
         let mdhd = child(mdia, b"mdhd")?;
         let timescale = number(mdhd, if *mdhd.first()? == 1 { 20 } else { 12 })?;
         let stbl = child(child(mdia, b"minf")?, b"stbl")?;
-        let codings = codings(child(stbl, b"stsd")?);
+        let stsd = child(stbl, b"stsd")?;
+        let codings = codings(stsd);
         let table = |name: &[u8; 4], width| {
             child(stbl, name).map(|body| Table::of(moov, Some(body), 8, width))
         };
@@ -140,18 +156,39 @@ impl Track {
         if stsc.len() > MAX_RUNS {
             return None;
         }
-        let (runs, order) = runs(&stsc, &codings);
+        let (runs, is_in_order) = runs(&stsc, &codings);
+        let sizes = Sizes::read(moov, stbl)?;
+        let descriptions = number(stsd, 4)?.max(codings.len() as u32);
+        // Players leave out what has no description, but where all samples have one size.
+        let is_described = matches!(sizes, Sizes::Equal { .. })
+            || (0..stsc.len()).all(|entry| stsc.get(entry, 8).is_none_or(|of| of <= descriptions));
+        // The last entry has to begin with a chunk that is there.
+        let last = stsc.len().checked_sub(1).and_then(|last| stsc.get(last, 0)).unwrap_or(0);
+        let is_placed = i64::from(last.cast_signed()) <= i64::from(stco.len());
+        let is_complete = is_described && is_placed && !stsc.is_short && !stco.is_short;
         Some(Self {
             timescale,
-            sizes: Sizes::read(moov, stbl)?,
+            sizes,
             stts: table(b"stts", 8).unwrap_or_default(),
             ctts: table(b"ctts", 8),
             stss: table(b"stss", 4),
             stco,
             runs,
-            order,
+            is_in_order,
+            is_complete,
             codings,
         })
+    }
+
+    /// How many bytes of the `moov` and what follows it its tables fill, as they say. Players read so many,
+    /// and give up where the file ends before.
+    pub(super) fn told_end(&self) -> u64 {
+        let sizes = match &self.sizes {
+            Sizes::Each(table) => Some(table),
+            _ => None,
+        };
+        let tables = [Some(&self.stts), self.ctts.as_ref(), self.stss.as_ref(), sizes];
+        tables.into_iter().flatten().map(|table| table.told_end).max().unwrap_or(0)
     }
 
     pub(super) fn chunks(&self) -> u32 {
@@ -220,41 +257,78 @@ impl Track {
     }
 }
 
-/// Whether the entries of an `stsc` can be meant as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Runs {
-    Sound,
-    /// Players put up with it.
-    Odd,
-    /// They are not in order.
-    Mixed,
-}
-
-/// The entries of an `stsc`, as far as they can be meant.
-fn runs(stsc: &Table, codings: &[Coding]) -> (Vec<Run>, Runs) {
-    let mut runs: Vec<Run> = Vec::with_capacity(stsc.len() as usize);
-    let mut all = Runs::Sound;
-    for entry in 0..stsc.len() {
-        let field = |at| stsc.get(entry, at).unwrap_or(0);
-        let (first, samples, description) = (field(0), field(4), field(8));
-        let coding = codings.get((description as usize).wrapping_sub(1)).copied();
-        let before = runs.last().map_or(0, |run| run.first_chunk + 1);
-        if samples > 0 && (first <= before || (runs.is_empty() && first != 1)) {
-            all = Runs::Mixed;
-        } else if samples == 0 || coding.is_none() {
-            all = if all == Runs::Sound { Runs::Odd } else { all };
+/// The entries of an `stsc`, and whether all of them can be meant as they are.
+///
+/// One that cannot be gives way to the one after it, as in ffmpeg: what plays all the same is no damage,
+/// and where samples then lie elsewhere, they tell.
+fn runs(stsc: &Table, codings: &[Coding]) -> (Vec<Run>, bool) {
+    let mut entries: Vec<Entry> = (0..stsc.len()).map(|entry| Entry::of(stsc, entry)).collect();
+    let mut is_sound = true;
+    let mut next: Option<Entry> = None;
+    for at in (0..entries.len()).rev() {
+        let before = at.checked_sub(1).and_then(|before| entries.get(before)).copied();
+        let Some(entry) = entries.get_mut(at) else { break };
+        let least = at as i32 + 1;
+        if !entry.is_meant(least, before, next) {
+            is_sound = false;
+            match next {
+                Some(next) => *entry = Entry { first: next.first - 1, ..next },
+                None if entry.samples == 0 && at > 0 => {
+                    entries.truncate(at);
+                    continue;
+                }
+                None => *entry = entry.mended(least, before),
+            }
         }
-        if samples == 0 || first <= before {
-            continue;
-        }
-        let first_chunk = if runs.is_empty() { 0 } else { first - 1 };
+        next = Some(*entry);
+    }
+    let mut runs: Vec<Run> = Vec::with_capacity(entries.len());
+    let mut coding = codings.first().copied();
+    for entry in entries {
+        let described = codings.get((entry.description as usize).wrapping_sub(1)).copied();
+        is_sound &= described.is_some() && (!runs.is_empty() || entry.first == 1);
+        coding = described.or(coding);
+        let first_chunk = if runs.is_empty() { 0 } else { (entry.first - 1).cast_unsigned() };
+        let samples = entry.samples.cast_unsigned();
         let first_sample = runs.last().map_or(0, |run| {
-            let chunks = u64::from(first_chunk - run.first_chunk);
+            let chunks = u64::from(first_chunk.saturating_sub(run.first_chunk));
             run.first_sample.saturating_add(chunks * u64::from(run.samples))
         });
         runs.push(Run { first_chunk, samples, coding, first_sample });
     }
-    (runs, all)
+    (runs, is_sound)
+}
+
+/// An entry of an `stsc`: the chunk it begins with, how many samples each has, and how they are described.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    first: i32,
+    samples: i32,
+    description: i32,
+}
+
+impl Entry {
+    fn of(stsc: &Table, entry: u32) -> Self {
+        let field = |at| stsc.get(entry, at).unwrap_or(0).cast_signed();
+        Self { first: field(0), samples: field(4), description: field(8) }
+    }
+
+    /// Whether it can be meant, between those before and after it.
+    fn is_meant(self, least: i32, before: Option<Self>, next: Option<Self>) -> bool {
+        self.first >= least
+            && self.samples >= 1
+            && self.description >= 1
+            && before.is_none_or(|before| before.first < self.first)
+            && next.is_none_or(|next| self.first < next.first)
+    }
+
+    /// The last entry, as it may have been meant.
+    fn mended(self, least: i32, before: Option<Self>) -> Self {
+        let first = self.first.max(least);
+        let after = before.map_or(first, |before| before.first.saturating_add(1));
+        let first = if before.is_some_and(|before| first <= before.first) { after } else { first };
+        Self { first, samples: self.samples.max(1), description: self.description.max(1) }
+    }
 }
 
 /// The tracks of a `moov` that are seen or heard; `None` where one of them cannot be read.

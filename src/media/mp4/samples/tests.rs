@@ -66,12 +66,19 @@ fn what(examined: &Examined) -> Vec<Wrong> {
 #[test]
 fn a_sound_film_has_every_sample_accounted_for_however_it_is_cut() {
     let sound = Examined { places: Vec::new(), unexamined: None };
-    for file in [FASTSTART, AT_END, HEVC] {
+    for file in [FASTSTART, AT_END, HEVC, FRAGMENTED] {
         for piece in [1, 7, 1000, file.len()] {
             assert_eq!(examined_in(file, piece), sound, "in pieces of {piece}");
         }
     }
-    assert_eq!(film(FRAGMENTED).unwrap_err(), Unexaminable::Fragments);
+    let mut bare = FASTSTART.to_vec();
+    for sizes in 0..2 {
+        let at =
+            bare.windows(4).enumerate().filter(|(_, four)| four == b"stsz").nth(sizes).unwrap();
+        let count = at.0 + 12;
+        bare[count..count + 4].fill(0);
+    }
+    assert_eq!(film(&bare).unwrap_err(), Unexaminable::NoSamples);
 }
 
 #[test]
@@ -124,14 +131,55 @@ fn tables_that_point_elsewhere_are_found() {
     assert!(what(&examined(&flipped(b"stco", 8, 0x40))).contains(&Wrong::Outside));
     assert!(!examined(&flipped(b"stco", 11, 4)).places.is_empty());
     for sample in 0..25 {
+        // One that is too long by a byte plays all the same.
         let found = examined(&flipped(b"stsz", 12 + 4 * sample + 3, 1));
-        assert!(!found.places.is_empty(), "the size of sample {sample}");
+        let is_told = !found.places.is_empty() || found.unexamined.is_some();
+        assert!(is_told, "the size of sample {sample}");
         assert!(!examined(&flipped(b"stsz", 12 + 4 * sample, 1)).places.is_empty());
     }
     assert!(what(&examined(&flipped(b"stsc", 8 + 7, 4))).contains(&Wrong::Count));
+    assert_eq!(what(&examined(&flipped(b"stsc", 8 + 11, 2))), [Wrong::Count], "no description");
+    assert_eq!(what(&examined(&flipped(b"stsc", 7, 0x40))), [Wrong::Count], "shorter than it says");
+    assert_eq!(what(&examined(&flipped(b"stco", 7, 0x40))), [Wrong::Count], "shorter than it says");
+    // One entry, for one sample a chunk.
+    let mut alone = FASTSTART.to_vec();
+    let stsc = table(&alone, b"stsc");
+    (alone[stsc + 7], alone[stsc + 8 + 7]) = (1, 1);
+    assert!(!what(&examined(&alone)).contains(&Wrong::Count));
+    alone[stsc + 8 + 2] = 0x40;
+    assert!(
+        what(&examined(&alone)).contains(&Wrong::Count),
+        "it begins with a chunk that is not there"
+    );
     let odd = examined(&flipped(b"stts", 8 + 3, 1));
     assert!(odd.places.is_empty(), "players put up with it");
     assert!(odd.unexamined.unwrap().contains("stts and stsz"));
+}
+
+#[test]
+fn tables_that_say_they_reach_beyond_the_file_are_found() {
+    let flipped = |file: &[u8], name: &[u8; 4], at: usize, bit: u8| {
+        let mut file = file.to_vec();
+        let at = table(&file, name) + at;
+        file[at] ^= bit;
+        examined(&file)
+    };
+    for file in [FASTSTART, AT_END] {
+        for (name, count) in [(b"stsz", 8), (b"stts", 4), (b"stss", 4)] {
+            assert_eq!(what(&flipped(file, name, count, 0x10)), [Wrong::Count], "{name:?}");
+        }
+    }
+    for (name, count) in [(b"stsz", 8), (b"stss", 4)] {
+        let few = flipped(FASTSTART, name, count + 3, 0x40);
+        assert!(few.places.is_empty(), "players read on in the next table");
+        assert!(few.unexamined.unwrap().contains("stsz"));
+    }
+    assert_eq!(what(&flipped(FRAGMENTED, b"stsz", 11, 0x10)), [Wrong::Count], "and no places");
+    // The counts of the first and the last of 25 entries.
+    assert!(what(&flipped(FASTSTART, b"ctts", 8 + 2, 0x20)).contains(&Wrong::Count));
+    let last = flipped(FASTSTART, b"ctts", 8 + 8 * 24 + 2, 0x20);
+    assert!(last.places.is_empty(), "it is good for all samples that there are");
+    assert!(last.unexamined.unwrap().contains("ctts and stsz"));
 }
 
 #[test]
@@ -159,6 +207,19 @@ fn the_tables_that_came_with_the_film_are_those_it_is_examined_by() {
     other.chunks(100).for_each(|bytes| examiner.feed(bytes));
     let found = examiner.finish(&parts(FASTSTART).2, other.len() as u64);
     assert_eq!(what(&found), [Wrong::OtherTables]);
+}
+
+#[test]
+fn bytes_that_the_tables_leave_out_behind_a_frame_of_sound_are_found() {
+    for number in 0..samples(FASTSTART, 1).len() {
+        let mut file = FASTSTART.to_vec();
+        let tables: Vec<_> = memchr::memmem::find_iter(&file, b"stsz").collect();
+        let size = &mut file[tables[1] + 4 + 12 + 4 * number + 3];
+        *size &= size.wrapping_sub(1);
+        if file != FASTSTART {
+            assert!(!examined(&file).places.is_empty(), "the size of frame {number}");
+        }
+    }
 }
 
 /// What is wrong with a sample of one AVC unit of these bytes.
@@ -196,6 +257,7 @@ fn zeros_within_a_picture_are_found_wherever_they_lie_and_told_from_padding() {
         }
         assert_eq!(unit(&with(&picture, 99, &[0, 0, 3]), piece), [], "that is how it is escaped");
         assert_eq!(unit(&with(&picture, 0, &[0xe5]), piece), [Wrong::Header]);
+        assert_eq!(unit(&[&[0x0c][..], &[0; 200]].concat(), piece), [], "filler");
     }
     let page =
         "<html><body><h1>404 Not Found</h1><hr>nginx/1.18 (Ubuntu)</body></html>\n".repeat(9);

@@ -1,14 +1,14 @@
-//! Joins the CRC-64/NVME of a part to that of all before it.
+//! Joins the CRC-64/NVME of a part to that of everything before it.
 //!
-//! The library works out anew, for each part, what so many bytes more make of a CRC: as much work as the
-//! CRC of three megabytes. The parts of a file are equally long, so that here it is worked out once.
+//! For each part the library recomputes how appending that many bytes changes a CRC, which costs as
+//! much as the CRC of three megabytes. The parts of a file are equally long, so this computes it once.
 
 use crc_fast::{CrcAlgorithm, checksum_combine};
 
 /// The polynomial of CRC-64/NVME, the coefficient of x^63 in its lowest bit.
 const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
 
-/// What so many bytes more make of a CRC: a linear map, by what becomes of each bit.
+/// The effect on a CRC of appending a number of bytes: a linear map, given by the image of each bit.
 #[derive(Debug)]
 pub(super) struct Joining {
     length: u64,
@@ -16,9 +16,9 @@ pub(super) struct Joining {
 }
 
 impl Joining {
-    /// By `length` bytes.
+    /// For appending `length` bytes.
     pub(super) fn by(length: u64) -> Self {
-        // The highest bit stands for the polynomial 1, each bit below it for x times the one above.
+        // The highest bit stands for the polynomial 1, each lower bit for x times the one above.
         let mut of_bit = [0; 64];
         let mut becomes = checksum_combine(CrcAlgorithm::Crc64Nvme, 1 << 63, 0, length);
         for bit in of_bit.iter_mut().rev() {
@@ -32,8 +32,8 @@ impl Joining {
         self.length
     }
 
-    /// The CRC of everything, where `before` is that of all before the part, and `part` the part's,
-    /// which has [`Joining::length`] bytes.
+    /// The CRC of everything, given the CRC `before` the part and the CRC of the `part`, which has
+    /// [`Joining::length`] bytes.
     pub(super) fn join(&self, before: u64, part: u64) -> u64 {
         let bits = self.of_bit.iter().enumerate();
         bits.filter(|(bit, _)| before >> bit & 1 == 1).fold(part, |crc, (_, becomes)| crc ^ becomes)

@@ -1,28 +1,35 @@
-//! The samples of an MP4, as far as they are examined while it is hashed.
+//! Examines the samples of an MP4 while it is hashed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::HashingState;
 use crate::media::mp4::samples::{Examined, Examiner, Film, Progress};
 use crate::media::mp4::{BoxWalk, MoovBeyond, Mp4Structure};
 use crate::model::Sha256Digest;
 
-/// How far the samples of a file are examined.
+/// Why samples are not examined if their tables come after them.
+const UNREAD: &str = "its tables of samples could not be read before the samples";
+
+/// The state of examining a file's samples.
 #[derive(Debug)]
 pub(super) enum Samples {
-    /// The tables of samples are still to come.
+    /// The sample tables have not come yet.
     Awaited,
-    /// They are examined.
+    /// The samples are being examined.
     Examined(Box<Examining>),
-    /// A checkpoint tells how far they were examined; the tables have to be read again.
+    /// From a checkpoint: how far the samples were examined. The tables must be read again.
     Left(Box<SamplesState>),
-    /// They cannot be examined, and why.
+    /// The samples cannot be examined, for this reason.
     Unexamined(String),
+    /// The samples were examined up to here, and cannot be examined further, for this reason.
+    Broken(Box<SamplesState>, String),
 }
 
-/// An examination by a `moov` of this digest.
+/// An examination that uses the `moov` with this digest.
 #[derive(Debug)]
 pub(super) struct Examining {
     examiner: Examiner,
@@ -30,7 +37,7 @@ pub(super) struct Examining {
     moov_sha256: Sha256Digest,
 }
 
-/// How far the samples were examined, as a checkpoint keeps it.
+/// How far the samples were examined, as stored in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SamplesState {
     progress: Progress,
@@ -39,10 +46,44 @@ pub(super) struct SamplesState {
 }
 
 impl Samples {
-    /// What a checkpoint has kept.
-    pub(super) fn left(state: Option<SamplesState>) -> Self {
-        let unknown = || Self::Unexamined("an earlier version began its transfer".to_owned());
-        state.map_or_else(unknown, |state| Self::Left(Box::new(state)))
+    /// The state from a checkpoint, for a file of which `bytes` were hashed.
+    pub(super) fn left(state: Option<SamplesState>, bytes: u64) -> Self {
+        match state.map(Box::new) {
+            None => Self::Unexamined("an earlier version began its transfer".to_owned()),
+            Some(state) if state.progress.at() != bytes => Self::Broken(state, UNREAD.to_owned()),
+            Some(state) => Self::Left(state),
+        }
+    }
+
+    /// The state from a checkpoint, resumed with the tables of an examination that is further ahead.
+    pub(super) fn again(state: &HashingState, later: Self) -> Self {
+        match (state.samples.clone(), later) {
+            (None, Self::Unexamined(why)) if state.parts > 0 => Self::Unexamined(why),
+            (None, _) => Self::Awaited,
+            (Some(state), Self::Examined(later)) if state.moov_sha256 == later.moov_sha256 => {
+                let film = Arc::clone(&later.film);
+                let examiner = Examiner::resume(Arc::clone(&film), state.progress.clone());
+                let moov_sha256 = state.moov_sha256;
+                match examiner {
+                    Some(examiner) => {
+                        Self::Examined(Box::new(Examining { examiner, film, moov_sha256 }))
+                    }
+                    None => Self::Left(Box::new(state)),
+                }
+            }
+            (Some(samples), _) => Self::left(Some(samples), state.bytes),
+        }
+    }
+
+    /// Where damage was found since a checkpoint.
+    pub(super) fn found_since(&self, before: Option<&SamplesState>) -> Vec<Range<u64>> {
+        match self {
+            Self::Examined(examining) => {
+                let before = before.map(|before| &before.progress);
+                examining.examiner.progress().found_since(before)
+            }
+            _ => Vec::new(),
+        }
     }
 
     pub(super) fn state(&self) -> Option<SamplesState> {
@@ -55,13 +96,13 @@ impl Samples {
                     moov_sha256: examining.moov_sha256,
                 })
             }
-            Self::Left(state) => Some(SamplesState::clone(state)),
+            Self::Left(state) | Self::Broken(state, _) => Some(SamplesState::clone(state)),
             Self::Awaited | Self::Unexamined(_) => None,
         }
     }
 
-    /// Where the tables are to be read that are needed before the next part: `walk` has seen the parts
-    /// before, and the file has `total` bytes.
+    /// Where to read the tables that are needed before the next part, given the `walk` over the
+    /// previous parts and the file's `total` size.
     pub(super) fn needed(&self, walk: &BoxWalk, total: u64) -> Option<MoovBeyond> {
         match self {
             Self::Awaited => walk.moov_beyond(total),
@@ -69,23 +110,27 @@ impl Samples {
                 let (start, end) = state.moov;
                 (start <= end && end <= total).then_some(MoovBeyond::Payload(start..end))
             }
-            Self::Examined(_) | Self::Unexamined(_) => None,
+            Self::Examined(_) | Self::Unexamined(_) | Self::Broken(..) => None,
         }
     }
 
-    /// The tables that were needed have been read, or not, for this reason. `seen` are the bytes of the
-    /// file so far, where none of them was examined.
+    /// Continues with the tables that were needed, or with the reason why they were not read. `seen`
+    /// are the file's bytes so far, if none of them was examined. Earlier findings are kept in any
+    /// case.
     pub(super) fn begin(&mut self, film: Result<Film, String>, seen: &[u8]) {
-        let left = std::mem::replace(self, Self::Awaited);
+        let left = match std::mem::replace(self, Self::Awaited) {
+            Self::Left(state) => Some(state),
+            _ => None,
+        };
         let begun = film.and_then(|film| {
             let film = Arc::new(film);
             let moov_sha256 = Sha256Digest::of(film.moov().0);
-            let examiner = match left {
-                Self::Left(state) if state.moov_sha256 == moov_sha256 => {
-                    Examiner::resume(Arc::clone(&film), state.progress)
+            let examiner = match &left {
+                Some(state) if state.moov_sha256 == moov_sha256 => {
+                    Examiner::resume(Arc::clone(&film), state.progress.clone())
                 }
-                Self::Left(_) => None,
-                _ => Examiner::from(Arc::clone(&film), 0).map(|mut examiner| {
+                Some(_) => None,
+                None => Examiner::from(Arc::clone(&film), 0).map(|mut examiner| {
                     examiner.feed(seen);
                     examiner
                 }),
@@ -94,10 +139,15 @@ impl Samples {
             let examiner = examiner.ok_or_else(other)?;
             Ok(Box::new(Examining { examiner, film, moov_sha256 }))
         });
-        *self = begun.map_or_else(Self::Unexamined, Self::Examined);
+        *self = match (begun, left) {
+            (Ok(examining), _) => Self::Examined(examining),
+            (Err(why), Some(state)) => Self::Broken(state, why),
+            (Err(why), None) => Self::Unexamined(why),
+        };
     }
 
-    /// Begins with the part that begins at `at`, where `walk` has come to the end of the tables with it.
+    /// Begins the examination with the part at `at`, if `walk` has reached the end of the tables with
+    /// it.
     pub(super) fn look_for_tables(&mut self, walk: &BoxWalk, at: u64) {
         let Some((moov, moov_at)) = walk.kept_moov().filter(|_| matches!(self, Self::Awaited))
         else {
@@ -121,21 +171,20 @@ impl Samples {
         }
     }
 
-    /// What the examination of a whole file came to.
+    /// The result of examining a complete file.
     pub(super) fn finish(self, structure: &Mp4Structure) -> Examined {
         let unexamined = |why: String| Examined { places: Vec::new(), unexamined: Some(why) };
         match self {
             Self::Examined(examining) => {
-                let mut examined = examining.examiner.finish(&structure.media, structure.total);
-                if structure.fragmented {
-                    let why = "some of its samples are in fragments".to_owned();
-                    examined.unexamined.get_or_insert(why);
-                }
-                examined
+                examining.examiner.finish(&structure.media, structure.total)
             }
             Self::Unexamined(why) => unexamined(why),
-            Self::Awaited | Self::Left(_) => {
-                unexamined("its tables of samples could not be read before the samples".to_owned())
+            Self::Awaited => unexamined(UNREAD.to_owned()),
+            Self::Left(state) => {
+                Examined { places: state.progress.found(), unexamined: Some(UNREAD.to_owned()) }
+            }
+            Self::Broken(state, why) => {
+                Examined { places: state.progress.found(), unexamined: Some(why) }
             }
         }
     }

@@ -29,7 +29,7 @@ fn content_range(text: &str) -> String {
 }
 
 pub fn rows() -> Vec<Row> {
-    disagreeing().into_iter().chain(unusable()).chain(at_once()).collect()
+    disagreeing().into_iter().chain(changing()).chain(unusable()).chain(at_once()).collect()
 }
 
 fn disagreeing() -> Vec<Row> {
@@ -45,6 +45,34 @@ fn disagreeing() -> Vec<Row> {
         },
         scripted("an ETag for each request", LARGE, &three, SAVED),
         in_turns("a weak ETag in turns", "ETag = 'W/\"other\"'"),
+        in_turns("an ETag without quotes", "ETag = 'other'"),
+        scripted(
+            "ETags that differ in a suffix",
+            LARGE,
+            &[
+                fault(IN_TURNS, &headers("ETag = '\"a-gzip\"'")),
+                fault(ALL, &headers("ETag = '\"a\"'")),
+            ],
+            SAVED,
+        ),
+        scripted(
+            "weak ETags alone, and no two alike",
+            LARGE,
+            &[
+                fault(IN_TURNS, &headers("ETag = 'W/\"a\"', Last-Modified = ''")),
+                fault(ALL, &headers("ETag = 'W/\"b\"', Last-Modified = ''")),
+            ],
+            SAVED,
+        ),
+        scripted(
+            "no ETag, and a time at one edge alone",
+            LARGE,
+            &[
+                fault(IN_TURNS, &headers("ETag = '', Last-Modified = ''")),
+                fault(ALL, &headers("ETag = ''")),
+            ],
+            SAVED,
+        ),
         in_turns("an ETag at one edge alone", "ETag = ''"),
         in_turns("an ETag at one edge, and another time", modified),
         scripted(
@@ -56,10 +84,24 @@ fn disagreeing() -> Vec<Row> {
             ],
             SAVED,
         ),
+    ]
+}
+
+/// Where it is not the validator that changes.
+fn changing() -> Vec<Row> {
+    let in_turns = |name: &str, set: &str| row(name, LARGE, IN_TURNS, &headers(set));
+    vec![
         in_turns("two checksums", "x-cos-hash-crc64ecma = '1'"),
         in_turns("Content-MD5 of the range", "Content-MD5 = 'XrY7u+Ae7tCTyyK7j1rNww=='"),
         row("two lengths", LARGE, IN_TURNS, "{ changed-length = { by = 1000 } }"),
+        row(
+            "another length from the second part on",
+            LARGE,
+            LATER,
+            "{ changed-length = { by = -1000 } }",
+        ),
         row("ranges at one edge alone", LARGE, IN_TURNS, "\"ignore-range\""),
+        row("all of it for the second part", LARGE, LATER, "\"ignore-range\""),
     ]
 }
 
@@ -77,6 +119,8 @@ fn unusable() -> Vec<Row> {
         ("no Content-Range", content_range("")),
         ("a range of items", content_range("items 0-9/10")),
         ("a range that is none", content_range("bytes none")),
+        ("a total of nothing", content_range("bytes 0-5242879/0")),
+        ("a total that is less than the range", content_range("bytes 0-5242879/100")),
         ("the range before", content_range("bytes 0-0/9000000")),
         ("bytes of another range", "{ wrong-content-range = { shift = 10 } }".to_owned()),
         ("another total", "{ wrong-content-range = { total = 10 } }".to_owned()),

@@ -3,17 +3,24 @@
 use bytes::Bytes;
 
 use super::super::check::{Row, SMALL, acted};
-use super::super::expect::{Expect, SAVED, rejected};
+use super::super::expect::{Expect, SAVED, failed};
 use crate::pipeline::world::World;
 
 const FIRST: &[u8] = include_bytes!("../../../../src/sandbox/media/portrait.mp4");
 const LAST: &[u8] = include_bytes!("../../../../src/sandbox/media/portrait-moov-last.mp4");
 
+/// Four seconds in two fragments.
+const FRAGMENTS: [&[u8]; 3] = [
+    include_bytes!("../../fixtures/media/cmaf-init.mp4"),
+    include_bytes!("../../fixtures/media/cmaf-0.m4s"),
+    include_bytes!("../../fixtures/media/cmaf-1.m4s"),
+];
+
 /// More than a part.
 const PART: usize = 6 << 20;
 
 pub fn rows() -> Vec<Row> {
-    odd().into_iter().chain(misplaced()).chain(cut()).collect()
+    odd().into_iter().chain(misplaced()).chain(cut()).chain(fragmented()).collect()
 }
 
 /// A row whose film is this until it is over.
@@ -114,12 +121,58 @@ fn cut() -> Vec<Row> {
     let to_end = to_end(FIRST);
     let half = to_end[..(mdat + to_end.len()) / 2].to_vec();
     let eight = [&FIRST[..mdat], &boxed(b"mdat", 8)].concat();
-    let beyond = rejected("truncated: its samples reach to");
+    let beyond = failed("truncated: its samples reach to");
     vec![
         row("half of a film, its media to the end of the file", half.clone(), beyond),
         row("eight bytes of media", eight, beyond),
         row("samples of absurd size", put(FIRST, b"stsz", 12, 0x7fff_0000), beyond),
         row("a cut film", FIRST[..FIRST.len() - 3000].to_vec(), beyond),
         row("half a film and a page", [&FIRST[..FIRST.len() / 2], b"<html>"].concat(), beyond),
+    ]
+}
+
+/// A row whose film is in fragments. Every sample is accounted for, and what is damaged is told with its
+/// time, by these words if any.
+fn in_fragments(name: &str, film: Vec<u8>, damage: &'static str) -> Row {
+    let after = move |world: &World| {
+        let manifest = world.bucket().manifest(2);
+        let segment = &manifest["segments"][0];
+        let evidence = segment["evidence"].as_array().unwrap();
+        assert!(evidence.iter().any(|one| one == "samples"), "{segment:#}");
+        let told = segment["damage"].as_array().cloned().unwrap_or_default();
+        assert_eq!(told.is_empty(), damage.is_empty(), "{segment:#}");
+        for place in &told {
+            assert!(place["at_ms"].is_u64() && place["seen"] == 2, "{place}");
+        }
+        let is_told = |place: &serde_json::Value| place["what"].as_str().unwrap().contains(damage);
+        assert!(told.is_empty() || told.iter().any(is_told), "{told:?}");
+    };
+    Row { after: Box::new(after), ..row(name, film, SAVED) }
+}
+
+fn fragmented() -> Vec<Row> {
+    let sound = FRAGMENTS.concat();
+    let with = |at: usize, bytes: &[u8]| {
+        let mut film = sound.clone();
+        film[at..at + bytes.len()].copy_from_slice(bytes);
+        film
+    };
+    let media = start(&sound, b"mdat") + 8;
+    let second = FRAGMENTS[0].len() + FRAGMENTS[1].len();
+    let page = b"<html><head><title>404</title></head></html>\n".repeat(60);
+    vec![
+        in_fragments("a film in fragments", sound.clone(), ""),
+        in_fragments("zeros in a fragment", with(media + 3000, &[0; 500]), "units of a picture"),
+        in_fragments("a page over a fragment", with(second, &page), "no box begins"),
+        in_fragments(
+            "a sample of another size",
+            put(&sound, b"trun", 12, 77),
+            "the units of a picture do not add up",
+        ),
+        noted(
+            "a film in fragments, and more",
+            [&sound, &[7; 9][..]].concat(),
+            "9 bytes that are no box",
+        ),
     ]
 }

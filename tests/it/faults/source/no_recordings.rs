@@ -1,7 +1,7 @@
 //! Files that are no recordings.
 
 use super::super::check::{LARGE, Row, SMALL};
-use super::super::expect::rejected;
+use super::super::expect::{failed, rejected};
 use super::lasting;
 
 /// A broadcast as a whole.
@@ -29,7 +29,7 @@ pub fn rows() -> Vec<Row> {
             "an mdat that is cut",
             SMALL,
             "{ changed-length = { by = -60000 } }",
-            rejected("truncated: its samples reach to"),
+            failed("truncated: its samples reach to"),
         ),
         lasting(
             "a page for a playlist",

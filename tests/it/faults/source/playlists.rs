@@ -35,6 +35,13 @@ fn variants(attributes: [&str; 2], faults: &[(&str, &str)]) -> Vec<String> {
     std::iter::once(text(&master)).chain(faults).collect()
 }
 
+/// A playlist of two chunks that begin so, and are not looked into.
+fn packed(begin: &str) -> [String; 2] {
+    let playlist = text("#EXTM3U\\n#EXTINF:2,\\n0.aac\\n#EXTINF:2,\\n1.aac\\n#EXT-X-ENDLIST\\n");
+    let body = format!("{begin}{}", "and so on ".repeat(99));
+    [playlist, text(&body).replace("*.m3u8", "*.aac")]
+}
+
 pub fn rows() -> Vec<Row> {
     let bandwidths = ["BANDWIDTH=9", "BANDWIDTH=1"];
     let gone = "{ status = { code = 404 } }";
@@ -56,6 +63,8 @@ pub fn rows() -> Vec<Row> {
             "a playlist full of blanks",
             &[text(&format!(" \\n#EXTM3U\\n{LINES}{end}").replace("\\n", " \\r\\n\\n "))],
         ),
+        odd("a playlist of packed audio", &packed("ID3\\u0004\\u0000\\u0000")),
+        odd("a playlist of subtitles", &packed("WEBVTT\\n\\n00:00.000 --> 00:01.000\\nHi\\n")),
         odd("a choice without bandwidths", &variants(["NAME=\\\"a\\\"", "PROGRAM-ID=1"], &[])),
         odd("a best variant that is gone", &variants(bandwidths, &[("v=high", gone)])),
         odd("a best variant that is a page", &variants(bandwidths, &[("v=high", "\"html\"")])),

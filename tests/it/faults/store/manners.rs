@@ -1,6 +1,6 @@
 //! Stores with rules of their own: classes that are not read at once, object locks.
 
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 
 use super::{refuse, second_part};
 use crate::pipeline::world::World;
@@ -19,12 +19,12 @@ async fn a_film_that_may_not_be_read_back_keeps_its_facts() {
     };
     let refusal = refuse(500, "InternalError");
     world.front.strict().fault(move |request| second_part(request).then(|| refusal.clone()));
-    let broken = world.night(&Errand::Due, cold).await;
+    let broken = world.night(&Selection::Due, cold).await;
     broken.says(2, "partial", &["failed"]);
     world.heal();
     world.pass(60 * 24);
     // The next run resumes behind the moov, which is not in its memory.
-    let resumed = world.night(&Errand::Due, cold).await;
+    let resumed = world.night(&Selection::Due, cold).await;
     resumed.says(2, "complete", &["archived"]);
     let media = &resumed.bucket.manifest(2)["segments"][0]["media"];
     assert_eq!((&media["width"], &media["height"]), (&360.into(), &640.into()), "{media}");

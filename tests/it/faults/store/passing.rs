@@ -4,7 +4,9 @@ use replay_archiver::config::Config;
 
 use super::super::check::{LARGE, Row, SMALL, check_all};
 use super::super::expect::SAVED;
-use super::{ALWAYS, any, begin, complete, head, manifest, put, reading, refuse, row, second_part};
+use super::{
+    ALWAYS, any, begin, complete, head, look, manifest, put, refuse, row, second_part, slow,
+};
 use crate::strict::Effect;
 
 #[test]
@@ -35,7 +37,7 @@ fn passing() -> Vec<Row> {
         ),
         row("409 at the manifest", SMALL, manifest, 2, refuse(409, "OperationAborted"), SAVED),
         row("503 at the bucket", SMALL, any, 3, refuse(503, "SlowDown"), SAVED),
-        row("503 at the manifest before", SMALL, reading, 2, refuse(503, "SlowDown"), SAVED),
+        slow(row("503 at the manifest before", SMALL, look, 2, refuse(503, "SlowDown"), SAVED)),
         row("a reset at the film", SMALL, put, 2, Effect::ResetBefore, SAVED),
         row("a reset at a part", LARGE, second_part, 2, Effect::ResetBefore, SAVED),
         row("a reset at the end of an upload", LARGE, complete, 2, Effect::ResetBefore, SAVED),

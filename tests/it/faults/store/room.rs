@@ -2,7 +2,7 @@
 
 use super::super::check::{Row, SMALL};
 use super::super::expect::{Expect, SAVED, hinted, left};
-use super::{ALWAYS, catalog, manifest, reading, refuse, row, sums, survey};
+use super::{ALWAYS, catalog, look, manifest, refuse, row, slow, sums, survey};
 
 pub fn rows() -> Vec<Row> {
     let unsealed = |told| Expect { healed: 0, ..left(told) };
@@ -40,14 +40,14 @@ pub fn rows() -> Vec<Row> {
             refuse(403, "AccessDenied"),
             hinted(unsealed("403 AccessDenied"), rights),
         ),
-        row(
-            "the manifest before cannot be read",
+        slow(row(
+            "the place of the manifest cannot be looked at",
             SMALL,
-            reading,
+            look,
             ALWAYS,
             refuse(500, "InternalError"),
-            unsealed("500 InternalError"),
-        ),
+            unsealed("500"),
+        )),
         row(
             "denied at the listing",
             SMALL,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 
 use crate::pipeline::world::World;
 use crate::strict::Effect;
@@ -17,7 +17,7 @@ async fn no_more_than_one_part_beyond_the_memory_is_under_way_whatever_the_store
         is_first.then_some(Effect::Stall)
     });
     let night = world
-        .night(&Errand::Due, |config| {
+        .night(&Selection::Due, |config| {
             config.images = None;
             config.store.timeouts.attempt = Duration::from_secs(6);
             config.store.retry.attempts = 1;

@@ -50,9 +50,9 @@ fn lasting_codes() -> Vec<Row> {
         let name = format!("{number} of {call} for ever");
         scripted(&name, SMALL, &api(call, ALWAYS, &code(number)), expect)
     };
-    let refused = |expect| hinted(expect, "check that it gives tokens of this appid");
-    let token = "WeChat refuses the access token";
-    let no_right = "lacks the permission for live rooms";
+    let refused = |expect| hinted(expect, "check that it provides tokens for this appid");
+    let token = "WeChat refused the access token";
+    let no_right = "lacks permission for live rooms";
     let unknown = left("WeChat answers that it does not know the room");
     vec![
         row("rooms", 40001, refused(could_not_run(token))),
@@ -103,7 +103,7 @@ fn codes_of_the_quota() -> Vec<Row> {
     let row = |name: &str, call: &str, times: &str, number: i64, expect: Expect| {
         scripted(name, SMALL, &api(call, times, &code(number)), expect)
     };
-    let midnight = "they return at midnight in Beijing";
+    let midnight = "the quota resets at midnight in Beijing";
     let none_left = hinted(Expect { exit: 3, ..could_not_run("failed with 45009") }, midnight);
     let soon = |row: Row| Row { strike: near_the_minutes_end(row.strike), ..row };
     let too_fast = could_not_run("failed with 45011");

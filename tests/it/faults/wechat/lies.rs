@@ -87,7 +87,7 @@ pub fn rows() -> Vec<Row> {
                     healed: 3,
                     healed_status: "partial",
                     healed_states: &["archived", "rejected"],
-                    ..rejected("the media_url cannot be read as a URL")
+                    ..rejected("the media_url is not a valid URL")
                 },
             )
         },

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use replay_archiver::pipeline::Errand;
+use replay_archiver::pipeline::Selection;
 use serde_json::Value;
 
 use super::super::world::{Night, World};
 use crate::bucket::text;
-use crate::source::host::{Host, Reply, Request};
+use crate::net::{Reply, Request, Server};
 
 const FILM: &[u8] = include_bytes!("../../../../src/sandbox/media/whole.ts");
 const CHUNKS: &str = include_str!("../../../../src/sandbox/media/whole.chunks");
@@ -19,6 +19,8 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// The same without a length: it ends with the connection.
     Unsized(Vec<u8>),
+    /// Ranges come with this after them for a total, or without a word where it is empty.
+    Vague(Vec<u8>, &'static str),
     Status(u16),
     Moved(String),
     /// These one after the other, the last for ever.
@@ -65,7 +67,7 @@ impl Shelf {
 
     fn answer(&self, request: &Request) -> Reply {
         let mut shelf = self.0.lock().unwrap();
-        let answer = shelf.get_mut(&request.path).map(Answer::next);
+        let answer = shelf.get_mut(&request.target).map(Answer::next);
         match answer.as_ref() {
             Some(Answer::Bytes(bytes)) => match request.range() {
                 Some(range) if !bytes.is_empty() => {
@@ -75,6 +77,15 @@ impl Shelf {
                     reply.body(&bytes[range.start..end])
                 }
                 _ => Reply::new(200).body(bytes),
+            },
+            Some(Answer::Vague(bytes, total)) => match request.range() {
+                Some(range) => {
+                    let end = range.end.min(bytes.len());
+                    let told = format!("bytes {}-{}{total}", range.start, end - 1);
+                    let reply = Reply::new(206).body(&bytes[range.start..end]);
+                    if total.is_empty() { reply } else { reply.header("Content-Range", &told) }
+                }
+                None => Reply::new(200).body(bytes),
             },
             Some(Answer::Unsized(bytes)) => Reply::new(200).unsized_body(bytes),
             Some(Answer::Status(status)) => Reply::new(*status).body(b""),
@@ -101,7 +112,7 @@ pub fn chunk(number: usize) -> Vec<u8> {
 pub struct Broadcast {
     pub world: World,
     pub shelf: Shelf,
-    pub host: Host,
+    pub host: Server,
 }
 
 impl Broadcast {
@@ -113,7 +124,7 @@ impl Broadcast {
     pub async fn listed(path: &str, rest: &str) -> Self {
         let shelf = Shelf::default();
         let held = shelf.clone();
-        let host = Host::start_with(move |request| held.answer(request)).await;
+        let host = Server::start(move |request| held.answer(request)).await;
         let scenario = format!(
             "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nkind = \"whole\"\n\
              media_url = \"http://{}{path}\"\n{rest}",
@@ -128,12 +139,12 @@ impl Broadcast {
     }
 
     pub async fn night(&self) -> Night {
-        self.world.night(&Errand::Due, |_| {}).await
+        self.world.night(&Selection::Due, |_| {}).await
     }
 
     /// The targets that were asked for so far, in order.
     pub fn asked(&self) -> Vec<String> {
-        self.host.requests().into_iter().map(|request| request.path).collect()
+        self.host.requests().into_iter().map(|request| request.target).collect()
     }
 }
 

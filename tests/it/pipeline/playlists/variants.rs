@@ -38,6 +38,13 @@ async fn a_variant_that_cannot_be_archived_gives_way_to_the_next() {
         let night = room.night().await;
         night.says(1, "complete", &[]);
         assert!(stored(&night) == [chunk(0), chunk(3)], "{answer:?}");
+        let found = whole(&night);
+        let note = text(&found["note"]);
+        let better = "a better variant, /high/p.m3u8 (1 kbit/s), could not be had: ";
+        assert!(
+            note.starts_with(better) && note.ends_with("; this is /low/p.m3u8 (1 kbit/s)"),
+            "{note}"
+        );
     }))
     .await;
 }
@@ -49,6 +56,7 @@ async fn a_host_that_fails_for_a_night_gives_way_to_a_copy_alone() {
     let night = room.night().await;
     night.says(1, "complete", &[]);
     assert!(stored(&night) == [chunk(2), chunk(5)]);
+    assert!(whole(&night)["note"].is_null(), "a copy is as good");
 
     let room = offered(MASTER).await;
     room.shelf.put("/high/p.m3u8", Answer::Status(500));

@@ -1,0 +1,26 @@
+//! The reading side of the archive: manifests and catalogs as they are in the bucket. It depends on the
+//! store alone.
+
+pub mod catalog;
+pub mod published;
+
+use crate::store;
+
+/// Why a published file could not be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// It was written by another program, or by another version of this one.
+    #[error(
+        "{key} is not a manifest that this version can read\n\
+         hint: it was kept as it is; move it away to have the room archived anew"
+    )]
+    Foreign {
+        /// Its key.
+        key: String,
+        /// Why it could not be parsed.
+        source: serde_json::Error,
+    },
+}

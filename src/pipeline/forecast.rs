@@ -1,0 +1,151 @@
+//! Forecasts all accounts together from the ledger: they share one link.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::ledger::{Backlog, DayQuota, PendingRecording, RecordingId};
+use crate::model::lifecycle::is_failing;
+use crate::model::{
+    ALL_HOSTS, AppId, Rate, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION,
+};
+use crate::schedule::Moment;
+use crate::schedule::forecast::{
+    AccountLoad, AtRisk, Estimate, Forecast, Pending, ShortOf, Sizes, add_throughput, forecast,
+};
+use crate::stage::{Account, Context, Error, transfer};
+
+/// The pending work of an account, and its forecast.
+#[derive(Debug)]
+pub struct AccountForecast {
+    /// The pending rooms and recordings.
+    pub backlog: Backlog,
+    /// The account's calls of today.
+    pub today: DayQuota,
+    /// The forecast.
+    pub forecast: Forecast,
+    /// How much there is to transfer.
+    pub estimate: Estimate,
+    pending: Vec<Pending>,
+}
+
+/// The throughput that forecasts use: this run's measurement, or else that of recent runs.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn rate(context: &Context) -> Result<Option<Rate>, Error> {
+    if let Some(rate) = context.schedule.rate() {
+        return Ok(Some(rate));
+    }
+    let moved = context.ledger.throughput(context.clock.now()).await?;
+    Ok(moved.get(ALL_HOSTS).and_then(|moved| moved.rate()))
+}
+
+/// Forecasts the pending work of the accounts, in their order. Makes no request to WeChat or the
+/// store.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn of_accounts(
+    context: &Context,
+    accounts: &[Arc<Account>],
+) -> Result<Vec<AccountForecast>, Error> {
+    let at = Moment { now: context.clock.now(), rate: rate(context).await? };
+    let appids: Vec<_> = accounts.iter().map(|account| account.appid.clone()).collect();
+    let share = |account: &Arc<Account>| (account.appid.clone(), account.share);
+    let shares: Vec<_> = accounts.iter().map(share).collect();
+    let mut backlogs = context.ledger.backlogs(&appids).await?;
+    let quotas = context.ledger.quotas(&shares, at.now).await?;
+    let mut all = Vec::new();
+    for (appid, today) in appids.iter().zip(quotas) {
+        let backlog = backlogs.remove(appid).unwrap_or_default();
+        let pending = pending(context, appid, &backlog).await?;
+        let forecast = forecast(&backlog.rooms, &today, at.now);
+        let estimate = Estimate::of(&backlog.rooms, &pending, sizes(&backlog), at.rate);
+        all.push(AccountForecast { backlog, today, forecast, estimate, pending });
+    }
+    let mut loads: Vec<_> = all.iter_mut().map(AccountForecast::load).collect();
+    add_throughput(&mut loads, at);
+    for account in &mut all {
+        add_failing(&mut account.forecast.at_risk, &account.backlog, at.now);
+    }
+    Ok(all)
+}
+
+impl AccountForecast {
+    fn load(&mut self) -> AccountLoad<'_> {
+        let sizes = sizes(&self.backlog);
+        let Self { backlog: Backlog { rooms, .. }, today, forecast, pending, .. } = self;
+        AccountLoad { forecast, rooms, today, pending, sizes }
+    }
+
+    /// Takes out the recordings whose last attempt failed.
+    pub fn take_waiting(&mut self) -> impl Iterator<Item = PendingRecording> + use<> {
+        let recordings = std::mem::take(&mut self.backlog.recordings);
+        recordings.into_iter().filter(|owed| owed.state != RecordingState::Pending)
+    }
+}
+
+fn sizes(backlog: &Backlog) -> Sizes {
+    Sizes { averages: backlog.averages, film: backlog.film }
+}
+
+/// The pending recordings of an account's listed rooms. Sizes come from checkpoints, or else from the
+/// account's averages. A whole beside segments gets no size, because it is probably not needed.
+async fn pending(
+    context: &Context,
+    appid: &AppId,
+    backlog: &Backlog,
+) -> Result<Vec<Pending>, Error> {
+    let Backlog { recordings, averages, .. } = backlog;
+    let rooms: HashMap<_, _> = backlog.rooms.iter().map(|room| (room.room_id, room)).collect();
+    let is_segment = |owed: &&PendingRecording| owed.kind == RecordingKind::Segment;
+    let with_segments: HashSet<_> =
+        recordings.iter().filter(is_segment).map(|owed| owed.room).collect();
+    let mut all = Vec::new();
+    for owed in recordings {
+        let (room_id, source_id) = (owed.room, owed.source_id.clone());
+        let id =
+            || RecordingId { appid: appid.clone(), room: room_id, source_id: source_id.clone() };
+        let known = if owed.is_begun { transfer::remaining(context, &id()).await? } else { None };
+        let likely = match owed.kind {
+            RecordingKind::Segment => averages.segment,
+            RecordingKind::Whole if with_segments.contains(&owed.room) => None,
+            RecordingKind::Whole => {
+                rooms.get(&owed.room).and_then(|room| sizes(backlog).of_room(room))
+            }
+        };
+        let (deadline, bytes) = (deadline(owed), known.or(likely));
+        all.push(Pending { room_id, source_id, deadline, bytes });
+    }
+    Ok(all)
+}
+
+/// Adds the recordings that keep failing: their next attempts are not expected to succeed.
+fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
+    let estimates: HashMap<RoomId, Timestamp> =
+        backlog.rooms.iter().map(|room| (room.room_id, room.deadline)).collect();
+    let named: HashSet<(RoomId, &str)> = at_risk
+        .iter()
+        .filter_map(|known| Some((known.room_id, known.source_id.as_deref()?)))
+        .collect();
+    let failing = backlog.recordings.iter().filter(|owed| is_failing(owed.state, owed.attempts));
+    let unnamed = failing.filter(|owed| !named.contains(&(owed.room, owed.source_id.as_str())));
+    let mut more = Vec::new();
+    for owed in unnamed {
+        let deadline = deadline(owed).or_else(|| estimates.get(&owed.room).copied());
+        if let Some(deadline) = deadline.filter(|deadline| *deadline > now) {
+            let (room_id, source_id) = (owed.room, Some(owed.source_id.clone()));
+            let (expected, short_of) = (None, ShortOf::Success);
+            more.push(AtRisk { room_id, source_id, deadline, expected, short_of });
+        }
+    }
+    at_risk.append(&mut more);
+    at_risk.sort_by_key(|risk| (risk.deadline, risk.room_id.0));
+}
+
+/// Same as [`crate::model::Recording::deadline`].
+fn deadline(owed: &PendingRecording) -> Option<Timestamp> {
+    owed.expires.or_else(|| owed.created.and_then(|at| at.checked_add(WECHAT_RETENTION).ok()))
+}
