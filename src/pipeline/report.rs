@@ -44,14 +44,16 @@ impl Report {
         Self { counts, is_cut_short: true, ..Self::default() }
     }
 
-    /// Removes waiting recordings of rooms that the report mentions already.
+    /// Removes what waits in rooms that the report mentions already, or for a reason that it gives for the
+    /// whole account.
     pub(super) fn tell_once(&mut self) {
         let Self { accounts, rooms, .. } = self;
         for account in accounts {
             let worked_on = rooms.iter().filter(|room| room.appid == account.appid);
             let failed = account.problems.iter().filter_map(|problem| problem.room_id);
             let told: HashSet<RoomId> = worked_on.map(|room| room.room_id).chain(failed).collect();
-            account.waiting.retain(|waiting| !told.contains(&waiting.room_id));
+            let is_problem = |why: &Reason| account.problems.iter().any(|p| p.error == *why);
+            account.waiting.retain(|one| !told.contains(&one.room_id) && !is_problem(&one.reason));
         }
     }
 

@@ -130,7 +130,7 @@ async fn its_limit_ends_a_run_whichever_of_its_requests_hangs() {
     let each = (0..requests).map(|number| async move {
         let trial = Trial::start(ROOMS).await;
         trial.hang(number);
-        let running = trial.begin_to(&["run", "--max-runtime", "2s"], gone(), gone());
+        let running = trial.begin_to(&["run", "--max-runtime", "5s"], gone(), gone());
         let cost = running.ended().await;
         // Where the bucket was never found, nothing could be run. What was done in time is done.
         let codes = if number == 0 { [1, 1] } else { [3, 0] };

@@ -109,7 +109,11 @@ async fn no_redirect_into_the_machine_is_followed() {
     targets.push(format!("\\\\127.1:{}/", canary.port()));
     let count = targets.len();
     let next = AtomicUsize::new(0);
-    let host = Server::start(move |_| {
+    let host = Server::start(move |request| {
+        // `http:127.0.0.1` is a path on the same host, which may be followed.
+        if request.target != "/f0.mp4" {
+            return Reply::new(404);
+        }
         let number = next.fetch_add(1, Ordering::Relaxed);
         Reply::new([301, 302, 303, 307, 308][number % 5]).header("Location", &targets[number])
     })
@@ -119,7 +123,8 @@ async fn no_redirect_into_the_machine_is_followed() {
         assert!(client.open(&host.url("/f0.mp4"), 10).await.is_err(), "{number}");
         canary.assert_untouched(&format!("redirect {number}"));
     }
-    assert_eq!(host.requests().len(), count, "each was asked once, and nothing else");
+    let asked = host.requests().into_iter().filter(|request| request.target == "/f0.mp4").count();
+    assert_eq!(asked, count, "each was asked once");
 }
 
 #[tokio::test]

@@ -13,6 +13,9 @@ use crate::pipeline::world::{Night, World};
 
 const ROOM: &str = "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n";
 
+/// A picture in a room's folder: the run's listing shows it, so the room's manifest is looked for.
+const PICTURE: &str = "live/wx1/rooms/1/images/cover.jpg";
+
 const MANIFEST: &str = "/replays/live/wx1/rooms/1/manifest.json";
 
 /// Gives room 1 to another owner, now.
@@ -40,6 +43,7 @@ async fn a_room_that_is_taken_over_while_it_is_sealed_is_left_to_its_new_owner()
         [("GET", "/manifest.json", 2, false), ("PUT", ".json", 1, true)]
     {
         let world = World::start(ROOM).await;
+        world.front.place(PICTURE, "old");
         let (ledger, seen) = (world.ledger(), AtomicU32::new(0));
         world.front.refuse(move |asked, path| {
             let is_it = asked == method && path.ends_with(ending);
@@ -60,19 +64,28 @@ async fn a_room_that_is_taken_over_while_it_is_sealed_is_left_to_its_new_owner()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_that_appeared_since_it_was_looked_for_is_not_replaced() {
     const THEIRS: &str = "{\"theirs\": true}";
-    let world = Arc::new(World::start(ROOM).await);
-    let other = Arc::clone(&world);
-    world.front.refuse(move |method, path| {
-        if method == "PUT" && path == MANIFEST {
-            other.front.place("live/wx1/rooms/1/manifest.json", THEIRS);
+    // Of a room that the listing shows nothing of, what appeared is read, to be followed.
+    for (was_listed, reason) in [
+        (true, "published by another process"),
+        (false, "not a manifest that this version can read"),
+    ] {
+        let world = Arc::new(World::start(ROOM).await);
+        if was_listed {
+            world.front.place(PICTURE, "old");
         }
-        None
-    });
-    let night = world.unchecked_run().await;
-    let why = failure(&night);
-    assert!(why.contains("published by another process") && why.contains("hint: "), "{why}");
-    assert_eq!(night.exit, 3);
-    assert_eq!(world.front.objects()["live/wx1/rooms/1/manifest.json"], THEIRS);
+        let other = Arc::clone(&world);
+        world.front.refuse(move |method, path| {
+            if method == "PUT" && path == MANIFEST {
+                other.front.place("live/wx1/rooms/1/manifest.json", THEIRS);
+            }
+            None
+        });
+        let night = world.unchecked_run().await;
+        let why = failure(&night);
+        assert!(why.contains(reason) && why.contains("hint: "), "{why}");
+        assert_eq!(night.exit, 3);
+        assert_eq!(world.front.objects()["live/wx1/rooms/1/manifest.json"], THEIRS);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

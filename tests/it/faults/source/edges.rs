@@ -11,6 +11,10 @@ const ALL: &str = "ranged = true";
 /// A film whose first range is served well.
 const LATER: &str = "ranged = true\nskip = 1";
 
+/// A second part that is said to be of a shorter file, once.
+const ONCE_LATER: &str = "on = \"vod\"\nroom = 2\nmethod = \"GET\"\nranged = true\nskip = 1\n\
+                          then = { changed-length = { by = -1000 } }";
+
 fn fault(which: &str, then: &str) -> String {
     format!("on = \"vod\"\nroom = 2\nmethod = \"GET\"\n{which}\ntimes = \"always\"\nthen = {then}")
 }
@@ -94,12 +98,7 @@ fn changing() -> Vec<Row> {
         in_turns("two checksums", "x-cos-hash-crc64ecma = '1'"),
         in_turns("Content-MD5 of the range", "Content-MD5 = 'XrY7u+Ae7tCTyyK7j1rNww=='"),
         row("two lengths", LARGE, IN_TURNS, "{ changed-length = { by = 1000 } }"),
-        row(
-            "another length from the second part on",
-            LARGE,
-            LATER,
-            "{ changed-length = { by = -1000 } }",
-        ),
+        scripted("another length of the second part", LARGE, &[ONCE_LATER.to_owned()], SAVED),
         row("ranges at one edge alone", LARGE, IN_TURNS, "\"ignore-range\""),
         row("all of it for the second part", LARGE, LATER, "\"ignore-range\""),
     ]

@@ -101,7 +101,7 @@ pub fn rows() -> Vec<Row> {
             "rooms",
             ALWAYS,
             "{ redirect = { to = \"https://portal.example/login\" } }",
-            hinted(could_not_run("was redirected to portal.example"), "configure the address"),
+            hinted(could_not_run("was redirected to portal.example"), "configure that address"),
         ),
     ]
 }
