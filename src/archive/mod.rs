@@ -1,6 +1,7 @@
 //! The reading side of the archive: manifests and catalogs as they are in the bucket. It depends on the
 //! store alone.
 
+pub mod accounts;
 pub mod catalog;
 pub mod published;
 

@@ -19,6 +19,7 @@ mod pending;
 mod plan;
 mod playlist;
 mod progress;
+mod reading;
 mod report;
 mod run;
 #[cfg(feature = "sandbox")]

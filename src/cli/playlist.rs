@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::output;
-use super::setup::{self, Setup};
+use super::reading::{self, Archive};
 use super::{Common, Exit};
-use crate::model::{Manifest, RoomId, Segment, Sha256Digest, Whole};
-use crate::stage::Account;
+use crate::clock::Clock;
+use crate::model::{AppId, Manifest, RoomId, Segment, Sha256Digest, Whole};
 
 /// Flags of `playlist`.
 #[derive(Debug, Args)]
@@ -53,14 +53,14 @@ fn ttl(text: &str) -> Result<Duration, String> {
 
 /// A room whose files are listed for a player.
 struct Player<'a> {
-    setup: &'a Setup,
-    account: &'a Account,
+    archive: &'a Archive,
+    appid: &'a AppId,
     manifest: &'a Manifest,
     ttl: Duration,
 }
 
 pub(super) async fn run(common: &Common, arguments: &PlaylistArguments) -> anyhow::Result<Exit> {
-    let setup = setup::open_existing(common).await?;
+    let archive = reading::open(common).await?;
     let room = arguments.room;
     let not_archived = || {
         format!(
@@ -68,10 +68,10 @@ pub(super) async fn run(common: &Common, arguments: &PlaylistArguments) -> anyho
              hint: `backfill --room {room}` archives it"
         )
     };
-    let account = setup.account_of(room).await?.with_context(not_archived)?;
-    let manifest = setup.manifest(&account, room).await?.with_context(not_archived)?;
+    let appid = archive.account_of(room).await?.with_context(not_archived)?;
+    let manifest = archive.manifest(&appid, room).await?.with_context(not_archived)?;
     let player =
-        Player { setup: &setup, account: &account, manifest: &manifest, ttl: arguments.ttl };
+        Player { archive: &archive, appid: &appid, manifest: &manifest, ttl: arguments.ttl };
     let text = match arguments.format {
         Format::Json if common.json => player.json().await?.to_string(),
         Format::Json => format!("{:#}", player.json().await?),
@@ -98,8 +98,8 @@ fn with_url(line: &str, urls: &HashMap<&str, String>) -> String {
 impl Player<'_> {
     /// A presigned URL for the object that the manifest calls `key`.
     async fn url(&self, key: &str) -> anyhow::Result<String> {
-        let store = &self.setup.context.store;
-        let keys = store.keys(&self.account.appid).room(self.manifest.room.room_id);
+        let store = &self.archive.store;
+        let keys = store.keys(self.appid).room(self.manifest.room.room_id);
         let key = keys.resolve(key).context("the manifest names a key outside its room")?;
         Ok(store.presign_get(&key, self.ttl).await?.expose().to_owned())
     }
@@ -141,7 +141,7 @@ impl Player<'_> {
                 "missing": whole.missing,
             })
         });
-        let now = self.setup.context.clock.now();
+        let now = Clock::system().now();
         let room = &self.manifest.room;
         Ok(json!({
             "appid": room.appid,
@@ -180,8 +180,8 @@ impl Player<'_> {
             "the room has no archived whole, and HLS does not play plain MP4 files\n\
              hint: use --format json or urls for its segments",
         )?;
-        let store = &self.setup.context.store;
-        let keys = store.keys(&self.account.appid).room(self.manifest.room.room_id);
+        let store = &self.archive.store;
+        let keys = store.keys(self.appid).room(self.manifest.room.room_id);
         let full = keys.resolve(key).context("the manifest names a key outside its room")?;
         let playlist =
             store.get(&full).await?.context("the playlist is missing from the bucket")?;
@@ -202,8 +202,8 @@ impl Player<'_> {
 
     /// The mapped mode of nginx-vod-module: one sequence of clips, which it joins.
     fn nginx_vod(&self) -> anyhow::Result<Value> {
-        let store = &self.setup.context.store;
-        let keys = store.keys(&self.account.appid).room(self.manifest.room.room_id);
+        let store = &self.archive.store;
+        let keys = store.keys(self.appid).room(self.manifest.room.room_id);
         let mut clips = Vec::new();
         let mut durations = Vec::new();
         for (segment, key) in self.archived() {

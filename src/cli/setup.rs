@@ -3,12 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
-use super::{Common, output};
-use crate::archive::published;
+use super::{Common, output, reading};
+use crate::archive::accounts;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Environment, Sources};
 use crate::ledger::{self, Ledger};
@@ -21,9 +20,6 @@ use crate::schedule::{Budget, Limits, Schedule};
 use crate::stage::{Account, Blank, Causes, Context, Images, Run};
 use crate::store::Store;
 use crate::wechat;
-
-/// How many accounts are searched for a room at once.
-const LOOKS: usize = 16;
 
 /// Everything a command works with.
 pub struct Setup {
@@ -89,44 +85,22 @@ impl Setup {
         account: &Account,
         room: RoomId,
     ) -> anyhow::Result<Option<Manifest>> {
-        let keys = self.context.store.keys(&account.appid).room(room);
-        let key = keys.manifest();
-        let Some(bytes) = self.context.store.get(&key).await? else { return Ok(None) };
-        let manifest = published::parse(&bytes, &keys, &account.appid, room);
-        manifest.map(Some).with_context(|| format!("{key} is no manifest this version can read"))
+        reading::manifest(&self.context.store, &account.appid, room).await
     }
 
     /// The only account that has a room with this number, in the ledger or in the bucket; `None` if
     /// none has. If just one account is selected, it is that one in any case.
-    pub(super) async fn account_of(&self, room: RoomId) -> anyhow::Result<Option<Arc<Account>>> {
-        if let [account] = self.accounts.as_slice() {
-            return Ok(Some(Arc::clone(account)));
-        }
+    async fn account_of(&self, room: RoomId) -> anyhow::Result<Option<Arc<Account>>> {
+        let appids: Vec<_> = self.accounts.iter().map(|account| account.appid.clone()).collect();
         // A new ledger may know only some of the accounts, and the bucket contains only what was
         // archived.
-        let looks = self.accounts.iter().map(|account| self.has_room(account, room));
-        let has: Vec<bool> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
-        let found =
-            self.accounts.iter().zip(has).filter_map(|(account, has)| has.then_some(account));
-        let found: Vec<_> = found.collect();
-        match found.as_slice() {
-            [] => Ok(None),
-            [account] => Ok(Some(Arc::clone(account))),
-            _ => {
-                let appids: Vec<_> = found.iter().map(|account| account.appid.as_str()).collect();
-                let problem = format!(
-                    "several accounts have a room {room}: {}\nhint: name one with --account",
-                    appids.join(", ")
-                );
-                Err(ConfigError::value("--room", problem).into())
-            }
-        }
-    }
-
-    async fn has_room(&self, account: &Account, room: RoomId) -> anyhow::Result<bool> {
-        let key = self.context.store.keys(&account.appid).room(room).manifest();
-        Ok(self.context.ledger.room(&account.appid, room).await?.is_some()
-            || self.context.store.head(&key).await?.is_some())
+        let found = reading::only_account(&appids, room, async |appid| {
+            Ok(self.context.ledger.room(appid, room).await?.is_some()
+                || accounts::has_room(&self.context.store, appid, room).await?)
+        })
+        .await?;
+        let is_it = |account: &&Arc<Account>| Some(&account.appid) == found.as_ref();
+        Ok(self.accounts.iter().find(is_it).map(Arc::clone))
     }
 
     /// Keeps only the account that has a room with this number.
@@ -192,14 +166,22 @@ pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
 pub(super) async fn open_existing(common: &Common) -> anyhow::Result<Setup> {
     let mut config = config(common)?;
     let place = ledger::Place::of(config.ledger_url.expose_secret());
-    if place.is_missing() {
-        output::note(format_args!(
-            "there is no ledger yet: {place}\nhint: the first `run` makes it, or finds what the bucket has{}",
-            relative_hint(&place)
-        ));
-        config.ledger_url = ledger::IN_MEMORY.into();
-    }
+    config.ledger_url = existing_ledger(&config.ledger_url);
     Ok(Setup { ledger_place: place, ..build(config, Clock::system()).await? })
+}
+
+/// The URL of the ledger for a command that only reads: a missing one is reported, and an empty one in
+/// memory is used.
+pub(super) fn existing_ledger(url: &SecretString) -> SecretString {
+    let place = ledger::Place::of(url.expose_secret());
+    if !place.is_missing() {
+        return url.clone();
+    }
+    output::note(format_args!(
+        "there is no ledger yet: {place}\nhint: the first `run` makes it, or finds what the bucket has{}",
+        relative_hint(&place)
+    ));
+    ledger::IN_MEMORY.into()
 }
 
 /// Builds everything a command works with from a parsed configuration. Makes no remote request yet,

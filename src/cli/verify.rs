@@ -9,13 +9,14 @@ use rand::seq::IndexedRandom as _;
 
 use super::decode::{Counts, Decoder};
 use super::output;
-use super::setup::{self, Setup};
+use super::reading::{self, Archive};
 use super::{Common, Exit};
+use crate::ledger::Ledger;
 use crate::model::{AppId, Reason, RoomId};
-use crate::stage::Context;
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
 use crate::stage::decode::Film;
 use crate::stage::verify::{Depth, Found, Mismatch, ObjectProblem, Unreadable};
+use crate::store::Store;
 use told::{Known, report, summarize, tell, tell_damage};
 
 /// Flags of `verify`.
@@ -114,27 +115,27 @@ impl Tally {
 }
 
 pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow::Result<Exit> {
-    let setup = setup::open_existing(common).await?;
+    let (Archive { store, accounts }, ledger) = reading::open_with_ledger(common).await?;
     let depth = if arguments.deep { Depth::Deep } else { Depth::Shallow };
     let decoder = if arguments.decode { Some(Decoder::find().await?) } else { None };
     let look = Look { depth, decoder };
     let mut tally = Tally::default();
     let mut inventories = Vec::new();
-    let Context { ledger, store, .. } = &*setup.context;
-    for account in &setup.accounts {
+    for appid in accounts {
         let found = match arguments.room {
-            None => inventory(ledger, store, &account.appid).await?,
-            Some(room) => catalog(store, &account.appid).await?.of_one(room),
+            None => inventory(&ledger, &store, &appid).await?,
+            Some(room) => catalog(&store, &appid).await?.of_one(room),
         };
         if let Some(problem) = found.problem.clone() {
             let mismatch = Mismatch { key: "catalog.json".to_owned(), problem };
-            report(common, &account.appid, None, &mismatch, &mut tally);
+            report(common, &appid, None, &mismatch, &mut tally);
         }
-        inventories.push((account.appid.clone(), found));
+        inventories.push((appid, found));
     }
     for (place, room) in chosen(&inventories, arguments.sample, &mut tally) {
         if let Some((appid, inventory)) = inventories.get(place) {
-            verify_room(common, &setup, (appid, room), inventory, &look, &mut tally).await;
+            verify_room(common, (&ledger, &store), (appid, room), inventory, &look, &mut tally)
+                .await;
         }
     }
     anyhow::ensure!(
@@ -165,19 +166,18 @@ fn chosen(
 
 async fn verify_room(
     common: &Common,
-    setup: &Setup,
+    (ledger, store): (&Ledger, &Store),
     (appid, room): (&AppId, RoomId),
     inventory: &Inventory,
     look: &Look,
     tally: &mut Tally,
 ) {
-    let Context { ledger, store, .. } = &*setup.context;
     match audit(ledger, store, appid, room, inventory, look.depth).await {
         Ok(Some(mut audited)) => {
             let films = films_there(&mut audited);
             count(common, (appid, room), audited, tally);
             if let Some(decoder) = &look.decoder {
-                decode_room(common, setup, (appid, room), (decoder, films), tally).await;
+                decode_room(common, store, (appid, room), (decoder, films), tally).await;
             }
         }
         // The room belongs to another account.
@@ -201,12 +201,12 @@ fn films_there(audited: &mut Audited) -> Vec<Film> {
 
 async fn decode_room(
     common: &Common,
-    setup: &Setup,
+    store: &Store,
     (appid, room): (&AppId, RoomId),
     (decoder, films): (&Decoder, Vec<Film>),
     tally: &mut Tally,
 ) {
-    match decoder.room(common, &setup.context.store, (appid, room), films).await {
+    match decoder.room(common, store, (appid, room), films).await {
         Ok(counts) => tally.decoded.get_or_insert_default().add(counts),
         Err(error) => {
             tally.failed += 1;

@@ -13,6 +13,7 @@ mod keys;
 mod masking;
 mod origins;
 mod overlay;
+mod reading;
 mod secrets;
 mod shape;
 mod shown;
@@ -39,6 +40,7 @@ use crate::{store, wechat};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
+pub use reading::{Configured, Reading};
 pub use suspect::{HIDDEN, may_be_secret};
 
 use origins::Origins;
@@ -136,12 +138,28 @@ pub struct Sources {
 /// # Errors
 /// If the file cannot be read, or a key or value is wrong. The message says where and what.
 pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+    validated(sources, validate::config)
+}
+
+/// Reads the configuration of a command that only reads the archive: `[store]` is enough.
+///
+/// # Errors
+/// As [`load`], but only for the bucket and the names of the accounts.
+pub fn load_reading(sources: &Sources) -> Result<Reading, ConfigError> {
+    validated(sources, reading::reading)
+}
+
+/// Reads the configuration and converts it with `convert`.
+fn validated<T>(
+    sources: &Sources,
+    convert: fn(&ConfigFile, &Sources) -> Result<T, ConfigError>,
+) -> Result<T, ConfigError> {
     let (file, environment) = (sources.file.as_path(), &sources.environment);
     let text = read(file, environment)?;
     let path = text.is_some().then_some(file);
     let text = text.unwrap_or_default();
     let (file, origins) = understand(&text, path, environment)?;
-    validate::config(&file, sources).map_err(|error| error.placed(&origins))
+    convert(&file, sources).map_err(|error| error.placed(&origins))
 }
 
 /// Reads the file and the variables that override it, and checks only keys and types.

@@ -1,7 +1,7 @@
 //! Turns the parsed file into usable values: the last check before anything is done.
 
-mod accounts;
-mod store;
+pub(super) mod accounts;
+pub(super) mod store;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -70,7 +70,7 @@ fn optional(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
 }
 
-fn ledger_url(text: &str) -> Result<SecretString, ConfigError> {
+pub(super) fn ledger_url(text: &str) -> Result<SecretString, ConfigError> {
     match ledger::url_problem(text.trim()) {
         None => Ok(text.trim().into()),
         Some(problem) => Err(wrong("ledger.url", problem)),

@@ -14,7 +14,7 @@
 //!
 //! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `bounded` (replies),
 //! `client`, `write` (one request), `object` (small objects), `conditional`, `upload` (multipart),
-//! `read`, `paging`, `list`, `uploads` (unfinished ones), `presign`, `probe` (for `doctor`).
+//! `read`, `paging`, `list`, `folders`, `uploads` (unfinished ones), `presign`, `probe` (for `doctor`).
 
 mod answer;
 mod bounded;
@@ -23,6 +23,7 @@ mod client;
 mod conditional;
 mod dialect;
 mod error;
+mod folders;
 mod keys;
 mod list;
 mod object;
@@ -42,6 +43,7 @@ pub use answer::Answer;
 pub use client::Store;
 pub use conditional::Precondition;
 pub use error::{Error, NoAnswer, Site};
+pub use folders::Folders;
 pub use keys::{AccountKeys, Keys, RoomKeys};
 pub use list::{ListedObject, Listing};
 pub use object::{Confirmed, GET_CAP, Labels, ObjectHead, must_be_readable};

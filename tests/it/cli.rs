@@ -8,6 +8,7 @@ mod gc;
 mod json_errors;
 mod outputs;
 pub mod program;
+mod reading;
 mod rooms;
 mod secrets;
 mod signals;

@@ -61,7 +61,7 @@ const CONCURRENCY: &[&str] = &[
 
 /// A file beside `pipeline` and `schedule` that does several things at once, and why it does still.
 const CONCURRENT: &[(&str, &str)] = &[
-    ("cli/setup.rs", "a room is looked for in several accounts before any pipeline runs"),
+    ("cli/reading.rs", "a room is looked for in several accounts before any pipeline runs"),
     ("stage/decode/door.rs", "a decoder asks for ranges on several connections"),
     ("stage/decode/mod.rs", "films are decoded several at once; nothing is transferred meanwhile"),
     ("stage/decode/probe.rs", "what a child process says is read while it runs"),

@@ -16,7 +16,27 @@ use crate::model::AppId;
 use crate::wechat::TokenSource;
 
 pub(super) fn accounts(file: &ConfigFile, sources: &Sources) -> Result<Vec<Account>, ConfigError> {
-    let mut accounts = Vec::new();
+    if file.accounts.is_empty() {
+        return Err(wrong(
+            "account",
+            "no account is configured\nhint: add [[account]] with the appid of the mini-program, or set \
+             REPLAY_ARCHIVER_ACCOUNT__0__APPID",
+        ));
+    }
+    let named = |(number, appid): (usize, AppId)| {
+        let section = file.accounts.get(number)?;
+        let path = format!("account.{number}");
+        Some(account(appid, section, file, &sources.environment, &path))
+    };
+    chosen(file, sources)?.into_iter().filter_map(named).collect()
+}
+
+/// The configured accounts that the flags name, or all of them, each with its place in the file.
+pub(in crate::config) fn chosen(
+    file: &ConfigFile,
+    sources: &Sources,
+) -> Result<Vec<(usize, AppId)>, ConfigError> {
+    let mut chosen = Vec::new();
     let mut known: Vec<AppId> = Vec::new();
     for (number, section) in file.accounts.iter().enumerate() {
         let path = format!("account.{number}");
@@ -29,15 +49,8 @@ pub(super) fn accounts(file: &ConfigFile, sources: &Sources) -> Result<Vec<Accou
         }
         known.push(appid.clone());
         if sources.accounts.is_empty() || sources.accounts.contains(&appid) {
-            accounts.push(account(appid, section, file, &sources.environment, &path)?);
+            chosen.push((number, appid));
         }
-    }
-    if known.is_empty() {
-        return Err(wrong(
-            "account",
-            "no account is configured\nhint: add [[account]] with the appid of the mini-program, or set \
-             REPLAY_ARCHIVER_ACCOUNT__0__APPID",
-        ));
     }
     match sources.accounts.iter().find(|asked| !known.contains(asked)) {
         Some(asked) => {
@@ -48,7 +61,7 @@ pub(super) fn accounts(file: &ConfigFile, sources: &Sources) -> Result<Vec<Accou
                 format!("{asked} is not configured; configured accounts: {}", known.join(", ")),
             ))
         }
-        None => Ok(accounts),
+        None => Ok(chosen),
     }
 }
 

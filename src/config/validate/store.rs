@@ -19,7 +19,7 @@ const PROVIDERS: [&str; 5] = [
     ".qiniucs.com",
 ];
 
-pub(super) fn settings(
+pub(in crate::config) fn settings(
     section: &StoreSection,
     environment: &Environment,
 ) -> Result<Settings, ConfigError> {

@@ -17,8 +17,9 @@ const PARTS: usize = 2;
 
 impl Shared {
     pub fn list_objects(&self, call: &Call) -> Result<Reply, Refusal> {
-        check_plain(call)?;
+        check_encoding(call)?;
         let prefix = call.parameter("prefix").unwrap_or_default();
+        let delimiter = call.parameter("delimiter");
         let after = match call.parameter("continuation-token") {
             Some(token) => Some(token.strip_prefix("after ").ok_or_else(|| {
                 let message = "The continuation token provided is incorrect";
@@ -29,8 +30,12 @@ impl Shared {
         let limit = call.number("max-keys")?.unwrap_or(OBJECTS).min(OBJECTS);
         let state = self.state();
         let found = state.objects.iter().filter(|(key, _)| key.starts_with(prefix));
-        let found = found.filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
+        let found = found.map(|(key, object)| (folder(key, prefix, delimiter), object));
+        let found = found.filter(|(name, _)| after.is_none_or(|after| *name > after));
+        let mut last = None;
+        let found = found.filter(|(name, _)| last.replace(*name) != Some(*name));
         let (page, more) = page(found, limit);
+        let is_folder = |name: &str| delimiter.is_some_and(|delimiter| name.ends_with(delimiter));
         Ok(Reply::xml(xml::document("ListBucketResult", |result| {
             result.text("Name", BUCKET);
             result.text("Prefix", prefix);
@@ -40,7 +45,10 @@ impl Shared {
             if let Some((key, _)) = page.last().filter(|_| more) {
                 result.text("NextContinuationToken", format!("after {key}"));
             }
-            for (key, object) in &page {
+            for (folder, _) in page.iter().filter(|(name, _)| is_folder(name)) {
+                result.element("CommonPrefixes", |element| element.text("Prefix", folder));
+            }
+            for (key, object) in page.iter().filter(|(name, _)| !is_folder(name)) {
                 result.element("Contents", |contents| {
                     contents.text("Key", key);
                     contents.text("LastModified", iso(object.modified));
@@ -139,9 +147,23 @@ fn is_after(upload: &Pending, key: Option<&str>, id: Option<&str>) -> bool {
 }
 
 fn check_plain(call: &Call) -> Result<(), Refusal> {
-    let odd =
-        ["delimiter", "encoding-type"].into_iter().find(|name| call.parameter(name).is_some());
+    check_encoding(call)?;
+    let odd = call.parameter("delimiter").map(|_| "delimiter");
     odd.map_or(Ok(()), |name| Err(Refusal::wrong(501, "NotImplemented", name)))
+}
+
+fn check_encoding(call: &Call) -> Result<(), Refusal> {
+    let odd = call.parameter("encoding-type").map(|_| "encoding-type");
+    odd.map_or(Ok(()), |name| Err(Refusal::wrong(501, "NotImplemented", name)))
+}
+
+/// What a listing with a delimiter says of a key: the folder below the prefix that it is in, if any.
+fn folder<'a>(key: &'a str, prefix: &str, delimiter: Option<&str>) -> &'a str {
+    let rest = key.strip_prefix(prefix).unwrap_or_default();
+    match delimiter.and_then(|delimiter| Some((rest.find(delimiter)?, delimiter.len()))) {
+        Some((at, length)) => &key[..prefix.len() + at + length],
+        None => key,
+    }
 }
 
 /// The first `limit`, and whether there are more.

@@ -1,0 +1,142 @@
+//! Builds what a command works with that only reads the archive: the bucket, and which accounts are
+//! meant. Without `[[account]]` they are found in the bucket, and there is no ledger.
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use secrecy::ExposeSecret as _;
+
+use super::{Common, setup};
+use crate::archive::{accounts, published};
+use crate::clock::Clock;
+use crate::config::{self, ConfigError, Configured, Reading};
+use crate::ledger::{self, Ledger};
+use crate::model::{AppId, Manifest, RoomId};
+use crate::store::Store;
+
+/// How many accounts are searched for a room at once.
+const LOOKS: usize = 16;
+
+/// The archive that the configuration names.
+pub(super) struct Archive {
+    pub store: Store,
+    /// The chosen accounts: at least one.
+    pub accounts: Vec<AppId>,
+}
+
+/// Connects to the bucket and finds out which accounts are meant. Asks neither WeChat nor a ledger.
+pub(super) async fn open(common: &Common) -> anyhow::Result<Archive> {
+    let Reading { store, configured, asked } = reading(common)?;
+    archive(store, configured.map(|configured| configured.appids), asked).await
+}
+
+/// As [`open`], with the ledger of the configured accounts: a missing one is reported and not created,
+/// and an empty one is used.
+pub(super) async fn open_with_ledger(common: &Common) -> anyhow::Result<(Archive, Ledger)> {
+    let Reading { store, configured, asked } = reading(common)?;
+    let ledger = ledger(configured.as_ref()).await?;
+    let appids = configured.map(|configured| configured.appids);
+    Ok((archive(store, appids, asked).await?, ledger))
+}
+
+fn reading(common: &Common) -> anyhow::Result<Reading> {
+    Ok(config::load_reading(&setup::sources(common)?)?)
+}
+
+async fn ledger(configured: Option<&Configured>) -> anyhow::Result<Ledger> {
+    let Some(Configured { ledger_url, outage_budget, .. }) = configured else {
+        return Ok(Ledger::open_timed(ledger::IN_MEMORY, &Clock::system()).await?);
+    };
+    let url = setup::existing_ledger(ledger_url);
+    let ledger = Ledger::open_timed(url.expose_secret(), &Clock::system()).await?;
+    Ok(ledger.with_outage_budget(*outage_budget))
+}
+
+async fn archive(
+    settings: crate::store::Settings,
+    configured: Option<Vec<AppId>>,
+    asked: Vec<AppId>,
+) -> anyhow::Result<Archive> {
+    let store = Store::connect(settings).await.context("the store cannot be set up")?;
+    let accounts = match configured {
+        Some(configured) => configured,
+        // Keys that may not list the bucket can still read an account that is named.
+        None if !asked.is_empty() => asked,
+        None => found(&store).await?,
+    };
+    Ok(Archive { store, accounts })
+}
+
+/// The accounts that the bucket has.
+async fn found(store: &Store) -> anyhow::Result<Vec<AppId>> {
+    let place = format!("{}/{} at {}", store.bucket(), store.prefix(), store.address());
+    let found = accounts::find(store).await.context(
+        "failed to look for accounts in the bucket\n\
+         hint: keys that may not list the bucket need --account with the appid",
+    )?;
+    anyhow::ensure!(
+        !found.is_empty(),
+        "no account is configured, and none is in {place}\n\
+         hint: [store] bucket and prefix say where the archive is; in it each account is a folder \
+         named by its appid"
+    );
+    Ok(found)
+}
+
+impl Archive {
+    /// The only account that has a manifest of this room; `None` if none has. If just one account is
+    /// chosen, it is that one in any case.
+    pub(super) async fn account_of(&self, room: RoomId) -> anyhow::Result<Option<AppId>> {
+        let has = async |appid: &AppId| Ok(accounts::has_room(&self.store, appid, room).await?);
+        only_account(&self.accounts, room, has).await
+    }
+
+    /// Reads the manifest of a room; `None` if it has none.
+    pub(super) async fn manifest(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+    ) -> anyhow::Result<Option<Manifest>> {
+        manifest(&self.store, appid, room).await
+    }
+}
+
+/// Reads the manifest of a room; `None` if it has none.
+pub(super) async fn manifest(
+    store: &Store,
+    appid: &AppId,
+    room: RoomId,
+) -> anyhow::Result<Option<Manifest>> {
+    let keys = store.keys(appid).room(room);
+    let key = keys.manifest();
+    let Some(bytes) = store.get(&key).await? else { return Ok(None) };
+    let manifest = published::parse(&bytes, &keys, appid, room);
+    manifest.map(Some).with_context(|| format!("{key} is no manifest this version can read"))
+}
+
+/// The only account of which `has_room` is true; `None` if there is none. If there is just one account,
+/// it is that one in any case.
+pub(super) async fn only_account(
+    accounts: &[AppId],
+    room: RoomId,
+    has_room: impl AsyncFn(&AppId) -> anyhow::Result<bool>,
+) -> anyhow::Result<Option<AppId>> {
+    if let [account] = accounts {
+        return Ok(Some(account.clone()));
+    }
+    let looks = accounts.iter().map(|account| has_room(account));
+    let has: Vec<bool> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
+    let found = accounts.iter().zip(has).filter_map(|(account, has)| has.then_some(account));
+    let found: Vec<_> = found.collect();
+    match found.as_slice() {
+        [] => Ok(None),
+        [account] => Ok(Some((*account).clone())),
+        _ => {
+            let appids: Vec<_> = found.iter().map(|account| account.as_str()).collect();
+            let problem = format!(
+                "several accounts have a room {room}: {}\nhint: name one with --account",
+                appids.join(", ")
+            );
+            Err(ConfigError::value("--room", problem).into())
+        }
+    }
+}
