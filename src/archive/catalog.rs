@@ -10,7 +10,7 @@ use serde::de::Error as _;
 
 use super::Error;
 use super::published::is_of_another_format;
-use crate::model::text::{LONGEST_NAME, capped};
+use crate::model::text::{LONGEST_ADDRESS, LONGEST_NAME, capped};
 use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey, RoomId};
 use crate::store::{self, ObjectBody, Store};
 use split::{LONGEST, Splitter, TooLong};
@@ -106,6 +106,12 @@ impl Reader {
         Ok(self)
     }
 
+    /// The same, for whoever does not mind in which order the rooms are.
+    #[must_use]
+    pub fn in_any_order(self) -> Self {
+        Self { order: Order::Any, ..self }
+    }
+
     /// When the catalog was written; known once it was read to its end.
     pub fn published_at(&self) -> Option<Timestamp> {
         self.splitter.published_at()
@@ -159,6 +165,8 @@ impl Reader {
 
     fn take(&mut self, mut room: CatalogRoom) -> Result<(), Failure> {
         room.name = capped(&room.name, LONGEST_NAME);
+        room.anchor_name = room.anchor_name.map(|name| capped(&name, LONGEST_NAME));
+        room.cover = room.cover.filter(|key| key.len() <= LONGEST_ADDRESS);
         if self.order == Order::Ascending && self.last.is_some_and(|last| last.0 >= room.room_id.0)
         {
             return Err(Failure::Unsorted);

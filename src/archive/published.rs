@@ -14,7 +14,9 @@ use serde::de::Error as _;
 
 use super::Error;
 use crate::ledger::Sealed;
-use crate::model::{AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Part, Room, RoomId, Sha256Digest};
+use crate::model::{
+    AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Part, Room, RoomId, Sha256Digest, Summary,
+};
 use crate::store::{self, RoomKeys, Store};
 
 /// The most values a manifest may hold. A whole with fifty thousand chunks, or a room with as many
@@ -90,7 +92,7 @@ impl PublishedManifest {
     /// What the ledger records about it.
     pub fn sealed(&self) -> Sealed {
         let Manifest { status, revision, .. } = self.manifest;
-        Sealed { status, revision, sha256: self.sha256 }
+        Sealed { status, revision, sha256: self.sha256, summary: Summary::of(&self.manifest) }
     }
 }
 

@@ -6,7 +6,9 @@ use sqlx::any::AnyRow;
 
 use super::reasons::Columns;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
-use crate::model::{AppId, Reason, Room, RoomId, RoomStatus, Sha256Digest, WECHAT_RETENTION};
+use crate::model::{
+    AppId, Reason, Room, RoomId, RoomStatus, Sha256Digest, Summary, WECHAT_RETENTION, cover_at,
+};
 
 /// The phase a room is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +52,8 @@ pub struct Sealed {
     pub revision: u64,
     /// The SHA-256 of its bytes.
     pub sha256: Sha256Digest,
+    /// What the catalog says of it.
+    pub summary: Summary,
 }
 
 /// What the ledger knows of a room.
@@ -91,7 +95,8 @@ impl RoomRecord {
 }
 
 pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
-                       status, revision, manifest_sha256, failure, hints, unknown_since, lacking";
+                       status, revision, manifest_sha256, failure, hints, unknown_since, lacking, \
+                       archived_bytes, archived_ms, cover";
 
 impl Ledger {
     /// Saves what was found out about a leased room, sealed or not.
@@ -103,14 +108,15 @@ impl Ledger {
         let failure = Columns::of(record.failure.as_ref())?;
         let status = record.sealed.map(|sealed| to_json(&sealed.status, "status")).transpose()?;
         let sha256 = record.sealed.map(|sealed| sealed.sha256.to_string());
+        let summary = record.sealed.map(|sealed| sealed.summary).unwrap_or_default();
         let saved = self
             .attempt("save a room", || {
                 sqlx::query(
                     "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
                announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
                manifest_sha256 = $10, failure = $11, room = $12, unknown_since = $13, \
-               lacking = $14, hints = $15 \
-             where appid = $16 and room_id = $17 and lease_owner = $18",
+               lacking = $14, hints = $15, archived_bytes = $16, archived_ms = $17, cover = $18 \
+             where appid = $19 and room_id = $20 and lease_owner = $21",
                 )
                 .bind(record.phase.as_str())
                 .bind(record.deadline.as_millisecond())
@@ -127,6 +133,9 @@ impl Ledger {
                 .bind(millis(record.unknown_since))
                 .bind(i64::from(record.is_lacking))
                 .bind(failure.hints.as_deref())
+                .bind(summary.bytes.map(count))
+                .bind(summary.duration_ms.map(count))
+                .bind(summary.cover)
                 .bind(room.appid.as_str())
                 .bind(count(room.room_id.0))
                 .bind(owner)
@@ -293,6 +302,11 @@ pub(super) fn read_room(row: &AnyRow) -> Result<RoomRecord, Error> {
             status: from_json(&status, "status")?,
             revision: uncount(number("revision")?.unwrap_or(0)),
             sha256: from_json(&format!("{sha256:?}"), "digest")?,
+            summary: Summary {
+                bytes: number("archived_bytes")?.map(uncount),
+                duration_ms: number("archived_ms")?.map(uncount),
+                cover: text("cover")?.as_deref().and_then(cover_at),
+            },
         }),
         _ => None,
     };

@@ -42,4 +42,24 @@ pub struct CatalogRoom {
     pub manifest_key: Option<String>,
     /// The SHA-256 of that manifest.
     pub manifest_sha256: Option<Sha256Digest>,
+    /// The anchor's name. This and what follows is missing where it is not known, and from catalogs
+    /// of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor_name: Option<String>,
+    /// The key of its cover, if the cover is archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cover: Option<String>,
+    /// The duration of what its playback plays, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// The bytes of its archived recordings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// When WeChat deletes the first of its recordings, while some are not archived; an estimate until
+    /// they are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_deadline: Option<Timestamp>,
+    /// When WeChat was asked for its recordings, last before something of the room changed here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_at: Option<Timestamp>,
 }

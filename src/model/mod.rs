@@ -17,6 +17,7 @@ pub mod schema;
 pub mod sealing;
 pub mod settle;
 mod stored;
+mod summary;
 pub mod text;
 pub mod time;
 mod unfetchable;
@@ -46,6 +47,7 @@ pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
 pub use stored::{
     Evidence, MediaFacts, SourceFacts, Stored, StoredObject, StoredWhole, ToldLengths,
 };
+pub use summary::{Summary, cover_at};
 pub use time::{ReplayTime, WECHAT_RETENTION};
 pub use unfetchable::unfetchable_identity;
 pub use whole::{MissingChunk, Whole, WholeChunk};

@@ -11,7 +11,9 @@ use jiff::SignedDuration;
 use super::{Error, Records};
 use crate::archive::published::{self, PublishedManifest, Search};
 use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
-use crate::model::{AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest, TOLD_BEFORE};
+use crate::model::{
+    AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest, Summary, TOLD_BEFORE,
+};
 
 /// How long a listing spares the look at a room that it had nothing of. Whoever publishes the room meanwhile
 /// with the same ledger has recorded that there. With another ledger, which is a mistake, its bytes are
@@ -159,7 +161,8 @@ pub(super) fn remembered(
     let counts = &manifest.completeness;
     let mut remembered = record.clone();
     let (status, revision) = (manifest.status, manifest.revision);
-    remembered.sealed = Some(Sealed { status, revision, sha256 });
+    let summary = Summary::of(manifest);
+    remembered.sealed = Some(Sealed { status, revision, sha256, summary });
     if record.room.is_unlisted() {
         remembered.room = manifest.described_room();
     }

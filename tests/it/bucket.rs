@@ -132,6 +132,10 @@ impl Bucket {
             let manifest: Value = serde_json::from_slice(bytes).unwrap();
             assert_eq!(room["status"], manifest["status"]);
             assert_eq!(room["room_id"], manifest["room"]["room_id"]);
+            for total in ["bytes", "duration_ms"] {
+                let told = room.get(total).is_none_or(|told| *told == manifest["totals"][total]);
+                assert!(told, "{total}: {room}");
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bucket_lost;
+mod catalogs;
 mod damage;
 mod deadlines;
 mod deep;

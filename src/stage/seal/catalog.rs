@@ -1,21 +1,24 @@
 //! `catalog.json`: the rooms of an account, with the manifest of each.
 //!
-//! It is one object with all rooms, some 300 bytes of each. It is gone through with the ledger some rooms
+//! It is one object with all rooms, some 500 bytes of each. It is gone through with the ledger some rooms
 //! at a time: once to compare, and where there is something new once more to write, when the bytes of the
 //! new one are held, and nothing else.
 
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 
 use super::JSON;
 use crate::archive::catalog::{self, Reader, is_blank};
-use crate::ledger::{self, RoomRecord};
+use crate::ledger::{self, Phase, RoomRecord};
 use crate::model::text::{LONGEST_NAME, capped};
-use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom};
+use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey};
 use crate::stage::{Error, Records};
 use crate::store::{self, AccountKeys, Precondition};
 
 /// How often a catalog is written again that another process has replaced at the same time.
 const ATTEMPTS: u32 = 4;
+
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Publishes the catalog of an account, where it says something new. Rooms that only the catalog
 /// before this one knows stay in it: a lost ledger takes nothing out of it.
@@ -148,11 +151,16 @@ async fn is_new(records: Records<'_>, appid: &AppId, mut before: Reader) -> Resu
     let mut is_new = false;
     merge(records, appid, &mut before, |entry| {
         if let Entry::Known { room, before } = entry {
-            is_new |= before.as_ref() != Some(&room);
+            is_new |= before.is_none_or(|before| !says_the_same(&room, &before));
         }
     })
     .await?;
     Ok(is_new || before.has_blanks())
+}
+
+/// Whether two entries of a room say the same. When WeChat was asked is no news.
+fn says_the_same(one: &CatalogRoom, other: &CatalogRoom) -> bool {
+    CatalogRoom { listed_at: other.listed_at, ..one.clone() } == *other
 }
 
 /// A new catalog.
@@ -195,7 +203,7 @@ enum Entry {
     /// As the catalog before it has it: the ledger knows no more.
     Kept(CatalogRoom),
     /// As the ledger knows it, and as the catalog before had it.
-    Known { room: CatalogRoom, before: Option<CatalogRoom> },
+    Known { room: CatalogRoom, before: Option<Box<CatalogRoom>> },
 }
 
 /// Goes through the rooms of the ledger and those of the catalog before, some at once, both by
@@ -221,7 +229,10 @@ async fn merge(
             let is_better = before.as_ref().is_none_or(|before| before.status.is_none());
             each(match before {
                 Some(before) if room.status.is_none() && !is_better => Entry::Kept(before),
-                before => Entry::Known { room, before },
+                before => {
+                    let room = completed(room, before.as_ref());
+                    Entry::Known { room, before: before.map(Box::new) }
+                }
             });
         }
     }
@@ -231,12 +242,31 @@ async fn merge(
     Ok(())
 }
 
+/// The entry of a room, with what only the catalog before it says: of the same manifest, which an
+/// earlier version may have sealed, and of the anchor, where the ledger was lost.
+fn completed(room: CatalogRoom, before: Option<&CatalogRoom>) -> CatalogRoom {
+    let Some(before) = before else { return room };
+    let anchor_name = room.anchor_name.or_else(|| before.anchor_name.clone());
+    if room.manifest_sha256 != before.manifest_sha256 {
+        return CatalogRoom { anchor_name, ..room };
+    }
+    CatalogRoom {
+        anchor_name,
+        cover: room.cover.or_else(|| before.cover.clone()),
+        duration_ms: room.duration_ms.or(before.duration_ms),
+        bytes: room.bytes.or(before.bytes),
+        ..room
+    }
+}
+
 fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {
     let room = &record.room;
-    let manifest_key = || {
-        let manifest = keys.room(room.room_id).manifest();
-        manifest.as_str().strip_prefix(keys.folder()).map(str::to_owned)
-    };
+    let keys_of_room = keys.room(room.room_id);
+    let relative = |key: ObjectKey| key.as_str().strip_prefix(keys.folder()).map(str::to_owned);
+    let summary = record.sealed.map(|sealed| sealed.summary).unwrap_or_default();
+    let is_pending = matches!(record.phase, Phase::Due | Phase::Listed);
+    // The ledger, which counts milliseconds, stores "never" as the last moment that there is.
+    let never = Timestamp::MAX.saturating_sub(A_DAY).unwrap_or(Timestamp::MAX);
     CatalogRoom {
         room_id: room.room_id,
         name: capped(&room.name, LONGEST_NAME),
@@ -244,7 +274,13 @@ fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {
         start_time: room.start_time,
         end_time: room.end_time,
         status: record.sealed.map(|sealed| sealed.status),
-        manifest_key: record.sealed.and_then(|_| manifest_key()),
+        manifest_key: record.sealed.and_then(|_| relative(keys_of_room.manifest())),
         manifest_sha256: record.sealed.map(|sealed| sealed.sha256),
+        anchor_name: Some(capped(&room.anchor_name, LONGEST_NAME)).filter(|name| !name.is_empty()),
+        cover: summary.cover.and_then(|cover| relative(keys_of_room.resolve(cover)?)),
+        duration_ms: summary.duration_ms,
+        bytes: summary.bytes,
+        next_deadline: Some(record.deadline).filter(|at| is_pending && *at < never),
+        listed_at: record.listed_at,
     }
 }

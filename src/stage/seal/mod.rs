@@ -20,7 +20,9 @@ use crate::archive::published::{self, InBucket, PublishedManifest, Search, check
 use crate::config::Work;
 use crate::ledger::{RoomRecord, Sealed};
 use crate::model::sealing::{SealInput, manifest};
-use crate::model::{Generator, Manifest, ManifestImage, PreviousManifest, Sha256Digest};
+use crate::model::{
+    Generator, Manifest, ManifestImage, PreviousManifest, Recording, Sha256Digest, Summary,
+};
 use crate::progress::Progress;
 use crate::store::{Labels, RoomKeys, must_be_readable};
 
@@ -98,6 +100,10 @@ pub async fn seal(
         }
     };
     listed.record.sealed = Some(published);
+    // What was archived since the room was listed is no longer in danger.
+    let pending = listed.recordings.iter().filter(|recording| recording.is_pending());
+    let deadline = pending.filter_map(Recording::deadline).min();
+    listed.record.deadline = deadline.unwrap_or(listed.record.deadline);
     let work = means.work;
     next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
     records.ledger.save_room(&listed.record, records.owner()).await?;
@@ -217,7 +223,8 @@ async fn publish(
         manifest.sha256 = %sha256,
         "a manifest is published"
     );
-    Ok(Sealed { status: manifest.status, revision: manifest.revision, sha256 })
+    let (status, revision) = (manifest.status, manifest.revision);
+    Ok(Sealed { status, revision, sha256, summary: Summary::of(&manifest) })
 }
 
 /// JSON as it is published: for people too, and with a line end.

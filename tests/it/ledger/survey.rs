@@ -1,7 +1,7 @@
 //! What the bucket is to have, in the order in which it lists its keys.
 
 use replay_archiver::ledger::{Phase, Reached, RoomRecord, Sealed, Wanted};
-use replay_archiver::model::{RoomId, RoomStatus, Sha256Digest};
+use replay_archiver::model::{RoomId, RoomStatus, Sha256Digest, Summary};
 
 use super::{Database, appid, claim, claim_any, due, now};
 
@@ -18,7 +18,12 @@ pub async fn archived_rooms_are_told_in_the_order_of_the_buckets_keys(database: 
     assert!(rooms(None, None, 9).await.is_empty(), "none is sealed");
     while let Some(mut record) = claim_any(&ledger, "a", now()).await {
         let sha256 = Sha256Digest::of(b"");
-        record.sealed = Some(Sealed { status: RoomStatus::Complete, revision: 1, sha256 });
+        record.sealed = Some(Sealed {
+            status: RoomStatus::Complete,
+            revision: 1,
+            sha256,
+            summary: Summary::default(),
+        });
         (record.phase, record.settled, record.listed_at) = (Phase::Closed, true, Some(now()));
         ledger.save_room(&record, "a").await.unwrap();
         ledger.release(&appid(), record.room.room_id, "a").await.unwrap();
