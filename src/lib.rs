@@ -13,7 +13,7 @@
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
-//! - [`archive`]: the reading side: manifests and catalogs as the bucket has them.
+//! - [`archive`]: the reading side: accounts, manifests and catalogs as the bucket has them.
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`schedule`]: who fetches the next part: one queue for files, memory and connections, its policy,
 //!   throughput, and the forecast of what will not make it.

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod catalog;
 pub mod published;
+pub mod search;
 
 use crate::store;
 

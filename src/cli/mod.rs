@@ -21,6 +21,7 @@ mod playlist;
 mod progress;
 mod reading;
 mod report;
+mod rooms;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -96,6 +97,8 @@ pub enum Command {
     Plan,
     /// Rooms, recordings by state, what is pending and at risk.
     Status(status::StatusArguments),
+    /// Find archived rooms by name, anchor, day or status, in the bucket alone.
+    Rooms(rooms::RoomsArguments),
     /// Hold the objects in the bucket against the manifests.
     Verify(verify::VerifyArguments),
     /// Look for unfinished uploads that no run will resume, and abort them when asked to.
@@ -177,6 +180,7 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Backfill(arguments) => run::backfill(common, &arguments, stop).await,
         Command::Plan => plan::run(common).await,
         Command::Status(arguments) => status::run(common, &arguments).await,
+        Command::Rooms(arguments) => rooms::run(common, &arguments).await,
         Command::Verify(arguments) => verify::run(common, &arguments).await,
         Command::Gc(arguments) => gc::run(common, &arguments).await,
         Command::Playlist(arguments) => playlist::run(common, &arguments).await,

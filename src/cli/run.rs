@@ -129,7 +129,7 @@ pub(super) async fn backfill(
 }
 
 /// The moment a day begins in Beijing.
-fn midnight(day: Date) -> Result<Timestamp, jiff::Error> {
+pub(super) fn midnight(day: Date) -> Result<Timestamp, jiff::Error> {
     beijing().to_timestamp(day.to_datetime(jiff::civil::Time::midnight()))
 }
 

@@ -4,6 +4,7 @@ mod commands;
 mod configuration;
 mod container;
 mod decode;
+mod finding;
 mod gc;
 mod json_errors;
 mod outputs;

@@ -50,7 +50,7 @@ async fn printing(place: &Place, to: To, arguments: &[&str]) -> Ran {
     ended(place.command(arguments).stdout(stdout).spawn().unwrap()).await
 }
 
-const PRINTING: [&[&str]; 17] = [
+const PRINTING: [&[&str]; 20] = [
     &["schema"],
     &["schema", "catalog"],
     &["completions", "bash"],
@@ -63,6 +63,9 @@ const PRINTING: [&[&str]; 17] = [
     &["status", "--room", "1"],
     &["plan", "--json"],
     &["playlist", "--room", "1"],
+    &["rooms"],
+    &["rooms", "--csv"],
+    &["rooms", "--json"],
     &["verify", "--json"],
     &["doctor"],
     &["gc"],

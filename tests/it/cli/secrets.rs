@@ -107,7 +107,7 @@ const FILTERS: [&str; 4] = [
 #[tokio::test]
 async fn no_library_logs_a_secret_however_it_is_asked_to() {
     let place = Place::start(ROOMS).await;
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 9] = [
         &["run"],
         &["backfill", "--all", "--force"],
         &["status"],
@@ -115,6 +115,7 @@ async fn no_library_logs_a_secret_however_it_is_asked_to() {
         &["plan"],
         &["verify", "--deep"],
         &["playlist", "--room", "1"],
+        &["rooms"],
         &["config", "show"],
     ];
     for (filter, format) in FILTERS.into_iter().zip(["text", "json", "text", "json"]) {
