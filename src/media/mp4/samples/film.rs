@@ -179,7 +179,9 @@ impl Film {
             misplaced.for_each(|sample| tell(sample, Wrong::Times));
         }
         let mut layout = Layout::new(media, total);
-        self.walk_chunks(|track, sample, chunk| layout.take(track, sample, chunk));
+        self.walk_chunks(|track, sample, chunk| {
+            layout.take((track, sample), chunk, self.zeros_before(track, sample));
+        });
         let is_sound = |track: usize| {
             let coding = self.tracks.get(track).and_then(|track| track.codings.first());
             matches!(coding, Some(Coding::Aac(_)))
@@ -188,6 +190,16 @@ impl Film {
         let (in_layout, odd) = layout.finish(is_sound, tracks == self.tracks.len());
         shown.extend(in_layout.into_iter().take(MOST));
         (shown, odd)
+    }
+
+    /// With how many zeros a sample begins at least, by its size: the length of its first unit has them.
+    fn zeros_before(&self, track: usize, sample: u32) -> u64 {
+        let track = self.tracks.get(track);
+        let coding = track.and_then(|track| track.codings.first());
+        let Some(&(Coding::Avc(length) | Coding::Hevc(length))) = coding else { return 0 };
+        let size = track.and_then(|track| track.sizes.of(sample)).unwrap_or(u32::MAX);
+        let needed = size.checked_ilog2().map_or(0, |bits| bits / 8 + 1);
+        u64::from(length).saturating_sub(needed.into())
     }
 
     /// Walks over the chunks as they follow one another in the file: the track, the first sample, and

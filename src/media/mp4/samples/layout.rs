@@ -7,9 +7,6 @@ use std::slice::Iter;
 use super::film::Shown;
 use super::nal::Wrong;
 
-/// A sample that is longer than it should be by so little does no harm.
-const LITTLE: u64 = 4;
-
 /// The chunks that were seen, as they follow one another in the file.
 pub(super) struct Layout<'a> {
     media: Peekable<Iter<'a, Range<u64>>>,
@@ -33,8 +30,9 @@ impl<'a> Layout<'a> {
         Self { media, total, last: None, doubtful: None, shown, joints: 0, gaps, odd: None }
     }
 
-    /// Takes the next chunk of a track, which begins with this sample.
-    pub(super) fn take(&mut self, track: usize, sample: u32, chunk: Range<u64>) {
+    /// Takes the next chunk of a track, which begins with this sample and with at least so many `zeros`: a
+    /// sample before it that reaches no further is too long, which does no harm.
+    pub(super) fn take(&mut self, (track, sample): (usize, u32), chunk: Range<u64>, zeros: u64) {
         let tell = |range, what| Shown { range, track, sample, what };
         if chunk.end > self.total {
             self.shown.push(tell(chunk.clone(), Wrong::Outside));
@@ -56,7 +54,7 @@ impl<'a> Layout<'a> {
         {
             let range = chunk.start..chunk.end.min(before.end).max(chunk.start + 1);
             let overlap = tell(range, Wrong::Overlap);
-            let is_little = before.end - chunk.start <= LITTLE && before.end < chunk.end;
+            let is_little = before.end - chunk.start <= zeros && before.end < chunk.end;
             match is_little {
                 true => self.doubtful = Some((overlap, chunk.end)),
                 false => self.shown.push(overlap),

@@ -120,6 +120,29 @@ fn a_length_that_does_not_fit_is_named_by_offset_and_time_in_every_sample() {
     assert_eq!((place.at_ms, place.duration_ms), (Some(960), Some(40)), "frame 25 of 25 a second");
 }
 
+/// A player reads what follows a frame as another one, unless it is zeros.
+#[test]
+fn a_frame_of_sound_that_reaches_into_the_next_chunk_is_found_unless_it_ends_in_zeros() {
+    let (pictures, sounds) = (samples(FASTSTART, 0), samples(FASTSTART, 1));
+    let is_before_picture = |end: usize| pictures.iter().any(|picture| picture.start == end);
+    let last = sounds.iter().enumerate().filter(|(_, sound)| is_before_picture(sound.end));
+    let last: Vec<(usize, Range<usize>)> = last.map(|(number, at)| (number, at.clone())).collect();
+    assert!(last.len() > 3, "{last:?}");
+    let sizes = FASTSTART.windows(4).enumerate().filter(|(_, four)| four == b"stsz").nth(1);
+    let sizes = sizes.unwrap().0 + 4 + 12;
+    for (number, sound) in last {
+        for (more, is_damage) in [(1, false), (2, false), (4, true), (5, true)] {
+            let (size, mut file) = ((sound.len() + more) as u32, FASTSTART.to_vec());
+            let at = sizes + 4 * number;
+            file[at..at + 4].copy_from_slice(&size.to_be_bytes());
+            let found = examined(&file);
+            let is_found = what(&found).contains(&Wrong::Overlap);
+            assert_eq!(is_found, is_damage, "{more} bytes more of frame {number}: {found:?}");
+            assert!(is_damage || found.unexamined.is_some(), "{found:?}");
+        }
+    }
+}
+
 #[test]
 fn tables_that_point_elsewhere_are_found() {
     let flipped = |name: &[u8; 4], at: usize, bit: u8| {
