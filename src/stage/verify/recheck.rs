@@ -1,8 +1,8 @@
 //! Recheck: checks what is archived of a leased room, and makes pending what is no longer as it was.
 
 use super::{
-    Depth, Found, Mismatch, ObjectProblem, RecordedObject, Subject, is_unexamined, verify,
-    whole_objects,
+    Depth, Found, Mismatch, ObjectProblem, RecordedObject, Subject, is_unexamined, recorded,
+    subjects, verify,
 };
 use crate::ledger::RecordingId;
 use crate::model::{
@@ -189,10 +189,7 @@ fn objects_of(recording: &Recording) -> Vec<RecordedObject> {
             crc64nvme: Some(object.crc64nvme),
             subject: is_unexamined(&object.evidence, &object.damage).then_some(Subject::Film),
         }],
-        Some(Stored::Whole(whole)) => {
-            let playlists = (whole.key.as_ref(), whole.sha256, whole.source_sha256);
-            whole_objects(playlists, &whole.chunks, &whole.damaged)
-        }
+        Some(Stored::Whole(whole)) => recorded(whole.objects(), subjects(&whole.chunks).collect()),
         None => Vec::new(),
     }
 }
