@@ -9,7 +9,7 @@ use super::coding::Coding;
 use super::fragmented::Tracks;
 use super::layout::Layout;
 use super::nal::Wrong;
-use super::tables::{Sizes, Table, Track, tracks};
+use super::tables::{Readable, Sizes, Table, TooMany, Track, tracks};
 use super::times::misplaced;
 
 /// Why the samples of a file cannot be examined.
@@ -26,13 +26,14 @@ pub enum Unexaminable {
     TooMany,
 }
 
-/// The most samples of a track: 77 hours of 60 pictures a second.
-const MOST_SAMPLES: u32 = 1 << 24;
-
 /// The tables of samples of a film. They are read where they lie in its `moov`, which is kept.
 #[derive(Debug, Clone)]
 pub struct Film {
     pub(super) tracks: Vec<Track>,
+    /// Tracks that are neither seen nor heard, such as chapters.
+    others: Vec<Track>,
+    /// Whether there are tracks that cannot be read.
+    is_partial: bool,
     /// The chunks of each track as they follow one another in the file, where that is not the order of
     /// the table.
     orders: Vec<Option<Box<[u32]>>>,
@@ -68,19 +69,18 @@ impl Film {
     /// Reads the payload of a `moov` that lies at `at` in its file.
     ///
     /// # Errors
-    /// Where its samples are not told, or not in a way that can be read.
+    /// Where its samples are not told, or are too many. Tables that cannot be read are damage.
     pub fn read(moov: &Bytes, at: u64) -> Result<Self, Unexaminable> {
-        let tracks = tracks(moov).ok_or(Unexaminable::Tables)?;
+        let readable = tracks(moov).map_err(|TooMany| Unexaminable::TooMany)?;
+        let Readable { shown: tracks, others, is_partial } = readable;
         let fragments = Tracks::read(moov);
-        if tracks.iter().all(|track| track.sizes.count() == 0) && !fragments.are_extended {
+        let is_empty = tracks.iter().all(|track| track.sizes.count() == 0);
+        if is_empty && !is_partial && !fragments.are_extended {
             return Err(Unexaminable::NoSamples);
-        }
-        if tracks.iter().any(|track| track.sizes.count() > MOST_SAMPLES) {
-            return Err(Unexaminable::TooMany);
         }
         let orders = tracks.iter().map(order).collect();
         let moov_at = at..at.saturating_add(moov.len() as u64);
-        Ok(Self { tracks, orders, fragments, moov: moov.clone(), moov_at })
+        Ok(Self { tracks, others, is_partial, orders, fragments, moov: moov.clone(), moov_at })
     }
 
     /// Reads the payload of a `moov` that lies in another file than the samples.
@@ -131,12 +131,6 @@ impl Film {
         }
     }
 
-    /// Whether all samples of a track can be examined.
-    fn is_examined(track: &Track) -> bool {
-        let is_known = |coding: &Coding| !matches!(coding, Coding::Other(_));
-        !track.codings.is_empty() && track.codings.iter().all(is_known)
-    }
-
     /// Why not every sample can be held against its codec and the tables, if so.
     pub(super) fn doubt(&self) -> Option<String> {
         self.tracks.iter().find_map(|track| {
@@ -164,13 +158,19 @@ impl Film {
         total: u64,
     ) -> (Vec<Shown>, Option<&'static str>) {
         let mut shown = Vec::new();
+        let mut tell = |track, sample, what| {
+            shown.push(Shown { range: self.moov_at.clone(), track, sample, what });
+        };
+        if self.is_partial {
+            tell(usize::MAX, 0, Wrong::Tables);
+        }
+        if self.others.iter().any(contradicts) {
+            tell(usize::MAX, 0, Wrong::Count);
+        }
         for (number, track) in self.tracks.iter().enumerate() {
-            let mut tell = |sample, what| {
-                let range = self.moov_at.clone();
-                shown.push(Shown { range, track: number, sample, what });
-            };
+            let mut tell = |sample, what| tell(number, sample, what);
             let reaches_beyond = !self.is_beside()
-                && Self::is_examined(track)
+                && track.is_known()
                 && self.moov_at.start.saturating_add(track.told_end()) > total;
             if contradicts(track) || reaches_beyond {
                 tell(track.sizes.count(), Wrong::Count);
@@ -207,7 +207,7 @@ impl Film {
     fn walk_chunks(&self, mut seen: impl FnMut(usize, u32, Range<u64>)) {
         // Old sound tells its size in a way of its own.
         let has_sizes = |(_, track): &(usize, &Track)| {
-            Self::is_examined(track) || matches!(track.sizes, Sizes::Each(_))
+            track.is_known() || matches!(track.sizes, Sizes::Each(_))
         };
         let examined: Vec<_> = self.tracks.iter().enumerate().filter(has_sizes).collect();
         let mut nexts: Vec<(u32, Option<u64>)> =
@@ -254,7 +254,7 @@ fn contradicts(track: &Track) -> bool {
     // A few too many or too few make no difference to players.
     let is_far_off = |table: &Table| strays(table, samples) > (samples / 50).max(16);
     // Where all have one size, nobody counts them, nor where the codec tells it.
-    let is_counted = Film::is_examined(track) && !matches!(track.sizes, Sizes::Equal { .. });
+    let is_counted = track.is_known() && !matches!(track.sizes, Sizes::Equal { .. });
     !track.is_complete
         || (is_counted && track.samples_in_chunks() > samples)
         || ((samples > 0 || track.sizes.is_short()) && !has_places)

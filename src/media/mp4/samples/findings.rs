@@ -257,6 +257,7 @@ impl fmt::Display for Wrong {
             Self::Boxes => "no box begins where one has to",
             Self::Fragment => "a fragment cannot be read",
             Self::Count => "the tables of samples disagree on how many there are",
+            Self::Tables => "the tables of samples cannot be read",
         })
     }
 }

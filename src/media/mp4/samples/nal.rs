@@ -41,6 +41,8 @@ pub enum Wrong {
     Times,
     /// The tables have more samples than one another.
     Count,
+    /// The tables of a track cannot be read.
+    Tables,
     /// The tables came twice, and not alike.
     OtherTables,
     /// There is no box, where fragments follow.

@@ -8,6 +8,9 @@ use super::coding::{Coding, codings};
 /// The most tracks that are looked at. Recordings have two.
 const MAX_TRACKS: usize = 16;
 
+/// The most samples of a track: 77 hours of 60 pictures a second.
+const MOST_SAMPLES: u32 = 1 << 24;
+
 /// The most entries of an `stsc` that are read: they take more memory than in the file.
 const MAX_RUNS: u32 = 1 << 17;
 
@@ -139,7 +142,8 @@ pub(super) struct Track {
 }
 
 impl Track {
-    fn read(moov: &Bytes, mdia: &[u8]) -> Option<Self> {
+    /// Reads the tables of a track; `None` where one that every track has cannot be read.
+    fn read(moov: &Bytes, mdia: &[u8]) -> Option<Result<Self, TooMany>> {
         let mdhd = child(mdia, b"mdhd")?;
         let timescale = number(mdhd, if *mdhd.first()? == 1 { 20 } else { 12 })?;
         let stbl = child(child(mdia, b"minf")?, b"stbl")?;
@@ -154,19 +158,20 @@ impl Track {
         };
         let stsc = table(b"stsc", 12).unwrap_or_default();
         if stsc.len() > MAX_RUNS {
-            return None;
+            return Some(Err(TooMany));
         }
         let (runs, is_in_order) = runs(&stsc, &codings);
         let sizes = Sizes::read(moov, stbl)?;
         let descriptions = number(stsd, 4)?.max(codings.len() as u32);
-        // Players leave out what has no description, but where all samples have one size.
-        let is_described = matches!(sizes, Sizes::Equal { .. })
+        // Players leave out what has no description, but for sound of which all samples have one size.
+        let is_known = codings.iter().any(|coding| !matches!(coding, Coding::Other(_)));
+        let is_described = (!is_known && matches!(sizes, Sizes::Equal { .. }))
             || (0..stsc.len()).all(|entry| stsc.get(entry, 8).is_none_or(|of| of <= descriptions));
         // The last entry has to begin with a chunk that is there.
         let last = stsc.len().checked_sub(1).and_then(|last| stsc.get(last, 0)).unwrap_or(0);
         let is_placed = i64::from(last.cast_signed()) <= i64::from(stco.len());
         let is_complete = is_described && is_placed && !stsc.is_short && !stco.is_short;
-        Some(Self {
+        Some(Ok(Self {
             timescale,
             sizes,
             stts: table(b"stts", 8).unwrap_or_default(),
@@ -177,7 +182,17 @@ impl Track {
             is_in_order,
             is_complete,
             codings,
-        })
+        }))
+    }
+
+    /// Whether all its samples can be examined.
+    pub(super) fn is_known(&self) -> bool {
+        let is_known = |coding: &Coding| !matches!(coding, Coding::Other(_));
+        !self.codings.is_empty() && self.codings.iter().all(is_known)
+    }
+
+    fn has_absurd_count(&self) -> bool {
+        self.sizes.count() > MOST_SAMPLES
     }
 
     /// How many bytes of the `moov` and what follows it its tables fill, as they say. Players read so many,
@@ -331,14 +346,45 @@ impl Entry {
     }
 }
 
-/// The tracks of a `moov` that are seen or heard; `None` where one of them cannot be read.
-pub(super) fn tracks(moov: &Bytes) -> Option<Vec<Track>> {
+/// There are more samples, or more entries, than any film has that can be examined.
+#[derive(Debug)]
+pub(super) struct TooMany;
+
+/// The tracks of a `moov` that can be read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Readable {
+    /// Those that are seen or heard.
+    pub(super) shown: Vec<Track>,
+    /// The others, such as chapters.
+    pub(super) others: Vec<Track>,
+    /// Whether there are more of the first, which cannot be read.
+    pub(super) is_partial: bool,
+}
+
+/// The tracks of a `moov`.
+///
+/// # Errors
+/// Where they have too many samples, without contradicting themselves in that.
+pub(super) fn tracks(moov: &Bytes) -> Result<Readable, TooMany> {
     let traks = children(moov).filter(|(kind, _)| kind.0 == *b"trak").take(MAX_TRACKS);
     let mdias = traks.map(|(_, trak)| {
         let mdia = child(trak, b"mdia")?;
         Some((*child(mdia, b"hdlr")?.get(8..)?.first_chunk()?, mdia))
     });
-    let is_shown = |(handler, _): &([u8; 4], &[u8])| [*b"vide", *b"soun"].contains(handler);
-    let shown = mdias.filter(|mdia| mdia.as_ref().is_none_or(is_shown));
-    shown.map(|mdia| Track::read(moov, mdia?.1)).collect()
+    let mut readable = Readable::default();
+    for mdia in mdias {
+        let is_shown = mdia.is_none_or(|(handler, _)| [*b"vide", *b"soun"].contains(&handler));
+        let track = mdia.and_then(|(_, mdia)| Track::read(moov, mdia)).transpose()?;
+        match track {
+            Some(track) if !is_shown => readable.others.push(track),
+            Some(track) if !track.has_absurd_count() => readable.shown.push(track),
+            Some(track)
+                if !track.is_known() || track.samples_in_chunks() >= MOST_SAMPLES.into() =>
+            {
+                return Err(TooMany);
+            }
+            _ => readable.is_partial |= is_shown,
+        }
+    }
+    Ok(readable)
 }

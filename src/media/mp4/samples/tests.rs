@@ -120,6 +120,45 @@ fn a_length_that_does_not_fit_is_named_by_offset_and_time_in_every_sample() {
     assert_eq!((place.at_ms, place.duration_ms), (Some(960), Some(40)), "frame 25 of 25 a second");
 }
 
+#[test]
+fn tables_that_cannot_be_read_are_damage_and_so_are_those_of_tracks_that_are_not_shown() {
+    let place = |file: &[u8], name: &[u8; 4], nth: usize| {
+        let found = file.windows(4).enumerate().filter(|(_, four)| four == name);
+        found.map(|(at, _)| at).nth(nth).unwrap()
+    };
+    for name in [b"stsz", b"stsd", b"mdhd"] {
+        for track in 0..2 {
+            let mut file = FASTSTART.to_vec();
+            let at = place(&file, name, track);
+            file[at] ^= 0x20;
+            assert!(what(&examined(&file)).contains(&Wrong::Tables), "{name:?} of track {track}");
+        }
+    }
+    let mut file = FASTSTART.to_vec();
+    let sound = place(&file, b"soun", 0);
+    file[sound..sound + 4].copy_from_slice(b"text");
+    assert_eq!(what(&examined(&file)), [], "what is no sound may be anything");
+    let count = place(&file, b"stsc", 1) + 4 + 4;
+    file[count + 2] ^= 0x40;
+    assert_eq!(what(&examined(&file)), [Wrong::Count]);
+}
+
+#[test]
+fn pictures_of_one_size_have_as_many_samples_as_their_chunks_and_a_description() {
+    let sizes = table(FASTSTART, b"stsz");
+    let equal = |count: u32| {
+        let mut file = FASTSTART.to_vec();
+        file[sizes + 4..sizes + 12].copy_from_slice(&[[0, 0, 0, 77], count.to_be_bytes()].concat());
+        file
+    };
+    assert!(what(&examined(&equal(1 << 29))).contains(&Wrong::Tables));
+    let mut file = equal(25);
+    let description = table(&file, b"stsc") + 8 + 8;
+    assert!(!what(&examined(&file)).contains(&Wrong::Count));
+    file[description + 3] ^= 4;
+    assert!(what(&examined(&file)).contains(&Wrong::Count));
+}
+
 /// A player reads what follows a frame as another one, unless it is zeros.
 #[test]
 fn a_frame_of_sound_that_reaches_into_the_next_chunk_is_found_unless_it_ends_in_zeros() {
