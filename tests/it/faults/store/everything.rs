@@ -18,7 +18,7 @@ pub fn rows() -> Vec<Row> {
         let heal = |world: &World| world.front.strict().skew(SignedDuration::ZERO);
         Row { heal: Box::new(heal), ..acted(name, SMALL, strike, SAVED) }
     };
-    let unusable = "the bucket cannot be used";
+    let unusable = "the bucket is not usable";
     vec![
         row(
             "a bucket that is not there",
