@@ -53,7 +53,7 @@ async fn a_room_that_is_taken_over_while_it_is_sealed_is_left_to_its_new_owner()
             None
         });
         let night = world.unchecked_run().await;
-        assert!(failure(&night).contains("taken over"), "{method}: {:?}", night.report);
+        assert!(failure(&night).contains("reclaimed"), "{method}: {:?}", night.report);
         assert_eq!(night.exit, 3);
         assert!(!night.bucket.has_manifest(1), "{method}");
         assert_eq!(night.bucket.keys("/SHA256SUMS").len(), usize::from(sums), "{method}");
