@@ -166,7 +166,7 @@ impl Examiner {
         let mut places = places(&self.film, &found, &shown);
         places.extend(in_fragments);
         let unexamined = self.film.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
-        let unseen = (at != total).then(|| "it was not examined to its end".to_owned());
+        let unseen = (at != total).then(|| "it was not examined completely".to_owned());
         Examined { places: joined(places), unexamined: unexamined.or(unseen) }
     }
 }

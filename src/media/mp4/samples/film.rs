@@ -16,7 +16,7 @@ use super::times::misplaced;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unexaminable {
     /// The tables cannot be read.
-    #[error("its tables of samples cannot be read")]
+    #[error("its sample tables are unreadable")]
     Tables,
     /// There are none, nor fragments.
     #[error("its tables have no samples")]
@@ -147,7 +147,7 @@ impl Film {
             if let Some(kind) = other {
                 return Some(format!("samples of the type {kind} cannot be examined"));
             }
-            disagreement(track).map(|what| format!("its tables of samples disagree: {what}"))
+            disagreement(track).map(|what| format!("its sample tables disagree: {what}"))
         })
     }
 

@@ -135,17 +135,17 @@ impl Findings {
         found.extend(keep(beside, is_fault, ""));
         let is_fault =
             sequences.count <= 32 || sequences.count.saturating_mul(100) <= counts.pictures;
-        found.extend(keep(sequences, is_fault, "its pictures are not coded as the standard says"));
+        found.extend(keep(sequences, is_fault, "its video is not coded according to the standard"));
         // Another way is that of all frames: what is foreign only looks so now and then.
         let is_fault = sound.count.saturating_mul(100) <= counts.sounds.saturating_mul(98);
-        found.extend(keep(sound, is_fault, "its sound is framed in another way than it says"));
+        found.extend(keep(sound, is_fault, "its audio is not framed as declared"));
         let is_fault = ends.count.saturating_mul(10) <= counts.sounds;
         found.extend(keep(ends, is_fault, ""));
         let is_fault = start_codes.count.saturating_mul(2) <= counts.pictures;
         found.extend(keep(
             start_codes,
             is_fault,
-            "its pictures have start codes in place of lengths",
+            "its video frames have start codes in place of lengths",
         ));
         (found, habit)
     }
@@ -240,23 +240,25 @@ pub(super) fn joined(mut places: Vec<Place>) -> Vec<Place> {
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Length | Self::StartCode => "the units of a picture do not add up to its size",
-            Self::Header => "a picture begins with what no picture begins with",
-            Self::Zeros | Self::Padding => "zeros in place of a picture",
-            Self::Sequence => "bytes that cannot stand in a picture",
-            Self::Text => "text in place of a picture",
-            Self::ZerosBeside => "zeros in place of what describes the pictures",
-            Self::TooLong => "a frame of sound is longer than any can be",
-            Self::Element => "a frame of sound begins with what no such frame begins with",
-            Self::Unended => "a frame of sound ends as no such frame ends",
-            Self::Overlap => "the tables of samples have two samples at one place",
-            Self::Gap => "the tables of samples leave out bytes behind a frame of sound",
-            Self::Outside => "the tables of samples reach beyond the end of the file",
-            Self::Times => "the tables of samples have pictures at times that cannot be",
-            Self::OtherTables => "the tables of samples came twice, and not alike",
-            Self::Boxes => "no box begins where one has to",
-            Self::Fragment => "a fragment cannot be read",
-            Self::Count => "the tables of samples disagree on how many there are",
+            Self::Length | Self::StartCode => {
+                "the units of a video frame do not add up to its size"
+            }
+            Self::Header => "a video frame has an invalid beginning",
+            Self::Zeros | Self::Padding => "zeros in place of a video frame",
+            Self::Sequence => "bytes that are invalid in a video frame",
+            Self::Text => "text in place of a video frame",
+            Self::ZerosBeside => "zeros in place of the data that describes video frames",
+            Self::TooLong => "an audio frame is impossibly long",
+            Self::Element => "an audio frame has an invalid beginning",
+            Self::Unended => "an audio frame has an invalid end",
+            Self::Overlap => "the sample tables put two samples in one place",
+            Self::Gap => "the sample tables skip bytes after an audio frame",
+            Self::Outside => "the sample tables reach beyond the end of the file",
+            Self::Times => "the sample tables give video frames impossible times",
+            Self::OtherTables => "the sample tables came twice and differ",
+            Self::Boxes => "no box begins where one must",
+            Self::Fragment => "a fragment is unreadable",
+            Self::Count => "the sample tables disagree on the number of samples",
         })
     }
 }

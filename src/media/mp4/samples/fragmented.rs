@@ -65,9 +65,9 @@ enum Lack {
 impl Lack {
     fn told(self) -> &'static str {
         match self {
-            Self::Large => "a fragment is too large to be read",
+            Self::Large => "a fragment is too large to read",
             Self::Many => "a fragment has too many samples",
-            Self::Sizes => "its fragments do not tell the sizes of all samples",
+            Self::Sizes => "its fragments do not give the sizes of all samples",
             Self::Before => "samples of a fragment lie before it",
         }
     }

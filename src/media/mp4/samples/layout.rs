@@ -42,7 +42,7 @@ impl<'a> Layout<'a> {
         while self.media.next_if(|place| place.end <= chunk.start).is_some() {}
         let holds = |place: &&Range<u64>| place.start <= chunk.start && chunk.end <= place.end;
         if !self.media.peek().is_some_and(holds) {
-            self.odd = Some("some of its samples lie beside its media data");
+            self.odd = Some("some of its samples lie outside its media data");
         }
         if let Some((overlap, end)) = self.doubtful.take() {
             match end == chunk.start {
@@ -82,7 +82,7 @@ impl<'a> Layout<'a> {
     }
 
     fn is_a_little_too_long(&mut self) {
-        self.odd.get_or_insert("its tables of samples disagree: stsz and stco");
+        self.odd.get_or_insert("its sample tables disagree: stsz and stco");
     }
 
     /// What was wrong, and what was odd. `is_sound` tells of a track whether its samples do not tell

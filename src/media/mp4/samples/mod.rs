@@ -8,7 +8,8 @@
 //! and begin with a fitting element (ISO/IEC 14496-3 section 4.4.2.1).
 //!
 //! Samples of fragments (`moof`) are placed by those as they come, and held against their codec likewise.
-//! Where a fragment cannot be read, or no box begins, the next one is looked for: what follows still plays.
+//! Where a fragment is unreadable, or no box begins, the next one is looked for: what follows still
+//! plays.
 //!
 //! What players put up with in silence is no finding, even where no standard allows it. What lies within
 //! a NAL unit and looks like coded pictures is not found.
