@@ -136,7 +136,7 @@ async fn base(records: Records<'_>, appid: &AppId) -> Result<Option<Base>, Error
             (sorted, etag)
         }
         Err(Failure::Damaged(error)) => {
-            tracing::warn!(account.appid = %appid, error = %error, "the catalog is damaged and is made again");
+            tracing::warn!(account.appid = %appid, error = %error, "the catalog is damaged; rebuilding it");
             (None, Some(etag))
         }
     };

@@ -62,7 +62,7 @@ async fn is_intact(records: Records<'_>, keys: &RoomKeys, known: &ManifestImage)
     match records.store.sha256(&key).await {
         Ok(found) => found == known.sha256,
         Err(error) => {
-            tracing::debug!(image.key = %key, error = %error, "an image could not be read back");
+            tracing::debug!(image.key = %key, error = %error, "failed to read back an image");
             true
         }
     }
@@ -78,7 +78,7 @@ async fn one(
     let url = MediaUrl::parse(&image.url).map_err(|problem| problem.to_string())?;
     let host = url.host();
     if hosts.is_unreachable(&host) {
-        return Err(format!("{host} could not be reached in this run"));
+        return Err(format!("{host} is unreachable in this run"));
     }
     let fetched = retry::with(&RETRY, "fetching an image", || hosts.fetch(&url));
     let picture = fetched.await.map_err(|error| {
@@ -87,7 +87,7 @@ async fn one(
         }
         crate::model::Reason::of(&error.problem).message
     })?;
-    let content_type = image_type(&picture).ok_or("what came is not an image")?;
+    let content_type = image_type(&picture).ok_or("the response is not an image")?;
     let key = keys.image(image.role, content_type);
     let labels = Labels { content_type, metadata: &[] };
     let held = records.hold(&room.appid, room.room_id).await;

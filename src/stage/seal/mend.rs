@@ -42,7 +42,7 @@ async fn mend(
     let room = &record.room;
     records.hold(&room.appid, room.room_id).await?;
     records.store.put(key, bytes, labels).await?;
-    tracing::info!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "a side file was damaged and is written again");
+    tracing::info!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "a side file is damaged; writing it again");
     Ok(())
 }
 
@@ -59,7 +59,7 @@ async fn tell_of_damaged_history(
             Some(kept) => previous = kept.manifest.previous,
             None => {
                 let room = &record.room;
-                tracing::warn!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "an earlier manifest is damaged or gone, and cannot be made again");
+                tracing::warn!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "an earlier manifest is damaged or missing and cannot be rebuilt");
             }
         }
     }

@@ -150,8 +150,7 @@ async fn withhold(
     next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
     let record = &mut listed.record;
     record.failure = Some(
-        "WeChat answers that it does not know the room; it is asked again before that is believed"
-            .into(),
+        "WeChat says that it does not know the room; a later run asks again to make sure".into(),
     );
     records.ledger.save_room(record, records.owner()).await?;
     Ok(SealedRoom { listed, newly_lost: 0 })
@@ -215,7 +214,9 @@ async fn publish(
         manifest.revision = manifest.revision,
         manifest.status = ?manifest.status,
         manifest.sha256 = %sha256,
-        "a manifest is published"
+        "published revision {} of the manifest of room {}",
+        manifest.revision,
+        manifest.room.room_id,
     );
     Ok(Sealed { status: manifest.status, revision: manifest.revision, sha256 })
 }
