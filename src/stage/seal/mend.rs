@@ -1,4 +1,4 @@
-//! The files beside a manifest, made again from it where they are damaged or gone.
+//! Restores the files beside a manifest from it if they are damaged or missing.
 
 use bytes::Bytes;
 
@@ -9,10 +9,10 @@ use crate::model::{ObjectKey, PreviousManifest};
 use crate::stage::{Error, Records};
 use crate::store::{Labels, RoomKeys};
 
-/// Reads the side files of a leased room back, and writes those again that are not what the manifest
-/// tells: `SHA256SUMS` and the history's copy of the manifest. Earlier manifests cannot be made again:
-/// one that is damaged is told of. Does nothing where the manifest itself is not in force, since the
-/// next seal writes all of them.
+/// Reads back the side files of a leased room and rewrites those that differ from the manifest:
+/// `SHA256SUMS` and the manifest's copy in `history/`. Earlier manifests cannot be rebuilt; a
+/// damaged one is reported. Does nothing if the manifest itself is not in force, because the next
+/// seal writes all of them.
 ///
 /// # Errors
 /// When the store or the ledger fails.
@@ -46,7 +46,7 @@ async fn mend(
     Ok(())
 }
 
-/// Follows the history from the manifest before the current one to the first.
+/// Follows the history from the previous manifest back to the first.
 async fn tell_of_damaged_history(
     records: Records<'_>,
     record: &RoomRecord,
