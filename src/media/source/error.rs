@@ -26,7 +26,7 @@ pub struct Error {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchProblem {
     /// The URL stands for a preview; no request was made.
-    #[error("the URL is one of a truncated preview (exper)")]
+    #[error("the URL is that of a truncated preview (exper)")]
     Preview,
     /// The host policy forbids the URL, a redirect, or the address of a name.
     #[error("{0}")]
