@@ -48,7 +48,7 @@ fn times(data: &[u8]) {
 }
 
 /// The walk over an MP4's boxes: how the file is cut makes no difference, nor does a walk that is
-/// stored and taken up again, and no more is kept than the limit.
+/// stored and resumed, and no more is kept than the limit.
 fn mp4(data: &[u8]) {
     const LIMITS: Limits = Limits { moov_bytes: 4096 };
     let whole = walk(data, &[data], LIMITS, false);
@@ -60,7 +60,7 @@ fn mp4(data: &[u8]) {
             assert_eq!(whole.total, data.len() as u64);
             assert!(whole.moov.as_ref().is_none_or(|moov| moov.len() <= 4096));
             let kept = stored.moov.is_none() || stored.moov == whole.moov;
-            assert!(kept, "a walk that was taken up again keeps all of a moov or nothing");
+            assert!(kept, "a walk that was resumed keeps all of a moov or nothing");
             // A fragment that came in part before the walk was stored is not read.
             let fragments = Fragments::default();
             let without = |mp4: Mp4Structure| Mp4Structure {
@@ -89,7 +89,7 @@ fn walk(
                 Ok(walk) => walk,
                 Err(error) => unreachable!("{error}"),
             };
-            assert!(walk.is_sound(), "what a walk stores can be taken up again");
+            assert!(walk.is_sound(), "what a walk stores can be resumed");
         }
     }
     walk.finish(Some(data.len() as u64))

@@ -9,7 +9,7 @@
 //! - [`model`]: what is talked about. Plain data, no I/O.
 //! - [`clock`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, where
 //!   requests may go, how slowly bytes may come, counters for whoever watches, trying again.
-//! - [`ledger`]: what is known, owed, leased and done. Every SQL statement is here.
+//! - [`ledger`]: what is known, pending, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.

@@ -44,12 +44,13 @@ impl Counts {
     pub(super) fn told(self) -> String {
         let plural =
             |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-        let films = plural(self.films, "film");
+        let films = plural(self.films, "recording");
         match (self.complaints, self.known) {
-            (0, _) => format!("{films} decoded without a complaint"),
+            (0, _) => format!("{films} decoded without complaints"),
             (all, 0) => format!("{films} decoded with {}", plural(all, "complaint")),
             (all, known) => format!(
-                "{films} decoded with {}, {known} of them of what is known to be damaged at its source",
+                "{films} decoded with {}, {known} of them about recordings known to be damaged at \
+                 their source",
                 plural(all, "complaint")
             ),
         }
@@ -162,6 +163,6 @@ mod tests {
         ];
         assert_eq!(lines(&film, &decoded), expected);
         let counts = Counts { films: 2, complaints: 5, known: 0 };
-        assert_eq!(counts.told(), "2 films decoded with 5 complaints");
+        assert_eq!(counts.told(), "2 recordings decoded with 5 complaints");
     }
 }

@@ -25,7 +25,7 @@ use crate::stage::Account;
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArguments {
-    /// All that is known of one room.
+    /// Show everything known about one room.
     #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
 }
@@ -154,7 +154,7 @@ fn print_account(standing: &Standing<'_>) {
     let (used, left) = (today.used, today.left());
     entry(
         "API calls",
-        format_args!("{used} made today ({}, Beijing's day), {left} left", today.day),
+        format_args!("{used} made today ({}, Beijing time), {left} left", today.day),
     );
     entry("last success", rooms.last_success.map_or_else(|| "never".to_owned(), moment));
 }

@@ -110,7 +110,7 @@ impl State {
             return Some(line);
         }
         let dropped = std::mem::take(&mut self.dropped);
-        let told = format!("{dropped} lines were not written here: stderr was not read in time\n");
+        let told = format!("dropped {dropped} lines: stderr was not read in time\n");
         (dropped > 0).then(|| told.into_bytes())
     }
 }
@@ -281,7 +281,7 @@ mod tests {
         assert!(lines.say(b"last\n"));
         let said = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
         assert!(said.starts_with("first\nxx"));
-        assert!(said.contains(" lines were not written here"), "{}", said.len());
+        assert!(said.contains(" lines: stderr was not read"), "{}", said.len());
         assert!(said.ends_with("last\n"));
     }
 

@@ -24,16 +24,17 @@ pub struct VerifyArguments {
     /// Only this room.
     #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
-    /// Read every byte back and hash it; without, sizes and the store's own checksums are compared. The
-    /// samples of what an earlier version archived without looking at them are examined with it: damage
-    /// that is found there, and in no manifest, counts as a mismatch.
+    /// Read every byte back and hash it; by default only sizes and the store's own checksums are
+    /// compared. Also examines the samples of recordings that an earlier version archived
+    /// unexamined: damage found there that no manifest lists counts as a mismatch.
     #[arg(long)]
     deep: bool,
-    /// Have ffmpeg, which must be installed, decode every recording as well, and tell what it complains
-    /// of. Complaints count as mismatches, but for what is known to be damaged at its source.
+    /// Also decode every recording with ffmpeg, which must be installed, and report its complaints.
+    /// They count as mismatches, except for recordings that are known to be damaged at their
+    /// source.
     #[arg(long)]
     decode: bool,
-    /// Only so many hundredths of the rooms, and one at least, chosen at random, as `5%`.
+    /// Check only this percentage of the rooms, at least one, chosen at random, for example `5%`.
     #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "room")]
     sample: Option<f64>,
 }
@@ -139,7 +140,7 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
     }
     anyhow::ensure!(
         arguments.room.is_none() || tally.rooms + tally.failed > 0,
-        "there is no manifest of that room\nhint: `status` tells which rooms are archived"
+        "that room has no manifest\nhint: `status` shows which rooms are archived"
     );
     summarize(common, &tally, depth);
     Ok(tally.exit())
@@ -275,7 +276,7 @@ mod tests {
         assert_eq!(summary(&tally, Depth::Deep), said);
         assert_eq!(tally.exit(), Exit::CouldNotRun);
         let damaged = Tally { damaged_at_source: 1, ..Tally { unreadable: 0, ..tally.clone() } };
-        assert!(summary(&damaged, Depth::Deep).contains(", 1 damaged at the source, as is known;"));
+        assert!(summary(&damaged, Depth::Deep).contains(", 1 known to be damaged at the source;"));
         assert_eq!(damaged.exit(), Exit::Done, "damage that is known is no mismatch");
         let read = Tally { unreadable: 0, ..tally };
         assert!(summary(&read, Depth::Deep).contains("(every byte compared)"));

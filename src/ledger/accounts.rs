@@ -83,7 +83,7 @@ impl Ledger {
         started_at: Timestamp,
         offset: u64,
     ) -> Result<(), Error> {
-        self.attempt("note how far the room list was scanned", || {
+        self.attempt("record how far the room list was scanned", || {
             sqlx::query(
                 "insert into accounts (appid, scan_offset, scan_started_at) values ($1, $2, $3) \
              on conflict (appid) do update set \
@@ -108,7 +108,7 @@ impl Ledger {
         started_at: Timestamp,
         full: bool,
     ) -> Result<(), Error> {
-        self.attempt("note that the room list was scanned", || {
+        self.attempt("record that the room list was scanned", || {
             sqlx::query(
                 "insert into accounts (appid, scanned_at, full_scanned_at) values ($1, $2, $3) \
              on conflict (appid) do update set scanned_at = excluded.scanned_at, \
@@ -129,7 +129,7 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn account_finished(&self, appid: &AppId, at: Timestamp) -> Result<(), Error> {
-        self.attempt("note that the account is done", || {
+        self.attempt("record that the account is done", || {
             sqlx::query(
                 "insert into accounts (appid, finished_at) values ($1, $2) \
              on conflict (appid) do update set finished_at = excluded.finished_at",

@@ -65,7 +65,7 @@ impl Ledger {
     /// The newest stored segments of each account.
     pub(super) async fn films(&self, appids: &[AppId]) -> Result<HashMap<AppId, Film>, Error> {
         let mut all: HashMap<AppId, Film> = HashMap::new();
-        for row in self.of_accounts("read the bit rate of films", &films(), appids).await? {
+        for row in self.of_accounts("read the bit rate of segments", &films(), appids).await? {
             let stored = from_json(&row.text("stored")?.unwrap_or_default(), "stored object")?;
             if let Stored::Segment(object) = stored
                 && let Some(media) = object.media.filter(|media| media.duration_ms > 0)

@@ -134,12 +134,12 @@ impl Ledger {
         let mut all = blank::<Backlog>(appids);
         let room = |row: AccountRow| Ok((row.appid()?, row.room()?));
         for (appid, room) in
-            self.each_of_accounts("read the rooms that are owed", ROOMS, appids, room).await?
+            self.each_of_accounts("read the pending rooms", ROOMS, appids, room).await?
         {
             all.entry(appid).or_default().rooms.push(room);
         }
         let recording = |row: AccountRow| Ok((row.appid()?, row.recording()?));
-        let what = "read the recordings that are owed";
+        let what = "read the pending recordings";
         for (appid, recording) in self.each_of_accounts(what, RECORDINGS, appids, recording).await?
         {
             all.entry(appid).or_default().recordings.push(recording);
@@ -186,7 +186,9 @@ impl Ledger {
             let failures = &mut all.entry(appid).or_default().failures;
             failures.push((room, failure.unwrap_or_default()));
         }
-        for row in self.of_accounts("read when all was done", SUCCESSES, appids).await? {
+        for row in
+            self.of_accounts("read when each account was last done", SUCCESSES, appids).await?
+        {
             row.owner(&mut all)?.last_success = moment(row.number("finished_at")?);
         }
         Ok(all)

@@ -25,7 +25,7 @@ impl Ledger {
         now: Timestamp,
         moved: &[(String, Measured)],
     ) -> Result<(), Error> {
-        const WHAT: &str = "note the throughput";
+        const WHAT: &str = "record the throughput";
         for (host, Measured { bytes, busy_ms }) in moved {
             let note = || {
                 sqlx::query(

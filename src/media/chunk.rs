@@ -45,7 +45,7 @@ pub enum ChunkError {
         total: u64,
     },
     /// It ends within a box.
-    #[error("truncated: the box at offset {offset} is not whole, the chunk ends at {total}")]
+    #[error("truncated: the box at offset {offset} is incomplete, the chunk ends at {total}")]
     CutBox {
         /// Where the box begins.
         offset: u64,
@@ -309,7 +309,7 @@ mod tests {
             let odd = [sound.clone(), vec![0, 0, 0, 3, 1, 1, 1, 1, 1]].concat();
             let examined = examine(told(2000), &odd, step).unwrap();
             assert_eq!(examined.findings, []);
-            assert!(examined.note.unwrap().starts_with("9 bytes that are no box follow"));
+            assert!(examined.note.unwrap().starts_with("9 bytes that are not a box follow"));
         }
         let open = [boxes(&[(b"moof", 600)]), b"\0\0\0\0mdat and so on".to_vec()].concat();
         assert!(examine(told(2000), &open, 3).unwrap().findings.is_empty());
@@ -352,7 +352,7 @@ mod tests {
         let at = chunk.windows(4).position(|four| four == b"moof").unwrap();
         chunk[at - 4..].fill(0);
         let found = examine(with_init(2000), &chunk, 999).unwrap().findings;
-        assert_eq!(found[0].what, "there is neither picture nor sound in it");
+        assert_eq!(found[0].what, "it has neither video nor audio");
         for (told_ms, what) in
             [(4000, "it plays for 2.2 s of the 4.0 s"), (1000, "it plays for 2.0 s where")]
         {

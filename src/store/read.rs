@@ -131,7 +131,7 @@ impl Store {
                 request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))?;
             let range = output.content_range.as_deref().unwrap_or_default();
             if offset > 0 && !range.starts_with(&format!("bytes {offset}-")) {
-                let detail = format!("bytes from {offset} on were asked for, {range:?} came");
+                let detail = format!("asked for bytes from {offset} on, but {range:?} came");
                 return Err(Error::Unreadable { site: site.clone(), detail });
             }
             Ok(output)

@@ -158,7 +158,10 @@ pub fn postgres_server() -> String {
 #[tokio::test]
 async fn a_ledger_that_cannot_be_opened_says_what_to_do() {
     let error = Ledger::open("sqlite:/nonexistent/folder/ledger.sqlite").await.unwrap_err();
-    assert!(error.to_string().contains("hint: make it: mkdir -p '/nonexistent/folder'"), "{error}");
+    assert!(
+        error.to_string().contains("hint: create it: `mkdir -p '/nonexistent/folder'`"),
+        "{error}"
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ledger.sqlite");
     std::fs::write(&file, vec![b'x'; 8192]).unwrap();

@@ -86,12 +86,12 @@ impl Boxes {
         let boxes = self.examiner.as_ref().map_or(&self.boxes, Examiner::boxes);
         let note = match (boxes.tail(), boxes.open()) {
             (Some(at), _) => Some(format!(
-                "{} bytes that are no box follow the last one, which ends at {at}",
+                "{} bytes that are not a box follow the last one, which ends at {at}",
                 total.saturating_sub(at)
             )),
-            (None, Some((kind, at, false))) => Some(format!(
-                "the last box, {kind} at offset {at}, is said to be longer than it is"
-            )),
+            (None, Some((kind, at, false))) => {
+                Some(format!("the last box, {kind} at offset {at}, claims to be longer than it is"))
+            }
             _ => None,
         };
         let Some(examiner) = self.examiner else {

@@ -149,7 +149,7 @@ pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Resu
         }
     };
     if is_stuck {
-        decoded.complain(None, None, "ffprobe told of no frame for two minutes, and was ended");
+        decoded.complain(None, None, "ffprobe reported no frame for two minutes and was killed");
         let _ = child.kill().await;
     }
     let ended = child.wait().await.map_err(Error::Run)?;
@@ -157,9 +157,9 @@ pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Resu
         decoded.complain(None, None, &line);
     }
     if decoded.frames == 0 {
-        decoded.complain(None, None, "there is not one frame that can be decoded");
+        decoded.complain(None, None, "no frame can be decoded");
     } else if !ended.success() && !is_stuck && decoded.complaints.is_empty() {
-        decoded.complain(None, None, &format!("ffprobe ended with {ended}"));
+        decoded.complain(None, None, &format!("ffprobe exited with {ended}"));
     }
     Ok(decoded)
 }

@@ -1,4 +1,4 @@
-//! What is still pending of a room after a look at it, and when to look again.
+//! What is still pending in a room after a look at it, and when to look again.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,10 +8,10 @@ use crate::model::lifecycle::next_try;
 use crate::model::settle::{last_sign, settles_at};
 use crate::stage::ListedRoom;
 
-/// How often an announced recording that is not there is asked for.
+/// How often to look for a recording that is announced but not listed.
 const ANNOUNCED_WAIT: SignedDuration = SignedDuration::from_hours(20);
 
-/// Sets where a room stands now that it was looked at, and when it is looked at again.
+/// Sets the phase of a room after a look at it, and the time of the next look.
 pub(super) fn set(
     listed: &mut ListedRoom,
     now: Timestamp,
@@ -37,7 +37,7 @@ pub(super) fn set(
         }
         _ => (Phase::Closed, now),
     };
-    // Looks in a row that brought nothing.
+    // Consecutive looks without a result.
     let is_counted = next_try_at.is_none() && record.settled && phase == Phase::Due;
     listed.record.attempts = if is_counted { listed.record.attempts + 1 } else { 0 };
     listed.record.phase = phase;
@@ -45,14 +45,14 @@ pub(super) fn set(
     listed.record.failure = None;
 }
 
-/// Later than the run that looks, so that a room is looked at once a run.
+/// Later than the current run, so that each run looks at a room once.
 const TICK: SignedDuration = SignedDuration::from_millis(1);
 
 fn after_retry_window(last: Timestamp, patience: SignedDuration) -> Timestamp {
     last.saturating_add(patience).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether WeChat announced more than it listed, or lists nothing of a room that is not plainly
+/// Whether WeChat announced more than it listed, or lists nothing for a room that is not clearly
 /// over.
 fn may_still_come(listed: &ListedRoom) -> bool {
     let count = listed.recordings.len() as u64;
@@ -61,9 +61,9 @@ fn may_still_come(listed: &ListedRoom) -> bool {
     announced_more || (count == 0 && !is_over)
 }
 
-/// Whether a settled room seems to be empty, though WeChat should have its replays still, and only
-/// since it answered with an error code (9410000, 300022) in place of a list without rows. Such an
-/// answer is believed when it is still the same some time after the first one.
+/// Whether a settled room seems to be empty, although WeChat should still have its replays, only
+/// because WeChat returned an error code (9410000, 300022) in place of an empty list. Such an
+/// answer is believed once it is repeated some time later.
 pub(super) fn is_hard_to_believe(listed: &ListedRoom, now: Timestamp) -> bool {
     let record = &listed.record;
     let is_new = |since: Timestamp| now.duration_since(since) < ANNOUNCED_WAIT;

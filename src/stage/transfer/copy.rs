@@ -164,7 +164,8 @@ async fn copy_once(
     let plan = PartPlan::new(opened.file.total, context.work.part_bytes);
     if plan.part_bytes() > context.work.memory {
         return Err(Failure::Unfetchable(format!(
-            "the host says it has {} bytes: its parts do not fit into the memory that [transfer] allows",
+            "the host announces {} bytes: its parts do not fit into the memory that [transfer] \
+             allows",
             opened.file.total.unwrap_or(0)
         )));
     }

@@ -37,21 +37,21 @@ pub(super) async fn tables(
     let (MoovBeyond::Payload(at) | MoovBeyond::Boxes(at)) = &beyond;
     let bytes = at.end - at.start;
     if !file.ranged {
-        return Err("its tables of samples come last, and its host serves no ranges".to_owned());
+        return Err("its sample tables come last, and its host serves no ranges".to_owned());
     }
     if bytes > LARGEST {
-        return Err("its tables of samples are too large, or too far behind the samples".to_owned());
+        return Err("its sample tables are too large, or too far behind the samples".to_owned());
     }
     let reserved = if bytes <= SMALL { None } else { context.schedule.reserve(bytes) };
     if bytes > SMALL && reserved.is_none() {
         return Err(
-            "its tables of samples did not fit into the memory that [transfer] allows".to_owned()
+            "its sample tables did not fit into the memory that [transfer] allows".to_owned()
         );
     }
     let read = source.beside(file, at.clone()).await;
     let bytes = read.map_err(|error| {
         let error = Reason::of(&error).message;
-        format!("its tables of samples could not be read before the samples: {error}")
+        format!("its sample tables could not be read before the samples: {error}")
     })?;
     let bytes = Bytes::from_owner(Kept { bytes, _reserved: reserved });
     let film = match beyond {

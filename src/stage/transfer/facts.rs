@@ -93,7 +93,7 @@ pub(super) async fn of(
         return copied.media.clone();
     }
     if at.end - at.start > LARGEST || context.store.storage_class().is_some() {
-        tracing::warn!(object.key = %key, "the moov of {key} is too large, or not where it can be read at once");
+        tracing::warn!(object.key = %key, "the moov of {key} is too large, or in a storage class that cannot be read directly");
         return None;
     }
     match from_store(context, key, source, at).await {

@@ -259,9 +259,7 @@ fn fail(
     let over = place.room.end_time.or(place.room.start_time);
     let damage = recording.damage();
     let reason = match damage {
-        Some(damage) => {
-            reason.saying(|why| format!("{damage}, and it could not be replaced: {why}"))
-        }
+        Some(damage) => reason.saying(|why| format!("{damage}; failed to replace it: {why}")),
         None => reason,
     };
     recording.fail(trouble, reason, over, context.clock.now());
@@ -277,7 +275,7 @@ fn fail(
         recording.state = ?recording.state,
         recording.next_try_at = recording.next_try_at.map(tracing::field::display),
         reason,
-        "recording {} of room {} could not be archived",
+        "failed to archive recording {} of room {}",
         recording.source_id,
         place.room.room_id,
     );
@@ -323,7 +321,7 @@ fn stored_object(
 ) -> StoredObject {
     let mut evidence: Vec<Evidence> = copied.evidence;
     if let Some(why) = &copied.unexamined {
-        tracing::info!(segment.key = key, why, "not every sample of {key} could be examined");
+        tracing::info!(segment.key = key, why, "some samples of {key} were not examined");
     }
     evidence.sort_unstable();
     evidence.dedup();

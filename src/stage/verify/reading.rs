@@ -94,7 +94,7 @@ impl<'a> Reading<'a> {
     ) -> Result<Result<Film, String>, Error> {
         let (MoovBeyond::Payload(at) | MoovBeyond::Boxes(at)) = &beyond;
         if at.end - at.start > LARGEST {
-            return Ok(Err("its tables of samples are too large, or too far behind".to_owned()));
+            return Ok(Err("its sample tables are too large, or too far behind".to_owned()));
         }
         let mut bytes = Pieces::default();
         self.store.read_range(key, at.clone(), &mut bytes).await?;
@@ -200,7 +200,7 @@ impl Look {
                 match film {
                     Some(film) => Self::Looking(Looking { walk, seen }).begin(film),
                     None if seen.len() > MOST_SEEN => {
-                        Self::Unexamined("its tables of samples are too far behind".to_owned())
+                        Self::Unexamined("its sample tables are too far behind".to_owned())
                     }
                     None => Self::Looking(Looking { walk, seen }),
                 }
@@ -222,7 +222,7 @@ impl Look {
     /// Continues with the tables once they have been read.
     fn begin(self, film: Result<Film, String>) -> Self {
         let Self::Looking(Looking { walk, seen }) = self else { return self };
-        let late = || "its tables of samples came after the samples".to_owned();
+        let late = || "its sample tables came after the samples".to_owned();
         let examiner = film.and_then(|film| Examiner::from(Arc::new(film), 0).ok_or_else(late));
         match examiner {
             Ok(mut examiner) => {

@@ -30,7 +30,7 @@ pub async fn recheck(
         let is_known = checked.unreadable.is_empty() && depth == Depth::Deep;
         unreadable.extend(checked.unreadable);
         if let Some(first) = checked.mismatches.first() {
-            let reason = format!("{} is to be archived again: {}", first.key, first.problem);
+            let reason = format!("{} must be archived again: {}", first.key, first.problem);
             tracing::warn!(account.appid = %appid, room.id = %room, reason, "an archived object of room {room} is damaged");
             take_out(recording, &checked.mismatches, &objects);
             // A recording that WeChat has deleted stays lost, and reported.

@@ -91,9 +91,9 @@ async fn verify_has_every_film_decoded_and_tells_what_is_complained_of() {
     let good = verify(&place, FRAME, &[]).await;
     assert_eq!((good.code, good.err.as_str()), (0, ""), "{good:?}");
     let lines: Vec<&str> = good.out.lines().collect();
-    assert_eq!(lines[0], "wx1 room 1: 2 films decoded without a complaint");
-    assert_eq!(lines[1], "wx1 room 2: 1 film decoded without a complaint");
-    assert!(lines[2].contains("3 films decoded without a complaint"), "{good:?}");
+    assert_eq!(lines[0], "wx1 room 1: 2 recordings decoded without complaints");
+    assert_eq!(lines[1], "wx1 room 2: 1 recording decoded without complaints");
+    assert!(lines[2].contains("3 recordings decoded without complaints"), "{good:?}");
 
     let first = FRAME.replace("0.04", "0.00");
     let bad = format!("{first}{}|log|level=16|message=[h264 @ 0x7f] broken\n", FRAME.trim_end());
@@ -150,8 +150,8 @@ async fn a_real_ffmpeg_decodes_an_archive_and_names_where_it_is_damaged() {
     let sound = verify(&place, &[]).await;
     assert_eq!((sound.code, sound.err.as_str()), (0, ""), "{sound:?}");
     let lines: Vec<&str> = sound.out.lines().collect();
-    assert_eq!(lines[0], "wx1 room 1: 2 films decoded without a complaint");
-    assert_eq!(lines[1], "wx1 room 2: 1 film decoded without a complaint");
+    assert_eq!(lines[0], "wx1 room 1: 2 recordings decoded without complaints");
+    assert_eq!(lines[1], "wx1 room 2: 1 recording decoded without complaints");
     assert_eq!(place.bucket().objects, before, "it changes nothing");
 
     let damaged: Vec<String> = [".mp4", "chunk-000001.ts"]

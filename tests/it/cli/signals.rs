@@ -133,7 +133,7 @@ async fn whoever_does_not_answer_keeps_no_command_from_ending() {
             let ran = place.run(&[command, which, "--json", "--max-runtime", "1s"]).await;
             assert_eq!(ran.code, 1, "{command}, {whom}: {ran:?}");
             assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-            let told = "the time that --max-runtime gives was up while waiting for";
+            let told = "the time limit of --max-runtime was reached while waiting for";
             assert!(ran.err.contains(&format!("{told} {whom}")), "{ran:?}");
             assert_eq!(ran.lines().pop().unwrap()["kind"], "stopped", "{ran:?}");
         }

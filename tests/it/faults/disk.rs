@@ -166,7 +166,7 @@ fn assert_full(name: &str, seen: &Seen) {
         return;
     }
     assert_eq!(*exit, 1, "{name}: {told:?}");
-    let of_the_disk = |line: &&String| line.contains("hint: the disk under the ledger");
+    let of_the_disk = |line: &&String| line.contains("hint: the ledger's disk");
     let hints = told.iter().filter(of_the_disk).count();
     assert_eq!((hints, told.len()), (1, 2), "{name}: {told:#?}");
 }
@@ -217,7 +217,7 @@ async fn a_server_whose_disk_is_full_ends_the_night_and_is_told_of_once() {
     let night = world.night(&Selection::Due, change).await;
     let told = notes(&night.report);
     assert_eq!((night.exit, told.len()), (1, 2), "{told:?}");
-    assert!(told[1].contains("hint: the disk under the ledger is full"), "{told:?}");
+    assert!(told[1].contains("hint: the ledger's disk is full"), "{told:?}");
     server.execute("drop trigger full_disk on upload_parts").await.unwrap();
     let healed = world.night(&Selection::Due, change).await;
     assert_eq!(healed.exit, 0, "{:?}", notes(&healed.report));
@@ -249,7 +249,7 @@ async fn a_server_that_stays_away_ends_the_night_and_is_told_of_once() {
     };
     let told = notes(&night.report);
     assert_eq!(night.exit, 1, "{told:?}");
-    let is_of_the_end = |line: &&String| line.contains("ended early: the ledger could not");
+    let is_of_the_end = |line: &&String| line.contains("ended early: the ledger failed to");
     let failures = told.iter().filter(|line| !line.starts_with("hint: "));
     assert_eq!((failures.count(), told.iter().filter(is_of_the_end).count()), (1, 1), "{told:?}");
     let bytes: u64 = night.media.iter().map(bytes_of).sum();

@@ -172,7 +172,7 @@ async fn a_database_that_takes_no_writes_is_given_up_at_once_with_a_hint() {
         ledger.record_room(&room, phase, now(), now()).await.unwrap_err()
     };
     let error = record(&ledger).await;
-    assert!(error.to_string().contains("hint: the disk under the ledger is full"), "{error}");
+    assert!(error.to_string().contains("hint: the ledger's disk is full"), "{error}");
     assert!(!error.is_transient());
     let mut server = Database::postgres().await;
     drop(server.open().await);

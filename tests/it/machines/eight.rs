@@ -155,7 +155,7 @@ async fn wake(fleet: &Fleet, sleeper: Child) {
     signal(&sleeper, "CONT").await;
     let woken = ended(sleeper).await;
     assert_eq!(woken.code, 3, "{woken:?}");
-    assert!(woken.err.contains("was taken over by another process"), "{woken:?}");
+    assert!(woken.err.contains("another process reclaimed room"), "{woken:?}");
     assert_eq!(fleet.rows().await, rows);
     assert!(fleet.bucket() == bucket, "the bucket changed");
 }

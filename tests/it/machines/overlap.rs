@@ -16,7 +16,7 @@ async fn two_overlapping_runs_on_one_sqlite_file_do_nothing_twice() {
     let (one, other) = (fleet.worker(&[]), fleet.worker(&[]));
     for ran in [ended(one).await, ended(other).await] {
         assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
-        let is_expected = |line: &str| line.starts_with("a new ledger was made: ");
+        let is_expected = |line: &str| line.starts_with("created a new ledger: ");
         assert!(ran.err.lines().all(is_expected), "{}", ran.err);
     }
     let requests = fleet.front.take();

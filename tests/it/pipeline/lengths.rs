@@ -43,14 +43,14 @@ async fn a_whole_is_archived_where_a_segment_may_be_shorter_than_its_header_says
     let (movie, pictures, sound) = ((b"mvhd", 0), (b"stts", 0), (b"stts", 1));
     let table: [(u64, &[_], &str, &str); 6] = [
         (4, &[], "not_needed", ""),
-        (24, &[(movie, DURATION, 24_000)], "archived", "the segments have 4.0 s of its 24.0 s"),
+        (24, &[(movie, DURATION, 24_000)], "archived", "the segments cover 4.0 s of its 24.0 s"),
         (4, &[(movie, DURATION, 1000)], "archived", "from 1.0 s to 4.0 s"),
         (4, &[(pictures, SAMPLES, 25)], "archived", "from 1.0 s to 4.0 s"),
         (
             4,
             &[(pictures, SAMPLES, 25), (sound, SAMPLES, 43)],
             "archived",
-            "the segments have 1.0 s of its 4.0 s",
+            "the segments cover 1.0 s of its 4.0 s",
         ),
         (4, &[(movie, DURATION, 0)], "not_needed", ""),
     ];
@@ -67,7 +67,7 @@ async fn a_whole_is_archived_where_a_segment_may_be_shorter_than_its_header_says
             "{changes:?}: {found}"
         );
         let preferred = text(&manifest["playback"]["preferred"]);
-        let is_short = note.starts_with("the segments have");
+        let is_short = note.starts_with("the segments cover");
         assert_eq!(preferred == "whole", is_short, "{changes:?}");
     }
 }

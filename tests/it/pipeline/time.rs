@@ -201,7 +201,7 @@ async fn an_error_in_place_of_a_list_is_no_empty_room_before_it_is_confirmed() {
         assert_eq!((doubtful.resolved(), doubtful.exit), (vec![1], 3), "{code}");
         assert!(!doubtful.bucket.has_manifest(1), "{code}");
         let told = notes(&doubtful.report).join("\n");
-        assert!(told.contains("room 1: WeChat answers that it does not know the room"), "{told}");
+        assert!(told.contains("room 1: WeChat says that it does not know the room"), "{told}");
         world.pass(60);
         let waiting = world.run().await;
         assert_eq!((waiting.calls.len(), waiting.exit), (1, 3), "{code}: it is still left");

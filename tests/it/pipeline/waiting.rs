@@ -255,7 +255,7 @@ async fn one_cause_that_stops_every_recording_ends_the_asking_until_it_is_mended
     assert_eq!(night.exit, 3);
     let told = notes(&night.report).join("\n");
     assert_eq!(
-        told.matches("every recording so far has failed for one reason").count(),
+        told.matches("every recording so far has failed for the same reason").count(),
         1,
         "{told}"
     );

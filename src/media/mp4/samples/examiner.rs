@@ -1,4 +1,4 @@
-//! Examines the samples of a film as its bytes stream by.
+//! Examines the samples of a segment as its bytes stream by.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use super::look::Look;
 use super::nal::Wrong;
 use crate::media::mp4::stream::Boxes;
 
-/// An examination of a film, fed with all of its bytes in order.
+/// An examination of a segment, fed all of its bytes in order.
 #[derive(Debug, Clone)]
 pub struct Examiner {
     pub(super) film: Arc<Film>,
     progress: Progress,
 }
 
-/// How far an examination has come. It can be stored, and resumed with the same `moov`.
+/// The progress of an examination. It can be stored, and resumed with the same `moov`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Bytes that were seen.
     at: u64,
     cursors: Vec<Cursor>,
     findings: Findings,
-    /// Whether the `moov` that came with the film is another than the one it is examined by.
+    /// Whether the `moov` that came with the file differs from the one used for the examination.
     has_other_moov: bool,
-    /// What follows the `moov`, as far as it is fragments.
+    /// The fragments after the `moov`.
     #[serde(default)]
     fragments: Fragmented,
 }
@@ -39,13 +39,13 @@ pub struct Progress {
 struct Cursor {
     /// The next chunk in the file.
     chunk: u32,
-    /// The samples of the current chunk that are to come, where the next begins, and how it is coded.
+    /// The remaining samples of the current chunk, where the next one begins, and how it is coded.
     samples: Range<u32>,
     offset: u64,
     coding: Option<Coding>,
-    /// The sample that is examined or waited for.
+    /// The sample that is examined or expected next.
     sample: Option<Sample>,
-    /// What has come of it.
+    /// What was seen of it.
     #[serde(flatten)]
     look: Look,
     examined: u32,
@@ -57,21 +57,21 @@ impl Progress {
         self.at
     }
 
-    /// Where something was found since it had come as far as `before`, or since it began. What turns out
-    /// at its end to be how the film was made may be among it.
+    /// Where something was found since the progress `before`, or since the beginning. It may
+    /// include oddities that turn out at the end to be how the segment was encoded.
     pub fn found_since(&self, before: Option<&Self>) -> Vec<Range<u64>> {
         let nothing = Findings::default();
         self.findings.since(before.map_or(&nothing, |before| &before.findings))
     }
 
-    /// What was found, where the tables are not there to finish the examination by.
+    /// What was found, if the tables to complete the examination are missing.
     pub fn found(self) -> Vec<Place> {
         self.findings.bare()
     }
 }
 
 impl Examiner {
-    /// An examination that is fed with the bytes from `at` on; `None` where samples lie before that.
+    /// An examination that is fed the bytes from `at` on; `None` if there are samples before that.
     pub fn from(film: Arc<Film>, at: u64) -> Option<Self> {
         if at > 0 && film.begins_before(at) {
             return None;
@@ -86,8 +86,8 @@ impl Examiner {
         Some(Self { film, progress })
     }
 
-    /// An examination of a section of a film, which has fragments alone, from the offset `at` on, where a
-    /// box begins. The `moov` of `film` lies beside it, or before that.
+    /// An examination of a section that has only fragments, from the offset `at` on, where a box
+    /// begins. The `moov` of `film` is in another file, or before that.
     pub fn of_section(film: Arc<Film>, at: u64) -> Self {
         let (cursors, findings) = (Vec::new(), Findings::default());
         let fragments = Fragmented::from(at);
@@ -95,14 +95,14 @@ impl Examiner {
         Self { film, progress }
     }
 
-    /// An examination that is resumed with the film it was begun with.
+    /// Resumes an examination with the tables it was begun with.
     pub fn resume(film: Arc<Film>, progress: Progress) -> Option<Self> {
         let is_sound = progress.cursors.len() == film.tracks.len()
             && progress.fragments.is_sound(&film.fragments);
         is_sound.then_some(Self { film, progress })
     }
 
-    /// How far it has come.
+    /// Its progress.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -121,7 +121,7 @@ impl Examiner {
         fragments.feed(&self.film.fragments, bytes.get(bytes.len() - is_new..).unwrap_or_default());
     }
 
-    /// How long the fragments play that were seen, if there were any.
+    /// The playing time of the fragments seen, if there were any.
     pub fn played(&self) -> Option<Played> {
         self.progress.fragments.played(&self.film.fragments)
     }
@@ -136,17 +136,17 @@ impl Examiner {
         self.progress.fragments.boxes()
     }
 
-    /// Where the first sample of a fragment begins that has not come to its end.
+    /// Where the first incomplete sample of a fragment begins.
     pub fn lacks(&self) -> Option<u64> {
         self.progress.fragments.lacks()
     }
 
-    /// Whether all samples have come that fragments have.
+    /// Whether all samples of the fragments were seen.
     pub fn has_all(&self) -> bool {
         self.progress.fragments.knows_all()
     }
 
-    /// Ends the examination of a file of `total` bytes whose media data lies at `media`, in order.
+    /// Ends the examination of a file of `total` bytes with its media data at `media`, in order.
     pub fn finish(self, media: &[Range<u64>], total: u64) -> Examined {
         let Progress { at, cursors, findings, has_other_moov, fragments } = self.progress;
         let mut counts = Counts::default();
@@ -166,13 +166,13 @@ impl Examiner {
         let mut places = places(&self.film, &found, &shown);
         places.extend(in_fragments);
         let unexamined = self.film.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
-        let unseen = (at != total).then(|| "it was not examined to its end".to_owned());
+        let unseen = (at != total).then(|| "it was not examined completely".to_owned());
         Examined { places: joined(places), unexamined: unexamined.or(unseen) }
     }
 }
 
 impl Cursor {
-    /// Goes on to the next sample that has any bytes.
+    /// Advances to the next sample that has any bytes.
     fn advance(&mut self, film: &Film, track: usize) {
         (self.sample, self.look) = (None, Look::default());
         let Some(tables) = film.tracks.get(track) else { return };
@@ -208,7 +208,7 @@ impl Cursor {
         let end = at + bytes.len() as u64;
         while let Some(sample) = self.sample.filter(|sample| sample.start < end) {
             let sample_end = sample.start.saturating_add(sample.size.into());
-            // What lies where others do was seen with them, and the tables tell.
+            // Overlapping samples were seen with the others, and the tables show the overlap.
             if sample.start < at && !self.look.is_begun {
                 self.advance(film, track);
                 continue;

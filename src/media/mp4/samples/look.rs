@@ -1,4 +1,4 @@
-//! One sample, held against what its codec writes as its bytes stream by.
+//! One sample, compared with what its codec may write while its bytes stream by.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::aac::Frame;
 use super::coding::Coding;
 use super::nal::{NalWalk, Wrong};
 
-/// What has come of a sample.
+/// What was seen of a sample.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Look {
     walk: Option<NalWalk>,
@@ -16,7 +16,8 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Takes the next bytes of a sample of `size` bytes, and tells where in them something is wrong.
+    /// Takes the next bytes of a sample of `size` bytes, and returns where in them something is
+    /// wrong.
     pub(super) fn take(
         &mut self,
         (coding, size): (Coding, u32),

@@ -1,32 +1,32 @@
-//! The tables of samples of a `moov`, read where they lie.
+//! The sample tables of a `moov`, read in place.
 
 use bytes::Bytes;
 
 use super::super::boxes::{child, children};
 use super::coding::{Coding, codings};
 
-/// The most tracks that are looked at. Recordings have two.
+/// The most tracks to examine. Recordings have two.
 const MAX_TRACKS: usize = 16;
 
-/// The most samples of a track: 77 hours of 60 pictures a second.
+/// The most samples of a track: 77 hours at 60 frames a second.
 const MOST_SAMPLES: u32 = 1 << 24;
 
 /// The most entries of an `stsc` that are read: they take more memory than in the file.
 const MAX_RUNS: u32 = 1 << 17;
 
-/// A table: entries of as many bytes each after a head.
+/// A table: a head, then entries of equal size.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
     bytes: Bytes,
     width: usize,
     /// Whether it has fewer than it says.
     pub(super) is_short: bool,
-    /// Where in the `moov` it would end with as many as it says.
+    /// Where in the `moov` it would end with as many entries as it says.
     told_end: u64,
 }
 
 impl Table {
-    /// The table that lies in `body` after `head` bytes, the last four of which count its entries.
+    /// The table in `body` after `head` bytes, the last four of which count its entries.
     fn of(moov: &Bytes, body: Option<&[u8]>, head: usize, width: usize) -> Self {
         let told = body.and_then(|body| {
             let count = usize::try_from(number(body, head.checked_sub(4)?)?).ok()?;
@@ -62,11 +62,11 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 /// The sizes of samples (`stsz`, `stz2`).
 #[derive(Debug, Clone)]
 pub(super) enum Sizes {
-    /// All are of one size.
+    /// All have one size.
     Equal { size: u32, count: u32 },
     /// Each has its own.
     Each(Table),
-    /// Each has its own, of so many bits.
+    /// Each has its own, of this many bits.
     Compact { table: Bytes, bits: u8, count: u32 },
 }
 
@@ -135,9 +135,9 @@ pub(super) struct Track {
     pub(super) stss: Option<Table>,
     stco: Table,
     pub(super) runs: Vec<Run>,
-    /// Whether its `stsc` can be meant as it is.
+    /// Whether its `stsc` is plausible.
     pub(super) is_in_order: bool,
-    /// Whether its tables of chunks are as long as they say, and name chunks and descriptions that are there.
+    /// Whether its chunk tables are as long as they say, and name existing chunks and descriptions.
     pub(super) is_complete: bool,
 }
 
@@ -163,11 +163,11 @@ impl Track {
         let (runs, is_in_order) = runs(&stsc, &codings);
         let sizes = Sizes::read(moov, stbl)?;
         let descriptions = number(stsd, 4)?.max(codings.len() as u32);
-        // Players leave out what has no description, but for sound of which all samples have one size.
+        // Players skip samples without a description, unless it is audio with samples of one size.
         let is_known = codings.iter().any(|coding| !matches!(coding, Coding::Other(_)));
         let is_described = (!is_known && matches!(sizes, Sizes::Equal { .. }))
             || (0..stsc.len()).all(|entry| stsc.get(entry, 8).is_none_or(|of| of <= descriptions));
-        // The last entry has to begin with a chunk that is there.
+        // The last entry must begin with an existing chunk.
         let last = stsc.len().checked_sub(1).and_then(|last| stsc.get(last, 0)).unwrap_or(0);
         let is_placed = i64::from(last.cast_signed()) <= i64::from(stco.len());
         let is_complete = is_described && is_placed && !stsc.is_short && !stco.is_short;
@@ -195,8 +195,8 @@ impl Track {
         self.sizes.count() > MOST_SAMPLES
     }
 
-    /// How many bytes of the `moov` and what follows it its tables fill, as they say. Players read so many,
-    /// and give up where the file ends before.
+    /// How many bytes of the `moov` and beyond its tables claim to fill. Players read that many,
+    /// and give up if the file ends before.
     pub(super) fn told_end(&self) -> u64 {
         let sizes = match &self.sizes {
             Sizes::Each(table) => Some(table),
@@ -217,7 +217,7 @@ impl Track {
         }
     }
 
-    /// The first sample of a chunk and how many it has, and how they are coded.
+    /// The first sample of a chunk, the number of its samples, and how they are coded.
     pub(super) fn chunk(&self, chunk: u32) -> Option<(u32, u32, Option<Coding>)> {
         let run = self.runs.partition_point(|run| run.first_chunk <= chunk).checked_sub(1)?;
         let run = self.runs.get(run)?;
@@ -227,7 +227,7 @@ impl Track {
         Some((first, run.samples.min(left), run.coding))
     }
 
-    /// How many samples the chunks have, by `stsc`.
+    /// The number of samples in the chunks, according to `stsc`.
     pub(super) fn samples_in_chunks(&self) -> u64 {
         let Some(last) = self.runs.last() else { return 0 };
         let chunks = u64::from(self.chunks().saturating_sub(last.first_chunk));
@@ -249,7 +249,7 @@ impl Track {
         (at, delta)
     }
 
-    /// The first sample after `sample` that needs none before it.
+    /// The first keyframe after `sample`.
     pub(super) fn next_sync(&self, sample: u32) -> u32 {
         let after = sample.saturating_add(1);
         let Some(stss) = &self.stss else { return after };
@@ -272,10 +272,10 @@ impl Track {
     }
 }
 
-/// The entries of an `stsc`, and whether all of them can be meant as they are.
+/// The entries of an `stsc`, and whether all of them are plausible.
 ///
-/// One that cannot be gives way to the one after it, as in ffmpeg: what plays all the same is no damage,
-/// and where samples then lie elsewhere, they tell.
+/// An implausible one yields to the one after it, as in ffmpeg: what plays anyway is not damage,
+/// and if samples are elsewhere, they show it.
 fn runs(stsc: &Table, codings: &[Coding]) -> (Vec<Run>, bool) {
     let mut entries: Vec<Entry> = (0..stsc.len()).map(|entry| Entry::of(stsc, entry)).collect();
     let mut is_sound = true;
@@ -314,7 +314,7 @@ fn runs(stsc: &Table, codings: &[Coding]) -> (Vec<Run>, bool) {
     (runs, is_sound)
 }
 
-/// An entry of an `stsc`: the chunk it begins with, how many samples each has, and how they are described.
+/// An entry of an `stsc`: its first chunk, the samples of each chunk, and their description.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     first: i32,
@@ -328,7 +328,7 @@ impl Entry {
         Self { first: field(0), samples: field(4), description: field(8) }
     }
 
-    /// Whether it can be meant, between those before and after it.
+    /// Whether it is plausible between its neighbours.
     fn is_meant(self, least: i32, before: Option<Self>, next: Option<Self>) -> bool {
         self.first >= least
             && self.samples >= 1
@@ -337,7 +337,7 @@ impl Entry {
             && next.is_none_or(|next| self.first < next.first)
     }
 
-    /// The last entry, as it may have been meant.
+    /// The last entry, as it was probably intended.
     fn mended(self, least: i32, before: Option<Self>) -> Self {
         let first = self.first.max(least);
         let after = before.map_or(first, |before| before.first.saturating_add(1));
@@ -346,25 +346,25 @@ impl Entry {
     }
 }
 
-/// There are more samples, or more entries, than any film has that can be examined.
+/// There are more samples, or more entries, than in any segment that can be examined.
 #[derive(Debug)]
 pub(super) struct TooMany;
 
-/// The tracks of a `moov` that can be read.
+/// The readable tracks of a `moov`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Readable {
-    /// Those that are seen or heard.
+    /// Video and audio.
     pub(super) shown: Vec<Track>,
     /// The others, such as chapters.
     pub(super) others: Vec<Track>,
-    /// Whether there are more of the first, which cannot be read.
+    /// Whether some video or audio tracks are unreadable.
     pub(super) is_partial: bool,
 }
 
-/// The tracks of a `moov`.
+/// Reads the tracks of a `moov`.
 ///
 /// # Errors
-/// Where they have too many samples, without contradicting themselves in that.
+/// If there are too many samples and nothing contradicts their number.
 pub(super) fn tracks(moov: &Bytes) -> Result<Readable, TooMany> {
     let traks = children(moov).filter(|(kind, _)| kind.0 == *b"trak").take(MAX_TRACKS);
     let mdias = traks.map(|(_, trak)| {

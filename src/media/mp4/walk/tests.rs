@@ -139,7 +139,7 @@ fn a_fragment_after_other_bytes_is_not_lost_in_silence() {
             assert_eq!(whole.gaps.as_slice(), std::slice::from_ref(&gap));
             assert_eq!((whole.media.len(), whole.oddity.clone()), (3, None));
             let note = whole.check(whole.moov.as_deref()).unwrap().unwrap();
-            assert!(note.ends_with(&format!("are none, from offset {end} on")), "{note}");
+            assert!(note.ends_with(&format!("are not boxes, from offset {end} on")), "{note}");
         }
     }
     assert!(with_tail(FASTSTART, &[&[0; 9], fragment].concat()).is_ok());

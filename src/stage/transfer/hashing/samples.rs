@@ -12,7 +12,7 @@ use crate::media::mp4::{BoxWalk, MoovBeyond, Mp4Structure};
 use crate::model::Sha256Digest;
 
 /// Why samples are not examined if their tables come after them.
-const UNREAD: &str = "its tables of samples could not be read before the samples";
+const UNREAD: &str = "its sample tables could not be read before the samples";
 
 /// The state of examining a file's samples.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Samples {
                     examiner
                 }),
             };
-            let other = || "its tables of samples are others after a pause".to_owned();
+            let other = || "its sample tables differ after a pause".to_owned();
             let examiner = examiner.ok_or_else(other)?;
             Ok(Box::new(Examining { examiner, film, moov_sha256 }))
         });
@@ -158,7 +158,7 @@ impl Samples {
             Film::read(&Bytes::copy_from_slice(moov), moov_at).map_err(|error| error.to_string());
         let begun = begun.and_then(|film| {
             let film = Arc::new(film);
-            let late = || "its tables of samples came after the samples".to_owned();
+            let late = || "its sample tables came after the samples".to_owned();
             let examiner = Examiner::from(Arc::clone(&film), at).ok_or_else(late)?;
             Ok(Box::new(Examining { examiner, film, moov_sha256 }))
         });

@@ -79,7 +79,8 @@ fn grown(index: usize, filler: usize) -> Vec<u8> {
 
 fn odd() -> Vec<Row> {
     let with = |tail: &[u8]| [FIRST, tail].concat();
-    let (junk, no_box) = (|bytes| vec![0xa5; bytes], "bytes that are no box follow the last one");
+    let (junk, no_box) =
+        (|bytes| vec![0xa5; bytes], "bytes that are not a box follow the last one");
     let id3 = [&b"ID3\x04\0\0\0\0\0\x0a"[..], &[7; 90]].concat();
     let to_end = to_end(FIRST);
     let overlong = [&0x10_0000_u32.to_be_bytes(), &b"free"[..], &[0; 50]].concat();
@@ -89,7 +90,7 @@ fn odd() -> Vec<Row> {
         noted("a few bytes after the last box", with(&[0; 5]), no_box),
         noted("zeros after the last box", with(&[0; 4096]), no_box),
         noted("an ID3 tag after the last box", with(&id3), no_box),
-        noted("a last box that is said to be longer", with(&overlong), "is said to reach to"),
+        noted("a last box that is said to be longer", with(&overlong), "claims to reach to"),
         noted("bytes after an index at the end", [LAST, &junk(99)].concat(), no_box),
         noted("bytes after a large index", [grown(2 << 20, 0), junk(99)].concat(), no_box),
         noted(
@@ -161,17 +162,21 @@ fn fragmented() -> Vec<Row> {
     let page = b"<html><head><title>404</title></head></html>\n".repeat(60);
     vec![
         in_fragments("a film in fragments", sound.clone(), ""),
-        in_fragments("zeros in a fragment", with(media + 3000, &[0; 500]), "units of a picture"),
+        in_fragments(
+            "zeros in a fragment",
+            with(media + 3000, &[0; 500]),
+            "units of a video frame",
+        ),
         in_fragments("a page over a fragment", with(FRAGMENTS[0].len(), &page), "no box begins"),
         in_fragments(
             "a sample of another size",
             put(&sound, b"trun", 12, 77),
-            "the units of a picture do not add up",
+            "the units of a video frame do not add up",
         ),
         noted(
             "a film in fragments, and more",
             [&sound, &[7; 9][..]].concat(),
-            "9 bytes that are no box",
+            "9 bytes that are not a box",
         ),
     ]
 }

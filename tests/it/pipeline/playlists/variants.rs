@@ -40,7 +40,7 @@ async fn a_variant_that_cannot_be_archived_gives_way_to_the_next() {
         assert!(stored(&night) == [chunk(0), chunk(3)], "{answer:?}");
         let found = whole(&night);
         let note = text(&found["note"]);
-        let better = "a better variant, /high/p.m3u8 (1 kbit/s), could not be had: ";
+        let better = "failed to fetch a better variant, /high/p.m3u8 (1 kbit/s): ";
         assert!(
             note.starts_with(better) && note.ends_with("; this is /low/p.m3u8 (1 kbit/s)"),
             "{note}"
