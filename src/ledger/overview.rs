@@ -150,8 +150,8 @@ impl Ledger {
         for row in self.of_accounts(SIZES, &averages(), appids).await? {
             row.owner(&mut all)?.averages = row.averages()?;
         }
-        for (appid, film) in self.films(appids).await? {
-            all.entry(appid).or_default().film = film.rate();
+        for (appid, newest) in self.films(appids).await? {
+            all.entry(appid).or_default().film = newest.rate();
         }
         Ok(all)
     }

@@ -207,11 +207,11 @@ impl Move {
 /// Saves the throughput that was measured since the last call to the ledger. A failure does not stop
 /// the run; it only makes forecasts less accurate.
 pub(super) async fn keep_throughput(context: &Context) {
-    let moved = context.schedule.take_measured();
-    if moved.is_empty() || context.ledger.failure().is_some() {
+    let measured = context.schedule.take_measured();
+    if measured.is_empty() || context.ledger.failure().is_some() {
         return;
     }
-    let noted = context.ledger.note_throughput(context.clock.now(), &moved).await;
+    let noted = context.ledger.note_throughput(context.clock.now(), &measured).await;
     if let Some(error) = noted.err().filter(|_| context.ledger.failure().is_none()) {
         tracing::warn!(error = %error, "failed to record the throughput");
     }

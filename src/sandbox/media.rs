@@ -100,10 +100,10 @@ pub fn whole(id: &str, seconds: u64, size: u64) -> Whole {
             chunks.push(Chunk { seconds: duration, start, end });
         }
     }
-    let film = chunks.last().map_or(0, |chunk| chunk.end + 1);
-    let packets = size.saturating_sub(film + PACKET).div_ceil(PACKET);
+    let length = chunks.last().map_or(0, |chunk| chunk.end + 1);
+    let packets = size.saturating_sub(length + PACKET).div_ceil(PACKET);
     let stream = Arc::new(Content::new(vec![
-        Part::Bytes(Bytes::from_static(WHOLE).slice(..(film as usize).min(WHOLE.len()))),
+        Part::Bytes(Bytes::from_static(WHOLE).slice(..(length as usize).min(WHOLE.len()))),
         Part::Bytes(null_packet(id)),
         Part::NullPackets(packets * PACKET),
     ]));

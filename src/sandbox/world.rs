@@ -103,12 +103,12 @@ impl World {
             id: id.to_owned(),
             kind: replay.kind,
             fixture: replay.fixture,
-            film: replay.film.clone(),
+            film: replay.mp4.clone(),
             size: replay.size.0,
             seconds: replay.seconds,
         };
         let make = || match replay.kind {
-            Kind::Piece => File::Mp4(Arc::new(match &replay.film {
+            Kind::Piece => File::Mp4(Arc::new(match &replay.mp4 {
                 Some(film) => Content::of(film.clone()),
                 None => media::mp4(replay.fixture, id, replay.size.0),
             })),

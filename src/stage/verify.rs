@@ -94,7 +94,7 @@ pub fn expected(manifest: &Manifest) -> Vec<RecordedObject> {
             bytes: segment.bytes,
             sha256: Some(segment.sha256?),
             crc64nvme: segment.crc64nvme,
-            subject: is_unexamined(&segment.evidence, &segment.damage).then_some(Subject::Film),
+            subject: is_unexamined(&segment.evidence, &segment.damage).then_some(Subject::Segment),
         })
     });
     let images = manifest.room.images.iter();
@@ -253,7 +253,9 @@ async fn look(
     };
     let read = match &object.subject {
         None => reading.sha256(key).await?.map(|sha256| (sha256, None)),
-        Some(Subject::Film) => reading.film(key).await?.map(|(sha256, what)| (sha256, Some(what))),
+        Some(Subject::Segment) => {
+            reading.film(key).await?.map(|(sha256, what)| (sha256, Some(what)))
+        }
         Some(Subject::Chunk(promise, init)) => {
             let init = init.as_deref().and_then(|init| keys.resolve(init));
             let read = reading.chunk(key, *promise, init).await?;

@@ -94,7 +94,7 @@ pub struct Generate {
     /// As for a single room.
     pub status: Option<i64>,
     /// Segments per room.
-    #[serde(default = "one")]
+    #[serde(default = "one", rename = "pieces")]
     pub pieces: usize,
     /// Whether each room has a whole.
     #[serde(default)]

@@ -82,7 +82,7 @@ pub struct Replay {
     pub fixture: Fixture,
     /// An MP4 to serve unchanged instead. Only a program that runs the sandbox can provide one.
     #[serde(skip)]
-    pub film: Option<Bytes>,
+    pub mp4: Option<Bytes>,
     /// The minimum size of the file; padding makes up what the fixture lacks.
     pub size: ByteSize,
     /// How many seconds of the fixture a whole shows, in steps of 2 s up to 24 s.
@@ -126,6 +126,7 @@ impl Replay {
 pub enum Kind {
     /// A segment of the broadcast: `f0.mp4`.
     #[default]
+    #[serde(rename = "piece")]
     Piece,
     /// The whole broadcast: `playlist_eof.m3u8`.
     Whole,

@@ -27,7 +27,7 @@ const MOST_SEEN: usize = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// An MP4.
-    Film,
+    Segment,
     /// A chunk of a broadcast, with what its playlist says about it and the key of the initialisation
     /// section it needs, if known.
     Chunk(Promise, Option<String>),
@@ -99,11 +99,11 @@ impl<'a> Reading<'a> {
         let mut bytes = Pieces::default();
         self.store.read_range(key, at.clone(), &mut bytes).await?;
         let bytes = Bytes::from(bytes.0);
-        let film = match beyond {
+        let tables = match beyond {
             MoovBeyond::Payload(at) => Film::read(&bytes, at.start),
             MoovBeyond::Boxes(at) => Film::in_tail(&bytes, at.start),
         };
-        Ok(film.map_err(|error| error.to_string()))
+        Ok(tables.map_err(|error| error.to_string()))
     }
 
     /// The SHA-256 of a chunk, and the condition of its samples.
@@ -194,11 +194,11 @@ impl Look {
                     return Self::Unexamined(error.to_string());
                 }
                 seen.extend_from_slice(bytes);
-                let film = walk.kept_moov().map(|(moov, at)| {
+                let tables = walk.kept_moov().map(|(moov, at)| {
                     Film::read(&Bytes::copy_from_slice(moov), at).map_err(|error| error.to_string())
                 });
-                match film {
-                    Some(film) => Self::Looking(Looking { walk, seen }).begin(film),
+                match tables {
+                    Some(tables) => Self::Looking(Looking { walk, seen }).begin(tables),
                     None if seen.len() > MOST_SEEN => {
                         Self::Unexamined("its tables of samples are too far behind".to_owned())
                     }
@@ -220,10 +220,11 @@ impl Look {
     }
 
     /// Continues with the tables once they have been read.
-    fn begin(self, film: Result<Film, String>) -> Self {
+    fn begin(self, tables: Result<Film, String>) -> Self {
         let Self::Looking(Looking { walk, seen }) = self else { return self };
         let late = || "its tables of samples came after the samples".to_owned();
-        let examiner = film.and_then(|film| Examiner::from(Arc::new(film), 0).ok_or_else(late));
+        let examiner =
+            tables.and_then(|tables| Examiner::from(Arc::new(tables), 0).ok_or_else(late));
         match examiner {
             Ok(mut examiner) => {
                 examiner.feed(&seen);

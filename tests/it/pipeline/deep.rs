@@ -49,7 +49,7 @@ async fn damage_that_no_manifest_knows_is_found_by_offset_and_time() {
     let promise =
         Promise { duration_ms: 2000, is_rounded: false, has_init: true, may_run_on: false };
     let chunk = Some(Subject::Chunk(promise, Some("whole/x/init-000000.mp4".to_owned())));
-    let film = || Some(Subject::Film);
+    let film = || Some(Subject::Segment);
     let checked = looked_at(&[
         ("whole/x/init-000000.mp4", INIT.to_vec(), None),
         ("segments/sound.mp4", FIRST.to_vec(), film()),
@@ -79,7 +79,7 @@ async fn damage_that_no_manifest_knows_is_found_by_offset_and_time() {
 async fn a_forced_backfill_notes_what_it_finds_in_recordings_of_an_earlier_version() {
     let world =
         World::start("[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n").await;
-    world.change(1, |room| room.replays[0].film = Some(damaged(FIRST).into()));
+    world.change(1, |room| room.replays[0].mp4 = Some(damaged(FIRST).into()));
     let night = world.run().await;
     night.says(1, "complete", &["archived"]);
     let bytes = night.object(1, 0).0.to_vec();

@@ -29,7 +29,7 @@ async fn night(seconds: u64, changes: &[Change<'_>]) -> Night {
     for (place, at, word) in changes {
         put(&mut film, *place, *at, *word);
     }
-    world.change(1, |room| room.replays[0].film = Some(Bytes::from(film)));
+    world.change(1, |room| room.replays[0].mp4 = Some(Bytes::from(film)));
     world.run().await
 }
 

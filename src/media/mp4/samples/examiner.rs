@@ -16,7 +16,7 @@ use crate::media::mp4::stream::Boxes;
 /// An examination of a film, fed with all of its bytes in order.
 #[derive(Debug, Clone)]
 pub struct Examiner {
-    pub(super) film: Arc<Film>,
+    pub(super) tables: Arc<Film>,
     progress: Progress,
 }
 
@@ -83,7 +83,7 @@ impl Examiner {
         let fragments = Fragmented::from(film.moov_at.end.max(at));
         let findings = Findings::default();
         let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
-        Some(Self { film, progress })
+        Some(Self { tables: film, progress })
     }
 
     /// An examination of a section of a film, which has fragments alone, from the offset `at` on, where a
@@ -92,14 +92,14 @@ impl Examiner {
         let (cursors, findings) = (Vec::new(), Findings::default());
         let fragments = Fragmented::from(at);
         let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
-        Self { film, progress }
+        Self { tables: film, progress }
     }
 
     /// An examination that is resumed with the film it was begun with.
     pub fn resume(film: Arc<Film>, progress: Progress) -> Option<Self> {
         let is_sound = progress.cursors.len() == film.tracks.len()
             && progress.fragments.is_sound(&film.fragments);
-        is_sound.then_some(Self { film, progress })
+        is_sound.then_some(Self { tables: film, progress })
     }
 
     /// How far it has come.
@@ -109,21 +109,22 @@ impl Examiner {
 
     /// Takes the next bytes of the file.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.progress.has_other_moov |= !self.film.has_moov(self.progress.at, bytes);
+        self.progress.has_other_moov |= !self.tables.has_moov(self.progress.at, bytes);
         let Progress { at, cursors, findings, .. } = &mut self.progress;
         for (track, cursor) in cursors.iter_mut().enumerate() {
-            cursor.feed(&self.film, track, (*at, bytes), findings);
+            cursor.feed(&self.tables, track, (*at, bytes), findings);
         }
         *at += bytes.len() as u64;
         let Progress { at, fragments, .. } = &mut self.progress;
         let beyond = at.saturating_sub(fragments.at());
         let is_new = usize::try_from(beyond).unwrap_or(usize::MAX).min(bytes.len());
-        fragments.feed(&self.film.fragments, bytes.get(bytes.len() - is_new..).unwrap_or_default());
+        fragments
+            .feed(&self.tables.fragments, bytes.get(bytes.len() - is_new..).unwrap_or_default());
     }
 
     /// How long the fragments play that were seen, if there were any.
     pub fn played(&self) -> Option<Played> {
-        self.progress.fragments.played(&self.film.fragments)
+        self.progress.fragments.played(&self.tables.fragments)
     }
 
     /// Whether no fragment was seen.
@@ -156,16 +157,18 @@ impl Examiner {
                 _ => counts.pictures += cursor.examined,
             }
         }
-        let (mut shown, odd) = self.film.shown(media, total);
+        let (mut shown, odd) = self.tables.shown(media, total);
         if has_other_moov {
-            let range = self.film.moov_at.clone();
+            let range = self.tables.moov_at.clone();
             shown.push(Shown { range, track: usize::MAX, sample: 0, what: Wrong::OtherTables });
         }
         let (found, habit) = findings.judge(counts);
-        let (in_fragments, unread) = fragments.finish(&self.film.fragments, !self.film.is_beside());
-        let mut places = places(&self.film, &found, &shown);
+        let (in_fragments, unread) =
+            fragments.finish(&self.tables.fragments, !self.tables.is_beside());
+        let mut places = places(&self.tables, &found, &shown);
         places.extend(in_fragments);
-        let unexamined = self.film.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
+        let unexamined =
+            self.tables.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
         let unseen = (at != total).then(|| "it was not examined to its end".to_owned());
         Examined { places: joined(places), unexamined: unexamined.or(unseen) }
     }
@@ -175,10 +178,10 @@ impl Cursor {
     /// Goes on to the next sample that has any bytes.
     fn advance(&mut self, film: &Film, track: usize) {
         (self.sample, self.look) = (None, Look::default());
-        let Some(tables) = film.tracks.get(track) else { return };
+        let Some(own) = film.tracks.get(track) else { return };
         loop {
             if let Some(number) = self.samples.next() {
-                let Some(size) = tables.sizes.of(number) else { return };
+                let Some(size) = own.sizes.of(number) else { return };
                 let (start, coding) = (self.offset, self.coding);
                 self.offset = start.saturating_add(size.into());
                 let coding = coding.filter(|coding| !matches!(coding, Coding::Other(_)));
@@ -189,7 +192,7 @@ impl Cursor {
             let Some(chunk) = film.chunk_at(track, self.chunk) else { return };
             self.chunk += 1;
             let (Some(at), Some((first, count, coding))) =
-                (tables.chunk_offset(chunk), tables.chunk(chunk))
+                (own.chunk_offset(chunk), own.chunk(chunk))
             else {
                 continue;
             };

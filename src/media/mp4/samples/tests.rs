@@ -213,8 +213,8 @@ fn the_tables_that_came_with_the_film_are_those_it_is_examined_by() {
 fn bytes_that_the_tables_leave_out_behind_a_frame_of_sound_are_found() {
     for number in 0..samples(FASTSTART, 1).len() {
         let mut file = FASTSTART.to_vec();
-        let tables: Vec<_> = memchr::memmem::find_iter(&file, b"stsz").collect();
-        let size = &mut file[tables[1] + 4 + 12 + 4 * number + 3];
+        let sizes: Vec<_> = memchr::memmem::find_iter(&file, b"stsz").collect();
+        let size = &mut file[sizes[1] + 4 + 12 + 4 * number + 3];
         *size &= size.wrapping_sub(1);
         if file != FASTSTART {
             assert!(!examined(&file).places.is_empty(), "the size of frame {number}");

@@ -222,8 +222,8 @@ fn a_stored_walk_that_no_file_can_have_led_to_is_not_sound() {
 fn a_moov_over_the_limit_is_walked_over_and_not_kept() {
     let file = [boxed(b"ftyp", b"isom"), boxed(b"mdat", b"x"), boxed(b"moov", &[7; 5000])].concat();
     let mut walk = BoxWalk::new(Limits { moov_bytes: 4999 });
-    for piece in file.chunks(100) {
-        walk.feed(piece).unwrap();
+    for slice in file.chunks(100) {
+        walk.feed(slice).unwrap();
         assert!(walk.moov.capacity() < 10_000);
     }
     assert_eq!(walk.finish(None).unwrap().moov, None);

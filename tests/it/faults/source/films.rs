@@ -28,9 +28,9 @@ fn row(name: &str, film: Vec<u8>, expect: Expect) -> Row {
     let film = Bytes::from(film);
     let served = film.clone();
     let strike = move |world: &World| {
-        world.change(2, |room| room.replays[0].film = Some(served.clone()));
+        world.change(2, |room| room.replays[0].mp4 = Some(served.clone()));
     };
-    let heal = |world: &World| world.change(2, |room| room.replays[0].film = None);
+    let heal = |world: &World| world.change(2, |room| room.replays[0].mp4 = None);
     let row = acted(name, SMALL, strike, expect);
     if expect.exit == 0 { row } else { Row { heal: Box::new(heal), ..row } }
 }

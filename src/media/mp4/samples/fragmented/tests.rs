@@ -27,16 +27,17 @@ fn examine(file: &[u8], piece: usize) -> Examined {
         if examiner.is_none()
             && let Some((moov, moov_at)) = walk.kept_moov()
         {
-            let film = Film::read(&Bytes::copy_from_slice(moov), moov_at).unwrap();
-            examiner = Examiner::from(Arc::new(film), at);
+            let tables = Film::read(&Bytes::copy_from_slice(moov), moov_at).unwrap();
+            examiner = Examiner::from(Arc::new(tables), at);
         }
         // Resumed after every piece, as by another process.
         if piece < 500 {
             examiner.iter_mut().for_each(|examiner| examiner.feed(bytes));
         } else if let Some(now) = examiner.take() {
-            let (film, progress) = (Arc::clone(&now.film), now.progress().clone());
+            let (tables, progress) = (Arc::clone(&now.tables), now.progress().clone());
             let kept = serde_json::to_string(&progress).unwrap();
-            let mut resumed = Examiner::resume(film, serde_json::from_str(&kept).unwrap()).unwrap();
+            let mut resumed =
+                Examiner::resume(tables, serde_json::from_str(&kept).unwrap()).unwrap();
             assert_eq!(*resumed.progress(), progress);
             resumed.feed(bytes);
             examiner = Some(resumed);
