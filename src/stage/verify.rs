@@ -254,7 +254,7 @@ async fn look(
     let read = match &object.subject {
         None => reading.sha256(key).await?.map(|sha256| (sha256, None)),
         Some(Subject::Segment) => {
-            reading.film(key).await?.map(|(sha256, what)| (sha256, Some(what)))
+            reading.segment(key).await?.map(|(sha256, what)| (sha256, Some(what)))
         }
         Some(Subject::Chunk(promise, init)) => {
             let init = init.as_deref().and_then(|init| keys.resolve(init));

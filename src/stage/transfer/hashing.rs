@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::doubts::Hope;
 use super::joined;
 use crate::media::chunk::{Examined, Told};
-use crate::media::mp4::samples::{self as mp4_samples, Film};
+use crate::media::mp4::samples::{self as mp4_samples, SampleTables};
 use crate::media::mp4::{BoxWalk, MoovBeyond, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
@@ -245,7 +245,7 @@ impl Hashing {
 
     /// Continues with the tables that were read, or with the reason why they were not. `seen` is the
     /// one part that was taken, unless the transfer is resumed.
-    pub(super) fn examine_by(&mut self, tables: Result<Film, String>, seen: &[u8]) {
+    pub(super) fn examine_by(&mut self, tables: Result<SampleTables, String>, seen: &[u8]) {
         self.samples.begin(tables, seen);
     }
 

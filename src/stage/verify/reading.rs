@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::media::chunk::{ChunkWalk, Finding, Init, Told};
-use crate::media::mp4::samples::{Examiner, Film};
+use crate::media::mp4::samples::{Examiner, SampleTables};
 use crate::media::mp4::{BoxWalk, Limits, MoovBeyond};
 use crate::media::ts::Promise;
 use crate::model::{Damage, ObjectKey, Sha256Digest};
@@ -67,7 +67,10 @@ impl<'a> Reading<'a> {
     }
 
     /// The SHA-256 of a segment, and the condition of its samples.
-    pub async fn film(&self, key: &ObjectKey) -> Result<Option<(Sha256Digest, Examined)>, Error> {
+    pub async fn segment(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<(Sha256Digest, Examined)>, Error> {
         let Some(mut body) = self.store.read(key).await? else { return Ok(None) };
         let (total, mut sha256) = (body.bytes(), Sha256::new());
         let (mut look, mut large) = (Look::Looking(Looking::new()), None);
@@ -91,7 +94,7 @@ impl<'a> Reading<'a> {
         &self,
         key: &ObjectKey,
         beyond: MoovBeyond,
-    ) -> Result<Result<Film, String>, Error> {
+    ) -> Result<Result<SampleTables, String>, Error> {
         let (MoovBeyond::Payload(at) | MoovBeyond::Boxes(at)) = &beyond;
         if at.end - at.start > LARGEST {
             return Ok(Err("its tables of samples are too large, or too far behind".to_owned()));
@@ -100,8 +103,8 @@ impl<'a> Reading<'a> {
         self.store.read_range(key, at.clone(), &mut bytes).await?;
         let bytes = Bytes::from(bytes.0);
         let tables = match beyond {
-            MoovBeyond::Payload(at) => Film::read(&bytes, at.start),
-            MoovBeyond::Boxes(at) => Film::in_tail(&bytes, at.start),
+            MoovBeyond::Payload(at) => SampleTables::read(&bytes, at.start),
+            MoovBeyond::Boxes(at) => SampleTables::in_tail(&bytes, at.start),
         };
         Ok(tables.map_err(|error| error.to_string()))
     }
@@ -195,7 +198,8 @@ impl Look {
                 }
                 seen.extend_from_slice(bytes);
                 let tables = walk.kept_moov().map(|(moov, at)| {
-                    Film::read(&Bytes::copy_from_slice(moov), at).map_err(|error| error.to_string())
+                    SampleTables::read(&Bytes::copy_from_slice(moov), at)
+                        .map_err(|error| error.to_string())
                 });
                 match tables {
                     Some(tables) => Self::Looking(Looking { walk, seen }).begin(tables),
@@ -220,7 +224,7 @@ impl Look {
     }
 
     /// Continues with the tables once they have been read.
-    fn begin(self, tables: Result<Film, String>) -> Self {
+    fn begin(self, tables: Result<SampleTables, String>) -> Self {
         let Self::Looking(Looking { walk, seen }) = self else { return self };
         let late = || "its tables of samples came after the samples".to_owned();
         let examiner =

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use replay_archiver::media::chunk::{ChunkWalk, Promise, Told};
-use replay_archiver::media::mp4::samples::{Examiner, Film as Tables};
+use replay_archiver::media::mp4::samples::{Examiner, SampleTables as Tables};
 use replay_archiver::media::mp4::{BoxWalk, Limits, MoovBeyond, Mp4Error};
 
 use super::films::Film;

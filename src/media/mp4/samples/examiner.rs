@@ -6,17 +6,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::coding::Coding;
-use super::film::{Film, Sample, Shown};
 use super::findings::{Counts, Examined, Findings, Place, joined, places};
 use super::fragmented::{Fragmented, Played};
 use super::look::Look;
 use super::nal::Wrong;
+use super::sample_tables::{Sample, SampleTables, Shown};
 use crate::media::mp4::stream::Boxes;
 
 /// An examination of a film, fed with all of its bytes in order.
 #[derive(Debug, Clone)]
 pub struct Examiner {
-    pub(super) tables: Arc<Film>,
+    pub(super) track: Arc<SampleTables>,
     progress: Progress,
 }
 
@@ -72,34 +72,34 @@ impl Progress {
 
 impl Examiner {
     /// An examination that is fed with the bytes from `at` on; `None` where samples lie before that.
-    pub fn from(film: Arc<Film>, at: u64) -> Option<Self> {
-        if at > 0 && film.begins_before(at) {
+    pub fn from(tables: Arc<SampleTables>, at: u64) -> Option<Self> {
+        if at > 0 && tables.begins_before(at) {
             return None;
         }
-        let mut cursors = vec![Cursor::default(); film.tracks.len()];
+        let mut cursors = vec![Cursor::default(); tables.tracks.len()];
         for (track, cursor) in cursors.iter_mut().enumerate() {
-            cursor.advance(&film, track);
+            cursor.advance(&tables, track);
         }
-        let fragments = Fragmented::from(film.moov_at.end.max(at));
+        let fragments = Fragmented::from(tables.moov_at.end.max(at));
         let findings = Findings::default();
         let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
-        Some(Self { tables: film, progress })
+        Some(Self { track: tables, progress })
     }
 
     /// An examination of a section of a film, which has fragments alone, from the offset `at` on, where a
-    /// box begins. The `moov` of `film` lies beside it, or before that.
-    pub fn of_section(film: Arc<Film>, at: u64) -> Self {
+    /// box begins. The `moov` of `tables` lies beside it, or before that.
+    pub fn of_section(tables: Arc<SampleTables>, at: u64) -> Self {
         let (cursors, findings) = (Vec::new(), Findings::default());
         let fragments = Fragmented::from(at);
         let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
-        Self { tables: film, progress }
+        Self { track: tables, progress }
     }
 
     /// An examination that is resumed with the film it was begun with.
-    pub fn resume(film: Arc<Film>, progress: Progress) -> Option<Self> {
-        let is_sound = progress.cursors.len() == film.tracks.len()
-            && progress.fragments.is_sound(&film.fragments);
-        is_sound.then_some(Self { tables: film, progress })
+    pub fn resume(tables: Arc<SampleTables>, progress: Progress) -> Option<Self> {
+        let is_sound = progress.cursors.len() == tables.tracks.len()
+            && progress.fragments.is_sound(&tables.fragments);
+        is_sound.then_some(Self { track: tables, progress })
     }
 
     /// How far it has come.
@@ -109,22 +109,22 @@ impl Examiner {
 
     /// Takes the next bytes of the file.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.progress.has_other_moov |= !self.tables.has_moov(self.progress.at, bytes);
+        self.progress.has_other_moov |= !self.track.has_moov(self.progress.at, bytes);
         let Progress { at, cursors, findings, .. } = &mut self.progress;
         for (track, cursor) in cursors.iter_mut().enumerate() {
-            cursor.feed(&self.tables, track, (*at, bytes), findings);
+            cursor.feed(&self.track, track, (*at, bytes), findings);
         }
         *at += bytes.len() as u64;
         let Progress { at, fragments, .. } = &mut self.progress;
         let beyond = at.saturating_sub(fragments.at());
         let is_new = usize::try_from(beyond).unwrap_or(usize::MAX).min(bytes.len());
         fragments
-            .feed(&self.tables.fragments, bytes.get(bytes.len() - is_new..).unwrap_or_default());
+            .feed(&self.track.fragments, bytes.get(bytes.len() - is_new..).unwrap_or_default());
     }
 
     /// How long the fragments play that were seen, if there were any.
     pub fn played(&self) -> Option<Played> {
-        self.progress.fragments.played(&self.tables.fragments)
+        self.progress.fragments.played(&self.track.fragments)
     }
 
     /// Whether no fragment was seen.
@@ -157,18 +157,17 @@ impl Examiner {
                 _ => counts.pictures += cursor.examined,
             }
         }
-        let (mut shown, odd) = self.tables.shown(media, total);
+        let (mut shown, odd) = self.track.shown(media, total);
         if has_other_moov {
-            let range = self.tables.moov_at.clone();
+            let range = self.track.moov_at.clone();
             shown.push(Shown { range, track: usize::MAX, sample: 0, what: Wrong::OtherTables });
         }
         let (found, habit) = findings.judge(counts);
         let (in_fragments, unread) =
-            fragments.finish(&self.tables.fragments, !self.tables.is_beside());
-        let mut places = places(&self.tables, &found, &shown);
+            fragments.finish(&self.track.fragments, !self.track.is_beside());
+        let mut places = places(&self.track, &found, &shown);
         places.extend(in_fragments);
-        let unexamined =
-            self.tables.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
+        let unexamined = self.track.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
         let unseen = (at != total).then(|| "it was not examined to its end".to_owned());
         Examined { places: joined(places), unexamined: unexamined.or(unseen) }
     }
@@ -176,9 +175,9 @@ impl Examiner {
 
 impl Cursor {
     /// Goes on to the next sample that has any bytes.
-    fn advance(&mut self, film: &Film, track: usize) {
+    fn advance(&mut self, tables: &SampleTables, track: usize) {
         (self.sample, self.look) = (None, Look::default());
-        let Some(own) = film.tracks.get(track) else { return };
+        let Some(own) = tables.tracks.get(track) else { return };
         loop {
             if let Some(number) = self.samples.next() {
                 let Some(size) = own.sizes.of(number) else { return };
@@ -189,7 +188,7 @@ impl Cursor {
                 self.sample = Some(Sample { number, start, size, coding });
                 return;
             }
-            let Some(chunk) = film.chunk_at(track, self.chunk) else { return };
+            let Some(chunk) = tables.chunk_at(track, self.chunk) else { return };
             self.chunk += 1;
             let (Some(at), Some((first, count, coding))) =
                 (own.chunk_offset(chunk), own.chunk(chunk))
@@ -203,7 +202,7 @@ impl Cursor {
 
     fn feed(
         &mut self,
-        film: &Film,
+        tables: &SampleTables,
         track: usize,
         (at, bytes): (u64, &[u8]),
         findings: &mut Findings,
@@ -213,7 +212,7 @@ impl Cursor {
             let sample_end = sample.start.saturating_add(sample.size.into());
             // What lies where others do was seen with them, and the tables tell.
             if sample.start < at && !self.look.is_begun {
-                self.advance(film, track);
+                self.advance(tables, track);
                 continue;
             }
             let from = sample.start.max(at);
@@ -226,7 +225,7 @@ impl Cursor {
                 return;
             }
             self.examined += 1;
-            self.advance(film, track);
+            self.advance(tables, track);
         }
     }
 }

@@ -291,13 +291,13 @@ impl Fragmented {
     pub(super) fn finish(
         mut self,
         tracks: &Tracks,
-        is_film: bool,
+        is_file: bool,
     ) -> (Vec<Place>, Option<&'static str>) {
         let end = self.boxes.at();
         while !self.waiting.is_empty() {
             self.miss(end.max(1));
         }
-        if let Some(at) = self.lost_end().filter(|_| is_film) {
+        if let Some(at) = self.lost_end().filter(|_| is_file) {
             let ms = self.now_ms(tracks);
             self.note_gap(at..end, Wrong::Boxes, ms, ms);
         }

@@ -4,8 +4,8 @@ use std::iter::Peekable;
 use std::ops::Range;
 use std::slice::Iter;
 
-use super::film::Shown;
 use super::nal::Wrong;
+use super::sample_tables::Shown;
 
 /// A sample that is longer than it should be by so little does no harm.
 const LITTLE: u64 = 4;

@@ -1,6 +1,6 @@
 //! Every sample of an MP4 is accounted for, as its bytes stream by.
 //!
-//! [`Film`] reads the tables of a `moov` where they lie, and holds them against each other: samples that
+//! [`SampleTables`] reads the tables of a `moov` where they lie, and holds them against each other: samples that
 //! the tables put outside the file, at each other's place, or at times that cannot be. [`Examiner`] is fed
 //! with the bytes of the file in order, and holds each sample against what its codec writes: the NAL units
 //! of AVC and HEVC add up to exactly the size of their sample, begin as NAL units do, and have nothing in
@@ -16,21 +16,21 @@
 mod aac;
 mod coding;
 mod examiner;
-mod film;
 mod findings;
 mod fragmented;
 mod layout;
 mod look;
 mod nal;
-mod tables;
+mod sample_tables;
 mod times;
+mod track;
 
 pub use coding::Coding;
 pub use examiner::{Examiner, Progress};
-pub use film::{Film, Unexaminable};
 pub use findings::{Examined, Place};
 pub use fragmented::Played;
 pub use nal::Wrong;
+pub use sample_tables::{SampleTables, Unexaminable};
 
 #[cfg(test)]
 mod tests;

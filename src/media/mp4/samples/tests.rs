@@ -22,13 +22,13 @@ fn parts(file: &[u8]) -> (Bytes, u64, Vec<Range<u64>>) {
     (whole.moov.unwrap().into(), whole.moov_at.start, whole.media)
 }
 
-fn film(file: &[u8]) -> Result<Arc<Film>, Unexaminable> {
+fn tables(file: &[u8]) -> Result<Arc<SampleTables>, Unexaminable> {
     let (moov, at, _) = parts(file);
-    Film::read(&moov, at).map(Arc::new)
+    SampleTables::read(&moov, at).map(Arc::new)
 }
 
 fn examined_in(file: &[u8], piece: usize) -> Examined {
-    let mut examiner = Examiner::from(film(file).unwrap(), 0).unwrap();
+    let mut examiner = Examiner::from(tables(file).unwrap(), 0).unwrap();
     file.chunks(piece).for_each(|bytes| examiner.feed(bytes));
     examiner.finish(&parts(file).2, file.len() as u64)
 }
@@ -39,8 +39,8 @@ fn examined(file: &[u8]) -> Examined {
 
 /// Where samples of a track lie, in its order.
 fn samples(file: &[u8], track: usize) -> Vec<Range<usize>> {
-    let film = film(file).unwrap();
-    let track = &film.tracks[track];
+    let tables = tables(file).unwrap();
+    let track = &tables.tracks[track];
     let mut all = Vec::new();
     for chunk in 0..track.chunks() {
         let mut at = track.chunk_offset(chunk).unwrap() as usize;
@@ -64,7 +64,7 @@ fn what(examined: &Examined) -> Vec<Wrong> {
 }
 
 #[test]
-fn a_sound_film_has_every_sample_accounted_for_however_it_is_cut() {
+fn a_sound_file_has_every_sample_accounted_for_however_it_is_cut() {
     let sound = Examined { places: Vec::new(), unexamined: None };
     for file in [FASTSTART, AT_END, HEVC, FRAGMENTED] {
         for piece in [1, 7, 1000, file.len()] {
@@ -78,7 +78,7 @@ fn a_sound_film_has_every_sample_accounted_for_however_it_is_cut() {
         let count = at.0 + 12;
         bare[count..count + 4].fill(0);
     }
-    assert_eq!(film(&bare).unwrap_err(), Unexaminable::NoSamples);
+    assert_eq!(tables(&bare).unwrap_err(), Unexaminable::NoSamples);
 }
 
 #[test]
@@ -89,15 +89,15 @@ fn what_an_examination_has_seen_survives_a_pause_anywhere() {
     let at_once = examined(&file);
     assert_eq!(what(&at_once), [Wrong::Length]);
     for cut in (0..file.len()).step_by(97) {
-        let film = film(&file).unwrap();
-        let mut examiner = Examiner::from(Arc::clone(&film), 0).unwrap();
+        let tables = tables(&file).unwrap();
+        let mut examiner = Examiner::from(Arc::clone(&tables), 0).unwrap();
         examiner.feed(&file[..cut]);
         let kept = serde_json::to_string(examiner.progress()).unwrap();
-        let mut examiner = Examiner::resume(film, serde_json::from_str(&kept).unwrap()).unwrap();
+        let mut examiner = Examiner::resume(tables, serde_json::from_str(&kept).unwrap()).unwrap();
         examiner.feed(&file[cut..]);
         assert_eq!(examiner.finish(&parts(&file).2, file.len() as u64), at_once, "cut at {cut}");
     }
-    assert!(Examiner::from(film(&file).unwrap(), broken.end as u64).is_none(), "begun too late");
+    assert!(Examiner::from(tables(&file).unwrap(), broken.end as u64).is_none(), "begun too late");
 }
 
 #[test]
@@ -199,11 +199,11 @@ fn a_codec_that_is_not_known_is_said_and_nothing_is_found_in_it() {
 }
 
 #[test]
-fn the_tables_that_came_with_the_film_are_those_it_is_examined_by() {
+fn the_tables_that_came_with_the_file_are_those_it_is_examined_by() {
     let mut other = FASTSTART.to_vec();
     let at = table(&other, b"stts") + 8 + 7;
     other[at] ^= 1;
-    let mut examiner = Examiner::from(film(FASTSTART).unwrap(), 0).unwrap();
+    let mut examiner = Examiner::from(tables(FASTSTART).unwrap(), 0).unwrap();
     other.chunks(100).for_each(|bytes| examiner.feed(bytes));
     let found = examiner.finish(&parts(FASTSTART).2, other.len() as u64);
     assert_eq!(what(&found), [Wrong::OtherTables]);

@@ -1,6 +1,6 @@
 //! When the pictures of a track are shown.
 
-use super::tables::{Table, Track};
+use super::track::{Table, Track};
 
 /// No decoder holds back more pictures than this.
 const HELD_BACK: usize = 32;

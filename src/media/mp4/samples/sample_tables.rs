@@ -9,8 +9,8 @@ use super::coding::Coding;
 use super::fragmented::Tracks;
 use super::layout::Layout;
 use super::nal::Wrong;
-use super::tables::{Sizes, Table, Track, tracks};
 use super::times::misplaced;
+use super::track::{Sizes, Table, Track, tracks};
 
 /// Why the samples of a file cannot be examined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,7 @@ const MOST_SAMPLES: u32 = 1 << 24;
 
 /// The tables of samples of a film. They are read where they lie in its `moov`, which is kept.
 #[derive(Debug, Clone)]
-pub struct Film {
+pub struct SampleTables {
     pub(super) tracks: Vec<Track>,
     /// The chunks of each track as they follow one another in the file, where that is not the order of
     /// the table.
@@ -64,7 +64,7 @@ pub(super) struct Shown {
 /// The most of these that are told of a kind.
 const MOST: usize = 64;
 
-impl Film {
+impl SampleTables {
     /// Reads the payload of a `moov` that lies at `at` in its file.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Film {
     /// Reads the payload of a `moov` that lies in another file than the samples.
     ///
     /// # Errors
-    /// As [`Film::read`].
+    /// As [`SampleTables::read`].
     pub fn beside(moov: &Bytes) -> Result<Self, Unexaminable> {
         Ok(Self { moov_at: 0..0, ..Self::read(moov, 0)? })
     }
@@ -99,7 +99,7 @@ impl Film {
     /// Reads the `moov` among the boxes that `tail` begins with, which lies at `at` in its file.
     ///
     /// # Errors
-    /// As [`Film::read`], or where there is none.
+    /// As [`SampleTables::read`], or where there is none.
     pub fn in_tail(tail: &Bytes, at: u64) -> Result<Self, Unexaminable> {
         let moov = child(tail, b"moov").ok_or(Unexaminable::Tables)?;
         let moov = tail.slice_ref(moov);
@@ -242,7 +242,8 @@ fn contradicts(track: &Track) -> bool {
     // A few too many or too few make no difference to players.
     let is_far_off = |table: &Table| strays(table, samples) > (samples / 50).max(16);
     // Where all have one size, nobody counts them, nor where the codec tells it.
-    let is_counted = Film::is_examined(track) && !matches!(track.sizes, Sizes::Equal { .. });
+    let is_counted =
+        SampleTables::is_examined(track) && !matches!(track.sizes, Sizes::Equal { .. });
     !track.is_complete
         || (is_counted && track.samples_in_chunks() > samples)
         || ((samples > 0 || track.sizes.is_short()) && !has_places)
