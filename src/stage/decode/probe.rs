@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_film_that_is_all_complaints_is_counted_and_not_kept() {
+    fn a_file_that_is_all_complaints_is_counted_and_not_kept() {
         let mut decoded = Decoded::default();
         for number in 0..1000 {
             decoded.complain(None, None, &format!("{number} {}", "x".repeat(1000)));

@@ -84,7 +84,7 @@ async fn verify_that_is_told_to_stop_ends_its_decoder() {
 }
 
 #[tokio::test]
-async fn verify_has_every_film_decoded_and_tells_what_is_complained_of() {
+async fn verify_has_every_recording_decoded_and_tells_what_is_complained_of() {
     let place = Place::start(ROOMS).await;
     place.good(&["run"]).await;
     let before = place.bucket().objects;
