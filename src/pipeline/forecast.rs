@@ -88,7 +88,7 @@ impl AccountForecast {
 }
 
 fn sizes(backlog: &Backlog) -> Sizes {
-    Sizes { averages: backlog.averages, film: backlog.film }
+    Sizes { averages: backlog.averages, rate: backlog.rate }
 }
 
 /// The pending recordings of an account's listed rooms. Sizes come from checkpoints, or else from the
