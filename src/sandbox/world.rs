@@ -63,7 +63,7 @@ struct FileKey {
     id: String,
     kind: Kind,
     fixture: Fixture,
-    film: Option<Bytes>,
+    mp4: Option<Bytes>,
     size: u64,
     seconds: Option<u64>,
 }
@@ -103,13 +103,13 @@ impl World {
             id: id.to_owned(),
             kind: replay.kind,
             fixture: replay.fixture,
-            film: replay.mp4.clone(),
+            mp4: replay.mp4.clone(),
             size: replay.size.0,
             seconds: replay.seconds,
         };
         let make = || match replay.kind {
             Kind::Piece => File::Mp4(Arc::new(match &replay.mp4 {
-                Some(film) => Content::of(film.clone()),
+                Some(mp4) => Content::of(mp4.clone()),
                 None => media::mp4(replay.fixture, id, replay.size.0),
             })),
             Kind::Whole | Kind::WholeF3 => {
