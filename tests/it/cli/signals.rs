@@ -182,10 +182,10 @@ async fn a_killed_transfer_goes_on_at_the_part_it_had_come_to() {
     let next = place.run(&["run", "--json"]).await;
     let summary: serde_json::Value =
         serde_json::from_str(next.out.lines().last().unwrap()).unwrap();
-    let moved = summary["bytes_moved"].as_u64().unwrap();
+    let transferred = summary["bytes_moved"].as_u64().unwrap();
     // All but the first two parts.
     let most = FILM - (10 << 20) + (64 << 10);
-    assert!((1..=most).contains(&moved), "{moved} of {FILM}");
+    assert!((1..=most).contains(&transferred), "{transferred} of {FILM}");
     assert_eq!((next.code, place.run(&["verify", "--deep"]).await.code), (0, 0));
     // Its moov came before the kill, and was read back.
     let film = &place.bucket().manifest(1)["segments"][0];

@@ -14,7 +14,7 @@ pub struct Reference {
     pub bucket: Bucket,
     manifests: String,
     /// Bytes of recordings and images that it fetched.
-    pub moved: u64,
+    pub transferred: u64,
     /// Every point it passed.
     pub points: Vec<Point>,
 }
@@ -27,10 +27,11 @@ impl Reference {
     /// What is in the bucket now is taken for what ought to be, after it was held against the
     /// source.
     pub async fn of(world: &World) -> Self {
-        let (bucket, points, moved) = (world.bucket(), world.watch.passed(), world.vod.moved());
+        let (bucket, points, transferred) =
+            (world.bucket(), world.watch.passed(), world.vod.transferred());
         bucket.check(&secrets());
         is_the_source(world, &bucket).await;
-        Self { manifests: manifests(&bucket).join("\n"), moved, points, bucket }
+        Self { manifests: manifests(&bucket).join("\n"), transferred, points, bucket }
     }
 
     /// Holds at any moment: a manifest names durable objects alone, and every call was charged
@@ -64,7 +65,7 @@ impl Reference {
         let of = |bucket: &Bucket| media(bucket).map(|(key, _)| key.clone()).collect::<Vec<_>>();
         assert_eq!(of(&bucket), of(&self.bucket), "other objects");
         // Every part in flight has a share of the memory; one more may be stored and not noted.
-        let twice = world.vod.moved().saturating_sub(self.moved);
+        let twice = world.vod.transferred().saturating_sub(self.transferred);
         assert!(twice <= MEMORY + PART + SMALL, "{twice} bytes were moved twice");
         assert_eq!(world.number(LEFT_OVER).await, Some(0), "checkpoints are left");
         assert_eq!(world.store.uploads(), [], "unfinished uploads are left");

@@ -74,8 +74,8 @@ async fn a_server_that_is_away_for_a_while_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stays_away_is_waited_for_once_and_not_by_every_statement() {
     let (door, _server, database) = behind_a_door().await;
-    let patience = Duration::from_secs(5);
-    let ledger = database.open().await.with_outage_budget(patience);
+    let outage_budget = Duration::from_secs(5);
+    let ledger = database.open().await.with_outage_budget(outage_budget);
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     door.shut();
     let record = async || ledger.quota(&appid(), now(), SHARE).await;
@@ -83,7 +83,7 @@ async fn a_server_that_stays_away_is_waited_for_once_and_not_by_every_statement(
     assert!(door.turned_away() > 1, "it is not asked again");
     // A wait that did not fit into the patience any more has left some of it.
     let given_up = Instant::now();
-    while given_up.elapsed() <= patience {
+    while given_up.elapsed() <= outage_budget {
         record().await.unwrap_err();
     }
     for _ in 0..5 {

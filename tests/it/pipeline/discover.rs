@@ -99,7 +99,7 @@ async fn a_room_that_was_deleted_before_it_began_does_not_make_every_scan_a_full
 }
 
 #[tokio::test]
-async fn a_room_that_vanished_from_the_list_keeps_its_archive_and_what_is_owed_of_it_is_fetched() {
+async fn a_room_that_vanished_from_the_list_keeps_its_archive_and_what_is_pending_is_fetched() {
     let world = World::start(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
          [[account.room]]\nid = 2\nstart = \"-8d\"\n[[account.room.replay]]\n[[account.room.replay]]\n",

@@ -226,7 +226,7 @@ async fn what_cannot_be_fetched_is_remembered_and_its_loss_told_once_though_wech
 }
 
 #[tokio::test]
-async fn an_old_copy_of_the_ledger_moves_nothing_that_was_archived_after_it_was_made() {
+async fn an_old_copy_of_the_ledger_transfers_nothing_that_was_archived_after_it_was_made() {
     let world = World::with_settings(
         &ROOMS.replacen("[[account.room.replay]]", "[[account.room.replay]]\nsize = \"11MiB\"", 1),
         "[transfer]\npart_size = \"5MiB\"\n",

@@ -70,7 +70,7 @@ async fn a_process_claims_a_few_rooms_more_than_it_opens_files_and_leaves_the_ot
 }
 
 #[tokio::test]
-async fn accounts_that_owe_nothing_are_looked_at_however_long_the_claimed_rooms_take() {
+async fn accounts_with_nothing_pending_are_looked_at_however_long_the_claimed_rooms_take() {
     let account =
         |n| format!("[[account]]\nappid = \"wx{n}\"\nsecret = \"{}\"\n", world::APP_SECRET);
     let others: String = (2..=60).map(account).collect();

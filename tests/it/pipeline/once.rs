@@ -25,7 +25,7 @@ start = \"-8d\"
 const PARTS: &str = "[transfer]\npart_size = \"5MiB\"\n";
 
 #[tokio::test]
-async fn a_second_run_moves_nothing_asks_for_the_list_alone_and_changes_no_object() {
+async fn a_second_run_transfers_nothing_asks_for_the_list_alone_and_changes_no_object() {
     let world = World::with_settings(ROOMS, PARTS).await;
     let first = world.run().await;
     assert_eq!((first.exit, first.fetched().len() > 3), (0, true));
@@ -34,7 +34,7 @@ async fn a_second_run_moves_nothing_asks_for_the_list_alone_and_changes_no_objec
         let again = world.run().await;
         assert_eq!(again.calls, ["rooms 0"]);
         assert_eq!((again.media.len(), again.written()), (0, vec![]));
-        assert_eq!((again.exit, again.report.counts.bytes_moved), (0, 0));
+        assert_eq!((again.exit, again.report.counts.bytes_transferred), (0, 0));
         assert!(again.bucket == first.bucket, "the bucket changed");
     }
 }

@@ -29,7 +29,7 @@ async fn rooms_are_asked_about_by_estimated_deadline_and_past_ones_last() {
 }
 
 #[tokio::test]
-async fn recordings_are_moved_by_deadline_over_all_rooms_and_past_ones_last() {
+async fn recordings_are_transferred_by_deadline_over_all_rooms_and_past_ones_last() {
     // The first request for media waits, so that all rooms are known before the first transfer ends,
     // however slow the store is that is asked about each of them.
     let rooms = [

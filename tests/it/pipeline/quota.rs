@@ -77,7 +77,7 @@ async fn what_the_merchants_own_backend_has_used_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn when_wechat_says_the_quota_is_used_up_nothing_more_is_asked_and_what_is_known_is_moved() {
+async fn when_wechat_says_the_quota_is_used_up_nothing_is_asked_and_what_is_known_is_transferred() {
     let world = World::start(&rooms("quota_query = 48001")).await;
     let spent = "on = \"api\"\ncall = \"replays\"\nskip = 3\ntimes = \"always\"\n\
                  then = { errcode = { code = 45009, message = \"reach max api daily quota limit\" } }";
@@ -94,7 +94,7 @@ async fn when_wechat_says_the_quota_is_used_up_nothing_more_is_asked_and_what_is
 }
 
 #[tokio::test]
-async fn known_recordings_are_moved_on_a_day_without_calls() {
+async fn known_recordings_are_transferred_on_a_day_without_calls() {
     let world = World::with_settings(
         &rooms("quota_query = 48001"),
         "[quota]\ndaily_limit = 8\nreserve = 0\n",

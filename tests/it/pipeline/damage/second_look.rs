@@ -22,8 +22,8 @@ fn beginning_at(samples: usize) -> Vec<u8> {
         let word = |at: usize| u32::from_be_bytes(FASTSTART[at..at + 4].try_into().unwrap());
         for entry in 0..word(at + 8) as usize {
             let at = at + 12 + 4 * entry;
-            let moved = word(at) + u32::try_from(free).unwrap();
-            head[at..at + 4].copy_from_slice(&moved.to_be_bytes());
+            let shifted = word(at) + u32::try_from(free).unwrap();
+            head[at..at + 4].copy_from_slice(&shifted.to_be_bytes());
         }
     }
     let size = u32::try_from(free).unwrap().to_be_bytes();
