@@ -105,8 +105,8 @@ async fn verify_has_every_recording_decoded_and_tells_what_is_complained_of() {
     assert_eq!((json.code, &json.summary()["complaints"]), (5, &3.into()));
     let room = &json.lines()[0];
     assert_eq!((room["type"].as_str(), &room["room_id"]), (Some("decoded"), &1.into()));
-    let film = &room["films"][0];
-    assert_eq!((&film["frames"], &film["complaints"][0]["at_ms"]), (&2.into(), &40.into()));
+    let video = &room["films"][0];
+    assert_eq!((&video["frames"], &video["complaints"][0]["at_ms"]), (&2.into(), &40.into()));
     assert_eq!(place.bucket().objects, before, "it changes nothing");
 }
 
@@ -163,9 +163,9 @@ async fn a_real_ffmpeg_decodes_an_archive_and_names_where_it_is_damaged() {
     assert_eq!(told.code, 5, "{told:?}");
     let lines = told.lines();
     let rooms = lines.iter().filter(|line| line["type"] == "decoded");
-    let complaints = rooms.flat_map(|room| room["films"].as_array().unwrap()).flat_map(|film| {
-        let all = film["complaints"].as_array().unwrap();
-        all.iter().map(|complaint| (film["key"].as_str().unwrap(), complaint))
+    let complaints = rooms.flat_map(|room| room["films"].as_array().unwrap()).flat_map(|video| {
+        let all = video["complaints"].as_array().unwrap();
+        all.iter().map(|complaint| (video["key"].as_str().unwrap(), complaint))
     });
     let (mut segment, mut chunk) = (false, false);
     for (key, complaint) in complaints {

@@ -126,7 +126,7 @@ async fn what_the_link_is_too_slow_for_is_said_with_by_how_much() {
 }
 
 #[tokio::test]
-async fn pieces_are_as_urgent_as_the_whole_that_waits_for_them() {
+async fn segments_are_as_urgent_as_the_whole_that_waits_for_them() {
     let room = |id: u64, start: &str, expire: &str, more: &str| {
         format!(
             "[[account.room]]\nid = {id}\nstart = \"{start}\"\n[[account.room.replay]]\n\
@@ -206,7 +206,7 @@ fn assert_yields(turns: &[u64]) {
 }
 
 #[tokio::test]
-async fn a_film_under_way_yields_at_its_next_part_to_a_more_urgent_one() {
+async fn a_segment_under_way_yields_at_its_next_part_to_a_more_urgent_one() {
     assert_yields(&turns("+90d", "+1d").await);
 }
 

@@ -49,18 +49,18 @@ async fn damage_that_no_manifest_knows_is_found_by_offset_and_time() {
     let promise =
         Promise { duration_ms: 2000, is_rounded: false, has_init: true, may_run_on: false };
     let chunk = Some(Subject::Chunk(promise, Some("whole/x/init-000000.mp4".to_owned())));
-    let film = || Some(Subject::Segment);
+    let segment = || Some(Subject::Segment);
     let checked = looked_at(&[
         ("whole/x/init-000000.mp4", INIT.to_vec(), None),
-        ("segments/sound.mp4", FIRST.to_vec(), film()),
-        ("segments/moov-last.mp4", LAST.to_vec(), film()),
-        ("segments/in-fragments.mp4", [INIT, FRAGMENT].concat(), film()),
+        ("segments/sound.mp4", FIRST.to_vec(), segment()),
+        ("segments/moov-last.mp4", LAST.to_vec(), segment()),
+        ("segments/in-fragments.mp4", [INIT, FRAGMENT].concat(), segment()),
         ("whole/x/chunk-000000.m4s", FRAGMENT.to_vec(), chunk.clone()),
-        ("segments/damaged.mp4", damaged(FIRST), film()),
-        ("segments/damaged-moov-last.mp4", damaged(LAST), film()),
+        ("segments/damaged.mp4", damaged(FIRST), segment()),
+        ("segments/damaged-moov-last.mp4", damaged(LAST), segment()),
         ("whole/x/chunk-000001.m4s", damaged(FRAGMENT), chunk),
         ("segments/known.mp4", damaged(FIRST), None),
-        ("segments/text.mp4", b"no film at all".to_vec(), film()),
+        ("segments/text.mp4", b"no film at all".to_vec(), segment()),
     ])
     .await;
     assert!(checked.mismatches.is_empty() && checked.unreadable.is_empty(), "{checked:?}");

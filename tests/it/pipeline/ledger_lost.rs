@@ -73,10 +73,10 @@ async fn two_files_whose_digests_begin_alike_are_both_archived_and_stay_apart() 
          [[account.room.replay]]\n[[account.room.replay]]\n",
     )
     .await;
-    let films: Vec<String> = segments_of_room_2(&world).await;
+    let urls: Vec<String> = segments_of_room_2(&world).await;
     let host = format!("http://{}", world.sandbox.vod_addr());
-    for (path, film) in ALIKE.iter().zip(&films) {
-        let to = film.strip_prefix(&host).unwrap();
+    for (path, url) in ALIKE.iter().zip(&urls) {
+        let to = url.strip_prefix(&host).unwrap();
         world.fault(&format!(
             "on = \"vod\"\npath = \"{path}\"\ntimes = \"always\"\nthen = {{ redirect = {{ to = \"{to}\" }} }}"
         ));

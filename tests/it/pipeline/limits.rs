@@ -31,24 +31,24 @@ const ROOMS: &str = "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room
     [[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"8s\" } }\n";
 
 /// What is asked of WeChat and its host before the second film begins, where there is one slot.
-async fn while_the_first_film_comes(world: &World) -> Vec<Call> {
-    let one_slot = |config: &mut Config| {
+async fn while_the_first_segment_comes(world: &World) -> Vec<Call> {
+    let one_at_a_time = |config: &mut Config| {
         config.work.files = 1;
         config.images = None;
         config.media.timeouts.read = Duration::from_secs(60);
     };
-    world.night(&Selection::Due, one_slot).await;
+    world.night(&Selection::Due, one_at_a_time).await;
     let calls = world.sandbox.calls();
-    let mut films = calls.iter().filter(|call| call.listener == Listener::Vod);
-    let first = films.next().unwrap();
-    let second = films.find(|call| call.path != first.path).unwrap();
+    let mut segments = calls.iter().filter(|call| call.listener == Listener::Vod);
+    let first = segments.next().unwrap();
+    let second = segments.find(|call| call.path != first.path).unwrap();
     calls.iter().take_while(|call| call.path != second.path).cloned().collect()
 }
 
 /// How many rooms are asked about meanwhile.
 async fn claimed(world: &World) -> usize {
     let is_room = |call: &&Call| call.body.as_ref().is_some_and(|b| b.get("room_id").is_some());
-    while_the_first_film_comes(world).await.iter().filter(is_room).count()
+    while_the_first_segment_comes(world).await.iter().filter(is_room).count()
 }
 
 /// Where another process works on a room as well.
@@ -78,7 +78,7 @@ async fn accounts_with_nothing_pending_are_looked_at_however_long_the_claimed_ro
     // By the time the last of the lists has come, the first account has all rooms that may be claimed.
     let slow = "{ slow = { delay = \"200ms\" } }";
     world.fault(&format!("on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = {slow}"));
-    let calls = while_the_first_film_comes(&world).await;
+    let calls = while_the_first_segment_comes(&world).await;
     let tokens = calls.iter().filter(|call| call.path == "/cgi-bin/stable_token");
     assert_eq!(tokens.count(), 60);
 }

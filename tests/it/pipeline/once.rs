@@ -77,7 +77,7 @@ async fn what_the_store_refuses_is_in_no_manifest_and_comes_with_a_later_run() {
 }
 
 #[tokio::test]
-async fn a_room_whose_side_files_cannot_be_written_has_no_manifest_and_its_films_are_kept() {
+async fn a_room_whose_side_files_cannot_be_written_has_no_manifest_and_its_segments_are_kept() {
     for refused in ["SHA256SUMS", "history/", "manifest.json"] {
         let world = World::with_settings(ROOMS, PARTS).await;
         world.front.refuse(move |method, path| {

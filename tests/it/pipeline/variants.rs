@@ -100,7 +100,7 @@ async fn times_are_understood_in_every_style_and_kept_as_written() {
 }
 
 #[tokio::test]
-async fn pieces_stand_in_the_order_of_the_broadcast_with_the_gaps_between_them() {
+async fn segments_stand_in_the_order_of_the_broadcast_with_the_gaps_between_them() {
     let at = |clock: &str, style: &str| {
         format!("{PIECE}create = \"2026-11-13T03:{clock}Z\"\ntime_style = \"{style}\"\n")
     };

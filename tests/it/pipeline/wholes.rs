@@ -11,7 +11,7 @@ fn room(recordings: &str) -> String {
 }
 
 #[tokio::test]
-async fn chunks_are_archived_where_the_policy_and_the_pieces_ask_for_it() {
+async fn chunks_are_archived_where_the_policy_and_the_segments_ask_for_it() {
     let check = async |pieces: &str, seconds: u64, policy: &str, expected: &str| {
         let scenario = room(&format!("{pieces}{WHOLE}seconds = {seconds}\n"));
         let settings = format!("[whole]\narchive = \"{policy}\"\ntolerance = \"3s\"\n");
@@ -79,7 +79,7 @@ async fn an_archived_whole_is_the_source_chunk_by_chunk_and_its_playlist_is_rela
 }
 
 #[tokio::test]
-async fn a_whole_stands_in_for_pieces_that_cannot_be_had_and_they_are_fetched_all_the_same() {
+async fn a_whole_stands_in_for_segments_that_cannot_be_had_and_they_are_fetched_all_the_same() {
     let world = World::start(&room(&format!("{PIECE}{WHOLE}seconds = 4\n"))).await;
     let broken = "path = \"*f0.mp4\"\ntimes = \"always\"\nthen = { status = { code = 500 } }";
     world.fault(&format!("on = \"vod\"\n{broken}"));

@@ -107,8 +107,8 @@ fn changing() -> Vec<Row> {
 /// The night asks once for all of the film, after the restarts, and this table once more to compare.
 fn assert_asked_for_at_once(world: &World) {
     let calls = world.sandbox.calls();
-    let films = calls.iter().filter(|call| call.path.ends_with("/f0.mp4"));
-    assert_eq!(films.filter(|call| call.range.is_none()).count(), 2, "{calls:#?}");
+    let segments = calls.iter().filter(|call| call.path.ends_with("/f0.mp4"));
+    assert_eq!(segments.filter(|call| call.range.is_none()).count(), 2, "{calls:#?}");
 }
 
 fn unusable() -> Vec<Row> {

@@ -59,8 +59,10 @@ fn no_recordings() -> impl Iterator<Item = Row> {
         .into_iter()
         .flat_map(move |then| [at("a playlist", whole, 0, then), at("a chunk", whole, 2, then)]);
     let torn = at("a playlist", whole, 0, "{ short = { length = \"absent\" } }");
-    let film = ["\"html\"", "\"empty\"", "\"no-moov\""];
-    wholes.chain([torn]).chain(film.into_iter().map(move |then| at("a large film", LARGE, 0, then)))
+    let segment = ["\"html\"", "\"empty\"", "\"no-moov\""];
+    wholes
+        .chain([torn])
+        .chain(segment.into_iter().map(move |then| at("a large film", LARGE, 0, then)))
 }
 
 fn redirects() -> Vec<Row> {

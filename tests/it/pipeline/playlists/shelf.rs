@@ -10,7 +10,7 @@ use super::super::world::{Night, World};
 use crate::bucket::text;
 use crate::net::{Reply, Request, Server};
 
-const FILM: &[u8] = include_bytes!("../../../../src/sandbox/media/whole.ts");
+const WHOLE: &[u8] = include_bytes!("../../../../src/sandbox/media/whole.ts");
 const CHUNKS: &str = include_str!("../../../../src/sandbox/media/whole.chunks");
 
 /// What the host answers to one target.
@@ -105,7 +105,7 @@ pub fn media(lines: &str) -> String {
 pub fn chunk(number: usize) -> Vec<u8> {
     let mut fields = CHUNKS.lines().nth(number).unwrap().split(' ').skip(1);
     let [start, last] = [(); 2].map(|()| fields.next().unwrap().parse::<usize>().unwrap());
-    FILM[start..=last].to_vec()
+    WHOLE[start..=last].to_vec()
 }
 
 /// A room whose one recording is the broadcast behind a path of the host.

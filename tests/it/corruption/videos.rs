@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// A film, or a chunk of a broadcast.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Film {
+pub(super) struct Video {
     pub name: String,
     pub bytes: Vec<u8>,
     /// Before which byte so many bytes of a `free` box lie that are not kept.
@@ -30,7 +30,7 @@ pub(super) struct Unit {
     pub is_picture: bool,
 }
 
-impl Film {
+impl Video {
     /// Reads a film and what lies beside it.
     pub fn read(path: &Path) -> Self {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -50,13 +50,13 @@ impl Film {
             let (_, told) = name.rsplit_once('.').unwrap();
             told.parse().unwrap()
         });
-        let mut film = Self { name, bytes, hole, told_ms, ..Self::default() };
+        let mut video = Self { name, bytes, hole, told_ms, ..Self::default() };
         if told_ms.is_none() {
             let packets = std::fs::read_to_string(path.with_extension("packets")).unwrap();
-            film.find_units(&packets);
-            film.last_head = film.last_head();
+            video.find_units(&packets);
+            video.last_head = video.last_head();
         }
-        film
+        video
     }
 
     fn last_head(&self) -> Option<Range<usize>> {
