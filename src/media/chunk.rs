@@ -209,7 +209,7 @@ mod tests {
         let mut walk = ChunkWalk::new(told);
         let (first, rest) = bytes.split_at(bytes.len().min(4096));
         walk.feed(first)?;
-        rest.chunks(step.max(1)).try_for_each(|piece| walk.feed(piece))?;
+        rest.chunks(step.max(1)).try_for_each(|slice| walk.feed(slice))?;
         walk.finish()
     }
 

@@ -59,11 +59,11 @@ impl Boxes {
             }
             let (step, rest) = self.boxes.step(bytes);
             bytes = rest;
-            if let Step::Payload(kind, _, piece) = step
+            if let Step::Payload(kind, _, slice) = step
                 && kind.0 == *b"moov"
-                && self.moov.len() + piece.len() <= LARGEST
+                && self.moov.len() + slice.len() <= LARGEST
             {
-                self.moov.extend_from_slice(piece);
+                self.moov.extend_from_slice(slice);
             }
             self.end_moov();
         }

@@ -7,7 +7,7 @@ fn promise(duration_ms: u64) -> Promise {
 
 fn examine_by(bytes: &[u8], step: usize, promise: Option<Promise>) -> Examined {
     let mut walk = TsWalk::default();
-    bytes.chunks(step.max(1)).for_each(|piece| walk.feed(piece));
+    bytes.chunks(step.max(1)).for_each(|slice| walk.feed(slice));
     walk.finish(promise)
 }
 

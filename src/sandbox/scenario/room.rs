@@ -110,7 +110,7 @@ pub struct Replay {
 
 impl Replay {
     /// A segment with the first fixture.
-    pub fn piece() -> Self {
+    pub fn segment() -> Self {
         Self::default()
     }
 
@@ -127,7 +127,7 @@ pub enum Kind {
     /// A segment of the broadcast: `f0.mp4`.
     #[default]
     #[serde(rename = "piece")]
-    Piece,
+    Segment,
     /// The whole broadcast: `playlist_eof.m3u8`.
     Whole,
     /// The whole broadcast under its other name: `playlist.f3.m3u8`.

@@ -99,7 +99,7 @@ impl<'a> Reading<'a> {
         if at.end - at.start > LARGEST {
             return Ok(Err("its tables of samples are too large, or too far behind".to_owned()));
         }
-        let mut bytes = Pieces::default();
+        let mut bytes = Received::default();
         self.store.read_range(key, at.clone(), &mut bytes).await?;
         let bytes = Bytes::from(bytes.0);
         let tables = match beyond {
@@ -152,11 +152,11 @@ fn no_media(what: String) -> Damage {
 
 /// The bytes of an object as they arrive.
 #[derive(Default)]
-struct Pieces(Vec<u8>);
+struct Received(Vec<u8>);
 
-impl Extend<Bytes> for Pieces {
-    fn extend<T: IntoIterator<Item = Bytes>>(&mut self, pieces: T) {
-        pieces.into_iter().for_each(|piece| self.0.extend_from_slice(&piece));
+impl Extend<Bytes> for Received {
+    fn extend<T: IntoIterator<Item = Bytes>>(&mut self, slices: T) {
+        slices.into_iter().for_each(|slice| self.0.extend_from_slice(&slice));
     }
 }
 

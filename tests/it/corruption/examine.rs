@@ -37,7 +37,7 @@ impl Verdict {
 }
 
 /// As many bytes come at a time.
-const PIECE: usize = 1 << 20;
+const SLICE: usize = 1 << 20;
 
 /// Examines a film that has these bytes.
 pub(super) fn examine(video: &Video, bytes: &[u8]) -> Verdict {
@@ -50,7 +50,7 @@ pub(super) fn examine(video: &Video, bytes: &[u8]) -> Verdict {
 fn chunk(bytes: &[u8], duration_ms: u64) -> Verdict {
     let promise = Promise { duration_ms, is_rounded: false, has_init: false, may_run_on: false };
     let mut walk = ChunkWalk::new(Told { promise: Some(promise), ..Told::default() });
-    let fed = bytes.chunks(PIECE).try_for_each(|piece| walk.feed(piece));
+    let fed = bytes.chunks(SLICE).try_for_each(|slice| walk.feed(slice));
     match fed.and_then(|()| walk.finish()) {
         Err(error) => Verdict::Refused(error.to_string()),
         Ok(examined) => Verdict::of(
@@ -65,9 +65,9 @@ fn segment(video: &Video, bytes: &[u8]) -> Result<Verdict, Mp4Error> {
     let total = video.total() - video.bytes.len() as u64 + bytes.len() as u64;
     let mut walk = BoxWalk::new(Limits::default());
     let mut examining: Option<Result<Examiner, String>> = None;
-    for piece in pieces(video, bytes) {
+    for slice in slices(video, bytes) {
         let at = walk.offset();
-        walk.feed(&piece)?;
+        walk.feed(&slice)?;
         if examining.is_none() {
             examining = match (walk.kept_moov(), walk.moov_beyond(total)) {
                 (Some((moov, moov_at)), _) => {
@@ -79,7 +79,7 @@ fn segment(video: &Video, bytes: &[u8]) -> Result<Verdict, Mp4Error> {
             };
         }
         if let Some(Ok(examiner)) = &mut examining {
-            examiner.feed(&piece);
+            examiner.feed(&slice);
         }
     }
     let structure = walk.finish(Some(total))?;
@@ -115,14 +115,14 @@ fn tables(video: &Video, bytes: &[u8], beyond: &MoovBeyond) -> Result<Tables, St
 }
 
 /// The bytes of a file as they come, those of the hole among them.
-fn pieces<'a>(video: &Video, bytes: &'a [u8]) -> impl Iterator<Item = Bytes> + use<'a> {
+fn slices<'a>(video: &Video, bytes: &'a [u8]) -> impl Iterator<Item = Bytes> + use<'a> {
     let (at, hole) = video.hole.unwrap_or((0, 0));
     let (before, after) = bytes.split_at(at.min(bytes.len()));
-    let zeros = Bytes::from(vec![0; if hole > 0 { 64 * PIECE } else { 0 }]);
-    let hole = (0..hole).step_by(64 * PIECE).map(move |from| {
-        let length = (hole - from).min(64 * PIECE as u64);
+    let zeros = Bytes::from(vec![0; if hole > 0 { 64 * SLICE } else { 0 }]);
+    let hole = (0..hole).step_by(64 * SLICE).map(move |from| {
+        let length = (hole - from).min(64 * SLICE as u64);
         zeros.slice(..usize::try_from(length).unwrap())
     });
-    let of = |bytes: &'a [u8]| bytes.chunks(PIECE).map(Bytes::copy_from_slice);
+    let of = |bytes: &'a [u8]| bytes.chunks(SLICE).map(Bytes::copy_from_slice);
     of(before).chain(hole).chain(of(after))
 }

@@ -93,11 +93,11 @@ impl Door {
         body: &[u8],
     ) -> io::Result<()> {
         let middle = body.len() / 2;
-        for (at, piece) in [(0, &body[..middle]), (middle, &body[middle..])] {
+        for (at, slice) in [(0, &body[..middle]), (middle, &body[middle..])] {
             if at > 0 {
                 self.watch.reach(request, Phase::HalfReplied).await;
             }
-            for some in piece.chunks(256 << 10) {
+            for some in slice.chunks(256 << 10) {
                 self.watch.pass().await;
                 client.write_all(some).await?;
                 self.transferred.fetch_add(some.len() as u64, Ordering::Relaxed);

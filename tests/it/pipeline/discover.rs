@@ -26,7 +26,7 @@ fn pages(night: &Night) -> Vec<&str> {
 fn add(world: &World, id: i64, hours_ago: i64) {
     let now = world.sandbox.clock().now();
     let start = now.checked_sub(jiff::SignedDuration::from_hours(hours_ago)).unwrap();
-    let replays = vec![Replay::piece()];
+    let replays = vec![Replay::segment()];
     let room = Room { replays, ..Room::new(id, start.to_string().parse().unwrap()) };
     world.sandbox.update(|scenario| scenario.accounts[0].rooms.push(room));
 }

@@ -82,7 +82,7 @@ async fn two_files_whose_digests_begin_alike_are_both_archived_and_stay_apart() 
         ));
         let media_url = Some(format!("{host}{path}"));
         world.change(1, |room| {
-            room.replays.push(Replay { media_url, ..Replay::piece() });
+            room.replays.push(Replay { media_url, ..Replay::segment() });
         });
     }
     let first = world.run().await;

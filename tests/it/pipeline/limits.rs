@@ -15,9 +15,9 @@ use super::world::{self, World};
 /// Threads of their own order tasks otherwise than one thread does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn files_share_a_memory_budget_of_a_single_part() {
-    let piece = "[[account.room.replay]]\nsize = \"17MiB\"\n";
+    let segment = "[[account.room.replay]]\nsize = \"17MiB\"\n";
     let world = World::with_settings(
-        &format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{piece}{piece}{piece}"),
+        &format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{segment}{segment}{segment}"),
         "[transfer]\nmemory = \"5MiB\"\npart_size = \"5MiB\"\nfiles = 3\nranges = 4\n",
     )
     .await;

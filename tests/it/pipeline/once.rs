@@ -61,8 +61,8 @@ async fn what_the_store_refuses_is_in_no_manifest_and_comes_with_a_later_run() {
     let world = World::with_settings(ROOMS, PARTS).await;
     for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::FORBIDDEN] {
         world.front.refuse(move |method, path| {
-            let is_piece = path.contains("/rooms/1/segments/");
-            (is_piece && *method != Method::HEAD).then_some(status)
+            let is_segment = path.contains("/rooms/1/segments/");
+            (is_segment && *method != Method::HEAD).then_some(status)
         });
         let night = world.run().await;
         night.says(1, "partial", &["failed", "failed"]);

@@ -40,7 +40,7 @@ fn add(world: &World, rooms: impl IntoIterator<Item = (i64, i64)>) {
     let now = world.sandbox.clock().now();
     for (id, hours) in rooms {
         let start = now.checked_sub(jiff::SignedDuration::from_hours(hours)).unwrap();
-        let replays = vec![Replay::piece()];
+        let replays = vec![Replay::segment()];
         let room = Room { replays, ..Room::new(id, start.to_string().parse().unwrap()) };
         world.sandbox.update(|scenario| scenario.accounts[0].rooms.push(room));
     }

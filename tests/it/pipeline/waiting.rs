@@ -50,9 +50,9 @@ async fn what_is_no_recording_is_tried_as_long_as_wechat_can_have_it_and_its_los
         if exit == 3 && day < 40 {
             assert_eq!(at_risk, 1, "day {day}");
             assert!(told.contains("room 1: "), "day {day}: {told}");
-            let piece = &night.bucket.manifest(1)["segments"][0];
+            let segment = &night.bucket.manifest(1)["segments"][0];
             assert_eq!(
-                (&piece["state"], piece["next_try_at"].is_string()),
+                (&segment["state"], segment["next_try_at"].is_string()),
                 (&"rejected".into(), true)
             );
         }

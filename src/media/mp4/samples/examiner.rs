@@ -216,9 +216,9 @@ impl Cursor {
                 continue;
             }
             let from = sample.start.max(at);
-            let piece = (from - at) as usize..sample_end.min(end).saturating_sub(at) as usize;
-            let piece = bytes.get(piece).unwrap_or_default();
-            self.look.take((sample.coding, sample.size), piece, |at, what| {
+            let slice = (from - at) as usize..sample_end.min(end).saturating_sub(at) as usize;
+            let slice = bytes.get(slice).unwrap_or_default();
+            self.look.take((sample.coding, sample.size), slice, |at, what| {
                 findings.note(track, sample, from + at as u64, what);
             });
             if sample_end > end {

@@ -27,9 +27,9 @@ fn tables(file: &[u8]) -> Result<Arc<SampleTables>, Unexaminable> {
     SampleTables::read(&moov, at).map(Arc::new)
 }
 
-fn examined_in(file: &[u8], piece: usize) -> Examined {
+fn examined_in(file: &[u8], step: usize) -> Examined {
     let mut examiner = Examiner::from(tables(file).unwrap(), 0).unwrap();
-    file.chunks(piece).for_each(|bytes| examiner.feed(bytes));
+    file.chunks(step).for_each(|bytes| examiner.feed(bytes));
     examiner.finish(&parts(file).2, file.len() as u64)
 }
 
@@ -67,8 +67,8 @@ fn what(examined: &Examined) -> Vec<Wrong> {
 fn a_sound_file_has_every_sample_accounted_for_however_it_is_cut() {
     let sound = Examined { places: Vec::new(), unexamined: None };
     for file in [FASTSTART, AT_END, HEVC, FRAGMENTED] {
-        for piece in [1, 7, 1000, file.len()] {
-            assert_eq!(examined_in(file, piece), sound, "in pieces of {piece}");
+        for step in [1, 7, 1000, file.len()] {
+            assert_eq!(examined_in(file, step), sound, "in pieces of {step}");
         }
     }
     let mut bare = FASTSTART.to_vec();
@@ -223,12 +223,12 @@ fn bytes_that_the_tables_leave_out_behind_a_frame_of_sound_are_found() {
 }
 
 /// What is wrong with a sample of one AVC unit of these bytes.
-fn unit(unit: &[u8], piece: usize) -> Vec<Wrong> {
+fn unit(unit: &[u8], step: usize) -> Vec<Wrong> {
     let length = u32::try_from(unit.len()).unwrap();
     let sample = [&length.to_be_bytes(), unit].concat();
     let mut walk = NalWalk::new(4, false, length + 4);
     let mut found = Vec::new();
-    sample.chunks(piece).for_each(|bytes| walk.take(bytes, |_, what| found.push(what)));
+    sample.chunks(step).for_each(|bytes| walk.take(bytes, |_, what| found.push(what)));
     found
 }
 
@@ -242,22 +242,22 @@ fn zeros_within_a_picture_are_found_wherever_they_lie_and_told_from_padding() {
         unit[at..at + bytes.len()].copy_from_slice(bytes);
         unit
     };
-    for piece in [1, 3, 64, 5000] {
-        assert_eq!(unit(&picture, piece), []);
+    for step in [1, 3, 64, 5000] {
+        assert_eq!(unit(&picture, step), []);
         for at in [1, 2, 700, picture.len() - 65] {
-            assert_eq!(unit(&with(&picture, at, &[0; 64]), piece), [Wrong::Zeros], "at {at}");
-            assert_eq!(unit(&with(&description, at, &[0; 64]), piece), [Wrong::ZerosBeside]);
+            assert_eq!(unit(&with(&picture, at, &[0; 64]), step), [Wrong::Zeros], "at {at}");
+            assert_eq!(unit(&with(&description, at, &[0; 64]), step), [Wrong::ZerosBeside]);
         }
         let end = picture.len() - 64;
-        assert_eq!(unit(&with(&picture, end, &[0; 64]), piece), [Wrong::Padding]);
+        assert_eq!(unit(&with(&picture, end, &[0; 64]), step), [Wrong::Padding]);
         for last in 0..=2 {
-            let found = unit(&with(&picture, 99, &[0, 0, last]), piece);
+            let found = unit(&with(&picture, 99, &[0, 0, last]), step);
             assert_eq!(found, [Wrong::Sequence], "00 00 0{last}");
-            assert_eq!(unit(&with(&description, 99, &[0, 0, last]), piece), []);
+            assert_eq!(unit(&with(&description, 99, &[0, 0, last]), step), []);
         }
-        assert_eq!(unit(&with(&picture, 99, &[0, 0, 3]), piece), [], "that is how it is escaped");
-        assert_eq!(unit(&with(&picture, 0, &[0xe5]), piece), [Wrong::Header]);
-        assert_eq!(unit(&[&[0x0c][..], &[0; 200]].concat(), piece), [], "filler");
+        assert_eq!(unit(&with(&picture, 99, &[0, 0, 3]), step), [], "that is how it is escaped");
+        assert_eq!(unit(&with(&picture, 0, &[0xe5]), step), [Wrong::Header]);
+        assert_eq!(unit(&[&[0x0c][..], &[0; 200]].concat(), step), [], "filler");
     }
     let page =
         "<html><body><h1>404 Not Found</h1><hr>nginx/1.18 (Ubuntu)</body></html>\n".repeat(9);

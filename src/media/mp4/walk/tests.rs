@@ -6,10 +6,10 @@ const FASTSTART: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/fas
 const AT_END: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/moov-at-end.mp4");
 const FRAGMENTED: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/fragmented.mp4");
 
-/// Walks over `file` in pieces of `piece` bytes.
-fn walk(file: &[u8], piece: usize, announced: Option<u64>) -> Result<Mp4Structure, Mp4Error> {
+/// Walks over `file` in pieces of `step` bytes.
+fn walk(file: &[u8], step: usize, announced: Option<u64>) -> Result<Mp4Structure, Mp4Error> {
     let mut walk = BoxWalk::new(Limits { moov_bytes: 1 << 20 });
-    for bytes in file.chunks(piece.max(1)) {
+    for bytes in file.chunks(step.max(1)) {
         walk.feed(bytes)?;
     }
     let structure = walk.finish(announced)?;
@@ -88,8 +88,8 @@ fn what_is_no_mp4_is_called_what_it_looks_like() {
 fn with_tail(file: &[u8], tail: &[u8]) -> Result<Mp4Structure, Mp4Error> {
     let file = [file, tail].concat();
     let outcome = whole(&file);
-    for piece in [1, 3, 1000] {
-        assert_eq!(walk(&file, piece, Some(file.len() as u64)), outcome, "in pieces of {piece}");
+    for step in [1, 3, 1000] {
+        assert_eq!(walk(&file, step, Some(file.len() as u64)), outcome, "in pieces of {step}");
     }
     outcome
 }
@@ -130,9 +130,9 @@ fn a_fragment_after_other_bytes_is_not_lost_in_silence() {
     let (file, fragment) = FRAGMENTED[..end].split_at(moof);
     for between in [&[0; 9][..], &[9; 70_000], &b"<html>no such page</html>\n".repeat(300)] {
         let file = [file, fragment, between, fragment, fragment].concat();
-        for piece in [1, 7, 5000, file.len()] {
+        for step in [1, 7, 5000, file.len()] {
             let mut walk = BoxWalk::new(Limits::default());
-            file.chunks(piece).for_each(|bytes| walk.feed(bytes).unwrap());
+            file.chunks(step).for_each(|bytes| walk.feed(bytes).unwrap());
             assert!(walk.is_sound());
             let whole = walk.finish(Some(file.len() as u64)).unwrap();
             let gap = end as u64..(end + between.len()) as u64;
@@ -296,29 +296,29 @@ fn a_failed_walk_fails_again() {
 
 proptest! {
     #[test]
-    fn the_cutting_makes_no_difference(piece in 1_usize..9000, which in 0_usize..3) {
+    fn the_cutting_makes_no_difference(step in 1_usize..9000, which in 0_usize..3) {
         let file = [FASTSTART, AT_END, FRAGMENTED][which];
-        prop_assert_eq!(walk(file, piece, None), whole(file));
+        prop_assert_eq!(walk(file, step, None), whole(file));
     }
 
     #[test]
     fn any_bytes_give_one_answer_however_they_are_cut(
         kinds in proptest::collection::vec((0_usize..8, proptest::collection::vec(0_u8.., 0..40)), 0..6),
         cut in 0_usize..50,
-        piece in 1_usize..20,
+        step in 1_usize..20,
     ) {
         let names = [b"ftyp", b"moov", b"mdat", b"free", b"moof", b"\0\0\0\0", b"uuid", b"<htm"];
         let mut file: Vec<u8> =
             kinds.iter().flat_map(|(kind, payload)| boxed(names[*kind], payload)).collect();
         file.truncate(file.len().saturating_sub(cut));
-        prop_assert_eq!(walk(&file, piece, None), whole(&file));
+        prop_assert_eq!(walk(&file, step, None), whole(&file));
     }
 
     #[test]
-    fn no_bytes_are_too_strange(bytes in proptest::collection::vec(0_u8.., 0..200), piece in 1_usize..30) {
+    fn no_bytes_are_too_strange(bytes in proptest::collection::vec(0_u8.., 0..200), step in 1_usize..30) {
         let file = [boxed(b"ftyp", b"isom"), bytes].concat();
-        prop_assert_eq!(walk(&file, piece, Some(7)), walk(&file, file.len(), Some(7)));
-        prop_assert!(walk(&file, piece, Some(7)).is_err());
+        prop_assert_eq!(walk(&file, step, Some(7)), walk(&file, file.len(), Some(7)));
+        prop_assert!(walk(&file, step, Some(7)).is_err());
     }
 
     #[test]

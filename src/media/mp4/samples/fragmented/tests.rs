@@ -20,9 +20,9 @@ fn file() -> Vec<u8> {
     [INIT, FIRST, SECOND].concat()
 }
 
-fn examine(file: &[u8], piece: usize) -> Examined {
+fn examine(file: &[u8], step: usize) -> Examined {
     let (mut walk, mut examiner, mut at) = (BoxWalk::new(Limits::default()), None, 0);
-    for bytes in file.chunks(piece) {
+    for bytes in file.chunks(step) {
         walk.feed(bytes).unwrap();
         if examiner.is_none()
             && let Some((moov, moov_at)) = walk.kept_moov()
@@ -31,7 +31,7 @@ fn examine(file: &[u8], piece: usize) -> Examined {
             examiner = Examiner::from(Arc::new(track), at);
         }
         // Resumed after every piece, as by another process.
-        if piece < 500 {
+        if step < 500 {
             examiner.iter_mut().for_each(|examiner| examiner.feed(bytes));
         } else if let Some(now) = examiner.take() {
             let (track, progress) = (Arc::clone(&now.track), now.progress().clone());
@@ -54,8 +54,8 @@ fn examined(file: &[u8]) -> Examined {
         let places = examined.places.iter().map(|place| (place.range.end, place.at_ms, place.what));
         (places.collect::<Vec<_>>(), examined.unexamined.clone())
     };
-    for piece in [3, 1000] {
-        assert_eq!(told(&examine(file, piece)), told(&at_once), "in pieces of {piece}");
+    for step in [3, 1000] {
+        assert_eq!(told(&examine(file, step)), told(&at_once), "in pieces of {step}");
     }
     at_once
 }
