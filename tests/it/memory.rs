@@ -1,4 +1,4 @@
-//! Peak memory of the program: the budget and a fixed base, whatever the number and size of films.
+//! Peak memory of the program: the budget and a fixed base, whatever the number and size of segments.
 //!
 //! `scripts/test-memory` runs this with `REPLAY_ARCHIVER_TEST_FILM` set to `20GiB`.
 
@@ -20,7 +20,7 @@ const MIB: u64 = 1 << 20;
 /// What the program takes beside the budget, at most.
 const BASE: u64 = 40 * MIB;
 
-/// Films of one size that are moved in one run.
+/// Segments of one size that are transferred in one run.
 struct Load {
     segments: usize,
     /// How many at once.
@@ -36,7 +36,7 @@ impl Load {
     }
 
     #[expect(clippy::print_stdout, reason = "the figures are what scripts/test-memory is for")]
-    /// Moves the films and returns the peak of the resident memory in bytes.
+    /// Transfers the segments and returns the peak of the resident memory in bytes.
     async fn peak(&self) -> u64 {
         let segment = format!("[[account.room.replay]]\nsize = \"{}\"\n", self.size);
         let scenario = format!(
@@ -58,7 +58,7 @@ impl Load {
         peak
     }
 
-    /// Moves the films within the budget and the base.
+    /// Transfers the segments within the budget and the base.
     async fn check(&self) -> u64 {
         let peak = self.peak().await;
         assert!(

@@ -1,4 +1,4 @@
-//! `verify --decode`, with a decoder that is a script: it reads a few bytes of each film, as ffprobe would,
+//! `verify --decode`, with a decoder that is a script: it reads a few bytes of each segment, as ffprobe would,
 //! and complains of what it is told to.
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 
 use super::program::{Place, ROOMS, Ran, ended};
 
-/// Complains of what is not served rightly, and prints the lines of the file `frames` for each film.
+/// Complains of what is not served rightly, and prints the lines of the file `frames` for each segment.
 const DECODER: &str = r#"#!/usr/bin/env bash
 [ "$1" = -version ] && exit 0
 [ -z "$APP_SECRET$STORE_SECRET" ] || echo "it is given secrets" >&2

@@ -39,7 +39,7 @@ impl Verdict {
 /// As many bytes come at a time.
 const SLICE: usize = 1 << 20;
 
-/// Examines a film that has these bytes.
+/// Examines a video that has these bytes.
 pub(super) fn examine(video: &Video, bytes: &[u8]) -> Verdict {
     match video.told_ms {
         Some(told_ms) => chunk(bytes, told_ms),

@@ -1,7 +1,7 @@
-//! Films that are damaged on purpose: what the program finds of it.
+//! Videos that are damaged on purpose: what the program finds of it.
 //!
-//! `scripts/test-corruption` makes films with ffmpeg and has ffmpeg judge each that was damaged.
-//! `scripts/test` damages the films among the fixtures in ways that have to be found.
+//! `scripts/test-corruption` makes videos with ffmpeg and has ffmpeg judge each that was damaged.
+//! `scripts/test` damages the videos among the fixtures in ways that have to be found.
 
 mod examine;
 mod mutations;
@@ -75,7 +75,7 @@ impl Task {
     }
 }
 
-/// Beside the films among the fixtures lies what ffprobe finds in them, as beside those of the script.
+/// Beside the videos among the fixtures lies what ffprobe finds in them, as beside those of the script.
 const FIXTURES: [&str; 4] = ["faststart", "moov-at-end", "hevc", "fragmented"];
 
 #[test]

@@ -38,7 +38,7 @@ pub(super) struct Mutation {
     pub kind: Kind,
     /// How many bytes were replaced.
     pub size: usize,
-    /// Where, in the bytes that are kept of the film.
+    /// Where, in the bytes that are kept of the video.
     pub places: Vec<Range<usize>>,
     pub bytes: Vec<u8>,
 }
@@ -53,7 +53,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The damage of this number to one of the films, and which.
+/// The damage of this number to one of the videos, and which.
 pub(super) fn nth(videos: &[Video], seed: u64, number: u64) -> (usize, Mutation) {
     let mut random = StdRng::seed_from_u64(seed.wrapping_mul(1 << 32) ^ number);
     let at = usize::try_from(number).unwrap() % videos.len();
@@ -81,7 +81,7 @@ fn kind(random: &mut StdRng) -> Kind {
     }
 }
 
-/// The film damaged in this way; `None` where it has no place for that.
+/// The video damaged in this way; `None` where it has no place for that.
 pub(super) fn damaged(
     video: &Video,
     kind: Kind,

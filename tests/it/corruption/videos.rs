@@ -1,11 +1,11 @@
-//! The films that are damaged, with what ffprobe says of them.
+//! The videos that are damaged, with what ffprobe says of them.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::Path;
 
-/// A film, or a chunk of a broadcast.
+/// A video, or a chunk of a broadcast.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Video {
     pub name: String,
@@ -31,7 +31,7 @@ pub(super) struct Unit {
 }
 
 impl Video {
-    /// Reads a film and what lies beside it.
+    /// Reads a video and what lies beside it.
     pub fn read(path: &Path) -> Self {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let hole = name.contains("beyond-4GiB").then(|| hole(path));
@@ -93,7 +93,7 @@ impl Video {
         self.bytes.len() as u64 + self.hole.map_or(0, |(_, length)| length)
     }
 
-    /// Writes the film with these bytes in place of its own.
+    /// Writes the video with these bytes in place of its own.
     pub fn write(&self, bytes: &[u8], path: &Path) {
         let Some((at, length)) = self.hole.filter(|(at, _)| *at <= bytes.len()) else {
             return std::fs::write(path, bytes).unwrap();

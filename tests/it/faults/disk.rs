@@ -28,7 +28,7 @@ const MOMENTS: u64 = 16;
 /// What is free at each moment more than at the one before.
 const STEP: u64 = 20 << 10;
 
-/// A film of two parts, and the larger of them.
+/// A segment of two parts, and the larger of them.
 const SEGMENT: u64 = 6 << 20;
 const PART: u64 = 5 << 20;
 
@@ -225,7 +225,7 @@ async fn a_server_whose_disk_is_full_ends_the_night_and_is_told_of_once() {
     assert!(bytes <= ROOMS * SEGMENT + 4 * PART, "{bytes} bytes were fetched");
 }
 
-/// It goes while films are under way, and is not waited for any more after a second.
+/// It goes while segments are under way, and is not waited for any more after a second.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stays_away_ends_the_night_and_is_told_of_once() {
     let rooms: String = (1..=ROOMS).map(room).collect();
@@ -295,7 +295,7 @@ async fn night(world: &World, disk: &Disk, log: &Log, clears: Clears) -> Seen {
     }
 }
 
-/// How many bytes of a film were asked for.
+/// How many bytes of a segment were asked for.
 fn bytes_of(call: &Call) -> u64 {
     if !call.path.ends_with(".mp4") {
         return 0;

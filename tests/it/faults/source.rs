@@ -28,7 +28,7 @@ fn vod(skip: u64, times: &str, then: &str) -> [String; 1] {
 
 const ALWAYS: &str = "\"always\"";
 
-/// As a row, for faults that end when the program loses its patience: it does so soon, though not
+/// As a row, for faults that end when the program gives up: it does so soon, though not
 /// before a busy machine has let the host answer.
 fn impatient(row: Row) -> Row {
     Row { config: |config: &mut Config| config.media.timeouts.read = Duration::from_secs(4), ..row }

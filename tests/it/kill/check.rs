@@ -20,7 +20,7 @@ pub struct Reference {
 }
 
 /// Media that is fetched again without being a part in flight: the images of both rooms, the
-/// playlist, and the `moov` of a piece that is gone on with, which lies before its checkpoint.
+/// playlist, and the `moov` of a segment that is resumed, which lies before its checkpoint.
 const SMALL: u64 = 512 << 10;
 
 impl Reference {
@@ -50,9 +50,9 @@ impl Reference {
         assert!(made <= i64::try_from(CALLS).unwrap(), "{made} calls were made");
     }
 
-    /// Holds when all is done: nothing is lost, no more was moved twice than was in flight, and no
+    /// Holds when all is done: nothing is lost, no more was transferred twice than was in flight, and no
     /// checkpoint and no upload is left.
-    /// Returns how many bytes were moved twice.
+    /// Returns how many bytes were transferred twice.
     pub async fn is_reached(&self, world: &World) -> u64 {
         self.holds(world).await;
         let bucket = world.bucket();

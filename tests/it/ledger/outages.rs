@@ -81,7 +81,7 @@ async fn a_server_that_stays_away_is_waited_for_once_and_not_by_every_statement(
     let record = async || ledger.quota(&appid(), now(), SHARE).await;
     assert!(record().await.unwrap_err().is_transient());
     assert!(door.turned_away() > 1, "it is not asked again");
-    // A wait that did not fit into the patience any more has left some of it.
+    // A wait that did not fit into the budget any more has left some of it.
     let given_up = Instant::now();
     while given_up.elapsed() <= outage_budget {
         record().await.unwrap_err();

@@ -10,13 +10,13 @@ use super::postgres::Postgres;
 use crate::cli::program::{Ran, ended};
 use crate::ledger;
 
-/// The films that are under way when their workers are killed and put to sleep.
+/// The segments that are under way when their workers are killed and put to sleep.
 const LONG: u64 = 30 << 20;
 
 /// Calls a day that the tight accounts allow, and what of them is not the shop's.
 const TIGHT: (u64, u64) = (8, 6);
 
-/// Twenty accounts. The first two have a long film each; of the last four, the calls of a day do not
+/// Twenty accounts. The first two have a long segment each; of the last four, the calls of a day do not
 /// do for eight processes.
 fn scenario() -> String {
     let mut text = String::from("[vod]\nrate = \"10MiB\"\ncrc64 = false\n");
@@ -52,10 +52,10 @@ fn can_be_done(room: u64) -> bool {
 
 const SETTINGS: &str = "[quota]\nreserve = \"25%\"\n[transfer]\npart_size = \"5MiB\"\nranges = 1\n";
 
-/// The paths of the long films, by account.
+/// The paths of the long segments, by account.
 struct Long(BTreeMap<u32, String>);
 
-/// A worker on one account alone, once the first two parts of its long film are recorded.
+/// A worker on one account alone, once the first two parts of its long segment are recorded.
 async fn in_mid_segment(fleet: &Fleet, account: u32, long: &mut Long) -> Child {
     let worker = fleet.worker(&["--account", &appid(account)]);
     let second = format!("bytes={}-", 5 << 20);
@@ -134,7 +134,7 @@ async fn eight_processes_share_twenty_accounts_and_do_nothing_twice() {
     tokens_were_shared(&fleet);
 }
 
-/// When the leases are over, the rooms of the dead and the sleeping are gone on with.
+/// When the leases are over, the rooms of the dead and the sleeping are resumed.
 async fn take_over(fleet: &Fleet, long: &Long) {
     for (account, path) in &long.0 {
         let before = fleet.media().len();

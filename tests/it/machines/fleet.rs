@@ -17,7 +17,7 @@ use crate::ledger;
 use crate::real::door::Door;
 use crate::strict::Request;
 
-/// The size of the smallest film.
+/// The size of the smallest segment.
 pub const SEGMENT: u64 = 116_878;
 
 /// Starts `$0` as another user who sees none of the other processes, as `ProtectProc=invisible` has it.

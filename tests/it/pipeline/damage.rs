@@ -1,4 +1,4 @@
-//! Films that are damaged: on the way, or at their source.
+//! Segments that are damaged: on the way, or at their source.
 
 mod cut;
 mod second_look;
@@ -20,7 +20,7 @@ const AT_END: &[u8] = include_bytes!("../fixtures/media/moov-at-end.mp4");
 /// More than one part of an upload.
 const LARGE: usize = 6 << 20;
 
-/// A film with a `free` box of so many bytes before its last box, or after it.
+/// A segment with a `free` box of so many bytes before its last box, or after it.
 fn padded(file: &[u8], bytes: usize) -> Vec<u8> {
     let moov = file.windows(4).position(|name| name == b"moov").unwrap() - 4;
     let mdat = file.windows(4).position(|name| name == b"mdat").unwrap() - 4;
@@ -30,7 +30,7 @@ fn padded(file: &[u8], bytes: usize) -> Vec<u8> {
     [&file[..at], &free, &file[at..]].concat()
 }
 
-/// The film with zeros in place of the beginning of its first sample.
+/// The segment with zeros in place of the beginning of its first sample.
 fn damaged(file: &[u8]) -> Vec<u8> {
     let mdat = file.windows(4).position(|name| name == b"mdat").unwrap() + 4;
     let mut file = file.to_vec();
@@ -69,7 +69,7 @@ fn asked(host: &Server) -> Vec<String> {
     asked.map(|request| request.header("range").unwrap_or_default().to_owned()).collect()
 }
 
-/// One night with a film that a host serves: to its first `times` requests as `first`, then as `then`.
+/// One night with a segment that a host serves: to its first `times` requests as `first`, then as `then`.
 async fn night(first: Vec<u8>, times: u64, then: Vec<u8>) -> (Night, Vec<String>) {
     let count = AtomicU64::new(0);
     let (world, host) = world(move |request| {

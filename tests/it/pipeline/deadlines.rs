@@ -195,7 +195,7 @@ async fn turns(first: &str, second: &str) -> Vec<u64> {
     night.media.iter().map(|call| room_of(&call.path)).collect()
 }
 
-/// Room 1 is left for room 2, and gone on with after the last part of that. What was on its way for
+/// Room 1 is left for room 2, and resumed after the last part of that. What was on its way for
 /// room 1, and one part more, may come in between; in turns there would be seven.
 fn assert_yields(turns: &[u64]) {
     let first = turns.iter().position(|room| *room == 2).unwrap();

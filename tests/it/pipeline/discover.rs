@@ -22,7 +22,7 @@ fn pages(night: &Night) -> Vec<&str> {
     night.calls.iter().filter_map(|call| call.strip_prefix("rooms ")).collect()
 }
 
-/// Adds a room of one piece that began so many hours ago by the sandbox's clock.
+/// Adds a room of one segment that began so many hours ago by the sandbox's clock.
 fn add(world: &World, id: i64, hours_ago: i64) {
     let now = world.sandbox.clock().now();
     let start = now.checked_sub(jiff::SignedDuration::from_hours(hours_ago)).unwrap();

@@ -32,7 +32,7 @@ id = 4
 start = \"-6d\"
 ";
 
-/// The URLs of room 2's films.
+/// The URLs of room 2's segments.
 async fn segments_of_room_2(world: &World) -> Vec<String> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let api = world.sandbox.api_addr();
@@ -177,7 +177,7 @@ async fn a_room_that_wechat_lists_no_more_is_remembered_from_its_manifest() {
     }
 }
 
-/// A room of a piece and of two rows that cannot be fetched, deleted in ten days.
+/// A room of a segment and of two rows that cannot be fetched, deleted in ten days.
 const UNFETCHABLE: &str = "
 [[account.room]]
 id = 1

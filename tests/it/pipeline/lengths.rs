@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::world::{Night, World};
 use crate::bucket::text;
 
-/// A film of 4 s.
+/// A segment of 4 s.
 const FILE: &[u8] = include_bytes!("../../../src/sandbox/media/portrait.mp4");
 
-/// The film with another number in the box of type `kind` that comes as number `nth`.
+/// The segment with another number in the box of type `kind` that comes as number `nth`.
 fn put(file: &mut [u8], (kind, nth): (&[u8; 4], usize), at: usize, word: u32) {
     let boxes = file.windows(4).enumerate().filter(|(_, four)| four == kind);
     let body = boxes.map(|(at, _)| at + 4).nth(nth).unwrap();
@@ -18,7 +18,7 @@ fn put(file: &mut [u8], (kind, nth): (&[u8; 4], usize), at: usize, word: u32) {
 /// Which box, the number among its type, where in it, and the word to put there.
 type Change<'a> = ((&'a [u8; 4], usize), usize, u32);
 
-/// A night with a film that has these changes, beside a whole of so many seconds.
+/// A night with a segment that has these changes, beside a whole of so many seconds.
 async fn night(seconds: u64, changes: &[Change<'_>]) -> Night {
     let room = format!(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\

@@ -25,12 +25,12 @@ async fn files_share_a_memory_budget_of_a_single_part() {
     night.expect("it does not wait for ever").says(1, "complete", &["archived"; 3]);
 }
 
-/// Twenty-one rooms; the film of the most urgent is slow, so that the others wait for it.
+/// Twenty-one rooms; the segment of the most urgent is slow, so that the others wait for it.
 const ROOMS: &str = "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room.replay]]\n\
     [[account.generate]]\ncount = 20\nfirst_id = 2\nnewest = \"-2d\"\n\
     [[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"8s\" } }\n";
 
-/// What is asked of WeChat and its host before the second film begins, where there is one slot.
+/// What is asked of WeChat and its host before the second segment begins, where there is one at a time.
 async fn while_the_first_segment_comes(world: &World) -> Vec<Call> {
     let one_at_a_time = |config: &mut Config| {
         config.work.files = 1;

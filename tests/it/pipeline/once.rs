@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode};
 use super::world::World;
 use crate::bucket::{hex, text};
 
-/// Room 1: two pieces and a whole that covers more; room 2: one piece.
+/// Room 1: two segments and a whole that covers more; room 2: one segment.
 const ROOMS: &str = "
 [[account.room]]
 id = 1
@@ -21,7 +21,7 @@ start = \"-8d\"
 [[account.room.replay]]
 ";
 
-/// Parts of 5 MiB, so that the second piece takes two.
+/// Parts of 5 MiB, so that the second segment takes two.
 const PARTS: &str = "[transfer]\npart_size = \"5MiB\"\n";
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Deadline first: who is asked about first, and what is moved first.
+//! Deadline first: who is asked about first, and what is transferred first.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ async fn recordings_are_transferred_by_deadline_over_all_rooms_and_past_ones_las
         deadlines
             .push(segment.unwrap()["source"]["expire_time"].as_str().unwrap()[..10].to_owned());
     }
-    // The first was alone when its slot was taken, and the next two, more urgent each, did not wait
+    // The first was alone when its permit was taken, and the next two, more urgent each, did not wait
     // for those before them; 2026-11-22 is today.
     let expected = [
         "2026-12-02",

@@ -1,10 +1,10 @@
-//! The day's calls: never more than the budget, and what is known is moved without them.
+//! The day's calls: never more than the budget, and what is known is transferred without them.
 
 use std::collections::HashSet;
 
 use super::world::World;
 
-/// Seven rooms of one piece each, the oldest with the lowest number.
+/// Seven rooms of one segment each, the oldest with the lowest number.
 fn rooms(account: &str) -> String {
     let room = |id: u64| {
         format!("[[account.room]]\nid = {id}\nstart = \"-{}d\"\n[[account.room.replay]]\n", 20 - id)

@@ -17,7 +17,7 @@ fn account(calls: usize, rooms: &str) -> String {
     format!("daily_quota = {calls}\n{rooms}\n[wechat]\npage_cap = 5\n")
 }
 
-/// So many rooms of one piece each, the newest since `newest`, with numbers from 1 for the oldest.
+/// So many rooms of one segment each, the newest since `newest`, with numbers from 1 for the oldest.
 fn many(count: u64, newest: &str, every: &str) -> String {
     format!("[[account.generate]]\ncount = {count}\nnewest = \"{newest}\"\nevery = \"{every}\"\n")
 }

@@ -12,7 +12,7 @@ const SEGMENT: &str = "[[account.room.replay]]\n";
 
 #[tokio::test]
 async fn an_unsettled_room_is_archived_as_far_as_it_goes_and_asked_again_when_it_has_settled() {
-    // It ended 5 minutes ago; its second piece shows up 8 minutes after the end, the whole later.
+    // It ended 5 minutes ago; its second segment shows up 8 minutes after the end, the whole later.
     let world = World::start(&format!(
         "[[account.room]]\nid = 1\nstart = \"-65m\"\n{SEGMENT}{SEGMENT}appears = \"8m\"\n\
          {SEGMENT}kind = \"whole\"\nseconds = 8\n"
@@ -159,7 +159,7 @@ async fn a_clock_that_is_wrong_by_minutes_or_days_settles_nothing_too_early_or_t
     for (hours, minutes, is_told) in [(24, 0, true), (-24, 0, true), (0, 50, true), (0, 4, false)] {
         let off = SignedDuration::from_hours(hours) + SignedDuration::from_mins(minutes);
         let case = format!("{off:#}");
-        // Both are over by WeChat's clock, room 1 for five minutes: its second piece comes later.
+        // Both are over by WeChat's clock, room 1 for five minutes: its second segment comes later.
         let world = World::start(&format!(
             "[[account.room]]\nid = 1\nstart = \"-65m\"\n{SEGMENT}{SEGMENT}appears = \"8m\"\n\
              [[account.room]]\nid = 2\nstart = \"-9d\"\n{SEGMENT}"

@@ -104,7 +104,7 @@ async fn segments_stand_in_the_order_of_the_broadcast_with_the_gaps_between_them
     let at = |clock: &str, style: &str| {
         format!("{SEGMENT}create = \"2026-11-13T03:{clock}Z\"\ntime_style = \"{style}\"\n")
     };
-    // Listed newest first; the films are 4 s long each, a sentinel stands among them.
+    // Listed newest first; the segments are 4 s long each, a sentinel stands among them.
     let segments =
         [at("10:04", "utc"), at("00:08", "sentinel"), at("00:08", "beijing"), at("00:04", "epoch")];
     let world = World::start(&room(1, &segments.concat())).await;

@@ -1,4 +1,4 @@
-//! The whole broadcast beside its pieces: archived where it is needed, byte for byte.
+//! The whole broadcast beside its segments: archived where it is needed, byte for byte.
 
 use super::world::{Night, World};
 use crate::bucket::text;

@@ -47,7 +47,7 @@ const PASSING: [&str; 21] = [
     "{ changed-length = { by = -60000 } }",
 ];
 
-/// What is no recording and comes once: at the first request of a large film, of a playlist, and of
+/// What is no recording and comes once: at the first request of a large segment, of a playlist, and of
 /// each file of a whole.
 fn no_recordings() -> impl Iterator<Item = Row> {
     let whole = "[[account.room.replay]]\nkind = \"whole\"\nseconds = 6\n";

@@ -1,4 +1,4 @@
-//! Films with odd ends, which play everywhere, and films that only look whole.
+//! Segments with odd ends, which play everywhere, and segments that only look whole.
 
 use bytes::Bytes;
 
@@ -23,7 +23,7 @@ pub fn rows() -> Vec<Row> {
     odd().into_iter().chain(misplaced()).chain(cut()).chain(fragmented()).collect()
 }
 
-/// A row whose film is this until it is over.
+/// A row whose segment is this until it is over.
 fn row(name: &str, file: Vec<u8>, expect: Expect) -> Row {
     let file = Bytes::from(file);
     let served = file.clone();
@@ -35,7 +35,7 @@ fn row(name: &str, file: Vec<u8>, expect: Expect) -> Row {
     if expect.exit == 0 { row } else { Row { heal: Box::new(heal), ..row } }
 }
 
-/// A row whose film is archived as it is, with a note of what is odd about it.
+/// A row whose segment is archived as it is, with a note of what is odd about it.
 fn noted(name: &str, file: Vec<u8>, note: &'static str) -> Row {
     let after = move |world: &World| {
         let manifest = world.bucket().manifest(2);
@@ -55,21 +55,21 @@ fn start(file: &[u8], kind: &[u8; 4]) -> usize {
     file.windows(4).position(|four| four == kind).unwrap() - 4
 }
 
-/// The film with other bytes in its box of this type, from `at` of its payload on.
+/// The segment with other bytes in its box of this type, from `at` of its payload on.
 fn put(file: &[u8], kind: &[u8; 4], at: usize, word: u32) -> Vec<u8> {
     let (at, mut file) = (start(file, kind) + 8 + at, file.to_vec());
     file[at..at + 4].copy_from_slice(&word.to_be_bytes());
     file
 }
 
-/// The film with media that reaches to the end of the file, wherever that is.
+/// The segment with media that reaches to the end of the file, wherever that is.
 fn to_end(file: &[u8]) -> Vec<u8> {
     let (at, mut file) = (start(file, b"mdat"), file.to_vec());
     file[at..at + 4].fill(0);
     file
 }
 
-/// The film with its index last and as large as this, and so much before it that players skip.
+/// The segment with its index last and as large as this, and so much before it that players skip.
 fn grown(index: usize, filler: usize) -> Vec<u8> {
     let moov = start(LAST, b"moov");
     let length = u32::try_from(LAST.len() - moov + 8 + index).unwrap();
@@ -101,7 +101,7 @@ fn odd() -> Vec<Row> {
     ]
 }
 
-/// Films whose tables are wrong in one place: the rest plays.
+/// Segments whose tables are wrong in one place: the rest plays.
 fn misplaced() -> Vec<Row> {
     let one_chunk = |file: &[u8]| put(file, b"stco", 8, 0x7fff_0000);
     let note = "of samples beyond its end";
@@ -131,7 +131,7 @@ fn cut() -> Vec<Row> {
     ]
 }
 
-/// A row whose film is in fragments. Every sample is accounted for, and what is damaged is told with its
+/// A row whose segment is in fragments. Every sample is accounted for, and what is damaged is told with its
 /// time, by these words if any.
 fn in_fragments(name: &str, file: Vec<u8>, damage: &'static str) -> Row {
     let after = move |world: &World| {

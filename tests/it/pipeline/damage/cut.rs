@@ -1,10 +1,10 @@
-//! Films that end before their last sample, each time they are asked for.
+//! Segments that end before their last sample, each time they are asked for.
 
 use jiff::SignedDuration;
 
 use super::*;
 
-/// Three days before its deadline, and then in its last day, a film that a host serves by this script.
+/// Three days before its deadline, and then in its last day, a segment that a host serves by this script.
 async fn nights(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> [Night; 2] {
     let host = Server::start(script).await;
     let scenario = format!(
@@ -22,7 +22,7 @@ async fn nights(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> [
     [first, world.night(&Selection::Due, |_| {}).await]
 }
 
-/// The film is failed as long as there is hope, and then archived as far as it comes.
+/// The segment is failed as long as there is hope, and then archived as far as it comes.
 fn assert_kept([first, last]: &[Night; 2], file: &[u8], end: usize) {
     first.says(1, "partial", &["failed"]);
     assert_eq!(first.exit, 3);
@@ -36,7 +36,7 @@ fn assert_kept([first, last]: &[Night; 2], file: &[u8], end: usize) {
     assert!(!is_whole, "{segment}");
 }
 
-/// The answer of a host that has the beginning of a film alone, and says that it has all of it.
+/// The answer of a host that has the beginning of a segment alone, and says that it has all of it.
 fn up_to(request: &Request, file: &[u8], end: usize) -> Reply {
     let Some(range) = request.range() else { return Reply::new(200).cut_body(file, end) };
     let last = range.end.min(file.len());

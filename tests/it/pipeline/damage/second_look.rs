@@ -1,4 +1,4 @@
-//! What is asked for again of a film that came damaged, and what becomes of the parts.
+//! What is asked for again of a segment that came damaged, and what becomes of the parts.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -7,12 +7,12 @@ use super::*;
 
 const PART: usize = 5 << 20;
 
-/// A film of two parts, the border between which lies so many bytes after the beginning of its samples.
+/// A segment of two parts, the border between which lies so many bytes after the beginning of its samples.
 fn across(border: usize) -> Vec<u8> {
     beginning_at(PART - border)
 }
 
-/// A film whose samples begin there.
+/// A segment whose samples begin there.
 fn beginning_at(samples: usize) -> Vec<u8> {
     let box_at = |name: &[u8]| FASTSTART.windows(4).position(|four| four == name).unwrap() - 4;
     let mdat = box_at(b"mdat");
@@ -49,7 +49,7 @@ fn short_unit(file: &[u8], by: u32) -> Vec<u8> {
     with(file, at, &(length - by).to_be_bytes())
 }
 
-/// A night in which the film is damaged in those ranges that `is_ill` says, by what was asked for before.
+/// A night in which the segment is damaged in those ranges that `is_ill` says, by what was asked for before.
 async fn struck(
     sound: Vec<u8>,
     ill: Vec<u8>,
