@@ -33,6 +33,10 @@
 //! - A manifest is published after every object it names is durable, and no failure deletes an
 //!   object that a manifest names.
 
+// The futures of a transfer hold those of the S3 client, which are nested more than 128 deep: whether the
+// compiler proves them `Send` within its default limit depends on the order in which it looks at them.
+#![recursion_limit = "256"]
+
 pub mod model;
 
 pub mod clock;

@@ -71,8 +71,8 @@ pub(super) async fn run(arguments: &DemoArguments, stop: &Stop) -> anyhow::Resul
         objects.join(BUCKET).display(),
         objects.join(BUCKET).display()
     ));
-    let moved = second.counts.bytes_moved > 0 || !unchanged;
-    let failed = first.could_not_run() || archived.is_empty() || moved;
+    let transferred = second.counts.bytes_transferred > 0 || !unchanged;
+    let failed = first.could_not_run() || archived.is_empty() || transferred;
     Ok(match () {
         () if stop.was_interrupted() => Exit::Interrupted,
         () if failed => Exit::CouldNotRun,
@@ -135,13 +135,13 @@ async fn archive(
     for problem in report.accounts.iter().flat_map(|account| &account.problems) {
         output::note(format_args!("{}: {}", problem.what, problem.error));
     }
-    let moved = report.counts.bytes_moved;
+    let transferred = report.counts.bytes_transferred;
     output::line(format_args!(
         "  rooms sealed: {}, recordings: {}, API calls: {}, transferred: {}",
         report.counts.rooms_sealed,
         report.counts.recordings_done,
         report.counts.calls,
-        progress::summary(moved, began.elapsed())
+        progress::summary(transferred, began.elapsed())
     ));
     Ok((setup, report))
 }
@@ -240,7 +240,7 @@ fn recordings(counts: &Completeness) -> String {
 fn print_second(report: &Report, calls: usize, unchanged: bool) {
     output::line(format_args!(
         "  {} bytes transferred, {} manifests written, {calls} requests to WeChat",
-        report.counts.bytes_moved,
+        report.counts.bytes_transferred,
         if unchanged { "no" } else { "some" },
     ));
 }

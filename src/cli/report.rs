@@ -128,7 +128,7 @@ fn sum(report: &Report, elapsed: Duration) -> String {
         statuses => format!("{} ({})", counted(report.rooms.len(), "room"), statuses.join(", ")),
     };
     let calls = counted(counts.calls, "API call");
-    format!("{rooms}, {calls}, {}", progress::summary(counts.bytes_moved, elapsed))
+    format!("{rooms}, {calls}, {}", progress::summary(counts.bytes_transferred, elapsed))
 }
 
 /// The lines about what went wrong, with the hints at the end, without duplicates.

@@ -69,7 +69,7 @@ async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
 
 fn print_json(all: &[Standing<'_>], speeds: &BTreeMap<String, Measured>) {
     all.iter().for_each(|standing| output::json(&account_line(standing)));
-    let speed = |moved: &Measured| moved.rate().map(Rate::bytes_per_second);
+    let speed = |measured: &Measured| measured.rate().map(Rate::bytes_per_second);
     let speeds: BTreeMap<_, _> = speeds.iter().map(|(host, m)| (host, speed(m))).collect();
     output::json(&json!({
         "type": "summary",
@@ -117,9 +117,9 @@ fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Measured>) {
     for line in alike::told(all.iter().flat_map(failures), Names::First).into_lines() {
         output::prose(4, format_args!("  {line}"));
     }
-    for (host, moved) in speeds {
+    for (host, measured) in speeds {
         let host = if host == ALL_HOSTS { "all media hosts" } else { host };
-        let speed = bytes(moved.rate().map_or(0, Rate::bytes_per_second));
+        let speed = bytes(measured.rate().map_or(0, Rate::bytes_per_second));
         output::prose(2, format_args!("throughput of the last days: {speed}/s from {host}"));
     }
 }

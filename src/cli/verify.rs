@@ -14,7 +14,7 @@ use super::{Common, Exit};
 use crate::model::{AppId, Reason, RoomId};
 use crate::stage::Context;
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
-use crate::stage::decode::Film;
+use crate::stage::decode::Video;
 use crate::stage::verify::{Depth, Found, Mismatch, ObjectProblem, Unreadable};
 use told::{Known, report, summarize, tell, tell_damage};
 
@@ -175,10 +175,10 @@ async fn verify_room(
     let Context { ledger, store, .. } = &*setup.context;
     match audit(ledger, store, appid, room, inventory, look.depth).await {
         Ok(Some(mut audited)) => {
-            let films = films_there(&mut audited);
+            let videos = videos_there(&mut audited);
             count(common, (appid, room), audited, tally);
             if let Some(decoder) = &look.decoder {
-                decode_room(common, setup, (appid, room), (decoder, films), tally).await;
+                decode_room(common, setup, (appid, room), (decoder, videos), tally).await;
             }
         }
         // The room belongs to another account.
@@ -192,22 +192,22 @@ async fn verify_room(
 }
 
 /// The recordings of a room without those that are missing, which are reported already.
-fn films_there(audited: &mut Audited) -> Vec<Film> {
+fn videos_there(audited: &mut Audited) -> Vec<Video> {
     let mismatches = &audited.checked.mismatches;
-    let is_missing = |film: &Film| {
-        mismatches.iter().any(|bad| bad.key == film.key && bad.problem == ObjectProblem::Missing)
+    let is_missing = |video: &Video| {
+        mismatches.iter().any(|bad| bad.key == video.key && bad.problem == ObjectProblem::Missing)
     };
-    std::mem::take(&mut audited.films).into_iter().filter(|film| !is_missing(film)).collect()
+    std::mem::take(&mut audited.videos).into_iter().filter(|video| !is_missing(video)).collect()
 }
 
 async fn decode_room(
     common: &Common,
     setup: &Setup,
     (appid, room): (&AppId, RoomId),
-    (decoder, films): (&Decoder, Vec<Film>),
+    (decoder, videos): (&Decoder, Vec<Video>),
     tally: &mut Tally,
 ) {
-    match decoder.room(common, &setup.context.store, (appid, room), films).await {
+    match decoder.room(common, &setup.context.store, (appid, room), videos).await {
         Ok(counts) => tally.decoded.get_or_insert_default().add(counts),
         Err(error) => {
             tally.failed += 1;
@@ -217,7 +217,7 @@ async fn decode_room(
 }
 
 fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tally: &mut Tally) {
-    let Audited { objects, media, states, damage, checked, films: _ } = audited;
+    let Audited { objects, media, states, damage, checked, videos: _ } = audited;
     tally.rooms += 1;
     tally.objects += objects;
     tally.media += media;

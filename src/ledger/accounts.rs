@@ -27,9 +27,9 @@ pub enum Standing {
     /// Nothing is known about it: a recording may be deleted today.
     Unknown,
     /// The soonest deadline among its unfinished rooms that can still be saved.
-    Owes(Timestamp),
+    Pending(Timestamp),
     /// Nothing pending can still be saved.
-    OwesNothingUrgent,
+    NothingUrgent,
 }
 
 impl Ledger {
@@ -163,9 +163,9 @@ impl Ledger {
         let known: Option<i64> = row.try_get("known").map_err(failed(WHAT))?;
         let soonest: Option<i64> = row.try_get("soonest").map_err(failed(WHAT))?;
         Ok(match moment(soonest) {
-            Some(soonest) => Standing::Owes(soonest),
+            Some(soonest) => Standing::Pending(soonest),
             None if known.is_none() => Standing::Unknown,
-            None => Standing::OwesNothingUrgent,
+            None => Standing::NothingUrgent,
         })
     }
 }

@@ -53,7 +53,7 @@ pub struct Backlog {
     /// The averages of its stored recordings.
     pub averages: Averages,
     /// Bytes per second of its newest stored segments.
-    pub film: Option<Rate>,
+    pub rate: Option<Rate>,
     /// Whether its room list has ever been read to the end.
     pub is_scanned: bool,
 }
@@ -150,8 +150,8 @@ impl Ledger {
         for row in self.of_accounts(SIZES, &averages(), appids).await? {
             row.owner(&mut all)?.averages = row.averages()?;
         }
-        for (appid, film) in self.films(appids).await? {
-            all.entry(appid).or_default().film = film.rate();
+        for (appid, newest) in self.newest_segments(appids).await? {
+            all.entry(appid).or_default().rate = newest.rate();
         }
         Ok(all)
     }
@@ -369,7 +369,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
         let ledger = Ledger::open(&url).await.unwrap();
-        let (sizes, films) = (averages(), archived::films());
+        let (sizes, newest_segments) = (averages(), archived::newest_segments());
         for (statement, index) in [
             (ROOMS, "rooms_by_deadline"),
             (RECORDINGS, "recordings_counted"),
@@ -377,7 +377,7 @@ mod tests {
             (archived::STATES, "recordings_counted"),
             (FAILURES, "rooms_failed"),
             (sizes.as_str(), "recordings_stored"),
-            (films.as_str(), "recordings_stored"),
+            (newest_segments.as_str(), "recordings_stored"),
         ] {
             let plan = plan(&ledger, statement).await;
             let uses = |line: &String| line.starts_with("SEARCH") && line.contains(index);

@@ -203,13 +203,13 @@ impl From<ts::Finding> for Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::ts::muxer::Film;
+    use crate::media::ts::muxer::Video;
 
     fn examine(told: Told, bytes: &[u8], step: usize) -> Result<Examined, ChunkError> {
         let mut walk = ChunkWalk::new(told);
         let (first, rest) = bytes.split_at(bytes.len().min(4096));
         walk.feed(first)?;
-        rest.chunks(step.max(1)).try_for_each(|piece| walk.feed(piece))?;
+        rest.chunks(step.max(1)).try_for_each(|slice| walk.feed(slice))?;
         walk.finish()
     }
 
@@ -264,21 +264,21 @@ mod tests {
 
     #[test]
     fn a_chunk_has_at_least_the_bytes_that_its_url_names() {
-        let film = Film::of_seconds(2).muxed();
+        let video = Video::of_seconds(2).muxed();
         let named = |bytes: u64| Told { bytes: Some(bytes), ..told(2000) };
-        let length = film.len() as u64;
-        assert_eq!(examine(named(length), &film, 999), Ok(Examined::default()));
-        assert_eq!(examine(named(length - 1), &film, 999), Ok(Examined::default()));
+        let length = video.len() as u64;
+        assert_eq!(examine(named(length), &video, 999), Ok(Examined::default()));
+        assert_eq!(examine(named(length - 1), &video, 999), Ok(Examined::default()));
         let short = Err(ChunkError::Short { named: length + 188, got: length });
-        assert_eq!(examine(named(length + 188), &film, 999), short);
+        assert_eq!(examine(named(length + 188), &video, 999), short);
     }
 
     #[test]
     fn what_ends_too_early_is_kept_where_there_is_no_hope() {
-        let film = Film::of_seconds(2).muxed();
-        let cut = &film[..film.len() - 100];
-        let short = Told { bytes: Some(film.len() as u64), ..told(2000) };
-        for (told, bytes) in [(told(2000), cut), (short, &film[..film.len() - PACKET])] {
+        let video = Video::of_seconds(2).muxed();
+        let cut = &video[..video.len() - 100];
+        let short = Told { bytes: Some(video.len() as u64), ..told(2000) };
+        for (told, bytes) in [(told(2000), cut), (short, &video[..video.len() - PACKET])] {
             assert!(examine(told.clone(), bytes, 999).is_err());
             let kept = Told { is_kept_cut: true, ..told.clone() };
             let kept = examine(kept, bytes, 999).unwrap();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::Error;
-use super::decode::{Film, films};
+use super::decode::{Video, videos};
 use super::verify::{Checked, Depth, Mismatch, ObjectProblem, RecordedObject, expected, verify};
 use crate::archive;
 use crate::archive::catalog::{Failure, Reader};
@@ -120,7 +120,7 @@ pub struct Audited {
     /// It is known, so it is not a mismatch.
     pub damage: Vec<(String, Vec<Damage>)>,
     /// The room's playable files.
-    pub films: Vec<Film>,
+    pub videos: Vec<Video>,
     /// The results of the checks.
     pub checked: Checked,
 }
@@ -237,7 +237,7 @@ async fn audit_files(
     }
     let damage = manifest.damage().map(|(key, damage)| (key.to_owned(), damage.to_vec()));
     audited.damage.extend(damage);
-    audited.films = films(manifest);
+    audited.videos = videos(manifest);
     let (appid, room) = (&manifest.room.appid, manifest.room.room_id);
     let media = expected(manifest);
     let named = media.len() as u64;

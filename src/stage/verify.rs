@@ -90,7 +90,7 @@ pub struct Checked {
 pub fn expected(manifest: &Manifest) -> Vec<RecordedObject> {
     let segments = manifest.segments.iter().filter_map(|segment| {
         let is_subject = is_unexamined(&segment.evidence, &segment.damage);
-        Some((segment.key.clone()?, Subject::Film)).filter(|_| is_subject)
+        Some((segment.key.clone()?, Subject::Segment)).filter(|_| is_subject)
     });
     let chunks = manifest.wholes().flat_map(|whole| subjects(&whole.chunks));
     recorded(manifest.objects(), segments.chain(chunks).collect())
@@ -216,7 +216,9 @@ async fn look(
     };
     let read = match &object.subject {
         None => reading.sha256(key).await?.map(|sha256| (sha256, None)),
-        Some(Subject::Film) => reading.film(key).await?.map(|(sha256, what)| (sha256, Some(what))),
+        Some(Subject::Segment) => {
+            reading.segment(key).await?.map(|(sha256, what)| (sha256, Some(what)))
+        }
         Some(Subject::Chunk(promise, init)) => {
             let init = init.as_deref().and_then(|init| keys.resolve(init));
             let read = reading.chunk(key, *promise, init).await?;

@@ -256,7 +256,7 @@ mod tests {
     }
 
     /// How long to wait for a store that refuses connections.
-    async fn patience(policy: &retry::Policy) -> Duration {
+    async fn longest_wait(policy: &retry::Policy) -> Duration {
         let began = tokio::time::Instant::now();
         let refused: Result<(), Error> = retry::with(policy, "test", || async {
             let (site, detail) = (Site::new("write", "k"), "refused".to_owned());
@@ -269,9 +269,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_store_that_is_being_restarted_is_waited_for_and_one_that_is_not_there_is_not() {
-        let restart = patience(&DEFAULT_RETRY).await;
+        let restart = longest_wait(&DEFAULT_RETRY).await;
         assert!((30..=240).contains(&restart.as_secs()), "{restart:?}");
-        assert!(patience(&briefly(&DEFAULT_RETRY)).await.as_secs() < 16);
+        assert!(longest_wait(&briefly(&DEFAULT_RETRY)).await.as_secs() < 16);
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub(super) fn summarize(common: &Common, tally: &Tally, depth: Depth) {
             "rooms_failed": tally.failed,
             "recordings": tally.states,
             "deep": depth == Depth::Deep,
-            "films_decoded": tally.decoded.map(|decoded| decoded.films),
+            "films_decoded": tally.decoded.map(|decoded| decoded.videos),
             "complaints": tally.decoded.map(|decoded| decoded.complaints),
             "complaints_known": tally.decoded.map(|decoded| decoded.known),
         }));

@@ -99,7 +99,7 @@ pub async fn seal(
     };
     listed.record.sealed = Some(published);
     let work = means.work;
-    next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
+    next_look::set(&mut listed, records.clock.now(), work.settle, work.retry_window);
     records.ledger.save_room(&listed.record, records.owner()).await?;
     means.progress.seal_room();
     Ok(SealedRoom { listed, newly_lost })
@@ -149,7 +149,7 @@ async fn withhold(
     work: &Work,
     mut listed: ListedRoom,
 ) -> Result<SealedRoom, Error> {
-    next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
+    next_look::set(&mut listed, records.clock.now(), work.settle, work.retry_window);
     let record = &mut listed.record;
     record.failure = Some(
         "WeChat says that it does not know the room; a later run asks again to make sure".into(),

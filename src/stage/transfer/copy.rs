@@ -193,8 +193,8 @@ async fn copy_small(
     while look_at_small(source, &file, &mut part, &mut hashed).await? {
         hashed = Hashed { looked: hashed.looked, ..hash_small(&file, target, &part).await? };
     }
-    let film = Some(part.bytes.get().as_ref());
-    let media = facts::check(source, &file, (&mut hashed, target.hope), film).await?;
+    let segment = Some(part.bytes.get().as_ref());
+    let media = facts::check(source, &file, (&mut hashed, target.hope), segment).await?;
     let cut = cut::settle(&mut hashed, &target.doubts, target.hope, file.total)?;
     let seen = target.doubts.settle(&hashed, target.hope)?;
     let borders = Borders::from(begin);

@@ -85,7 +85,7 @@ pub(super) enum Failure {
 impl From<Unfit> for Failure {
     fn from(unfit: Unfit) -> Self {
         match unfit {
-            Unfit::Film(error) => Self::NotWhole(error),
+            Unfit::Segment(error) => Self::NotWhole(error),
             Unfit::Chunk(error) => Self::NoChunk(error),
         }
     }

@@ -304,7 +304,7 @@ async fn segment(
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let checkpoint = Some(place.id_of(recording));
     let room = (place.appid.clone(), place.room.room_id);
-    let (content_type, format) = ("video/mp4", Format::Film);
+    let (content_type, format) = ("video/mp4", Format::Segment);
     let doubts = Doubts::default();
     let target = Target { room, key, content_type, format, doubts, checkpoint, hope };
     let copied = copy(context, &source, &target).await?;

@@ -84,11 +84,11 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
     }
 }
 
-/// What `pieces` cover. Segments that a later run may still archive do not count: better to store a
+/// What `segments` cover. Segments that a later run may still archive do not count: better to store a
 /// recording twice than not at all.
-pub fn cover(pieces: &[Recording]) -> Cover {
+pub fn cover(segments: &[Recording]) -> Cover {
     let all = |ms: fn(&MediaFacts) -> u64| {
-        let intact = pieces.iter().filter_map(Recording::intact_segment);
+        let intact = segments.iter().filter_map(Recording::intact_segment);
         // The whole may be intact where a segment is damaged at its source.
         let intact = intact.filter(|object| object.damage.is_empty());
         sum(intact.filter_map(|object| object.media.as_ref()).map(ms))
@@ -97,7 +97,7 @@ pub fn cover(pieces: &[Recording]) -> Cover {
         archived_ms: all(|media| media.duration_ms),
         least_ms: all(|media| media.told.map_or(media.duration_ms, |told| told.least_ms)),
         most_ms: all(|media| media.told.map_or(media.duration_ms, |told| told.most_ms)),
-        is_all: pieces.iter().all(|piece| piece.state == RecordingState::Archived),
+        is_all: segments.iter().all(|segment| segment.state == RecordingState::Archived),
     }
 }
 

@@ -187,7 +187,7 @@ fn objects_of(recording: &Recording) -> Vec<RecordedObject> {
             bytes: Some(object.bytes),
             sha256: Some(object.sha256),
             crc64nvme: Some(object.crc64nvme),
-            subject: is_unexamined(&object.evidence, &object.damage).then_some(Subject::Film),
+            subject: is_unexamined(&object.evidence, &object.damage).then_some(Subject::Segment),
         }],
         Some(Stored::Whole(whole)) => recorded(whole.objects(), subjects(&whole.chunks).collect()),
         None => Vec::new(),

@@ -32,7 +32,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 
 /// How long a media host may be silent, where a row does not wait for just that: longer than a busy
 /// machine keeps a server from answering.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Rows at once. They wait more than they work.
 const AT_ONCE: usize = 4;
@@ -170,7 +170,7 @@ fn add_rooms(world: &World, recordings: &str) {
 async fn night(world: &World, row: &Row, ill: fn(&mut Config)) -> Seen {
     let change = |config: &mut Config| {
         config.images = None;
-        config.media.timeouts.read = PATIENCE;
+        config.media.timeouts.read = READ_TIMEOUT;
         (row.config)(config);
         ill(config);
     };

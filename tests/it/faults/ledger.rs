@@ -40,7 +40,7 @@ fn held(name: &str, longest: Duration, expect: Expect) -> Row {
     Row { heal: Box::new(heal), ..acted(name, SMALL, strike, expect) }
 }
 
-/// Rows in which the lock outlasts the patience, from the beginning of the night.
+/// Rows in which the lock outlasts the outage budget, from the beginning of the night.
 fn held_for_ever() -> Vec<Row> {
     let locked = hinted(could_not_run("locked"), "another process holds a lock on the ledger");
     let ill = |config: &mut Config| config.outage_budget = Duration::from_secs(1);

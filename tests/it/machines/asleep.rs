@@ -5,7 +5,7 @@ use crate::cli::program::ended;
 use crate::ledger::Database;
 use crate::strict::Request;
 
-/// A film of one part that takes some seconds.
+/// A segment of one part that takes some seconds.
 pub(super) const SLOW: &str = "
 [[account]]
 appid = \"wx1\"

@@ -16,7 +16,7 @@ use super::world::{Night, World};
 use crate::bucket::{Bucket, text};
 use crate::strict::Effect;
 
-/// Room 1: two pieces; room 2: a whole alone; room 10: one piece, behind a signature.
+/// Room 1: two segments; room 2: a whole alone; room 10: one segment, behind a signature.
 const ROOMS: &str = "
 [[account.room]]
 id = 1

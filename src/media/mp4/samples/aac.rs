@@ -125,10 +125,10 @@ mod tests {
     use super::*;
 
     /// What is wrong with a frame that comes in pieces of so many bytes.
-    fn of(frame: &[u8], channels: u8, piece: usize) -> Option<Wrong> {
+    fn of(frame: &[u8], channels: u8, step: usize) -> Option<Wrong> {
         let mut taken = Frame::default();
         let size = u32::try_from(frame.len()).unwrap();
-        frame.chunks(piece).find_map(|bytes| taken.take(bytes, channels, size))
+        frame.chunks(step).find_map(|bytes| taken.take(bytes, channels, size))
     }
 
     /// Silence, as encoders write it, and the same after filling and data.
@@ -137,15 +137,15 @@ mod tests {
 
     #[test]
     fn a_frame_begins_with_what_fits_its_channels_and_ends_with_an_end() {
-        for piece in 1..10 {
-            assert_eq!(of(STEREO, 2, piece), None);
-            assert_eq!(of(STEREO, 0, piece), None);
-            assert_eq!(of(STEREO, 1, piece), Some(Wrong::Element));
-            assert_eq!(of(MONO, 1, piece), None);
-            assert_eq!(of(MONO, 2, piece), Some(Wrong::Element));
-            assert_eq!(of(&STEREO[..7], 2, piece), Some(Wrong::Unended));
+        for step in 1..10 {
+            assert_eq!(of(STEREO, 2, step), None);
+            assert_eq!(of(STEREO, 0, step), None);
+            assert_eq!(of(STEREO, 1, step), Some(Wrong::Element));
+            assert_eq!(of(MONO, 1, step), None);
+            assert_eq!(of(MONO, 2, step), Some(Wrong::Element));
+            assert_eq!(of(&STEREO[..7], 2, step), Some(Wrong::Unended));
             for channels in 0..9 {
-                assert_eq!(of(&[0; 40], channels, piece), Some(Wrong::Element));
+                assert_eq!(of(&[0; 40], channels, step), Some(Wrong::Element));
             }
         }
         assert_eq!(of(&[0x21; 1537], 2, 100), Some(Wrong::TooLong));

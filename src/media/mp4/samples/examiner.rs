@@ -6,17 +6,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::coding::Coding;
-use super::film::{Film, Sample, Shown};
 use super::findings::{Counts, Examined, Findings, Place, joined, places};
 use super::fragmented::{Fragmented, Played};
 use super::look::Look;
 use super::nal::Wrong;
+use super::sample_tables::{Sample, SampleTables, Shown};
 use crate::media::mp4::stream::Boxes;
 
 /// An examination of a segment, fed all of its bytes in order.
 #[derive(Debug, Clone)]
 pub struct Examiner {
-    pub(super) film: Arc<Film>,
+    pub(super) tables: Arc<SampleTables>,
     progress: Progress,
 }
 
@@ -72,34 +72,34 @@ impl Progress {
 
 impl Examiner {
     /// An examination that is fed the bytes from `at` on; `None` if there are samples before that.
-    pub fn from(film: Arc<Film>, at: u64) -> Option<Self> {
-        if at > 0 && film.begins_before(at) {
+    pub fn from(tables: Arc<SampleTables>, at: u64) -> Option<Self> {
+        if at > 0 && tables.begins_before(at) {
             return None;
         }
-        let mut cursors = vec![Cursor::default(); film.tracks.len()];
+        let mut cursors = vec![Cursor::default(); tables.tracks.len()];
         for (track, cursor) in cursors.iter_mut().enumerate() {
-            cursor.advance(&film, track);
+            cursor.advance(&tables, track);
         }
-        let fragments = Fragmented::from(film.moov_at.end.max(at));
+        let fragments = Fragmented::from(tables.moov_at.end.max(at));
         let findings = Findings::default();
         let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
-        Some(Self { film, progress })
+        Some(Self { tables, progress })
     }
 
     /// An examination of a section that has only fragments, from the offset `at` on, where a box
-    /// begins. The `moov` of `film` is in another file, or before that.
-    pub fn of_section(film: Arc<Film>, at: u64) -> Self {
+    /// begins. The `moov` of `tables` is in another file, or before that.
+    pub fn of_section(tables: Arc<SampleTables>, at: u64) -> Self {
         let (cursors, findings) = (Vec::new(), Findings::default());
         let fragments = Fragmented::from(at);
         let progress = Progress { at, cursors, findings, has_other_moov: false, fragments };
-        Self { film, progress }
+        Self { tables, progress }
     }
 
     /// Resumes an examination with the tables it was begun with.
-    pub fn resume(film: Arc<Film>, progress: Progress) -> Option<Self> {
-        let is_sound = progress.cursors.len() == film.tracks.len()
-            && progress.fragments.is_sound(&film.fragments);
-        is_sound.then_some(Self { film, progress })
+    pub fn resume(tables: Arc<SampleTables>, progress: Progress) -> Option<Self> {
+        let is_sound = progress.cursors.len() == tables.tracks.len()
+            && progress.fragments.is_sound(&tables.fragments);
+        is_sound.then_some(Self { tables, progress })
     }
 
     /// Its progress.
@@ -109,21 +109,22 @@ impl Examiner {
 
     /// Takes the next bytes of the file.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.progress.has_other_moov |= !self.film.has_moov(self.progress.at, bytes);
+        self.progress.has_other_moov |= !self.tables.has_moov(self.progress.at, bytes);
         let Progress { at, cursors, findings, .. } = &mut self.progress;
         for (track, cursor) in cursors.iter_mut().enumerate() {
-            cursor.feed(&self.film, track, (*at, bytes), findings);
+            cursor.feed(&self.tables, track, (*at, bytes), findings);
         }
         *at += bytes.len() as u64;
         let Progress { at, fragments, .. } = &mut self.progress;
         let beyond = at.saturating_sub(fragments.at());
         let is_new = usize::try_from(beyond).unwrap_or(usize::MAX).min(bytes.len());
-        fragments.feed(&self.film.fragments, bytes.get(bytes.len() - is_new..).unwrap_or_default());
+        fragments
+            .feed(&self.tables.fragments, bytes.get(bytes.len() - is_new..).unwrap_or_default());
     }
 
     /// The playing time of the fragments seen, if there were any.
     pub fn played(&self) -> Option<Played> {
-        self.progress.fragments.played(&self.film.fragments)
+        self.progress.fragments.played(&self.tables.fragments)
     }
 
     /// Whether no fragment was seen.
@@ -156,16 +157,18 @@ impl Examiner {
                 _ => counts.pictures += cursor.examined,
             }
         }
-        let (mut shown, odd) = self.film.shown(media, total);
+        let (mut shown, odd) = self.tables.shown(media, total);
         if has_other_moov {
-            let range = self.film.moov_at.clone();
+            let range = self.tables.moov_at.clone();
             shown.push(Shown { range, track: usize::MAX, sample: 0, what: Wrong::OtherTables });
         }
         let (found, habit) = findings.judge(counts);
-        let (in_fragments, unread) = fragments.finish(&self.film.fragments, !self.film.is_beside());
-        let mut places = places(&self.film, &found, &shown);
+        let (in_fragments, unread) =
+            fragments.finish(&self.tables.fragments, !self.tables.is_beside());
+        let mut places = places(&self.tables, &found, &shown);
         places.extend(in_fragments);
-        let unexamined = self.film.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
+        let unexamined =
+            self.tables.doubt().or_else(|| habit.or(odd).or(unread).map(str::to_owned));
         let unseen = (at != total).then(|| "it was not examined completely".to_owned());
         Examined { places: joined(places), unexamined: unexamined.or(unseen) }
     }
@@ -173,12 +176,12 @@ impl Examiner {
 
 impl Cursor {
     /// Advances to the next sample that has any bytes.
-    fn advance(&mut self, film: &Film, track: usize) {
+    fn advance(&mut self, tables: &SampleTables, track: usize) {
         (self.sample, self.look) = (None, Look::default());
-        let Some(tables) = film.tracks.get(track) else { return };
+        let Some(own) = tables.tracks.get(track) else { return };
         loop {
             if let Some(number) = self.samples.next() {
-                let Some(size) = tables.sizes.of(number) else { return };
+                let Some(size) = own.sizes.of(number) else { return };
                 let (start, coding) = (self.offset, self.coding);
                 self.offset = start.saturating_add(size.into());
                 let coding = coding.filter(|coding| !matches!(coding, Coding::Other(_)));
@@ -186,10 +189,10 @@ impl Cursor {
                 self.sample = Some(Sample { number, start, size, coding });
                 return;
             }
-            let Some(chunk) = film.chunk_at(track, self.chunk) else { return };
+            let Some(chunk) = tables.chunk_at(track, self.chunk) else { return };
             self.chunk += 1;
             let (Some(at), Some((first, count, coding))) =
-                (tables.chunk_offset(chunk), tables.chunk(chunk))
+                (own.chunk_offset(chunk), own.chunk(chunk))
             else {
                 continue;
             };
@@ -200,7 +203,7 @@ impl Cursor {
 
     fn feed(
         &mut self,
-        film: &Film,
+        tables: &SampleTables,
         track: usize,
         (at, bytes): (u64, &[u8]),
         findings: &mut Findings,
@@ -210,20 +213,20 @@ impl Cursor {
             let sample_end = sample.start.saturating_add(sample.size.into());
             // Overlapping samples were seen with the others, and the tables show the overlap.
             if sample.start < at && !self.look.is_begun {
-                self.advance(film, track);
+                self.advance(tables, track);
                 continue;
             }
             let from = sample.start.max(at);
-            let piece = (from - at) as usize..sample_end.min(end).saturating_sub(at) as usize;
-            let piece = bytes.get(piece).unwrap_or_default();
-            self.look.take((sample.coding, sample.size), piece, |at, what| {
+            let slice = (from - at) as usize..sample_end.min(end).saturating_sub(at) as usize;
+            let slice = bytes.get(slice).unwrap_or_default();
+            self.look.take((sample.coding, sample.size), slice, |at, what| {
                 findings.note(track, sample, from + at as u64, what);
             });
             if sample_end > end {
                 return;
             }
             self.examined += 1;
-            self.advance(film, track);
+            self.advance(tables, track);
         }
     }
 }

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::film::{Film, Sample, Shown};
 use super::nal::Wrong;
+use super::sample_tables::{Sample, SampleTables, Shown};
 use crate::model::Damage;
 
 /// Places so close to each other are one.
@@ -186,19 +186,19 @@ impl List {
 }
 
 /// The places of the findings in the samples of a segment and in its tables.
-pub(super) fn places(film: &Film, found: &[Found], shown: &[Shown]) -> Vec<Place> {
+pub(super) fn places(tables: &SampleTables, found: &[Found], shown: &[Shown]) -> Vec<Place> {
     let shown = shown.iter().map(|shown| {
         let Range { start, end } = shown.range;
         let track = u8::try_from(shown.track).unwrap_or(u8::MAX);
         let (first, last) = (shown.sample, shown.sample);
         Found { start, end, track, first, last, what: shown.what }
     });
-    let places = found.iter().map(|found| place(film, found));
-    places.chain(shown.map(|shown| Place { is_in_tables: true, ..place(film, &shown) })).collect()
+    let places = found.iter().map(|found| place(tables, found));
+    places.chain(shown.map(|shown| Place { is_in_tables: true, ..place(tables, &shown) })).collect()
 }
 
-fn place(film: &Film, found: &Found) -> Place {
-    let track = film.tracks.get(usize::from(found.track));
+fn place(tables: &SampleTables, found: &Found) -> Place {
+    let track = tables.tracks.get(usize::from(found.track));
     let times = track.and_then(|track| {
         let (from, _) = track.time_of(found.first);
         let after = track.next_sync(found.last).min(track.sizes.count());

@@ -133,9 +133,9 @@ impl Fragmented {
             bytes = rest;
             match step {
                 Step::Entered(FourCc(kind)) => self.enter(kind),
-                Step::Payload(FourCc(kind), at, piece) => match &kind {
-                    b"moof" => self.keep(piece),
-                    b"mdat" => self.take(at, piece),
+                Step::Payload(FourCc(kind), at, slice) => match &kind {
+                    b"moof" => self.keep(slice),
+                    b"mdat" => self.take(at, slice),
                     _ => {}
                 },
                 Step::Left(FourCc(kind), start) if kind == *b"moof" => self.fragment(tracks, start),
@@ -173,9 +173,9 @@ impl Fragmented {
         }
     }
 
-    fn keep(&mut self, piece: &[u8]) {
-        if (self.moof.len() + piece.len()) as u64 <= fragments::LARGEST {
-            self.moof.extend_from_slice(piece);
+    fn keep(&mut self, slice: &[u8]) {
+        if (self.moof.len() + slice.len()) as u64 <= fragments::LARGEST {
+            self.moof.extend_from_slice(slice);
         }
     }
 
@@ -190,13 +190,13 @@ impl Fragmented {
                 continue;
             }
             let until = sample.end().min(end);
-            let piece = (reached - at) as usize..until.saturating_sub(at) as usize;
-            let piece = bytes.get(piece).unwrap_or_default();
-            sample.got += piece.len() as u32;
+            let slice = (reached - at) as usize..until.saturating_sub(at) as usize;
+            let slice = bytes.get(slice).unwrap_or_default();
+            sample.got += slice.len() as u32;
             let is_whole = sample.got >= sample.size;
             if let Some(coding) = sample.coding {
                 let (findings, sample) = (&mut self.findings, &*sample);
-                self.look.take((coding, sample.size), piece, |offset, what| {
+                self.look.take((coding, sample.size), slice, |offset, what| {
                     findings.add(found(sample, reached + offset as u64, what));
                 });
             }
@@ -294,13 +294,13 @@ impl Fragmented {
     pub(super) fn finish(
         mut self,
         tracks: &Tracks,
-        is_film: bool,
+        is_file: bool,
     ) -> (Vec<Place>, Option<&'static str>) {
         let end = self.boxes.at();
         while !self.waiting.is_empty() {
             self.miss(end.max(1));
         }
-        if let Some(at) = self.lost_end().filter(|_| is_film) {
+        if let Some(at) = self.lost_end().filter(|_| is_file) {
             let ms = self.now_ms(tracks);
             self.note_gap(at..end, Wrong::Boxes, ms, ms);
         }

@@ -4,8 +4,8 @@ use std::iter::Peekable;
 use std::ops::Range;
 use std::slice::Iter;
 
-use super::film::Shown;
 use super::nal::Wrong;
+use super::sample_tables::Shown;
 
 /// The chunks seen so far, in file order.
 pub(super) struct Layout<'a> {

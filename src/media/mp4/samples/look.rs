@@ -21,7 +21,7 @@ impl Look {
     pub(super) fn take(
         &mut self,
         (coding, size): (Coding, u32),
-        piece: &[u8],
+        slice: &[u8],
         mut wrong: impl FnMut(usize, Wrong),
     ) {
         self.is_begun = true;
@@ -29,7 +29,7 @@ impl Look {
             Coding::Avc(length_size) => (length_size, false),
             Coding::Hevc(length_size) => (length_size, true),
             Coding::Aac(channels) => {
-                if let Some(what) = self.frame.take(piece, channels, size) {
+                if let Some(what) = self.frame.take(slice, channels, size) {
                     wrong(0, what);
                 }
                 return;
@@ -37,6 +37,6 @@ impl Look {
             Coding::Other(_) => return,
         };
         let walk = self.walk.get_or_insert_with(|| NalWalk::new(length_size, is_hevc, size));
-        walk.take(piece, wrong);
+        walk.take(slice, wrong);
     }
 }

@@ -1,6 +1,6 @@
 //! Accounts for every sample of an MP4 while its bytes stream by.
 //!
-//! [`Film`] reads the tables of a `moov` in place and compares them with each other: it finds
+//! [`SampleTables`] reads the tables of a `moov` in place and compares them with each other: it finds
 //! samples that the tables put outside the file, over each other, or at impossible times.
 //! [`Examiner`] is fed the bytes of the file in order and compares each sample with what its codec
 //! may write: the NAL units of AVC and HEVC add up to exactly the size of their sample, begin as
@@ -17,21 +17,21 @@
 mod aac;
 mod coding;
 mod examiner;
-mod film;
 mod findings;
 mod fragmented;
 mod layout;
 mod look;
 mod nal;
-mod tables;
+mod sample_tables;
 mod times;
+mod track;
 
 pub use coding::Coding;
 pub use examiner::{Examiner, Progress};
-pub use film::{Film, Unexaminable};
 pub use findings::{Examined, Place};
 pub use fragmented::Played;
 pub use nal::Wrong;
+pub use sample_tables::{SampleTables, Unexaminable};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! When the pictures of a track are shown.
 
-use super::tables::{Table, Track};
+use super::track::{Table, Track};
 
 /// The most pictures that a decoder holds back.
 const HELD_BACK: usize = 32;
@@ -22,13 +22,13 @@ pub(super) fn misplaced(track: &Track) -> Vec<u32> {
         // Offsets are signed, whatever the version says.
         let pts = dts + i64::from(offset.cast_signed());
         let is_alike = ring.iter().any(|(decoded, shown, _)| *shown == pts && *decoded != dts);
-        let slot = ring.get_mut(sample as usize % HELD_BACK);
-        let Some(slot) = slot else { break };
+        let entry = ring.get_mut(sample as usize % HELD_BACK);
+        let Some(entry) = entry else { break };
         // A picture that leaves the ring was decoded so long ago that it must be shown by now.
-        if slot.1 > latest_before.0 {
-            latest_before = (slot.1, slot.2);
+        if entry.1 > latest_before.0 {
+            latest_before = (entry.1, entry.2);
         }
-        *slot = (dts, pts, sample);
+        *entry = (dts, pts, sample);
         let is_late = latest_before.0 > pts;
         if is_alike {
             found.push(sample);

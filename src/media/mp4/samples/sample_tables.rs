@@ -9,8 +9,8 @@ use super::coding::Coding;
 use super::fragmented::Tracks;
 use super::layout::Layout;
 use super::nal::Wrong;
-use super::tables::{Readable, Sizes, Table, TooMany, Track, tracks};
 use super::times::misplaced;
+use super::track::{Readable, Sizes, Table, TooMany, Track, tracks};
 
 /// Why the samples of a file cannot be examined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum Unexaminable {
 
 /// The sample tables of a segment. They are read in place in its `moov`, which is kept.
 #[derive(Debug, Clone)]
-pub struct Film {
+pub struct SampleTables {
     pub(super) tracks: Vec<Track>,
     /// Tracks that are neither video nor audio, such as chapters.
     others: Vec<Track>,
@@ -64,7 +64,7 @@ pub(super) struct Shown {
 /// The most reported problems of a kind.
 const MOST: usize = 64;
 
-impl Film {
+impl SampleTables {
     /// Reads the payload of a `moov` at the offset `at` of its file.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Film {
     /// Reads the payload of a `moov` that is not in the file of the samples.
     ///
     /// # Errors
-    /// As [`Film::read`].
+    /// As [`SampleTables::read`].
     pub fn beside(moov: &Bytes) -> Result<Self, Unexaminable> {
         Ok(Self { moov_at: 0..0, ..Self::read(moov, 0)? })
     }
@@ -99,7 +99,7 @@ impl Film {
     /// file.
     ///
     /// # Errors
-    /// As [`Film::read`], or if there is none.
+    /// As [`SampleTables::read`], or if there is none.
     pub fn in_tail(tail: &Bytes, at: u64) -> Result<Self, Unexaminable> {
         let moov = child(tail, b"moov").ok_or(Unexaminable::Tables)?;
         let moov = tail.slice_ref(moov);

@@ -202,8 +202,8 @@ impl Track {
             Sizes::Each(table) => Some(table),
             _ => None,
         };
-        let tables = [Some(&self.stts), self.ctts.as_ref(), self.stss.as_ref(), sizes];
-        tables.into_iter().flatten().map(|table| table.told_end).max().unwrap_or(0)
+        let all = [Some(&self.stts), self.ctts.as_ref(), self.stss.as_ref(), sizes];
+        all.into_iter().flatten().map(|table| table.told_end).max().unwrap_or(0)
     }
 
     pub(super) fn chunks(&self) -> u32 {
