@@ -48,19 +48,19 @@ fn times(data: &[u8]) {
 }
 
 /// The walk over an MP4's boxes: how the file is cut makes no difference, nor does a walk that is
-/// stored and taken up again, and no more is kept than the limit.
+/// stored and resumed, and no more is kept than the limit.
 fn mp4(data: &[u8]) {
     const LIMITS: Limits = Limits { moov_bytes: 4096 };
     let whole = walk(data, &[data], LIMITS, false);
-    let pieces = cuts(data);
-    assert_eq!(walk(data, &pieces, LIMITS, false), whole);
-    let stored = walk(data, &pieces, LIMITS, true);
+    let slices = cuts(data);
+    assert_eq!(walk(data, &slices, LIMITS, false), whole);
+    let stored = walk(data, &slices, LIMITS, true);
     match (whole, stored) {
         (Ok(whole), Ok(stored)) => {
             assert_eq!(whole.total, data.len() as u64);
             assert!(whole.moov.as_ref().is_none_or(|moov| moov.len() <= 4096));
             let kept = stored.moov.is_none() || stored.moov == whole.moov;
-            assert!(kept, "a walk that was taken up again keeps all of a moov or nothing");
+            assert!(kept, "a walk that was resumed keeps all of a moov or nothing");
             // A fragment that came in part before the walk was stored is not read.
             let fragments = Fragments::default();
             let without = |mp4: Mp4Structure| Mp4Structure {
@@ -76,20 +76,20 @@ fn mp4(data: &[u8]) {
 
 fn walk(
     data: &[u8],
-    pieces: &[&[u8]],
+    slices: &[&[u8]],
     limits: Limits,
     stored: bool,
 ) -> Result<Mp4Structure, Mp4Error> {
     let mut walk = BoxWalk::new(limits);
-    for piece in pieces {
-        walk.feed(piece)?;
+    for slice in slices {
+        walk.feed(slice)?;
         if stored {
             let text = serde_json::to_string(&walk.to_store()).unwrap_or_default();
             walk = match serde_json::from_str::<BoxWalk>(&text) {
                 Ok(walk) => walk,
                 Err(error) => unreachable!("{error}"),
             };
-            assert!(walk.is_sound(), "what a walk stores can be taken up again");
+            assert!(walk.is_sound(), "what a walk stores can be resumed");
         }
     }
     walk.finish(Some(data.len() as u64))
@@ -97,7 +97,7 @@ fn walk(
 
 /// Pieces whose lengths follow from the bytes themselves.
 fn cuts(mut data: &[u8]) -> Vec<&[u8]> {
-    let mut pieces = Vec::new();
+    let mut slices = Vec::new();
     let mut state = data.iter().fold(1_u32, |sum, &byte| sum.wrapping_mul(31) ^ u32::from(byte));
     while !data.is_empty() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -107,11 +107,11 @@ fn cuts(mut data: &[u8]) -> Vec<&[u8]> {
             _ => 400,
         };
         let at = 1 + (state >> 16) as usize % longest;
-        let (piece, rest) = data.split_at(at.min(data.len()));
-        pieces.push(piece);
+        let (slice, rest) = data.split_at(at.min(data.len()));
+        slices.push(slice);
         data = rest;
     }
-    pieces
+    slices
 }
 
 /// What a `moov` tells: short texts and plausible numbers, or an error.

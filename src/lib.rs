@@ -9,7 +9,7 @@
 //! - [`model`]: what is talked about. Plain data, no I/O.
 //! - [`clock`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, where
 //!   requests may go, how slowly bytes may come, counters for whoever watches, trying again.
-//! - [`ledger`]: what is known, owed, leased and done. Every SQL statement is here.
+//! - [`ledger`]: what is known, pending, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
@@ -32,6 +32,10 @@
 //! - The sandbox uses nothing of the pipeline's, so that an error in one cannot hide in the other.
 //! - A manifest is published after every object it names is durable, and no failure deletes an
 //!   object that a manifest names.
+
+// The futures of a transfer hold those of the S3 client, which are nested more than 128 deep: whether the
+// compiler proves them `Send` within its default limit depends on the order in which it looks at them.
+#![recursion_limit = "256"]
 
 pub mod model;
 

@@ -10,7 +10,7 @@ use crate::model::AppId;
 #[derive(Debug, Default)]
 pub struct Progress {
     bytes_planned: AtomicU64,
-    bytes_moved: AtomicU64,
+    bytes_transferred: AtomicU64,
     rooms_listed: AtomicU64,
     rooms_sealed: AtomicU64,
     recordings_done: AtomicU64,
@@ -48,7 +48,7 @@ pub struct Counts {
     /// Bytes of the recordings whose transfer has begun, if their sizes are known.
     pub bytes_planned: u64,
     /// Bytes received from the media hosts.
-    pub bytes_moved: u64,
+    pub bytes_transferred: u64,
     /// Rooms whose recordings are known.
     pub rooms_listed: u64,
     /// Rooms whose manifest is published.
@@ -66,8 +66,8 @@ impl Progress {
     }
 
     /// Received `bytes` more.
-    pub fn move_bytes(&self, bytes: u64) {
-        self.bytes_moved.fetch_add(bytes, Ordering::Relaxed);
+    pub fn transfer_bytes(&self, bytes: u64) {
+        self.bytes_transferred.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The recordings of a room are known.
@@ -142,7 +142,7 @@ impl Progress {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             bytes_planned: read(&self.bytes_planned),
-            bytes_moved: read(&self.bytes_moved),
+            bytes_transferred: read(&self.bytes_transferred),
             rooms_listed: read(&self.rooms_listed),
             rooms_sealed: read(&self.rooms_sealed),
             recordings_done: read(&self.recordings_done),

@@ -79,7 +79,7 @@ where
             attempt,
             wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             error = %error,
-            "{what} failed and is tried again"
+            "{what} failed; retrying"
         );
         clock::pause(wait).await;
         attempt += 1;

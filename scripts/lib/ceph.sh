@@ -112,7 +112,7 @@ ceph_await_health() {
         fi
         sleep 1
     done
-    fail "Ceph does not come to rest: $(ceph -c "$folder/ceph.conf" -s 2>&1)"
+    fail "Ceph does not become healthy: $(ceph -c "$folder/ceph.conf" -s 2>&1)"
 }
 
 ceph_mon_start() {
@@ -142,7 +142,7 @@ ceph_osd_make() {
 ceph_bucket() {
     curl -sf --noproxy 127.0.0.1 -X PUT --aws-sigv4 aws:amz:us-east-1:s3 \
         -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --user "$ceph_key:$ceph_secret" \
-        "$ceph_endpoint/$1" || fail "Ceph makes no bucket $1"
+        "$ceph_endpoint/$1" || fail "Ceph failed to create the bucket $1"
 }
 
 # Starts the cluster: a user, and the bucket `replays`.

@@ -182,7 +182,7 @@ impl Reader {
     fn split(&mut self, bytes: &[u8], texts: &mut Vec<Vec<u8>>) -> Result<(), Failure> {
         let fed = self.splitter.feed(bytes, texts);
         fed.map_err(|TooLong| {
-            let what = format!("more than {LONGEST} bytes stand beside its rooms");
+            let what = format!("it has more than {LONGEST} bytes besides its rooms");
             self.unreadable(serde_json::Error::custom(what))
         })
     }

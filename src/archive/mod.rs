@@ -17,7 +17,7 @@ pub enum Error {
     /// It was written by another program, or by another version of this one.
     #[error(
         "{key} is not a manifest that this version can read\n\
-         hint: it was kept as it is; move it away to have the room archived anew"
+         hint: it was left in place; move it away to archive the room again"
     )]
     Foreign {
         /// Its key.

@@ -60,7 +60,7 @@ pub fn parse(
     }
     if (&manifest.room.appid, manifest.room.room_id) != (appid, room) {
         let (appid, room) = (&manifest.room.appid, manifest.room.room_id);
-        return wrong(format!("it tells of room {room} of {appid}"));
+        return wrong(format!("it describes room {room} of {appid}"));
     }
     let outside = named(&manifest).find(|key| keys.resolve(key).is_none());
     match outside {

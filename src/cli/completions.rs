@@ -8,7 +8,7 @@ use super::{Arguments, Exit, output};
 /// Flags of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArguments {
-    /// Which shell's.
+    /// The shell to print the script for.
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -8,7 +8,7 @@ use super::{Common, output};
 use crate::config::Environment;
 use crate::model::time::playing_time;
 use crate::model::{AppId, RoomId};
-use crate::stage::decode::{self, Complaint, Decoded, Error, Film};
+use crate::stage::decode::{self, Complaint, Decoded, Error, Video};
 use crate::store::Store;
 
 /// A decoder that is installed.
@@ -20,7 +20,7 @@ pub(super) struct Decoder {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     /// Recordings that were decoded: segments, and wholes by their playlists.
-    pub films: u64,
+    pub videos: u64,
     /// Complaints of the decoder.
     pub complaints: u64,
     /// Complaints about recordings that are known to be damaged at their source.
@@ -30,7 +30,7 @@ pub(super) struct Counts {
 impl Counts {
     /// Adds the counts of another room.
     pub(super) fn add(&mut self, other: Self) {
-        self.films += other.films;
+        self.videos += other.videos;
         self.complaints += other.complaints;
         self.known += other.known;
     }
@@ -44,12 +44,13 @@ impl Counts {
     pub(super) fn told(self) -> String {
         let plural =
             |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-        let films = plural(self.films, "film");
+        let videos = plural(self.videos, "recording");
         match (self.complaints, self.known) {
-            (0, _) => format!("{films} decoded without a complaint"),
-            (all, 0) => format!("{films} decoded with {}", plural(all, "complaint")),
+            (0, _) => format!("{videos} decoded without complaints"),
+            (all, 0) => format!("{videos} decoded with {}", plural(all, "complaint")),
             (all, known) => format!(
-                "{films} decoded with {}, {known} of them of what is known to be damaged at its source",
+                "{videos} decoded with {}, {known} of them about recordings known to be damaged at \
+                 their source",
                 plural(all, "complaint")
             ),
         }
@@ -76,30 +77,30 @@ impl Decoder {
         common: &Common,
         store: &Store,
         (appid, room): (&AppId, RoomId),
-        films: Vec<Film>,
+        videos: Vec<Video>,
     ) -> Result<Counts, Error> {
-        let decoded = decode::decode(store, (appid, room), films, &self.environment).await?;
+        let decoded = decode::decode(store, (appid, room), videos, &self.environment).await?;
         let mut counts = Counts::default();
-        for (film, decoded) in &decoded {
+        for (video, decoded) in &decoded {
             let complaints = decoded.complaints.len() as u64 + decoded.more;
-            let known = if film.is_damaged { complaints } else { 0 };
-            counts.add(Counts { films: 1, complaints, known });
+            let known = if video.is_damaged { complaints } else { 0 };
+            counts.add(Counts { videos: 1, complaints, known });
         }
         if common.json {
-            let films: Vec<Value> = decoded.iter().map(film_json).collect();
+            let videos: Vec<Value> = decoded.iter().map(video_json).collect();
             let (complaints, known) = (counts.complaints, counts.known);
             output::json(&json!({
                 "type": "decoded",
                 "appid": appid,
                 "room_id": room,
-                "films": films,
+                "films": videos,
                 "complaints": complaints,
                 "complaints_known": known,
             }));
             return Ok(counts);
         }
-        for (film, decoded) in &decoded {
-            for line in lines(film, decoded) {
+        for (video, decoded) in &decoded {
+            for line in lines(video, decoded) {
                 output::line(format_args!("{appid} room {room}: {line}"));
             }
         }
@@ -108,22 +109,22 @@ impl Decoder {
     }
 }
 
-fn film_json((film, decoded): &(Film, Decoded)) -> Value {
+fn video_json((video, decoded): &(Video, Decoded)) -> Value {
     let complaint = |complaint: &Complaint| {
         let Complaint { at_ms, key, offset, message } = complaint;
         json!({ "at_ms": at_ms, "key": key, "offset": offset, "message": message })
     };
     json!({
-        "key": film.key,
+        "key": video.key,
         "frames": decoded.frames,
-        "is_known_damage": film.is_damaged,
+        "is_known_damage": video.is_damaged,
         "complaints": decoded.complaints.iter().map(complaint).collect::<Vec<_>>(),
         "complaints_more": decoded.more,
     })
 }
 
 /// The complaints about a recording, one per line, with time and offset if known.
-fn lines(film: &Film, decoded: &Decoded) -> Vec<String> {
+fn lines(video: &Video, decoded: &Decoded) -> Vec<String> {
     let line = |complaint: &Complaint| {
         let at = complaint.at_ms.map(|ms| format!("at {}", clock(ms)));
         let of = complaint.key.as_deref().and_then(|key| key.rsplit('/').next());
@@ -132,9 +133,9 @@ fn lines(film: &Film, decoded: &Decoded) -> Vec<String> {
         let place: Vec<String> = at.into_iter().chain(offset).collect();
         let place =
             if place.is_empty() { String::new() } else { format!("{}: ", place.join(", ")) };
-        format!("{}: {place}{}", film.key, complaint.message)
+        format!("{}: {place}{}", video.key, complaint.message)
     };
-    let more = (decoded.more > 0).then(|| format!("{}: and {} more", film.key, decoded.more));
+    let more = (decoded.more > 0).then(|| format!("{}: and {} more", video.key, decoded.more));
     decoded.complaints.iter().map(line).chain(more).collect()
 }
 
@@ -149,7 +150,8 @@ mod tests {
 
     #[test]
     fn complaints_are_told_with_their_time_and_offset() {
-        let film = Film { key: "segments/a.mp4".to_owned(), is_damaged: false, parts: Vec::new() };
+        let video =
+            Video { key: "segments/a.mp4".to_owned(), is_damaged: false, parts: Vec::new() };
         let complaint =
             |at_ms, offset| Complaint { at_ms, key: None, offset, message: "no".to_owned() };
         let complaints = vec![complaint(Some(3_723_004), Some(7)), complaint(None, None)];
@@ -160,8 +162,8 @@ mod tests {
             "segments/a.mp4: no",
             "segments/a.mp4: and 3 more",
         ];
-        assert_eq!(lines(&film, &decoded), expected);
-        let counts = Counts { films: 2, complaints: 5, known: 0 };
-        assert_eq!(counts.told(), "2 films decoded with 5 complaints");
+        assert_eq!(lines(&video, &decoded), expected);
+        let counts = Counts { videos: 2, complaints: 5, known: 0 };
+        assert_eq!(counts.told(), "2 recordings decoded with 5 complaints");
     }
 }

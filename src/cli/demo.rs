@@ -31,7 +31,7 @@ pub(super) const SECRET_KEY: &str = "sandbox-secret";
 /// Flags of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArguments {
-    /// Where the archive is to lie; it may be there from an earlier demo.
+    /// Where to put the archive. It may exist from an earlier demo.
     #[arg(long, value_name = "FOLDER", default_value = "archive")]
     folder: PathBuf,
 }
@@ -45,7 +45,7 @@ pub(super) async fn run(arguments: &DemoArguments, stop: &Stop) -> anyhow::Resul
     let folder = std::path::absolute(&arguments.folder)?;
     let objects = folder.join("objects");
     std::fs::create_dir_all(&objects)
-        .with_context(|| format!("{} cannot be made", objects.display()))?;
+        .with_context(|| format!("failed to create {}", objects.display()))?;
     let store = start_store(&objects, (Ipv4Addr::LOCALHOST, 0).into()).await?;
     let scenario = Scenario::demo()?;
     let accounts = scenario.accounts.clone();
@@ -53,26 +53,26 @@ pub(super) async fn run(arguments: &DemoArguments, stop: &Stop) -> anyhow::Resul
     introduce(&sandbox, &store, &accounts);
     let config = folder.join("pipeline.toml");
     std::fs::write(&config, configuration(&folder, &sandbox, &store, &accounts))
-        .with_context(|| format!("{} cannot be written", config.display()))?;
+        .with_context(|| format!("failed to write {}", config.display()))?;
 
     output::line("first run: everything WeChat has");
     let (setup, first) = archive(&config, &accounts, &stop.token).await?;
     let archived = rooms(&setup).await?;
     print_rooms(&archived);
     let calls = sandbox.calls().len();
-    output::line("\nsecond run: nothing is left to do");
+    output::line("\nsecond run: nothing left to do");
     let (_, second) = archive(&config, &accounts, &stop.token).await?;
     let calls = sandbox.calls().len() - calls;
     let unchanged = rooms(&setup).await? == archived;
     print_second(&second, calls, unchanged);
     output::line(format_args!(
-        "\nthe archive lies in {}\n  play a film:      {}/…/segments/*.mp4\n  \
+        "\nthe archive is in {}\n  play a segment:   {}/…/segments/*.mp4\n  \
          verify a room:    cd …/rooms/1 && sha256sum -c SHA256SUMS",
         objects.join(BUCKET).display(),
         objects.join(BUCKET).display()
     ));
-    let moved = second.counts.bytes_moved > 0 || !unchanged;
-    let failed = first.could_not_run() || archived.is_empty() || moved;
+    let transferred = second.counts.bytes_transferred > 0 || !unchanged;
+    let failed = first.could_not_run() || archived.is_empty() || transferred;
     Ok(match () {
         () if stop.was_interrupted() => Exit::Interrupted,
         () if failed => Exit::CouldNotRun,
@@ -135,13 +135,13 @@ async fn archive(
     for problem in report.accounts.iter().flat_map(|account| &account.problems) {
         output::note(format_args!("{}: {}", problem.what, problem.error));
     }
-    let moved = report.counts.bytes_moved;
+    let transferred = report.counts.bytes_transferred;
     output::line(format_args!(
-        "  rooms sealed: {}, recordings: {}, API calls: {}, moved: {}",
+        "  rooms sealed: {}, recordings: {}, API calls: {}, transferred: {}",
         report.counts.rooms_sealed,
         report.counts.recordings_done,
         report.counts.calls,
-        progress::summary(moved, began.elapsed())
+        progress::summary(transferred, began.elapsed())
     ));
     Ok((setup, report))
 }
@@ -186,9 +186,9 @@ fn print_rooms(rooms: &[(Room, Option<Manifest>)]) {
         rooms.iter().map(|(room, manifest)| row(room, manifest.as_ref())).collect(),
     );
     output::line(
-        "  not needed: the whole broadcast in one, which its segments cover\n  \
+        "  not needed: the whole broadcast as one file, which the segments cover\n  \
          expired:    WeChat had deleted it before the first run\n  \
-         announced:  WeChat speaks of it and does not list it; later runs ask again",
+         announced:  WeChat announces it but does not list it yet; later runs ask again",
     );
 }
 
@@ -239,8 +239,8 @@ fn recordings(counts: &Completeness) -> String {
 
 fn print_second(report: &Report, calls: usize, unchanged: bool) {
     output::line(format_args!(
-        "  {} bytes moved, {} manifests written, {calls} requests to WeChat",
-        report.counts.bytes_moved,
+        "  {} bytes transferred, {} manifests written, {calls} requests to WeChat",
+        report.counts.bytes_transferred,
         if unchanged { "no" } else { "some" },
     ));
 }

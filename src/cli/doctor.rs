@@ -112,8 +112,7 @@ async fn within<T, E: std::error::Error + 'static>(
         Err(_) => Err(Reason {
             message: format!("no answer from {whom} within {} s", limit.as_secs()),
             hints: vec![
-                "check that address, and that this machine can reach it: its name server, its \
-                 proxy, a firewall"
+                "check that address, and whether this machine can reach it (DNS, proxy, firewall)"
                     .to_owned(),
             ],
         }),
@@ -128,7 +127,7 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     let Ok(setup) = clock::within(PROMPT, opening).await else {
         anyhow::bail!(
             "no answer from the ledger at {ledger} within {} s\n\
-             hint: check url in [ledger], and that this machine can reach it",
+             hint: check url in [ledger], and whether this machine can reach it",
             PROMPT.as_secs()
         );
     };
@@ -140,8 +139,7 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     );
     if setup.is_ledger_new {
         let hint = setup::relative_hint(&setup.ledger_place);
-        findings
-            .warn("ledger", format_args!("{}: a new ledger was made{hint}", setup.ledger_place));
+        findings.warn("ledger", format_args!("{}: created a new ledger{hint}", setup.ledger_place));
     } else {
         findings.good("ledger", format_args!("{}: open and up to date", setup.ledger_place));
     }
@@ -192,10 +190,14 @@ fn skew(findings: &mut Findings<'_>, what: &str, difference: SignedDuration) {
     if difference.abs() > SKEW {
         findings.warn(
             what,
-            format_args!("it differs from this machine's by {seconds} s\nhint: set this machine's clock (NTP)"),
+            format_args!(
+                "differs from this machine's clock by {seconds} s\n\
+                 hint: set this machine's clock (NTP)"
+            ),
         );
     } else {
-        findings.good(what, format_args!("within {} s of this machine's", seconds.abs().max(1)));
+        findings
+            .good(what, format_args!("within {} s of this machine's clock", seconds.abs().max(1)));
     }
 }
 

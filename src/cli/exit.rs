@@ -9,11 +9,11 @@ use crate::{ledger, store, wechat};
 pub(super) const HELP: &str = "\
 Exit codes:
   0    done, or nothing to do
-  1    could not run, the ledger failed, or stdout took nothing; doctor: a check failed; verify: nothing checked, or unreadable
-  2    usage or configuration
-  3    finished, but something is left that a later run can still save
-  4    something was lost for good (it expired)
-  5    verification found a mismatch, or a recording that does not decode
+  1    could not run, the ledger failed, or writing to stdout failed; doctor: a check failed; verify: nothing could be checked, or objects were unreadable
+  2    invalid usage or configuration
+  3    finished, but work is left that a later run can still do
+  4    something expired and is lost for good
+  5    verify found a mismatch, or a recording that does not decode
   130  interrupted, state saved";
 
 /// How a command ended.

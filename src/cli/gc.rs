@@ -17,10 +17,10 @@ use crate::stage::transfer::{abort_leftover, forget_spent, leftovers};
 /// Flags of `gc`.
 #[derive(Debug, Args)]
 pub struct GcArguments {
-    /// Leave alone what was begun later than this.
+    /// Leave uploads alone that began more recently than this.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
     pub older_than: Duration,
-    /// Abort what is ours and orphaned; without, nothing is changed.
+    /// Abort the uploads that are ours and orphaned. Without this flag nothing is changed.
     #[arg(long)]
     pub abort: bool,
 }
@@ -48,7 +48,7 @@ pub async fn collect(
 ) -> anyhow::Result<Exit> {
     let context = &setup.context;
     // Checked first because it fails fast: a listing would be retried for minutes.
-    context.store.check_bucket().await.context("the bucket cannot be used")?;
+    context.store.check_bucket().await.context("the bucket is not usable")?;
     let _alive = arguments.abort.then(|| Alive::show(context));
     if arguments.abort {
         reclaim_from_the_dead(context).await?;
@@ -147,16 +147,16 @@ fn summarize(common: &Common, arguments: &GcArguments, found: &Leftovers, outcom
     ));
     if !found.listed {
         output::note(
-            "the store cannot list unfinished uploads: these are those that the ledger remembers",
+            "the store cannot list unfinished uploads; only those in the ledger are shown",
         );
     }
     if orphaned > 0 && !arguments.abort {
-        output::note("hint: `gc --abort` aborts what is ours and orphaned");
+        output::note("hint: `gc --abort` aborts the uploads that are ours and orphaned");
     }
     if unproven > 0 || !found.listed {
         output::note(
-            "hint: what nobody can prove to be ours is left alone; a lifecycle rule of the bucket \
-             (AbortIncompleteMultipartUpload, after 7 days) removes it",
+            "hint: uploads that are not provably ours are left alone; a bucket lifecycle rule \
+             (AbortIncompleteMultipartUpload, after 7 days) removes them",
         );
     }
 }

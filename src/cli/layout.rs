@@ -154,9 +154,9 @@ room  name    archived     size
 
     #[test]
     fn lines_are_broken_between_words_only() {
-        let text = "  API calls    12 rooms to ask about; 388 calls left today of 500";
+        let text = "  API calls    12 rooms to look up; 388 calls left today of 500";
         let expected =
-            "  API calls    12 rooms to ask about; 388\n               calls left today of 500";
+            "  API calls    12 rooms to look up; 388\n               calls left today of 500";
         assert_eq!(wrapped(text, 15, Some(42)), expected);
         assert_eq!(wrapped(text, 15, None), text);
         assert_eq!(wrapped(text, 15, Some(20)), text, "too narrow for anything");

@@ -19,7 +19,7 @@ use crate::config::Environment;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Logging {
-    /// What to log: error, warn, info, debug, trace, or filters like `replay_archiver=debug`.
+    /// What to log: error, warn, info, debug, trace, or a filter like `replay_archiver=debug`.
     #[arg(
         long = "log",
         global = true,
@@ -28,7 +28,7 @@ pub struct Logging {
         default_value = "warn"
     )]
     pub filter: String,
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub log_format: Format,
 }
@@ -36,9 +36,9 @@ pub struct Logging {
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -52,7 +52,7 @@ pub fn init(logging: &Logging) {
         std::io::stderr().is_terminal() && !Environment::of_process().is_without_colour();
     subscriber(logging, || stderr::Log, is_coloured).init();
     for filter in directives(&logging.filter).filter(|filter| !is_readable(filter)) {
-        output::note(format_args!("--log {filter:?} is left out: it is no level and no filter"));
+        output::note(format_args!("ignored --log {filter:?}: neither a level nor a filter"));
     }
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = Backtrace::capture();

@@ -67,14 +67,14 @@ pub struct Arguments {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Common {
-    /// The configuration; pipeline.toml unless given, which may be missing where variables set
-    /// everything.
+    /// The configuration file [default: pipeline.toml]. The default may be missing if environment
+    /// variables set everything.
     #[arg(long, global = true, value_name = "FILE", env = "REPLAY_ARCHIVER_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Only this account (appid); may be given several times.
+    /// Only this account (appid). May be given more than once.
     #[arg(long = "account", global = true, value_name = "APPID")]
     pub accounts: Vec<AppId>,
-    /// Print one JSON object a line, the last a summary or an error.
+    /// Print one JSON object per line; the last is a summary or an error.
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -89,33 +89,33 @@ impl Common {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// The nightly job: every account, everything that is due.
+    /// The nightly job: archive everything that is due, for every account.
     Run(run::RunArguments),
-    /// Archive one room, the rooms of a range of days, or all of them.
+    /// Archive one room, all rooms in a range of days, or every room.
     Backfill(run::BackfillArguments),
-    /// What `run` would do: calls, recordings, deadlines at risk. Changes nothing, asks nobody.
+    /// Show what `run` would do: calls, recordings, deadlines at risk. Makes no changes or calls.
     Plan,
-    /// Rooms, recordings by state, what is pending and at risk.
+    /// Show rooms, recordings by state, pending work and deadlines at risk.
     Status(status::StatusArguments),
-    /// Find archived rooms by name, anchor, day or status, in the bucket alone.
+    /// Find archived rooms by name, anchor, day or status. Needs the bucket alone.
     Rooms(rooms::RoomsArguments),
-    /// Hold the objects in the bucket against the manifests.
+    /// Compare the objects in the bucket with the manifests.
     Verify(verify::VerifyArguments),
-    /// Look for unfinished uploads that no run will resume, and abort them when asked to.
+    /// Find unfinished uploads that no run will resume and, with --abort, abort them.
     Gc(gc::GcArguments),
-    /// What a player needs for one room: its segments in order, with presigned URLs.
+    /// Print what a player needs for one room: its segments in order, with presigned URLs.
     Playlist(playlist::PlaylistArguments),
     /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
-    /// Everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
+    /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
     #[cfg(feature = "sandbox")]
     Demo(demo::DemoArguments),
-    /// Run the sandbox WeChat with its media host, and an S3 store, until interrupted.
+    /// Run the sandbox WeChat, its media host and an S3 store until interrupted.
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::SandboxArguments),
     /// Print the JSON Schema of a published file.
     Schema(schema::SchemaArguments),
-    /// Look at the configuration.
+    /// Inspect the configuration.
     Config(show::ConfigArguments),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArguments),

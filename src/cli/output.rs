@@ -69,8 +69,8 @@ pub(super) fn finish(exit: Exit) -> Exit {
     let refused = refused.filter(|error| error.kind() != ErrorKind::BrokenPipe);
     if let Some(error) = &refused {
         note(format_args!(
-            "error: what there was to print could not be written to stdout: {error}\n\
-             hint: what was printed is not complete; make room there, or print to somewhere else"
+            "error: failed to write to stdout: {error}\n\
+             hint: the output is incomplete; free some space there, or redirect it elsewhere"
         ));
     }
     stderr::drain();

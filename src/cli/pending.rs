@@ -36,8 +36,8 @@ pub(super) fn print(account: &AccountForecast) {
     }
     let past = match forecast.past {
         0 => String::new(),
-        1 => "; 1 room is past its deadline and tried last".to_owned(),
-        past => format!("; {past} rooms are past their deadline and tried last"),
+        1 => "; 1 room is past its deadline and will be tried last".to_owned(),
+        past => format!("; {past} rooms are past their deadline and will be tried last"),
     };
     let at_risk = counted(rooms_at_risk(&forecast.at_risk), "room");
     entry("at risk", format_args!("{at_risk}{past}"));
@@ -50,7 +50,7 @@ fn rooms(forecast: &Forecast) -> String {
         _ => String::new(),
     };
     let wait = if forecast.waiting > 1 { format!("{wait} or later") } else { wait };
-    format!("{asked} to ask about, {} to finish{wait}", forecast.listed)
+    format!("{asked} to look up, {} to finish{wait}", forecast.listed)
 }
 
 /// Roughly how much there is to transfer, and how long it takes.
@@ -60,7 +60,7 @@ pub(super) fn size(estimate: &Estimate) -> String {
         None => ", throughput not measured yet".to_owned(),
     };
     let guess = format!(
-        " (a guess: nothing is archived yet to tell the bit rate by, {:.1} Mbit/s is assumed)",
+        " (a guess: nothing is archived yet to measure the bit rate, so {:.1} Mbit/s is assumed)",
         GUESSED_BIT_RATE as f64 / 1e6
     );
     let basis = if estimate.is_guessed { guess.as_str() } else { "" };
@@ -130,7 +130,7 @@ fn at_risk_line(lost: &AtRisk) -> Option<String> {
     let (room, deadline, expected) = (lost.room_id, moment(lost.deadline), moment(lost.expected?));
     let line = match (lost.short_of, &lost.source_id) {
         (ShortOf::Calls, _) => {
-            format!("room {room}: deleted {deadline}, its turn is {expected}, {late} too late")
+            format!("room {room}: deleted {deadline}, can be looked up {expected}, {late} too late")
         }
         (_, Some(recording)) => format!(
             "room {room}, recording {recording}: deleted {deadline}, transferred by {expected}, {late} too late"
@@ -153,16 +153,16 @@ pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
     let mut lines = Vec::new();
     if !late.is_empty() {
         let head = head(&late);
-        lines.push(format!("{head}: WeChat deletes them before their turn is over"));
+        lines.push(format!("{head}: WeChat will delete them before they can be archived"));
         lines.extend(late.iter().filter_map(|risk| at_risk_line(risk)).take(NAMED));
     }
     if late.len() > NAMED {
-        lines.push(format!("and {} more: `plan --json` names them all", late.len() - NAMED));
+        lines.push(format!("and {} more: `plan --json` lists them all", late.len() - NAMED));
     }
     if let Some(first) = failing.first() {
         let (head, first) = (head(&failing), moment(first.deadline));
         lines.push(format!(
-            "{head}: every try has failed so far; WeChat deletes the first of them {first}"
+            "{head}: every attempt has failed so far; WeChat deletes the first of them {first}"
         ));
     }
     lines
@@ -205,9 +205,9 @@ mod tests {
     fn rooms_that_wait_say_until_when() {
         let at: Timestamp = "2026-11-22T03:00:00Z".parse().unwrap();
         let mut forecast = Forecast { due: 1, listed: 3, ..Forecast::default() };
-        assert_eq!(rooms(&forecast), "1 room to ask about, 3 to finish");
+        assert_eq!(rooms(&forecast), "1 room to look up, 3 to finish");
         (forecast.waiting, forecast.next_at) = (1, Some(at));
-        let waits = format!("1 room to ask about, 3 to finish, 1 waiting until {}", moment(at));
+        let waits = format!("1 room to look up, 3 to finish, 1 waiting until {}", moment(at));
         assert_eq!(rooms(&forecast), waits);
         forecast.waiting = 2;
         assert_eq!(rooms(&forecast), waits.replace("1 waiting", "2 waiting") + " or later");

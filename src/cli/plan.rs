@@ -81,26 +81,28 @@ fn print_text(account: &Account, expected: &AccountForecast, rate: Option<Rate>)
     if !backlog.is_scanned {
         output::prose(
             2,
-            "  the room list was not read yet: `run --dry-run` reads it, at a call for 50 rooms",
+            "  the room list has not been read yet: `run --dry-run` reads it, at one call per 50 \
+             rooms",
         );
     }
     let left = counted(today.left(), "call");
     let days = match forecast.days {
         Some(0 | 1) => String::new(),
         Some(days) => format!("; {} in all", counted(days, "day")),
-        None => "; there are no calls for the rooms to ask about".to_owned(),
+        None => "; no calls are left to look up the rooms".to_owned(),
     };
     entry(
         "API calls",
         format_args!(
-            "{} needed; {left} left today ({}, Beijing's day) of {} (the shop keeps {}){days}",
+            "{} needed; {left} left today ({}, Beijing time) of {} ({} reserved for the \
+             shop){days}",
             forecast.due, today.day, today.limit, today.reserve
         ),
     );
     pending::print(expected);
     if let Some(rate) = rate {
         let speed = bytes(rate.bytes_per_second());
-        entry("throughput", format_args!("{speed}/s as measured lately"));
+        entry("throughput", format_args!("{speed}/s measured recently"));
     }
     for line in pending::at_risk_lines(&account.appid, &forecast.at_risk) {
         output::prose(4, format_args!("  {line}"));

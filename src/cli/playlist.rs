@@ -16,13 +16,13 @@ use crate::model::{AppId, Manifest, RoomId, Segment, Sha256Digest, Whole};
 /// Flags of `playlist`.
 #[derive(Debug, Args)]
 pub struct PlaylistArguments {
-    /// The room.
+    /// The room number.
     #[arg(long, value_name = "NUMBER")]
     room: RoomId,
-    /// For which player.
+    /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
-    /// How long the URLs are good for, at most 7 days.
+    /// How long the URLs stay valid, at most 7 days.
     #[arg(long, value_name = "DURATION", value_parser = ttl, default_value = "1h")]
     ttl: Duration,
 }
@@ -31,9 +31,9 @@ pub struct PlaylistArguments {
 enum Format {
     /// Everything: URLs, durations, offsets, gaps, digests.
     Json,
-    /// One URL a line, in order.
+    /// One URL per line, in order.
     Urls,
-    /// The archived whole as HLS, its chunks presigned.
+    /// The archived whole as HLS, with presigned chunks.
     M3u8,
     /// A mapping for nginx-vod-module.
     NginxVod,
@@ -47,7 +47,7 @@ fn ttl(text: &str) -> Result<Duration, String> {
     if (Duration::from_secs(1)..=LONGEST).contains(&ttl) {
         Ok(ttl)
     } else {
-        Err("1s to 7d is what S3 signs".to_owned())
+        Err("must be between 1s and 7d, the range that S3 can sign".to_owned())
     }
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn run(common: &Common, arguments: &PlaylistArguments) -> anyho
     let room = arguments.room;
     let not_archived = || {
         format!(
-            "room {room} has no manifest: it is not archived\n\
+            "room {room} has no manifest, so it is not archived\n\
              hint: `backfill --room {room}` archives it"
         )
     };
@@ -187,8 +187,8 @@ impl Player<'_> {
             store.get(&full).await?.context("the playlist is missing from the bucket")?;
         anyhow::ensure!(
             whole.sha256.is_none_or(|sha256| sha256 == Sha256Digest::of(&playlist)),
-            "the playlist in the bucket is not the one that was archived\n\
-             hint: `verify --room {}` tells what else is damaged",
+            "the playlist in the bucket differs from the archived one\n\
+             hint: `verify --room {}` shows what else is damaged",
             self.manifest.room.room_id
         );
         let text = std::str::from_utf8(&playlist).context("the playlist is damaged")?;

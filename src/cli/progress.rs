@@ -83,7 +83,7 @@ fn show(
         "{} archived, {}, {}",
         counted(counts.rooms_sealed, "room"),
         counted(counts.calls, "API call"),
-        summary(counts.bytes_moved, elapsed)
+        summary(counts.bytes_transferred, elapsed)
     ));
     step
 }
@@ -102,11 +102,11 @@ impl Drop for Line {
 }
 
 /// What was transferred and how fast, for the end of a run.
-pub(super) fn summary(moved: u64, elapsed: Duration) -> String {
-    let per_second = u128::from(moved) * 1000 / elapsed.as_millis().max(1);
+pub(super) fn summary(transferred: u64, elapsed: Duration) -> String {
+    let per_second = u128::from(transferred) * 1000 / elapsed.as_millis().max(1);
     let rate = u64::try_from(per_second).unwrap_or(u64::MAX);
-    let moved = format!("{} in {}", bytes(moved), took(elapsed));
-    if rate > 0 { format!("{moved} ({}/s)", bytes(rate)) } else { moved }
+    let transferred = format!("{} in {}", bytes(transferred), took(elapsed));
+    if rate > 0 { format!("{transferred} ({}/s)", bytes(rate)) } else { transferred }
 }
 
 #[cfg(test)]

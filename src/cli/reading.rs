@@ -110,7 +110,7 @@ pub(super) async fn manifest(
     let key = keys.manifest();
     let Some(bytes) = store.get(&key).await? else { return Ok(None) };
     let manifest = published::parse(&bytes, &keys, appid, room);
-    manifest.map(Some).with_context(|| format!("{key} is no manifest this version can read"))
+    manifest.map(Some).with_context(|| format!("this version cannot read the manifest {key}"))
 }
 
 /// The only account of which `has_room` is true; `None` if there is none. If there is just one account,
@@ -133,7 +133,7 @@ pub(super) async fn only_account(
         _ => {
             let appids: Vec<_> = found.iter().map(|account| account.as_str()).collect();
             let problem = format!(
-                "several accounts have a room {room}: {}\nhint: name one with --account",
+                "several accounts have a room {room}: {}\nhint: choose one with --account",
                 appids.join(", ")
             );
             Err(ConfigError::value("--room", problem).into())

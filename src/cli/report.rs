@@ -128,14 +128,14 @@ fn sum(report: &Report, elapsed: Duration) -> String {
         statuses => format!("{} ({})", counted(report.rooms.len(), "room"), statuses.join(", ")),
     };
     let calls = counted(counts.calls, "API call");
-    format!("{rooms}, {calls}, {}", progress::summary(counts.bytes_moved, elapsed))
+    format!("{rooms}, {calls}, {}", progress::summary(counts.bytes_transferred, elapsed))
 }
 
 /// The lines about what went wrong, with the hints at the end, without duplicates.
 pub fn notes(report: &Report) -> Vec<String> {
     let mut notes = alike::told(losses(report), Names::All);
     notes.add(alike::told(failures(report), Names::First));
-    let early = |why: Reason| why.saying(|why| format!("the run has ended early: {why}"));
+    let early = |why: Reason| why.saying(|why| format!("the run ended early: {why}"));
     let early = report.ledger.clone().map(early);
     for reason in early.into_iter().chain(report.warnings.iter().cloned()) {
         notes.add(reason.into());
@@ -185,10 +185,10 @@ fn outside_rooms(account: &AccountReport) -> impl Iterator<Item = Said> {
         Some(room) => said(Some(room), problem.error.clone()),
         None => said(None, problem.error.clone().saying(|why| format!("{}: {why}", problem.what))),
     };
-    let is_busy = move |room: &_| said(Some(*room), "another process works on it".into());
+    let is_busy = move |room: &_| said(Some(*room), "another run is processing this room".into());
     let left = (*pending_rooms > 0).then(|| {
         let rooms = counted(*pending_rooms, "room");
-        said(None, format!("{rooms} not looked at in this run: left to a later one").into())
+        said(None, format!("{rooms} not processed in this run, left for a later one").into())
     });
     let waiting = waiting.iter().map(|one| self::waiting(appid, one));
     problems.iter().map(problem).chain(busy.iter().map(is_busy)).chain(waiting).chain(left)
@@ -216,8 +216,8 @@ fn details(room: &RoomReport) -> Vec<Said> {
 /// Why a room has work left, if none of its recordings has a reason.
 fn unexplained(sealed: &SealedReport) -> Option<&'static str> {
     match (sealed.is_left, sealed.reasons.is_empty()) {
-        (true, true) if sealed.pending > 0 => Some("not all of it is transferred yet"),
-        (true, true) => Some("it ended lately: WeChat may still list more of it"),
+        (true, true) if sealed.pending > 0 => Some("not everything is transferred yet"),
+        (true, true) => Some("it ended recently: WeChat may list more recordings"),
         _ => None,
     }
 }
@@ -255,8 +255,10 @@ fn left(report: &Report) -> String {
     });
     match report.rejected() {
         0 => {}
-        rejected => parts
-            .push(format!("{} cannot be archived as served now", counted(rejected, "recording"))),
+        rejected => parts.push(format!(
+            "{} cannot be archived as currently served",
+            counted(rejected, "recording")
+        )),
     }
     parts.join("; ")
 }

@@ -22,13 +22,14 @@ use crate::pipeline::{self, Report, Rooms, Selection};
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub struct RunArguments {
-    /// Stop after this long, as `90m` or `6h`; what is in flight is finished or resumed later.
+    /// Stop after this long, for example `90m` or `6h`. Transfers in flight finish now or are
+    /// resumed by the next run.
     #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
     pub(super) max_runtime: Option<Duration>,
-    /// Read the room list (this costs calls) and say what would be done; archive nothing.
+    /// Read the room list (this costs API calls) and show what would be done, but archive nothing.
     #[arg(long)]
     dry_run: bool,
-    /// List every room at the end, also those that are simply complete.
+    /// List every room at the end, including those that are complete.
     #[arg(long)]
     verbose: bool,
 }
@@ -37,25 +38,25 @@ pub struct RunArguments {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("rooms").args(["room", "from", "to", "all"]).required(true).multiple(true)))]
 pub struct BackfillArguments {
-    /// This room.
+    /// Only this room.
     #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
-    /// Rooms that began on this day (in Beijing) or later, as `2026-01-31`.
+    /// Rooms that began on or after this day (Beijing time), for example `2026-01-31`.
     #[arg(long, value_name = "DAY", conflicts_with = "room")]
     from: Option<Date>,
-    /// Rooms that began on this day (in Beijing) or earlier.
+    /// Rooms that began on or before this day (Beijing time).
     #[arg(long, value_name = "DAY", conflicts_with = "room")]
     to: Option<Date>,
     /// Every room.
     #[arg(long, conflicts_with_all = ["room", "from", "to"])]
     all: bool,
-    /// Ask for complete rooms too, read every archived object back, and replace what is damaged.
+    /// Look up complete rooms again too, read every archived object back, and replace damaged ones.
     #[arg(long)]
     force: bool,
-    /// Stop after this long.
+    /// Stop after this long, for example `90m` or `6h`.
     #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
     pub(super) max_runtime: Option<Duration>,
-    /// List every room at the end, also those that are simply complete.
+    /// List every room at the end, including those that are complete.
     #[arg(long)]
     verbose: bool,
 }
@@ -86,7 +87,7 @@ async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     for account in &setup.accounts {
         if let Err(error) = pipeline::look(&setup.context, account).await {
             let (appid, error) = (&account.appid, Reason::of(&error));
-            output::note(format_args!("{appid}: the room list could not be read: {error}"));
+            output::note(format_args!("{appid}: failed to read the room list: {error}"));
             if common.json {
                 let (what, error) = ("the room list", error.to_string());
                 output::json(

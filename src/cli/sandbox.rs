@@ -18,10 +18,10 @@ const ACCOUNTS_SHOWN: usize = 20;
 /// Flags of `sandbox`.
 #[derive(Debug, Args)]
 pub struct SandboxArguments {
-    /// The scenario (see docs/sandbox.md); the demonstration's unless given.
+    /// The scenario file (see docs/sandbox.md). Without it, the scenario of `demo` is used.
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
-    /// The address to listen on. Whoever reaches it can change the sandbox.
+    /// The address to listen on. Anyone who can reach it can change the sandbox.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
     /// The port of the WeChat API.
@@ -33,7 +33,7 @@ pub struct SandboxArguments {
     /// The port of the S3 store.
     #[arg(long, value_name = "PORT", default_value_t = 8602)]
     store_port: u16,
-    /// Where the store keeps its objects; no store is started without.
+    /// Where the store keeps its objects. Without it, no store is started.
     #[arg(long, value_name = "FOLDER")]
     store: Option<PathBuf>,
 }
@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: &SandboxArguments, stop: &Stop) -> anyhow::Re
     let scenario = match &arguments.scenario {
         Some(path) => {
             let text = std::fs::read_to_string(path);
-            let text = text.with_context(|| format!("{} cannot be read", path.display()))?;
+            let text = text.with_context(|| format!("failed to read {}", path.display()))?;
             Scenario::parse(&text).with_context(|| path.display().to_string())?
         }
         None => Scenario::demo()?,

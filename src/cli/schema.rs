@@ -8,7 +8,7 @@ use crate::model::schema;
 /// Flags of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArguments {
-    /// Which file's.
+    /// The file to print the schema of.
     #[arg(value_enum, default_value_t = File::Manifest)]
     file: File,
 }

@@ -39,9 +39,9 @@ impl Setup {
     /// Checks the bucket before any work whose result would be stored there.
     ///
     /// # Errors
-    /// When the bucket cannot be used.
+    /// When the bucket is not usable.
     pub async fn find_bucket(&self) -> anyhow::Result<()> {
-        self.context.store.check_bucket().await.context("the bucket cannot be used")
+        self.context.store.check_bucket().await.context("the bucket is not usable")
     }
 
     /// Runs the pipeline after the bucket was checked. The report lists what went wrong.
@@ -110,7 +110,7 @@ impl Setup {
                 self.accounts.iter().map(|account| account.appid.as_str()).collect();
             let problem = format!(
                 "neither the ledger nor the bucket has a room {room} of any account\n\
-                 hint: name its account with --account; these are configured: {}",
+                 hint: choose its account with --account; configured accounts: {}",
                 appids.join(", ")
             );
             return Err(ConfigError::value("--room", problem).into());
@@ -123,7 +123,7 @@ impl Setup {
     pub(super) fn note_new_ledger(&self) {
         if self.is_ledger_new {
             let place = &self.ledger_place;
-            output::note(format_args!("a new ledger was made: {place}{}", relative_hint(place)));
+            output::note(format_args!("created a new ledger: {place}{}", relative_hint(place)));
         }
     }
 }
@@ -131,8 +131,8 @@ impl Setup {
 /// What to do if another ledger was meant.
 pub(super) fn relative_hint(place: &ledger::Place) -> &'static str {
     if place.is_relative {
-        "\nhint: [ledger] url counts from the folder that the program is started in; an absolute path \
-         names the same ledger from everywhere"
+        "\nhint: [ledger] url is relative to the current directory; use an absolute path to get \
+         the same ledger from anywhere"
     } else {
         ""
     }
@@ -178,7 +178,8 @@ pub(super) fn existing_ledger(url: &SecretString) -> SecretString {
         return url.clone();
     }
     output::note(format_args!(
-        "there is no ledger yet: {place}\nhint: the first `run` makes it, or finds what the bucket has{}",
+        "there is no ledger yet: {place}\n\
+         hint: the first `run` creates it, and finds what the bucket already has{}",
         relative_hint(&place)
     ));
     ledger::IN_MEMORY.into()
@@ -194,8 +195,8 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let is_ledger_new = ledger_place.is_missing();
     let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
     let ledger = ledger.with_outage_budget(config.outage_budget);
-    let store = Store::connect(config.store).await.context("the store cannot be set up")?;
-    let media = MediaClient::new(&config.media).context("[media] cannot be set up")?;
+    let store = Store::connect(config.store).await.context("failed to set up the store")?;
+    let media = MediaClient::new(&config.media).context("failed to set up [media]")?;
     let images = config.images.as_ref().map(|hosts| MediaClient::new(hosts).map(Images::new));
     let started_at = clock.now();
     // Deadlines follow WeChat's clock. Durations and leases do not.
@@ -208,7 +209,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     };
     let run_id = RunId::new(started_at);
     let api = wechat::Api::new(&config.wechat, clock);
-    let api = api.context("the WeChat client cannot be set up")?;
+    let api = api.context("failed to set up the WeChat client")?;
     let accounts = config.accounts.into_iter().map(|account| {
         let client = api.client(account.appid.clone(), account.tokens);
         Arc::new(Account { appid: account.appid, client, share: account.share })
@@ -223,7 +224,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
             store,
             media,
             playlists: Budget::new(Context::PLAYLISTS),
-            images: images.transpose().context("[images] cannot be set up")?,
+            images: images.transpose().context("failed to set up [images]")?,
             run: Run {
                 owner: this_process(&run_id),
                 id: run_id,

@@ -15,7 +15,7 @@ pub struct ConfigArguments {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Print it with every default written out; secrets are never part of it.
+    /// Print the configuration with every default written out, without secrets.
     Show,
 }
 
@@ -23,11 +23,14 @@ pub(super) fn run(common: &Common, arguments: &ConfigArguments) -> anyhow::Resul
     let ConfigCommand::Show = arguments.command;
     let sources = setup::sources(common)?;
     let file = config::load_file(&sources.file, &sources.environment)?;
-    let file = file.without_secrets().context("it cannot be shown")?;
+    let file =
+        file.without_secrets().context("failed to remove the secrets from the configuration")?;
     if common.json {
         output::json(&file);
     } else {
-        output::line(toml::to_string_pretty(&file).context("it cannot be written as TOML")?);
+        output::line(
+            toml::to_string_pretty(&file).context("failed to write the configuration as TOML")?,
+        );
     }
     // The configuration is checked too, so that this finds every mistake that a run would.
     Ok(config::load(&sources).map(|_| Exit::Done)?)

@@ -25,7 +25,7 @@ use crate::stage::Account;
 /// Flags of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArguments {
-    /// All that is known of one room.
+    /// Show everything known about one room.
     #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
 }
@@ -69,7 +69,7 @@ async fn all(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
 
 fn print_json(all: &[Standing<'_>], speeds: &BTreeMap<String, Measured>) {
     all.iter().for_each(|standing| output::json(&account_line(standing)));
-    let speed = |moved: &Measured| moved.rate().map(Rate::bytes_per_second);
+    let speed = |measured: &Measured| measured.rate().map(Rate::bytes_per_second);
     let speeds: BTreeMap<_, _> = speeds.iter().map(|(host, m)| (host, speed(m))).collect();
     output::json(&json!({
         "type": "summary",
@@ -117,9 +117,9 @@ fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Measured>) {
     for line in alike::told(all.iter().flat_map(failures), Names::First).into_lines() {
         output::prose(4, format_args!("  {line}"));
     }
-    for (host, moved) in speeds {
+    for (host, measured) in speeds {
         let host = if host == ALL_HOSTS { "all media hosts" } else { host };
-        let speed = bytes(moved.rate().map_or(0, Rate::bytes_per_second));
+        let speed = bytes(measured.rate().map_or(0, Rate::bytes_per_second));
         output::prose(2, format_args!("throughput of the last days: {speed}/s from {host}"));
     }
 }
@@ -154,7 +154,7 @@ fn print_account(standing: &Standing<'_>) {
     let (used, left) = (today.used, today.left());
     entry(
         "API calls",
-        format_args!("{used} made today ({}, Beijing's day), {left} left", today.day),
+        format_args!("{used} made today ({}, Beijing time), {left} left", today.day),
     );
     entry("last success", rooms.last_success.map_or_else(|| "never".to_owned(), moment));
 }

@@ -21,7 +21,7 @@ const STALLED: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The size of one write: progress is visible between two chunks.
-const PIECE: usize = 4096;
+const SLICE: usize = 4096;
 
 static STDERR: LazyLock<io::Result<Lines>> = LazyLock::new(|| Lines::to(io::stderr()));
 
@@ -110,7 +110,7 @@ impl State {
             return Some(line);
         }
         let dropped = std::mem::take(&mut self.dropped);
-        let told = format!("{dropped} lines were not written here: stderr was not read in time\n");
+        let told = format!("dropped {dropped} lines: stderr was not read in time\n");
         (dropped > 0).then(|| told.into_bytes())
     }
 }
@@ -175,8 +175,8 @@ impl Lines {
         loop {
             let line = self.next();
             let mut is_refused = false;
-            for piece in line.chunks(PIECE) {
-                is_refused = is_refused || write_all(&mut out, piece).is_err();
+            for slice in line.chunks(SLICE) {
+                is_refused = is_refused || write_all(&mut out, slice).is_err();
                 let mut state = self.state();
                 (state.progress, state.is_stalled) = (state.progress + 1, false);
             }
@@ -281,7 +281,7 @@ mod tests {
         assert!(lines.say(b"last\n"));
         let said = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
         assert!(said.starts_with("first\nxx"));
-        assert!(said.contains(" lines were not written here"), "{}", said.len());
+        assert!(said.contains(" lines: stderr was not read"), "{}", said.len());
         assert!(said.ends_with("last\n"));
     }
 
@@ -309,11 +309,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_longer_than_a_piece_is_written_whole() {
+    fn a_line_longer_than_a_slice_is_written_whole() {
         let (lines, permit, taken) = slow();
         (0..3).for_each(|_| permit.send(()).unwrap());
-        lines.log(&[b'y'; 2 * PIECE + 1]);
+        lines.log(&[b'y'; 2 * SLICE + 1]);
         assert!(lines.drain());
-        assert_eq!(taken.lock().unwrap().len(), 2 * PIECE + 1);
+        assert_eq!(taken.lock().unwrap().len(), 2 * SLICE + 1);
     }
 }

@@ -75,7 +75,8 @@ pub(super) enum Stopped {
     },
     /// Its time is up.
     #[error(
-        "the time that --max-runtime gives was up{}\nhint: `doctor` tells whether everything answers",
+        "the time limit of --max-runtime was reached{}\n\
+         hint: `doctor` checks whether everything responds",
         while_waiting(.waiting_for)
     )]
     ByTime {
@@ -264,7 +265,7 @@ impl Watch {
         if self.grace == Grace::OfARun {
             let seconds = grace.as_secs();
             output::aside(format_args!(
-                "interrupted: finishing what is in flight, {seconds} seconds at most"
+                "interrupted: finishing transfers in flight, for {seconds} seconds at most"
             ));
         }
         Instant::now() + grace
@@ -275,8 +276,8 @@ impl Watch {
         let is_interrupted = self.stop.was_interrupted();
         if !is_interrupted {
             output::aside(
-                "error: its time is up and it does not end\n\
-                 hint: is there a reader of what it prints, and does the disk under the ledger answer?",
+                "error: the time is up but the program does not end\n\
+                 hint: check that something reads its output, and that the ledger's disk responds",
             );
         }
         stderr::drain();

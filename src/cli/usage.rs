@@ -49,7 +49,7 @@ fn explained(kind: ErrorKind, text: &str) -> Reason {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
     );
     if is_command_missing {
-        let (message, hints) = ("no command is given".to_owned(), vec!["see --help".to_owned()]);
+        let (message, hints) = ("no command given".to_owned(), vec!["see --help".to_owned()]);
         return Reason { message, hints };
     }
     let lines = text.lines().map(str::trim);

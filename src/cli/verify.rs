@@ -14,7 +14,7 @@ use super::{Common, Exit};
 use crate::ledger::Ledger;
 use crate::model::{AppId, Reason, RoomId};
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
-use crate::stage::decode::Film;
+use crate::stage::decode::Video;
 use crate::stage::verify::{Depth, Found, Mismatch, ObjectProblem, Unreadable};
 use crate::store::Store;
 use told::{Known, report, summarize, tell, tell_damage};
@@ -25,16 +25,17 @@ pub struct VerifyArguments {
     /// Only this room.
     #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
-    /// Read every byte back and hash it; without, sizes and the store's own checksums are compared. The
-    /// samples of what an earlier version archived without looking at them are examined with it: damage
-    /// that is found there, and in no manifest, counts as a mismatch.
+    /// Read every byte back and hash it; by default only sizes and the store's own checksums are
+    /// compared. Also examines the samples of recordings that an earlier version archived
+    /// unexamined: damage found there that no manifest lists counts as a mismatch.
     #[arg(long)]
     deep: bool,
-    /// Have ffmpeg, which must be installed, decode every recording as well, and tell what it complains
-    /// of. Complaints count as mismatches, but for what is known to be damaged at its source.
+    /// Also decode every recording with ffmpeg, which must be installed, and report its complaints.
+    /// They count as mismatches, except for recordings that are known to be damaged at their
+    /// source.
     #[arg(long)]
     decode: bool,
-    /// Only so many hundredths of the rooms, and one at least, chosen at random, as `5%`.
+    /// Check only this percentage of the rooms, at least one, chosen at random, for example `5%`.
     #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "room")]
     sample: Option<f64>,
 }
@@ -140,7 +141,7 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
     }
     anyhow::ensure!(
         arguments.room.is_none() || tally.rooms + tally.failed > 0,
-        "there is no manifest of that room\nhint: `status` tells which rooms are archived"
+        "that room has no manifest\nhint: `status` shows which rooms are archived"
     );
     summarize(common, &tally, depth);
     Ok(tally.exit())
@@ -174,10 +175,10 @@ async fn verify_room(
 ) {
     match audit(ledger, store, appid, room, inventory, look.depth).await {
         Ok(Some(mut audited)) => {
-            let films = films_there(&mut audited);
+            let videos = videos_there(&mut audited);
             count(common, (appid, room), audited, tally);
             if let Some(decoder) = &look.decoder {
-                decode_room(common, store, (appid, room), (decoder, films), tally).await;
+                decode_room(common, store, (appid, room), (decoder, videos), tally).await;
             }
         }
         // The room belongs to another account.
@@ -191,22 +192,22 @@ async fn verify_room(
 }
 
 /// The recordings of a room without those that are missing, which are reported already.
-fn films_there(audited: &mut Audited) -> Vec<Film> {
+fn videos_there(audited: &mut Audited) -> Vec<Video> {
     let mismatches = &audited.checked.mismatches;
-    let is_missing = |film: &Film| {
-        mismatches.iter().any(|bad| bad.key == film.key && bad.problem == ObjectProblem::Missing)
+    let is_missing = |video: &Video| {
+        mismatches.iter().any(|bad| bad.key == video.key && bad.problem == ObjectProblem::Missing)
     };
-    std::mem::take(&mut audited.films).into_iter().filter(|film| !is_missing(film)).collect()
+    std::mem::take(&mut audited.videos).into_iter().filter(|video| !is_missing(video)).collect()
 }
 
 async fn decode_room(
     common: &Common,
     store: &Store,
     (appid, room): (&AppId, RoomId),
-    (decoder, films): (&Decoder, Vec<Film>),
+    (decoder, videos): (&Decoder, Vec<Video>),
     tally: &mut Tally,
 ) {
-    match decoder.room(common, store, (appid, room), films).await {
+    match decoder.room(common, store, (appid, room), videos).await {
         Ok(counts) => tally.decoded.get_or_insert_default().add(counts),
         Err(error) => {
             tally.failed += 1;
@@ -216,7 +217,7 @@ async fn decode_room(
 }
 
 fn count(common: &Common, (appid, room): (&AppId, RoomId), audited: Audited, tally: &mut Tally) {
-    let Audited { objects, media, states, damage, checked, films: _ } = audited;
+    let Audited { objects, media, states, damage, checked, videos: _ } = audited;
     tally.rooms += 1;
     tally.objects += objects;
     tally.media += media;
@@ -275,7 +276,7 @@ mod tests {
         assert_eq!(summary(&tally, Depth::Deep), said);
         assert_eq!(tally.exit(), Exit::CouldNotRun);
         let damaged = Tally { damaged_at_source: 1, ..Tally { unreadable: 0, ..tally.clone() } };
-        assert!(summary(&damaged, Depth::Deep).contains(", 1 damaged at the source, as is known;"));
+        assert!(summary(&damaged, Depth::Deep).contains(", 1 known to be damaged at the source;"));
         assert_eq!(damaged.exit(), Exit::Done, "damage that is known is no mismatch");
         let read = Tally { unreadable: 0, ..tally };
         assert!(summary(&read, Depth::Deep).contains("(every byte compared)"));

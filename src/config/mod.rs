@@ -84,7 +84,7 @@ pub struct Work {
     /// How long after the last sign of life to stop expecting further recordings.
     pub settle: SignedDuration,
     /// The retry window: how long to keep asking for an announced recording that is not listed.
-    pub patience: SignedDuration,
+    pub retry_window: SignedDuration,
     /// Whether to ask for replays of rooms that never went live.
     pub ask_never_live: bool,
     /// When to archive the chunks of a whole.

@@ -84,13 +84,13 @@ pub struct ResolveSection {
     #[serde(with = "duration")]
     pub settle: Duration,
     /// The retry window: how long to keep asking for an announced recording that is not listed.
-    #[serde(with = "duration")]
-    pub patience: Duration,
+    #[serde(with = "duration", rename = "patience")]
+    pub retry_window: Duration,
 }
 
 impl Default for ResolveSection {
     fn default() -> Self {
-        Self { settle: Duration::from_secs(30 * 60), patience: Duration::from_secs(7 * 86_400) }
+        Self { settle: Duration::from_secs(30 * 60), retry_window: Duration::from_secs(7 * 86_400) }
     }
 }
 

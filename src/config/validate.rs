@@ -144,7 +144,7 @@ fn work(file: &ConfigFile) -> Result<Work, ConfigError> {
     Ok(Work {
         full_scan_every: signed(file.discover.full_scan_every),
         settle: signed(file.resolve.settle),
-        patience: signed(file.resolve.patience),
+        retry_window: signed(file.resolve.retry_window),
         ask_never_live: file.discover.ask_never_live,
         whole: file.whole.archive,
         whole_tolerance: file.whole.tolerance,

@@ -27,9 +27,9 @@ pub enum Standing {
     /// Nothing is known about it: a recording may be deleted today.
     Unknown,
     /// The soonest deadline among its unfinished rooms that can still be saved.
-    Owes(Timestamp),
+    Pending(Timestamp),
     /// Nothing pending can still be saved.
-    OwesNothingUrgent,
+    NothingUrgent,
 }
 
 impl Ledger {
@@ -83,7 +83,7 @@ impl Ledger {
         started_at: Timestamp,
         offset: u64,
     ) -> Result<(), Error> {
-        self.attempt("note how far the room list was scanned", || {
+        self.attempt("record how far the room list was scanned", || {
             sqlx::query(
                 "insert into accounts (appid, scan_offset, scan_started_at) values ($1, $2, $3) \
              on conflict (appid) do update set \
@@ -108,7 +108,7 @@ impl Ledger {
         started_at: Timestamp,
         full: bool,
     ) -> Result<(), Error> {
-        self.attempt("note that the room list was scanned", || {
+        self.attempt("record that the room list was scanned", || {
             sqlx::query(
                 "insert into accounts (appid, scanned_at, full_scanned_at) values ($1, $2, $3) \
              on conflict (appid) do update set scanned_at = excluded.scanned_at, \
@@ -129,7 +129,7 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn account_finished(&self, appid: &AppId, at: Timestamp) -> Result<(), Error> {
-        self.attempt("note that the account is done", || {
+        self.attempt("record that the account is done", || {
             sqlx::query(
                 "insert into accounts (appid, finished_at) values ($1, $2) \
              on conflict (appid) do update set finished_at = excluded.finished_at",
@@ -163,9 +163,9 @@ impl Ledger {
         let known: Option<i64> = row.try_get("known").map_err(failed(WHAT))?;
         let soonest: Option<i64> = row.try_get("soonest").map_err(failed(WHAT))?;
         Ok(match moment(soonest) {
-            Some(soonest) => Standing::Owes(soonest),
+            Some(soonest) => Standing::Pending(soonest),
             None if known.is_none() => Standing::Unknown,
-            None => Standing::OwesNothingUrgent,
+            None => Standing::NothingUrgent,
         })
     }
 }

@@ -28,12 +28,12 @@ pub struct RecordingCounts {
 
 /// Stored segments, summed up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Film {
+pub(super) struct SegmentSum {
     bytes: u64,
     millis: u64,
 }
 
-impl Film {
+impl SegmentSum {
     /// Bytes per second; `None` without any duration.
     pub(super) fn rate(self) -> Option<Rate> {
         Rate::of(self.bytes, SignedDuration::from_millis(i64::try_from(self.millis).ok()?))
@@ -63,16 +63,20 @@ impl Ledger {
     }
 
     /// The newest stored segments of each account.
-    pub(super) async fn films(&self, appids: &[AppId]) -> Result<HashMap<AppId, Film>, Error> {
-        let mut all: HashMap<AppId, Film> = HashMap::new();
-        for row in self.of_accounts("read the bit rate of films", &films(), appids).await? {
+    pub(super) async fn newest_segments(
+        &self,
+        appids: &[AppId],
+    ) -> Result<HashMap<AppId, SegmentSum>, Error> {
+        let mut all: HashMap<AppId, SegmentSum> = HashMap::new();
+        let sql = newest_segments();
+        for row in self.of_accounts("read the bit rate of segments", &sql, appids).await? {
             let stored = from_json(&row.text("stored")?.unwrap_or_default(), "stored object")?;
             if let Stored::Segment(object) = stored
                 && let Some(media) = object.media.filter(|media| media.duration_ms > 0)
             {
-                let film = all.entry(row.appid()?).or_default();
-                film.bytes += object.bytes;
-                film.millis += media.duration_ms;
+                let sum = all.entry(row.appid()?).or_default();
+                sum.bytes += object.bytes;
+                sum.millis += media.duration_ms;
             }
         }
         Ok(all)
@@ -80,7 +84,7 @@ impl Ledger {
 }
 
 /// The stored segments of the newest rooms of each account.
-pub(super) fn films() -> String {
+pub(super) fn newest_segments() -> String {
     let offset = SAMPLE - 1;
     format!(
         "select recordings.appid, recordings.stored from chosen cross join recordings \

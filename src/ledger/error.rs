@@ -9,16 +9,16 @@ use crate::retry;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No ledger can be created at its place.
-    #[error("the ledger could not be opened: {0}")]
+    #[error("failed to open the ledger: {0}")]
     Place(String),
     /// The database could not be opened.
-    #[error("the ledger could not be opened{}", hint(.0))]
+    #[error("failed to open the ledger{}", hint(.0))]
     Open(#[source] sqlx::Error),
     /// Its tables could not be migrated.
-    #[error("the ledger's tables could not be brought up to date{}", migration_hint(.0))]
+    #[error("failed to update the ledger's tables{}", migration_hint(.0))]
     Migrate(#[source] MigrateError),
     /// A statement failed.
-    #[error("the ledger could not {what}{}", hint(source))]
+    #[error("the ledger failed to {what}{}", hint(source))]
     Statement {
         /// What the statement was to do.
         what: &'static str,
@@ -26,12 +26,12 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// The ledger failed earlier in this run.
-    #[error("the ledger has failed, and nothing more is written to it in this run")]
+    #[error("the ledger has failed; this run writes nothing more to it")]
     Failed,
     /// A stored value cannot be read.
     #[error(
-        "the ledger holds a {what} that cannot be read\nhint: the ledger is damaged: move it away, the \
-         next run rebuilds one from the manifests"
+        "the ledger failed to read a stored {what}\n\
+         hint: the ledger is damaged: move it away, and the next run rebuilds it from the manifests"
     )]
     Unreadable {
         /// The kind of value.
@@ -40,7 +40,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A different part is recorded under the same number.
-    #[error("the ledger knows another part {number} of the upload in room {room}")]
+    #[error("the ledger already has a different part {number} of the upload in room {room}")]
     OtherPart {
         /// The room.
         room: RoomId,
@@ -49,14 +49,17 @@ pub enum Error {
     },
     /// Another process has claimed the room.
     #[error(
-        "room {0} was taken over by another process\nhint: this one was held up for longer than \
-         [ledger] lease; it changed nothing since, and there is nothing to do"
+        "another process reclaimed room {0}\n\
+         hint: this process stalled for longer than [ledger] lease; it has changed nothing since, \
+         and you need not do anything"
     )]
     LeaseLost(RoomId),
     /// The day's calls are used up, except for the merchant's share.
     #[error(
-        "the API calls of {day} are used up: {used} of {limit}, {reserve} of them kept for the shop\n\
-         hint: the next run after midnight in Beijing goes on; [quota] in the configuration sets the shares"
+        "the API calls of {day} are used up: {used} of {limit}, {reserve} of them reserved for the \
+         shop\n\
+         hint: the next run after midnight in Beijing continues; [quota] in the configuration sets \
+         the reserve"
     )]
     QuotaUsedUp {
         /// The Beijing day.
@@ -155,8 +158,8 @@ fn hint(error: &sqlx::Error) -> &'static str {
 
 fn migration_hint(error: &MigrateError) -> &'static str {
     known_hint(&error.to_string()).unwrap_or(
-        "\nhint: if another version made this ledger, move it away: the next run makes a new one \
-         from the manifests in the bucket",
+        "\nhint: if another version created this ledger, move it away: the next run builds a new \
+         one from the manifests in the bucket",
     )
 }
 
@@ -164,18 +167,24 @@ fn known_hint(text: &str) -> Option<&'static str> {
     let known = [
         (
             "database or disk is full",
-            "\nhint: the disk under the ledger is full: free some space and run again; nothing archived is affected",
+            "\nhint: the ledger's disk is full: free some space and run again; nothing archived is \
+             affected",
         ),
         (
             "No space left",
-            "\nhint: the disk under the ledger is full: free some space and run again; nothing archived is affected",
+            "\nhint: the ledger's disk is full: free some space and run again; nothing archived is \
+             affected",
         ),
         (
             "Input/output error",
-            "\nhint: the disk under the ledger fails: look at it and run again; nothing archived is affected",
+            "\nhint: the ledger's disk is failing: check it and run again; nothing archived is \
+             affected",
         ),
-        ("permission denied", "\nhint: the ledger's user needs all rights on its tables"),
-        ("read-only transaction", "\nhint: the ledger's server takes no writes: is it a replica?"),
+        ("permission denied", "\nhint: grant the ledger's user all rights on its tables"),
+        (
+            "read-only transaction",
+            "\nhint: the ledger's server accepts no writes: is it a replica?",
+        ),
         (
             "unable to open database",
             "\nhint: the folder of the ledger must exist and be writable: see [ledger] in the configuration",
@@ -183,17 +192,20 @@ fn known_hint(text: &str) -> Option<&'static str> {
         ("readonly", "\nhint: the ledger's file or folder is read-only for this user"),
         (
             "file is not a database",
-            "\nhint: the file is not a ledger: move it away, the next run rebuilds one from the manifests",
+            "\nhint: the file is not a ledger: move it away, and the next run rebuilds one from \
+             the manifests",
         ),
         (
             "disk I/O error",
-            "\nhint: the disk under the ledger fails, or is full: look at it and run again; nothing archived is affected",
+            "\nhint: the ledger's disk is failing or full: check it and run again; nothing \
+             archived is affected",
         ),
         (
             "malformed",
-            "\nhint: the ledger is damaged: move it away, the next run rebuilds one from the manifests",
+            "\nhint: the ledger is damaged: move it away, and the next run rebuilds it from the \
+             manifests",
         ),
-        ("locked", "\nhint: another process holds the ledger: wait for it to end"),
+        ("locked", "\nhint: another process holds a lock on the ledger: wait for it to end"),
         ("pool timed out", "\nhint: is the database of [ledger] running and reachable?"),
         ("Connection refused", "\nhint: is the database of [ledger] running and reachable?"),
     ];

@@ -27,7 +27,7 @@ impl Failed {
     pub(super) fn set(&self, error: &Error) {
         let why = Reason::of(error);
         if self.0.why.set(why.clone()).is_ok() {
-            tracing::info!(error = %why, "the ledger has failed; this run ends");
+            tracing::info!(error = %why, "the ledger has failed; ending this run");
             self.0.told.cancel();
         }
     }

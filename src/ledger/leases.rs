@@ -254,7 +254,7 @@ impl Ledger {
             "select distinct lease_owner from rooms \
              where lease_owner is not null and not {is_free}"
         );
-        self.read("read who works on rooms", || {
+        self.read("read which processes hold rooms", || {
             sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).fetch_all(&self.pool)
         })
         .await

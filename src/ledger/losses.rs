@@ -69,7 +69,7 @@ impl Ledger {
         losses: impl Iterator<Item = &RecordingId> + Clone,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.attempt("note that losses were told", || async {
+        self.attempt("record that losses were reported", || async {
             let mut transaction = self.pool.begin().await?;
             for id in losses.clone() {
                 sqlx::query(
@@ -102,7 +102,7 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn tellers(&self) -> Result<Vec<String>, Error> {
-        self.read("read who tells of losses", || {
+        self.read("read which processes are reporting losses", || {
             sqlx::query_scalar(
                 "select distinct teller from recordings \
                  where state = '\"expired\"' and told_at is null and teller is not null",
@@ -118,7 +118,7 @@ impl Ledger {
     /// # Errors
     /// When the database fails; the losses then wait until the time of that process runs out.
     pub async fn void_telling(&self, teller: &str) -> Result<(), Error> {
-        let voided = self.attempt("let others tell of losses", || {
+        let voided = self.attempt("let other processes report losses", || {
             sqlx::query(
                 "update recordings set teller = null, telling_until = null \
                  where state = '\"expired\"' and told_at is null and teller = $1",

@@ -13,7 +13,7 @@ impl Ledger {
     /// When the database fails.
     pub async fn obstacles(&self, appid: &AppId) -> Result<Vec<Obstacle>, Error> {
         let texts: Vec<String> = self
-            .read("read what forbids recordings", || {
+            .read("read the obstacles of recordings", || {
                 sqlx::query_scalar(
                     "select distinct obstacle from recordings \
                      where appid = $1 and obstacle is not null",

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn reads_that_succeed_do_not_renew_the_patience_of_writes() {
+    async fn reads_that_succeed_do_not_renew_the_outage_budget_of_writes() {
         let (database, outage_budget) = (Database::default(), OutageBudget::new(OUTAGE_BUDGET));
         database.set_locked(true);
         assert!(is_whole(database.ask(&outage_budget, Write).await.1));

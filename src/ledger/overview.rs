@@ -53,7 +53,7 @@ pub struct Backlog {
     /// The averages of its stored recordings.
     pub averages: Averages,
     /// Bytes per second of its newest stored segments.
-    pub film: Option<Rate>,
+    pub rate: Option<Rate>,
     /// Whether its room list has ever been read to the end.
     pub is_scanned: bool,
 }
@@ -134,12 +134,12 @@ impl Ledger {
         let mut all = blank::<Backlog>(appids);
         let room = |row: AccountRow| Ok((row.appid()?, row.room()?));
         for (appid, room) in
-            self.each_of_accounts("read the rooms that are owed", ROOMS, appids, room).await?
+            self.each_of_accounts("read the pending rooms", ROOMS, appids, room).await?
         {
             all.entry(appid).or_default().rooms.push(room);
         }
         let recording = |row: AccountRow| Ok((row.appid()?, row.recording()?));
-        let what = "read the recordings that are owed";
+        let what = "read the pending recordings";
         for (appid, recording) in self.each_of_accounts(what, RECORDINGS, appids, recording).await?
         {
             all.entry(appid).or_default().recordings.push(recording);
@@ -150,8 +150,8 @@ impl Ledger {
         for row in self.of_accounts(SIZES, &averages(), appids).await? {
             row.owner(&mut all)?.averages = row.averages()?;
         }
-        for (appid, film) in self.films(appids).await? {
-            all.entry(appid).or_default().film = film.rate();
+        for (appid, newest) in self.newest_segments(appids).await? {
+            all.entry(appid).or_default().rate = newest.rate();
         }
         Ok(all)
     }
@@ -186,7 +186,9 @@ impl Ledger {
             let failures = &mut all.entry(appid).or_default().failures;
             failures.push((room, failure.unwrap_or_default()));
         }
-        for row in self.of_accounts("read when all was done", SUCCESSES, appids).await? {
+        for row in
+            self.of_accounts("read when each account was last done", SUCCESSES, appids).await?
+        {
             row.owner(&mut all)?.last_success = moment(row.number("finished_at")?);
         }
         Ok(all)
@@ -367,7 +369,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
         let ledger = Ledger::open(&url).await.unwrap();
-        let (sizes, films) = (averages(), archived::films());
+        let (sizes, newest_segments) = (averages(), archived::newest_segments());
         for (statement, index) in [
             (ROOMS, "rooms_by_deadline"),
             (RECORDINGS, "recordings_counted"),
@@ -375,7 +377,7 @@ mod tests {
             (archived::STATES, "recordings_counted"),
             (FAILURES, "rooms_failed"),
             (sizes.as_str(), "recordings_stored"),
-            (films.as_str(), "recordings_stored"),
+            (newest_segments.as_str(), "recordings_stored"),
         ] {
             let plan = plan(&ledger, statement).await;
             let uses = |line: &String| line.starts_with("SEARCH") && line.contains(index);

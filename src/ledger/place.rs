@@ -42,13 +42,17 @@ impl Place {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         if file.is_dir() {
             return Some(format!(
-                "{} is a folder\nhint: name a file in it: \"sqlite:{}\"",
+                "{} is a folder\nhint: use a file in it: \"sqlite:{}\"",
                 file.display(),
                 file.join("ledger.sqlite").display()
             ));
         }
         let missing = folder.filter(|folder| !folder.exists())?;
-        Some(format!("there is no folder {}\nhint: make it: mkdir -p '{0}'", missing.display()))
+        Some(format!(
+            "the folder {} does not exist\n\
+             hint: create it: `mkdir -p '{0}'`",
+            missing.display()
+        ))
     }
 
     /// The file, if the ledger is one.
@@ -79,7 +83,7 @@ pub fn problem(url: &str) -> Option<&'static str> {
             .iter()
             .any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
         return (!is_server).then_some(
-            "it must begin with sqlite: or postgres://, and name a file or a server\n\
+            "must begin with sqlite: or postgres://, followed by a file or a server\n\
              hint: write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
         );
     };
@@ -87,21 +91,21 @@ pub fn problem(url: &str) -> Option<&'static str> {
     let is_plain = parameters.split('&').all(|part| matches!(part, "" | "mode=rw" | "mode=rwc"));
     match () {
         () if path == ":memory:" || parameters.contains("mode=memory") => Some(
-            "a ledger in memory is gone when the program ends\n\
-             hint: name a file: \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+            "a ledger in memory is lost when the program ends\n\
+             hint: use a file: \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
         ),
         () if path.trim().is_empty() => Some(
-            "it must begin with sqlite: or postgres://, and name a file or a server\n\
+            "must begin with sqlite: or postgres://, followed by a file or a server\n\
              hint: write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
         ),
         () if path.starts_with("file:") => Some(
-            "the path of a file is expected after sqlite:, and no address\n\
-             hint: leave file: out: \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+            "sqlite: must be followed by a file path, not a URL\n\
+             hint: omit file: and write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
         ),
-        () if path.contains('\0') => Some("no file can have a NUL in its name"),
+        () if path.contains('\0') => Some("a file name cannot contain NUL"),
         () if !is_plain => Some(
-            "a ledger is read and written, and takes no parameters after its path\n\
-             hint: leave out what begins with the question mark",
+            "the path of a ledger takes no parameters\n\
+             hint: remove the question mark and everything after it",
         ),
         () => None,
     }
@@ -221,16 +225,16 @@ mod tests {
             assert_eq!(problem(good), None, "{good}");
         }
         for (bad, told) in [
-            ("sqlite:", "name a file"),
-            ("sqlite://", "name a file"),
-            ("sqlite: ", "name a file"),
+            ("sqlite:", "followed by a file"),
+            ("sqlite://", "followed by a file"),
+            ("sqlite: ", "followed by a file"),
             ("sqlite::memory:", "in memory"),
             ("sqlite://:memory:", "in memory"),
             ("sqlite:x?mode=memory", "in memory"),
             ("sqlite:x?cache=shared&mode=memory", "in memory"),
             ("sqlite:x?mode=ro", "no parameters"),
             ("sqlite:x?immutable=1", "no parameters"),
-            ("sqlite:file:x", "leave file: out"),
+            ("sqlite:file:x", "omit file:"),
             ("sqlite:a\0b", "NUL"),
             ("postgres:", "must begin with"),
             ("postgres://", "must begin with"),
@@ -275,8 +279,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().display();
         for (url, told) in [
-            (format!("sqlite:{at}"), "is a folder\nhint: name a file in it"),
-            (format!("sqlite:{at}/none/x.sqlite"), "there is no folder"),
+            (format!("sqlite:{at}"), "is a folder\nhint: use a file in it"),
+            (format!("sqlite:{at}/none/x.sqlite"), "the folder"),
         ] {
             let error = crate::ledger::Ledger::open(&url).await.unwrap_err().to_string();
             assert!(error.contains(told), "{url}: {error}");

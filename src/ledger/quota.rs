@@ -183,7 +183,7 @@ impl Ledger {
     }
 
     async fn note_day(&self, appid: &AppId, day: &str, limit: u64, used: u64) -> Result<(), Error> {
-        self.attempt("note the day's API calls", || {
+        self.attempt("record the day's API calls", || {
             sqlx::query(
                 "insert into quota (appid, day, used, daily_limit) values ($1, $2, $3, $4) \
              on conflict (appid, day) do update set daily_limit = excluded.daily_limit, \

@@ -182,7 +182,7 @@ impl Ledger {
              order by room_id"
         );
         let pending_rooms: Vec<i64> = self
-            .read("read what is owed", || {
+            .read("read the pending rooms", || {
                 sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
                     .bind(appid.as_str())
                     .bind(by.as_millisecond())

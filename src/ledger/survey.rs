@@ -93,7 +93,7 @@ impl Ledger {
                 rooms.join(", ")
             )
         };
-        self.attempt("note what the bucket lacks", || async {
+        self.attempt("record what the bucket lacks", || async {
             let mut transaction = self.pool.begin().await?;
             for rooms in lacking.chunks(AT_ONCE) {
                 sqlx::query(sqlx::AssertSqlSafe(statement(rooms)))
@@ -115,7 +115,7 @@ impl Ledger {
     /// # Errors
     /// When the database fails.
     pub async fn surveyed(&self, appid: &AppId) -> Result<Option<RoomId>, Error> {
-        let room = self.read("read how far the bucket was looked through", || {
+        let room = self.read("read how far the bucket was surveyed", || {
             sqlx::query_scalar::<_, Option<i64>>(
                 "select surveyed_room from accounts where appid = $1",
             )

@@ -23,10 +23,10 @@ impl Ledger {
     pub async fn note_throughput(
         &self,
         now: Timestamp,
-        moved: &[(String, Measured)],
+        measured: &[(String, Measured)],
     ) -> Result<(), Error> {
-        const WHAT: &str = "note the throughput";
-        for (host, Measured { bytes, busy_ms }) in moved {
+        const WHAT: &str = "record the throughput";
+        for (host, Measured { bytes, busy_ms }) in measured {
             let note = || {
                 sqlx::query(
                     "insert into throughput (host, day, bytes, busy_ms) values ($1, $2, $3, $4) \
@@ -70,11 +70,11 @@ impl Ledger {
             .fetch_all(&self.pool)
         };
         let rows = self.read(WHAT, read).await?;
-        let moved = rows.iter().map(|row| {
+        let measured = rows.iter().map(|row| {
             let number = |name: &str| row.try_get::<i64, _>(name).map(uncount);
-            let moved = Measured { bytes: number("bytes")?, busy_ms: number("busy_ms")? };
-            Ok((row.try_get("host")?, moved))
+            let measured = Measured { bytes: number("bytes")?, busy_ms: number("busy_ms")? };
+            Ok((row.try_get("host")?, measured))
         });
-        moved.collect::<Result<_, sqlx::Error>>().map_err(failed(WHAT))
+        measured.collect::<Result<_, sqlx::Error>>().map_err(failed(WHAT))
     }
 }

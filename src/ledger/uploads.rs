@@ -65,7 +65,7 @@ impl Ledger {
             .bind(owner)
             .execute(&self.pool)
         };
-        let noted = self.attempt("note an upload", note).await?;
+        let noted = self.attempt("record an upload", note).await?;
         super::leases::owned(intent.room, noted.rows_affected())
     }
 
@@ -88,7 +88,7 @@ impl Ledger {
                 .bind(intent)
                 .execute(&self.pool)
         };
-        self.attempt("name an upload", name).await?;
+        self.attempt("record the id of an upload", name).await?;
         Ok(())
     }
 
@@ -102,7 +102,7 @@ impl Ledger {
             "update uploads set upload_id = null where object_key = $1 and upload_id = $2",
         ] {
             let end = || sqlx::query(statement).bind(key).bind(upload_id).execute(&self.pool);
-            self.attempt("note the end of an upload", end).await?;
+            self.attempt("record the end of an upload", end).await?;
         }
         Ok(())
     }
@@ -174,7 +174,8 @@ impl Ledger {
                 .bind(count(room.0))
                 .fetch_optional(&self.pool)
         };
-        let owner: Option<Option<String>> = self.read("read who works on a room", read).await?;
+        let owner: Option<Option<String>> =
+            self.read("read which process holds a room", read).await?;
         Ok(owner.flatten())
     }
 }

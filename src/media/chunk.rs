@@ -45,7 +45,7 @@ pub enum ChunkError {
         total: u64,
     },
     /// It ends within a box.
-    #[error("truncated: the box at offset {offset} is not whole, the chunk ends at {total}")]
+    #[error("truncated: the box at offset {offset} is incomplete, the chunk ends at {total}")]
     CutBox {
         /// Where the box begins.
         offset: u64,
@@ -203,13 +203,13 @@ impl From<ts::Finding> for Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::ts::muxer::Film;
+    use crate::media::ts::muxer::Video;
 
     fn examine(told: Told, bytes: &[u8], step: usize) -> Result<Examined, ChunkError> {
         let mut walk = ChunkWalk::new(told);
         let (first, rest) = bytes.split_at(bytes.len().min(4096));
         walk.feed(first)?;
-        rest.chunks(step.max(1)).try_for_each(|piece| walk.feed(piece))?;
+        rest.chunks(step.max(1)).try_for_each(|slice| walk.feed(slice))?;
         walk.finish()
     }
 
@@ -264,21 +264,21 @@ mod tests {
 
     #[test]
     fn a_chunk_has_at_least_the_bytes_that_its_url_names() {
-        let film = Film::of_seconds(2).muxed();
+        let video = Video::of_seconds(2).muxed();
         let named = |bytes: u64| Told { bytes: Some(bytes), ..told(2000) };
-        let length = film.len() as u64;
-        assert_eq!(examine(named(length), &film, 999), Ok(Examined::default()));
-        assert_eq!(examine(named(length - 1), &film, 999), Ok(Examined::default()));
+        let length = video.len() as u64;
+        assert_eq!(examine(named(length), &video, 999), Ok(Examined::default()));
+        assert_eq!(examine(named(length - 1), &video, 999), Ok(Examined::default()));
         let short = Err(ChunkError::Short { named: length + 188, got: length });
-        assert_eq!(examine(named(length + 188), &film, 999), short);
+        assert_eq!(examine(named(length + 188), &video, 999), short);
     }
 
     #[test]
     fn what_ends_too_early_is_kept_where_there_is_no_hope() {
-        let film = Film::of_seconds(2).muxed();
-        let cut = &film[..film.len() - 100];
-        let short = Told { bytes: Some(film.len() as u64), ..told(2000) };
-        for (told, bytes) in [(told(2000), cut), (short, &film[..film.len() - PACKET])] {
+        let video = Video::of_seconds(2).muxed();
+        let cut = &video[..video.len() - 100];
+        let short = Told { bytes: Some(video.len() as u64), ..told(2000) };
+        for (told, bytes) in [(told(2000), cut), (short, &video[..video.len() - PACKET])] {
             assert!(examine(told.clone(), bytes, 999).is_err());
             let kept = Told { is_kept_cut: true, ..told.clone() };
             let kept = examine(kept, bytes, 999).unwrap();
@@ -309,7 +309,7 @@ mod tests {
             let odd = [sound.clone(), vec![0, 0, 0, 3, 1, 1, 1, 1, 1]].concat();
             let examined = examine(told(2000), &odd, step).unwrap();
             assert_eq!(examined.findings, []);
-            assert!(examined.note.unwrap().starts_with("9 bytes that are no box follow"));
+            assert!(examined.note.unwrap().starts_with("9 bytes that are not a box follow"));
         }
         let open = [boxes(&[(b"moof", 600)]), b"\0\0\0\0mdat and so on".to_vec()].concat();
         assert!(examine(told(2000), &open, 3).unwrap().findings.is_empty());
@@ -352,7 +352,7 @@ mod tests {
         let at = chunk.windows(4).position(|four| four == b"moof").unwrap();
         chunk[at - 4..].fill(0);
         let found = examine(with_init(2000), &chunk, 999).unwrap().findings;
-        assert_eq!(found[0].what, "there is neither picture nor sound in it");
+        assert_eq!(found[0].what, "it has neither video nor audio");
         for (told_ms, what) in
             [(4000, "it plays for 2.2 s of the 4.0 s"), (1000, "it plays for 2.0 s where")]
         {

@@ -52,7 +52,7 @@ pub enum HlsError {
     #[error("not an HLS playlist: it begins like {0}")]
     Page(&'static str),
     /// It has thumbnails for seeking, not media.
-    #[error("the playlist names no segments to play, but single pictures to wind through")]
+    #[error("the playlist lists no segments to play, only I-frames for seeking")]
     PicturesAlone,
     /// No `EXT-X-ENDLIST`: cut off, or still being written.
     #[error("the playlist has no end: it is cut off or still being written")]
@@ -62,7 +62,9 @@ pub enum HlsError {
     NoSegments,
     /// The segments are encrypted.
     #[error(
-        "the segments are encrypted ({0}); what is archived could not be played\nhint: save it by hand while WeChat has it and its key: `ffmpeg -i URL -c copy broadcast.mp4`"
+        "the segments are encrypted ({0}), so an archived copy could not be played\n\
+         hint: save it manually while WeChat still has it and its key: `ffmpeg -i URL -c copy \
+         broadcast.mp4`"
     )]
     Encrypted(String),
     /// A tag or a line that cannot be read.
@@ -73,11 +75,13 @@ pub enum HlsError {
     ChunkUri(usize),
     /// A master playlist whose variants have separate playlists for the sound.
     #[error(
-        "each variant of the master playlist has its sound in a playlist of its own, which is not archived\nhint: save it by hand while WeChat has it: `ffmpeg -i URL -c copy broadcast.mp4`"
+        "every variant of the master playlist keeps its audio in a separate playlist, which is not \
+         archived\nhint: save it manually while WeChat still has it: `ffmpeg -i URL -c copy \
+         broadcast.mp4`"
     )]
     SoundApart,
     /// A master playlist without an archivable variant.
-    #[error("the master playlist has no variant that holds both picture and sound")]
+    #[error("the master playlist has no variant with both video and audio")]
     NoVariant,
 }
 

@@ -309,13 +309,12 @@ impl MediaClient {
 
 /// The range and total of a 206 that begins where it should and ends there or at the file's end.
 fn partial(response: &Response, wanted: &Range<u64>) -> Result<(Range<u64>, u64), FetchProblem> {
-    let ContentRange { range, total } = ContentRange::of(response.headers()).ok_or_else(|| {
-        FetchProblem::BadRange("no readable Content-Range came with it".to_owned())
-    })?;
+    let ContentRange { range, total } = ContentRange::of(response.headers())
+        .ok_or_else(|| FetchProblem::BadRange("it has no readable Content-Range".to_owned()))?;
     let length = range.end - range.start;
     if range.start != wanted.start || range.end != wanted.end.min(total) {
         return Err(FetchProblem::BadRange(format!(
-            "bytes {}..{} of {total} came for {}..{}",
+            "received bytes {}..{} of {total} for {}..{}",
             range.start, range.end, wanted.start, wanted.end
         )));
     }
@@ -334,7 +333,9 @@ fn check_all_of_it(headers: &HeaderMap, length: Option<u64>) -> Result<(), Fetch
         Some(ContentRange { range, total }) if range == (0..total) && length == Some(total) => {
             Ok(())
         }
-        _ => Err(FetchProblem::BadRange("a part of the file came for all of it".to_owned())),
+        _ => {
+            Err(FetchProblem::BadRange("received part of the file instead of all of it".to_owned()))
+        }
     }
 }
 

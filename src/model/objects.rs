@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::{
-    Crc64Nvme, Damaged, Manifest, ManifestImage, SOURCE_PLAYLIST, Segment, Sha256Digest, Whole,
+    Crc64Nvme, Damaged, Manifest, ManifestImage, SOURCE_PLAYLIST, Segment, Sha256Digest,
+    StoredWhole, Whole, WholeChunk,
 };
 
 /// What an object is to its room, in the order of `SHA256SUMS`.
@@ -77,27 +78,49 @@ fn of_image(image: &ManifestImage) -> Option<NamedObject<'_>> {
 impl Whole {
     /// Its objects, each once.
     pub fn objects(&self) -> Vec<NamedObject<'_>> {
-        let playlist = self.key.as_deref();
-        let received = playlist.and_then(received).map(|key| NamedObject {
-            key: key.into(),
-            ..NamedObject::new(Part::Received, "", self.source_sha256)
-        });
-        let playlist = playlist.map(|key| NamedObject::new(Part::Playlist, key, self.sha256));
-        let mut objects: Vec<_> = playlist.into_iter().chain(received).collect();
-        objects.extend(self.chunks.iter().map(|chunk| NamedObject {
-            bytes: Some(chunk.bytes),
-            crc64nvme: Some(chunk.crc64nvme),
-            ..NamedObject::new(Part::Chunk, &chunk.key, Some(chunk.sha256))
-        }));
-        let mut named: HashSet<_> = objects.iter().map(|object| object.key.clone()).collect();
-        for Damaged { key, bytes, sha256, .. } in &self.damaged {
-            if named.insert(key.into()) {
-                let object = NamedObject::new(Part::Damaged, key, *sha256);
-                objects.push(NamedObject { bytes: *bytes, ..object });
-            }
-        }
-        objects
+        let Self { key, sha256, source_sha256, chunks, damaged, .. } = self;
+        of_whole((key.as_deref(), *sha256, *source_sha256), chunks, damaged)
     }
+}
+
+impl StoredWhole {
+    /// Its objects, each once.
+    pub fn objects(&self) -> Vec<NamedObject<'_>> {
+        let Self { key, sha256, source_sha256, chunks, damaged, .. } = self;
+        of_whole((key.as_deref(), *sha256, *source_sha256), chunks, damaged)
+    }
+}
+
+/// The objects of a whole whose playable playlist has this key and digest, with the digest of the playlist
+/// as it was received.
+fn of_whole<'a>(
+    (playlist, sha256, source_sha256): (
+        Option<&'a str>,
+        Option<Sha256Digest>,
+        Option<Sha256Digest>,
+    ),
+    chunks: &'a [WholeChunk],
+    damaged: &'a [Damaged],
+) -> Vec<NamedObject<'a>> {
+    let received = playlist.and_then(received).map(|key| NamedObject {
+        key: key.into(),
+        ..NamedObject::new(Part::Received, "", source_sha256)
+    });
+    let playlist = playlist.map(|key| NamedObject::new(Part::Playlist, key, sha256));
+    let mut objects: Vec<_> = playlist.into_iter().chain(received).collect();
+    objects.extend(chunks.iter().map(|chunk| NamedObject {
+        bytes: Some(chunk.bytes),
+        crc64nvme: Some(chunk.crc64nvme),
+        ..NamedObject::new(Part::Chunk, &chunk.key, Some(chunk.sha256))
+    }));
+    let mut named: HashSet<_> = objects.iter().map(|object| object.key.clone()).collect();
+    for Damaged { key, bytes, sha256, .. } in damaged {
+        if named.insert(key.into()) {
+            let object = NamedObject::new(Part::Damaged, key, *sha256);
+            objects.push(NamedObject { bytes: *bytes, ..object });
+        }
+    }
+    objects
 }
 
 /// The key of a whole's playlist as it was received: it lies beside the playable one, and its name begins

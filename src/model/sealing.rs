@@ -291,13 +291,15 @@ fn whole_entry(recording: &Recording) -> Whole {
 }
 
 fn playback(segments: &[Segment], whole: Option<&Whole>) -> Playback {
-    let pieces: Vec<_> =
+    let archived: Vec<_> =
         segments.iter().filter(|segment| segment.state == RecordingState::Archived).collect();
-    let durations_ms: Vec<u64> =
-        pieces.iter().map(|piece| piece.media.as_ref().map_or(0, |m| m.duration_ms)).collect();
-    let pieces_ms = sum(durations_ms.iter().copied());
+    let durations_ms: Vec<u64> = archived
+        .iter()
+        .map(|segment| segment.media.as_ref().map_or(0, |m| m.duration_ms))
+        .collect();
+    let archived_ms = sum(durations_ms.iter().copied());
     if let Some((key, whole_ms)) = whole.and_then(|w| w.key.clone().zip(w.plays_ms()))
-        && (pieces.is_empty() || whole_ms > pieces_ms)
+        && (archived.is_empty() || whole_ms > archived_ms)
     {
         return Playback {
             preferred: Preferred::Whole,
@@ -307,12 +309,13 @@ fn playback(segments: &[Segment], whole: Option<&Whole>) -> Playback {
             uniform_codecs: true,
         };
     }
-    let mut configs = pieces.iter().map(|piece| piece.media.as_ref().and_then(|m| m.config_sha256));
+    let mut configs =
+        archived.iter().map(|segment| segment.media.as_ref().and_then(|m| m.config_sha256));
     let first = configs.next().flatten();
     Playback {
-        preferred: if pieces.is_empty() { Preferred::None } else { Preferred::Segments },
-        duration_ms: pieces_ms,
-        keys: pieces.iter().filter_map(|piece| piece.key.clone()).collect(),
+        preferred: if archived.is_empty() { Preferred::None } else { Preferred::Segments },
+        duration_ms: archived_ms,
+        keys: archived.iter().filter_map(|segment| segment.key.clone()).collect(),
         durations_ms,
         uniform_codecs: first.is_some() && configs.all(|config| config == first),
     }

@@ -44,7 +44,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn piece(created: &str) -> Recording {
+    fn segment(created: &str) -> Recording {
         let (created, expires) = (ReplayTime::parse(created), ReplayTime::default());
         Recording::listed("x".into(), RecordingKind::Segment, created, expires)
     }
@@ -60,15 +60,15 @@ mod tests {
         let (start, end) = ("2026-01-01T08:00:00Z", "2026-01-01T10:00:00Z");
         let (later, absurd) = ("2026-01-01T10:10:00Z", "2090-01-01T00:00:00Z");
         let seen = at("2026-01-01T23:00:00Z");
-        let last = |room: &Room, pieces: &[Recording]| last_sign(room, pieces, seen, now);
+        let last = |room: &Room, segments: &[Recording]| last_sign(room, segments, seen, now);
         let whole = room(Some(start), Some(end));
         assert_eq!(last(&whole, &[]), Some(at(end)));
-        assert_eq!(last(&whole, &[piece(start), piece(later)]), Some(at(later)));
-        assert_eq!(last(&whole, &[piece(absurd)]), Some(at(end)));
+        assert_eq!(last(&whole, &[segment(start), segment(later)]), Some(at(later)));
+        assert_eq!(last(&whole, &[segment(absurd)]), Some(at(end)));
         assert_eq!(last(&room(Some(start), Some(absurd)), &[]), Some(at(start)));
         assert_eq!(last(&room(Some(start), None), &[]), Some(at(start)));
         assert_eq!(last(&room(None, None), &[]), Some(seen));
-        assert_eq!(last(&room(None, None), &[piece(later)]), Some(at(later)));
+        assert_eq!(last(&room(None, None), &[segment(later)]), Some(at(later)));
         assert_eq!(last_sign(&room(None, None), &[], at(absurd), now), None);
     }
 

@@ -155,7 +155,7 @@ impl Search {
         if is_told(&self.context, error) {
             return;
         }
-        tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %Reason::of(error), "failed to look at room {room}");
+        tracing::info!(account.appid = %self.account.appid, room.id = %room, error = %Reason::of(error), "failed to look up room {room}");
         self.report.problems.push(RunProblem::of_room(room, error));
     }
 

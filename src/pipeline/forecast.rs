@@ -38,8 +38,8 @@ pub async fn rate(context: &Context) -> Result<Option<Rate>, Error> {
     if let Some(rate) = context.schedule.rate() {
         return Ok(Some(rate));
     }
-    let moved = context.ledger.throughput(context.clock.now()).await?;
-    Ok(moved.get(ALL_HOSTS).and_then(|moved| moved.rate()))
+    let measured = context.ledger.throughput(context.clock.now()).await?;
+    Ok(measured.get(ALL_HOSTS).and_then(|measured| measured.rate()))
 }
 
 /// Forecasts the pending work of the accounts, in their order. Makes no request to WeChat or the
@@ -83,12 +83,12 @@ impl AccountForecast {
     /// Takes out the recordings whose last attempt failed.
     pub fn take_waiting(&mut self) -> impl Iterator<Item = PendingRecording> + use<> {
         let recordings = std::mem::take(&mut self.backlog.recordings);
-        recordings.into_iter().filter(|owed| owed.state != RecordingState::Pending)
+        recordings.into_iter().filter(|recording| recording.state != RecordingState::Pending)
     }
 }
 
 fn sizes(backlog: &Backlog) -> Sizes {
-    Sizes { averages: backlog.averages, film: backlog.film }
+    Sizes { averages: backlog.averages, rate: backlog.rate }
 }
 
 /// The pending recordings of an account's listed rooms. Sizes come from checkpoints, or else from the
@@ -100,23 +100,24 @@ async fn pending(
 ) -> Result<Vec<Pending>, Error> {
     let Backlog { recordings, averages, .. } = backlog;
     let rooms: HashMap<_, _> = backlog.rooms.iter().map(|room| (room.room_id, room)).collect();
-    let is_segment = |owed: &&PendingRecording| owed.kind == RecordingKind::Segment;
+    let is_segment = |recording: &&PendingRecording| recording.kind == RecordingKind::Segment;
     let with_segments: HashSet<_> =
-        recordings.iter().filter(is_segment).map(|owed| owed.room).collect();
+        recordings.iter().filter(is_segment).map(|recording| recording.room).collect();
     let mut all = Vec::new();
-    for owed in recordings {
-        let (room_id, source_id) = (owed.room, owed.source_id.clone());
+    for recording in recordings {
+        let (room_id, source_id) = (recording.room, recording.source_id.clone());
         let id =
             || RecordingId { appid: appid.clone(), room: room_id, source_id: source_id.clone() };
-        let known = if owed.is_begun { transfer::remaining(context, &id()).await? } else { None };
-        let likely = match owed.kind {
+        let known =
+            if recording.is_begun { transfer::remaining(context, &id()).await? } else { None };
+        let likely = match recording.kind {
             RecordingKind::Segment => averages.segment,
-            RecordingKind::Whole if with_segments.contains(&owed.room) => None,
+            RecordingKind::Whole if with_segments.contains(&recording.room) => None,
             RecordingKind::Whole => {
-                rooms.get(&owed.room).and_then(|room| sizes(backlog).of_room(room))
+                rooms.get(&recording.room).and_then(|room| sizes(backlog).of_room(room))
             }
         };
-        let (deadline, bytes) = (deadline(owed), known.or(likely));
+        let (deadline, bytes) = (deadline(recording), known.or(likely));
         all.push(Pending { room_id, source_id, deadline, bytes });
     }
     Ok(all)
@@ -130,13 +131,17 @@ fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
         .iter()
         .filter_map(|known| Some((known.room_id, known.source_id.as_deref()?)))
         .collect();
-    let failing = backlog.recordings.iter().filter(|owed| is_failing(owed.state, owed.attempts));
-    let unnamed = failing.filter(|owed| !named.contains(&(owed.room, owed.source_id.as_str())));
+    let failing = backlog
+        .recordings
+        .iter()
+        .filter(|recording| is_failing(recording.state, recording.attempts));
+    let unnamed = failing
+        .filter(|recording| !named.contains(&(recording.room, recording.source_id.as_str())));
     let mut more = Vec::new();
-    for owed in unnamed {
-        let deadline = deadline(owed).or_else(|| estimates.get(&owed.room).copied());
+    for recording in unnamed {
+        let deadline = deadline(recording).or_else(|| estimates.get(&recording.room).copied());
         if let Some(deadline) = deadline.filter(|deadline| *deadline > now) {
-            let (room_id, source_id) = (owed.room, Some(owed.source_id.clone()));
+            let (room_id, source_id) = (recording.room, Some(recording.source_id.clone()));
             let (expected, short_of) = (None, ShortOf::Success);
             more.push(AtRisk { room_id, source_id, deadline, expected, short_of });
         }
@@ -146,6 +151,8 @@ fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
 }
 
 /// Same as [`crate::model::Recording::deadline`].
-fn deadline(owed: &PendingRecording) -> Option<Timestamp> {
-    owed.expires.or_else(|| owed.created.and_then(|at| at.checked_add(WECHAT_RETENTION).ok()))
+fn deadline(recording: &PendingRecording) -> Option<Timestamp> {
+    recording
+        .expires
+        .or_else(|| recording.created.and_then(|at| at.checked_add(WECHAT_RETENTION).ok()))
 }

@@ -26,7 +26,7 @@ pub async fn take(context: &Context, accounts: &[Arc<Account>], report: &mut Rep
                 let found = reports.iter_mut().find(|r| r.appid == account.appid);
                 let is_news = context.ledger.failure().is_none();
                 if let Some(found) = found.filter(|found| is_news && found.problems.is_empty()) {
-                    found.add(RunProblem::new("telling what was lost", &error.into()));
+                    found.add(RunProblem::new("reporting losses", &error.into()));
                 }
                 report.losses_unread = true;
             }

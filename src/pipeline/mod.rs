@@ -115,13 +115,13 @@ async fn flow(
     }
     expect_throughput(context).await;
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
-    let (moved_tx, moved_rx) = mpsc::channel(QUEUE);
-    let (accounts_found, moved, sealed) = tokio::join!(
+    let (transferred_tx, transferred_rx) = mpsc::channel(QUEUE);
+    let (accounts_found, transferred, sealed) = tokio::join!(
         find::find(context, accounts, selection, listed_tx, stop),
-        transfer::transfer(context, listed_rx, moved_tx, stop),
-        seal_all(context, moved_rx),
+        transfer::transfer(context, listed_rx, transferred_tx, stop),
+        seal_all(context, transferred_rx),
     );
-    let mut report = Report { accounts: accounts_found, rooms: moved, ..Report::default() };
+    let mut report = Report { accounts: accounts_found, rooms: transferred, ..Report::default() };
     report.rooms.extend(sealed);
     if context.ledger.failure().is_none() {
         transfer::keep_throughput(context).await;
@@ -189,7 +189,10 @@ async fn after(stop: &CancellationToken, grace: Duration) {
 }
 
 /// Seals rooms as they arrive, a few at once.
-async fn seal_all(context: &Arc<Context>, moved: mpsc::Receiver<InFlight>) -> Vec<RoomReport> {
+async fn seal_all(
+    context: &Arc<Context>,
+    transferred: mpsc::Receiver<InFlight>,
+) -> Vec<RoomReport> {
     let seal_one = |room: InFlight| async move {
         let name = report::name_of(&room.listed.record);
         let context = Arc::clone(context);
@@ -198,7 +201,7 @@ async fn seal_all(context: &Arc<Context>, moved: mpsc::Receiver<InFlight>) -> Ve
             .await
             .unwrap_or_else(|failed| name.failed(report::panic_text(failed)))
     };
-    ReceiverStream::new(moved).map(seal_one).buffer_unordered(SEALING).collect().await
+    ReceiverStream::new(transferred).map(seal_one).buffer_unordered(SEALING).collect().await
 }
 
 async fn seal_room(context: &Context, room: InFlight) -> RoomReport {

@@ -126,7 +126,7 @@ pub fn clock_warning(context: &Context) -> Option<Reason> {
     Some(Reason {
         message: format!("this machine's clock is {by:#} {way} WeChat's; WeChat's time is used"),
         hints: vec![
-            "set the clock, and keep it right with NTP (`timedatectl set-ntp true`)".to_owned(),
+            "set the clock, and keep it correct with NTP (`timedatectl set-ntp true`)".to_owned(),
         ],
     })
 }
@@ -235,9 +235,10 @@ impl RunProblem {
     /// Reports that one cause stops every recording of an account.
     pub(super) fn of_all(cause: Reason) -> Self {
         Self {
-            what: "no more rooms are asked about in this run".to_owned(),
-            error: cause
-                .saying(|why| format!("every recording so far has failed for one reason: {why}")),
+            what: "no more rooms are looked up in this run".to_owned(),
+            error: cause.saying(|why| {
+                format!("every recording so far has failed for the same reason: {why}")
+            }),
             room_id: None,
             is_quota: false,
         }
@@ -345,7 +346,7 @@ impl Name {
     }
 
     pub(super) fn failed(self, why: Reason) -> RoomReport {
-        tracing::info!(account.appid = %self.appid, room.id = %self.room_id, error = %why, "failed to archive room {}", self.room_id);
+        tracing::warn!(account.appid = %self.appid, room.id = %self.room_id, error = %why, "failed to archive room {}", self.room_id);
         self.ended(RoomOutcome::Failed(why), 0)
     }
 
@@ -401,6 +402,6 @@ pub(super) fn panic_text(failed: tokio::task::JoinError) -> Reason {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
     });
-    let text = text.unwrap_or_else(|| "the task was ended".to_owned());
-    format!("a defect of this program: {text}").into()
+    let text = text.unwrap_or_else(|| "the task was aborted".to_owned());
+    format!("a bug in this program: {text}").into()
 }

@@ -24,22 +24,22 @@ use crate::stage::{Context, Error, FreshUrls, seal};
 pub(super) async fn transfer(
     context: &Arc<Context>,
     listed: mpsc::Receiver<InFlight>,
-    moved: mpsc::Sender<InFlight>,
+    transferred: mpsc::Sender<InFlight>,
     stop: &CancellationToken,
 ) -> Vec<RoomReport> {
-    let move_one = |room: InFlight| {
-        let moved = moved.clone();
+    let transfer_one = |room: InFlight| {
+        let transferred = transferred.clone();
         async move {
             let name = report::name_of(&room.listed.record);
-            let task = Move { context: Arc::clone(context), stop: stop.clone() };
-            let moving = tokio::spawn(async move { task.room(room, &moved).await });
-            AbortOnDropHandle::new(moving)
+            let task = RoomTransfer { context: Arc::clone(context), stop: stop.clone() };
+            let running = tokio::spawn(async move { task.room(room, &transferred).await });
+            AbortOnDropHandle::new(running)
                 .await
                 .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
         }
     };
     // No limit here: the room permit, taken before the claim, limits the rooms.
-    let reports = ReceiverStream::new(listed).map(move_one).buffer_unordered(usize::MAX);
+    let reports = ReceiverStream::new(listed).map(transfer_one).buffer_unordered(usize::MAX);
     let reports = reports.filter_map(|report| async { report }).collect();
     tokio::select! {
         reports = reports => reports,
@@ -49,13 +49,17 @@ pub(super) async fn transfer(
 
 /// What the transfer of a room needs.
 #[derive(Debug)]
-struct Move {
+struct RoomTransfer {
     context: Arc<Context>,
     stop: CancellationToken,
 }
 
-impl Move {
-    async fn room(self, mut room: InFlight, moved: &mpsc::Sender<InFlight>) -> Option<RoomReport> {
+impl RoomTransfer {
+    async fn room(
+        self,
+        mut room: InFlight,
+        transferred: &mpsc::Sender<InFlight>,
+    ) -> Option<RoomReport> {
         let _permit = room.permit.take();
         let record = room.listed.record.clone();
         let name = report::name_of(&record);
@@ -74,7 +78,7 @@ impl Move {
         match outcome {
             Ok(Some(recordings)) => {
                 room.listed.recordings = recordings;
-                let _ = moved.send(room).await;
+                let _ = transferred.send(room).await;
                 None
             }
             Ok(None) => {
@@ -112,24 +116,29 @@ impl Move {
         recordings: Vec<Recording>,
     ) -> Result<Option<Vec<Recording>>, Error> {
         let place = self.place(room);
-        let (mut wholes, pieces): (Vec<_>, Vec<_>) =
+        let (mut wholes, segments): (Vec<_>, Vec<_>) =
             recordings.into_iter().partition(|r| r.kind == RecordingKind::Whole);
-        let jobs = Jobs::of_room(&self.context, &place, &pieces, &wholes).await?;
-        let mut pieces = self.each(pieces, |piece| self.piece(&place, &jobs, piece)).await?;
-        if let Some(pieces) = &mut pieces {
-            pieces.sort_by_key(|piece| {
-                (piece.create_time.at.is_none(), piece.create_time.at, piece.source_id.clone())
+        let jobs = Jobs::of_room(&self.context, &place, &segments, &wholes).await?;
+        let mut segments =
+            self.each(segments, |segment| self.segment(&place, &jobs, segment)).await?;
+        if let Some(segments) = &mut segments {
+            segments.sort_by_key(|segment| {
+                (
+                    segment.create_time.at.is_none(),
+                    segment.create_time.at,
+                    segment.source_id.clone(),
+                )
             });
-            let cover = cover(pieces);
+            let cover = cover(segments);
             for whole in &mut wholes {
                 reconsider(whole, cover, self.context.work.whole_tolerance);
             }
             let wholes = self.each(wholes, |whole| self.whole(&place, &jobs, whole, cover)).await?;
             let Some(wholes) = wholes else { return Ok(None) };
             for whole in wholes {
-                pieces.push(mend_whole(&self.context, &place, whole).await?);
+                segments.push(mend_whole(&self.context, &place, whole).await?);
             }
-            return Ok(Some(std::mem::take(pieces)));
+            return Ok(Some(std::mem::take(segments)));
         }
         Ok(None)
     }
@@ -163,21 +172,21 @@ impl Move {
         Ok(all.then_some(done))
     }
 
-    async fn piece(
+    async fn segment(
         &self,
         place: &Arc<Place>,
         jobs: &Jobs,
-        piece: Recording,
+        segment: Recording,
     ) -> Result<Option<Recording>, Error> {
-        let job = jobs.of(&self.context, place, &piece);
+        let job = jobs.of(&self.context, place, &segment);
         let _permit = self.context.schedule.file(&job).await;
         if self.stop.is_cancelled() {
             return Ok(None);
         }
         // On the heap: it is large.
-        let piece = Box::pin(transfer_segment(&self.context, place, &job, piece)).await?;
+        let segment = Box::pin(transfer_segment(&self.context, place, &job, segment)).await?;
         self.over(&job).await;
-        Ok(Some(piece))
+        Ok(Some(segment))
     }
 
     async fn whole(
@@ -207,11 +216,11 @@ impl Move {
 /// Saves the throughput that was measured since the last call to the ledger. A failure does not stop
 /// the run; it only makes forecasts less accurate.
 pub(super) async fn keep_throughput(context: &Context) {
-    let moved = context.schedule.take_measured();
-    if moved.is_empty() || context.ledger.failure().is_some() {
+    let measured = context.schedule.take_measured();
+    if measured.is_empty() || context.ledger.failure().is_some() {
         return;
     }
-    let noted = context.ledger.note_throughput(context.clock.now(), &moved).await;
+    let noted = context.ledger.note_throughput(context.clock.now(), &measured).await;
     if let Some(error) = noted.err().filter(|_| context.ledger.failure().is_none()) {
         tracing::warn!(error = %error, "failed to record the throughput");
     }
@@ -228,19 +237,19 @@ impl Jobs {
     async fn of_room(
         context: &Context,
         place: &Place,
-        pieces: &[Recording],
+        segments: &[Recording],
         wholes: &[Recording],
     ) -> Result<Self, Error> {
         let now = context.clock.now();
         let averages = context.ledger.averages(&place.appid).await?;
         let by = context.due_by();
-        let owed_wholes = wholes.iter().filter(|whole| whole.is_due(by) && !whole.is_past(now));
-        let soonest_whole = owed_wholes.filter_map(Recording::deadline).min();
-        let alone = averages.room.filter(|_| pieces.is_empty());
-        let pieces = pieces.iter().map(|piece| (piece, soonest_whole, averages.segment));
+        let pending_wholes = wholes.iter().filter(|whole| whole.is_due(by) && !whole.is_past(now));
+        let soonest_whole = pending_wholes.filter_map(Recording::deadline).min();
+        let alone = averages.room.filter(|_| segments.is_empty());
+        let segments = segments.iter().map(|segment| (segment, soonest_whole, averages.segment));
         let wholes = wholes.iter().map(|whole| (whole, None, alone));
         let mut jobs = HashMap::new();
-        for (recording, before, estimate) in pieces.chain(wholes) {
+        for (recording, before, estimate) in segments.chain(wholes) {
             if !recording.is_due(by) {
                 continue;
             }

@@ -36,7 +36,7 @@ pub fn media_id(account: usize, appid: &str, room: i64, item: usize) -> String {
 /// The file name of a recording.
 pub fn file_name(kind: Kind) -> &'static str {
     match kind {
-        Kind::Piece => "f0.mp4",
+        Kind::Segment => "f0.mp4",
         Kind::Whole => "playlist_eof.m3u8",
         Kind::WholeF3 => "playlist.f3.m3u8",
     }
@@ -123,7 +123,7 @@ mod tests {
         fn an_id_leads_back_to_its_recording(room in 1i64.., item in 0usize..20, flip in 0usize..32) {
             let mut account = Account::new("wx1", "s");
             account.rooms.push(Room {
-                replays: vec![Replay::piece(); 20],
+                replays: vec![Replay::segment(); 20],
                 ..Room::new(room, "now".parse::<When>().unwrap())
             });
             let scenario = Scenario { accounts: vec![account], ..Scenario::default() };

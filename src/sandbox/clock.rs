@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fixed_clock_stands_until_it_is_moved() {
+    fn a_fixed_clock_stands_until_it_is_set() {
         let clock = SandboxClock::new(Timestamp::from_second(1_000).ok());
         let other = clock.clone();
         assert_eq!(clock.now().as_second(), 1_000);

@@ -24,18 +24,18 @@ pub const PORTRAIT_PICTURE: &[u8] = include_bytes!("media/portrait.jpg");
 /// Two `free` boxes follow the media data, so that no offset changes: one contains `id`, so that no two
 /// recordings have the same digest, and one pads the file to the size.
 pub fn mp4(fixture: Fixture, id: &str, size: u64) -> Content {
-    let film = Bytes::from_static(match fixture {
+    let mp4 = Bytes::from_static(match fixture {
         Fixture::Portrait => PORTRAIT,
         Fixture::PortraitMoovLast => PORTRAIT_MOOV_LAST,
         Fixture::Square => SQUARE,
     });
-    let cut = end_of_media_data(&film).min(film.len());
+    let cut = end_of_media_data(&mp4).min(mp4.len());
     let mut name = Vec::new();
     name.extend_from_slice(&(8 + id.len() as u32).to_be_bytes());
     name.extend_from_slice(b"free");
     name.extend_from_slice(id.as_bytes());
-    let lacking = size.saturating_sub((film.len() + name.len()) as u64);
-    let mut parts = vec![Part::Bytes(film.slice(..cut)), Part::Bytes(name.into())];
+    let lacking = size.saturating_sub((mp4.len() + name.len()) as u64);
+    let mut parts = vec![Part::Bytes(mp4.slice(..cut)), Part::Bytes(name.into())];
     if lacking > 0 {
         let filler = lacking.saturating_sub(16);
         let mut head = vec![0, 0, 0, 1];
@@ -43,21 +43,21 @@ pub fn mp4(fixture: Fixture, id: &str, size: u64) -> Content {
         head.extend_from_slice(&(16 + filler).to_be_bytes());
         parts.extend([Part::Bytes(head.into()), Part::Filler(filler)]);
     }
-    parts.push(Part::Bytes(film.slice(cut..)));
+    parts.push(Part::Bytes(mp4.slice(cut..)));
     Content::new(parts)
 }
 
 /// The end of the `mdat` box.
-fn end_of_media_data(film: &[u8]) -> usize {
+fn end_of_media_data(mp4: &[u8]) -> usize {
     let mut at = 0;
-    while let Some((size, rest)) = film.get(at..).and_then(<[u8]>::split_first_chunk::<4>) {
+    while let Some((size, rest)) = mp4.get(at..).and_then(<[u8]>::split_first_chunk::<4>) {
         let end = at.saturating_add((u32::from_be_bytes(*size) as usize).max(8));
         if rest.starts_with(b"mdat") {
             return end;
         }
         at = end;
     }
-    film.len()
+    mp4.len()
 }
 
 /// A chunk of the whole's transport stream.
@@ -100,10 +100,10 @@ pub fn whole(id: &str, seconds: u64, size: u64) -> Whole {
             chunks.push(Chunk { seconds: duration, start, end });
         }
     }
-    let film = chunks.last().map_or(0, |chunk| chunk.end + 1);
-    let packets = size.saturating_sub(film + PACKET).div_ceil(PACKET);
+    let length = chunks.last().map_or(0, |chunk| chunk.end + 1);
+    let packets = size.saturating_sub(length + PACKET).div_ceil(PACKET);
     let stream = Arc::new(Content::new(vec![
-        Part::Bytes(Bytes::from_static(WHOLE).slice(..(film as usize).min(WHOLE.len()))),
+        Part::Bytes(Bytes::from_static(WHOLE).slice(..(length as usize).min(WHOLE.len()))),
         Part::Bytes(null_packet(id)),
         Part::NullPackets(packets * PACKET),
     ]));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn two_recordings_of_a_film_differ() {
+    fn two_recordings_of_a_fixture_differ() {
         let one = mp4(Fixture::Portrait, "0001", 0).crc64();
         let other = mp4(Fixture::Portrait, "0002", 0).crc64();
         assert_ne!(one, other);

@@ -18,7 +18,7 @@ use super::scenario::{Account, Fixture, Kind, Replay, Room, Scenario, Span};
 const KEPT: Span = Span::seconds(365 * 86_400);
 
 /// The time from the end of a segment to its `create_time`.
-const PIECE_DELAY: SignedDuration = SignedDuration::from_secs(3);
+const SEGMENT_DELAY: SignedDuration = SignedDuration::from_secs(3);
 
 /// The time from the last segment to the whole.
 const WHOLE_DELAY: SignedDuration = SignedDuration::from_secs(599);
@@ -63,7 +63,7 @@ struct FileKey {
     id: String,
     kind: Kind,
     fixture: Fixture,
-    film: Option<Bytes>,
+    mp4: Option<Bytes>,
     size: u64,
     seconds: Option<u64>,
 }
@@ -103,13 +103,13 @@ impl World {
             id: id.to_owned(),
             kind: replay.kind,
             fixture: replay.fixture,
-            film: replay.film.clone(),
+            mp4: replay.mp4.clone(),
             size: replay.size.0,
             seconds: replay.seconds,
         };
         let make = || match replay.kind {
-            Kind::Piece => File::Mp4(Arc::new(match &replay.film {
-                Some(film) => Content::of(film.clone()),
+            Kind::Segment => File::Mp4(Arc::new(match &replay.mp4 {
+                Some(mp4) => Content::of(mp4.clone()),
                 None => media::mp4(replay.fixture, id, replay.size.0),
             })),
             Kind::Whole | Kind::WholeF3 => {
@@ -153,15 +153,15 @@ pub fn life(room: &Room, item: usize, started: Timestamp) -> Option<Life> {
 /// Segments divide the room's time evenly; the whole is created when WeChat's is.
 fn usual_create(room: &Room, item: usize, started: Timestamp) -> Timestamp {
     let (start, end) = room_times(room, started);
-    let is_piece = |replay: &&Replay| replay.kind == Kind::Piece;
-    let pieces = room.replays.iter().filter(is_piece).count();
-    let at = if room.replays.get(item).as_ref().is_some_and(is_piece) {
-        let nth = room.replays.iter().take(item + 1).filter(is_piece).count();
-        let share = end.duration_since(start).as_secs_f64() * nth as f64 / pieces.max(1) as f64;
+    let is_segment = |replay: &&Replay| replay.kind == Kind::Segment;
+    let segments = room.replays.iter().filter(is_segment).count();
+    let at = if room.replays.get(item).as_ref().is_some_and(is_segment) {
+        let nth = room.replays.iter().take(item + 1).filter(is_segment).count();
+        let share = end.duration_since(start).as_secs_f64() * nth as f64 / segments.max(1) as f64;
         let played = SignedDuration::try_from_secs_f64(share.floor()).unwrap_or_default();
-        start.saturating_add(played).and_then(|at| at.saturating_add(PIECE_DELAY))
+        start.saturating_add(played).and_then(|at| at.saturating_add(SEGMENT_DELAY))
     } else {
-        end.saturating_add(PIECE_DELAY).and_then(|at| at.saturating_add(WHOLE_DELAY))
+        end.saturating_add(SEGMENT_DELAY).and_then(|at| at.saturating_add(WHOLE_DELAY))
     };
     at.unwrap_or(end)
 }
@@ -178,7 +178,7 @@ mod tests {
     fn recordings_follow_the_stream_as_wechats_do() {
         let started: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let room = Room {
-            replays: vec![Replay::piece(), Replay::piece(), Replay::whole()],
+            replays: vec![Replay::segment(), Replay::segment(), Replay::whole()],
             ..Room::new(1, "-2h".parse().unwrap())
         };
         let created: Vec<_> = (0..3)
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn appears_counts_from_the_rooms_end() {
         let started: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
-        let late = Replay { appears: Some(Span::seconds(90)), ..Replay::piece() };
+        let late = Replay { appears: Some(Span::seconds(90)), ..Replay::segment() };
         let room = Room { replays: vec![late], ..Room::new(1, "-2h".parse().unwrap()) };
         let listed = life(&room, 0, started).unwrap().listed;
         assert_eq!(listed.to_string(), "2026-11-22T11:01:30Z");

@@ -74,8 +74,8 @@ impl Buffer {
 }
 
 impl Extend<Bytes> for Buffer {
-    fn extend<T: IntoIterator<Item = Bytes>>(&mut self, pieces: T) {
-        pieces.into_iter().for_each(|piece| self.extend_from_slice(&piece));
+    fn extend<T: IntoIterator<Item = Bytes>>(&mut self, slices: T) {
+        slices.into_iter().for_each(|slice| self.extend_from_slice(&slice));
     }
 }
 

@@ -123,7 +123,7 @@ impl Connections {
     }
 
     /// Records bytes that arrived.
-    pub fn moved(&mut self, bytes: u64, now: Timestamp) {
+    pub fn transferred(&mut self, bytes: u64, now: Timestamp) {
         if let Some(epoch) = &mut self.epoch {
             epoch.bytes += bytes;
         }
@@ -230,7 +230,7 @@ mod tests {
                 connections.give_back(*from);
             }
             *from += SignedDuration::from_millis(10);
-            connections.moved(rate(connections.in_use) / 100, *from);
+            connections.transferred(rate(connections.in_use) / 100, *from);
         }
         connections.in_use
     }
@@ -320,7 +320,7 @@ mod tests {
         connections.take(now);
         for _ in 0..1_000 {
             now += SignedDuration::from_millis(10);
-            connections.moved(200_000, now);
+            connections.transferred(200_000, now);
         }
         assert_eq!(connections.limit, 4);
     }

@@ -331,7 +331,7 @@ mod tests {
         let second = [pending(7, "2026-11-22T04:10:00Z", 1_800_000_000)];
         let rooms = [room(8, "2026-11-22T15:00:00Z"), room(9, "2026-11-22T15:30:00Z")];
         let averages = Averages { segment: Some(1), room: Some(36_000_000_000) };
-        let (today, sizes) = (quota(0, 2), Sizes { averages, film: None });
+        let (today, sizes) = (quota(0, 2), Sizes { averages, rate: None });
         let (mut one, mut two) = (forecast(&[], &today, now), forecast(&rooms, &today, now));
         assert_eq!((one.at_risk.len(), two.at_risk.len()), (0, 0));
         let owing = |forecast, rooms, pending| AccountLoad {

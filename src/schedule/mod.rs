@@ -206,7 +206,8 @@ fn warn(risk: &Risk) {
         recording.bytes_left = risk.bytes_left,
         throughput.bytes_per_second = risk.rate.map(Rate::bytes_per_second),
         late_s = risk.late.as_secs(),
-        "a recording is at risk: at the speed measured WeChat deletes it before room {} is archived",
+        "a recording is at risk: at the measured speed WeChat will delete it before room {} is \
+         archived",
         risk.id.room,
     );
 }

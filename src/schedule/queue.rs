@@ -277,7 +277,7 @@ impl Queue {
             self.throughput.came(host, bytes);
             if let Some(connections) = self.hosts.get_mut(host) {
                 let before = connections.limit();
-                connections.moved(bytes, now);
+                connections.transferred(bytes, now);
                 self.has_changed |= connections.limit() != before;
             }
         }

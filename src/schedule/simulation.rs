@@ -24,7 +24,7 @@ use crate::model::{Rate, RoomId};
 
 /// A recording of a load; times in milliseconds.
 #[derive(Debug, Clone, Copy)]
-struct Film {
+struct Segment {
     comes: u64,
     deadline: u64,
     bytes: u64,
@@ -92,7 +92,7 @@ struct Work {
 
 /// A part in flight, or on its way to the store.
 struct Part {
-    film: usize,
+    segment: usize,
     job: JobId,
     memory: u64,
     connection: Option<(String, u64)>,
@@ -106,7 +106,7 @@ struct Part {
 
 /// The state of a run. Milliseconds and bytes are fractions, because a link is shared evenly.
 struct Run<'a> {
-    films: &'a [Film],
+    segments: &'a [Segment],
     part: u64,
     order: Order,
     queue: Queue,
@@ -125,19 +125,19 @@ struct Run<'a> {
 const NOTHING: f64 = 1e-6;
 
 impl<'a> Run<'a> {
-    fn new(films: &'a [Film], order: Order) -> Self {
+    fn new(segments: &'a [Segment], order: Order) -> Self {
         let (limits, part) = shipped();
         let mut queue = Queue::new(limits);
         queue.throughput().expect(Rate::of(LINK, SignedDuration::from_secs(1)).unwrap());
         Self {
-            films,
+            segments,
             part,
             order,
             queue,
             now: 0.0,
             changed: 0.0,
             works: HashMap::new(),
-            is_over: vec![false; films.len()],
+            is_over: vec![false; segments.len()],
             flying: Vec::new(),
             stored: Vec::new(),
             warned: Vec::new(),
@@ -160,9 +160,12 @@ impl<'a> Run<'a> {
     }
 
     fn come_and_go(&mut self) {
-        for (film, &Film { comes, deadline, bytes, .. }) in self.films.iter().enumerate() {
-            if !self.is_over[film] && !self.works.contains_key(&film) && comes as f64 <= self.now {
-                let (appid, source_id) = ("wx1".parse().unwrap(), film.to_string());
+        for (segment, &Segment { comes, deadline, bytes, .. }) in self.segments.iter().enumerate() {
+            if !self.is_over[segment]
+                && !self.works.contains_key(&segment)
+                && comes as f64 <= self.now
+            {
+                let (appid, source_id) = ("wx1".parse().unwrap(), segment.to_string());
                 let id = RecordingId { appid, room: RoomId(1), source_id };
                 let known = (self.order == Order::ByUrgency)
                     .then(|| Timestamp::from_millisecond(deadline as i64).unwrap());
@@ -171,32 +174,32 @@ impl<'a> Run<'a> {
                 let (is_open, is_answered, parts) = (false, false, Vec::new());
                 let (unasked, left) = (bytes, bytes);
                 let work = Work { job, file, is_open, unasked, left, is_answered, parts };
-                self.works.insert(film, work);
+                self.works.insert(segment, work);
                 self.changed = self.now;
             }
-            let is_whole = self.works.get(&film).is_some_and(|work| work.left == 0);
+            let is_whole = self.works.get(&segment).is_some_and(|work| work.left == 0);
             let is_gone = deadline as f64 <= self.now + NOTHING;
-            if !self.is_over[film] && (is_whole || is_gone) {
+            if !self.is_over[segment] && (is_whole || is_gone) {
                 if !is_whole {
-                    self.outcome.lost.push(film);
-                    self.outcome.warned.extend(self.warned.contains(&film).then_some(film));
+                    self.outcome.lost.push(segment);
+                    self.outcome.warned.extend(self.warned.contains(&segment).then_some(segment));
                 }
-                self.is_over[film] = true;
+                self.is_over[segment] = true;
                 self.changed = self.now;
-                self.end(film);
+                self.end(segment);
             }
         }
     }
 
     /// Releases what a recording holds.
-    fn end(&mut self, film: usize) {
-        let Some(work) = self.works.remove(&film) else { return };
+    fn end(&mut self, segment: usize) {
+        let Some(work) = self.works.remove(&segment) else { return };
         let now = self.time();
         for ticket in work.parts.into_iter().chain(work.file) {
             self.queue.leave(ticket, now);
         }
         let (gone, left) =
-            std::mem::take(&mut self.flying).into_iter().partition(|p| p.film == film);
+            std::mem::take(&mut self.flying).into_iter().partition(|p| p.segment == segment);
         self.flying = left;
         let gone: Vec<Part> = gone;
         for mut part in gone {
@@ -221,10 +224,14 @@ impl<'a> Run<'a> {
     fn ask(&mut self) -> bool {
         let mut has_asked = false;
         let window = (shipped().0.memory / self.part) as usize + 1;
-        for film in 0..self.films.len() {
-            let held =
-                self.flying.iter().chain(&self.stored).filter(|part| part.film == film).count();
-            let Some(work) = self.works.get_mut(&film).filter(|work| work.is_open) else {
+        for segment in 0..self.segments.len() {
+            let held = self
+                .flying
+                .iter()
+                .chain(&self.stored)
+                .filter(|part| part.segment == segment)
+                .count();
+            let Some(work) = self.works.get_mut(&segment).filter(|work| work.is_open) else {
                 continue;
             };
             let most = if work.is_answered { IN_LINE } else { usize::from(held == 0) };
@@ -244,15 +251,16 @@ impl<'a> Run<'a> {
         let granted = self.queue.serve(self.time());
         for ticket in &granted {
             let has = |work: &Work| work.file == Some(*ticket) || work.parts.contains(ticket);
-            let (film, work) = self.works.iter_mut().find(|(_, work)| has(work)).unwrap();
+            let (segment, work) = self.works.iter_mut().find(|(_, work)| has(work)).unwrap();
             match self.queue.take(*ticket).unwrap() {
                 Grant::File => (work.file, work.is_open) = (None, true),
                 Grant::Part { bytes, connection } => {
                     work.parts.retain(|part| part != ticket);
-                    let (film, job, memory) = (*film, work.job, bytes);
+                    let (segment, job, memory) = (*segment, work.job, bytes);
                     let (left, is_first) = (bytes as f64, !work.is_answered);
                     let (wait, until) = (ANSWER, 0.0);
-                    let part = Part { film, job, memory, connection, left, wait, is_first, until };
+                    let part =
+                        Part { segment, job, memory, connection, left, wait, is_first, until };
                     self.flying.push(part);
                 }
             }
@@ -271,7 +279,7 @@ impl<'a> Run<'a> {
     fn speeds(&self) -> Vec<f64> {
         let mut speeds = vec![0.0; self.flying.len()];
         let come = |at: &usize| self.flying[*at].wait <= NOTHING;
-        let pace = |at: usize| self.films[self.flying[at].film].pace as f64 / 1e3;
+        let pace = |at: usize| self.segments[self.flying[at].segment].pace as f64 / 1e3;
         let mut order: Vec<usize> = (0..self.flying.len()).filter(come).collect();
         order.sort_by(|one, other| pace(*one).total_cmp(&pace(*other)));
         let (mut rate, mut sharing) = (LINK as f64 / 1e3, order.len());
@@ -294,12 +302,12 @@ impl<'a> Run<'a> {
         };
         let parts = self.flying.iter().zip(&speeds).map(|(part, speed)| next(part, *speed));
         let stored = self.stored.iter().map(|part| part.until - self.now);
-        let films = (0..self.films.len()).filter(|film| !self.is_over[*film]);
-        let films = films.map(|film| match self.works.contains_key(&film) {
-            true => self.films[film].deadline as f64 - self.now,
-            false => self.films[film].comes as f64 - self.now,
+        let segments = (0..self.segments.len()).filter(|segment| !self.is_over[*segment]);
+        let segments = segments.map(|segment| match self.works.contains_key(&segment) {
+            true => self.segments[segment].deadline as f64 - self.now,
+            false => self.segments[segment].comes as f64 - self.now,
         });
-        let step = parts.chain(stored).chain(films).fold(longest, f64::min).max(1e-3);
+        let step = parts.chain(stored).chain(segments).fold(longest, f64::min).max(1e-3);
         self.now += step;
         let now = self.time();
         for (mut part, speed) in std::mem::take(&mut self.flying).into_iter().zip(speeds) {
@@ -308,7 +316,7 @@ impl<'a> Run<'a> {
             let told = (part.left - came).ceil();
             let bytes = part.left.ceil() - told;
             part.left -= came;
-            if let Some(work) = self.works.get_mut(&part.film) {
+            if let Some(work) = self.works.get_mut(&part.segment) {
                 work.is_answered |= part.is_first && bytes > 0.0;
                 work.left -= if part.left <= NOTHING { part.memory } else { 0 };
             }
@@ -335,8 +343,8 @@ impl<'a> Run<'a> {
     }
 }
 
-fn outcome(films: &[Film], order: Order) -> Outcome {
-    Run::new(films, order).finish()
+fn outcome(segments: &[Segment], order: Order) -> Outcome {
+    Run::new(segments, order).finish()
 }
 
 /// The oracle: whether some order loses nothing, by the demand bound. On one link that can be
@@ -346,22 +354,25 @@ fn outcome(films: &[Film], order: Order) -> Outcome {
 /// Connections count as a second link, in connection-seconds: `half` of the parts that fit into
 /// memory must suffice. Spare capacity covers what fills the memory when a recording appears, and
 /// what shares it with its last parts.
-fn can_all_be_saved(films: &[Film], percent: u64) -> bool {
+fn can_all_be_saved(segments: &[Segment], percent: u64) -> bool {
     let (limits, part) = shipped();
-    let slots = limits.memory / (part + super::queue::READ_AHEAD);
-    let longest = films.iter().map(|film| part * 1000 / film.pace.min(LINK)).max().unwrap_or(0);
-    films.iter().all(|begin| {
-        films.iter().filter(|end| end.deadline > begin.comes).all(|end| {
-            let within = |film: &&Film| film.comes >= begin.comes && film.deadline <= end.deadline;
-            let length = end.deadline - begin.comes;
-            let bytes: u64 = films.iter().filter(within).map(|film| film.bytes).sum();
-            let seconds = |film: &Film| match film.pace {
-                pace if pace * slots / 2 >= LINK => 0,
-                pace => film.bytes * 1000 / pace,
+    let permits = limits.memory / (part + super::queue::READ_AHEAD);
+    let longest =
+        segments.iter().map(|segment| part * 1000 / segment.pace.min(LINK)).max().unwrap_or(0);
+    segments.iter().all(|begin| {
+        segments.iter().filter(|end| end.deadline > begin.comes).all(|end| {
+            let within = |segment: &&Segment| {
+                segment.comes >= begin.comes && segment.deadline <= end.deadline
             };
-            let connections: u64 = films.iter().filter(within).map(seconds).sum();
-            let fits = bytes + 2 * slots * part <= LINK * percent / 100 * length / 1000;
-            let lasts = connections == 0 || connections + slots * longest <= slots / 2 * length;
+            let length = end.deadline - begin.comes;
+            let bytes: u64 = segments.iter().filter(within).map(|segment| segment.bytes).sum();
+            let seconds = |segment: &Segment| match segment.pace {
+                pace if pace * permits / 2 >= LINK => 0,
+                pace => segment.bytes * 1000 / pace,
+            };
+            let connections: u64 = segments.iter().filter(within).map(seconds).sum();
+            let fits = bytes + 2 * permits * part <= LINK * percent / 100 * length / 1000;
+            let lasts = connections == 0 || connections + permits * longest <= permits / 2 * length;
             bytes == 0 || (fits && lasts)
         })
     })
@@ -379,11 +390,11 @@ enum Hosts {
 }
 
 /// A load whose recordings need about `fill` percent of the link until the last deadline.
-fn load(seed: u64, fill: u64, at_once: bool, hosts: Hosts) -> Vec<Film> {
+fn load(seed: u64, fill: u64, at_once: bool, hosts: Hosts) -> Vec<Segment> {
     let mut random = StdRng::seed_from_u64(seed);
     let count = random.random_range(2..=24_usize);
     let span: u64 = 10 * 60_000;
-    let mut films: Vec<Film> = (0..count)
+    let mut segments: Vec<Segment> = (0..count)
         .map(|_| {
             let comes = if at_once { 0 } else { random.random_range(0..span / 2) };
             let deadline = random.random_range(comes + 20_000..=span);
@@ -392,15 +403,15 @@ fn load(seed: u64, fill: u64, at_once: bool, hosts: Hosts) -> Vec<Film> {
                 Hosts::Capped => LINK / 8,
                 Hosts::Uneven => (60 * KIB) << random.random_range(0..=8_u32),
             };
-            Film { comes, deadline, bytes: random.random_range(1..=1_000), pace }
+            Segment { comes, deadline, bytes: random.random_range(1..=1_000), pace }
         })
         .collect();
-    let asked: u64 = films.iter().map(|film| film.bytes).sum();
+    let asked: u64 = segments.iter().map(|segment| segment.bytes).sum();
     let room = LINK / 1000 * span * fill / 100;
-    for film in &mut films {
-        film.bytes = (film.bytes * (room / asked)).max(1);
+    for segment in &mut segments {
+        segment.bytes = (segment.bytes * (room / asked)).max(1);
     }
-    films
+    segments
 }
 
 proptest! {
@@ -410,9 +421,9 @@ proptest! {
     fn nothing_known_from_the_start_is_lost_that_some_order_would_save(
         seed in any::<u64>(), fill in 10_u64..=120
     ) {
-        let films = load(seed, fill, true, Hosts::Fast);
-        if can_all_be_saved(&films, 100) {
-            prop_assert_eq!(outcome(&films, Order::ByUrgency).lost, Vec::<usize>::new());
+        let segments = load(seed, fill, true, Hosts::Fast);
+        if can_all_be_saved(&segments, 100) {
+            prop_assert_eq!(outcome(&segments, Order::ByUrgency).lost, Vec::<usize>::new());
         }
     }
 
@@ -420,9 +431,9 @@ proptest! {
     fn nothing_that_comes_later_is_lost_that_some_order_would_save_with_a_twentieth_to_spare(
         seed in any::<u64>(), fill in 10_u64..=120
     ) {
-        let films = load(seed, fill, false, Hosts::Fast);
-        if can_all_be_saved(&films, 95) {
-            prop_assert_eq!(outcome(&films, Order::ByUrgency).lost, Vec::<usize>::new());
+        let segments = load(seed, fill, false, Hosts::Fast);
+        if can_all_be_saved(&segments, 95) {
+            prop_assert_eq!(outcome(&segments, Order::ByUrgency).lost, Vec::<usize>::new());
         }
     }
 
@@ -430,9 +441,9 @@ proptest! {
     fn nothing_is_lost_that_some_order_would_save_over_half_of_the_connections(
         seed in any::<u64>(), fill in 1_u64..=60, at_once in any::<bool>()
     ) {
-        let films = load(seed, fill, at_once, Hosts::Uneven);
-        if can_all_be_saved(&films, 95) {
-            prop_assert_eq!(outcome(&films, Order::ByUrgency).lost, Vec::<usize>::new());
+        let segments = load(seed, fill, at_once, Hosts::Uneven);
+        if can_all_be_saved(&segments, 95) {
+            prop_assert_eq!(outcome(&segments, Order::ByUrgency).lost, Vec::<usize>::new());
         }
     }
 }
@@ -441,15 +452,15 @@ proptest! {
 #[test]
 fn slow_first_parts_starve_nobody_whenever_the_others_come() {
     for later in [0, 100, 1_000, 10_000, 20_000] {
-        let a = Film { comes: 0, deadline: 43_000, bytes: 97 * MIB, pace: 60_000 };
-        let other = |number: u64| Film {
+        let a = Segment { comes: 0, deadline: 43_000, bytes: 97 * MIB, pace: 60_000 };
+        let other = |number: u64| Segment {
             comes: later,
             deadline: 50_000 + number * 8_000,
             bytes: 2_000_000,
             pace: 400_000,
         };
-        let films: Vec<Film> = std::iter::once(a).chain((0..5).map(other)).collect();
-        let ran = outcome(&films, Order::ByUrgency);
+        let segments: Vec<Segment> = std::iter::once(a).chain((0..5).map(other)).collect();
+        let ran = outcome(&segments, Order::ByUrgency);
         assert_eq!((ran.lost, ran.warned), (vec![0], vec![0]), "{later} ms later");
     }
 }
@@ -460,10 +471,10 @@ fn slow_first_parts_starve_nobody_whenever_the_others_come() {
 fn a_slow_urgent_recording_holds_up_nothing_else() {
     const DAY: u64 = 24 * 3_600_000;
     for pace in [1_100, 20_000] {
-        let urgent = Film { comes: 0, deadline: 2 * DAY, bytes: 60 * MIB, pace };
-        let other = Film { comes: 500, deadline: 30 * DAY, bytes: 20 * MIB, pace: UNLIMITED };
-        let films = [urgent, other, other];
-        let mut run = Run::new(&films, Order::ByUrgency);
+        let urgent = Segment { comes: 0, deadline: 2 * DAY, bytes: 60 * MIB, pace };
+        let other = Segment { comes: 500, deadline: 30 * DAY, bytes: 20 * MIB, pace: UNLIMITED };
+        let segments = [urgent, other, other];
+        let mut run = Run::new(&segments, Order::ByUrgency);
         while run.now < 150_000.0 {
             run.come_and_go();
             while run.ask() | run.serve() {}
@@ -478,7 +489,7 @@ fn a_slow_urgent_recording_holds_up_nothing_else() {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
     loads: usize,
-    films: usize,
+    segments: usize,
     lost: usize,
     warned_of: usize,
     fifo_lost: usize,
@@ -493,15 +504,15 @@ fn tally(hosts: Hosts, fill: std::ops::RangeInclusive<u64>) -> Tally {
     let loads = if cfg!(debug_assertions) { 8 } else { 40 };
     for seed in 0..loads {
         let fill = fill.start() + seed % (fill.end() - fill.start() + 1);
-        let films = load(seed, fill, seed % 2 == 0, hosts);
-        let ran = outcome(&films, Order::ByUrgency);
-        let fifo_lost = outcome(&films, Order::Fifo).lost.len();
+        let segments = load(seed, fill, seed % 2 == 0, hosts);
+        let ran = outcome(&segments, Order::ByUrgency);
+        let fifo_lost = outcome(&segments, Order::Fifo).lost.len();
         tally.loads += 1;
-        tally.films += films.len();
+        tally.segments += segments.len();
         tally.lost += ran.lost.len();
         tally.warned_of += ran.warned.len();
         tally.fifo_lost += fifo_lost;
-        if can_all_be_saved(&films, 95) {
+        if can_all_be_saved(&segments, 95) {
             tally.savable += 1;
             tally.savable_lost += ran.lost.len();
             tally.savable_fifo_lost += fifo_lost;

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_closes_what_an_old_copy_of_the_ledger_owes_but_not_what_was_listed_since() {
+    fn a_manifest_closes_what_is_pending_in_an_old_ledger_but_not_what_was_listed_since() {
         let (done, owing) = (manifest(2, 2, true, 0), manifest(2, 2, true, 1));
         let old = record(Phase::Listed, Some("2026-11-21T02:00:00Z"));
         assert_eq!(phase(&old, &done), Phase::Closed);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::Error;
-use super::decode::{Film, films};
+use super::decode::{Video, videos};
 use super::verify::{Checked, Depth, Mismatch, ObjectProblem, RecordedObject, expected, verify};
 use crate::archive;
 use crate::archive::catalog::{Failure, Reader};
@@ -78,7 +78,8 @@ pub async fn inventory(ledger: &Ledger, store: &Store, appid: &AppId) -> Result<
 /// When the store fails.
 pub async fn catalog(store: &Store, appid: &AppId) -> Result<Inventory, Error> {
     let with = |problem| Inventory { problem: Some(problem), ..Inventory::default() };
-    let no_catalog = |why: &str| with(ObjectProblem::Differs(format!("it is no catalog: {why}")));
+    let no_catalog =
+        |why: &str| with(ObjectProblem::Differs(format!("it is not a readable catalog: {why}")));
     let Some((mut catalog, _)) = Reader::open(store, appid).await? else {
         return Ok(with(ObjectProblem::Missing));
     };
@@ -95,13 +96,13 @@ pub async fn catalog(store: &Store, appid: &AppId) -> Result<Inventory, Error> {
                 | Failure::Failed(archive::Error::Foreign { source: error, .. }),
             ) => return Ok(no_catalog(&error.to_string())),
             Err(Failure::Unsorted) => {
-                return Ok(no_catalog("its rooms do not stand by ascending number"));
+                return Ok(no_catalog("its rooms are not sorted by number"));
             }
             Err(Failure::Failed(error)) => return Err(error.into()),
         }
     }
     let Some(written_at) = catalog.published_at() else {
-        return Ok(no_catalog("it does not tell when it was published"));
+        return Ok(no_catalog("it does not say when it was published"));
     };
     Ok(Inventory { told, written_at: Some(written_at), ..Inventory::default() })
 }
@@ -119,7 +120,7 @@ pub struct Audited {
     /// It is known, so it is not a mismatch.
     pub damage: Vec<(String, Vec<Damage>)>,
     /// The room's playable files.
-    pub films: Vec<Film>,
+    pub videos: Vec<Video>,
     /// The results of the checks.
     pub checked: Checked,
 }
@@ -163,7 +164,7 @@ pub async fn audit(
     audited.objects = 1;
     match parse(&bytes, &keys, appid, room) {
         Err(error) => {
-            let how = format!("it is no manifest that this version can read: {error}");
+            let how = format!("this version cannot read the manifest: {error}");
             audited.wrong(MANIFEST, ObjectProblem::Differs(how));
         }
         Ok(manifest) => {
@@ -200,7 +201,7 @@ async fn manifest_problem(
     Ok((!is_published).then(|| {
         let Sealed { revision: recorded, sha256: expected, .. } = sealed;
         ObjectProblem::Differs(format!(
-            "its SHA-256 is {sha256} instead of {expected}: it tells of revision {revision}, and \
+            "its SHA-256 is {sha256} instead of {expected}: it is revision {revision}, but \
              revision {recorded} was published last"
         ))
     }))
@@ -236,7 +237,7 @@ async fn audit_files(
     }
     let damage = manifest.damage().map(|(key, damage)| (key.to_owned(), damage.to_vec()));
     audited.damage.extend(damage);
-    audited.films = films(manifest);
+    audited.videos = videos(manifest);
     let (appid, room) = (&manifest.room.appid, manifest.room.room_id);
     let media = expected(manifest);
     let named = media.len() as u64;

@@ -126,7 +126,7 @@ impl Calls<'_> {
             tracing::info!(
                 account.appid = %account.appid,
                 clock.correction_s = self.clock.correction().as_secs(),
-                "WeChat's clock differs from this machine's; times are corrected by it"
+                "WeChat's clock differs from this machine's; using WeChat's time"
             );
         }
     }
@@ -278,20 +278,20 @@ pub enum Error {
     /// A room requested by number that does not exist, according to WeChat.
     #[error(
         "WeChat does not list room {0} and has no replays of it\n\
-         hint: room numbers count within one mini program: is it the right --account?"
+         hint: every mini program numbers its own rooms: is this the right --account?"
     )]
     NoSuchRoom(RoomId),
     /// The bucket has no objects for an account that has archived rooms.
     #[error(
-        "the bucket has nothing of {0}, though the ledger knows of archived rooms\n\
-         hint: do [store] endpoint, bucket and prefix name the place that was archived to? where all of \
-         it was deleted on purpose, `backfill --all` archives anew what WeChat still has"
+        "the bucket has no objects of {0}, but the ledger lists archived rooms\n\
+         hint: check that [store] endpoint, bucket and prefix are those of the archive; if \
+         everything was deleted on purpose, `backfill --all` archives again what WeChat still has"
     )]
     NothingThere(AppId),
     /// A process other than the room's owner replaced a manifest.
     #[error(
-        "{key} was published by another process in the meantime; it was left as it is\n\
-         hint: do two ledgers serve this bucket? give each a [store] prefix of its own"
+        "another process published {key} in the meantime; it was left in place\n\
+         hint: do two ledgers use this bucket? give each its own [store] prefix"
     )]
     Overtaken {
         /// The manifest's key.
@@ -302,8 +302,9 @@ pub enum Error {
     Archive(archive::Error),
     /// A manifest is too large to be read back.
     #[error(
-        "{key} would be a manifest that this program refuses to read: {source}; nothing was written\n\
-         hint: the room has far more recordings than any known one; please report it"
+        "{key} would be a manifest that this program refuses to read: {source}; nothing was \
+         written\n\
+         hint: the room has far more recordings than any known one; please report this"
     )]
     TooMuch {
         /// The manifest's key.

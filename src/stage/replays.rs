@@ -86,7 +86,7 @@ pub struct FreshUrls {
 struct Relisted {
     times: u32,
     /// The latest forecast expiry that was asked about: each is asked about once, whatever the answer.
-    foreseen: Option<Timestamp>,
+    asked_until: Option<Timestamp>,
     /// By path.
     urls: HashMap<String, MediaUrl>,
 }
@@ -154,10 +154,11 @@ impl FreshUrls {
         let (context, account) = (&self.context, &self.account);
         let today =
             context.ledger.quota(&account.appid, context.clock.now(), account.share).await?;
-        if today.left() == 0 || listed.foreseen.is_some_and(|foreseen| foreseen >= expires) {
+        if today.left() == 0 || listed.asked_until.is_some_and(|asked_until| asked_until >= expires)
+        {
             return Ok(None);
         }
-        listed.foreseen = Some(expires);
+        listed.asked_until = Some(expires);
         self.list_into(&mut listed).await?;
         Ok(later(&listed))
     }

@@ -69,8 +69,8 @@ fn repeated(replays: &replays::Replays) -> u64 {
 
 /// When the first of the recordings still to be stored is deleted.
 fn deadline(recordings: &[Recording]) -> Option<Timestamp> {
-    let owed = recordings.iter().filter(|recording| recording.is_pending());
-    owed.filter_map(Recording::deadline).min()
+    let pending = recordings.iter().filter(|recording| recording.is_pending());
+    pending.filter_map(Recording::deadline).min()
 }
 
 /// Merges the known recordings with those listed now, oldest first; unknown times last.
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn items_become_recordings_oldest_first_with_wholes_told_from_pieces() {
+    fn items_become_recordings_oldest_first_with_wholes_told_from_segments() {
         let listed = [
             replay("http://h/w/playlist_eof.m3u8", "2021-03-26T08:10:43Z", "2022-03-26T08:10:43Z"),
             replay("http://h/b/f0.mp4", "2106-02-07T14:28:15", "2116-02-05T14:28:15"),

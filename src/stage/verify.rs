@@ -3,14 +3,14 @@
 mod reading;
 mod recheck;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use futures::StreamExt as _;
 
 use crate::media::ts::Promise;
 use crate::model::{
-    Crc64Nvme, Damage, Damaged, Evidence, Manifest, ObjectKey, RoomId, SOURCE_PLAYLIST,
-    Sha256Digest, Whole, WholeChunk,
+    Crc64Nvme, Damage, Evidence, Manifest, NamedObject, ObjectKey, Part, RoomId, Sha256Digest,
+    WholeChunk,
 };
 use crate::store::{self, RoomKeys, Store};
 use reading::Reading;
@@ -86,49 +86,29 @@ pub struct Checked {
     pub found: Vec<Found>,
 }
 
-/// Every object that a manifest names, except itself and its history.
+/// Every object that a manifest names, except itself and its history, where its digest was recorded.
 pub fn expected(manifest: &Manifest) -> Vec<RecordedObject> {
     let segments = manifest.segments.iter().filter_map(|segment| {
-        Some(RecordedObject {
-            key: segment.key.clone()?,
-            bytes: segment.bytes,
-            sha256: Some(segment.sha256?),
-            crc64nvme: segment.crc64nvme,
-            subject: is_unexamined(&segment.evidence, &segment.damage).then_some(Subject::Film),
-        })
+        let is_subject = is_unexamined(&segment.evidence, &segment.damage);
+        Some((segment.key.clone()?, Subject::Segment)).filter(|_| is_subject)
     });
-    let images = manifest.room.images.iter();
-    let images = images.filter_map(|image| plain(image.key.as_ref(), image.bytes, image.sha256));
-    segments.chain(manifest.wholes().flat_map(of_whole)).chain(images).collect()
+    let chunks = manifest.wholes().flat_map(|whole| subjects(&whole.chunks));
+    recorded(manifest.objects(), segments.chain(chunks).collect())
 }
 
-fn of_whole(whole: &Whole) -> Vec<RecordedObject> {
-    let playlists = (whole.key.as_ref(), whole.sha256, whole.source_sha256);
-    whole_objects(playlists, &whole.chunks, &whole.damaged)
-}
-
-/// The objects of a whole: both playlists (playable and as received) with their digests, its chunks,
-/// and its damaged objects.
-fn whole_objects(
-    (key, sha256, source): (Option<&String>, Option<Sha256Digest>, Option<Sha256Digest>),
-    chunks: &[WholeChunk],
-    damaged: &[Damaged],
+/// Objects as they were recorded, with the media among them that are to be examined, by their keys. Of the
+/// playlist as received the digest may be unknown.
+fn recorded<'a>(
+    objects: impl IntoIterator<Item = NamedObject<'a>>,
+    mut subjects: HashMap<String, Subject>,
 ) -> Vec<RecordedObject> {
-    let subjects = subjects(chunks);
-    let chunks = chunks.iter().zip(subjects).map(|(chunk, subject)| RecordedObject {
-        key: chunk.key.clone(),
-        bytes: Some(chunk.bytes),
-        sha256: Some(chunk.sha256),
-        crc64nvme: Some(chunk.crc64nvme),
-        subject,
+    let is_known = |named: &NamedObject<'_>| named.sha256.is_some() || named.part == Part::Received;
+    let known = objects.into_iter().filter(is_known);
+    let with_subject = known.map(|NamedObject { key, bytes, sha256, crc64nvme, .. }| {
+        let subject = subjects.remove(&*key);
+        RecordedObject { key: key.into_owned(), bytes, sha256, crc64nvme, subject }
     });
-    let source = source_playlist(key.map(String::as_str), source);
-    let mut objects: Vec<_> = plain(key, None, sha256).into_iter().chain(source).collect();
-    objects.extend(chunks);
-    let mut named: HashSet<String> = objects.iter().map(|object| object.key.clone()).collect();
-    let others = damaged.iter().filter(|damaged| named.insert(damaged.key.clone()));
-    objects.extend(others.filter_map(|d| plain(Some(&d.key), d.bytes, d.sha256)));
-    objects
+    with_subject.collect()
 }
 
 /// Whether an archived object was neither fully examined nor found damaged.
@@ -136,8 +116,8 @@ fn is_unexamined(evidence: &[Evidence], damage: &[Damage]) -> bool {
     !evidence.contains(&Evidence::Samples) && damage.is_empty()
 }
 
-/// The chunks of a whole that are to be examined, as subjects.
-fn subjects(chunks: &[WholeChunk]) -> impl Iterator<Item = Option<Subject>> {
+/// The chunks of a whole that are to be examined, by their keys.
+fn subjects(chunks: &[WholeChunk]) -> impl Iterator<Item = (String, Subject)> {
     let is_init = |chunk: &&WholeChunk| {
         chunk.key.rsplit('/').next().is_some_and(|name| name.contains("init-"))
     };
@@ -146,7 +126,7 @@ fn subjects(chunks: &[WholeChunk]) -> impl Iterator<Item = Option<Subject>> {
     let (first, has_more) = (inits.next(), inits.next().is_some());
     let init = first.clone().filter(|_| !has_more);
     let last = chunks.len().saturating_sub(1);
-    chunks.iter().enumerate().map(move |(at, chunk)| {
+    chunks.iter().enumerate().filter_map(move |(at, chunk)| {
         let duration_ms = chunk.duration_ms;
         let promise = Promise {
             duration_ms,
@@ -155,25 +135,8 @@ fn subjects(chunks: &[WholeChunk]) -> impl Iterator<Item = Option<Subject>> {
             may_run_on: at == last,
         };
         let is_subject = is_unexamined(&chunk.evidence, &chunk.damage) && !is_init(&chunk);
-        is_subject.then(|| Subject::Chunk(promise, init.clone()))
+        is_subject.then(|| (chunk.key.clone(), Subject::Chunk(promise, init.clone())))
     })
-}
-
-fn plain(
-    key: Option<&String>,
-    bytes: Option<u64>,
-    sha256: Option<Sha256Digest>,
-) -> Option<RecordedObject> {
-    let (key, sha256) = (key?.clone(), Some(sha256?));
-    Some(RecordedObject { key, bytes, sha256, crc64nvme: None, subject: None })
-}
-
-/// The playlist of a whole as received. It is stored beside the playable one under the same prefix.
-fn source_playlist(playable: Option<&str>, sha256: Option<Sha256Digest>) -> Option<RecordedObject> {
-    let (folder, name) = playable?.rsplit_once('/')?;
-    let begin = name.find("playlist.m3u8").or_else(|| name.find("partial-"))?;
-    let key = format!("{folder}/{}{SOURCE_PLAYLIST}", name.get(..begin)?);
-    Some(RecordedObject { key, bytes: None, sha256, crc64nvme: None, subject: None })
 }
 
 /// Checks objects of a room against their records. An object that the store refuses does not stop the
@@ -253,7 +216,9 @@ async fn look(
     };
     let read = match &object.subject {
         None => reading.sha256(key).await?.map(|sha256| (sha256, None)),
-        Some(Subject::Film) => reading.film(key).await?.map(|(sha256, what)| (sha256, Some(what))),
+        Some(Subject::Segment) => {
+            reading.segment(key).await?.map(|(sha256, what)| (sha256, Some(what)))
+        }
         Some(Subject::Chunk(promise, init)) => {
             let init = init.as_deref().and_then(|init| keys.resolve(init));
             let read = reading.chunk(key, *promise, init).await?;

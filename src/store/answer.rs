@@ -77,12 +77,12 @@ impl Answer {
         let by_code = match self.code.as_str() {
             "NoSuchBucket" => "create the bucket, or correct its name, its region or the endpoint",
             "InvalidAccessKeyId" => {
-                "the store does not know this access key; is it another store's?"
+                "the store does not know this access key; does it belong to another store?"
             }
             "SignatureDoesNotMatch" => {
                 "check the secret key and the region, and that no proxy changes the requests"
             }
-            "RequestTimeTooSkewed" => "set this machine's clock right; an NTP service keeps it so",
+            "RequestTimeTooSkewed" => "set this machine's clock; an NTP service keeps it correct",
             "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
                 "the session token is no longer valid; get new credentials"
             }
@@ -90,26 +90,27 @@ impl Answer {
                 "the bucket is in another region; correct the region and the endpoint"
             }
             "PathStyleDomainForbidden" | "SecondLevelDomainForbidden" => {
-                "this store wants the bucket in the host name; set path_style = \"off\" in [store]"
+                "this store expects the bucket in the host name; set path_style = \"off\" in \
+                 [store]"
             }
             "QuotaExceeded" | "XMinioStorageFull" => {
-                "the store has no room for this; make some, or raise its quota"
+                "the store is full; free some space, or raise its quota"
             }
             "InvalidObjectState" => {
-                "the object lies in a storage class that is not read at once; restore it first, as \
-                 with `aws s3api restore-object`, and try again when that is done"
+                "the object is in an archive storage class; restore it first, for example with \
+                 `aws s3api restore-object`, and try again when that is done"
             }
             _ => "",
         };
         match (by_code, self.status) {
             // Answers to a HEAD have no body that would tell which of the two it is.
             ("", 401 | 403) if self.code.is_empty() => Some(
-                "the access key or the secret key is wrong, or they may not do this: the bucket's \
-                 policy has to allow GetObject, PutObject, ListBucket and AbortMultipartUpload \
-                 below the prefix",
+                "the access key or the secret key is wrong or lacks permission: the bucket's \
+                 policy must allow GetObject, PutObject, ListBucket and AbortMultipartUpload below \
+                 the prefix",
             ),
             ("", 401 | 403) => Some(
-                "these credentials may not do this; the bucket's policy has to allow GetObject, \
+                "these credentials lack permission; the bucket's policy must allow GetObject, \
                  PutObject, ListBucket and AbortMultipartUpload below the prefix",
             ),
             ("", 301 | 307) => Some("the bucket is in another region; correct the region"),
@@ -184,7 +185,7 @@ mod tests {
             (403, "SignatureDoesNotMatch", "secret key"),
             (403, "RequestTimeTooSkewed", "clock"),
             (403, "AccessDenied", "PutObject"),
-            (403, "", "the secret key is wrong, or they may not"),
+            (403, "", "the secret key is wrong or lacks permission"),
             (301, "", "region"),
             (400, "AuthorizationHeaderMalformed", "region"),
             (403, "SecondLevelDomainForbidden", "path_style"),

@@ -44,7 +44,7 @@ pub(super) enum Excess {
     #[error("it has more than {REPLY_TAGS} tags")]
     Tags,
     /// It arrives too slowly.
-    #[error("it comes too slowly: {got} bytes so far")]
+    #[error("it arrives too slowly: {got} bytes so far")]
     Crawling {
         /// Bytes received so far.
         got: u64,

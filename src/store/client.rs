@@ -141,7 +141,7 @@ impl Store {
     /// # Errors
     /// When no answer comes.
     pub async fn server_time(&self) -> Result<Option<Timestamp>, Error> {
-        let site = Site::new("ask the time of bucket", self.place());
+        let site = Site::new("read the time of bucket", self.place());
         let tap = Tap::new(&["date"]);
         let request = self.sdk().head_bucket().bucket(self.bucket()).customize();
         match request.interceptor(tap.clone()).send().await {

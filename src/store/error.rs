@@ -18,7 +18,7 @@ use crate::retry::Transient;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store answered with an error.
-    #[error("could not {site}: the store answered {answer}{}", Hint(answer.hint()))]
+    #[error("failed to {site}: the store answered {answer}{}", Hint(answer.hint()))]
     Answered {
         /// What was tried.
         site: Site,
@@ -26,7 +26,7 @@ pub enum Error {
         answer: Box<Answer>,
     },
     /// No answer arrived; it is unknown whether the request took effect.
-    #[error("could not {site}: {reason}: {detail}{}", Hint(reason.hint()))]
+    #[error("failed to {site}: {reason}: {detail}{}", Hint(reason.hint()))]
     Unanswered {
         /// What was tried.
         site: Site,
@@ -36,7 +36,7 @@ pub enum Error {
         detail: String,
     },
     /// The answer is not S3's, or breaks off.
-    #[error("could not {site}: the reply cannot be read: {detail}")]
+    #[error("failed to {site}: unreadable reply: {detail}")]
     Unreadable {
         /// What was tried.
         site: Site,
@@ -45,8 +45,8 @@ pub enum Error {
     },
     /// The answer has no end, or is larger than any of S3's.
     #[error(
-        "could not {site}: the reply is none of S3's: {detail}\nhint: check that the endpoint is a \
-         store's"
+        "failed to {site}: the reply is not from an S3 store: {detail}\n\
+         hint: check that the endpoint is that of a store"
     )]
     Excessive {
         /// What was tried.
@@ -55,7 +55,7 @@ pub enum Error {
         detail: String,
     },
     /// A listing cannot be read to its end.
-    #[error("could not {site} to the end: {detail}")]
+    #[error("failed to {site} to the end: {detail}")]
     Endless {
         /// What was tried.
         site: Site,
@@ -63,7 +63,7 @@ pub enum Error {
         detail: String,
     },
     /// No request could be built, for example because the region and the endpoint do not go together.
-    #[error("could not {site}: no request can be made of it: {detail}")]
+    #[error("failed to {site}: could not build the request: {detail}")]
     Unsendable {
         /// What was tried.
         site: Site,
@@ -72,8 +72,9 @@ pub enum Error {
     },
     /// There are no credentials to sign requests with.
     #[error(
-        "could not {site}: no credentials: {detail}\nhint: set access_key in [store] and its \
-         secret key, or give this machine a profile or a role of AWS"
+        "failed to {site}: no credentials: {detail}\n\
+         hint: set access_key in [store] and its secret key, or give this machine an AWS profile \
+         or role"
     )]
     Credentials {
         /// What was tried.
@@ -84,15 +85,15 @@ pub enum Error {
         timed_out: bool,
     },
     /// The store acknowledged an object and then did not have it.
-    #[error("{key} was acknowledged by the store and is not there")]
+    #[error("the store acknowledged {key} but does not have it")]
     Vanished {
         /// The object.
         key: ObjectKey,
     },
     /// The stored object differs from what was sent. It is left in place, for a person to look at.
     #[error(
-        "{key} is stored with another {what} than was sent: {stored} instead of {sent}\nhint: the \
-         object was left as it is; do not trust it, and run `replay-archiver doctor`"
+        "{key} is stored with a different {what} than was sent: {stored} instead of {sent}\n\
+         hint: the object was left in place; do not trust it, and run `replay-archiver doctor`"
     )]
     Mismatch {
         /// The object.
@@ -105,7 +106,7 @@ pub enum Error {
         stored: String,
     },
     /// The parts given to complete an upload do not add up to the object.
-    #[error("the parts of {key} do not make it up: {reason}")]
+    #[error("the parts of {key} do not add up to it: {reason}")]
     Parts {
         /// The object.
         key: ObjectKey,
@@ -121,7 +122,7 @@ pub enum Error {
         part_bytes: u64,
     },
     /// An object is too large to be read into memory.
-    #[error("{key} is larger than the {cap} bytes that are read at once")]
+    #[error("{key} is larger than {cap} bytes, the limit for reading it into memory")]
     TooLarge {
         /// The object.
         key: ObjectKey,
@@ -129,7 +130,7 @@ pub enum Error {
         cap: u64,
     },
     /// A setting cannot be used, or contradicts another.
-    #[error("the store's setting {setting} cannot be used: {reason}\nhint: {hint}")]
+    #[error("the store setting {setting} is not usable: {reason}\nhint: {hint}")]
     Settings {
         /// Which one.
         setting: &'static str,
@@ -315,7 +316,7 @@ pub enum NoAnswer {
 impl NoAnswer {
     fn hint(self) -> Option<&'static str> {
         match self {
-            Self::Connection => Some("check the endpoint and that this machine can reach it"),
+            Self::Connection => Some("check the endpoint, and whether this machine can reach it"),
             Self::Timeout => None,
         }
     }
@@ -325,7 +326,7 @@ impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connection => "the connection failed",
-            Self::Timeout => "no answer in time",
+            Self::Timeout => "timed out",
         })
     }
 }
@@ -395,8 +396,8 @@ mod tests {
     fn a_broken_connection_and_a_timeout_pass_and_may_have_taken_effect() {
         let broken = || BoxError::from(std::io::Error::other("reset by peer"));
         for (error, words) in [
-            (ConnectorError::io(broken()), "could not read k: the connection failed"),
-            (ConnectorError::timeout(broken()), "could not read k: no answer in time"),
+            (ConnectorError::io(broken()), "failed to read k: the connection failed"),
+            (ConnectorError::timeout(broken()), "failed to read k: timed out"),
         ] {
             let error = from_connector(error);
             assert!(error.to_string().starts_with(words), "{error}");

@@ -35,8 +35,8 @@ impl Keys {
         if prefix.len() > LONGEST_PREFIX || !prefix.split('/').all(is_plain_component) {
             return Err(Error::Settings {
                 setting: "prefix",
-                reason: format!("{:?} is no path", prefix.chars().take(80).collect::<String>()),
-                hint: "use names joined by single slashes, at most 512 bytes in all",
+                reason: format!("{:?} is not a path", prefix.chars().take(80).collect::<String>()),
+                hint: "use names separated by single slashes, at most 512 bytes in total",
             });
         }
         Ok(Self { prefix: format!("{prefix}/") })

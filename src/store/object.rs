@@ -134,11 +134,11 @@ impl Store {
     /// # Errors
     /// When the store refuses or does not answer.
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
-        retry::with(&shortly(self.policy()), "look at", || self.head_once(key)).await
+        retry::with(&shortly(self.policy()), "look up", || self.head_once(key)).await
     }
 
     async fn head_once(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, Error> {
-        let site = Site::new("look at", key.as_str());
+        let site = Site::new("look up", key.as_str());
         let tap = crc64xz_tap();
         let asked = self.checksums().check() == Check::Crc64Nvme;
         let sent = self

@@ -82,14 +82,14 @@ impl<M: Hash + PartialEq> Pages<M> {
             self.next = Next::End;
             return Ok(());
         }
-        let after = after.ok_or("there is more, but not where")?;
+        let after = after.ok_or("it announces another page without a token")?;
         let marks = [Some(short(&("after", &after))), first.as_ref().map(|f| short(&("first", f)))];
         if marks.iter().flatten().any(|mark| self.seen.contains(mark)) {
-            return Err("the same page comes again".to_owned());
+            return Err("the same page came again".to_owned());
         }
         let empty = if first.is_none() { self.empty + 1 } else { 0 };
         if empty > MOST_EMPTY {
-            return Err(format!("{MOST_EMPTY} pages in a row hold nothing"));
+            return Err(format!("{MOST_EMPTY} pages in a row are empty"));
         }
         if self.turned >= self.most.saturating_mul(FULL_AS_ONE) {
             return Err(format!("it has more than {} pages", self.most));
@@ -132,9 +132,9 @@ mod tests {
     #[test]
     fn a_listing_that_goes_round_in_circles_is_given_up() {
         let two = |n: usize| page(["a", "b"][n % 2], Some(&format!("key {n}")));
-        assert_eq!(turned((0..).map(two)), (2, "the same page comes again".to_owned()));
+        assert_eq!(turned((0..).map(two)), (2, "the same page came again".to_owned()));
         let fresh = |n: usize| page(&format!("token {n}"), Some(["k", "l", "m"][n % 3]));
-        assert_eq!(turned((0..).map(fresh)), (3, "the same page comes again".to_owned()));
+        assert_eq!(turned((0..).map(fresh)), (3, "the same page came again".to_owned()));
         let nowhere = || Page { after: None, ..page("", Some("k")) };
         assert_eq!(turned(std::iter::repeat_with(nowhere)).0, 0);
     }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_listing_without_end_is_given_up() {
         let empty = |n: usize| page(&format!("token {n}"), None);
-        assert_eq!(turned((0..).map(empty)), (100, "100 pages in a row hold nothing".to_owned()));
+        assert_eq!(turned((0..).map(empty)), (100, "100 pages in a row are empty".to_owned()));
         let now_and_then = |n: usize| {
             let key = format!("key {n}");
             page(&format!("token {n}"), (n.is_multiple_of(90)).then_some(key.as_str()))

@@ -131,7 +131,7 @@ impl Store {
                 request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))?;
             let range = output.content_range.as_deref().unwrap_or_default();
             if offset > 0 && !range.starts_with(&format!("bytes {offset}-")) {
-                let detail = format!("bytes from {offset} on were asked for, {range:?} came");
+                let detail = format!("asked for bytes from {offset} on, but {range:?} came");
                 return Err(Error::Unreadable { site: site.clone(), detail });
             }
             Ok(output)
@@ -192,8 +192,8 @@ impl ObjectBody {
         let got = self.offset - self.opened_at;
         let is_in_vain = crawls.is_some() || got < STRETCH;
         self.in_vain = if is_in_vain { self.in_vain + 1 } else { 0 };
-        let has_moved = got > 0 || crawls.is_some();
-        if has_moved && self.offset < self.bytes && self.in_vain < IN_VAIN {
+        let has_progressed = got > 0 || crawls.is_some();
+        if has_progressed && self.offset < self.bytes && self.in_vain < IN_VAIN {
             return Ok(());
         }
         let site = Site::new("read", self.key.as_str());

@@ -166,16 +166,16 @@ impl Settings {
     pub(super) fn check(&self) -> Result<(), Error> {
         let refuse = |setting, reason: String, hint| Err(Error::Settings { setting, reason, hint });
         if self.bucket.is_empty() || self.bucket.contains(['/', ' ']) {
-            let reason = format!("{:?} is no bucket's name", self.bucket);
-            return refuse("bucket", reason, "give the name alone, without slashes");
+            let reason = format!("{:?} is not a bucket name", self.bucket);
+            return refuse("bucket", reason, "use the name alone, without slashes");
         }
         if self.region.is_empty() {
-            let hint = "on R2 it is auto; where a store has no regions, us-east-1 does";
+            let hint = "use auto on R2, and us-east-1 for a store without regions";
             return refuse("region", "it is empty".to_owned(), hint);
         }
         let Some(endpoint) = &self.endpoint else { return Ok(()) };
         let Some(host) = endpoint.host_str() else {
-            return refuse("endpoint", "it names no host".to_owned(), ENDPOINT_HINT);
+            return refuse("endpoint", "it has no host".to_owned(), ENDPOINT_HINT);
         };
         // The URL itself is not shown: it may contain a password.
         if !matches!(endpoint.scheme(), "http" | "https")
@@ -188,7 +188,7 @@ impl Settings {
             return refuse("endpoint", reason, ENDPOINT_HINT);
         }
         if host.starts_with(&format!("{}.", self.bucket)) {
-            let reason = format!("{host} has the bucket's name in it");
+            let reason = format!("{host} contains the bucket name");
             return refuse("endpoint", reason, ENDPOINT_HINT);
         }
         Ok(())
@@ -196,7 +196,7 @@ impl Settings {
 }
 
 const ENDPOINT_HINT: &str =
-    "give it like https://cos.ap-guangzhou.myqcloud.com, without bucket, user name or query";
+    "use a URL like https://cos.ap-guangzhou.myqcloud.com, without bucket, user name or query";
 
 #[cfg(test)]
 mod tests {
@@ -256,7 +256,7 @@ mod tests {
     }
 
     /// How long to wait for a store that refuses connections.
-    async fn patience(policy: &retry::Policy) -> Duration {
+    async fn longest_wait(policy: &retry::Policy) -> Duration {
         let began = tokio::time::Instant::now();
         let refused: Result<(), Error> = retry::with(policy, "test", || async {
             let (site, detail) = (Site::new("write", "k"), "refused".to_owned());
@@ -269,9 +269,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_store_that_is_being_restarted_is_waited_for_and_one_that_is_not_there_is_not() {
-        let restart = patience(&DEFAULT_RETRY).await;
+        let restart = longest_wait(&DEFAULT_RETRY).await;
         assert!((30..=240).contains(&restart.as_secs()), "{restart:?}");
-        assert!(patience(&briefly(&DEFAULT_RETRY)).await.as_secs() < 16);
+        assert!(longest_wait(&briefly(&DEFAULT_RETRY)).await.as_secs() < 16);
     }
 
     #[test]

@@ -333,7 +333,7 @@ fn check_parts(key: &ObjectKey, parts: &[PartReceipt], bytes: u64) -> Result<(),
         return refuse(format!("there are {} of them", parts.len()));
     }
     if let Some((expected, part)) = (1..).zip(parts).find(|(number, part)| part.number != *number) {
-        return refuse(format!("part {} stands where part {expected} belongs", part.number));
+        return refuse(format!("found part {} where part {expected} belongs", part.number));
     }
     let sum: u64 = parts.iter().map(|part| part.bytes).sum();
     if sum != bytes {
@@ -368,8 +368,8 @@ mod tests {
         assert!(check(&[(1, 5), (2, 2)]).is_ok());
         for (parts, reason) in [
             (&[][..], "there are 0 of them"),
-            (&[(1, 5), (3, 2)], "part 3 stands where part 2 belongs"),
-            (&[(2, 2), (1, 5)], "part 2 stands where part 1 belongs"),
+            (&[(1, 5), (3, 2)], "found part 3 where part 2 belongs"),
+            (&[(2, 2), (1, 5)], "found part 2 where part 1 belongs"),
             (&[(1, 5), (2, 1)], "they have 6 bytes and the file 7"),
         ] {
             let error = check(parts).unwrap_err();

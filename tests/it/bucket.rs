@@ -66,7 +66,7 @@ impl Bucket {
     /// Checks everything in it, and that no object holds one of `secrets`.
     pub fn check(&self, secrets: &[String]) {
         for (key, bytes) in &self.objects {
-            // Films and pictures are the source's bytes, as their digests show.
+            // Segments and pictures are the source's bytes, as their digests show.
             if !is_media(key) {
                 secrets.iter().for_each(|secret| assert_absent(key, bytes, secret));
                 FORBIDDEN.iter().for_each(|text| assert_absent(key, bytes, text));

@@ -57,8 +57,8 @@ on_both! {
     leases::a_room_whose_outcome_could_not_be_noted_is_claimed_no_more_by_its_process,
     outages::a_statement_that_is_made_again_has_the_same_effect,
     cases::throughput_adds_up_by_host_and_recent_days_alone_count,
-    cases::what_is_owed_is_known_with_what_is_usual,
-    overview::each_account_owes_what_is_its_own,
+    cases::what_is_pending_is_known_with_what_is_usual,
+    overview::each_account_has_pending_what_is_its_own,
     overview::rooms_are_counted_by_account,
     overview::calls_are_counted_by_account_with_the_share_of_each,
     survey::archived_rooms_are_told_in_the_order_of_the_buckets_keys,
@@ -158,7 +158,10 @@ pub fn postgres_server() -> String {
 #[tokio::test]
 async fn a_ledger_that_cannot_be_opened_says_what_to_do() {
     let error = Ledger::open("sqlite:/nonexistent/folder/ledger.sqlite").await.unwrap_err();
-    assert!(error.to_string().contains("hint: make it: mkdir -p '/nonexistent/folder'"), "{error}");
+    assert!(
+        error.to_string().contains("hint: create it: `mkdir -p '/nonexistent/folder'`"),
+        "{error}"
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ledger.sqlite");
     std::fs::write(&file, vec![b'x'; 8192]).unwrap();

@@ -1,4 +1,4 @@
-//! Peak memory of the program: the budget and a fixed base, whatever the number and size of films.
+//! Peak memory of the program: the budget and a fixed base, whatever the number and size of segments.
 //!
 //! `scripts/test-memory` runs this with `REPLAY_ARCHIVER_TEST_FILM` set to `20GiB`.
 
@@ -20,9 +20,9 @@ const MIB: u64 = 1 << 20;
 /// What the program takes beside the budget, at most.
 const BASE: u64 = 40 * MIB;
 
-/// Films of one size that are moved in one run.
+/// Segments of one size that are transferred in one run.
 struct Load {
-    films: usize,
+    segments: usize,
     /// How many at once.
     files: usize,
     size: String,
@@ -31,24 +31,24 @@ struct Load {
 }
 
 impl Load {
-    fn new(films: usize, files: usize, size: &str, budget: u64) -> Self {
-        Self { films, files, size: size.to_owned(), budget }
+    fn new(segments: usize, files: usize, size: &str, budget: u64) -> Self {
+        Self { segments, files, size: size.to_owned(), budget }
     }
 
     #[expect(clippy::print_stdout, reason = "the figures are what scripts/test-memory is for")]
-    /// Moves the films and returns the peak of the resident memory in bytes.
+    /// Transfers the segments and returns the peak of the resident memory in bytes.
     async fn peak(&self) -> u64 {
-        let film = format!("[[account.room.replay]]\nsize = \"{}\"\n", self.size);
+        let segment = format!("[[account.room.replay]]\nsize = \"{}\"\n", self.size);
         let scenario = format!(
             "[vod]\ncrc64 = false\n[[account.room]]\nid = 1\nstart = \"-300d\"\n{}",
-            film.repeat(self.films)
+            segment.repeat(self.segments)
         );
         let sink = Sink::start().await;
         let peak = run(&scenario, &sink, "", (self.budget, self.files)).await;
-        let (films, bytes) = sink.stored(".mp4");
-        assert_eq!(films, self.films);
+        let (segments, bytes) = sink.stored(".mp4");
+        assert_eq!(segments, self.segments);
         println!(
-            "{films} films of {}, {} at once, {} MiB in all, budget {} MiB: peak {} MiB",
+            "{segments} films of {}, {} at once, {} MiB in all, budget {} MiB: peak {} MiB",
             self.size,
             self.files,
             bytes / MIB,
@@ -58,7 +58,7 @@ impl Load {
         peak
     }
 
-    /// Moves the films within the budget and the base.
+    /// Transfers the segments within the budget and the base.
     async fn check(&self) -> u64 {
         let peak = self.peak().await;
         assert!(
@@ -108,19 +108,19 @@ async fn watch(child: &mut Child) -> u64 {
 }
 
 #[expect(clippy::disallowed_methods, reason = "scripts/test-memory says here how long the film is")]
-fn long_film() -> String {
+fn long_segment() -> String {
     std::env::var("REPLAY_ARCHIVER_TEST_FILM").unwrap_or_else(|_| "512MiB".to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_film_takes_no_more_memory_than_a_short_one() {
+async fn a_long_segment_takes_no_more_memory_than_a_short_one() {
     let short = Load::new(1, 4, "64MiB", 64).check().await;
-    let long = Load::new(1, 4, &long_film(), 64).check().await;
+    let long = Load::new(1, 4, &long_segment(), 64).check().await;
     assert!(long <= short + 16 * MIB, "{} and {} MiB", short / MIB, long / MIB);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_films_at_once_take_no_more_memory_than_the_budget_allows() {
+async fn many_segments_at_once_take_no_more_memory_than_the_budget_allows() {
     Load::new(64, 4, "12MiB", 64).check().await;
     Load::new(64, 64, "12MiB", 64).check().await;
     Load::new(64, 64, "12MiB", 16).check().await;

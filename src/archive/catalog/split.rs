@@ -73,7 +73,7 @@ impl Splitter {
         let rest: Rest = serde_json::from_slice(&self.rest)?;
         match rest.rooms.len() {
             0 => Ok(()),
-            _ => Err(serde_json::Error::custom("the rooms are no list of objects")),
+            _ => Err(serde_json::Error::custom("the rooms are not a list of objects")),
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) async fn check(
     let Some(check) = findings.ask(&what("token"), &addresses.token, token).await else { return };
     let left = check.left.map_or_else(String::new, |left| {
         let left = Duration::from_secs(left.as_secs());
-        format!(", good for {} more", humantime::format_duration(left))
+        format!(", valid for another {}", humantime::format_duration(left))
     });
     findings.good(&what("token"), format_args!("from {}{left}", check.kind));
     match within(PROMPT, &addresses.api, account.client.quota()).await {
@@ -62,7 +62,7 @@ pub(super) async fn check(
         }
         Err(problem) => findings.warn(
             &what("quota"),
-            format_args!("WeChat does not tell: {problem}; calls are counted here"),
+            format_args!("WeChat does not report them: {problem}; the ledger's count is used"),
         ),
     }
     if let Some(difference) = account.client.clock_skew() {
@@ -74,7 +74,7 @@ pub(super) async fn check(
         findings.good(
             &what("calls"),
             format_args!(
-                "{} left today: {} of {} made, {} are the shop's",
+                "{} left today: {} of {} made, {} reserved for the shop",
                 today.left(),
                 today.used,
                 today.limit,
@@ -105,7 +105,7 @@ async fn permission(
     match findings.ask(&what, &addresses.api, page).await {
         Some(Ok(page)) => {
             let total = page.total.map_or_else(|| "none".to_owned(), |total| total.to_string());
-            findings.good(&what, format_args!("{total} are listed (this took one call)"));
+            findings.good(&what, format_args!("{total} listed (this took one call)"));
         }
         Some(Err(error)) => findings.warn(&what, crate::model::Reason::of(&error)),
         None => {}

@@ -15,7 +15,7 @@ pub(super) async fn check(setup: &Setup, findings: &mut Findings<'_>) {
         Some(Some(time)) => {
             skew(findings, "bucket clock", time.duration_since(setup.context.clock.now()));
         }
-        Some(None) => findings.warn("bucket clock", "the store does not tell its time"),
+        Some(None) => findings.warn("bucket clock", "the store does not report its time"),
         None => {}
     }
     match findings.ask("bucket rights", at, store.round_trip()).await {
@@ -25,9 +25,10 @@ pub(super) async fn check(setup: &Setup, findings: &mut Findings<'_>) {
         Some(Probe::Kept { key, refusal }) => findings.warn(
             "bucket rights",
             format_args!(
-                "objects can be written and read; {key} could not be deleted again: {}\n\
-                 hint: nothing depends on it: an object lock, or a policy without DeleteObject, keeps \
-                 what doctor writes; delete what is called .replay-archiver-probe-… when that ends",
+                "objects can be written and read, but deleting {key} failed: {}\n\
+                 hint: nothing depends on deletion: an object lock, or a policy without \
+                 DeleteObject, keeps what doctor writes; delete objects named \
+                 .replay-archiver-probe-… once that ends",
                 refusal.to_string().split('\n').next().unwrap_or_default()
             ),
         ),
@@ -54,7 +55,7 @@ fn tell(abilities: &Abilities, findings: &mut Findings<'_>) {
         findings.warn(
             "integrity",
             "a body that differs from its signed SHA-256 is accepted\n\
-             hint: run `verify --deep` now and then: this store does not check what it gets",
+             hint: run `verify --deep` now and then: this store does not check what it receives",
         );
     }
     let kept = match (abilities.crc64nvme, abilities.crc64xz) {

@@ -58,7 +58,8 @@ pub(super) fn check(findings: &mut Findings<'_>, ledger: &Place) -> anyhow::Resu
         }
     }
     if open == 0 {
-        findings.good("files", format_args!("none of {seen} files and folders is open to others"));
+        findings
+            .good("files", format_args!("none of the {seen} files and folders is open to others"));
     }
     Ok(())
 }
@@ -109,28 +110,30 @@ fn problem(path: &Path, trust: Trust, rights: Rights, me: Me) -> Option<String> 
     let (reads, writes) = (whom(READ), whom(WRITE));
     let owned = (user != me.user && user != 0).then(|| {
         format!(
-            "{shown} belongs to the user of number {user}, who can change it\n\
-             hint: chown {} '{shown}', if that is not meant",
+            "{shown} belongs to user {user}, who can change it\n\
+             hint: run `chown {} '{shown}'` if that is not intended",
             me.user
         )
     });
     match trust {
         Trust::Folder if others & WRITE != 0 && mode & STICKY == 0 => Some(format!(
-            "{shown}: every user can put another file in the place of one in this folder\n\
-             hint: chmod o-w '{shown}'"
+            "{shown}: every user can replace files in this folder\n\
+             hint: run `chmod o-w '{shown}'`"
         )),
         Trust::Folder => None,
         Trust::Secret if can_write => Some(format!(
-            "{shown} may hold a secret, and {writes} can change it\nhint: chmod 600 '{shown}'"
+            "{shown} may hold a secret, and {writes} can change it\nhint: run `chmod 600 '{shown}'`"
         )),
         Trust::Secret if can_read => Some(format!(
-            "{shown} may hold a secret, and {reads} can read it\nhint: chmod 600 '{shown}'"
+            "{shown} may hold a secret, and {reads} can read it\nhint: run `chmod 600 '{shown}'`"
         )),
         Trust::Orders if can_write => Some(format!(
-            "{shown} says what this program does, and {writes} can change it\nhint: chmod go-w '{shown}'"
+            "{shown} controls what this program does, and {writes} can change it\n\
+             hint: run `chmod go-w '{shown}'`"
         )),
         Trust::Memory if can_write => Some(format!(
-            "{shown} says what was archived, and {writes} can change it\nhint: chmod go-w '{shown}'"
+            "{shown} records what was archived, and {writes} can change it\n\
+             hint: run `chmod go-w '{shown}'`"
         )),
         _ => owned,
     }
@@ -148,8 +151,15 @@ mod tests {
         for (trust, rights, told) in [
             (Trust::Secret, mine(0o100600), None),
             (Trust::Secret, mine(0o100400), None),
-            (Trust::Secret, mine(0o100644), Some("every user can read it\nhint: chmod 600 '/a/b'")),
-            (Trust::Secret, mine(0o100666), Some("every user can change it\nhint: chmod 600")),
+            (
+                Trust::Secret,
+                mine(0o100644),
+                Some(
+                    "every user can read it\n\
+                     hint: run `chmod 600 '/a/b'",
+                ),
+            ),
+            (Trust::Secret, mine(0o100666), Some("every user can change it\nhint: run `chmod 600")),
             (Trust::Secret, mine(0o100602), Some("every user can change it")),
             (Trust::Secret, mine(0o100640), Some("its group can read it")),
             (Trust::Secret, mine(0o100660), Some("its group can change it")),
@@ -157,15 +167,15 @@ mod tests {
             (Trust::Secret, roots(0o100660), Some("its group can change it")),
             (Trust::Secret, roots(0o100644), Some("every user can read it")),
             (Trust::Orders, mine(0o100644), None),
-            (Trust::Orders, mine(0o100666), Some("hint: chmod go-w '/a/b'")),
+            (Trust::Orders, mine(0o100666), Some("hint: run `chmod go-w '/a/b'")),
             (Trust::Orders, mine(0o100664), Some("its group can change it")),
             (Trust::Memory, mine(0o100644), None),
-            (Trust::Memory, mine(0o100666), Some("says what was archived, and every user")),
+            (Trust::Memory, mine(0o100666), Some("records what was archived, and every user")),
             (Trust::Folder, mine(0o40755), None),
             (Trust::Folder, mine(0o40775), None),
             (Trust::Folder, roots(0o41777), None),
-            (Trust::Folder, roots(0o40777), Some("hint: chmod o-w '/a/b'")),
-            (Trust::Memory, Rights { mode: 0o100644, user: 1001, group: 1 }, Some("number 1001")),
+            (Trust::Folder, roots(0o40777), Some("hint: run `chmod o-w '/a/b'")),
+            (Trust::Memory, Rights { mode: 0o100644, user: 1001, group: 1 }, Some("user 1001")),
             (Trust::Orders, Rights { mode: 0o100644, user: 0, group: 0 }, None),
         ] {
             let found = problem(Path::new("/a/b"), trust, rights, me);

@@ -17,8 +17,8 @@ pub(super) async fn check(setup: &Setup, account: &Account, findings: &mut Findi
     if urls.is_empty() {
         findings.good(
             &what,
-            "no recording is known that is still to be stored: once a run has listed some, their \
-             hosts are looked up here",
+            "no recordings are waiting to be transferred; once a run lists some, their hosts are \
+             looked up here",
         );
         return;
     }
@@ -31,15 +31,13 @@ pub(super) async fn check(setup: &Setup, account: &Account, findings: &mut Findi
         }
     }
     if !good.is_empty() {
-        findings.good(&what, format_args!("{} would be asked", good.join(", ")));
+        findings.good(&what, format_args!("{} resolved", good.join(", ")));
     }
     if asked < urls.len() {
         let (all, left) = (urls.len(), urls.len() - asked);
         findings.warn(
             &what,
-            format_args!(
-                "{asked} of {all} hosts were looked up; of the other {left} nothing is known"
-            ),
+            format_args!("looked up {asked} of {all} hosts, but not the other {left}"),
         );
     }
 }

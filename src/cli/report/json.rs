@@ -65,7 +65,7 @@ fn summary(report: &Report, exit: Exit, elapsed: Duration) -> Value {
         "recordings_lost": report.lost(),
         "at_risk": report.accounts.iter().map(|account| account.at_risk.len()).sum::<usize>(),
         "bytes_per_second": report.rate.map(Rate::bytes_per_second),
-        "bytes_moved": counts.bytes_moved,
+        "bytes_moved": counts.bytes_transferred,
         "api_calls": counts.calls,
         "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     })

@@ -98,8 +98,8 @@ fn a_room_that_is_left_says_why_in_any_case() {
     let rooms =
         vec![room(1, RoomOutcome::Sealed(unsettled)), room(2, RoomOutcome::Sealed(cut_short))];
     let expected = [
-        "room 1: it ended lately: WeChat may still list more of it",
-        "room 2: not all of it is transferred yet",
+        "room 1: it ended recently: WeChat may list more recordings",
+        "room 2: not everything is transferred yet",
     ];
     assert_eq!(notes(&report(rooms)), expected);
 }
@@ -145,6 +145,7 @@ fn the_last_line_says_when_what_is_left_is_tried_again() {
         sealed.rejected = 1;
     }
     assert!(
-        verdict(wait, vec![rejected]).ends_with("1 recording cannot be archived as served now")
+        verdict(wait, vec![rejected])
+            .ends_with("1 recording cannot be archived as currently served")
     );
 }

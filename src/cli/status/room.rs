@@ -27,7 +27,7 @@ pub(super) async fn print(common: &Common, setup: &Setup, room: RoomId) -> anyho
     }
     anyhow::ensure!(
         found > 0,
-        "the ledger knows no room {room}\nhint: `backfill --room {room}` looks for it"
+        "the ledger has no room {room}\nhint: `backfill --room {room}` looks for it"
     );
     if common.json {
         output::json(&json!({ "type": "summary", "rooms": found }));
@@ -77,9 +77,9 @@ fn room_json(
 fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Later => "not over yet",
-        Phase::Due => "to be asked about",
-        Phase::Listed => "to be finished",
-        Phase::Closed => "nothing more is owed",
+        Phase::Due => "to look up",
+        Phase::Listed => "to finish",
+        Phase::Closed => "nothing pending",
     }
 }
 
@@ -118,7 +118,7 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
         entry("last failure", failure);
     }
     if recordings.is_empty() {
-        return entry("recordings", "none are known");
+        return entry("recordings", "none known");
     }
     let row = |recording: &Recording| {
         let object = recording.segment();
@@ -165,7 +165,7 @@ fn print_damage(recordings: &[Recording]) {
             let id = &recording.source_id;
             output::prose(
                 2,
-                format_args!("{id}: damaged at its source, archived as it came: {told}"),
+                format_args!("{id}: damaged at its source, archived as served: {told}"),
             );
         }
     }

@@ -60,8 +60,8 @@ pub(super) fn tell_damage(
         return;
     }
     let how = match known {
-        Known::InManifest => "damaged at its source, archived as it came",
-        Known::FoundNow => "it is as it was archived, and was damaged then",
+        Known::InManifest => "damaged at its source, archived as served",
+        Known::FoundNow => "unchanged since it was archived, but it was damaged then",
     };
     output::line(format_args!("{appid} room {room}: {key}: {how}: {told}"));
     if known == Known::FoundNow {
@@ -71,7 +71,7 @@ pub(super) fn tell_damage(
     }
 }
 
-/// A damaged place: `byte 1048576, at 0:12: zeros in place of a picture`.
+/// A damaged place: `byte 1048576, at 0:12: zeros in place of a video frame`.
 fn place_told(place: &Damage) -> String {
     let at = place.at_ms.map(|ms| format!(", at {}", playing_time(ms))).unwrap_or_default();
     format!("byte {}{at}: {}", place.offset, place.what)
@@ -116,7 +116,7 @@ pub(super) fn summarize(common: &Common, tally: &Tally, depth: Depth) {
             "rooms_failed": tally.failed,
             "recordings": tally.states,
             "deep": depth == Depth::Deep,
-            "films_decoded": tally.decoded.map(|decoded| decoded.films),
+            "films_decoded": tally.decoded.map(|decoded| decoded.videos),
             "complaints": tally.decoded.map(|decoded| decoded.complaints),
             "complaints_known": tally.decoded.map(|decoded| decoded.known),
         }));
@@ -128,19 +128,20 @@ pub(super) fn summarize(common: &Common, tally: &Tally, depth: Depth) {
             "nothing was checked: no room is archived\nhint: `run` archives what is due"
         } else {
             "no recording was checked: no recording of these rooms is archived\n\
-             hint: `status` shows what is known of each room; without --sample and --room all are checked"
+             hint: `status` shows what is known about each room; without --sample and --room all \
+             are checked"
         });
     }
     if tally.damage_found > 0 {
         output::note(
-            "hint: `backfill --room NUMBER --force` notes in the manifest what was found in recordings \
-             that an earlier version has archived; from then on it is known",
+            "hint: `backfill --room NUMBER --force` records the damage found in recordings of an \
+             earlier version in the manifest; from then on it counts as known",
         );
     }
     if tally.mismatches > 0 {
         output::note(
-            "hint: `backfill --room NUMBER --force` makes damaged and missing files again, recordings \
-             while WeChat has them",
+            "hint: `backfill --room NUMBER --force` restores damaged and missing files, recordings \
+             only while WeChat still has them",
         );
     }
 }
@@ -163,19 +164,19 @@ pub(super) fn summary(tally: &Tally, depth: Depth) -> String {
         parts.push(format!("{unreadable} unreadable"));
     }
     if *failed > 0 {
-        parts.push(format!("{} not looked at", plural(failed, "room")));
+        parts.push(format!("{} not checked", plural(failed, "room")));
     }
     parts
         .push(format!("{mismatches} mismatch{} ({how})", if *mismatches == 1 { "" } else { "es" }));
     if tally.examined > 0 {
         parts.push(format!(
-            "{} examined that had not been, {} of them damaged",
+            "{} examined for the first time, {} of them damaged",
             plural(&tally.examined, "older object"),
             tally.damage_found
         ));
     }
     if tally.damaged_at_source > 0 {
-        parts.push(format!("{} damaged at the source, as is known", tally.damaged_at_source));
+        parts.push(format!("{} known to be damaged at the source", tally.damaged_at_source));
     }
     parts.extend(tally.decoded.map(Counts::told));
     let open = tally.not_archived();

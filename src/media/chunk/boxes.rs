@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{ChunkError, Examined, Finding};
-use crate::media::mp4::samples::{Examiner, Film, Place, Played};
+use crate::media::mp4::samples::{Examiner, Place, Played, SampleTables};
 use crate::media::mp4::{self, Step};
 use crate::media::ts::{self, Promise};
 
@@ -15,7 +15,7 @@ const LARGEST: usize = 1 << 20;
 
 /// What an initialisation section says about the fragments that need it.
 #[derive(Debug, Clone)]
-pub struct Init(Arc<Film>);
+pub struct Init(Arc<SampleTables>);
 
 impl Init {
     /// Reads a section; `None` if it has no readable `moov`.
@@ -48,7 +48,7 @@ pub(super) struct Boxes {
 impl Boxes {
     /// The boxes of a file whose fragments need this section, if known.
     pub fn with(init: Option<Init>) -> Self {
-        let examiner = init.map(|Init(film)| Examiner::of_section(film, 0));
+        let examiner = init.map(|Init(tables)| Examiner::of_section(tables, 0));
         Self { examiner, ..Self::default() }
     }
 
@@ -59,11 +59,11 @@ impl Boxes {
             }
             let (step, rest) = self.boxes.step(bytes);
             bytes = rest;
-            if let Step::Payload(kind, _, piece) = step
+            if let Step::Payload(kind, _, slice) = step
                 && kind.0 == *b"moov"
-                && self.moov.len() + piece.len() <= LARGEST
+                && self.moov.len() + slice.len() <= LARGEST
             {
-                self.moov.extend_from_slice(piece);
+                self.moov.extend_from_slice(slice);
             }
             self.end_moov();
         }
@@ -75,9 +75,9 @@ impl Boxes {
             return;
         }
         let moov = Bytes::from(std::mem::take(&mut self.moov));
-        self.own = Film::beside(&moov).ok().map(|film| Init(Arc::new(film)));
-        let film = self.own.as_ref().map(|Init(film)| Arc::clone(film));
-        self.examiner = film.map(|film| Examiner::of_section(film, self.boxes.at()));
+        self.own = SampleTables::beside(&moov).ok().map(|tables| Init(Arc::new(tables)));
+        let tables = self.own.as_ref().map(|Init(tables)| Arc::clone(tables));
+        self.examiner = tables.map(|tables| Examiner::of_section(tables, self.boxes.at()));
     }
 
     /// The result, and the error if a box that plays is not whole.
@@ -86,12 +86,12 @@ impl Boxes {
         let boxes = self.examiner.as_ref().map_or(&self.boxes, Examiner::boxes);
         let note = match (boxes.tail(), boxes.open()) {
             (Some(at), _) => Some(format!(
-                "{} bytes that are no box follow the last one, which ends at {at}",
+                "{} bytes that are not a box follow the last one, which ends at {at}",
                 total.saturating_sub(at)
             )),
-            (None, Some((kind, at, false))) => Some(format!(
-                "the last box, {kind} at offset {at}, is said to be longer than it is"
-            )),
+            (None, Some((kind, at, false))) => {
+                Some(format!("the last box, {kind} at offset {at}, claims to be longer than it is"))
+            }
             _ => None,
         };
         let Some(examiner) = self.examiner else {
@@ -110,14 +110,14 @@ impl Boxes {
 
     /// The offset of a box or sample that is not whole.
     fn cut(&self) -> Option<u64> {
-        let of_film = |boxes: &mp4::Boxes| {
+        let of_media = |boxes: &mp4::Boxes| {
             let plays = |kind: mp4::FourCc| [*b"moov", *b"moof", *b"mdat"].contains(&kind.0);
             boxes.open().filter(|(kind, _, is_open)| plays(*kind) && !is_open)
         };
         let Some(examiner) = &self.examiner else {
-            return of_film(&self.boxes).map(|(_, at, _)| at);
+            return of_media(&self.boxes).map(|(_, at, _)| at);
         };
-        let cut = of_film(examiner.boxes())
+        let cut = of_media(examiner.boxes())
             .filter(|(kind, ..)| kind.0 != *b"mdat" || !examiner.has_all());
         cut.map(|(_, at, _)| at).or_else(|| examiner.lacks())
     }

@@ -173,7 +173,7 @@ impl ByteRange {
     /// The byte range; without an offset it begins at `next`.
     fn after(self, next: Option<u64>) -> Result<Range<u64>, HlsError> {
         let start = self.offset.or(next);
-        let start = start.ok_or(HlsError::Malformed("a byte range tells no offset"))?;
+        let start = start.ok_or(HlsError::Malformed("a byte range has no offset"))?;
         match start.checked_add(self.length) {
             Some(end) if end > start => Ok(start..end),
             _ => Err(HlsError::Malformed("a byte range is empty or too large")),
@@ -236,7 +236,7 @@ fn duration_ms(value: &str) -> Result<u64, HlsError> {
         Some(seconds) if (0.0..=MAX_SECONDS).contains(&seconds) => {
             Ok((seconds * 1000.0).round() as u64)
         }
-        _ => Err(HlsError::Malformed("a segment's duration is none")),
+        _ => Err(HlsError::Malformed("a segment has an invalid duration")),
     }
 }
 

@@ -50,7 +50,7 @@ impl Variant {
     /// The quality in words.
     pub fn quality_told(&self) -> String {
         let Quality { has_pictures, bandwidth, .. } = self.quality;
-        let sound_alone = if has_pictures { "" } else { ", sound alone" };
+        let sound_alone = if has_pictures { "" } else { ", audio only" };
         match bandwidth {
             0 => format!("of unknown bit rate{sound_alone}"),
             bandwidth => format!("{} kbit/s{sound_alone}", bandwidth.div_ceil(1000)),

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_sample_of_a_film_ends_with_its_media() {
+    fn the_last_sample_of_a_file_ends_with_its_media() {
         let extent = extent(moov(FASTSTART), u64::MAX).unwrap();
         assert_eq!(extent.end, FASTSTART.len() as u64);
         assert_eq!(extent.samples, 25 + 45);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     /// A `moov` of one track with these tables.
-    fn film(tables: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
+    fn file(tables: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
         let tables: Vec<u8> = tables.iter().flat_map(|(kind, body)| boxed(kind, body)).collect();
         boxed(b"trak", &boxed(b"mdia", &boxed(b"minf", &boxed(b"stbl", &tables))))
     }
@@ -182,7 +182,7 @@ mod tests {
         let stco = || (b"stco", words(&[0, 3, 1000, 500, 100]));
         let each = || (b"stsz", words(&[0, 0, 4, 1, 2, 30, 4]));
         let end = |tables: &[(&[u8; 4], Vec<u8>)]| {
-            extent(&film(tables), 1010).map(|e| (e.end, e.samples))
+            extent(&file(tables), 1010).map(|e| (e.end, e.samples))
         };
         assert_eq!(end(&[each(), stsc(), stco()]), Some((1003, 4)));
         let co64 = || (b"co64", words(&[0, 2, 0, 1000, 7, 0]));
@@ -193,7 +193,7 @@ mod tests {
         let four = (b"stz2", [words(&[0, 4, 4]), vec![0x12, 0xf4]].concat());
         assert_eq!(end(&[four, stsc(), stco()]), Some((1003, 4)));
         let beyond = |tables: &[(&[u8; 4], Vec<u8>)]| {
-            extent(&film(tables), 1002).map(|extent| (extent.beyond, extent.bytes))
+            extent(&file(tables), 1002).map(|extent| (extent.beyond, extent.bytes))
         };
         assert_eq!(beyond(&[each(), stsc(), stco()]), Some((3, 37)));
         assert_eq!(end(&[each(), stsc()]), None);
@@ -208,7 +208,7 @@ mod tests {
             (b"stsc", words(&[0, many, 1, many, 1])),
             (b"stco", words(&[0, many, 7, 9])),
         ];
-        let extent = extent(&film(&tables), 0).unwrap();
+        let extent = extent(&file(&tables), 0).unwrap();
         assert_eq!((extent.end, extent.samples), (7 + u64::from(many), u64::from(many)));
     }
 

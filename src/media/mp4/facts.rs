@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fragmented_film_is_as_long_as_its_fragments() {
+    fn a_fragmented_file_is_as_long_as_its_fragments() {
         let facts = facts_of(FRAGMENTED);
         assert_eq!((facts.duration_ms / 100, facts.told), (10, None));
         assert_eq!(facts_in(&moov_of(FRAGMENTED)), Err(Mp4Error::NoDuration));
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_film_is_as_long_as_its_longest_track_whatever_its_headers_say() {
+    fn a_file_is_as_long_as_its_longest_track_whatever_its_headers_say() {
         let (movie, video, sound) = ((b"mvhd", 0), (b"mdhd", 0), (b"mdhd", 1));
         let edits = [(b"elst", 0), (b"elst", 1)];
         // Version and flags, two times, then scale and duration.

@@ -54,7 +54,7 @@ pub enum Mp4Error {
         size: u64,
     },
     /// The bytes after the last box are not a box.
-    #[error("there is no box at offset {offset}, but other bytes")]
+    #[error("the bytes at offset {offset} are not a box")]
     Garbage {
         /// The end of the last box.
         offset: u64,
@@ -82,7 +82,7 @@ pub enum Mp4Error {
         total: u64,
     },
     /// The length differs from the announced one.
-    #[error("the file has {total} bytes where {announced} were announced")]
+    #[error("the file has {total} bytes, but {announced} were announced")]
     Length {
         /// The announced length.
         announced: u64,
@@ -98,7 +98,7 @@ pub enum Mp4Error {
         offset: u64,
     },
     /// There is no `moov`, without which nothing can be played.
-    #[error("there is no moov box: the recording was not finished or not delivered whole")]
+    #[error("there is no moov box: the recording is unfinished or was delivered incompletely")]
     NoMoov,
     /// Samples lie beyond the end of the file.
     #[error("truncated: its samples reach to {end}, the file ends at {total}")]
@@ -109,7 +109,7 @@ pub enum Mp4Error {
         total: u64,
     },
     /// The `moov` has no samples.
-    #[error("the moov places no sample: there is nothing to play")]
+    #[error("the moov lists no samples: there is nothing to play")]
     NoSamples,
     /// There is no media data.
     #[error("there is no media data: no mdat box, or an empty one")]
@@ -118,7 +118,7 @@ pub enum Mp4Error {
     #[error("the moov has no readable {0} box")]
     Unreadable(&'static str),
     /// Neither the movie nor a track states a duration, as in some fragmented files.
-    #[error("the moov tells no duration")]
+    #[error("the moov has no duration")]
     NoDuration,
 }
 

@@ -124,9 +124,9 @@ mod tests {
             ([&[7], zeros.as_slice()].concat(), false, false),
         ];
         for (bytes, has_index, is_torn) in cases {
-            for piece in 1..=bytes.len() {
+            for step in 1..=bytes.len() {
                 let (mut scan, mut hole) = (Scan::default(), Hole::default());
-                for bytes in bytes.chunks(piece) {
+                for bytes in bytes.chunks(step) {
                     assert_eq!(scan.take(bytes), None);
                     hole.take(bytes);
                 }
@@ -141,9 +141,9 @@ mod tests {
         let bytes =
             [b"moof and other bytes".as_slice(), &[0, 0, 0, 3], BEGINNING, &fragment].concat();
         let end = bytes.len() - 20;
-        for piece in 1..bytes.len() {
+        for step in 1..bytes.len() {
             let (mut scan, mut at) = (Scan::default(), 0);
-            let found = bytes.chunks(piece).find_map(|bytes| {
+            let found = bytes.chunks(step).find_map(|bytes| {
                 let found = scan.take(bytes);
                 at += found.map_or(bytes.len(), |found| found.taken);
                 assert!(scan.is_sound());
@@ -152,7 +152,7 @@ mod tests {
             assert_eq!(
                 (found.map(|found| found.size), at),
                 (Some(256), end),
-                "in pieces of {piece}"
+                "in pieces of {step}"
             );
         }
     }

@@ -81,18 +81,18 @@ impl Boxes {
             return (Step::Left(kind, start), bytes);
         }
         let within = |to: u64| usize::try_from(to.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let mut piece = bytes.get(..within(end.unwrap_or(u64::MAX))).unwrap_or(bytes);
-        let mut after = bytes.get(piece.len()..).unwrap_or_default();
+        let mut slice = bytes.get(..within(end.unwrap_or(u64::MAX))).unwrap_or(bytes);
+        let mut after = bytes.get(slice.len()..).unwrap_or_default();
         if believed > self.at {
-            piece = piece.get(..within(believed)).unwrap_or(piece);
-            after = bytes.get(piece.len()..).unwrap_or_default();
-        } else if let Some(found) = self.scan.take(piece) {
+            slice = slice.get(..within(believed)).unwrap_or(slice);
+            after = bytes.get(slice.len()..).unwrap_or_default();
+        } else if let Some(found) = self.scan.take(slice) {
             let lost = believed..self.find(found);
             return (Step::Found(lost), bytes.get(found.taken..).unwrap_or_default());
         }
         let at = self.at;
-        self.at += piece.len() as u64;
-        (Step::Payload(kind, at, piece), after)
+        self.at += slice.len() as u64;
+        (Step::Payload(kind, at, slice), after)
     }
 
     fn head<'a>(&mut self, bytes: &'a [u8]) -> (Step<'a>, &'a [u8]) {

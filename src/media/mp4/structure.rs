@@ -72,7 +72,10 @@ impl Mp4Structure {
     fn gap(&self) -> Option<String> {
         let first = self.gaps.first()?;
         let bytes: u64 = self.gaps.iter().map(|gap| gap.end.saturating_sub(gap.start)).sum();
-        Some(format!("{bytes} bytes between its boxes are none, from offset {} on", first.start))
+        Some(format!(
+            "{bytes} bytes between its boxes are not boxes, from offset {} on",
+            first.start
+        ))
     }
 }
 
@@ -80,14 +83,15 @@ impl Mp4Structure {
 fn note(oddity: &Mp4Error, total: u64) -> Option<String> {
     Some(match oddity {
         Mp4Error::Truncated { kind, offset, end, .. } => format!(
-            "the last box, {kind} at offset {offset}, is said to reach to {end}; the file ends at {total}, after its last sample"
+            "the last box, {kind} at offset {offset}, claims to reach to {end}; the file ends at \
+             {total}, after its last sample"
         ),
         Mp4Error::Garbage { offset } => {
             let bytes = total.saturating_sub(*offset);
-            format!("{bytes} bytes that are no box follow the last one, which ends at {offset}")
+            format!("{bytes} bytes that are not a box follow the last one, which ends at {offset}")
         }
         Mp4Error::CutHeader { bytes, .. } => {
-            format!("{bytes} bytes that are no box follow the last one")
+            format!("{bytes} bytes that are not a box follow the last one")
         }
         // A box without a size ends with the file.
         _ => return None,

@@ -248,11 +248,11 @@ impl BoxWalk {
     /// Whether a file may be whole despite such an end. A fragmented file must end between fragments,
     /// because its `moov` does not tell what is missing.
     fn may_end_with(&self, oddity: &Mp4Error) -> bool {
-        self.has_film(self.offset) && !(self.fragmented && oddity.is_of_media())
+        self.is_playable(self.offset) && !(self.fragmented && oddity.is_of_media())
     }
 
     /// Whether the `moov` and media data have been received by `at`.
-    fn has_film(&self, at: u64) -> bool {
+    fn is_playable(&self, at: u64) -> bool {
         self.has_media && self.moov_at.as_ref().is_some_and(|moov| moov.end <= at)
     }
 
@@ -263,7 +263,7 @@ impl BoxWalk {
 
     /// Whether the boxes may have ended at `at`, or fragments may follow the bytes that are not a box.
     fn may_end_at(&self, at: u64) -> bool {
-        self.has_film(at) || (self.is_extended && self.moov_at.is_some())
+        self.is_playable(at) || (self.is_extended && self.moov_at.is_some())
     }
 
     /// Takes the rest of the current box and returns the remaining bytes.

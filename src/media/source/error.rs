@@ -26,7 +26,7 @@ pub struct Error {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchProblem {
     /// The URL stands for a preview; no request was made.
-    #[error("the URL is one of a truncated preview (exper)")]
+    #[error("the URL is that of a truncated preview (exper)")]
     Preview,
     /// The host policy forbids the URL, a redirect, or the address of a name.
     #[error("{0}")]
@@ -47,7 +47,7 @@ pub enum FetchProblem {
         status: u16,
     },
     /// The host asks for fewer requests: 429, 503, 509 or 514.
-    #[error("the host is being asked too often, status {status}")]
+    #[error("the host is limiting the request rate, status {status}")]
     Throttled {
         /// The status.
         status: u16,
@@ -73,10 +73,10 @@ pub enum FetchProblem {
         got: u64,
     },
     /// A small file arrived too slowly.
-    #[error("the file did not come whole within {} s", .0.as_secs())]
+    #[error("the file did not arrive completely within {} s", .0.as_secs())]
     TooSlow(Duration),
     /// Bytes arrived, but next to none over a long time.
-    #[error("the host sends next to nothing: {got} bytes have come")]
+    #[error("the host sends almost nothing: {got} bytes received")]
     Crawling {
         /// Bytes of the body received so far.
         got: u64,
@@ -90,7 +90,7 @@ pub enum FetchProblem {
         got: u64,
     },
     /// The body is longer than its range.
-    #[error("the body is longer than the {expected} bytes asked for")]
+    #[error("the body is longer than the {expected} bytes requested")]
     TooLong {
         /// The expected length.
         expected: u64,
@@ -105,7 +105,7 @@ pub enum FetchProblem {
     #[error("the host served a wrong range: {0}")]
     BadRange(String),
     /// The host now has another file; names what differs.
-    #[error("the file changed at the source: {0} is not the same any more")]
+    #[error("the file changed at the source: {0} differs")]
     Changed(&'static str),
     /// The body is compressed, although the request declined that.
     #[error("the body has the content encoding {0:?}")]

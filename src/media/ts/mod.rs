@@ -94,20 +94,20 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |millis: &u64| *millis as f64 / 1000.0;
         match self {
-            Self::NoSync => f.write_str("no packet begins where one has to"),
-            Self::Trailing => f.write_str("bytes that are no packet follow the last one"),
+            Self::NoSync => f.write_str("no packet begins where one must"),
+            Self::Trailing => f.write_str("bytes that are not a packet follow the last one"),
             Self::Continuity { pid } => write!(f, "packets of stream {pid} are missing or foreign"),
             Self::Marked => f.write_str("packets are marked as damaged"),
             Self::Scrambled => f.write_str("single packets are scrambled"),
-            Self::Checksum => f.write_str("a table has another checksum"),
+            Self::Checksum => f.write_str("a table has a wrong checksum"),
             Self::NoPat => f.write_str("there is no table of programs (PAT)"),
             Self::NoPmt => f.write_str("there is no table of streams (PMT)"),
-            Self::NoPes { pid } => write!(f, "no frame of stream {pid} begins where one has to"),
-            Self::Nothing => f.write_str("there is neither picture nor sound in it"),
+            Self::NoPes { pid } => write!(f, "no frame of stream {pid} begins where one must"),
+            Self::Nothing => f.write_str("it has neither video nor audio"),
             Self::Short { told, plays } => {
                 write!(
                     f,
-                    "it plays for {:.1} s of the {:.1} s that the playlist says",
+                    "it plays for {:.1} s of the {:.1} s in the playlist",
                     seconds(plays),
                     seconds(told)
                 )

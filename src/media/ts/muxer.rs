@@ -9,7 +9,7 @@ pub(crate) const SOUND: u16 = 0x101;
 
 /// The content, and how to write it.
 #[derive(Debug, Clone)]
-pub(crate) struct Film {
+pub(crate) struct Video {
     /// Frames per second.
     pub rate: u64,
     pub frames: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Film {
     pub is_reordered: bool,
 }
 
-impl Film {
+impl Video {
     pub fn of_seconds(seconds: u64) -> Self {
         let (has_picture, has_sound) = (true, true);
         let frames = seconds * 25;
@@ -71,15 +71,15 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub fn tables(&mut self, film: &Film) {
+    pub fn tables(&mut self, video: &Video) {
         let pat = section(0, &[0, 1, 0xe0 | (PMT >> 8) as u8, PMT as u8]);
         self.packet(0, true, &[vec![0], pat].concat());
         let stream = |kind: u8, pid: u16| vec![kind, 0xe0 | (pid >> 8) as u8, pid as u8, 0xf0, 0];
         let mut body = vec![0xe1, 0, 0xf0, 0];
-        if film.has_picture {
+        if video.has_picture {
             body.extend(stream(0x1b, PICTURE));
         }
-        if film.has_sound {
+        if video.has_sound {
             body.extend(stream(0x0f, SOUND));
         }
         self.packet(PMT, true, &[vec![0], section(2, &body)].concat());

@@ -162,10 +162,10 @@ fn the_status_never_claims_more_than_is_archived() {
 
 #[test]
 fn the_longer_of_the_two_forms_is_played() {
-    let piece = archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x");
-    let shorter = sealed(&[piece.clone(), whole(RecordingState::NotNeeded, 60_500)], 2, true);
+    let segment = archived("a.mp4", "2026-03-26T08:00:00Z", 60_000, b"x");
+    let shorter = sealed(&[segment.clone(), whole(RecordingState::NotNeeded, 60_500)], 2, true);
     assert_eq!(shorter.playback.keys, ["segments/a.mp4"]);
-    let longer = sealed(&[piece, whole(RecordingState::Archived, 90_000)], 2, true);
+    let longer = sealed(&[segment, whole(RecordingState::Archived, 90_000)], 2, true);
     assert_eq!(longer.playback.preferred, Preferred::Whole);
     assert_eq!(longer.playback.keys, ["whole/x/playlist.m3u8"]);
     assert_eq!(longer.totals, Totals { bytes: 17, duration_ms: 90_000 });
@@ -207,14 +207,14 @@ fn a_room_is_never_lost_while_chunks_of_its_whole_are_archived() {
 
 #[test]
 fn a_partial_whole_is_played_if_longer_and_preferred_over_an_empty_one() {
-    let piece = |ms| archived("a.mp4", "2026-03-26T08:00:00Z", ms, b"x");
+    let segment = |ms| archived("a.mp4", "2026-03-26T08:00:00Z", ms, b"x");
     let failed = || in_part(RecordingState::Failed);
-    let shorter = sealed(&[piece(70_000), failed()], 2, true);
+    let shorter = sealed(&[segment(70_000), failed()], 2, true);
     assert_eq!(
         (shorter.playback.preferred, shorter.playback.duration_ms),
         (Preferred::Segments, 70_000)
     );
-    let longer = sealed(&[piece(50_000), failed()], 2, true);
+    let longer = sealed(&[segment(50_000), failed()], 2, true);
     assert_eq!(
         (longer.playback.preferred, longer.playback.duration_ms),
         (Preferred::Whole, 60_000)

@@ -18,7 +18,7 @@ enum Look {
     /// Its recordings.
     Found(Box<ListedRoom>),
     /// Its manifest shows that nothing is pending.
-    NothingOwed,
+    NothingPending,
     /// It needs a WeChat call, and this run makes no more.
     NeedsCall,
 }
@@ -50,7 +50,7 @@ impl Search {
                 let _ = self.listed.send(room).await;
                 return Ok(());
             }
-            Ok(Look::NothingOwed) => None,
+            Ok(Look::NothingPending) => None,
             Ok(Look::NeedsCall) => {
                 lease::postpone(&context, &record).await;
                 None
@@ -91,7 +91,7 @@ impl Search {
             Adopted::NothingNew => {}
             Adopted::TakenOver(adopted) => {
                 if adopted.phase == Phase::Closed && !force && !is_lacking {
-                    return Ok(Look::NothingOwed);
+                    return Ok(Look::NothingPending);
                 }
                 record = adopted;
             }

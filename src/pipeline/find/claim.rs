@@ -16,7 +16,7 @@ impl Search {
             }
             Prospect::Hopeless(cause) if self.can_call => {
                 self.can_call = false;
-                tracing::info!(account.appid = %self.account.appid, error = %cause, "stopped asking about rooms: every recording fails for one reason");
+                tracing::info!(account.appid = %self.account.appid, error = %cause, "stopped looking up rooms: every recording fails for the same reason");
                 self.report.problems.push(RunProblem::of_all(cause));
             }
             Prospect::Hopeless(_) => {}

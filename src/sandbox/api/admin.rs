@@ -18,7 +18,7 @@ type Complaint = (StatusCode, String);
 /// How to change the clock.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Move {
+struct ClockChange {
     advance_seconds: Option<u64>,
     set: Option<Timestamp>,
 }
@@ -28,7 +28,7 @@ pub fn answer(world: &mut World, request: &Incoming) -> Reply {
     let outcome = match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/sandbox/calls") => serde_json::to_value(&world.calls).map_err(bad),
         ("GET", "/sandbox/clock") => Ok(now(world)),
-        ("POST", "/sandbox/clock") => move_clock(world, &request.body),
+        ("POST", "/sandbox/clock") => change_clock(world, &request.body),
         ("POST", "/sandbox/faults") => add_faults(world, &request.body),
         ("POST", "/sandbox/scenario") => replace_scenario(world, &request.body),
         (_, "/sandbox/calls" | "/sandbox/clock" | "/sandbox/faults" | "/sandbox/scenario") => {
@@ -47,12 +47,12 @@ fn now(world: &World) -> Value {
     json!({ "now": world.clock.now() })
 }
 
-fn move_clock(world: &World, body: &[u8]) -> Result<Value, Complaint> {
+fn change_clock(world: &World, body: &[u8]) -> Result<Value, Complaint> {
     match serde_json::from_slice(body).map_err(bad)? {
-        Move { advance_seconds: Some(seconds), set: None } => {
+        ClockChange { advance_seconds: Some(seconds), set: None } => {
             world.clock.advance(Duration::from_secs(seconds));
         }
-        Move { advance_seconds: None, set: Some(at) } => world.clock.set_to(at),
+        ClockChange { advance_seconds: None, set: Some(at) } => world.clock.set_to(at),
         _ => return Err(bad("give either `advance_seconds` or `set`")),
     }
     Ok(now(world))

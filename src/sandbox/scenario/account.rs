@@ -94,8 +94,8 @@ pub struct Generate {
     /// As for a single room.
     pub status: Option<i64>,
     /// Segments per room.
-    #[serde(default = "one")]
-    pub pieces: usize,
+    #[serde(default = "one", rename = "pieces")]
+    pub segments: usize,
     /// Whether each room has a whole.
     #[serde(default)]
     pub whole: bool,
@@ -117,8 +117,8 @@ impl Generate {
             When::At(at) => When::At(at.saturating_sub(back).unwrap_or(at)),
             When::FromStart(by) => When::FromStart(by.saturating_sub(back)),
         };
-        let piece = Replay { fixture: self.fixture, size: self.size, ..Replay::piece() };
-        let mut replays = vec![piece; self.pieces];
+        let segment = Replay { fixture: self.fixture, size: self.size, ..Replay::segment() };
+        let mut replays = vec![segment; self.segments];
         replays.extend(self.whole.then(Replay::whole));
         let id = self.first_id.saturating_add(i64::from(index));
         let name = format!("直播间 {id}");

@@ -82,7 +82,7 @@ pub struct Replay {
     pub fixture: Fixture,
     /// An MP4 to serve unchanged instead. Only a program that runs the sandbox can provide one.
     #[serde(skip)]
-    pub film: Option<Bytes>,
+    pub mp4: Option<Bytes>,
     /// The minimum size of the file; padding makes up what the fixture lacks.
     pub size: ByteSize,
     /// How many seconds of the fixture a whole shows, in steps of 2 s up to 24 s.
@@ -110,7 +110,7 @@ pub struct Replay {
 
 impl Replay {
     /// A segment with the first fixture.
-    pub fn piece() -> Self {
+    pub fn segment() -> Self {
         Self::default()
     }
 
@@ -126,7 +126,8 @@ impl Replay {
 pub enum Kind {
     /// A segment of the broadcast: `f0.mp4`.
     #[default]
-    Piece,
+    #[serde(rename = "piece")]
+    Segment,
     /// The whole broadcast: `playlist_eof.m3u8`.
     Whole,
     /// The whole broadcast under its other name: `playlist.f3.m3u8`.

@@ -21,25 +21,25 @@ pub struct Sizes {
     /// Their average sizes.
     pub averages: Averages,
     /// Their bytes per second of playing time; `None` if none is stored.
-    pub film: Option<Rate>,
+    pub rate: Option<Rate>,
 }
 
 impl Sizes {
     /// The likely size of a room's segments; `None` if nothing of the account is stored.
     pub fn of_room(&self, room: &PendingRoom) -> Option<u64> {
-        let by_length = self.film.zip(room.length).map(|(film, length)| film.bytes_in(length));
+        let by_length = self.rate.zip(room.length).map(|(rate, length)| rate.bytes_in(length));
         by_length.or(self.averages.room)
     }
 
     /// The same, or a guess if nothing is known.
     fn guessed(&self, room: &PendingRoom) -> u64 {
         let length = room.length.unwrap_or(GUESSED_LENGTH);
-        let guess = || guessed_film().map_or(0, |film| film.bytes_in(length));
+        let guess = || guessed_rate().map_or(0, |rate| rate.bytes_in(length));
         self.of_room(room).unwrap_or_else(guess)
     }
 }
 
-fn guessed_film() -> Option<Rate> {
+fn guessed_rate() -> Option<Rate> {
     Rate::of(GUESSED_BIT_RATE / 8, SignedDuration::from_secs(1))
 }
 
@@ -119,7 +119,7 @@ mod tests {
     /// An account whose segments have 1 MB per second.
     fn sizes() -> Sizes {
         let averages = Averages { segment: Some(100), room: Some(5_000_000) };
-        Sizes { averages, film: Rate::of(1_000_000, SignedDuration::from_secs(1)) }
+        Sizes { averages, rate: Rate::of(1_000_000, SignedDuration::from_secs(1)) }
     }
 
     #[test]

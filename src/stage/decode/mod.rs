@@ -39,7 +39,7 @@ pub enum Error {
 
 /// A file to be decoded: a segment, or the playable playlist of a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Film {
+pub struct Video {
     /// Its key relative to the room's folder.
     pub key: String,
     /// Whether the file is known to be damaged at its source.
@@ -50,13 +50,13 @@ pub struct Film {
 }
 
 /// The files of a manifest that can be decoded.
-pub fn films(manifest: &Manifest) -> Vec<Film> {
+pub fn videos(manifest: &Manifest) -> Vec<Video> {
     let damaged: Vec<&str> = manifest.damage().map(|(key, _)| key).collect();
     let archived = manifest.segments.iter().filter(|one| one.state == RecordingState::Archived);
     let segments = archived.filter_map(|segment| segment.key.clone());
     let segments = segments.map(|key| {
         let is_damaged = damaged.contains(&key.as_str());
-        Film { key, is_damaged, parts: Vec::new() }
+        Video { key, is_damaged, parts: Vec::new() }
     });
     let wholes = manifest.wholes().filter_map(|whole| {
         let is_damaged = whole.chunks.iter().any(|chunk| damaged.contains(&chunk.key.as_str()));
@@ -65,12 +65,12 @@ pub fn films(manifest: &Manifest) -> Vec<Film> {
         let is_known = whole.chunks.iter().filter(is_init).count() < 2;
         let parts = whole.chunks.iter().filter(|_| is_known);
         let parts = parts.map(|chunk| (chunk.key.clone(), chunk.bytes)).collect();
-        Some(Film { key: whole.key.clone()?, is_damaged, parts })
+        Some(Video { key: whole.key.clone()?, is_damaged, parts })
     });
     segments.chain(wholes).collect()
 }
 
-impl Film {
+impl Video {
     /// Maps an offset through all files of a whole to a file and the offset in it; in a segment the
     /// offset is unchanged.
     fn place(&self, offset: u64) -> (Option<String>, Option<u64>) {
@@ -102,23 +102,23 @@ pub async fn look(environment: &[(String, OsString)]) -> Result<(), Error> {
 pub async fn decode(
     store: &Store,
     (appid, room): (&AppId, RoomId),
-    films: Vec<Film>,
+    videos: Vec<Video>,
     environment: &[(String, OsString)],
-) -> Result<Vec<(Film, Decoded)>, Error> {
+) -> Result<Vec<(Video, Decoded)>, Error> {
     let keys = store.keys(appid).room(room);
     let door = Door::open(store, &keys).await.map_err(Error::Door)?;
     let door = &door;
-    futures::stream::iter(films)
-        .map(|film| async move {
-            let url = door.url(&film.key);
+    futures::stream::iter(videos)
+        .map(|video| async move {
+            let url = door.url(&video.key);
             let mut decoded = probe::probe(&url, environment).await?;
             for complaint in &mut decoded.complaints {
                 complaint.message = door.hide(&complaint.message);
                 if let Some(offset) = complaint.offset {
-                    (complaint.key, complaint.offset) = film.place(offset);
+                    (complaint.key, complaint.offset) = video.place(offset);
                 }
             }
-            Ok((film, decoded))
+            Ok((video, decoded))
         })
         .buffered(AT_ONCE)
         .try_collect()
@@ -133,13 +133,13 @@ mod tests {
     fn an_offset_through_a_whole_is_told_by_its_chunk() {
         let parts =
             vec![("w/init-000000.mp4".to_owned(), 100), ("w/chunk-000000.m4s".to_owned(), 50)];
-        let film = Film { key: "w/playlist.m3u8".to_owned(), is_damaged: false, parts };
-        let of = |offset| film.place(offset);
+        let video = Video { key: "w/playlist.m3u8".to_owned(), is_damaged: false, parts };
+        let of = |offset| video.place(offset);
         assert_eq!(of(99), (Some("w/init-000000.mp4".to_owned()), Some(99)));
         assert_eq!(of(100), (Some("w/chunk-000000.m4s".to_owned()), Some(0)));
         assert_eq!(of(150), (None, None), "beyond what is known");
         let segment =
-            Film { key: "segments/a.mp4".to_owned(), is_damaged: false, parts: Vec::new() };
+            Video { key: "segments/a.mp4".to_owned(), is_damaged: false, parts: Vec::new() };
         assert_eq!(segment.place(7), (None, Some(7)));
     }
 }

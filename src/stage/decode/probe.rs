@@ -12,7 +12,7 @@ use super::Error;
 use crate::clock;
 
 /// How long ffprobe may print nothing: it reports every frame.
-const PATIENCE: Duration = Duration::from_secs(120);
+const MOST_SILENCE: Duration = Duration::from_secs(120);
 
 /// The most complaints kept per file; the others are counted.
 const MOST: usize = 20;
@@ -117,7 +117,7 @@ fn program(environment: &[(String, OsString)]) -> Command {
 
 pub(super) async fn look(environment: &[(String, OsString)]) -> Result<(), Error> {
     let child = start(program(environment).arg("-version"))?;
-    let _ = clock::within(PATIENCE, child.wait_with_output()).await;
+    let _ = clock::within(MOST_SILENCE, child.wait_with_output()).await;
     Ok(())
 }
 
@@ -142,14 +142,14 @@ pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Resu
     let printed = tokio::spawn(first_lines(BufReader::new(stderr).lines()));
     let mut lines = BufReader::new(stdout).lines();
     let is_stuck = loop {
-        match clock::within(PATIENCE, lines.next_line()).await {
+        match clock::within(MOST_SILENCE, lines.next_line()).await {
             Ok(Ok(Some(line))) => decoded.frame(&line),
             Ok(_) => break false,
             Err(_) => break true,
         }
     };
     if is_stuck {
-        decoded.complain(None, None, "ffprobe told of no frame for two minutes, and was ended");
+        decoded.complain(None, None, "ffprobe reported no frame for two minutes and was killed");
         let _ = child.kill().await;
     }
     let ended = child.wait().await.map_err(Error::Run)?;
@@ -157,9 +157,9 @@ pub(super) async fn probe(url: &str, environment: &[(String, OsString)]) -> Resu
         decoded.complain(None, None, &line);
     }
     if decoded.frames == 0 {
-        decoded.complain(None, None, "there is not one frame that can be decoded");
+        decoded.complain(None, None, "no frame can be decoded");
     } else if !ended.success() && !is_stuck && decoded.complaints.is_empty() {
-        decoded.complain(None, None, &format!("ffprobe ended with {ended}"));
+        decoded.complain(None, None, &format!("ffprobe exited with {ended}"));
     }
     Ok(decoded)
 }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_film_that_is_all_complaints_is_counted_and_not_kept() {
+    fn a_file_that_is_all_complaints_is_counted_and_not_kept() {
         let mut decoded = Decoded::default();
         for number in 0..1000 {
             decoded.complain(None, None, &format!("{number} {}", "x".repeat(1000)));

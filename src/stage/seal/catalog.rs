@@ -1,8 +1,8 @@
 //! `catalog.json`: the rooms of an account, with the manifest of each.
 //!
-//! It is one object with all rooms, some 500 bytes of each. It is gone through with the ledger some rooms
-//! at a time: once to compare, and where there is something new once more to write, when the bytes of the
-//! new one are held, and nothing else.
+//! It is one object with all rooms, about 500 bytes for each. It is merged with the ledger a few
+//! rooms at a time: once to compare, and once more to write if there is something new. Only the
+//! second pass holds the bytes of the new catalog, and nothing else.
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -15,19 +15,19 @@ use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey};
 use crate::stage::{Error, Records};
 use crate::store::{self, AccountKeys, Precondition};
 
-/// How often a catalog is written again that another process has replaced at the same time.
+/// How often to write a catalog again if another process replaced it at the same time.
 const ATTEMPTS: u32 = 4;
 
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Publishes the catalog of an account, where it says something new. Rooms that only the catalog
-/// before this one knows stay in it: a lost ledger takes nothing out of it.
+/// Publishes the catalog of an account if there is something new. Rooms that only the previous
+/// catalog has stay in it: losing the ledger removes nothing.
 ///
-/// Several processes may do so at once: whoever finds that another has published one meanwhile begins
-/// again from that one.
+/// Several processes may do so at once: a process that finds that another published one meanwhile
+/// starts again from that one.
 ///
 /// # Errors
-/// When the store or the ledger fails; the catalog before this one stays in force then.
+/// When the store or the ledger fails; the previous catalog then stays in force.
 pub async fn publish_catalog(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
     for _ in 1..ATTEMPTS {
         match publish_once(records, appid, Condition::Unchanged).await {
@@ -35,11 +35,11 @@ pub async fn publish_catalog(records: Records<'_>, appid: &AppId) -> Result<(), 
             outcome => return outcome.map(drop),
         }
     }
-    // The store may understand the condition in a way of its own.
+    // The store may interpret the condition differently.
     publish_once(records, appid, Condition::None).await.map(drop)
 }
 
-/// Why a catalog could not be gone through with the ledger: see [`catalog::Failure`].
+/// Why a catalog could not be merged with the ledger: see [`catalog::Failure`].
 enum Failure {
     Damaged(serde_json::Error),
     Unsorted,
@@ -62,17 +62,17 @@ impl From<ledger::Error> for Failure {
     }
 }
 
-/// What the catalog is published on.
+/// The condition for publishing the catalog.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Condition {
-    /// That it is still the one that was read.
+    /// It is still the one that was read.
     Unchanged,
     None,
 }
 
 enum CatalogVersion {
     Done,
-    /// Another process has published one meanwhile.
+    /// Another process published one meanwhile.
     Overtaken,
 }
 
@@ -88,7 +88,7 @@ async fn publish_once(
     let Written { bytes, rooms } = match write(records, appid, before).await {
         Ok(written) => written,
         Err(Failure::Failed(error)) => return Err(error),
-        // It was another one a moment ago.
+        // It was a different one a moment ago.
         Err(Failure::Damaged(_) | Failure::Unsorted) => return Ok(CatalogVersion::Overtaken),
     };
     if rooms == 0 && version.is_none() {
@@ -110,12 +110,12 @@ async fn publish_once(
     }
 }
 
-/// A published catalog to be replaced, and its ETag where the store gave one; no version where there is
+/// The published catalog to replace, and its ETag if the store returned one; no version if there is
 /// no catalog.
 type Base = (Reader, Option<Option<String>>);
 
-/// What a new catalog is made from beside the ledger; `None` where the published one says all that it
-/// would.
+/// What a new catalog is built from besides the ledger; `None` if the published one already says
+/// everything.
 async fn base(records: Records<'_>, appid: &AppId) -> Result<Option<Base>, Error> {
     let nothing = || Reader::of_none(records.store, appid);
     let Some((before, etag)) = Reader::open(records.store, appid).await? else {
@@ -139,14 +139,14 @@ async fn base(records: Records<'_>, appid: &AppId) -> Result<Option<Base>, Error
             (sorted, etag)
         }
         Err(Failure::Damaged(error)) => {
-            tracing::warn!(account.appid = %appid, error = %error, "the catalog is damaged and is made again");
+            tracing::warn!(account.appid = %appid, error = %error, "the catalog is damaged; rebuilding it");
             (None, Some(etag))
         }
     };
     Ok(Some((before.unwrap_or_else(nothing), etag)))
 }
 
-/// Whether the ledger knows anything that a published catalog does not say.
+/// Whether the ledger has anything that the published catalog lacks.
 async fn is_new(records: Records<'_>, appid: &AppId, mut before: Reader) -> Result<bool, Failure> {
     let mut is_new = false;
     merge(records, appid, &mut before, |entry| {
@@ -169,7 +169,7 @@ struct Written {
     rooms: u64,
 }
 
-/// Writes a catalog, a line for each room.
+/// Writes a catalog, one line for each room.
 async fn write(
     records: Records<'_>,
     appid: &AppId,
@@ -194,20 +194,20 @@ async fn write(
 
 /// JSON on one line.
 fn line(value: &impl serde::Serialize) -> String {
-    // As with what is published of a room: nothing here is what serde_json cannot write.
+    // As with a room's manifest: everything here can be written by serde_json.
     serde_json::to_string(value).unwrap_or_default()
 }
 
 /// A room of the new catalog.
 enum Entry {
-    /// As the catalog before it has it: the ledger knows no more.
+    /// As in the previous catalog: the ledger has nothing newer.
     Kept(CatalogRoom),
-    /// As the ledger knows it, and as the catalog before had it.
+    /// As in the ledger, and as in the previous catalog.
     Known { room: CatalogRoom, before: Option<Box<CatalogRoom>> },
 }
 
-/// Goes through the rooms of the ledger and those of the catalog before, some at once, both by
-/// ascending number. Rooms of which only the number is known are none of a catalog's.
+/// Merges the rooms of the ledger with those of the previous catalog, a few at a time, both in
+/// ascending order. Rooms of which only the number is known do not belong in a catalog.
 async fn merge(
     records: Records<'_>,
     appid: &AppId,

@@ -1,4 +1,4 @@
-//! A room's pictures: best effort. One that cannot be had is a note, not a failure.
+//! A room's pictures: best effort. A missing picture is a note, not a failure.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::store::{Labels, RoomKeys};
 /// Pictures fetched at once.
 const AT_ONCE: usize = 4;
 
-/// A picture is worth a second try, and no more.
+/// A picture is worth a second attempt, and no more.
 const RETRY: Policy = Policy {
     attempts: 2,
     base: Duration::from_millis(500),
@@ -21,8 +21,8 @@ const RETRY: Policy = Policy {
     budget: Duration::from_secs(10),
 };
 
-/// Archives the room's pictures that are not in `known` yet or damaged since, and returns all of
-/// them.
+/// Archives the room's pictures that are not in `known` yet or have been damaged since, and returns
+/// all of them.
 pub(super) async fn archive(
     records: Records<'_>,
     hosts: Option<&Images>,
@@ -56,19 +56,19 @@ pub(super) async fn archive(
     images
 }
 
-/// Whether a picture lies in the bucket as it was stored, as far as the bucket can be asked.
+/// Whether the bucket has a picture as it was stored, as far as the bucket can tell.
 async fn is_intact(records: Records<'_>, keys: &RoomKeys, known: &ManifestImage) -> bool {
     let Some(key) = known.key.as_deref().and_then(|key| keys.resolve(key)) else { return false };
     match records.store.sha256(&key).await {
         Ok(found) => found == known.sha256,
         Err(error) => {
-            tracing::debug!(image.key = %key, error = %error, "an image could not be read back");
+            tracing::debug!(image.key = %key, error = %error, "failed to read back an image");
             true
         }
     }
 }
 
-/// Archives one picture; the error is the note that takes its place.
+/// Archives one picture; the error is the note to record instead.
 async fn one(
     records: Records<'_>,
     hosts: &Images,
@@ -78,7 +78,7 @@ async fn one(
     let url = MediaUrl::parse(&image.url).map_err(|problem| problem.to_string())?;
     let host = url.host();
     if hosts.is_unreachable(&host) {
-        return Err(format!("{host} could not be reached in this run"));
+        return Err(format!("{host} is unreachable in this run"));
     }
     let fetched = retry::with(&RETRY, "fetching an image", || hosts.fetch(&url));
     let picture = fetched.await.map_err(|error| {
@@ -87,7 +87,7 @@ async fn one(
         }
         crate::model::Reason::of(&error.problem).message
     })?;
-    let content_type = image_type(&picture).ok_or("what came is not an image")?;
+    let content_type = image_type(&picture).ok_or("the response is not an image")?;
     let key = keys.image(image.role, content_type);
     let labels = Labels { content_type, metadata: &[] };
     let held = records.hold(&room.appid, room.room_id).await;
@@ -103,7 +103,7 @@ async fn one(
     })
 }
 
-/// The content type by the file's first bytes: what a host says of an image is often wrong.
+/// The content type, from the file's first bytes: what a host says about an image is often wrong.
 fn image_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),

@@ -1,4 +1,4 @@
-//! The files beside a manifest, made again from it where they are damaged or gone.
+//! Restores the files beside a manifest from it if they are damaged or missing.
 
 use bytes::Bytes;
 
@@ -9,10 +9,10 @@ use crate::model::{ObjectKey, PreviousManifest};
 use crate::stage::{Error, Records};
 use crate::store::{Labels, RoomKeys};
 
-/// Reads the side files of a leased room back, and writes those again that are not what the manifest
-/// tells: `SHA256SUMS` and the history's copy of the manifest. Earlier manifests cannot be made again:
-/// one that is damaged is told of. Does nothing where the manifest itself is not in force, since the
-/// next seal writes all of them.
+/// Reads back the side files of a leased room and rewrites those that differ from the manifest:
+/// `SHA256SUMS` and the manifest's copy in `history/`. Earlier manifests cannot be rebuilt; a
+/// damaged one is reported. Does nothing if the manifest itself is not in force, because the next
+/// seal writes all of them.
 ///
 /// # Errors
 /// When the store or the ledger fails.
@@ -42,11 +42,11 @@ async fn mend(
     let room = &record.room;
     records.hold(&room.appid, room.room_id).await?;
     records.store.put(key, bytes, labels).await?;
-    tracing::info!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "a side file was damaged and is written again");
+    tracing::info!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "a side file is damaged; writing it again");
     Ok(())
 }
 
-/// Follows the history from the manifest before the current one to the first.
+/// Follows the history from the previous manifest back to the first.
 async fn tell_of_damaged_history(
     records: Records<'_>,
     record: &RoomRecord,
@@ -59,7 +59,7 @@ async fn tell_of_damaged_history(
             Some(kept) => previous = kept.manifest.previous,
             None => {
                 let room = &record.room;
-                tracing::warn!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "an earlier manifest is damaged or gone, and cannot be made again");
+                tracing::warn!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "an earlier manifest is damaged or missing and cannot be rebuilt");
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Seal: writes a room's side files and then its manifest, and closes the room in the ledger.
 //!
-//! The order is the promise: pictures, `SHA256SUMS` and the history's copy, and the manifest last. A
-//! manifest replaces the one before it as a new revision, and only where it says something new or the
-//! one before it is not at its place any more.
+//! The order is the promise: pictures, `SHA256SUMS` and the copy in `history/`, and the manifest
+//! last. A manifest replaces the previous one as a new revision, and only if it says something new
+//! or the previous one is gone.
 
 mod catalog;
 mod images;
@@ -30,8 +30,8 @@ pub use catalog::publish_catalog;
 pub use mend::mend_side_files;
 
 const JSON: Labels<'static> = Labels { content_type: "application/json", metadata: &[] };
-/// How long what a listing has shown is relied upon for the place of a manifest, as not every store knows
-/// conditions: for longer the place is looked at again, while the side files are written.
+/// How long a listing is trusted about the key of a manifest, since not every store supports
+/// conditions. After that, the key is checked again while the side files are written.
 const FRESH: SignedDuration = SignedDuration::from_mins(1);
 
 const TEXT: Labels<'static> = Labels { content_type: "text/plain; charset=utf-8", metadata: &[] };
@@ -39,25 +39,25 @@ const TEXT: Labels<'static> = Labels { content_type: "text/plain; charset=utf-8"
 /// A room whose manifest is in force.
 #[derive(Debug)]
 pub struct SealedRoom {
-    /// The room, with what is still owed of it.
+    /// The room, with its pending recordings.
     pub listed: ListedRoom,
-    /// Recordings that this manifest calls lost and the one before it did not.
+    /// Recordings that are lost in this manifest but were not in the previous one.
     pub newly_lost: u64,
 }
 
-/// What a room is sealed with, beside what is recorded of it.
+/// What sealing a room needs besides its records.
 #[derive(Debug, Clone, Copy)]
 pub struct Means<'a> {
-    /// The image hosts, where images are archived.
+    /// The image hosts, if images are archived.
     pub images: Option<&'a Images>,
-    /// How long to wait for what may still come.
+    /// How long to expect further recordings.
     pub work: &'a Work,
-    /// Where sealed rooms are counted.
+    /// Counts sealed rooms.
     pub progress: &'a Progress,
 }
 
-/// Archives the pictures of a leased room that was not published yet, so that they need not be waited for
-/// when it is sealed; `None` of any other room, whose manifest tells which pictures are there.
+/// Archives the pictures of a leased room that was never published, so that sealing it need not
+/// wait for them; `None` for any other room, whose manifest lists its pictures.
 pub async fn pictures(
     records: Records<'_>,
     means: Means<'_>,
@@ -69,13 +69,13 @@ pub async fn pictures(
     Some(images::archive(records, means.images, (room, &keys), &[]).await)
 }
 
-/// Publishes what the archive has of a leased room, and notes in the ledger what is still owed.
-/// Durable on `Ok`. May be called again: an unchanged room is not published again. Nothing is
-/// published of a room that WeChat says it does not know, until it has said so again a day later. Its
-/// pictures are archived first, unless [`pictures`] has done so.
+/// Publishes what the archive has of a leased room, and records in the ledger what is still
+/// pending. Durable on `Ok`. May be called again: an unchanged room is not published again. A room
+/// that WeChat claims not to know is published only after WeChat says so again a day later.
+/// Archives its pictures first, unless [`pictures`] has done so.
 ///
 /// # Errors
-/// When the store or the ledger fails; the manifest before this one stays in force then.
+/// When the store or the ledger fails; the previous manifest then stays in force.
 pub async fn seal(
     records: Records<'_>,
     means: Means<'_>,
@@ -91,7 +91,7 @@ pub async fn seal(
         Some(_) => {
             let nothing = (InBucket::default(), pictures);
             match Box::pin(seal_after(records, means.images, &listed, nothing)).await {
-                // Another has published it since.
+                // Another process has published it since.
                 Err(Error::Overtaken { .. }) => {
                     Box::pin(follow(records, means.images, &listed, None)).await?
                 }
@@ -105,13 +105,13 @@ pub async fn seal(
     let deadline = pending.filter_map(Recording::deadline).min();
     listed.record.deadline = deadline.unwrap_or(listed.record.deadline);
     let work = means.work;
-    next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
+    next_look::set(&mut listed, records.clock.now(), work.settle, work.retry_window);
     records.ledger.save_room(&listed.record, records.owner()).await?;
     means.progress.seal_room();
     Ok(SealedRoom { listed, newly_lost })
 }
 
-/// Publishes a room after what the bucket has of its manifests.
+/// Publishes a room, following the manifests that the bucket has.
 async fn follow(
     records: Records<'_>,
     hosts: Option<&Images>,
@@ -123,7 +123,8 @@ async fn follow(
     seal_after(records, hosts, listed, (previous, pictures)).await
 }
 
-/// Publishes a room after what was there before, and says how many of its recordings are newly lost.
+/// Publishes a room, following the previous manifest, and returns how many of its recordings are
+/// newly lost.
 async fn seal_after(
     records: Records<'_>,
     hosts: Option<&Images>,
@@ -147,17 +148,17 @@ async fn seal_after(
     Ok((published, newly_lost))
 }
 
-/// Leaves a doubtful room as it was published before, if it was, to be asked about again.
+/// Leaves the previous manifest of a doubtful room in place, if there is one, and schedules another
+/// look.
 async fn withhold(
     records: Records<'_>,
     work: &Work,
     mut listed: ListedRoom,
 ) -> Result<SealedRoom, Error> {
-    next_look::set(&mut listed, records.clock.now(), work.settle, work.patience);
+    next_look::set(&mut listed, records.clock.now(), work.settle, work.retry_window);
     let record = &mut listed.record;
     record.failure = Some(
-        "WeChat answers that it does not know the room; it is asked again before that is believed"
-            .into(),
+        "WeChat says that it does not know the room; a later run asks again to make sure".into(),
     );
     records.ledger.save_room(record, records.owner()).await?;
     Ok(SealedRoom { listed, newly_lost: 0 })
@@ -221,15 +222,17 @@ async fn publish(
         manifest.revision = manifest.revision,
         manifest.status = ?manifest.status,
         manifest.sha256 = %sha256,
-        "a manifest is published"
+        "published revision {} of the manifest of room {}",
+        manifest.revision,
+        manifest.room.room_id,
     );
     let (status, revision) = (manifest.status, manifest.revision);
     Ok(Sealed { status, revision, sha256, summary: Summary::of(&manifest) })
 }
 
-/// JSON as it is published: for people too, and with a line end.
+/// JSON as it is published: readable by people, and with a final newline.
 fn to_json(value: &impl serde::Serialize) -> String {
-    // Maps with keys that are no text are the one thing serde_json cannot write, and there are none.
+    // serde_json fails only on maps whose keys are not strings, and there are none.
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     text

@@ -1,4 +1,4 @@
-//! What is still pending of a room after a look at it, and when to look again.
+//! What is still pending in a room after a look at it, and when to look again.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,22 +8,22 @@ use crate::model::lifecycle::next_try;
 use crate::model::settle::{last_sign, settles_at};
 use crate::stage::ListedRoom;
 
-/// How often an announced recording that is not there is asked for.
+/// How often to look for a recording that is announced but not listed.
 const ANNOUNCED_WAIT: SignedDuration = SignedDuration::from_hours(20);
 
-/// Sets where a room stands now that it was looked at, and when it is looked at again.
+/// Sets the phase of a room after a look at it, and the time of the next look.
 pub(super) fn set(
     listed: &mut ListedRoom,
     now: Timestamp,
     settle: SignedDuration,
-    patience: SignedDuration,
+    retry_window: SignedDuration,
 ) {
     let after = |wait: SignedDuration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    let owed = listed.recordings.iter().filter(|recording| recording.is_pending());
-    let next_try_at = owed.map(|r| r.next_try_at.unwrap_or(now).max(after(TICK))).min();
+    let pending = listed.recordings.iter().filter(|recording| recording.is_pending());
+    let next_try_at = pending.map(|r| r.next_try_at.unwrap_or(now).max(after(TICK))).min();
     let record = &listed.record;
     let last = last_sign(&record.room, &listed.recordings, record.first_seen(), now);
-    let in_retry_window = last.is_some_and(|last| now < after_retry_window(last, patience));
+    let in_retry_window = last.is_some_and(|last| now < after_retry_window(last, retry_window));
     let settles = settles_at(last, settle).unwrap_or(now).max(after(TICK));
     let unheard = || next_try(record.attempts, Some(record.deadline), now);
     let (phase, next_at) = match (next_try_at, may_still_come(listed)) {
@@ -37,7 +37,7 @@ pub(super) fn set(
         }
         _ => (Phase::Closed, now),
     };
-    // Looks in a row that brought nothing.
+    // Consecutive looks without a result.
     let is_counted = next_try_at.is_none() && record.settled && phase == Phase::Due;
     listed.record.attempts = if is_counted { listed.record.attempts + 1 } else { 0 };
     listed.record.phase = phase;
@@ -45,14 +45,14 @@ pub(super) fn set(
     listed.record.failure = None;
 }
 
-/// Later than the run that looks, so that a room is looked at once a run.
+/// Later than the current run, so that each run looks at a room once.
 const TICK: SignedDuration = SignedDuration::from_millis(1);
 
-fn after_retry_window(last: Timestamp, patience: SignedDuration) -> Timestamp {
-    last.saturating_add(patience).unwrap_or(Timestamp::MAX)
+fn after_retry_window(last: Timestamp, retry_window: SignedDuration) -> Timestamp {
+    last.saturating_add(retry_window).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether WeChat announced more than it listed, or lists nothing of a room that is not plainly
+/// Whether WeChat announced more than it listed, or lists nothing for a room that is not clearly
 /// over.
 fn may_still_come(listed: &ListedRoom) -> bool {
     let count = listed.recordings.len() as u64;
@@ -61,9 +61,9 @@ fn may_still_come(listed: &ListedRoom) -> bool {
     announced_more || (count == 0 && !is_over)
 }
 
-/// Whether a settled room seems to be empty, though WeChat should have its replays still, and only
-/// since it answered with an error code (9410000, 300022) in place of a list without rows. Such an
-/// answer is believed when it is still the same some time after the first one.
+/// Whether a settled room seems to be empty, although WeChat should still have its replays, only
+/// because WeChat returned an error code (9410000, 300022) in place of an empty list. Such an
+/// answer is believed once it is repeated some time later.
 pub(super) fn is_hard_to_believe(listed: &ListedRoom, now: Timestamp) -> bool {
     let record = &listed.record;
     let is_new = |since: Timestamp| now.duration_since(since) < ANNOUNCED_WAIT;
@@ -78,7 +78,7 @@ mod tests {
     use crate::model::{Recording, RecordingKind, RecordingState, ReplayTime, Room, RoomId};
 
     const SETTLE: SignedDuration = SignedDuration::from_mins(30);
-    const PATIENCE: SignedDuration = SignedDuration::from_hours(7 * 24);
+    const RETRY_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
 
     fn now() -> Timestamp {
         "2026-11-22T03:00:00Z".parse().unwrap()
@@ -129,7 +129,7 @@ mod tests {
         ];
         for (states, announced, end, settled, expected) in table {
             let mut listed = listed(states, *announced, end, *settled);
-            set(&mut listed, now(), SETTLE, PATIENCE);
+            set(&mut listed, now(), SETTLE, RETRY_WINDOW);
             assert_eq!(listed.record.phase, *expected, "{states:?} of {announced} since {end}");
             let again = listed.record.next_at > now();
             assert_eq!(again, *expected != Phase::Closed, "{states:?} of {announced}");
@@ -140,7 +140,7 @@ mod tests {
     fn an_error_in_place_of_an_empty_list_is_believed_at_the_second_look_or_when_all_would_be_deleted()
      {
         let look = |listed: &mut ListedRoom| {
-            set(listed, now(), SETTLE, PATIENCE);
+            set(listed, now(), SETTLE, RETRY_WINDOW);
             listed.record.phase
         };
         let in_time = |unknown_for: Option<SignedDuration>| {
@@ -171,7 +171,7 @@ mod tests {
         let (soon, late) = ("2026-11-24T00:00:00Z", "2026-12-24T00:00:00Z");
         listed.recordings[0].next_try_at = Some(late.parse().unwrap());
         listed.recordings[1].next_try_at = Some(soon.parse().unwrap());
-        set(&mut listed, now(), SETTLE, PATIENCE);
+        set(&mut listed, now(), SETTLE, RETRY_WINDOW);
         assert_eq!(listed.record.next_at, soon.parse().unwrap());
     }
 
@@ -182,13 +182,13 @@ mod tests {
         let (mut at, mut asked) = (begun, 0);
         listed.record.deadline = deadline;
         while at < deadline {
-            set(&mut listed, at, SETTLE, PATIENCE);
+            set(&mut listed, at, SETTLE, RETRY_WINDOW);
             asked += 1;
             let wait = listed.record.next_at.duration_since(at);
             assert!(wait > SignedDuration::ZERO && wait <= LONGEST, "{wait}");
             at = listed.record.next_at;
         }
-        set(&mut listed, at, SETTLE, PATIENCE);
+        set(&mut listed, at, SETTLE, RETRY_WINDOW);
         assert_eq!(listed.record.phase, Phase::Closed);
         assert!((15..30).contains(&asked), "{asked} calls");
     }
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn an_unsettled_room_is_looked_at_once_it_has_settled() {
         let mut listed = listed(&[], 0, "2026-11-22T02:50:00Z", false);
-        set(&mut listed, now(), SETTLE, PATIENCE);
+        set(&mut listed, now(), SETTLE, RETRY_WINDOW);
         assert_eq!(listed.record.next_at, "2026-11-22T03:20:00Z".parse().unwrap());
     }
 }

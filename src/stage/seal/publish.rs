@@ -1,4 +1,4 @@
-//! Putting the manifest in its place, by the room's owner alone.
+//! Writes the manifest to its key, by the room's owner alone.
 
 use bytes::Bytes;
 
@@ -9,11 +9,11 @@ use crate::model::ObjectKey;
 use crate::stage::{Error, Records};
 use crate::store::Precondition;
 
-/// Looks at the place of a manifest once more, where a listing alone has said that nothing is there and some
-/// time has passed since: not every store knows conditions. The run knows no more from then on.
+/// Checks the key of a manifest once more if only a listing said that it is vacant and some time
+/// has passed since: not every store supports conditions. The run learns nothing newer after that.
 ///
 /// # Errors
-/// When something is there, and when the store fails.
+/// When the key is taken, and when the store fails.
 pub(super) async fn must_be_vacant(
     records: Records<'_>,
     room: &RoomRecord,
@@ -27,13 +27,15 @@ pub(super) async fn must_be_vacant(
     Ok(())
 }
 
-/// Replaces what was read before at the manifest's place, if anything, by a new one.
+/// Replaces the manifest that was read before, if any, with a new one.
 ///
-/// The lease is asked right before, so that a process that slept since leaves what another has
-/// published. One that sleeps from here on is kept from it by the store, where that knows conditions.
+/// The lease is checked right before, so that a process that slept does not overwrite what another
+/// one published. If it sleeps from here on, the store prevents that, provided it supports
+/// conditions.
 ///
 /// # Errors
-/// When the room or its manifest is another's by now, and when the store or the ledger fails.
+/// When another process owns the room or replaced its manifest meanwhile, and when the store or the
+/// ledger fails.
 pub(super) async fn replace(
     records: Records<'_>,
     room: &RoomRecord,
@@ -52,7 +54,7 @@ pub(super) async fn replace(
         if put.await?.is_some() {
             return Ok(());
         }
-        // What is there decides.
+        // The stored object decides.
         let there = records.store.get(key).await?;
         if there.as_ref() == Some(bytes) {
             return Ok(());
@@ -60,7 +62,7 @@ pub(super) async fn replace(
         if there.as_ref() != previous.map(|previous| &previous.bytes) {
             return Err(Error::Overtaken { key: key.to_string() });
         }
-        // Nothing has changed: the store understands the condition in another way.
+        // Nothing has changed: the store interprets the condition differently.
         records.hold(appid, id).await?;
     }
     records.store.put(key, bytes.clone(), JSON).await?;

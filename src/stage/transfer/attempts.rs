@@ -95,7 +95,7 @@ mod tests {
     use crate::media::mp4::Mp4Error;
 
     #[test]
-    fn what_costs_little_is_asked_for_like_a_failed_request_and_a_large_film_once_more() {
+    fn what_costs_little_is_asked_for_like_a_failed_request_and_a_large_segment_once_more() {
         let cut = || Failure::NotWhole(Mp4Error::CutHeader { bytes: 1, total: 9 });
         let page = || Failure::NotWhole(Mp4Error::NotMp4("an HTML or XML page"));
         assert_eq!(most(&cut(), false, 6), 6);

@@ -164,7 +164,8 @@ async fn copy_once(
     let plan = PartPlan::new(opened.file.total, context.work.part_bytes);
     if plan.part_bytes() > context.work.memory {
         return Err(Failure::Unfetchable(format!(
-            "the host says it has {} bytes: its parts do not fit into the memory that [transfer] allows",
+            "the host announces {} bytes: its parts do not fit into the memory that [transfer] \
+             allows",
             opened.file.total.unwrap_or(0)
         )));
     }
@@ -192,8 +193,8 @@ async fn copy_small(
     while look_at_small(source, &file, &mut part, &mut hashed).await? {
         hashed = Hashed { looked: hashed.looked, ..hash_small(&file, target, &part).await? };
     }
-    let film = Some(part.bytes.get().as_ref());
-    let media = facts::check(source, &file, (&mut hashed, target.hope), film).await?;
+    let segment = Some(part.bytes.get().as_ref());
+    let media = facts::check(source, &file, (&mut hashed, target.hope), segment).await?;
     let cut = cut::settle(&mut hashed, &target.doubts, target.hope, file.total)?;
     let seen = target.doubts.settle(&hashed, target.hope)?;
     let borders = Borders::from(begin);

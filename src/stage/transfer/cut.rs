@@ -12,7 +12,7 @@ use crate::model::Damage;
 const UNEXAMINED: &str = "it ends before its last sample";
 
 /// What the manifest says about the samples of a segment whose boxes cannot be followed.
-const LOST: &str = "its boxes cannot be followed to its samples";
+const LOST: &str = "its boxes do not lead to its samples";
 
 /// The damage of a segment that is kept although it is truncated or its boxes are in disorder; `None`
 /// for any other. Samples beyond the end do not count as additional damage.

@@ -15,7 +15,7 @@ use super::second_look::{Seen, around, look};
 use super::source::Source;
 use super::taking::rewound;
 use crate::media::mp4::MoovBeyond;
-use crate::media::mp4::samples::{Film, Place};
+use crate::media::mp4::samples::{Place, SampleTables};
 use crate::media::source::SourceFile;
 use crate::model::{Crc64Nvme, Damage, Reason};
 use crate::schedule::Reserved;
@@ -33,32 +33,32 @@ pub(super) async fn tables(
     source: &Source,
     file: &SourceFile,
     beyond: MoovBeyond,
-) -> Result<Film, String> {
+) -> Result<SampleTables, String> {
     let (MoovBeyond::Payload(at) | MoovBeyond::Boxes(at)) = &beyond;
     let bytes = at.end - at.start;
     if !file.ranged {
-        return Err("its tables of samples come last, and its host serves no ranges".to_owned());
+        return Err("its sample tables come last, and its host serves no ranges".to_owned());
     }
     if bytes > LARGEST {
-        return Err("its tables of samples are too large, or too far behind the samples".to_owned());
+        return Err("its sample tables are too large, or too far behind the samples".to_owned());
     }
     let reserved = if bytes <= SMALL { None } else { context.schedule.reserve(bytes) };
     if bytes > SMALL && reserved.is_none() {
         return Err(
-            "its tables of samples did not fit into the memory that [transfer] allows".to_owned()
+            "its sample tables did not fit into the memory that [transfer] allows".to_owned()
         );
     }
     let read = source.beside(file, at.clone()).await;
     let bytes = read.map_err(|error| {
         let error = Reason::of(&error).message;
-        format!("its tables of samples could not be read before the samples: {error}")
+        format!("its sample tables could not be read before the samples: {error}")
     })?;
     let bytes = Bytes::from_owner(Kept { bytes, _reserved: reserved });
-    let film = match beyond {
-        MoovBeyond::Payload(at) => Film::read(&bytes, at.start),
-        MoovBeyond::Boxes(at) => Film::in_tail(&bytes, at.start),
+    let tables = match beyond {
+        MoovBeyond::Payload(at) => SampleTables::read(&bytes, at.start),
+        MoovBeyond::Boxes(at) => SampleTables::in_tail(&bytes, at.start),
     };
-    film.map_err(|error| error.to_string())
+    tables.map_err(|error| error.to_string())
 }
 
 /// Sample tables and their memory.

@@ -17,7 +17,7 @@ const LARGEST: u64 = 32 << 20;
 
 /// Checks that a received segment has every sample, before it becomes an object. Returns its facts, if
 /// its `moov` can be read: a `moov` that was not kept during the transfer, because of a restart or its
-/// size, is read again from the media host, within the memory budget. `film` is the whole segment, if
+/// size, is read again from the media host, within the memory budget. `segment` is the whole segment, if
 /// it is in memory. If a truncated segment is kept because there is no hope for more of it, `hashed`
 /// records how it is truncated.
 ///
@@ -28,7 +28,7 @@ pub(super) async fn check(
     source: &Source,
     file: &SourceFile,
     (hashed, hope): (&mut Hashed, Hope),
-    film: Option<&[u8]>,
+    segment: Option<&[u8]>,
 ) -> Result<Option<MediaFacts>, Failure> {
     let Hashed { structure: Some(structure), cut, .. } = hashed else { return Ok(None) };
     let structure = &*structure;
@@ -37,8 +37,9 @@ pub(super) async fn check(
         // It is truncated and has no `moov`.
         return Ok(None);
     }
-    let in_film = || film?.get(usize::try_from(at.start).ok()?..usize::try_from(at.end).ok()?);
-    if let Some(moov) = structure.moov.as_deref().or_else(in_film) {
+    let in_segment =
+        || segment?.get(usize::try_from(at.start).ok()?..usize::try_from(at.end).ok()?);
+    if let Some(moov) = structure.moov.as_deref().or_else(in_segment) {
         return Ok(checked(structure, moov, (cut, hope))?);
     }
     let read = match at.end - at.start {
@@ -93,7 +94,7 @@ pub(super) async fn of(
         return copied.media.clone();
     }
     if at.end - at.start > LARGEST || context.store.storage_class().is_some() {
-        tracing::warn!(object.key = %key, "the moov of {key} is too large, or not where it can be read at once");
+        tracing::warn!(object.key = %key, "the moov of {key} is too large, or in a storage class that cannot be read directly");
         return None;
     }
     match from_store(context, key, source, at).await {

@@ -40,9 +40,7 @@ pub(super) enum Failure {
     #[error("{0}")]
     NotResumed(store::Error),
     /// The source announced a CRC-64/XZ that does not match the bytes received.
-    #[error(
-        "the bytes that came have another CRC-64 than the source announced: {announced}, not {computed}"
-    )]
+    #[error("the bytes received have the CRC-64 {computed}, but the source announced {announced}")]
     SourceDigest {
         /// The CRC announced by the source.
         announced: crate::model::Crc64Xz,
@@ -50,7 +48,7 @@ pub(super) enum Failure {
         computed: crate::model::Crc64Xz,
     },
     /// The samples of a segment are damaged, and may come intact another time.
-    #[error("the film came damaged: {what}, from byte {offset} on")]
+    #[error("the segment arrived damaged: {what}, from byte {offset} on")]
     Slipped {
         /// Where the damage begins.
         offset: u64,
@@ -58,7 +56,7 @@ pub(super) enum Failure {
         what: String,
     },
     /// A part that had been taken has different bytes now: the file is fetched again from there on.
-    #[error("other bytes came for the part from byte {offset} on")]
+    #[error("different bytes arrived for the part from byte {offset} on")]
     Rewound {
         /// The hashes before that part, from which the transfer is resumed.
         to: Box<HashingState>,
@@ -69,7 +67,7 @@ pub(super) enum Failure {
     #[error("the file is empty")]
     Empty,
     /// The file ends before the range of a chunk does.
-    #[error("the file does not have the bytes {first} to {last}")]
+    #[error("the file does not have bytes {first} to {last}")]
     OutOfRange {
         /// The chunk's first byte.
         first: u64,
@@ -87,7 +85,7 @@ pub(super) enum Failure {
 impl From<Unfit> for Failure {
     fn from(unfit: Unfit) -> Self {
         match unfit {
-            Unfit::Film(error) => Self::NotWhole(error),
+            Unfit::Segment(error) => Self::NotWhole(error),
             Unfit::Chunk(error) => Self::NoChunk(error),
         }
     }

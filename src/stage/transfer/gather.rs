@@ -154,7 +154,7 @@ impl Fetch<'_> {
     /// A file that was not requested has the prospects of those that were.
     fn not_asked(&self) -> Lost {
         let trouble = self.failed().last().cloned().unwrap_or(Trouble::Faulty);
-        let reason = format!("it was not asked for, since {IN_A_ROW} before it had failed");
+        let reason = format!("not requested, because {IN_A_ROW} in a row before it had failed");
         Lost { trouble, reason: reason.into() }
     }
 
@@ -260,7 +260,7 @@ impl Gathered {
         let end_ms = offset_ms.saturating_add(*duration_ms);
         let others = match lacks.len() - 1 {
             0 => String::new(),
-            others => format!(" ({others} more could not be had)"),
+            others => format!(" ({others} more are missing)"),
         };
         let of_source = || playlist.chunks.iter().filter(|chunk| !chunk.is_gap);
         let (all, have) =

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::doubts::Hope;
 use super::joined;
 use crate::media::chunk::{Examined, Told};
-use crate::media::mp4::samples::{self as film, Film};
+use crate::media::mp4::samples::{self as mp4_samples, SampleTables};
 use crate::media::mp4::{BoxWalk, MoovBeyond, Mp4Error, Mp4Structure};
 use crate::model::{Crc64Nvme, Crc64Xz, Digests, Sha256Digest};
 use crate::store::PartDigests;
@@ -53,7 +53,7 @@ pub(super) struct Hashing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Format {
     /// A complete MP4.
-    Film,
+    Segment,
     /// A file of a broadcast, with what is known about it.
     Chunk(Told),
 }
@@ -130,7 +130,7 @@ pub(super) struct Hashed {
     /// For files of a broadcast.
     pub examined: Option<Examined>,
     /// The condition of an MP4's samples.
-    pub samples: Option<film::Examined>,
+    pub samples: Option<mp4_samples::Examined>,
     /// The ranges that were fetched again.
     pub looked: Looked,
     /// The known CRC-64/NVME of each part.
@@ -172,7 +172,7 @@ impl Hashing {
             crc64xz: state.crc64xz,
             walk: match &state.disorder {
                 Some(disorder) => Some(Walk::Lost(disorder.clone())),
-                None => state.walk.clone().map(Walk::Film),
+                None => state.walk.clone().map(Walk::Segment),
             },
             tolerated: None,
             samples: Samples::left(state.samples.clone(), state.bytes),
@@ -187,7 +187,7 @@ impl Hashing {
     pub(super) fn back_to(self, border: &HashingState) -> Option<Self> {
         let Self { walk, tolerated, samples, looked, mut part_crcs, .. } = self;
         let mut back = Self::resume(border)?;
-        if let (Some(Walk::Film(walk)), Some(Walk::Film(later))) = (&mut back.walk, walk) {
+        if let (Some(Walk::Segment(walk)), Some(Walk::Segment(later))) = (&mut back.walk, walk) {
             walk.keep_moov_of(later);
         }
         part_crcs.retain(|part, _| *part <= border.parts);
@@ -225,7 +225,7 @@ impl Hashing {
             crc64nvme: self.crc64nvme,
             crc64xz: self.crc64xz,
             walk: match &self.walk {
-                Some(Walk::Film(walk)) => Some(walk.to_store()),
+                Some(Walk::Segment(walk)) => Some(walk.to_store()),
                 Some(Walk::Chunk(_) | Walk::Lost(_)) | None => None,
             },
             disorder: match &self.walk {
@@ -239,13 +239,13 @@ impl Hashing {
 
     /// Where to read the sample tables before taking the next part, if they are needed.
     pub(super) fn needs_tables(&self, total: Option<u64>) -> Option<MoovBeyond> {
-        let Some(Walk::Film(walk)) = &self.walk else { return None };
+        let Some(Walk::Segment(walk)) = &self.walk else { return None };
         self.samples.needed(walk, total?)
     }
 
     /// Continues with the tables that were read, or with the reason why they were not. `seen` is the
     /// one part that was taken, unless the transfer is resumed.
-    pub(super) fn examine_by(&mut self, tables: Result<Film, String>, seen: &[u8]) {
+    pub(super) fn examine_by(&mut self, tables: Result<SampleTables, String>, seen: &[u8]) {
         self.samples.begin(tables, seen);
     }
 
@@ -269,7 +269,7 @@ impl Hashing {
         if let Some(walk) = &mut self.walk {
             walk.feed(part, self.tolerated.as_ref())?;
         }
-        if let Some(Walk::Film(walk)) = &self.walk {
+        if let Some(Walk::Segment(walk)) = &self.walk {
             self.samples.look_for_tables(walk, self.bytes);
         }
         let length = part.len() as u64;
@@ -304,7 +304,7 @@ impl Hashing {
     pub(super) fn finish(self, announced: Option<u64>, hope: Hope) -> Result<Hashed, Unfit> {
         let (mut cut, mut disorder) = (None, None);
         let (structure, examined) = match self.walk {
-            Some(Walk::Film(walk)) => (Some(walk::end(walk, announced, hope, &mut cut)?), None),
+            Some(Walk::Segment(walk)) => (Some(walk::end(walk, announced, hope, &mut cut)?), None),
             Some(Walk::Chunk(walk)) => (None, Some(walk.finish()?)),
             Some(Walk::Lost(at)) => {
                 disorder = Some(at);
@@ -383,6 +383,6 @@ mod tests {
     #[tokio::test]
     async fn html_is_told_from_an_mp4_in_its_first_part() {
         let page = Bytes::from_static(b"<!DOCTYPE html><html><body>not found</body></html>");
-        assert!(Hashing::new(Some(Format::Film)).part(page, PartHash::Spared).await.is_err());
+        assert!(Hashing::new(Some(Format::Segment)).part(page, PartHash::Spared).await.is_err());
     }
 }

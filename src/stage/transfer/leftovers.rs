@@ -240,13 +240,13 @@ fn judge(knowledge: &Knowledge, upload: &Unfinished) -> Leftover {
     let is_recent = upload.initiated.is_some_and(|at| at > knowledge.before);
     let (verdict, reason) = match (owner, intent) {
         (Some(owner), _) => {
-            (Verdict::InUse, format!("a checkpoint of room {} owns it", owner.room))
+            (Verdict::InUse, format!("it belongs to a checkpoint of room {}", owner.room))
         }
-        (None, _) if is_recent => (Verdict::Recent, "it was begun a short while ago".to_owned()),
+        (None, _) if is_recent => (Verdict::Recent, "it began recently".to_owned()),
         (None, Some(intent)) => {
             (Verdict::Orphaned, format!("run {} began it for room {}", intent.run, intent.room))
         }
-        (None, None) => (Verdict::Unproven, "the ledger does not know it".to_owned()),
+        (None, None) => (Verdict::Unproven, "it is not in the ledger".to_owned()),
     };
     let Unfinished { key, id, initiated } = upload.clone();
     Leftover { key, id, initiated, verdict, reason, room }
@@ -266,7 +266,7 @@ async fn look_at_lease(
     if owner.is_none_or(|owner| is_gone(&owner)) {
         return Ok(judged);
     }
-    let reason = format!("room {room} is being worked on");
+    let reason = format!("another run is processing room {room}");
     Ok(Leftover { verdict: Verdict::InUse, reason, ..judged })
 }
 

@@ -35,7 +35,8 @@ pub async fn mend_whole(
         room.id = %place.room.room_id,
         recording.source_id = recording.source_id,
         whole.missing = mended.missing.len(),
-        "the bucket lacks objects of the whole of room {}: stored a new playlist of what is left",
+        "the bucket lacks objects of the whole of room {}: stored a new playlist of the remaining \
+         ones",
         place.room.room_id,
     );
     let is_whole = mended.is_begun() && mended.missing.is_empty();
@@ -143,7 +144,7 @@ impl Mending<'_> {
             offset_ms: lack.offset_ms,
             duration_ms: lack.duration_ms,
             reason: known(&lack.file.name).map_or_else(
-                || "the bucket has it no more".to_owned(),
+                || "it is gone from the bucket".to_owned(),
                 |missing| missing.reason.clone(),
             ),
         });

@@ -259,9 +259,7 @@ fn fail(
     let over = place.room.end_time.or(place.room.start_time);
     let damage = recording.damage();
     let reason = match damage {
-        Some(damage) => {
-            reason.saying(|why| format!("{damage}, and it could not be replaced: {why}"))
-        }
+        Some(damage) => reason.saying(|why| format!("{damage}; failed to replace it: {why}")),
         None => reason,
     };
     recording.fail(trouble, reason, over, context.clock.now());
@@ -277,7 +275,7 @@ fn fail(
         recording.state = ?recording.state,
         recording.next_try_at = recording.next_try_at.map(tracing::field::display),
         reason,
-        "recording {} of room {} could not be archived",
+        "failed to archive recording {} of room {}",
         recording.source_id,
         place.room.room_id,
     );
@@ -306,7 +304,7 @@ async fn segment(
     let relative = place.keys.relative(&key).unwrap_or_default().to_owned();
     let checkpoint = Some(place.id_of(recording));
     let room = (place.appid.clone(), place.room.room_id);
-    let (content_type, format) = ("video/mp4", Format::Film);
+    let (content_type, format) = ("video/mp4", Format::Segment);
     let doubts = Doubts::default();
     let target = Target { room, key, content_type, format, doubts, checkpoint, hope };
     let copied = copy(context, &source, &target).await?;
@@ -323,7 +321,7 @@ fn stored_object(
 ) -> StoredObject {
     let mut evidence: Vec<Evidence> = copied.evidence;
     if let Some(why) = &copied.unexamined {
-        tracing::info!(segment.key = key, why, "not every sample of {key} could be examined");
+        tracing::info!(segment.key = key, why, "some samples of {key} were not examined");
     }
     evidence.sort_unstable();
     evidence.dedup();

@@ -109,9 +109,7 @@ fn note_choice(chosen: &Variant, lost: Option<(&Variant, Failure)>) -> Option<St
         "failed to read a better variant of a broadcast; using the next one"
     );
     (!chosen.is_as_good_as(better)).then(|| {
-        format!(
-            "a better variant, {better_told}, could not be had: {reason}; this is {chosen_told}"
-        )
+        format!("failed to fetch a better variant, {better_told}: {reason}; this is {chosen_told}")
     })
 }
 

@@ -98,7 +98,7 @@ async fn compare(
     match is_kept {
         true => Ok(()),
         false => {
-            let what = "other bytes came, and the part could not be changed".to_owned();
+            let what = "different bytes arrived, but the part is already fixed".to_owned();
             Err(Failure::Slipped { offset: range.start, what })
         }
     }

@@ -170,7 +170,7 @@ impl Source {
 
     /// Records that this many bytes have arrived.
     pub(super) fn came(&self, bytes: u64, connection: Option<&ConnectionPermit>) {
-        self.context.progress.move_bytes(bytes);
+        self.context.progress.transfer_bytes(bytes);
         match connection {
             Some(connection) => connection.came(bytes),
             None => self.job.came(bytes),

@@ -31,7 +31,7 @@ pub(super) async fn copy_range(
         Err(failure) if failure.is_about_ranges() && source.give_up_ranges() => {
             tracing::info!(
                 object.key = %target.key,
-                "ranges are unusable: taking {} out of the whole file",
+                "ranges are unusable: cutting {} out of the whole file",
                 target.key,
             );
             copied().await
@@ -49,7 +49,7 @@ async fn copy_once(
     let length = range.end - range.start;
     if length > context.work.memory {
         return Err(Failure::Unfetchable(format!(
-            "it is {length} bytes of a file at once, which the memory that [transfer] allows does not hold"
+            "its {length} bytes do not fit into the memory that [transfer] allows"
         )));
     }
     let permits = source.permits(length).await;

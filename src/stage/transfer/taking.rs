@@ -129,14 +129,15 @@ pub(super) fn rewound(borders: &Borders, part: u32, looked: Looked, offset: u64)
 }
 
 fn slipped(offset: u64) -> Failure {
-    Failure::Slipped { offset, what: "other bytes came for some that had been taken".to_owned() }
+    let what = "different bytes arrived for a range that was already transferred".to_owned();
+    Failure::Slipped { offset, what }
 }
 
 fn tell(part: u32, found: &[std::ops::Range<u64>], seen: &Seen) {
     let offset = found.first().map(|found| found.start);
     let what = match seen {
-        Seen::Alike => "the same bytes came again",
-        Seen::Otherwise(_) => "different bytes came and replaced them",
+        Seen::Alike => "the same bytes arrived again",
+        Seen::Otherwise(_) => "different bytes arrived and replaced them",
         Seen::Unknown => "failed to fetch them again",
     };
     tracing::info!(

@@ -56,14 +56,15 @@ impl Cover {
         let [archived, least, most, whole] =
             [self.archived_ms, self.least_ms, self.most_ms, whole_ms].map(seconds);
         match () {
-            () if self.archived_ms == 0 => Some("nothing of it is archived in segments".to_owned()),
+            () if self.archived_ms == 0 => Some("no segment of it is archived".to_owned()),
             () if !self.is_all => Some("not every segment is archived".to_owned()),
             () if is_short(self.archived_ms) => {
-                Some(format!("the segments have {archived} of its {whole}"))
+                Some(format!("the segments cover {archived} of its {whole}"))
             }
             () if self.least_ms < self.most_ms && (is_short(self.least_ms) || is_long) => {
                 Some(format!(
-                    "the segments tell of their lengths what cannot all be true: from {least} to {most}, where it has {whole}"
+                    "the segments give contradictory lengths: from {least} to {most}, while it has \
+                     {whole}"
                 ))
             }
             () => None,
@@ -83,11 +84,11 @@ pub fn reconsider(whole: &mut Recording, cover: Cover, tolerance: Duration) {
     }
 }
 
-/// What `pieces` cover. Segments that a later run may still archive do not count: better to store a
+/// What `segments` cover. Segments that a later run may still archive do not count: better to store a
 /// recording twice than not at all.
-pub fn cover(pieces: &[Recording]) -> Cover {
+pub fn cover(segments: &[Recording]) -> Cover {
     let all = |ms: fn(&MediaFacts) -> u64| {
-        let intact = pieces.iter().filter_map(Recording::intact_segment);
+        let intact = segments.iter().filter_map(Recording::intact_segment);
         // The whole may be intact where a segment is damaged at its source.
         let intact = intact.filter(|object| object.damage.is_empty());
         sum(intact.filter_map(|object| object.media.as_ref()).map(ms))
@@ -96,7 +97,7 @@ pub fn cover(pieces: &[Recording]) -> Cover {
         archived_ms: all(|media| media.duration_ms),
         least_ms: all(|media| media.told.map_or(media.duration_ms, |told| told.least_ms)),
         most_ms: all(|media| media.told.map_or(media.duration_ms, |told| told.most_ms)),
-        is_all: pieces.iter().all(|piece| piece.state == RecordingState::Archived),
+        is_all: segments.iter().all(|segment| segment.state == RecordingState::Archived),
     }
 }
 
@@ -177,7 +178,7 @@ pub(super) fn need(
 ) -> Result<Option<String>, &'static str> {
     let lacks = cover.lacks(whole.duration_ms, context.work.whole_tolerance);
     match context.work.whole {
-        WholePolicy::Never => Err("the configuration says never"),
+        WholePolicy::Never => Err("disabled by the configuration"),
         WholePolicy::WhenNeeded if lacks.is_none() => Err("segments cover it"),
         WholePolicy::Always | WholePolicy::WhenNeeded => {
             Ok(lacks.filter(|_| cover.archived_ms > 0))

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::media::chunk::{ChunkWalk, Finding, Init, Told};
-use crate::media::mp4::samples::{Examiner, Film};
+use crate::media::mp4::samples::{Examiner, SampleTables};
 use crate::media::mp4::{BoxWalk, Limits, MoovBeyond};
 use crate::media::ts::Promise;
 use crate::model::{Damage, ObjectKey, Sha256Digest};
@@ -27,7 +27,7 @@ const MOST_SEEN: usize = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// An MP4.
-    Film,
+    Segment,
     /// A chunk of a broadcast, with what its playlist says about it and the key of the initialisation
     /// section it needs, if known.
     Chunk(Promise, Option<String>),
@@ -67,7 +67,10 @@ impl<'a> Reading<'a> {
     }
 
     /// The SHA-256 of a segment, and the condition of its samples.
-    pub async fn film(&self, key: &ObjectKey) -> Result<Option<(Sha256Digest, Examined)>, Error> {
+    pub async fn segment(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<(Sha256Digest, Examined)>, Error> {
         let Some(mut body) = self.store.read(key).await? else { return Ok(None) };
         let (total, mut sha256) = (body.bytes(), Sha256::new());
         let (mut look, mut large) = (Look::Looking(Looking::new()), None);
@@ -91,19 +94,19 @@ impl<'a> Reading<'a> {
         &self,
         key: &ObjectKey,
         beyond: MoovBeyond,
-    ) -> Result<Result<Film, String>, Error> {
+    ) -> Result<Result<SampleTables, String>, Error> {
         let (MoovBeyond::Payload(at) | MoovBeyond::Boxes(at)) = &beyond;
         if at.end - at.start > LARGEST {
-            return Ok(Err("its tables of samples are too large, or too far behind".to_owned()));
+            return Ok(Err("its sample tables are too large, or too far behind".to_owned()));
         }
-        let mut bytes = Pieces::default();
+        let mut bytes = Received::default();
         self.store.read_range(key, at.clone(), &mut bytes).await?;
         let bytes = Bytes::from(bytes.0);
-        let film = match beyond {
-            MoovBeyond::Payload(at) => Film::read(&bytes, at.start),
-            MoovBeyond::Boxes(at) => Film::in_tail(&bytes, at.start),
+        let tables = match beyond {
+            MoovBeyond::Payload(at) => SampleTables::read(&bytes, at.start),
+            MoovBeyond::Boxes(at) => SampleTables::in_tail(&bytes, at.start),
         };
-        Ok(film.map_err(|error| error.to_string()))
+        Ok(tables.map_err(|error| error.to_string()))
     }
 
     /// The SHA-256 of a chunk, and the condition of its samples.
@@ -149,11 +152,11 @@ fn no_media(what: String) -> Damage {
 
 /// The bytes of an object as they arrive.
 #[derive(Default)]
-struct Pieces(Vec<u8>);
+struct Received(Vec<u8>);
 
-impl Extend<Bytes> for Pieces {
-    fn extend<T: IntoIterator<Item = Bytes>>(&mut self, pieces: T) {
-        pieces.into_iter().for_each(|piece| self.0.extend_from_slice(&piece));
+impl Extend<Bytes> for Received {
+    fn extend<T: IntoIterator<Item = Bytes>>(&mut self, slices: T) {
+        slices.into_iter().for_each(|slice| self.0.extend_from_slice(&slice));
     }
 }
 
@@ -194,13 +197,14 @@ impl Look {
                     return Self::Unexamined(error.to_string());
                 }
                 seen.extend_from_slice(bytes);
-                let film = walk.kept_moov().map(|(moov, at)| {
-                    Film::read(&Bytes::copy_from_slice(moov), at).map_err(|error| error.to_string())
+                let tables = walk.kept_moov().map(|(moov, at)| {
+                    SampleTables::read(&Bytes::copy_from_slice(moov), at)
+                        .map_err(|error| error.to_string())
                 });
-                match film {
-                    Some(film) => Self::Looking(Looking { walk, seen }).begin(film),
+                match tables {
+                    Some(tables) => Self::Looking(Looking { walk, seen }).begin(tables),
                     None if seen.len() > MOST_SEEN => {
-                        Self::Unexamined("its tables of samples are too far behind".to_owned())
+                        Self::Unexamined("its sample tables are too far behind".to_owned())
                     }
                     None => Self::Looking(Looking { walk, seen }),
                 }
@@ -220,10 +224,11 @@ impl Look {
     }
 
     /// Continues with the tables once they have been read.
-    fn begin(self, film: Result<Film, String>) -> Self {
+    fn begin(self, tables: Result<SampleTables, String>) -> Self {
         let Self::Looking(Looking { walk, seen }) = self else { return self };
-        let late = || "its tables of samples came after the samples".to_owned();
-        let examiner = film.and_then(|film| Examiner::from(Arc::new(film), 0).ok_or_else(late));
+        let late = || "its sample tables came after the samples".to_owned();
+        let examiner =
+            tables.and_then(|tables| Examiner::from(Arc::new(tables), 0).ok_or_else(late));
         match examiner {
             Ok(mut examiner) => {
                 examiner.feed(&seen);

@@ -1,8 +1,8 @@
 //! Recheck: checks what is archived of a leased room, and makes pending what is no longer as it was.
 
 use super::{
-    Depth, Found, Mismatch, ObjectProblem, RecordedObject, Subject, is_unexamined, verify,
-    whole_objects,
+    Depth, Found, Mismatch, ObjectProblem, RecordedObject, Subject, is_unexamined, recorded,
+    subjects, verify,
 };
 use crate::ledger::RecordingId;
 use crate::model::{
@@ -30,7 +30,7 @@ pub async fn recheck(
         let is_known = checked.unreadable.is_empty() && depth == Depth::Deep;
         unreadable.extend(checked.unreadable);
         if let Some(first) = checked.mismatches.first() {
-            let reason = format!("{} is to be archived again: {}", first.key, first.problem);
+            let reason = format!("{} must be archived again: {}", first.key, first.problem);
             tracing::warn!(account.appid = %appid, room.id = %room, reason, "an archived object of room {room} is damaged");
             take_out(recording, &checked.mismatches, &objects);
             // A recording that WeChat has deleted stays lost, and reported.
@@ -187,12 +187,9 @@ fn objects_of(recording: &Recording) -> Vec<RecordedObject> {
             bytes: Some(object.bytes),
             sha256: Some(object.sha256),
             crc64nvme: Some(object.crc64nvme),
-            subject: is_unexamined(&object.evidence, &object.damage).then_some(Subject::Film),
+            subject: is_unexamined(&object.evidence, &object.damage).then_some(Subject::Segment),
         }],
-        Some(Stored::Whole(whole)) => {
-            let playlists = (whole.key.as_ref(), whole.sha256, whole.source_sha256);
-            whole_objects(playlists, &whole.chunks, &whole.damaged)
-        }
+        Some(Stored::Whole(whole)) => recorded(whole.objects(), subjects(&whole.chunks).collect()),
         None => Vec::new(),
     }
 }

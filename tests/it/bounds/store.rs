@@ -76,10 +76,10 @@ async fn listings_that_say_for_ever_that_there_is_more_are_given_up() {
     let bound = Bound { code: 1, seconds: 120, mib: PROMISED };
     type Pages = fn(usize) -> Reply;
     let cases: [(&str, &str, Pages); 5] = [
-        ("the same token for ever", "comes again", |_| page("t", None)),
-        ("two tokens in turn", "comes again", |n| page(&format!("t{}", n % 2), None)),
-        ("empty pages for ever", "hold nothing", |n| page(&format!("t{n}"), None)),
-        ("the same keys for ever", "comes again", |n| page(&format!("t{n}"), Some(7))),
+        ("the same token for ever", "came again", |_| page("t", None)),
+        ("two tokens in turn", "came again", |n| page(&format!("t{}", n % 2), None)),
+        ("empty pages for ever", "are empty", |n| page(&format!("t{n}"), None)),
+        ("the same keys for ever", "came again", |n| page(&format!("t{n}"), Some(7))),
         ("new keys for ever", "more than", |n| page(&format!("t{n}"), Some(n))),
     ];
     for (row, said, pages) in cases {

@@ -13,7 +13,7 @@ async fn a_run_says_nothing_when_all_is_well() {
     let place = Place::start(ROOMS).await;
     let first = place.run(&["run"]).await;
     let ledger = place.folder.path().join("ledger.sqlite");
-    let new = format!("a new ledger was made: {}\n", ledger.display());
+    let new = format!("created a new ledger: {}\n", ledger.display());
     assert_eq!((first.code, first.out.as_str(), first.err), (0, "", new));
     let second = place.run(&["run"]).await;
     assert_eq!((second.code, second.out.as_str(), second.err.as_str()), (0, "", ""));
@@ -52,7 +52,7 @@ async fn plan_asks_nobody_and_a_dry_run_reads_the_list_and_archives_nothing() {
     assert_eq!(dry.lines()[0]["rooms_due"], 2);
     assert_eq!(place.bucket().objects.len(), 0);
     let plan = place.good(&["plan"]).await;
-    assert!(plan.out.contains("2 rooms to ask about"), "{}", plan.out);
+    assert!(plan.out.contains("2 rooms to look up"), "{}", plan.out);
     place.good(&["run"]).await;
     assert_eq!(place.good(&["plan", "--json"]).await.lines()[0]["rooms_due"], 0);
 }
@@ -70,7 +70,7 @@ async fn status_tells_of_all_rooms_and_of_one() {
     let one = place.good(&["status", "--room", "1", "--json"]).await.lines().remove(0);
     assert_eq!(
         (text(&one["phase"]), one["recordings"].as_array().unwrap().len()),
-        ("nothing more is owed", 3)
+        ("nothing pending", 3)
     );
     for arguments in [&["status"][..], &["status", "--room", "1"]] {
         let shown = place.good(arguments).await.out;

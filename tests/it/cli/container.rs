@@ -69,8 +69,11 @@ async fn another_folder_is_another_ledger_and_that_is_said() {
     let (usual, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let ledger = |folder: &Path| folder.join("ledger.sqlite").display().to_string();
     let first = run(&place, usual.path(), &["run"], &[]).await;
-    assert!(first.err.contains(&format!("a new ledger was made: {}", ledger(usual.path()))));
-    assert!(first.err.contains("hint: [ledger] url counts from the folder"), "{first:?}");
+    assert!(first.err.contains(&format!("created a new ledger: {}", ledger(usual.path()))));
+    assert!(
+        first.err.contains("hint: [ledger] url is relative to the current directory"),
+        "{first:?}"
+    );
     assert_eq!(run(&place, usual.path(), &["run"], &[]).await.err, "");
     for command in [&["status"][..], &["plan"], &["verify"], &["gc"]] {
         let ran = run(&place, other.path(), command, &[]).await;
@@ -82,7 +85,7 @@ async fn another_folder_is_another_ledger_and_that_is_said() {
         assert!(ran.code == 0 && !ran.err.contains("no ledger"), "{command:?}: {ran:?}");
     }
     let doctor = run(&place, other.path(), &["doctor"], &[]).await;
-    let made = format!("ledger: {}: a new ledger was made", ledger(other.path()));
+    let made = format!("ledger: {}: created a new ledger", ledger(other.path()));
     assert!(doctor.out.contains(&made), "{doctor:?}");
     let doctor = run(&place, other.path(), &["doctor"], &[]).await;
     assert!(doctor.out.contains(&format!("{}: open and up to date", ledger(other.path()))));

@@ -1,4 +1,4 @@
-//! `verify --decode`, with a decoder that is a script: it reads a few bytes of each film, as ffprobe would,
+//! `verify --decode`, with a decoder that is a script: it reads a few bytes of each segment, as ffprobe would,
 //! and complains of what it is told to.
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 
 use super::program::{Place, ROOMS, Ran, ended};
 
-/// Complains of what is not served rightly, and prints the lines of the file `frames` for each film.
+/// Complains of what is not served rightly, and prints the lines of the file `frames` for each segment.
 const DECODER: &str = r#"#!/usr/bin/env bash
 [ "$1" = -version ] && exit 0
 [ -z "$APP_SECRET$STORE_SECRET" ] || echo "it is given secrets" >&2
@@ -84,16 +84,16 @@ async fn verify_that_is_told_to_stop_ends_its_decoder() {
 }
 
 #[tokio::test]
-async fn verify_has_every_film_decoded_and_tells_what_is_complained_of() {
+async fn verify_has_every_recording_decoded_and_tells_what_is_complained_of() {
     let place = Place::start(ROOMS).await;
     place.good(&["run"]).await;
     let before = place.bucket().objects;
     let good = verify(&place, FRAME, &[]).await;
     assert_eq!((good.code, good.err.as_str()), (0, ""), "{good:?}");
     let lines: Vec<&str> = good.out.lines().collect();
-    assert_eq!(lines[0], "wx1 room 1: 2 films decoded without a complaint");
-    assert_eq!(lines[1], "wx1 room 2: 1 film decoded without a complaint");
-    assert!(lines[2].contains("3 films decoded without a complaint"), "{good:?}");
+    assert_eq!(lines[0], "wx1 room 1: 2 recordings decoded without complaints");
+    assert_eq!(lines[1], "wx1 room 2: 1 recording decoded without complaints");
+    assert!(lines[2].contains("3 recordings decoded without complaints"), "{good:?}");
 
     let first = FRAME.replace("0.04", "0.00");
     let bad = format!("{first}{}|log|level=16|message=[h264 @ 0x7f] broken\n", FRAME.trim_end());
@@ -105,8 +105,8 @@ async fn verify_has_every_film_decoded_and_tells_what_is_complained_of() {
     assert_eq!((json.code, &json.summary()["complaints"]), (5, &3.into()));
     let room = &json.lines()[0];
     assert_eq!((room["type"].as_str(), &room["room_id"]), (Some("decoded"), &1.into()));
-    let film = &room["films"][0];
-    assert_eq!((&film["frames"], &film["complaints"][0]["at_ms"]), (&2.into(), &40.into()));
+    let video = &room["films"][0];
+    assert_eq!((&video["frames"], &video["complaints"][0]["at_ms"]), (&2.into(), &40.into()));
     assert_eq!(place.bucket().objects, before, "it changes nothing");
 }
 
@@ -150,8 +150,8 @@ async fn a_real_ffmpeg_decodes_an_archive_and_names_where_it_is_damaged() {
     let sound = verify(&place, &[]).await;
     assert_eq!((sound.code, sound.err.as_str()), (0, ""), "{sound:?}");
     let lines: Vec<&str> = sound.out.lines().collect();
-    assert_eq!(lines[0], "wx1 room 1: 2 films decoded without a complaint");
-    assert_eq!(lines[1], "wx1 room 2: 1 film decoded without a complaint");
+    assert_eq!(lines[0], "wx1 room 1: 2 recordings decoded without complaints");
+    assert_eq!(lines[1], "wx1 room 2: 1 recording decoded without complaints");
     assert_eq!(place.bucket().objects, before, "it changes nothing");
 
     let damaged: Vec<String> = [".mp4", "chunk-000001.ts"]
@@ -163,9 +163,9 @@ async fn a_real_ffmpeg_decodes_an_archive_and_names_where_it_is_damaged() {
     assert_eq!(told.code, 5, "{told:?}");
     let lines = told.lines();
     let rooms = lines.iter().filter(|line| line["type"] == "decoded");
-    let complaints = rooms.flat_map(|room| room["films"].as_array().unwrap()).flat_map(|film| {
-        let all = film["complaints"].as_array().unwrap();
-        all.iter().map(|complaint| (film["key"].as_str().unwrap(), complaint))
+    let complaints = rooms.flat_map(|room| room["films"].as_array().unwrap()).flat_map(|video| {
+        let all = video["complaints"].as_array().unwrap();
+        all.iter().map(|complaint| (video["key"].as_str().unwrap(), complaint))
     });
     let (mut segment, mut chunk) = (false, false);
     for (key, complaint) in complaints {

@@ -152,7 +152,7 @@ async fn gc_says_what_to_do_where_the_store_cannot_be_reached() {
         let ran = place.run(arguments).await;
         assert_eq!(ran.code, 1, "{ran:?}");
         assert!(ran.lines().iter().all(|line| line["kind"] == "store"), "{ran:?}");
-        assert!(ran.err.contains("error: the bucket cannot be used"), "{ran:?}");
+        assert!(ran.err.contains("error: the bucket is not usable"), "{ran:?}");
         assert!(ran.err.contains("\nhint: check the endpoint"), "{ran:?}");
     }
 }

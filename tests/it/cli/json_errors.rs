@@ -15,7 +15,14 @@ async fn a_fatal_error_is_the_last_object_of_the_output() {
         (&["run"], "bucket = \"replays\"", "bucket = 7", 2, "configuration", "[store] bucket"),
         (&["config", "show"], "bucket = \"replays\"", "bucket ＝ 7", 2, "configuration", "＝"),
         (&["status"], "sqlite:", "mysql:", 2, "configuration", "[ledger] url"),
-        (&["run"], "ledger.sqlite", "no/folder/ledger.sqlite", 1, "ledger", "could not be opened"),
+        (
+            &["run"],
+            "ledger.sqlite",
+            "no/folder/ledger.sqlite",
+            1,
+            "ledger",
+            "failed to open the ledger",
+        ),
         (
             &["backfill", "--all"],
             "access_key = \"access\"",
@@ -24,7 +31,7 @@ async fn a_fatal_error_is_the_last_object_of_the_output() {
             "store",
             "bucket",
         ),
-        (&["status", "--room", "77"], "", "", 1, "other", "knows no room 77"),
+        (&["status", "--room", "77"], "", "", 1, "other", "has no room 77"),
         (&["run", "--account", "wx9"], "", "", 2, "usage", "wx9 is not configured"),
         (
             &["backfill", "--from", "2026-02-01", "--to", "2026-01-01"],
@@ -62,7 +69,7 @@ async fn so_are_flags_that_cannot_be_read() {
         (&["playlist", "--json"], "--room"),
         (&["backfill", "--json"], "--room"),
         (&["run", "--max-runtime", "soon", "--json"], "soon"),
-        (&["--json"], "no command is given"),
+        (&["--json"], "no command given"),
     ] {
         let ran = ended(place.command(command).spawn().unwrap()).await;
         assert_eq!(ran.code, 2, "{ran:?}");

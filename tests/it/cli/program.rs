@@ -18,7 +18,7 @@ pub use crate::canaries::{APP_SECRET, STORE_SECRET, TOKEN};
 /// No command takes longer, however busy the machine is.
 const LONGEST: Duration = Duration::from_secs(180);
 
-/// Room 1: two pieces and a whole that covers them; room 2: a whole alone.
+/// Room 1: two segments and a whole that covers them; room 2: a whole alone.
 pub const ROOMS: &str = "
 [[account.room]]
 id = 1

@@ -133,7 +133,7 @@ async fn whoever_does_not_answer_keeps_no_command_from_ending() {
             let ran = place.run(&[command, which, "--json", "--max-runtime", "1s"]).await;
             assert_eq!(ran.code, 1, "{command}, {whom}: {ran:?}");
             assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-            let told = "the time that --max-runtime gives was up while waiting for";
+            let told = "the time limit of --max-runtime was reached while waiting for";
             assert!(ran.err.contains(&format!("{told} {whom}")), "{ran:?}");
             assert_eq!(ran.lines().pop().unwrap()["kind"], "stopped", "{ran:?}");
         }
@@ -154,7 +154,7 @@ async fn a_run_whose_time_is_up_leaves_the_rest_to_the_next_one() {
 
 #[tokio::test]
 async fn a_killed_transfer_goes_on_at_the_part_it_had_come_to() {
-    const FILM: u64 = 30 << 20;
+    const SEGMENT: u64 = 30 << 20;
     let place = Place::start(
         "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room.replay]]\nsize = \"30MiB\"\n\
          [vod]\nrate = \"10MiB\"\n",
@@ -182,12 +182,12 @@ async fn a_killed_transfer_goes_on_at_the_part_it_had_come_to() {
     let next = place.run(&["run", "--json"]).await;
     let summary: serde_json::Value =
         serde_json::from_str(next.out.lines().last().unwrap()).unwrap();
-    let moved = summary["bytes_moved"].as_u64().unwrap();
+    let transferred = summary["bytes_moved"].as_u64().unwrap();
     // All but the first two parts.
-    let most = FILM - (10 << 20) + (64 << 10);
-    assert!((1..=most).contains(&moved), "{moved} of {FILM}");
+    let most = SEGMENT - (10 << 20) + (64 << 10);
+    assert!((1..=most).contains(&transferred), "{transferred} of {SEGMENT}");
     assert_eq!((next.code, place.run(&["verify", "--deep"]).await.code), (0, 0));
     // Its moov came before the kill, and was read back.
-    let film = &place.bucket().manifest(1)["segments"][0];
-    assert!(film["media"]["width"].is_u64(), "{film:#}");
+    let segment = &place.bucket().manifest(1)["segments"][0];
+    assert!(segment["media"]["width"].is_u64(), "{segment:#}");
 }

@@ -49,7 +49,7 @@ async fn what_many_rooms_suffer_is_told_once_and_complete_rooms_are_counted() {
     let one = place.good(&["status", "--room", "11", "--json"]).await.lines().remove(0);
     assert!(one["next_at"].is_string(), "{one}");
     let shown = place.good(&["status", "--room", "11"]).await.out;
-    assert!(shown.contains("to be finished, not before 20") && shown.contains("404"), "{shown}");
+    assert!(shown.contains("to finish, not before 20") && shown.contains("404"), "{shown}");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn plan_and_status_say_the_same_of_what_is_pending() {
     assert!(measured["bytes_estimated"].as_u64().unwrap() > 0, "{measured}");
     let shown = place.good(&["status"]).await.out;
     assert!(shown.contains("5 rooms: 2 complete, 3 partial"), "{shown}");
-    assert!(shown.contains("0 rooms to ask about, "), "{shown}");
+    assert!(shown.contains("0 rooms to look up, "), "{shown}");
     assert!(shown.contains("3 recordings listed; about "), "{shown}");
 }
 

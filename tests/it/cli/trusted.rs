@@ -28,11 +28,11 @@ async fn doctor_warns_of_files_that_others_can_read_or_write() {
     assert!(good.contains("0 warnings"), "{good}");
 
     for (path, mode, told) in [
-        (&configuration, 0o666, "says what this program does, and every user can change it"),
+        (&configuration, 0o666, "controls what this program does, and every user can change it"),
         (&secret, 0o666, "may hold a secret, and every user can change it"),
         (&secret, 0o644, "may hold a secret, and every user can read it"),
-        (&ledger, 0o666, "says what was archived, and every user can change it"),
-        (&folder, 0o777, "every user can put another file in the place of one in this folder"),
+        (&ledger, 0o666, "records what was archived, and every user can change it"),
+        (&folder, 0o777, "every user can replace files in this folder"),
     ] {
         let before = std::fs::metadata(path).unwrap().permissions();
         open(path, mode);
@@ -41,7 +41,7 @@ async fn doctor_warns_of_files_that_others_can_read_or_write() {
         let line =
             warned.lines().find(|line| line.starts_with("warn  files: ")).unwrap_or_default();
         assert!(line.contains(&shown.to_string()) && line.contains(told), "{mode:o}: {warned}");
-        assert!(warned.contains("hint: chmod "), "{warned}");
+        assert!(warned.contains("hint: run `chmod "), "{warned}");
         assert!(!warned.contains(STORE_SECRET), "{warned}");
         let json = place.good(&["doctor", "--json"]).await.lines();
         let is_told =

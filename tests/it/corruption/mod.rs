@@ -1,13 +1,13 @@
-//! Films that are damaged on purpose: what the program finds of it.
+//! Videos that are damaged on purpose: what the program finds of it.
 //!
-//! `scripts/test-corruption` makes films with ffmpeg and has ffmpeg judge each that was damaged.
-//! `scripts/test` damages the films among the fixtures in ways that have to be found.
+//! `scripts/test-corruption` makes videos with ffmpeg and has ffmpeg judge each that was damaged.
+//! `scripts/test` damages the videos among the fixtures in ways that have to be found.
 
 mod examine;
-mod films;
 mod mutations;
 mod oracle;
 mod report;
+mod videos;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use examine::{Verdict, examine};
-use films::Film;
 use oracle::Decoded;
 use report::{Aim, Outcome};
+use videos::Video;
 
 /// What `scripts/test-corruption` asks for.
 struct Task {
@@ -40,13 +40,13 @@ impl Task {
         Some(Self { corpus, count, seed: number("REPLAY_ARCHIVER_TEST_SEED"), threads })
     }
 
-    fn films(&self) -> Vec<Film> {
+    fn videos(&self) -> Vec<Video> {
         let entries = std::fs::read_dir(&self.corpus).unwrap();
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-        let is_film = |path: &PathBuf| path.extension().is_some_and(|e| e == "mp4" || e == "ts");
-        paths.retain(is_film);
+        let is_video = |path: &PathBuf| path.extension().is_some_and(|e| e == "mp4" || e == "ts");
+        paths.retain(is_video);
         paths.sort();
-        paths.iter().map(|path| Film::read(path)).collect()
+        paths.iter().map(|path| Video::read(path)).collect()
     }
 
     /// Does something with each number up to `count`, in several threads, each with a file of its own.
@@ -75,24 +75,28 @@ impl Task {
     }
 }
 
-/// Beside the films among the fixtures lies what ffprobe finds in them, as beside those of the script.
+/// Beside the videos among the fixtures lies what ffprobe finds in them, as beside those of the script.
 const FIXTURES: [&str; 4] = ["faststart", "moov-at-end", "hevc", "fragmented"];
 
 #[test]
-fn what_has_to_be_found_is_found_in_the_films_among_the_fixtures() {
+fn what_has_to_be_found_is_found_in_the_videos_among_the_fixtures() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures/media");
-    let films = FIXTURES.map(|name| Film::read(&folder.join(format!("{name}.mp4"))));
-    for film in &films {
-        assert_eq!(examine(film, &film.bytes), Verdict::Sound, "{}", film.name);
+    let videos = FIXTURES.map(|name| Video::read(&folder.join(format!("{name}.mp4"))));
+    for video in &videos {
+        assert_eq!(examine(video, &video.bytes), Verdict::Sound, "{}", video.name);
     }
     let mut seen = BTreeSet::new();
     for number in 0..600 {
-        let (at, mutation) = mutations::nth(&films, 1, number);
-        let aim = Aim::of(&films[at], &mutation, &Decoded::default());
+        let (at, mutation) = mutations::nth(&videos, 1, number);
+        let aim = Aim::of(&videos[at], &mutation, &Decoded::default());
         let Some(aim @ (Aim::ZerosInPicture | Aim::NalLength)) = aim else { continue };
-        let verdict = examine(&films[at], &mutation.bytes);
+        let verdict = examine(&videos[at], &mutation.bytes);
         let places = &mutation.places;
-        assert!(verdict.is_found(), "{number}: {} {places:?} {aim:?}: {verdict:?}", films[at].name);
+        assert!(
+            verdict.is_found(),
+            "{number}: {} {places:?} {aim:?}: {verdict:?}",
+            videos[at].name
+        );
         seen.insert(aim);
     }
     assert_eq!(seen.len(), 2, "{seen:?}");
@@ -102,49 +106,49 @@ fn what_has_to_be_found_is_found_in_the_films_among_the_fixtures() {
 #[test]
 fn damage_is_found_and_what_plays_is_left_alone() {
     let Some(task) = Task::told() else { return };
-    let films = task.films();
-    let originals = task.each(films.len() as u64, |number, path| {
-        let film = &films[usize::try_from(number).unwrap()];
-        film.write(&film.bytes, path);
+    let videos = task.videos();
+    let originals = task.each(videos.len() as u64, |number, path| {
+        let video = &videos[usize::try_from(number).unwrap()];
+        video.write(&video.bytes, path);
         Decoded::of(path)
     });
     let mut faults = Vec::new();
-    for (film, original) in films.iter().zip(&originals) {
-        let verdict = examine(film, &film.bytes);
+    for (video, original) in videos.iter().zip(&originals) {
+        let verdict = examine(video, &video.bytes);
         let is_fine = match &verdict {
-            Verdict::Sound => !film.is_unknown(),
-            Verdict::Unexamined(_) => film.is_unknown(),
+            Verdict::Sound => !video.is_unknown(),
+            Verdict::Unexamined(_) => video.is_unknown(),
             _ => false,
         };
         if !is_fine || original.complaint.is_some() {
-            faults.push(format!("{}: {verdict:?}, ffmpeg: {:?}", film.name, original.complaint));
+            faults.push(format!("{}: {verdict:?}, ffmpeg: {:?}", video.name, original.complaint));
         }
     }
     let outcomes = task.each(task.count, |number, path| {
-        let (at, mutation) = mutations::nth(&films, task.seed, number);
-        let (film, original) = (&films[at], &originals[at]);
-        film.write(&mutation.bytes, path);
+        let (at, mutation) = mutations::nth(&videos, task.seed, number);
+        let (video, original) = (&videos[at], &originals[at]);
+        video.write(&mutation.bytes, path);
         let decoded = Decoded::of(path);
         let differs = || (decoded.frames != original.frames).then(|| "other frames".to_owned());
         // Whole packets are asked for, though ffmpeg looks for the next one in silence.
-        let is_torn = film.told_ms.is_some() && is_torn(&mutation.bytes);
+        let is_torn = video.told_ms.is_some() && is_torn(&mutation.bytes);
         let torn = || is_torn.then(|| "no whole packets".to_owned());
         let harm = decoded.complaint.clone().or_else(differs).or_else(torn);
-        let verdict = examine(film, &mutation.bytes);
+        let verdict = examine(video, &mutation.bytes);
         let outcome = Outcome {
             number,
-            film: film.name.clone(),
-            rate: film.rate().to_owned(),
+            video: video.name.clone(),
+            rate: video.rate().to_owned(),
             kind: mutation.kind,
             size: mutation.size,
-            aim: Aim::of(film, &mutation, &decoded),
+            aim: Aim::of(video, &mutation, &decoded),
             harm,
             is_found: verdict.is_found(),
             verdict: format!("{verdict:?} at {:?}", mutation.places),
         };
         if outcome.is_false_alarm() || (outcome.is_missed() && outcome.aim.is_some()) {
-            let extension = if film.told_ms.is_some() { "ts" } else { "mp4" };
-            film.write(
+            let extension = if video.told_ms.is_some() { "ts" } else { "mp4" };
+            video.write(
                 &mutation.bytes,
                 &task.corpus.join(format!("case-{number}.{extension}-damaged")),
             );

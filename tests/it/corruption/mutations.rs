@@ -6,7 +6,7 @@ use std::ops::Range;
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
-use super::films::Film;
+use super::videos::Video;
 
 const KIB: usize = 1 << 10;
 
@@ -38,7 +38,7 @@ pub(super) struct Mutation {
     pub kind: Kind,
     /// How many bytes were replaced.
     pub size: usize,
-    /// Where, in the bytes that are kept of the film.
+    /// Where, in the bytes that are kept of the video.
     pub places: Vec<Range<usize>>,
     pub bytes: Vec<u8>,
 }
@@ -53,14 +53,14 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The damage of this number to one of the films, and which.
-pub(super) fn nth(films: &[Film], seed: u64, number: u64) -> (usize, Mutation) {
+/// The damage of this number to one of the videos, and which.
+pub(super) fn nth(videos: &[Video], seed: u64, number: u64) -> (usize, Mutation) {
     let mut random = StdRng::seed_from_u64(seed.wrapping_mul(1 << 32) ^ number);
-    let at = usize::try_from(number).unwrap() % films.len();
-    let foreign = &films[random.random_range(0..films.len())].bytes;
+    let at = usize::try_from(number).unwrap() % videos.len();
+    let foreign = &videos[random.random_range(0..videos.len())].bytes;
     loop {
         let kind = kind(&mut random);
-        if let Some(mutation) = damaged(&films[at], kind, foreign, &mut random) {
+        if let Some(mutation) = damaged(&videos[at], kind, foreign, &mut random) {
             return (at, mutation);
         }
     }
@@ -81,14 +81,14 @@ fn kind(random: &mut StdRng) -> Kind {
     }
 }
 
-/// The film damaged in this way; `None` where it has no place for that.
+/// The video damaged in this way; `None` where it has no place for that.
 pub(super) fn damaged(
-    film: &Film,
+    video: &Video,
     kind: Kind,
     foreign: &[u8],
     random: &mut StdRng,
 ) -> Option<Mutation> {
-    let mut bytes = film.bytes.clone();
+    let mut bytes = video.bytes.clone();
     let length = bytes.len();
     if let Kind::Flipped(table) = kind {
         let table = places_of(&bytes, table);
@@ -131,7 +131,7 @@ pub(super) fn damaged(
                 return None;
             }
             bytes.copy_within(other..other + size, at);
-            bytes[other..other + size].copy_from_slice(&film.bytes[place]);
+            bytes[other..other + size].copy_from_slice(&video.bytes[place]);
             places.push(other..other + size);
         }
         Kind::Foreign => {
@@ -145,7 +145,7 @@ pub(super) fn damaged(
         }
         Kind::Flipped(_) => {}
     }
-    (bytes != film.bytes).then_some(Mutation { kind, size, places, bytes })
+    (bytes != video.bytes).then_some(Mutation { kind, size, places, bytes })
 }
 
 /// What hosts answer in place of a file.

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
 
-use super::films::{Film, Unit};
 use super::mutations::{Kind, Mutation};
 use super::oracle::Decoded;
+use super::videos::{Unit, Video};
 
 /// What came of one file that was damaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub number: u64,
-    pub film: String,
+    pub video: String,
     pub rate: String,
     pub kind: Kind,
     pub size: usize,
@@ -45,10 +45,10 @@ impl Aim {
     ];
 
     /// What a damage is, of what has to be found.
-    pub fn of(film: &Film, mutation: &Mutation, decoded: &Decoded) -> Option<Self> {
+    pub fn of(video: &Video, mutation: &Mutation, decoded: &Decoded) -> Option<Self> {
         match mutation.kind {
             Kind::Flipped("stsz" | "stsc" | "stco" | "co64")
-                if decoded.complaint.is_some() && !film.is_unknown() =>
+                if decoded.complaint.is_some() && !video.is_unknown() =>
             {
                 return Some(Self::Tables);
             }
@@ -57,19 +57,19 @@ impl Aim {
             _ => {}
         }
         let is_changed =
-            |at: &Range<usize>| mutation.bytes.get(at.clone()) != film.bytes.get(at.clone());
+            |at: &Range<usize>| mutation.bytes.get(at.clone()) != video.bytes.get(at.clone());
         let covers = |length: &Range<usize>| {
             let within = |at: &Range<usize>| at.start <= length.start && length.end <= at.end;
             mutation.places.iter().any(within) && is_changed(length)
         };
-        let has_size = mutation.bytes.len() == film.bytes.len();
+        let has_size = mutation.bytes.len() == video.bytes.len();
         // Where nothing tells of the last fragment any more, it is as if other bytes followed the one before,
         // which ffmpeg plays in silence.
         let hits = |head: &Range<usize>| {
             mutation.places.iter().any(|at| at.start < head.end && head.start < at.end)
         };
-        let is_named = mutation.kind == Kind::Zeros || !film.last_head.as_ref().is_some_and(hits);
-        if has_size && is_named && film.units.iter().any(|unit| covers(&unit.length)) {
+        let is_named = mutation.kind == Kind::Zeros || !video.last_head.as_ref().is_some_and(hits);
+        if has_size && is_named && video.units.iter().any(|unit| covers(&unit.length)) {
             return Some(Self::NalLength);
         }
         let zeros = mutation.places.first().filter(|_| mutation.kind == Kind::Zeros);
@@ -79,11 +79,11 @@ impl Aim {
                 unit.is_picture && at.end < unit.body.end && at.end.saturating_sub(from) >= 64
             })
         };
-        if film.units.iter().any(is_within) {
+        if video.units.iter().any(is_within) {
             return Some(Self::ZerosInPicture);
         }
         match mutation.size >> 10 {
-            _ if film.largest_sample > 64 << 10 || film.is_unknown() || !is_named => None,
+            _ if video.largest_sample > 64 << 10 || video.is_unknown() || !is_named => None,
             256.. => Some(Self::Large),
             64.. => Some(Self::Middling),
             _ => None,

@@ -28,8 +28,8 @@ const MOMENTS: u64 = 16;
 /// What is free at each moment more than at the one before.
 const STEP: u64 = 20 << 10;
 
-/// A film of two parts, and the larger of them.
-const FILM: u64 = 6 << 20;
+/// A segment of two parts, and the larger of them.
+const SEGMENT: u64 = 6 << 20;
 const PART: u64 = 5 << 20;
 
 /// The rooms that the night finds.
@@ -151,13 +151,13 @@ async fn check(moment: u64) -> Option<bool> {
     }
     // What was under way when it filled, and is not known to be in the bucket, comes again.
     let bytes = full.bytes + healed.bytes;
-    assert!(bytes <= ROOMS * FILM + 4 * PART, "{name}: {bytes} bytes were fetched in all");
+    assert!(bytes <= ROOMS * SEGMENT + 4 * PART, "{name}: {bytes} bytes were fetched in all");
     Some(full.exit == 1)
 }
 
 fn assert_full(name: &str, seen: &Seen) {
     let Seen { exit, told, took, calls, bytes, lines } = seen;
-    assert!(*bytes <= ROOMS * FILM + PART, "{name}: {bytes} bytes were fetched");
+    assert!(*bytes <= ROOMS * SEGMENT + PART, "{name}: {bytes} bytes were fetched");
     assert!(*calls as u64 <= 2 + ROOMS, "{name}: {calls} calls");
     assert!(lines.len() <= MOST_LINES, "{name}: {} lines: {lines:#?}", lines.len());
     assert!(*took < Duration::from_secs(60), "{name}: it took {took:?}");
@@ -166,7 +166,7 @@ fn assert_full(name: &str, seen: &Seen) {
         return;
     }
     assert_eq!(*exit, 1, "{name}: {told:?}");
-    let of_the_disk = |line: &&String| line.contains("hint: the disk under the ledger");
+    let of_the_disk = |line: &&String| line.contains("hint: the ledger's disk");
     let hints = told.iter().filter(of_the_disk).count();
     assert_eq!((hints, told.len()), (1, 2), "{name}: {told:#?}");
 }
@@ -189,7 +189,7 @@ async fn a_room_is_tried_once_a_run_though_what_came_of_it_cannot_be_noted() {
     let night = night.expect("it does the same work for ever");
     assert_eq!((night.exit, night.resolved().len() as u64), (3, ROOMS));
     let bytes: u64 = night.media.iter().map(bytes_of).sum();
-    assert!(bytes <= ROOMS * FILM, "{bytes} bytes were fetched");
+    assert!(bytes <= ROOMS * SEGMENT, "{bytes} bytes were fetched");
     for trigger in ["drop trigger no_part", "drop trigger no_failure"] {
         sql(&world, trigger);
     }
@@ -217,15 +217,15 @@ async fn a_server_whose_disk_is_full_ends_the_night_and_is_told_of_once() {
     let night = world.night(&Selection::Due, change).await;
     let told = notes(&night.report);
     assert_eq!((night.exit, told.len()), (1, 2), "{told:?}");
-    assert!(told[1].contains("hint: the disk under the ledger is full"), "{told:?}");
+    assert!(told[1].contains("hint: the ledger's disk is full"), "{told:?}");
     server.execute("drop trigger full_disk on upload_parts").await.unwrap();
     let healed = world.night(&Selection::Due, change).await;
     assert_eq!(healed.exit, 0, "{:?}", notes(&healed.report));
     let bytes: u64 = night.media.iter().chain(&healed.media).map(bytes_of).sum();
-    assert!(bytes <= ROOMS * FILM + 4 * PART, "{bytes} bytes were fetched");
+    assert!(bytes <= ROOMS * SEGMENT + 4 * PART, "{bytes} bytes were fetched");
 }
 
-/// It goes while films are under way, and is not waited for any more after a second.
+/// It goes while segments are under way, and is not waited for any more after a second.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stays_away_ends_the_night_and_is_told_of_once() {
     let rooms: String = (1..=ROOMS).map(room).collect();
@@ -235,9 +235,9 @@ async fn a_server_that_stays_away_ends_the_night_and_is_told_of_once() {
         config.ledger_url = database.url.clone().into();
         config.outage_budget = Duration::from_secs(1);
     };
-    let is_of_a_film = |call: &Call| call.path.ends_with(".mp4");
+    let is_of_a_segment = |call: &Call| call.path.ends_with(".mp4");
     let shutting = async {
-        while !world.sandbox.calls().iter().any(is_of_a_film) {
+        while !world.sandbox.calls().iter().any(is_of_a_segment) {
             clock::pause(Duration::from_millis(1)).await;
         }
         door.shut();
@@ -249,11 +249,11 @@ async fn a_server_that_stays_away_ends_the_night_and_is_told_of_once() {
     };
     let told = notes(&night.report);
     assert_eq!(night.exit, 1, "{told:?}");
-    let is_of_the_end = |line: &&String| line.contains("ended early: the ledger could not");
+    let is_of_the_end = |line: &&String| line.contains("ended early: the ledger failed to");
     let failures = told.iter().filter(|line| !line.starts_with("hint: "));
     assert_eq!((failures.count(), told.iter().filter(is_of_the_end).count()), (1, 1), "{told:?}");
     let bytes: u64 = night.media.iter().map(bytes_of).sum();
-    assert!(bytes <= ROOMS * FILM, "{bytes} bytes were fetched");
+    assert!(bytes <= ROOMS * SEGMENT, "{bytes} bytes were fetched");
     door.open();
     let healed = world.night(&Selection::Due, change).await;
     assert_eq!(healed.exit, 0, "{:?}", notes(&healed.report));
@@ -295,13 +295,13 @@ async fn night(world: &World, disk: &Disk, log: &Log, clears: Clears) -> Seen {
     }
 }
 
-/// How many bytes of a film were asked for.
+/// How many bytes of a segment were asked for.
 fn bytes_of(call: &Call) -> u64 {
     if !call.path.ends_with(".mp4") {
         return 0;
     }
     let range = call.range.as_deref().and_then(|range| range.strip_prefix("bytes="));
-    let Some((first, last)) = range.and_then(|range| range.split_once('-')) else { return FILM };
+    let Some((first, last)) = range.and_then(|range| range.split_once('-')) else { return SEGMENT };
     let (first, last): (u64, Option<u64>) = (first.parse().unwrap(), last.parse().ok());
-    last.map_or(FILM, |last| (last + 1).min(FILM)).saturating_sub(first)
+    last.map_or(SEGMENT, |last| (last + 1).min(SEGMENT)).saturating_sub(first)
 }

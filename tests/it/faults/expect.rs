@@ -21,7 +21,7 @@ pub struct Expect {
     pub hint: &'static str,
     /// How often the failure is logged: once where it is handled, unless nothing was begun.
     pub logged: usize,
-    /// Lines at `warn` or `error`.
+    /// Lines at `warn` or `error`, besides one for each room that failed.
     pub loud: usize,
     /// The exit code of the next night, when the fault is over.
     pub healed: u8,

@@ -25,7 +25,7 @@ fn a_ledger_that_cannot_be_used_stops_the_night_and_costs_no_archived_byte() {
     check_all(rows);
 }
 
-/// A row in which another process holds the ledger for so long, or until the fault is over.
+/// A row in which another process holds a lock on the ledger for so long, or until the fault is over.
 fn held(name: &str, longest: Duration, expect: Expect) -> Row {
     let held: Arc<Mutex<Option<Sender<()>>>> = Arc::default();
     let release = Arc::clone(&held);
@@ -40,9 +40,9 @@ fn held(name: &str, longest: Duration, expect: Expect) -> Row {
     Row { heal: Box::new(heal), ..acted(name, SMALL, strike, expect) }
 }
 
-/// Rows in which the lock outlasts the patience, from the beginning of the night.
+/// Rows in which the lock outlasts the outage budget, from the beginning of the night.
 fn held_for_ever() -> Vec<Row> {
-    let locked = hinted(could_not_run("locked"), "another process holds the ledger");
+    let locked = hinted(could_not_run("locked"), "another process holds a lock on the ledger");
     let ill = |config: &mut Config| config.outage_budget = Duration::from_secs(1);
     let ever = Duration::from_secs(600);
     vec![Row { ill, ..held("held for ever", ever, locked) }]
@@ -131,8 +131,8 @@ fn damaged() -> Vec<Row> {
                 );
             },
             not_begun(hinted(
-                could_not_run("could not be brought up to date"),
-                "if another version made this ledger",
+                could_not_run("failed to update the ledger's tables"),
+                "if another version created this ledger",
             )),
         ),
         row(
@@ -160,7 +160,7 @@ fn full() -> Vec<Row> {
         heal: Box::new(|world| sql(world, "drop trigger full")),
         ..acted(name, room, move |world| sql(world, trigger), expect)
     };
-    let hint = "the disk under the ledger is full";
+    let hint = "the ledger's disk is full";
     let told = "database or disk is full";
     vec![
         row(
@@ -203,7 +203,7 @@ fn leases() -> Vec<Row> {
         heal: Box::new(|world| sql(world, "drop trigger refuse")),
         ..acted(name, SMALL, move |world| sql(world, trigger), expect)
     };
-    let (kept, told) = (could_not_run("could not renew the lease"), 2);
+    let (kept, told) = (could_not_run("failed to renew the lease"), 2);
     vec![
         row(
             "a lease that cannot be renewed",
@@ -238,8 +238,8 @@ fn misplaced() -> Vec<Row> {
             "in a folder that is not there",
             |config| config.ledger_url = "sqlite:/nowhere/at/all/ledger.sqlite".to_owned().into(),
             not_begun(hinted(
-                could_not_run("there is no folder /nowhere/at/all"),
-                "make it: mkdir -p '/nowhere/at/all'",
+                could_not_run("the folder /nowhere/at/all does not exist"),
+                "create it: `mkdir -p '/nowhere/at/all'`",
             )),
         ),
         row(

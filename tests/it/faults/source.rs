@@ -3,12 +3,12 @@
 mod broken;
 mod chunks;
 mod edges;
-mod films;
 mod misled;
 mod no_recordings;
 mod passing;
 mod playlists;
 mod refused;
+mod segments;
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn vod(skip: u64, times: &str, then: &str) -> [String; 1] {
 
 const ALWAYS: &str = "\"always\"";
 
-/// As a row, for faults that end when the program loses its patience: it does so soon, though not
+/// As a row, for faults that end when the program gives up: it does so soon, though not
 /// before a busy machine has let the host answer.
 fn impatient(row: Row) -> Row {
     Row { config: |config: &mut Config| config.media.timeouts.read = Duration::from_secs(4), ..row }
@@ -53,8 +53,8 @@ fn a_file_whose_edges_disagree_or_whose_ranges_cannot_be_used_is_asked_for_at_on
 }
 
 #[test]
-fn a_film_is_whole_where_every_sample_lies_within_it_and_only_there() {
-    check_all(films::rows());
+fn a_segment_is_whole_where_every_sample_lies_within_it_and_only_there() {
+    check_all(segments::rows());
 }
 
 fn lasting(name: &str, room: &'static str, then: &str, expect: Expect) -> Row {

@@ -2,11 +2,11 @@
 
 mod conditional;
 mod everything;
-mod film;
 mod manners;
 mod passing;
 mod resumed;
 mod room;
+mod segment;
 mod silent;
 
 use std::sync::Arc;
@@ -84,16 +84,16 @@ fn refuse(status: u16, code: &'static str) -> Effect {
 }
 
 /// Of room 2: the object of its recording.
-fn is_film(request: &Request) -> bool {
+fn is_segment(request: &Request) -> bool {
     request.key.starts_with("live/wx1/rooms/2/segments/")
 }
 
 fn put(request: &Request) -> bool {
-    is_film(request) && request.method == "PUT"
+    is_segment(request) && request.method == "PUT"
 }
 
 fn begin(request: &Request) -> bool {
-    is_film(request) && request.method == "POST" && request.asks("uploads")
+    is_segment(request) && request.method == "POST" && request.asks("uploads")
 }
 
 fn second_part(request: &Request) -> bool {
@@ -101,11 +101,11 @@ fn second_part(request: &Request) -> bool {
 }
 
 fn complete(request: &Request) -> bool {
-    is_film(request) && request.method == "POST" && request.asks("uploadId")
+    is_segment(request) && request.method == "POST" && request.asks("uploadId")
 }
 
 fn head(request: &Request) -> bool {
-    is_film(request) && request.method == "HEAD"
+    is_segment(request) && request.method == "HEAD"
 }
 
 fn manifest(request: &Request) -> bool {
@@ -141,7 +141,7 @@ fn any(_: &Request) -> bool {
 #[test]
 fn a_fault_of_the_store_that_lasts_has_its_place_reason_and_hint() {
     check_all(
-        [film::rows(), room::rows(), conditional::rows(), everything::rows()]
+        [segment::rows(), room::rows(), conditional::rows(), everything::rows()]
             .into_iter()
             .flatten()
             .collect(),

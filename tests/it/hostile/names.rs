@@ -6,7 +6,7 @@ use super::canary::Canary;
 use crate::cli::program::Place;
 use crate::net::{Reply, Request, Server};
 
-const FILM: &[u8] = include_bytes!("../fixtures/media/faststart.mp4");
+const SEGMENT: &[u8] = include_bytes!("../fixtures/media/faststart.mp4");
 
 /// Names of files, as they stand in a `media_url`.
 const FILES: [&str; 14] = [
@@ -37,12 +37,12 @@ const NAMES: [&str; 7] = [
     "  0000  ../SHA256SUMS",
 ];
 
-fn film(request: &Request) -> Reply {
-    let end = request.range().map_or(FILM.len(), |range| range.end.min(FILM.len()));
+fn segment(request: &Request) -> Reply {
+    let end = request.range().map_or(SEGMENT.len(), |range| range.end.min(SEGMENT.len()));
     let start = request.range().map_or(0, |range| range.start);
     Reply::new(206)
-        .header("Content-Range", &format!("bytes {start}-{}/{}", end - 1, FILM.len()))
-        .body(&FILM[start..end])
+        .header("Content-Range", &format!("bytes {start}-{}/{}", end - 1, SEGMENT.len()))
+        .body(&SEGMENT[start..end])
 }
 
 fn rooms(host: &Server) -> String {
@@ -77,7 +77,7 @@ fn assert_plain(what: &str, text: &str) {
 
 #[tokio::test]
 async fn hostile_names_stay_in_their_folder_their_line_and_their_quotes() {
-    let host = Server::start(film).await;
+    let host = Server::start(segment).await;
     let place = Place::start(&rooms(&host)).await;
     let canary = Canary::on("127.0.0.1:0");
     let configuration = place.configuration().replace(

@@ -14,23 +14,24 @@ pub struct Reference {
     pub bucket: Bucket,
     manifests: String,
     /// Bytes of recordings and images that it fetched.
-    pub moved: u64,
+    pub transferred: u64,
     /// Every point it passed.
     pub points: Vec<Point>,
 }
 
 /// Media that is fetched again without being a part in flight: the images of both rooms, the
-/// playlist, and the `moov` of a piece that is gone on with, which lies before its checkpoint.
+/// playlist, and the `moov` of a segment that is resumed, which lies before its checkpoint.
 const SMALL: u64 = 512 << 10;
 
 impl Reference {
     /// What is in the bucket now is taken for what ought to be, after it was held against the
     /// source.
     pub async fn of(world: &World) -> Self {
-        let (bucket, points, moved) = (world.bucket(), world.watch.passed(), world.vod.moved());
+        let (bucket, points, transferred) =
+            (world.bucket(), world.watch.passed(), world.vod.transferred());
         bucket.check(&secrets());
         is_the_source(world, &bucket).await;
-        Self { manifests: manifests(&bucket).join("\n"), moved, points, bucket }
+        Self { manifests: manifests(&bucket).join("\n"), transferred, points, bucket }
     }
 
     /// Holds at any moment: a manifest names durable objects alone, and every call was charged
@@ -49,9 +50,9 @@ impl Reference {
         assert!(made <= i64::try_from(CALLS).unwrap(), "{made} calls were made");
     }
 
-    /// Holds when all is done: nothing is lost, no more was moved twice than was in flight, and no
+    /// Holds when all is done: nothing is lost, no more was transferred twice than was in flight, and no
     /// checkpoint and no upload is left.
-    /// Returns how many bytes were moved twice.
+    /// Returns how many bytes were transferred twice.
     pub async fn is_reached(&self, world: &World) -> u64 {
         self.holds(world).await;
         let bucket = world.bucket();
@@ -64,7 +65,7 @@ impl Reference {
         let of = |bucket: &Bucket| media(bucket).map(|(key, _)| key.clone()).collect::<Vec<_>>();
         assert_eq!(of(&bucket), of(&self.bucket), "other objects");
         // Every part in flight has a share of the memory; one more may be stored and not noted.
-        let twice = world.vod.moved().saturating_sub(self.moved);
+        let twice = world.vod.transferred().saturating_sub(self.transferred);
         assert!(twice <= MEMORY + PART + SMALL, "{twice} bytes were moved twice");
         assert_eq!(world.number(LEFT_OVER).await, Some(0), "checkpoints are left");
         assert_eq!(world.store.uploads(), [], "unfinished uploads are left");

@@ -19,7 +19,7 @@ use super::strike::{Phase, Watch};
 pub struct Proxy {
     pub addr: SocketAddr,
     /// Bytes of reply bodies that were passed on.
-    moved: Arc<AtomicU64>,
+    transferred: Arc<AtomicU64>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -28,13 +28,13 @@ impl Proxy {
     pub async fn start(server: &'static str, upstream: SocketAddr, watch: &Arc<Watch>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let moved = Arc::new(AtomicU64::new(0));
-        let (watch, counter) = (Arc::clone(watch), Arc::clone(&moved));
+        let transferred = Arc::new(AtomicU64::new(0));
+        let (watch, counter) = (Arc::clone(watch), Arc::clone(&transferred));
         let task = tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let (watch, moved) = (Arc::clone(&watch), Arc::clone(&counter));
-                let door = Door { server, upstream, watch, moved };
+                let (watch, transferred) = (Arc::clone(&watch), Arc::clone(&counter));
+                let door = Door { server, upstream, watch, transferred };
                 let life = door.watch.life();
                 tokio::spawn(async move {
                     // A connection that breaks off is what this is about.
@@ -42,11 +42,11 @@ impl Proxy {
                 });
             }
         });
-        Self { addr, moved, _task: AbortOnDropHandle::new(task) }
+        Self { addr, transferred, _task: AbortOnDropHandle::new(task) }
     }
 
-    pub fn moved(&self) -> u64 {
-        self.moved.load(Ordering::Relaxed)
+    pub fn transferred(&self) -> u64 {
+        self.transferred.load(Ordering::Relaxed)
     }
 }
 
@@ -54,7 +54,7 @@ struct Door {
     server: &'static str,
     upstream: SocketAddr,
     watch: Arc<Watch>,
-    moved: Arc<AtomicU64>,
+    transferred: Arc<AtomicU64>,
 }
 
 impl Door {
@@ -93,14 +93,14 @@ impl Door {
         body: &[u8],
     ) -> io::Result<()> {
         let middle = body.len() / 2;
-        for (at, piece) in [(0, &body[..middle]), (middle, &body[middle..])] {
+        for (at, slice) in [(0, &body[..middle]), (middle, &body[middle..])] {
             if at > 0 {
                 self.watch.reach(request, Phase::HalfReplied).await;
             }
-            for some in piece.chunks(256 << 10) {
+            for some in slice.chunks(256 << 10) {
                 self.watch.pass().await;
                 client.write_all(some).await?;
-                self.moved.fetch_add(some.len() as u64, Ordering::Relaxed);
+                self.transferred.fetch_add(some.len() as u64, Ordering::Relaxed);
             }
         }
         client.flush().await

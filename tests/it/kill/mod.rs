@@ -57,7 +57,7 @@ enum Case {
 struct Cost {
     /// How many runs there were in all.
     runs: u32,
-    /// Bytes that were moved twice.
+    /// Bytes that were transferred twice.
     twice: u64,
     /// Unfinished uploads that `gc` has aborted.
     collected: usize,

@@ -34,13 +34,13 @@ pub fn name(server: &str, head: &Head, body: &[u8]) -> String {
 fn without_digests(path: &str) -> String {
     let is_digest = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let mut text = String::new();
-    for piece in path.split_inclusive(['/', '-', '.']) {
-        let word = piece.trim_end_matches(['/', '-', '.']);
+    for slice in path.split_inclusive(['/', '-', '.']) {
+        let word = slice.trim_end_matches(['/', '-', '.']);
         if is_digest(word) {
             text.push('*');
-            text.push_str(&piece[word.len()..]);
+            text.push_str(&slice[word.len()..]);
         } else {
-            text.push_str(piece);
+            text.push_str(slice);
         }
     }
     text

@@ -29,7 +29,7 @@ pub const MEMORY: u64 = 10 << 20;
 /// No run takes longer, however busy the machine is.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// Room 1: a piece of five parts and a small one; room 2: a whole that is needed. Both have images.
+/// Room 1: a segment of five parts and a small one; room 2: a whole that is needed. Both have images.
 fn scenario() -> String {
     format!(
         "[[account]]\nappid = \"wx1\"\nsecret = \"{APP_SECRET}\"\ntoken = \"{TOKEN}\"\n\

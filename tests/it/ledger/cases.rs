@@ -30,16 +30,16 @@ pub async fn an_account_is_as_urgent_as_the_first_of_its_rooms_that_can_be_saved
     let standing = async || ledger.standing(&appid(), now()).await.unwrap();
     assert_eq!(standing().await, Standing::Unknown);
     due(&ledger, 3, "2026-11-01T00:00:00Z").await;
-    assert_eq!(standing().await, Standing::OwesNothingUrgent, "it is past");
+    assert_eq!(standing().await, Standing::NothingUrgent, "it is past");
     due(&ledger, 1, "2027-05-01T00:00:00Z").await;
     due(&ledger, 2, "2026-11-23T00:00:00Z").await;
-    assert_eq!(standing().await, Standing::Owes(at("2026-11-23T00:00:00Z")));
+    assert_eq!(standing().await, Standing::Pending(at("2026-11-23T00:00:00Z")));
     let mut record = claim_any(&ledger, "a", now()).await.unwrap();
     record.phase = Phase::Closed;
     ledger.save_room(&record, "a").await.unwrap();
-    let later = Standing::Owes(at("2027-05-01T00:00:00Z"));
+    let later = Standing::Pending(at("2027-05-01T00:00:00Z"));
     assert_eq!(standing().await, later, "the first is done");
-    assert!(Standing::Unknown < later && later < Standing::OwesNothingUrgent);
+    assert!(Standing::Unknown < later && later < Standing::NothingUrgent);
 }
 
 pub async fn a_leased_room_is_nobody_elses_until_the_lease_ends(database: &Database) {
@@ -271,12 +271,12 @@ pub async fn an_upload_is_noted_by_the_rooms_owner_alone_and_forgotten_when_it_e
 pub async fn throughput_adds_up_by_host_and_recent_days_alone_count(database: &Database) {
     let ledger = database.open().await;
     assert!(ledger.throughput(now()).await.unwrap().is_empty());
-    let moved = |bytes, busy_ms| {
+    let measured = |bytes, busy_ms| {
         [ALL_HOSTS, "v.myqcloud.com"].map(|host| (host.to_owned(), Measured { bytes, busy_ms }))
     };
     let days = |days: i64| now() - SignedDuration::from_hours(24 * days);
     for (day, bytes) in [(40, 7_000), (8, 9_000), (6, 1_000), (0, 2_000), (0, 3_000)] {
-        ledger.note_throughput(days(day), &moved(bytes, 2_000)).await.unwrap();
+        ledger.note_throughput(days(day), &measured(bytes, 2_000)).await.unwrap();
     }
     let recent = ledger.throughput(now()).await.unwrap();
     assert_eq!(recent.len(), 2);
@@ -286,7 +286,7 @@ pub async fn throughput_adds_up_by_host_and_recent_days_alone_count(database: &D
     assert_eq!(of_old[ALL_HOSTS].bytes, 15_000, "what is older than thirty days is gone");
 }
 
-pub async fn what_is_owed_is_known_with_what_is_usual(database: &Database) {
+pub async fn what_is_pending_is_known_with_what_is_usual(database: &Database) {
     let ledger = database.open().await;
     assert_eq!(ledger.averages(&appid()).await.unwrap(), Default::default());
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;

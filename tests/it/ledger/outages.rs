@@ -18,11 +18,11 @@ pub async fn a_statement_that_is_made_again_has_the_same_effect(database: &Datab
     let ledger = database.open().await;
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     claim_any(&ledger, "a", now()).await.unwrap();
-    let film = recording("f0.mp4");
-    let id = RecordingId { appid: appid(), room: RoomId(1), source_id: film.source_id.clone() };
+    let segment = recording("f0.mp4");
+    let id = RecordingId { appid: appid(), room: RoomId(1), source_id: segment.source_id.clone() };
     let part = NewPart { number: 1, receipt: "receipt".to_owned() };
     for _ in 0..2 {
-        ledger.save_recording(&appid(), RoomId(1), &film, "a").await.unwrap();
+        ledger.save_recording(&appid(), RoomId(1), &segment, "a").await.unwrap();
         ledger.save_checkpoint(&id, "one", std::slice::from_ref(&part), "a").await.unwrap();
     }
     let saved = ledger.checkpoint(&id).await.unwrap().unwrap();
@@ -74,16 +74,16 @@ async fn a_server_that_is_away_for_a_while_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stays_away_is_waited_for_once_and_not_by_every_statement() {
     let (door, _server, database) = behind_a_door().await;
-    let patience = Duration::from_secs(5);
-    let ledger = database.open().await.with_outage_budget(patience);
+    let outage_budget = Duration::from_secs(5);
+    let ledger = database.open().await.with_outage_budget(outage_budget);
     due(&ledger, 1, "2027-01-01T00:00:00Z").await;
     door.shut();
     let record = async || ledger.quota(&appid(), now(), SHARE).await;
     assert!(record().await.unwrap_err().is_transient());
     assert!(door.turned_away() > 1, "it is not asked again");
-    // A wait that did not fit into the patience any more has left some of it.
+    // A wait that did not fit into the budget any more has left some of it.
     let given_up = Instant::now();
-    while given_up.elapsed() <= patience {
+    while given_up.elapsed() <= outage_budget {
         record().await.unwrap_err();
     }
     for _ in 0..5 {
@@ -120,10 +120,10 @@ async fn a_lost_reply_neither_loses_nor_repeats_what_was_written() {
     let used = ledger.quota(&appid(), now(), SHARE).await.unwrap().used;
     assert_eq!(used, 2, "a call too many is counted, none too few");
 
-    let film = recording("f0.mp4");
-    let id = RecordingId { appid: appid(), room: RoomId(1), source_id: film.source_id.clone() };
+    let segment = recording("f0.mp4");
+    let id = RecordingId { appid: appid(), room: RoomId(1), source_id: segment.source_id.clone() };
     door.lose(b"COMMIT\0");
-    ledger.save_recording(&appid(), RoomId(1), &film, "a").await.unwrap();
+    ledger.save_recording(&appid(), RoomId(1), &segment, "a").await.unwrap();
     assert!(door.has_lost());
     door.lose(b"COMMIT\0");
     let part = NewPart { number: 1, receipt: "receipt".to_owned() };
@@ -172,7 +172,7 @@ async fn a_database_that_takes_no_writes_is_given_up_at_once_with_a_hint() {
         ledger.record_room(&room, phase, now(), now()).await.unwrap_err()
     };
     let error = record(&ledger).await;
-    assert!(error.to_string().contains("hint: the disk under the ledger is full"), "{error}");
+    assert!(error.to_string().contains("hint: the ledger's disk is full"), "{error}");
     assert!(!error.is_transient());
     let mut server = Database::postgres().await;
     drop(server.open().await);

@@ -35,7 +35,7 @@ async fn two_accounts(ledger: &Ledger) -> [AppId; 3] {
     [mine, other(), unknown()]
 }
 
-pub async fn each_account_owes_what_is_its_own(database: &Database) {
+pub async fn each_account_has_pending_what_is_its_own(database: &Database) {
     let ledger = database.open().await;
     let appids = two_accounts(&ledger).await;
     let mut backlogs = ledger.backlogs(&appids).await.unwrap();

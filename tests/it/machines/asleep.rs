@@ -5,7 +5,7 @@ use crate::cli::program::ended;
 use crate::ledger::Database;
 use crate::strict::Request;
 
-/// A film of one part that takes some seconds.
+/// A segment of one part that takes some seconds.
 pub(super) const SLOW: &str = "
 [[account]]
 appid = \"wx1\"
@@ -41,8 +41,11 @@ async fn check(ledger: &str) {
     signal(&sleeper, "CONT").await;
     let woken = ended(sleeper).await;
     assert_eq!(woken.code, 3, "{woken:?}");
-    let said = "room 1 was taken over by another process";
-    assert!(woken.err.contains(said) && woken.err.contains("hint: this one was held"), "{woken:?}");
+    let said = "another process reclaimed room 1";
+    assert!(
+        woken.err.contains(said) && woken.err.contains("hint: this process stalled"),
+        "{woken:?}"
+    );
     let late: Vec<_> = fleet.front.take().into_iter().filter(Request::is_write).collect();
     assert!(late.is_empty(), "{late:#?}");
     assert_eq!(fleet.rows().await, rows);

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{AssertSqlSafe, Row as _};
 use tokio::process::Child;
 
-use super::fleet::{FILM, Fleet, fetched, signal, written};
+use super::fleet::{Fleet, SEGMENT, fetched, signal, written};
 use super::postgres::Postgres;
 use crate::cli::program::{Ran, ended};
 use crate::ledger;
 
-/// The films that are under way when their workers are killed and put to sleep.
+/// The segments that are under way when their workers are killed and put to sleep.
 const LONG: u64 = 30 << 20;
 
 /// Calls a day that the tight accounts allow, and what of them is not the shop's.
 const TIGHT: (u64, u64) = (8, 6);
 
-/// Twenty accounts. The first two have a long film each; of the last four, the calls of a day do not
+/// Twenty accounts. The first two have a long segment each; of the last four, the calls of a day do not
 /// do for eight processes.
 fn scenario() -> String {
     let mut text = String::from("[vod]\nrate = \"10MiB\"\ncrc64 = false\n");
@@ -52,11 +52,11 @@ fn can_be_done(room: u64) -> bool {
 
 const SETTINGS: &str = "[quota]\nreserve = \"25%\"\n[transfer]\npart_size = \"5MiB\"\nranges = 1\n";
 
-/// The paths of the long films, by account.
+/// The paths of the long segments, by account.
 struct Long(BTreeMap<u32, String>);
 
-/// A worker on one account alone, once the first two parts of its long film are recorded.
-async fn in_mid_film(fleet: &Fleet, account: u32, long: &mut Long) -> Child {
+/// A worker on one account alone, once the first two parts of its long segment are recorded.
+async fn in_mid_segment(fleet: &Fleet, account: u32, long: &mut Long) -> Child {
     let worker = fleet.worker(&["--account", &appid(account)]);
     let second = format!("bytes={}-", 5 << 20);
     let path = || {
@@ -96,7 +96,7 @@ async fn eight_processes_share_twenty_accounts_and_do_nothing_twice() {
     let mut postgres = Postgres::start().await;
     let fleet = Fleet::start(&scenario(), &postgres.url(), SETTINGS).await;
     let mut long = Long(BTreeMap::new());
-    let killed = in_mid_film(&fleet, 1, &mut long).await;
+    let killed = in_mid_segment(&fleet, 1, &mut long).await;
     signal(&killed, "KILL").await;
     assert_eq!(ended(killed).await.code, -1);
     // As if it had run elsewhere: nobody can see that it is dead.
@@ -106,7 +106,7 @@ async fn eight_processes_share_twenty_accounts_and_do_nothing_twice() {
               and lease_owner is not null",
         )
         .await;
-    let sleeper = in_mid_film(&fleet, 2, &mut long).await;
+    let sleeper = in_mid_segment(&fleet, 2, &mut long).await;
     signal(&sleeper, "STOP").await;
     fleet.sandbox.update(|scenario| scenario.vod.rate = None);
 
@@ -134,7 +134,7 @@ async fn eight_processes_share_twenty_accounts_and_do_nothing_twice() {
     tokens_were_shared(&fleet);
 }
 
-/// When the leases are over, the rooms of the dead and the sleeping are gone on with.
+/// When the leases are over, the rooms of the dead and the sleeping are resumed.
 async fn take_over(fleet: &Fleet, long: &Long) {
     for (account, path) in &long.0 {
         let before = fleet.media().len();
@@ -155,7 +155,7 @@ async fn wake(fleet: &Fleet, sleeper: Child) {
     signal(&sleeper, "CONT").await;
     let woken = ended(sleeper).await;
     assert_eq!(woken.code, 3, "{woken:?}");
-    assert!(woken.err.contains("was taken over by another process"), "{woken:?}");
+    assert!(woken.err.contains("another process reclaimed room"), "{woken:?}");
     assert_eq!(fleet.rows().await, rows);
     assert!(fleet.bucket() == bucket, "the bucket changed");
 }
@@ -164,11 +164,11 @@ fn nothing_was_done_twice(fleet: &Fleet, long: &Long) {
     let requests = fleet.front.take();
     let objects = written(&requests);
     assert!(objects.values().all(|&times| times == 1), "{objects:#?}");
-    let mut bytes = fetched(&fleet.media(), FILM);
+    let mut bytes = fetched(&fleet.media(), SEGMENT);
     for path in long.0.values() {
         bytes.remove(path).unwrap();
     }
-    assert!(bytes.values().all(|&bytes| bytes == FILM), "{bytes:#?}");
+    assert!(bytes.values().all(|&bytes| bytes == SEGMENT), "{bytes:#?}");
     let asked = fleet.asked();
     assert!(asked.values().all(|&times| times == 1), "{asked:?}");
     let done = asked.keys().filter(|&&room| can_be_done(room)).count();

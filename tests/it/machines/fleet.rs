@@ -17,8 +17,8 @@ use crate::ledger;
 use crate::real::door::Door;
 use crate::strict::Request;
 
-/// The size of the smallest film.
-pub const FILM: u64 = 116_878;
+/// The size of the smallest segment.
+pub const SEGMENT: u64 = 116_878;
 
 /// Starts `$0` as another user who sees none of the other processes, as `ProtectProc=invisible` has it.
 pub const UNSEEING: &str = "mount -t proc -o hidepid=2 proc /proc && PATH=/usr/bin:/bin exec setpriv \

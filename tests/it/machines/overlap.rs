@@ -1,6 +1,6 @@
 //! Two nightly runs on one machine that overlap.
 
-use super::fleet::{FILM, Fleet, fetched, written};
+use super::fleet::{Fleet, SEGMENT, fetched, written};
 use crate::cli::program::ended;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,14 +16,14 @@ async fn two_overlapping_runs_on_one_sqlite_file_do_nothing_twice() {
     let (one, other) = (fleet.worker(&[]), fleet.worker(&[]));
     for ran in [ended(one).await, ended(other).await] {
         assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
-        let is_expected = |line: &str| line.starts_with("a new ledger was made: ");
+        let is_expected = |line: &str| line.starts_with("created a new ledger: ");
         assert!(ran.err.lines().all(is_expected), "{}", ran.err);
     }
     let requests = fleet.front.take();
     assert!(written(&requests).values().all(|&times| times == 1), "{:#?}", written(&requests));
     assert_eq!(fleet.bucket().keys("/manifest.json").len(), 16);
-    let bytes = fetched(&fleet.media(), FILM);
-    assert!(bytes.len() == 16 && bytes.values().all(|&bytes| bytes == FILM), "{bytes:#?}");
+    let bytes = fetched(&fleet.media(), SEGMENT);
+    assert!(bytes.len() == 16 && bytes.values().all(|&bytes| bytes == SEGMENT), "{bytes:#?}");
     let asked = fleet.asked();
     assert!(asked.len() == 16 && asked.values().all(|&times| times == 1), "{asked:?}");
 

@@ -53,7 +53,7 @@ async fn a_room_that_is_taken_over_while_it_is_sealed_is_left_to_its_new_owner()
             None
         });
         let night = world.unchecked_run().await;
-        assert!(failure(&night).contains("taken over"), "{method}: {:?}", night.report);
+        assert!(failure(&night).contains("reclaimed"), "{method}: {:?}", night.report);
         assert_eq!(night.exit, 3);
         assert!(!night.bucket.has_manifest(1), "{method}");
         assert_eq!(night.bucket.keys("/SHA256SUMS").len(), usize::from(sums), "{method}");
@@ -65,10 +65,9 @@ async fn a_room_that_is_taken_over_while_it_is_sealed_is_left_to_its_new_owner()
 async fn a_manifest_that_appeared_since_it_was_looked_for_is_not_replaced() {
     const THEIRS: &str = "{\"theirs\": true}";
     // Of a room that the listing shows nothing of, what appeared is read, to be followed.
-    for (was_listed, reason) in [
-        (true, "published by another process"),
-        (false, "not a manifest that this version can read"),
-    ] {
+    for (was_listed, reason) in
+        [(true, "another process published"), (false, "not a manifest that this version can read")]
+    {
         let world = Arc::new(World::start(ROOM).await);
         if was_listed {
             world.front.place(PICTURE, "old");

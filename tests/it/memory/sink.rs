@@ -1,4 +1,4 @@
-//! A store that keeps what is small and forgets the bytes of what is large, so that it takes films of
+//! A store that keeps what is small and forgets the bytes of what is large, so that it takes segments of
 //! any size without the memory or the disk for them.
 
 use std::collections::BTreeMap;

@@ -134,7 +134,7 @@ async fn a_recording_that_cannot_be_fetched_is_told_from_others_without_its_quer
     let world = World::start(&format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{rows}")).await;
     let first = world.run().await;
     // What is sealed again comes from the ledger.
-    world.change(1, |room| room.replays.push(Replay::piece()));
+    world.change(1, |room| room.replays.push(Replay::segment()));
     let again = world.backfill(true).await;
     assert_eq!(again.bucket.manifest(1)["completeness"]["archived"], 1);
     for night in [first, again] {

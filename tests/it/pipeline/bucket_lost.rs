@@ -16,7 +16,7 @@ use super::world::{Night, World};
 use crate::bucket::{Bucket, text};
 use crate::strict::Effect;
 
-/// Room 1: two pieces; room 2: a whole alone; room 10: one piece, behind a signature.
+/// Room 1: two segments; room 2: a whole alone; room 10: one segment, behind a signature.
 const ROOMS: &str = "
 [[account.room]]
 id = 1
@@ -471,7 +471,7 @@ async fn a_damaged_chunk_that_cannot_be_replaced_stays_in_the_manifest_and_the_o
     assert_eq!((night.exit, text(&whole["state"])), (3, "failed"), "{whole:#}");
     assert_eq!(whole["chunks"].as_array().unwrap().len(), 2, "{whole:#}");
     assert!(key.ends_with(text(&whole["damaged"][0]["key"])), "{whole:#}");
-    assert!(text(&whole["reason"]).contains("could not be replaced"), "{whole:#}");
+    assert!(text(&whole["reason"]).contains("failed to replace it"), "{whole:#}");
     let playlist = whole_of(&night).1;
     assert!(playlist.contains("DISCONTINUITY") && !playlist.contains("000001.ts"), "{playlist}");
     assert_eq!(missing(&whole), [("chunk-000001.ts".to_owned(), 2000, 2000)]);
@@ -495,11 +495,11 @@ async fn a_bucket_with_nothing_of_the_account_is_a_slip_and_archives_nothing_ane
         let night = world.run().await;
         let problems = &night.report.accounts[0].problems;
         assert!(
-            problems[0].error.to_string().contains("the bucket has nothing of wx1"),
+            problems[0].error.to_string().contains("the bucket has no objects of wx1"),
             "{problems:?}"
         );
         assert!(
-            problems[0].error.to_string().contains("hint: do [store] endpoint"),
+            problems[0].error.to_string().contains("hint: check that [store] endpoint"),
             "{problems:?}"
         );
         assert_eq!((night.exit, night.media.len(), night.written()), (1, 0, vec![]));

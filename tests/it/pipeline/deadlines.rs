@@ -113,8 +113,8 @@ async fn what_the_link_is_too_slow_for_is_said_with_by_how_much() {
     }
     assert_eq!(world.run().await.report.accounts[0].at_risk, [], "no speed is known");
     let ledger = Ledger::open(&format!("sqlite:{}", world.ledger().display())).await.unwrap();
-    let moved = Measured { bytes: 1_000_000, busy_ms: 1_000_000 };
-    ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), moved)]).await.unwrap();
+    let measured = Measured { bytes: 1_000_000, busy_ms: 1_000_000 };
+    ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), measured)]).await.unwrap();
     ledger.close().await;
     let night = world.run().await;
     let at_risk = &night.report.accounts[0].at_risk;
@@ -126,7 +126,7 @@ async fn what_the_link_is_too_slow_for_is_said_with_by_how_much() {
 }
 
 #[tokio::test]
-async fn pieces_are_as_urgent_as_the_whole_that_waits_for_them() {
+async fn segments_are_as_urgent_as_the_whole_that_waits_for_them() {
     let room = |id: u64, start: &str, expire: &str, more: &str| {
         format!(
             "[[account.room]]\nid = {id}\nstart = \"{start}\"\n[[account.room.replay]]\n\
@@ -176,8 +176,8 @@ async fn turns(first: &str, second: &str) -> Vec<u64> {
     )
     .await;
     let ledger = Ledger::open(&format!("sqlite:{}", world.ledger().display())).await.unwrap();
-    let moved = Measured { bytes: 1 << 20, busy_ms: 1000 };
-    ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), moved)]).await.unwrap();
+    let measured = Measured { bytes: 1 << 20, busy_ms: 1000 };
+    ledger.note_throughput(world.clock.now(), &[(ALL_HOSTS.to_owned(), measured)]).await.unwrap();
     ledger.close().await;
     let night = world
         .night(&Selection::Due, |config| {
@@ -195,7 +195,7 @@ async fn turns(first: &str, second: &str) -> Vec<u64> {
     night.media.iter().map(|call| room_of(&call.path)).collect()
 }
 
-/// Room 1 is left for room 2, and gone on with after the last part of that. What was on its way for
+/// Room 1 is left for room 2, and resumed after the last part of that. What was on its way for
 /// room 1, and one part more, may come in between; in turns there would be seven.
 fn assert_yields(turns: &[u64]) {
     let first = turns.iter().position(|room| *room == 2).unwrap();
@@ -206,7 +206,7 @@ fn assert_yields(turns: &[u64]) {
 }
 
 #[tokio::test]
-async fn a_film_under_way_yields_at_its_next_part_to_a_more_urgent_one() {
+async fn a_segment_under_way_yields_at_its_next_part_to_a_more_urgent_one() {
     assert_yields(&turns("+90d", "+1d").await);
 }
 
@@ -218,7 +218,7 @@ async fn what_cannot_make_it_rests_until_what_can_is_saved() {
 
 /// Nine accounts, of which eight are searched at once: the one that owes nothing is the last.
 #[tokio::test]
-async fn an_account_that_owes_nothing_does_not_keep_the_others_waiting() {
+async fn an_account_with_nothing_pending_does_not_keep_the_others_waiting() {
     let mut accounts = String::from("[[account.room]]\nid = 1\nstart = \"-9d\"\n");
     for number in 2..=9 {
         accounts += &format!(

@@ -49,18 +49,18 @@ async fn damage_that_no_manifest_knows_is_found_by_offset_and_time() {
     let promise =
         Promise { duration_ms: 2000, is_rounded: false, has_init: true, may_run_on: false };
     let chunk = Some(Subject::Chunk(promise, Some("whole/x/init-000000.mp4".to_owned())));
-    let film = || Some(Subject::Film);
+    let segment = || Some(Subject::Segment);
     let checked = looked_at(&[
         ("whole/x/init-000000.mp4", INIT.to_vec(), None),
-        ("segments/sound.mp4", FIRST.to_vec(), film()),
-        ("segments/moov-last.mp4", LAST.to_vec(), film()),
-        ("segments/in-fragments.mp4", [INIT, FRAGMENT].concat(), film()),
+        ("segments/sound.mp4", FIRST.to_vec(), segment()),
+        ("segments/moov-last.mp4", LAST.to_vec(), segment()),
+        ("segments/in-fragments.mp4", [INIT, FRAGMENT].concat(), segment()),
         ("whole/x/chunk-000000.m4s", FRAGMENT.to_vec(), chunk.clone()),
-        ("segments/damaged.mp4", damaged(FIRST), film()),
-        ("segments/damaged-moov-last.mp4", damaged(LAST), film()),
+        ("segments/damaged.mp4", damaged(FIRST), segment()),
+        ("segments/damaged-moov-last.mp4", damaged(LAST), segment()),
         ("whole/x/chunk-000001.m4s", damaged(FRAGMENT), chunk),
         ("segments/known.mp4", damaged(FIRST), None),
-        ("segments/text.mp4", b"no film at all".to_vec(), film()),
+        ("segments/text.mp4", b"no film at all".to_vec(), segment()),
     ])
     .await;
     assert!(checked.mismatches.is_empty() && checked.unreadable.is_empty(), "{checked:?}");
@@ -79,7 +79,7 @@ async fn damage_that_no_manifest_knows_is_found_by_offset_and_time() {
 async fn a_forced_backfill_notes_what_it_finds_in_recordings_of_an_earlier_version() {
     let world =
         World::start("[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n").await;
-    world.change(1, |room| room.replays[0].film = Some(damaged(FIRST).into()));
+    world.change(1, |room| room.replays[0].mp4 = Some(damaged(FIRST).into()));
     let night = world.run().await;
     night.says(1, "complete", &["archived"]);
     let bytes = night.object(1, 0).0.to_vec();

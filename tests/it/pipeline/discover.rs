@@ -22,11 +22,11 @@ fn pages(night: &Night) -> Vec<&str> {
     night.calls.iter().filter_map(|call| call.strip_prefix("rooms ")).collect()
 }
 
-/// Adds a room of one piece that began so many hours ago by the sandbox's clock.
+/// Adds a room of one segment that began so many hours ago by the sandbox's clock.
 fn add(world: &World, id: i64, hours_ago: i64) {
     let now = world.sandbox.clock().now();
     let start = now.checked_sub(jiff::SignedDuration::from_hours(hours_ago)).unwrap();
-    let replays = vec![Replay::piece()];
+    let replays = vec![Replay::segment()];
     let room = Room { replays, ..Room::new(id, start.to_string().parse().unwrap()) };
     world.sandbox.update(|scenario| scenario.accounts[0].rooms.push(room));
 }
@@ -99,7 +99,7 @@ async fn a_room_that_was_deleted_before_it_began_does_not_make_every_scan_a_full
 }
 
 #[tokio::test]
-async fn a_room_that_vanished_from_the_list_keeps_its_archive_and_what_is_owed_of_it_is_fetched() {
+async fn a_room_that_vanished_from_the_list_keeps_its_archive_and_what_is_pending_is_fetched() {
     let world = World::start(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
          [[account.room]]\nid = 2\nstart = \"-8d\"\n[[account.room.replay]]\n[[account.room.replay]]\n",

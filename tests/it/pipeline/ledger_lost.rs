@@ -32,7 +32,7 @@ id = 4
 start = \"-6d\"
 ";
 
-/// The URLs of room 2's films.
+/// The URLs of room 2's segments.
 async fn segments_of_room_2(world: &World) -> Vec<String> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let api = world.sandbox.api_addr();
@@ -73,16 +73,16 @@ async fn two_files_whose_digests_begin_alike_are_both_archived_and_stay_apart() 
          [[account.room.replay]]\n[[account.room.replay]]\n",
     )
     .await;
-    let films: Vec<String> = segments_of_room_2(&world).await;
+    let urls: Vec<String> = segments_of_room_2(&world).await;
     let host = format!("http://{}", world.sandbox.vod_addr());
-    for (path, film) in ALIKE.iter().zip(&films) {
-        let to = film.strip_prefix(&host).unwrap();
+    for (path, url) in ALIKE.iter().zip(&urls) {
+        let to = url.strip_prefix(&host).unwrap();
         world.fault(&format!(
             "on = \"vod\"\npath = \"{path}\"\ntimes = \"always\"\nthen = {{ redirect = {{ to = \"{to}\" }} }}"
         ));
         let media_url = Some(format!("{host}{path}"));
         world.change(1, |room| {
-            room.replays.push(Replay { media_url, ..Replay::piece() });
+            room.replays.push(Replay { media_url, ..Replay::segment() });
         });
     }
     let first = world.run().await;
@@ -177,7 +177,7 @@ async fn a_room_that_wechat_lists_no_more_is_remembered_from_its_manifest() {
     }
 }
 
-/// A room of a piece and of two rows that cannot be fetched, deleted in ten days.
+/// A room of a segment and of two rows that cannot be fetched, deleted in ten days.
 const UNFETCHABLE: &str = "
 [[account.room]]
 id = 1
@@ -226,7 +226,7 @@ async fn what_cannot_be_fetched_is_remembered_and_its_loss_told_once_though_wech
 }
 
 #[tokio::test]
-async fn an_old_copy_of_the_ledger_moves_nothing_that_was_archived_after_it_was_made() {
+async fn an_old_copy_of_the_ledger_transfers_nothing_that_was_archived_after_it_was_made() {
     let world = World::with_settings(
         &ROOMS.replacen("[[account.room.replay]]", "[[account.room.replay]]\nsize = \"11MiB\"", 1),
         "[transfer]\npart_size = \"5MiB\"\n",

@@ -15,9 +15,9 @@ use super::world::{self, World};
 /// Threads of their own order tasks otherwise than one thread does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn files_share_a_memory_budget_of_a_single_part() {
-    let piece = "[[account.room.replay]]\nsize = \"17MiB\"\n";
+    let segment = "[[account.room.replay]]\nsize = \"17MiB\"\n";
     let world = World::with_settings(
-        &format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{piece}{piece}{piece}"),
+        &format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{segment}{segment}{segment}"),
         "[transfer]\nmemory = \"5MiB\"\npart_size = \"5MiB\"\nfiles = 3\nranges = 4\n",
     )
     .await;
@@ -25,30 +25,30 @@ async fn files_share_a_memory_budget_of_a_single_part() {
     night.expect("it does not wait for ever").says(1, "complete", &["archived"; 3]);
 }
 
-/// Twenty-one rooms; the film of the most urgent is slow, so that the others wait for it.
+/// Twenty-one rooms; the segment of the most urgent is slow, so that the others wait for it.
 const ROOMS: &str = "[[account.room]]\nid = 1\nstart = \"-300d\"\n[[account.room.replay]]\n\
     [[account.generate]]\ncount = 20\nfirst_id = 2\nnewest = \"-2d\"\n\
     [[fault]]\non = \"vod\"\nroom = 1\nthen = { slow = { delay = \"8s\" } }\n";
 
-/// What is asked of WeChat and its host before the second film begins, where there is one slot.
-async fn while_the_first_film_comes(world: &World) -> Vec<Call> {
-    let one_slot = |config: &mut Config| {
+/// What is asked of WeChat and its host before the second segment begins, where there is one at a time.
+async fn while_the_first_segment_comes(world: &World) -> Vec<Call> {
+    let one_at_a_time = |config: &mut Config| {
         config.work.files = 1;
         config.images = None;
         config.media.timeouts.read = Duration::from_secs(60);
     };
-    world.night(&Selection::Due, one_slot).await;
+    world.night(&Selection::Due, one_at_a_time).await;
     let calls = world.sandbox.calls();
-    let mut films = calls.iter().filter(|call| call.listener == Listener::Vod);
-    let first = films.next().unwrap();
-    let second = films.find(|call| call.path != first.path).unwrap();
+    let mut segments = calls.iter().filter(|call| call.listener == Listener::Vod);
+    let first = segments.next().unwrap();
+    let second = segments.find(|call| call.path != first.path).unwrap();
     calls.iter().take_while(|call| call.path != second.path).cloned().collect()
 }
 
 /// How many rooms are asked about meanwhile.
 async fn claimed(world: &World) -> usize {
     let is_room = |call: &&Call| call.body.as_ref().is_some_and(|b| b.get("room_id").is_some());
-    while_the_first_film_comes(world).await.iter().filter(is_room).count()
+    while_the_first_segment_comes(world).await.iter().filter(is_room).count()
 }
 
 /// Where another process works on a room as well.
@@ -70,7 +70,7 @@ async fn a_process_claims_a_few_rooms_more_than_it_opens_files_and_leaves_the_ot
 }
 
 #[tokio::test]
-async fn accounts_that_owe_nothing_are_looked_at_however_long_the_claimed_rooms_take() {
+async fn accounts_with_nothing_pending_are_looked_at_however_long_the_claimed_rooms_take() {
     let account =
         |n| format!("[[account]]\nappid = \"wx{n}\"\nsecret = \"{}\"\n", world::APP_SECRET);
     let others: String = (2..=60).map(account).collect();
@@ -78,7 +78,7 @@ async fn accounts_that_owe_nothing_are_looked_at_however_long_the_claimed_rooms_
     // By the time the last of the lists has come, the first account has all rooms that may be claimed.
     let slow = "{ slow = { delay = \"200ms\" } }";
     world.fault(&format!("on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = {slow}"));
-    let calls = while_the_first_film_comes(&world).await;
+    let calls = while_the_first_segment_comes(&world).await;
     let tokens = calls.iter().filter(|call| call.path == "/cgi-bin/stable_token");
     assert_eq!(tokens.count(), 60);
 }

@@ -21,8 +21,8 @@ use super::world::{Night, World};
 use crate::bucket::text;
 use crate::canaries;
 
-/// Two pieces; a piece, one on a host whose name means nothing, and one that cannot be fetched; a whole;
-/// a piece and a longer whole; a piece behind a signature.
+/// Two segments; a segment, one on a host whose name means nothing, and one that cannot be fetched; a whole;
+/// a segment and a longer whole; a segment behind a signature.
 const ROOMS: &str = "
 [[account.room]]
 id = 1

@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode};
 use super::world::World;
 use crate::bucket::{hex, text};
 
-/// Room 1: two pieces and a whole that covers more; room 2: one piece.
+/// Room 1: two segments and a whole that covers more; room 2: one segment.
 const ROOMS: &str = "
 [[account.room]]
 id = 1
@@ -21,11 +21,11 @@ start = \"-8d\"
 [[account.room.replay]]
 ";
 
-/// Parts of 5 MiB, so that the second piece takes two.
+/// Parts of 5 MiB, so that the second segment takes two.
 const PARTS: &str = "[transfer]\npart_size = \"5MiB\"\n";
 
 #[tokio::test]
-async fn a_second_run_moves_nothing_asks_for_the_list_alone_and_changes_no_object() {
+async fn a_second_run_transfers_nothing_asks_for_the_list_alone_and_changes_no_object() {
     let world = World::with_settings(ROOMS, PARTS).await;
     let first = world.run().await;
     assert_eq!((first.exit, first.fetched().len() > 3), (0, true));
@@ -34,7 +34,7 @@ async fn a_second_run_moves_nothing_asks_for_the_list_alone_and_changes_no_objec
         let again = world.run().await;
         assert_eq!(again.calls, ["rooms 0"]);
         assert_eq!((again.media.len(), again.written()), (0, vec![]));
-        assert_eq!((again.exit, again.report.counts.bytes_moved), (0, 0));
+        assert_eq!((again.exit, again.report.counts.bytes_transferred), (0, 0));
         assert!(again.bucket == first.bucket, "the bucket changed");
     }
 }
@@ -61,8 +61,8 @@ async fn what_the_store_refuses_is_in_no_manifest_and_comes_with_a_later_run() {
     let world = World::with_settings(ROOMS, PARTS).await;
     for status in [StatusCode::SERVICE_UNAVAILABLE, StatusCode::FORBIDDEN] {
         world.front.refuse(move |method, path| {
-            let is_piece = path.contains("/rooms/1/segments/");
-            (is_piece && *method != Method::HEAD).then_some(status)
+            let is_segment = path.contains("/rooms/1/segments/");
+            (is_segment && *method != Method::HEAD).then_some(status)
         });
         let night = world.run().await;
         night.says(1, "partial", &["failed", "failed"]);
@@ -77,7 +77,7 @@ async fn what_the_store_refuses_is_in_no_manifest_and_comes_with_a_later_run() {
 }
 
 #[tokio::test]
-async fn a_room_whose_side_files_cannot_be_written_has_no_manifest_and_its_films_are_kept() {
+async fn a_room_whose_side_files_cannot_be_written_has_no_manifest_and_its_segments_are_kept() {
     for refused in ["SHA256SUMS", "history/", "manifest.json"] {
         let world = World::with_settings(ROOMS, PARTS).await;
         world.front.refuse(move |method, path| {
@@ -168,7 +168,7 @@ async fn a_damaged_object_that_cannot_be_replaced_now_is_said_to_be_and_is_not_d
     assert!(key.ends_with(text(&segment["key"])), "it stays in the manifest: {segment:#}");
     assert_eq!(text(&segment["sha256"]), hex(&good.objects[&key]), "{segment:#}");
     assert!(text(&segment["damaged"]).starts_with("its SHA-256 is "), "{segment:#}");
-    assert!(text(&segment["reason"]).contains("could not be replaced"), "{segment:#}");
+    assert!(text(&segment["reason"]).contains("failed to replace it"), "{segment:#}");
     assert_eq!(night.bucket.manifest(1)["playback"]["keys"].as_array().unwrap().len(), 1);
     world.heal();
     let night = world.run().await;

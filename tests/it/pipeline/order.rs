@@ -1,4 +1,4 @@
-//! Deadline first: who is asked about first, and what is moved first.
+//! Deadline first: who is asked about first, and what is transferred first.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn rooms_are_asked_about_by_estimated_deadline_and_past_ones_last() {
 }
 
 #[tokio::test]
-async fn recordings_are_moved_by_deadline_over_all_rooms_and_past_ones_last() {
+async fn recordings_are_transferred_by_deadline_over_all_rooms_and_past_ones_last() {
     // The first request for media waits, so that all rooms are known before the first transfer ends,
     // however slow the store is that is asked about each of them.
     let rooms = [
@@ -57,7 +57,7 @@ async fn recordings_are_moved_by_deadline_over_all_rooms_and_past_ones_last() {
         deadlines
             .push(segment.unwrap()["source"]["expire_time"].as_str().unwrap()[..10].to_owned());
     }
-    // The first was alone when its slot was taken, and the next two, more urgent each, did not wait
+    // The first was alone when its permit was taken, and the next two, more urgent each, did not wait
     // for those before them; 2026-11-22 is today.
     let expected = [
         "2026-12-02",

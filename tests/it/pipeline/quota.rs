@@ -1,10 +1,10 @@
-//! The day's calls: never more than the budget, and what is known is moved without them.
+//! The day's calls: never more than the budget, and what is known is transferred without them.
 
 use std::collections::HashSet;
 
 use super::world::World;
 
-/// Seven rooms of one piece each, the oldest with the lowest number.
+/// Seven rooms of one segment each, the oldest with the lowest number.
 fn rooms(account: &str) -> String {
     let room = |id: u64| {
         format!("[[account.room]]\nid = {id}\nstart = \"-{}d\"\n[[account.room.replay]]\n", 20 - id)
@@ -77,7 +77,7 @@ async fn what_the_merchants_own_backend_has_used_is_not_used_again() {
 }
 
 #[tokio::test]
-async fn when_wechat_says_the_quota_is_used_up_nothing_more_is_asked_and_what_is_known_is_moved() {
+async fn when_wechat_says_the_quota_is_used_up_nothing_is_asked_and_what_is_known_is_transferred() {
     let world = World::start(&rooms("quota_query = 48001")).await;
     let spent = "on = \"api\"\ncall = \"replays\"\nskip = 3\ntimes = \"always\"\n\
                  then = { errcode = { code = 45009, message = \"reach max api daily quota limit\" } }";
@@ -94,7 +94,7 @@ async fn when_wechat_says_the_quota_is_used_up_nothing_more_is_asked_and_what_is
 }
 
 #[tokio::test]
-async fn known_recordings_are_moved_on_a_day_without_calls() {
+async fn known_recordings_are_transferred_on_a_day_without_calls() {
     let world = World::with_settings(
         &rooms("quota_query = 48001"),
         "[quota]\ndaily_limit = 8\nreserve = 0\n",

@@ -17,7 +17,7 @@ fn account(calls: usize, rooms: &str) -> String {
     format!("daily_quota = {calls}\n{rooms}\n[wechat]\npage_cap = 5\n")
 }
 
-/// So many rooms of one piece each, the newest since `newest`, with numbers from 1 for the oldest.
+/// So many rooms of one segment each, the newest since `newest`, with numbers from 1 for the oldest.
 fn many(count: u64, newest: &str, every: &str) -> String {
     format!("[[account.generate]]\ncount = {count}\nnewest = \"{newest}\"\nevery = \"{every}\"\n")
 }
@@ -40,7 +40,7 @@ fn add(world: &World, rooms: impl IntoIterator<Item = (i64, i64)>) {
     let now = world.sandbox.clock().now();
     for (id, hours) in rooms {
         let start = now.checked_sub(jiff::SignedDuration::from_hours(hours)).unwrap();
-        let replays = vec![Replay::piece()];
+        let replays = vec![Replay::segment()];
         let room = Room { replays, ..Room::new(id, start.to_string().parse().unwrap()) };
         world.sandbox.update(|scenario| scenario.accounts[0].rooms.push(room));
     }

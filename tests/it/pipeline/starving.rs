@@ -55,7 +55,7 @@ async fn slow_first_parts_of_what_cannot_make_it_starve_nothing_and_are_warned_o
     let ran = until_archived(&fleet, worker, &[2, 3, 4, 5, 6]).await;
     let warned = ran.err.find("is at risk").unwrap_or_else(|| panic!("no warning: {ran:?}"));
     assert!(ran.err[warned..].contains("before room 1 is archived"), "{ran:?}");
-    let lost = ran.err.find("could not be archived");
+    let lost = ran.err.find("failed to archive recording");
     assert!(lost.is_none_or(|lost| warned < lost), "it was warned of too late: {ran:?}");
 }
 

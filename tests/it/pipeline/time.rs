@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use super::world::World;
 
-const PIECE: &str = "[[account.room.replay]]\n";
+const SEGMENT: &str = "[[account.room.replay]]\n";
 
 #[tokio::test]
 async fn an_unsettled_room_is_archived_as_far_as_it_goes_and_asked_again_when_it_has_settled() {
-    // It ended 5 minutes ago; its second piece shows up 8 minutes after the end, the whole later.
+    // It ended 5 minutes ago; its second segment shows up 8 minutes after the end, the whole later.
     let world = World::start(&format!(
-        "[[account.room]]\nid = 1\nstart = \"-65m\"\n{PIECE}{PIECE}appears = \"8m\"\n\
-         {PIECE}kind = \"whole\"\nseconds = 8\n"
+        "[[account.room]]\nid = 1\nstart = \"-65m\"\n{SEGMENT}{SEGMENT}appears = \"8m\"\n\
+         {SEGMENT}kind = \"whole\"\nseconds = 8\n"
     ))
     .await;
     let first = world.run().await;
@@ -44,7 +44,7 @@ async fn a_recording_announced_but_missing_is_asked_for_daily_and_after_a_week_e
     world.pass(21 * 60);
     let second = world.run().await;
     assert_eq!((second.resolved(), second.written()), (vec![1], vec![]));
-    world.change(1, |room| room.replays.push(Replay::piece()));
+    world.change(1, |room| room.replays.push(Replay::segment()));
     world.pass(21 * 60);
     let third = world.run().await;
     third.says(1, "complete", &["archived"]);
@@ -67,9 +67,9 @@ async fn a_recording_announced_but_missing_is_asked_for_daily_and_after_a_week_e
 #[tokio::test]
 async fn what_wechat_has_deleted_is_lost_and_said_so_once() {
     let world = World::start(&format!(
-        "[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}expire = \"+1h\"\n\
-         [[account.room]]\nid = 2\nstart = \"-8d\"\n{PIECE}expire = \"-1h\"\n{PIECE}\n\
-         [[account.room]]\nid = 3\nstart = \"-7d\"\n{PIECE}kind = \"whole\"\nexpire = \"-1h\"\n"
+        "[[account.room]]\nid = 1\nstart = \"-9d\"\n{SEGMENT}expire = \"+1h\"\n\
+         [[account.room]]\nid = 2\nstart = \"-8d\"\n{SEGMENT}expire = \"-1h\"\n{SEGMENT}\n\
+         [[account.room]]\nid = 3\nstart = \"-7d\"\n{SEGMENT}kind = \"whole\"\nexpire = \"-1h\"\n"
     ))
     .await;
     let first = world.run().await;
@@ -87,8 +87,8 @@ async fn what_wechat_has_deleted_is_lost_and_said_so_once() {
 async fn what_is_gone_before_its_time_has_failed_and_comes_when_it_is_back() {
     for status in [404, 403, 410, 500] {
         let world = World::start(&format!(
-            "[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}{PIECE}\
-             [[account.room]]\nid = 2\nstart = \"-8d\"\n{PIECE}kind = \"whole\"\n"
+            "[[account.room]]\nid = 1\nstart = \"-9d\"\n{SEGMENT}{SEGMENT}\
+             [[account.room]]\nid = 2\nstart = \"-8d\"\n{SEGMENT}kind = \"whole\"\n"
         ))
         .await;
         world.fault(&format!(
@@ -115,7 +115,7 @@ async fn what_is_gone_before_its_time_has_failed_and_comes_when_it_is_back() {
 async fn a_url_that_expires_under_the_transfer_costs_one_more_call() {
     let world = World::with_settings(
         &format!(
-            "[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}signed = \"10m\"\nsize = \"20MiB\"\n\
+            "[[account.room]]\nid = 1\nstart = \"-9d\"\n{SEGMENT}signed = \"10m\"\nsize = \"20MiB\"\n\
              [vod]\nrate = \"24MiB\"\n"
         ),
         "[transfer]\npart_size = \"5MiB\"\nranges = 1\n",
@@ -139,7 +139,8 @@ async fn a_url_that_expires_under_the_transfer_costs_one_more_call() {
 
 #[tokio::test]
 async fn a_failure_that_waits_for_its_next_try_is_still_left() {
-    let world = World::start(&format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}")).await;
+    let world =
+        World::start(&format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{SEGMENT}")).await;
     world.fault(
         "on = \"vod\"\npath = \"*f0.mp4\"\ntimes = \"always\"\nthen = { status = { code = 500 } }",
     );
@@ -158,10 +159,10 @@ async fn a_clock_that_is_wrong_by_minutes_or_days_settles_nothing_too_early_or_t
     for (hours, minutes, is_told) in [(24, 0, true), (-24, 0, true), (0, 50, true), (0, 4, false)] {
         let off = SignedDuration::from_hours(hours) + SignedDuration::from_mins(minutes);
         let case = format!("{off:#}");
-        // Both are over by WeChat's clock, room 1 for five minutes: its second piece comes later.
+        // Both are over by WeChat's clock, room 1 for five minutes: its second segment comes later.
         let world = World::start(&format!(
-            "[[account.room]]\nid = 1\nstart = \"-65m\"\n{PIECE}{PIECE}appears = \"8m\"\n\
-             [[account.room]]\nid = 2\nstart = \"-9d\"\n{PIECE}"
+            "[[account.room]]\nid = 1\nstart = \"-65m\"\n{SEGMENT}{SEGMENT}appears = \"8m\"\n\
+             [[account.room]]\nid = 2\nstart = \"-9d\"\n{SEGMENT}"
         ))
         .await;
         world.clock.advance(off);
@@ -183,7 +184,7 @@ async fn a_clock_that_is_wrong_by_minutes_or_days_settles_nothing_too_early_or_t
 
 #[tokio::test]
 async fn an_error_in_place_of_a_list_is_no_empty_room_before_it_is_confirmed() {
-    let room = format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{PIECE}");
+    let room = format!("[[account.room]]\nid = 1\nstart = \"-9d\"\n{SEGMENT}");
     let unknown = |code: i64, times: &str| {
         format!(
             "on = \"api\"\ncall = \"replays\"\ntimes = {times}\nthen = {{ errcode = {{ code = {code} }} }}"
@@ -201,7 +202,7 @@ async fn an_error_in_place_of_a_list_is_no_empty_room_before_it_is_confirmed() {
         assert_eq!((doubtful.resolved(), doubtful.exit), (vec![1], 3), "{code}");
         assert!(!doubtful.bucket.has_manifest(1), "{code}");
         let told = notes(&doubtful.report).join("\n");
-        assert!(told.contains("room 1: WeChat answers that it does not know the room"), "{told}");
+        assert!(told.contains("room 1: WeChat says that it does not know the room"), "{told}");
         world.pass(60);
         let waiting = world.run().await;
         assert_eq!((waiting.calls.len(), waiting.exit), (1, 3), "{code}: it is still left");

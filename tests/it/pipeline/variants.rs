@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::World;
 
-const PIECE: &str = "[[account.room.replay]]\n";
+const SEGMENT: &str = "[[account.room.replay]]\n";
 const WHOLE: &str = "[[account.room.replay]]\nkind = \"whole\"\nseconds = 4\n";
 
 fn room(id: u64, rest: &str) -> String {
@@ -16,7 +16,7 @@ fn room(id: u64, rest: &str) -> String {
 type Variant = (String, &'static str, &'static [&'static str], Option<&'static str>, [u64; 2]);
 
 fn variants() -> Vec<Variant> {
-    let (one, two) = (PIECE.to_owned(), format!("{PIECE}{PIECE}"));
+    let (one, two) = (SEGMENT.to_owned(), format!("{SEGMENT}{SEGMENT}"));
     vec![
         (two.clone(), "complete", &["archived", "archived"], None, [2, 2]),
         (WHOLE.to_owned(), "complete", &[], Some("archived"), [1, 1]),
@@ -36,7 +36,7 @@ fn variants() -> Vec<Variant> {
             [1, 1],
         ),
         (
-            format!("{one}fixture = \"portrait-moov-last\"\n{PIECE}fixture = \"square\"\n"),
+            format!("{one}fixture = \"portrait-moov-last\"\n{SEGMENT}fixture = \"square\"\n"),
             "complete",
             &["archived", "archived"],
             None,
@@ -70,7 +70,7 @@ async fn every_kind_of_listing_ends_in_a_manifest_that_says_what_there_is() {
 async fn times_are_understood_in_every_style_and_kept_as_written() {
     let styles = ["utc", "beijing", "epoch", "epoch-millis", "sentinel", "never", "empty", "null"];
     let rooms = styles.iter().zip(1..).map(|(style, id)| {
-        room(id, &format!("{PIECE}create = \"2026-11-13T03:00:08Z\"\ntime_style = \"{style}\"\n"))
+        room(id, &format!("{SEGMENT}create = \"2026-11-13T03:00:08Z\"\ntime_style = \"{style}\"\n"))
     });
     let world = World::start(&rooms.collect::<String>()).await;
     let night = world.run().await;
@@ -100,14 +100,14 @@ async fn times_are_understood_in_every_style_and_kept_as_written() {
 }
 
 #[tokio::test]
-async fn pieces_stand_in_the_order_of_the_broadcast_with_the_gaps_between_them() {
+async fn segments_stand_in_the_order_of_the_broadcast_with_the_gaps_between_them() {
     let at = |clock: &str, style: &str| {
-        format!("{PIECE}create = \"2026-11-13T03:{clock}Z\"\ntime_style = \"{style}\"\n")
+        format!("{SEGMENT}create = \"2026-11-13T03:{clock}Z\"\ntime_style = \"{style}\"\n")
     };
-    // Listed newest first; the films are 4 s long each, a sentinel stands among them.
-    let pieces =
+    // Listed newest first; the segments are 4 s long each, a sentinel stands among them.
+    let segments =
         [at("10:04", "utc"), at("00:08", "sentinel"), at("00:08", "beijing"), at("00:04", "epoch")];
-    let world = World::start(&room(1, &pieces.concat())).await;
+    let world = World::start(&room(1, &segments.concat())).await;
     let night = world.run().await;
     let manifest = night.bucket.manifest(1);
     let seen: Vec<_> = manifest["segments"]
@@ -143,8 +143,8 @@ async fn a_room_is_described_with_its_goods_and_pictures_and_missing_fields_are_
     let full = "name = \"直播\\n/../🌸\"\ngoods = [{ id = 61, name = \"茶\", price = 211200 }]\n";
     let scenario = format!(
         "{}{}[wechat]\nstatus_field = \"live_satus\"\njunk_fields = true\ncontent_type = \"text/plain\"\n",
-        room(1, &format!("{full}{PIECE}")),
-        room(2, &format!("{bare}{PIECE}"))
+        room(1, &format!("{full}{SEGMENT}")),
+        room(2, &format!("{bare}{SEGMENT}"))
     );
     let world = World::start(&scenario).await;
     let night = world.run().await;

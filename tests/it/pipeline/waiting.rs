@@ -17,11 +17,11 @@ const DAY: i64 = 24 * 60;
 
 const ALL: Rooms = Rooms::Between { from: None, to: None };
 
-/// A room whose one piece WeChat deletes in 40 days.
+/// A room whose one segment WeChat deletes in 40 days.
 const ROOM: &str =
     "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"+40d\"\n";
 
-/// The media host serves a page in place of films.
+/// The media host serves a page in place of segments.
 const PAGE: &str = "on = \"vod\"\ntimes = \"always\"\nthen = \"html\"";
 
 fn nowhere(config: &mut Config) {
@@ -50,9 +50,9 @@ async fn what_is_no_recording_is_tried_as_long_as_wechat_can_have_it_and_its_los
         if exit == 3 && day < 40 {
             assert_eq!(at_risk, 1, "day {day}");
             assert!(told.contains("room 1: "), "day {day}: {told}");
-            let piece = &night.bucket.manifest(1)["segments"][0];
+            let segment = &night.bucket.manifest(1)["segments"][0];
             assert_eq!(
-                (&piece["state"], piece["next_try_at"].is_string()),
+                (&segment["state"], segment["next_try_at"].is_string()),
                 (&"rejected".into(), true)
             );
         }
@@ -156,7 +156,7 @@ async fn a_loss_that_a_killed_run_has_noticed_is_told_by_the_next_and_by_no_othe
     assert_eq!((last.exit, last.report.lost()), (0, 0));
 }
 
-/// A room of two pieces, the first of which WeChat has deleted.
+/// A room of two segments, the first of which WeChat has deleted.
 const HALF_GONE: &str = "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
                          expire = \"-1h\"\n[[account.room.replay]]\n";
 
@@ -255,7 +255,7 @@ async fn one_cause_that_stops_every_recording_ends_the_asking_until_it_is_mended
     assert_eq!(night.exit, 3);
     let told = notes(&night.report).join("\n");
     assert_eq!(
-        told.matches("every recording so far has failed for one reason").count(),
+        told.matches("every recording so far has failed for the same reason").count(),
         1,
         "{told}"
     );

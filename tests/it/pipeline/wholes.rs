@@ -1,9 +1,9 @@
-//! The whole broadcast beside its pieces: archived where it is needed, byte for byte.
+//! The whole broadcast beside its segments: archived where it is needed, byte for byte.
 
 use super::world::{Night, World};
 use crate::bucket::text;
 
-const PIECE: &str = "[[account.room.replay]]\n";
+const SEGMENT: &str = "[[account.room.replay]]\n";
 const WHOLE: &str = "[[account.room.replay]]\nkind = \"whole\"\n";
 
 fn room(recordings: &str) -> String {
@@ -11,15 +11,17 @@ fn room(recordings: &str) -> String {
 }
 
 #[tokio::test]
-async fn chunks_are_archived_where_the_policy_and_the_pieces_ask_for_it() {
-    let check = async |pieces: &str, seconds: u64, policy: &str, expected: &str| {
-        let scenario = room(&format!("{pieces}{WHOLE}seconds = {seconds}\n"));
+async fn chunks_are_archived_where_the_policy_and_the_segments_ask_for_it() {
+    let check = async |segments: &str, seconds: u64, policy: &str, expected: &str| {
+        let scenario = room(&format!("{segments}{WHOLE}seconds = {seconds}\n"));
         let settings = format!("[whole]\narchive = \"{policy}\"\ntolerance = \"3s\"\n");
         let world = World::with_settings(&scenario, &settings).await;
         let night = world.run().await;
         let whole = night.bucket.manifest(1)["whole"].clone();
-        let what =
-            format!("{policy} {seconds} beside {} pieces: {whole:#}", pieces.len() / PIECE.len());
+        let what = format!(
+            "{policy} {seconds} beside {} pieces: {whole:#}",
+            segments.len() / SEGMENT.len()
+        );
         assert_eq!((text(&whole["state"]), night.exit), (expected, 0), "{what}");
         let count = if expected == "archived" { seconds / 2 } else { 0 };
         assert_eq!(whole["chunks"].as_array().unwrap().len() as u64, count, "{what}");
@@ -29,16 +31,16 @@ async fn chunks_are_archived_where_the_policy_and_the_pieces_ask_for_it() {
             "{what}"
         );
         let preferred = night.bucket.manifest(1)["playback"]["preferred"].clone();
-        let pieces = (pieces.len() / PIECE.len()) as u64;
-        let is_longer = expected == "archived" && seconds > 4 * pieces;
+        let segments = (segments.len() / SEGMENT.len()) as u64;
+        let is_longer = expected == "archived" && seconds > 4 * segments;
         assert_eq!(preferred == "whole", is_longer, "{what}");
     };
-    check(PIECE, 24, "when_needed", "archived").await;
-    check(PIECE, 4, "when_needed", "not_needed").await;
-    check(&PIECE.repeat(2), 10, "when_needed", "not_needed").await;
+    check(SEGMENT, 24, "when_needed", "archived").await;
+    check(SEGMENT, 4, "when_needed", "not_needed").await;
+    check(&SEGMENT.repeat(2), 10, "when_needed", "not_needed").await;
     check("", 6, "when_needed", "archived").await;
-    check(&PIECE.repeat(2), 8, "always", "archived").await;
-    check(PIECE, 24, "never", "not_needed").await;
+    check(&SEGMENT.repeat(2), 8, "always", "archived").await;
+    check(SEGMENT, 24, "never", "not_needed").await;
 }
 
 #[tokio::test]
@@ -79,8 +81,8 @@ async fn an_archived_whole_is_the_source_chunk_by_chunk_and_its_playlist_is_rela
 }
 
 #[tokio::test]
-async fn a_whole_stands_in_for_pieces_that_cannot_be_had_and_they_are_fetched_all_the_same() {
-    let world = World::start(&room(&format!("{PIECE}{WHOLE}seconds = 4\n"))).await;
+async fn a_whole_stands_in_for_segments_that_cannot_be_had_and_they_are_fetched_all_the_same() {
+    let world = World::start(&room(&format!("{SEGMENT}{WHOLE}seconds = 4\n"))).await;
     let broken = "path = \"*f0.mp4\"\ntimes = \"always\"\nthen = { status = { code = 500 } }";
     world.fault(&format!("on = \"vod\"\n{broken}"));
     let night = world.run().await;

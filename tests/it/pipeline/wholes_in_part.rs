@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::world::{Night, World};
 use crate::bucket::{hex, text};
 
-const PIECE: &str = "[[account.room.replay]]\n";
+const SEGMENT: &str = "[[account.room.replay]]\n";
 const WHOLE: &str = "[[account.room.replay]]\nkind = \"whole\"\n";
 
 /// Where the chunks of the sandbox's broadcast begin, each 2 s.
@@ -227,13 +227,13 @@ async fn another_playlist_overwrites_nothing_of_what_is_archived_in_part() {
 }
 
 #[tokio::test]
-async fn a_whole_in_part_is_played_where_it_plays_more_than_the_pieces() {
+async fn a_whole_in_part_is_played_where_it_plays_more_than_the_segments() {
     let settings = "[whole]\ntolerance = \"3s\"\n";
     for (chunks, preferred, ms) in
         [(&[2_usize][..], "whole", 10_000), (&[1, 2, 3, 4, 5], "segments", 4000)]
     {
         let world =
-            World::with_settings(&room(&format!("{PIECE}{WHOLE}seconds = 12\n")), settings).await;
+            World::with_settings(&room(&format!("{SEGMENT}{WHOLE}seconds = 12\n")), settings).await;
         spoil(&world, chunks, GONE);
         let night = world.run().await;
         night.says(1, "partial", &["archived"]);
@@ -246,8 +246,8 @@ async fn a_whole_in_part_is_played_where_it_plays_more_than_the_pieces() {
 }
 
 #[tokio::test]
-async fn a_whole_in_part_that_the_pieces_cover_by_now_is_not_needed_and_keeps_what_it_has() {
-    let world = World::start(&room(&format!("{PIECE}{WHOLE}seconds = 4\n"))).await;
+async fn a_whole_in_part_that_the_segments_cover_by_now_is_not_needed_and_keeps_what_it_has() {
+    let world = World::start(&room(&format!("{SEGMENT}{WHOLE}seconds = 4\n"))).await;
     let broken = "path = \"*f0.mp4\"\ntimes = \"always\"\nthen = { status = { code = 500 } }";
     world.fault(&format!("on = \"vod\"\n{broken}"));
     spoil(&world, &[0], GONE);
@@ -263,9 +263,9 @@ async fn a_whole_in_part_that_the_pieces_cover_by_now_is_not_needed_and_keeps_wh
 }
 
 #[tokio::test]
-async fn a_piece_that_could_not_be_had_is_within_no_tolerance() {
+async fn a_segment_that_could_not_be_had_is_within_no_tolerance() {
     for then in ["\"html\"", "{ status = { code = 404 } }", "\"empty\""] {
-        let recordings = format!("{PIECE}{PIECE}{WHOLE}seconds = 8\n");
+        let recordings = format!("{SEGMENT}{SEGMENT}{WHOLE}seconds = 8\n");
         let settings = "[whole]\ntolerance = \"10s\"\n";
         let world = World::with_settings(&room(&recordings), settings).await;
         let fault = "on = \"vod\"\nroom = 1\nitem = 2\ntimes = \"always\"";
@@ -345,7 +345,7 @@ async fn a_byte_range_beyond_its_file_is_missing_alone() {
     let night = world.run().await;
     night.says(1, "partial", &[]);
     let missing = &whole(&night)["missing"][0];
-    assert_eq!(text(&missing["reason"]), "the file does not have the bytes 63000 to 64127");
+    assert_eq!(text(&missing["reason"]), "the file does not have bytes 63000 to 64127");
     assert_eq!(played(&playlist(&night)), "0");
 }
 
@@ -365,7 +365,7 @@ async fn a_host_that_fails_for_many_chunks_in_a_row_is_not_asked_for_the_rest() 
     queries.sort();
     queries.dedup();
     assert_eq!(queries.len(), 1 + 8 + 8, "the playlist, the first chunks, and some far apart");
-    assert!(text(&whole(&night)["reason"]).contains("59 more could not be had"));
+    assert!(text(&whole(&night)["reason"]).contains("59 more are missing"));
 
     let world = with_playlist(&lines(60)).await;
     for chunk in 0..20 {

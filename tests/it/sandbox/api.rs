@@ -308,8 +308,8 @@ async fn a_web_page_neither_drives_the_sandbox_nor_reads_it() {
     let media = format!("http://{}/x/f0.mp4", client.sandbox.vod_addr());
     assert_eq!(asked_by_a_page(&client, "GET", media, &[evil]).await, 403);
     assert_eq!(client.sandbox.clock().now(), now);
-    let moved = client.post(clock, r#"{"advance_seconds":60}"#).await;
-    assert!(moved["now"].is_string(), "{moved}");
+    let advanced = client.post(clock, r#"{"advance_seconds":60}"#).await;
+    assert!(advanced["now"].is_string(), "{advanced}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use super::client::{ACCOUNT, Client, Got};
 
 const SIZE: usize = 1 << 20;
 
-/// A sandbox with one piece of 1 MiB, and these fields of a fault at the media host.
+/// A sandbox with one segment of 1 MiB, and these fields of a fault at the media host.
 async fn faulty(fault: &str) -> (Client, String) {
     let scenario = format!(
         "{ACCOUNT}[[account.room]]\nid = 1\nstart = \"-2h\"\n[[account.room.replay]]\n\

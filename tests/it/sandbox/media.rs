@@ -19,7 +19,7 @@ fn crc(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_piece_has_a_url_of_tencents_shape_and_true_headers() {
+async fn a_segment_has_a_url_of_tencents_shape_and_true_headers() {
     let client = Client::start(&room("size = \"1MiB\"")).await;
     let url = client.urls(1).await.remove(0);
     let path = url.strip_prefix(&format!("http://{}/", client.sandbox.vod_addr())).unwrap();

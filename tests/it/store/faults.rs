@@ -130,12 +130,17 @@ async fn an_object_of_other_bytes_is_a_lasting_error() {
     ]);
     let xz = Head::Ours(&[("content-length", "9"), ("x-cos-hash-crc64ecma", "1")]);
     let oss = Head::Ours(&[("content-length", "9"), ("x-oss-hash-crc64ecma", "1")]);
-    let size = "another size than was sent: 8 instead of 9\nhint: ";
+    let size = "a different size than was sent: 8 instead of 9\nhint: ";
     for (name, completes, head, words) in [
         ("short", vec![done()], short, size),
-        ("another CRC-64/NVME", vec![done()], crc, "another CRC-64/NVME than was sent: 00000000"),
-        ("another CRC-64/XZ", vec![done()], xz, "another CRC-64/XZ"),
-        ("another CRC-64/XZ on OSS", vec![done()], oss, "another CRC-64/XZ"),
+        (
+            "another CRC-64/NVME",
+            vec![done()],
+            crc,
+            "a different CRC-64/NVME than was sent: 00000000",
+        ),
+        ("another CRC-64/XZ", vec![done()], xz, "a different CRC-64/XZ"),
+        ("another CRC-64/XZ on OSS", vec![done()], oss, "a different CRC-64/XZ"),
         ("lost and short", vec![lost(), gone()], Head::Ours(&[("content-length", "8")]), size),
     ] {
         check(name, completes, vec![head], Expect::Lasting(words)).await;
@@ -157,7 +162,7 @@ async fn a_plain_refusal_is_looked_into_once_and_stands_where_no_object_is() {
     let part = "complete the upload of live/wx1/rooms/354/a.mp4: \
         the store answered 400 InvalidPart: told by the script (request REQ1)";
     for (status, code, words) in [
-        (403, "AccessDenied", "\nhint: these credentials may not"),
+        (403, "AccessDenied", "\nhint: these credentials lack"),
         (400, "InvalidPart", part),
         (404, "NoSuchUpload", "404 NoSuchUpload"),
     ] {
@@ -171,7 +176,7 @@ async fn a_plain_refusal_is_looked_into_once_and_stands_where_no_object_is() {
 #[tokio::test]
 async fn an_acknowledged_object_that_is_not_there_is_missed() {
     let heads = vec![Head::Missing, Head::Missing, Head::Missing];
-    check("vanished", vec![done()], heads, Expect::Passing("is not there")).await;
+    check("vanished", vec![done()], heads, Expect::Passing("does not have it")).await;
 }
 
 #[tokio::test]

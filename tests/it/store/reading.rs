@@ -269,7 +269,7 @@ async fn an_error_is_told_from_its_beginning_and_a_reply_beyond_all_bounds_is_no
     for words in ["it has more than 4194304 bytes", "it has more than 64000 tags"] {
         let error = store.list("live/").next_page().await.unwrap_err();
         assert!(error.to_string().contains(words) && !error.is_transient(), "{error}");
-        assert!(error.to_string().contains("could not list live/"), "{error}");
+        assert!(error.to_string().contains("failed to list live/"), "{error}");
     }
     assert!(server.is_used_up());
 }

@@ -30,9 +30,9 @@ def measure(bench):
     )
     spread = Spread.of(again)
     result.targets = [
-        amount("bytes moved again after a kill at 80 %: the parts in flight", IN_FLIGHT, spread, "MiB")
+        amount("bytes transferred again after a kill at 80 %: the parts in flight", IN_FLIGHT, spread, "MiB")
     ]
-    result.header = ("", "MiB moved again")
+    result.header = ("", "MiB transferred again")
     result.rows = [("replay-archiver, each time", " ".join(number(one) for one in again)),
                    ("rclone copyurl", number(others))]
     return result

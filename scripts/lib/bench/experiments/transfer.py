@@ -57,7 +57,7 @@ def measure(bench, name, way, host, base, store):
 
 ABOUT = (
     "The floor is `curl` down to nowhere, `openssl dgst -sha256` over the file, `curl` up in one request, "
-    "added. Only ours and the floor know the SHA-256 of what they moved; only ours has looked at the film. "
+    "added. Only ours and the floor know the SHA-256 of what they transferred; only ours has examined the recording. "
     f"`{AWS}` is here for information."
 )
 

@@ -1,20 +1,20 @@
-//! A frame of AAC as its bytes stream by (ISO/IEC 14496-3 section 4.4.2): whether it begins and ends as
-//! frames do.
+//! An AAC frame as its bytes stream by (ISO/IEC 14496-3 section 4.4.2): whether it begins and ends
+//! as frames do.
 
 use serde::{Deserialize, Serialize};
 
 use super::nal::Wrong;
 
-/// No frame has more bytes for each of its channels (ISO/IEC 14496-3 section 4.5.1.1).
+/// The most bytes of a frame for each of its channels (ISO/IEC 14496-3 section 4.5.1.1).
 const BYTES_A_CHANNEL: u32 = 768;
 
-/// So many bytes of a frame tell how it begins.
+/// The bytes of a frame that show how it begins.
 const HEAD: u32 = 8;
 
-/// The most scale factor bands of a long window, at any rate.
+/// The most scale factor bands of a long window at any sample rate.
 const MOST_BANDS: u64 = 51;
 
-/// What has come of a frame.
+/// The received bytes of a frame.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Frame {
     taken: u32,
@@ -25,7 +25,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Takes the next bytes of a frame of `size` bytes, and tells what is wrong with it.
+    /// Takes the next bytes of a frame of `size` bytes, and returns what is wrong with it.
     pub(super) fn take(&mut self, bytes: &[u8], channels: u8, size: u32) -> Option<Wrong> {
         let whole = HEAD.min(size);
         let missing = whole.saturating_sub(self.taken);
@@ -56,26 +56,26 @@ fn begins(head: u64, channels: u8, size: u32) -> Option<Wrong> {
     if size > most * BYTES_A_CHANNEL {
         return Some(Wrong::TooLong);
     }
-    // Such a frame would have the same element twice, and no end.
+    // Such a frame would have the same element twice and no end.
     if head == 0 && size >= HEAD {
         return Some(Wrong::Element);
     }
     (!is_plausible(head, channels, u64::from(HEAD.min(size)) * 8)).then_some(Wrong::Element)
 }
 
-/// Whether the first element with sound fits the channels and can be read, as far as `length` bits tell.
+/// Whether the first audio element fits the channels and is readable, as far as `length` bits show.
 fn is_plausible(head: u64, channels: u8, length: u64) -> bool {
     let bits = |at: u64, count: u64| head << at >> (64 - count);
     let mut at = 0;
     while at + 24 <= length {
         match bits(at, 3) {
-            // Filling: so many bytes.
+            // Filling: that many bytes.
             6 => {
                 let count = bits(at + 3, 4);
                 let (more, beside) = if count == 15 { (bits(at + 7, 8), 15) } else { (0, 7) };
                 at += beside + 8 * (count + more).saturating_sub(u64::from(count == 15));
             }
-            // Data: so many bytes, perhaps from the next whole one on.
+            // Data: that many bytes, possibly byte-aligned.
             4 => {
                 let (is_aligned, count) = (bits(at + 7, 1) == 1, bits(at + 8, 8));
                 at += 16;
@@ -86,9 +86,9 @@ fn is_plausible(head: u64, channels: u8, length: u64) -> bool {
             }
             // A configuration.
             5 => return true,
-            // The end: a frame may have nothing but filling.
+            // The end: a frame may consist of filling only.
             7 => return at > 0,
-            // One channel, or a pair of them.
+            // One channel, or a channel pair.
             element @ 0..=1 => {
                 let fits = match channels {
                     0 | 8.. => true,
@@ -108,8 +108,8 @@ fn is_plausible(head: u64, channels: u8, length: u64) -> bool {
     true
 }
 
-/// Whether the ten bits can describe the window of a channel: one bit is reserved, and there are no more
-/// bands than any window has.
+/// Whether the ten bits can describe the window of a channel: one bit is reserved, and the number
+/// of bands has a maximum.
 fn is_window(bits: u64) -> bool {
     let (is_reserved, is_short, bands) = (bits >> 9 == 1, bits >> 7 & 3 == 2, bits & 63);
     !is_reserved && (is_short || bands <= MOST_BANDS)
@@ -125,10 +125,10 @@ mod tests {
     use super::*;
 
     /// What is wrong with a frame that comes in pieces of so many bytes.
-    fn of(frame: &[u8], channels: u8, piece: usize) -> Option<Wrong> {
+    fn of(frame: &[u8], channels: u8, step: usize) -> Option<Wrong> {
         let mut taken = Frame::default();
         let size = u32::try_from(frame.len()).unwrap();
-        frame.chunks(piece).find_map(|bytes| taken.take(bytes, channels, size))
+        frame.chunks(step).find_map(|bytes| taken.take(bytes, channels, size))
     }
 
     /// Silence, as encoders write it, and the same after filling and data.
@@ -137,15 +137,15 @@ mod tests {
 
     #[test]
     fn a_frame_begins_with_what_fits_its_channels_and_ends_with_an_end() {
-        for piece in 1..10 {
-            assert_eq!(of(STEREO, 2, piece), None);
-            assert_eq!(of(STEREO, 0, piece), None);
-            assert_eq!(of(STEREO, 1, piece), Some(Wrong::Element));
-            assert_eq!(of(MONO, 1, piece), None);
-            assert_eq!(of(MONO, 2, piece), Some(Wrong::Element));
-            assert_eq!(of(&STEREO[..7], 2, piece), Some(Wrong::Unended));
+        for step in 1..10 {
+            assert_eq!(of(STEREO, 2, step), None);
+            assert_eq!(of(STEREO, 0, step), None);
+            assert_eq!(of(STEREO, 1, step), Some(Wrong::Element));
+            assert_eq!(of(MONO, 1, step), None);
+            assert_eq!(of(MONO, 2, step), Some(Wrong::Element));
+            assert_eq!(of(&STEREO[..7], 2, step), Some(Wrong::Unended));
             for channels in 0..9 {
-                assert_eq!(of(&[0; 40], channels, piece), Some(Wrong::Element));
+                assert_eq!(of(&[0; 40], channels, step), Some(Wrong::Element));
             }
         }
         assert_eq!(of(&[0x21; 1537], 2, 100), Some(Wrong::TooLong));

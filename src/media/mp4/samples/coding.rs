@@ -1,4 +1,4 @@
-//! How the samples of a track are coded, as far as they can be examined.
+//! How the samples of a track are coded, for the codings that can be examined.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::super::boxes::{child, children};
 /// How samples are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Coding {
-    /// AVC: NAL units, each after its length in so many bytes.
+    /// AVC: NAL units, each preceded by its length in this many bytes.
     Avc(u8),
     /// HEVC, likewise.
     Hevc(u8),
@@ -17,14 +17,14 @@ pub enum Coding {
     Other([u8; 4]),
 }
 
-/// Of the types of sample entry those whose samples are not enciphered.
+/// The sample entry types whose samples are not encrypted.
 const VISUAL: [&[u8; 4]; 10] =
     [b"avc1", b"avc2", b"avc3", b"avc4", b"hvc1", b"hev1", b"dvh1", b"dvhe", b"dva1", b"dvav"];
 
 /// Where the boxes begin within a visual sample entry.
 const VISUAL_FIELDS: usize = 78;
 
-/// Where the boxes may begin within an audio sample entry: ISO's, and two versions of `QuickTime`'s.
+/// Where the boxes may begin within an audio sample entry: ISO, and two versions of `QuickTime`.
 const AUDIO_FIELDS: [usize; 3] = [28, 44, 64];
 
 /// The codings that a sample description box (`stsd`) names, in order.
@@ -76,7 +76,7 @@ fn audio_config(descriptor: &[u8]) -> Option<&[u8]> {
     (tag == 3 && config_tag == 4 && specific_tag == 5 && is_aac).then_some(specific)
 }
 
-/// The tag and the body of the descriptor that `bytes` begin with.
+/// The tag and the body of the descriptor at the start of `bytes`.
 fn tagged(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (&tag, mut rest) = bytes.split_first()?;
     let mut length = 0_usize;

@@ -1,4 +1,4 @@
-//! What is found in the samples of a film.
+//! What is found in the samples of a segment.
 
 mod since;
 
@@ -7,22 +7,22 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::film::{Film, Sample, Shown};
 use super::nal::Wrong;
+use super::sample_tables::{Sample, SampleTables, Shown};
 use crate::model::Damage;
 
 /// Places so close to each other are one.
 const NEAR: u64 = 64 << 10;
 
-/// The most places of a kind that are told one by one.
+/// The most places of a kind that are reported individually.
 const MOST: usize = 64;
 
-/// What an examination came to.
+/// The result of an examination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examined {
-    /// What is wrong, in the order of the file.
+    /// What is wrong, in file order.
     pub places: Vec<Place>,
-    /// Why not all of it could be examined, if so.
+    /// Why some of it could not be examined, if so.
     pub unexamined: Option<String>,
 }
 
@@ -31,17 +31,17 @@ pub struct Examined {
 pub struct Place {
     /// Where, in bytes from the beginning of the file.
     pub range: Range<u64>,
-    /// Where in the film, in milliseconds.
+    /// Where in the recording, in milliseconds.
     pub at_ms: Option<u64>,
-    /// How much of the film it spoils: up to the next picture that needs none before it.
+    /// How much of the recording it spoils: up to the next keyframe.
     pub duration_ms: Option<u64>,
     /// What is wrong first.
     pub what: Wrong,
-    /// Whether it may be the tables that are wrong.
+    /// Whether the tables may be wrong instead.
     pub is_in_tables: bool,
 }
 
-/// What is found as the bytes stream by.
+/// What is found while the bytes stream by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Findings {
     sure: List,
@@ -65,7 +65,7 @@ pub(super) struct Found {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) track: u8,
-    /// Which samples: by their numbers, or by their times where those of fragments have none.
+    /// Which samples: by their numbers, or by their times for those of fragments, which have none.
     pub(super) first: u32,
     pub(super) last: u32,
     pub(super) what: Wrong,
@@ -111,11 +111,11 @@ impl Findings {
         }
     }
 
-    /// What counts of it, and why something does not.
+    /// The findings that count, and why the others do not.
     ///
-    /// What is found often may be how the film was made, and players put up with it: padding, zeros
-    /// beside pictures, sequences that should be escaped, sound that is framed in another way, and start
-    /// codes in place of lengths.
+    /// Frequent findings may be how the segment was encoded, and players tolerate them: padding,
+    /// zeros beside pictures, sequences that should be escaped, audio that is framed differently,
+    /// and start codes in place of lengths.
     pub(super) fn judge(self, counts: Counts) -> (Vec<Found>, Option<&'static str>) {
         let Self { sure, padding, beside, sequences, sound, ends, start_codes } = self;
         let is_rare =
@@ -135,24 +135,25 @@ impl Findings {
         found.extend(keep(beside, is_fault, ""));
         let is_fault =
             sequences.count <= 32 || sequences.count.saturating_mul(100) <= counts.pictures;
-        found.extend(keep(sequences, is_fault, "its pictures are not coded as the standard says"));
-        // Another way is that of all frames: what is foreign only looks so now and then.
+        found.extend(keep(sequences, is_fault, "its video is not coded according to the standard"));
+        // A different framing applies to all frames; foreign bytes look like it only now and then.
         let is_fault = sound.count.saturating_mul(100) <= counts.sounds.saturating_mul(98);
-        found.extend(keep(sound, is_fault, "its sound is framed in another way than it says"));
+        found.extend(keep(sound, is_fault, "its audio is not framed as declared"));
         let is_fault = ends.count.saturating_mul(10) <= counts.sounds;
         found.extend(keep(ends, is_fault, ""));
         let is_fault = start_codes.count.saturating_mul(2) <= counts.pictures;
         found.extend(keep(
             start_codes,
             is_fault,
-            "its pictures have start codes in place of lengths",
+            "its video frames have start codes in place of lengths",
         ));
         (found, habit)
     }
 }
 
 impl Place {
-    /// As a manifest tells of it, in a file of `total` bytes, once it was `seen` so often.
+    /// The manifest's description of it, in a file of `total` bytes, after it was `seen` this many
+    /// times.
     pub fn damage(&self, total: u64, seen: u32) -> Damage {
         let (start, end) = (self.range.start.min(total), self.range.end.min(total));
         Damage {
@@ -184,20 +185,20 @@ impl List {
     }
 }
 
-/// The places of what was found in the samples of a film, and of what its tables show.
-pub(super) fn places(film: &Film, found: &[Found], shown: &[Shown]) -> Vec<Place> {
+/// The places of the findings in the samples of a segment and in its tables.
+pub(super) fn places(tables: &SampleTables, found: &[Found], shown: &[Shown]) -> Vec<Place> {
     let shown = shown.iter().map(|shown| {
         let Range { start, end } = shown.range;
         let track = u8::try_from(shown.track).unwrap_or(u8::MAX);
         let (first, last) = (shown.sample, shown.sample);
         Found { start, end, track, first, last, what: shown.what }
     });
-    let places = found.iter().map(|found| place(film, found));
-    places.chain(shown.map(|shown| Place { is_in_tables: true, ..place(film, &shown) })).collect()
+    let places = found.iter().map(|found| place(tables, found));
+    places.chain(shown.map(|shown| Place { is_in_tables: true, ..place(tables, &shown) })).collect()
 }
 
-fn place(film: &Film, found: &Found) -> Place {
-    let track = film.tracks.get(usize::from(found.track));
+fn place(tables: &SampleTables, found: &Found) -> Place {
+    let track = tables.tracks.get(usize::from(found.track));
     let times = track.and_then(|track| {
         let (from, _) = track.time_of(found.first);
         let after = track.next_sync(found.last).min(track.sizes.count());
@@ -214,7 +215,7 @@ fn place(film: &Film, found: &Found) -> Place {
     }
 }
 
-/// Makes one of places that are near each other, of whatever track.
+/// Merges places that are near each other, whatever their track.
 pub(super) fn joined(mut places: Vec<Place>) -> Vec<Place> {
     places.sort_by_key(|place| (place.range.start, place.range.end));
     let mut all: Vec<Place> = Vec::new();
@@ -240,23 +241,26 @@ pub(super) fn joined(mut places: Vec<Place>) -> Vec<Place> {
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Length | Self::StartCode => "the units of a picture do not add up to its size",
-            Self::Header => "a picture begins with what no picture begins with",
-            Self::Zeros | Self::Padding => "zeros in place of a picture",
-            Self::Sequence => "bytes that cannot stand in a picture",
-            Self::Text => "text in place of a picture",
-            Self::ZerosBeside => "zeros in place of what describes the pictures",
-            Self::TooLong => "a frame of sound is longer than any can be",
-            Self::Element => "a frame of sound begins with what no such frame begins with",
-            Self::Unended => "a frame of sound ends as no such frame ends",
-            Self::Overlap => "the tables of samples have two samples at one place",
-            Self::Gap => "the tables of samples leave out bytes behind a frame of sound",
-            Self::Outside => "the tables of samples reach beyond the end of the file",
-            Self::Times => "the tables of samples have pictures at times that cannot be",
-            Self::OtherTables => "the tables of samples came twice, and not alike",
-            Self::Boxes => "no box begins where one has to",
-            Self::Fragment => "a fragment cannot be read",
-            Self::Count => "the tables of samples disagree on how many there are",
+            Self::Length | Self::StartCode => {
+                "the units of a video frame do not add up to its size"
+            }
+            Self::Header => "a video frame has an invalid beginning",
+            Self::Zeros | Self::Padding => "zeros in place of a video frame",
+            Self::Sequence => "bytes that are invalid in a video frame",
+            Self::Text => "text in place of a video frame",
+            Self::ZerosBeside => "zeros in place of the data that describes video frames",
+            Self::TooLong => "an audio frame is impossibly long",
+            Self::Element => "an audio frame has an invalid beginning",
+            Self::Unended => "an audio frame has an invalid end",
+            Self::Overlap => "the sample tables put two samples in one place",
+            Self::Gap => "the sample tables skip bytes after an audio frame",
+            Self::Outside => "the sample tables reach beyond the end of the file",
+            Self::Times => "the sample tables give video frames impossible times",
+            Self::OtherTables => "the sample tables came twice and differ",
+            Self::Boxes => "no box begins where one must",
+            Self::Fragment => "a fragment is unreadable",
+            Self::Count => "the sample tables disagree on the number of samples",
+            Self::Tables => "the sample tables are unreadable",
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Examines the samples of fragments (`moof`) as the bytes of a film, or of a section of one, stream by.
+//! Examines the samples of fragments (`moof`) while the bytes of a segment, or of a section of one,
+//! stream by.
 
 mod placing;
 mod tracks;
@@ -21,27 +22,28 @@ use placing::MOST;
 
 pub(super) use tracks::Tracks;
 
-/// So many bytes after the last fragment may be anything.
+/// This many bytes after the last fragment may be anything.
 const FEW: u64 = 4096;
 
-/// How far the samples of fragments are examined. It can be stored, and resumed with the same `moov`.
+/// The progress of examining the samples of fragments. It can be stored, and resumed with the same
+/// `moov`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fragmented {
     boxes: Boxes,
-    /// What has come of the payload of a `moof`.
+    /// The received bytes of the payload of a `moof`.
     moof: Vec<u8>,
-    /// The samples that are to come, in the order of the file.
+    /// The samples that are still expected, in file order.
     waiting: VecDeque<Waiting>,
-    /// What has come of the first of them.
+    /// What was seen of the first of them.
     look: Look,
-    /// Where the last sample ends that was told of.
+    /// Where the last announced sample ends.
     claimed: u64,
-    /// Where the media data lies that came last.
+    /// The place of the latest media data.
     media: Range<u64>,
     has_fragments: bool,
-    /// Whether their index has come, which stands last.
+    /// Whether their index, which comes last, was seen.
     has_index: bool,
-    /// Whether a fragment is announced (`sidx`) that has not come.
+    /// Whether an announced fragment (`sidx`) is still expected.
     #[serde(default)]
     is_announced: bool,
     clocks: Vec<Clock>,
@@ -53,7 +55,7 @@ pub(super) struct Fragmented {
     unexamined: Option<Lack>,
 }
 
-/// Why not all samples of fragments are examined.
+/// Why some samples of fragments are not examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Lack {
     Large,
@@ -65,9 +67,9 @@ enum Lack {
 impl Lack {
     fn told(self) -> &'static str {
         match self {
-            Self::Large => "a fragment is too large to be read",
+            Self::Large => "a fragment is too large to read",
             Self::Many => "a fragment has too many samples",
-            Self::Sizes => "its fragments do not tell the sizes of all samples",
+            Self::Sizes => "its fragments do not give the sizes of all samples",
             Self::Before => "samples of a fragment lie before it",
         }
     }
@@ -78,11 +80,11 @@ impl Lack {
 struct Waiting {
     start: u64,
     size: u32,
-    /// Bytes that have come of it.
+    /// Bytes of it that were seen.
     got: u32,
     track: usize,
     coding: Option<Coding>,
-    /// When it is shown, and when the next is that needs none before it, in milliseconds.
+    /// When it is shown, and when the next keyframe is, in milliseconds.
     at_ms: u32,
     until_ms: u32,
 }
@@ -96,30 +98,30 @@ impl Waiting {
 /// The times of a track.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Clock {
-    /// The first time that was told.
+    /// The first known time.
     first: Option<u64>,
     /// When the next sample is decoded.
     next: u64,
-    /// How long all samples are shown together.
+    /// The total duration of all samples.
     played: u64,
 }
 
-/// How long what was seen plays, in milliseconds.
+/// The playing time of what was seen, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Played {
     /// Its longest track.
     pub longest_ms: u64,
-    /// Its pictures, or the sound where it has none.
+    /// Its video, or its audio if it has no video.
     pub main_ms: u64,
 }
 
 impl Fragmented {
-    /// An examination of what begins at the offset `at`, where a box does.
+    /// An examination from the offset `at` on, where a box begins.
     pub(super) fn from(at: u64) -> Self {
         Self { boxes: Boxes::from(at), ..Self::default() }
     }
 
-    /// Where the examination has come to, in bytes.
+    /// The offset that the examination has reached, in bytes.
     pub(super) fn at(&self) -> u64 {
         self.boxes.at()
     }
@@ -131,9 +133,9 @@ impl Fragmented {
             bytes = rest;
             match step {
                 Step::Entered(FourCc(kind)) => self.enter(kind),
-                Step::Payload(FourCc(kind), at, piece) => match &kind {
-                    b"moof" => self.keep(piece),
-                    b"mdat" => self.take(at, piece),
+                Step::Payload(FourCc(kind), at, slice) => match &kind {
+                    b"moof" => self.keep(slice),
+                    b"mdat" => self.take(at, slice),
                     _ => {}
                 },
                 Step::Left(FourCc(kind), start) if kind == *b"moof" => self.fragment(tracks, start),
@@ -147,7 +149,7 @@ impl Fragmented {
         self.end_box(tracks);
     }
 
-    /// A box that ends with the bytes so far is left now, not with the first byte after it.
+    /// A box that ends with these bytes is closed now, not with the first byte after it.
     fn end_box(&mut self, tracks: &Tracks) {
         if let (Step::Left(FourCc(kind), start), _) = self.boxes.step(&[])
             && kind == *b"moof"
@@ -164,20 +166,20 @@ impl Fragmented {
             return;
         }
         self.media = self.boxes.at()..self.boxes.at();
-        // Its size may be wrong, and other fragments in it.
+        // Its size may be wrong, and it may contain other fragments.
         if self.has_fragments {
             let last = self.waiting.iter().map(Waiting::end).max();
             self.boxes.believe_until(last.unwrap_or(0));
         }
     }
 
-    fn keep(&mut self, piece: &[u8]) {
-        if (self.moof.len() + piece.len()) as u64 <= fragments::LARGEST {
-            self.moof.extend_from_slice(piece);
+    fn keep(&mut self, slice: &[u8]) {
+        if (self.moof.len() + slice.len()) as u64 <= fragments::LARGEST {
+            self.moof.extend_from_slice(slice);
         }
     }
 
-    /// Takes media data that lies at `at`.
+    /// Takes media data at the offset `at`.
     fn take(&mut self, at: u64, bytes: &[u8]) {
         let end = at + bytes.len() as u64;
         self.media.end = end;
@@ -188,13 +190,13 @@ impl Fragmented {
                 continue;
             }
             let until = sample.end().min(end);
-            let piece = (reached - at) as usize..until.saturating_sub(at) as usize;
-            let piece = bytes.get(piece).unwrap_or_default();
-            sample.got += piece.len() as u32;
+            let slice = (reached - at) as usize..until.saturating_sub(at) as usize;
+            let slice = bytes.get(slice).unwrap_or_default();
+            sample.got += slice.len() as u32;
             let is_whole = sample.got >= sample.size;
             if let Some(coding) = sample.coding {
                 let (findings, sample) = (&mut self.findings, &*sample);
-                self.look.take((coding, sample.size), piece, |offset, what| {
+                self.look.take((coding, sample.size), slice, |offset, what| {
                     findings.add(found(sample, reached + offset as u64, what));
                 });
             }
@@ -205,7 +207,7 @@ impl Fragmented {
         }
     }
 
-    /// The sample that comes first has come.
+    /// The first expected sample is complete.
     fn pass(&mut self) {
         self.look = Look::default();
         match self.waiting.pop_front().and_then(|sample| sample.coding) {
@@ -215,7 +217,7 @@ impl Fragmented {
         }
     }
 
-    /// The sample that comes first lies, at least in part, where no media data does, before `at`.
+    /// At least a part of the first expected sample is outside the media data, before `at`.
     fn miss(&mut self, at: u64) {
         self.look = Look::default();
         let Some(sample) = self.waiting.pop_front().filter(|sample| sample.coding.is_some()) else {
@@ -226,7 +228,7 @@ impl Fragmented {
         self.findings.add(outside);
     }
 
-    /// How far the pictures, or the sound, were told of.
+    /// How far the video, or the audio, was announced.
     fn now_ms(&self, tracks: &Tracks) -> u32 {
         let main = tracks.all.iter().position(tracks::Track::has_pictures).unwrap_or(0);
         let (clock, track) = (self.clocks.get(main), tracks.all.get(main));
@@ -235,7 +237,7 @@ impl Fragmented {
         })
     }
 
-    /// Whether this can have come of an examination by these tracks.
+    /// Whether this can be the progress of an examination of these tracks.
     pub(super) fn is_sound(&self, tracks: &Tracks) -> bool {
         self.boxes.is_sound()
             && self.moof.len() as u64 <= fragments::LARGEST
@@ -245,7 +247,7 @@ impl Fragmented {
             && self.media.start <= self.media.end
     }
 
-    /// How long all of it plays, where fragments tell that.
+    /// The playing time of all of it, if the fragments say so.
     pub(super) fn played(&self, tracks: &Tracks) -> Option<Played> {
         let all = self.clocks.iter().zip(&tracks.all).filter(|(_, track)| track.is_shown());
         let all: Vec<_> =
@@ -256,7 +258,7 @@ impl Fragmented {
         (longest_ms > 0).then_some(Played { longest_ms, main_ms })
     }
 
-    /// Whether no fragment has come.
+    /// Whether no fragment was seen.
     pub(super) fn is_empty(&self) -> bool {
         !self.has_fragments
     }
@@ -266,19 +268,19 @@ impl Fragmented {
         &self.boxes
     }
 
-    /// Where the first sample begins that has not come to its end.
+    /// Where the first incomplete sample begins.
     pub(super) fn lacks(&self) -> Option<u64> {
         let is_short = |sample: &&Waiting| sample.end() > self.boxes.at();
         self.waiting.iter().find(is_short).map(|sample| sample.start)
     }
 
-    /// Whether all samples are known that fragments have, so that nothing else needs to come.
+    /// Whether all samples of the fragments are known, so that nothing else is expected.
     pub(super) fn knows_all(&self) -> bool {
         self.has_fragments && self.unexamined.is_none() && self.waiting.is_empty()
     }
 
-    /// Where fragments of a film are lost after the last one. Other bytes may stand there, as players put up
-    /// with them: only what tells of a fragment counts.
+    /// Where fragments are lost after the last one. Players tolerate other bytes there, so only
+    /// traces of a fragment count.
     fn lost_end(&self) -> Option<u64> {
         let at = self.boxes.tail().filter(|_| self.has_fragments && !self.has_index)?;
         let is_told = self.is_announced
@@ -287,17 +289,18 @@ impl Fragmented {
         (is_told && self.boxes.at() - at > FEW).then_some(at)
     }
 
-    /// What was found, and why not all could be examined. In a film, fragments may be lost at the end.
+    /// What was found, and why some of it could not be examined. In a segment, fragments may be
+    /// lost at the end.
     pub(super) fn finish(
         mut self,
         tracks: &Tracks,
-        is_film: bool,
+        is_file: bool,
     ) -> (Vec<Place>, Option<&'static str>) {
         let end = self.boxes.at();
         while !self.waiting.is_empty() {
             self.miss(end.max(1));
         }
-        if let Some(at) = self.lost_end().filter(|_| is_film) {
+        if let Some(at) = self.lost_end().filter(|_| is_file) {
             let ms = self.now_ms(tracks);
             self.note_gap(at..end, Wrong::Boxes, ms, ms);
         }
@@ -322,7 +325,7 @@ fn found(sample: &Waiting, start: u64, what: Wrong) -> Found {
     Found { start, end: sample.end(), track, first, last, what }
 }
 
-/// Milliseconds within a film: 49 days at most.
+/// Milliseconds within a recording: 49 days at most.
 fn ms(millis: u64) -> u32 {
     u32::try_from(millis).unwrap_or(u32::MAX - 1)
 }

@@ -1,4 +1,4 @@
-//! One sample, held against what its codec writes as its bytes stream by.
+//! One sample, compared with what its codec may write while its bytes stream by.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::aac::Frame;
 use super::coding::Coding;
 use super::nal::{NalWalk, Wrong};
 
-/// What has come of a sample.
+/// What was seen of a sample.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Look {
     walk: Option<NalWalk>,
@@ -16,11 +16,12 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Takes the next bytes of a sample of `size` bytes, and tells where in them something is wrong.
+    /// Takes the next bytes of a sample of `size` bytes, and returns where in them something is
+    /// wrong.
     pub(super) fn take(
         &mut self,
         (coding, size): (Coding, u32),
-        piece: &[u8],
+        slice: &[u8],
         mut wrong: impl FnMut(usize, Wrong),
     ) {
         self.is_begun = true;
@@ -28,7 +29,7 @@ impl Look {
             Coding::Avc(length_size) => (length_size, false),
             Coding::Hevc(length_size) => (length_size, true),
             Coding::Aac(channels) => {
-                if let Some(what) = self.frame.take(piece, channels, size) {
+                if let Some(what) = self.frame.take(slice, channels, size) {
                     wrong(0, what);
                 }
                 return;
@@ -36,6 +37,6 @@ impl Look {
             Coding::Other(_) => return,
         };
         let walk = self.walk.get_or_insert_with(|| NalWalk::new(length_size, is_hevc, size));
-        walk.take(piece, wrong);
+        walk.take(slice, wrong);
     }
 }

@@ -9,63 +9,66 @@ use serde::{Deserialize, Serialize};
 /// What is wrong with a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wrong {
-    /// The length of a NAL unit does not fit into what is left of its sample.
+    /// The length of a NAL unit exceeds the rest of its sample.
     Length,
-    /// The same, where the sample begins with a start code: some players take that in place of a length.
+    /// The same, but the sample begins with a start code: some players accept that in place of a
+    /// length.
     StartCode,
-    /// A NAL unit begins with what no NAL unit begins with.
+    /// A NAL unit has an invalid header.
     Header,
     /// Zeros, within a NAL unit.
     Zeros,
-    /// Bytes that cannot stand within a NAL unit.
+    /// Bytes that are forbidden within a NAL unit.
     Sequence,
     /// Text, within a picture.
     Text,
     /// Zeros at the end of a picture: some muxers pad there.
     Padding,
-    /// Zeros within a unit that is no picture: what is meant for other programs may have some.
+    /// Zeros within a unit that is not a picture: data for other programs may contain some.
     ZerosBeside,
-    /// A frame of sound with more bytes than any has.
+    /// An audio frame that exceeds the maximum length.
     TooLong,
-    /// A frame of sound that begins with what fits no such frame.
+    /// An audio frame with an invalid beginning.
     Element,
-    /// A frame of sound that ends as no such frame ends.
+    /// An audio frame with an invalid end.
     Unended,
-    /// The sample lies where another one does.
+    /// The sample overlaps another one.
     Overlap,
-    /// The sample lies outside the file, or of its media data.
+    /// The sample is outside the file, or outside its media data.
     Outside,
-    /// A frame of sound is followed by bytes that are of no sample.
+    /// An audio frame is followed by bytes that belong to no sample.
     Gap,
-    /// Two pictures are shown at the same time, or far from where they stand.
+    /// Two pictures are shown at the same time, or far from their place in the stream.
     Times,
-    /// The tables have more samples than one another.
+    /// The tables disagree on the number of samples.
     Count,
-    /// The tables came twice, and not alike.
+    /// The tables of a track are unreadable.
+    Tables,
+    /// The tables came twice and differ.
     OtherTables,
-    /// There is no box, where fragments follow.
+    /// No box begins where one must, and fragments follow.
     Boxes,
     /// A fragment cannot be read.
     Fragment,
 }
 
-/// So many zeros in a row are no matter of how a stream is coded.
+/// No coding produces this many zeros in a row.
 const RUN: u32 = 16;
 
-/// So many, where they may be meant.
+/// The same, where zeros may be intended.
 const LONG_RUN: u32 = 64;
 
 /// Made once: most units are short.
 static TWO_ZEROS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0, 0]));
 
-/// Where a sample is read.
+/// The position within a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum At {
     /// Within the length of the next unit.
     Length { got: u8, value: u32 },
     /// Within a unit.
     Unit(Unit),
-    /// Something was wrong: the rest of the sample tells nothing.
+    /// Something was wrong: the rest of the sample says nothing.
     Lost,
 }
 
@@ -75,7 +78,7 @@ struct Unit {
     /// Its first bytes, as they come.
     seen: u8,
     kind: Kind,
-    /// Zeros right before what comes next.
+    /// Zeros right before the next byte.
     zeros: u32,
 }
 
@@ -83,13 +86,13 @@ struct Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
     Picture,
-    /// What describes pictures, or is meant for other programs.
+    /// Data that describes pictures, or is for other programs.
     Other,
-    /// What nobody reads.
+    /// Data that nobody reads.
     Filler,
 }
 
-/// A sample of NAL units that is read.
+/// A sample of NAL units while it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct NalWalk {
     length_size: u8,
@@ -108,8 +111,8 @@ impl NalWalk {
         Self { length_size, is_hevc, left: size, at, is_new: true, begins_as_code: false }
     }
 
-    /// Takes the next bytes of the sample: no more than are left of it. Tells what is wrong by `wrong`,
-    /// with where that begins in `bytes`.
+    /// Takes the next bytes of the sample, no more than its rest. Reports what is wrong to `wrong`,
+    /// with its offset in `bytes`.
     pub(super) fn take(&mut self, bytes: &[u8], mut wrong: impl FnMut(usize, Wrong)) {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -137,7 +140,7 @@ impl NalWalk {
         (mut got, mut value): (u8, u32),
         mut wrong: impl FnMut(Wrong),
     ) -> usize {
-        // What is left after the last unit and has no room for a length and one byte is padding.
+        // A rest after the last unit that is too short for a length and one byte is padding.
         if got == 0 && self.left <= u32::from(self.length_size) {
             self.at = At::Lost;
             return bytes.len();
@@ -239,9 +242,9 @@ impl NalWalk {
     }
 }
 
-/// Finds what cannot stand in a NAL unit: two zeros and 0, 1 or 2. `zeros` is how many came right before
-/// `bytes`, and is how many these end with then: what follows them decides. `found` is told where the
-/// zeros begin, as far as they are in `bytes`, and how many they are.
+/// Finds what is forbidden in a NAL unit: two zeros and 0, 1 or 2. `zeros` is the number of zeros
+/// right before `bytes`, and afterwards the number at their end: what follows decides. `found`
+/// receives where the zeros begin, as far as they are in `bytes`, and their number.
 fn scan(bytes: &[u8], zeros: &mut u32, mut found: impl FnMut(usize, u32)) {
     let mut at = 0;
     let mut before = *zeros;
@@ -269,7 +272,7 @@ fn scan(bytes: &[u8], zeros: &mut u32, mut found: impl FnMut(usize, u32)) {
     }
 }
 
-/// Where text begins that is as long as no picture has any: a page in place of a film.
+/// Where text begins that is longer than any in a picture: a web page in place of media.
 fn text(bytes: &[u8]) -> Option<usize> {
     const STEP: usize = 256;
     const LEAST: usize = 160;

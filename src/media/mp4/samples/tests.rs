@@ -22,14 +22,14 @@ fn parts(file: &[u8]) -> (Bytes, u64, Vec<Range<u64>>) {
     (whole.moov.unwrap().into(), whole.moov_at.start, whole.media)
 }
 
-fn film(file: &[u8]) -> Result<Arc<Film>, Unexaminable> {
+fn tables(file: &[u8]) -> Result<Arc<SampleTables>, Unexaminable> {
     let (moov, at, _) = parts(file);
-    Film::read(&moov, at).map(Arc::new)
+    SampleTables::read(&moov, at).map(Arc::new)
 }
 
-fn examined_in(file: &[u8], piece: usize) -> Examined {
-    let mut examiner = Examiner::from(film(file).unwrap(), 0).unwrap();
-    file.chunks(piece).for_each(|bytes| examiner.feed(bytes));
+fn examined_in(file: &[u8], step: usize) -> Examined {
+    let mut examiner = Examiner::from(tables(file).unwrap(), 0).unwrap();
+    file.chunks(step).for_each(|bytes| examiner.feed(bytes));
     examiner.finish(&parts(file).2, file.len() as u64)
 }
 
@@ -39,8 +39,8 @@ fn examined(file: &[u8]) -> Examined {
 
 /// Where samples of a track lie, in its order.
 fn samples(file: &[u8], track: usize) -> Vec<Range<usize>> {
-    let film = film(file).unwrap();
-    let track = &film.tracks[track];
+    let tables = tables(file).unwrap();
+    let track = &tables.tracks[track];
     let mut all = Vec::new();
     for chunk in 0..track.chunks() {
         let mut at = track.chunk_offset(chunk).unwrap() as usize;
@@ -64,11 +64,11 @@ fn what(examined: &Examined) -> Vec<Wrong> {
 }
 
 #[test]
-fn a_sound_film_has_every_sample_accounted_for_however_it_is_cut() {
+fn a_sound_file_has_every_sample_accounted_for_however_it_is_cut() {
     let sound = Examined { places: Vec::new(), unexamined: None };
     for file in [FASTSTART, AT_END, HEVC, FRAGMENTED] {
-        for piece in [1, 7, 1000, file.len()] {
-            assert_eq!(examined_in(file, piece), sound, "in pieces of {piece}");
+        for step in [1, 7, 1000, file.len()] {
+            assert_eq!(examined_in(file, step), sound, "in pieces of {step}");
         }
     }
     let mut bare = FASTSTART.to_vec();
@@ -78,7 +78,7 @@ fn a_sound_film_has_every_sample_accounted_for_however_it_is_cut() {
         let count = at.0 + 12;
         bare[count..count + 4].fill(0);
     }
-    assert_eq!(film(&bare).unwrap_err(), Unexaminable::NoSamples);
+    assert_eq!(tables(&bare).unwrap_err(), Unexaminable::NoSamples);
 }
 
 #[test]
@@ -89,15 +89,15 @@ fn what_an_examination_has_seen_survives_a_pause_anywhere() {
     let at_once = examined(&file);
     assert_eq!(what(&at_once), [Wrong::Length]);
     for cut in (0..file.len()).step_by(97) {
-        let film = film(&file).unwrap();
-        let mut examiner = Examiner::from(Arc::clone(&film), 0).unwrap();
+        let tables = tables(&file).unwrap();
+        let mut examiner = Examiner::from(Arc::clone(&tables), 0).unwrap();
         examiner.feed(&file[..cut]);
         let kept = serde_json::to_string(examiner.progress()).unwrap();
-        let mut examiner = Examiner::resume(film, serde_json::from_str(&kept).unwrap()).unwrap();
+        let mut examiner = Examiner::resume(tables, serde_json::from_str(&kept).unwrap()).unwrap();
         examiner.feed(&file[cut..]);
         assert_eq!(examiner.finish(&parts(&file).2, file.len() as u64), at_once, "cut at {cut}");
     }
-    assert!(Examiner::from(film(&file).unwrap(), broken.end as u64).is_none(), "begun too late");
+    assert!(Examiner::from(tables(&file).unwrap(), broken.end as u64).is_none(), "begun too late");
 }
 
 #[test]
@@ -118,6 +118,68 @@ fn a_length_that_does_not_fit_is_named_by_offset_and_time_in_every_sample() {
     file[last.start] = 1;
     let place = examined(&file).places.remove(0);
     assert_eq!((place.at_ms, place.duration_ms), (Some(960), Some(40)), "frame 25 of 25 a second");
+}
+
+#[test]
+fn tables_that_cannot_be_read_are_damage_and_so_are_those_of_tracks_that_are_not_shown() {
+    let place = |file: &[u8], name: &[u8; 4], nth: usize| {
+        let found = file.windows(4).enumerate().filter(|(_, four)| four == name);
+        found.map(|(at, _)| at).nth(nth).unwrap()
+    };
+    for name in [b"stsz", b"stsd", b"mdhd"] {
+        for track in 0..2 {
+            let mut file = FASTSTART.to_vec();
+            let at = place(&file, name, track);
+            file[at] ^= 0x20;
+            assert!(what(&examined(&file)).contains(&Wrong::Tables), "{name:?} of track {track}");
+        }
+    }
+    let mut file = FASTSTART.to_vec();
+    let sound = place(&file, b"soun", 0);
+    file[sound..sound + 4].copy_from_slice(b"text");
+    assert_eq!(what(&examined(&file)), [], "what is no sound may be anything");
+    let count = place(&file, b"stsc", 1) + 4 + 4;
+    file[count + 2] ^= 0x40;
+    assert_eq!(what(&examined(&file)), [Wrong::Count]);
+}
+
+#[test]
+fn pictures_of_one_size_have_as_many_samples_as_their_chunks_and_a_description() {
+    let sizes = table(FASTSTART, b"stsz");
+    let equal = |count: u32| {
+        let mut file = FASTSTART.to_vec();
+        file[sizes + 4..sizes + 12].copy_from_slice(&[[0, 0, 0, 77], count.to_be_bytes()].concat());
+        file
+    };
+    assert!(what(&examined(&equal(1 << 29))).contains(&Wrong::Tables));
+    let mut file = equal(25);
+    let description = table(&file, b"stsc") + 8 + 8;
+    assert!(!what(&examined(&file)).contains(&Wrong::Count));
+    file[description + 3] ^= 4;
+    assert!(what(&examined(&file)).contains(&Wrong::Count));
+}
+
+/// A player reads what follows a frame as another one, unless it is zeros.
+#[test]
+fn a_frame_of_sound_that_reaches_into_the_next_chunk_is_found_unless_it_ends_in_zeros() {
+    let (pictures, sounds) = (samples(FASTSTART, 0), samples(FASTSTART, 1));
+    let is_before_picture = |end: usize| pictures.iter().any(|picture| picture.start == end);
+    let last = sounds.iter().enumerate().filter(|(_, sound)| is_before_picture(sound.end));
+    let last: Vec<(usize, Range<usize>)> = last.map(|(number, at)| (number, at.clone())).collect();
+    assert!(last.len() > 3, "{last:?}");
+    let sizes = FASTSTART.windows(4).enumerate().filter(|(_, four)| four == b"stsz").nth(1);
+    let sizes = sizes.unwrap().0 + 4 + 12;
+    for (number, sound) in last {
+        for (more, is_damage) in [(1, false), (2, false), (4, true), (5, true)] {
+            let (size, mut file) = ((sound.len() + more) as u32, FASTSTART.to_vec());
+            let at = sizes + 4 * number;
+            file[at..at + 4].copy_from_slice(&size.to_be_bytes());
+            let found = examined(&file);
+            let is_found = what(&found).contains(&Wrong::Overlap);
+            assert_eq!(is_found, is_damage, "{more} bytes more of frame {number}: {found:?}");
+            assert!(is_damage || found.unexamined.is_some(), "{found:?}");
+        }
+    }
 }
 
 #[test]
@@ -199,11 +261,11 @@ fn a_codec_that_is_not_known_is_said_and_nothing_is_found_in_it() {
 }
 
 #[test]
-fn the_tables_that_came_with_the_film_are_those_it_is_examined_by() {
+fn the_tables_that_came_with_the_file_are_those_it_is_examined_by() {
     let mut other = FASTSTART.to_vec();
     let at = table(&other, b"stts") + 8 + 7;
     other[at] ^= 1;
-    let mut examiner = Examiner::from(film(FASTSTART).unwrap(), 0).unwrap();
+    let mut examiner = Examiner::from(tables(FASTSTART).unwrap(), 0).unwrap();
     other.chunks(100).for_each(|bytes| examiner.feed(bytes));
     let found = examiner.finish(&parts(FASTSTART).2, other.len() as u64);
     assert_eq!(what(&found), [Wrong::OtherTables]);
@@ -213,8 +275,8 @@ fn the_tables_that_came_with_the_film_are_those_it_is_examined_by() {
 fn bytes_that_the_tables_leave_out_behind_a_frame_of_sound_are_found() {
     for number in 0..samples(FASTSTART, 1).len() {
         let mut file = FASTSTART.to_vec();
-        let tables: Vec<_> = memchr::memmem::find_iter(&file, b"stsz").collect();
-        let size = &mut file[tables[1] + 4 + 12 + 4 * number + 3];
+        let sizes: Vec<_> = memchr::memmem::find_iter(&file, b"stsz").collect();
+        let size = &mut file[sizes[1] + 4 + 12 + 4 * number + 3];
         *size &= size.wrapping_sub(1);
         if file != FASTSTART {
             assert!(!examined(&file).places.is_empty(), "the size of frame {number}");
@@ -223,12 +285,12 @@ fn bytes_that_the_tables_leave_out_behind_a_frame_of_sound_are_found() {
 }
 
 /// What is wrong with a sample of one AVC unit of these bytes.
-fn unit(unit: &[u8], piece: usize) -> Vec<Wrong> {
+fn unit(unit: &[u8], step: usize) -> Vec<Wrong> {
     let length = u32::try_from(unit.len()).unwrap();
     let sample = [&length.to_be_bytes(), unit].concat();
     let mut walk = NalWalk::new(4, false, length + 4);
     let mut found = Vec::new();
-    sample.chunks(piece).for_each(|bytes| walk.take(bytes, |_, what| found.push(what)));
+    sample.chunks(step).for_each(|bytes| walk.take(bytes, |_, what| found.push(what)));
     found
 }
 
@@ -242,22 +304,22 @@ fn zeros_within_a_picture_are_found_wherever_they_lie_and_told_from_padding() {
         unit[at..at + bytes.len()].copy_from_slice(bytes);
         unit
     };
-    for piece in [1, 3, 64, 5000] {
-        assert_eq!(unit(&picture, piece), []);
+    for step in [1, 3, 64, 5000] {
+        assert_eq!(unit(&picture, step), []);
         for at in [1, 2, 700, picture.len() - 65] {
-            assert_eq!(unit(&with(&picture, at, &[0; 64]), piece), [Wrong::Zeros], "at {at}");
-            assert_eq!(unit(&with(&description, at, &[0; 64]), piece), [Wrong::ZerosBeside]);
+            assert_eq!(unit(&with(&picture, at, &[0; 64]), step), [Wrong::Zeros], "at {at}");
+            assert_eq!(unit(&with(&description, at, &[0; 64]), step), [Wrong::ZerosBeside]);
         }
         let end = picture.len() - 64;
-        assert_eq!(unit(&with(&picture, end, &[0; 64]), piece), [Wrong::Padding]);
+        assert_eq!(unit(&with(&picture, end, &[0; 64]), step), [Wrong::Padding]);
         for last in 0..=2 {
-            let found = unit(&with(&picture, 99, &[0, 0, last]), piece);
+            let found = unit(&with(&picture, 99, &[0, 0, last]), step);
             assert_eq!(found, [Wrong::Sequence], "00 00 0{last}");
-            assert_eq!(unit(&with(&description, 99, &[0, 0, last]), piece), []);
+            assert_eq!(unit(&with(&description, 99, &[0, 0, last]), step), []);
         }
-        assert_eq!(unit(&with(&picture, 99, &[0, 0, 3]), piece), [], "that is how it is escaped");
-        assert_eq!(unit(&with(&picture, 0, &[0xe5]), piece), [Wrong::Header]);
-        assert_eq!(unit(&[&[0x0c][..], &[0; 200]].concat(), piece), [], "filler");
+        assert_eq!(unit(&with(&picture, 99, &[0, 0, 3]), step), [], "that is how it is escaped");
+        assert_eq!(unit(&with(&picture, 0, &[0xe5]), step), [Wrong::Header]);
+        assert_eq!(unit(&[&[0x0c][..], &[0; 200]].concat(), step), [], "filler");
     }
     let page =
         "<html><body><h1>404 Not Found</h1><hr>nginx/1.18 (Ubuntu)</body></html>\n".repeat(9);

@@ -1,18 +1,18 @@
 //! When the pictures of a track are shown.
 
-use super::tables::{Table, Track};
+use super::track::{Table, Track};
 
-/// No decoder holds back more pictures than this.
+/// The most pictures that a decoder holds back.
 const HELD_BACK: usize = 32;
 
-/// The samples that are shown at the same time as another one, or that stand farther from where they are
-/// shown than any decoder puts up with.
+/// The samples that are shown at the same time as another one, or that are farther from their
+/// display position than any decoder tolerates.
 pub(super) fn misplaced(track: &Track) -> Vec<u32> {
     const MOST: usize = 64;
     let Some(ctts) = &track.ctts else { return Vec::new() };
     let mut deltas = Entries::of(&track.stts);
     let mut offsets = Entries::of(ctts);
-    // The last pictures: when they are decoded and shown, and their numbers.
+    // The latest pictures: when they are decoded and shown, and their numbers.
     let mut ring: [(i64, i64, u32); HELD_BACK] = [(i64::MIN, i64::MIN, 0); HELD_BACK];
     let mut latest_before = (i64::MIN, 0_u32);
     let mut dts = 0_i64;
@@ -22,13 +22,13 @@ pub(super) fn misplaced(track: &Track) -> Vec<u32> {
         // Offsets are signed, whatever the version says.
         let pts = dts + i64::from(offset.cast_signed());
         let is_alike = ring.iter().any(|(decoded, shown, _)| *shown == pts && *decoded != dts);
-        let slot = ring.get_mut(sample as usize % HELD_BACK);
-        let Some(slot) = slot else { break };
-        // What leaves the ring was decoded so long ago that it has to be shown by now.
-        if slot.1 > latest_before.0 {
-            latest_before = (slot.1, slot.2);
+        let entry = ring.get_mut(sample as usize % HELD_BACK);
+        let Some(entry) = entry else { break };
+        // A picture that leaves the ring was decoded so long ago that it must be shown by now.
+        if entry.1 > latest_before.0 {
+            latest_before = (entry.1, entry.2);
         }
-        *slot = (dts, pts, sample);
+        *entry = (dts, pts, sample);
         let is_late = latest_before.0 > pts;
         if is_alike {
             found.push(sample);
@@ -36,7 +36,7 @@ pub(super) fn misplaced(track: &Track) -> Vec<u32> {
             found.push(latest_before.1);
         }
         if is_late {
-            // Told once.
+            // Reported once.
             latest_before = (i64::MIN, 0);
         }
         if found.len() >= MOST {
@@ -47,7 +47,7 @@ pub(super) fn misplaced(track: &Track) -> Vec<u32> {
     found
 }
 
-/// The second numbers of the entries of a table, each as often as its first number says.
+/// The second numbers of a table's entries, each repeated as often as its first number says.
 struct Entries<'a> {
     table: &'a Table,
     entry: u32,

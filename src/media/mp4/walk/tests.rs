@@ -6,10 +6,10 @@ const FASTSTART: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/fas
 const AT_END: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/moov-at-end.mp4");
 const FRAGMENTED: &[u8] = include_bytes!("../../../../tests/it/fixtures/media/fragmented.mp4");
 
-/// Walks over `file` in pieces of `piece` bytes.
-fn walk(file: &[u8], piece: usize, announced: Option<u64>) -> Result<Mp4Structure, Mp4Error> {
+/// Walks over `file` in pieces of `step` bytes.
+fn walk(file: &[u8], step: usize, announced: Option<u64>) -> Result<Mp4Structure, Mp4Error> {
     let mut walk = BoxWalk::new(Limits { moov_bytes: 1 << 20 });
-    for bytes in file.chunks(piece.max(1)) {
+    for bytes in file.chunks(step.max(1)) {
         walk.feed(bytes)?;
     }
     let structure = walk.finish(announced)?;
@@ -85,17 +85,17 @@ fn what_is_no_mp4_is_called_what_it_looks_like() {
 }
 
 /// Walks over the file with this tail.
-fn with_tail(film: &[u8], tail: &[u8]) -> Result<Mp4Structure, Mp4Error> {
-    let file = [film, tail].concat();
+fn with_tail(file: &[u8], tail: &[u8]) -> Result<Mp4Structure, Mp4Error> {
+    let file = [file, tail].concat();
     let outcome = whole(&file);
-    for piece in [1, 3, 1000] {
-        assert_eq!(walk(&file, piece, Some(file.len() as u64)), outcome, "in pieces of {piece}");
+    for step in [1, 3, 1000] {
+        assert_eq!(walk(&file, step, Some(file.len() as u64)), outcome, "in pieces of {step}");
     }
     outcome
 }
 
 #[test]
-fn what_follows_the_last_box_makes_a_film_no_less_whole() {
+fn what_follows_the_last_box_makes_a_file_no_less_whole() {
     let long: &[u8] = b"\0\0\0\x01free\0\0\0\0\0\0\xff\xff and so on";
     let tails: [&[u8]; 10] = [
         &[0; 16],
@@ -109,16 +109,16 @@ fn what_follows_the_last_box_makes_a_film_no_less_whole() {
         b"\0\0\0\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff",
         long,
     ];
-    for film in [FASTSTART, AT_END, FRAGMENTED] {
+    for file in [FASTSTART, AT_END, FRAGMENTED] {
         for tail in tails {
-            let told = with_tail(film, tail);
-            let is_cut = film == FRAGMENTED && tail.windows(4).any(|four| four == b"mdat");
+            let told = with_tail(file, tail);
+            let is_cut = file == FRAGMENTED && tail.windows(4).any(|four| four == b"mdat");
             assert!(told.is_ok() || is_cut, "{}: {told:?}", tail.escape_ascii());
             let moov = told.as_ref().ok().and_then(|mp4| mp4.moov.as_deref());
             let note = told.as_ref().ok().and_then(|mp4| mp4.check(moov).unwrap());
             assert!(is_cut || note.is_some(), "{}", tail.escape_ascii());
         }
-        let whole = with_tail(film, &boxed(b"free", b"")).unwrap();
+        let whole = with_tail(file, &boxed(b"free", b"")).unwrap();
         assert_eq!(whole.oddity, None);
     }
 }
@@ -127,26 +127,26 @@ fn what_follows_the_last_box_makes_a_film_no_less_whole() {
 fn a_fragment_after_other_bytes_is_not_lost_in_silence() {
     let moof = FRAGMENTED.windows(4).position(|four| four == b"moof").unwrap() - 4;
     let end = FRAGMENTED.windows(4).position(|four| four == b"mfra").unwrap() - 4;
-    let (film, fragment) = FRAGMENTED[..end].split_at(moof);
+    let (file, fragment) = FRAGMENTED[..end].split_at(moof);
     for between in [&[0; 9][..], &[9; 70_000], &b"<html>no such page</html>\n".repeat(300)] {
-        let file = [film, fragment, between, fragment, fragment].concat();
-        for piece in [1, 7, 5000, file.len()] {
+        let file = [file, fragment, between, fragment, fragment].concat();
+        for step in [1, 7, 5000, file.len()] {
             let mut walk = BoxWalk::new(Limits::default());
-            file.chunks(piece).for_each(|bytes| walk.feed(bytes).unwrap());
+            file.chunks(step).for_each(|bytes| walk.feed(bytes).unwrap());
             assert!(walk.is_sound());
             let whole = walk.finish(Some(file.len() as u64)).unwrap();
             let gap = end as u64..(end + between.len()) as u64;
             assert_eq!(whole.gaps.as_slice(), std::slice::from_ref(&gap));
             assert_eq!((whole.media.len(), whole.oddity.clone()), (3, None));
             let note = whole.check(whole.moov.as_deref()).unwrap().unwrap();
-            assert!(note.ends_with(&format!("are none, from offset {end} on")), "{note}");
+            assert!(note.ends_with(&format!("are not boxes, from offset {end} on")), "{note}");
         }
     }
     assert!(with_tail(FASTSTART, &[&[0; 9], fragment].concat()).is_ok());
 }
 
 #[test]
-fn a_film_that_lacks_samples_is_cut_whatever_its_boxes_say() {
+fn a_file_that_lacks_samples_is_cut_whatever_its_boxes_say() {
     let mdat = FASTSTART.windows(4).position(|four| four == b"mdat").unwrap() - 4;
     let total = FASTSTART.len() as u64;
     // To the end of the file, wherever that is.
@@ -160,10 +160,10 @@ fn a_film_that_lacks_samples_is_cut_whatever_its_boxes_say() {
     assert!(matches!(whole(&eight), Err(Mp4Error::SamplesBeyond { .. })));
 
     let with = |kind: &[u8; 4], at: usize, word: u32| {
-        let mut film = FASTSTART.to_vec();
-        let body = film.windows(4).position(|four| four == kind).unwrap() + 4;
-        film[body + at..body + at + 4].copy_from_slice(&word.to_be_bytes());
-        whole(&film)
+        let mut file = FASTSTART.to_vec();
+        let body = file.windows(4).position(|four| four == kind).unwrap() + 4;
+        file[body + at..body + at + 4].copy_from_slice(&word.to_be_bytes());
+        whole(&file)
     };
     let misplaced = with(b"stco", 8, 9_000_000).unwrap();
     let note = misplaced.check(misplaced.moov.as_deref()).unwrap().unwrap();
@@ -173,13 +173,13 @@ fn a_film_that_lacks_samples_is_cut_whatever_its_boxes_say() {
 }
 
 #[test]
-fn a_film_without_samples_is_none() {
+fn a_file_without_samples_is_no_segment() {
     let tables = [(b"stsz", 12), (b"stsc", 8), (b"stco", 8)];
     let tables: Vec<u8> =
         tables.iter().flat_map(|(kind, bytes)| boxed(kind, &vec![0; *bytes])).collect();
     let trak = boxed(b"trak", &boxed(b"mdia", &boxed(b"minf", &boxed(b"stbl", &tables))));
-    let film = [boxed(b"ftyp", b"isom"), boxed(b"moov", &trak), boxed(b"mdat", b"data")].concat();
-    assert_eq!(whole(&film), Err(Mp4Error::NoSamples));
+    let file = [boxed(b"ftyp", b"isom"), boxed(b"moov", &trak), boxed(b"mdat", b"data")].concat();
+    assert_eq!(whole(&file), Err(Mp4Error::NoSamples));
 }
 
 #[test]
@@ -222,8 +222,8 @@ fn a_stored_walk_that_no_file_can_have_led_to_is_not_sound() {
 fn a_moov_over_the_limit_is_walked_over_and_not_kept() {
     let file = [boxed(b"ftyp", b"isom"), boxed(b"mdat", b"x"), boxed(b"moov", &[7; 5000])].concat();
     let mut walk = BoxWalk::new(Limits { moov_bytes: 4999 });
-    for piece in file.chunks(100) {
-        walk.feed(piece).unwrap();
+    for slice in file.chunks(100) {
+        walk.feed(slice).unwrap();
         assert!(walk.moov.capacity() < 10_000);
     }
     assert_eq!(walk.finish(None).unwrap().moov, None);
@@ -296,29 +296,29 @@ fn a_failed_walk_fails_again() {
 
 proptest! {
     #[test]
-    fn the_cutting_makes_no_difference(piece in 1_usize..9000, which in 0_usize..3) {
+    fn the_cutting_makes_no_difference(step in 1_usize..9000, which in 0_usize..3) {
         let file = [FASTSTART, AT_END, FRAGMENTED][which];
-        prop_assert_eq!(walk(file, piece, None), whole(file));
+        prop_assert_eq!(walk(file, step, None), whole(file));
     }
 
     #[test]
     fn any_bytes_give_one_answer_however_they_are_cut(
         kinds in proptest::collection::vec((0_usize..8, proptest::collection::vec(0_u8.., 0..40)), 0..6),
         cut in 0_usize..50,
-        piece in 1_usize..20,
+        step in 1_usize..20,
     ) {
         let names = [b"ftyp", b"moov", b"mdat", b"free", b"moof", b"\0\0\0\0", b"uuid", b"<htm"];
         let mut file: Vec<u8> =
             kinds.iter().flat_map(|(kind, payload)| boxed(names[*kind], payload)).collect();
         file.truncate(file.len().saturating_sub(cut));
-        prop_assert_eq!(walk(&file, piece, None), whole(&file));
+        prop_assert_eq!(walk(&file, step, None), whole(&file));
     }
 
     #[test]
-    fn no_bytes_are_too_strange(bytes in proptest::collection::vec(0_u8.., 0..200), piece in 1_usize..30) {
+    fn no_bytes_are_too_strange(bytes in proptest::collection::vec(0_u8.., 0..200), step in 1_usize..30) {
         let file = [boxed(b"ftyp", b"isom"), bytes].concat();
-        prop_assert_eq!(walk(&file, piece, Some(7)), walk(&file, file.len(), Some(7)));
-        prop_assert!(walk(&file, piece, Some(7)).is_err());
+        prop_assert_eq!(walk(&file, step, Some(7)), walk(&file, file.len(), Some(7)));
+        prop_assert!(walk(&file, step, Some(7)).is_err());
     }
 
     #[test]

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::HashingState;
-use crate::media::mp4::samples::{Examined, Examiner, Film, Progress};
+use crate::media::mp4::samples::{Examined, Examiner, Progress, SampleTables};
 use crate::media::mp4::{BoxWalk, MoovBeyond, Mp4Structure};
 use crate::model::Sha256Digest;
 
 /// Why samples are not examined if their tables come after them.
-const UNREAD: &str = "its tables of samples could not be read before the samples";
+const UNREAD: &str = "its sample tables could not be read before the samples";
 
 /// The state of examining a file's samples.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) enum Samples {
 #[derive(Debug)]
 pub(super) struct Examining {
     examiner: Examiner,
-    film: Arc<Film>,
+    tables: Arc<SampleTables>,
     moov_sha256: Sha256Digest,
 }
 
@@ -61,12 +61,12 @@ impl Samples {
             (None, Self::Unexamined(why)) if state.parts > 0 => Self::Unexamined(why),
             (None, _) => Self::Awaited,
             (Some(state), Self::Examined(later)) if state.moov_sha256 == later.moov_sha256 => {
-                let film = Arc::clone(&later.film);
-                let examiner = Examiner::resume(Arc::clone(&film), state.progress.clone());
+                let tables = Arc::clone(&later.tables);
+                let examiner = Examiner::resume(Arc::clone(&tables), state.progress.clone());
                 let moov_sha256 = state.moov_sha256;
                 match examiner {
                     Some(examiner) => {
-                        Self::Examined(Box::new(Examining { examiner, film, moov_sha256 }))
+                        Self::Examined(Box::new(Examining { examiner, tables, moov_sha256 }))
                     }
                     None => Self::Left(Box::new(state)),
                 }
@@ -89,7 +89,7 @@ impl Samples {
     pub(super) fn state(&self) -> Option<SamplesState> {
         match self {
             Self::Examined(examining) => {
-                let (_, at) = examining.film.moov();
+                let (_, at) = examining.tables.moov();
                 Some(SamplesState {
                     progress: examining.examiner.progress().clone(),
                     moov: (at.start, at.end),
@@ -117,27 +117,27 @@ impl Samples {
     /// Continues with the tables that were needed, or with the reason why they were not read. `seen`
     /// are the file's bytes so far, if none of them was examined. Earlier findings are kept in any
     /// case.
-    pub(super) fn begin(&mut self, film: Result<Film, String>, seen: &[u8]) {
+    pub(super) fn begin(&mut self, tables: Result<SampleTables, String>, seen: &[u8]) {
         let left = match std::mem::replace(self, Self::Awaited) {
             Self::Left(state) => Some(state),
             _ => None,
         };
-        let begun = film.and_then(|film| {
-            let film = Arc::new(film);
-            let moov_sha256 = Sha256Digest::of(film.moov().0);
+        let begun = tables.and_then(|tables| {
+            let tables = Arc::new(tables);
+            let moov_sha256 = Sha256Digest::of(tables.moov().0);
             let examiner = match &left {
                 Some(state) if state.moov_sha256 == moov_sha256 => {
-                    Examiner::resume(Arc::clone(&film), state.progress.clone())
+                    Examiner::resume(Arc::clone(&tables), state.progress.clone())
                 }
                 Some(_) => None,
-                None => Examiner::from(Arc::clone(&film), 0).map(|mut examiner| {
+                None => Examiner::from(Arc::clone(&tables), 0).map(|mut examiner| {
                     examiner.feed(seen);
                     examiner
                 }),
             };
-            let other = || "its tables of samples are others after a pause".to_owned();
+            let other = || "its sample tables differ after a pause".to_owned();
             let examiner = examiner.ok_or_else(other)?;
-            Ok(Box::new(Examining { examiner, film, moov_sha256 }))
+            Ok(Box::new(Examining { examiner, tables, moov_sha256 }))
         });
         *self = match (begun, left) {
             (Ok(examining), _) => Self::Examined(examining),
@@ -154,13 +154,13 @@ impl Samples {
             return;
         };
         let moov_sha256 = Sha256Digest::of(moov);
-        let begun =
-            Film::read(&Bytes::copy_from_slice(moov), moov_at).map_err(|error| error.to_string());
-        let begun = begun.and_then(|film| {
-            let film = Arc::new(film);
-            let late = || "its tables of samples came after the samples".to_owned();
-            let examiner = Examiner::from(Arc::clone(&film), at).ok_or_else(late)?;
-            Ok(Box::new(Examining { examiner, film, moov_sha256 }))
+        let begun = SampleTables::read(&Bytes::copy_from_slice(moov), moov_at)
+            .map_err(|error| error.to_string());
+        let begun = begun.and_then(|tables| {
+            let tables = Arc::new(tables);
+            let late = || "its sample tables came after the samples".to_owned();
+            let examiner = Examiner::from(Arc::clone(&tables), at).ok_or_else(late)?;
+            Ok(Box::new(Examining { examiner, tables, moov_sha256 }))
         });
         *self = begun.map_or_else(Self::Unexamined, Self::Examined);
     }

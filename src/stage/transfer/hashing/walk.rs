@@ -11,7 +11,7 @@ use super::Format;
 /// A box walk over a file.
 #[derive(Debug)]
 pub(super) enum Walk {
-    Film(BoxWalk),
+    Segment(BoxWalk),
     Chunk(ChunkWalk),
     /// The boxes came in the same disorder twice and are not followed any further.
     Lost(Disorder),
@@ -22,7 +22,7 @@ pub(super) enum Walk {
 pub(in super::super) enum Unfit {
     /// It is not an MP4, or not a complete one.
     #[error("{0}")]
-    Film(#[from] Mp4Error),
+    Segment(#[from] Mp4Error),
     /// It is not a chunk, or not a complete one.
     #[error("{0}")]
     Chunk(#[from] ChunkError),
@@ -38,7 +38,7 @@ pub(in super::super) struct Disorder {
 impl Walk {
     pub(super) fn new(format: Format) -> Self {
         match format {
-            Format::Film => Self::Film(BoxWalk::new(Limits::default())),
+            Format::Segment => Self::Segment(BoxWalk::new(Limits::default())),
             Format::Chunk(told) => Self::Chunk(ChunkWalk::new(told)),
         }
     }
@@ -46,7 +46,7 @@ impl Walk {
     /// Takes the next bytes. If an MP4 has the `tolerated` error, the walk ends without failing.
     pub(super) fn feed(&mut self, bytes: &[u8], tolerated: Option<&Mp4Error>) -> Result<(), Unfit> {
         match self {
-            Self::Film(walk) => {
+            Self::Segment(walk) => {
                 let Err(error) = walk.feed(bytes) else { return Ok(()) };
                 let Some(offset) = error.disorder().filter(|_| tolerated == Some(&error)) else {
                     return Err(error.into());

@@ -51,7 +51,7 @@ pub fn rows() -> Vec<Row> {
             WHOLE,
             "*",
             gone,
-            in_part("404 (2 more could not be had); 0 of 3 chunks"),
+            in_part("404 (2 more are missing); 0 of 3 chunks"),
         ),
         second("a chunk that is refused", "{ status = { code = 403 } }", "status 403; 2 of 3"),
         second("a chunk with an error", "{ status = { code = 500 } }", "status 500; 2 of 3"),

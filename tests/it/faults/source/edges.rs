@@ -8,7 +8,7 @@ use crate::pipeline::world::World;
 /// What each second request for a range gets, and what all others get.
 const IN_TURNS: &str = "ranged = true\nevery = 2";
 const ALL: &str = "ranged = true";
-/// A film whose first range is served well.
+/// A segment whose first range is served well.
 const LATER: &str = "ranged = true\nskip = 1";
 
 /// A second part that is said to be of a shorter file, once.
@@ -104,11 +104,11 @@ fn changing() -> Vec<Row> {
     ]
 }
 
-/// The night asks once for all of the film, after the restarts, and this table once more to compare.
+/// The night asks once for all of the segment, after the restarts, and this table once more to compare.
 fn assert_asked_for_at_once(world: &World) {
     let calls = world.sandbox.calls();
-    let films = calls.iter().filter(|call| call.path.ends_with("/f0.mp4"));
-    assert_eq!(films.filter(|call| call.range.is_none()).count(), 2, "{calls:#?}");
+    let segments = calls.iter().filter(|call| call.path.ends_with("/f0.mp4"));
+    assert_eq!(segments.filter(|call| call.range.is_none()).count(), 2, "{calls:#?}");
 }
 
 fn unusable() -> Vec<Row> {
@@ -139,7 +139,7 @@ fn unusable() -> Vec<Row> {
     rows
 }
 
-/// Films whose ranges cannot be used, and whose answers without one break off.
+/// Segments whose ranges cannot be used, and whose answers without one break off.
 fn at_once() -> Vec<Row> {
     let cut = |name: &str, times: &str, then: &str, expect: Expect| {
         let all = format!("on = \"vod\"\nroom = 2\nranged = false\ntimes = {times}\nthen = {then}");

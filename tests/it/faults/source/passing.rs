@@ -47,7 +47,7 @@ const PASSING: [&str; 21] = [
     "{ changed-length = { by = -60000 } }",
 ];
 
-/// What is no recording and comes once: at the first request of a large film, of a playlist, and of
+/// What is no recording and comes once: at the first request of a large segment, of a playlist, and of
 /// each file of a whole.
 fn no_recordings() -> impl Iterator<Item = Row> {
     let whole = "[[account.room.replay]]\nkind = \"whole\"\nseconds = 6\n";
@@ -59,8 +59,10 @@ fn no_recordings() -> impl Iterator<Item = Row> {
         .into_iter()
         .flat_map(move |then| [at("a playlist", whole, 0, then), at("a chunk", whole, 2, then)]);
     let torn = at("a playlist", whole, 0, "{ short = { length = \"absent\" } }");
-    let film = ["\"html\"", "\"empty\"", "\"no-moov\""];
-    wholes.chain([torn]).chain(film.into_iter().map(move |then| at("a large film", LARGE, 0, then)))
+    let segment = ["\"html\"", "\"empty\"", "\"no-moov\""];
+    wholes
+        .chain([torn])
+        .chain(segment.into_iter().map(move |then| at("a large film", LARGE, 0, then)))
 }
 
 fn redirects() -> Vec<Row> {

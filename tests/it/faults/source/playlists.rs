@@ -48,8 +48,8 @@ pub fn rows() -> Vec<Row> {
     let failing = "{ status = { code = 500 } }";
     let end = "#EXT-X-ENDLIST\\n";
     let gap = "#EXT-X-GAP\\n#EXTINF:2,\\nx.ts?start=9&end=1\\n";
-    let moved = format!("#EXTM3U\\n{LINES}{end}").replace("x.ts", "../x.ts");
-    let deeper = text(&moved).replace("*.m3u8", "*/deeper/p.m3u8");
+    let above = format!("#EXTM3U\\n{LINES}{end}").replace("x.ts", "../x.ts");
+    let deeper = text(&above).replace("*.m3u8", "*/deeper/p.m3u8");
     let redirect = answer("", "{ redirect = { to = \"deeper/p.m3u8\" } }");
     vec![
         odd("a playlist that is elsewhere", &[deeper, redirect]),

@@ -29,9 +29,9 @@ pub fn rows() -> Vec<Row> {
         status("404 of a large file", LARGE, 404, failed(gone)),
         status("404 after the deadline", DELETED, 404, lost(gone)),
         status("416", SMALL, 416, failed("the host answered with status 416")),
-        status("429", SMALL, 429, failed("asked too often, status 429")),
+        status("429", SMALL, 429, failed("limiting the request rate, status 429")),
         status("500", SMALL, 500, failed("the host answered with status 500")),
-        status("503", LARGE, 503, failed("asked too often, status 503")),
+        status("503", LARGE, 503, failed("limiting the request rate, status 503")),
         status(
             "504 a week after the deadline",
             LONG_DELETED,

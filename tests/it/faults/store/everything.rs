@@ -18,7 +18,7 @@ pub fn rows() -> Vec<Row> {
         let heal = |world: &World| world.front.strict().skew(SignedDuration::ZERO);
         Row { heal: Box::new(heal), ..acted(name, SMALL, strike, SAVED) }
     };
-    let unusable = "the bucket cannot be used";
+    let unusable = "the bucket is not usable";
     vec![
         row(
             "a bucket that is not there",
@@ -34,7 +34,7 @@ pub fn rows() -> Vec<Row> {
             any,
             ALWAYS,
             refuse(403, "AccessDenied"),
-            none(hinted(could_not_run(unusable), "these credentials may not do this")),
+            none(hinted(could_not_run(unusable), "these credentials lack permission")),
         ),
         row(
             "a store that is not there",
@@ -62,7 +62,7 @@ pub fn rows() -> Vec<Row> {
                 neighbour: "",
                 times: 3,
                 logged: 5,
-                ..hinted(left("403 AccessDenied"), "these credentials may not do this")
+                ..hinted(left("403 AccessDenied"), "these credentials lack permission")
             },
         ),
         row(
@@ -71,7 +71,7 @@ pub fn rows() -> Vec<Row> {
             any,
             ALWAYS,
             refuse(403, "RequestTimeTooSkewed"),
-            none(hinted(could_not_run("RequestTimeTooSkewed"), "set this machine's clock right")),
+            none(hinted(could_not_run("RequestTimeTooSkewed"), "set this machine's clock")),
         ),
         skewed("a clock that is a day behind", 24 * 60),
         skewed("a clock that is twenty minutes ahead", -20),

@@ -11,7 +11,7 @@ const ROOM: &str = "[[account.room]]\nid = 2\nstart = \"-9d\"\n";
 const LARGE: &str = "[[account.room.replay]]\nsize = \"6MiB\"\n";
 
 #[tokio::test]
-async fn a_film_that_may_not_be_read_back_keeps_its_facts() {
+async fn a_segment_that_may_not_be_read_back_keeps_its_facts() {
     let parts = "[transfer]\npart_size = \"5MiB\"\n";
     let world = World::with_settings(&format!("{ROOM}{LARGE}"), parts).await;
     let cold = |config: &mut replay_archiver::config::Config| {
@@ -28,8 +28,8 @@ async fn a_film_that_may_not_be_read_back_keeps_its_facts() {
     resumed.says(2, "complete", &["archived"]);
     let media = &resumed.bucket.manifest(2)["segments"][0]["media"];
     assert_eq!((&media["width"], &media["height"]), (&360.into(), &640.into()), "{media}");
-    let films = resumed.store.iter().filter(|request| request.key.ends_with(".mp4"));
-    assert_eq!(films.filter(|request| request.method == "GET").count(), 0, "it may not be read");
+    let segments = resumed.store.iter().filter(|request| request.key.ends_with(".mp4"));
+    assert_eq!(segments.filter(|request| request.method == "GET").count(), 0, "it may not be read");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::{ALWAYS, catalog, look, manifest, refuse, row, slow, sums, survey};
 
 pub fn rows() -> Vec<Row> {
     let unsealed = |told| Expect { healed: 0, ..left(told) };
-    let rights = "these credentials may not do this";
+    let rights = "these credentials lack permission";
     vec![
         row(
             "412 at the manifest",

@@ -13,7 +13,7 @@ pub fn rows() -> Vec<Row> {
     let row = |name: &str, call: &str, times: &str, then: &str, expect: Expect| {
         scripted(name, SMALL, &api(call, times, then), expect)
     };
-    // These end when the program loses its patience, and not before a busy machine has let the other
+    // These end when the program gives up, and not before a busy machine has let the other
     // calls be answered.
     let impatient = |row: Row| Row {
         config: |config: &mut Config| config.wechat.timeout = Duration::from_secs(5),

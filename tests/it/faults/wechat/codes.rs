@@ -53,7 +53,7 @@ fn lasting_codes() -> Vec<Row> {
     let refused = |expect| hinted(expect, "check that it provides tokens for this appid");
     let token = "WeChat refused the access token";
     let no_right = "lacks permission for live rooms";
-    let unknown = left("WeChat answers that it does not know the room");
+    let unknown = left("WeChat says that it does not know the room");
     vec![
         row("rooms", 40001, refused(could_not_run(token))),
         row("replays", 42001, refused(could_not_run(token))),

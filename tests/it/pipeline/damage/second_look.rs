@@ -1,4 +1,4 @@
-//! What is asked for again of a film that came damaged, and what becomes of the parts.
+//! What is asked for again of a segment that came damaged, and what becomes of the parts.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -7,12 +7,12 @@ use super::*;
 
 const PART: usize = 5 << 20;
 
-/// A film of two parts, the border between which lies so many bytes after the beginning of its samples.
+/// A segment of two parts, the border between which lies so many bytes after the beginning of its samples.
 fn across(border: usize) -> Vec<u8> {
     beginning_at(PART - border)
 }
 
-/// A film whose samples begin there.
+/// A segment whose samples begin there.
 fn beginning_at(samples: usize) -> Vec<u8> {
     let box_at = |name: &[u8]| FASTSTART.windows(4).position(|four| four == name).unwrap() - 4;
     let mdat = box_at(b"mdat");
@@ -22,8 +22,8 @@ fn beginning_at(samples: usize) -> Vec<u8> {
         let word = |at: usize| u32::from_be_bytes(FASTSTART[at..at + 4].try_into().unwrap());
         for entry in 0..word(at + 8) as usize {
             let at = at + 12 + 4 * entry;
-            let moved = word(at) + u32::try_from(free).unwrap();
-            head[at..at + 4].copy_from_slice(&moved.to_be_bytes());
+            let shifted = word(at) + u32::try_from(free).unwrap();
+            head[at..at + 4].copy_from_slice(&shifted.to_be_bytes());
         }
     }
     let size = u32::try_from(free).unwrap().to_be_bytes();
@@ -32,24 +32,24 @@ fn beginning_at(samples: usize) -> Vec<u8> {
 }
 
 /// Where the samples begin.
-fn samples(film: &[u8]) -> usize {
-    film.windows(4).rposition(|name| name == b"mdat").unwrap() + 4
+fn samples(file: &[u8]) -> usize {
+    file.windows(4).rposition(|name| name == b"mdat").unwrap() + 4
 }
 
-fn with(film: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
-    let mut film = film.to_vec();
-    film[at..at + bytes.len()].copy_from_slice(bytes);
-    film
+fn with(file: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut file = file.to_vec();
+    file[at..at + bytes.len()].copy_from_slice(bytes);
+    file
 }
 
 /// The length of the first unit, which then ends before the next begins: that shows where it ends.
-fn short_unit(film: &[u8], by: u32) -> Vec<u8> {
-    let at = samples(film);
-    let length = u32::from_be_bytes(film[at..at + 4].try_into().unwrap());
-    with(film, at, &(length - by).to_be_bytes())
+fn short_unit(file: &[u8], by: u32) -> Vec<u8> {
+    let at = samples(file);
+    let length = u32::from_be_bytes(file[at..at + 4].try_into().unwrap());
+    with(file, at, &(length - by).to_be_bytes())
 }
 
-/// A night in which the film is damaged in those ranges that `is_ill` says, by what was asked for before.
+/// A night in which the segment is damaged in those ranges that `is_ill` says, by what was asked for before.
 async fn struck(
     sound: Vec<u8>,
     ill: Vec<u8>,
@@ -80,42 +80,42 @@ fn bytes(ranges: &[Range<usize>]) -> usize {
     ranges.iter().map(|range| range.end - range.start).sum()
 }
 
-fn assert_sound(night: &Night, film: &[u8]) {
+fn assert_sound(night: &Night, file: &[u8]) {
     let segment = segment(night);
-    assert!(stored(night) == film, "the sound bytes are archived");
+    assert!(stored(night) == file, "the sound bytes are archived");
     assert!(is_evident(&segment) && segment.get("damage").is_none(), "{segment}");
 }
 
 #[tokio::test]
 async fn a_part_that_came_damaged_is_made_good_before_it_is_sent() {
     // Far from the border, so that nothing of the part before is in doubt.
-    let film = beginning_at(PART + (2 << 20));
-    let ill = with(&film, samples(&film) + 4000, &[0; 300]);
+    let file = beginning_at(PART + (2 << 20));
+    let ill = with(&file, samples(&file) + 4000, &[0; 300]);
     let (night, ranges) =
-        struck(film.clone(), ill, |range, times| range.start == PART && times == 0).await;
-    assert_sound(&night, &film);
+        struck(file.clone(), ill, |range, times| range.start == PART && times == 0).await;
+    assert_sound(&night, &file);
     assert_eq!(sent(&night), [1, 1], "no part is sent twice");
     assert_eq!(ranges.iter().filter(|range| range.start < PART).count(), 1, "{ranges:?}");
-    let whole = film.len() - PART;
-    assert!(bytes(&ranges) <= film.len() + whole, "the part alone comes again: {ranges:?}");
+    let whole = file.len() - PART;
+    assert!(bytes(&ranges) <= file.len() + whole, "the part alone comes again: {ranges:?}");
 }
 
 #[tokio::test]
 async fn a_node_that_keeps_a_damaged_range_is_asked_for_other_ranges() {
-    let film = across(0);
-    let ill = with(&film, samples(&film) + 4000, &[0; 300]);
-    let kept = PART..film.len();
-    let (night, _) = struck(film.clone(), ill, move |range, _| *range == kept).await;
-    assert_sound(&night, &film);
+    let file = across(0);
+    let ill = with(&file, samples(&file) + 4000, &[0; 300]);
+    let kept = PART..file.len();
+    let (night, _) = struck(file.clone(), ill, move |range, _| *range == kept).await;
+    assert_sound(&night, &file);
     assert_eq!(sent(&night), [1, 1]);
 }
 
 #[tokio::test]
 async fn what_is_damaged_at_the_source_is_asked_for_once_more_and_no_more_than_that() {
-    let film = with(&across(0), PART + 4000, &[0; 300]);
-    let (night, ranges) = struck(film.clone(), film.clone(), |_, _| true).await;
+    let file = with(&across(0), PART + 4000, &[0; 300]);
+    let (night, ranges) = struck(file.clone(), file.clone(), |_, _| true).await;
     let segment = segment(&night);
-    assert!(stored(&night) == film);
+    assert!(stored(&night) == file);
     let damage = segment["damage"].as_array().unwrap();
     assert_eq!((damage.len(), &damage[0]["seen"]), (1, &2.into()), "{damage:?}");
     assert_eq!(sent(&night), [1, 1]);
@@ -126,11 +126,11 @@ async fn what_is_damaged_at_the_source_is_asked_for_once_more_and_no_more_than_t
 #[tokio::test]
 async fn damage_that_shows_after_its_part_was_sent_costs_no_more_than_from_that_part_on() {
     // The first unit says that it ends within the second part, where no other begins.
-    let film = across(300);
-    let ill = short_unit(&film, 100);
+    let file = across(300);
+    let ill = short_unit(&file, 100);
     let (night, ranges) =
-        struck(film.clone(), ill.clone(), |range, times| *range == (0..PART) && times == 0).await;
-    assert_sound(&night, &film);
+        struck(file.clone(), ill.clone(), |range, times| *range == (0..PART) && times == 0).await;
+    assert_sound(&night, &file);
     assert_eq!(sent(&night), [2, 1], "the second part was not sent yet: {ranges:?}");
 
     let (night, ranges) = struck(ill.clone(), ill.clone(), |_, _| true).await;
@@ -141,17 +141,17 @@ async fn damage_that_shows_after_its_part_was_sent_costs_no_more_than_from_that_
 
 #[tokio::test]
 async fn a_node_that_keeps_a_damaged_part_is_not_asked_for_it_again() {
-    let film = across(300);
-    let ill = short_unit(&film, 100);
-    let (night, _) = struck(film.clone(), ill, |range, _| *range == (0..PART)).await;
-    assert_sound(&night, &film);
+    let file = across(300);
+    let ill = short_unit(&file, 100);
+    let (night, _) = struck(file.clone(), ill, |range, _| *range == (0..PART)).await;
+    assert_sound(&night, &file);
 }
 
 #[tokio::test]
-async fn a_film_without_ranges_comes_once_more_and_is_archived_as_it_is_then() {
-    let film = padded(FASTSTART, LARGE);
+async fn a_segment_without_ranges_comes_once_more_and_is_archived_as_it_is_then() {
+    let file = padded(FASTSTART, LARGE);
     for (times, is_sound) in [(1, true), (99, false)] {
-        let (count, ill, sound) = (AtomicU64::new(0), damaged(&film), film.clone());
+        let (count, ill, sound) = (AtomicU64::new(0), damaged(&file), file.clone());
         let (world, _host) = world(move |_| {
             let is_ill = count.fetch_add(1, Ordering::Relaxed) < times;
             Reply::new(200).body(if is_ill { &ill } else { &sound })
@@ -160,12 +160,12 @@ async fn a_film_without_ranges_comes_once_more_and_is_archived_as_it_is_then() {
         let night = world.night(&Selection::Due, |_| {}).await;
         let damage = segment(&night)["damage"].as_array().map_or(0, Vec::len);
         assert_eq!(damage, usize::from(!is_sound));
-        assert!(stored(&night) == if is_sound { film.clone() } else { damaged(&film) });
+        assert!(stored(&night) == if is_sound { file.clone() } else { damaged(&file) });
     }
 }
 
 #[tokio::test]
-async fn a_film_that_is_another_each_time_fails_and_is_tried_again() {
+async fn a_segment_that_is_another_each_time_fails_and_is_tried_again() {
     let count = AtomicU64::new(0);
     let (world, _host) = world(move |_| {
         let ill = damaged(FASTSTART);
@@ -181,10 +181,10 @@ async fn a_film_that_is_another_each_time_fails_and_is_tried_again() {
 
 #[tokio::test]
 async fn tables_that_cannot_be_read_after_a_pause_take_no_damage_with_them() {
-    let film = padded(&damaged(AT_END), 2 * LARGE);
-    let (night, served) = (Arc::new(AtomicU64::new(1)), film.clone());
+    let file = padded(&damaged(AT_END), 2 * LARGE);
+    let (night, served) = (Arc::new(AtomicU64::new(1)), file.clone());
     let number = Arc::clone(&night);
-    let moov = film.windows(4).position(|name| name == b"moov").unwrap() + 4;
+    let moov = file.windows(4).position(|name| name == b"moov").unwrap() + 4;
     let (world, _host) = world(move |request| {
         let start = request.range().map_or(0, |range| range.start);
         let fails = match number.load(Ordering::Relaxed) {
@@ -202,7 +202,7 @@ async fn tables_that_cannot_be_read_after_a_pause_take_no_damage_with_them() {
     world.pass(24 * 60);
     let night = world.night(&Selection::Due, |_| {}).await;
     let segment = segment(&night);
-    assert!(stored(&night) == film);
+    assert!(stored(&night) == file);
     assert_eq!(segment["damage"].as_array().map(Vec::len), Some(1), "{segment}");
     assert!(!is_evident(&segment), "not all of it was examined: {segment}");
 }
@@ -210,11 +210,11 @@ async fn tables_that_cannot_be_read_after_a_pause_take_no_damage_with_them() {
 #[tokio::test]
 async fn what_shows_only_at_the_end_is_fetched_again_from_its_part_on() {
     // The tables came sound when they were asked for first, and damaged in their turn.
-    let film = padded(AT_END, LARGE);
-    let times = film.windows(4).position(|name| name == b"stts").unwrap() + 12;
-    let ill = with(&film, times, &[1]);
+    let file = padded(AT_END, LARGE);
+    let times = file.windows(4).position(|name| name == b"stts").unwrap() + 12;
+    let ill = with(&file, times, &[1]);
     let (night, ranges) =
-        struck(film.clone(), ill, |range, times| range.start == PART && times == 0).await;
-    assert_sound(&night, &film);
+        struck(file.clone(), ill, |range, times| range.start == PART && times == 0).await;
+    assert_sound(&night, &file);
     assert_eq!(sent(&night), [1, 2], "{ranges:?}");
 }

@@ -110,7 +110,7 @@ async fn a_chunk_has_the_bytes_that_its_url_names() {
 #[tokio::test]
 async fn damage_that_comes_twice_is_archived_as_it_is_and_told() {
     for (bytes, what) in [
-        (packets(120), "of the 2.0 s that the playlist says"),
+        (packets(120), "of the 2.0 s in the playlist"),
         (torn(), "are missing or foreign"),
         ([chunk(1), b"\r\n".to_vec()].concat(), "follow the last one"),
     ] {

@@ -60,7 +60,7 @@ async fn a_damaged_fragment_is_asked_for_again_and_archived_with_its_damage() {
     let (_, night) = broadcast([INIT, FIRST, SECOND], &LINES.replace("2.000", "9.000")).await;
     night.says(1, "complete", &[]);
     let what = text(&chunks(&night)[1]["damage"][0]["what"]).to_owned();
-    assert_eq!(what, "it plays for 2.0 s of the 9.0 s that the playlist says");
+    assert_eq!(what, "it plays for 2.0 s of the 9.0 s in the playlist");
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn bytes_after_the_last_box_of_a_fragment_are_noted_and_no_damage() {
     assert!(stored(&night) == [&init[..], &first, SECOND]);
     let found = chunks(&night);
     for chunk in &found[..2] {
-        assert!(text(&chunk["note"]).starts_with("14 bytes that are no box follow"), "{chunk}");
+        assert!(text(&chunk["note"]).starts_with("14 bytes that are not a box follow"), "{chunk}");
         assert!(chunk["damage"].is_null());
     }
     assert!(has_samples(&found[1]) && found[2]["note"].is_null());

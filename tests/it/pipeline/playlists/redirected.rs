@@ -11,7 +11,7 @@ fn chunks(numbers: &[usize]) -> Vec<Vec<u8>> {
 async fn what_a_playlist_names_lies_beside_the_url_that_answered() {
     for to in ["/new/p.m3u8", "../new/p.m3u8?sign=1"] {
         let room = Broadcast::at("/old/p.m3u8").await;
-        room.shelf.moved("/old/p.m3u8", to);
+        room.shelf.redirect("/old/p.m3u8", to);
         room.shelf.broadcast("/new/p.m3u8", &chunks(&[0, 1]));
         room.shelf.broadcast("/new/p.m3u8?sign=1", &chunks(&[0, 1]));
         // Another broadcast, whose chunks are named alike.
@@ -26,7 +26,7 @@ async fn what_a_playlist_names_lies_beside_the_url_that_answered() {
 #[tokio::test]
 async fn maps_and_stretches_of_files_lie_there_as_well() {
     let room = Broadcast::at("/old/p.m3u8").await;
-    room.shelf.moved("/old/p.m3u8", "/new/p.m3u8");
+    room.shelf.redirect("/old/p.m3u8", "/new/p.m3u8");
     let lines = "#EXT-X-MAP:URI=\"init.ts\"\n#EXTINF:2,\n#EXT-X-BYTERANGE:63732@0\nall.ts\n";
     room.shelf.bytes("/new/p.m3u8", media(lines));
     room.shelf.bytes("/new/init.ts", chunk(2));
@@ -39,9 +39,9 @@ async fn maps_and_stretches_of_files_lie_there_as_well() {
 #[tokio::test]
 async fn a_variant_lies_beside_its_master_and_its_chunks_beside_the_variant() {
     let room = Broadcast::at("/a/master.m3u8").await;
-    room.shelf.moved("/a/master.m3u8", "/b/master.m3u8");
+    room.shelf.redirect("/a/master.m3u8", "/b/master.m3u8");
     room.shelf.bytes("/b/master.m3u8", "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=9\nhigh/p.m3u8\n");
-    room.shelf.moved("/b/high/p.m3u8", "/c/p.m3u8");
+    room.shelf.redirect("/b/high/p.m3u8", "/c/p.m3u8");
     room.shelf.broadcast("/c/p.m3u8", &chunks(&[0, 1]));
     let night = room.night().await;
     night.says(1, "complete", &[]);
@@ -59,13 +59,13 @@ async fn a_redirect_that_is_another_each_day_makes_no_other_broadcast() {
     }
     room.shelf.put("/1f0a/a/1.ts", Answer::Status(404));
     room.shelf.put("/2e9b/a/1.ts", Answer::Status(404));
-    room.shelf.moved("/a/p.m3u8", "/1f0a/a/p.m3u8?sign=1");
+    room.shelf.redirect("/a/p.m3u8", "/1f0a/a/p.m3u8?sign=1");
     let first = room.night().await;
     first.says(1, "partial", &[]);
     let missing = &whole(&first)["missing"][0];
     assert_eq!((text(&missing["name"]), text(&missing["path"])), ("chunk-000001.ts", "/a/1.ts"));
 
-    room.shelf.moved("/a/p.m3u8", "/2e9b/a/p.m3u8?sign=2");
+    room.shelf.redirect("/a/p.m3u8", "/2e9b/a/p.m3u8?sign=2");
     let (asked, second) = (room.asked().len(), room.night().await);
     assert_eq!(second.bucket.manifest(1), first.bucket.manifest(1), "nothing new is said");
     let again = room.asked().split_off(asked);
@@ -84,13 +84,13 @@ async fn a_redirect_opens_no_way_to_a_host_that_is_not_allowed() {
     elsewhere.shelf.broadcast("/x/p.m3u8", &chunks(&[0]));
     let room = Broadcast::at("/a/p.m3u8").await;
     let (host, own) = (elsewhere.host.authority(), room.host.authority());
-    room.shelf.moved("/a/p.m3u8", &format!("http://{host}/x/p.m3u8"));
+    room.shelf.redirect("/a/p.m3u8", &format!("http://{host}/x/p.m3u8"));
     let night = room.night().await;
     night.says(1, "partial", &[]);
     assert!(text(&whole(&night)["reason"]).contains("is not allowed"), "{}", whole(&night));
 
     // The playlist is allowed; what it names elsewhere is not.
-    room.shelf.moved("/a/p.m3u8", "/b/p.m3u8");
+    room.shelf.redirect("/a/p.m3u8", "/b/p.m3u8");
     let lines = format!("#EXTINF:2,\nhttp://{own}/x/0.ts\n#EXTINF:2,\n//{host}/x/0.ts\n");
     room.shelf.bytes("/b/p.m3u8", media(&lines));
     room.shelf.bytes("/x/0.ts", chunk(0));

@@ -10,7 +10,7 @@ use super::super::world::{Night, World};
 use crate::bucket::text;
 use crate::net::{Reply, Request, Server};
 
-const FILM: &[u8] = include_bytes!("../../../../src/sandbox/media/whole.ts");
+const WHOLE: &[u8] = include_bytes!("../../../../src/sandbox/media/whole.ts");
 const CHUNKS: &str = include_str!("../../../../src/sandbox/media/whole.chunks");
 
 /// What the host answers to one target.
@@ -22,7 +22,7 @@ pub enum Answer {
     /// Ranges come with this after them for a total, or without a word where it is empty.
     Vague(Vec<u8>, &'static str),
     Status(u16),
-    Moved(String),
+    Redirect(String),
     /// These one after the other, the last for ever.
     InTurn(Vec<Answer>),
 }
@@ -50,8 +50,8 @@ impl Shelf {
         self.put(target, Answer::Bytes(bytes.into()));
     }
 
-    pub fn moved(&self, target: &str, to: &str) {
-        self.put(target, Answer::Moved(to.to_owned()));
+    pub fn redirect(&self, target: &str, to: &str) {
+        self.put(target, Answer::Redirect(to.to_owned()));
     }
 
     /// A playlist of these chunks, which lie beside it as `0.ts`, `1.ts` …, whatever they are.
@@ -89,7 +89,7 @@ impl Shelf {
             },
             Some(Answer::Unsized(bytes)) => Reply::new(200).unsized_body(bytes),
             Some(Answer::Status(status)) => Reply::new(*status).body(b""),
-            Some(Answer::Moved(to)) => Reply::new(302).header("Location", to).body(b""),
+            Some(Answer::Redirect(to)) => Reply::new(302).header("Location", to).body(b""),
             Some(Answer::InTurn(_)) => panic!("turns within turns"),
             None => Reply::new(404).body(b"nothing here"),
         }
@@ -105,7 +105,7 @@ pub fn media(lines: &str) -> String {
 pub fn chunk(number: usize) -> Vec<u8> {
     let mut fields = CHUNKS.lines().nth(number).unwrap().split(' ').skip(1);
     let [start, last] = [(); 2].map(|()| fields.next().unwrap().parse::<usize>().unwrap());
-    FILM[start..=last].to_vec()
+    WHOLE[start..=last].to_vec()
 }
 
 /// A room whose one recording is the broadcast behind a path of the host.

@@ -29,7 +29,7 @@ async fn a_variant_that_cannot_be_archived_gives_way_to_the_next() {
         Answer::Bytes(media("#EXT-X-KEY:METHOD=AES-128,URI=\"k\"\n#EXTINF:2,\n0.ts\n").into()),
         Answer::Bytes(media("#EXT-X-I-FRAMES-ONLY\n#EXTINF:2,\n0.ts\n").into_bytes()),
         Answer::Bytes(MASTER.into()),
-        Answer::Moved("http://10.0.0.7/p.m3u8".to_owned()),
+        Answer::Redirect("http://10.0.0.7/p.m3u8".to_owned()),
     ];
     some_at_once(ill.into_iter().map(async |answer| {
         let room = offered(MASTER).await;
@@ -40,7 +40,7 @@ async fn a_variant_that_cannot_be_archived_gives_way_to_the_next() {
         assert!(stored(&night) == [chunk(0), chunk(3)], "{answer:?}");
         let found = whole(&night);
         let note = text(&found["note"]);
-        let better = "a better variant, /high/p.m3u8 (1 kbit/s), could not be had: ";
+        let better = "failed to fetch a better variant, /high/p.m3u8 (1 kbit/s): ";
         assert!(
             note.starts_with(better) && note.ends_with("; this is /low/p.m3u8 (1 kbit/s)"),
             "{note}"

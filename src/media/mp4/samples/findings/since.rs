@@ -1,12 +1,12 @@
-//! What was found in one stretch of a film, and what is known of it without its tables.
+//! What was found in one stretch of a segment, and what is known about it without the tables.
 
 use std::ops::Range;
 
 use super::{Findings, Found, List, Place, joined};
 
 impl Findings {
-    /// Where something was found that `before` does not have. Of what may be how the film was made only
-    /// the first is told: what that is shows at the end.
+    /// Where something was found that `before` does not have. Of oddities that may be how the
+    /// segment was encoded only the first is reported: the end shows what they are.
     pub(in super::super) fn since(&self, before: &Self) -> Vec<Range<u64>> {
         let lists = self.lists().into_iter().zip(before.lists());
         let told = lists.filter(|((list, is_sure), (before, _))| {
@@ -19,7 +19,7 @@ impl Findings {
         new.map(|(_, Found { start, end, .. })| *start..*end).collect()
     }
 
-    /// The places that count whatever the film is like, without their times.
+    /// The places that count in any segment, without their times.
     pub(in super::super) fn bare(self) -> Vec<Place> {
         let bare = |found: Found| Place {
             range: found.start..found.end,
@@ -31,7 +31,7 @@ impl Findings {
         joined(self.sure.found.into_iter().map(bare).collect())
     }
 
-    /// The lists, and whether what is on one is wrong in any film.
+    /// The lists, and whether the entries of each are wrong in any segment.
     fn lists(&self) -> [(&List, bool); 7] {
         let Self { sure, padding, beside, sequences, sound, ends, start_codes } = self;
         [

@@ -9,14 +9,14 @@ use super::tracks::Tracks;
 use super::{Clock, Fragmented, Lack, Waiting, found, ms};
 use crate::media::mp4::fragments::{Entry, Traf, trafs};
 
-/// The most samples that are waited for: those of four minutes.
+/// The most samples to expect: those of four minutes.
 pub(super) const MOST: usize = 1 << 14;
 
-/// The most samples of one fragment that have no entry of their own.
+/// The most samples of one fragment without their own entry.
 const MOST_ALIKE: u32 = 1 << 12;
 
 impl Fragmented {
-    /// A fragment has come, which begins at `start`.
+    /// Takes a fragment that begins at `start`.
     pub(super) fn fragment(&mut self, tracks: &Tracks, start: u64) {
         let moof = std::mem::take(&mut self.moof);
         let is_kept = (start + 8).checked_add(moof.len() as u64) == Some(self.boxes.at());
@@ -45,7 +45,8 @@ impl Fragmented {
         }
     }
 
-    /// The samples that a fragment has of a track; `None` where that cannot be read, or the track is none.
+    /// The samples of a track in a fragment; `None` if they are unreadable or there is no such
+    /// track.
     fn track(&mut self, tracks: &Tracks, traf: &Traf<'_>, alike: &mut u32) -> Option<()> {
         let (number, track) = tracks.of(traf.track)?;
         let clock = self.clocks.get_mut(number)?;
@@ -99,7 +100,7 @@ impl Fragmented {
         Some(())
     }
 
-    /// Takes out of the samples to come those that lie before this fragment, or where others do.
+    /// Removes the expected samples that are before this fragment or overlap others.
     fn check_order(&mut self, moof: &Range<u64>) {
         let waiting = std::mem::take(&mut self.waiting);
         for sample in waiting {

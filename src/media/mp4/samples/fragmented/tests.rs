@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::super::super::fragments::{Entry, trafs};
 use super::super::super::{BoxWalk, Limits};
-use super::super::{Examined, Examiner, Film};
+use super::super::{Examined, Examiner, SampleTables};
 use super::*;
 
 const BY_OFFSET: &[u8] = include_bytes!("../../../../../tests/it/fixtures/media/fragmented.mp4");
@@ -16,27 +16,28 @@ const FIRST: &[u8] = include_bytes!("../../../../../tests/it/fixtures/media/cmaf
 const SECOND: &[u8] = include_bytes!("../../../../../tests/it/fixtures/media/cmaf-1.m4s");
 
 /// Four seconds in two fragments, whose offsets count from those.
-fn film() -> Vec<u8> {
+fn file() -> Vec<u8> {
     [INIT, FIRST, SECOND].concat()
 }
 
-fn examine(file: &[u8], piece: usize) -> Examined {
+fn examine(file: &[u8], step: usize) -> Examined {
     let (mut walk, mut examiner, mut at) = (BoxWalk::new(Limits::default()), None, 0);
-    for bytes in file.chunks(piece) {
+    for bytes in file.chunks(step) {
         walk.feed(bytes).unwrap();
         if examiner.is_none()
             && let Some((moov, moov_at)) = walk.kept_moov()
         {
-            let film = Film::read(&Bytes::copy_from_slice(moov), moov_at).unwrap();
-            examiner = Examiner::from(Arc::new(film), at);
+            let tables = SampleTables::read(&Bytes::copy_from_slice(moov), moov_at).unwrap();
+            examiner = Examiner::from(Arc::new(tables), at);
         }
         // Resumed after every piece, as by another process.
-        if piece < 500 {
+        if step < 500 {
             examiner.iter_mut().for_each(|examiner| examiner.feed(bytes));
         } else if let Some(now) = examiner.take() {
-            let (film, progress) = (Arc::clone(&now.film), now.progress().clone());
+            let (tables, progress) = (Arc::clone(&now.tables), now.progress().clone());
             let kept = serde_json::to_string(&progress).unwrap();
-            let mut resumed = Examiner::resume(film, serde_json::from_str(&kept).unwrap()).unwrap();
+            let mut resumed =
+                Examiner::resume(tables, serde_json::from_str(&kept).unwrap()).unwrap();
             assert_eq!(*resumed.progress(), progress);
             resumed.feed(bytes);
             examiner = Some(resumed);
@@ -53,8 +54,8 @@ fn examined(file: &[u8]) -> Examined {
         let places = examined.places.iter().map(|place| (place.range.end, place.at_ms, place.what));
         (places.collect::<Vec<_>>(), examined.unexamined.clone())
     };
-    for piece in [3, 1000] {
-        assert_eq!(told(&examine(file, piece)), told(&at_once), "in pieces of {piece}");
+    for step in [3, 1000] {
+        assert_eq!(told(&examine(file, step)), told(&at_once), "in pieces of {step}");
     }
     at_once
 }
@@ -98,13 +99,13 @@ fn size(file: &[u8], body: usize) -> usize {
 }
 
 #[test]
-fn every_sample_of_a_sound_film_in_fragments_is_accounted_for() {
+fn every_sample_of_a_sound_file_in_fragments_is_accounted_for() {
     let sound = Examined { places: Vec::new(), unexamined: None };
-    for film in [BY_OFFSET, &film()] {
-        assert_eq!(examined(film), sound);
+    for file in [BY_OFFSET, &file()] {
+        assert_eq!(examined(file), sound);
     }
     assert_eq!(pictures(BY_OFFSET).len(), 25);
-    let fourth = pictures(&film()).len();
+    let fourth = pictures(&file()).len();
     assert_eq!(fourth, 48);
 }
 
@@ -118,16 +119,16 @@ fn boxed(kind: &[u8; 4], bytes: usize) -> Vec<u8> {
 fn boxes_around_the_fragments_make_no_difference() {
     let between = [boxed(b"emsg", 90), boxed(b"prft", 24), boxed(b"free", 5000), boxed(b"abcd", 9)];
     let after = [boxed(b"mfra", 100), boxed(b"skip", 0)];
-    let film = [INIT, FIRST, &between.concat(), SECOND, &after.concat()].concat();
-    assert_eq!(examined(&film), Examined { places: Vec::new(), unexamined: None });
+    let file = [INIT, FIRST, &between.concat(), SECOND, &after.concat()].concat();
+    assert_eq!(examined(&file), Examined { places: Vec::new(), unexamined: None });
 }
 
 #[test]
 fn a_length_that_does_not_fit_is_named_by_offset_and_time() {
-    for (sample, at_ms) in pictures(&film()) {
-        let mut film = film();
-        film[sample.start + 1] ^= 0x10;
-        let found = examine(&film, 1000);
+    for (sample, at_ms) in pictures(&file()) {
+        let mut file = file();
+        file[sample.start + 1] ^= 0x10;
+        let found = examine(&file, 1000);
         let [place] = found.places.as_slice() else { panic!("{found:?}") };
         assert_eq!(place.what, Wrong::Length);
         assert!(sample.contains(&(place.range.start as usize)), "{place:?} {sample:?}");
@@ -143,12 +144,12 @@ fn zeros_and_pages_in_the_middle_are_found_and_what_follows_is_examined() {
     let page = b"<html><body><h1>404 Not Found</h1></body></html>\n".repeat(200);
     for with in [vec![0; 6000], page] {
         for at in (INIT.len()..INIT.len() + FIRST.len()).step_by(997) {
-            let mut film = film();
-            film[at..at + with.len()].copy_from_slice(&with);
+            let mut file = file();
+            file[at..at + with.len()].copy_from_slice(&with);
             let last = pictures(SECOND_ALONE).pop().unwrap();
-            let last = last.0.start + film.len() - SECOND_ALONE.len();
-            film[last] ^= 0x80;
-            let found = examine(&film, 1000);
+            let last = last.0.start + file.len() - SECOND_ALONE.len();
+            file[last] ^= 0x80;
+            let found = examine(&file, 1000);
             let is_near = |place: &Place| {
                 place.range.start < (at + with.len() + 2000) as u64 && place.range.end >= at as u64
             };
@@ -160,20 +161,20 @@ fn zeros_and_pages_in_the_middle_are_found_and_what_follows_is_examined() {
 
 /// As the second fragment stands in a film of its own.
 const SECOND_ALONE: &[u8] = &{
-    let mut film = [0; INIT.len() + SECOND.len()];
-    let (init, second) = film.split_at_mut(INIT.len());
+    let mut file = [0; INIT.len() + SECOND.len()];
+    let (init, second) = file.split_at_mut(INIT.len());
     init.copy_from_slice(INIT);
     second.copy_from_slice(SECOND);
-    film
+    file
 };
 
 #[test]
 fn fragments_that_place_their_samples_elsewhere_are_found() {
     let with = |kind: &[u8; 4], nth: usize, at: usize, bytes: &[u8]| {
-        let mut film = film();
-        let at = bodies(&film, kind)[nth] + at;
-        film[at..at + bytes.len()].copy_from_slice(bytes);
-        examined(&film)
+        let mut file = file();
+        let at = bodies(&file, kind)[nth] + at;
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        examined(&file)
     };
     // The offset of the first run, the size of a sample, and how many there are.
     assert!(!with(b"trun", 0, 8, &[0, 0, 3, 0x20]).places.is_empty());
@@ -187,10 +188,10 @@ fn fragments_that_place_their_samples_elsewhere_are_found() {
     assert!(sooner.places.is_empty());
     let end = SECOND.len() as u32 + FIRST.len() as u32;
     for wrong in [4000_u32, 20_000, end] {
-        let mut film = film();
-        let mdat = bodies(&film, b"mdat")[0];
-        film[mdat - 8..mdat - 4].copy_from_slice(&wrong.to_be_bytes());
-        let found = if wrong == end { continue } else { examine(&film, 1000) };
+        let mut file = file();
+        let mdat = bodies(&file, b"mdat")[0];
+        file[mdat - 8..mdat - 4].copy_from_slice(&wrong.to_be_bytes());
+        let found = if wrong == end { continue } else { examine(&file, 1000) };
         assert!(!found.places.is_empty(), "media data of {wrong} bytes");
     }
 }
@@ -202,27 +203,27 @@ fn fragments_lost_at_the_end_are_found_where_something_tells_of_them() {
     let (sidx, other) = (boxed(b"sidx", 32), vec![0x6d; 9000]);
     let index = [0, 0, 0, 16].into_iter().chain(*b"mfro").chain([0; 8]).collect::<Vec<u8>>();
     let zeroed = |to: usize| {
-        let mut film = film();
-        film[moof..to].fill(0);
-        film
+        let mut file = file();
+        file[moof..to].fill(0);
+        file
     };
-    let rest = zeroed(film().len() - 7);
+    let rest = zeroed(file().len() - 7);
     let before = [INIT, FIRST].concat();
-    for film in [
+    for file in [
         rest,
-        [&zeroed(film().len()), index.as_slice()].concat(),
+        [&zeroed(file().len()), index.as_slice()].concat(),
         [&before, sidx.as_slice(), &other].concat(),
     ] {
-        let found = examined(&film);
+        let found = examined(&file);
         let [place] = found.places.as_slice() else { panic!("{found:?}") };
-        assert_eq!((place.range.end, place.at_ms), (film.len() as u64, Some(2000)));
+        assert_eq!((place.range.end, place.at_ms), (file.len() as u64, Some(2000)));
         assert_eq!(place.what, Wrong::Boxes);
     }
     // Players pass over what follows the last fragment.
-    for film in [&before, BY_OFFSET, &film(), &[&before, sidx.as_slice(), SECOND].concat()] {
+    for file in [&before, BY_OFFSET, &file(), &[&before, sidx.as_slice(), SECOND].concat()] {
         for after in [vec![0; 9000], other.clone(), [vec![0; 2000], vec![7; 2000]].concat()] {
             let sound = Examined { places: Vec::new(), unexamined: None };
-            assert_eq!(examined(&[film, after.as_slice()].concat()), sound);
+            assert_eq!(examined(&[file, after.as_slice()].concat()), sound);
         }
     }
 }
@@ -236,6 +237,6 @@ fn fragments_without_number_cost_little() {
     let traf = [&[0, 0, 0, 48], b"traf".as_slice(), &tfhd, &trun].concat();
     let mfhd = [&[0, 0, 0, 16], b"mfhd".as_slice(), &[0; 8]].concat();
     let moof = [&[0, 0, 0, 72], b"moof".as_slice(), &mfhd, &traf].concat();
-    let film = [INIT, &moof.repeat(500), FIRST].concat();
-    assert!(examined(&film).unexamined.unwrap().contains("too many samples"));
+    let file = [INIT, &moof.repeat(500), FIRST].concat();
+    assert!(examined(&file).unexamined.unwrap().contains("too many samples"));
 }

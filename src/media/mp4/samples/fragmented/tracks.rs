@@ -1,11 +1,11 @@
-//! What a `moov` has for the samples that are in fragments.
+//! What a `moov` says about the samples in fragments.
 
 use super::super::super::boxes::{child, children};
 use super::super::super::extent::word;
 use super::super::super::fragments::Defaults;
 use super::super::coding::{Coding, codings};
 
-/// The most tracks that are looked at, as of those with tables.
+/// The most tracks to examine, as for those with tables.
 const MOST: usize = 16;
 
 /// A track.
@@ -17,7 +17,7 @@ pub(super) struct Track {
     defaults: Defaults,
 }
 
-/// The tracks of a film, as far as its fragments need them.
+/// The tracks of a segment, as far as its fragments need them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct Tracks {
     pub(super) all: Vec<Track>,
@@ -49,19 +49,19 @@ impl Tracks {
         Self { all: all.collect(), are_extended: mvex.is_some() }
     }
 
-    /// The place of the track with this number among them.
+    /// The index of the track with this number.
     pub(super) fn of(&self, id: u32) -> Option<(usize, &Track)> {
         self.all.iter().enumerate().find(|(_, track)| track.id == id)
     }
 
-    /// What holds for the samples of a track.
+    /// The defaults for the samples of a track.
     pub(super) fn defaults(&self, id: u32) -> Defaults {
         self.of(id).map_or_else(Defaults::default, |(_, track)| track.defaults)
     }
 }
 
 impl Track {
-    /// How samples of a sample entry are coded; `None` where it is no picture or sound.
+    /// How the samples of a sample entry are coded; `None` if it is neither video nor audio.
     pub(super) fn coding(&self, description: Option<u32>) -> Option<Coding> {
         // They are counted from 1.
         let entry = description.unwrap_or(1).checked_sub(1)?;
@@ -73,18 +73,18 @@ impl Track {
         millis.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0)
     }
 
-    /// Whether its samples are pictures, as far as is known.
+    /// Whether it is video, as far as is known.
     pub(super) fn has_pictures(&self) -> bool {
         matches!(self.codings.first(), Some(Coding::Avc(_) | Coding::Hevc(_)))
     }
 
-    /// Whether it is seen or heard.
+    /// Whether it is video or audio.
     pub(super) fn is_shown(&self) -> bool {
         !self.codings.is_empty()
     }
 }
 
-/// The number of a `trak`, its time scale, and how its samples are coded where they are seen or heard.
+/// The number of a `trak`, its time scale, and how its samples are coded if it is video or audio.
 fn track(trak: &[u8]) -> Option<(u32, u32, Vec<Coding>)> {
     let tkhd = child(trak, b"tkhd")?;
     let id = word(tkhd, if *tkhd.first()? == 1 { 20 } else { 12 })?;

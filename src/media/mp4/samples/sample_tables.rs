@@ -1,4 +1,4 @@
-//! The samples of a film in the order of the file, and what its tables alone tell of them.
+//! The samples of a segment in file order, and what its tables alone show about them.
 
 use std::ops::Range;
 
@@ -9,36 +9,36 @@ use super::coding::Coding;
 use super::fragmented::Tracks;
 use super::layout::Layout;
 use super::nal::Wrong;
-use super::tables::{Sizes, Table, Track, tracks};
 use super::times::misplaced;
+use super::track::{Readable, Sizes, Table, TooMany, Track, tracks};
 
 /// Why the samples of a file cannot be examined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unexaminable {
     /// The tables cannot be read.
-    #[error("its tables of samples cannot be read")]
+    #[error("its sample tables are unreadable")]
     Tables,
-    /// There are none, nor fragments.
+    /// There are no samples and no fragments.
     #[error("its tables have no samples")]
     NoSamples,
-    /// There are more than any film has that can be examined.
+    /// There are more samples than can be examined.
     #[error("it has too many samples")]
     TooMany,
 }
 
-/// The most samples of a track: 77 hours of 60 pictures a second.
-const MOST_SAMPLES: u32 = 1 << 24;
-
-/// The tables of samples of a film. They are read where they lie in its `moov`, which is kept.
+/// The sample tables of a segment. They are read in place in its `moov`, which is kept.
 #[derive(Debug, Clone)]
-pub struct Film {
+pub struct SampleTables {
     pub(super) tracks: Vec<Track>,
-    /// The chunks of each track as they follow one another in the file, where that is not the order of
-    /// the table.
+    /// Tracks that are neither video nor audio, such as chapters.
+    others: Vec<Track>,
+    /// Whether some video or audio tracks are unreadable.
+    is_partial: bool,
+    /// The chunks of each track in file order, if that is not the order of the table.
     orders: Vec<Option<Box<[u32]>>>,
-    /// What it has for samples in fragments.
+    /// What it says about samples in fragments.
     pub(super) fragments: Tracks,
-    /// The payload of its `moov`, and where that lies.
+    /// The payload of its `moov`, and its place in the file.
     moov: Bytes,
     pub(super) moov_at: Range<u64>,
 }
@@ -52,7 +52,7 @@ pub(super) struct Sample {
     pub(super) coding: Coding,
 }
 
-/// Something that the tables show.
+/// A problem that the tables show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shown {
     pub(super) range: Range<u64>,
@@ -61,45 +61,45 @@ pub(super) struct Shown {
     pub(super) what: Wrong,
 }
 
-/// The most of these that are told of a kind.
+/// The most reported problems of a kind.
 const MOST: usize = 64;
 
-impl Film {
-    /// Reads the payload of a `moov` that lies at `at` in its file.
+impl SampleTables {
+    /// Reads the payload of a `moov` at the offset `at` of its file.
     ///
     /// # Errors
-    /// Where its samples are not told, or not in a way that can be read.
+    /// If it has no samples, or too many. Unreadable tables are damage instead.
     pub fn read(moov: &Bytes, at: u64) -> Result<Self, Unexaminable> {
-        let tracks = tracks(moov).ok_or(Unexaminable::Tables)?;
+        let readable = tracks(moov).map_err(|TooMany| Unexaminable::TooMany)?;
+        let Readable { shown: tracks, others, is_partial } = readable;
         let fragments = Tracks::read(moov);
-        if tracks.iter().all(|track| track.sizes.count() == 0) && !fragments.are_extended {
+        let is_empty = tracks.iter().all(|track| track.sizes.count() == 0);
+        if is_empty && !is_partial && !fragments.are_extended {
             return Err(Unexaminable::NoSamples);
-        }
-        if tracks.iter().any(|track| track.sizes.count() > MOST_SAMPLES) {
-            return Err(Unexaminable::TooMany);
         }
         let orders = tracks.iter().map(order).collect();
         let moov_at = at..at.saturating_add(moov.len() as u64);
-        Ok(Self { tracks, orders, fragments, moov: moov.clone(), moov_at })
+        Ok(Self { tracks, others, is_partial, orders, fragments, moov: moov.clone(), moov_at })
     }
 
-    /// Reads the payload of a `moov` that lies in another file than the samples.
+    /// Reads the payload of a `moov` that is not in the file of the samples.
     ///
     /// # Errors
-    /// As [`Film::read`].
+    /// As [`SampleTables::read`].
     pub fn beside(moov: &Bytes) -> Result<Self, Unexaminable> {
         Ok(Self { moov_at: 0..0, ..Self::read(moov, 0)? })
     }
 
-    /// Whether its `moov` lies in another file than the samples.
+    /// Whether its `moov` is not in the file of the samples.
     pub(super) fn is_beside(&self) -> bool {
         self.moov_at.is_empty()
     }
 
-    /// Reads the `moov` among the boxes that `tail` begins with, which lies at `at` in its file.
+    /// Reads the `moov` among the boxes at the start of `tail`, which is at the offset `at` of its
+    /// file.
     ///
     /// # Errors
-    /// As [`Film::read`], or where there is none.
+    /// As [`SampleTables::read`], or if there is none.
     pub fn in_tail(tail: &Bytes, at: u64) -> Result<Self, Unexaminable> {
         let moov = child(tail, b"moov").ok_or(Unexaminable::Tables)?;
         let moov = tail.slice_ref(moov);
@@ -107,12 +107,12 @@ impl Film {
         Self::read(&moov, at.saturating_add(before as u64))
     }
 
-    /// The payload of its `moov`, and where that lies.
+    /// The payload of its `moov`, and its place in the file.
     pub fn moov(&self) -> (&[u8], Range<u64>) {
         (&self.moov, self.moov_at.clone())
     }
 
-    /// Whether bytes that lie at `at` in the file are those of the `moov`, as far as they are of it.
+    /// Whether bytes at the offset `at` equal those of the `moov`, as far as they overlap it.
     pub(super) fn has_moov(&self, at: u64, bytes: &[u8]) -> bool {
         let Range { start, end } = self.moov_at;
         let (from, to) = (start.max(at), end.min(at.saturating_add(bytes.len() as u64)));
@@ -123,7 +123,7 @@ impl Film {
         bytes.get(within(at)) == self.moov.get(within(start))
     }
 
-    /// The number of the chunk that is `nth` in the file, of those of a track.
+    /// The number of the track's chunk that is `nth` in the file.
     pub(super) fn chunk_at(&self, track: usize, nth: u32) -> Option<u32> {
         match self.orders.get(track)? {
             Some(order) => order.get(nth as usize).copied(),
@@ -131,13 +131,7 @@ impl Film {
         }
     }
 
-    /// Whether all samples of a track can be examined.
-    fn is_examined(track: &Track) -> bool {
-        let is_known = |coding: &Coding| !matches!(coding, Coding::Other(_));
-        !track.codings.is_empty() && track.codings.iter().all(is_known)
-    }
-
-    /// Why not every sample can be held against its codec and the tables, if so.
+    /// Why some samples cannot be compared with their codec and the tables, if so.
     pub(super) fn doubt(&self) -> Option<String> {
         self.tracks.iter().find_map(|track| {
             let other = track.codings.iter().find_map(|coding| match coding {
@@ -147,7 +141,7 @@ impl Film {
             if let Some(kind) = other {
                 return Some(format!("samples of the type {kind} cannot be examined"));
             }
-            disagreement(track).map(|what| format!("its tables of samples disagree: {what}"))
+            disagreement(track).map(|what| format!("its sample tables disagree: {what}"))
         })
     }
 
@@ -156,21 +150,27 @@ impl Film {
         (0..self.tracks.len()).any(|track| self.offset_at(track, 0).is_some_and(|start| start < at))
     }
 
-    /// What is wrong by the tables alone: `total` is the length of the file, `media` where its media
-    /// data lies, in order. Also in what they are odd without a player having to notice.
+    /// What is wrong according to the tables alone: `total` is the length of the file, `media` the
+    /// places of its media data, in order. Also what is odd about them but harmless to players.
     pub(super) fn shown(
         &self,
         media: &[Range<u64>],
         total: u64,
     ) -> (Vec<Shown>, Option<&'static str>) {
         let mut shown = Vec::new();
+        let mut tell = |track, sample, what| {
+            shown.push(Shown { range: self.moov_at.clone(), track, sample, what });
+        };
+        if self.is_partial {
+            tell(usize::MAX, 0, Wrong::Tables);
+        }
+        if self.others.iter().any(contradicts) {
+            tell(usize::MAX, 0, Wrong::Count);
+        }
         for (number, track) in self.tracks.iter().enumerate() {
-            let mut tell = |sample, what| {
-                let range = self.moov_at.clone();
-                shown.push(Shown { range, track: number, sample, what });
-            };
+            let mut tell = |sample, what| tell(number, sample, what);
             let reaches_beyond = !self.is_beside()
-                && Self::is_examined(track)
+                && track.is_known()
                 && self.moov_at.start.saturating_add(track.told_end()) > total;
             if contradicts(track) || reaches_beyond {
                 tell(track.sizes.count(), Wrong::Count);
@@ -179,7 +179,9 @@ impl Film {
             misplaced.for_each(|sample| tell(sample, Wrong::Times));
         }
         let mut layout = Layout::new(media, total);
-        self.walk_chunks(|track, sample, chunk| layout.take(track, sample, chunk));
+        self.walk_chunks(|track, sample, chunk| {
+            layout.take((track, sample), chunk, self.zeros_before(track, sample));
+        });
         let is_sound = |track: usize| {
             let coding = self.tracks.get(track).and_then(|track| track.codings.first());
             matches!(coding, Some(Coding::Aac(_)))
@@ -190,12 +192,22 @@ impl Film {
         (shown, odd)
     }
 
-    /// Walks over the chunks as they follow one another in the file: the track, the first sample, and
-    /// where the chunk lies.
+    /// The least number of zeros a sample begins with: those of the length of its first unit.
+    fn zeros_before(&self, track: usize, sample: u32) -> u64 {
+        let track = self.tracks.get(track);
+        let coding = track.and_then(|track| track.codings.first());
+        let Some(&(Coding::Avc(length) | Coding::Hevc(length))) = coding else { return 0 };
+        let size = track.and_then(|track| track.sizes.of(sample)).unwrap_or(u32::MAX);
+        let needed = size.checked_ilog2().map_or(0, |bits| bits / 8 + 1);
+        u64::from(length).saturating_sub(needed.into())
+    }
+
+    /// Walks over the chunks in file order: the track, the first sample, and the place of the
+    /// chunk.
     fn walk_chunks(&self, mut seen: impl FnMut(usize, u32, Range<u64>)) {
-        // Old sound tells its size in a way of its own.
+        // Old audio formats state their size in their own way.
         let has_sizes = |(_, track): &(usize, &Track)| {
-            Self::is_examined(track) || matches!(track.sizes, Sizes::Each(_))
+            track.is_known() || matches!(track.sizes, Sizes::Each(_))
         };
         let examined: Vec<_> = self.tracks.iter().enumerate().filter(has_sizes).collect();
         let mut nexts: Vec<(u32, Option<u64>)> =
@@ -224,7 +236,7 @@ impl Film {
     }
 }
 
-/// The chunks of a track by where they lie; `None` where that is their order.
+/// The chunks of a track in file order; `None` if that is the order of the table.
 fn order(track: &Track) -> Option<Box<[u32]>> {
     let offsets = || (0..track.chunks()).map(|chunk| track.chunk_offset(chunk).unwrap_or(0));
     if offsets().is_sorted() {
@@ -235,22 +247,22 @@ fn order(track: &Track) -> Option<Box<[u32]>> {
     Some(order)
 }
 
-/// Whether the tables of a track have more samples than one another, or none, so that players complain.
+/// Whether the tables of a track disagree on the number of samples, or have none, so that players
+/// complain.
 fn contradicts(track: &Track) -> bool {
     let samples = u64::from(track.sizes.count());
     let has_places = track.chunks() > 0 && !track.runs.is_empty() && track.stts.len() > 0;
     // A few too many or too few make no difference to players.
     let is_far_off = |table: &Table| strays(table, samples) > (samples / 50).max(16);
-    // Where all have one size, nobody counts them, nor where the codec tells it.
-    let is_counted = Film::is_examined(track) && !matches!(track.sizes, Sizes::Equal { .. });
+    // Nobody counts the sizes if all are the same or the codec states them.
+    let is_counted = track.is_known() && !matches!(track.sizes, Sizes::Equal { .. });
     !track.is_complete
         || (is_counted && track.samples_in_chunks() > samples)
         || ((samples > 0 || track.sizes.is_short()) && !has_places)
         || track.ctts.as_ref().is_some_and(is_far_off)
 }
 
-/// How many of so many samples a table has no entry for, or how many its entries have that come after those
-/// of the last sample.
+/// How many samples a table has no entry for, or how many its entries have beyond the last sample.
 fn strays(table: &Table, samples: u64) -> u64 {
     let (mut left, mut beyond) = (samples, 0_u64);
     for count in (0..table.len()).filter_map(|entry| table.get(entry, 0)).map(u64::from) {
@@ -262,12 +274,12 @@ fn strays(table: &Table, samples: u64) -> u64 {
     left.max(beyond)
 }
 
-/// How many samples the entries of a table have together.
+/// The number of samples in all entries of a table.
 fn counted(table: &Table) -> u64 {
     (0..table.len()).fold(0, |sum, entry| sum + u64::from(table.get(entry, 0).unwrap_or(0)))
 }
 
-/// In what the tables of a track disagree without a player having to notice.
+/// Which tables of a track disagree in a way that is harmless to players.
 fn disagreement(track: &Track) -> Option<&'static str> {
     let samples = u64::from(track.sizes.count());
     let is_sync = |stss: &Table| {

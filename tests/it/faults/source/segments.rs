@@ -1,4 +1,4 @@
-//! Films with odd ends, which play everywhere, and films that only look whole.
+//! Segments with odd ends, which play everywhere, and segments that only look whole.
 
 use bytes::Bytes;
 
@@ -23,26 +23,26 @@ pub fn rows() -> Vec<Row> {
     odd().into_iter().chain(misplaced()).chain(cut()).chain(fragmented()).collect()
 }
 
-/// A row whose film is this until it is over.
-fn row(name: &str, film: Vec<u8>, expect: Expect) -> Row {
-    let film = Bytes::from(film);
-    let served = film.clone();
+/// A row whose segment is this until it is over.
+fn row(name: &str, file: Vec<u8>, expect: Expect) -> Row {
+    let file = Bytes::from(file);
+    let served = file.clone();
     let strike = move |world: &World| {
-        world.change(2, |room| room.replays[0].film = Some(served.clone()));
+        world.change(2, |room| room.replays[0].mp4 = Some(served.clone()));
     };
-    let heal = |world: &World| world.change(2, |room| room.replays[0].film = None);
+    let heal = |world: &World| world.change(2, |room| room.replays[0].mp4 = None);
     let row = acted(name, SMALL, strike, expect);
     if expect.exit == 0 { row } else { Row { heal: Box::new(heal), ..row } }
 }
 
-/// A row whose film is archived as it is, with a note of what is odd about it.
-fn noted(name: &str, film: Vec<u8>, note: &'static str) -> Row {
+/// A row whose segment is archived as it is, with a note of what is odd about it.
+fn noted(name: &str, file: Vec<u8>, note: &'static str) -> Row {
     let after = move |world: &World| {
         let manifest = world.bucket().manifest(2);
         let found = manifest["segments"][0]["media"]["note"].as_str().unwrap_or_default();
         assert!(found.contains(note), "{found:?}");
     };
-    Row { after: Box::new(after), ..row(name, film, SAVED) }
+    Row { after: Box::new(after), ..row(name, file, SAVED) }
 }
 
 fn boxed(kind: &[u8; 4], bytes: usize) -> Vec<u8> {
@@ -51,25 +51,25 @@ fn boxed(kind: &[u8; 4], bytes: usize) -> Vec<u8> {
 }
 
 /// Where the box of this type begins.
-fn start(film: &[u8], kind: &[u8; 4]) -> usize {
-    film.windows(4).position(|four| four == kind).unwrap() - 4
+fn start(file: &[u8], kind: &[u8; 4]) -> usize {
+    file.windows(4).position(|four| four == kind).unwrap() - 4
 }
 
-/// The film with other bytes in its box of this type, from `at` of its payload on.
-fn put(film: &[u8], kind: &[u8; 4], at: usize, word: u32) -> Vec<u8> {
-    let (at, mut film) = (start(film, kind) + 8 + at, film.to_vec());
-    film[at..at + 4].copy_from_slice(&word.to_be_bytes());
-    film
+/// The segment with other bytes in its box of this type, from `at` of its payload on.
+fn put(file: &[u8], kind: &[u8; 4], at: usize, word: u32) -> Vec<u8> {
+    let (at, mut file) = (start(file, kind) + 8 + at, file.to_vec());
+    file[at..at + 4].copy_from_slice(&word.to_be_bytes());
+    file
 }
 
-/// The film with media that reaches to the end of the file, wherever that is.
-fn to_end(film: &[u8]) -> Vec<u8> {
-    let (at, mut film) = (start(film, b"mdat"), film.to_vec());
-    film[at..at + 4].fill(0);
-    film
+/// The segment with media that reaches to the end of the file, wherever that is.
+fn to_end(file: &[u8]) -> Vec<u8> {
+    let (at, mut file) = (start(file, b"mdat"), file.to_vec());
+    file[at..at + 4].fill(0);
+    file
 }
 
-/// The film with its index last and as large as this, and so much before it that players skip.
+/// The segment with its index last and as large as this, and so much before it that players skip.
 fn grown(index: usize, filler: usize) -> Vec<u8> {
     let moov = start(LAST, b"moov");
     let length = u32::try_from(LAST.len() - moov + 8 + index).unwrap();
@@ -79,7 +79,8 @@ fn grown(index: usize, filler: usize) -> Vec<u8> {
 
 fn odd() -> Vec<Row> {
     let with = |tail: &[u8]| [FIRST, tail].concat();
-    let (junk, no_box) = (|bytes| vec![0xa5; bytes], "bytes that are no box follow the last one");
+    let (junk, no_box) =
+        (|bytes| vec![0xa5; bytes], "bytes that are not a box follow the last one");
     let id3 = [&b"ID3\x04\0\0\0\0\0\x0a"[..], &[7; 90]].concat();
     let to_end = to_end(FIRST);
     let overlong = [&0x10_0000_u32.to_be_bytes(), &b"free"[..], &[0; 50]].concat();
@@ -89,7 +90,7 @@ fn odd() -> Vec<Row> {
         noted("a few bytes after the last box", with(&[0; 5]), no_box),
         noted("zeros after the last box", with(&[0; 4096]), no_box),
         noted("an ID3 tag after the last box", with(&id3), no_box),
-        noted("a last box that is said to be longer", with(&overlong), "is said to reach to"),
+        noted("a last box that is said to be longer", with(&overlong), "claims to reach to"),
         noted("bytes after an index at the end", [LAST, &junk(99)].concat(), no_box),
         noted("bytes after a large index", [grown(2 << 20, 0), junk(99)].concat(), no_box),
         noted(
@@ -101,9 +102,9 @@ fn odd() -> Vec<Row> {
     ]
 }
 
-/// Films whose tables are wrong in one place: the rest plays.
+/// Segments whose tables are wrong in one place: the rest plays.
 fn misplaced() -> Vec<Row> {
-    let one_chunk = |film: &[u8]| put(film, b"stco", 8, 0x7fff_0000);
+    let one_chunk = |file: &[u8]| put(file, b"stco", 8, 0x7fff_0000);
     let note = "of samples beyond its end";
     vec![
         noted("a chunk beyond the end", one_chunk(FIRST), note),
@@ -131,9 +132,9 @@ fn cut() -> Vec<Row> {
     ]
 }
 
-/// A row whose film is in fragments. Every sample is accounted for, and what is damaged is told with its
+/// A row whose segment is in fragments. Every sample is accounted for, and what is damaged is told with its
 /// time, by these words if any.
-fn in_fragments(name: &str, film: Vec<u8>, damage: &'static str) -> Row {
+fn in_fragments(name: &str, file: Vec<u8>, damage: &'static str) -> Row {
     let after = move |world: &World| {
         let manifest = world.bucket().manifest(2);
         let segment = &manifest["segments"][0];
@@ -147,31 +148,35 @@ fn in_fragments(name: &str, film: Vec<u8>, damage: &'static str) -> Row {
         let is_told = |place: &serde_json::Value| place["what"].as_str().unwrap().contains(damage);
         assert!(told.is_empty() || told.iter().any(is_told), "{told:?}");
     };
-    Row { after: Box::new(after), ..row(name, film, SAVED) }
+    Row { after: Box::new(after), ..row(name, file, SAVED) }
 }
 
 fn fragmented() -> Vec<Row> {
     let sound = FRAGMENTS.concat();
     let with = |at: usize, bytes: &[u8]| {
-        let mut film = sound.clone();
-        film[at..at + bytes.len()].copy_from_slice(bytes);
-        film
+        let mut file = sound.clone();
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        file
     };
     let media = start(&sound, b"mdat") + 8;
     let page = b"<html><head><title>404</title></head></html>\n".repeat(60);
     vec![
         in_fragments("a film in fragments", sound.clone(), ""),
-        in_fragments("zeros in a fragment", with(media + 3000, &[0; 500]), "units of a picture"),
+        in_fragments(
+            "zeros in a fragment",
+            with(media + 3000, &[0; 500]),
+            "units of a video frame",
+        ),
         in_fragments("a page over a fragment", with(FRAGMENTS[0].len(), &page), "no box begins"),
         in_fragments(
             "a sample of another size",
             put(&sound, b"trun", 12, 77),
-            "the units of a picture do not add up",
+            "the units of a video frame do not add up",
         ),
         noted(
             "a film in fragments, and more",
             [&sound, &[7; 9][..]].concat(),
-            "9 bytes that are no box",
+            "9 bytes that are not a box",
         ),
     ]
 }

@@ -7,7 +7,7 @@ use crate::strict::Effect;
 
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 pub fn rows() -> Vec<Row> {
-    let rights = "these credentials may not do this";
+    let rights = "these credentials lack permission";
     let not_trusted = "do not trust it";
     vec![
         row("503 for ever", SMALL, put, ALWAYS, refuse(503, "SlowDown"), failed("503 SlowDown")),
@@ -91,7 +91,7 @@ pub fn rows() -> Vec<Row> {
             head,
             ALWAYS,
             Effect::ShortHead(1),
-            hinted(failed("another size than was sent"), not_trusted),
+            hinted(failed("a different size than was sent"), not_trusted),
         ),
         unproven(row(
             "a short upload at the look",
@@ -99,7 +99,7 @@ pub fn rows() -> Vec<Row> {
             head,
             ALWAYS,
             Effect::ShortHead(100),
-            hinted(failed("another size than was sent"), not_trusted),
+            hinted(failed("a different size than was sent"), not_trusted),
         )),
         row(
             "the film's tail is dropped",
@@ -107,7 +107,7 @@ pub fn rows() -> Vec<Row> {
             put,
             1,
             Effect::DropTail(7),
-            hinted(failed("another size than was sent"), not_trusted),
+            hinted(failed("a different size than was sent"), not_trusted),
         ),
         row(
             "a full store",
@@ -115,7 +115,7 @@ pub fn rows() -> Vec<Row> {
             put,
             ALWAYS,
             refuse(507, "XMinioStorageFull"),
-            hinted(failed("XMinioStorageFull"), "the store has no room"),
+            hinted(failed("XMinioStorageFull"), "the store is full"),
         ),
     ]
 }

@@ -1,13 +1,13 @@
-//! The films that are damaged, with what ffprobe says of them.
+//! The videos that are damaged, with what ffprobe says of them.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::Path;
 
-/// A film, or a chunk of a broadcast.
+/// A video, or a chunk of a broadcast.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Film {
+pub(super) struct Video {
     pub name: String,
     pub bytes: Vec<u8>,
     /// Before which byte so many bytes of a `free` box lie that are not kept.
@@ -30,8 +30,8 @@ pub(super) struct Unit {
     pub is_picture: bool,
 }
 
-impl Film {
-    /// Reads a film and what lies beside it.
+impl Video {
+    /// Reads a video and what lies beside it.
     pub fn read(path: &Path) -> Self {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let hole = name.contains("beyond-4GiB").then(|| hole(path));
@@ -50,13 +50,13 @@ impl Film {
             let (_, told) = name.rsplit_once('.').unwrap();
             told.parse().unwrap()
         });
-        let mut film = Self { name, bytes, hole, told_ms, ..Self::default() };
+        let mut video = Self { name, bytes, hole, told_ms, ..Self::default() };
         if told_ms.is_none() {
             let packets = std::fs::read_to_string(path.with_extension("packets")).unwrap();
-            film.find_units(&packets);
-            film.last_head = film.last_head();
+            video.find_units(&packets);
+            video.last_head = video.last_head();
         }
-        film
+        video
     }
 
     fn last_head(&self) -> Option<Range<usize>> {
@@ -93,7 +93,7 @@ impl Film {
         self.bytes.len() as u64 + self.hole.map_or(0, |(_, length)| length)
     }
 
-    /// Writes the film with these bytes in place of its own.
+    /// Writes the video with these bytes in place of its own.
     pub fn write(&self, bytes: &[u8], path: &Path) {
         let Some((at, length)) = self.hole.filter(|(at, _)| *at <= bytes.len()) else {
             return std::fs::write(path, bytes).unwrap();

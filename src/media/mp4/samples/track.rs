@@ -1,29 +1,32 @@
-//! The tables of samples of a `moov`, read where they lie.
+//! The sample tables of a `moov`, read in place.
 
 use bytes::Bytes;
 
 use super::super::boxes::{child, children};
 use super::coding::{Coding, codings};
 
-/// The most tracks that are looked at. Recordings have two.
+/// The most tracks to examine. Recordings have two.
 const MAX_TRACKS: usize = 16;
+
+/// The most samples of a track: 77 hours at 60 frames a second.
+const MOST_SAMPLES: u32 = 1 << 24;
 
 /// The most entries of an `stsc` that are read: they take more memory than in the file.
 const MAX_RUNS: u32 = 1 << 17;
 
-/// A table: entries of as many bytes each after a head.
+/// A table: a head, then entries of equal size.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
     bytes: Bytes,
     width: usize,
     /// Whether it has fewer than it says.
     pub(super) is_short: bool,
-    /// Where in the `moov` it would end with as many as it says.
+    /// Where in the `moov` it would end with as many entries as it says.
     told_end: u64,
 }
 
 impl Table {
-    /// The table that lies in `body` after `head` bytes, the last four of which count its entries.
+    /// The table in `body` after `head` bytes, the last four of which count its entries.
     fn of(moov: &Bytes, body: Option<&[u8]>, head: usize, width: usize) -> Self {
         let told = body.and_then(|body| {
             let count = usize::try_from(number(body, head.checked_sub(4)?)?).ok()?;
@@ -59,11 +62,11 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 /// The sizes of samples (`stsz`, `stz2`).
 #[derive(Debug, Clone)]
 pub(super) enum Sizes {
-    /// All are of one size.
+    /// All have one size.
     Equal { size: u32, count: u32 },
     /// Each has its own.
     Each(Table),
-    /// Each has its own, of so many bits.
+    /// Each has its own, of this many bits.
     Compact { table: Bytes, bits: u8, count: u32 },
 }
 
@@ -132,14 +135,15 @@ pub(super) struct Track {
     pub(super) stss: Option<Table>,
     stco: Table,
     pub(super) runs: Vec<Run>,
-    /// Whether its `stsc` can be meant as it is.
+    /// Whether its `stsc` is plausible.
     pub(super) is_in_order: bool,
-    /// Whether its tables of chunks are as long as they say, and name chunks and descriptions that are there.
+    /// Whether its chunk tables are as long as they say, and name existing chunks and descriptions.
     pub(super) is_complete: bool,
 }
 
 impl Track {
-    fn read(moov: &Bytes, mdia: &[u8]) -> Option<Self> {
+    /// Reads the tables of a track; `None` where one that every track has cannot be read.
+    fn read(moov: &Bytes, mdia: &[u8]) -> Option<Result<Self, TooMany>> {
         let mdhd = child(mdia, b"mdhd")?;
         let timescale = number(mdhd, if *mdhd.first()? == 1 { 20 } else { 12 })?;
         let stbl = child(child(mdia, b"minf")?, b"stbl")?;
@@ -154,19 +158,20 @@ impl Track {
         };
         let stsc = table(b"stsc", 12).unwrap_or_default();
         if stsc.len() > MAX_RUNS {
-            return None;
+            return Some(Err(TooMany));
         }
         let (runs, is_in_order) = runs(&stsc, &codings);
         let sizes = Sizes::read(moov, stbl)?;
         let descriptions = number(stsd, 4)?.max(codings.len() as u32);
-        // Players leave out what has no description, but where all samples have one size.
-        let is_described = matches!(sizes, Sizes::Equal { .. })
+        // Players skip samples without a description, unless it is audio with samples of one size.
+        let is_known = codings.iter().any(|coding| !matches!(coding, Coding::Other(_)));
+        let is_described = (!is_known && matches!(sizes, Sizes::Equal { .. }))
             || (0..stsc.len()).all(|entry| stsc.get(entry, 8).is_none_or(|of| of <= descriptions));
-        // The last entry has to begin with a chunk that is there.
+        // The last entry must begin with an existing chunk.
         let last = stsc.len().checked_sub(1).and_then(|last| stsc.get(last, 0)).unwrap_or(0);
         let is_placed = i64::from(last.cast_signed()) <= i64::from(stco.len());
         let is_complete = is_described && is_placed && !stsc.is_short && !stco.is_short;
-        Some(Self {
+        Some(Ok(Self {
             timescale,
             sizes,
             stts: table(b"stts", 8).unwrap_or_default(),
@@ -177,18 +182,28 @@ impl Track {
             is_in_order,
             is_complete,
             codings,
-        })
+        }))
     }
 
-    /// How many bytes of the `moov` and what follows it its tables fill, as they say. Players read so many,
-    /// and give up where the file ends before.
+    /// Whether all its samples can be examined.
+    pub(super) fn is_known(&self) -> bool {
+        let is_known = |coding: &Coding| !matches!(coding, Coding::Other(_));
+        !self.codings.is_empty() && self.codings.iter().all(is_known)
+    }
+
+    fn has_absurd_count(&self) -> bool {
+        self.sizes.count() > MOST_SAMPLES
+    }
+
+    /// How many bytes of the `moov` and beyond its tables claim to fill. Players read that many,
+    /// and give up if the file ends before.
     pub(super) fn told_end(&self) -> u64 {
         let sizes = match &self.sizes {
             Sizes::Each(table) => Some(table),
             _ => None,
         };
-        let tables = [Some(&self.stts), self.ctts.as_ref(), self.stss.as_ref(), sizes];
-        tables.into_iter().flatten().map(|table| table.told_end).max().unwrap_or(0)
+        let all = [Some(&self.stts), self.ctts.as_ref(), self.stss.as_ref(), sizes];
+        all.into_iter().flatten().map(|table| table.told_end).max().unwrap_or(0)
     }
 
     pub(super) fn chunks(&self) -> u32 {
@@ -202,7 +217,7 @@ impl Track {
         }
     }
 
-    /// The first sample of a chunk and how many it has, and how they are coded.
+    /// The first sample of a chunk, the number of its samples, and how they are coded.
     pub(super) fn chunk(&self, chunk: u32) -> Option<(u32, u32, Option<Coding>)> {
         let run = self.runs.partition_point(|run| run.first_chunk <= chunk).checked_sub(1)?;
         let run = self.runs.get(run)?;
@@ -212,7 +227,7 @@ impl Track {
         Some((first, run.samples.min(left), run.coding))
     }
 
-    /// How many samples the chunks have, by `stsc`.
+    /// The number of samples in the chunks, according to `stsc`.
     pub(super) fn samples_in_chunks(&self) -> u64 {
         let Some(last) = self.runs.last() else { return 0 };
         let chunks = u64::from(self.chunks().saturating_sub(last.first_chunk));
@@ -234,7 +249,7 @@ impl Track {
         (at, delta)
     }
 
-    /// The first sample after `sample` that needs none before it.
+    /// The first keyframe after `sample`.
     pub(super) fn next_sync(&self, sample: u32) -> u32 {
         let after = sample.saturating_add(1);
         let Some(stss) = &self.stss else { return after };
@@ -257,10 +272,10 @@ impl Track {
     }
 }
 
-/// The entries of an `stsc`, and whether all of them can be meant as they are.
+/// The entries of an `stsc`, and whether all of them are plausible.
 ///
-/// One that cannot be gives way to the one after it, as in ffmpeg: what plays all the same is no damage,
-/// and where samples then lie elsewhere, they tell.
+/// An implausible one yields to the one after it, as in ffmpeg: what plays anyway is not damage,
+/// and if samples are elsewhere, they show it.
 fn runs(stsc: &Table, codings: &[Coding]) -> (Vec<Run>, bool) {
     let mut entries: Vec<Entry> = (0..stsc.len()).map(|entry| Entry::of(stsc, entry)).collect();
     let mut is_sound = true;
@@ -299,7 +314,7 @@ fn runs(stsc: &Table, codings: &[Coding]) -> (Vec<Run>, bool) {
     (runs, is_sound)
 }
 
-/// An entry of an `stsc`: the chunk it begins with, how many samples each has, and how they are described.
+/// An entry of an `stsc`: its first chunk, the samples of each chunk, and their description.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     first: i32,
@@ -313,7 +328,7 @@ impl Entry {
         Self { first: field(0), samples: field(4), description: field(8) }
     }
 
-    /// Whether it can be meant, between those before and after it.
+    /// Whether it is plausible between its neighbours.
     fn is_meant(self, least: i32, before: Option<Self>, next: Option<Self>) -> bool {
         self.first >= least
             && self.samples >= 1
@@ -322,7 +337,7 @@ impl Entry {
             && next.is_none_or(|next| self.first < next.first)
     }
 
-    /// The last entry, as it may have been meant.
+    /// The last entry, as it was probably intended.
     fn mended(self, least: i32, before: Option<Self>) -> Self {
         let first = self.first.max(least);
         let after = before.map_or(first, |before| before.first.saturating_add(1));
@@ -331,14 +346,45 @@ impl Entry {
     }
 }
 
-/// The tracks of a `moov` that are seen or heard; `None` where one of them cannot be read.
-pub(super) fn tracks(moov: &Bytes) -> Option<Vec<Track>> {
+/// There are more samples, or more entries, than in any segment that can be examined.
+#[derive(Debug)]
+pub(super) struct TooMany;
+
+/// The readable tracks of a `moov`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Readable {
+    /// Video and audio.
+    pub(super) shown: Vec<Track>,
+    /// The others, such as chapters.
+    pub(super) others: Vec<Track>,
+    /// Whether some video or audio tracks are unreadable.
+    pub(super) is_partial: bool,
+}
+
+/// Reads the tracks of a `moov`.
+///
+/// # Errors
+/// If there are too many samples and nothing contradicts their number.
+pub(super) fn tracks(moov: &Bytes) -> Result<Readable, TooMany> {
     let traks = children(moov).filter(|(kind, _)| kind.0 == *b"trak").take(MAX_TRACKS);
     let mdias = traks.map(|(_, trak)| {
         let mdia = child(trak, b"mdia")?;
         Some((*child(mdia, b"hdlr")?.get(8..)?.first_chunk()?, mdia))
     });
-    let is_shown = |(handler, _): &([u8; 4], &[u8])| [*b"vide", *b"soun"].contains(handler);
-    let shown = mdias.filter(|mdia| mdia.as_ref().is_none_or(is_shown));
-    shown.map(|mdia| Track::read(moov, mdia?.1)).collect()
+    let mut readable = Readable::default();
+    for mdia in mdias {
+        let is_shown = mdia.is_none_or(|(handler, _)| [*b"vide", *b"soun"].contains(&handler));
+        let track = mdia.and_then(|(_, mdia)| Track::read(moov, mdia)).transpose()?;
+        match track {
+            Some(track) if !is_shown => readable.others.push(track),
+            Some(track) if !track.has_absurd_count() => readable.shown.push(track),
+            Some(track)
+                if !track.is_known() || track.samples_in_chunks() >= MOST_SAMPLES.into() =>
+            {
+                return Err(TooMany);
+            }
+            _ => readable.is_partial |= is_shown,
+        }
+    }
+    Ok(readable)
 }
