@@ -154,7 +154,7 @@ pub async fn a_room_whose_outcome_could_not_be_noted_is_claimed_no_more_by_its_p
     ledger.set_aside(&appid(), RoomId(100), "a", &why).await;
     let failure = ledger.failure().unwrap();
     assert!(
-        failure.message.contains("another part 1"),
+        failure.message.contains("a different part 1"),
         "so many are the ledger's fault: {failure}"
     );
     let refused = ledger.release(&appid(), RoomId(100), "a").await;
