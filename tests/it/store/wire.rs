@@ -68,7 +68,7 @@ async fn a_page_in_place_of_a_begun_upload_is_no_upload() {
     let page = "<html><UploadId>u-7</UploadId></html>";
     let server = Scripted::start([page; 3].map(Reply::xml)).await;
     let begun = store(&server.endpoint).await.start_upload(&key("a.mp4"), LABELS).await;
-    assert!(begun.unwrap_err().to_string().contains("cannot be read"));
+    assert!(begun.unwrap_err().to_string().contains("unreadable reply"));
     assert!(server.is_used_up(), "{:?}", server.log());
 }
 
