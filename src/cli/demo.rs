@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::figures::{bytes, duration};
 use super::output::{self, word};
 use super::progress::{self, Line};
+use super::reading;
 use super::setup::{self, Setup};
 use super::{Exit, stop::Stop};
 use crate::clock::Clock;
@@ -169,10 +170,10 @@ fn introduce(sandbox: &Sandbox, store: &EmbeddedStore, accounts: &[Account]) {
 
 /// Every listed room, with its manifest if it has one.
 async fn rooms(setup: &Setup) -> anyhow::Result<Vec<(Room, Option<Manifest>)>> {
-    let mut rooms = Vec::new();
+    let (store, mut rooms) = (&setup.context.store, Vec::new());
     for account in &setup.accounts {
         for record in setup.context.ledger.rooms(&account.appid).await? {
-            let manifest = setup.manifest(account, record.room.room_id).await?;
+            let manifest = reading::manifest(store, &account.appid, record.room.room_id).await?;
             rooms.push((record.room, manifest));
         }
     }

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Environment, Sources};
 use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
-use crate::model::{Manifest, RoomId, RunId};
+use crate::model::{RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::{self, Report, Selection, losses};
 use crate::progress::Progress;
@@ -77,15 +77,6 @@ impl Setup {
     /// When the ledger fails; then a later run reports them.
     pub(super) async fn untold(&self) -> Result<(), ledger::Error> {
         self.context.ledger.void_telling(self.context.owner()).await
-    }
-
-    /// Reads the manifest of a room; `None` if it has none.
-    pub(super) async fn manifest(
-        &self,
-        account: &Account,
-        room: RoomId,
-    ) -> anyhow::Result<Option<Manifest>> {
-        reading::manifest(&self.context.store, &account.appid, room).await
     }
 
     /// The only account that has a room with this number, in the ledger or in the bucket; `None` if

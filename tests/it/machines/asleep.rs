@@ -46,7 +46,9 @@ async fn check(ledger: &str) {
         woken.err.contains(said) && woken.err.contains("hint: this process stalled"),
         "{woken:?}"
     );
-    let late: Vec<_> = fleet.front.take().into_iter().filter(Request::is_write).collect();
+    // A picture whose put was on its way is the same one.
+    let is_late = |request: &Request| request.is_write() && !request.key.contains("/images/");
+    let late: Vec<_> = fleet.front.take().into_iter().filter(is_late).collect();
     assert!(late.is_empty(), "{late:#?}");
     assert_eq!(fleet.rows().await, rows);
     assert!(fleet.bucket() == bucket, "the bucket changed");
