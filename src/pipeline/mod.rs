@@ -10,6 +10,7 @@
 //! room ends only that room. A ledger failure ends the run: no work starts whose outcome could not be
 //! recorded.
 
+mod clock_warning;
 mod find;
 pub mod forecast;
 mod lacking;
@@ -43,13 +44,13 @@ use crate::model::{ManifestImage, Reason, Recording, RoomId};
 use crate::schedule::RoomPermit;
 use crate::stage::{Account, Context, Error, ListedRoom, seal};
 
+pub use clock_warning::clock_warning;
 pub use find::{align_quota, look};
 use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;
 pub use report::{
     AccountReport, Report, RoomOutcome, RoomReport, RunProblem, SealedReport, Unarchived, Waiting,
-    clock_warning,
 };
 pub use selection::{Rooms, Selection};
 
@@ -130,7 +131,7 @@ async fn flow(
     }
     report.tell_once();
     report.counts = context.progress.counts();
-    report.warnings.extend(report::clock_warning(context));
+    report.warnings.extend(clock_warning(context));
     report
 }
 

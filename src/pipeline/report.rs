@@ -13,7 +13,7 @@ use crate::model::{AppId, Reason, Recording, RecordingState, RoomId, RoomStatus,
 use crate::progress::Counts;
 use crate::schedule::forecast::AtRisk;
 use crate::stage::discover::Scanned;
-use crate::stage::{Context, Error, ListedRoom, seal};
+use crate::stage::{Error, ListedRoom, seal};
 
 /// The result of a run.
 #[derive(Debug, Default)]
@@ -112,23 +112,6 @@ impl Report {
             && !self.accounts.is_empty()
             && self.accounts.iter().all(|account| account.problems.iter().any(stops))
     }
-}
-
-/// A warning that this machine's clock is wrong, and what was done about it; `None` if the clock is
-/// right.
-pub fn clock_warning(context: &Context) -> Option<Reason> {
-    let correction = context.clock.correction();
-    if correction.is_zero() {
-        return None;
-    }
-    let way = if correction.is_positive() { "behind" } else { "ahead of" };
-    let by = correction.abs().round(jiff::Unit::Minute).unwrap_or(correction.abs());
-    Some(Reason {
-        message: format!("this machine's clock is {by:#} {way} WeChat's; WeChat's time is used"),
-        hints: vec![
-            "set the clock, and keep it correct with NTP (`timedatectl set-ntp true`)".to_owned(),
-        ],
-    })
 }
 
 /// The result of an account's search for work.

@@ -2,18 +2,20 @@
 
 mod beyond;
 mod cut;
+mod extension;
 mod tail;
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size, child};
+use super::boxes::{FourCc, Header, LONG_HEADER, SHORT_HEADER, Size};
 use super::fragments::{self, Fragments};
 use super::scan::Scan;
 use super::{Mp4Error, Mp4Structure, sniff};
 
 pub use beyond::MoovBeyond;
+use extension::Extension;
 
 /// The most `mdat` boxes whose ranges are kept.
 const MOST_MEDIA: usize = 256;
@@ -57,6 +59,8 @@ pub struct BoxWalk {
     /// Whether the `moov` says that there are fragments.
     #[serde(default)]
     is_extended: bool,
+    #[serde(default, skip_serializing_if = "Extension::is_fresh")]
+    extension: Extension,
     /// The payload of the current `moof`.
     #[serde(skip)]
     moof: Vec<u8>,
@@ -98,6 +102,7 @@ impl BoxWalk {
             has_media: self.has_media,
             fragmented: self.fragmented,
             is_extended: self.is_extended,
+            extension: self.extension.clone(),
             moof: Vec::new(),
             fragments: self.fragments.clone(),
             media: self.media.clone(),
@@ -128,6 +133,7 @@ impl BoxWalk {
             && self.media.iter().all(|at| at.start <= at.end && is_past(at.start))
             && self.tail_at.is_none_or(|at| is_past(at) && self.inside.is_none())
             && self.scan.is_sound()
+            && self.extension.is_sound()
             && self.gaps.len() <= tail::MOST_GAPS
             && self.limits.moov_bytes <= Limits::default().moov_bytes
     }
@@ -145,6 +151,7 @@ impl BoxWalk {
             has_media: false,
             fragmented: false,
             is_extended: false,
+            extension: Extension::default(),
             moof: Vec::new(),
             fragments: Fragments::default(),
             media: Vec::new(),
@@ -284,9 +291,6 @@ impl BoxWalk {
     /// Ends the current box.
     fn leave(&mut self) {
         let Some(Inside { kind, start, .. }) = self.inside.take() else { return };
-        if kind.0 == *b"moov" {
-            self.is_extended |= child(&self.moov, b"mvex").is_some();
-        }
         if kind.0 != *b"moof" {
             return;
         }
@@ -309,6 +313,7 @@ impl BoxWalk {
         let Some(moov_at) = self.moov_at.as_ref().filter(|at| at.contains(&self.offset)) else {
             return;
         };
+        self.is_extended |= self.extension.take(bytes);
         let known = if moov_at.end == u64::MAX { 0 } else { moov_at.end - moov_at.start };
         if known.max((self.moov.len() + bytes.len()) as u64) > self.limits.moov_bytes {
             self.moov = Vec::new();
