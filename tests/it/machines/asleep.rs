@@ -24,6 +24,8 @@ async fn check(ledger: &str) {
     let fleet = Fleet::start(SLOW, ledger, "").await;
     let sleeper = fleet.worker(&[]);
     fleet.until("the film is asked for", async || !fleet.media().is_empty()).await;
+    // By then it writes nothing to the ledger: it must not be stopped with a lock on that.
+    fleet.until("the pictures are put", async || fleet.bucket().keys(".jpg").len() == 4).await;
     signal(&sleeper, "STOP").await;
     fleet.sandbox.update(|scenario| scenario.vod.rate = None);
     let early = fleet.run(&[]).await;

@@ -18,6 +18,8 @@ async fn a_process_that_cannot_be_seen_is_not_taken_for_dead_and_a_killed_one_is
     let fleet = Fleet::start(SLOW, "", "").await;
     let sleeper = fleet.worker(&[]);
     fleet.until("the film is asked for", async || !fleet.media().is_empty()).await;
+    // By then it writes nothing to the ledger: it must not be stopped with a lock on that.
+    fleet.until("the pictures are put", async || fleet.bucket().keys(".jpg").len() == 4).await;
     signal(&sleeper, "STOP").await;
     fleet.sandbox.update(|scenario| scenario.vod.rate = None);
     fleet.open_to_all();
