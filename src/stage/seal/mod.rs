@@ -102,8 +102,11 @@ pub async fn seal(
     listed.record.sealed = Some(published);
     // What was archived since the room was listed is no longer in danger.
     let pending = listed.recordings.iter().filter(|recording| recording.is_pending());
-    let deadline = pending.filter_map(Recording::deadline).min();
-    listed.record.deadline = deadline.unwrap_or(listed.record.deadline);
+    let deadlines: Option<Vec<_>> = pending.map(Recording::deadline).collect();
+    // One without a deadline may be the most urgent: the room's stays then.
+    if let Some(deadline) = deadlines.and_then(|deadlines| deadlines.into_iter().min()) {
+        listed.record.deadline = deadline;
+    }
     let work = means.work;
     next_look::set(&mut listed, records.clock.now(), work.settle, work.retry_window);
     records.ledger.save_room(&listed.record, records.owner()).await?;
