@@ -224,7 +224,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
                 blank: Blank::default(),
             },
             schedule: Schedule::new(corrected.clone(), limits),
-            causes: Causes::default(),
+            causes: Arc::new(Causes::default()),
             work: config.work,
             progress: Progress::default(),
             clock: corrected,

@@ -221,7 +221,8 @@ impl Search {
                 self.expect_rooms().await?;
                 continue;
             }
-            let wanted = if self.can_call { Wanted::Any } else { Wanted::Listed };
+            let is_undecided = self.can_call && self.is_undecided();
+            let wanted = if self.can_call && !is_undecided { Wanted::Any } else { Wanted::Listed };
             // Before the claim: while a claimed room waited for a permit, another process could have
             // worked on it.
             let claimed = match self.permit(wanted).await? {
@@ -230,6 +231,8 @@ impl Search {
             };
             if let Some((record, permit)) = claimed {
                 self.bring(record, permit, false).await?;
+            } else if is_undecided {
+                self.context.causes.decided(&self.account.appid).await;
             } else if !self.read(Turn::Any).await? {
                 return Ok(());
             }

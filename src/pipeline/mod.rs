@@ -42,7 +42,7 @@ use crate::clock;
 use crate::ledger::{self, Phase};
 use crate::model::{ManifestImage, Reason, Recording, RoomId};
 use crate::schedule::RoomPermit;
-use crate::stage::{Account, Context, Error, ListedRoom, seal};
+use crate::stage::{Account, Context, Error, InHand, ListedRoom, seal};
 
 pub use clock_warning::clock_warning;
 pub use find::{align_quota, look};
@@ -76,6 +76,8 @@ struct InFlight {
     lease: Lease,
     /// Held until every recording of the room is finished for this run.
     permit: Option<RoomPermit>,
+    /// Dropped with the permit.
+    in_hand: Option<InHand>,
 }
 
 /// Runs the pipeline until the selection has nothing due, `stop` is cancelled, or the ledger fails.

@@ -3,10 +3,13 @@
 //!
 //! A failure of one host says nothing about other hosts, and WeChat must list a room before its hosts
 //! are known. So a few more rooms, spread over all that are due, are listed before the others are left
-//! to a later run. If one of these is archived, all are listed.
+//! to a later run. If one of these is archived, all are listed. Failures come sooner than successes, so
+//! the verdict waits for the rooms in hand.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 use crate::model::lifecycle::Trouble;
 use crate::model::{AppId, Obstacle, Reason, RoomId};
@@ -26,18 +29,42 @@ pub enum Prospect {
     Open,
     /// One host serves none of its recordings; others may.
     Doubtful,
+    /// No host has served anything so far, but rooms are in hand that may show that one does.
+    Undecided,
     /// All would fail; the reason is the first room's.
     Hopeless(Reason),
 }
 
 /// What stops the recordings of a run, by account.
 #[derive(Debug, Default)]
-pub struct Causes(Mutex<HashMap<AppId, Seen>>);
+pub struct Causes {
+    seen: Mutex<HashMap<AppId, Seen>>,
+    /// Notified when a room is no longer in hand.
+    done: Notify,
+}
+
+/// A room in hand, whose recordings have not all been tried yet.
+#[derive(Debug)]
+pub struct InHand {
+    causes: Arc<Causes>,
+    appid: AppId,
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        if let Some(seen) = self.causes.seen().get_mut(&self.appid) {
+            seen.in_hand = seen.in_hand.saturating_sub(1);
+        }
+        self.causes.done.notify_waiters();
+    }
+}
 
 /// The results of one account's recordings so far.
 #[derive(Debug, Default)]
 struct Seen {
     has_archived: bool,
+    /// The number of rooms in hand.
+    in_hand: u64,
     stopped: HashMap<Cause, Stopped>,
     /// Rooms stopped by their hosts, whichever these are.
     by_hosts: HashSet<RoomId>,
@@ -61,6 +88,24 @@ struct Stopped {
 }
 
 impl Causes {
+    /// Counts a room as in hand until the returned guard is dropped.
+    pub fn take_in_hand(self: &Arc<Self>, appid: &AppId) -> InHand {
+        self.seen().entry(appid.clone()).or_default().in_hand += 1;
+        InHand { causes: Arc::clone(self), appid: appid.clone() }
+    }
+
+    /// Waits until the prospects of an account are no longer undecided.
+    pub async fn decided(&self, appid: &AppId) {
+        loop {
+            let mut done = std::pin::pin!(self.done.notified());
+            done.as_mut().enable();
+            if self.prospect(appid) != Prospect::Undecided {
+                return;
+            }
+            done.await;
+        }
+    }
+
     /// Records that a recording was archived, so that no cause stops them all.
     pub(super) fn note_success(&self, appid: &AppId) {
         self.seen().entry(appid.clone()).or_default().has_archived = true;
@@ -101,13 +146,14 @@ impl Causes {
         match (frequent().find(is_of_all), frequent().next()) {
             (Some((_, stopped)), _) => Prospect::Hopeless(stopped.reason.clone()),
             (None, Some(_)) if is_any_host_left => Prospect::Doubtful,
+            (None, Some(_)) if seen.in_hand > 0 => Prospect::Undecided,
             (None, Some((_, stopped))) => Prospect::Hopeless(stopped.reason.clone()),
             (None, None) => Prospect::Open,
         }
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<AppId, Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,6 +216,37 @@ mod tests {
         assert_eq!(fail(&causes, 12, &Trouble::Silent, "elsewhere"), why);
         causes.note_success(&appid());
         assert_eq!(causes.prospect(&appid()), Prospect::Open);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_hopeless_while_a_room_in_hand_may_still_be_archived() {
+        let causes = Arc::new(Causes::default());
+        let [slow, other] = [(); 2].map(|()| causes.take_in_hand(&appid()));
+        let _unrelated = causes.take_in_hand(&"wx2".parse().unwrap());
+        for room in 1..=12 {
+            fail(&causes, room, &Trouble::Silent, HOST);
+        }
+        assert_eq!(causes.prospect(&appid()), Prospect::Undecided);
+        let archived = async {
+            causes.note_success(&appid());
+            drop(slow);
+        };
+        let account = appid();
+        tokio::join!(causes.decided(&account), archived);
+        assert_eq!(causes.prospect(&appid()), Prospect::Open);
+        drop(other);
+    }
+
+    #[tokio::test]
+    async fn the_last_room_in_hand_that_fails_too_makes_the_others_hopeless() {
+        let causes = Arc::new(Causes::default());
+        let slow = causes.take_in_hand(&appid());
+        for room in 1..=12 {
+            fail(&causes, room, &Trouble::Silent, HOST);
+        }
+        let account = appid();
+        tokio::join!(causes.decided(&account), async { drop(slow) });
+        assert_eq!(causes.prospect(&appid()), Prospect::Hopeless("why".into()));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod survey;
 pub mod transfer;
 pub mod verify;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -37,7 +38,7 @@ use crate::store::{self, Store};
 use crate::wechat;
 
 pub use blank::Blank;
-pub use causes::{Causes, Prospect};
+pub use causes::{Causes, InHand, Prospect};
 pub use images::Images;
 pub use replays::FreshUrls;
 
@@ -155,7 +156,7 @@ pub struct Context {
     /// The schedule: decides which part is fetched next.
     pub schedule: Schedule,
     /// Causes that stop every recording of an account.
-    pub causes: Causes,
+    pub causes: Arc<Causes>,
     /// Progress so far.
     pub progress: Progress,
 }

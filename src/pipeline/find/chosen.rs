@@ -35,7 +35,7 @@ impl Search {
                 return Ok(());
             }
             let mut pages = 0;
-            while let Some(room) = self.take_next(&mut wanted) {
+            while let Some(room) = self.take_next(&mut wanted).await {
                 while pages < LOOK_EVERY && self.read(Turn::Its).await? {
                     pages += 1;
                 }
@@ -49,7 +49,10 @@ impl Search {
     }
 
     /// Takes the most urgent of the rooms, or a sample of them: see [`Search::claim`].
-    fn take_next(&mut self, wanted: &mut VecDeque<RoomId>) -> Option<RoomId> {
+    async fn take_next(&mut self, wanted: &mut VecDeque<RoomId>) -> Option<RoomId> {
+        if self.can_call {
+            self.context.causes.decided(&self.account.appid).await;
+        }
         self.heed_causes();
         let rooms = wanted.len() as u64;
         let place = self.samples.as_mut().map_or(0, |samples| samples.next_place(rooms));

@@ -11,7 +11,7 @@ impl Search {
     pub(super) fn heed_causes(&mut self) {
         match self.context.causes.prospect(&self.account.appid) {
             Prospect::Open => self.samples = None,
-            Prospect::Doubtful => {
+            Prospect::Doubtful | Prospect::Undecided => {
                 self.samples.get_or_insert_default();
             }
             Prospect::Hopeless(cause) if self.can_call => {
@@ -21,6 +21,11 @@ impl Search {
             }
             Prospect::Hopeless(_) => {}
         }
+    }
+
+    /// Whether asking about more rooms has to wait for the results of those in hand.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.context.causes.prospect(&self.account.appid) == Prospect::Undecided
     }
 
     /// Claims the most urgent room. When the first rooms have failed because of their host, it claims

@@ -287,6 +287,26 @@ async fn rooms_of_a_host_that_serves_nothing_do_not_hide_those_of_another_behind
 }
 
 #[tokio::test]
+async fn a_host_that_is_slow_is_not_taken_for_one_that_serves_nothing() {
+    // The one room that can be fetched is the newest, and among the first samples.
+    let rooms = (1..=40).map(|id| {
+        let media = if id == 40 { "" } else { "media_url = \"http://elsewhere.example/f0.mp4\"\n" };
+        let start = 300 - id;
+        format!(
+            "[[account.room]]\nid = {id}\nstart = \"-{start}d\"\n[[account.room.replay]]\n{media}"
+        )
+    });
+    let rooms: String = rooms.collect();
+    for selection in [Selection::Due, Selection::Backfill { rooms: ALL, force: false }] {
+        let world = World::start(&rooms).await;
+        world.fault("on = \"vod\"\nroom = 40\nthen = { slow = { delay = \"3s\" } }\n");
+        let night = world.night(&selection, |_| {}).await;
+        night.says(40, "complete", &["archived"]);
+        assert_eq!((night.exit, night.resolved().len()), (3, 40));
+    }
+}
+
+#[tokio::test]
 async fn a_few_recordings_that_cannot_be_had_do_not_end_the_asking() {
     // The oldest rooms are asked about first, and none of theirs can be fetched.
     let room = |id: u64| {
