@@ -12,42 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boxes
-
-# What is shown, from what moves most to what does not move at all.
-NOISY = "testsrc2=size=320x180:rate=20,noise=alls=25:allf=t"
-CARD = "testsrc2=size=320x180:rate=20"
-FRACTAL = "mandelbrot=size=320x180:rate=20"
-LIFE = "life=size=320x180:rate=20:seed=7:mold=10:life_color=#C83232:death_color=#32C832"
-STILL = "mandelbrot=size=640x360:rate=20,trim=end_frame=1,loop=-1:1,noise=alls=20"
-TONE = "sine=frequency=440:beep_factor=4:sample_rate=44100"
-
-AVC = ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
-HEVC = ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-tag:v", "hvc1"]
-AAC = ["-c:a", "aac", "-b:a", "96k", "-ac", "2"]
-FASTSTART = ["-movflags", "+faststart"]
-
-
-def rate(bits):
-    return ["-b:v", bits, "-maxrate", bits, "-bufsize", bits]
-
-
-def x264(params):
-    return ["-x264-params", params]
-
-
-def x265(params):
-    return ["-x265-params", "log-level=none:" + params]
-
-
-def film(shown, seconds, *arguments, sound_later="0"):
-    """The arguments of ffmpeg for a film of so many seconds."""
-    inputs = []
-    for lavfi, later in [(shown, "0"), (TONE, sound_later)]:
-        if lavfi:
-            inputs += ["-itsoffset", later, "-f", "lavfi", "-t", str(seconds), "-i", lavfi]
-    flat = [part for argument in arguments for part in ([argument] if isinstance(argument, str) else argument)]
-    return [*inputs, "-t", str(seconds), *flat]
-
+from films import AAC, AVC, CARD, FASTSTART, FRACTAL, HEVC, LIFE, NOISY, STILL, film, rate, x264, x265
+from odd import ODD
 
 # Name, arguments of ffmpeg, and what is done with the boxes afterwards.
 FILMS = [
@@ -173,7 +139,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     fragments = ("fragmented-hls-2M", film(NOISY, 8, AVC, rate("2M"), ["-g", "40"], AAC))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [pool.submit(make_film, folder, *film) for film in FILMS]
+        jobs = [pool.submit(make_film, folder, *film) for film in FILMS + ODD]
         jobs += [pool.submit(make_stream, folder, *stream) for stream in STREAMS]
         jobs.append(pool.submit(make_fragments, folder, *fragments))
         for job in jobs:

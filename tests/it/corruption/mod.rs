@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use examine::{Verdict, examine};
-use oracle::Decoded;
+use oracle::{Decoded, packets};
 use report::{Aim, Outcome};
 use videos::Video;
 
@@ -110,10 +110,10 @@ fn damage_is_found_and_what_plays_is_left_alone() {
     let originals = task.each(videos.len() as u64, |number, path| {
         let video = &videos[usize::try_from(number).unwrap()];
         video.write(&video.bytes, path);
-        Decoded::of(path)
+        (Decoded::of(path), packets(path))
     });
     let mut faults = Vec::new();
-    for (video, original) in videos.iter().zip(&originals) {
+    for (video, (original, _)) in videos.iter().zip(&originals) {
         let verdict = examine(video, &video.bytes);
         let is_fine = match &verdict {
             Verdict::Sound => !video.is_unknown(),
@@ -126,15 +126,19 @@ fn damage_is_found_and_what_plays_is_left_alone() {
     }
     let outcomes = task.each(task.count, |number, path| {
         let (at, mutation) = mutations::nth(&videos, task.seed, number);
-        let (video, original) = (&videos[at], &originals[at]);
+        let (video, (original, original_packets)) = (&videos[at], &originals[at]);
         video.write(&mutation.bytes, path);
         let decoded = Decoded::of(path);
         let differs = || (decoded.frames != original.frames).then(|| "other frames".to_owned());
         // Whole packets are asked for, though ffmpeg looks for the next one in silence.
         let is_torn = video.told_ms.is_some() && is_torn(&mutation.bytes);
         let torn = || is_torn.then(|| "no whole packets".to_owned());
-        let harm = decoded.complaint.clone().or_else(differs).or_else(torn);
         let verdict = examine(video, &mutation.bytes);
+        let retimed = || {
+            let is_asked = verdict.is_found() && video.told_ms.is_none();
+            (is_asked && packets(path) != *original_packets).then(|| "other times".to_owned())
+        };
+        let harm = decoded.complaint.clone().or_else(differs).or_else(torn).or_else(retimed);
         let outcome = Outcome {
             number,
             video: video.name.clone(),

@@ -49,6 +49,18 @@ impl Decoded {
     }
 }
 
+/// The packets of a file with their times, as it says them. When pictures are decoded, ffmpeg guesses
+/// better times than impossible ones, which other players show.
+pub(super) fn packets(path: &Path) -> Vec<String> {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(path)
+        .args(["-map", "0:v?", "-map", "0:a?", "-c", "copy", "-f", "framecrc", "-"])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
 /// The seconds that a tick of a stream lasts, as in `#tb 0: 1/10240`.
 fn tick(line: &str) -> Option<f64> {
     let (_, tick) = line.strip_prefix("#tb ")?.split_once(": ")?;

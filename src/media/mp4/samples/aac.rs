@@ -8,6 +8,9 @@ use super::nal::Wrong;
 /// The most bytes of a frame for each of its channels (ISO/IEC 14496-3 section 4.5.1.1).
 const BYTES_A_CHANNEL: u32 = 768;
 
+/// The fewest bytes of a frame with the sound of a channel.
+const LEAST: u32 = 3;
+
 /// The bytes of a frame that show how it begins.
 const HEAD: u32 = 8;
 
@@ -53,11 +56,13 @@ fn begins(head: u64, channels: u8, size: u32) -> Option<Wrong> {
         8.. => 24,
         few => u32::from(few),
     };
-    if size > most * BYTES_A_CHANNEL {
+    // Encoders that run out of bits exceed the limit a little.
+    if size > most * (BYTES_A_CHANNEL + BYTES_A_CHANNEL / 8) {
         return Some(Wrong::TooLong);
     }
-    // Such a frame would have the same element twice and no end.
-    if head == 0 && size >= HEAD {
+    let is_of_channels = head >> 61 <= 1;
+    // Such a frame would have the same element twice and no end, or no place for what a channel needs.
+    if (head == 0 && size >= HEAD) || (is_of_channels && size < LEAST) {
         return Some(Wrong::Element);
     }
     (!is_plausible(head, channels, u64::from(HEAD.min(size)) * 8)).then_some(Wrong::Element)
@@ -148,7 +153,8 @@ mod tests {
                 assert_eq!(of(&[0; 40], channels, step), Some(Wrong::Element));
             }
         }
-        assert_eq!(of(&[0x21; 1537], 2, 100), Some(Wrong::TooLong));
+        assert_eq!(of(&[0x21; 1729], 2, 100), Some(Wrong::TooLong));
+        assert_eq!(of(&[0x21], 2, 1), Some(Wrong::Element), "too short for a channel");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod layout;
 mod look;
 mod nal;
 mod sample_tables;
+mod table;
 mod times;
 mod track;
 

@@ -140,8 +140,12 @@ impl NalWalk {
         (mut got, mut value): (u8, u32),
         mut wrong: impl FnMut(Wrong),
     ) -> usize {
-        // A rest after the last unit that is too short for a length and one byte is padding.
+        // A rest after the last unit that is too short for a length and one byte is padding. A whole
+        // sample that short has no unit.
         if got == 0 && self.left <= u32::from(self.length_size) {
+            if self.is_new {
+                wrong(Wrong::Length);
+            }
             self.at = At::Lost;
             return bytes.len();
         }

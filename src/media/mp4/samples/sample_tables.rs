@@ -9,8 +9,9 @@ use super::coding::Coding;
 use super::fragmented::Tracks;
 use super::layout::Layout;
 use super::nal::Wrong;
+use super::table::{Sizes, Table};
 use super::times::misplaced;
-use super::track::{Readable, Sizes, Table, TooMany, Track, tracks};
+use super::track::{Readable, TooMany, Track, tracks};
 
 /// Why the samples of a file cannot be examined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -172,7 +173,11 @@ impl SampleTables {
             let reaches_beyond = !self.is_beside()
                 && track.is_known()
                 && self.moov_at.start.saturating_add(track.told_end()) > total;
-            if contradicts(track) || reaches_beyond {
+            // Its samples are those of the fragments.
+            let is_unused = self.fragments.are_extended
+                && track.chunks() == 0
+                && track.sizes.is_cut_off(total.saturating_sub(self.moov_at.start));
+            if (contradicts(track) || reaches_beyond) && !is_unused {
                 tell(track.sizes.count(), Wrong::Count);
             }
             let misplaced = misplaced(track).into_iter().take(MOST);
@@ -259,6 +264,7 @@ fn contradicts(track: &Track) -> bool {
     !track.is_complete
         || (is_counted && track.samples_in_chunks() > samples)
         || ((samples > 0 || track.sizes.is_short()) && !has_places)
+        || track.sizes.has_negative()
         || track.ctts.as_ref().is_some_and(is_far_off)
 }
 

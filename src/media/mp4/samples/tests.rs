@@ -201,6 +201,10 @@ fn tables_that_point_elsewhere_are_found() {
     }
     assert!(what(&examined(&flipped(b"stsc", 8 + 7, 4))).contains(&Wrong::Count));
     assert_eq!(what(&examined(&flipped(b"stsc", 8 + 11, 2))), [Wrong::Count], "no description");
+    let last = table(FASTSTART, b"stsc") + 7;
+    let last = 8 + 12 * (usize::from(FASTSTART[last]) - 1);
+    let negative = examined(&flipped(b"stsc", last + 8, 0x80));
+    assert!(negative.places.is_empty(), "players take the first description then");
     assert_eq!(what(&examined(&flipped(b"stsc", 7, 0x40))), [Wrong::Count], "shorter than it says");
     assert_eq!(what(&examined(&flipped(b"stco", 7, 0x40))), [Wrong::Count], "shorter than it says");
     // One entry, for one sample a chunk.
@@ -236,7 +240,12 @@ fn tables_that_say_they_reach_beyond_the_file_are_found() {
         assert!(few.places.is_empty(), "players read on in the next table");
         assert!(few.unexamined.unwrap().contains("stsz"));
     }
+    let many = what(&flipped(FASTSTART, b"stsz", 10, 4));
+    assert_eq!(many, [Wrong::Count], "pictures are taken for sizes");
     assert_eq!(what(&flipped(FRAGMENTED, b"stsz", 11, 0x10)), [Wrong::Count], "and no places");
+    let beyond = what(&flipped(FRAGMENTED, b"stsz", 9, 0x40));
+    assert_eq!(beyond, [], "nobody misses those of a `moov` that fragments follow");
+    assert_eq!(what(&flipped(FRAGMENTED, b"stsz", 8, 0x10)), [Wrong::Count], "too many to read");
     // The counts of the first and the last of 25 entries.
     assert!(what(&flipped(FASTSTART, b"ctts", 8 + 2, 0x20)).contains(&Wrong::Count));
     let last = flipped(FASTSTART, b"ctts", 8 + 8 * 24 + 2, 0x20);
@@ -337,4 +346,5 @@ fn what_is_left_of_a_sample_after_its_units_may_be_padding() {
     assert_eq!(of(&[0, 0, 0, 2, 0x65, 9, 0, 0, 0]), []);
     assert_eq!(of(&[0, 0, 0, 2, 0x65, 9, 0, 0, 0, 9, 1]), [Wrong::Length]);
     assert_eq!(of(&[0, 0, 0, 1, 0x09, 0, 0, 1, 0x65, 9]), [Wrong::StartCode]);
+    assert_eq!(of(&[0, 0, 0, 2]), [Wrong::Length], "there is no unit");
 }

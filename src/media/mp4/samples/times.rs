@@ -1,6 +1,7 @@
 //! When the pictures of a track are shown.
 
-use super::track::{Table, Track};
+use super::table::Table;
+use super::track::Track;
 
 /// The most pictures that a decoder holds back.
 const HELD_BACK: usize = 32;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::super::boxes::{child, children};
 use super::coding::{Coding, codings};
+use super::table::{Sizes, Table, number};
 
 /// The most tracks to examine. Recordings have two.
 const MAX_TRACKS: usize = 16;
@@ -13,107 +14,6 @@ const MOST_SAMPLES: u32 = 1 << 24;
 
 /// The most entries of an `stsc` that are read: they take more memory than in the file.
 const MAX_RUNS: u32 = 1 << 17;
-
-/// A table: a head, then entries of equal size.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Table {
-    bytes: Bytes,
-    width: usize,
-    /// Whether it has fewer than it says.
-    pub(super) is_short: bool,
-    /// Where in the `moov` it would end with as many entries as it says.
-    told_end: u64,
-}
-
-impl Table {
-    /// The table in `body` after `head` bytes, the last four of which count its entries.
-    fn of(moov: &Bytes, body: Option<&[u8]>, head: usize, width: usize) -> Self {
-        let told = body.and_then(|body| {
-            let count = usize::try_from(number(body, head.checked_sub(4)?)?).ok()?;
-            Some((body.get(head..)?, count.saturating_mul(width)))
-        });
-        let (entries, length) = told.unwrap_or((moov, 0));
-        let there = entries.get(..length.min(entries.len() / width * width)).unwrap_or_default();
-        let bytes = if there.is_empty() { Bytes::new() } else { moov.slice_ref(there) };
-        let begin = (entries.as_ptr() as usize).saturating_sub(moov.as_ptr() as usize);
-        let told_end = begin.saturating_add(length) as u64;
-        Self { bytes, width, is_short: there.len() < length, told_end }
-    }
-
-    pub(super) fn len(&self) -> u32 {
-        u32::try_from(self.bytes.len() / self.width.max(1)).unwrap_or(u32::MAX)
-    }
-
-    /// The number at `at` within an entry.
-    pub(super) fn get(&self, entry: u32, at: usize) -> Option<u32> {
-        number(&self.bytes, (entry as usize).checked_mul(self.width)?.checked_add(at)?)
-    }
-
-    fn get_long(&self, entry: u32) -> Option<u64> {
-        let at = (entry as usize).checked_mul(self.width)?;
-        Some(u64::from_be_bytes(*self.bytes.get(at..)?.first_chunk()?))
-    }
-}
-
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
-}
-
-/// The sizes of samples (`stsz`, `stz2`).
-#[derive(Debug, Clone)]
-pub(super) enum Sizes {
-    /// All have one size.
-    Equal { size: u32, count: u32 },
-    /// Each has its own.
-    Each(Table),
-    /// Each has its own, of this many bits.
-    Compact { table: Bytes, bits: u8, count: u32 },
-}
-
-impl Sizes {
-    fn read(moov: &Bytes, stbl: &[u8]) -> Option<Self> {
-        if let Some(stsz) = child(stbl, b"stsz") {
-            return Some(match number(stsz, 4)? {
-                0 => Self::Each(Table::of(moov, Some(stsz), 12, 4)),
-                size => Self::Equal { size, count: number(stsz, 8)? },
-            });
-        }
-        let stz2 = child(stbl, b"stz2")?;
-        let bits = *stz2.get(7)?;
-        let table = moov.slice_ref(stz2.get(12..)?);
-        matches!(bits, 4 | 8 | 16).then_some(Self::Compact { table, bits, count: number(stz2, 8)? })
-    }
-
-    pub(super) fn count(&self) -> u32 {
-        match self {
-            Self::Equal { count, .. } | Self::Compact { count, .. } => *count,
-            Self::Each(table) => table.len(),
-        }
-    }
-
-    /// Whether it has fewer than it says.
-    pub(super) fn is_short(&self) -> bool {
-        matches!(self, Self::Each(table) if table.is_short)
-    }
-
-    pub(super) fn of(&self, sample: u32) -> Option<u32> {
-        match self {
-            Self::Equal { size, count } => (sample < *count).then_some(*size),
-            Self::Each(table) => table.get(sample, 0),
-            Self::Compact { table, bits, count } => {
-                let at = sample as usize;
-                let byte = |at: usize| table.get(at).copied().map(u32::from);
-                let size = match bits {
-                    4 if at.is_multiple_of(2) => byte(at / 2)? >> 4,
-                    4 => byte(at / 2)? & 15,
-                    8 => byte(at)?,
-                    _ => byte(at * 2)? << 8 | byte(at * 2 + 1)?,
-                };
-                (sample < *count).then_some(size)
-            }
-        }
-    }
-}
 
 /// Consecutive chunks of equally many samples (an entry of `stsc`).
 #[derive(Debug, Clone, Copy)]
@@ -163,10 +63,14 @@ impl Track {
         let (runs, is_in_order) = runs(&stsc, &codings);
         let sizes = Sizes::read(moov, stbl)?;
         let descriptions = number(stsd, 4)?.max(codings.len() as u32);
+        // Numbers are signed there, as those below 1 are replaced: see `runs`.
+        let is_within = |number: Option<u32>| {
+            number.is_none_or(|number| i64::from(number.cast_signed()) <= i64::from(descriptions))
+        };
         // Players skip samples without a description, unless it is audio with samples of one size.
         let is_known = codings.iter().any(|coding| !matches!(coding, Coding::Other(_)));
         let is_described = (!is_known && matches!(sizes, Sizes::Equal { .. }))
-            || (0..stsc.len()).all(|entry| stsc.get(entry, 8).is_none_or(|of| of <= descriptions));
+            || (0..stsc.len()).all(|entry| is_within(stsc.get(entry, 8)));
         // The last entry must begin with an existing chunk.
         let last = stsc.len().checked_sub(1).and_then(|last| stsc.get(last, 0)).unwrap_or(0);
         let is_placed = i64::from(last.cast_signed()) <= i64::from(stco.len());
