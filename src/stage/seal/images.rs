@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 
 use crate::media::source::FetchProblem;
-use crate::model::{ManifestImage, MediaUrl, Room, RoomImage, Sha256Digest};
+use crate::model::{ManifestImage, MediaUrl, ObjectKey, Reason, Room, RoomImage, Sha256Digest};
 use crate::retry::{self, Policy};
-use crate::stage::{Images, Records};
-use crate::store::{Labels, RoomKeys};
+use crate::stage::{Error, Images, Records};
+use crate::store::{Labels, Precondition, RoomKeys};
 
 /// Pictures fetched at once.
 const AT_ONCE: usize = 4;
@@ -85,22 +86,40 @@ async fn one(
         if matches!(error.problem, FetchProblem::Connect(_)) {
             hosts.note_unreachable(host);
         }
-        crate::model::Reason::of(&error.problem).message
+        Reason::of(&error.problem).message
     })?;
     let content_type = image_type(&picture).ok_or("the response is not an image")?;
     let key = keys.image(image.role, content_type);
     let labels = Labels { content_type, metadata: &[] };
-    let held = records.hold(&room.appid, room.room_id).await;
-    held.map_err(|error| crate::model::Reason::of(&error).message)?;
-    let put = records.store.put(&key, picture.clone(), labels).await;
-    put.map_err(|error| crate::model::Reason::of(&error).message)?;
+    let (bytes, sha256) = (picture.len() as u64, Sha256Digest::of(&picture));
+    let put = put(records, room, &key, (picture, &sha256, labels)).await;
+    put.map_err(|error| Reason::of(&error).message)?;
     Ok(ManifestImage {
         role: image.role,
         key: keys.relative(&key).map(str::to_owned),
-        bytes: Some(picture.len() as u64),
-        sha256: Some(Sha256Digest::of(&picture)),
+        bytes: Some(bytes),
+        sha256: Some(sha256),
         note: None,
     })
+}
+
+/// Writes a picture. If there is another one, the room's lease is asked for again before that is replaced:
+/// it may be that of a process which has taken the room over.
+async fn put(
+    records: Records<'_>,
+    room: &Room,
+    key: &ObjectKey,
+    (picture, sha256, labels): (Bytes, &Sha256Digest, Labels<'_>),
+) -> Result<(), Error> {
+    records.hold(&room.appid, room.room_id).await?;
+    let (store, nothing) = (records.store, Precondition::Nothing);
+    if store.put_if(key, picture.clone(), labels, nothing).await?.is_none()
+        && store.sha256(key).await?.as_ref() != Some(sha256)
+    {
+        records.hold(&room.appid, room.room_id).await?;
+        store.put(key, picture, labels).await?;
+    }
+    Ok(())
 }
 
 /// The content type, from the file's first bytes: what a host says about an image is often wrong.
