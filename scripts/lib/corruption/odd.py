@@ -17,7 +17,6 @@ def fragmented(*flags):
 
 
 ODD = [
-    ("odd-rtp-hints", film(CARD, 3, FAST, AAC, ["-movflags", "rtphint"])),
     ("odd-timecode", film(CARD, 3, FAST, AAC, ["-timecode", "01:00:00:00"])),
     ("odd-brand-mp42", film(CARD, 3, FAST, AAC, ["-brand", "mp42"], FASTSTART)),
     ("odd-long-metadata", film(CARD, 3, FAST, AAC, ["-movflags", "use_metadata_tags+write_colr",

@@ -1,6 +1,7 @@
 //! Finds where the samples of a movie end, in one pass over its tables.
 
 use super::boxes::{child, children};
+use super::samples::{Coding, codings};
 
 /// What the tables of a `moov` describe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,9 +35,13 @@ pub(super) fn extent(moov: &[u8], total: u64) -> Option<Extent> {
 }
 
 fn track(trak: &[u8], total: u64) -> Option<Extent> {
-    let minf = child(child(trak, b"mdia")?, b"minf")?;
-    let stbl = child(minf, b"stbl")?;
+    let mdia = child(trak, b"mdia")?;
+    let stbl = child(child(mdia, b"minf")?, b"stbl")?;
     let sizes = Sizes::read(stbl)?;
+    let handler = child(mdia, b"hdlr").and_then(|hdlr| hdlr.get(8..12));
+    if handler.is_some_and(|handler| is_unread(handler, stbl, &sizes)) {
+        return Some(Extent { samples: sizes.count(), ..Extent::default() });
+    }
     let mut runs = table::<12>(child(stbl, b"stsc")?)?.iter().peekable();
     let (mut placed, mut extent, mut in_chunk) = (0_u64, Extent::default(), 0);
     for (number, offset) in (1_u32..).zip(offsets(stbl)?) {
@@ -58,6 +63,20 @@ fn track(trak: &[u8], total: u64) -> Option<Extent> {
         };
     }
     Some(extent)
+}
+
+/// Whether players go without the sizes of a track: it is neither video nor sound, or it is sound of one
+/// size, which its codec states.
+fn is_unread(handler: &[u8], stbl: &[u8], sizes: &Sizes<'_>) -> bool {
+    let is_known = || {
+        let codings = child(stbl, b"stsd").map(codings).unwrap_or_default();
+        codings.iter().all(|coding| !matches!(coding, Coding::Other(_)))
+    };
+    match handler {
+        b"vide" => false,
+        b"soun" => matches!(sizes, Sizes::Same { .. }) && !is_known(),
+        _ => true,
+    }
 }
 
 /// The sizes of a track's samples.
@@ -198,6 +217,30 @@ mod tests {
         assert_eq!(beyond(&[each(), stsc(), stco()]), Some((3, 37)));
         assert_eq!(end(&[each(), stsc()]), None);
         assert_eq!(end(&[stsc(), stco()]), None);
+    }
+
+    #[test]
+    fn what_no_player_reads_of_a_track_says_nothing_of_where_the_file_ends() {
+        let file = |handler: &[u8; 4], coding: &[u8; 4], size: u32| {
+            let stsd = [words(&[0, 1]), boxed(coding, &[0; 28])].concat();
+            let tables = [
+                (b"stsd", stsd),
+                (b"stsz", words(&[0, size, 4])),
+                (b"stsc", words(&[0, 1, 1, 4, 1])),
+                (b"stco", words(&[0, 1, 1000])),
+            ];
+            let tables: Vec<u8> = tables.iter().flat_map(|(k, body)| boxed(k, body)).collect();
+            let hdlr = boxed(b"hdlr", &[words(&[0, 0]).as_slice(), handler].concat());
+            let minf = boxed(b"minf", &boxed(b"stbl", &tables));
+            boxed(b"trak", &boxed(b"mdia", &[hdlr, minf].concat()))
+        };
+        let end = |handler, coding| {
+            extent(&file(handler, coding, 1 << 20), 1010).map(|e| (e.end, e.samples, e.beyond))
+        };
+        let beyond = Some((1000 + (4 << 20), 4, 4 << 20));
+        assert_eq!(end(b"vide", b"xvid"), beyond);
+        assert_eq!(end(b"tmcd", b"tmcd"), Some((0, 4, 0)));
+        assert_eq!(end(b"soun", b"twos"), Some((0, 4, 0)), "its codec states the size");
     }
 
     #[test]

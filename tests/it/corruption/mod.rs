@@ -112,18 +112,7 @@ fn damage_is_found_and_what_plays_is_left_alone() {
         video.write(&video.bytes, path);
         (Decoded::of(path), packets(path))
     });
-    let mut faults = Vec::new();
-    for (video, (original, _)) in videos.iter().zip(&originals) {
-        let verdict = examine(video, &video.bytes);
-        let is_fine = match &verdict {
-            Verdict::Sound => !video.is_unknown(),
-            Verdict::Unexamined(_) => video.is_unknown(),
-            _ => false,
-        };
-        if !is_fine || original.complaint.is_some() {
-            faults.push(format!("{}: {verdict:?}, ffmpeg: {:?}", video.name, original.complaint));
-        }
-    }
+    let mut faults = misjudged(&videos, &originals);
     let outcomes = task.each(task.count, |number, path| {
         let (at, mutation) = mutations::nth(&videos, task.seed, number);
         let (video, (original, original_packets)) = (&videos[at], &originals[at]);
@@ -167,6 +156,23 @@ fn damage_is_found_and_what_plays_is_left_alone() {
     println!("{}", report::table(&outcomes));
     faults.extend(report::shortfalls(&outcomes));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The videos that are not judged as they are, before they are damaged.
+fn misjudged(videos: &[Video], originals: &[(Decoded, Vec<String>)]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (video, (original, _)) in videos.iter().zip(originals) {
+        let verdict = examine(video, &video.bytes);
+        let is_fine = match &verdict {
+            Verdict::Sound => !video.is_unknown(),
+            Verdict::Unexamined(_) => video.is_unknown(),
+            _ => false,
+        };
+        if !is_fine || original.complaint.is_some() {
+            faults.push(format!("{}: {verdict:?}, ffmpeg: {:?}", video.name, original.complaint));
+        }
+    }
+    faults
 }
 
 /// Whether a transport stream is anything but packets, one after another.

@@ -69,7 +69,8 @@ impl Video {
     fn find_units(&mut self, packets: &str) {
         let is_hevc = self.name.contains("hevc") || self.name.contains("hev1");
         let length_size = if self.name.contains("short-lengths") { 2 } else { 4 };
-        let has_units = !["vp9", "mpeg4"].iter().any(|other| self.name.contains(other));
+        let has_units =
+            !["vp9", "mpeg4", "av1", "mjpeg"].iter().any(|other| self.name.contains(other));
         for packet in packets.lines() {
             let mut fields = packet.split(' ');
             let (kind, at, size) = (fields.next(), fields.next(), fields.next());

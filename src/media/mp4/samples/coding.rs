@@ -28,7 +28,7 @@ const VISUAL_FIELDS: usize = 78;
 const AUDIO_FIELDS: [usize; 3] = [28, 44, 64];
 
 /// The codings that a sample description box (`stsd`) names, in order.
-pub(super) fn codings(stsd: &[u8]) -> Vec<Coding> {
+pub(in super::super) fn codings(stsd: &[u8]) -> Vec<Coding> {
     const MOST: usize = 16;
     let entries = stsd.get(8..).unwrap_or_default();
     children(entries).take(MOST).map(|(kind, body)| coding(kind.0, body)).collect()

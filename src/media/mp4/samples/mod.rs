@@ -28,6 +28,7 @@ mod times;
 mod track;
 
 pub use coding::Coding;
+pub(super) use coding::codings;
 pub use examiner::{Examiner, Progress};
 pub use findings::{Examined, Place};
 pub use fragmented::Played;

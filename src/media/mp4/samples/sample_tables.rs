@@ -62,6 +62,9 @@ pub(super) struct Shown {
     pub(super) what: Wrong,
 }
 
+/// This many samples too many or too few in a table are no contradiction.
+const FEW: u64 = 16;
+
 /// The most reported problems of a kind.
 const MOST: usize = 64;
 
@@ -165,7 +168,7 @@ impl SampleTables {
         if self.is_partial {
             tell(usize::MAX, 0, Wrong::Tables);
         }
-        if self.others.iter().any(contradicts) {
+        if self.others.iter().any(contradicts_beside) {
             tell(usize::MAX, 0, Wrong::Count);
         }
         for (number, track) in self.tracks.iter().enumerate() {
@@ -255,17 +258,46 @@ fn order(track: &Track) -> Option<Box<[u32]>> {
 /// Whether the tables of a track disagree on the number of samples, or have none, so that players
 /// complain.
 fn contradicts(track: &Track) -> bool {
+    // Nobody counts the sizes if the codec states them.
+    !track.is_described || (track.is_known() && has_too_few(track)) || is_inconsistent(track)
+}
+
+/// The same for a track that is not played: nobody looks up its descriptions.
+fn contradicts_beside(track: &Track) -> bool {
+    has_too_few(track) || is_inconsistent(track)
+}
+
+/// Whether a track has fewer samples than its chunks.
+fn has_too_few(track: &Track) -> bool {
+    track.samples_in_chunks() > u64::from(track.sizes.count())
+}
+
+fn is_inconsistent(track: &Track) -> bool {
     let samples = u64::from(track.sizes.count());
     let has_places = track.chunks() > 0 && !track.runs.is_empty() && track.stts.len() > 0;
     // A few too many or too few make no difference to players.
-    let is_far_off = |table: &Table| strays(table, samples) > (samples / 50).max(16);
-    // Nobody counts the sizes if all are the same or the codec states them.
-    let is_counted = track.is_known() && !matches!(track.sizes, Sizes::Equal { .. });
+    let is_far_off = |table: &Table| {
+        strays(table, samples) > (samples / 50).max(FEW) || is_overrun(table, samples)
+    };
     !track.is_complete
-        || (is_counted && track.samples_in_chunks() > samples)
         || ((samples > 0 || track.sizes.is_short()) && !has_places)
         || track.sizes.has_negative()
         || track.ctts.as_ref().is_some_and(is_far_off)
+}
+
+/// Whether an entry of a table claims many more samples than there are, so that others after it, which
+/// say something else, apply to none.
+fn is_overrun(table: &Table, samples: u64) -> bool {
+    let mut left = samples;
+    for entry in 0..table.len() {
+        let count = u64::from(table.get(entry, 0).unwrap_or(0));
+        if count > left.saturating_add(FEW) {
+            let value = |entry| table.get(entry, 4);
+            return left > 0 && (entry + 1..table.len()).any(|next| value(next) != value(entry));
+        }
+        left = left.saturating_sub(count);
+    }
+    false
 }
 
 /// How many samples a table has no entry for, or how many its entries have beyond the last sample.

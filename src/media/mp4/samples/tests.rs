@@ -251,6 +251,19 @@ fn tables_that_say_they_reach_beyond_the_file_are_found() {
     let last = flipped(FASTSTART, b"ctts", 8 + 8 * 24 + 2, 0x20);
     assert!(last.places.is_empty(), "it is good for all samples that there are");
     assert!(last.unexamined.unwrap().contains("ctts and stsz"));
+    let overrun = flipped(FASTSTART, b"ctts", 8 + 8 * 20 + 2, 0x20);
+    assert!(what(&overrun).contains(&Wrong::Count), "the last entries apply to no picture");
+}
+
+#[test]
+fn a_picture_that_is_shown_an_hour_late_or_never_is_found_wherever_it_is() {
+    for entry in 0..25 {
+        for bit in [0x80, 0x10] {
+            let mut file = FASTSTART.to_vec();
+            file[table(FASTSTART, b"ctts") + 8 + 8 * entry + 4] ^= bit;
+            assert!(what(&examined(&file)).contains(&Wrong::Times), "entry {entry}, {bit:x}");
+        }
+    }
 }
 
 #[test]

@@ -6,11 +6,18 @@ use super::track::Track;
 /// The most pictures that a decoder holds back.
 const HELD_BACK: usize = 32;
 
+/// No picture is shown this many seconds after it was decoded.
+const LONGEST_S: u64 = 3600;
+
+/// Players that meet a larger offset drop all offsets, as ffmpeg does.
+const LARGEST: u64 = 1 << 28;
+
 /// The samples that are shown at the same time as another one, or that are farther from their
 /// display position than any decoder tolerates.
 pub(super) fn misplaced(track: &Track) -> Vec<u32> {
     const MOST: usize = 64;
     let Some(ctts) = &track.ctts else { return Vec::new() };
+    let most = (u64::from(track.timescale) * LONGEST_S).min(LARGEST);
     let mut deltas = Entries::of(&track.stts);
     let mut offsets = Entries::of(ctts);
     // The latest pictures: when they are decoded and shown, and their numbers.
@@ -22,6 +29,7 @@ pub(super) fn misplaced(track: &Track) -> Vec<u32> {
         let (Some(delta), Some(offset)) = (deltas.next(), offsets.next()) else { break };
         // Offsets are signed, whatever the version says.
         let pts = dts + i64::from(offset.cast_signed());
+        let is_absurd = u64::from(offset.cast_signed().unsigned_abs()) >= most;
         let is_alike = ring.iter().any(|(decoded, shown, _)| *shown == pts && *decoded != dts);
         let entry = ring.get_mut(sample as usize % HELD_BACK);
         let Some(entry) = entry else { break };
@@ -31,7 +39,7 @@ pub(super) fn misplaced(track: &Track) -> Vec<u32> {
         }
         *entry = (dts, pts, sample);
         let is_late = latest_before.0 > pts;
-        if is_alike {
+        if is_alike || is_absurd {
             found.push(sample);
         } else if is_late && found.last() != Some(&latest_before.1) {
             found.push(latest_before.1);

@@ -37,8 +37,10 @@ pub(super) struct Track {
     pub(super) runs: Vec<Run>,
     /// Whether its `stsc` is plausible.
     pub(super) is_in_order: bool,
-    /// Whether its chunk tables are as long as they say, and name existing chunks and descriptions.
+    /// Whether its chunk tables are as long as they say, and name existing chunks.
     pub(super) is_complete: bool,
+    /// Whether they name existing descriptions.
+    pub(super) is_described: bool,
 }
 
 impl Track {
@@ -74,7 +76,7 @@ impl Track {
         // The last entry must begin with an existing chunk.
         let last = stsc.len().checked_sub(1).and_then(|last| stsc.get(last, 0)).unwrap_or(0);
         let is_placed = i64::from(last.cast_signed()) <= i64::from(stco.len());
-        let is_complete = is_described && is_placed && !stsc.is_short && !stco.is_short;
+        let is_complete = is_placed && !stsc.is_short && !stco.is_short;
         Some(Ok(Self {
             timescale,
             sizes,
@@ -85,6 +87,7 @@ impl Track {
             runs,
             is_in_order,
             is_complete,
+            is_described,
             codings,
         }))
     }
