@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::json;
 
+use super::figures::counted;
 use super::output;
 use super::progress::Line;
 use super::report::{self, Detail};
@@ -16,7 +17,7 @@ use super::{Common, Exit, plan};
 use crate::clock;
 use crate::config::ConfigError;
 use crate::model::time::beijing;
-use crate::model::{Reason, RoomId};
+use crate::model::{AppId, Reason, RoomId};
 use crate::pipeline::{self, Report, Rooms, Selection};
 
 /// Flags of `run`.
@@ -29,6 +30,10 @@ pub struct RunArguments {
     /// Read the room list (this costs API calls) and show what would be done, but archive nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Read the newest rooms of the room list, one API call for most accounts, and publish the catalog,
+    /// but archive nothing: keeps the shop's own room list fresh between nights.
+    #[arg(long, conflicts_with = "dry_run")]
+    list_only: bool,
     /// List every room at the end, including those that are complete.
     #[arg(long)]
     verbose: bool,
@@ -68,6 +73,9 @@ const LEDGER: &str = "the ledger";
 /// them too.
 const TELLING: Duration = Duration::from_secs(30);
 
+/// How long publishing the status of all accounts may take.
+const PUBLISHING: Duration = Duration::from_secs(20);
+
 pub(super) async fn run(
     common: &Common,
     arguments: &RunArguments,
@@ -79,21 +87,51 @@ pub(super) async fn run(
     if arguments.dry_run {
         return stop.unless("the room list", look(common, &setup)).await;
     }
+    if arguments.list_only {
+        stop.unless("the bucket", setup.find_bucket()).await?;
+        return stop.unless("the room list", list(common, &setup)).await;
+    }
     execute(common, &setup, &Selection::Due, stop, began, arguments.verbose).await
+}
+
+/// Refreshes the room list and the catalog of each account.
+async fn list(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Done;
+    for account in &setup.accounts {
+        let appid = &account.appid;
+        match pipeline::refresh(&setup.context, account).await {
+            Ok(scanned) if common.json => output::json(&json!({
+                "type": "listed", "appid": appid, "rooms": scanned.rooms, "calls": scanned.pages,
+            })),
+            Ok(scanned) => output::line(format_args!(
+                "{appid}: read {} with {} and published the catalog",
+                counted(scanned.rooms, "room"),
+                counted(scanned.pages, "call"),
+            )),
+            Err(error) => {
+                tell_unread(common, appid, &Reason::of(&error));
+                exit = Exit::CouldNotRun;
+            }
+        }
+    }
+    pipeline::clock_warning(&setup.context).iter().for_each(output::note);
+    Ok(exit)
+}
+
+/// Tells that an account's room list could not be read.
+fn tell_unread(common: &Common, appid: &AppId, error: &Reason) {
+    output::note(format_args!("{appid}: failed to read the room list: {error}"));
+    if common.json {
+        let (what, error) = ("the room list", error.to_string());
+        output::json(&json!({ "type": "problem", "appid": appid, "what": what, "error": error }));
+    }
 }
 
 async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     for account in &setup.accounts {
         if let Err(error) = pipeline::look(&setup.context, account).await {
-            let (appid, error) = (&account.appid, Reason::of(&error));
-            output::note(format_args!("{appid}: failed to read the room list: {error}"));
-            if common.json {
-                let (what, error) = ("the room list", error.to_string());
-                output::json(
-                    &json!({ "type": "problem", "appid": appid, "what": what, "error": error }),
-                );
-            }
+            tell_unread(common, &account.appid, &Reason::of(&error));
             exit = Exit::CouldNotRun;
         }
     }
@@ -163,6 +201,12 @@ async fn execute(
         print(&report, exit, elapsed, is_verbose);
     }
     note_told(common, setup, &report, stop).await;
+    let command = if *selection == Selection::Due { "run" } else { "backfill" };
+    let ended = pipeline::status::Ended { command, is_interrupted };
+    let published = pipeline::status::publish(&setup.context, &report, ended);
+    if stop.within(PUBLISHING, published).await.is_none() {
+        tracing::warn!("timed out while publishing status.json");
+    }
     // Work that was cut short may still hold a connection; its writes are durable without this.
     let _ = clock::within(Duration::from_secs(1), setup.context.ledger.close()).await;
     Ok(exit)

@@ -17,12 +17,14 @@ pub struct SchemaArguments {
 enum File {
     Manifest,
     Catalog,
+    Status,
 }
 
 pub(super) fn run(arguments: &SchemaArguments) -> Exit {
     let schema = match arguments.file {
         File::Manifest => schema::manifest(),
         File::Catalog => schema::catalog(),
+        File::Status => schema::status(),
     };
     output::line(format_args!("{schema:#}"));
     Exit::Done

@@ -16,6 +16,7 @@ mod room;
 pub mod schema;
 pub mod sealing;
 pub mod settle;
+mod status;
 mod stored;
 mod summary;
 pub mod text;
@@ -44,6 +45,9 @@ pub use rate::{ALL_HOSTS, Measured, Rate};
 pub use reason::Reason;
 pub use recording::{Recording, RecordingKind, RecordingState, Replay, TOLD_BEFORE};
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
+pub use status::{
+    AccountStatus, Calls, LastRun, LostRecording, Outcome, Problem, RoomAtRisk, STATUS_SCHEMA,
+};
 pub use stored::{
     Evidence, MediaFacts, SourceFacts, Stored, StoredObject, StoredWhole, ToldLengths,
 };

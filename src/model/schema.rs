@@ -3,7 +3,7 @@
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::{Catalog, Manifest};
+use super::{AccountStatus, Catalog, Manifest};
 
 /// The schema of `manifest.json`.
 pub fn manifest() -> Value {
@@ -13,6 +13,12 @@ pub fn manifest() -> Value {
 /// The schema of `catalog.json`.
 pub fn catalog() -> Value {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Catalog>().to_value()
+}
+
+/// The schema of `status.json`.
+pub fn status() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    generator.into_root_schema_for::<AccountStatus>().to_value()
 }
 
 #[cfg(test)]
@@ -26,5 +32,7 @@ mod tests {
         assert_eq!(published, manifest(), "`replay-archiver schema` prints what docs should have");
         let published = read(include_str!("../../docs/catalog.v1.schema.json"));
         assert_eq!(published, catalog(), "`replay-archiver schema catalog` prints the other");
+        let published = read(include_str!("../../docs/status.v1.schema.json"));
+        assert_eq!(published, status(), "`replay-archiver schema status` prints the third");
     }
 }

@@ -19,8 +19,8 @@ use super::{InFlight, Rooms, Selection, each, is_told, obstacles};
 use crate::ledger::Wanted;
 use crate::model::{Reason, RoomId};
 use crate::stage::adopt::restore;
-use crate::stage::discover::Scan;
-use crate::stage::{Account, Context, Error};
+use crate::stage::discover::{Reading, Scan, Scanned};
+use crate::stage::{Account, Context, Error, seal};
 use samples::Samples;
 
 /// Accounts searched at once.
@@ -251,6 +251,22 @@ pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
     let mut list = List::begin(context, account, Scan::Usual).await?;
     while list.scanned().pages < today.left() / 2 && list.page(context, account).await? {}
     Ok(())
+}
+
+/// Reads the rooms of an account that are new or changing, which takes one call for most accounts, and
+/// publishes the catalog. Archives nothing.
+///
+/// # Errors
+/// When a page cannot be read, or the ledger or the store fails.
+pub async fn refresh(context: &Context, account: &Account) -> Result<Scanned, Error> {
+    account.client.check_token().await?;
+    align_quota(context, account).await;
+    let mut reading = Reading::begin(context.calls(), account, Scan::Usual).await?;
+    while !reading.is_past_the_new() {
+        reading.page(context.calls(), account).await?;
+    }
+    seal::publish_catalog(context.records(), &account.appid).await?;
+    Ok(reading.scanned())
 }
 
 /// Adopts WeChat's own count of today's calls. WeChat may refuse to tell; then only the local count

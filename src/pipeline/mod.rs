@@ -24,6 +24,7 @@ pub mod owner;
 mod report;
 mod selection;
 mod sharing;
+pub mod status;
 mod transfer;
 
 use std::collections::HashSet;
@@ -40,12 +41,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
 use crate::ledger::{self, Phase};
-use crate::model::{ManifestImage, Reason, Recording, RoomId};
+use crate::model::{Calls, ManifestImage, Reason, Recording, RoomId};
 use crate::schedule::RoomPermit;
 use crate::stage::{Account, Context, Error, InHand, ListedRoom, seal};
 
 pub use clock_warning::clock_warning;
-pub use find::{align_quota, look};
+pub use find::{align_quota, look, refresh};
 use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;
@@ -180,6 +181,9 @@ async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mu
         if let Some(found) = reports.find(|found| found.appid == account.appid) {
             found.next_look = Some(next_look);
             found.waiting.extend(expected.take_waiting().map(Waiting::from));
+            found.next_deadline = expected.forecast.soonest;
+            let today = &expected.today;
+            found.calls = Some(Calls { limit: today.limit, used: today.used, left: today.left() });
             found.at_risk = expected.forecast.at_risk;
         }
     }

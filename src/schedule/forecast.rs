@@ -75,6 +75,17 @@ pub enum ShortOf {
     Success,
 }
 
+impl ShortOf {
+    /// Its name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Throughput => "throughput",
+            Self::Success => "success",
+        }
+    }
+}
+
 /// A listed, pending recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {

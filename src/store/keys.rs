@@ -76,6 +76,11 @@ impl AccountKeys {
         ObjectKey::new(format!("{}catalog.json", self.folder))
     }
 
+    /// `status.json`.
+    pub fn status(&self) -> ObjectKey {
+        ObjectKey::new(format!("{}status.json", self.folder))
+    }
+
     /// The prefix of the keys of all rooms; ends in `/`.
     pub fn rooms_folder(&self) -> String {
         format!("{}rooms/", self.folder)

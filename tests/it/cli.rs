@@ -9,6 +9,7 @@ mod gc;
 mod json_errors;
 mod outputs;
 pub mod program;
+mod published;
 mod reading;
 mod rooms;
 mod secrets;

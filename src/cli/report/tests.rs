@@ -117,6 +117,8 @@ fn looked(next_look: NextLook, rooms: Vec<RoomReport>) -> Report {
         at_risk: Vec::new(),
         next_look: Some(next_look),
         waiting: Vec::new(),
+        next_deadline: None,
+        calls: None,
     }];
     report
 }

@@ -281,6 +281,7 @@ async fn schemas_and_completions_are_printed() {
     for (file, name) in [
         ("manifest", "replay-archiver room manifest, version 1"),
         ("catalog", "replay-archiver catalog, version 1"),
+        ("status", "replay-archiver status, version 1"),
     ] {
         let schema: serde_json::Value =
             serde_json::from_str(&place.good(&["schema", file]).await.out).unwrap();

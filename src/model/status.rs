@@ -1,0 +1,138 @@
+//! `status.json`, format version 1: how an account's last run ended, and what is ahead of it. Public:
+//! fields may only be added.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AppId, Reason, RoomId};
+
+/// The identifier of the status format.
+pub const STATUS_SCHEMA: &str = "replay-archiver/status/v1";
+
+/// How an account's last run ended, and what is ahead of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "replay-archiver status, version 1")]
+pub struct AccountStatus {
+    /// Always `replay-archiver/status/v1`.
+    pub schema: String,
+    /// The account.
+    pub appid: AppId,
+    /// When it was written.
+    pub published_at: Timestamp,
+    /// The last run that worked on the account.
+    pub last_run: LastRun,
+    /// Rooms that a later run has work to do for, as far as the run could count them.
+    pub rooms_left: u64,
+    /// When WeChat deletes the first of what is not archived yet; `null` where nothing is or nothing is
+    /// known of it.
+    pub next_deadline: Option<Timestamp>,
+    /// When something is tried again; `null` where the next run does at once, or nothing is left.
+    pub next_try_at: Option<Timestamp>,
+    /// The calls of the day; `null` where the run could not read them.
+    pub calls: Option<Calls>,
+    /// What will not be archived before WeChat deletes it, soonest deadline first; at most 1,000.
+    pub at_risk: Vec<RoomAtRisk>,
+    /// What the run reported as lost for good; at most 1,000. An earlier loss is in the manifest of its
+    /// room.
+    pub lost: Vec<LostRecording>,
+    /// What went wrong with the account or with a room; at most 1,000.
+    pub problems: Vec<Problem>,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastRun {
+    /// `run` or `backfill`.
+    pub command: String,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How it ended for the account.
+    pub outcome: Outcome,
+    /// Rooms that it worked on.
+    pub rooms: u64,
+    /// The version of the program.
+    pub version: String,
+}
+
+/// How a run ended. Where several apply, it is the first of them in the order given here, except that
+/// `interrupted` comes after `lost`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The run could not work.
+    Failed,
+    /// Something was deleted before it was archived.
+    Lost,
+    /// It was interrupted.
+    Interrupted,
+    /// Something will not be archived in time.
+    AtRisk,
+    /// Something failed that a later run tries again.
+    Left,
+    /// The run's time or the day's calls were over: a later run goes on, and nothing is wrong.
+    Continuing,
+    /// All is archived that can be.
+    Ok,
+}
+
+/// The API calls of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Calls {
+    /// How many WeChat allows.
+    pub limit: u64,
+    /// How many of them were made, by anybody.
+    pub used: u64,
+    /// How many the program may still make, without those reserved for the merchant.
+    pub left: u64,
+}
+
+/// A room, or one recording of it, that will not be archived in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RoomAtRisk {
+    /// The room.
+    pub room_id: RoomId,
+    /// The recording; `null` for a room that WeChat has yet to be asked about.
+    pub source_id: Option<String>,
+    /// When WeChat deletes it.
+    pub deadline: Timestamp,
+    /// When it is expected to be archived; `null` where that cannot be said.
+    pub expected: Option<Timestamp>,
+    /// What is lacking: `calls`, `throughput` or `success`.
+    pub short_of: String,
+}
+
+/// A recording that is lost for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LostRecording {
+    /// The room.
+    pub room_id: RoomId,
+    /// The recording.
+    pub source_id: String,
+    /// When WeChat deleted it, as far as it told.
+    pub deadline: Option<Timestamp>,
+    /// Why it was not archived.
+    pub reason: String,
+}
+
+/// Something that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// The room; `null` where it concerns the account.
+    pub room_id: Option<RoomId>,
+    /// The recording; `null` where it concerns the room or the account.
+    pub source_id: Option<String>,
+    /// What failed and why.
+    pub message: String,
+    /// What a person can do about it.
+    pub hints: Vec<String>,
+}
+
+impl Problem {
+    /// A problem with a room, a recording or, without either, the account.
+    pub fn of(room_id: Option<RoomId>, source_id: Option<String>, reason: &Reason) -> Self {
+        Self { room_id, source_id, message: reason.message.clone(), hints: reason.hints.clone() }
+    }
+}
