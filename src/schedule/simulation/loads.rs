@@ -165,8 +165,8 @@ struct Tally {
 
 fn tally(hosts: Hosts, fill: std::ops::RangeInclusive<u64>) -> Tally {
     let mut tally = Tally::default();
-    // Of each kind 40 where the code is optimised: there they take a second, and make the figures.
-    let loads = if cfg!(debug_assertions) { 8 } else { 40 };
+    // Of each kind 200 where the code is optimised: there they take seconds, and make the figures.
+    let loads = if cfg!(debug_assertions) { 8 } else { 200 };
     for seed in 0..loads {
         let fill = fill.start() + seed % (fill.end() - fill.start() + 1);
         let segments = load(seed, fill, seed % 2 == 0, hosts);
