@@ -9,7 +9,7 @@ use paths::{File, sources};
 
 /// A stage that uses another, and why it may.
 const STAGE_USES_STAGE: &[(&str, &str, &str)] = &[
-    ("audit", "decode", "the films that a decoder plays are those that an audit found whole"),
+    ("audit", "decode", "the segments that a decoder plays are those that an audit found whole"),
     (
         "audit",
         "verify",
@@ -63,7 +63,10 @@ const CONCURRENCY: &[&str] = &[
 const CONCURRENT: &[(&str, &str)] = &[
     ("cli/reading.rs", "a room is looked for in several accounts before any pipeline runs"),
     ("stage/decode/door.rs", "a decoder asks for ranges on several connections"),
-    ("stage/decode/mod.rs", "films are decoded several at once; nothing is transferred meanwhile"),
+    (
+        "stage/decode/mod.rs",
+        "segments are decoded several at once; nothing is transferred meanwhile",
+    ),
     ("stage/decode/probe.rs", "what a child process says is read while it runs"),
     ("stage/seal/images.rs", "until the scheduler grants the memory of pictures"),
     ("stage/transfer/gather.rs", "until the scheduler grants the chunks of a whole"),

@@ -1,6 +1,6 @@
 //! Peak memory of the program: the budget and a fixed base, whatever the number and size of segments.
 //!
-//! `scripts/test-memory` runs this with `REPLAY_ARCHIVER_TEST_FILM` set to `20GiB`.
+//! `scripts/test-memory` runs this with `REPLAY_ARCHIVER_TEST_SEGMENT` set to `20GiB`.
 
 mod pictures;
 mod rooms;
@@ -48,7 +48,7 @@ impl Load {
         let (segments, bytes) = sink.stored(".mp4");
         assert_eq!(segments, self.segments);
         println!(
-            "{segments} films of {}, {} at once, {} MiB in all, budget {} MiB: peak {} MiB",
+            "{segments} segments of {}, {} at once, {} MiB in all, budget {} MiB: peak {} MiB",
             self.size,
             self.files,
             bytes / MIB,
@@ -107,9 +107,12 @@ async fn watch(child: &mut Child) -> u64 {
     peak
 }
 
-#[expect(clippy::disallowed_methods, reason = "scripts/test-memory says here how long the film is")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "scripts/test-memory says here how long the segment is"
+)]
 fn long_segment() -> String {
-    std::env::var("REPLAY_ARCHIVER_TEST_FILM").unwrap_or_else(|_| "512MiB".to_owned())
+    std::env::var("REPLAY_ARCHIVER_TEST_SEGMENT").unwrap_or_else(|_| "512MiB".to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,7 @@ from measure import MIB, Failed
 
 PAGE = "docs/benchmarks.md"
 CHARTS = {
-    "memory": ("benchmark-memory.svg", "Peak memory over the size of the film"),
+    "memory": ("benchmark-memory.svg", "Peak memory over the size of the segment"),
     "throttle": ("benchmark-throttle.svg", "Wall time over the throttle of a connection"),
 }
 
@@ -89,14 +89,14 @@ def memory_chart(lines):
     """Peak RSS over file size."""
     labels = [f"{size} MiB" if size < 1024 else f"{size // 1024} GiB" for size, _ in lines[0][1]]
     values = [(name, [peak for _, peak in points]) for name, points in lines]
-    return chart.chart(CHARTS["memory"][1], "size of the film", "MiB", labels, values, [("target: 96 MiB", 96)])
+    return chart.chart(CHARTS["memory"][1], "size of the segment", "MiB", labels, values, [("target: 96 MiB", 96)])
 
 
 def throttle_chart(lines):
     """Wall time over throttle."""
     labels = ["unlimited" if rate is None else f"{rate} MiB/s" for rate, _ in lines[0][1]]
     values = [(name, [wall for _, wall in points]) for name, points in lines]
-    title = f"{CHARTS['throttle'][1]}, one film of 256 MiB"
+    title = f"{CHARTS['throttle'][1]}, one segment of 256 MiB"
     return chart.chart(title, "what the host gives each connection", "seconds", labels, values)
 
 

@@ -76,22 +76,22 @@ class Archiver:
         return json.loads(self.output("--json", *arguments, **options).splitlines()[-1])
 
     def expect_archived(self, room, count, size, appid=APPID):
-        """Fails unless the manifest of a room says that so many pieces of that size are archived."""
+        """Fails unless the manifest of a room says that so many segments of that size are archived."""
         manifest = self.store.json(f"{self.prefix}/{appid}/rooms/{room}/manifest.json")
         found = [
-            (piece["state"], piece["bytes"] == self.store.size(self._key(room, piece, appid)) == size)
-            for piece in manifest["segments"]
+            (segment["state"], segment["bytes"] == self.store.size(self._key(room, segment, appid)) == size)
+            for segment in manifest["segments"]
         ]
         if manifest["status"] != "complete" or found != [("archived", True)] * count:
-            raise Failed(f"room {room} is {manifest['status']}, its pieces {found}: {tail(self.log)}")
+            raise Failed(f"room {room} is {manifest['status']}, its segments {found}: {tail(self.log)}")
 
-    def _key(self, room, piece, appid):
-        return f"{self.prefix}/{appid}/rooms/{room}/{piece['key']}"
+    def _key(self, room, segment, appid):
+        return f"{self.prefix}/{appid}/rooms/{room}/{segment['key']}"
 
     def segment_keys(self, room, appid=APPID):
-        """The keys of a room's pieces in the bucket."""
+        """The keys of a room's segments in the bucket."""
         manifest = self.store.json(f"{self.prefix}/{appid}/rooms/{room}/manifest.json")
-        return [self._key(room, piece, appid) for piece in manifest["segments"]]
+        return [self._key(room, segment, appid) for segment in manifest["segments"]]
 
 
 def size_of(path):

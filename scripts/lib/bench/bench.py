@@ -72,23 +72,23 @@ class Bench:
 
     @cached_property
     def media(self):
-        """The folder of the films, in memory where there is room: the disk is not what is measured."""
+        """The folder of the segments, in memory where there is room: the disk is not what is measured."""
         folder = self.folders.fast / "media"
         folder.mkdir()
         return folder
 
-    def film(self, size):
-        """A film of that size, made once."""
-        path = self.media / f"film-{size // MIB}.mp4"
+    def segment(self, size):
+        """A segment of that size, made once."""
+        path = self.media / f"segment-{size // MIB}.mp4"
         return path if path.exists() else media.make(path, size)
 
-    def films(self, size, count):
-        """The same film under so many names."""
-        film = self.film(size)
-        paths = [self.media / f"film-{size // MIB}-{number}.mp4" for number in range(count)]
+    def segments(self, size, count):
+        """The same segment under so many names."""
+        segment = self.segment(size)
+        paths = [self.media / f"segment-{size // MIB}-{number}.mp4" for number in range(count)]
         for path in paths:
             if not path.exists():
-                os.link(film, path)
+                os.link(segment, path)
         return paths
 
     @property

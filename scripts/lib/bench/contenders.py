@@ -1,6 +1,6 @@
-"""The programs that move films from a host to the store: ours, and what people use instead.
+"""The programs that move segments from a host to the store: ours, and what people use instead.
 
-Each has a name and `run()`, which moves the same films to a place of their own, checks that they
+Each has a name and `run()`, which moves the same segments to a place of their own, checks that they
 arrived, and returns what it took."""
 
 import csv
@@ -23,13 +23,13 @@ def plain_env(**more):
 
 
 class Ours:
-    """`backfill` of the one room whose pieces are the films; at its defaults, but for `more`."""
+    """`backfill` of the one room whose segments are the given ones; at its defaults, but for `more`."""
 
     name = OURS
 
-    def __init__(self, bench, sandbox, store, media_host, films, *, more="", name=OURS, timeout=600):
+    def __init__(self, bench, sandbox, store, media_host, segments, *, more="", name=OURS, timeout=600):
         self.bench, self.sandbox, self.store, self.media_host = bench, sandbox, store, media_host
-        self.films, self.more, self.name, self.timeout = films, more, name, timeout
+        self.segments, self.more, self.name, self.timeout = segments, more, name, timeout
 
     def archiver(self):
         """A new ledger, a new prefix."""
@@ -42,7 +42,7 @@ class Ours:
         """One run."""
         archiver = self.archiver()
         usage = archiver.measure("backfill", "--room", str(ROOM), timeout=self.timeout)
-        archiver.expect_archived(ROOM, len(self.films), size_of(self.films[0]))
+        archiver.expect_archived(ROOM, len(self.segments), size_of(self.segments[0]))
         return usage
 
 
@@ -51,8 +51,8 @@ class Rclone:
 
     name = RCLONE
 
-    def __init__(self, bench, store, urls, film, *, flags=(), timeout=900):
-        self.bench, self.store, self.urls, self.film = bench, store, urls, film
+    def __init__(self, bench, store, urls, segment, *, flags=(), timeout=900):
+        self.bench, self.store, self.urls, self.segment = bench, store, urls, segment
         self.flags, self.timeout = list(flags), timeout
 
     def run(self):
@@ -62,7 +62,7 @@ class Rclone:
         command = self.command(folder, prefix, names)
         usage = run(command, self.env(), folder / "rclone.log", self.timeout)
         for name in names:
-            arrived(self.store, f"{prefix}/{name}", self.film)
+            arrived(self.store, f"{prefix}/{name}", self.segment)
         return usage
 
     def command(self, folder, prefix, names):
@@ -89,25 +89,25 @@ class Rclone:
 
 class Floor:
     """The least that it takes: `curl` down, `openssl` over the file, `curl` up, added. It moves the
-    film without keeping what it fetched."""
+    segment without keeping what it fetched."""
 
     name = FLOOR
 
-    def __init__(self, bench, store, url, film):
-        self.bench, self.store, self.url, self.film = bench, store, url, film
+    def __init__(self, bench, store, url, segment):
+        self.bench, self.store, self.url, self.segment = bench, store, url, segment
 
     def run(self):
         """One run."""
-        key = f"floor-{next(NUMBERS)}/film.mp4"
+        key = f"floor-{next(NUMBERS)}/segment.mp4"
         trust = ["--cacert", str(self.store.ca)] if self.store.ca else []
         curl = ["curl", "--silent", "--show-error", "--fail", *trust]
         steps = [
             [*curl, "--output", "/dev/null", self.url],
-            ["openssl", "dgst", "-sha256", str(self.film)],
-            [*curl, "--upload-file", str(self.film), self.store.presigned("PUT", key)],
+            ["openssl", "dgst", "-sha256", str(self.segment)],
+            [*curl, "--upload-file", str(self.segment), self.store.presigned("PUT", key)],
         ]
         usage = run_steps(steps, plain_env(), self.bench.folder("floor") / "log", 300)
-        arrived(self.store, key, self.film)
+        arrived(self.store, key, self.segment)
         return usage
 
 
@@ -116,28 +116,28 @@ class Aws:
 
     name = AWS
 
-    def __init__(self, bench, store, url, film):
-        self.bench, self.store, self.url, self.film = bench, store, url, film
+    def __init__(self, bench, store, url, segment):
+        self.bench, self.store, self.url, self.segment = bench, store, url, segment
 
     def run(self):
         """One run."""
-        key = f"aws-{next(NUMBERS)}/film.mp4"
+        key = f"aws-{next(NUMBERS)}/segment.mp4"
         trust = ["--cacert", str(self.store.ca)] if self.store.ca else []
         fetch = ["curl", "--silent", "--show-error", "--fail", *trust, self.url]
         send = [self.bench.programs.aws, "s3", "cp", "-", f"s3://{BUCKET}/{key}",
-                "--endpoint-url", self.store.endpoint, "--expected-size", str(size_of(self.film))]
+                "--endpoint-url", self.store.endpoint, "--expected-size", str(size_of(self.segment))]
         env = plain_env(
             AWS_ACCESS_KEY_ID=self.store.key, AWS_SECRET_ACCESS_KEY=self.store.secret,
             AWS_DEFAULT_REGION=REGION, AWS_EC2_METADATA_DISABLED="true",
             **({"AWS_CA_BUNDLE": str(self.store.ca)} if self.store.ca else {}),
         )
         usage = run_pipe(fetch, send, env, self.bench.folder("aws") / "log", 300)
-        arrived(self.store, key, self.film)
+        arrived(self.store, key, self.segment)
         return usage
 
 
-def arrived(store, key, film):
-    """Fails unless the object is as long as the film."""
+def arrived(store, key, segment):
+    """Fails unless the object is as long as the segment."""
     size = store.size(key)
-    if size != size_of(film):
-        raise Failed(f"{key} has {size} bytes instead of {size_of(film)}")
+    if size != size_of(segment):
+        raise Failed(f"{key} has {size} bytes instead of {size_of(segment)}")

@@ -3,7 +3,7 @@ are multiplied, so that nothing here has to know what is in them."""
 
 from sandbox import APPID
 
-ACCOUNTS, ROOMS, PIECES = 1000, 1000, 3
+ACCOUNTS, ROOMS, SEGMENTS = 1000, 1000, 3
 #: One room of so many is owed: half of those are to be asked about, half have recordings to move.
 OWED = 100
 DAY = 86_400_000
@@ -17,7 +17,7 @@ def appid(number):
 def statements(columns, numbers, now):
     """The statements. `columns` are those of each table, `numbers` is a function from a count to the
     table of 1 to it, with a column `n`; `now` is in milliseconds. The template is room 1 of the
-    sandbox's account, archived, with three pieces."""
+    sandbox's account, archived, with three segments."""
     accounts, rooms = (f"{numbers(count)} as {name}" for count, name in ((ACCOUNTS, "a"), (ROOMS, "r")))
     owner = "'wx' || (1000000000000000 + a.n)"
     ended = f"{now} - r.n * {300 * DAY // ROOMS}"

@@ -21,7 +21,7 @@ def engine(program):
 class Garage:
     """A node with the bucket made.
 
-    It keeps a block of 1 MiB once, however often it comes, so that the same film sent again takes
+    It keeps a block of 1 MiB once, however often it comes, so that the same segment sent again takes
     neither room nor the disk's time: after a warm-up the store costs all contenders the same."""
 
     def __init__(self, program, folder):

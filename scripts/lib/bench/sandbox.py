@@ -16,7 +16,7 @@ def account(appid=APPID, more=""):
 
 
 def room(number, urls):
-    """A room that ended some days ago; its pieces are at `urls`."""
+    """A room that ended some days ago; its segments are at `urls`."""
     replays = "".join(f'[[account.room.replay]]\nmedia_url = "{url}"\n' for url in urls)
     return f'[[account.room]]\nid = {number}\nstart = "-3d"\n{replays}'
 

@@ -44,7 +44,7 @@ fn answer(request: &Request, file: &[u8]) -> Reply {
     let told = format!("bytes {}-{}/{}", range.start, end - 1, file.len());
     Reply::new(206)
         .header("Content-Range", &told)
-        .header("ETag", "\"film\"")
+        .header("ETag", "\"segment\"")
         .body(&file[range.start..end])
 }
 
@@ -53,7 +53,7 @@ async fn world(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (W
     let host = Server::start(script).await;
     let scenario = format!(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
-         media_url = \"http://{}/film.mp4\"\n",
+         media_url = \"http://{}/segment.mp4\"\n",
         host.authority()
     );
     let settings = format!(

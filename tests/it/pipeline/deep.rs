@@ -60,7 +60,7 @@ async fn damage_that_no_manifest_knows_is_found_by_offset_and_time() {
         ("segments/damaged-moov-last.mp4", damaged(LAST), segment()),
         ("whole/x/chunk-000001.m4s", damaged(FRAGMENT), chunk),
         ("segments/known.mp4", damaged(FIRST), None),
-        ("segments/text.mp4", b"no film at all".to_vec(), segment()),
+        ("segments/text.mp4", b"no segment at all".to_vec(), segment()),
     ])
     .await;
     assert!(checked.mismatches.is_empty() && checked.unreadable.is_empty(), "{checked:?}");

@@ -96,7 +96,7 @@ async fn two_files_whose_digests_begin_alike_are_both_archived_and_stay_apart() 
     let alternatives =
         [["9cb27b65.mp4", "9cb27b65fcaaac21.mp4"], ["9cb27b65bdc9d95b.mp4", "9cb27b65.mp4"]];
     assert!(alternatives.contains(&ids.each_ref().map(String::as_str)), "{ids:?}");
-    assert_ne!(one[1], other[1], "they are two films");
+    assert_ne!(one[1], other[1], "they are two segments");
 
     // In another order, and with a ledger that knows nothing.
     world.change(1, |room| room.replays.reverse());

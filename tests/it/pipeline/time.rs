@@ -34,7 +34,7 @@ async fn an_unsettled_room_is_archived_as_far_as_it_goes_and_asked_again_when_it
     assert_eq!((second.exit, &manifest["revision"]), (0, &2.into()));
     assert_eq!(manifest["previous"]["revision"], 1);
     assert_eq!(manifest["whole"]["state"], "not_needed");
-    assert_eq!(second.fetched().len(), 2, "the second piece and the playlist");
+    assert_eq!(second.fetched().len(), 2, "the second segment and the playlist");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn chunks_are_archived_where_the_policy_and_the_segments_ask_for_it() {
         let night = world.run().await;
         let whole = night.bucket.manifest(1)["whole"].clone();
         let what = format!(
-            "{policy} {seconds} beside {} pieces: {whole:#}",
+            "{policy} {seconds} beside {} segments: {whole:#}",
             segments.len() / SEGMENT.len()
         );
         assert_eq!((text(&whole["state"]), night.exit), (expected, 0), "{what}");

@@ -15,7 +15,7 @@ def measure(bench):
     rooms = 300 if bench.quick else 10_000
     result = Result(
         "calls", f"Calls to WeChat: a first run over {rooms:,} rooms, and the night after it",
-        "Small films from the sandbox's own media host. Counted by the sandbox.",
+        "Small segments from the sandbox's own media host. Counted by the sandbox.",
     )
     result.header = ("", "pages of the room list", "rooms asked about", "wall s")
     days = foretold(bench, rooms)
@@ -38,7 +38,7 @@ def measure(bench):
 
 
 def scenario(rooms, quota):
-    """That many rooms of one small film, one each half hour."""
+    """That many rooms of one small segment, one each half hour."""
     bulk = f'[[account.generate]]\ncount = {rooms}\nnewest = "-2d"\nevery = "30m"\n'
     return sandbox.account(more=f"daily_quota = {quota}\n") + bulk
 

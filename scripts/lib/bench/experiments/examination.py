@@ -1,4 +1,4 @@
-"""`examination`: what it costs to examine every sample of a film."""
+"""`examination`: what it costs to examine every sample of a segment."""
 
 import contextlib
 
@@ -15,22 +15,22 @@ UNEXAMINED = f"{OURS}, unknown codecs"
 
 
 def measure(bench):
-    """One film of real samples, and the same with names of codecs that nobody knows: all but the look at
+    """One segment of real samples, and the same with names of codecs that nobody knows: all but the look at
     its samples is done for both."""
-    film = media.make_real(bench.media / "real.mp4", bench.large)
-    films = {OURS: film, UNEXAMINED: media.with_unknown_codecs(film, bench.media / "unknown.mp4")}
+    segment = media.make_real(bench.media / "real.mp4", bench.large)
+    segments = {OURS: segment, UNEXAMINED: media.with_unknown_codecs(segment, bench.media / "unknown.mp4")}
     with contextlib.ExitStack() as ends:
         nginx = ends.enter_context(bench.nginx(Site(root=bench.media)))
         store = ends.enter_context(sink.null_sink(bench))
         host = nginx.hosts[0]
         contenders = []
-        for name, path in films.items():
+        for name, path in segments.items():
             scenario = sandbox.account() + sandbox.room(ROOM, [f"http://{host}/{path.name}"])
             wechat = ends.enter_context(bench.sandbox(scenario))
             contenders.append(Ours(bench, wechat, store, host, [path], name=name))
         usages = in_turn(contenders, bench.rounds, warm_up=True)
-    size = film.stat().st_size / GIB
-    result = Result("examination", f"Samples examined or not, one film of {film.stat().st_size // MIB} MiB", ABOUT)
+    size = segment.stat().st_size / GIB
+    result = Result("examination", f"Samples examined or not, one segment of {segment.stat().st_size // MIB} MiB", ABOUT)
     costs = {name: per_gib(used, size) for name, used in usages.items()}
     # By the least: what a busy machine adds has nothing to do with either.
     more = (costs[OURS].least / costs[UNEXAMINED].least - 1) * 100
@@ -43,6 +43,6 @@ def measure(bench):
 
 
 ABOUT = (
-    "AVC of 3 Mbit/s with B-frames and AAC, plain HTTP into a null sink. The film with unknown codecs is the "
+    "AVC of 3 Mbit/s with B-frames and AAC, plain HTTP into a null sink. The segment with unknown codecs is the "
     "same but for two names in its `moov`; it is said to be unexamined."
 )

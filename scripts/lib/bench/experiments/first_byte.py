@@ -12,13 +12,13 @@ def measure(bench):
     """A room each time, with the ledger of the first. nginx stands before the API as well, so that
     one clock tells of all."""
     samples = 4 if bench.quick else 12
-    films = bench.films(8 * MIB, samples + 1)
+    segments = bench.segments(8 * MIB, samples + 1)
     # The API has to be there before nginx can stand before it, and nginx's port before the rooms.
     with bench.sandbox(sandbox.account()) as wechat:
         sites = [Site(root=bench.media), Site(upstream=wechat.port)]
         with bench.nginx(*sites) as nginx:
             media, api = nginx.hosts
-            urls = [f"http://{media}/{film.name}" for film in films]
+            urls = [f"http://{media}/{segment.name}" for segment in segments]
             rooms = [sandbox.room(number, [url]) for number, url in enumerate(urls, 1)]
             wechat.become(sandbox.account() + "".join(rooms))
             archiver = Archiver(
@@ -38,7 +38,7 @@ def sample(archiver, nginx, room):
     client.expect(0)
     media = [entry.began for entry in nginx.entries(0) if entry.method == "GET"]
     if not media:
-        raise Failed("no film was asked for")
+        raise Failed("no segment was asked for")
     first = min(media)
     replies = [entry.took for entry in nginx.entries(1) if entry.ended <= first + 0.0005]
     return (first - client.began_at) * 1000, sum(replies) * 1000, len(replies)

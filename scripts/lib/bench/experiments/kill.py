@@ -1,4 +1,4 @@
-"""`kill`: how many bytes move again after a kill at four fifths of a film."""
+"""`kill`: how many bytes move again after a kill at four fifths of a segment."""
 
 import time
 
@@ -16,16 +16,16 @@ RATE = 100
 
 def measure(bench):
     """Ours, and rclone for information."""
-    film = bench.film(bench.large)
+    segment = bench.segment(bench.large)
     with bench.nginx(Site(root=bench.media, rate=f"{RATE}m")) as nginx:
-        url = f"http://{nginx.hosts[0]}/{film.name}"
+        url = f"http://{nginx.hosts[0]}/{segment.name}"
         with bench.sandbox(sandbox.account() + sandbox.room(ROOM, [url])) as wechat:
-            ours = Ours(bench, wechat, bench.garage.store, nginx.hosts[0], [film])
+            ours = Ours(bench, wechat, bench.garage.store, nginx.hosts[0], [segment])
             again = [kill_ours(bench, ours, nginx) for _ in range(1 if bench.quick else bench.rounds)]
-        others = kill_rclone(bench, nginx, url, film)
+        others = kill_rclone(bench, nginx, url, segment)
     result = Result(
-        "kill", f"SIGKILL at 80 % of a film of {bench.large // MIB} MiB, then another run",
-        f"Bytes that nginx has sent over both runs, less the film's size; {RATE} MiB/s a connection. What "
+        "kill", f"SIGKILL at 80 % of a segment of {bench.large // MIB} MiB, then another run",
+        f"Bytes that nginx has sent over both runs, less the segment's size; {RATE} MiB/s a connection. What "
         "the kernel had buffered for the killed process counts as sent.",
     )
     spread = Spread.of(again)
@@ -55,10 +55,10 @@ def kill_ours(bench, ours, nginx):
     return moved_again(bench, nginx)
 
 
-def kill_rclone(bench, nginx, url, film):
+def kill_rclone(bench, nginx, url, segment):
     """As `kill_ours`; it has one request, of which the log tells at its end, so that the kill comes
     by time."""
-    rclone = Rclone(bench, bench.garage.store, [url], film)
+    rclone = Rclone(bench, bench.garage.store, [url], segment)
     usual = rclone.run().wall
     nginx.forget()
     client = start(bench, rclone)
@@ -78,11 +78,11 @@ def start(bench, rclone):
 
 
 def sent(nginx):
-    """The bytes of films that nginx has sent by now."""
+    """The bytes of segments that nginx has sent by now."""
     return sum(entry.sent for entry in nginx.entries() if entry.path.endswith(".mp4"))
 
 
 def moved_again(bench, nginx):
-    """The MiB sent beyond the film's own, once the log knows of all."""
+    """The MiB sent beyond the segment's own, once the log knows of all."""
     time.sleep(0.5)
     return (sent(nginx) - bench.large) / MIB

@@ -1,4 +1,4 @@
-"""`latency`: a source and a store that are far away, and many pieces of middling size."""
+"""`latency`: a source and a store that are far away, and many segments of middling size."""
 
 import contextlib
 import sys
@@ -23,42 +23,42 @@ SIZE = 64 * MIB
 def measure(bench):
     """Both in turn, through the same two proxies; into Garage, which the target is judged by, and into a
     null sink for information, since Garage on the same cores may be what both wait for."""
-    films = bench.films(SIZE, 6 if bench.quick else 30)
+    segments = bench.segments(SIZE, 6 if bench.quick else 30)
     result = Result(
-        "latency", f"{len(films)} segments of 64 MiB, {ROUND_TRIP} ms to the source and to the store",
+        "latency", f"{len(segments)} segments of 64 MiB, {ROUND_TRIP} ms to the source and to the store",
         "A proxy on each side (the kernel here has no netem) delays every byte and gives each connection "
         "the window that TCP would have: slow start from ten segments, 6 MiB at most. `rclone copyurl --urls` "
         f"with `--transfers={AT_ONCE}`, as many as our `[transfer] files`. Windows favour who uses several "
-        "connections for a film: without them, in an earlier run, rclone took 0.7 of our time.",
+        "connections for a segment: without them, in an earlier run, rclone took 0.7 of our time.",
     )
     result.header = ("", "store", "wall s", "CPU s")
-    usages = add(bench, result, films, "Garage", bench.garage.store)
-    what = f"wall, {ROUND_TRIP} ms of latency to source and store, {len(films)} segments of 64 MiB"
+    usages = add(bench, result, segments, "Garage", bench.garage.store)
+    what = f"wall, {ROUND_TRIP} ms of latency to source and store, {len(segments)} segments of 64 MiB"
     result.targets = [ratio(what, 0.5, wall(usages[OURS]), wall(usages[RCLONE]), RCLONE)]
     if not bench.quick:
         with null_sink(bench) as sink:
-            add(bench, result, films, "null sink", sink)
+            add(bench, result, segments, "null sink", sink)
     return result
 
 
-def add(bench, result, films, name, near):
+def add(bench, result, segments, name, near):
     """Measures with one store."""
-    usages = far_away(bench, films, near)
+    usages = far_away(bench, segments, near)
     result.rows += [(who, name, shown(wall(used)), shown(cpu(used))) for who, used in usages.items()]
     return usages
 
 
-def far_away(bench, films, near):
+def far_away(bench, segments, near):
     """Both contenders, with the store and the source at a distance."""
     with contextlib.ExitStack() as servers:
         nginx = servers.enter_context(bench.nginx(Site(root=bench.media)))
         media = servers.enter_context(far(bench, nginx.ports[0]))
         store = near.at(servers.enter_context(far(bench, near.port)))
-        urls = [f"http://{media}/{path.name}" for path in films]
+        urls = [f"http://{media}/{path.name}" for path in segments]
         wechat = servers.enter_context(bench.sandbox(sandbox.account() + sandbox.room(ROOM, urls)))
         contenders = [
-            Ours(bench, wechat, store, media, films),
-            Rclone(bench, store, urls, films[0], flags=[f"--transfers={AT_ONCE}"]),
+            Ours(bench, wechat, store, media, segments),
+            Rclone(bench, store, urls, segments[0], flags=[f"--transfers={AT_ONCE}"]),
         ]
         return in_turn(contenders, 1 if bench.quick else min(bench.rounds, 3), not bench.quick)
 

@@ -58,15 +58,15 @@ class Plan:
     def __init__(self, bench, name, ledger):
         self.name = name
         folder = bench.folder("ours")
-        films = bench.films(8 * MIB, crowd.PIECES)
+        segments = bench.segments(8 * MIB, crowd.SEGMENTS)
         ledger = ledger or f"sqlite:{folder}/ledger.sqlite"
         with bench.nginx(Site(root=bench.media)) as nginx:
             host = nginx.hosts[0]
-            urls = [f"http://{host}/{film.name}" for film in films]
+            urls = [f"http://{host}/{segment.name}" for segment in segments]
             with bench.sandbox(sandbox.account() + sandbox.room(ROOM, urls)) as wechat:
                 made = self.make(bench, folder, wechat, host, ledger, [sandbox.APPID])
                 made.measure("run")
-                made.expect_archived(ROOM, len(films), 8 * MIB)
+                made.expect_archived(ROOM, len(segments), 8 * MIB)
                 appids = [crowd.appid(number) for number in range(1, crowd.ACCOUNTS + 1)]
                 self.archiver = self.make(bench, folder, wechat, host, ledger, appids)
 

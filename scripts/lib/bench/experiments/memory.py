@@ -1,4 +1,4 @@
-"""`memory`: the peak of memory over the size and the number of films, and over budgets."""
+"""`memory`: the peak of memory over the size and the number of segments, and over budgets."""
 
 import media
 import sandbox
@@ -14,58 +14,58 @@ AT_DEFAULTS, BESIDE_BUDGET = 96, 40
 def measure(bench):
     """Each once more than the rounds say would only find the same: two rounds, no warm-up."""
     result = Result(
-        "memory", "Peak memory over the size and the number of films",
-        "The largest film is of zeros, which no disk has to hold; the others are of noise.",
+        "memory", "Peak memory over the size and the number of segments",
+        "The largest segment is of zeros, which no disk has to hold; the others are of noise.",
     )
-    result.header = ("films", "budget", "peak MiB", "wall s", "CPU s")
+    result.header = ("segments", "budget", "peak MiB", "wall s", "CPU s")
     sizes = (64, 256) if bench.quick else (64, 256, 1024, 4096)
     points = []
     for size in sizes:
-        usages = run(bench, result, [film(bench, size)], f"1 of {size} MiB")
+        usages = run(bench, result, [segment(bench, size)], f"1 of {size} MiB")
         result.targets.append(
-            amount(f"peak RSS at defaults, one film of {size} MiB", AT_DEFAULTS, rss(usages), "MiB")
+            amount(f"peak RSS at defaults, one segment of {size} MiB", AT_DEFAULTS, rss(usages), "MiB")
         )
         points.append((size, rss(usages).middle))
-    result.lines["memory"] = [("1 film at defaults", points)]
+    result.lines["memory"] = [("1 segment at defaults", points)]
     many(bench, result)
     # Large enough that the largest budget can be used up.
     size = 256 if bench.quick else 1024
     for budget in (16, 256) if bench.quick else (16, 64, 256):
-        usages = run(bench, result, [film(bench, size)], f"1 of {size} MiB", budget)
+        usages = run(bench, result, [segment(bench, size)], f"1 of {size} MiB", budget)
         what = f"peak RSS with a budget of {budget} MiB"
         result.targets.append(amount(what, BESIDE_BUDGET + budget, rss(usages), "MiB"))
     return result
 
 
 def many(bench, result):
-    """Many films at once, at defaults and with a large budget."""
+    """Many segments at once, at defaults and with a large budget."""
     count = 6 if bench.quick else 30
-    films = bench.films(64 * MIB, count)
-    usages = run(bench, result, films, f"{count} of 64 MiB")
-    what = f"peak RSS at defaults, {count} films of 64 MiB"
+    segments = bench.segments(64 * MIB, count)
+    usages = run(bench, result, segments, f"{count} of 64 MiB")
+    what = f"peak RSS at defaults, {count} segments of 64 MiB"
     result.targets.append(amount(what, AT_DEFAULTS, rss(usages), "MiB"))
     if not bench.quick:
-        usages = run(bench, result, films, f"{count} of 64 MiB", 256)
-        what = f"peak RSS with a budget of 256 MiB, {count} films of 64 MiB"
+        usages = run(bench, result, segments, f"{count} of 64 MiB", 256)
+        what = f"peak RSS with a budget of 256 MiB, {count} segments of 64 MiB"
         result.targets.append(amount(what, BESIDE_BUDGET + 256, rss(usages), "MiB"))
 
 
-def film(bench, size):
-    """The film of so many MiB."""
+def segment(bench, size):
+    """The segment of so many MiB."""
     if size * MIB <= GIB:
-        return bench.film(size * MIB)
-    path = bench.media / f"film-{size}.mp4"
+        return bench.segment(size * MIB)
+    path = bench.media / f"segment-{size}.mp4"
     return path if path.exists() else media.make_sparse(path, size * MIB)
 
 
-def run(bench, result, films, named, budget=None):
-    """Moves the films and writes a row of what it took."""
+def run(bench, result, segments, named, budget=None):
+    """Moves the segments and writes a row of what it took."""
     more = f'[transfer]\nmemory = "{budget}MiB"\n' if budget else ""
     with bench.nginx(Site(root=bench.media)) as nginx:
         host = nginx.hosts[0]
-        urls = [f"http://{host}/{path.name}" for path in films]
+        urls = [f"http://{host}/{path.name}" for path in segments]
         with bench.sandbox(sandbox.account() + sandbox.room(ROOM, urls)) as wechat:
-            ours = Ours(bench, wechat, bench.garage.store, host, films, more=more)
+            ours = Ours(bench, wechat, bench.garage.store, host, segments, more=more)
             usages = in_turn([ours], 1 if bench.quick else 2, warm_up=False)[ours.name]
     walls, cpus = (shown_of(usages, what) for what in ("wall", "cpu"))
     shown_budget = f"{budget} MiB" if budget else "default"

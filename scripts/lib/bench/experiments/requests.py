@@ -1,4 +1,4 @@
-"""`requests`: what the store is asked for one film."""
+"""`requests`: what the store is asked for one segment."""
 
 import sandbox
 from contenders import ROOM, Ours
@@ -9,13 +9,13 @@ from results import Result, amount
 
 def measure(bench):
     """Exact, so once."""
-    film = bench.film(bench.large)
+    segment = bench.segment(bench.large)
     sites = [Site(root=bench.media), Site(upstream=bench.garage.port)]
     with bench.nginx(*sites) as nginx:
         media, front = nginx.hosts
-        url = f"http://{media}/{film.name}"
+        url = f"http://{media}/{segment.name}"
         with bench.sandbox(sandbox.account() + sandbox.room(ROOM, [url])) as wechat:
-            ours = Ours(bench, wechat, bench.garage.store.at(front), media, [film])
+            ours = Ours(bench, wechat, bench.garage.store.at(front), media, [segment])
             archiver = ours.archiver()
             archiver.measure("backfill", "--room", str(ROOM))
             asked = nginx.entries(1)
@@ -25,21 +25,21 @@ def measure(bench):
 
 
 def report(bench, asked, key):
-    """Sorts the requests into those for the film and the others."""
-    of_film = [entry for entry in asked if entry.path.endswith(f"/{key}")]
-    others = [entry for entry in asked if entry not in of_film]
-    parts = sum("partNumber=" in entry.query for entry in of_film)
-    result = Result("requests", f"Requests to the store for one film of {bench.large // MIB} MiB", "")
-    beyond = Spread.one(len(of_film) - parts)
+    """Sorts the requests into those for the segment and the others."""
+    of_segment = [entry for entry in asked if entry.path.endswith(f"/{key}")]
+    others = [entry for entry in asked if entry not in of_segment]
+    parts = sum("partNumber=" in entry.query for entry in of_segment)
+    result = Result("requests", f"Requests to the store for one segment of {bench.large // MIB} MiB", "")
+    beyond = Spread.one(len(of_segment) - parts)
     result.targets = [amount("store requests per GiB beyond the parts", 4, beyond, "requests")]
     result.header = ("request", "of", "count")
     counts = {}
-    for of, entries in ((f"the film, {parts} parts", of_film), ("the room and the rest", others)):
+    for of, entries in ((f"the segment, {parts} parts", of_segment), ("the room and the rest", others)):
         for entry in entries:
             counts[kind(entry), of] = counts.get((kind(entry), of), 0) + 1
     result.rows = [(what, of, str(count)) for (what, of), count in counts.items()]
-    per_gib = len(of_film) * GIB / bench.large
-    result.notes = [f"{per_gib:.0f} requests per GiB for the film, {len(others)} others for its room."]
+    per_gib = len(of_segment) * GIB / bench.large
+    result.notes = [f"{per_gib:.0f} requests per GiB for the segment, {len(others)} others for its room."]
     return result
 
 

@@ -13,12 +13,12 @@ RATES = (5, 10, 20, 50, None)
 
 
 def measure(bench):
-    """The film of the target at its rate, then a smaller one at all rates for the chart."""
+    """The segment of the target at its rate, then a smaller one at all rates for the chart."""
     size = bench.large // (2 if bench.quick else 1)
     rounds = 1 if bench.quick else min(bench.rounds, 2)
-    usages = at_rate(bench, RATE, bench.film(size), rounds)
+    usages = at_rate(bench, RATE, bench.segment(size), rounds)
     result = Result(
-        "throttled", f"One film of {size // MIB} MiB at {RATE} MiB/s a connection",
+        "throttled", f"One segment of {size // MIB} MiB at {RATE} MiB/s a connection",
         "nginx's `limit_rate`, which counts by request. Ours is not told how many ranges to use.",
     )
     what = f"wall, source throttled to {RATE} MiB/s a connection"
@@ -31,16 +31,16 @@ def measure(bench):
     return result
 
 
-def at_rate(bench, rate, film, rounds):
+def at_rate(bench, rate, segment, rounds):
     """Both in turn at one rate."""
     limit = f"{rate}m" if rate else None
     store = bench.garage.store
     with bench.nginx(Site(root=bench.media, rate=limit)) as nginx:
-        url = f"http://{nginx.hosts[0]}/{film.name}"
+        url = f"http://{nginx.hosts[0]}/{segment.name}"
         with bench.sandbox(sandbox.account() + sandbox.room(ROOM, [url])) as wechat:
             contenders = [
-                Ours(bench, wechat, store, nginx.hosts[0], [film]),
-                Rclone(bench, store, [url], film),
+                Ours(bench, wechat, store, nginx.hosts[0], [segment]),
+                Rclone(bench, store, [url], segment),
             ]
             # What has to be warm is the store, which has these bytes from the first run on.
             return in_turn(contenders, rounds, warm_up=rate is None)
@@ -48,10 +48,10 @@ def at_rate(bench, rate, film, rounds):
 
 def add_chart(bench, result):
     """Wall time over the throttle."""
-    film = bench.film(256 * MIB)
+    segment = bench.segment(256 * MIB)
     lines = {OURS: [], RCLONE: []}
     for rate in reversed(RATES):
-        usages = at_rate(bench, rate, film, 1)
+        usages = at_rate(bench, rate, segment, 1)
         walls = {name: wall(used) for name, used in usages.items()}
         for name, spread in walls.items():
             lines[name].append((rate, spread.middle))

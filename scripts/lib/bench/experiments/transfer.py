@@ -1,4 +1,4 @@
-"""`cpu-plain` and `cpu-tls`: what it costs to move one film, nothing being in the way."""
+"""`cpu-plain` and `cpu-tls`: what it costs to move one segment, nothing being in the way."""
 
 import sandbox
 import sink
@@ -16,7 +16,7 @@ def plain(bench):
 
 
 def tls(bench):
-    """Over TLS on both sides: nginx has the films, and stands before the store."""
+    """Over TLS on both sides: nginx has the segments, and stands before the store."""
     sites = [Site(root=bench.media), Site(upstream=bench.garage.port)]
     with bench.nginx(*sites, certificate=bench.certificate) as nginx:
         media, front = nginx.hosts
@@ -33,19 +33,19 @@ def null_sink(bench):
 
 
 def measure(bench, name, way, host, base, store):
-    """All contenders in turn, on the same film."""
-    film = bench.film(bench.large)
-    url = f"{base}/{film.name}"
+    """All contenders in turn, on the same segment."""
+    segment = bench.segment(bench.large)
+    url = f"{base}/{segment.name}"
     with bench.sandbox(sandbox.account() + sandbox.room(ROOM, [url])) as wechat:
         contenders = [
-            Ours(bench, wechat, store, host, [film]),
-            Rclone(bench, store, [url], film),
-            Floor(bench, store, url, film),
-            Aws(bench, store, url, film),
+            Ours(bench, wechat, store, host, [segment]),
+            Rclone(bench, store, [url], segment),
+            Floor(bench, store, url, segment),
+            Aws(bench, store, url, segment),
         ]
         usages = in_turn(contenders, bench.rounds, warm_up=True)
     size = bench.large / GIB
-    result = Result(name, f"One film of {bench.large // MIB} MiB, {way}", ABOUT)
+    result = Result(name, f"One segment of {bench.large // MIB} MiB, {way}", ABOUT)
     result.targets = targets(name, way, usages, size)
     result.header = ("", "CPU s/GiB", "wall s", "peak MiB")
     result.rows = [
@@ -72,7 +72,7 @@ def targets(name, way, usages, size):
     targets = [
         ratio(what, 0.50, yours, per_gib(rclone, size), RCLONE),
         ratio(what, 1.0, yours, per_gib(floor, size), "the floor"),
-        amount(f"peak RSS at defaults, one film, {way}", 96, rss(ours), "MiB"),
+        amount(f"peak RSS at defaults, one segment, {way}", 96, rss(ours), "MiB"),
     ]
     if name == "cpu-plain":
         what = "wall, source and store unthrottled"

@@ -11,7 +11,7 @@ from postgres import Postgres
 from results import Result, shown, speed_up
 
 WORKERS = 4
-#: One film at a time by one range: the wait for the source is all there is.
+#: One segment at a time by one range: the wait for the source is all there is.
 MORE = "[transfer]\nfiles = 2\nranges = 1\n"
 LATENCY = "[vod]\nlatency = \"1s\"\n"
 
@@ -34,7 +34,7 @@ def report(usages, accounts, rooms):
     one, four = (wall(used) for used in usages.values())
     result = Result(
         "workers", f"{WORKERS} processes on one ledger: {accounts} accounts with {rooms} rooms each",
-        "PostgreSQL. A film takes a second to begin; each process moves 2 at once by one range each.",
+        "PostgreSQL. A segment takes a second to begin; each process moves 2 at once by one range each.",
     )
     bound = 3.6
     result.targets = [

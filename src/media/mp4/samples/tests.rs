@@ -1,4 +1,4 @@
-//! Films as they are, and damaged on purpose.
+//! Videos as they are, and damaged on purpose.
 
 use std::ops::Range;
 use std::sync::Arc;

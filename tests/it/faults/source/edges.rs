@@ -131,7 +131,7 @@ fn unusable() -> Vec<Row> {
         ("more than the range", "{ longer = { by = 1000 } }".to_owned()),
     ] {
         for (size, room) in [("small", SMALL), ("large", LARGE)] {
-            rows.push(row(&format!("{name}, a {size} film"), room, ALL, &then));
+            rows.push(row(&format!("{name}, a {size} segment"), room, ALL, &then));
         }
         rows.push(row(&format!("{name} from the second part on"), LARGE, LATER, &then));
     }

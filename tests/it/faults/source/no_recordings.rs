@@ -20,7 +20,7 @@ pub fn rows() -> Vec<Row> {
         lasting(
             "a text",
             SMALL,
-            "{ body = { text = \"this is no film\" } }",
+            "{ body = { text = \"this is no segment\" } }",
             rejected("not an MP4: the file begins like unknown data"),
         ),
         lasting("no moov", SMALL, "\"no-moov\"", rejected("moov")),

@@ -43,7 +43,7 @@ const PASSING: [&str; 21] = [
     "{ bit-flip = { at = \"70KiB\" } }",
     "\"html\"",
     "\"empty\"",
-    "{ body = { text = \"this is no film\" } }",
+    "{ body = { text = \"this is no segment\" } }",
     "{ changed-length = { by = -60000 } }",
 ];
 
@@ -62,7 +62,7 @@ fn no_recordings() -> impl Iterator<Item = Row> {
     let segment = ["\"html\"", "\"empty\"", "\"no-moov\""];
     wholes
         .chain([torn])
-        .chain(segment.into_iter().map(move |then| at("a large film", LARGE, 0, then)))
+        .chain(segment.into_iter().map(move |then| at("a large segment", LARGE, 0, then)))
 }
 
 fn redirects() -> Vec<Row> {

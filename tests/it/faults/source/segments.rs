@@ -109,7 +109,7 @@ fn misplaced() -> Vec<Row> {
     vec![
         noted("a chunk beyond the end", one_chunk(FIRST), note),
         noted(
-            "a film of several parts with a chunk beyond its end",
+            "a segment of several parts with a chunk beyond its end",
             one_chunk(&grown(9, PART)),
             note,
         ),
@@ -124,11 +124,11 @@ fn cut() -> Vec<Row> {
     let eight = [&FIRST[..mdat], &boxed(b"mdat", 8)].concat();
     let beyond = failed("truncated: its samples reach to");
     vec![
-        row("half of a film, its media to the end of the file", half.clone(), beyond),
+        row("half of a segment, its media to the end of the file", half.clone(), beyond),
         row("eight bytes of media", eight, beyond),
         row("samples of absurd size", put(FIRST, b"stsz", 12, 0x7fff_0000), beyond),
-        row("a cut film", FIRST[..FIRST.len() - 3000].to_vec(), beyond),
-        row("half a film and a page", [&FIRST[..FIRST.len() / 2], b"<html>"].concat(), beyond),
+        row("a cut segment", FIRST[..FIRST.len() - 3000].to_vec(), beyond),
+        row("half a segment and a page", [&FIRST[..FIRST.len() / 2], b"<html>"].concat(), beyond),
     ]
 }
 
@@ -161,7 +161,7 @@ fn fragmented() -> Vec<Row> {
     let media = start(&sound, b"mdat") + 8;
     let page = b"<html><head><title>404</title></head></html>\n".repeat(60);
     vec![
-        in_fragments("a film in fragments", sound.clone(), ""),
+        in_fragments("a segment in fragments", sound.clone(), ""),
         in_fragments(
             "zeros in a fragment",
             with(media + 3000, &[0; 500]),
@@ -174,7 +174,7 @@ fn fragmented() -> Vec<Row> {
             "the units of a video frame do not add up",
         ),
         noted(
-            "a film in fragments, and more",
+            "a segment in fragments, and more",
             [&sound, &[7; 9][..]].concat(),
             "9 bytes that are not a box",
         ),

@@ -18,10 +18,10 @@ fn a_fault_of_the_store_that_passes_spoils_nothing() {
 fn passing() -> Vec<Row> {
     let busy = || Effect::Refuse { status: 503, code: "SlowDown", retry_after: Some(1) };
     vec![
-        row("503 SlowDown at the film", SMALL, put, 1, busy(), SAVED),
+        row("503 SlowDown at the segment", SMALL, put, 1, busy(), SAVED),
         row("503 SlowDown at a part", LARGE, second_part, 2, refuse(503, "SlowDown"), SAVED),
         row("503 at the beginning of an upload", LARGE, begin, 2, refuse(503, "SlowDown"), SAVED),
-        row("500 at the film", SMALL, put, 3, refuse(500, "InternalError"), SAVED),
+        row("500 at the segment", SMALL, put, 3, refuse(500, "InternalError"), SAVED),
         row("500 at the end of an upload", LARGE, complete, 2, refuse(500, "InternalError"), SAVED),
         row("502 without words", SMALL, manifest, 2, refuse(502, ""), SAVED),
         row("429 at the look", SMALL, head, 2, refuse(429, ""), SAVED),
@@ -38,13 +38,13 @@ fn passing() -> Vec<Row> {
         row("409 at the manifest", SMALL, manifest, 2, refuse(409, "OperationAborted"), SAVED),
         row("503 at the bucket", SMALL, any, 3, refuse(503, "SlowDown"), SAVED),
         slow(row("503 at the manifest before", SMALL, look, 2, refuse(503, "SlowDown"), SAVED)),
-        row("a reset at the film", SMALL, put, 2, Effect::ResetBefore, SAVED),
+        row("a reset at the segment", SMALL, put, 2, Effect::ResetBefore, SAVED),
         row("a reset at a part", LARGE, second_part, 2, Effect::ResetBefore, SAVED),
         row("a reset at the end of an upload", LARGE, complete, 2, Effect::ResetBefore, SAVED),
         row("a reset at the manifest", SMALL, manifest, 2, Effect::ResetBefore, SAVED),
         Row {
             config: impatient,
-            ..row("no answer at the film", SMALL, put, 1, Effect::Stall, SAVED)
+            ..row("no answer at the segment", SMALL, put, 1, Effect::Stall, SAVED)
         },
         row(
             "a store that refuses CRC-64/NVME",
@@ -64,13 +64,13 @@ fn impatient(config: &mut Config) {
 /// Requests that the store carried out, and whose answers never came, or were wrong.
 fn lost_answers() -> Vec<Row> {
     vec![
-        row("the film's answer is lost", SMALL, put, 2, Effect::LostReply, SAVED),
+        row("the segment's answer is lost", SMALL, put, 2, Effect::LostReply, SAVED),
         row("the answer to a part is lost", LARGE, second_part, 2, Effect::LostReply, SAVED),
         row("the answer to the beginning is lost", LARGE, begin, 1, Effect::LostReply, SAVED),
         row("the answer to the end is lost", LARGE, complete, 1, Effect::LostReply, SAVED),
         row("every answer to the end is lost", LARGE, complete, ALWAYS, Effect::LostReply, SAVED),
         row("the manifest's answer is lost", SMALL, manifest, 1, Effect::LostReply, SAVED),
-        row("another ETag of the film", SMALL, put, 1, Effect::WrongEtag, SAVED),
+        row("another ETag of the segment", SMALL, put, 1, Effect::WrongEtag, SAVED),
         row("conditions are ignored", SMALL, any, ALWAYS, Effect::IgnoreCondition, SAVED),
     ]
 }

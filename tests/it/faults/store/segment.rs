@@ -36,7 +36,7 @@ pub fn rows() -> Vec<Row> {
             hinted(failed("the connection failed"), "check the endpoint"),
         ),
         row(
-            "denied at the film",
+            "denied at the segment",
             SMALL,
             put,
             ALWAYS,
@@ -86,7 +86,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row("another ETag of a part, once", LARGE, second_part, 1, Effect::WrongEtag, SAVED),
         row(
-            "a short film at the look",
+            "a short segment at the look",
             SMALL,
             head,
             ALWAYS,
@@ -102,7 +102,7 @@ pub fn rows() -> Vec<Row> {
             hinted(failed("a different size than was sent"), not_trusted),
         )),
         row(
-            "the film's tail is dropped",
+            "the segment's tail is dropped",
             SMALL,
             put,
             1,

@@ -9,7 +9,7 @@ async fn nights(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> [
     let host = Server::start(script).await;
     let scenario = format!(
         "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"+3d\"\n\
-         media_url = \"http://{}/film.mp4\"\n",
+         media_url = \"http://{}/segment.mp4\"\n",
         host.authority()
     );
     let settings = format!(
@@ -41,7 +41,7 @@ fn up_to(request: &Request, file: &[u8], end: usize) -> Reply {
     let Some(range) = request.range() else { return Reply::new(200).cut_body(file, end) };
     let last = range.end.min(file.len());
     let told = format!("bytes {}-{}/{}", range.start, last - 1, file.len());
-    let reply = Reply::new(206).header("Content-Range", &told).header("ETag", "\"film\"");
+    let reply = Reply::new(206).header("Content-Range", &told).header("ETag", "\"segment\"");
     let sent = end.saturating_sub(range.start).min(last - range.start);
     reply.cut_body(&file[range.start..last], sent)
 }

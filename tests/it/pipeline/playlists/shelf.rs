@@ -101,7 +101,7 @@ pub fn media(lines: &str) -> String {
     format!("#EXTM3U\n#EXT-X-TARGETDURATION:2\n{lines}#EXT-X-ENDLIST\n")
 }
 
-/// A chunk of a real film, 2 s long, by its number.
+/// A chunk of a real segment, 2 s long, by its number.
 pub fn chunk(number: usize) -> Vec<u8> {
     let mut fields = CHUNKS.lines().nth(number).unwrap().split(' ').skip(1);
     let [start, last] = [(); 2].map(|()| fields.next().unwrap().parse::<usize>().unwrap());

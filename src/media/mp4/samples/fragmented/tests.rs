@@ -1,4 +1,4 @@
-//! Films in fragments as they are, and damaged on purpose.
+//! Videos in fragments as they are, and damaged on purpose.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ fn bodies(file: &[u8], kind: &[u8; 4]) -> Vec<usize> {
     file.windows(4).enumerate().filter(|(_, four)| four == kind).map(|(at, _)| at + 4).collect()
 }
 
-/// Where the samples of the pictures of a film lie, and when they are shown.
+/// Where the samples of the pictures of a video lie, and when they are shown.
 fn pictures(file: &[u8]) -> Vec<(Range<usize>, u64)> {
     let moovs = bodies(file, b"moov");
     let moov = moovs[0]..moovs[0] + size(file, moovs[0]) - 8;
@@ -159,7 +159,7 @@ fn zeros_and_pages_in_the_middle_are_found_and_what_follows_is_examined() {
     }
 }
 
-/// As the second fragment stands in a film of its own.
+/// As the second fragment stands in a video of its own.
 const SECOND_ALONE: &[u8] = &{
     let mut file = [0; INIT.len() + SECOND.len()];
     let (init, second) = file.split_at_mut(INIT.len());

@@ -1,4 +1,4 @@
-"""What films are made of: the arguments of ffmpeg."""
+"""What videos are made of: the arguments of ffmpeg."""
 
 # What is shown, from what moves most to what does not move at all.
 NOISY = "testsrc2=size=320x180:rate=20,noise=alls=25:allf=t"
@@ -26,8 +26,8 @@ def x265(params):
     return ["-x265-params", "log-level=none:" + params]
 
 
-def film(shown, seconds, *arguments, sound=TONE, sound_later="0"):
-    """The arguments of ffmpeg for a film of so many seconds."""
+def video(shown, seconds, *arguments, sound=TONE, sound_later="0"):
+    """The arguments of ffmpeg for a video of so many seconds."""
     inputs = []
     for lavfi, later in [(shown, "0"), (sound, sound_later)]:
         if lavfi:
