@@ -13,9 +13,8 @@ use serde::Deserialize;
 use serde::de::Error as _;
 
 use super::Error;
-use crate::ledger::Sealed;
 use crate::model::{
-    AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Part, Room, RoomId, Sha256Digest, Summary,
+    AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Part, Room, RoomId, Sealed, Sha256Digest, Summary,
 };
 use crate::store::{self, RoomKeys, Store};
 

@@ -67,7 +67,7 @@ pub use outage_budget::OUTAGE_BUDGET;
 pub use overview::{Averages, Backlog, PendingRecording, PendingRoom, RoomCounts};
 pub use place::{IN_MEMORY, Place, problem as url_problem};
 pub use quota::{DayQuota, QuotaShare, Reserve};
-pub use rooms::{Phase, RoomRecord, Sealed};
+pub use rooms::{Phase, RoomRecord};
 pub use survey::{Reached, Sealing};
 pub use uploads::{Intent, KeptCheckpoint};
 

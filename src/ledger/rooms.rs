@@ -6,9 +6,7 @@ use sqlx::any::AnyRow;
 
 use super::reasons::Columns;
 use super::{Error, Ledger, count, failed, from_json, millis, moment, to_json, uncount};
-use crate::model::{
-    AppId, Reason, Room, RoomId, RoomStatus, Sha256Digest, Summary, WECHAT_RETENTION, cover_at,
-};
+use crate::model::{AppId, Reason, Room, RoomId, Sealed, Summary, WECHAT_RETENTION, cover_at};
 
 /// The phase a room is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,19 +39,6 @@ impl Phase {
             _ => Self::Later,
         }
     }
-}
-
-/// A room's manifest as the ledger remembers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sealed {
-    /// Its status.
-    pub status: RoomStatus,
-    /// Its revision.
-    pub revision: u64,
-    /// The SHA-256 of its bytes.
-    pub sha256: Sha256Digest,
-    /// What the catalog says of it.
-    pub summary: Summary,
 }
 
 /// What the ledger knows of a room.

@@ -51,7 +51,7 @@ pub use status::{
 pub use stored::{
     Evidence, MediaFacts, SourceFacts, Stored, StoredObject, StoredWhole, ToldLengths,
 };
-pub use summary::{Summary, cover_at};
+pub use summary::{Sealed, Summary, cover_at};
 pub use time::{ReplayTime, WECHAT_RETENTION};
 pub use unfetchable::unfetchable_identity;
 pub use whole::{MissingChunk, Whole, WholeChunk};

@@ -1,6 +1,6 @@
 //! What the catalog says of a manifest, so that whoever lists rooms need not read the manifest of each.
 
-use super::{ImageRole, Manifest};
+use super::{ImageRole, Manifest, RoomStatus, Sha256Digest};
 
 /// The keys that a cover can have, relative to its room's folder.
 const COVERS: [&str; 5] = [
@@ -20,6 +20,19 @@ pub struct Summary {
     pub duration_ms: Option<u64>,
     /// The key of its cover relative to the room's folder, if the cover is archived.
     pub cover: Option<&'static str>,
+}
+
+/// A room's manifest as the ledger remembers it and the catalog tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its status.
+    pub status: RoomStatus,
+    /// Its revision.
+    pub revision: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: Sha256Digest,
+    /// What the catalog says of it.
+    pub summary: Summary,
 }
 
 impl Summary {

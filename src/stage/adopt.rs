@@ -10,9 +10,9 @@ use jiff::SignedDuration;
 
 use super::{Error, Records};
 use crate::archive::published::{self, PublishedManifest, Search};
-use crate::ledger::{Phase, RecordingId, RoomRecord, Sealed};
+use crate::ledger::{Phase, RecordingId, RoomRecord};
 use crate::model::{
-    AppId, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest, Summary, TOLD_BEFORE,
+    AppId, Manifest, ObjectKey, RecordingState, RoomId, Sealed, Sha256Digest, Summary, TOLD_BEFORE,
 };
 
 /// How long a listing spares the look at a room that it had nothing of. Whoever publishes the room meanwhile

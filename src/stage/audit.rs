@@ -11,8 +11,10 @@ use super::verify::{Checked, Depth, Mismatch, ObjectProblem, RecordedObject, exp
 use crate::archive;
 use crate::archive::catalog::{Failure, Reader};
 use crate::archive::published::{history, parse};
-use crate::ledger::{Ledger, Sealed};
-use crate::model::{AppId, Damage, Manifest, ObjectKey, RecordingState, RoomId, Sha256Digest};
+use crate::ledger::Ledger;
+use crate::model::{
+    AppId, Damage, Manifest, ObjectKey, RecordingState, RoomId, Sealed, Sha256Digest,
+};
 use crate::store::{RoomKeys, Store};
 
 /// The most missing revisions of a room that are reported.

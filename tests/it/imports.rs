@@ -113,13 +113,24 @@ fn no_stage_imports_another() {
 }
 
 #[test]
+fn reading_the_archive_needs_the_store_alone() {
+    uses_only("archive", &["model", "store"]);
+}
+
+#[test]
 fn the_sandbox_uses_nothing_of_the_pipelines() {
+    uses_only("sandbox", &[]);
+}
+
+/// Fails if a module uses any other than these.
+fn uses_only(module: &str, others: &[&str]) {
+    let is_outside = |used: &String| used != module && !others.contains(&used.as_str());
     let outside = |file: &File| -> Vec<String> {
-        let others = file.uses.iter().filter(|path| path[0] != "sandbox");
-        others.map(|path| format!("{} uses {}", file.name, path.join("::"))).collect()
+        let used = file.uses.iter().filter(|path| is_outside(&path[0]));
+        used.map(|path| format!("{} uses {}", file.name, path.join("::"))).collect()
     };
-    let of_sandbox = |file: &File| file.module[0] == "sandbox";
-    let wrong: Vec<_> = sources().filter(of_sandbox).flat_map(|file| outside(&file)).collect();
+    let of_module = |file: &File| file.module[0] == module;
+    let wrong: Vec<_> = sources().filter(of_module).flat_map(|file| outside(&file)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

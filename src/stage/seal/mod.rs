@@ -18,10 +18,10 @@ use jiff::SignedDuration;
 use super::{Error, Images, ListedRoom, Records};
 use crate::archive::published::{self, InBucket, PublishedManifest, Search, check_values};
 use crate::config::Work;
-use crate::ledger::{RoomRecord, Sealed};
+use crate::ledger::RoomRecord;
 use crate::model::sealing::{SealInput, manifest};
 use crate::model::{
-    Generator, Manifest, ManifestImage, PreviousManifest, Recording, Sha256Digest, Summary,
+    Generator, Manifest, ManifestImage, PreviousManifest, Recording, Sealed, Sha256Digest, Summary,
 };
 use crate::progress::Progress;
 use crate::store::{Labels, RoomKeys, must_be_readable};

@@ -1,7 +1,7 @@
 //! What the bucket is to have, in the order in which it lists its keys.
 
-use replay_archiver::ledger::{Phase, Reached, RoomRecord, Sealed, Wanted};
-use replay_archiver::model::{RoomId, RoomStatus, Sha256Digest, Summary};
+use replay_archiver::ledger::{Phase, Reached, RoomRecord, Wanted};
+use replay_archiver::model::{RoomId, RoomStatus, Sealed, Sha256Digest, Summary};
 
 use super::{Database, appid, claim, claim_any, due, now};
 

@@ -285,13 +285,17 @@ fn is_inconsistent(track: &Track) -> bool {
         || track.ctts.as_ref().is_some_and(is_far_off)
 }
 
+/// No more pictures in a row have the same offset where others follow, at the end of a recording whose
+/// offsets are for a few pictures more than it has.
+const A_RUN: u64 = 3;
+
 /// Whether an entry of a table claims many more samples than there are, so that others after it, which
 /// say something else, apply to none.
 fn is_overrun(table: &Table, samples: u64) -> bool {
     let mut left = samples;
     for entry in 0..table.len() {
         let count = u64::from(table.get(entry, 0).unwrap_or(0));
-        if count > left.saturating_add(FEW) {
+        if count > left.saturating_add(A_RUN) {
             let value = |entry| table.get(entry, 4);
             return left > 0 && (entry + 1..table.len()).any(|next| value(next) != value(entry));
         }
