@@ -2,6 +2,7 @@
 
 use super::stop::Stopped;
 use crate::config::ConfigError;
+use crate::model::Outcome;
 use crate::pipeline::Report;
 use crate::{ledger, store, wechat};
 
@@ -50,15 +51,18 @@ impl Exit {
     }
 
     /// The exit code of a run, from its report.
-    pub fn of_report(report: &Report, interrupted: bool) -> Self {
-        match () {
-            // Its state was not saved.
-            () if report.ledger.is_some() => Self::CouldNotRun,
-            () if interrupted => Self::Interrupted,
-            () if report.could_not_run() => Self::CouldNotRun,
-            () if report.lost() > 0 => Self::Lost,
-            () if report.is_left() => Self::Left,
-            () => Self::Done,
+    pub fn of_report(report: &Report, is_interrupted: bool) -> Self {
+        Self::of_outcome(report.outcome(is_interrupted))
+    }
+
+    /// The exit code of a run that ended so.
+    pub(super) fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Ok => Self::Done,
+            Outcome::Failed => Self::CouldNotRun,
+            Outcome::Lost => Self::Lost,
+            Outcome::Interrupted => Self::Interrupted,
+            Outcome::AtRisk | Outcome::Left | Outcome::Continuing => Self::Left,
         }
     }
 

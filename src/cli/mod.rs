@@ -139,6 +139,7 @@ impl Command {
 
     fn grace(&self) -> Grace {
         match self {
+            Self::Run(arguments) if arguments.list_only => Grace::None,
             Self::Run(_) | Self::Backfill(_) => Grace::OfARun,
             #[cfg(feature = "sandbox")]
             Self::Demo(_) => Grace::OfARun,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -17,7 +18,7 @@ use super::{Common, Exit, plan};
 use crate::clock;
 use crate::config::ConfigError;
 use crate::model::time::beijing;
-use crate::model::{AppId, Reason, RoomId};
+use crate::model::{AppId, Outcome, Reason, RoomId};
 use crate::pipeline::{self, Report, Rooms, Selection};
 
 /// Flags of `run`.
@@ -33,10 +34,9 @@ pub struct RunArguments {
     /// Read the newest rooms of the room list, one API call for most accounts, and publish the catalog,
     /// but archive nothing: keeps the shop's own room list fresh between nights.
     #[arg(long, conflicts_with = "dry_run")]
-    list_only: bool,
-    /// List every room at the end, including those that are complete.
-    #[arg(long)]
-    verbose: bool,
+    pub(super) list_only: bool,
+    #[command(flatten)]
+    telling: Telling,
 }
 
 /// Flags of `backfill`.
@@ -61,9 +61,29 @@ pub struct BackfillArguments {
     /// Stop after this long, for example `90m` or `6h`.
     #[arg(long, value_name = "DURATION", value_parser = super::parse_duration)]
     pub(super) max_runtime: Option<Duration>,
+    #[command(flatten)]
+    telling: Telling,
+}
+
+/// How `run` and `backfill` tell how they ended.
+#[derive(Debug, Args)]
+struct Telling {
+    /// Exit with 0 if the run ended so, for schedulers and monitors that know success and failure alone:
+    /// for example `--success ok,continuing` for a backfill of many nights.
+    #[arg(long, value_name = "OUTCOMES", value_parser = outcomes(), value_delimiter = ',')]
+    success: Vec<Outcome>,
     /// List every room at the end, including those that are complete.
     #[arg(long)]
     verbose: bool,
+}
+
+/// Reads the name of an outcome.
+fn outcomes() -> impl TypedValueParser<Value = Outcome> {
+    let named = |name: String| {
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == name);
+        outcome.ok_or("no run ends so")
+    };
+    PossibleValuesParser::new(Outcome::ALL.map(Outcome::as_str)).try_map(named)
 }
 
 /// What the command waits for while it opens everything.
@@ -73,8 +93,9 @@ const LEDGER: &str = "the ledger";
 /// them too.
 const TELLING: Duration = Duration::from_secs(30);
 
-/// How long publishing the status of all accounts may take.
-const PUBLISHING: Duration = Duration::from_secs(20);
+/// How long publishing the status of all accounts may take, and how long at the end of a run whose time is
+/// over.
+const PUBLISHING: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(5)];
 
 pub(super) async fn run(
     common: &Common,
@@ -91,7 +112,7 @@ pub(super) async fn run(
         stop.unless("the bucket", setup.find_bucket()).await?;
         return stop.unless("the room list", list(common, &setup)).await;
     }
-    execute(common, &setup, &Selection::Due, stop, began, arguments.verbose).await
+    execute(common, &setup, &Selection::Due, stop, began, &arguments.telling).await
 }
 
 /// Refreshes the room list and the catalog of each account.
@@ -110,7 +131,10 @@ async fn list(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
             )),
             Err(error) => {
                 tell_unread(common, appid, &Reason::of(&error));
-                exit = Exit::CouldNotRun;
+                exit = match exit {
+                    Exit::Done | Exit::Left if error.is_quota() => Exit::Left,
+                    _ => Exit::CouldNotRun,
+                };
             }
         }
     }
@@ -118,9 +142,9 @@ async fn list(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Tells that an account's room list could not be read.
+/// Tells that an account's room list could not be read, or not published.
 fn tell_unread(common: &Common, appid: &AppId, error: &Reason) {
-    output::note(format_args!("{appid}: failed to read the room list: {error}"));
+    output::note(format_args!("{appid}: failed to refresh the room list: {error}"));
     if common.json {
         let (what, error) = ("the room list", error.to_string());
         output::json(&json!({ "type": "problem", "appid": appid, "what": what, "error": error }));
@@ -164,7 +188,7 @@ pub(super) async fn backfill(
         stop.unless("the account of the room", setup.keep_account_of(room)).await?;
     }
     let selection = Selection::Backfill { rooms, force: arguments.force };
-    execute(common, &setup, &selection, stop, began, arguments.verbose).await
+    execute(common, &setup, &selection, stop, began, &arguments.telling).await
 }
 
 /// The moment a day begins in Beijing.
@@ -178,7 +202,7 @@ async fn execute(
     selection: &Selection,
     stop: &Stop,
     began: Instant,
-    is_verbose: bool,
+    told: &Telling,
 ) -> anyhow::Result<Exit> {
     stop.unless("the bucket", setup.find_bucket()).await?;
     let mut report = {
@@ -193,19 +217,22 @@ async fn execute(
         let taken = stop.within(TELLING, setup.take_losses(&mut report)).await;
         report.losses_unread |= taken.is_none();
     }
-    let exit = Exit::of_report(&report, is_interrupted);
+    let outcome = report.outcome(is_interrupted);
+    let exit = if told.success.contains(&outcome) { Exit::Done } else { Exit::of_outcome(outcome) };
     let elapsed = began.elapsed();
     if common.json {
-        report::print_json(&report, exit, elapsed);
+        report::print_json(&report, (outcome, exit), elapsed);
     } else {
-        print(&report, exit, elapsed, is_verbose);
+        print(&report, exit, elapsed, told.verbose);
     }
     note_told(common, setup, &report, stop).await;
     let command = if *selection == Selection::Due { "run" } else { "backfill" };
     let ended = pipeline::status::Ended { command, is_interrupted };
     let published = pipeline::status::publish(&setup.context, &report, ended);
-    if stop.within(PUBLISHING, published).await.is_none() {
-        tracing::warn!("timed out while publishing status.json");
+    let [limit, at_the_end] = PUBLISHING;
+    let limit = if stop.token.is_cancelled() { at_the_end } else { limit };
+    if stop.within(limit, published).await.is_none() {
+        tracing::warn!("status.json was not published in time: it tells of an earlier run");
     }
     // Work that was cut short may still hold a connection; its writes are durable without this.
     let _ = clock::within(Duration::from_secs(1), setup.context.ledger.close()).await;

@@ -22,10 +22,10 @@ pub struct AccountStatus {
     pub published_at: Timestamp,
     /// The last run that worked on the account.
     pub last_run: LastRun,
-    /// Rooms that a later run has work to do for, as far as the run could count them.
-    pub rooms_left: u64,
-    /// When WeChat deletes the first of what is not archived yet; `null` where nothing is or nothing is
-    /// known of it.
+    /// Rooms that a later run has work to do for; `null` where the run could not count them.
+    pub rooms_left: Option<u64>,
+    /// When WeChat deletes the first recording of the rooms that a later run has work to do for; `null`
+    /// where there are none, or the run could not read it.
     pub next_deadline: Option<Timestamp>,
     /// When something is tried again; `null` where the next run does at once, or nothing is left.
     pub next_try_at: Option<Timestamp>,
@@ -57,8 +57,8 @@ pub struct LastRun {
     pub version: String,
 }
 
-/// How a run ended. Where several apply, it is the first of them in the order given here, except that
-/// `interrupted` comes after `lost`.
+/// How a run ended. Where several apply, it is the first of them in the order given here; a run that was
+/// interrupted leaves it to the next one to tell what is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -72,10 +72,37 @@ pub enum Outcome {
     AtRisk,
     /// Something failed that a later run tries again.
     Left,
-    /// The run's time or the day's calls were over: a later run goes on, and nothing is wrong.
+    /// The run's time or the day's calls were over, or rooms may get more recordings: a later run resumes,
+    /// and nothing is wrong.
     Continuing,
     /// All is archived that can be.
     Ok,
+}
+
+impl Outcome {
+    /// Every outcome, the worst first.
+    pub const ALL: [Self; 7] = [
+        Self::Failed,
+        Self::Lost,
+        Self::Interrupted,
+        Self::AtRisk,
+        Self::Left,
+        Self::Continuing,
+        Self::Ok,
+    ];
+
+    /// Its name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+            Self::Interrupted => "interrupted",
+            Self::AtRisk => "at_risk",
+            Self::Left => "left",
+            Self::Continuing => "continuing",
+            Self::Ok => "ok",
+        }
+    }
 }
 
 /// The API calls of a day.
@@ -131,8 +158,9 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a room, a recording or, without either, the account.
+    /// A problem with a room, a recording or, without either, the account; long texts are cut.
     pub fn of(room_id: Option<RoomId>, source_id: Option<String>, reason: &Reason) -> Self {
-        Self { room_id, source_id, message: reason.message.clone(), hints: reason.hints.clone() }
+        let Reason { message, hints } = reason.capped();
+        Self { room_id, source_id, message, hints }
     }
 }

@@ -15,7 +15,7 @@ use super::lacking::{note_lacking, survey_early};
 use super::list::List;
 use super::order::by_urgency;
 use super::report::{AccountReport, RunProblem};
-use super::{InFlight, Rooms, Selection, each, is_told, obstacles};
+use super::{InFlight, Rooms, Selection, each, is_told, lacking, obstacles};
 use crate::ledger::Wanted;
 use crate::model::{Reason, RoomId};
 use crate::stage::adopt::restore;
@@ -129,17 +129,8 @@ impl Search {
         self.report
     }
 
-    /// Checks the token, aligns the quota and discovers the new rooms. The token comes first, before
-    /// any call is counted: no call works without one. If the list was never read to its end, the
-    /// ledger may be a replacement for one that was lost, so rooms are restored from the bucket too.
     async fn prepare(&mut self) -> Result<(), Error> {
-        self.account.client.check_token().await?;
-        align_quota(&self.context, &self.account).await;
-        let (context, appid) = (&self.context, &self.account.appid);
-        let scans = context.ledger.scan_state(appid, context.clock.now()).await?;
-        if scans.full_scanned_at.is_none() {
-            restore(context.records(), appid).await?;
-        }
+        begin(&self.context, &self.account).await?;
         self.discover().await
     }
 
@@ -231,7 +222,7 @@ impl Search {
             };
             if let Some((record, permit)) = claimed {
                 self.bring(record, permit, false).await?;
-            } else if is_undecided {
+            } else if is_undecided && self.has_due().await? {
                 self.context.causes.decided(&self.account.appid).await;
             } else if !self.read(Turn::Any).await? {
                 return Ok(());
@@ -240,13 +231,26 @@ impl Search {
     }
 }
 
+/// Checks the token and aligns the quota before the room list is read. The token comes first, before any
+/// call is counted: no call works without one. If the list was never read to its end, the ledger may be
+/// a replacement for one that was lost, so rooms are restored from the bucket too.
+async fn begin(context: &Context, account: &Account) -> Result<(), Error> {
+    account.client.check_token().await?;
+    align_quota(context, account).await;
+    let scans = context.ledger.scan_state(&account.appid, context.clock.now()).await?;
+    if scans.full_scanned_at.is_none() {
+        restore(context.records(), &account.appid).await?;
+    }
+    Ok(())
+}
+
 /// Reads the new rooms of an account, and then more of its list, using at most half of the calls left
 /// today. The next run continues there with the other half.
 ///
 /// # Errors
 /// When a page cannot be read, or the ledger fails.
 pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
-    align_quota(context, account).await;
+    begin(context, account).await?;
     let today = context.ledger.quota(&account.appid, context.clock.now(), account.share).await?;
     let mut list = List::begin(context, account, Scan::Usual).await?;
     while list.scanned().pages < today.left() / 2 && list.page(context, account).await? {}
@@ -257,10 +261,11 @@ pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
 /// publishes the catalog. Archives nothing.
 ///
 /// # Errors
-/// When a page cannot be read, or the ledger or the store fails.
+/// When a page cannot be read, the ledger or the store fails, or the bucket contains nothing of an account
+/// that was archived before.
 pub async fn refresh(context: &Context, account: &Account) -> Result<Scanned, Error> {
-    account.client.check_token().await?;
-    align_quota(context, account).await;
+    lacking::check_place(context, &account.appid).await?;
+    begin(context, account).await?;
     let mut reading = Reading::begin(context.calls(), account, Scan::Usual).await?;
     while !reading.is_past_the_new() {
         reading.page(context.calls(), account).await?;

@@ -61,6 +61,25 @@ pub(super) async fn note_lacking(
     Ok(context.ledger.survey_ended(appid, &found.lacking, reached).await?)
 }
 
+/// Makes sure that the bucket has something of an account that was archived before, at the cost of one
+/// request, or of two where it has no catalog.
+///
+/// # Errors
+/// When the store or the ledger fails, or it has nothing.
+pub(super) async fn check_place(context: &Context, appid: &AppId) -> Result<(), Error> {
+    let keys = context.store.keys(appid);
+    if context.ledger.sealed_rooms(appid, None, None, 1).await?.is_empty()
+        || context.store.head(&keys.catalog()).await?.is_some()
+    {
+        return Ok(());
+    }
+    let first = context.store.list(&keys.rooms_folder()).next_page().await?;
+    match first.is_none_or(|page| page.is_empty()) {
+        true => Err(Error::NothingThere(appid.clone())),
+        false => Ok(()),
+    }
+}
+
 /// Surveys the bucket, and remembers of which rooms it has nothing; not where the run has listed it already
 /// and nothing is known to be there.
 async fn look_through(

@@ -20,6 +20,7 @@ pub mod losses;
 mod next_look;
 mod obstacles;
 mod order;
+mod outcome;
 pub mod owner;
 mod report;
 mod selection;
@@ -43,7 +44,7 @@ use crate::clock;
 use crate::ledger::{self, Phase};
 use crate::model::{Calls, ManifestImage, Reason, Recording, RoomId};
 use crate::schedule::RoomPermit;
-use crate::stage::{Account, Context, Error, InHand, ListedRoom, seal};
+use crate::stage::{Account, Context, Error, ListedRoom, Untried, seal};
 
 pub use clock_warning::clock_warning;
 pub use find::{align_quota, look, refresh};
@@ -78,7 +79,7 @@ struct InFlight {
     /// Held until every recording of the room is finished for this run.
     permit: Option<RoomPermit>,
     /// Dropped with the permit.
-    in_hand: Option<InHand>,
+    untried: Option<Untried>,
 }
 
 /// Runs the pipeline until the selection has nothing due, `stop` is cancelled, or the ledger fails.
@@ -100,7 +101,9 @@ pub async fn run(
     };
     let mut report = tokio::select! {
         report = flow(&context, accounts, selection, &stop) => report,
-        () = after(&stop, LAST_CALL) => Report::interrupted(context.progress.counts()),
+        () = after(&stop, LAST_CALL) => {
+            Report::interrupted(context.progress.counts(), accounts)
+        }
         never = stopping => never,
     };
     report.ledger = context.ledger.failure().cloned();
@@ -249,7 +252,10 @@ async fn finish(
             Err(error) => found.add(RunProblem::new("reading what failed", &error.into())),
         }
         match pending_rooms(context, account, selection, &report.rooms).await {
-            Ok(pending_rooms) => found.pending_rooms = pending_rooms,
+            Ok((selected, all)) => {
+                found.pending_rooms = selected;
+                found.rooms_left = Some(all);
+            }
             Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
         }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
@@ -269,25 +275,25 @@ fn waiting_room((room_id, reason, next_at): (RoomId, Reason, Timestamp)) -> Wait
     Waiting { room_id, source_id: None, reason, next_try_at: Some(next_at) }
 }
 
-/// How many rooms of the selection are left to a later run, not counting those in the report.
+/// How many rooms of the selection, and how many of all, are left to a later run, not counting those in the
+/// report.
 async fn pending_rooms(
     context: &Context,
     account: &Account,
     selection: &Selection,
     report: &[RoomReport],
-) -> Result<u64, ledger::Error> {
+) -> Result<(u64, u64), ledger::Error> {
     let of_account = report.iter().filter(|room| room.appid == account.appid);
     let reported: HashSet<RoomId> = of_account.map(|room| room.room_id).collect();
     let mut pending_rooms = context.ledger.pending_rooms(&account.appid, context.due_by()).await?;
     pending_rooms.retain(|room| !reported.contains(room));
-    let Selection::Backfill { rooms, .. } = selection else {
-        return Ok(pending_rooms.len() as u64);
-    };
+    let all = pending_rooms.len() as u64;
+    let Selection::Backfill { rooms, .. } = selection else { return Ok((all, all)) };
     let pending_rooms: HashSet<RoomId> = pending_rooms.into_iter().collect();
     let (mut count, mut last) = (0, None);
     loop {
         let known = context.ledger.rooms_after(&account.appid, last).await?;
-        let Some(end) = known.last() else { return Ok(count) };
+        let Some(end) = known.last() else { return Ok((count, all)) };
         last = Some(end.room.room_id);
         let chosen = known.iter().filter(|record| rooms.contain(record));
         count +=

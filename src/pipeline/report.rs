@@ -3,6 +3,7 @@
 mod room;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,8 +13,8 @@ use crate::ledger::{Loss, PendingRecording};
 use crate::model::{AppId, Calls, Rate, Reason, RoomId};
 use crate::progress::Counts;
 use crate::schedule::forecast::AtRisk;
-use crate::stage::Error;
 use crate::stage::discover::Scanned;
+use crate::stage::{Account, Error};
 
 pub(super) use room::{Name, name_of};
 pub use room::{RoomOutcome, RoomReport, SealedReport, Unarchived};
@@ -43,8 +44,13 @@ pub struct Report {
 
 impl Report {
     /// The report of a run that was told to stop and did not finish its running work in time.
-    pub(super) fn interrupted(counts: Counts) -> Self {
-        Self { counts, is_cut_short: true, ..Self::default() }
+    pub(super) fn interrupted(counts: Counts, accounts: &[Arc<Account>]) -> Self {
+        let cut_short = |account: &Arc<Account>| AccountReport {
+            is_cut_short: true,
+            ..AccountReport::new(&account.appid)
+        };
+        let accounts = accounts.iter().map(cut_short).collect();
+        Self { accounts, counts, is_cut_short: true, ..Self::default() }
     }
 
     /// Removes what waits in rooms that the report mentions already, or for a reason that it gives for the
@@ -143,6 +149,9 @@ pub struct AccountReport {
     pub next_look: Option<NextLook>,
     /// Earlier failures in rooms that this run did not look at.
     pub waiting: Vec<Waiting>,
+    /// Due rooms of the account that are left to a later run, selected or not; `None` where they were not
+    /// counted.
+    pub rooms_left: Option<u64>,
     /// When WeChat deletes the first of what is pending, if known.
     pub next_deadline: Option<Timestamp>,
     /// The calls of the day, if they could be read.
@@ -201,6 +210,7 @@ impl AccountReport {
             at_risk: Vec::new(),
             next_look: None,
             waiting: Vec::new(),
+            rooms_left: None,
             next_deadline: None,
             calls: None,
         }

@@ -3,11 +3,9 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::report::{AccountReport, Report, RoomOutcome, RoomReport, RunProblem, Unarchived};
+use super::report::{AccountReport, Report, RoomOutcome, RoomReport, Unarchived};
 use super::{NextLook, each};
-use crate::model::{
-    AccountStatus, LastRun, LostRecording, Outcome, Problem, RoomAtRisk, STATUS_SCHEMA,
-};
+use crate::model::{AccountStatus, LastRun, LostRecording, Problem, RoomAtRisk, STATUS_SCHEMA};
 use crate::schedule::forecast::AtRisk;
 use crate::stage::{Context, Error};
 use crate::store::Labels;
@@ -29,8 +27,8 @@ pub struct Ended<'a> {
     pub is_interrupted: bool,
 }
 
-/// Publishes the status of each account that the report knows. Where the bucket has nothing of an account
-/// that was archived before, nothing is written: that would hide that it is the wrong one.
+/// Publishes the status of each account that the report knows, but where the bucket seems to be the wrong
+/// one: it has nothing of an account that was archived before.
 pub async fn publish(context: &Context, report: &Report, ended: Ended<'_>) {
     let accounts = report.accounts.iter().filter(|account| !account.is_misplaced);
     let publish = async |account: &AccountReport| {
@@ -72,17 +70,17 @@ fn status(
             command: ended.command.to_owned(),
             began_at,
             ended_at,
-            outcome: outcome(report, account, &rooms, ended),
+            outcome: report.outcome_of(account, ended.is_interrupted),
             rooms: rooms.len() as u64,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        rooms_left: left + account.pending_rooms,
+        rooms_left: account.rooms_left.map(|others| left + others),
         next_deadline: account.next_deadline,
         next_try_at: account.next_look.and_then(NextLook::waits_until),
         calls: account.calls,
         at_risk: account.at_risk.iter().take(MOST).map(at_risk).collect(),
         lost: lost(report, account),
-        problems: problems(account, &rooms),
+        problems: problems(report, account, &rooms),
     }
 }
 
@@ -102,13 +100,17 @@ fn lost(report: &Report, account: &AccountReport) -> Vec<LostRecording> {
         room_id: loss.recording.room,
         source_id: loss.recording.source_id.clone(),
         deadline: loss.deadline,
-        reason: loss.reason.message.clone(),
+        reason: loss.reason.capped().message,
     });
     lost.collect()
 }
 
-/// Those of the account, of the rooms that the run worked on, and of those that wait for a later one.
-fn problems(account: &AccountReport, rooms: &[&RoomReport]) -> Vec<Problem> {
+/// Those of the ledger, of the account, of the rooms that the run worked on, and of those that wait for a
+/// later one.
+fn problems(report: &Report, account: &AccountReport, rooms: &[&RoomReport]) -> Vec<Problem> {
+    let unread = "the losses could not be read from the ledger";
+    let unread = report.losses_unread.then(|| Problem::of(None, None, &unread.into()));
+    let of_ledger = report.ledger.iter().map(|why| Problem::of(None, None, why)).chain(unread);
     let of_account = account.problems.iter().map(|problem| {
         let what = &problem.what;
         let why = problem.error.clone().saying(|why| format!("{what}: {why}"));
@@ -127,94 +129,5 @@ fn problems(account: &AccountReport, rooms: &[&RoomReport]) -> Vec<Problem> {
     let waiting = account.waiting.iter().map(|waiting| {
         Problem::of(Some(waiting.room_id), waiting.source_id.clone(), &waiting.reason)
     });
-    of_account.chain(of_rooms).chain(waiting).take(MOST).collect()
-}
-
-/// How the run ended for an account.
-fn outcome(
-    report: &Report,
-    account: &AccountReport,
-    rooms: &[&RoomReport],
-    ended: Ended<'_>,
-) -> Outcome {
-    let has_failed = report.ledger.is_some()
-        || (rooms.is_empty() && account.problems.iter().any(RunProblem::stops_all));
-    let is_lost = report.losses.iter().any(|loss| loss.recording.appid == account.appid);
-    let is_wrong = report.losses_unread
-        || account.problems.iter().any(|problem| !problem.is_quota)
-        || !account.waiting.is_empty()
-        || rooms.iter().any(|room| room.has_failed());
-    let is_left = account.is_left() || report.is_cut_short || rooms.iter().any(|r| r.is_left());
-    match () {
-        () if has_failed => Outcome::Failed,
-        () if is_lost => Outcome::Lost,
-        () if ended.is_interrupted => Outcome::Interrupted,
-        () if !account.at_risk.is_empty() => Outcome::AtRisk,
-        () if is_wrong => Outcome::Left,
-        () if is_left => Outcome::Continuing,
-        () => Outcome::Ok,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::{Loss, RecordingId};
-    use crate::model::{Reason, RoomId};
-    use crate::schedule::forecast::ShortOf;
-
-    const ALL_WELL: Ended<'_> = Ended { command: "run", is_interrupted: false };
-
-    fn account() -> AccountReport {
-        AccountReport::new(&"wx1".parse().unwrap())
-    }
-
-    fn problem(is_quota: bool, room_id: Option<RoomId>) -> RunProblem {
-        RunProblem { what: "the list".to_owned(), error: Reason::default(), room_id, is_quota }
-    }
-
-    fn room(outcome: RoomOutcome) -> RoomReport {
-        let (appid, name) = ("wx1".parse().unwrap(), String::new());
-        RoomReport { appid, room_id: RoomId(1), name, outcome, lost: 0 }
-    }
-
-    fn loss(appid: &str) -> Loss {
-        let (room, source_id) = (RoomId(1), "0123abcd".to_owned());
-        let recording = RecordingId { appid: appid.parse().unwrap(), room, source_id };
-        Loss { recording, reason: Reason::default(), deadline: None }
-    }
-
-    fn of(account: &AccountReport, rooms: Vec<RoomReport>, losses: Vec<Loss>) -> Outcome {
-        let report = Report { rooms, losses, ..Report::default() };
-        let rooms: Vec<&RoomReport> = report.rooms.iter().collect();
-        outcome(&report, account, &rooms, ALL_WELL)
-    }
-
-    #[test]
-    fn what_is_worst_is_said() {
-        let failed = || room(RoomOutcome::Failed("no answer".into()));
-        let cut_off = || room(RoomOutcome::Interrupted);
-        assert_eq!(of(&account(), vec![], vec![]), Outcome::Ok);
-        assert_eq!(of(&account(), vec![], vec![loss("wx2")]), Outcome::Ok, "another account's");
-        assert_eq!(of(&account(), vec![cut_off()], vec![]), Outcome::Continuing);
-        let due = AccountReport { pending_rooms: 9, ..account() };
-        let is_over = vec![problem(true, None)];
-        let no_calls = AccountReport { problems: is_over.clone(), ..due.clone() };
-        assert_eq!(of(&no_calls, vec![], vec![]), Outcome::Continuing, "tomorrow has calls again");
-        assert_eq!(of(&no_calls, vec![failed()], vec![]), Outcome::Left);
-        let one_room =
-            AccountReport { problems: vec![problem(false, Some(RoomId(1)))], ..account() };
-        assert_eq!(of(&one_room, vec![], vec![]), Outcome::Left);
-        let stopped = AccountReport { problems: vec![problem(false, None)], ..due };
-        assert_eq!(of(&stopped, vec![], vec![]), Outcome::Failed);
-        assert_eq!(of(&stopped, vec![cut_off()], vec![]), Outcome::Left, "it did something");
-        let deadline = Timestamp::UNIX_EPOCH;
-        let (source_id, expected, short_of) = (None, None, ShortOf::Calls);
-        let risk = AtRisk { room_id: RoomId(1), source_id, deadline, expected, short_of };
-        let at_risk = AccountReport { at_risk: vec![risk], ..no_calls };
-        assert_eq!(of(&at_risk, vec![failed()], vec![]), Outcome::AtRisk);
-        assert_eq!(of(&at_risk, vec![failed()], vec![loss("wx1")]), Outcome::Lost);
-        let signalled = Ended { is_interrupted: true, ..ALL_WELL };
-        assert_eq!(outcome(&Report::default(), &at_risk, &[], signalled), Outcome::Interrupted);
-    }
+    of_ledger.chain(of_account).chain(of_rooms).chain(waiting).take(MOST).collect()
 }

@@ -60,7 +60,7 @@ impl RoomTransfer {
         mut room: InFlight,
         transferred: &mpsc::Sender<InFlight>,
     ) -> Option<RoomReport> {
-        let _held = (room.permit.take(), room.in_hand.take());
+        let _held = (room.permit.take(), room.untried.take());
         let record = room.listed.record.clone();
         let name = report::name_of(&record);
         let recordings = std::mem::take(&mut room.listed.recordings);

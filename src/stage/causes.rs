@@ -4,7 +4,7 @@
 //! A failure of one host says nothing about other hosts, and WeChat must list a room before its hosts
 //! are known. So a few more rooms, spread over all that are due, are listed before the others are left
 //! to a later run. If one of these is archived, all are listed. Failures come sooner than successes, so
-//! the verdict waits for the rooms in hand.
+//! the verdict waits for the rooms that are listed and not tried yet.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,8 @@ pub enum Prospect {
     Open,
     /// One host serves none of its recordings; others may.
     Doubtful,
-    /// No host has served anything so far, but rooms are in hand that may show that one does.
+    /// No host has served anything so far, but listed rooms that are not tried yet may show that one
+    /// does.
     Undecided,
     /// All would fail; the reason is the first room's.
     Hopeless(Reason),
@@ -39,23 +40,23 @@ pub enum Prospect {
 #[derive(Debug, Default)]
 pub struct Causes {
     seen: Mutex<HashMap<AppId, Seen>>,
-    /// Notified when a room is no longer in hand.
-    done: Notify,
+    /// Notified when the prospects of an account may have changed.
+    changed: Notify,
 }
 
-/// A room in hand, whose recordings have not all been tried yet.
+/// A listed room whose recordings have not all been tried yet.
 #[derive(Debug)]
-pub struct InHand {
+pub struct Untried {
     causes: Arc<Causes>,
     appid: AppId,
 }
 
-impl Drop for InHand {
+impl Drop for Untried {
     fn drop(&mut self) {
         if let Some(seen) = self.causes.seen().get_mut(&self.appid) {
-            seen.in_hand = seen.in_hand.saturating_sub(1);
+            seen.untried = seen.untried.saturating_sub(1);
         }
-        self.causes.done.notify_waiters();
+        self.causes.changed.notify_waiters();
     }
 }
 
@@ -63,8 +64,8 @@ impl Drop for InHand {
 #[derive(Debug, Default)]
 struct Seen {
     has_archived: bool,
-    /// The number of rooms in hand.
-    in_hand: u64,
+    /// The number of listed rooms that are not tried yet.
+    untried: u64,
     stopped: HashMap<Cause, Stopped>,
     /// Rooms stopped by their hosts, whichever these are.
     by_hosts: HashSet<RoomId>,
@@ -88,27 +89,28 @@ struct Stopped {
 }
 
 impl Causes {
-    /// Counts a room as in hand until the returned guard is dropped.
-    pub fn take_in_hand(self: &Arc<Self>, appid: &AppId) -> InHand {
-        self.seen().entry(appid.clone()).or_default().in_hand += 1;
-        InHand { causes: Arc::clone(self), appid: appid.clone() }
+    /// Counts a room as untried until the returned guard is dropped.
+    pub fn begin_trial(self: &Arc<Self>, appid: &AppId) -> Untried {
+        self.seen().entry(appid.clone()).or_default().untried += 1;
+        Untried { causes: Arc::clone(self), appid: appid.clone() }
     }
 
     /// Waits until the prospects of an account are no longer undecided.
     pub async fn decided(&self, appid: &AppId) {
         loop {
-            let mut done = std::pin::pin!(self.done.notified());
-            done.as_mut().enable();
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
             if self.prospect(appid) != Prospect::Undecided {
                 return;
             }
-            done.await;
+            changed.await;
         }
     }
 
     /// Records that a recording was archived, so that no cause stops them all.
     pub(super) fn note_success(&self, appid: &AppId) {
         self.seen().entry(appid.clone()).or_default().has_archived = true;
+        self.changed.notify_waiters();
     }
 
     /// Records that a recording could not be archived. Call it for first attempts only: earlier nights'
@@ -131,6 +133,7 @@ impl Causes {
         if stopped.rooms.len() < ROOMS {
             stopped.rooms.insert(room);
         }
+        self.changed.notify_waiters();
     }
 
     /// The prospects of an account's rooms that are not listed yet.
@@ -146,7 +149,7 @@ impl Causes {
         match (frequent().find(is_of_all), frequent().next()) {
             (Some((_, stopped)), _) => Prospect::Hopeless(stopped.reason.clone()),
             (None, Some(_)) if is_any_host_left => Prospect::Doubtful,
-            (None, Some(_)) if seen.in_hand > 0 => Prospect::Undecided,
+            (None, Some(_)) if seen.untried > 0 => Prospect::Undecided,
             (None, Some((_, stopped))) => Prospect::Hopeless(stopped.reason.clone()),
             (None, None) => Prospect::Open,
         }
@@ -219,28 +222,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_hopeless_while_a_room_in_hand_may_still_be_archived() {
+    async fn nothing_is_hopeless_while_an_untried_room_may_still_be_archived() {
         let causes = Arc::new(Causes::default());
-        let [slow, other] = [(); 2].map(|()| causes.take_in_hand(&appid()));
-        let _unrelated = causes.take_in_hand(&"wx2".parse().unwrap());
+        let [slow, other] = [(); 2].map(|()| causes.begin_trial(&appid()));
+        let _unrelated = causes.begin_trial(&"wx2".parse().unwrap());
         for room in 1..=12 {
             fail(&causes, room, &Trouble::Silent, HOST);
         }
         assert_eq!(causes.prospect(&appid()), Prospect::Undecided);
-        let archived = async {
-            causes.note_success(&appid());
-            drop(slow);
-        };
+        let archived = async { causes.note_success(&appid()) };
         let account = appid();
         tokio::join!(causes.decided(&account), archived);
         assert_eq!(causes.prospect(&appid()), Prospect::Open);
-        drop(other);
+        drop([slow, other]);
     }
 
     #[tokio::test]
-    async fn the_last_room_in_hand_that_fails_too_makes_the_others_hopeless() {
+    async fn the_last_untried_room_that_fails_too_makes_the_others_hopeless() {
         let causes = Arc::new(Causes::default());
-        let slow = causes.take_in_hand(&appid());
+        let slow = causes.begin_trial(&appid());
         for room in 1..=12 {
             fail(&causes, room, &Trouble::Silent, HOST);
         }

@@ -38,7 +38,7 @@ use crate::store::{self, Store};
 use crate::wechat;
 
 pub use blank::Blank;
-pub use causes::{Causes, InHand, Prospect};
+pub use causes::{Causes, Prospect, Untried};
 pub use images::Images;
 pub use replays::FreshUrls;
 

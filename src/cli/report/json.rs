@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::by_status;
 use crate::cli::pending::LostJson;
 use crate::cli::{Exit, output};
-use crate::model::Rate;
+use crate::model::{Outcome, Rate};
 use crate::pipeline::{AccountReport, NextLook, Report, RoomOutcome, RoomReport, Unarchived};
 
-pub(in crate::cli) fn print_json(report: &Report, exit: Exit, elapsed: Duration) {
+pub(in crate::cli) fn print_json(report: &Report, ended: (Outcome, Exit), elapsed: Duration) {
     report.rooms.iter().for_each(|room| output::json(&room_json(room)));
     for loss in &report.losses {
         output::json(&json!({
@@ -29,7 +29,7 @@ pub(in crate::cli) fn print_json(report: &Report, exit: Exit, elapsed: Duration)
     for warning in &report.warnings {
         output::json(&json!({ "type": "warning", "warning": warning }));
     }
-    output::json(&summary(report, exit, elapsed));
+    output::json(&summary(report, ended, elapsed));
 }
 
 fn print_account(account: &AccountReport) {
@@ -52,11 +52,12 @@ fn print_account(account: &AccountReport) {
     }
 }
 
-fn summary(report: &Report, exit: Exit, elapsed: Duration) -> Value {
+fn summary(report: &Report, (outcome, exit): (Outcome, Exit), elapsed: Duration) -> Value {
     let counts = report.counts;
     json!({
         "type": "summary",
         "exit_code": exit.code(),
+        "outcome": outcome,
         "rooms": report.rooms.len(),
         "rooms_sealed": counts.rooms_sealed,
         "rooms_left": report.rooms_left(),

@@ -117,6 +117,7 @@ fn looked(next_look: NextLook, rooms: Vec<RoomReport>) -> Report {
         at_risk: Vec::new(),
         next_look: Some(next_look),
         waiting: Vec::new(),
+        rooms_left: None,
         next_deadline: None,
         calls: None,
     }];

@@ -45,8 +45,8 @@ impl Search {
                 self.failures = 0;
                 let account = Arc::clone(&self.account);
                 let (listed, permit) = (*listed, Some(permit));
-                let in_hand = Some(context.causes.take_in_hand(&account.appid));
-                let room = InFlight { account, listed, pictures: None, lease, permit, in_hand };
+                let untried = Some(context.causes.begin_trial(&account.appid));
+                let room = InFlight { account, listed, pictures: None, lease, permit, untried };
                 // The receiver outlives this sender unless the run was stopped.
                 let _ = self.listed.send(room).await;
                 return Ok(());

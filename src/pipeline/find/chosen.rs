@@ -50,7 +50,7 @@ impl Search {
 
     /// Takes the most urgent of the rooms, or a sample of them: see [`Search::claim`].
     async fn take_next(&mut self, wanted: &mut VecDeque<RoomId>) -> Option<RoomId> {
-        if self.can_call {
+        if self.can_call && !wanted.is_empty() {
             self.context.causes.decided(&self.account.appid).await;
         }
         self.heed_causes();

@@ -23,9 +23,15 @@ impl Search {
         }
     }
 
-    /// Whether asking about more rooms has to wait for the results of those in hand.
+    /// Whether asking about more rooms has to wait for the results of those that are not tried yet.
     pub(super) fn is_undecided(&self) -> bool {
         self.context.causes.prospect(&self.account.appid) == Prospect::Undecided
+    }
+
+    /// Whether any room of the account is left to ask about.
+    pub(super) async fn has_due(&self) -> Result<bool, Error> {
+        let (ledger, claim) = (&self.context.ledger, self.context.claim());
+        Ok(ledger.has_due(&self.account.appid, claim, Wanted::Any).await?)
     }
 
     /// Claims the most urgent room. When the first rooms have failed because of their host, it claims

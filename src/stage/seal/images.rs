@@ -103,8 +103,8 @@ async fn one(
     })
 }
 
-/// Writes a picture. If there is another one, the room's lease is asked for again before that is replaced:
-/// it may be that of a process which has taken the room over.
+/// Writes a picture. If there is another one, the room's lease is checked again before that is replaced: a
+/// process that has reclaimed the room may have written it.
 async fn put(
     records: Records<'_>,
     room: &Room,

@@ -48,6 +48,34 @@ async fn a_run_whose_time_is_over_is_continued_and_nothing_is_wrong() {
     let status = status(&place);
     assert_eq!(status["last_run"]["outcome"], "continuing", "{status}");
     assert_eq!(status["problems"], json!([]), "{status}");
+    let arguments = ["run", "--max-runtime", "1s", "--json", "--success"];
+    let wanted = place.run(&[&arguments[..], &["ok,continuing"]].concat()).await;
+    assert_eq!((wanted.code, &wanted.summary()["outcome"]), (0, &json!("continuing")));
+    assert_eq!(place.run(&[&arguments[..], &["ok,left"]].concat()).await.code, 3);
+    let unknown = place.run(&[&arguments[..], &["fine"]].concat()).await;
+    assert!(unknown.code == 2 && unknown.out.contains("at_risk"), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_backfill_of_a_room_says_what_is_left_of_the_others() {
+    let place = Place::start(ROOMS).await;
+    place.good(&["run", "--list-only"]).await;
+    place.good(&["backfill", "--room", "2"]).await;
+    let status = status(&place);
+    let of_run = (&status["last_run"]["outcome"], &status["rooms_left"]);
+    assert_eq!(of_run, (&json!("continuing"), &json!(1)), "{status}");
+}
+
+#[tokio::test]
+async fn a_catalog_is_not_published_where_nothing_of_the_account_is() {
+    let place = Place::start(ROOMS).await;
+    place.good(&["run"]).await;
+    place.configure(&place.configuration().replace("prefix = \"live\"", "prefix = \"other\""));
+    let before = place.bucket();
+    let ran = place.run(&["run", "--list-only"]).await;
+    assert!(ran.code == 1 && ran.err.contains("hint:"), "{ran:?}");
+    assert_eq!(place.bucket().objects, before.objects);
+    assert_eq!(place.run(&["run"]).await.code, 1, "the next run notices it too");
 }
 
 /// A room that is announced, beside those that are over.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use replay_archiver::model::RoomId;
+use replay_archiver::pipeline;
 use replay_archiver::sandbox::scenario::Replay;
 use serde_json::{Value, json};
 
@@ -174,6 +176,27 @@ async fn a_room_that_wechat_lists_no_more_is_remembered_from_its_manifest() {
     assert_eq!((forced.exit, forced.resolved().contains(&3)), (0, true));
     for told in ["room", "segments", "totals"] {
         assert_eq!(forced.bucket.manifest(3)[told], first.bucket.manifest(3)[told], "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_read_before_the_next_run_forgets_no_room_that_wechat_lists_no_more() {
+    for is_dry_run in [true, false] {
+        let world = World::start(ROOMS).await;
+        let first = world.run().await;
+        world.sandbox.update(|scenario| scenario.accounts[0].rooms.retain(|room| room.id != 3));
+        lose_ledger(&world);
+        let setup = world.setup().await;
+        let (context, account) = (&setup.context, &setup.accounts[0]);
+        match is_dry_run {
+            true => pipeline::look(context, account).await.unwrap(),
+            false => drop(pipeline::refresh(context, account).await.unwrap()),
+        }
+        let known = context.ledger.room(&account.appid, RoomId(3)).await.unwrap();
+        assert!(known.is_some(), "dry run: {is_dry_run}");
+        drop(setup);
+        let night = world.run().await;
+        assert!(night.bucket == first.bucket, "the bucket changed");
     }
 }
 

@@ -168,7 +168,8 @@ impl SampleTables {
         if self.is_partial {
             tell(usize::MAX, 0, Wrong::Tables);
         }
-        if self.others.iter().any(contradicts_beside) {
+        // Nobody looks up the descriptions of what is not played, nor counts its samples.
+        if self.others.iter().any(is_inconsistent) {
             tell(usize::MAX, 0, Wrong::Count);
         }
         for (number, track) in self.tracks.iter().enumerate() {
@@ -262,11 +263,6 @@ fn contradicts(track: &Track) -> bool {
     !track.is_described || (track.is_known() && has_too_few(track)) || is_inconsistent(track)
 }
 
-/// The same for a track that is not played: nobody looks up its descriptions.
-fn contradicts_beside(track: &Track) -> bool {
-    has_too_few(track) || is_inconsistent(track)
-}
-
 /// Whether a track has fewer samples than its chunks.
 fn has_too_few(track: &Track) -> bool {
     track.samples_in_chunks() > u64::from(track.sizes.count())
@@ -289,17 +285,19 @@ fn is_inconsistent(track: &Track) -> bool {
 /// offsets are for a few pictures more than it has.
 const A_RUN: u64 = 3;
 
-/// Whether an entry of a table claims many more samples than there are, so that others after it, which
-/// say something else, apply to none.
+/// Whether an entry of a table claims more samples than there are, though all the entries after it, which
+/// say something else, would have had their place.
 fn is_overrun(table: &Table, samples: u64) -> bool {
+    let of = |entry| table.get(entry, 0).map_or(0, u64::from);
     let mut left = samples;
     for entry in 0..table.len() {
-        let count = u64::from(table.get(entry, 0).unwrap_or(0));
-        if count > left.saturating_add(A_RUN) {
+        if of(entry) > left.saturating_add(A_RUN) {
             let value = |entry| table.get(entry, 4);
-            return left > 0 && (entry + 1..table.len()).any(|next| value(next) != value(entry));
+            let after = || entry + 1..table.len();
+            let tail = after().fold(0_u64, |sum, next| sum.saturating_add(of(next)));
+            return left > tail && after().any(|next| value(next) != value(entry));
         }
-        left = left.saturating_sub(count);
+        left = left.saturating_sub(of(entry));
     }
     false
 }

@@ -17,7 +17,7 @@ const LARGEST: u64 = 1 << 28;
 pub(super) fn misplaced(track: &Track) -> Vec<u32> {
     const MOST: usize = 64;
     let Some(ctts) = &track.ctts else { return Vec::new() };
-    let most = (u64::from(track.timescale) * LONGEST_S).min(LARGEST);
+    let most = (u64::from(track.timescale.max(1)) * LONGEST_S).min(LARGEST);
     let mut deltas = Entries::of(&track.stts);
     let mut offsets = Entries::of(ctts);
     // The latest pictures: when they are decoded and shown, and their numbers.

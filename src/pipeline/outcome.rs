@@ -1,0 +1,134 @@
+//! How a run ended, in one word, from which the exit code and `status.json` are made.
+
+use super::report::{AccountReport, Report, RoomReport, RunProblem};
+use crate::model::Outcome;
+
+impl Report {
+    /// How the run ended: the worst that applies. A run that was interrupted tells its losses the next
+    /// time, and one whose state could not be saved has failed, whatever ended it.
+    pub fn outcome(&self, is_interrupted: bool) -> Outcome {
+        let of_accounts = || self.accounts.iter().map(|account| self.outcome_of(account, false));
+        match () {
+            () if self.ledger.is_some() => Outcome::Failed,
+            () if is_interrupted => Outcome::Interrupted,
+            () if self.could_not_run() => Outcome::Failed,
+            () if self.lost() > 0 => Outcome::Lost,
+            () if self.is_any_at_risk() => Outcome::AtRisk,
+            () if self.losses_unread => Outcome::Left,
+            () if self.rooms.iter().any(RoomReport::has_failed) => Outcome::Left,
+            () if of_accounts().any(|of| of == Outcome::Failed || of == Outcome::Left) => {
+                Outcome::Left
+            }
+            () if self.is_left() => Outcome::Continuing,
+            () => Outcome::Ok,
+        }
+    }
+
+    /// The same for one account.
+    pub(super) fn outcome_of(&self, account: &AccountReport, is_interrupted: bool) -> Outcome {
+        let rooms = || self.rooms.iter().filter(|room| room.appid == account.appid);
+        let has_failed = self.ledger.is_some()
+            || (rooms().next().is_none() && account.problems.iter().any(RunProblem::stops_all));
+        let is_lost = self.losses.iter().any(|loss| loss.recording.appid == account.appid)
+            || (self.losses_unread && rooms().any(|room| room.lost > 0));
+        let is_wrong = self.losses_unread
+            || account.problems.iter().any(|problem| !problem.is_quota)
+            || !account.waiting.is_empty()
+            || rooms().any(RoomReport::has_failed);
+        let is_left = account.is_left()
+            || account.rooms_left.is_some_and(|left| left > 0)
+            || self.is_cut_short
+            || rooms().any(RoomReport::is_left);
+        match () {
+            () if has_failed => Outcome::Failed,
+            () if is_lost => Outcome::Lost,
+            () if is_interrupted => Outcome::Interrupted,
+            () if !account.at_risk.is_empty() => Outcome::AtRisk,
+            () if is_wrong => Outcome::Left,
+            () if is_left => Outcome::Continuing,
+            () => Outcome::Ok,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::ledger::{Loss, RecordingId};
+    use crate::model::{Reason, RoomId};
+    use crate::pipeline::{RoomOutcome, RunProblem};
+    use crate::schedule::forecast::{AtRisk, ShortOf};
+
+    fn account() -> AccountReport {
+        AccountReport::new(&"wx1".parse().unwrap())
+    }
+
+    fn problem(is_quota: bool, room_id: Option<RoomId>) -> RunProblem {
+        RunProblem { what: "the list".to_owned(), error: Reason::default(), room_id, is_quota }
+    }
+
+    fn room(outcome: RoomOutcome) -> RoomReport {
+        let (appid, name) = ("wx1".parse().unwrap(), String::new());
+        RoomReport { appid, room_id: RoomId(1), name, outcome, lost: 0 }
+    }
+
+    fn loss(appid: &str) -> Loss {
+        let (room, source_id) = (RoomId(1), "0123abcd".to_owned());
+        let recording = RecordingId { appid: appid.parse().unwrap(), room, source_id };
+        Loss { recording, reason: Reason::default(), deadline: None }
+    }
+
+    fn of(account: &AccountReport, rooms: Vec<RoomReport>, losses: Vec<Loss>) -> Outcome {
+        let accounts = vec![account.clone()];
+        let report = Report { accounts, rooms, losses, ..Report::default() };
+        report.outcome_of(account, false)
+    }
+
+    #[test]
+    fn what_is_worst_is_said() {
+        let failed = || room(RoomOutcome::Failed("no answer".into()));
+        let cut_off = || room(RoomOutcome::Interrupted);
+        assert_eq!(of(&account(), vec![], vec![]), Outcome::Ok);
+        assert_eq!(of(&account(), vec![], vec![loss("wx2")]), Outcome::Ok, "another account's");
+        assert_eq!(of(&account(), vec![cut_off()], vec![]), Outcome::Continuing);
+        let due = AccountReport { pending_rooms: 9, ..account() };
+        let is_over = vec![problem(true, None)];
+        let no_calls = AccountReport { problems: is_over.clone(), ..due.clone() };
+        assert_eq!(of(&no_calls, vec![], vec![]), Outcome::Continuing, "tomorrow has calls again");
+        assert_eq!(of(&no_calls, vec![failed()], vec![]), Outcome::Left);
+        let one_room =
+            AccountReport { problems: vec![problem(false, Some(RoomId(1)))], ..account() };
+        assert_eq!(of(&one_room, vec![], vec![]), Outcome::Left);
+        let stopped = AccountReport { problems: vec![problem(false, None)], ..due };
+        assert_eq!(of(&stopped, vec![], vec![]), Outcome::Failed);
+        assert_eq!(of(&stopped, vec![cut_off()], vec![]), Outcome::Left, "it did something");
+        let deadline = Timestamp::UNIX_EPOCH;
+        let (source_id, expected, short_of) = (None, None, ShortOf::Calls);
+        let risk = AtRisk { room_id: RoomId(1), source_id, deadline, expected, short_of };
+        let at_risk = AccountReport { at_risk: vec![risk], ..no_calls };
+        assert_eq!(of(&at_risk, vec![failed()], vec![]), Outcome::AtRisk);
+        assert_eq!(of(&at_risk, vec![failed()], vec![loss("wx1")]), Outcome::Lost);
+        assert_eq!(Report::default().outcome_of(&at_risk, true), Outcome::Interrupted);
+    }
+
+    #[test]
+    fn a_run_ends_as_the_worst_of_its_accounts() {
+        let (well, due) = (account(), AccountReport { pending_rooms: 1, ..account() });
+        let other = AccountReport { problems: vec![problem(false, None)], ..account() };
+        let of = |accounts: &[&AccountReport], rooms: Vec<RoomReport>| {
+            let accounts = accounts.iter().map(|&account| account.clone()).collect();
+            Report { accounts, rooms, ..Report::default() }.outcome(false)
+        };
+        assert_eq!(of(&[], vec![]), Outcome::Ok);
+        assert_eq!(of(&[&well, &due], vec![]), Outcome::Continuing);
+        assert_eq!(of(&[&other], vec![]), Outcome::Failed);
+        assert_eq!(of(&[&well, &other], vec![]), Outcome::Left, "not all of it has failed");
+        let cut_short = Report { is_cut_short: true, ..Report::default() };
+        assert_eq!(cut_short.outcome(false), Outcome::Continuing);
+        assert_eq!(cut_short.outcome(true), Outcome::Interrupted);
+        let ledger = Report { ledger: Some("the disk is full".into()), ..Report::default() };
+        assert_eq!(ledger.outcome(true), Outcome::Failed, "nothing was saved");
+    }
+}
