@@ -127,13 +127,15 @@ impl Counts {
         self.all += 1;
         self.harmful += usize::from(is_harmful);
         self.found += usize::from(is_harmful && outcome.is_found);
-        self.false_alarms += usize::from(!is_harmful && outcome.is_found);
+        self.false_alarms += usize::from(outcome.is_false_alarm());
     }
 }
 
 impl Outcome {
+    /// Whether something is said of a file that is as good as before. One that ends too early is not, even
+    /// if only a comment at its end is missing.
     pub fn is_false_alarm(&self) -> bool {
-        self.harm.is_none() && self.is_found
+        self.harm.is_none() && self.is_found && self.kind != Kind::Truncated
     }
 
     pub fn is_missed(&self) -> bool {

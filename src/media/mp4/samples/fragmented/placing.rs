@@ -12,6 +12,9 @@ use crate::media::mp4::fragments::{Entry, Traf, trafs};
 /// The most samples to expect: those of four minutes.
 pub(super) const MOST: usize = 1 << 14;
 
+/// The bytes of the box with a fragment's number (`mfhd`).
+const NUMBER: usize = 16;
+
 /// The most samples of one fragment without their own entry.
 const MOST_ALIKE: u32 = 1 << 12;
 
@@ -29,7 +32,12 @@ impl Fragmented {
         let before_ms = self.now_ms(tracks);
         let range = start..self.boxes.at();
         let (mut alike, known) = (0, self.waiting.len());
-        for traf in trafs(&moof, start, |id| tracks.defaults(id)) {
+        let mut trafs = trafs(&moof, start, |id| tracks.defaults(id)).peekable();
+        // One without samples has nothing but its number.
+        if trafs.peek().is_none() && moof.len() > NUMBER {
+            self.note_gap(range.clone(), Wrong::Fragment, before_ms, before_ms);
+        }
+        for traf in trafs {
             let taken = traf.and_then(|traf| self.track(tracks, &traf, &mut alike));
             if taken.is_none() {
                 self.note_gap(range.clone(), Wrong::Fragment, before_ms, before_ms);

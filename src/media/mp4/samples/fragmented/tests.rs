@@ -229,6 +229,19 @@ fn fragments_lost_at_the_end_are_found_where_something_tells_of_them() {
 }
 
 #[test]
+fn a_fragment_of_which_only_the_head_is_left_is_found_at_the_end_too() {
+    let moof = INIT.len() + FIRST.len() + bodies(SECOND, b"moof")[0];
+    let mut file = file();
+    file[moof + 16..].fill(0x6d);
+    let found = what(&examined(&file));
+    assert!(found.contains(&Wrong::Fragment), "{found:?}");
+    let mfhd = [&[0, 0, 0, 16], b"mfhd".as_slice(), &[0; 8]].concat();
+    let empty = [&[0, 0, 0, 24], b"moof".as_slice(), &mfhd].concat();
+    let sound = Examined { places: Vec::new(), unexamined: None };
+    assert_eq!(examined(&[INIT, FIRST, &empty, SECOND].concat()), sound);
+}
+
+#[test]
 fn fragments_without_number_cost_little() {
     let count = u32::MAX.to_be_bytes();
     let trun = [&[0, 0, 0, 20], b"trun".as_slice(), &[0; 4], &count, &[0; 4]].concat();
