@@ -95,7 +95,7 @@ const TELLING: Duration = Duration::from_secs(30);
 
 /// How long publishing the status of all accounts may take, and how long at the end of a run whose time is
 /// over.
-const PUBLISHING: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(5)];
+const PUBLISHING: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(5)];
 
 pub(super) async fn run(
     common: &Common,

@@ -114,7 +114,9 @@ async fn a_signal_ends_a_run_whichever_of_its_requests_hangs() {
         let name = names[number % names.len()];
         let ended = signalled(number, name).await;
         if let Some((cost, took)) = &ended {
-            assert_eq!(cost.code, 130, "request {number}, SIG{name}: {cost:?}");
+            // The last one publishes how the run ended, which is decided by then.
+            let codes = if number + 1 == requests { [130, 0] } else { [130, 130] };
+            assert!(codes.contains(&cost.code), "request {number}, SIG{name}: {cost:?}");
             assert!(*took < LONGEST, "request {number}, SIG{name}: {took:?}");
         }
         usize::from(ended.is_some())
