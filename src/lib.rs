@@ -13,6 +13,7 @@
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
+//! - [`stitch`]: the segments of a room as one film: its head, and which bytes follow. Pure.
 //! - [`archive`]: the reading side: accounts, manifests and catalogs as the bucket has them.
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`schedule`]: who fetches the next part: one queue for files, memory and connections, its policy,
@@ -49,6 +50,8 @@ pub mod ledger;
 pub mod media;
 pub mod store;
 pub mod wechat;
+
+pub mod stitch;
 
 pub mod archive;
 pub mod config;

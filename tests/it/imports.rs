@@ -118,6 +118,11 @@ fn reading_the_archive_needs_the_store_alone() {
 }
 
 #[test]
+fn stitching_knows_files_and_no_archive() {
+    uses_only("stitch", &["media", "model"]);
+}
+
+#[test]
 fn the_sandbox_uses_nothing_of_the_pipelines() {
     uses_only("sandbox", &[]);
 }
