@@ -9,22 +9,28 @@
 //!   scales, dimensions. Otherwise a [`Refusal`] names what differs in which segment.
 //! - A segment begins where the longest track before it ended, in exact ticks: sound and pictures never
 //!   drift apart. The last sample of a shorter track is shown until then.
+//! - [`Film::parts`] says what a store can copy by itself, and [`Crcs`] what the CRC-64 of the film is, from
+//!   those of the segments.
 //! - Sample tables are not trusted: every count, offset and size is checked against the others and the
 //!   media data.
 
 mod boxes;
+mod crc;
 mod edits;
 mod entry;
 mod groups;
 mod head;
 mod merged;
+mod parts;
 mod refusal;
 mod segment;
 mod tables;
 mod timing;
 mod track;
 
+pub use crc::Crcs;
 pub use head::LEAST_HEAD;
+pub use parts::{FilmPart, Piece};
 pub use refusal::{Flaw, Refusal};
 pub use segment::{Around, Segment};
 
