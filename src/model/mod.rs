@@ -32,7 +32,7 @@ pub fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
 
 pub use catalog::{CATALOG_SCHEMA, Catalog, CatalogRoom};
 pub use damage::{Damage, Damaged, SOURCE_PLAYLIST, plays_but_for};
-pub use digest::{Crc64Nvme, Crc64Xz, Digests, InvalidDigest, Sha256Digest};
+pub use digest::{Crc64Nvme, Crc64Xz, Crcs, Digests, InvalidDigest, Sha256Digest};
 pub use ids::{AppId, InvalidAppId, InvalidRoomId, ObjectKey, RoomId, RunId};
 pub use manifest::*;
 pub use media_url::{

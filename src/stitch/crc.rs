@@ -5,7 +5,7 @@
 
 use crc_fast::{CrcAlgorithm, checksum, checksum_combine};
 
-use crate::model::{Crc64Nvme, Crc64Xz};
+use crate::model::{Crc64Nvme, Crc64Xz, Crcs};
 
 /// A kind of CRC-64.
 trait Kind: Copy {
@@ -42,35 +42,27 @@ impl Kind for Crc64Xz {
     }
 }
 
-/// Both CRCs of some bytes, as far as they are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Crcs {
-    /// CRC-64/NVME.
-    pub nvme: Option<Crc64Nvme>,
-    /// CRC-64/XZ.
-    pub xz: Option<Crc64Xz>,
-}
-
 impl Crcs {
     /// Those of bytes in memory.
     pub fn of(bytes: &[u8]) -> Self {
-        Self { nvme: Some(of(bytes)), xz: Some(of(bytes)) }
+        Self { crc64nvme: of(bytes), crc64xz: of(bytes) }
     }
 
     /// Those of everything, if these are of its beginning and `next` is of the `length` bytes that follow.
     #[must_use]
     pub fn then(self, next: Self, length: u64) -> Self {
-        let nvme = self.nvme.zip(next.nvme).map(|(crc, next)| then(crc, next, length));
-        let xz = self.xz.zip(next.xz).map(|(crc, next)| then(crc, next, length));
-        Self { nvme, xz }
+        Self {
+            crc64nvme: then(self.crc64nvme, next.crc64nvme, length),
+            crc64xz: then(self.crc64xz, next.crc64xz, length),
+        }
     }
 
     /// Those of the `length` bytes between `before` and `after`, if these are of the whole.
     #[must_use]
     pub fn between(self, before: &[u8], length: u64, after: &[u8]) -> Self {
         Self {
-            nvme: self.nvme.map(|whole| between(whole, before, length, after)),
-            xz: self.xz.map(|whole| between(whole, before, length, after)),
+            crc64nvme: between(self.crc64nvme, before, length, after),
+            crc64xz: between(self.crc64xz, before, length, after),
         }
     }
 }
@@ -123,12 +115,5 @@ mod tests {
             }
             prop_assert_eq!(crcs, Crcs::of(&film));
         }
-    }
-
-    #[test]
-    fn what_is_not_known_of_a_segment_is_not_known_of_the_film() {
-        let half = Crcs { nvme: None, ..Crcs::of(b"b") };
-        let joined = Crcs::of(b"a").then(half, 1);
-        assert_eq!(joined, Crcs { nvme: None, ..Crcs::of(b"ab") });
     }
 }

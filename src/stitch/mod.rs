@@ -9,7 +9,7 @@
 //!   scales, dimensions. Otherwise a [`Refusal`] names what differs in which segment.
 //! - A segment begins where the longest track before it ended, in exact ticks: sound and pictures never
 //!   drift apart. The last sample of a shorter track is shown until then.
-//! - [`Film::parts`] says what a store can copy by itself, and [`Crcs`] what the CRC-64 of the film is, from
+//! - [`Film::parts`] says what a store can copy by itself, and [`Film::crcs`] what its CRC-64 is, from
 //!   those of the segments.
 //! - Sample tables are not trusted: every count, offset and size is checked against the others and the
 //!   media data.
@@ -28,7 +28,6 @@ mod tables;
 mod timing;
 mod track;
 
-pub use crc::Crcs;
 pub use head::LEAST_HEAD;
 pub use parts::{FilmPart, Piece};
 pub use refusal::{Flaw, Refusal};
@@ -36,6 +35,7 @@ pub use segment::{Around, Segment};
 
 use std::ops::Range;
 
+use crate::model::Crcs;
 use merged::MergedTrack;
 use timing::Scale;
 
@@ -56,6 +56,13 @@ pub struct Film {
 }
 
 impl Film {
+    /// Its CRCs, given those of each segment's payload.
+    pub fn crcs(&self, payloads: &[Crcs]) -> Crcs {
+        self.payloads.iter().zip(payloads).fold(Crcs::of(&self.head), |crcs, (range, payload)| {
+            crcs.then(*payload, range.end.saturating_sub(range.start))
+        })
+    }
+
     /// Its length in bytes.
     pub fn bytes(&self) -> u64 {
         let payloads = self.payloads.iter().map(|range| range.end.saturating_sub(range.start));
