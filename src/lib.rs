@@ -18,7 +18,7 @@
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`schedule`]: who fetches the next part: one queue for files, memory and connections, its policy,
 //!   throughput, and the forecast of what will not make it.
-//! - [`stage`]: discover, resolve, transfer, seal, none of which imports another; beside them what looks
+//! - [`stage`]: discover, resolve, transfer, seal, stitch, none of which imports another; beside them what looks
 //!   at the bucket: adopt, survey, verify, decode, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
 //! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.

@@ -17,6 +17,7 @@ pub mod schema;
 pub mod sealing;
 pub mod settle;
 mod status;
+mod stitched;
 mod stored;
 mod summary;
 pub mod text;
@@ -48,6 +49,7 @@ pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
 pub use status::{
     AccountStatus, Calls, LastRun, LostRecording, Outcome, Problem, RoomAtRisk, STATUS_SCHEMA,
 };
+pub use stitched::{FilmTime, MadeFrom, Stitched};
 pub use stored::{
     Evidence, MediaFacts, SourceFacts, Stored, StoredObject, StoredWhole, ToldLengths,
 };

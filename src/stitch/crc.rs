@@ -85,10 +85,27 @@ fn between<K: Kind>(whole: K, before: &[u8], length: u64, after: &[u8]) -> K {
 
 /// What became `crc` by appending this many zero bytes, as far as a CRC is linear.
 fn without_zeros<K: Kind>(crc: u64, bytes: usize) -> u64 {
-    (0..bytes).flat_map(|_| 0..8).fold(crc, |crc, _| match crc >> 63 {
+    let back = |crc: u64| match crc >> 63 {
         1 => (crc ^ K::POLYNOMIAL) << 1 | 1,
         _ => crc << 1,
-    })
+    };
+    // The effect of taking away a bit, two, four, and so on: a linear map, given by the image of each bit.
+    let mut map: [u64; 64] = std::array::from_fn(|bit| back(1 << bit));
+    let (mut crc, mut bits) = (crc, bytes as u64 * 8);
+    while bits > 0 {
+        if bits & 1 == 1 {
+            crc = image(&map, crc);
+        }
+        map = std::array::from_fn(|bit| map.get(bit).map_or(0, |twice| image(&map, *twice)));
+        bits >>= 1;
+    }
+    crc
+}
+
+/// What a linear map makes of `crc`.
+fn image(map: &[u64; 64], crc: u64) -> u64 {
+    let bits = map.iter().enumerate().filter(|(bit, _)| crc >> bit & 1 == 1);
+    bits.fold(0, |sum, (_, becomes)| sum ^ becomes)
 }
 
 #[cfg(test)]

@@ -1,12 +1,20 @@
 //! Segments that ffmpeg made, joined to films, and what ffmpeg makes of these: every picture and every
-//! packet of sound is there, in order, and at its time.
+//! packet of sound is there, in order, and at its time. And films that a store makes from large segments.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
+use jiff::Timestamp;
+use replay_archiver::model::{Crcs, Evidence, Manifest, RunId, Sha256Digest, Stitched};
+use replay_archiver::stage::Error;
+use replay_archiver::stage::stitch::{Plan, make as make_film, plan};
 use replay_archiver::stitch::{Around, Film, Refusal, Segment, film};
+use replay_archiver::store::{ChecksumMode, Labels, RoomKeys, Settings, Store};
 use tempfile::TempDir;
+
+use crate::store::settings_for;
+use crate::strict::{ACCESS_KEY, BUCKET, Provider, SECRET_KEY, StrictS3};
 
 /// How segments are made: what ffmpeg is given besides length and number.
 struct Kind {
@@ -182,4 +190,122 @@ fn a_real_ffmpeg_finds_every_picture_and_packet_of_the_segments_in_their_film() 
         let (film, path) = join(folder.path(), &paths).unwrap();
         compare(kind, &film, &path, &paths);
     }
+}
+
+const FASTSTART: &[u8] = include_bytes!("fixtures/media/faststart.mp4");
+const MANIFEST: &str = include_str!("fixtures/fuzz/manifests/good");
+const MIB: usize = 1 << 20;
+
+/// A segment whose media data ends with this many bytes that no sample needs.
+fn large(more: usize) -> Bytes {
+    let mut file = FASTSTART.to_vec();
+    let mdat = file.windows(4).position(|four| four == b"mdat").unwrap() - 4;
+    let size = u32::try_from(file.len() - mdat + more).unwrap();
+    file[mdat..mdat + 4].copy_from_slice(&size.to_be_bytes());
+    file.extend((0..more).map(|at| (at * 7 % 251) as u8));
+    file.into()
+}
+
+/// A room of two such segments in a strict store.
+struct Room {
+    server: StrictS3,
+    store: Store,
+    keys: RoomKeys,
+    manifest: Manifest,
+    segments: [Bytes; 2],
+}
+
+impl Room {
+    async fn archived(provider: Provider, checksum: ChecksumMode, more: [usize; 2]) -> Self {
+        let server = StrictS3::start(provider).await;
+        let settings = settings_for(&server.endpoint(), BUCKET, ACCESS_KEY, SECRET_KEY);
+        let store = Store::connect(Settings { checksum, ..settings }).await.unwrap();
+        let segments = more.map(large);
+        let mut manifest: serde_json::Value = serde_json::from_str(MANIFEST).unwrap();
+        for (entry, bytes) in manifest["segments"].as_array_mut().unwrap().iter_mut().zip(&segments)
+        {
+            let crcs = Crcs::of(bytes);
+            entry["bytes"] = bytes.len().into();
+            entry["sha256"] = Sha256Digest::of(bytes).to_string().into();
+            entry["crc64nvme"] = crcs.crc64nvme.to_string().into();
+            entry["crc64xz"] = crcs.crc64xz.to_string().into();
+        }
+        let manifest: Manifest = serde_json::from_value(manifest).unwrap();
+        let keys = store.keys(&manifest.room.appid).room(manifest.room.room_id);
+        for (entry, bytes) in manifest.segments.iter().zip(&segments) {
+            let key = keys.resolve(entry.key.as_deref().unwrap()).unwrap();
+            let labels = Labels { content_type: "video/mp4", metadata: &[] };
+            store.put(&key, bytes.clone(), labels).await.unwrap();
+        }
+        server.take();
+        Self { server, store, keys, manifest, segments }
+    }
+
+    async fn stitch(&self) -> Result<Stitched, Error> {
+        let Plan::Film(film) = plan(&self.store, &self.keys, &self.manifest).await? else {
+            panic!("the segments are alike");
+        };
+        let run = RunId::new(Timestamp::UNIX_EPOCH);
+        make_film((&self.store, &run), &self.keys, &self.manifest, &film).await
+    }
+}
+
+#[tokio::test]
+async fn large_segments_are_copied_by_the_store_and_small_ones_sent_with_their_neighbours() {
+    for (provider, more) in [
+        (Provider::Garage, [6 * MIB, 7 * MIB]),
+        (Provider::Ceph, [6 * MIB, 10]),
+        (Provider::Cos, [10, 12 * MIB]),
+        (Provider::Oss, [10, 11]),
+    ] {
+        let room = Room::archived(provider, ChecksumMode::Auto, more).await;
+        let film = room.stitch().await.unwrap();
+        let requests = room.server.take();
+        let key = room.keys.resolve(film.key.as_deref().unwrap()).unwrap();
+        let bytes = &room.server.objects()[key.as_str()];
+        let tail: Vec<u8> = room
+            .segments
+            .iter()
+            .flat_map(|file| {
+                let mdat = file.windows(4).position(|four| four == b"mdat").unwrap() + 4;
+                file[mdat..].to_vec()
+            })
+            .collect();
+        assert!(bytes.ends_with(&tail), "{provider:?}");
+        let head = bytes.len() - tail.len();
+        let sent: usize = requests.iter().map(|request| request.bytes).sum();
+        let small: usize = more.iter().filter(|more| **more < 5 * MIB).count();
+        assert!(sent < head + small * 5 * MIB + 64_000, "{provider:?}: {sent} bytes are sent");
+        let copies =
+            requests.iter().filter(|request| request.method == "PUT" && request.bytes == 0);
+        assert_eq!(copies.count(), 2 - small, "{provider:?}");
+        let is_crc =
+            |it: &Evidence| matches!(it, Evidence::StoreCrc64Nvme | Evidence::StoreCrc64Xz);
+        assert!(film.evidence.iter().any(is_crc), "{provider:?}: {film:?}");
+        assert_eq!(room.server.violations(), [""; 0], "{provider:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_store_reports_no_checksum_the_joints_are_read_back() {
+    let room = Room::archived(Provider::Ceph, ChecksumMode::Off, [6 * MIB, 6 * MIB]).await;
+    let film = room.stitch().await.unwrap();
+    assert_eq!(film.evidence, [Evidence::StoreSize, Evidence::Seams]);
+    let key = room.keys.resolve(film.key.as_deref().unwrap()).unwrap();
+    let mut rotten = room.server.objects()[key.as_str()].to_vec();
+    let last = rotten.len() - 1;
+    rotten[last] ^= 1;
+    room.server.rot(key.as_str(), rotten);
+    let error = room.stitch().await.unwrap_err().to_string();
+    assert!(error.contains("bytes at a joint"), "{error}");
+}
+
+#[tokio::test]
+async fn a_segment_that_is_not_as_it_was_archived_is_not_copied() {
+    let room = Room::archived(Provider::Garage, ChecksumMode::Auto, [6 * MIB, 10]).await;
+    let key = room.manifest.segments[1].key.as_deref().unwrap();
+    let key = room.keys.resolve(key).unwrap();
+    room.server.place(key.as_str(), large(11));
+    assert!(room.stitch().await.unwrap_err().to_string().contains("size"));
+    assert_eq!(room.server.objects().len(), 2);
 }
