@@ -13,11 +13,12 @@
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
+//! - [`stitch`]: the segments of a room as one film: its head, and which bytes follow. Pure.
 //! - [`archive`]: the reading side: accounts, manifests and catalogs as the bucket has them.
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`schedule`]: who fetches the next part: one queue for files, memory and connections, its policy,
 //!   throughput, and the forecast of what will not make it.
-//! - [`stage`]: discover, resolve, transfer, seal, none of which imports another; beside them what looks
+//! - [`stage`]: discover, resolve, transfer, seal, stitch, none of which imports another; beside them what looks
 //!   at the bucket: adopt, survey, verify, decode, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
 //! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.
@@ -49,6 +50,8 @@ pub mod ledger;
 pub mod media;
 pub mod store;
 pub mod wechat;
+
+pub mod stitch;
 
 pub mod archive;
 pub mod config;

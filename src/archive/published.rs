@@ -72,7 +72,8 @@ pub fn parse(
 fn named(manifest: &Manifest) -> impl Iterator<Item = Cow<'_, str>> {
     let objects = manifest.objects().filter(|object| object.part != Part::Received);
     let previous = manifest.previous.iter().map(|previous| &previous.key);
-    let others = previous.chain(&manifest.playback.keys).map(Cow::from);
+    let film = manifest.playback.stitched.iter().flat_map(|film| &film.key);
+    let others = previous.chain(&manifest.playback.keys).chain(film).map(Cow::from);
     objects.map(|object| object.key).chain(others)
 }
 

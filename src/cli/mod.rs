@@ -30,6 +30,7 @@ pub mod setup;
 mod show;
 mod status;
 mod stderr;
+mod stitch;
 mod stop;
 mod usage;
 mod verify;
@@ -105,6 +106,8 @@ pub enum Command {
     Gc(gc::GcArguments),
     /// Print what a player needs for one room: its segments in order, with presigned URLs.
     Playlist(playlist::PlaylistArguments),
+    /// Join the segments of a room to one film, which the store makes from them by itself.
+    Stitch(stitch::StitchArguments),
     /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
@@ -185,6 +188,7 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Verify(arguments) => verify::run(common, &arguments).await,
         Command::Gc(arguments) => gc::run(common, &arguments).await,
         Command::Playlist(arguments) => playlist::run(common, &arguments).await,
+        Command::Stitch(arguments) => stitch::run(common, &arguments).await,
         Command::Doctor => doctor::run(common).await,
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,

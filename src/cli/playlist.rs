@@ -11,7 +11,7 @@ use super::output;
 use super::reading::{self, Archive};
 use super::{Common, Exit};
 use crate::clock::Clock;
-use crate::model::{AppId, Manifest, RoomId, Segment, Sha256Digest, Whole};
+use crate::model::{AppId, Manifest, RoomId, Segment, Sha256Digest, Stitched, Whole};
 
 /// Flags of `playlist`.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub struct PlaylistArguments {
 enum Format {
     /// Everything: URLs, durations, offsets, gaps, digests.
     Json,
-    /// One URL per line, in order.
+    /// One URL per line, in order: that of the stitched film alone if there is one.
     Urls,
     /// The archived whole as HLS, with presigned chunks.
     M3u8,
@@ -113,6 +113,12 @@ impl Player<'_> {
         Some((whole, whole.key.as_deref()?))
     }
 
+    /// The stitched film, if there is one of all archived segments.
+    fn film(&self) -> Option<(&Stitched, &str)> {
+        let film = self.manifest.playback.stitched.as_ref()?;
+        Some((film, film.key.as_deref()?))
+    }
+
     async fn json(&self) -> anyhow::Result<Value> {
         let mut segments = Vec::new();
         for (segment, key) in self.archived() {
@@ -141,6 +147,16 @@ impl Player<'_> {
                 "missing": whole.missing,
             })
         });
+        let film = match self.film() {
+            None => None,
+            Some((film, key)) => Some(json!({
+                "url": self.url(key).await?,
+                "key": key,
+                "bytes": film.bytes,
+                "duration_ms": film.duration_ms,
+                "time_map": film.time_map,
+            })),
+        };
         let now = Clock::system().now();
         let room = &self.manifest.room;
         Ok(json!({
@@ -153,12 +169,16 @@ impl Player<'_> {
             "duration_ms": self.manifest.playback.duration_ms,
             "uniform_codecs": self.manifest.playback.uniform_codecs,
             "urls_expire_at": now.checked_add(self.ttl)?,
+            "stitched": film,
             "segments": segments,
             "whole": whole,
         }))
     }
 
     async fn urls(&self) -> anyhow::Result<Vec<String>> {
+        if let Some((_, key)) = self.film() {
+            return Ok(vec![self.url(key).await?]);
+        }
         let mut urls = Vec::new();
         for (_, key) in self.archived() {
             urls.push(self.url(key).await?);

@@ -145,6 +145,21 @@ pub struct Digests {
     pub crc64xz: Crc64Xz,
 }
 
+/// The CRCs among the digests of some bytes: what a store may report of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crcs {
+    /// CRC-64/NVME.
+    pub crc64nvme: Crc64Nvme,
+    /// CRC-64/XZ.
+    pub crc64xz: Crc64Xz,
+}
+
+impl From<&Digests> for Crcs {
+    fn from(digests: &Digests) -> Self {
+        Self { crc64nvme: digests.crc64nvme, crc64xz: digests.crc64xz }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppId, Crc64Nvme, Crc64Xz, Damage, Evidence, Goods, ImageRole, LiveStatus, MediaFacts,
-    RecordingState, RoomId, Sha256Digest, Whole,
+    RecordingState, RoomId, Sha256Digest, Stitched, Whole,
 };
 
 /// The identifier of the manifest format.
@@ -291,6 +291,10 @@ pub struct Playback {
     pub durations_ms: Vec<u64>,
     /// Whether all have the same codec configuration, so that they can be joined without re-encoding.
     pub uniform_codecs: bool,
+    /// The segments joined to one film, or why they cannot be joined; missing until `stitch` has tried,
+    /// and again when there is another segment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stitched: Option<Stitched>,
 }
 
 /// Which form of a broadcast to play.

@@ -17,6 +17,7 @@ pub mod schema;
 pub mod sealing;
 pub mod settle;
 mod status;
+mod stitched;
 mod stored;
 mod summary;
 pub mod text;
@@ -32,7 +33,7 @@ pub fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
 
 pub use catalog::{CATALOG_SCHEMA, Catalog, CatalogRoom};
 pub use damage::{Damage, Damaged, SOURCE_PLAYLIST, plays_but_for};
-pub use digest::{Crc64Nvme, Crc64Xz, Digests, InvalidDigest, Sha256Digest};
+pub use digest::{Crc64Nvme, Crc64Xz, Crcs, Digests, InvalidDigest, Sha256Digest};
 pub use ids::{AppId, InvalidAppId, InvalidRoomId, ObjectKey, RoomId, RunId};
 pub use manifest::*;
 pub use media_url::{
@@ -48,6 +49,7 @@ pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
 pub use status::{
     AccountStatus, Calls, LastRun, LostRecording, Outcome, Problem, RoomAtRisk, STATUS_SCHEMA,
 };
+pub use stitched::{FilmTime, MadeFrom, Stitched};
 pub use stored::{
     Evidence, MediaFacts, SourceFacts, Stored, StoredObject, StoredWhole, ToldLengths,
 };

@@ -307,6 +307,7 @@ fn playback(segments: &[Segment], whole: Option<&Whole>) -> Playback {
             keys: vec![key],
             durations_ms: vec![whole_ms],
             uniform_codecs: true,
+            stitched: None,
         };
     }
     let mut configs =
@@ -318,6 +319,7 @@ fn playback(segments: &[Segment], whole: Option<&Whole>) -> Playback {
         keys: archived.iter().filter_map(|segment| segment.key.clone()).collect(),
         durations_ms,
         uniform_codecs: first.is_some() && configs.all(|config| config == first),
+        stitched: None,
     }
 }
 

@@ -117,6 +117,9 @@ pub enum Evidence {
     /// The store reported the CRC-64/XZ computed here.
     #[serde(rename = "store-crc64xz")]
     StoreCrc64Xz,
+    /// The bytes at each joint of a stitched film were read back and are those of the segments.
+    #[serde(rename = "seams")]
+    Seams,
     /// The source reported the CRC-64/XZ computed here.
     #[serde(rename = "source-crc64xz")]
     SourceCrc64Xz,

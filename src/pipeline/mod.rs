@@ -26,6 +26,7 @@ mod report;
 mod selection;
 mod sharing;
 pub mod status;
+pub mod stitch;
 mod transfer;
 
 use std::collections::HashSet;

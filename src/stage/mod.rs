@@ -1,6 +1,8 @@
 //! The stages: discover, resolve, transfer, seal. Each is a function from the previous stage's value to
 //! the next one's. No stage imports another; only `pipeline` knows their order.
 //!
+//! [`stitch`] joins the segments of a sealed room.
+//!
 //! Beside them are the checks of the bucket against the ledger and the manifests: [`adopt`],
 //! [`survey`], [`verify`], and [`audit`], which builds on `verify`.
 
@@ -16,6 +18,7 @@ mod images;
 mod replays;
 pub mod resolve;
 pub mod seal;
+pub mod stitch;
 pub mod survey;
 pub mod transfer;
 pub mod verify;

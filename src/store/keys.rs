@@ -164,6 +164,11 @@ impl RoomKeys {
         self.below(&format!("whole/{folder}/{}.{}", plain(stem), plain(extension)))
     }
 
+    /// `stitched/<digest of what it is made from>.mp4`: the segments joined to one film.
+    pub fn stitched(&self, made_from: &Sha256Digest) -> ObjectKey {
+        self.below(&format!("stitched/{made_from}.mp4"))
+    }
+
     /// `images/<role>.<extension>`; the extension follows from the content type.
     pub fn image(&self, role: ImageRole, content_type: &str) -> ObjectKey {
         let essence = content_type.split(';').next().unwrap_or_default().trim();

@@ -13,7 +13,7 @@
 //! - Every reply has a limit on its length, except for objects, which are streamed; none may crawl.
 //!
 //! In reading order: `settings`, `keys` (the bucket's layout), `plan` (parts), `bounded` (replies),
-//! `client`, `write` (one request), `object` (small objects), `conditional`, `upload` (multipart),
+//! `client`, `write` (one request), `object` (small objects), `conditional`, `upload` (multipart), `copy` (parts that the store copies),
 //! `read`, `paging`, `list`, `folders`, `uploads` (unfinished ones), `presign`, `probe` (for `doctor`).
 
 mod answer;
@@ -21,6 +21,7 @@ mod bounded;
 mod checksum;
 mod client;
 mod conditional;
+mod copy;
 mod dialect;
 mod error;
 mod folders;
@@ -42,6 +43,7 @@ mod write;
 pub use answer::Answer;
 pub use client::Store;
 pub use conditional::Precondition;
+pub use copy::CopySource;
 pub use error::{Error, NoAnswer, Site};
 pub use folders::Folders;
 pub use keys::{AccountKeys, Keys, RoomKeys};

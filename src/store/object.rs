@@ -14,7 +14,7 @@ use super::settings::shortly;
 use super::write::{Condition, Findings, Write, crc64xz, crc64xz_tap, unquoted, whole_crc64nvme};
 use super::{Error, NoAnswer, Store};
 use crate::clock;
-use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey, Sha256Digest};
+use crate::model::{Crc64Nvme, Crc64Xz, Crcs, Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry;
 
 /// The largest object that [`Store::get`] reads into memory.
@@ -117,13 +117,13 @@ impl Store {
     pub async fn confirm(
         &self,
         key: &ObjectKey,
-        digests: &Digests,
+        crcs: impl Into<Crcs>,
         bytes: u64,
     ) -> Result<Confirmed, Error> {
         let head = retry::with(self.policy(), "confirm", || async {
             self.head_once(key).await?.ok_or_else(|| Error::Vanished { key: key.clone() })
         });
-        compare(key, head.await?, digests, bytes)
+        compare(key, head.await?, crcs.into(), bytes)
     }
 
     /// What the store reports about an object; `None` if there is none.
@@ -221,7 +221,7 @@ fn too_slow(key: &ObjectKey) -> Error {
 pub(super) fn compare(
     key: &ObjectKey,
     head: ObjectHead,
-    digests: &Digests,
+    crcs: Crcs,
     bytes: u64,
 ) -> Result<Confirmed, Error> {
     let mismatch = |what, sent: String, stored: String| {
@@ -232,14 +232,14 @@ pub(super) fn compare(
     }
     let mut evidence = vec![Evidence::StoreSize];
     if let Some(stored) = head.crc64nvme {
-        if stored != digests.crc64nvme {
-            return mismatch("CRC-64/NVME", digests.crc64nvme.to_string(), stored.to_string());
+        if stored != crcs.crc64nvme {
+            return mismatch("CRC-64/NVME", crcs.crc64nvme.to_string(), stored.to_string());
         }
         evidence.push(Evidence::StoreCrc64Nvme);
     }
     if let Some(stored) = head.crc64xz {
-        if stored != digests.crc64xz {
-            return mismatch("CRC-64/XZ", digests.crc64xz.to_string(), stored.to_string());
+        if stored != crcs.crc64xz {
+            return mismatch("CRC-64/XZ", crcs.crc64xz.to_string(), stored.to_string());
         }
         evidence.push(Evidence::StoreCrc64Xz);
     }

@@ -16,7 +16,7 @@ use super::plan::MOST_PARTS;
 use super::signing::SignBody;
 use super::write::{Findings, crc64xz_tap};
 use super::{Confirmed, Error, Labels, Store};
-use crate::model::{Crc64Nvme, Digests, Evidence, ObjectKey, Sha256Digest};
+use crate::model::{Crc64Nvme, Crcs, Evidence, ObjectKey, Sha256Digest};
 use crate::retry::{self, Transient as _};
 
 /// The metadata that identifies the upload which made an object: without it, the object found after a
@@ -28,8 +28,8 @@ const TOKEN: &str = "upload-token";
 /// Dropping it leaves the upload in the store, for a later run to resume.
 #[derive(Debug)]
 pub struct Upload {
-    store: Store,
-    key: ObjectKey,
+    pub(super) store: Store,
+    pub(super) key: ObjectKey,
     id: UploadId,
     has_twins: bool,
 }
@@ -145,6 +145,11 @@ impl Upload {
         &self.id
     }
 
+    /// The store's own upload id.
+    pub(super) fn store_id(&self) -> &str {
+        &self.id.id
+    }
+
     /// Whether the store may have begun other uploads when asked to begin this one, because an answer
     /// was lost and the request was repeated.
     pub fn may_have_twins(&self) -> bool {
@@ -224,7 +229,7 @@ impl Upload {
             .map_err(|failure| Error::from_sdk(site, &failure))
     }
 
-    /// Makes the parts one object and confirms it against the digests of the whole.
+    /// Makes the parts one object and confirms it against the CRCs of the whole.
     ///
     /// On `Ok` the object is durable and is what was sent: the answer had a checksum of the whole
     /// object, or a HEAD confirmed it. If the answer is lost or the upload is gone, the existing object
@@ -237,9 +242,10 @@ impl Upload {
     pub async fn complete(
         &self,
         parts: &[PartReceipt],
-        whole: &Digests,
+        whole: impl Into<Crcs>,
         bytes: u64,
     ) -> Result<Confirmed, Error> {
+        let whole = whole.into();
         check_parts(&self.key, parts, bytes)?;
         let store = &self.store;
         let send = |check: Check| self.send_complete(parts, whole, check);
@@ -264,7 +270,7 @@ impl Upload {
     async fn send_complete(
         &self,
         parts: &[PartReceipt],
-        whole: &Digests,
+        whole: Crcs,
         check: Check,
     ) -> Result<Findings, Error> {
         let completed = parts.iter().map(|part| {
@@ -295,7 +301,7 @@ impl Upload {
     /// Looks up what a failed completion led to. The first error stands unless the existing object is
     /// from this upload. If the lookup fails with a transient error, that error is returned, and the
     /// upload may be completed again.
-    async fn settle(&self, error: Error, whole: &Digests, bytes: u64) -> Result<Confirmed, Error> {
+    async fn settle(&self, error: Error, whole: Crcs, bytes: u64) -> Result<Confirmed, Error> {
         match self.store.head(&self.key).await {
             Ok(Some(head)) if head.metadata.get(TOKEN) == Some(&self.id.token) => {
                 tracing::info!(object.key = %self.key, error = %error, "the upload was completed although the answer was lost");
@@ -342,7 +348,7 @@ fn check_parts(key: &ObjectKey, parts: &[PartReceipt], bytes: u64) -> Result<(),
     Ok(())
 }
 
-fn unreadable(site: &Site, detail: &str) -> Error {
+pub(super) fn unreadable(site: &Site, detail: &str) -> Error {
     Error::Unreadable { site: site.clone(), detail: detail.to_owned() }
 }
 

@@ -18,7 +18,7 @@ use super::error::Site;
 use super::signing::SignBody;
 use super::tap::Tap;
 use super::{Confirmed, Error, Labels, Store};
-use crate::model::{Crc64Nvme, Crc64Xz, Digests, Evidence, ObjectKey};
+use crate::model::{Crc64Nvme, Crc64Xz, Crcs, Digests, Evidence, ObjectKey};
 use crate::retry;
 
 /// Where COS and OSS report the CRC-64/XZ of an object, in decimal.
@@ -93,8 +93,9 @@ impl Store {
         found: Findings,
     ) -> Result<Confirmed, Error> {
         let Write { key, body, digests, .. } = *write;
-        let by_md5 = || !found.contradicts(digests) && found.is_md5_of(body);
-        let mut confirmed = match found.proof(digests).or_else(|| by_md5().then(Vec::new)) {
+        let crcs = Crcs::from(digests);
+        let by_md5 = || !found.contradicts(crcs) && found.is_md5_of(body);
+        let mut confirmed = match found.proof(crcs).or_else(|| by_md5().then(Vec::new)) {
             Some(evidence) => Confirmed { etag: found.etag, evidence },
             None => self.confirm(key, digests, body.len() as u64).await?,
         };
@@ -158,19 +159,19 @@ impl Findings {
 
     /// The evidence that the bytes have these digests: all reported checksums match, and there is at
     /// least one. A checksum covers all bytes, and so their number.
-    pub(super) fn proof(&self, digests: &Digests) -> Option<Vec<Evidence>> {
-        let evidence: Vec<_> = self.compared(digests).map(|(_, evidence)| evidence).collect();
-        (!evidence.is_empty() && !self.contradicts(digests)).then_some(evidence)
+    pub(super) fn proof(&self, crcs: Crcs) -> Option<Vec<Evidence>> {
+        let evidence: Vec<_> = self.compared(crcs).map(|(_, evidence)| evidence).collect();
+        (!evidence.is_empty() && !self.contradicts(crcs)).then_some(evidence)
     }
 
     /// Whether a reported checksum differs.
-    fn contradicts(&self, digests: &Digests) -> bool {
-        self.compared(digests).any(|(is_right, _)| !is_right)
+    fn contradicts(&self, crcs: Crcs) -> bool {
+        self.compared(crcs).any(|(is_right, _)| !is_right)
     }
 
-    fn compared(&self, digests: &Digests) -> impl Iterator<Item = (bool, Evidence)> + use<> {
-        let nvme = self.crc64nvme.map(|crc| (crc == digests.crc64nvme, Evidence::StoreCrc64Nvme));
-        let xz = self.crc64xz.map(|crc| (crc == digests.crc64xz, Evidence::StoreCrc64Xz));
+    fn compared(&self, crcs: Crcs) -> impl Iterator<Item = (bool, Evidence)> + use<> {
+        let nvme = self.crc64nvme.map(|crc| (crc == crcs.crc64nvme, Evidence::StoreCrc64Nvme));
+        let xz = self.crc64xz.map(|crc| (crc == crcs.crc64xz, Evidence::StoreCrc64Xz));
         nvme.into_iter().chain(xz)
     }
 
@@ -225,7 +226,7 @@ mod tests {
             (nvme, xz_wrong, None),
         ] {
             let found = Findings { etag: None, crc64nvme, crc64xz };
-            assert_eq!(found.proof(&digests), expected, "{found:?}");
+            assert_eq!(found.proof(Crcs::from(&digests)), expected, "{found:?}");
         }
     }
 

@@ -14,5 +14,6 @@ mod reading;
 mod rooms;
 mod secrets;
 mod signals;
+mod stitch;
 mod told;
 mod trusted;

@@ -69,6 +69,7 @@ const CONCURRENT: &[(&str, &str)] = &[
     ),
     ("stage/decode/probe.rs", "what a child process says is read while it runs"),
     ("stage/seal/images.rs", "until the scheduler grants the memory of pictures"),
+    ("stage/stitch.rs", "the store copies several parts at once; nothing is transferred meanwhile"),
     ("stage/transfer/gather.rs", "until the scheduler grants the chunks of a whole"),
     ("stage/transfer/hashing.rs", "bytes are hashed beside the runtime's threads"),
     ("stage/transfer/parts.rs", "until the scheduler grants the parts of a file"),
@@ -115,6 +116,11 @@ fn no_stage_imports_another() {
 #[test]
 fn reading_the_archive_needs_the_store_alone() {
     uses_only("archive", &["model", "store"]);
+}
+
+#[test]
+fn stitching_knows_files_and_no_archive() {
+    uses_only("stitch", &["media", "model"]);
 }
 
 #[test]

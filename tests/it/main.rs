@@ -36,6 +36,8 @@ mod sandbox;
 #[cfg(test)]
 mod source;
 #[cfg(test)]
+mod stitch;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod strict;

@@ -21,7 +21,7 @@ impl FourCc {
     ];
 
     /// Whether it is a usual type of a top-level box.
-    pub(in crate::media) fn is_usual(self) -> bool {
+    pub(crate) fn is_usual(self) -> bool {
         Self::USUAL.iter().any(|usual| **usual == self.0)
     }
 
@@ -45,7 +45,7 @@ impl fmt::Debug for FourCc {
 
 /// The header of a box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     pub kind: FourCc,
     /// Length of the header: 8 or 16.
     pub length: usize,
@@ -54,7 +54,7 @@ pub(super) struct Header {
 
 /// The size of a box, including its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Size {
+pub(crate) enum Size {
     Bytes(u64),
     /// To the end of the file, or of the enclosing box.
     ToEnd,
@@ -95,7 +95,7 @@ impl Header {
 }
 
 /// The boxes in `payload`, up to the first that does not fit.
-pub(super) fn children(mut payload: &[u8]) -> impl Iterator<Item = (FourCc, &[u8])> {
+pub(crate) fn children(mut payload: &[u8]) -> impl Iterator<Item = (FourCc, &[u8])> {
     std::iter::from_fn(move || {
         let header = Header::read(payload)?;
         let end = match header.size {
@@ -110,6 +110,6 @@ pub(super) fn children(mut payload: &[u8]) -> impl Iterator<Item = (FourCc, &[u8
 }
 
 /// The first box of type `kind` in `payload`.
-pub(super) fn child<'a>(payload: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+pub(crate) fn child<'a>(payload: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
     children(payload).find(|(found, _)| found.0 == *kind).map(|(_, body)| body)
 }

@@ -4,7 +4,7 @@
 //! all samples lie within the file, whatever follows them; [`facts`] reads the `moov`. A file whose
 //! `moov` cannot be read may still be whole: it is archived without facts.
 
-mod boxes;
+pub(crate) mod boxes;
 mod codec;
 mod extent;
 mod facts;

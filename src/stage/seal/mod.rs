@@ -21,7 +21,8 @@ use crate::config::Work;
 use crate::ledger::RoomRecord;
 use crate::model::sealing::{SealInput, manifest};
 use crate::model::{
-    Generator, Manifest, ManifestImage, PreviousManifest, Recording, Sealed, Sha256Digest, Summary,
+    Generator, Manifest, ManifestImage, PreviousManifest, Recording, Sealed, Sha256Digest,
+    Stitched, Summary,
 };
 use crate::progress::Progress;
 use crate::store::{Labels, RoomKeys, must_be_readable};
@@ -177,15 +178,58 @@ fn describe(records: Records<'_>, listed: &ListedRoom, images: Vec<ManifestImage
         settled: record.settled,
         listed_at: record.listed_at,
     };
-    let generator = Generator {
+    manifest(input, generator(records), records.clock.now())
+}
+
+fn generator(records: Records<'_>) -> Generator {
+    Generator {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         run_id: records.run.id.to_string(),
-    };
-    manifest(input, generator, records.clock.now())
+    }
 }
 
 async fn publish(
+    records: Records<'_>,
+    keys: &RoomKeys,
+    room: &RoomRecord,
+    manifest: Manifest,
+    previous: InBucket,
+) -> Result<Sealed, Error> {
+    let manifest = match &previous.base {
+        Some(base) => manifest.keeping_film_of(&base.manifest),
+        None => manifest,
+    };
+    supersede(records, keys, room, manifest, previous).await
+}
+
+/// Publishes the manifest of a leased room once more, with a stitched film or why there is none, as a new
+/// revision of what the bucket has. Durable on `Ok`, but for the ledger, where it is recorded as well.
+///
+/// # Errors
+/// As [`seal`]; the previous manifest then stays in force.
+pub async fn add_film(
+    records: Records<'_>,
+    room: &RoomRecord,
+    previous: InBucket,
+    film: Stitched,
+) -> Result<(), Error> {
+    let Some(base) = &previous.base else { return Ok(()) };
+    let mut manifest = Manifest {
+        generator: generator(records),
+        published_at: records.clock.now(),
+        ..base.manifest.clone()
+    };
+    manifest.playback.stitched = Some(film);
+    let keys = records.store.keys(&room.room.appid).room(room.room.room_id);
+    let sealed = supersede(records, &keys, room, manifest, previous).await?;
+    let record = RoomRecord { sealed: Some(sealed), ..room.clone() };
+    records.ledger.save_room(&record, records.owner()).await?;
+    Ok(())
+}
+
+/// Publishes a manifest as the next revision, if it says anything new.
+async fn supersede(
     records: Records<'_>,
     keys: &RoomKeys,
     room: &RoomRecord,

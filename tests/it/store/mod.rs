@@ -55,7 +55,7 @@ fn settings(endpoint: &str) -> Settings {
 }
 
 /// Settings for a store that has these keys and this bucket.
-fn settings_for(endpoint: &str, bucket: &str, access_key: &str, secret_key: &str) -> Settings {
+pub fn settings_for(endpoint: &str, bucket: &str, access_key: &str, secret_key: &str) -> Settings {
     Settings {
         bucket: bucket.to_owned(),
         credentials: Credentials::Static {

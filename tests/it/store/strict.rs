@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use replay_archiver::model::{Evidence, ObjectKey};
 use replay_archiver::retry::Transient as _;
 use replay_archiver::store::{
-    Addressing, Error, IfNoneMatch, PartDigests, PartPlan, PartReceipt, Precondition, Probe,
-    Settings, Store, Upload,
+    Addressing, CopySource, Error, IfNoneMatch, PartDigests, PartPlan, PartReceipt, Precondition,
+    Probe, Settings, Store, Upload,
 };
 
 use super::{LABELS, bytes, digests, key, settings_for};
@@ -508,4 +508,69 @@ async fn a_store_that_says_nothing_is_asked_again() {
     once(&server, Effect::Stall, |request| request.method == "PUT");
     store.put(&key("a.jpg"), bytes(100), LABELS).await.unwrap();
     assert_eq!(server.objects().len(), 1);
+}
+
+/// What a film is copied from: a large object and another.
+const SOURCE: &str = "segments/a b+ä.mp4";
+
+/// Sends a part and has another copied; the error of the first step that fails.
+async fn copy(store: &Store, etag: &str, range: std::ops::Range<u64>) -> Result<Bytes, Error> {
+    let (source, film) = (key(SOURCE), key("stitched/a.mp4"));
+    let head = bytes(PART);
+    let upload = store.start_upload(&film, LABELS).await?;
+    let sent = upload.part(1, head.clone(), PartDigests::of(&head)).await?;
+    let copied = upload.copy_part(2, CopySource { key: &source, etag }, range.clone()).await?;
+    let payload = bytes(2 * PART).slice(range.start as usize..range.end as usize);
+    let whole = Bytes::from([head, payload].concat());
+    upload.complete(&[sent, copied], &digests(&whole), whole.len() as u64).await?;
+    Ok(whole)
+}
+
+async fn with_source(provider: Provider) -> (StrictS3, Store, String) {
+    let (server, store) = start(provider).await;
+    let confirmed = store.put(&key(SOURCE), bytes(2 * PART), LABELS).await.unwrap();
+    (server, store, confirmed.etag.unwrap())
+}
+
+#[tokio::test]
+async fn every_provider_copies_a_range_into_a_part() {
+    for provider in Provider::ALL {
+        let (server, store, etag) = with_source(provider).await;
+        server.take();
+        let whole = copy(&store, &etag, 17..PART as u64).await.unwrap();
+        assert_eq!(server.objects()[key("stitched/a.mp4").as_str()], whole, "{provider:?}");
+        assert_eq!(server.violations(), [""; 0], "{provider:?}");
+        let sent: usize = server.take().iter().map(|request| request.bytes).sum();
+        assert!(sent < PART + 4096, "the copied bytes are sent: {sent}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_object_that_was_read_is_copied() {
+    let (server, store, _) = with_source(Provider::Garage).await;
+    let error = copy(&store, "another", 0..9).await.unwrap_err();
+    assert_eq!(error.answer().unwrap().status, 412);
+    assert!(!server.objects().contains_key(key("stitched/a.mp4").as_str()));
+}
+
+#[tokio::test]
+async fn a_copy_that_failed_behind_a_200_is_tried_again_or_reported() {
+    let copies = |request: &Request| request.method == "PUT" && request.bytes == 0;
+    let (server, store, etag) = with_source(Provider::Aws).await;
+    once(&server, Effect::OkError { code: "InternalError" }, copies);
+    copy(&store, &etag, 0..PART as u64).await.unwrap();
+    let (server, store, etag) = with_source(Provider::Aws).await;
+    server
+        .fault(move |request| copies(request).then_some(Effect::OkError { code: "InternalError" }));
+    assert!(copy(&store, &etag, 0..PART as u64).await.is_err());
+}
+
+#[tokio::test]
+async fn a_copy_of_too_few_bytes_does_not_become_an_object_that_counts() {
+    for provider in [Provider::Garage, Provider::Cos] {
+        let (server, store, etag) = with_source(provider).await;
+        let copies = |request: &Request| request.method == "PUT" && request.bytes == 0;
+        once(&server, Effect::DropTail(9), copies);
+        assert!(copy(&store, &etag, 0..PART as u64).await.is_err(), "{provider:?}");
+    }
 }

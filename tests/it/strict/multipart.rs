@@ -1,9 +1,11 @@
 //! Multipart uploads: begun, filled, completed, aborted.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use sha2::Digest as _;
 
-use super::call::Call;
+use super::call::{Call, unescape};
 use super::checksum::{self, Algorithm, Checksum};
 use super::fault::Effect;
 use super::object::{labels, quoted, stored};
@@ -71,6 +73,10 @@ impl Shared {
             let message = "Part number must be an integer between 1 and 10000, inclusive";
             Refusal::wrong(400, "InvalidArgument", message)
         })?;
+        let number = u32::try_from(number).unwrap();
+        if call.header("x-amz-copy-source").is_some() {
+            return self.copy_part(call, number, effect);
+        }
         self.check_lock(call)?;
         let checksum = checksum::verify(call, self.provider)?;
         let modified = self.clock.now();
@@ -91,8 +97,51 @@ impl Shared {
         let reply = Reply::empty(200).with("etag", quoted(&etag));
         let reply = self.with_findings(reply, checksum.as_ref(), &call.body);
         let part = Part { body: stored(&call.body, effect), etag, modified, checksum };
-        upload.parts.insert(u32::try_from(number).unwrap(), part);
+        upload.parts.insert(number, part);
         Ok(reply)
+    }
+
+    /// Copies a range of an object as a part. Other than a part that is sent, it needs no checksum of its
+    /// own in an upload that was begun with one.
+    fn copy_part(
+        &self,
+        call: &Call,
+        number: u32,
+        effect: Option<&Effect>,
+    ) -> Result<Reply, Refusal> {
+        let wrong = |message: &str| Refusal::wrong(400, "InvalidArgument", message);
+        if !call.body.is_empty() {
+            return Err(wrong("A copied part has no body."));
+        }
+        let source = call.header("x-amz-copy-source").unwrap_or_default();
+        let (bucket, key) = source.trim_start_matches('/').split_once('/').unwrap_or_default();
+        let key = unescape(key);
+        let mut state = self.state();
+        let object = state.objects.get(&key).filter(|_| bucket == BUCKET);
+        let object = object
+            .ok_or_else(|| Refusal::fair(404, "NoSuchKey", "The specified key does not exist."))?;
+        let etag = call.header("x-amz-copy-source-if-match");
+        if etag.is_some_and(|etag| etag.trim_matches('"') != object.etag) {
+            let message = "At least one of the pre-conditions you specified did not hold";
+            return Err(Refusal::fair(412, "PreconditionFailed", message));
+        }
+        let length = object.body.len();
+        let range = match call.header("x-amz-copy-source-range") {
+            None => 0..length,
+            Some(text) => closed_range(text, length).ok_or_else(|| {
+                wrong("The x-amz-copy-source-range value must be bytes=first-last.")
+            })?,
+        };
+        let body = object.body.slice(range);
+        let etag = md5_hex(&body);
+        let modified = self.clock.now();
+        let part = Part { body: stored(&body, effect), etag, modified, checksum: None };
+        let etag = quoted(&part.etag);
+        pending(&mut state, call)?.parts.insert(number, part);
+        Ok(Reply::xml(xml::document("CopyPartResult", |result| {
+            result.text("LastModified", modified);
+            result.text("ETag", etag);
+        })))
     }
 
     pub fn complete(&self, call: &Call, effect: Option<&Effect>) -> Result<Reply, Refusal> {
@@ -182,6 +231,13 @@ impl Shared {
         state.uploads.remove(&id);
         Ok(Reply::empty(204))
     }
+}
+
+/// A range with both its ends, within the object.
+fn closed_range(text: &str, length: usize) -> Option<Range<usize>> {
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last) = (first.parse().ok()?, last.parse::<usize>().ok()?);
+    (first <= last && last < length).then_some(first..last + 1)
 }
 
 /// The upload a request names, by its id and its key.

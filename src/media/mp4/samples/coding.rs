@@ -22,7 +22,7 @@ const VISUAL: [&[u8; 4]; 10] =
     [b"avc1", b"avc2", b"avc3", b"avc4", b"hvc1", b"hev1", b"dvh1", b"dvhe", b"dva1", b"dvav"];
 
 /// Where the boxes begin within a visual sample entry.
-const VISUAL_FIELDS: usize = 78;
+pub(crate) const VISUAL_FIELDS: usize = 78;
 
 /// Where the boxes may begin within an audio sample entry: ISO, and two versions of `QuickTime`.
 const AUDIO_FIELDS: [usize; 3] = [28, 44, 64];
@@ -57,7 +57,7 @@ fn aac(boxes: &[u8]) -> Option<Coding> {
 }
 
 /// The `AudioSpecificConfig` within an `ES_Descriptor` (ISO/IEC 14496-1 section 7.2.6.5).
-fn audio_config(descriptor: &[u8]) -> Option<&[u8]> {
+pub(crate) fn audio_config(descriptor: &[u8]) -> Option<&[u8]> {
     let (tag, es) = tagged(descriptor)?;
     let (flags, mut rest) = (*es.get(2)?, es.get(3..)?);
     if flags & 0x80 != 0 {

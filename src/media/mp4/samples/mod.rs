@@ -15,7 +15,7 @@
 //! NAL unit that looks like coded pictures is not found.
 
 mod aac;
-mod coding;
+pub(crate) mod coding;
 mod examiner;
 mod findings;
 mod fragmented;
@@ -23,7 +23,7 @@ mod layout;
 mod look;
 mod nal;
 mod sample_tables;
-mod table;
+pub(crate) mod table;
 mod times;
 mod track;
 

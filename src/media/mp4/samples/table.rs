@@ -9,20 +9,20 @@ const RANDOM: usize = 16;
 
 /// A table: a head, then entries of equal size.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     bytes: Bytes,
-    pub(super) width: usize,
+    pub(crate) width: usize,
     /// Whether it has fewer than it says.
-    pub(super) is_short: bool,
+    pub(crate) is_short: bool,
     /// Where in the `moov` it would end with as many entries as it says.
-    pub(super) told_end: u64,
+    pub(crate) told_end: u64,
     /// Whether a negative number is among the entries that it says it has.
     has_negative: bool,
 }
 
 impl Table {
     /// The table in `body` after `head` bytes, the last four of which count its entries.
-    pub(super) fn of(moov: &Bytes, body: Option<&[u8]>, head: usize, width: usize) -> Self {
+    pub(crate) fn of(moov: &Bytes, body: Option<&[u8]>, head: usize, width: usize) -> Self {
         let told = body.and_then(|body| {
             let count = usize::try_from(number(body, head.checked_sub(4)?)?).ok()?;
             Some((body.get(head..)?, count.saturating_mul(width)))
@@ -42,28 +42,28 @@ impl Table {
         Self { bytes, width, is_short, told_end, has_negative }
     }
 
-    pub(super) fn len(&self) -> u32 {
+    pub(crate) fn len(&self) -> u32 {
         u32::try_from(self.bytes.len() / self.width.max(1)).unwrap_or(u32::MAX)
     }
 
     /// The number at `at` within an entry.
-    pub(super) fn get(&self, entry: u32, at: usize) -> Option<u32> {
+    pub(crate) fn get(&self, entry: u32, at: usize) -> Option<u32> {
         number(&self.bytes, (entry as usize).checked_mul(self.width)?.checked_add(at)?)
     }
 
-    pub(super) fn get_long(&self, entry: u32) -> Option<u64> {
+    pub(crate) fn get_long(&self, entry: u32) -> Option<u64> {
         let at = (entry as usize).checked_mul(self.width)?;
         Some(u64::from_be_bytes(*self.bytes.get(at..)?.first_chunk()?))
     }
 }
 
-pub(super) fn number(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// The sizes of samples (`stsz`, `stz2`).
 #[derive(Debug, Clone)]
-pub(super) enum Sizes {
+pub(crate) enum Sizes {
     /// All have one size.
     Equal { size: u32, count: u32 },
     /// Each has its own.
@@ -73,7 +73,7 @@ pub(super) enum Sizes {
 }
 
 impl Sizes {
-    pub(super) fn read(moov: &Bytes, stbl: &[u8]) -> Option<Self> {
+    pub(crate) fn read(moov: &Bytes, stbl: &[u8]) -> Option<Self> {
         if let Some(stsz) = child(stbl, b"stsz") {
             return Some(match number(stsz, 4)? {
                 0 => Self::Each(Table::of(moov, Some(stsz), 12, 4)),
@@ -86,7 +86,7 @@ impl Sizes {
         matches!(bits, 4 | 8 | 16).then_some(Self::Compact { table, bits, count: number(stz2, 8)? })
     }
 
-    pub(super) fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         match self {
             Self::Equal { count, .. } | Self::Compact { count, .. } => *count,
             Self::Each(table) => table.len(),
@@ -94,24 +94,24 @@ impl Sizes {
     }
 
     /// Whether it has fewer than it says.
-    pub(super) fn is_short(&self) -> bool {
+    pub(crate) fn is_short(&self) -> bool {
         matches!(self, Self::Each(table) if table.is_short)
     }
 
     /// Whether players that read as many as it says take other bytes for an impossible size.
-    pub(super) fn has_negative(&self) -> bool {
+    pub(crate) fn has_negative(&self) -> bool {
         matches!(self, Self::Each(table) if table.has_negative)
     }
 
     /// Whether it says that it goes on beyond a file in which `rest` bytes follow from the start of
     /// the `moov`, in a way that players of fragments put up with.
-    pub(super) fn is_cut_off(&self, rest: u64) -> bool {
+    pub(crate) fn is_cut_off(&self, rest: u64) -> bool {
         // Of more entries, none is read.
         const MOST: u64 = 1 << 28;
         matches!(self, Self::Each(table) if (rest..MOST).contains(&table.told_end))
     }
 
-    pub(super) fn of(&self, sample: u32) -> Option<u32> {
+    pub(crate) fn of(&self, sample: u32) -> Option<u32> {
         match self {
             Self::Equal { size, count } => (sample < *count).then_some(*size),
             Self::Each(table) => table.get(sample, 0),

@@ -1,0 +1,177 @@
+//! `stitch`: one film per room, made by the store.
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::figures::bytes;
+use super::setup::{self, Setup};
+use super::{Common, Exit, output};
+use crate::model::{AppId, Reason, RoomId, Stitched};
+use crate::pipeline::owner::{Alive, reclaim_from_the_dead};
+use crate::pipeline::stitch::{Depth, Outcome, stitch};
+use crate::stage::seal::publish_catalog;
+
+/// Flags of `stitch`.
+#[derive(Debug, Args)]
+pub struct StitchArguments {
+    /// The room number.
+    #[arg(long, value_name = "NUMBER", required_unless_present = "all", conflicts_with = "all")]
+    room: Option<RoomId>,
+    /// Every archived room that has no film of all its segments yet.
+    #[arg(long)]
+    all: bool,
+    /// Say which rooms can be stitched and what would be sent. Changes nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl StitchArguments {
+    fn depth(&self) -> Depth {
+        if self.dry_run { Depth::DryRun } else { Depth::Make }
+    }
+}
+
+/// How many rooms came to which end.
+#[derive(Debug, Default)]
+struct Tally {
+    made: u64,
+    unchanged: u64,
+    planned: u64,
+    refused: u64,
+    /// Rooms without segments or a manifest.
+    none: u64,
+    /// Rooms that another process works on, and rooms of which the store or the ledger failed.
+    left: u64,
+}
+
+pub(super) async fn run(common: &Common, arguments: &StitchArguments) -> anyhow::Result<Exit> {
+    let mut setup = setup::open_existing(common).await?;
+    anyhow::ensure!(
+        !setup.ledger_place.is_missing(),
+        "there is no ledger, without which nothing keeps another process from the same room\n\
+         hint: `run` creates it and finds what the bucket has; then stitch"
+    );
+    setup.find_bucket().await?;
+    let _alive = (!arguments.dry_run).then(|| Alive::show(&setup.context));
+    if !arguments.dry_run {
+        reclaim_from_the_dead(&setup.context).await?;
+    }
+    if let Some(room) = arguments.room {
+        setup.keep_account_of(room).await?;
+    }
+    let mut tally = Tally::default();
+    for account in &setup.accounts {
+        let appid = &account.appid;
+        let rooms = match arguments.room {
+            Some(room) => vec![room],
+            None => sealed_rooms(&setup, appid).await?,
+        };
+        let before = tally.made + tally.refused;
+        for room in rooms {
+            let outcome = stitch(&setup.context, appid, room, arguments.depth()).await;
+            match outcome {
+                Ok(outcome) => count(common, (appid, room), &outcome, &mut tally),
+                Err(error) => {
+                    tally.left += 1;
+                    output::note(format_args!("{appid} room {room}: {}", Reason::of(&error)));
+                }
+            }
+        }
+        if !arguments.dry_run && tally.made + tally.refused > before {
+            let published = publish_catalog(setup.context.records(), appid).await;
+            published.with_context(|| format!("failed to publish the catalog of {appid}"))?;
+        }
+    }
+    summarize(common, arguments, &tally);
+    Ok(if tally.left > 0 { Exit::Left } else { Exit::Done })
+}
+
+/// The rooms of an account that have a manifest, in ascending order.
+async fn sealed_rooms(setup: &Setup, appid: &AppId) -> anyhow::Result<Vec<RoomId>> {
+    let mut rooms = Vec::new();
+    let mut last = None;
+    loop {
+        let page = setup.context.ledger.rooms_after(appid, last).await?;
+        let Some(end) = page.last() else { return Ok(rooms) };
+        last = Some(end.room.room_id);
+        let sealed = page.iter().filter(|record| record.sealed.is_some());
+        rooms.extend(sealed.map(|record| record.room.room_id));
+    }
+}
+
+fn count(common: &Common, (appid, room): (&AppId, RoomId), outcome: &Outcome, tally: &mut Tally) {
+    let counter = match outcome {
+        Outcome::Made(_) => &mut tally.made,
+        Outcome::Unchanged(_) => &mut tally.unchanged,
+        Outcome::Planned(_) => &mut tally.planned,
+        Outcome::Refused(_) => &mut tally.refused,
+        Outcome::NoSegments | Outcome::NotArchived => &mut tally.none,
+        Outcome::Busy => &mut tally.left,
+    };
+    *counter += 1;
+    if common.json {
+        output::json(&as_json((appid, room), outcome));
+    } else {
+        output::line(format_args!("{appid} room {room}: {}", told(outcome)));
+    }
+}
+
+fn told(outcome: &Outcome) -> String {
+    let size = |film: &Stitched| bytes(film.bytes.unwrap_or(0));
+    let key = |film: &Stitched| film.key.clone().unwrap_or_default();
+    match outcome {
+        Outcome::Made(film) => format!("stitched {} ({})", key(film), size(film)),
+        Outcome::Unchanged(film) => format!("was stitched before: {}", key(film)),
+        Outcome::Planned(film) => {
+            let sent = bytes(film.sent_bytes());
+            format!("can be stitched: {}, of which {sent} are sent", bytes(film.bytes()))
+        }
+        Outcome::Refused(reason) => format!("cannot be stitched: {reason}"),
+        Outcome::NoSegments => "has no archived segments to stitch".to_owned(),
+        Outcome::NotArchived => "has no manifest, so it is not archived".to_owned(),
+        Outcome::Busy => "another process works on it; try again later".to_owned(),
+    }
+}
+
+fn as_json((appid, room): (&AppId, RoomId), outcome: &Outcome) -> Value {
+    let (result, film) = match outcome {
+        Outcome::Made(film) => ("stitched", json!(film)),
+        Outcome::Unchanged(film) => ("unchanged", json!(film)),
+        Outcome::Planned(film) => (
+            "planned",
+            json!({
+                "bytes": film.bytes(),
+                "sent_bytes": film.sent_bytes(),
+                "duration_ms": film.duration_ms(),
+            }),
+        ),
+        Outcome::Refused(reason) => ("refused", json!({ "key": null, "reason": reason })),
+        Outcome::NoSegments => ("no_segments", Value::Null),
+        Outcome::NotArchived => ("not_archived", Value::Null),
+        Outcome::Busy => ("busy", Value::Null),
+    };
+    json!({
+        "type": "room", "appid": appid, "room_id": room, "result": result, "stitched": film,
+    })
+}
+
+fn summarize(common: &Common, arguments: &StitchArguments, tally: &Tally) {
+    let Tally { made, unchanged, planned, refused, none, left } = tally;
+    if common.json {
+        output::json(&json!({
+            "type": "summary",
+            "stitched": made,
+            "unchanged": unchanged,
+            "planned": planned,
+            "refused": refused,
+            "nothing_to_stitch": none,
+            "left": left,
+        }));
+    } else if arguments.all {
+        output::line(format_args!(
+            "{made} stitched, {unchanged} stitched before, {planned} can be, {refused} cannot be, \
+             {none} without segments, {left} left"
+        ));
+    }
+}

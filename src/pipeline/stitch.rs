@@ -1,0 +1,104 @@
+//! Stitches one sealed room: its lease, its film, and a new revision of its manifest.
+
+use std::sync::Arc;
+
+use super::lease::Lease;
+use crate::archive::published::{self, Search};
+use crate::ledger::RoomRecord;
+use crate::model::{AppId, RoomId, Stitched};
+use crate::stage::stitch::{Plan, PlannedFilm, make, plan, refused};
+use crate::stage::{Context, Error, seal};
+
+/// What to do about a room whose segments can be joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Say what would be done.
+    DryRun,
+    /// Make the film.
+    Make,
+}
+
+/// What became of a room.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its film was made, and its manifest names it.
+    Made(Stitched),
+    /// Its manifest named the film before.
+    Unchanged(Stitched),
+    /// The film that would be made.
+    Planned(Box<PlannedFilm>),
+    /// Its segments cannot be joined, for this reason.
+    Refused(String),
+    /// It has no archived segments to play.
+    NoSegments,
+    /// It has no manifest.
+    NotArchived,
+    /// Another process works on it.
+    Busy,
+}
+
+/// Stitches a room. Durable on `Ok`, and may be called again. The catalog is the caller's.
+///
+/// # Errors
+/// When the store or the ledger fails, an object is not what the manifest says, or another process reclaimed
+/// the room; the previous manifest then stays in force.
+pub async fn stitch(
+    context: &Arc<Context>,
+    appid: &AppId,
+    room: RoomId,
+    depth: Depth,
+) -> Result<Outcome, Error> {
+    let known = match depth {
+        Depth::DryRun => context.ledger.room(appid, room).await?,
+        Depth::Make => context.ledger.claim_room(appid, room, context.claim()).await?,
+    };
+    match (known, depth) {
+        (Some(record), Depth::DryRun) => examine(context, &record, depth).await,
+        (Some(record), Depth::Make) => {
+            let lease = Lease::keep(context, appid, room);
+            let outcome = examine(context, &record, depth).await;
+            lease.release().await;
+            outcome
+        }
+        (None, _) if context.ledger.room(appid, room).await?.is_some() => Ok(Outcome::Busy),
+        (None, _) => Ok(Outcome::NotArchived),
+    }
+}
+
+async fn examine(
+    context: &Arc<Context>,
+    record: &RoomRecord,
+    depth: Depth,
+) -> Result<Outcome, Error> {
+    let (records, room) = (context.records(), &record.room);
+    let found = published::look(records.store, room, record.sealed, Search::Recorded).await?;
+    let is_in_force = found.is_in_force();
+    let Some(base) = found.base.as_ref().filter(|_| is_in_force) else {
+        return Ok(Outcome::NotArchived);
+    };
+    let manifest = &base.manifest;
+    let made_from = manifest.made_from();
+    if made_from.is_empty() {
+        return Ok(Outcome::NoSegments);
+    }
+    let before = manifest.playback.stitched.as_ref();
+    let is_current = |film: &&Stitched| film.key.is_some() && film.made_from == made_from;
+    if let Some(film) = before.filter(is_current) {
+        return Ok(Outcome::Unchanged(film.clone()));
+    }
+    let keys = records.store.keys(&room.appid).room(room.room_id);
+    let planned = plan(records.store, &keys, manifest).await?;
+    let (film, outcome) = match (planned, depth) {
+        (Plan::Film(planned), Depth::DryRun) => return Ok(Outcome::Planned(planned)),
+        (Plan::Refused(reason), Depth::DryRun) => return Ok(Outcome::Refused(reason)),
+        (Plan::Refused(reason), Depth::Make) => {
+            (refused(manifest, reason.clone()), Outcome::Refused(reason))
+        }
+        (Plan::Film(planned), Depth::Make) => {
+            let film = make((records.store, &records.run.id), &keys, manifest, &planned).await?;
+            (film.clone(), Outcome::Made(film))
+        }
+    };
+    seal::add_film(records, record, found, film).await?;
+    Ok(outcome)
+}

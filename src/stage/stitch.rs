@@ -1,0 +1,323 @@
+//! Stitch: joins the archived segments of a room to one film, which the store makes from them by itself.
+//!
+//! Only the boxes around the media data of each segment are read, and only the head of the film is sent
+//! (see [`crate::stitch`]). The CRC-64s of the film are known beforehand, and compared with what the store
+//! reports. Where it reports none, sizes are, and the bytes at each joint.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::Error;
+use crate::model::{
+    Crcs, Evidence, FilmTime, MadeFrom, Manifest, ObjectKey, RecordingState, RunId, Segment,
+    Stitched,
+};
+use crate::stitch::{self, Around, Film, FilmPart, Flaw, Piece};
+use crate::store::{
+    self, Confirmed, CopySource, Labels, MOST_PARTS, PartDigests, PartReceipt, RoomKeys, Store,
+    Upload,
+};
+
+/// How much of a segment is read at once in search of its boxes.
+const WINDOW: u64 = 64 << 10;
+
+/// The most bytes around the media data of a segment.
+const MOST_AROUND: u64 = 64 << 20;
+
+/// How many parts the store copies at the same time.
+const COPIES: usize = 4;
+
+/// How many bytes on each side of a joint are compared.
+const SEAM: u64 = 64 << 10;
+
+/// What a film of a room would be.
+#[derive(Debug)]
+pub enum Plan {
+    /// The segments can be joined.
+    Film(Box<PlannedFilm>),
+    /// They cannot, for this reason.
+    Refused(String),
+}
+
+/// A film that can be made.
+#[derive(Debug)]
+pub struct PlannedFilm {
+    film: Film,
+    parts: Vec<FilmPart>,
+    crcs: Crcs,
+    sources: Vec<Source>,
+    begins_ms: Vec<u64>,
+}
+
+/// A segment that is copied.
+#[derive(Debug)]
+struct Source {
+    key: ObjectKey,
+    etag: String,
+}
+
+impl PlannedFilm {
+    /// Its size in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.film.bytes()
+    }
+
+    /// How many of its bytes are sent to the store: the others it copies.
+    pub fn sent_bytes(&self) -> u64 {
+        let copied = self.parts.iter().map(|part| match part {
+            FilmPart::Copied { range, .. } => range.end.saturating_sub(range.start),
+            FilmPart::Sent(_) => 0,
+        });
+        self.bytes().saturating_sub(copied.sum())
+    }
+
+    /// How long it plays, in milliseconds.
+    pub fn duration_ms(&self) -> u64 {
+        self.film.duration_ms
+    }
+}
+
+/// What the manifest of a room says if its segments cannot be joined.
+pub fn refused(manifest: &Manifest, reason: String) -> Stitched {
+    Stitched {
+        key: None,
+        reason: Some(reason),
+        bytes: None,
+        duration_ms: None,
+        crc64nvme: None,
+        crc64xz: None,
+        made_from: manifest.made_from(),
+        time_map: Vec::new(),
+        evidence: Vec::new(),
+    }
+}
+
+/// Reads the boxes of a room's archived segments and plans their film. Changes nothing.
+///
+/// # Errors
+/// When an object is not what the manifest says, and when the store refuses or does not answer.
+pub async fn plan(store: &Store, keys: &RoomKeys, manifest: &Manifest) -> Result<Plan, Error> {
+    let archived = manifest.segments.iter().filter(|s| s.state == RecordingState::Archived);
+    let (mut segments, mut crcs, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+    for segment in archived {
+        let index = segment.index;
+        let refused = |flaw: Flaw| Ok(Plan::Refused(format!("segment {index}: {flaw}")));
+        let Some(Known { key, bytes, whole }) = Known::of(keys, segment) else {
+            return Ok(Plan::Refused(format!(
+                "segment {index}: the manifest has no digests of it"
+            )));
+        };
+        // It must be as it was archived.
+        let confirmed = store.confirm(&key, whole, bytes).await?;
+        let Some(etag) = confirmed.etag else {
+            return Ok(Plan::Refused(format!("segment {index}: the store has no ETag of it")));
+        };
+        let source = Source { key, etag };
+        let payload = match payload(store, &source.key, bytes).await? {
+            Ok(payload) => payload,
+            Err(flaw) => return refused(flaw),
+        };
+        let length = payload.end.saturating_sub(payload.start);
+        if bytes.saturating_sub(length) > MOST_AROUND {
+            return refused(Flaw::TooMuch("bytes around its media data"));
+        }
+        let before = read(store, &source.key, 0..payload.start).await?;
+        let after = read(store, &source.key, payload.end..bytes).await?;
+        match stitch::Segment::read(index, &before, payload, &after) {
+            Ok(segment) => segments.push(segment),
+            Err(flaw) => return refused(flaw),
+        }
+        crcs.push(whole.between(&before, length, &after));
+        sources.push(source);
+    }
+    let film = match stitch::film(&segments) {
+        Ok(film) => film,
+        Err(refusal) => return Ok(Plan::Refused(refusal.to_string())),
+    };
+    let Some(parts) = film.parts(MOST_PARTS) else {
+        return Ok(Plan::Refused("the film would be too large for one object".to_owned()));
+    };
+    let begins_ms = manifest.broadcast_begins_ms();
+    let crcs = film.crcs(&crcs);
+    Ok(Plan::Film(Box::new(PlannedFilm { film, parts, crcs, sources, begins_ms })))
+}
+
+/// What the manifest says of a segment.
+struct Known {
+    key: ObjectKey,
+    bytes: u64,
+    whole: Crcs,
+}
+
+impl Known {
+    fn of(keys: &RoomKeys, segment: &Segment) -> Option<Self> {
+        let whole = Crcs { crc64nvme: segment.crc64nvme?, crc64xz: segment.crc64xz? };
+        Some(Self { key: keys.resolve(segment.key.as_deref()?)?, bytes: segment.bytes?, whole })
+    }
+}
+
+/// Where the media data of a segment lies.
+async fn payload(
+    store: &Store,
+    key: &ObjectKey,
+    bytes: u64,
+) -> Result<Result<Range<u64>, Flaw>, Error> {
+    let mut around = Around::new(bytes);
+    let (mut begin, mut window) = (0, Bytes::new());
+    while let Some(wanted) = around.wants() {
+        let place = |at: u64| usize::try_from(at.checked_sub(begin)?).ok();
+        let mut found = place(wanted.start).zip(place(wanted.end));
+        if found.is_none_or(|(_, end)| end > window.len()) {
+            begin = wanted.start;
+            window = read(store, key, begin..begin.saturating_add(WINDOW).min(bytes)).await?;
+            found = usize::try_from(wanted.end - begin).ok().map(|end| (0, end));
+        }
+        let header = found.and_then(|(from, to)| window.get(from..to)).unwrap_or_default();
+        if let Err(flaw) = around.take(header) {
+            return Ok(Err(flaw));
+        }
+    }
+    Ok(around.payload())
+}
+
+async fn read(store: &Store, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, Error> {
+    let mut chunks: Vec<Bytes> = Vec::new();
+    if !range.is_empty() {
+        store.read_range(key, range, &mut chunks).await?;
+    }
+    Ok(chunks.concat().into())
+}
+
+/// Makes a film in the name of a run, or finds that it is there already. Durable on `Ok`, and may be called
+/// again. The manifest does not name it yet.
+///
+/// # Errors
+/// When a segment is another object by now, when the film is not what it should be, and when the store
+/// refuses or does not answer. The upload is then aborted.
+pub async fn make(
+    (store, run): (&Store, &RunId),
+    keys: &RoomKeys,
+    manifest: &Manifest,
+    plan: &PlannedFilm,
+) -> Result<Stitched, Error> {
+    let made_from = manifest.made_from();
+    let key = keys.stitched(&Stitched::digest(&made_from));
+    let mut confirmed = match store.confirm(&key, plan.crcs, plan.bytes()).await {
+        Ok(confirmed) => confirmed,
+        Err(store::Error::Vanished { .. } | store::Error::Mismatch { .. }) => {
+            upload((store, run), &key, plan).await?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let is_crc = |it: &Evidence| matches!(it, Evidence::StoreCrc64Nvme | Evidence::StoreCrc64Xz);
+    if !confirmed.evidence.iter().any(is_crc) {
+        compare_seams(store, &key, plan).await?;
+        confirmed.evidence.push(Evidence::Seams);
+    }
+    let relative = keys.relative(&key).map(str::to_owned);
+    Ok(stitched(relative, made_from, plan, confirmed))
+}
+
+fn stitched(
+    key: Option<String>,
+    made_from: Vec<MadeFrom>,
+    plan: &PlannedFilm,
+    confirmed: Confirmed,
+) -> Stitched {
+    let times = plan.film.begins_ms.iter().zip(&plan.begins_ms);
+    let time = |(&film_ms, &broadcast_ms)| FilmTime { film_ms, broadcast_ms };
+    Stitched {
+        key,
+        reason: None,
+        bytes: Some(plan.bytes()),
+        duration_ms: Some(plan.duration_ms()),
+        crc64nvme: Some(plan.crcs.crc64nvme),
+        crc64xz: Some(plan.crcs.crc64xz),
+        made_from,
+        time_map: times.map(time).collect(),
+        evidence: confirmed.evidence,
+    }
+}
+
+async fn upload(
+    (store, run): (&Store, &RunId),
+    key: &ObjectKey,
+    plan: &PlannedFilm,
+) -> Result<Confirmed, Error> {
+    let run = run.to_string();
+    let metadata = [("run-id", run.as_str())];
+    let labels = Labels { content_type: "video/mp4", metadata: &metadata };
+    let upload = store.start_upload(key, labels).await?;
+    let made = async {
+        let parts =
+            (1..).zip(&plan.parts).map(|(number, part)| send(store, &upload, plan, number, part));
+        let receipts: Vec<PartReceipt> = stream::iter(parts).buffered(COPIES).try_collect().await?;
+        Ok::<_, Error>(upload.complete(&receipts, plan.crcs, plan.bytes()).await?)
+    };
+    let made = made.await;
+    if made.is_err() {
+        // The first error counts.
+        drop(upload.abort().await);
+    }
+    made
+}
+
+async fn send(
+    store: &Store,
+    upload: &Upload,
+    plan: &PlannedFilm,
+    number: u32,
+    part: &FilmPart,
+) -> Result<PartReceipt, Error> {
+    let source = |segment: usize| plan.sources.get(segment);
+    let pieces = match part {
+        FilmPart::Sent(pieces) => pieces,
+        FilmPart::Copied { segment, range } => {
+            let Some(Source { key, etag }) = source(*segment) else { return Err(nothing(upload)) };
+            let copied = upload.copy_part(number, CopySource { key, etag }, range.clone());
+            return Ok(copied.await?);
+        }
+    };
+    let mut body = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Head => body.extend_from_slice(&plan.film.head),
+            Piece::Read { segment, range } => {
+                let Some(Source { key, .. }) = source(*segment) else {
+                    return Err(nothing(upload));
+                };
+                body.extend_from_slice(&read(store, key, range.clone()).await?);
+            }
+        }
+    }
+    let digests = PartDigests::of(&body);
+    Ok(upload.part(number, body.into(), digests).await?)
+}
+
+/// Parts name the segments they were planned from.
+fn nothing(upload: &Upload) -> Error {
+    store::Error::Vanished { key: upload.key().clone() }.into()
+}
+
+/// Reads back where each segment begins and ends in the film.
+async fn compare_seams(store: &Store, film: &ObjectKey, plan: &PlannedFilm) -> Result<(), Error> {
+    let mut at = plan.film.head.len() as u64;
+    for (source, payload) in plan.sources.iter().zip(&plan.film.payloads) {
+        let length = payload.end.saturating_sub(payload.start);
+        let ends = [0..length.min(SEAM), length.saturating_sub(SEAM)..length];
+        for end in ends {
+            let of_film = read(store, film, at + end.start..at + end.end).await?;
+            let from = payload.start + end.start..payload.start + end.end;
+            if of_film != read(store, &source.key, from).await? {
+                let (sent, stored) = (Crcs::of(&of_film), "other bytes".to_owned());
+                let sent = sent.crc64nvme.to_string();
+                let what = "bytes at a joint";
+                return Err(store::Error::Mismatch { key: film.clone(), what, sent, stored }.into());
+            }
+        }
+        at += length;
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! `stitch`: one film per room, made by the store, and named by the manifest.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::program::{Place, Ran};
+use crate::bucket::Bucket;
+use crate::strict::{Effect, Provider, Request, StrictS3};
+
+/// Room 1: three segments alike, one of them with its moov last. Room 2: segments that differ. Room 3: a
+/// whole alone.
+const ROOMS: &str = "
+[[account.room]]
+id = 1
+start = \"-9d\"
+[[account.room.replay]]
+[[account.room.replay]]
+fixture = \"portrait-moov-last\"
+[[account.room.replay]]
+[[account.room]]
+id = 2
+start = \"-8d\"
+[[account.room.replay]]
+[[account.room.replay]]
+fixture = \"square\"
+[[account.room]]
+id = 3
+start = \"-8d\"
+[[account.room.replay]]
+kind = \"whole\"
+seconds = 6
+";
+
+/// An archive in a strict store.
+struct Scene {
+    place: Place,
+    store: StrictS3,
+}
+
+impl Scene {
+    async fn archived(provider: Provider) -> Self {
+        let (place, store) = (Place::start(ROOMS).await, StrictS3::start(provider).await);
+        let embedded = place.store.addr().to_string();
+        place.configure(&place.configuration().replace(&embedded, &store.addr().to_string()));
+        place.good(&["run"]).await;
+        store.take();
+        Self { place, store }
+    }
+
+    async fn stitch(&self, arguments: &[&str]) -> Ran {
+        self.place.run(&[&["stitch", "--json"], arguments].concat()).await
+    }
+
+    fn bucket(&self) -> Bucket {
+        Bucket::of(self.store.objects().into_iter().collect::<BTreeMap<String, Bytes>>())
+    }
+
+    fn manifest(&self, room: u64) -> Value {
+        self.bucket().manifest(room)
+    }
+
+    fn films(&self) -> Vec<String> {
+        self.store.objects().into_keys().filter(|key| key.contains("/stitched/")).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_store_makes_one_film_of_a_room_and_the_manifest_names_it() {
+    let scene = Scene::archived(Provider::Garage).await;
+    let before = scene.manifest(1);
+    let planned = scene.stitch(&["--room", "1", "--dry-run"]).await;
+    assert_eq!((planned.code, &planned.lines()[0]["result"]), (0, &json!("planned")));
+    assert!(!scene.store.take().iter().any(Request::is_write), "a dry run changes nothing");
+
+    let made = scene.stitch(&["--room", "1"]).await;
+    assert_eq!((made.code, made.err.as_str()), (0, ""), "{made:?}");
+    let (manifest, films) = (scene.manifest(1), scene.films());
+    let film = &manifest["playback"]["stitched"];
+    assert_eq!(&made.lines()[0]["stitched"], film);
+    let key = film["key"].as_str().unwrap();
+    assert!(films.len() == 1 && films[0].ends_with(&format!("/rooms/1/{key}")), "{films:?}");
+    let bytes = &scene.store.objects()[&films[0]];
+    assert_eq!(
+        (&film["bytes"], &planned.lines()[0]["stitched"]["bytes"]),
+        (&json!(bytes.len()), &json!(bytes.len()))
+    );
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes);
+    assert_eq!(film["crc64nvme"], format!("{crc:016x}"), "known before the store made it");
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Xz, bytes);
+    assert_eq!(film["crc64xz"], format!("{crc:016x}"));
+    assert_eq!(film["made_from"].as_array().unwrap().len(), 3);
+    let times: Vec<_> =
+        film["time_map"].as_array().unwrap().iter().map(|time| time["film_ms"].as_u64()).collect();
+    assert!(times[0] == Some(0) && times.is_sorted() && times.len() == 3, "{times:?}");
+    assert_eq!(manifest["revision"], before["revision"].as_u64().unwrap() + 1);
+    let sums = before["segments"].as_array().unwrap().len();
+    assert_eq!((sums, &manifest["segments"]), (3, &before["segments"]));
+    scene.bucket().check(&[]);
+
+    let again = scene.stitch(&["--room", "1"]).await;
+    assert_eq!((again.code, &again.lines()[0]["result"]), (0, &json!("unchanged")));
+    assert_eq!(scene.manifest(1), manifest, "nothing is done twice");
+    let list = scene.place.good(&["playlist", "--room", "1", "--format", "urls"]).await;
+    assert!(list.out.lines().count() == 1 && list.out.contains("/stitched/"), "{list:?}");
+    assert_eq!(scene.store.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_room_that_cannot_be_stitched_says_which_field_of_which_segment_differs() {
+    let scene = Scene::archived(Provider::Garage).await;
+    let all = scene.stitch(&["--all"]).await;
+    assert_eq!(all.code, 0, "{all:?}");
+    let summary = all.summary();
+    let counts =
+        ["stitched", "refused", "nothing_to_stitch", "left"].map(|name| summary[name].as_u64());
+    assert_eq!(counts, [Some(1), Some(1), Some(1), Some(0)], "{all:?}");
+    let refused = &scene.manifest(2)["playback"]["stitched"];
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(refused["key"].is_null() && reason.starts_with("segment 2: the "), "{reason}");
+    let catalog = scene.bucket().json("live/wx1/catalog.json");
+    let entry = catalog["rooms"].as_array().unwrap().iter().find(|room| room["room_id"] == 1);
+    let sha256 = entry.unwrap()["manifest_sha256"].as_str().unwrap().to_owned();
+    let manifest = scene.store.objects()["live/wx1/rooms/1/manifest.json"].clone();
+    assert_eq!(sha256, replay_archiver::model::Sha256Digest::of(&manifest).to_string());
+}
+
+#[tokio::test]
+async fn a_run_keeps_the_film_of_a_room_and_leaves_its_manifest_alone() {
+    let scene = Scene::archived(Provider::Aws).await;
+    scene.stitch(&["--room", "1"]).await;
+    let manifest = scene.manifest(1);
+    scene.place.good(&["backfill", "--room", "1", "--force"]).await;
+    let after = scene.manifest(1);
+    assert_eq!(after["playback"]["stitched"], manifest["playback"]["stitched"]);
+    scene.place.good(&["verify", "--room", "1"]).await;
+}
+
+#[tokio::test]
+async fn a_film_that_is_not_what_it_should_be_is_not_named() {
+    // The checksum of the whole is compared at the end, or where there is none the size.
+    for provider in [Provider::Garage, Provider::Cos] {
+        let scene = Scene::archived(provider).await;
+        let before = scene.manifest(1);
+        let parts =
+            |request: &Request| request.key.contains("/stitched/") && request.asks("partNumber");
+        scene.store.fault(move |request| parts(request).then_some(Effect::DropTail(1)));
+        let failed = scene.stitch(&["--room", "1"]).await;
+        assert_eq!(failed.code, 3, "{failed:?}");
+        assert!(failed.err.contains("wx1 room 1: "), "{failed:?}");
+        assert_eq!(scene.manifest(1), before);
+        assert_eq!(scene.store.uploads(), [], "the upload is aborted");
+    }
+}
+
+#[tokio::test]
+async fn a_film_that_was_finished_before_a_kill_is_not_made_again() {
+    let scene = Scene::archived(Provider::Aws).await;
+    // The manifest cannot be written: the film is there and nobody names it.
+    let manifests = |request: &Request| request.is_write() && request.key.contains("/history/");
+    let refusal = Effect::Refuse { status: 403, code: "AccessDenied", retry_after: None };
+    scene.store.fault(move |request| manifests(request).then(|| refusal.clone()));
+    assert_eq!(scene.stitch(&["--room", "1"]).await.code, 3);
+    assert_eq!(scene.films().len(), 1);
+    scene.store.heal();
+    scene.store.take();
+    assert_eq!(scene.stitch(&["--room", "1"]).await.code, 0);
+    assert!(!scene.store.take().iter().any(|request| request.asks("uploads")), "made twice");
+    assert!(scene.manifest(1)["playback"]["stitched"]["key"].is_string());
+}
+
+#[tokio::test]
+async fn without_a_ledger_nothing_is_stitched() {
+    let scene = Scene::archived(Provider::Aws).await;
+    std::fs::remove_file(scene.place.folder.path().join("ledger.sqlite")).unwrap();
+    let refused = scene.stitch(&["--room", "1"]).await;
+    assert!(refused.code == 1 && refused.err.contains("there is no ledger"), "{refused:?}");
+    assert!(scene.films().is_empty());
+}
