@@ -1,6 +1,6 @@
 //! `stitch`: one film per room, made by the store.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -67,18 +67,22 @@ pub(super) async fn run(common: &Common, arguments: &StitchArguments) -> anyhow:
             Some(room) => vec![room],
             None => sealed_rooms(&setup, appid).await?,
         };
-        let before = tally.made + tally.refused;
         for room in rooms {
             let outcome = stitch(&setup.context, appid, room, arguments.depth()).await;
             match outcome {
+                Ok(Outcome::NotArchived) if arguments.room.is_some() => {
+                    bail!("room {room} of {appid} is not archived")
+                }
                 Ok(outcome) => count(common, (appid, room), &outcome, &mut tally),
+                Err(error) if error.is_of_the_ledger() => return Err(error.into()),
                 Err(error) => {
                     tally.left += 1;
                     output::note(format_args!("{appid} room {room}: {}", Reason::of(&error)));
                 }
             }
         }
-        if !arguments.dry_run && tally.made + tally.refused > before {
+        // Also for a room whose stitching was killed before that.
+        if !arguments.dry_run {
             let published = publish_catalog(setup.context.records(), appid).await;
             published.with_context(|| format!("failed to publish the catalog of {appid}"))?;
         }

@@ -6,7 +6,8 @@ use super::lease::Lease;
 use crate::archive::published::{self, Search};
 use crate::ledger::RoomRecord;
 use crate::model::{AppId, RoomId, Stitched};
-use crate::stage::stitch::{Plan, PlannedFilm, make, plan, refused};
+use crate::stage::adopt::{Adopted, adopt};
+use crate::stage::stitch::{Plan, PlannedFilm, is_there, make, plan, refused};
 use crate::stage::{Context, Error, seal};
 
 /// What to do about a room whose segments can be joined.
@@ -56,12 +57,22 @@ pub async fn stitch(
         (Some(record), Depth::DryRun) => examine(context, &record, depth).await,
         (Some(record), Depth::Make) => {
             let lease = Lease::keep(context, appid, room);
-            let outcome = examine(context, &record, depth).await;
+            let outcome = adopted(context, &record).await;
             lease.release().await;
             outcome
         }
         (None, _) if context.ledger.room(appid, room).await?.is_some() => Ok(Outcome::Busy),
         (None, _) => Ok(Outcome::NotArchived),
+    }
+}
+
+/// Stitches a leased room, of which the ledger first takes over what only the manifest says: a ledger that
+/// is older must not take the new revision for one that it knows.
+async fn adopted(context: &Arc<Context>, record: &RoomRecord) -> Result<Outcome, Error> {
+    match adopt(context.records(), record).await? {
+        Adopted::NothingNew => examine(context, record, Depth::Make).await,
+        Adopted::TakenOver(record) => examine(context, &record, Depth::Make).await,
+        Adopted::Unpublished(_) => Ok(Outcome::NotArchived),
     }
 }
 
@@ -83,10 +94,12 @@ async fn examine(
     }
     let before = manifest.playback.stitched.as_ref();
     let is_current = |film: &&Stitched| film.key.is_some() && film.made_from == made_from;
-    if let Some(film) = before.filter(is_current) {
+    let keys = records.store.keys(&room.appid).room(room.room_id);
+    if let Some(film) = before.filter(is_current)
+        && is_there(records.store, &keys, film).await?
+    {
         return Ok(Outcome::Unchanged(film.clone()));
     }
-    let keys = records.store.keys(&room.appid).room(room.room_id);
     let planned = plan(records.store, &keys, manifest).await?;
     let (film, outcome) = match (planned, depth) {
         (Plan::Film(planned), Depth::DryRun) => return Ok(Outcome::Planned(planned)),
@@ -95,7 +108,9 @@ async fn examine(
             (refused(manifest, reason.clone()), Outcome::Refused(reason))
         }
         (Plan::Film(planned), Depth::Make) => {
-            let film = make((records.store, &records.run.id), &keys, manifest, &planned).await?;
+            let hold = async || Ok(records.hold(&room.appid, room.room_id).await?);
+            let name = (records.store, &records.run.id);
+            let film = make(name, hold, &keys, manifest, &planned).await?;
             (film.clone(), Outcome::Made(film))
         }
     };

@@ -26,6 +26,9 @@ const WINDOW: u64 = 64 << 10;
 /// The most bytes around the media data of a segment.
 const MOST_AROUND: u64 = 64 << 20;
 
+/// The same for all segments of a room: their boxes are in memory together.
+const MOST_AROUND_ALL: u64 = 256 << 20;
+
 /// How many parts the store copies at the same time.
 const COPIES: usize = 4;
 
@@ -101,6 +104,7 @@ pub fn refused(manifest: &Manifest, reason: String) -> Stitched {
 pub async fn plan(store: &Store, keys: &RoomKeys, manifest: &Manifest) -> Result<Plan, Error> {
     let archived = manifest.segments.iter().filter(|s| s.state == RecordingState::Archived);
     let (mut segments, mut crcs, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+    let mut around_all = 0_u64;
     for segment in archived {
         let index = segment.index;
         let refused = |flaw: Flaw| Ok(Plan::Refused(format!("segment {index}: {flaw}")));
@@ -120,7 +124,8 @@ pub async fn plan(store: &Store, keys: &RoomKeys, manifest: &Manifest) -> Result
             Err(flaw) => return refused(flaw),
         };
         let length = payload.end.saturating_sub(payload.start);
-        if bytes.saturating_sub(length) > MOST_AROUND {
+        around_all = around_all.saturating_add(bytes.saturating_sub(length));
+        if bytes.saturating_sub(length) > MOST_AROUND || around_all > MOST_AROUND_ALL {
             return refused(Flaw::TooMuch("bytes around its media data"));
         }
         let before = read(store, &source.key, 0..payload.start).await?;
@@ -190,34 +195,58 @@ async fn read(store: &Store, key: &ObjectKey, range: Range<u64>) -> Result<Bytes
     Ok(chunks.concat().into())
 }
 
-/// Makes a film in the name of a run, or finds that it is there already. Durable on `Ok`, and may be called
-/// again. The manifest does not name it yet.
+/// Whether the film that a manifest names is in the bucket, as far as the store can tell.
+///
+/// # Errors
+/// When the store refuses or does not answer.
+pub async fn is_there(store: &Store, keys: &RoomKeys, film: &Stitched) -> Result<bool, Error> {
+    let key = film.key.as_deref().and_then(|key| keys.resolve(key));
+    let (Some(key), Some(bytes)) = (key, film.bytes) else { return Ok(false) };
+    let (Some(crc64nvme), Some(crc64xz)) = (film.crc64nvme, film.crc64xz) else {
+        return Ok(false);
+    };
+    match store.confirm(&key, Crcs { crc64nvme, crc64xz }, bytes).await {
+        Ok(_) => Ok(true),
+        Err(store::Error::Vanished { .. } | store::Error::Mismatch { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes the film of a leased room in the name of a run, or finds that it is there already. `hold` fails if
+/// the lease is lost. Durable on `Ok`, and may be called again. The manifest does not name it yet.
 ///
 /// # Errors
 /// When a segment is another object by now, when the film is not what it should be, and when the store
 /// refuses or does not answer. The upload is then aborted.
 pub async fn make(
     (store, run): (&Store, &RunId),
+    hold: impl AsyncFn() -> Result<(), Error>,
     keys: &RoomKeys,
     manifest: &Manifest,
     plan: &PlannedFilm,
 ) -> Result<Stitched, Error> {
     let made_from = manifest.made_from();
     let key = keys.stitched(&Stitched::digest(&made_from));
-    let mut confirmed = match store.confirm(&key, plan.crcs, plan.bytes()).await {
-        Ok(confirmed) => confirmed,
-        Err(store::Error::Vanished { .. } | store::Error::Mismatch { .. }) => {
-            upload((store, run), &key, plan).await?
+    let confirmed = match check(store, &key, plan).await {
+        Err(Error::Store(store::Error::Vanished { .. } | store::Error::Mismatch { .. })) => {
+            upload((store, run), hold, &key, plan).await?;
+            check(store, &key, plan).await?
         }
-        Err(error) => return Err(error.into()),
+        found => found?,
     };
-    let is_crc = |it: &Evidence| matches!(it, Evidence::StoreCrc64Nvme | Evidence::StoreCrc64Xz);
-    if !confirmed.evidence.iter().any(is_crc) {
-        compare_seams(store, &key, plan).await?;
-        confirmed.evidence.push(Evidence::Seams);
-    }
     let relative = keys.relative(&key).map(str::to_owned);
     Ok(stitched(relative, made_from, plan, confirmed))
+}
+
+/// Compares an object with the film: by the store's CRC-64, or else by its size, its head and its joints.
+async fn check(store: &Store, key: &ObjectKey, plan: &PlannedFilm) -> Result<Confirmed, Error> {
+    let mut confirmed = store.confirm(key, plan.crcs, plan.bytes()).await?;
+    let is_crc = |it: &Evidence| matches!(it, Evidence::StoreCrc64Nvme | Evidence::StoreCrc64Xz);
+    if !confirmed.evidence.iter().any(is_crc) {
+        compare_seams(store, key, plan).await?;
+        confirmed.evidence.push(Evidence::Seams);
+    }
+    Ok(confirmed)
 }
 
 fn stitched(
@@ -243,18 +272,23 @@ fn stitched(
 
 async fn upload(
     (store, run): (&Store, &RunId),
+    hold: impl AsyncFn() -> Result<(), Error>,
     key: &ObjectKey,
     plan: &PlannedFilm,
-) -> Result<Confirmed, Error> {
+) -> Result<(), Error> {
     let run = run.to_string();
     let metadata = [("run-id", run.as_str())];
     let labels = Labels { content_type: "video/mp4", metadata: &metadata };
+    hold().await?;
     let upload = store.start_upload(key, labels).await?;
     let made = async {
         let parts =
             (1..).zip(&plan.parts).map(|(number, part)| send(store, &upload, plan, number, part));
         let receipts: Vec<PartReceipt> = stream::iter(parts).buffered(COPIES).try_collect().await?;
-        Ok::<_, Error>(upload.complete(&receipts, plan.crcs, plan.bytes()).await?)
+        // A process that has reclaimed the room meanwhile makes the film itself.
+        hold().await?;
+        upload.complete(&receipts, plan.crcs, plan.bytes()).await?;
+        Ok::<_, Error>(())
     };
     let made = made.await;
     if made.is_err() {
@@ -303,7 +337,16 @@ fn nothing(upload: &Upload) -> Error {
 
 /// Reads back where each segment begins and ends in the film.
 async fn compare_seams(store: &Store, film: &ObjectKey, plan: &PlannedFilm) -> Result<(), Error> {
+    let differs = |of_film: &Bytes| {
+        let (sent, stored) = (Crcs::of(of_film).crc64nvme.to_string(), "other bytes".to_owned());
+        let what = "bytes at a joint";
+        Error::from(store::Error::Mismatch { key: film.clone(), what, sent, stored })
+    };
     let mut at = plan.film.head.len() as u64;
+    let head = read(store, film, 0..at).await?;
+    if head != plan.film.head {
+        return Err(differs(&head));
+    }
     for (source, payload) in plan.sources.iter().zip(&plan.film.payloads) {
         let length = payload.end.saturating_sub(payload.start);
         let ends = [0..length.min(SEAM), length.saturating_sub(SEAM)..length];
@@ -311,10 +354,7 @@ async fn compare_seams(store: &Store, film: &ObjectKey, plan: &PlannedFilm) -> R
             let of_film = read(store, film, at + end.start..at + end.end).await?;
             let from = payload.start + end.start..payload.start + end.end;
             if of_film != read(store, &source.key, from).await? {
-                let (sent, stored) = (Crcs::of(&of_film), "other bytes".to_owned());
-                let sent = sent.crc64nvme.to_string();
-                let what = "bytes at a joint";
-                return Err(store::Error::Mismatch { key: film.clone(), what, sent, stored }.into());
+                return Err(differs(&of_film));
             }
         }
         at += length;

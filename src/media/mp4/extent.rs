@@ -44,10 +44,12 @@ fn track(trak: &[u8], total: u64) -> Option<Extent> {
     }
     let mut runs = table::<12>(child(stbl, b"stsc")?)?.iter().peekable();
     let (mut placed, mut extent, mut in_chunk) = (0_u64, Extent::default(), 0);
+    let mut is_placed = false;
     for (number, offset) in (1_u32..).zip(offsets(stbl)?) {
         while let Some(run) = runs.next_if(|run| word(*run, 0) <= Some(number)) {
             in_chunk = u64::from(word(run, 4)?);
         }
+        is_placed = true;
         let count = in_chunk.min(sizes.count().saturating_sub(placed));
         if count == 0 {
             continue;
@@ -61,6 +63,10 @@ fn track(trak: &[u8], total: u64) -> Option<Extent> {
             bytes: extent.bytes.saturating_add(bytes),
             beyond: extent.beyond.saturating_add(if end > total { bytes } else { 0 }),
         };
+    }
+    // Players mend a table that leaves every chunk empty.
+    if is_placed && placed == 0 {
+        extent.samples = sizes.count();
     }
     Some(extent)
 }
@@ -215,6 +221,8 @@ mod tests {
             extent(&file(tables), 1002).map(|extent| (extent.beyond, extent.bytes))
         };
         assert_eq!(beyond(&[each(), stsc(), stco()]), Some((3, 37)));
+        let empty = (b"stsc", words(&[0, 1, 1, 0, 1]));
+        assert_eq!(end(&[each(), empty, stco()]), Some((0, 4)), "as players mend it");
         assert_eq!(end(&[each(), stsc()]), None);
         assert_eq!(end(&[stsc(), stco()]), None);
     }

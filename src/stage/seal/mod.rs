@@ -223,7 +223,10 @@ pub async fn add_film(
     manifest.playback.stitched = Some(film);
     let keys = records.store.keys(&room.room.appid).room(room.room.room_id);
     let sealed = supersede(records, &keys, room, manifest, previous).await?;
-    let record = RoomRecord { sealed: Some(sealed), ..room.clone() };
+    // The room may have been listed anew while the store copied.
+    let (appid, id) = (&room.room.appid, room.room.room_id);
+    let now = records.ledger.room(appid, id).await?.unwrap_or_else(|| room.clone());
+    let record = RoomRecord { sealed: Some(sealed), ..now };
     records.ledger.save_room(&record, records.owner()).await?;
     Ok(())
 }

@@ -44,11 +44,11 @@ async fn a_run_whose_time_is_over_is_continued_and_nothing_is_wrong() {
     let slow =
         "[[fault]]\non = \"vod\"\ntimes = \"always\"\nthen = { slow = { delay = \"60s\" } }\n";
     let place = Place::start(&format!("{ROOMS}{slow}")).await;
-    assert_eq!(place.run(&["run", "--max-runtime", "2s"]).await.code, 3);
+    assert_eq!(place.run(&["run", "--max-runtime", "6s"]).await.code, 3);
     let status = status(&place);
     assert_eq!(status["last_run"]["outcome"], "continuing", "{status}");
     assert_eq!(status["problems"], json!([]), "{status}");
-    let arguments = ["run", "--max-runtime", "1s", "--json", "--success"];
+    let arguments = ["run", "--max-runtime", "6s", "--json", "--success"];
     let wanted = place.run(&[&arguments[..], &["ok,continuing"]].concat()).await;
     assert_eq!((wanted.code, &wanted.summary()["outcome"]), (0, &json!("continuing")));
     assert_eq!(place.run(&[&arguments[..], &["ok,left"]].concat()).await.code, 3);

@@ -151,13 +151,13 @@ async fn take_over(fleet: &Fleet, long: &Long) {
 
 /// What sleeps through its lease changes nothing when it wakes.
 async fn wake(fleet: &Fleet, sleeper: Child) {
-    let (rows, bucket) = (fleet.rows().await, fleet.bucket());
+    let (rows, bucket) = (fleet.rows().await, fleet.archive());
     signal(&sleeper, "CONT").await;
     let woken = ended(sleeper).await;
     assert_eq!(woken.code, 3, "{woken:?}");
     assert!(woken.err.contains("another process reclaimed room"), "{woken:?}");
     assert_eq!(fleet.rows().await, rows);
-    assert!(fleet.bucket() == bucket, "the bucket changed");
+    assert!(fleet.archive() == bucket, "the bucket changed");
 }
 
 fn nothing_was_done_twice(fleet: &Fleet, long: &Long) {

@@ -147,6 +147,13 @@ impl Fleet {
         bucket
     }
 
+    /// The bucket without what each run says of itself.
+    pub fn archive(&self) -> Bucket {
+        let mut bucket = self.bucket();
+        bucket.objects.retain(|key, _| !key.ends_with("/status.json"));
+        bucket
+    }
+
     /// The rooms of `wx1` that have a manifest, without a look at what it says.
     pub fn sealed(&self) -> BTreeSet<u64> {
         let rooms = std::fs::read_dir(self.objects().join("live/wx1/rooms"));
