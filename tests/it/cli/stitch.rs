@@ -108,6 +108,21 @@ async fn the_store_makes_one_film_of_a_room_and_the_manifest_names_it() {
 }
 
 #[tokio::test]
+async fn a_ledger_that_is_older_than_the_manifest_loses_no_segment_by_a_film() {
+    let scene = Scene::archived(Provider::Garage).await;
+    let before = scene.manifest(1);
+    std::fs::remove_file(scene.place.folder.path().join("ledger.sqlite")).unwrap();
+    scene.place.good(&["run", "--list-only"]).await;
+    scene.place.sandbox.update(|scenario| scenario.accounts[0].rooms.retain(|room| room.id != 1));
+    let made = scene.stitch(&["--room", "1"]).await;
+    assert_eq!((made.code, &made.lines()[0]["result"]), (0, &json!("stitched")), "{made:?}");
+    scene.place.good(&["run"]).await;
+    let after = scene.manifest(1);
+    assert_eq!((&after["segments"], &after["status"]), (&before["segments"], &json!("complete")));
+    assert!(after["playback"]["stitched"]["key"].is_string(), "{after:#}");
+}
+
+#[tokio::test]
 async fn a_room_that_cannot_be_stitched_says_which_field_of_which_segment_differs() {
     let scene = Scene::archived(Provider::Garage).await;
     let all = scene.stitch(&["--all"]).await;
