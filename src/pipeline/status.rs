@@ -16,8 +16,6 @@ const MOST: usize = 1000;
 /// Accounts whose status is written at once.
 const AT_ONCE: usize = 16;
 
-const JSON: Labels<'static> = Labels { content_type: "application/json", metadata: &[] };
-
 /// The run whose end is published.
 #[derive(Debug, Clone, Copy)]
 pub struct Ended<'a> {
@@ -49,7 +47,7 @@ async fn publish_one(
     // Everything here can be written by serde_json.
     let text = serde_json::to_vec_pretty(&status).unwrap_or_default();
     let key = context.store.keys(&account.appid).status();
-    context.store.put(&key, Bytes::from(text), JSON).await?;
+    context.store.put(&key, Bytes::from(text), Labels::JSON).await?;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::model::{
     Crcs, Evidence, FilmTime, MadeFrom, Manifest, ObjectKey, RecordingState, RunId, Segment,
     Stitched,
 };
-use crate::stitch::{self, Around, Film, FilmPart, Flaw, Piece};
+use crate::stitch::{self, Around, Film, FilmPart, Flaw, Span};
 use crate::store::{
     self, Confirmed, CopySource, Labels, MOST_PARTS, PartDigests, PartReceipt, RoomKeys, Store,
     Upload,
@@ -306,8 +306,8 @@ async fn send(
     part: &FilmPart,
 ) -> Result<PartReceipt, Error> {
     let source = |segment: usize| plan.sources.get(segment);
-    let pieces = match part {
-        FilmPart::Sent(pieces) => pieces,
+    let spans = match part {
+        FilmPart::Sent(spans) => spans,
         FilmPart::Copied { segment, range } => {
             let Some(Source { key, etag }) = source(*segment) else { return Err(nothing(upload)) };
             let copied = upload.copy_part(number, CopySource { key, etag }, range.clone());
@@ -315,10 +315,10 @@ async fn send(
         }
     };
     let mut body = Vec::new();
-    for piece in pieces {
-        match piece {
-            Piece::Head => body.extend_from_slice(&plan.film.head),
-            Piece::Read { segment, range } => {
+    for span in spans {
+        match span {
+            Span::Head => body.extend_from_slice(&plan.film.head),
+            Span::Read { segment, range } => {
                 let Some(Source { key, .. }) = source(*segment) else {
                     return Err(nothing(upload));
                 };

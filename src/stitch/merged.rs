@@ -117,9 +117,9 @@ impl MergedTrack {
                 self.chunk_runs.push((before + first + 1, samples));
             }
         }
-        let moved = |offset: u64| offset.checked_sub(payload.start)?.checked_add(placed);
+        let placed_at = |offset: u64| offset.checked_sub(payload.start)?.checked_add(placed);
         for chunk in 0..track.chunks.count() {
-            let offset = track.chunks.offset(chunk).and_then(moved);
+            let offset = track.chunks.offset(chunk).and_then(placed_at);
             self.offsets_of_chunks.push(offset.ok_or_else(too_many)?);
         }
         Ok(())

@@ -29,7 +29,7 @@ mod timing;
 mod track;
 
 pub use head::LEAST_HEAD;
-pub use parts::{FilmPart, Piece};
+pub use parts::{FilmPart, Span};
 pub use refusal::{Flaw, Refusal};
 pub use segment::{Around, Segment};
 

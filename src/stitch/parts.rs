@@ -25,12 +25,12 @@ pub enum FilmPart {
         range: Range<u64>,
     },
     /// These bytes are sent, one after the other.
-    Sent(Vec<Piece>),
+    Sent(Vec<Span>),
 }
 
 /// Bytes of a part that is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
+pub enum Span {
     /// The head of the film.
     Head,
     /// A range of a segment, which has to be read.
@@ -55,16 +55,16 @@ impl Film {
     }
 }
 
-/// The parts so far, and the pieces of the next one that is sent.
+/// The parts so far, and the spans of the next one that is sent.
 struct Parts {
     done: Vec<FilmPart>,
-    pieces: Vec<Piece>,
+    spans: Vec<Span>,
     bytes: u64,
 }
 
 impl Parts {
     fn of(head: u64, payloads: &[Range<u64>], copy: u64) -> Vec<FilmPart> {
-        let mut parts = Self { done: Vec::new(), pieces: vec![Piece::Head], bytes: head };
+        let mut parts = Self { done: Vec::new(), spans: vec![Span::Head], bytes: head };
         for (segment, payload) in payloads.iter().enumerate() {
             parts.add(segment, payload.clone(), copy);
         }
@@ -101,13 +101,13 @@ impl Parts {
     fn read(&mut self, segment: usize, range: Range<u64>) {
         self.bytes += range.end.saturating_sub(range.start);
         if !range.is_empty() {
-            self.pieces.push(Piece::Read { segment, range });
+            self.spans.push(Span::Read { segment, range });
         }
     }
 
     fn send(&mut self) {
         if self.bytes > 0 {
-            self.done.push(FilmPart::Sent(std::mem::take(&mut self.pieces)));
+            self.done.push(FilmPart::Sent(std::mem::take(&mut self.spans)));
             self.bytes = 0;
         }
     }
@@ -133,12 +133,12 @@ mod tests {
         let parts = film(lengths).parts(10_000).unwrap();
         let described = parts.iter().map(|part| match part {
             FilmPart::Copied { range, .. } => (true, length(range)),
-            FilmPart::Sent(pieces) => {
-                let pieces = pieces.iter().map(|piece| match piece {
-                    Piece::Head => SMALLEST,
-                    Piece::Read { range, .. } => length(range),
+            FilmPart::Sent(spans) => {
+                let spans = spans.iter().map(|span| match span {
+                    Span::Head => SMALLEST,
+                    Span::Read { range, .. } => length(range),
                 });
-                (false, pieces.sum())
+                (false, spans.sum())
             }
         });
         described.collect()
@@ -186,13 +186,13 @@ mod tests {
             ),
         ) {
             let parts = film(&lengths).parts(10_000).unwrap();
-            let mut pieces = Vec::new();
+            let mut spans = Vec::new();
             for (place, part) in parts.iter().enumerate() {
                 let of_part: Vec<(usize, Range<u64>)> = match part {
                     FilmPart::Copied { segment, range } => vec![(*segment, range.clone())],
-                    FilmPart::Sent(sent) => sent.iter().filter_map(|piece| match piece {
-                        Piece::Head => None,
-                        Piece::Read { segment, range } => Some((*segment, range.clone())),
+                    FilmPart::Sent(sent) => sent.iter().filter_map(|span| match span {
+                        Span::Head => None,
+                        Span::Read { segment, range } => Some((*segment, range.clone())),
                     }).collect(),
                 };
                 let head = if place == 0 { SMALLEST } else { 0 };
@@ -200,11 +200,11 @@ mod tests {
                 prop_assert!(bytes >= SMALLEST || place + 1 == parts.len(), "part {}", place);
                 let most = match part { FilmPart::Copied { .. } => USUAL_COPY, _ => 3 * SMALLEST };
                 prop_assert!(bytes <= most, "part {} has {} bytes", place, bytes);
-                pieces.extend(of_part);
+                spans.extend(of_part);
             }
             let mut at = vec![40; lengths.len()];
-            prop_assert!(pieces.is_sorted_by_key(|(segment, range)| (*segment, range.start)));
-            for (segment, range) in pieces {
+            prop_assert!(spans.is_sorted_by_key(|(segment, range)| (*segment, range.start)));
+            for (segment, range) in spans {
                 prop_assert_eq!(range.start, at[segment]);
                 at[segment] = range.end;
             }

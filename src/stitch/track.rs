@@ -147,7 +147,7 @@ impl Track {
             .is_ok_and(|media_time| media_time <= self.shown.end.max(0));
         match is_within && self.edits.empty <= u64::from(u32::MAX) << 8 {
             true => Ok(()),
-            false => Err(Flaw::Track { track, what: "is moved out of itself by its edit list" }),
+            false => Err(Flaw::Track { track, what: "begins after its own end, by its edit list" }),
         }
     }
 

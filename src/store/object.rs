@@ -32,6 +32,11 @@ pub struct Labels<'a> {
     pub metadata: &'a [(&'a str, &'a str)],
 }
 
+impl Labels<'_> {
+    /// Those of a published JSON file.
+    pub const JSON: Self = Self { content_type: "application/json", metadata: &[] };
+}
+
 /// What the store reports about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectHead {

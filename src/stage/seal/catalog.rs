@@ -7,13 +7,12 @@
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use super::JSON;
 use crate::archive::catalog::{self, Reader, is_blank};
 use crate::ledger::{self, Phase, RoomRecord};
 use crate::model::text::{LONGEST_NAME, capped};
 use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey};
 use crate::stage::{Error, Records};
-use crate::store::{self, AccountKeys, Precondition};
+use crate::store::{self, AccountKeys, Labels, Precondition};
 
 /// How often to write a catalog again if another process replaced it at the same time.
 const ATTEMPTS: u32 = 4;
@@ -100,11 +99,11 @@ async fn publish_once(
     };
     match expected.filter(|_| condition == Condition::Unchanged) {
         Some(expected) => {
-            let put = records.store.put_if(&key, bytes, JSON, expected).await?;
+            let put = records.store.put_if(&key, bytes, Labels::JSON, expected).await?;
             Ok(put.map_or(CatalogVersion::Overtaken, |_| CatalogVersion::Done))
         }
         None => {
-            records.store.put(&key, bytes, JSON).await?;
+            records.store.put(&key, bytes, Labels::JSON).await?;
             Ok(CatalogVersion::Done)
         }
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{JSON, TEXT};
+use super::TEXT;
 use crate::archive::published::{self, Search};
 use crate::ledger::RoomRecord;
 use crate::model::{ObjectKey, PreviousManifest};
@@ -25,7 +25,7 @@ pub async fn mend_side_files(records: Records<'_>, record: &RoomRecord) -> Resul
     let sums = Bytes::from(base.manifest.sums());
     mend(records, record, &keys.sums(), sums, TEXT).await?;
     let history = keys.history(base.manifest.revision, &base.sha256);
-    mend(records, record, &history, base.bytes, JSON).await?;
+    mend(records, record, &history, base.bytes, Labels::JSON).await?;
     tell_of_damaged_history(records, record, &keys, base.manifest.previous).await
 }
 

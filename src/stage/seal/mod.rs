@@ -30,7 +30,6 @@ use crate::store::{Labels, RoomKeys, must_be_readable};
 pub use catalog::publish_catalog;
 pub use mend::mend_side_files;
 
-const JSON: Labels<'static> = Labels { content_type: "application/json", metadata: &[] };
 /// How long a listing is trusted about the key of a manifest, since not every store supports
 /// conditions. After that, the key is checked again while the side files are written.
 const FRESH: SignedDuration = SignedDuration::from_mins(1);
@@ -263,7 +262,7 @@ async fn supersede(
     let vacant = publish::must_be_vacant(records, room, &key);
     let (sums_key, history) = (keys.sums(), keys.history(manifest.revision, &sha256));
     let sums = records.store.put(&sums_key, sums, TEXT);
-    let history = records.store.put(&history, bytes.clone(), JSON);
+    let history = records.store.put(&history, bytes.clone(), Labels::JSON);
     try_join3(Box::pin(sums.err_into()), Box::pin(history.err_into()), Box::pin(vacant)).await?;
     publish::replace(records, room, &key, &bytes, previous.in_place.as_ref()).await?;
     tracing::info!(

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{FRESH, JSON};
+use super::FRESH;
 use crate::archive::published::InPlace;
 use crate::ledger::RoomRecord;
 use crate::model::ObjectKey;
 use crate::stage::{Error, Records};
-use crate::store::Precondition;
+use crate::store::{Labels, Precondition};
 
 /// Checks the key of a manifest once more if only a listing said that it is vacant and some time
 /// has passed since: not every store supports conditions. The run learns nothing newer after that.
@@ -50,7 +50,7 @@ pub(super) async fn replace(
         Some(previous) => previous.etag.as_deref().map(Precondition::Version),
     };
     if let Some(expected) = expected {
-        let put = records.store.put_if(key, bytes.clone(), JSON, expected);
+        let put = records.store.put_if(key, bytes.clone(), Labels::JSON, expected);
         if put.await?.is_some() {
             return Ok(());
         }
@@ -65,6 +65,6 @@ pub(super) async fn replace(
         // Nothing has changed: the store interprets the condition differently.
         records.hold(appid, id).await?;
     }
-    records.store.put(key, bytes.clone(), JSON).await?;
+    records.store.put(key, bytes.clone(), Labels::JSON).await?;
     Ok(())
 }
