@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -242,11 +243,19 @@ impl Room {
     }
 
     async fn stitch(&self) -> Result<Stitched, Error> {
+        self.stitch_while(async || Ok(())).await
+    }
+
+    /// The same, as long as the room's lease is held.
+    async fn stitch_while(
+        &self,
+        hold: impl AsyncFn() -> Result<(), Error>,
+    ) -> Result<Stitched, Error> {
         let Plan::Film(film) = plan(&self.store, &self.keys, &self.manifest).await? else {
             panic!("the segments are alike");
         };
         let run = RunId::new(Timestamp::UNIX_EPOCH);
-        make_film((&self.store, &run), async || Ok(()), &self.keys, &self.manifest, &film).await
+        make_film((&self.store, &run), hold, &self.keys, &self.manifest, &film).await
     }
 }
 
@@ -299,6 +308,21 @@ async fn where_the_store_reports_no_checksum_the_joints_are_read_back() {
     room.server.rot(key.as_str(), rotten);
     assert_eq!(room.stitch().await.unwrap().key, film.key);
     assert!(room.server.objects()[key.as_str()] == sound, "it is made anew");
+}
+
+#[tokio::test]
+async fn a_room_that_is_reclaimed_while_the_store_copies_gets_no_film_of_this_process() {
+    let room = Room::archived(Provider::Garage, ChecksumMode::Auto, [6 * MIB, 6 * MIB]).await;
+    for last in [1, 2] {
+        let asked = AtomicU32::new(0);
+        let hold = async || match asked.fetch_add(1, Ordering::Relaxed) + 1 {
+            now if now == last => Err(Error::NoSuchRoom(room.manifest.room.room_id)),
+            _ => Ok(()),
+        };
+        assert!(room.stitch_while(hold).await.is_err());
+        assert_eq!(room.server.objects().len(), 2, "nothing but the segments");
+        assert!(room.server.uploads().is_empty(), "it is aborted");
+    }
 }
 
 #[tokio::test]

@@ -60,6 +60,25 @@ async fn a_room_that_is_taken_over_while_it_is_sealed_is_left_to_its_new_owner()
     }
 }
 
+/// The process sleeps between the look at its lease and the PUT.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_of_a_room_that_was_reclaimed_meanwhile_is_not_replaced() {
+    let world = Arc::new(World::start(ROOM).await);
+    let (ledger, other) = (world.ledger(), Arc::clone(&world));
+    world.front.refuse(move |method, path| {
+        if method == "PUT"
+            && path.ends_with(PICTURE)
+            && !other.front.objects().contains_key(PICTURE)
+        {
+            take_over(&ledger);
+            other.front.place(PICTURE, "theirs");
+        }
+        None
+    });
+    world.unchecked_run().await;
+    assert_eq!(world.front.objects()[PICTURE], "theirs");
+}
+
 /// The other one sleeps as well: what the store knows is all there is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_that_appeared_since_it_was_looked_for_is_not_replaced() {
