@@ -110,7 +110,8 @@ fn add(
     scale: Scale,
     placed: u64,
 ) -> Result<i128, Flaw> {
-    if first.number() != segment.number() {
+    segment.check_ends()?;
+    if !std::ptr::eq(first, segment) {
         segment.check_joint()?;
     }
     let start = scale.start(first, segment, tracks);

@@ -118,7 +118,8 @@ impl Segment {
         let ftyp = top(b"ftyp").filter(|ftyp| ftyp.len() <= LARGEST_FTYP);
         let mvhd = child(&moov, b"mvhd").ok_or(Flaw::Unreadable("mvhd"))?;
         let timescale = number(mvhd, if mvhd.first() == Some(&1) { 20 } else { 12 });
-        let movie_timescale = timescale.filter(|&scale| scale > 0);
+        let timescale = timescale.filter(|&scale| scale > 0);
+        let movie_timescale = timescale.ok_or(Flaw::Unreadable("mvhd"))?;
         let traks = children(&moov).filter(|(kind, _)| kind.0 == *b"trak");
         let tracks = traks.take(MOST_TRACKS + 1).enumerate();
         let tracks = tracks.map(|(place, (_, trak))| Track::read(&moov, trak, place + 1, &payload));
@@ -131,7 +132,7 @@ impl Segment {
         Ok(Self {
             number: number_of,
             ftyp: ftyp.unwrap_or(Bytes::from_static(USUAL_FTYP)),
-            movie_timescale: movie_timescale.ok_or(Flaw::Unreadable("mvhd"))?,
+            movie_timescale,
             moov,
             payload,
             tracks,
@@ -182,7 +183,13 @@ impl Segment {
         Ok(())
     }
 
-    /// Checks that a film which goes on with this segment shows what the segment shows.
+    /// Whether all tracks are shown to their ends.
+    pub(super) fn check_ends(&self) -> Result<(), Flaw> {
+        let mut tracks = (1..).zip(&self.tracks);
+        tracks.try_for_each(|(place, track)| track.check_end(place, self.movie_timescale))
+    }
+
+    /// Checks that a film that continues with this segment shows what the segment shows.
     pub(super) fn check_joint(&self) -> Result<(), Flaw> {
         let mut tracks = (1..).zip(&self.tracks);
         tracks.try_for_each(|(number, track)| track.check_joint(number))

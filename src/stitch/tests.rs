@@ -197,11 +197,14 @@ fn tables_that_lie_are_refused() {
 }
 
 #[test]
-fn a_film_goes_on_with_no_segment_that_hides_its_first_pictures() {
+fn no_segment_is_joined_whose_first_or_last_pictures_its_edit_list_hides() {
     let cut = with(FASTSTART, (b"elst", 0), 12, &5000_u32.to_be_bytes());
     assert!(join(&[&cut, FASTSTART]).is_ok(), "the film is cut as the segment is");
     let said = "segment 2: track 1 begins with samples that it does not show";
     assert_eq!(join(&[FASTSTART, &cut]).unwrap_err().to_string(), said);
+    let said = "segment 1: track 1 ends with samples that it does not show";
+    let trimmed = with(FASTSTART, (b"elst", 0), 8, &500_u32.to_be_bytes());
+    assert_eq!(join(&[&trimmed, FASTSTART]).unwrap_err().to_string(), said);
 }
 
 #[test]

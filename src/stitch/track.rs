@@ -20,6 +20,9 @@ const MOST_SAMPLES: u32 = 1 << 24;
 /// encoder begins with a packet or two of silence.
 const UNHEARD: u64 = 10;
 
+/// How much of the last picture may be hidden by an edit list that rounds, in parts of a second.
+const ROUNDED: u64 = 500;
+
 /// The bytes of a track header that say how its pictures lie on the screen: a matrix, width, height.
 const DISPLAY: usize = 44;
 
@@ -148,6 +151,23 @@ impl Track {
         match is_within && self.edits.empty <= u64::from(u32::MAX) << 8 {
             true => Ok(()),
             false => Err(Flaw::Track { track, what: "begins after its own end, by its edit list" }),
+        }
+    }
+
+    /// Whether it is shown to its end, in a movie of this time scale: a film shows all of it.
+    pub(super) fn check_end(&self, track: usize, movie_timescale: u32) -> Result<(), Flaw> {
+        if self.edits.shown == 0 {
+            return Ok(());
+        }
+        // In units of which a tick of the track and one of the movie are whole numbers.
+        let (movie, own) = (i128::from(movie_timescale), i128::from(self.timescale));
+        let end = i128::from(self.edits.media_time) * movie + i128::from(self.edits.shown) * own;
+        let hidden = i128::from(self.shown.end) * movie - end;
+        // A tick of the movie is rounded, and players show a picture of which a part is hidden.
+        let part = if self.handler == *b"vide" { ROUNDED } else { UNHEARD };
+        match hidden <= movie * own / i128::from(part) + own {
+            true => Ok(()),
+            false => Err(Flaw::Track { track, what: "ends with samples that it does not show" }),
         }
     }
 

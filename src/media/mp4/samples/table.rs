@@ -95,7 +95,13 @@ impl Sizes {
 
     /// Whether it has fewer than it says.
     pub(crate) fn is_short(&self) -> bool {
-        matches!(self, Self::Each(table) if table.is_short)
+        match self {
+            Self::Equal { .. } => false,
+            Self::Each(table) => table.is_short,
+            Self::Compact { table, bits, count } => {
+                (table.len() as u64).saturating_mul(8) < u64::from(*count) * u64::from(*bits)
+            }
+        }
     }
 
     /// Whether players that read as many as it says take other bytes for an impossible size.
