@@ -205,9 +205,9 @@ pub async fn is_there(store: &Store, keys: &RoomKeys, film: &Stitched) -> Result
     let (Some(crc64nvme), Some(crc64xz)) = (film.crc64nvme, film.crc64xz) else {
         return Ok(false);
     };
-    match store.confirm(&key, Crcs { crc64nvme, crc64xz }, bytes).await {
-        Ok(_) => Ok(true),
-        Err(store::Error::Vanished { .. } | store::Error::Mismatch { .. }) => Ok(false),
+    match store.confirm_if_there(&key, Crcs { crc64nvme, crc64xz }, bytes).await {
+        Ok(confirmed) => Ok(confirmed.is_some()),
+        Err(store::Error::Mismatch { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -227,20 +227,31 @@ pub async fn make(
 ) -> Result<Stitched, Error> {
     let made_from = manifest.made_from();
     let key = keys.stitched(&Stitched::digest(&made_from));
-    let confirmed = match check(store, &key, plan).await {
-        Err(Error::Store(store::Error::Vanished { .. } | store::Error::Mismatch { .. })) => {
+    let found = match store.confirm_if_there(&key, plan.crcs, plan.bytes()).await {
+        Ok(Some(confirmed)) => checked(store, &key, plan, confirmed).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error.into()),
+    };
+    let confirmed = match found {
+        Ok(Some(confirmed)) => confirmed,
+        Ok(None) | Err(Error::Store(store::Error::Mismatch { .. })) => {
             upload((store, run), hold, &key, plan).await?;
-            check(store, &key, plan).await?
+            let confirmed = store.confirm(&key, plan.crcs, plan.bytes()).await?;
+            checked(store, &key, plan, confirmed).await?
         }
-        found => found?,
+        Err(error) => return Err(error),
     };
     let relative = keys.relative(&key).map(str::to_owned);
     Ok(stitched(relative, made_from, plan, confirmed))
 }
 
-/// Compares an object with the film: by the store's CRC-64, or else by its size, its head and its joints.
-async fn check(store: &Store, key: &ObjectKey, plan: &PlannedFilm) -> Result<Confirmed, Error> {
-    let mut confirmed = store.confirm(key, plan.crcs, plan.bytes()).await?;
+/// Compares an object further with the film, if the store reported no CRC-64: by its head and its joints.
+async fn checked(
+    store: &Store,
+    key: &ObjectKey,
+    plan: &PlannedFilm,
+    mut confirmed: Confirmed,
+) -> Result<Confirmed, Error> {
     let is_crc = |it: &Evidence| matches!(it, Evidence::StoreCrc64Nvme | Evidence::StoreCrc64Xz);
     if !confirmed.evidence.iter().any(is_crc) {
         compare_seams(store, key, plan).await?;

@@ -131,6 +131,20 @@ impl Store {
         compare(key, head.await?, crcs.into(), bytes)
     }
 
+    /// As [`Store::confirm`], of an object that may well not be there: `None` then, at once.
+    ///
+    /// # Errors
+    /// `Mismatch` when it differs, and when the store refuses or does not answer.
+    pub async fn confirm_if_there(
+        &self,
+        key: &ObjectKey,
+        crcs: impl Into<Crcs>,
+        bytes: u64,
+    ) -> Result<Option<Confirmed>, Error> {
+        let Some(head) = self.head(key).await? else { return Ok(None) };
+        compare(key, head, crcs.into(), bytes).map(Some)
+    }
+
     /// What the store reports about an object; `None` if there is none.
     ///
     /// The answer to a HEAD does not distinguish a missing bucket from a missing object:

@@ -76,6 +76,9 @@ async fn the_store_makes_one_film_of_a_room_and_the_manifest_names_it() {
 
     let made = scene.stitch(&["--room", "1"]).await;
     assert_eq!((made.code, made.err.as_str()), (0, ""), "{made:?}");
+    let heads = scene.store.take().into_iter().filter(|r| r.method == "HEAD").collect::<Vec<_>>();
+    let of_film = heads.iter().filter(|request| request.key.contains("/stitched/")).count();
+    assert!(of_film <= 2, "that there is no film yet is not asked again and again: {heads:?}");
     let (manifest, films) = (scene.manifest(1), scene.films());
     let film = &manifest["playback"]["stitched"];
     assert_eq!(&made.lines()[0]["stitched"], film);
