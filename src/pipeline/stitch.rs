@@ -108,9 +108,7 @@ async fn examine(
             (refused(manifest, reason.clone()), Outcome::Refused(reason))
         }
         (Plan::Film(planned), Depth::Make) => {
-            let hold = async || Ok(records.hold(&room.appid, room.room_id).await?);
-            let name = (records.store, &records.run.id);
-            let film = make(name, hold, &keys, manifest, &planned).await?;
+            let film = make(records, &keys, manifest, &planned).await?;
             (film.clone(), Outcome::Made(film))
         }
     };

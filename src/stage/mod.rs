@@ -21,6 +21,7 @@ pub mod seal;
 pub mod stitch;
 pub mod survey;
 pub mod transfer;
+mod uploads;
 pub mod verify;
 
 use std::sync::Arc;

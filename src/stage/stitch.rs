@@ -9,10 +9,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::Error;
+use super::{Error, Records, uploads};
 use crate::model::{
-    Crcs, Evidence, FilmTime, MadeFrom, Manifest, ObjectKey, RecordingState, RunId, Segment,
-    Stitched,
+    AppId, Crcs, Evidence, FilmTime, MadeFrom, Manifest, ObjectKey, RecordingState, RoomId,
+    Segment, Stitched,
 };
 use crate::stitch::{self, Around, Film, FilmPart, Flaw, Span};
 use crate::store::{
@@ -212,19 +212,18 @@ pub async fn is_there(store: &Store, keys: &RoomKeys, film: &Stitched) -> Result
     }
 }
 
-/// Makes the film of a leased room in the name of a run, or finds that it is there already. `hold` fails if
-/// the lease is lost. Durable on `Ok`, and may be called again. The manifest does not name it yet.
+/// Makes the film of a leased room, or finds that it is there already. Durable on `Ok`, and may be called again. The manifest does not name it yet.
 ///
 /// # Errors
 /// When a segment is another object by now, when the film is not what it should be, and when the store
 /// refuses or does not answer. The upload is then aborted.
 pub async fn make(
-    (store, run): (&Store, &RunId),
-    hold: impl AsyncFn() -> Result<(), Error>,
+    records: Records<'_>,
     keys: &RoomKeys,
     manifest: &Manifest,
     plan: &PlannedFilm,
 ) -> Result<Stitched, Error> {
+    let (store, room) = (records.store, (&manifest.room.appid, manifest.room.room_id));
     let made_from = manifest.made_from();
     let key = keys.stitched(&Stitched::digest(&made_from));
     let found = match store.confirm_if_there(&key, plan.crcs, plan.bytes()).await {
@@ -235,7 +234,7 @@ pub async fn make(
     let confirmed = match found {
         Ok(Some(confirmed)) => confirmed,
         Ok(None) | Err(Error::Store(store::Error::Mismatch { .. })) => {
-            upload((store, run), hold, &key, plan).await?;
+            upload(records, room, &key, plan).await?;
             let confirmed = store.confirm(&key, plan.crcs, plan.bytes()).await?;
             checked(store, &key, plan, confirmed).await?
         }
@@ -282,29 +281,29 @@ fn stitched(
 }
 
 async fn upload(
-    (store, run): (&Store, &RunId),
-    hold: impl AsyncFn() -> Result<(), Error>,
+    records: Records<'_>,
+    (appid, room): (&AppId, RoomId),
     key: &ObjectKey,
     plan: &PlannedFilm,
 ) -> Result<(), Error> {
-    let run = run.to_string();
+    let store = records.store;
+    let run = records.run.id.to_string();
     let metadata = [("run-id", run.as_str())];
     let labels = Labels { content_type: "video/mp4", metadata: &metadata };
-    hold().await?;
-    let upload = store.start_upload(key, labels).await?;
+    let upload = uploads::begin(records, (appid, room), key, labels).await?;
     let made = async {
         let parts =
             (1..).zip(&plan.parts).map(|(number, part)| send(store, &upload, plan, number, part));
         let receipts: Vec<PartReceipt> = stream::iter(parts).buffered(COPIES).try_collect().await?;
         // A process that has reclaimed the room meanwhile makes the film itself.
-        hold().await?;
+        records.hold(appid, room).await?;
         upload.complete(&receipts, plan.crcs, plan.bytes()).await?;
         Ok::<_, Error>(())
     };
     let made = made.await;
-    if made.is_err() {
-        // The first error counts.
-        drop(upload.abort().await);
+    match made {
+        Ok(()) => uploads::ended(records, key, upload.id()).await,
+        Err(_) => uploads::abort(records, &upload).await,
     }
     made
 }

@@ -3,19 +3,23 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use replay_archiver::clock::Clock;
+use replay_archiver::ledger::{IN_MEMORY, Ledger, Phase};
 use replay_archiver::model::{Crcs, Evidence, Manifest, RunId, Sha256Digest, Stitched};
-use replay_archiver::stage::Error;
 use replay_archiver::stage::stitch::{Plan, make as make_film, plan};
+use replay_archiver::stage::{Blank, Error, Records, Run};
 use replay_archiver::stitch::{Around, Film, Refusal, Segment, film};
 use replay_archiver::store::{ChecksumMode, Labels, RoomKeys, Settings, Store};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use crate::store::settings_for;
-use crate::strict::{ACCESS_KEY, BUCKET, Provider, SECRET_KEY, StrictS3};
+use crate::strict::{ACCESS_KEY, BUCKET, Effect, Provider, SECRET_KEY, StrictS3};
 
 /// How segments are made: what ffmpeg is given besides length and number.
 struct Kind {
@@ -242,20 +246,49 @@ impl Room {
         Self { server, store, keys, manifest, segments }
     }
 
+    /// Stitches, with a ledger in which a run holds the room.
     async fn stitch(&self) -> Result<Stitched, Error> {
-        self.stitch_while(async || Ok(())).await
+        let ledger = Ledger::open(IN_MEMORY).await.unwrap();
+        self.stitch_with(&self.claimed(&ledger).await).await
     }
 
-    /// The same, as long as the room's lease is held.
-    async fn stitch_while(
-        &self,
-        hold: impl AsyncFn() -> Result<(), Error>,
-    ) -> Result<Stitched, Error> {
+    async fn claimed(&self, ledger: &Ledger) -> Process {
+        let (clock, now) = (Clock::system(), Timestamp::now());
+        let room = self.manifest.described_room();
+        ledger.record_room(&room, Phase::Due, now, now).await.unwrap();
+        let run = Run {
+            id: RunId::new(now),
+            owner: "us".to_owned(),
+            started_at: now,
+            lease: SignedDuration::from_mins(5),
+            blank: Blank::default(),
+        };
+        let process = Process { clock, ledger: ledger.clone(), store: self.store.clone(), run };
+        let claim = process.records().claim();
+        assert!(ledger.claim_room(&room.appid, room.room_id, claim).await.unwrap().is_some());
+        process
+    }
+
+    async fn stitch_with(&self, process: &Process) -> Result<Stitched, Error> {
         let Plan::Film(film) = plan(&self.store, &self.keys, &self.manifest).await? else {
             panic!("the segments are alike");
         };
-        let run = RunId::new(Timestamp::UNIX_EPOCH);
-        make_film((&self.store, &run), hold, &self.keys, &self.manifest, &film).await
+        make_film(process.records(), &self.keys, &self.manifest, &film).await
+    }
+}
+
+/// A process that holds the room.
+struct Process {
+    clock: Clock,
+    ledger: Ledger,
+    store: Store,
+    run: Run,
+}
+
+impl Process {
+    fn records(&self) -> Records<'_> {
+        let Self { clock, ledger, store, run } = self;
+        Records { clock, ledger, store, run }
     }
 }
 
@@ -310,19 +343,48 @@ async fn where_the_store_reports_no_checksum_the_joints_are_read_back() {
     assert!(room.server.objects()[key.as_str()] == sound, "it is made anew");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_that_is_reclaimed_while_the_store_copies_gets_no_film_of_this_process() {
-    let room = Room::archived(Provider::Garage, ChecksumMode::Auto, [6 * MIB, 6 * MIB]).await;
-    for last in [1, 2] {
-        let asked = AtomicU32::new(0);
-        let hold = async || match asked.fetch_add(1, Ordering::Relaxed) + 1 {
-            now if now == last => Err(Error::NoSuchRoom(room.manifest.room.room_id)),
-            _ => Ok(()),
-        };
-        assert!(room.stitch_while(hold).await.is_err());
+    for when in ["uploads", "partNumber"] {
+        let room = Room::archived(Provider::Garage, ChecksumMode::Auto, [6 * MIB, 6 * MIB]).await;
+        let ledger = Ledger::open(IN_MEMORY).await.unwrap();
+        let process = room.claimed(&ledger).await;
+        let (shared, (appid, id)) =
+            (ledger.clone(), (room.manifest.room.appid.clone(), room.manifest.room.room_id));
+        let runtime = Handle::current();
+        room.server.fault(move |request| {
+            if request.asks(when) {
+                let lost = shared.release(&appid, id, "us");
+                tokio::task::block_in_place(|| runtime.block_on(lost)).unwrap();
+            }
+            None
+        });
+        assert!(room.stitch_with(&process).await.unwrap_err().is_lease_lost(), "{when}");
         assert_eq!(room.server.objects().len(), 2, "nothing but the segments");
         assert!(room.server.uploads().is_empty(), "it is aborted");
+        assert!(ledger.intents().await.unwrap().is_empty(), "and gc need not look for it");
     }
+}
+
+#[tokio::test]
+async fn an_upload_that_a_kill_leaves_behind_is_known_to_the_ledger() {
+    let room = Room::archived(Provider::Garage, ChecksumMode::Auto, [6 * MIB, 6 * MIB]).await;
+    let ledger = Ledger::open(IN_MEMORY).await.unwrap();
+    let process = room.claimed(&ledger).await;
+    let begun = Arc::new(Notify::new());
+    let told = Arc::clone(&begun);
+    room.server.fault(move |request| {
+        request.asks("partNumber").then(|| told.notify_one()).map(|()| Effect::Stall)
+    });
+    tokio::select! {
+        ended = room.stitch_with(&process) => panic!("it waits for the store: {ended:?}"),
+        () = begun.notified() => {}
+    }
+    let (intents, uploads) = (ledger.intents().await.unwrap(), room.server.uploads());
+    let known: Vec<_> =
+        intents.iter().map(|intent| (intent.key.as_str(), intent.upload_id.as_deref())).collect();
+    let there: Vec<_> = uploads.iter().map(|it| (it.key.as_str(), Some(it.id.as_str()))).collect();
+    assert_eq!((known.len(), known), (1, there));
 }
 
 #[tokio::test]

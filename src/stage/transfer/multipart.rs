@@ -14,11 +14,10 @@ use super::parts::{Begun, arriving};
 use super::sending::{Coming, Sent, send_parts};
 use super::source::Source;
 use super::window::Window;
-use crate::ledger::Intent;
 use crate::media::source::SourceFile;
 use crate::retry::Transient as _;
-use crate::stage::Context;
-use crate::store::{Labels, PartPlan, PartReceipt, Upload, UploadId};
+use crate::stage::{Context, uploads};
+use crate::store::{Labels, PartPlan, PartReceipt, Upload};
 
 /// An upload and its progress.
 struct Session {
@@ -77,7 +76,7 @@ pub(super) async fn copy_large(
     target.hold(context).await?;
     match upload.complete(&receipts, &hashed.digests, hashed.bytes).await {
         Ok(confirmed) => {
-            ended(context, target.key.as_str(), upload.id()).await;
+            uploads::ended(context.records(), &target.key, upload.id()).await;
             Ok(Copied {
                 media,
                 damage,
@@ -138,7 +137,8 @@ async fn begin(
     let origin = Origin::of(context, source);
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
-    let upload = start(context, target, labels).await?;
+    let room = (&target.room.0, target.room.1);
+    let upload = uploads::begin(context.records(), room, &target.key, labels).await?;
     let (key, id) = (target.key.to_string(), target.checkpoint.clone());
     let kept = (key, plan.part_bytes());
     let saved = Saved::begun(upload.id().clone(), kept, file.clone(), target.doubts.seen());
@@ -185,59 +185,12 @@ async fn settle(
     failure
 }
 
-/// Begins an upload at the store, after recording the intent in the ledger: whatever happens in
-/// between, `gc` can tell that the upload is ours.
-async fn start(context: &Context, target: &Target, labels: Labels<'_>) -> Result<Upload, Failure> {
-    let (ledger, (appid, room)) = (&context.ledger, &target.room);
-    let intent = Intent {
-        name: format!("{:032x}", rand::random::<u128>()),
-        appid: appid.clone(),
-        room: *room,
-        key: target.key.to_string(),
-        run: context.run.id.to_string(),
-        begun_at: context.clock.now(),
-        upload_id: None,
-        in_doubt: true,
-    };
-    ledger.intend_upload(&intent, context.owner()).await?;
-    let upload = match context.store.start_upload(&target.key, labels).await {
-        Ok(upload) => upload,
-        Err(error) => {
-            if !error.leaves_doubt() {
-                ledger.forget_intent(&intent.name).await?;
-            }
-            return Err(error.into());
-        }
-    };
-    let in_doubt = upload.may_have_twins();
-    ledger.name_upload(&intent.name, upload.id().as_str(), in_doubt).await?;
-    Ok(upload)
-}
-
 /// Aborts an upload that a checkpoint may name, unless the room now belongs to another process, which
 /// resumes this upload.
 async fn give_up(context: &Context, target: &Target, upload: &Upload) -> Result<(), Failure> {
     target.hold(context).await?;
-    abort(context, upload).await;
+    uploads::abort(context.records(), upload).await;
     Ok(())
-}
-
-/// Aborts an upload. Failing to abort never hides the reason for aborting.
-async fn abort(context: &Context, upload: &Upload) {
-    match upload.abort().await {
-        Ok(()) => ended(context, upload.key().as_str(), upload.id()).await,
-        Err(error) => {
-            tracing::warn!(error = %error, "failed to abort the unfinished upload of {}", upload.key());
-        }
-    }
-}
-
-/// Makes the ledger forget an upload that was completed or aborted. If that fails, `gc` cleans up.
-async fn ended(context: &Context, key: &str, id: &UploadId) {
-    let noted = context.ledger.end_upload(key, id.as_str()).await;
-    if let Some(error) = noted.err().filter(|_| context.ledger.failure().is_none()) {
-        tracing::warn!(error = %error, "failed to record that the upload of {key} ended");
-    }
 }
 
 async fn forget(context: &Context, target: &Target) -> Result<(), Failure> {
@@ -255,7 +208,8 @@ pub(super) async fn discard(
     if let Some(checkpoint) = Checkpoint::load(context, id).await? {
         context.hold(&id.appid, id.room).await?;
         let key = crate::model::ObjectKey::new(checkpoint.key);
-        abort(context, &context.store.resume_upload(key, checkpoint.upload)).await;
+        uploads::abort(context.records(), &context.store.resume_upload(key, checkpoint.upload))
+            .await;
     }
     context.ledger.clear_checkpoint(id, context.owner()).await?;
     Ok(())
