@@ -24,11 +24,18 @@ pub struct StitchArguments {
     /// Say which rooms can be stitched and what would be sent. Changes nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Make the film again even if it is there, for example because `verify --deep` found it damaged.
+    #[arg(long, conflicts_with_all = ["dry_run", "all"])]
+    force: bool,
 }
 
 impl StitchArguments {
     fn depth(&self) -> Depth {
-        if self.dry_run { Depth::DryRun } else { Depth::Make }
+        match (self.dry_run, self.force) {
+            (true, _) => Depth::DryRun,
+            (false, true) => Depth::MakeAgain,
+            (false, false) => Depth::Make,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::{
-    Crc64Nvme, Damaged, Manifest, ManifestImage, SOURCE_PLAYLIST, Segment, Sha256Digest,
+    Crc64Nvme, Crc64Xz, Damaged, Manifest, ManifestImage, SOURCE_PLAYLIST, Segment, Sha256Digest,
     StoredWhole, Whole, WholeChunk,
 };
 
@@ -38,11 +38,13 @@ pub struct NamedObject<'a> {
     pub sha256: Option<Sha256Digest>,
     /// Its CRC-64/NVME, where that was recorded.
     pub crc64nvme: Option<Crc64Nvme>,
+    /// Its CRC-64/XZ, where that was recorded.
+    pub crc64xz: Option<Crc64Xz>,
 }
 
 impl<'a> NamedObject<'a> {
     fn new(part: Part, key: &'a str, sha256: Option<Sha256Digest>) -> Self {
-        Self { part, key: key.into(), bytes: None, sha256, crc64nvme: None }
+        Self { part, key: key.into(), bytes: None, sha256, crc64nvme: None, crc64xz: None }
     }
 }
 
@@ -67,7 +69,8 @@ impl Manifest {
 
 fn of_segment(segment: &Segment) -> Option<NamedObject<'_>> {
     let named = NamedObject::new(Part::Segment, segment.key.as_deref()?, segment.sha256);
-    Some(NamedObject { bytes: segment.bytes, crc64nvme: segment.crc64nvme, ..named })
+    let Segment { bytes, crc64nvme, crc64xz, .. } = *segment;
+    Some(NamedObject { bytes, crc64nvme, crc64xz, ..named })
 }
 
 fn of_image(image: &ManifestImage) -> Option<NamedObject<'_>> {

@@ -7,7 +7,7 @@ use crate::archive::published::{self, Search};
 use crate::ledger::RoomRecord;
 use crate::model::{AppId, RoomId, Stitched};
 use crate::stage::adopt::{Adopted, adopt};
-use crate::stage::stitch::{Plan, PlannedFilm, is_there, make, plan, refused};
+use crate::stage::stitch::{Existing, Plan, PlannedFilm, is_there, make, plan, refused};
 use crate::stage::{Context, Error, seal};
 
 /// What to do about a room whose segments can be joined.
@@ -15,8 +15,10 @@ use crate::stage::{Context, Error, seal};
 pub enum Depth {
     /// Say what would be done.
     DryRun,
-    /// Make the film.
+    /// Make the film, unless it is there.
     Make,
+    /// Make the film again, whatever is there.
+    MakeAgain,
 }
 
 /// What became of a room.
@@ -51,13 +53,15 @@ pub async fn stitch(
 ) -> Result<Outcome, Error> {
     let known = match depth {
         Depth::DryRun => context.ledger.room(appid, room).await?,
-        Depth::Make => context.ledger.claim_room(appid, room, context.claim()).await?,
+        Depth::Make | Depth::MakeAgain => {
+            context.ledger.claim_room(appid, room, context.claim()).await?
+        }
     };
     match (known, depth) {
         (Some(record), Depth::DryRun) => examine(context, &record, depth).await,
-        (Some(record), Depth::Make) => {
+        (Some(record), _) => {
             let lease = Lease::keep(context, appid, room);
-            let outcome = adopted(context, &record).await;
+            let outcome = adopted(context, &record, depth).await;
             lease.release().await;
             outcome
         }
@@ -68,10 +72,14 @@ pub async fn stitch(
 
 /// Stitches a leased room, of which the ledger first takes over what only the manifest says: a ledger that
 /// is older must not take the new revision for one that it knows.
-async fn adopted(context: &Arc<Context>, record: &RoomRecord) -> Result<Outcome, Error> {
+async fn adopted(
+    context: &Arc<Context>,
+    record: &RoomRecord,
+    depth: Depth,
+) -> Result<Outcome, Error> {
     match adopt(context.records(), record).await? {
-        Adopted::NothingNew => examine(context, record, Depth::Make).await,
-        Adopted::TakenOver(record) => examine(context, &record, Depth::Make).await,
+        Adopted::NothingNew => examine(context, record, depth).await,
+        Adopted::TakenOver(record) => examine(context, &record, depth).await,
         Adopted::Unpublished(_) => Ok(Outcome::NotArchived),
     }
 }
@@ -95,7 +103,7 @@ async fn examine(
     let before = manifest.playback.stitched.as_ref();
     let is_current = |film: &&Stitched| film.key.is_some() && film.made_from == made_from;
     let keys = records.store.keys(&room.appid).room(room.room_id);
-    if let Some(film) = before.filter(is_current)
+    if let Some(film) = before.filter(is_current).filter(|_| depth != Depth::MakeAgain)
         && is_there(records.store, &keys, film).await?
     {
         return Ok(Outcome::Unchanged(film.clone()));
@@ -104,11 +112,13 @@ async fn examine(
     let (film, outcome) = match (planned, depth) {
         (Plan::Film(planned), Depth::DryRun) => return Ok(Outcome::Planned(planned)),
         (Plan::Refused(reason), Depth::DryRun) => return Ok(Outcome::Refused(reason)),
-        (Plan::Refused(reason), Depth::Make) => {
-            (refused(manifest, reason.clone()), Outcome::Refused(reason))
-        }
-        (Plan::Film(planned), Depth::Make) => {
-            let film = make(records, &keys, manifest, &planned).await?;
+        (Plan::Refused(reason), _) => (refused(manifest, reason.clone()), Outcome::Refused(reason)),
+        (Plan::Film(planned), _) => {
+            let existing = match depth {
+                Depth::MakeAgain => Existing::Replace,
+                _ => Existing::Keep,
+            };
+            let film = make(records, &keys, manifest, &planned, existing).await?;
             (film.clone(), Outcome::Made(film))
         }
     };

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::decode::{Video, videos};
-use super::verify::{Checked, Depth, Mismatch, ObjectProblem, RecordedObject, expected, verify};
+use super::verify::{Checked, Depth, Mismatch, ObjectProblem, RecordedObject};
+use super::verify::{expected, expected_film, verify};
 use crate::archive;
 use crate::archive::catalog::{Failure, Reader};
 use crate::archive::published::{history, parse};
@@ -245,6 +246,9 @@ async fn audit_files(
     let named = media.len() as u64;
     audited.media = media.iter().filter(|o| !o.key.starts_with("images/")).count() as u64;
     audited.add(verify(store, appid, room, media, depth).await?);
+    let film: Vec<_> = expected_film(manifest).into_iter().collect();
+    audited.objects += film.len() as u64;
+    audited.add(verify(store, appid, room, film, depth).await?);
     let side = side_files(store, keys, found, depth, audited).await?;
     audited.objects += named + side.len() as u64;
     // These files are small and not media, so they are always read back.
@@ -267,6 +271,7 @@ async fn side_files(
         bytes: bytes.map(|bytes| bytes as u64),
         sha256: Some(sha256),
         crc64nvme: None,
+        crc64xz: None,
         subject: None,
     };
     let sums = manifest.sums();

@@ -4,21 +4,18 @@
 //! (see [`crate::stitch`]). The CRC-64s of the film are known beforehand, and compared with what the store
 //! reports. Where it reports none, sizes are, and the bytes at each joint.
 
+mod making;
+
 use std::ops::Range;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Error, Records, uploads};
-use crate::model::{
-    AppId, Crcs, Evidence, FilmTime, MadeFrom, Manifest, ObjectKey, RecordingState, RoomId,
-    Segment, Stitched,
-};
-use crate::stitch::{self, Around, Film, FilmPart, Flaw, Span};
-use crate::store::{
-    self, Confirmed, CopySource, Labels, MOST_PARTS, PartDigests, PartReceipt, RoomKeys, Store,
-    Upload,
-};
+use super::Error;
+use crate::model::{Crcs, Manifest, ObjectKey, RecordingState, Segment, Stitched};
+use crate::stitch::{self, Around, Film, FilmPart, Flaw};
+use crate::store::{self, MOST_PARTS, RoomKeys, Store};
+
+pub use making::{Existing, make};
 
 /// How much of a segment is read at once in search of its boxes.
 const WINDOW: u64 = 64 << 10;
@@ -28,12 +25,6 @@ const MOST_AROUND: u64 = 64 << 20;
 
 /// The same for all segments of a room: their boxes are in memory together.
 const MOST_AROUND_ALL: u64 = 256 << 20;
-
-/// How many parts the store copies at the same time.
-const COPIES: usize = 4;
-
-/// How many bytes on each side of a joint are compared.
-const SEAM: u64 = 64 << 10;
 
 /// What a film of a room would be.
 #[derive(Debug)]
@@ -210,164 +201,4 @@ pub async fn is_there(store: &Store, keys: &RoomKeys, film: &Stitched) -> Result
         Err(store::Error::Mismatch { .. }) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Makes the film of a leased room, or finds that it is there already. Durable on `Ok`, and may be called again. The manifest does not name it yet.
-///
-/// # Errors
-/// When a segment is another object by now, when the film is not what it should be, and when the store
-/// refuses or does not answer. The upload is then aborted.
-pub async fn make(
-    records: Records<'_>,
-    keys: &RoomKeys,
-    manifest: &Manifest,
-    plan: &PlannedFilm,
-) -> Result<Stitched, Error> {
-    let (store, room) = (records.store, (&manifest.room.appid, manifest.room.room_id));
-    let made_from = manifest.made_from();
-    let key = keys.stitched(&Stitched::digest(&made_from));
-    let found = match store.confirm_if_there(&key, plan.crcs, plan.bytes()).await {
-        Ok(Some(confirmed)) => checked(store, &key, plan, confirmed).await.map(Some),
-        Ok(None) => Ok(None),
-        Err(error) => Err(error.into()),
-    };
-    let confirmed = match found {
-        Ok(Some(confirmed)) => confirmed,
-        Ok(None) | Err(Error::Store(store::Error::Mismatch { .. })) => {
-            upload(records, room, &key, plan).await?;
-            let confirmed = store.confirm(&key, plan.crcs, plan.bytes()).await?;
-            checked(store, &key, plan, confirmed).await?
-        }
-        Err(error) => return Err(error),
-    };
-    let relative = keys.relative(&key).map(str::to_owned);
-    Ok(stitched(relative, made_from, plan, confirmed))
-}
-
-/// Compares an object further with the film, if the store reported no CRC-64: by its head and its joints.
-async fn checked(
-    store: &Store,
-    key: &ObjectKey,
-    plan: &PlannedFilm,
-    mut confirmed: Confirmed,
-) -> Result<Confirmed, Error> {
-    let is_crc = |it: &Evidence| matches!(it, Evidence::StoreCrc64Nvme | Evidence::StoreCrc64Xz);
-    if !confirmed.evidence.iter().any(is_crc) {
-        compare_seams(store, key, plan).await?;
-        confirmed.evidence.push(Evidence::Seams);
-    }
-    Ok(confirmed)
-}
-
-fn stitched(
-    key: Option<String>,
-    made_from: Vec<MadeFrom>,
-    plan: &PlannedFilm,
-    confirmed: Confirmed,
-) -> Stitched {
-    let times = plan.film.begins_ms.iter().zip(&plan.begins_ms);
-    let time = |(&film_ms, &broadcast_ms)| FilmTime { film_ms, broadcast_ms };
-    Stitched {
-        key,
-        reason: None,
-        bytes: Some(plan.bytes()),
-        duration_ms: Some(plan.duration_ms()),
-        crc64nvme: Some(plan.crcs.crc64nvme),
-        crc64xz: Some(plan.crcs.crc64xz),
-        made_from,
-        time_map: times.map(time).collect(),
-        evidence: confirmed.evidence,
-    }
-}
-
-async fn upload(
-    records: Records<'_>,
-    (appid, room): (&AppId, RoomId),
-    key: &ObjectKey,
-    plan: &PlannedFilm,
-) -> Result<(), Error> {
-    let store = records.store;
-    let run = records.run.id.to_string();
-    let metadata = [("run-id", run.as_str())];
-    let labels = Labels { content_type: "video/mp4", metadata: &metadata };
-    let upload = uploads::begin(records, (appid, room), key, labels).await?;
-    let made = async {
-        let parts =
-            (1..).zip(&plan.parts).map(|(number, part)| send(store, &upload, plan, number, part));
-        let receipts: Vec<PartReceipt> = stream::iter(parts).buffered(COPIES).try_collect().await?;
-        // A process that has reclaimed the room meanwhile makes the film itself.
-        records.hold(appid, room).await?;
-        upload.complete(&receipts, plan.crcs, plan.bytes()).await?;
-        Ok::<_, Error>(())
-    };
-    let made = made.await;
-    match made {
-        Ok(()) => uploads::ended(records, key, upload.id()).await,
-        Err(_) => uploads::abort(records, &upload).await,
-    }
-    made
-}
-
-async fn send(
-    store: &Store,
-    upload: &Upload,
-    plan: &PlannedFilm,
-    number: u32,
-    part: &FilmPart,
-) -> Result<PartReceipt, Error> {
-    let source = |segment: usize| plan.sources.get(segment);
-    let spans = match part {
-        FilmPart::Sent(spans) => spans,
-        FilmPart::Copied { segment, range } => {
-            let Some(Source { key, etag }) = source(*segment) else { return Err(nothing(upload)) };
-            let copied = upload.copy_part(number, CopySource { key, etag }, range.clone());
-            return Ok(copied.await?);
-        }
-    };
-    let mut body = Vec::new();
-    for span in spans {
-        match span {
-            Span::Head => body.extend_from_slice(&plan.film.head),
-            Span::Read { segment, range } => {
-                let Some(Source { key, .. }) = source(*segment) else {
-                    return Err(nothing(upload));
-                };
-                body.extend_from_slice(&read(store, key, range.clone()).await?);
-            }
-        }
-    }
-    let digests = PartDigests::of(&body);
-    Ok(upload.part(number, body.into(), digests).await?)
-}
-
-/// Parts name the segments they were planned from.
-fn nothing(upload: &Upload) -> Error {
-    store::Error::Vanished { key: upload.key().clone() }.into()
-}
-
-/// Reads back where each segment begins and ends in the film.
-async fn compare_seams(store: &Store, film: &ObjectKey, plan: &PlannedFilm) -> Result<(), Error> {
-    let differs = |of_film: &Bytes| {
-        let (sent, stored) = (Crcs::of(of_film).crc64nvme.to_string(), "other bytes".to_owned());
-        let what = "bytes at a joint";
-        Error::from(store::Error::Mismatch { key: film.clone(), what, sent, stored })
-    };
-    let mut at = plan.film.head.len() as u64;
-    let head = read(store, film, 0..at).await?;
-    if head != plan.film.head {
-        return Err(differs(&head));
-    }
-    for (source, payload) in plan.sources.iter().zip(&plan.film.payloads) {
-        let length = payload.end.saturating_sub(payload.start);
-        let ends = [0..length.min(SEAM), length.saturating_sub(SEAM)..length];
-        for end in ends {
-            let of_film = read(store, film, at + end.start..at + end.end).await?;
-            let from = payload.start + end.start..payload.start + end.end;
-            if of_film != read(store, &source.key, from).await? {
-                return Err(differs(&of_film));
-            }
-        }
-        at += length;
-    }
-    Ok(())
 }

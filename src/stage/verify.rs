@@ -9,8 +9,8 @@ use futures::StreamExt as _;
 
 use crate::media::ts::Promise;
 use crate::model::{
-    Crc64Nvme, Damage, Evidence, Manifest, NamedObject, ObjectKey, Part, RoomId, Sha256Digest,
-    WholeChunk,
+    Crc64Nvme, Crc64Xz, Damage, Evidence, Manifest, NamedObject, ObjectKey, Part, RoomId,
+    Sha256Digest, Stitched, WholeChunk,
 };
 use crate::store::{self, RoomKeys, Store};
 use reading::Reading;
@@ -41,6 +41,8 @@ pub struct RecordedObject {
     pub sha256: Option<Sha256Digest>,
     /// Its CRC-64/NVME, if recorded.
     pub crc64nvme: Option<Crc64Nvme>,
+    /// Its CRC-64/XZ, if recorded.
+    pub crc64xz: Option<Crc64Xz>,
     /// The kind of media, where it was archived without every sample being examined. A deep check
     /// examines them.
     pub subject: Option<Subject>,
@@ -96,6 +98,13 @@ pub fn expected(manifest: &Manifest) -> Vec<RecordedObject> {
     recorded(manifest.objects(), segments.chain(chunks).collect())
 }
 
+/// The stitched film that a manifest names, if there is one. It is derived, so that only its CRCs are known.
+pub fn expected_film(manifest: &Manifest) -> Option<RecordedObject> {
+    let Stitched { key, bytes, crc64nvme, crc64xz, .. } =
+        manifest.playback.stitched.as_ref()?.clone();
+    Some(RecordedObject { key: key?, bytes, sha256: None, crc64nvme, crc64xz, subject: None })
+}
+
 /// Objects as they were recorded, with the media among them that are to be examined, by their keys. Of the
 /// playlist as received the digest may be unknown.
 fn recorded<'a>(
@@ -104,10 +113,11 @@ fn recorded<'a>(
 ) -> Vec<RecordedObject> {
     let is_known = |named: &NamedObject<'_>| named.sha256.is_some() || named.part == Part::Received;
     let known = objects.into_iter().filter(is_known);
-    let with_subject = known.map(|NamedObject { key, bytes, sha256, crc64nvme, .. }| {
-        let subject = subjects.remove(&*key);
-        RecordedObject { key: key.into_owned(), bytes, sha256, crc64nvme, subject }
-    });
+    let with_subject =
+        known.map(|NamedObject { key, bytes, sha256, crc64nvme, crc64xz, .. }| {
+            let subject = subjects.remove(&*key);
+            RecordedObject { key: key.into_owned(), bytes, sha256, crc64nvme, crc64xz, subject }
+        });
     with_subject.collect()
 }
 
@@ -211,9 +221,31 @@ async fn look(
     {
         return Ok(differs(format!("its CRC-64/NVME is {found} instead of {expected}")));
     }
-    let Some(expected) = object.sha256.filter(|_| depth == Depth::Deep) else {
-        return Ok(Came::AsItWas);
-    };
+    if let (Some(expected), Some(found)) = (object.crc64xz, head.crc64xz)
+        && expected != found
+    {
+        return Ok(differs(format!("its CRC-64/XZ is {found} instead of {expected}")));
+    }
+    match (depth, object.sha256, object.crc64nvme) {
+        (Depth::Deep, Some(sha256), _) => look_deep(reading, keys, key, object, sha256).await,
+        (Depth::Deep, None, Some(expected)) => Ok(match reading.store.crc64nvme(key).await? {
+            None => Came::Otherwise(ObjectProblem::Missing),
+            Some(found) if found != expected => {
+                differs(format!("its CRC-64/NVME is {found} instead of {expected}"))
+            }
+            Some(_) => Came::AsItWas,
+        }),
+        _ => Ok(Came::AsItWas),
+    }
+}
+
+async fn look_deep(
+    reading: &Reading<'_>,
+    keys: &RoomKeys,
+    key: &ObjectKey,
+    object: &RecordedObject,
+    expected: Sha256Digest,
+) -> Result<Came, store::Error> {
     let read = match &object.subject {
         None => reading.sha256(key).await?.map(|sha256| (sha256, None)),
         Some(Subject::Segment) => {

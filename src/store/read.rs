@@ -11,7 +11,7 @@ use super::bounded::Excess;
 use super::error::{Site, excess};
 use super::settings::shortly;
 use super::{Error, NoAnswer, Store};
-use crate::model::{ObjectKey, Sha256Digest};
+use crate::model::{Crc64Nvme, ObjectKey, Sha256Digest};
 use crate::retry;
 
 /// A stream that breaks off or crawls before this many bytes made no progress.
@@ -77,6 +77,19 @@ impl Store {
             sha256.update(&bytes);
         }
         Ok(Some(Sha256Digest(sha256.finalize().into())))
+    }
+
+    /// Reads a whole object and returns its CRC-64/NVME; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the store refuses, or the object cannot be read to its end.
+    pub async fn crc64nvme(&self, key: &ObjectKey) -> Result<Option<Crc64Nvme>, Error> {
+        let Some(mut body) = self.read(key).await? else { return Ok(None) };
+        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        while let Some(bytes) = body.next().await? {
+            crc.update(&bytes);
+        }
+        Ok(Some(Crc64Nvme(crc.finalize())))
     }
 
     /// Reads a range of an object into a buffer. Resumes after a break like [`ObjectBody::next`].

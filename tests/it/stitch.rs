@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{IN_MEMORY, Ledger, Phase};
 use replay_archiver::model::{Crcs, Evidence, Manifest, RunId, Sha256Digest, Stitched};
-use replay_archiver::stage::stitch::{Plan, make as make_film, plan};
+use replay_archiver::stage::stitch::{Existing, Plan, make as make_film, plan};
 use replay_archiver::stage::{Blank, Error, Records, Run};
 use replay_archiver::stitch::{Around, Film, Refusal, Segment, film};
 use replay_archiver::store::{ChecksumMode, Labels, RoomKeys, Settings, Store};
@@ -273,7 +273,7 @@ impl Room {
         let Plan::Film(film) = plan(&self.store, &self.keys, &self.manifest).await? else {
             panic!("the segments are alike");
         };
-        make_film(process.records(), &self.keys, &self.manifest, &film).await
+        make_film(process.records(), &self.keys, &self.manifest, &film, Existing::Keep).await
     }
 }
 

@@ -97,8 +97,13 @@ pub(super) fn report(
         }));
         return;
     }
-    let room = room.map_or_else(String::new, |room| format!(" room {room}"));
-    output::line(format_args!("{appid}{room}: {key}: {problem}"));
+    let of_room = room.map_or_else(String::new, |room| format!(" room {room}"));
+    output::line(format_args!("{appid}{of_room}: {key}: {problem}"));
+    if let Some(room) = room.filter(|_| key.starts_with("stitched/")) {
+        output::note(format_args!(
+            "hint: the film is made of the segments: `stitch --room {room} --force` makes it again"
+        ));
+    }
 }
 
 pub(super) fn summarize(common: &Common, tally: &Tally, depth: Depth) {

@@ -187,6 +187,7 @@ fn objects_of(recording: &Recording) -> Vec<RecordedObject> {
             bytes: Some(object.bytes),
             sha256: Some(object.sha256),
             crc64nvme: Some(object.crc64nvme),
+            crc64xz: Some(object.crc64xz),
             subject: is_unexamined(&object.evidence, &object.damage).then_some(Subject::Segment),
         }],
         Some(Stored::Whole(whole)) => recorded(whole.objects(), subjects(&whole.chunks).collect()),

@@ -189,6 +189,42 @@ async fn a_film_that_was_finished_before_a_kill_is_not_made_again() {
 }
 
 #[tokio::test]
+async fn a_film_is_verified_and_made_again_where_it_is_gone_or_rotten() {
+    for (provider, is_seen_at_once) in [(Provider::Cos, true), (Provider::Ceph, false)] {
+        let scene = Scene::archived(provider).await;
+        let verify = ["verify", "--room", "1", "--deep", "--json"];
+        let before = scene.place.good(&verify).await.summary()["objects"].as_u64().unwrap();
+        scene.stitch(&["--room", "1"]).await;
+        let (key, manifest) = (scene.films().remove(0), scene.manifest(1));
+        let film = scene.store.objects()[&key].clone();
+        let sound = scene.place.good(&verify).await;
+        assert_eq!(sound.summary()["objects"], before + 2, "the film, and a revision: {sound:?}");
+
+        let mut other = film.to_vec();
+        let middle = other.len() / 2;
+        other[middle] ^= 1;
+        if is_seen_at_once {
+            scene.store.place(&key, other);
+        } else {
+            scene.store.rot(&key, other);
+        }
+        let shallow = scene.place.run(&["verify", "--room", "1"]).await;
+        assert_eq!(shallow.code, if is_seen_at_once { 5 } else { 0 }, "{shallow:?}");
+        let deep = scene.place.run(&["verify", "--room", "1", "--deep"]).await;
+        assert!(deep.code == 5 && deep.out.contains("stitched/"), "{deep:?}");
+        assert!(deep.err.contains("`stitch --room 1 --force`"), "{deep:?}");
+        assert_eq!(scene.stitch(&["--room", "1", "--force"]).await.code, 0);
+        assert_eq!((&scene.store.objects()[&key], scene.manifest(1)), (&film, manifest.clone()));
+
+        scene.store.remove(&key);
+        let gone = scene.place.run(&["verify", "--room", "1"]).await;
+        assert!(gone.code == 5 && gone.out.contains("it is missing"), "{gone:?}");
+        assert_eq!(scene.stitch(&["--room", "1"]).await.code, 0);
+        scene.place.good(&["verify", "--room", "1", "--deep"]).await;
+    }
+}
+
+#[tokio::test]
 async fn without_a_ledger_nothing_is_stitched() {
     let scene = Scene::archived(Provider::Aws).await;
     std::fs::remove_file(scene.place.folder.path().join("ledger.sqlite")).unwrap();

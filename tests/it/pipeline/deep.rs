@@ -38,6 +38,7 @@ async fn looked_at(objects: &[(&str, Vec<u8>, Option<Subject>)]) -> Checked {
             bytes: Some(bytes.len() as u64),
             sha256: Some(Sha256Digest::of(bytes)),
             crc64nvme: None,
+            crc64xz: None,
             subject: subject.clone(),
         });
     }
