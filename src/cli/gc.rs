@@ -1,4 +1,4 @@
-//! `gc`: unfinished uploads that no run will resume.
+//! `gc`: unfinished uploads that no run will resume, and films that no manifest names.
 
 use std::time::Duration;
 
@@ -6,11 +6,12 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::figures::moment;
+use super::figures::{bytes, moment};
 use super::setup::{self, Setup};
 use super::{Common, Exit, output, parse_duration};
-use crate::model::Reason;
+use crate::model::{AppId, Reason};
 use crate::pipeline::owner::{Alive, is_gone, reclaim_from_the_dead};
+use crate::stage::films::{StrayFilm, stray_films};
 use crate::stage::transfer::{Leftover, Leftovers, Verdict};
 use crate::stage::transfer::{abort_leftover, forget_spent, leftovers};
 
@@ -69,7 +70,14 @@ pub async fn collect(
     if arguments.abort {
         outcome.forgotten = forget_spent(context, &found).await?;
     }
-    summarize(common, arguments, &found, &outcome);
+    let mut films = 0;
+    for account in &setup.accounts {
+        let appid = &account.appid;
+        let stray = stray_films(context.records(), appid, &is_gone).await?;
+        stray.iter().for_each(|film| report_film(common, appid, film));
+        films += stray.len();
+    }
+    summarize(common, arguments, &found, &outcome, films);
     Ok(if outcome.failed > 0 { Exit::Left } else { Exit::Done })
 }
 
@@ -121,7 +129,24 @@ fn report(common: &Common, upload: &Leftover, aborted: bool) {
     output::line(format_args!("{}: {key}{since} ({reason}){done}", word(*verdict)));
 }
 
-fn summarize(common: &Common, arguments: &GcArguments, found: &Leftovers, outcome: &Removed) {
+fn report_film(common: &Common, appid: &AppId, film: &StrayFilm) {
+    let StrayFilm { room, key, bytes: size } = film;
+    if common.json {
+        output::json(&json!({
+            "type": "film", "appid": appid, "room_id": room, "key": key, "bytes": size,
+        }));
+    } else {
+        output::line(format_args!("no manifest names the film {key} ({})", bytes(*size)));
+    }
+}
+
+fn summarize(
+    common: &Common,
+    arguments: &GcArguments,
+    found: &Leftovers,
+    outcome: &Removed,
+    films: usize,
+) {
     let count = |verdict| found.count(verdict);
     let (in_use, recent) = (count(Verdict::InUse), count(Verdict::Recent));
     let (orphaned, unproven) = (count(Verdict::Orphaned), count(Verdict::Unproven));
@@ -137,6 +162,7 @@ fn summarize(common: &Common, arguments: &GcArguments, found: &Leftovers, outcom
             "failed": failed,
             "intents_forgotten": forgotten,
             "store_lists_uploads": found.listed,
+            "films_not_named": films,
         }));
         return;
     }
@@ -145,6 +171,12 @@ fn summarize(common: &Common, arguments: &GcArguments, found: &Leftovers, outcom
          {unproven} unproven; {aborted} aborted",
         found.uploads.len()
     ));
+    if films > 0 {
+        output::note(
+            "hint: a film is made of the segments, which stay: films that no manifest names can be \
+             deleted with the store's own tools; gc deletes no object",
+        );
+    }
     if !found.listed {
         output::note(
             "the store cannot list unfinished uploads; only those in the ledger are shown",

@@ -4,7 +4,7 @@
 //! [`stitch`] joins the segments of a sealed room.
 //!
 //! Beside them are the checks of the bucket against the ledger and the manifests: [`adopt`],
-//! [`survey`], [`verify`], and [`audit`], which builds on `verify`.
+//! [`survey`], [`films`], [`verify`], and [`audit`], which builds on `verify`.
 
 pub mod adopt;
 pub mod audit;
@@ -12,6 +12,7 @@ mod blank;
 mod causes;
 pub mod decode;
 pub mod discover;
+pub mod films;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod images;

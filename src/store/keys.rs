@@ -169,6 +169,11 @@ impl RoomKeys {
         self.below(&format!("stitched/{made_from}.mp4"))
     }
 
+    /// Whether a film of this room may be at `key`.
+    pub fn is_film(&self, key: &ObjectKey) -> bool {
+        self.relative(key).is_some_and(|key| key.starts_with("stitched/"))
+    }
+
     /// `images/<role>.<extension>`; the extension follows from the content type.
     pub fn image(&self, role: ImageRole, content_type: &str) -> ObjectKey {
         let essence = content_type.split(';').next().unwrap_or_default().trim();

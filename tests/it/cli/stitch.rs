@@ -225,6 +225,28 @@ async fn a_film_is_verified_and_made_again_where_it_is_gone_or_rotten() {
 }
 
 #[tokio::test]
+async fn gc_finds_a_film_that_no_manifest_names_and_leaves_it() {
+    let scene = Scene::archived(Provider::Aws).await;
+    scene.stitch(&["--room", "1"]).await;
+    let named = scene.films().remove(0);
+    let none = scene.place.good(&["gc", "--json"]).await;
+    assert_eq!((none.lines().len(), &none.summary()["films_not_named"]), (1, &json!(0)));
+    let stray = [named.replace(".mp4", "0.mp4"), named.replace("/rooms/1/", "/rooms/77/")];
+    for key in &stray {
+        scene.store.place(key, "film");
+    }
+    for arguments in [&["gc", "--json"] as &[_], &["gc", "--json", "--abort"]] {
+        let found = scene.place.good(arguments).await;
+        let films = found.lines().into_iter().filter(|line| line["type"] == "film");
+        let keys: Vec<_> = films.map(|film| film["key"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(keys, stray, "{found:?}");
+    }
+    assert_eq!(scene.films().len(), 3, "it deletes none");
+    let told = scene.place.good(&["gc"]).await;
+    assert!(told.out.contains(&format!("no manifest names the film {}", stray[1])), "{told:?}");
+}
+
+#[tokio::test]
 async fn without_a_ledger_nothing_is_stitched() {
     let scene = Scene::archived(Provider::Aws).await;
     std::fs::remove_file(scene.place.folder.path().join("ledger.sqlite")).unwrap();
