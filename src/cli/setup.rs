@@ -203,7 +203,8 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let api = api.context("failed to set up the WeChat client")?;
     let accounts = config.accounts.into_iter().map(|account| {
         let client = api.client(account.appid.clone(), account.tokens);
-        Arc::new(Account { appid: account.appid, client, share: account.share })
+        let config::Account { appid, share, is_stitched, .. } = account;
+        Arc::new(Account { appid, client, share, is_stitched })
     });
     Ok(Setup {
         alive: OnceLock::new(),

@@ -199,6 +199,20 @@ pub struct AccountSection {
     pub daily_limit: Option<u64>,
     /// The merchant's reserve for this account; overrides `[quota]`.
     pub reserve: Option<Amount>,
+    /// Whether a run stitches the account's rooms.
+    #[serde(default)]
+    pub stitch: Stitching,
+}
+
+/// Whether a run has the store join the segments of each room to one film.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stitching {
+    /// It does not.
+    #[default]
+    Off,
+    /// It does, once nothing of a room is pending.
+    On,
 }
 
 /// The `token` of an account.

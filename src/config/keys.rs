@@ -27,7 +27,7 @@ pub(super) enum Kind {
 use Kind::{Bool, Command, FreeText, List, Number, Switch, Text};
 
 /// The keys of all sections, as `section.key`.
-const KEYS: [(&str, Kind); 41] = [
+const KEYS: [(&str, Kind); 42] = [
     ("ledger.url", FreeText),
     ("ledger.lease", Text),
     ("store.bucket", Text),
@@ -69,6 +69,7 @@ const KEYS: [(&str, Kind); 41] = [
     ("account.*.appid", Text),
     ("account.*.daily_limit", Number),
     ("account.*.reserve", Text),
+    ("account.*.stitch", Text),
     ("account.*.token.source", Text),
 ];
 

@@ -74,6 +74,8 @@ pub struct Account {
     pub tokens: wechat::TokenSource,
     /// How its API calls are shared with the merchant's own backend.
     pub share: QuotaShare,
+    /// Whether a run stitches its rooms.
+    pub is_stitched: bool,
 }
 
 /// How the stages work.

@@ -81,7 +81,7 @@ impl RoomRecord {
 
 pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
                        status, revision, manifest_sha256, failure, hints, unknown_since, lacking, \
-                       archived_bytes, archived_ms, cover";
+                       archived_bytes, archived_ms, cover, film_tried";
 
 impl Ledger {
     /// Saves what was found out about a leased room, sealed or not.
@@ -100,8 +100,9 @@ impl Ledger {
                     "update rooms set phase = $1, deadline_at = $2, next_at = $3, attempts = $4, \
                announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
                manifest_sha256 = $10, failure = $11, room = $12, unknown_since = $13, \
-               lacking = $14, hints = $15, archived_bytes = $16, archived_ms = $17, cover = $18 \
-             where appid = $19 and room_id = $20 and lease_owner = $21",
+               lacking = $14, hints = $15, archived_bytes = $16, archived_ms = $17, cover = $18, \
+               film_tried = $19 \
+             where appid = $20 and room_id = $21 and lease_owner = $22",
                 )
                 .bind(record.phase.as_str())
                 .bind(record.deadline.as_millisecond())
@@ -121,6 +122,7 @@ impl Ledger {
                 .bind(summary.bytes.map(count))
                 .bind(summary.duration_ms.map(count))
                 .bind(summary.cover)
+                .bind(summary.is_stitched.map(i64::from))
                 .bind(room.appid.as_str())
                 .bind(count(room.room_id.0))
                 .bind(owner)
@@ -291,6 +293,7 @@ pub(super) fn read_room(row: &AnyRow) -> Result<RoomRecord, Error> {
                 bytes: number("archived_bytes")?.map(uncount),
                 duration_ms: number("archived_ms")?.map(uncount),
                 cover: text("cover")?.as_deref().and_then(cover_at),
+                is_stitched: number("film_tried")?.map(|tried| tried == 1),
             },
         }),
         _ => None,

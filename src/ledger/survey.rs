@@ -71,6 +71,30 @@ impl Ledger {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(failed(WHAT))
     }
 
+    /// The rooms whose segments can be stitched and were not, newest first: no further recordings are
+    /// expected of them, and none is pending.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rooms_to_stitch(&self, appid: &AppId) -> Result<Vec<RoomId>, Error> {
+        const WHAT: &str = "read which rooms have no film";
+        let rows = self.read(WHAT, || {
+            sqlx::query_scalar::<_, i64>(
+                "select room_id from rooms where appid = $1 and status is not null \
+                   and settled = 1 and coalesce(film_tried, 0) = 0 \
+                   and exists (select 1 from recordings where recordings.appid = rooms.appid \
+                     and recordings.room_id = rooms.room_id and kind = 'segment' \
+                     and state = '\"archived\"') \
+                   and not exists (select 1 from recordings where recordings.appid = rooms.appid \
+                     and recordings.room_id = rooms.room_id and state = '\"pending\"') \
+                 order by room_id desc",
+            )
+            .bind(appid.as_str())
+            .fetch_all(&self.pool)
+        });
+        Ok(rows.await?.into_iter().map(|room| RoomId(uncount(room))).collect())
+    }
+
     /// Makes every room due at once whose manifest or objects the survey found missing, except rooms
     /// that somebody is working on, and records how far the survey got. All in one transaction, so that
     /// the next survey does not skip a finding.

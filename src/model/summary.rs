@@ -20,6 +20,8 @@ pub struct Summary {
     pub duration_ms: Option<u64>,
     /// The key of its cover relative to the room's folder, if the cover is archived.
     pub cover: Option<&'static str>,
+    /// Whether it has a stitched film of its segments, or says why there is none.
+    pub is_stitched: Option<bool>,
 }
 
 /// A room's manifest as the ledger remembers it and the catalog tells it.
@@ -43,6 +45,7 @@ impl Summary {
             bytes: Some(manifest.totals.bytes),
             duration_ms: Some(manifest.totals.duration_ms),
             cover: covers.filter_map(|cover| cover_at(cover.key.as_deref()?)).next(),
+            is_stitched: Some(manifest.playback.stitched.is_some()),
         }
     }
 }

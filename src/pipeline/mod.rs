@@ -11,6 +11,7 @@
 //! recorded.
 
 mod clock_warning;
+mod films;
 mod find;
 pub mod forecast;
 mod lacking;
@@ -135,6 +136,12 @@ async fn flow(
         transfer::keep_throughput(context).await;
         finish(context, accounts, selection, &mut report, stop).await;
         forecast_rest(context, accounts, &mut report).await;
+        for account in accounts {
+            let mut found = report.accounts.iter_mut();
+            if let Some(found) = found.find(|found| found.appid == account.appid) {
+                films::make(context, account, selection, found, stop).await;
+            }
+        }
     }
     report.tell_once();
     report.counts = context.progress.counts();

@@ -253,6 +253,10 @@ impl RunProblem {
         }
     }
 
+    pub(super) fn of_film(room: RoomId, error: &Error) -> Self {
+        Self { room_id: Some(room), ..Self::new(&format!("stitching room {room}"), error) }
+    }
+
     pub(super) fn of_room(room: RoomId, error: &Error) -> Self {
         Self { room_id: Some(room), ..Self::new(&format!("room {room}"), error) }
     }

@@ -223,6 +223,8 @@ pub struct Account {
     pub client: wechat::Client,
     /// The account's share of the day's calls.
     pub share: QuotaShare,
+    /// Whether a run stitches its rooms.
+    pub is_stitched: bool,
 }
 
 impl Account {

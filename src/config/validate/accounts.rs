@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{http_url, wrong};
-use crate::config::file::{AccountSection, TokenKind, TokenSection};
+use crate::config::file::{AccountSection, Stitching, TokenKind, TokenSection};
 use crate::config::inherited;
 use crate::config::secrets::{self, Source};
 use crate::config::suspect;
@@ -94,7 +94,8 @@ fn account(
     };
     let daily_limit = section.daily_limit.unwrap_or(file.quota.daily_limit);
     let tokens = token_source(&section.token, environment, &format!("{path}.token"))?;
-    Ok(Account { appid, tokens, share: QuotaShare { daily_limit, reserve } })
+    let is_stitched = section.stitch == Stitching::On;
+    Ok(Account { appid, tokens, share: QuotaShare { daily_limit, reserve }, is_stitched })
 }
 
 fn amount(amount: &Amount, path: &str) -> Result<Reserve, ConfigError> {

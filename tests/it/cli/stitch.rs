@@ -41,12 +41,29 @@ struct Scene {
 
 impl Scene {
     async fn archived(provider: Provider) -> Self {
+        let scene = Self::to_archive(provider).await;
+        scene.place.good(&["run"]).await;
+        scene.store.take();
+        scene
+    }
+
+    async fn to_archive(provider: Provider) -> Self {
         let (place, store) = (Place::start(ROOMS).await, StrictS3::start(provider).await);
-        let embedded = place.store.addr().to_string();
-        place.configure(&place.configuration().replace(&embedded, &store.addr().to_string()));
-        place.good(&["run"]).await;
-        store.take();
-        Self { place, store }
+        let scene = Self { place, store };
+        scene.place.configure(&scene.configuration());
+        scene
+    }
+
+    fn configuration(&self) -> String {
+        let embedded = self.place.store.addr().to_string();
+        self.place.configuration().replace(&embedded, &self.store.addr().to_string())
+    }
+
+    /// Has runs stitch the account's rooms.
+    fn turn_on(&self) {
+        let appid = "appid = \"wx1\"";
+        let on = format!("{appid}\nstitch = \"on\"");
+        self.place.configure(&self.configuration().replacen(appid, &on, 1));
     }
 
     async fn stitch(&self, arguments: &[&str]) -> Ran {
@@ -153,6 +170,42 @@ async fn a_run_keeps_the_film_of_a_room_and_leaves_its_manifest_alone() {
     let after = scene.manifest(1);
     assert_eq!(after["playback"]["stitched"], manifest["playback"]["stitched"]);
     scene.place.good(&["verify", "--room", "1"]).await;
+}
+
+#[tokio::test]
+async fn a_run_stitches_the_rooms_of_an_account_that_wants_it() {
+    let scene = Scene::to_archive(Provider::Ceph).await;
+    scene.turn_on();
+    scene.place.good(&["run"]).await;
+    let (film, other) = (scene.manifest(1), scene.manifest(2));
+    assert!(film["playback"]["stitched"]["key"].is_string(), "{film:#}");
+    assert!(other["playback"]["stitched"]["reason"].is_string(), "{other:#}");
+    assert!(scene.manifest(3)["playback"]["stitched"].is_null());
+    let catalog = scene.bucket().json("live/wx1/catalog.json");
+    let sha256 = scene.store.objects()["live/wx1/rooms/1/manifest.json"].clone();
+    let sha256 = replay_archiver::model::Sha256Digest::of(&sha256).to_string();
+    assert_eq!(catalog["rooms"][0]["manifest_sha256"], sha256);
+    scene.store.take();
+    scene.place.good(&["run"]).await;
+    let asked = scene.store.take();
+    assert!(!asked.iter().any(|request| request.key.contains("/rooms/1/")), "{asked:#?}");
+}
+
+#[tokio::test]
+async fn a_run_stitches_what_it_archived_earlier_and_tries_again_what_failed() {
+    let scene = Scene::archived(Provider::Garage).await;
+    scene.turn_on();
+    let refusal = Effect::Refuse { status: 403, code: "AccessDenied", retry_after: None };
+    let of_film = |request: &Request| request.is_write() && request.key.contains("/stitched/");
+    scene.store.fault(move |request| of_film(request).then(|| refusal.clone()));
+    let failed = scene.place.run(&["run", "--json"]).await;
+    assert_eq!(failed.code, 3, "{failed:?}");
+    assert!(failed.out.contains("stitching room 1"), "{failed:?}");
+    assert!(scene.manifest(1)["playback"]["stitched"].is_null());
+    scene.store.heal();
+    scene.place.good(&["run"]).await;
+    assert!(scene.manifest(1)["playback"]["stitched"]["key"].is_string());
+    assert_eq!(scene.store.violations(), [""; 0]);
 }
 
 #[tokio::test]
