@@ -2,7 +2,7 @@
 
 mod faults;
 mod reading;
-mod round;
+pub mod round;
 mod script;
 mod strict;
 mod wire;

@@ -25,8 +25,8 @@ enum Server {
 }
 
 /// A store with an empty bucket.
-struct Place {
-    store: Store,
+pub struct Place {
+    pub store: Store,
     server: Server,
 }
 
@@ -42,7 +42,7 @@ impl Place {
     }
 
     /// As [`Place::each`], without the embedded store, which has few manners.
-    async fn strict_or_real() -> Self {
+    pub async fn strict_or_real() -> Self {
         match Self::real().await {
             Some(place) => place,
             None => Self::strict().await,

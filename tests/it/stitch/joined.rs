@@ -1,0 +1,185 @@
+//! Segments that ffmpeg made, joined to films, and what ffmpeg makes of these: every picture and every
+//! packet of sound is there, in order, and at its time.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bytes::Bytes;
+use replay_archiver::stitch::{Around, Film, Refusal, Segment, film};
+use tempfile::TempDir;
+
+/// How segments are made: what ffmpeg is given besides length and number.
+struct Kind {
+    name: &'static str,
+    /// Pictures a second.
+    rate: &'static str,
+    pictures: &'static [&'static str],
+    sound: &'static [&'static str],
+    mux: &'static [&'static str],
+}
+
+const SOUND: &[&str] = &["-c:a", "aac", "-b:a", "32k", "-ar", "44100"];
+const PLAIN: &[&str] = &["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0"];
+const B_FRAMES: &[&str] = &["-c:v", "libx264", "-preset", "medium", "-bf", "3", "-g", "12"];
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "plain",
+        rate: "25",
+        pictures: PLAIN,
+        sound: SOUND,
+        mux: &["-movflags", "+faststart"],
+    },
+    Kind { name: "B-frames, moov last", rate: "25", pictures: B_FRAMES, sound: SOUND, mux: &[] },
+    Kind { name: "29.97", rate: "30000/1001", pictures: B_FRAMES, sound: SOUND, mux: &[] },
+    Kind {
+        name: "no edit lists",
+        rate: "30",
+        pictures: PLAIN,
+        sound: &["-c:a", "aac", "-ar", "48000", "-ac", "1"],
+        mux: &["-use_editlist", "0"],
+    },
+    Kind {
+        name: "negative offsets",
+        rate: "24",
+        pictures: B_FRAMES,
+        sound: SOUND,
+        mux: &["-movflags", "+negative_cts_offsets"],
+    },
+    Kind {
+        name: "HEVC",
+        rate: "25",
+        pictures: &[
+            "-c:v",
+            "libx265",
+            "-x265-params",
+            "log-level=none:bframes=2",
+            "-tag:v",
+            "hvc1",
+        ],
+        sound: SOUND,
+        mux: &[],
+    },
+    Kind { name: "pictures alone", rate: "25", pictures: B_FRAMES, sound: &["-an"], mux: &[] },
+];
+
+/// How long the pictures and the sound of each segment are, in seconds.
+const LENGTHS: &[(&str, &str)] =
+    &[("1.2", "1.2"), ("2", "1.1"), ("0.9", "1.7"), ("1.31", "1.3"), ("0.4", "0.4")];
+
+fn make(folder: &Path, kind: &Kind, number: usize) -> PathBuf {
+    let (pictures, sound) = LENGTHS[number % LENGTHS.len()];
+    let path = folder.join(format!("{number}.mp4"));
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-y", "-threads", "1"]);
+    let picture =
+        format!("testsrc=size=96x64:rate={}:duration={pictures},hue=h={}", kind.rate, number * 50);
+    ffmpeg.args(["-f", "lavfi", "-i", &picture]);
+    if kind.sound != ["-an"] {
+        let tone = format!("sine=frequency={}:duration={sound}", 300 + 100 * number);
+        ffmpeg.args(["-f", "lavfi", "-i", &tone]);
+    }
+    ffmpeg.args(kind.pictures).args(["-pix_fmt", "yuv420p"]).args(kind.sound).args(kind.mux);
+    let made = ffmpeg.arg(&path).output().unwrap();
+    assert!(made.status.success(), "{}: {}", kind.name, String::from_utf8_lossy(&made.stderr));
+    path
+}
+
+fn read(number: u64, file: &[u8]) -> Segment {
+    let mut around = Around::new(file.len() as u64);
+    while let Some(wanted) = around.wants() {
+        around.take(&file[wanted.start as usize..wanted.end as usize]).unwrap();
+    }
+    let payload = around.payload().unwrap();
+    let before = Bytes::copy_from_slice(&file[..payload.start as usize]);
+    let after = Bytes::copy_from_slice(&file[payload.end as usize..]);
+    Segment::read(number, &before, payload, &after).unwrap()
+}
+
+fn join(folder: &Path, paths: &[PathBuf]) -> Result<(Film, PathBuf), Refusal> {
+    let files: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let segments: Vec<Segment> = (1..).zip(&files).map(|(n, file)| read(n, file)).collect();
+    let film = film(&segments)?;
+    let mut bytes = film.head.clone();
+    for (file, payload) in files.iter().zip(&film.payloads) {
+        bytes.extend(&file[payload.start as usize..payload.end as usize]);
+    }
+    let path = folder.join("film.mp4");
+    std::fs::write(&path, bytes).unwrap();
+    Ok((film, path))
+}
+
+fn output(program: &str, path: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(program);
+    command.args(["-v", "error"]);
+    if program == "ffmpeg" {
+        command.arg("-i");
+    }
+    let output = command.arg(path).args(arguments).output().unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "{}: {complaints}", path.display());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The MD5 of every decoded picture, in the order in which they are shown.
+fn pictures(path: &Path) -> Vec<String> {
+    let text = output("ffmpeg", path, &["-map", "0:v", "-vsync", "0", "-f", "framemd5", "-"]);
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
+}
+
+/// A packet as ffprobe sees it: when it is shown, in seconds, and its MD5.
+type Packet = (f64, String);
+
+/// The packets of the pictures or of the sound, in file order.
+fn packets(path: &Path, stream: &str) -> Vec<Packet> {
+    let entries = ["-show_entries", "packet=pts_time,data_hash", "-show_data_hash", "md5"];
+    let arguments =
+        [&entries[..], &["-select_streams", stream, "-of", "default=nw=1:nk=1"]].concat();
+    let text = output("ffprobe", path, &arguments);
+    let lines: Vec<&str> = text.lines().collect();
+    let (pairs, _) = lines.as_chunks::<2>();
+    pairs.iter().map(|[pts, md5]| (pts.parse().unwrap(), (*md5).to_owned())).collect()
+}
+
+/// Compares a film with its segments.
+fn compare(kind: &Kind, film: &Film, path: &Path, paths: &[PathBuf]) {
+    let name = kind.name;
+    let all: Vec<String> = paths.iter().flat_map(|path| pictures(path)).collect();
+    assert!(all.len() > paths.len(), "{name}: there are pictures");
+    assert_eq!(pictures(path), all, "{name}: pictures");
+    let begins = film.begins_ms.iter().map(|ms| *ms as f64 / 1000.0);
+    for stream in ["v", "a"] {
+        let expected: Vec<Packet> = paths
+            .iter()
+            .zip(begins.clone())
+            .flat_map(|(path, begin)| {
+                packets(path, stream).into_iter().map(move |(pts, md5)| (pts + begin, md5))
+            })
+            .collect();
+        let found = packets(path, stream);
+        assert_eq!(found.len(), expected.len(), "{name}: packets of {stream}");
+        for (place, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert_eq!(found.1, expected.1, "{name}: packet {place} of {stream}");
+            // The beginning of a segment is rounded to a millisecond here, a tick is less.
+            let off = (found.0 - expected.0).abs();
+            assert!(off < 0.0012, "{name}: packet {place} of {stream} is {off} s off");
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a check that is left out is said to be")]
+fn a_real_ffmpeg_finds_every_picture_and_packet_of_the_segments_in_their_film() {
+    if Command::new("ffprobe").arg("-version").output().is_err() {
+        eprintln!("NOT CHECKED: ffprobe is not installed");
+        return;
+    }
+    for (place, kind) in KINDS.iter().enumerate() {
+        let folder = TempDir::new().unwrap();
+        let count = 2 + place % 4;
+        let paths: Vec<PathBuf> = (0..count).map(|n| make(folder.path(), kind, n)).collect();
+        let (film, path) = join(folder.path(), &paths).unwrap();
+        compare(kind, &film, &path, &paths);
+    }
+}

@@ -1,0 +1,4 @@
+//! Segments that ffmpeg made, joined to films, and films that a store makes from large segments.
+
+mod joined;
+mod stored;
