@@ -30,6 +30,7 @@ impl Reference {
         let (bucket, points, transferred) =
             (world.bucket(), world.watch.passed(), world.vod.transferred());
         bucket.check(&secrets());
+        assert!(bucket.objects.keys().any(|key| key.contains("/stitched/")), "there is no film");
         is_the_source(world, &bucket).await;
         Self { manifests: manifests(&bucket).join("\n"), transferred, points, bucket }
     }
@@ -38,7 +39,7 @@ impl Reference {
     /// before it was made.
     pub async fn holds(&self, world: &World) {
         let bucket = world.bucket();
-        bucket.check(&secrets());
+        bucket.check_underway(&secrets());
         for (key, bytes) in media(&bucket) {
             assert_eq!(self.bucket.objects.get(key), Some(bytes), "{key} is not the source");
         }
@@ -56,6 +57,7 @@ impl Reference {
     pub async fn is_reached(&self, world: &World) -> u64 {
         self.holds(world).await;
         let bucket = world.bucket();
+        bucket.check(&secrets());
         let found = manifests(&bucket).join("\n");
         let mut lines = found.lines().zip(self.manifests.lines());
         if let Some((found, expected)) = lines.find(|(found, expected)| found != expected) {
@@ -113,7 +115,9 @@ fn calls(world: &World) -> i64 {
 
 fn media(bucket: &Bucket) -> impl Iterator<Item = (&String, &Vec<u8>)> {
     let is_media = |key: &&String| {
-        ["/segments/", "/whole/", "/images/"].iter().any(|folder| key.contains(folder))
+        ["/segments/", "/whole/", "/images/", "/stitched/"]
+            .iter()
+            .any(|folder| key.contains(folder))
     };
     bucket.objects.iter().filter(move |(key, _)| is_media(key))
 }

@@ -109,7 +109,7 @@ impl World {
              [wechat]\nbase_url = \"http://{}\"\n[quota]\ndaily_limit = {CALLS}\nreserve = 0\n\
              [media]\nallow_hosts = [\"{vod}\"]\n[images]\nallow_hosts = [\"{vod}\"]\n\
              [transfer]\npart_size = \"{PART}B\"\nmemory = \"{MEMORY}B\"\nranges = 2\nfiles = 2\n\
-             [[account]]\nappid = \"wx1\"\ntoken = {{ secret_env = \"APP_SECRET\" }}\n",
+             [[account]]\nappid = \"wx1\"\nstitch = \"on\"\ntoken = {{ secret_env = \"APP_SECRET\" }}\n",
             s3.addr, api.addr,
         );
         std::fs::write(self.folder.path().join("pipeline.toml"), text).unwrap();
