@@ -119,6 +119,11 @@ fn reading_the_archive_needs_the_store_alone() {
 }
 
 #[test]
+fn what_a_player_needs_is_in_the_manifest_and_the_bucket() {
+    uses_only("playback", &["model", "store"]);
+}
+
+#[test]
 fn stitching_knows_files_and_no_archive() {
     uses_only("stitch", &["media", "model"]);
 }
