@@ -16,6 +16,7 @@
 //! - [`stitch`]: the segments of a room as one film: its head, and which bytes follow. Pure.
 //! - [`archive`]: the reading side: accounts, manifests and catalogs as the bucket has them.
 //! - [`playback`]: what a player needs of a room: order, gaps, URLs.
+//! - [`serve`]: an HTTP API and a page over the archive, read-only.
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`schedule`]: who fetches the next part: one queue for files, memory and connections, its policy,
 //!   throughput, and the forecast of what will not make it.
@@ -56,6 +57,7 @@ pub mod stitch;
 
 pub mod archive;
 pub mod playback;
+pub mod serve;
 
 pub mod config;
 

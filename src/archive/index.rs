@@ -394,7 +394,8 @@ mod tests {
         ) {
             let rooms: Vec<_> =
                 (0..).zip(&rooms).map(|(id, (name, day))| room(id, name, *day)).collect();
-            let query = Query { statuses: vec![Some(RoomStatus::Complete)], ..Query::for_words(&[word]) };
+            let mut query = Query::for_words(&[word]);
+            query.statuses = vec![Some(RoomStatus::Complete)];
             let order = if is_newest { Order::Newest } else { Order::Oldest };
             let mut expected: Vec<_> = rooms.iter().filter(|room| query.finds(room)).collect();
             expected.sort_by_key(|room| {
