@@ -15,6 +15,8 @@
 //! - [`store`]: the bucket: uploads, reads, presigned URLs. Only this speaks S3.
 //! - [`stitch`]: the segments of a room as one film: its head, and which bytes follow. Pure.
 //! - [`archive`]: the reading side: accounts, manifests and catalogs as the bucket has them.
+//! - [`playback`]: what a player needs of a room: order, gaps, URLs.
+//! - [`serve`]: an HTTP API and a page over the archive, read-only.
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`schedule`]: who fetches the next part: one queue for files, memory and connections, its policy,
 //!   throughput, and the forecast of what will not make it.
@@ -54,6 +56,9 @@ pub mod wechat;
 pub mod stitch;
 
 pub mod archive;
+pub mod playback;
+pub mod serve;
+
 pub mod config;
 
 pub mod schedule;

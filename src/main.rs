@@ -10,6 +10,6 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(exit) => return exit.into(),
     };
-    cli::logging::init(&arguments.logging);
+    cli::logging::init(&arguments.logging, arguments.command.usual_log());
     cli::run(arguments).into()
 }

@@ -16,13 +16,16 @@ use crate::store::{self, ObjectBody, Store};
 use split::{LONGEST, Splitter, TooLong};
 
 /// Why reading a catalog failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The text is not a catalog, of this version or any other.
+    #[error("it is damaged: {0}")]
     Damaged(serde_json::Error),
     /// Its rooms are not in ascending order, or one appears twice.
+    #[error("its rooms are not in ascending order")]
     Unsorted,
     /// Any other error, which says nothing about the catalog.
+    #[error(transparent)]
     Failed(Error),
 }
 

@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod catalog;
+pub mod index;
 pub mod published;
 pub mod search;
 

@@ -28,7 +28,12 @@ impl Query {
 
     /// Whether a room is one that is looked for.
     pub fn finds(&self, room: &CatalogRoom) -> bool {
-        self.has_words(room) && self.has_day(room) && self.has_status(room)
+        self.has_words(room) && self.has_day(room.start_time) && self.has_status(room.status)
+    }
+
+    /// The words, folded.
+    pub(super) fn words(&self) -> &[String] {
+        &self.words
     }
 
     fn has_words(&self, room: &CatalogRoom) -> bool {
@@ -40,20 +45,22 @@ impl Query {
         self.words.iter().all(|word| name.contains(word) || anchor.contains(word))
     }
 
-    fn has_day(&self, room: &CatalogRoom) -> bool {
-        let Some(start) = room.start_time else {
+    /// Whether a room that began then is looked for.
+    pub(super) fn has_day(&self, start: Option<Timestamp>) -> bool {
+        let Some(start) = start else {
             return self.from.is_none() && self.before.is_none();
         };
         self.from.is_none_or(|from| start >= from) && self.before.is_none_or(|end| start < end)
     }
 
-    fn has_status(&self, room: &CatalogRoom) -> bool {
-        self.statuses.is_empty() || self.statuses.contains(&room.status)
+    /// Whether a room with this status is looked for.
+    pub(super) fn has_status(&self, status: Option<RoomStatus>) -> bool {
+        self.statuses.is_empty() || self.statuses.contains(&status)
     }
 }
 
 /// A text as it is compared: in small letters, full-width forms as plain ones.
-fn folded(text: &str) -> String {
+pub(super) fn folded(text: &str) -> String {
     text.chars().map(half_width).flat_map(char::to_lowercase).collect()
 }
 

@@ -19,15 +19,10 @@ use crate::config::Environment;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Logging {
-    /// What to log: error, warn, info, debug, trace, or a filter like `replay_archiver=debug`.
-    #[arg(
-        long = "log",
-        global = true,
-        value_name = "LEVEL",
-        env = "REPLAY_ARCHIVER_LOG",
-        default_value = "warn"
-    )]
-    pub filter: String,
+    /// What to log: error, warn, info, debug, trace, or a filter like `replay_archiver=debug` [default: warn;
+    /// for `serve`, info, which is a line for each request].
+    #[arg(long = "log", global = true, value_name = "LEVEL", env = "REPLAY_ARCHIVER_LOG")]
+    pub filter: Option<String>,
     /// The format of log lines.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub log_format: Format,
@@ -42,16 +37,17 @@ pub enum Format {
     Json,
 }
 
-/// Sets up logging, once for the process. Filters that cannot be parsed are ignored and reported.
+/// Sets up logging, once for the process, with the filter `usual` unless another was given. Filters that cannot be parsed are ignored and reported.
 /// Panics are logged like everything else: a reader that stops reading must not block the program.
 ///
 /// Libraries log only warnings, whatever `--log` says: at lower levels they write URLs and headers,
 /// which contain tokens and signatures.
-pub fn init(logging: &Logging) {
+pub fn init(logging: &Logging, usual: &str) {
     let is_coloured =
         std::io::stderr().is_terminal() && !Environment::of_process().is_without_colour();
-    subscriber(logging, || stderr::Log, is_coloured).init();
-    for filter in directives(&logging.filter).filter(|filter| !is_readable(filter)) {
+    let asked = logging.filter.as_deref().unwrap_or(usual);
+    subscriber(asked, logging.log_format, || stderr::Log, is_coloured).init();
+    for filter in directives(asked).filter(|filter| !is_readable(filter)) {
         output::note(format_args!("ignored --log {filter:?}: neither a level nor a filter"));
     }
     std::panic::set_hook(Box::new(|panic| {
@@ -64,16 +60,16 @@ pub fn init(logging: &Logging) {
 }
 
 /// The subscriber that writes log lines to `lines`, coloured or not.
-pub fn subscriber<W>(logging: &Logging, lines: W, is_coloured: bool) -> Dispatch
+pub fn subscriber<W>(asked: &str, format: Format, lines: W, is_coloured: bool) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = filter(&logging.filter);
+    let filter = filter(asked);
     let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
     let lines = fmt::layer().with_writer(Lines::to(lines, is_coloured));
     // It would report its own errors with a macro that panics when stderr fails.
     let lines = lines.log_internal_errors(false);
-    match logging.log_format {
+    match format {
         Format::Json => Dispatch::new(registry.with(lines.json().flatten_event(true))),
         Format::Text => Dispatch::new(registry.with(lines.with_ansi(is_coloured))),
     }

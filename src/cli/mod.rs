@@ -26,6 +26,7 @@ mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod schema;
+mod serve;
 pub mod setup;
 mod show;
 mod status;
@@ -108,6 +109,8 @@ pub enum Command {
     Playlist(playlist::PlaylistArguments),
     /// Join the segments of a room to one film, which the store makes from them by itself.
     Stitch(stitch::StitchArguments),
+    /// Show the archive in a browser, and to players, over HTTP. Needs the bucket alone.
+    Serve(serve::ServeArguments),
     /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
@@ -140,12 +143,21 @@ impl Command {
         }
     }
 
+    /// What is logged unless something else is asked for.
+    pub fn usual_log(&self) -> &'static str {
+        match self {
+            Self::Serve(_) => "info",
+            _ => "warn",
+        }
+    }
+
     fn grace(&self) -> Grace {
         match self {
             Self::Run(arguments) if arguments.list_only => Grace::None,
             Self::Run(_) | Self::Backfill(_) => Grace::OfARun,
             #[cfg(feature = "sandbox")]
             Self::Demo(_) => Grace::OfARun,
+            Self::Serve(_) => Grace::OfAServer,
             _ => Grace::None,
         }
     }
@@ -189,6 +201,7 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Gc(arguments) => gc::run(common, &arguments).await,
         Command::Playlist(arguments) => playlist::run(common, &arguments).await,
         Command::Stitch(arguments) => stitch::run(common, &arguments).await,
+        Command::Serve(arguments) => serve::run(common, &arguments, stop).await,
         Command::Doctor => doctor::run(common).await,
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,

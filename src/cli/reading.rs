@@ -1,6 +1,8 @@
 //! Builds what a command works with that only reads the archive: the bucket, and which accounts are
 //! meant. Without `[[account]]` they are found in the bucket, and there is no ledger.
 
+use std::net::SocketAddr;
+
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use secrecy::ExposeSecret as _;
@@ -8,9 +10,10 @@ use secrecy::ExposeSecret as _;
 use super::{Common, setup};
 use crate::archive::{accounts, published};
 use crate::clock::Clock;
-use crate::config::{self, ConfigError, Configured, Reading};
+use crate::config::{self, ConfigError, Configured, Reading, Serving};
 use crate::ledger::{self, Ledger};
 use crate::model::{AppId, Manifest, RoomId};
+use crate::serve::{Accounts, Settings};
 use crate::store::Store;
 
 /// How many accounts are searched for a room at once.
@@ -36,6 +39,20 @@ pub(super) async fn open_with_ledger(common: &Common) -> anyhow::Result<(Archive
     let ledger = ledger(configured.as_ref()).await?;
     let appids = configured.map(|configured| configured.appids);
     Ok((archive(store, appids, asked).await?, ledger))
+}
+
+/// As [`open`], with the configuration of the server, and the accounts that it is to serve.
+pub(super) async fn open_serving(
+    common: &Common,
+    listen: Option<SocketAddr>,
+) -> anyhow::Result<(Store, Accounts, Settings)> {
+    let Serving { reading, settings } = config::load_serving(&setup::sources(common)?, listen)?;
+    let Reading { store, configured, asked } = reading;
+    let is_fixed = configured.is_some() || !asked.is_empty();
+    let archive = archive(store, configured.map(|configured| configured.appids), asked).await?;
+    let appids = archive.accounts.into_iter().collect();
+    let accounts = if is_fixed { Accounts::Fixed(appids) } else { Accounts::Found(appids) };
+    Ok((archive.store, accounts, settings))
 }
 
 fn reading(common: &Common) -> anyhow::Result<Reading> {

@@ -1,9 +1,10 @@
-//! `schema`: the JSON Schemas of the published files.
+//! `schema`: the JSON Schemas of the published files, and the description of the API.
 
 use clap::{Args, ValueEnum};
 
 use super::{Exit, output};
 use crate::model::schema;
+use crate::serve::api::openapi;
 
 /// Flags of `schema`.
 #[derive(Debug, Args)]
@@ -18,6 +19,8 @@ enum File {
     Manifest,
     Catalog,
     Status,
+    /// The description of the API of `serve` (OpenAPI 3.1).
+    Openapi,
 }
 
 pub(super) fn run(arguments: &SchemaArguments) -> Exit {
@@ -25,6 +28,7 @@ pub(super) fn run(arguments: &SchemaArguments) -> Exit {
         File::Manifest => schema::manifest(),
         File::Catalog => schema::catalog(),
         File::Status => schema::status(),
+        File::Openapi => openapi::document(),
     };
     output::line(format_args!("{schema:#}"));
     Exit::Done

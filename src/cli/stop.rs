@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, output, stderr};
-use crate::{clock, pipeline};
+use crate::{clock, pipeline, serve};
 
 /// How much time a command that is told to stop has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) enum Grace {
     None,
     /// It finishes what is in flight, or leaves it to the next run.
     OfARun,
+    /// It answers the requests in flight.
+    OfAServer,
 }
 
 impl Grace {
@@ -36,6 +38,16 @@ impl Grace {
         match self {
             Self::None => Duration::ZERO,
             Self::OfARun => pipeline::LAST_CALL + Duration::from_secs(1),
+            Self::OfAServer => serve::LAST + Duration::from_secs(1),
+        }
+    }
+
+    /// What the command does in that time.
+    fn last_work(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::OfARun => Some("finishing transfers"),
+            Self::OfAServer => Some("answering requests"),
         }
     }
 
@@ -262,10 +274,10 @@ impl Watch {
         let grace = self.grace.after_a_signal();
         self.stop.signalled.cancel();
         self.stop.token.cancel();
-        if self.grace == Grace::OfARun {
+        if let Some(work) = self.grace.last_work() {
             let seconds = grace.as_secs();
             output::aside(format_args!(
-                "interrupted: finishing transfers in flight, for {seconds} seconds at most"
+                "interrupted: {work} in flight, for {seconds} seconds at most"
             ));
         }
         Instant::now() + grace

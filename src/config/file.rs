@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::serving::ServeSection;
 use super::tuning::{
     Amount, DiscoverSection, ImagesSection, MediaSection, QuotaSection, ResolveSection,
     TransferSection, WechatSection, WholeSection, duration,
@@ -35,6 +36,8 @@ pub struct ConfigFile {
     pub whole: WholeSection,
     /// Cover and portrait images.
     pub images: ImagesSection,
+    /// The server.
+    pub serve: ServeSection,
     /// The mini-programs.
     #[serde(rename = "account")]
     pub accounts: Vec<AccountSection>,

@@ -27,7 +27,7 @@ pub(super) enum Kind {
 use Kind::{Bool, Command, FreeText, List, Number, Switch, Text};
 
 /// The keys of all sections, as `section.key`.
-const KEYS: [(&str, Kind); 42] = [
+const KEYS: [(&str, Kind); 50] = [
     ("ledger.url", FreeText),
     ("ledger.lease", Text),
     ("store.bucket", Text),
@@ -65,6 +65,14 @@ const KEYS: [(&str, Kind); 42] = [
     ("whole.tolerance", Text),
     ("images.archive", Bool),
     ("images.allow_hosts", List),
+    ("serve.listen", Text),
+    ("serve.public_url", Text),
+    ("serve.token_file", FreeText),
+    ("serve.link_key_file", FreeText),
+    ("serve.media", Text),
+    ("serve.base_url", Text),
+    ("serve.link_ttl", Text),
+    ("serve.permanent_links", Bool),
     // The keys of an account, of which there may be many.
     ("account.*.appid", Text),
     ("account.*.daily_limit", Number),

@@ -15,6 +15,7 @@ mod origins;
 mod overlay;
 mod reading;
 mod secrets;
+mod serving;
 mod shape;
 mod shown;
 mod suspect;
@@ -25,6 +26,7 @@ mod typography;
 mod validate;
 mod wording;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,6 +43,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use reading::{Configured, Reading};
+pub use serving::Serving;
 pub use suspect::{HIDDEN, may_be_secret};
 
 use origins::Origins;
@@ -151,10 +154,18 @@ pub fn load_reading(sources: &Sources) -> Result<Reading, ConfigError> {
     validated(sources, reading::reading)
 }
 
+/// Reads the configuration of `serve`, which listens on another address if one is given.
+///
+/// # Errors
+/// As [`load_reading`], and for `[serve]`.
+pub fn load_serving(sources: &Sources, listen: Option<SocketAddr>) -> Result<Serving, ConfigError> {
+    validated(sources, |file, sources| serving::serving(file, sources, listen))
+}
+
 /// Reads the configuration and converts it with `convert`.
 fn validated<T>(
     sources: &Sources,
-    convert: fn(&ConfigFile, &Sources) -> Result<T, ConfigError>,
+    convert: impl FnOnce(&ConfigFile, &Sources) -> Result<T, ConfigError>,
 ) -> Result<T, ConfigError> {
     let (file, environment) = (sources.file.as_path(), &sources.environment);
     let text = read(file, environment)?;

@@ -1,8 +1,9 @@
 //! Secrets from the variables and files that the configuration names.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::suspect::{can_be_variable, is_plain_path, is_plain_variable, may_be_secret};
 use super::{ConfigError, Environment, text};
@@ -95,9 +96,26 @@ fn shown(name: &str) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotUtf8;
 
-fn of_file(file: &Path, path: &str, what: &str) -> Result<SecretString, ConfigError> {
+/// A secret from the file that a key names.
+pub(super) fn of_file(file: &Path, path: &str, what: &str) -> Result<SecretString, ConfigError> {
+    let text = text_of_file(file, path, what)?;
+    let wrong = |problem| ConfigError::at(path, format!("{} {problem}", shown_file(file)));
+    trimmed(text.expose_secret()).map_err(wrong)
+}
+
+/// A file as errors name it.
+fn shown_file(file: &Path) -> Cow<'_, str> {
     let name = file.to_string_lossy();
-    let shown = if is_plain_path(&name) { name } else { "the file named here".into() };
+    if is_plain_path(&name) { name } else { "the file named here".into() }
+}
+
+/// The text of a file that holds secrets.
+pub(super) fn text_of_file(
+    file: &Path,
+    path: &str,
+    what: &str,
+) -> Result<SecretString, ConfigError> {
+    let shown = shown_file(file);
     let wrong = |problem: String| ConfigError::at(path, problem);
     let bytes = std::fs::read(file).map_err(|error| {
         wrong(format!(
@@ -107,7 +125,7 @@ fn of_file(file: &Path, path: &str, what: &str) -> Result<SecretString, ConfigEr
     let text = text::read(&bytes).map_err(|error| {
         wrong(format!("{shown} is {}\nhint: save it as UTF-8", error.looks_like))
     })?;
-    trimmed(text).map_err(|problem| wrong(format!("{shown} {problem}")))
+    Ok(text.into())
 }
 
 /// Strips what an editor, a shell or copying left around the secret. The error text follows the name of
@@ -139,8 +157,6 @@ fn last(path: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     #[test]

@@ -29,7 +29,7 @@ const API_RETRY: Policy = Policy {
     budget: Duration::from_secs(120),
 };
 
-fn wrong(path: &str, problem: impl Into<String>) -> ConfigError {
+pub(super) fn wrong(path: &str, problem: impl Into<String>) -> ConfigError {
     ConfigError::at(path, problem)
 }
 
@@ -66,7 +66,7 @@ fn some_time(path: &str, time: Duration) -> Result<(), ConfigError> {
     }
 }
 
-fn optional(text: &str) -> Option<&str> {
+pub(super) fn optional(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
 }
 
@@ -87,7 +87,7 @@ fn lease(length: Duration) -> Result<SignedDuration, ConfigError> {
     }
 }
 
-fn http_url(text: &str, path: &str) -> Result<Url, ConfigError> {
+pub(super) fn http_url(text: &str, path: &str) -> Result<Url, ConfigError> {
     let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
     Url::parse(text.trim()).ok().filter(is_web).ok_or_else(|| {
         // The text is shown only if it is nothing but a host: it may contain a password.

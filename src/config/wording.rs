@@ -102,6 +102,9 @@ fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
         }
         (Some("account.*"), None) => format!("`{name}` belongs below [[account]]"),
         (Some(owner), None) => format!("`{name}` belongs below [{owner}]"),
+        (Some(one), Some(other)) if !one.contains('.') && !other.contains('.') => {
+            format!("`{name}` belongs below [{one}] or [{other}]")
+        }
         _ => format!("did you mean `{}`?", nearest(name, message)?),
     })
 }
@@ -190,7 +193,8 @@ mod tests {
             ("appsecret", "account.0", "token = { secret_env"),
             ("secret_env", "account.0", "belongs in token"),
             ("appid", "", "belongs below [[account]]"),
-            ("base_url", "store", "belongs below [wechat]"),
+            ("settle", "store", "belongs below [resolve]"),
+            ("base_url", "store", "belongs below [wechat] or [serve]"),
         ] {
             let hint = hint(&unknown(name), path).unwrap_or_default();
             assert!(hint.starts_with("\nhint: ") && hint.contains(meant), "{name}: {hint}");

@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::bounded::Limits;
 use super::checksum::{Check, Checksums};
+use super::credentials::{Expiring, Expiry};
 use super::error::Site;
 use super::keys::Keys;
 use super::settings::{Credentials, Settings, briefly};
@@ -45,6 +46,7 @@ struct Inner {
     storage_class: Option<String>,
     /// Whether it has said that it does not implement conditional writes.
     refuses_conditions: AtomicBool,
+    credentials: Expiry,
 }
 
 impl Store {
@@ -58,7 +60,8 @@ impl Store {
         settings.check()?;
         let keys = Keys::new(&settings.prefix)?;
         let signing = Signing::over(settings.sign_payload, settings.is_guarded());
-        let sdk = Client::from_conf(sdk_config(&settings).await.build());
+        let credentials = Expiry::default();
+        let sdk = Client::from_conf(sdk_config(&settings, &credentials).await.build());
         let address = match &settings.endpoint {
             Some(endpoint) => endpoint.to_string(),
             None => format!("AWS in {}", settings.region),
@@ -73,6 +76,7 @@ impl Store {
             checksums: Checksums::new(settings.checksum),
             storage_class: settings.storage_class,
             refuses_conditions: AtomicBool::new(false),
+            credentials,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -199,6 +203,11 @@ impl Store {
         self.inner.refuses_conditions.store(true, Ordering::Relaxed);
     }
 
+    /// When the credentials in use end, if they are temporary and say so.
+    pub(super) fn credentials_end(&self) -> Option<Timestamp> {
+        self.inner.credentials.time()
+    }
+
     /// The storage class of recordings, if configured: they may not be readable at once.
     pub fn storage_class(&self) -> Option<&str> {
         self.inner.storage_class.as_deref()
@@ -213,7 +222,7 @@ impl fmt::Debug for Store {
 
 /// The SDK's configuration. Other stores refuse some of its defaults for AWS, such as checksums in
 /// trailers, so all of them are off or explicit.
-async fn sdk_config(settings: &Settings) -> Builder {
+async fn sdk_config(settings: &Settings, expiry: &Expiry) -> Builder {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(settings.timeouts.connect)
         .read_timeout(settings.timeouts.read)
@@ -227,7 +236,7 @@ async fn sdk_config(settings: &Settings) -> Builder {
     let mut config = Builder::new()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(settings.region.clone()))
-        .credentials_provider(credentials(settings).await)
+        .credentials_provider(Expiring::new(credentials(settings).await, expiry))
         .force_path_style(settings.is_path_style())
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)

@@ -22,6 +22,7 @@ mod checksum;
 mod client;
 mod conditional;
 mod copy;
+mod credentials;
 mod dialect;
 mod error;
 mod folders;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_s3::presigning::PresigningConfig;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::Site;
@@ -12,12 +13,20 @@ use crate::model::ObjectKey;
 
 /// A URL that carries a signature: whoever has it can read the object until it expires.
 #[derive(Clone)]
-pub struct PresignedUrl(SecretString);
+pub struct PresignedUrl {
+    url: SecretString,
+    credentials_end: Option<Timestamp>,
+}
 
 impl PresignedUrl {
     /// The URL itself. Give it only to its recipient, and never log it.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.url.expose_secret()
+    }
+
+    /// When the temporary credentials end that signed it, if that is known: the URL ends with them.
+    pub fn credentials_end(&self) -> Option<Timestamp> {
+        self.credentials_end
     }
 }
 
@@ -46,6 +55,7 @@ impl Store {
         let signed = request.presigned(config).await.map_err(|failure| {
             Error::from_sdk(&Site::new("sign a URL for", key.as_str()), &failure)
         })?;
-        Ok(PresignedUrl(SecretString::from(signed.uri())))
+        let url = SecretString::from(signed.uri());
+        Ok(PresignedUrl { url, credentials_end: self.credentials_end() })
     }
 }

@@ -92,6 +92,38 @@ impl Store {
         Ok(Some(Crc64Nvme(crc.finalize())))
     }
 
+    /// Opens a range of an object for reading; `None` if there is no such object. The range must not be
+    /// empty. [`ObjectBody::bytes`] is its end.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer.
+    pub async fn read_from(
+        &self,
+        key: &ObjectKey,
+        range: Range<u64>,
+    ) -> Result<Option<ObjectBody>, Error> {
+        match self.open_range(key, range).await {
+            Ok(body) => Ok(Some(body)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn open_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<ObjectBody, Error> {
+        let output = self.open(key, range.start, Some(range.end), None).await?;
+        Ok(ObjectBody {
+            store: self.clone(),
+            key: key.clone(),
+            bytes: range.end,
+            end: Some(range.end),
+            etag: output.e_tag,
+            offset: range.start,
+            stream: output.body,
+            opened_at: range.start,
+            in_vain: 0,
+        })
+    }
+
     /// Reads a range of an object into a buffer. Resumes after a break like [`ObjectBody::next`].
     ///
     /// # Errors
@@ -102,18 +134,7 @@ impl Store {
         range: Range<u64>,
         buffer: &mut impl Extend<Bytes>,
     ) -> Result<(), Error> {
-        let output = self.open(key, range.start, Some(range.end), None).await?;
-        let mut body = ObjectBody {
-            store: self.clone(),
-            key: key.clone(),
-            bytes: range.end,
-            end: Some(range.end),
-            etag: output.e_tag,
-            offset: range.start,
-            stream: output.body,
-            opened_at: range.start,
-            in_vain: 0,
-        };
+        let mut body = self.open_range(key, range).await?;
         while let Some(chunk) = body.next().await? {
             buffer.extend([chunk]);
         }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, Once};
 
-use replay_archiver::cli::logging::{self, Format, Logging};
+use replay_archiver::cli::logging::{self, Format};
 
 use crate::bucket::holds;
 
@@ -73,8 +73,7 @@ impl Write for Lines {
 pub fn watch_logs() {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| {
-        let logging = Logging { filter: "trace,x=off".to_owned(), log_format: Format::Text };
-        let subscriber = logging::subscriber(&logging, || Lines, false);
+        let subscriber = logging::subscriber("trace,x=off", Format::Text, || Lines, false);
         tracing::dispatcher::set_global_default(subscriber).unwrap();
     });
 }

@@ -119,6 +119,16 @@ fn reading_the_archive_needs_the_store_alone() {
 }
 
 #[test]
+fn what_a_player_needs_is_in_the_manifest_and_the_bucket() {
+    uses_only("playback", &["model", "store"]);
+}
+
+#[test]
+fn the_server_knows_neither_pipeline_nor_ledger_nor_wechat() {
+    uses_only("serve", &["archive", "clock", "model", "pace", "playback", "store"]);
+}
+
+#[test]
 fn stitching_knows_files_and_no_archive() {
     uses_only("stitch", &["media", "model"]);
 }
@@ -147,8 +157,8 @@ fn nothing_but_the_clock_waits_for_time() {
 
 #[test]
 fn nothing_but_the_pipeline_and_the_scheduler_decides_concurrency() {
-    // The sandbox is servers.
-    only(&["pipeline", "sandbox", "schedule"], CONCURRENCY, CONCURRENT);
+    // The sandbox is servers, and `serve` another.
+    only(&["pipeline", "sandbox", "schedule", "serve"], CONCURRENCY, CONCURRENT);
 }
 
 /// Nothing but some modules says any of these words, and the files that may; each of them does.

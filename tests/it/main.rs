@@ -34,6 +34,8 @@ mod real;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
 mod source;
 #[cfg(test)]
 mod stitch;

@@ -1,0 +1,120 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use url::Url;
+
+use super::access::Access;
+use super::library::Library;
+use super::limits::Limits;
+use super::{Accounts, Delivery, Settings, settings};
+use crate::clock::Clock;
+use crate::model::{AppId, RoomId};
+use crate::playback::{Ends, Lasting, Links, RoomLinks, ServerLinks, Way};
+use crate::store::Store;
+
+/// The server's state.
+#[derive(Debug)]
+pub struct App {
+    pub(super) library: Library,
+    pub(super) access: Access,
+    pub(super) limits: Limits,
+    pub(super) clock: Clock,
+    pub(super) delivery: Delivery,
+    /// The URLs that the API gives.
+    pub(super) links: Links,
+    /// Where links of the server redirect to.
+    pub(super) targets: Links,
+    /// The links of the server.
+    pub(super) own: Arc<ServerLinks>,
+    pub(super) public_url: Option<Url>,
+    /// Whether only this machine is to reach it, under its own names.
+    pub(super) is_loopback: bool,
+    /// Whether login cookies are for https alone.
+    pub(super) has_secure_cookies: bool,
+}
+
+impl App {
+    /// A server over this bucket.
+    pub fn new(store: &Store, accounts: Accounts, settings: Settings, clock: Clock) -> Self {
+        let is_loopback = settings.listen.ip().to_canonical().is_loopback();
+        let Settings { tokens, link_key, delivery, link_ttl, lasting, public_url, .. } = settings;
+        let access = Access::new(tokens, &link_key);
+        let address = public_url.as_ref().map_or("", |url| url.as_str().trim_end_matches('/'));
+        let address = address.to_owned();
+        let own = Arc::new(ServerLinks { address, key: link_key, lasting, ttl: link_ttl });
+        let links = |way: Way| Links::new(store.clone(), way, link_ttl);
+        let (given, target) = match &delivery {
+            Delivery::Presigned => (Way::Presigned, Way::Presigned),
+            Delivery::BaseUrl(url) => (Way::BaseUrl(url.clone()), Way::BaseUrl(url.clone())),
+            Delivery::Redirect | Delivery::Proxy => (Way::Server(Arc::clone(&own)), Way::Presigned),
+        };
+        let is_https = public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        Self {
+            library: Library::new(store, accounts),
+            access,
+            limits: Limits::default(),
+            clock,
+            links: links(given),
+            targets: links(target),
+            delivery,
+            own,
+            has_secure_cookies: is_https || !is_loopback,
+            is_loopback,
+            public_url,
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The URLs of a room for the API.
+    pub(super) fn links_of<'a>(
+        &'a self,
+        appid: &'a AppId,
+        room: RoomId,
+        until: Ends,
+    ) -> RoomLinks<'a> {
+        self.links.of_room(appid, room, self.now(), until)
+    }
+
+    /// A link of the server to a path of a room, and when it ends.
+    pub(super) fn link_to(
+        &self,
+        path: &str,
+        appid: &AppId,
+        room: RoomId,
+        until: Ends,
+    ) -> (String, Ends) {
+        let ends = self.own.ends(self.now(), until);
+        (self.own.to(path, appid, room, ends), ends)
+    }
+
+    /// A link of the server to an object of a room.
+    pub(super) fn link_to_object(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        key: &str,
+        until: Ends,
+    ) -> String {
+        self.own.to_object(appid, room, key, self.own.ends(self.now(), until))
+    }
+
+    /// Whether links without an end are made, and work.
+    pub(super) fn has_permanent_links(&self) -> bool {
+        self.own.lasting == Lasting::Permanent
+    }
+
+    /// Whether a request may be for this host.
+    pub(super) fn answers_to(&self, host: &str) -> bool {
+        let host = url::Host::parse(host).ok();
+        let is_public = |host: &url::Host| {
+            self.public_url.as_ref().and_then(Url::host).is_some_and(|public| public == *host)
+        };
+        !self.is_loopback
+            || host.is_some_and(|host| settings::is_loopback_name(&host) || is_public(&host))
+    }
+}

@@ -1,0 +1,178 @@
+//! The catalogs, indexed. One that may have changed is read again in the background, while the old one goes
+//! on answering; never two at once, so that one more is in memory at most.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+
+use super::{Error, FRESH};
+use crate::archive::catalog::{Failure, Reader};
+use crate::archive::index::{Index, LARGEST, Unusable};
+use crate::model::AppId;
+use crate::store::Store;
+
+/// The memory of all catalogs together, in bytes.
+const BUDGET: usize = LARGEST;
+
+#[derive(Debug)]
+pub(super) struct Catalogs {
+    store: Store,
+    slots: Mutex<HashMap<AppId, Arc<Slot>>>,
+    /// Held while a catalog is read.
+    turn: Semaphore,
+}
+
+/// The catalog of one account.
+#[derive(Debug)]
+struct Slot {
+    state: watch::Sender<State>,
+    used: Mutex<Instant>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    /// What the last look found; `None` before the first.
+    found: Option<Result<Found, Error>>,
+    looked: Option<Instant>,
+    is_reading: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Found {
+    /// `None` if there is no catalog.
+    index: Option<Arc<Index>>,
+    etag: Option<String>,
+}
+
+impl Catalogs {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, slots: Mutex::default(), turn: Semaphore::new(1) }
+    }
+
+    /// The catalog of an account as it was a few seconds ago, or as it is now where nobody has asked for it
+    /// for longer than that.
+    pub(super) async fn get(self: &Arc<Self>, appid: &AppId) -> Result<Option<Arc<Index>>, Error> {
+        let slot = self.slot(appid);
+        let mut state = slot.state.subscribe();
+        self.refresh(appid, &slot);
+        let is_known = |state: &State| state.index().is_some() || !state.is_reading;
+        let state = state.wait_for(is_known).await.map_err(|_| Error::Unreachable)?;
+        match &state.found {
+            Some(Ok(found)) => Ok(found.index.clone()),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(Error::Unreachable),
+        }
+    }
+
+    /// The catalog of an account if it is in memory.
+    pub(super) fn at_hand(&self, appid: &AppId) -> Option<Arc<Index>> {
+        let slot = self.slots().get(appid).map(Arc::clone)?;
+        let state = slot.state.borrow();
+        state.index().map(Arc::clone)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<AppId, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slot(&self, appid: &AppId) -> Arc<Slot> {
+        let mut slots = self.slots();
+        let slot = slots.entry(appid.clone()).or_insert_with(|| {
+            let (state, used) = (watch::Sender::default(), Mutex::new(Instant::now()));
+            Arc::new(Slot { state, used })
+        });
+        *slot.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        Arc::clone(slot)
+    }
+
+    /// Has the bucket looked at, unless that was done a moment ago or is being done.
+    fn refresh(self: &Arc<Self>, appid: &AppId, slot: &Arc<Slot>) {
+        let is_due = slot.state.send_if_modified(|state| {
+            let is_due = !state.is_reading && state.looked.is_none_or(|at| at.elapsed() >= FRESH);
+            state.is_reading |= is_due;
+            is_due
+        });
+        if is_due {
+            let (catalogs, appid, slot) = (Arc::clone(self), appid.clone(), Arc::clone(slot));
+            // Not as part of a request: a large catalog is read to its end even if nobody waits so long.
+            tokio::spawn(async move { catalogs.look(&appid, &slot).await });
+        }
+    }
+
+    async fn look(&self, appid: &AppId, slot: &Slot) {
+        let _turn = self.turn.acquire().await;
+        let known = slot.state.borrow().found.clone().and_then(Result::ok).unwrap_or_default();
+        let found = self.read(appid, known).await;
+        slot.state.send_modify(|state| {
+            // What was read once is better than nothing.
+            if found.is_ok() || state.index().is_none() {
+                state.found = Some(found);
+            }
+            (state.looked, state.is_reading) = (Some(Instant::now()), false);
+        });
+        self.evict(slot);
+    }
+
+    /// The catalog as it is in the bucket, without reading what is known.
+    async fn read(&self, appid: &AppId, known: Found) -> Result<Found, Error> {
+        let unreachable = |error: &dyn std::error::Error| {
+            tracing::warn!(account = %appid, %error, "failed to read the catalog of {appid}: {error}");
+            Error::Unreachable
+        };
+        let head = self.store.head(&self.store.keys(appid).catalog()).await;
+        let Some(head) = head.map_err(|error| unreachable(&error))? else {
+            return Ok(Found::default());
+        };
+        if known.index.is_some() && head.etag.is_some() && head.etag == known.etag {
+            return Ok(known);
+        }
+        let opened = Reader::open(&self.store, appid).await;
+        let Some((catalog, _)) = opened.map_err(|error| unreachable(&error))? else {
+            return Ok(Found::default());
+        };
+        match Index::read(catalog).await {
+            Ok(index) => Ok(Found { index: Some(Arc::new(index)), etag: head.etag }),
+            Err(Unusable::Unread(Failure::Failed(error))) => Err(unreachable(&error)),
+            Err(unusable) => {
+                tracing::warn!(account = %appid, "the catalog of {appid} cannot be used: {unusable}");
+                Err(Error::Unusable("the catalog of the account"))
+            }
+        }
+    }
+
+    /// Forgets catalogs, those first that nobody has asked for longest, until the rest fit into memory.
+    fn evict(&self, kept: &Slot) {
+        let mut slots = self.slots();
+        let mut sizes: Vec<_> = slots
+            .iter()
+            .filter(|(_, slot)| !std::ptr::eq(Arc::as_ptr(slot), kept))
+            .map(|(appid, slot)| {
+                let used = *slot.used.lock().unwrap_or_else(PoisonError::into_inner);
+                (used, appid.clone(), slot.bytes())
+            })
+            .collect();
+        sizes.sort_by_key(|(used, ..)| *used);
+        let mut bytes = kept.bytes() + sizes.iter().map(|(.., bytes)| bytes).sum::<usize>();
+        for (_, appid, freed) in sizes {
+            if bytes <= BUDGET {
+                break;
+            }
+            slots.remove(&appid);
+            bytes -= freed;
+        }
+    }
+}
+
+impl State {
+    fn index(&self) -> Option<&Arc<Index>> {
+        self.found.as_ref()?.as_ref().ok()?.index.as_ref()
+    }
+}
+
+impl Slot {
+    fn bytes(&self) -> usize {
+        self.state.borrow().index().map_or(0, |index| index.bytes())
+    }
+}

@@ -1,0 +1,96 @@
+//! The archive as the server holds it: accounts, catalogs and manifests, read again only when they change,
+//! in bounded memory.
+
+mod accounts;
+mod catalogs;
+mod manifests;
+mod status;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::archive::index::Index;
+use crate::model::{AppId, RoomId};
+use crate::store::Store;
+
+pub use accounts::Accounts;
+pub(super) use manifests::Published;
+
+use accounts::AccountList;
+use catalogs::Catalogs;
+use manifests::Manifests;
+
+/// How long what was read is used without a look at the bucket.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// Why something of the archive cannot be told. The log has the details.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The bucket refused, or did not answer.
+    #[error("the bucket does not answer as it should")]
+    Unreachable,
+    /// What is there cannot be read.
+    #[error("{0} cannot be used")]
+    Unusable(&'static str),
+}
+
+/// The archive.
+#[derive(Debug)]
+pub(super) struct Library {
+    store: Store,
+    accounts: AccountList,
+    catalogs: Arc<Catalogs>,
+    manifests: Manifests,
+}
+
+impl Library {
+    pub(super) fn new(store: &Store, accounts: Accounts) -> Self {
+        Self {
+            store: store.clone(),
+            accounts: AccountList::new(store.clone(), accounts),
+            catalogs: Arc::new(Catalogs::new(store.clone())),
+            manifests: Manifests::new(store.clone()),
+        }
+    }
+
+    /// The accounts that are served.
+    pub(super) async fn accounts(&self) -> Arc<BTreeSet<AppId>> {
+        self.accounts.all().await
+    }
+
+    /// The catalog of an account that is served; `None` if it has none.
+    ///
+    /// # Errors
+    /// If it was never read and cannot be read now.
+    pub(super) async fn catalog(&self, appid: &AppId) -> Result<Option<Arc<Index>>, Error> {
+        self.catalogs.get(appid).await
+    }
+
+    /// The catalog of an account, if it is in memory.
+    pub(super) fn catalog_at_hand(&self, appid: &AppId) -> Option<Arc<Index>> {
+        self.catalogs.at_hand(appid)
+    }
+
+    /// The `status.json` of an account; `None` if it has none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) async fn status(&self, appid: &AppId) -> Result<Option<Bytes>, Error> {
+        status::read(&self.store, appid).await
+    }
+
+    /// The manifest of a room; `None` if it has none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) async fn manifest(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+    ) -> Result<Option<Arc<Published>>, Error> {
+        self.manifests.get(appid, room).await
+    }
+}

@@ -1,0 +1,39 @@
+//! The `status.json` of an account.
+
+use bytes::Bytes;
+
+use super::Error;
+use crate::model::{AccountStatus, AppId, STATUS_SCHEMA};
+use crate::store::Store;
+
+/// The largest `status.json` that is read, in bytes: its lists have a thousand entries at most.
+const LARGEST: u64 = 2 << 20;
+
+/// The file as it is in the bucket; `None` if there is none.
+pub(super) async fn read(store: &Store, appid: &AppId) -> Result<Option<Bytes>, Error> {
+    let key = store.keys(appid).status();
+    let unreachable = |error: crate::store::Error| {
+        tracing::warn!(object.key = %key, %error, "failed to read {key}: {error}");
+        Error::Unreachable
+    };
+    let Some(mut body) = store.read(&key).await.map_err(unreachable)? else { return Ok(None) };
+    if body.bytes() > LARGEST {
+        tracing::warn!(object.key = %key, object.bytes = body.bytes(), "{key} has {} bytes, and {LARGEST} are read at most", body.bytes());
+        return Err(UNUSABLE);
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await.map_err(unreachable)? {
+        bytes.extend_from_slice(&chunk);
+    }
+    match serde_json::from_slice::<AccountStatus>(&bytes) {
+        Ok(status) if status.schema == STATUS_SCHEMA && status.appid == *appid => {
+            Ok(Some(bytes.into()))
+        }
+        _ => {
+            tracing::warn!(object.key = %key, "{key} is not a status that can be read");
+            Err(UNUSABLE)
+        }
+    }
+}
+
+const UNUSABLE: Error = Error::Unusable("the status of the account");

@@ -1,0 +1,61 @@
+//! Which path is answered by what, and what every request passes on its way.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+
+use super::app::App;
+use super::problem::Problem;
+use super::{answer, api, guard, library, media, pages};
+
+/// All of the server.
+pub(super) fn router(app: &Arc<App>) -> Router {
+    let pages_for_users = Router::new()
+        .route("/", get(pages::rooms))
+        .route("/rooms/{appid}/{room}", get(pages::room))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::page));
+    let for_anybody = Router::new()
+        .route("/login", get(pages::login_page).post(pages::login))
+        .route("/logout", post(pages::logout))
+        .route("/assets/{*name}", get(pages::asset));
+    let for_links = Router::new()
+        .route("/embed/{appid}/{room}", get(pages::embed))
+        .route("/media/{appid}/{room}/{*key}", get(media::object))
+        .route("/hls/{appid}/{room}/whole.m3u8", get(media::playlist));
+    let answered = Router::new()
+        .merge(api::router(app))
+        .merge(pages_for_users)
+        .merge(for_anybody)
+        .merge(for_links)
+        .route("/readyz", get(ready))
+        .fallback(nothing)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard::limited))
+        // Whatever is going on, it is alive.
+        .route("/healthz", get(async || "ok\n"));
+    answered
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard::named))
+        .layer(middleware::from_fn(answer::secured))
+        .layer(middleware::from_fn(guard::logged))
+        .with_state(Arc::clone(app))
+}
+
+/// Whether the bucket answers.
+async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
+    app.links.store().check_bucket().await.map_err(|error| {
+        tracing::warn!(%error, "the bucket is not usable: {error}");
+        Problem::from(library::Error::Unreachable)
+    })?;
+    Ok("ready\n")
+}
+
+async fn nothing() -> Problem {
+    Problem::not_found("there is nothing at this path")
+}
+
+async fn no_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path is read with GET")
+}

@@ -1,0 +1,124 @@
+//! An object of the bucket as an answer: all of it or a range, a little at a time.
+
+use std::ops::Range;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+
+use super::app::App;
+use super::limits::Permit;
+use super::problem::Problem;
+use super::range::{Wanted, wanted};
+use super::{answer, library};
+use crate::model::ObjectKey;
+use crate::store::{self, ObjectBody, Store};
+
+/// An object to answer with.
+#[derive(Debug, Clone)]
+pub(super) struct Object {
+    pub key: ObjectKey,
+    /// Its size.
+    pub bytes: u64,
+    pub content_type: &'static str,
+    /// What identifies its content: a digest.
+    pub etag: Option<String>,
+}
+
+/// Answers a GET or HEAD with an object, or with the range of it that was asked for.
+///
+/// # Errors
+/// If the bucket does not have it, or there are too many streams.
+pub(super) async fn answer(
+    app: &App,
+    method: &Method,
+    request: &HeaderMap,
+    object: &Object,
+) -> Result<Response, Problem> {
+    let etag = object.etag.as_deref().map(answer::etag);
+    if etag.as_ref().is_some_and(|etag| answer::is_known(request, etag)) {
+        return Ok(described(StatusCode::NOT_MODIFIED, object, etag).into_response());
+    }
+    let range = request.get(header::RANGE).and_then(|range| range.to_str().ok());
+    let range = range.filter(|_| is_same(request, etag.as_ref()));
+    let (status, range) = match wanted(range, object.bytes) {
+        Wanted::Whole => (StatusCode::OK, 0..object.bytes),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Wanted::Unsatisfiable => return Ok(unsatisfiable(object)),
+    };
+    let mut response = described(status, object, etag).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let (first, last, bytes) = (range.start, range.end - 1, object.bytes);
+        headers.insert(header::CONTENT_RANGE, value(format!("bytes {first}-{last}/{bytes}")));
+    }
+    if method != Method::HEAD && !range.is_empty() {
+        let permit = app.limits.stream()?;
+        let opened = open(app.links.store(), object, range).await?;
+        *response.body_mut() = body(opened, permit);
+    }
+    Ok(response)
+}
+
+/// Whether a range is of the version that the caller has begun with: `If-Range`.
+fn is_same(request: &HeaderMap, etag: Option<&HeaderValue>) -> bool {
+    // A date says too little, and is answered with the whole.
+    request.get(header::IF_RANGE).is_none_or(|of| Some(of) == etag)
+}
+
+/// The head of an answer with an object.
+fn described(status: StatusCode, object: &Object, etag: Option<HeaderValue>) -> Response {
+    let fixed = [
+        (header::CONTENT_TYPE, object.content_type),
+        (header::ACCEPT_RANGES, "bytes"),
+        (header::CONTENT_DISPOSITION, "inline"),
+        (header::CACHE_CONTROL, "private, no-cache"),
+    ];
+    let mut response = (status, fixed).into_response();
+    if let Some(etag) = etag {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}
+
+fn unsatisfiable(object: &Object) -> Response {
+    let detail = format!("the range begins behind the end of the file, at byte {}", object.bytes);
+    let mut response = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, detail).into_response();
+    let range = value(format!("bytes */{}", object.bytes));
+    response.headers_mut().insert(header::CONTENT_RANGE, range);
+    response
+}
+
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+async fn open(store: &Store, object: &Object, range: Range<u64>) -> Result<ObjectBody, Problem> {
+    let key = &object.key;
+    match store.read_from(key, range).await {
+        Ok(Some(body)) => Ok(body),
+        Ok(None) => {
+            tracing::warn!(object.key = %key, "{key} is in the manifest and not in the bucket");
+            Err(Problem::not_found(
+                "the file is missing from the bucket; `verify` shows what else is",
+            ))
+        }
+        Err(error) => {
+            tracing::warn!(object.key = %key, %error, "failed to read {key}: {error}");
+            Err(library::Error::Unreachable.into())
+        }
+    }
+}
+
+/// An object as the body of an answer. When reading it fails, the connection ends early, so that the client
+/// notices.
+fn body(object: ObjectBody, permit: Permit) -> Body {
+    Body::from_stream(stream::try_unfold((object, permit), async |(mut object, permit)| {
+        let next = object.next().await.inspect_err(|error| {
+            tracing::warn!(%error, "an answer ends early: {error}");
+        })?;
+        Ok::<_, store::Error>(next.map(|bytes: Bytes| (bytes, (object, permit))))
+    }))
+}

@@ -1,0 +1,9 @@
+//! The server: its API, its media, who gets what, and what it withstands.
+
+mod access;
+mod api;
+mod hostile;
+mod media;
+mod program;
+mod site;
+mod slow;

@@ -1,0 +1,187 @@
+//! Manifests and catalogs made to do harm, and requests that are none.
+
+use std::time::Duration;
+
+use replay_archiver::clock;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::site::{Site, catalog, room};
+use crate::bucket::text;
+
+const ROOM: &str = "/api/v1/accounts/wx1/rooms/1";
+
+#[tokio::test]
+async fn a_manifest_that_leads_elsewhere_is_refused() {
+    for change in [
+        |manifest: &mut Value| {
+            manifest["segments"][0]["key"] = json!("../2/whole/1a2b3c4d/chunk-000000.ts")
+        },
+        |manifest: &mut Value| manifest["segments"][0]["key"] = json!("/etc/passwd"),
+        |manifest: &mut Value| manifest["segments"][0]["key"] = json!("segments/a.mp4\r\nX: y"),
+        |manifest: &mut Value| manifest["room"]["images"][0]["key"] = json!("../../status.json"),
+        |manifest: &mut Value| manifest["room"]["room_id"] = json!(2),
+        |manifest: &mut Value| manifest["room"]["appid"] = json!("wx2"),
+        |manifest: &mut Value| manifest["schema"] = json!("another/v1"),
+        |manifest: &mut Value| manifest["segments"] = json!({}),
+        |manifest: &mut Value| *manifest = json!("nothing"),
+    ] {
+        let site = Site::start().await;
+        site.change_manifest(change);
+        for path in [ROOM.to_owned(), format!("{ROOM}/playback"), format!("{ROOM}/manifest")] {
+            let response = site.get(&path).await;
+            assert_eq!(response.status(), 502, "{path}");
+            let told = response.text().await.unwrap();
+            assert!(told.contains("the manifest of the room cannot be used"), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn absurd_numbers_are_told_and_nothing_breaks() {
+    let site = Site::start().await;
+    site.change_manifest(|manifest| {
+        for segment in manifest["segments"].as_array_mut().unwrap() {
+            segment["bytes"] = json!(u64::MAX);
+            segment["media"]["duration_ms"] = json!(u64::MAX);
+            segment["timeline"] = json!({ "offset_ms": u64::MAX, "gap_before_ms": u64::MAX });
+        }
+        manifest["totals"] = json!({ "bytes": u64::MAX, "duration_ms": u64::MAX });
+    });
+    assert_eq!(site.status(ROOM).await, 200);
+    let playback = site.playback(1).await;
+    assert_eq!(playback["segments"][1]["offset_ms"], u64::MAX);
+    let url = text(&playback["segments"][0]["url"]);
+    let all = site.get(url).await;
+    assert!(all.bytes().await.is_err(), "the film is shorter than the manifest says");
+    let part = site.get_with(url, "range", "bytes=5-9").await;
+    assert_eq!((part.status().as_u16(), part.bytes().await.unwrap().len()), (206, 5));
+    let end = site.get_with(url, "range", "bytes=-5").await;
+    assert!(matches!(end.status().as_u16(), 416 | 502 | 503), "{}", end.status());
+}
+
+#[tokio::test]
+async fn a_playlist_names_no_other_host() {
+    for playlist in [
+        "#EXTM3U\nhttps://evil.example/a.ts\n",
+        "#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI=\"https://evil.example/k\"\nchunk-000000.ts\n",
+        "#EXTM3U\n../../1/segments/a.mp4\n",
+    ] {
+        let site = Site::start().await;
+        let key = "live/wx1/rooms/2/manifest.json";
+        let mut manifest: Value = serde_json::from_slice(&site.store.objects()[key]).unwrap();
+        manifest["whole"]["sha256"] = Value::Null;
+        site.store.place(key, manifest.to_string());
+        site.store.place("live/wx1/rooms/2/whole/1a2b3c4d/playlist.m3u8", playlist);
+        let url = site.playback(2).await["whole"]["url"].clone();
+        let response = site.get(text(&url)).await;
+        assert_eq!(response.status(), 502, "{playlist}");
+        assert!(!response.text().await.unwrap().contains("evil"), "{playlist}");
+    }
+    let site = Site::start().await;
+    let changed = "#EXTM3U\n#EXTINF:4.0,\nchunk-000000.ts\n#EXT-X-ENDLIST\n#x\n";
+    site.store.place("live/wx1/rooms/2/whole/1a2b3c4d/playlist.m3u8", changed);
+    let url = site.playback(2).await["whole"]["url"].clone();
+    assert_eq!(site.status(text(&url)).await, 502, "it is not the archived one");
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_not_read() {
+    let site = Site::start().await;
+    let long = format!("{{\"x\": \"{}\"}}", "x".repeat(17 << 20));
+    site.store.place("live/wx1/rooms/1/manifest.json", long.clone());
+    site.store.place("live/wx1/status.json", long);
+    site.store.place("live/wx1/rooms/2/manifest.json", format!("[{}", "[],".repeat(1 << 20)));
+    site.store.take();
+    for path in [ROOM, "/api/v1/accounts/wx1/rooms/2", "/api/v1/accounts/wx1/status"] {
+        assert_eq!(site.status(path).await, 502, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_catalog_that_lies_is_an_error_or_a_text() {
+    let site = Site::start().await;
+    let mut strange = room(
+        1,
+        "<img src=x onerror=alert(1)>\u{202e}\u{0}",
+        "2026-11-21T16:00:00Z",
+        Some("complete"),
+    );
+    strange["cover"] = json!("../../../etc/passwd");
+    strange["manifest_key"] = json!("https://evil.example/");
+    let twice = [strange.clone(), strange];
+    site.store.place("live/wx1/catalog.json", catalog("wx1", &twice));
+    let response = site.get("/api/v1/accounts/wx1/rooms").await;
+    assert_eq!(response.headers()["content-type"], "application/json");
+    let page: Value = response.json().await.unwrap();
+    assert!(page["rooms"][0]["cover_url"].is_null(), "{page}");
+    assert_eq!(page["rooms"][0]["manifest_key"], "rooms/1/manifest.json");
+    for text in ["", "{", "[]", "{\"rooms\": [1]}", "{\"rooms\": [{\"room_id\": -1}]}"] {
+        let site = Site::start().await;
+        site.store.place("live/wx1/catalog.json", text);
+        let response = site.get("/api/v1/accounts/wx1/rooms").await;
+        assert_eq!(response.status(), 502, "{text}");
+        assert_eq!(site.status("/api/v1/accounts/wx2/rooms").await, 200, "{text}");
+        assert_eq!(site.json("/api/v1/accounts").await["accounts"][0]["rooms"], Value::Null);
+    }
+}
+
+/// What the server sends back to these bytes until it ends the connection.
+async fn raw(site: &Site, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(site.address).await.unwrap();
+    // It may end the connection before it has read everything.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _ = clock::within(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn requests_that_are_none_are_refused_in_little_memory() {
+    let site = Site::start().await;
+    let long = "x".repeat(64 << 10);
+    for (request, status) in [
+        ("nonsense\r\n\r\n".to_owned(), "400"),
+        (format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), "4"),
+        (format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {long}\r\n\r\n"), "431"),
+        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), "421"),
+        (
+            "GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+                .to_owned(),
+            "421",
+        ),
+        (
+            "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                .to_owned(),
+            "421",
+        ),
+        (
+            "GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                .to_owned(),
+            "404",
+        ),
+        (
+            "GET /assets/../login.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                .to_owned(),
+            "404",
+        ),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), ""),
+    ] {
+        let answer = raw(&site, request.as_bytes()).await;
+        let shown: String = request.chars().take(60).collect();
+        assert!(
+            answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{shown}: {answer}"
+        );
+    }
+    assert_eq!(site.status("/healthz").await, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_sends_no_head_is_left() {
+    let site = Site::start().await;
+    let answer = raw(&site, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ").await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert_eq!(site.status("/healthz").await, 200);
+}
