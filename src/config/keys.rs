@@ -27,7 +27,7 @@ pub(super) enum Kind {
 use Kind::{Bool, Command, FreeText, List, Number, Switch, Text};
 
 /// The keys of all sections, as `section.key`.
-const KEYS: [(&str, Kind); 50] = [
+const KEYS: &[(&str, Kind)] = &[
     ("ledger.url", FreeText),
     ("ledger.lease", Text),
     ("store.bucket", Text),
@@ -71,6 +71,11 @@ const KEYS: [(&str, Kind); 50] = [
     ("serve.link_key_file", FreeText),
     ("serve.media", Text),
     ("serve.base_url", Text),
+    ("serve.sign", Text),
+    ("serve.sign_key_file", FreeText),
+    ("serve.sign_key_id", Text),
+    ("serve.sign_parameter", Text),
+    ("serve.sign_time_parameter", Text),
     ("serve.link_ttl", Text),
     ("serve.permanent_links", Bool),
     // The keys of an account, of which there may be many.
@@ -97,7 +102,7 @@ const MOST_ACCOUNTS: usize = 100_000;
 
 /// All keys. Those of an account have `*` in place of its number.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Kind)> {
-    KEYS.into_iter().chain(TOKEN_KEYS)
+    KEYS.iter().copied().chain(TOKEN_KEYS)
 }
 
 /// The type of the key at a path such as `store.bucket` or `account.0.appid`.

@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
 use super::reading::{self, Reading};
 use super::tuning::duration;
 use super::validate::{http_url, optional, wrong};
 use super::{ConfigError, ConfigFile, Sources, secrets};
-use crate::playback::{Lasting, LinkKey};
+use crate::playback::signing::{Names, Scheme, Signer, Unusable};
+use crate::playback::{BaseUrl, Lasting, LinkKey};
 use crate::serve::{self, Delivery, Settings, Tokens};
 
 /// The shortest key for links, in bytes.
@@ -39,6 +41,17 @@ pub struct ServeSection {
     pub media: Media,
     /// The address that shows the bucket, for `base_url`.
     pub base_url: String,
+    /// The signatures that this address wants.
+    #[serde(deserialize_with = "scheme", serialize_with = "scheme_name")]
+    pub sign: Option<Scheme>,
+    /// The file with the key for them.
+    pub sign_key_file: Option<PathBuf>,
+    /// The id of the key's public half, for CloudFront.
+    pub sign_key_id: String,
+    /// The query parameter of the signature, if it is not the usual one.
+    pub sign_parameter: String,
+    /// The query parameter of the time, if it is not the usual one.
+    pub sign_time_parameter: String,
     /// How long URLs last.
     #[serde(with = "duration")]
     pub link_ttl: Duration,
@@ -55,6 +68,11 @@ impl Default for ServeSection {
             link_key_file: None,
             media: Media::Presigned,
             base_url: String::new(),
+            sign: None,
+            sign_key_file: None,
+            sign_key_id: String::new(),
+            sign_parameter: String::new(),
+            sign_time_parameter: String::new(),
             link_ttl: Duration::from_secs(6 * 3600),
             permanent_links: false,
         }
@@ -73,6 +91,21 @@ pub enum Media {
     Proxy,
     /// Below `base_url`.
     BaseUrl,
+}
+
+/// A vendor's signatures by name, or nothing.
+fn scheme<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Scheme>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let name = Some(text.trim()).filter(|name| !name.is_empty());
+    name.map(|name| Scheme::deserialize(name.into_deserializer())).transpose()
+}
+
+#[expect(clippy::ref_option, reason = "serde passes it so")]
+fn scheme_name<S: Serializer>(scheme: &Option<Scheme>, serializer: S) -> Result<S::Ok, S::Error> {
+    match scheme {
+        Some(scheme) => scheme.serialize(serializer),
+        None => serializer.serialize_str(""),
+    }
 }
 
 /// The configuration of `serve`.
@@ -192,15 +225,49 @@ fn link_key(section: &ServeSection) -> Result<LinkKey, ConfigError> {
     Ok(LinkKey::of_text(&text))
 }
 
+/// What signs the URLs of a CDN.
+fn signer(section: &ServeSection) -> Result<Option<Signer>, ConfigError> {
+    const FILE: &str = "serve.sign_key_file";
+    let Some(scheme) = section.sign else { return Ok(None) };
+    let file = named(section.sign_key_file.as_ref()).ok_or_else(|| {
+        wrong(FILE, "missing\nhint: set it to the path of a file with the key of the CDN's console")
+    })?;
+    let key = match scheme {
+        Scheme::Cloudfront => secrets::text_of_file(file, FILE, "the private key")?,
+        _ => secrets::of_file(file, FILE, "the key of the CDN")?,
+    };
+    let name = |text: &str, path: &str| match optional(text) {
+        None => Ok(None),
+        Some(name) if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
+            Ok(Some(name.to_owned()))
+        }
+        Some(_) => Err(wrong(path, "it must consist of letters, digits and underscores")),
+    };
+    let names = Names {
+        signature: name(&section.sign_parameter, "serve.sign_parameter")?,
+        time: name(&section.sign_time_parameter, "serve.sign_time_parameter")?,
+    };
+    let key_id = name(&section.sign_key_id, "serve.sign_key_id")?;
+    let signer = Signer::new(scheme, key, names, key_id.as_deref());
+    signer.map(Some).map_err(|unusable| {
+        let path = if unusable == Unusable::NoKeyId { "serve.sign_key_id" } else { FILE };
+        wrong(path, unusable.to_string())
+    })
+}
+
 fn delivery(section: &ServeSection) -> Result<Delivery, ConfigError> {
     let base_url = optional(&section.base_url);
     Ok(match (section.media, base_url) {
         (Media::BaseUrl, Some(text)) => {
-            Delivery::BaseUrl(plain(http_url(text, "serve.base_url")?, "serve.base_url")?)
+            let url = plain(http_url(text, "serve.base_url")?, "serve.base_url")?;
+            Delivery::BaseUrl(BaseUrl { url, signer: signer(section)? })
         }
         (Media::BaseUrl, None) => {
             let hint = "missing, and media is \"base_url\"\nhint: set it to the address of the CDN";
             return Err(wrong("serve.base_url", hint));
+        }
+        (_, None) if section.sign.is_some() => {
+            return Err(wrong("serve.sign", "it is used only with media = \"base_url\""));
         }
         (_, Some(_)) => {
             return Err(wrong("serve.base_url", "it is used only with media = \"base_url\""));

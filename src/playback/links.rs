@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
+use super::signing::Signer;
 use super::{Ends, Error, LinkKey};
 use crate::model::{AppId, ObjectKey, RoomId};
 use crate::store::{RoomKeys, Store};
@@ -18,7 +19,16 @@ pub enum Way {
     /// By links of the server, which redirects or passes the bytes on.
     Server(Arc<ServerLinks>),
     /// Below an address that shows the bucket, such as a CDN's.
-    BaseUrl(Url),
+    BaseUrl(BaseUrl),
+}
+
+/// An address that shows the bucket.
+#[derive(Debug, Clone)]
+pub struct BaseUrl {
+    /// The address: keys follow it.
+    pub url: Url,
+    /// What signs URLs below it, if it wants signatures.
+    pub signer: Option<Signer>,
 }
 
 /// Whether links of the server end.
@@ -136,7 +146,18 @@ impl RoomLinks<'_> {
                 let ends = server.ends(self.now, self.until);
                 Ok(Link { url: server.to_object(self.appid, self.room, key, ends), ends })
             }
-            Way::BaseUrl(base) => Ok(Link { url: below(base, &full).into(), ends: Ends::Never }),
+            Way::BaseUrl(BaseUrl { url, signer: None }) => {
+                Ok(Link { url: below(url, &full).into(), ends: Ends::Never })
+            }
+            Way::BaseUrl(BaseUrl { url, signer: Some(signer) }) => {
+                let ends = after(self.now, self.links.ttl);
+                let ends = match self.until {
+                    Ends::Never => ends,
+                    Ends::At(until) => ends.min(until),
+                };
+                let url = signer.sign(&below(url, &full), self.now, ends);
+                Ok(Link { url: url.into(), ends: Ends::At(ends) })
+            }
         }
     }
 

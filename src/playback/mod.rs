@@ -4,15 +4,17 @@
 //! - [`Plan`]: a manifest as a player sees it. Pure.
 //! - [`LinkKey`]: links of one room that end by themselves, for players that cannot send a header. Pure.
 //! - [`Links`]: the URL of an object: presigned, below another address, or of the server itself.
+//! - [`signing`]: signatures of a CDN before the bucket. Pure.
 //! - [`hls`]: the whole broadcast as a playlist of such URLs.
 
 pub mod hls;
 mod link_key;
 mod links;
 mod plan;
+pub mod signing;
 
 pub use link_key::{Ends, LinkKey};
-pub use links::{Lasting, Link, Links, RoomLinks, ServerLinks, Way};
+pub use links::{BaseUrl, Lasting, Link, Links, RoomLinks, ServerLinks, Way};
 pub use plan::{Clip, Film, Gap, Plan, Playable, Played};
 
 use crate::store;

@@ -47,7 +47,7 @@ impl App {
         let links = |way: Way| Links::new(store.clone(), way, link_ttl);
         let (given, target) = match &delivery {
             Delivery::Presigned => (Way::Presigned, Way::Presigned),
-            Delivery::BaseUrl(url) => (Way::BaseUrl(url.clone()), Way::BaseUrl(url.clone())),
+            Delivery::BaseUrl(base) => (Way::BaseUrl(base.clone()), Way::BaseUrl(base.clone())),
             Delivery::Redirect | Delivery::Proxy => (Way::Server(Arc::clone(&own)), Way::Presigned),
         };
         let is_https = public_url.as_ref().is_some_and(|url| url.scheme() == "https");

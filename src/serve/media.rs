@@ -61,7 +61,7 @@ pub(super) async fn object(
         false => film(&app, &place, &key).await?,
     };
     let is_passed_on =
-        is_picture || app.delivery == Delivery::Proxy || request.method() == Method::HEAD;
+        is_picture || matches!(app.delivery, Delivery::Proxy) || request.method() == Method::HEAD;
     let mut response = match is_passed_on {
         true => super::stream::answer(&app, request.method(), request.headers(), &object).await?,
         false => redirect(&app, &place, &key, until).await?,

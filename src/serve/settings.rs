@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::Tokens;
-use crate::playback::{Lasting, LinkKey};
+use crate::playback::{BaseUrl, Lasting, LinkKey};
 
 /// The settings of the server.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Settings {
 }
 
 /// How films reach a player.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Delivery {
     /// The API gives presigned URLs of the bucket.
     Presigned,
@@ -37,7 +37,7 @@ pub enum Delivery {
     /// The API gives links of the server, through which the bytes pass.
     Proxy,
     /// The API gives URLs below this address.
-    BaseUrl(Url),
+    BaseUrl(BaseUrl),
 }
 
 impl Settings {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use replay_archiver::clock;
-use replay_archiver::playback::Lasting;
+use replay_archiver::playback::signing::{Names, Scheme, Signer};
+use replay_archiver::playback::{BaseUrl, Lasting};
 use replay_archiver::serve::Delivery;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -232,9 +233,9 @@ async fn films_are_reached_in_every_way_that_can_be_configured() {
         let site = Site::with(|settings| settings.delivery = delivery.clone()).await;
         let playback = site.playback(1).await;
         let url = text(&playback["segments"][0]["url"]).to_owned();
-        assert_eq!(url.starts_with('/'), delivery != Delivery::Presigned, "{url}");
+        assert_eq!(url.starts_with('/'), !matches!(delivery, Delivery::Presigned), "{url}");
         let mut response = site.get(&url).await;
-        if delivery == Delivery::Redirect {
+        if matches!(delivery, Delivery::Redirect) {
             assert_eq!(response.status(), 302);
             assert_eq!(response.headers()["cache-control"], "no-store");
             let location = response.headers()["location"].to_str().unwrap().to_owned();
@@ -243,10 +244,20 @@ async fn films_are_reached_in_every_way_that_can_be_configured() {
         assert_eq!(response.bytes().await.unwrap(), expected, "{delivery:?}");
         assert!(playback["urls_expire_at"].is_string());
     }
-    let base = "https://cdn.example/replays/".parse().unwrap();
-    let site = Site::with(|settings| settings.delivery = Delivery::BaseUrl(base)).await;
+    let base = |signer| BaseUrl { url: "https://cdn.example/replays/".parse().unwrap(), signer };
+    let site = Site::with(|settings| settings.delivery = Delivery::BaseUrl(base(None))).await;
     let url = site.playback(1).await["segments"][0]["url"].clone();
     assert_eq!(url, "https://cdn.example/replays/live/wx1/rooms/1/segments/a.mp4");
+
+    let signer = Signer::new(Scheme::AlibabaC, "aliyuncdnexp1234".into(), Names::default(), None);
+    let base = base(Some(signer.unwrap()));
+    let site = Site::with(|settings| settings.delivery = Delivery::BaseUrl(base)).await;
+    let playback = site.playback(1).await;
+    let url = text(&playback["segments"][0]["url"]);
+    let path = url.strip_prefix("https://cdn.example/").unwrap();
+    let (signature, rest) = path.split_once('/').unwrap();
+    assert!(signature.len() == 32 && rest.ends_with("/replays/live/wx1/rooms/1/segments/a.mp4"));
+    assert!(playback["urls_expire_at"].is_string());
 }
 
 #[tokio::test]

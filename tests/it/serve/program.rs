@@ -53,6 +53,9 @@ async fn the_bucket_and_keys_that_may_only_read_are_enough_to_serve() {
     assert_eq!(files.len(), 2, "only the configuration and the unused store: {files:?}");
 }
 
+/// A CDN before the bucket.
+const CDN: &str = "media = \"base_url\"\nbase_url = \"https://cdn.example\"\n";
+
 #[tokio::test]
 async fn what_would_open_the_archive_to_others_is_refused_with_a_hint() {
     let place = Place::start("").await;
@@ -76,6 +79,17 @@ async fn what_would_open_the_archive_to_others_is_refused_with_a_hint() {
         ("permanent_links = true".to_owned(), ["[serve] link_key_file", "restart"]),
         ("media = \"base_url\"".to_owned(), ["[serve] base_url", "missing"]),
         ("base_url = \"https://x\"".to_owned(), ["[serve] base_url", "media"]),
+        ("sign = \"tencent-d\"".to_owned(), ["[serve] sign", "base_url"]),
+        ("sign = \"tencent-c\"".to_owned(), ["[serve] sign", "tencent-d"]),
+        (format!("{CDN}sign = \"alibaba-b\""), ["[serve] sign_key_file", "missing"]),
+        (
+            format!("{CDN}sign = \"alibaba-b\"\nsign_key_file = \"{short}\""),
+            ["[serve] sign_key_file", "letters and digits"],
+        ),
+        (
+            format!("{CDN}sign = \"cloudfront\"\nsign_key_file = \"{short}\""),
+            ["[serve] sign_key_id", "CloudFront needs"],
+        ),
         ("media = \"cdn\"".to_owned(), ["[serve] media", "presigned"]),
         ("link_ttl = \"8d\"".to_owned(), ["[serve] link_ttl", "7d"]),
         ("public_url = \"https://a/b\"".to_owned(), ["[serve] public_url", "a name of its own"]),
