@@ -10,8 +10,9 @@ use bytes::Bytes;
 use super::error::Site;
 use super::object::digests_of;
 use super::signing::SignBody;
-use super::{Confirmed, Error, Labels, PartDigests, SMALLEST_PART, Store};
+use super::{Confirmed, CopySource, Error, Labels, PartDigests, SMALLEST_PART, Store};
 use crate::model::{Digests, Evidence, ObjectKey, Sha256Digest};
+use crate::retry::Transient as _;
 
 const LABELS: Labels<'static> = Labels { content_type: "application/octet-stream", metadata: &[] };
 
@@ -37,6 +38,17 @@ pub enum IfNoneMatch {
     Ignored,
     /// It refuses such requests.
     Refused,
+}
+
+/// Whether a store makes an object from ranges of another one, as stitching needs it.
+#[derive(Debug)]
+pub enum Copies {
+    /// It does.
+    Work,
+    /// Only into parts of one size, but for the last, as R2.
+    OfOneSize(Error),
+    /// It does not.
+    Refused(Error),
 }
 
 /// What became of a probe that succeeded.
@@ -112,6 +124,62 @@ impl Store {
             }
         }
         upload.complete(&receipts, &digests_of(&whole), whole.len() as u64).await
+    }
+
+    /// Tests whether the store makes an object from ranges of another one. Sends 10 MiB.
+    ///
+    /// # Errors
+    /// When the object to copy from cannot be written, and when a probe fails in a way that says nothing
+    /// about copies.
+    pub async fn copies(&self) -> Result<Copies, Error> {
+        let (source, target) = (self.layout().probe(), self.layout().probe());
+        let copied = async {
+            let length = usize::try_from(SMALLEST_PART).unwrap_or(usize::MAX);
+            let whole = Bytes::from(vec![b'r'; length + 1]);
+            let etag = self.put(&source, whole.clone(), LABELS).await?.etag;
+            let from = CopySource { key: &source, etag: etag.as_deref().unwrap_or_default() };
+            self.copy_between_parts(&target, from, whole.slice(..length)).await
+        };
+        let copied = self.clean_up(&source, copied.await).await;
+        self.clean_up(&target, copied).await
+    }
+
+    /// Makes an object of three parts, the second a copy that is a byte longer than the first.
+    async fn copy_between_parts(
+        &self,
+        target: &ObjectKey,
+        from: CopySource<'_>,
+        first: Bytes,
+    ) -> Result<Copies, Error> {
+        let copied = first.len() as u64 + 1;
+        let whole = vec![b'r'; first.len() * 2 + 2];
+        let upload = self.start_upload(target, LABELS).await?;
+        let made = async {
+            let digests = PartDigests::of(&first);
+            let first = upload.part(1, first, digests).await?;
+            let second = match upload.copy_part(2, from, 0..copied).await {
+                Ok(receipt) => receipt,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => return Ok(Copies::Refused(error)),
+            };
+            let last = Bytes::from_static(b"r");
+            let digests = PartDigests::of(&last);
+            let last = upload.part(3, last, digests).await?;
+            let parts = [first, second, last];
+            match upload.complete(&parts, &digests_of(&whole), whole.len() as u64).await {
+                Ok(_) => Ok(Copies::Work),
+                Err(error) if error.answer().is_some_and(|answer| answer.status == 400) => {
+                    Ok(Copies::OfOneSize(error))
+                }
+                Err(error) => Err(error),
+            }
+        };
+        let made = made.await;
+        if !matches!(made, Ok(Copies::Work)) {
+            // What was found counts; the abort adds nothing to it.
+            drop(upload.abort().await);
+        }
+        made
     }
 
     /// Tests what the store supports beyond what `multipart` shows, the confirmation from

@@ -2,7 +2,7 @@
 
 use super::super::setup::Setup;
 use super::{Findings, UPLOAD, skew};
-use crate::store::{Abilities, IfNoneMatch, Probe, Store};
+use crate::store::{Abilities, Copies, Error, IfNoneMatch, Probe, Store};
 
 pub(super) async fn check(setup: &Setup, findings: &mut Findings<'_>) {
     let store = &setup.context.store;
@@ -29,7 +29,7 @@ pub(super) async fn check(setup: &Setup, findings: &mut Findings<'_>) {
                  hint: nothing depends on deletion: an object lock, or a policy without \
                  DeleteObject, keeps what doctor writes; delete objects named \
                  .replay-archiver-probe-… once that ends",
-                refusal.to_string().split('\n').next().unwrap_or_default()
+                first_line(&refusal)
             ),
         ),
         None => {}
@@ -46,6 +46,36 @@ async fn abilities(store: &Store, findings: &mut Findings<'_>) {
     if let Some(abilities) = found {
         tell(&abilities, findings);
     }
+    copies(store, findings).await;
+}
+
+/// Whether rooms can be stitched here.
+async fn copies(store: &Store, findings: &mut Findings<'_>) {
+    const WHAT: &str = "copies in the store";
+    match findings.ask_for(UPLOAD, WHAT, store.address(), store.copies()).await {
+        Some(Copies::Work) => findings.good(WHAT, "they work, so that rooms can be stitched"),
+        Some(Copies::OfOneSize(refusal)) => findings.warn(
+            WHAT,
+            format_args!(
+                "only parts of one size are joined: {}\n\
+                 hint: rooms cannot be stitched on this store; players get their segments",
+                first_line(&refusal)
+            ),
+        ),
+        Some(Copies::Refused(refusal)) => findings.warn(
+            WHAT,
+            format_args!(
+                "they do not work: {}\n\
+                 hint: rooms cannot be stitched on this store; players get their segments",
+                first_line(&refusal)
+            ),
+        ),
+        None => {}
+    }
+}
+
+fn first_line(refusal: &Error) -> String {
+    refusal.to_string().split('\n').next().unwrap_or_default().to_owned()
 }
 
 fn tell(abilities: &Abilities, findings: &mut Findings<'_>) {

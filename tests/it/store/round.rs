@@ -9,13 +9,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use replay_archiver::model::{Evidence, ObjectKey};
 use replay_archiver::retry::Transient;
-use replay_archiver::store::{IfNoneMatch, PartDigests, PartPlan, Precondition, Store, Unfinished};
+use replay_archiver::store::{
+    Copies, IfNoneMatch, PartDigests, PartPlan, Precondition, Store, Unfinished,
+};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 
 use super::{LABELS, SECRETS, bytes, digests, key, settings_for, store};
 use crate::real::RealStore;
-use crate::strict::{ACCESS_KEY, BUCKET, Provider, SECRET_KEY, StrictS3};
+use crate::strict::{ACCESS_KEY, BUCKET, Effect, Provider, SECRET_KEY, StrictS3};
 
 /// What keeps a store running.
 enum Server {
@@ -271,8 +273,22 @@ async fn the_probes_work_and_leave_nothing_behind() {
         let abilities = place.store.abilities(&multipart).await.unwrap();
         // moto takes any hash.
         assert!(abilities.refuses_wrong_hash || matches!(place.server, Server::Real { .. }));
+        // The embedded store joins parts of any size.
+        assert!(matches!(place.store.copies().await.unwrap(), Copies::Work));
         assert_eq!(place.keys("").await, []);
     }
+}
+
+#[tokio::test]
+async fn a_store_that_makes_no_film_is_recognised() {
+    let server = StrictS3::start(Provider::R2).await;
+    let settings = settings_for(&server.endpoint(), BUCKET, ACCESS_KEY, SECRET_KEY);
+    let store = Store::connect(settings).await.unwrap();
+    assert!(matches!(store.copies().await.unwrap(), Copies::OfOneSize(_)));
+    let refusal = Effect::Refuse { status: 501, code: "NotImplemented", retry_after: None };
+    server.fault(move |request| request.query.contains("partNumber=2").then(|| refusal.clone()));
+    assert!(matches!(store.copies().await.unwrap(), Copies::Refused(_)));
+    assert!(server.objects().is_empty() && server.uploads().is_empty());
 }
 
 #[tokio::test]
