@@ -113,12 +113,15 @@ async fn a_catalog_that_lies_is_an_error_or_a_text() {
     );
     strange["cover"] = json!("../../../etc/passwd");
     strange["manifest_key"] = json!("https://evil.example/");
-    let twice = [strange.clone(), strange];
+    let mut climbing = strange.clone();
+    climbing["cover"] = json!("rooms/1/../2/images/cover.jpg");
+    let twice = [strange, climbing];
     site.store.place("live/wx1/catalog.json", catalog("wx1", &twice));
     let response = site.get("/api/v1/accounts/wx1/rooms").await;
     assert_eq!(response.headers()["content-type"], "application/json");
     let page: Value = response.json().await.unwrap();
     assert!(page["rooms"][0]["cover_url"].is_null(), "{page}");
+    assert!(page["rooms"][1]["cover_url"].is_null(), "{page}");
     assert_eq!(page["rooms"][0]["manifest_key"], "rooms/1/manifest.json");
     for text in ["", "{", "[]", "{\"rooms\": [1]}", "{\"rooms\": [{\"room_id\": -1}]}"] {
         let site = Site::start().await;
