@@ -13,13 +13,13 @@ use crate::model::time::{compact_utc, from_epoch, room_time};
 use crate::model::{MediaUrl, ReplayTime};
 use crate::net_guard::HostPolicy;
 use crate::store::PartPlan;
-use crate::{config, media, stage, wechat};
+use crate::{config, media, playback, serve, stage, wechat};
 
 /// A target: its name, and what takes the bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target there is.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 13] = [
     ("replies", wechat::fuzzing::reply),
     ("times", times),
     ("mp4", mp4),
@@ -30,6 +30,9 @@ pub const TARGETS: [Target; 10] = [
     ("checkpoints", stage::fuzzing::checkpoint),
     ("headers", headers),
     ("urls", urls),
+    ("plans", playback::fuzzing::plan),
+    ("lines", playback::fuzzing::line),
+    ("requests", serve::fuzzing::request),
 ];
 
 /// Times of replays and rooms: whatever is read is plausible and survives its own text form.

@@ -1,12 +1,17 @@
 //! A catalog in little memory, for whoever searches it again and again: a hundred thousand rooms take
 //! about 25 MiB and are searched in a millisecond or two. Pure, but for [`Index::read`].
 
+mod cursor;
+
 use jiff::Timestamp;
 use memchr::memmem;
 
 use super::catalog::{Failure, Reader};
 use super::search::{Query, folded};
 use crate::model::{CatalogRoom, LiveStatus, RoomId, RoomStatus, Sha256Digest};
+use cursor::NO_TIME;
+
+pub use cursor::{Cursor, Order};
 
 /// The most memory that an index may take, in bytes.
 pub const LARGEST: usize = 64 << 20;
@@ -14,8 +19,7 @@ pub const LARGEST: usize = 64 << 20;
 /// After so many rooms, others get the processor.
 const ROOMS_AT_ONCE: usize = 32;
 
-/// Stands for a time or number that is not known.
-const NO_TIME: i64 = i64::MIN;
+/// Stands for a number or a text that is not known.
 const NO_NUMBER: u64 = u64::MAX;
 const NO_TEXT: u16 = u16::MAX;
 
@@ -39,59 +43,46 @@ impl From<Failure> for Unusable {
     }
 }
 
-/// The rooms of a catalog.
+/// The rooms of a catalog. What every search looks at is in lists of its own, so that it passes through
+/// the processor's cache.
 #[derive(Debug, Default)]
 pub struct Index {
     published_at: Option<Timestamp>,
-    /// In the order of the catalog, which is that of their texts.
+    /// In the order of the catalog, as all lists but the last.
     entries: Vec<Entry>,
+    /// When each of them began.
+    starts: Vec<i64>,
+    statuses: Vec<Option<RoomStatus>>,
+    /// Where the folded texts of each begin.
+    folded_at: Vec<u32>,
+    /// Their names and their anchors', as words are compared.
+    folded: String,
     /// Their names, their anchors' and the keys of their covers.
     texts: String,
-    /// The same as words are compared, without the covers.
-    folded: String,
     /// The newest first; at the end those without a time.
     newest: Vec<u32>,
     /// How many have a time.
     dated: usize,
 }
 
-/// A room. Times are in milliseconds.
+/// The rest of a room. Times are in milliseconds.
 #[derive(Debug)]
 struct Entry {
     room_id: RoomId,
     live_status: Option<LiveStatus>,
-    start: i64,
     end: i64,
     next_deadline: i64,
     listed_at: i64,
     duration_ms: u64,
     bytes: u64,
-    status: Option<RoomStatus>,
     has_manifest: bool,
     manifest_sha256: Option<Sha256Digest>,
     /// Where its texts begin.
     text: u32,
-    folded: u32,
     /// The lengths of its texts, which follow one another.
     name: u16,
     anchor: u16,
     cover: u16,
-}
-
-/// In which order rooms are listed. Those without a time are last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// The latest broadcast first.
-    Newest,
-    /// The earliest broadcast first.
-    Oldest,
-}
-
-/// A place in the order of rooms, which stays where it is when rooms come and go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    start: i64,
-    room_id: u64,
 }
 
 /// Some of the rooms that were looked for.
@@ -103,21 +94,6 @@ pub struct Page {
     pub total: usize,
     /// Where the next page begins; `None` if this is the last.
     pub next: Option<Cursor>,
-}
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.start, self.room_id)
-    }
-}
-
-impl std::str::FromStr for Cursor {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (start, room_id) = text.split_once('.').unwrap_or_default();
-        Ok(Self { start: start.parse()?, room_id: room_id.parse()? })
-    }
 }
 
 impl Index {
@@ -150,7 +126,9 @@ impl Index {
     /// The memory that it takes, in bytes.
     pub fn bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>()
-            + self.newest.capacity() * size_of::<u32>()
+            + self.starts.capacity() * size_of::<i64>()
+            + self.statuses.capacity() * size_of::<Option<RoomStatus>>()
+            + (self.folded_at.capacity() + self.newest.capacity()) * size_of::<u32>()
             + self.texts.capacity()
             + self.folded.capacity()
     }
@@ -158,33 +136,44 @@ impl Index {
     /// A page of the rooms that are looked for: those after `after`, `limit` at most.
     pub fn page(&self, query: &Query, order: Order, after: Option<Cursor>, limit: usize) -> Page {
         let found = self.find(query);
-        let is_found = |at: &u32| found.get(*at as usize).copied().unwrap_or(false);
         let total = found.iter().filter(|found| **found).count();
-        let behind = |at: &u32| {
-            let rank = |cursor: Cursor| cursor.rank(order);
-            let entry = self.entries.get(*at as usize).map(Cursor::of);
-            after.is_none_or(|after| entry.is_some_and(|entry| rank(entry) > rank(after)))
-        };
+        let is_found = |at: &usize| found.get(*at).copied().unwrap_or(false);
+        let mut rest = self.places(order, after).filter(is_found);
+        let places: Vec<usize> = rest.by_ref().take(limit).collect();
+        let next = rest.next().and(places.last()).and_then(|at| self.cursor(*at));
+        let rooms = places.into_iter().filter_map(|at| self.room(at)).collect();
+        Page { rooms, total, next }
+    }
+
+    /// All rooms in an order, from a place on.
+    fn places(&self, order: Order, after: Option<Cursor>) -> impl Iterator<Item = usize> {
         let (dated, undated) = self.newest.split_at(self.dated.min(self.newest.len()));
-        let mut places: Box<dyn Iterator<Item = &u32>> = match order {
-            Order::Newest => Box::new(self.newest.iter()),
-            Order::Oldest => Box::new(dated.iter().rev().chain(undated.iter().rev())),
+        let sorted: [Box<dyn Iterator<Item = &u32>>; 2] = match order {
+            Order::Newest => [Box::new(dated.iter()), Box::new(undated.iter())],
+            Order::Oldest => [Box::new(dated.iter().rev()), Box::new(undated.iter().rev())],
         };
-        let mut rest = places.by_ref().filter(|at| is_found(at) && behind(at));
-        let entries = rest.by_ref().take(limit).filter_map(|at| self.entries.get(*at as usize));
-        let entries: Vec<&Entry> = entries.collect();
-        let next = rest.next().and(entries.last()).map(|entry| Cursor::of(entry));
-        Page { rooms: entries.into_iter().map(|entry| self.room(entry)).collect(), total, next }
+        let is_behind = move |at: &usize| match after {
+            None => true,
+            Some(after) => {
+                self.cursor(*at).is_some_and(|cursor| cursor.rank(order) > after.rank(order))
+            }
+        };
+        let places = sorted.into_iter().flatten().map(|at| *at as usize);
+        places.skip_while(move |at| !is_behind(at))
     }
 
     /// Which rooms are looked for.
     fn find(&self, query: &Query) -> Vec<bool> {
-        let has_all =
-            |entry: &Entry| query.has_day(time(entry.start)) && query.has_status(entry.status);
-        let mut found: Vec<bool> = self.entries.iter().map(has_all).collect();
+        let mut found = vec![true; self.entries.len()];
+        if query.from.is_some() || query.before.is_some() {
+            let has_day = self.starts.iter().map(|start| query.has_day(time(*start)));
+            narrow(&mut found, has_day);
+        }
+        if !query.statuses.is_empty() {
+            narrow(&mut found, self.statuses.iter().map(|status| query.has_status(*status)));
+        }
         for word in query.words() {
-            let has_word = self.with_word(word);
-            found.iter_mut().zip(has_word).for_each(|(found, has_word)| *found &= has_word);
+            narrow(&mut found, self.with_word(word).into_iter());
         }
         found
     }
@@ -193,17 +182,29 @@ impl Index {
     fn with_word(&self, word: &str) -> Vec<bool> {
         let mut found = vec![false; self.entries.len()];
         let finder = memmem::Finder::new(word);
-        let mut from = 0;
+        // The first room whose texts begin behind the place.
+        let (mut from, mut next) = (0, 0);
         while let Some(hit) = self.folded.as_bytes().get(from..).and_then(|text| finder.find(text))
         {
-            let next = self.entries.partition_point(|entry| entry.folded as usize <= from + hit);
-            if let Some(found) = next.checked_sub(1).and_then(|at| found.get_mut(at)) {
+            let at = from + hit;
+            next += self.begins(next).take_while(|begin| *begin <= at).count();
+            if let Some(found) = found.get_mut(next.saturating_sub(1)) {
                 *found = true;
             }
-            let Some(next) = self.entries.get(next) else { break };
-            from = next.folded as usize;
+            let Some(begin) = self.begins(next).next() else { break };
+            from = begin;
         }
         found
+    }
+
+    /// Where the folded texts of the rooms begin, from a room on.
+    fn begins(&self, room: usize) -> impl Iterator<Item = usize> {
+        self.folded_at.iter().skip(room).map(|begin| *begin as usize)
+    }
+
+    fn cursor(&self, at: usize) -> Option<Cursor> {
+        let room_id = self.entries.get(at)?.room_id.0;
+        Some(Cursor { start: *self.starts.get(at)?, room_id })
     }
 
     fn add(&mut self, room: &CatalogRoom) -> Result<(), Unusable> {
@@ -220,20 +221,20 @@ impl Index {
         let length = |text: Option<&str>| {
             text.map_or(NO_TEXT, |text| u16::try_from(text.len()).unwrap_or(NO_TEXT))
         };
+        self.starts.push(millis(room.start_time));
+        self.statuses.push(room.status);
+        self.folded_at.push(folded_at);
         self.entries.push(Entry {
             room_id: room.room_id,
             live_status: room.live_status,
-            start: millis(room.start_time),
             end: millis(room.end_time),
             next_deadline: millis(room.next_deadline),
             listed_at: millis(room.listed_at),
             duration_ms: room.duration_ms.unwrap_or(NO_NUMBER),
             bytes: room.bytes.unwrap_or(NO_NUMBER),
-            status: room.status,
             has_manifest: room.manifest_key.is_some(),
             manifest_sha256: room.manifest_sha256,
             text,
-            folded: folded_at,
             name: length(Some(&room.name)),
             anchor: length(anchor),
             cover: length(room.cover.as_deref()),
@@ -244,19 +245,23 @@ impl Index {
     fn finish(&mut self, published_at: Option<Timestamp>) {
         self.published_at = published_at;
         self.entries.shrink_to_fit();
+        self.starts.shrink_to_fit();
+        self.statuses.shrink_to_fit();
+        self.folded_at.shrink_to_fit();
         self.texts.shrink_to_fit();
         self.folded.shrink_to_fit();
-        let mut newest: Vec<(_, u32)> = (0..)
-            .zip(&self.entries)
-            .map(|(at, entry)| (Cursor::of(entry).rank(Order::Newest), at))
-            .collect();
+        let cursors = (0..self.entries.len()).filter_map(|at| self.cursor(at));
+        let ranks = cursors.map(|cursor| cursor.rank(Order::Newest));
+        let mut newest: Vec<(_, u32)> = ranks.zip(0..).collect();
         newest.sort();
         self.dated = newest.iter().filter(|((is_undated, ..), _)| !is_undated).count();
         self.newest = newest.into_iter().map(|(_, at)| at).collect();
     }
 
     /// The room as the catalog has it.
-    fn room(&self, entry: &Entry) -> CatalogRoom {
+    fn room(&self, at: usize) -> Option<CatalogRoom> {
+        let (entry, start, status) =
+            (self.entries.get(at)?, *self.starts.get(at)?, *self.statuses.get(at)?);
         let mut from = entry.text as usize;
         let mut text = |length: u16| {
             let length = Some(length).filter(|length| *length != NO_TEXT).map(usize::from)?;
@@ -265,15 +270,15 @@ impl Index {
             Some(text.to_owned())
         };
         let number = |number: u64| Some(number).filter(|number| *number != NO_NUMBER);
-        CatalogRoom {
+        Some(CatalogRoom {
             room_id: entry.room_id,
             name: text(entry.name).unwrap_or_default(),
             anchor_name: text(entry.anchor),
             cover: text(entry.cover),
             live_status: entry.live_status,
-            start_time: time(entry.start),
+            start_time: time(start),
             end_time: time(entry.end),
-            status: entry.status,
+            status,
             manifest_key: entry
                 .has_manifest
                 .then(|| format!("rooms/{}/manifest.json", entry.room_id)),
@@ -282,23 +287,13 @@ impl Index {
             bytes: number(entry.bytes),
             next_deadline: time(entry.next_deadline),
             listed_at: time(entry.listed_at),
-        }
+        })
     }
 }
 
-impl Cursor {
-    fn of(entry: &Entry) -> Self {
-        Self { start: entry.start, room_id: entry.room_id.0 }
-    }
-
-    /// What comes earlier in an order has a lower rank.
-    fn rank(self, order: Order) -> (bool, i64, u64) {
-        let is_undated = self.start == NO_TIME;
-        match order {
-            Order::Newest => (is_undated, !self.start, !self.room_id),
-            Order::Oldest => (is_undated, self.start, self.room_id),
-        }
-    }
+/// Leaves only those that something else holds of as well.
+fn narrow(found: &mut [bool], also: impl Iterator<Item = bool>) {
+    found.iter_mut().zip(also).for_each(|(found, also)| *found &= also);
 }
 
 fn millis(time: Option<Timestamp>) -> i64 {
@@ -372,16 +367,6 @@ mod tests {
         assert_eq!(found("bc"), [0; 0]);
         assert_eq!(found("d"), [2]);
         assert_eq!(found("a b"), [1, 3]);
-    }
-
-    #[test]
-    fn a_cursor_is_a_text_and_nothing_else_is_one() {
-        for cursor in ["1762000000000.354", "-9223372036854775808.0"] {
-            assert_eq!(cursor.parse::<Cursor>().unwrap().to_string(), cursor);
-        }
-        for wrong in ["", ".", "1", "a.b", "1.", "1.-1", "1.2.3"] {
-            assert!(wrong.parse::<Cursor>().is_err(), "{wrong}");
-        }
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! `demo`: the real pipeline on this machine, against the sandbox and the embedded store.
 
+mod serving;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +37,9 @@ pub struct DemoArguments {
     /// Where to put the archive. It may exist from an earlier demo.
     #[arg(long, value_name = "FOLDER", default_value = "archive")]
     folder: PathBuf,
+    /// Then show the archive in a browser, until interrupted.
+    #[arg(long)]
+    serve: bool,
 }
 
 /// Starts the embedded store on `root`.
@@ -74,11 +79,17 @@ pub(super) async fn run(arguments: &DemoArguments, stop: &Stop) -> anyhow::Resul
     ));
     let transferred = second.counts.bytes_transferred > 0 || !unchanged;
     let failed = first.could_not_run() || archived.is_empty() || transferred;
-    Ok(match () {
+    let exit = match () {
         () if stop.was_interrupted() => Exit::Interrupted,
         () if failed => Exit::CouldNotRun,
         () => Exit::Done,
-    })
+    };
+    if !arguments.serve {
+        output::line("  see and play it:  replay-archiver demo --serve");
+    } else if exit == Exit::Done {
+        serving::serve(&config, &accounts, stop.token.clone()).await?;
+    }
+    Ok(exit)
 }
 
 /// A configuration for the sandbox, as a person would write it.
@@ -95,7 +106,8 @@ fn configuration(
          secret_key_env = \"DEMO_SECRET_KEY\"\n\n\
          [wechat]\nbase_url = \"http://{}\"\n\n\
          [media]\nallow_hosts = [\"{vod}\"]\n\n\
-         [images]\nallow_hosts = [\"{vod}\"]\n",
+         [images]\nallow_hosts = [\"{vod}\"]\n\n\
+         [serve]\nmedia = \"proxy\"\n",
         ledger.display(),
         store.addr(),
         sandbox.api_addr(),

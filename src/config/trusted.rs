@@ -26,7 +26,8 @@ impl ConfigFile {
             let token_file = token.file.as_ref().filter(|_| token.source == TokenKind::File);
             [token.secret_file.as_ref(), token_file]
         });
-        let files = files.chain([self.store.secret_key_file.as_ref()]);
+        let own = [&self.store.secret_key_file, &self.serve.token_file, &self.serve.link_key_file];
+        let files = files.chain(own.map(Option::as_ref));
         files.flatten().map(PathBuf::as_path).filter(|file| !file.as_os_str().is_empty())
     }
 

@@ -39,7 +39,7 @@ pub async fn playlist(manifest: &Manifest, links: &RoomLinks<'_>) -> Result<Play
 }
 
 /// A line of a stored playlist, with the URL of the file that it names.
-fn with_url(line: &str, urls: &HashMap<&str, String>) -> Result<String, Error> {
+pub(super) fn with_url(line: &str, urls: &HashMap<&str, String>) -> Result<String, Error> {
     const MAP: &str = "#EXT-X-MAP:URI=\"";
     let url = |name: &str| urls.get(name).ok_or_else(|| Error::Stray(name.to_owned()));
     if let Some(name) = line.strip_prefix(MAP).and_then(|rest| rest.strip_suffix('"')) {

@@ -94,8 +94,7 @@ impl LinkKey {
 
     /// The signature of these texts, none of which has a line end: 64 hex digits.
     pub fn sign(&self, texts: &[&str]) -> String {
-        let bytes = self.mac(texts).finalize().into_bytes();
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        Sha256Digest(self.mac(texts).finalize().into_bytes().into()).to_string()
     }
 
     /// Whether this is the signature of these texts. Takes the same time for every wrong one.

@@ -7,6 +7,8 @@
 //! - [`signing`]: signatures of a CDN before the bucket. Pure.
 //! - [`hls`]: the whole broadcast as a playlist of such URLs.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod hls;
 mod link_key;
 mod links;

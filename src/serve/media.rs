@@ -22,6 +22,9 @@ use crate::store::RoomKeys;
 /// The folder of a room's pictures.
 const PICTURES: &str = "images/";
 
+/// The largest object that is believed to be one, in bytes: no store has a larger.
+const LARGEST: u64 = 1 << 50;
+
 /// A room in the path, and when the link to it ends.
 pub(super) struct Linked {
     place: Place,
@@ -132,6 +135,9 @@ async fn film(app: &App, place: &Place, key: &str) -> Result<Object, Problem> {
     let missing = || Problem::not_found("the manifest of the room names no such file");
     let published = manifest(app, place).await?;
     let named = named(&published.manifest, key).ok_or_else(missing)?;
+    if named.bytes > LARGEST {
+        return Err(library::Error::Unusable("the manifest of the room").into());
+    }
     let key = keys(app, place).resolve(key).ok_or_else(missing)?;
     Ok(Object { key, bytes: named.bytes, content_type: named.content_type, etag: named.etag })
 }

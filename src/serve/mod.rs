@@ -20,6 +20,8 @@ mod answer;
 pub mod api;
 mod app;
 mod assets;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod guard;
 mod library;
 mod limits;

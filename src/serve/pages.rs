@@ -113,7 +113,7 @@ async fn form(request: Request) -> Result<axum::body::Bytes, Problem> {
 }
 
 /// A path of this server, whatever somebody wrote into a link to the login page.
-fn local(next: &str) -> String {
+pub(super) fn local(next: &str) -> String {
     let here = Url::parse("http://here.invalid/").ok();
     let url =
         here.and_then(|here| here.join(next).ok().filter(|url| url.origin() == here.origin()));

@@ -28,13 +28,13 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     let answered = Router::new()
         .merge(api::router(app))
         .merge(pages_for_users)
-        .merge(for_anybody)
         .merge(for_links)
         .route("/readyz", get(ready))
         .fallback(nothing)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::limited))
-        // Whatever is going on, it is alive.
+        // None of these asks the bucket, and somebody who sends a form slowly keeps nobody waiting.
+        .merge(for_anybody)
         .route("/healthz", get(async || "ok\n"));
     answered
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::named))

@@ -66,6 +66,11 @@ class Nginx:
         name = "localhost" if self._tls else HOST
         return [f"{name}:{port}" for port in self.ports]
 
+    @property
+    def process(self):
+        """The process that others are children of."""
+        return self._server.process
+
     def stop(self):
         """Ends it."""
         self._server.stop()

@@ -67,14 +67,14 @@ class Store:
         signature = hmac.new(signing_key, text.encode(), "sha256").hexdigest()
         return f"{path}?{query}&X-Amz-Signature={signature}"
 
-    def _ask(self, method, key):
+    def _ask(self, method, key, sent=None):
         if self.scheme == "https":
             trust = ssl.create_default_context(cafile=self.ca)
             connection = http.client.HTTPSConnection(self.host, timeout=30, context=trust)
         else:
             connection = http.client.HTTPConnection(self.host, timeout=30)
         try:
-            connection.request(method, self._target(method, key))
+            connection.request(method, self._target(method, key), body=sent)
             answer = connection.getresponse()
             body = answer.read()
         finally:
@@ -87,6 +87,10 @@ class Store:
         """The length of an object, which has to be there."""
         answer, _ = self._ask("HEAD", key)
         return int(answer.headers["Content-Length"])
+
+    def put(self, key, body):
+        """Stores an object."""
+        self._ask("PUT", key, body)
 
     def json(self, key):
         """An object that is JSON."""

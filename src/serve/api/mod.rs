@@ -3,7 +3,7 @@
 mod accounts;
 pub mod openapi;
 mod playback;
-mod query;
+pub(super) mod query;
 mod room;
 mod rooms;
 

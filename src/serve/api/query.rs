@@ -24,7 +24,7 @@ const MOST_WORDS: usize = 16;
 
 /// Which rooms are asked for.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(in crate::serve) struct Asked {
     pub query: Query,
     pub order: Order,
     pub after: Option<Cursor>,
@@ -36,7 +36,7 @@ impl Asked {
     ///
     /// # Errors
     /// If a value is not one of its parameter.
-    pub(super) fn parse(query: &str) -> Result<Self, Problem> {
+    pub(in crate::serve) fn parse(query: &str) -> Result<Self, Problem> {
         let (mut words, mut from, mut to, mut statuses) = (String::new(), None, None, Vec::new());
         let (mut order, mut after, mut limit) = (Order::Newest, None, USUAL);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
