@@ -1,0 +1,34 @@
+// What WeChat deletes soonest, by the status that the last run published.
+
+import { el } from "./dom.js";
+import { fromNow, moment } from "./format.js";
+import { t } from "./i18n.js";
+
+// The banner's lines: what will not be archived in time first, then what comes next, then what is lost.
+export function banner(status) {
+  const lines = [atRisk(status), next(status), lost(status)].filter(Boolean);
+  if (lines.length === 0) return [];
+  const run = el("p", { class: "muted" }, t("banner.run", { when: moment(status.last_run?.ended_at) }));
+  return [...lines, run];
+}
+
+const when = (time) => `${fromNow(time)} (${moment(time)})`;
+
+function atRisk({ appid, at_risk: risks = [] }) {
+  const [first, ...others] = risks;
+  if (!first) return null;
+  const [before, after] = t("banner.risk", { room: "\n", when: when(first.deadline) }).split("\n");
+  const path = `/rooms/${encodeURIComponent(appid)}/${encodeURIComponent(first.room_id)}`;
+  const more = others.length > 0 ? ` ${t("banner.risk.more", { count: others.length })}` : "";
+  const room = el("a", { href: path }, t("room.unnamed", { id: first.room_id }));
+  return el("p", { class: "danger" }, before, room, after, more);
+}
+
+function next({ at_risk: risks = [], next_deadline: deadline, rooms_left: rooms }) {
+  if (risks.length > 0 || !deadline) return null;
+  return el("p", {}, t("banner.next", { when: when(deadline), rooms: rooms ?? t("site.unknown") }));
+}
+
+function lost({ lost: recordings = [] }) {
+  return recordings.length > 0 ? el("p", { class: "danger" }, t("banner.lost", { count: recordings.length })) : null;
+}
