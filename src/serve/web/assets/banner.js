@@ -4,12 +4,21 @@ import { el } from "./dom.js";
 import { fromNow, moment } from "./format.js";
 import { t } from "./i18n.js";
 
-// The banner's lines: what will not be archived in time first, then what comes next, then what is lost.
+const DAYS = 24 * 3600 * 1000;
+const SOON_MS = 14 * DAYS;
+
+// Whether a deadline is near enough to catch the eye.
+export function isSoon(deadline) {
+  return Date.parse(deadline) - Date.now() < SOON_MS;
+}
+
+// The banner: what will not be archived in time first, then what comes next, then what is lost; null for none of it.
 export function banner(status) {
   const lines = [atRisk(status), next(status), lost(status)].filter(Boolean);
-  if (lines.length === 0) return [];
+  if (lines.length === 0) return null;
+  const isUrgent = status.at_risk?.length > 0 || status.lost?.length > 0 || isSoon(status.next_deadline);
   const run = el("p", { class: "muted" }, t("banner.run", { when: moment(status.last_run?.ended_at) }));
-  return [...lines, run];
+  return el("div", { class: isUrgent ? "banner urgent" : "banner" }, ...lines, run);
 }
 
 const when = (time) => `${fromNow(time)} (${moment(time)})`;

@@ -1,5 +1,6 @@
 // One room among others.
 
+import { isSoon } from "./banner.js";
 import { el, foreign, icon } from "./dom.js";
 import { beijingDay, fromNow, length } from "./format.js";
 import { t } from "./i18n.js";
@@ -36,5 +37,5 @@ export function card(room) {
       el("h2", {}, foreign("a", nameOf(room), { href: path })),
       room.anchor_name ? foreign("p", room.anchor_name, { class: "anchor" }) : null,
       el("p", { class: "muted" }, beijingDay(room.start_time)),
-      room.next_deadline ? el("p", { class: "soon" }, t("room.deadline", { when: fromNow(room.next_deadline) })) : null));
+      room.next_deadline ? el("p", { class: isSoon(room.next_deadline) ? "soon" : "muted" }, t("room.deadline", { when: fromNow(room.next_deadline) })) : null));
 }

@@ -17,10 +17,11 @@ function summary({ completeness, totals, revision, published_at: published }) {
   return el("p", {}, t("evidence.summary", numbers), " · ", t("evidence.published", { when: moment(published) }));
 }
 
-function manifest({ manifest_sha256: sha256 }, place) {
+function manifest({ manifest_sha256: sha256, previous }, place) {
   return el("p", { class: "fact" },
     el("a", { href: manifestUrl(place) }, t("evidence.manifest")),
-    sha256 ? digest(t("evidence.manifest.sha256"), sha256) : null);
+    sha256 ? digest(t("evidence.manifest.sha256"), sha256) : null,
+    previous ? digest(t("evidence.previous.sha256", { revision: previous.revision }), previous.sha256) : null);
 }
 
 function verification({ verify_command: command }) {
@@ -34,20 +35,20 @@ function verification({ verify_command: command }) {
 function recordings({ segments = [], whole }) {
   const rows = segments.map((segment) => recording(t("room.segment", { index: segment.index }), segment));
   if (whole) rows.push(recording(t("room.whole"), whole));
-  const head = ["recording", "state", "size", "compared"].map((name) => el("th", { scope: "col" }, t(`evidence.${name}`)));
-  return el("div", { class: "table", tabindex: 0, role: "region", "aria-label": t("evidence.title") },
-    el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)));
+  return el("ul", { class: "recordings" }, ...rows);
 }
 
 function recording(name, { state, reason, bytes, duration_ms: duration, sha256, evidence: checks, crc64nvme, crc64xz }) {
-  const digests = { "SHA-256": sha256, "CRC-64/NVME": crc64nvme, "CRC-64/XZ": crc64xz };
-  return el("tr", {},
-    el("th", { scope: "row" }, name),
-    el("td", {}, word("state", state), reason ? el("p", { class: "muted" }, reason) : null),
-    el("td", {}, [bytes ? size(bytes) : null, duration ? position(duration / 1000) : null].filter(Boolean).join(" · ")),
-    el("td", {},
-      (checks ?? []).map((check) => word("evidence", check)).join(t("site.comma")),
-      ...Object.entries(digests).filter(([, value]) => value).map(([label, value]) => digest(label, value))));
+  const facts = [word("state", state), bytes ? size(bytes) : null, duration ? position(duration / 1000) : null];
+  const digests = Object.entries({ "SHA-256": sha256, "CRC-64/NVME": crc64nvme, "CRC-64/XZ": crc64xz });
+  const compared = (checks ?? []).map((check) => word("evidence", check)).join(t("site.comma"));
+  return el("li", {},
+    el("h3", {}, name),
+    el("div", {},
+      el("p", {}, facts.filter(Boolean).join(" · ")),
+      reason ? el("p", { class: "muted" }, reason) : null,
+      compared ? el("p", {}, t("evidence.compared", { what: compared })) : null,
+      ...digests.filter(([, value]) => value).map(([label, value]) => digest(label, value))));
 }
 
 function digest(label, value) {

@@ -40,7 +40,7 @@ export function spoken(seconds) {
 
 // "1 hr 32 min", "45 sec": how long something is.
 export function length(milliseconds) {
-  const [hours, minutes, rest] = parts(milliseconds / 1000);
+  const [hours, minutes, rest] = parts(Math.round(milliseconds / 1000));
   if (hours > 0) return `${unit(hours, "hour", "short")} ${unit(minutes, "minute", "short")}`;
   if (minutes >= 10 || (minutes > 0 && rest === 0)) return unit(minutes, "minute", "short");
   if (minutes > 0) return `${unit(minutes, "minute", "short")} ${unit(rest, "second", "short")}`;

@@ -4,13 +4,12 @@ import { t } from "./i18n.js";
 import * as page from "./page.js";
 
 const asked = new URLSearchParams(location.search);
-const KNOWN = ["token", "busy"];
 
 page.open();
 document.title = `${t("login.title")} · ${t("site.title")}`;
 document.getElementById("next").value = asked.get("next") ?? "/";
 if (asked.has("error")) {
   const error = document.getElementById("error");
-  error.textContent = t(`login.error.${KNOWN.includes(asked.get("error")) ? asked.get("error") : "other"}`);
+  error.textContent = t(asked.get("error") === "token" ? "login.error.token" : "login.error.other");
   error.hidden = false;
 }

@@ -94,7 +94,7 @@ async function warn() {
   place.replaceChildren();
   const account = find("account").value;
   const status = await api.status(account).catch(() => null);
-  if (status && account === find("account").value) place.replaceChildren(...banner(status));
+  if (status && account === find("account").value) place.replaceChildren(banner(status) ?? "");
 }
 
 function choose(accounts, wanted) {

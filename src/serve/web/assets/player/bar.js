@@ -45,7 +45,7 @@ export function bar(timeline, start, seek) {
     const time = timeAt(event);
     const at = clock(start, time);
     hint.textContent = at ? `${position(time)} · ${at}` : position(time);
-    hint.style.left = percent(time);
+    hint.style.left = `clamp(4.5rem, ${percent(time)}, calc(100% - 4.5rem))`;
   }
 
   slider.addEventListener("pointermove", point);

@@ -160,6 +160,7 @@ export class Engine extends EventTarget {
     const [deck, behind] = this.#decks;
     if (deck.medium === clip.medium && !deck.video.error) {
       if (Math.abs(deck.video.currentTime - at) > 0.01) deck.video.currentTime = at;
+      else this.#moved();
     } else {
       this.#open(deck, clip.medium, at);
     }

@@ -2,7 +2,7 @@
 
 import { Problem, playback } from "../api.js";
 import { copy, el } from "../dom.js";
-import { position, untilClock } from "../format.js";
+import { length, position, untilClock } from "../format.js";
 import { t } from "../i18n.js";
 import { bar } from "./bar.js";
 import { SPEEDS, controls } from "./controls.js";
@@ -60,7 +60,7 @@ function build(host, engine, shown, does, start) {
     below.update();
   };
   engine.addEventListener("change", update);
-  engine.addEventListener("gap", ({ detail }) => shown.say(t("player.gap", { length: position(detail) })));
+  engine.addEventListener("gap", ({ detail }) => shown.say(t("player.gap", { length: length(detail * 1000) })));
   engine.addEventListener("failed", ({ detail }) => fail(engine, shown, detail));
   keys.listen(does);
   hideWhenIdle(host);
