@@ -17,7 +17,6 @@ from webdriver import Chromedriver
 from world import TOKEN, Served, World
 
 SCENES = [*rooms.ALL, *watching.ALL, *access.ALL, *looks.ALL]
-BRIEF_SECONDS = 10
 
 
 def arguments():
@@ -37,10 +36,8 @@ class Stage:
         self.artefacts, self.axe = given.artefacts, given.axe.read_text()
         self._world = World(str(given.program.absolute()), folder)
         (folder / "tokens").write_text(f"{TOKEN}\n")
-        self.brief_seconds = BRIEF_SECONDS
         self.open = Served(self._world, "open")
         self.open_proxy = Served(self._world, "open-proxy", media="proxy")
-        self.brief = Served(self._world, "brief", link_ttl=f"{BRIEF_SECONDS}s")
         self.guarded = Served(self._world, "guarded", media="proxy", token_file=str(folder / "tokens"))
         self._driver = Chromedriver(folder)
 

@@ -42,7 +42,7 @@ def signs_in_and_out(world):
 
 def a_link_plays_one_room(world):
     """An embed link plays its room without a token, and no other."""
-    link = world.guarded.playback(STITCHED, TOKEN)["embed_url"]
+    link = world.guarded.embed(STITCHED, TOKEN)
     with world.browser("zh-CN", (360, 640)) as browser:
         watching.watch(browser, link)
         watching.play(browser)

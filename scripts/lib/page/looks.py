@@ -53,7 +53,7 @@ def odd_pages(world):
         browser.open(world.open.room(99999))
         browser.see(".failure")
         examine(browser, world, "no-room")
-    link = world.guarded.playback(SEGMENTS, TOKEN)["embed_url"]
+    link = world.guarded.embed(SEGMENTS, TOKEN)
     with world.browser("zh-CN", (360, 640)) as browser:
         watching.watch(browser, link)
         watching.play(browser)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 from datetime import datetime, timedelta, timezone
 
@@ -155,6 +156,10 @@ class Served:
         """The address of a room's page."""
         return f"{self.url}/rooms/{appid}/{number}"
 
+    def embed(self, number, token):
+        """The link of a room for web-views."""
+        return urllib.parse.urljoin(self.url, self.playback(number, token)["embed_url"])
+
     def playback(self, number, token=None):
         """What the API says of a room's playback."""
         status, body = self.get(f"/api/v1/accounts/{APPID}/rooms/{number}/playback", token)
@@ -164,8 +169,7 @@ class Served:
 
     def get(self, path, token=None):
         """Status and body of an answer; redirects are not followed."""
-        url = path if path.startswith("http") else self.url + path
-        request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"} if token else {})
+        request = urllib.request.Request(urllib.parse.urljoin(self.url, path), headers={"authorization": f"Bearer {token}"} if token else {})
         try:
             with _opener().open(request, timeout=30) as answer:
                 return answer.status, answer.read()
