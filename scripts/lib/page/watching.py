@@ -149,6 +149,22 @@ def recovers_from_an_expired_url(world):
         expect("a link was refused", refused)
 
 
+def a_whole_recovers(world):
+    """So is a link of a chunk, by hls.js."""
+    with world.browser("en-US") as browser:
+        # Until the playback is asked for again, the signatures of chunks are wrong.
+        browser.before_each_page(
+            CHANGED_PLAYBACK + "window.answers = (window.answers ?? 0) + 1 });"
+            "const open = XMLHttpRequest.prototype.open; XMLHttpRequest.prototype.open = function (how, url, ...more) {"
+            "  const isChunk = !url.includes('.m3u8') && window.answers < 2;"
+            "  open.call(this, how, isChunk ? url.replace(/s=./, 's=!') : url, ...more) }"
+        )
+        watch(browser, world.open_proxy.room(WHOLE), 5)
+        play(browser)
+        await_position(browser, 6, WHOLE_SECONDS)
+        expect("it asked again", browser.run("return window.answers") == 2)
+
+
 def renews_urls_before_they_expire(world):
     """Where the lifetime of the URLs is over, none of them is tried."""
     asked = "return performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/playback')).length"
@@ -176,5 +192,5 @@ def says_why_nothing_plays(world):
 
 ALL = [
     segments_play, a_stitched_film_plays, a_whole_plays, goes_where_somebody_wants, plays_as_fast_as_wanted,
-    recovers_from_an_expired_url, renews_urls_before_they_expire, says_why_nothing_plays,
+    recovers_from_an_expired_url, a_whole_recovers, renews_urls_before_they_expire, says_why_nothing_plays,
 ]

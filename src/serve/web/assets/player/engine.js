@@ -78,6 +78,7 @@ export class Engine extends EventTarget {
     // Some browsers let only a video play that was touched by the person: here both are.
     const [, { video, medium }] = this.#decks;
     if (medium === null) video.load();
+    this.set("preload", "auto");
     this.playing = true;
     if (this.failed || this.#expired) this.#reload(++this.#turn);
     else if (this.ended) this.seek(0);
@@ -120,7 +121,7 @@ export class Engine extends EventTarget {
     return this.timeline?.clips.some((clip) => clip.start > this.position) ?? false;
   }
 
-  // Sets what both videos share: `playbackRate`, `volume` or `muted`.
+  // Sets what both videos share: `playbackRate`, `volume`, `muted`, `preload`.
   set(property, value) {
     for (const { video } of this.#decks) {
       video[property] = value;
@@ -215,7 +216,7 @@ export class Engine extends EventTarget {
     const [{ medium, video }, behind] = this.#decks;
     const clip = this.timeline.first(medium + 1);
     const left = (video.duration - video.currentTime) / video.playbackRate;
-    if (!clip || behind.medium === clip.medium || !(left < PRELOAD_SECONDS)) return;
+    if (!this.playing || !clip || behind.medium === clip.medium || !(left < PRELOAD_SECONDS)) return;
     if (!this.#expired) this.#open(behind, clip.medium, clip.from);
   }
 

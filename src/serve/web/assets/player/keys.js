@@ -19,8 +19,11 @@ const SHOWN = [
 const OWN_KEYS = "input, select, textarea, [contenteditable], dialog";
 const OWN_SPACE = `${OWN_KEYS}, button, a, summary`;
 
-// Listens on the page. `does` are the player's actions.
-export function listen(does) {
+// What scrolls the page for people who use keys: the player's only where the focus is in it, or it fills the screen.
+const SCROLLING = ["ArrowUp", "ArrowDown"];
+
+// Listens on the page. `does` are the actions of the player in `host`.
+export function listen(host, does) {
   const actions = {
     " ": () => does.toggle(),
     k: () => does.toggle(),
@@ -39,6 +42,8 @@ export function listen(does) {
   document.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return;
     if (event.target.closest?.(event.key === " " ? OWN_SPACE : OWN_KEYS)) return;
+    const isInside = host.contains(event.target) || document.fullscreenElement === host;
+    if (SCROLLING.includes(event.key) && !isInside) return;
     const action = /^[0-9]$/.test(event.key) ? () => does.tenth(Number(event.key)) : actions[event.key] ?? actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();

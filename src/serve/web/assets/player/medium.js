@@ -32,15 +32,20 @@ function loadFile(video, url, at, lost) {
   };
 }
 
+// What a server answers where a signature has expired. hls.js would ask for the same again, for most of a minute.
+const REFUSED = [401, 403];
+
 function loadHls(video, url, at, lost) {
   const hls = new Hls({ startPosition: at, maxBufferLength: 30 });
   let mended = false;
   hls.on(Hls.Events.ERROR, (_, error) => {
-    if (!error.fatal) return;
-    if (error.type === Hls.ErrorTypes.MEDIA_ERROR && !mended) {
+    if (REFUSED.includes(error.response?.code)) {
+      hls.stopLoad();
+      lost();
+    } else if (error.fatal && error.type === Hls.ErrorTypes.MEDIA_ERROR && !mended) {
       mended = true;
       hls.recoverMediaError();
-    } else {
+    } else if (error.fatal) {
       lost();
     }
   });

@@ -62,7 +62,9 @@ function build(host, engine, shown, does, start) {
   engine.addEventListener("change", update);
   engine.addEventListener("gap", ({ detail }) => shown.say(t("player.gap", { length: length(detail * 1000) })));
   engine.addEventListener("failed", ({ detail }) => fail(engine, shown, detail));
-  keys.listen(does);
+  // A click on the picture puts the focus there.
+  host.tabIndex = -1;
+  keys.listen(host, does);
   hideWhenIdle(host);
   engine.set("volume", memory.setting("volume", 1));
   engine.set("playbackRate", memory.setting("speed", 1));
@@ -98,7 +100,9 @@ function actions(engine, host, shown, start) {
     },
     link: async () => {
       const at = Math.floor(engine.position);
-      await copy(`${location.origin}${location.pathname}?t=${at}`);
+      const url = new URL(location.href);
+      url.searchParams.set("t", at);
+      await copy(url.href);
       shown.say(t("player.link.done", { position: position(at) }));
     },
   };

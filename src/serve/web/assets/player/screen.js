@@ -12,7 +12,7 @@ const IN_PAGE = {
   "webkit-playsinline": true,
   "x5-playsinline": true,
   "x5-video-player-type": "h5-page",
-  preload: "auto",
+  preload: "metadata",
   disableremoteplayback: true,
 };
 
