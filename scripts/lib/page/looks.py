@@ -30,6 +30,7 @@ def every_page(world):
         with world.browser(language, size, dark) as browser:
             browser.open(f"{world.open.url}/?account={APPID}")
             browser.see(".card")
+            browser.until("a cover", "const cover = document.querySelector('.cover img'); return cover?.complete && cover.naturalWidth > 0")
             examine(browser, world, f"rooms-{which}")
             browser.open(f"{world.guarded.url}/login?error=token")
             browser.see("#error")
@@ -51,7 +52,7 @@ def odd_pages(world):
         browser.see("#evidence h2")
         examine(browser, world, "odd-name")
         browser.open(world.open.room(99999))
-        browser.see(".failure")
+        browser.until("it says so", "return document.querySelector('#facts').textContent === '这个直播间没有存档。'")
         examine(browser, world, "no-room")
     link = world.guarded.embed(SEGMENTS, TOKEN)
     with world.browser("zh-CN", (360, 640)) as browser:

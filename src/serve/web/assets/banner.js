@@ -35,7 +35,8 @@ function atRisk({ appid, at_risk: risks = [] }) {
 
 function next({ at_risk: risks = [], next_deadline: deadline, rooms_left: rooms }) {
   if (risks.length > 0 || !deadline) return null;
-  return el("p", {}, t("banner.next", { when: when(deadline), rooms: rooms ?? t("site.unknown") }));
+  const left = rooms > 0 ? ` ${t("banner.next.rooms", { rooms })}` : "";
+  return el("p", {}, t("banner.next", { when: when(deadline) }), left);
 }
 
 function lost({ lost: recordings = [] }) {

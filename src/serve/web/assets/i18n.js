@@ -58,6 +58,7 @@ export const TEXTS = {
   "room.segment": ["分片 {index}", "Segment {index}"],
   "room.whole": ["整场", "Whole broadcast"],
   "room.gap": ["缺失 {length}", "Gap of {length}"],
+  "room.missing": ["这个直播间没有存档。", "This room is not archived."],
   "room.not_playable": ["这场直播没有可播放的视频。", "There is no video of this room to play."],
 
   "state.pending": ["待存档", "Pending"],
@@ -78,8 +79,8 @@ export const TEXTS = {
   "evidence.previous.sha256": ["第 {revision} 版的 SHA-256", "SHA-256 of revision {revision}"],
   "evidence.verify": ["不依赖本程序的校验命令", "Verify it without this program"],
   "evidence.verify.hint": [
-    "下载该房间的文件夹后，在其中运行：",
-    "Download the folder of the room and run this in it:",
+    "下载该房间的文件夹，并用 SHA-256 逐一核对：",
+    "This downloads the folder of the room and checks every file by SHA-256:",
   ],
   "evidence.compared": ["已比对：{what}", "Compared: {what}"],
   "evidence.length": ["源文件的长度", "the length at the source"],
@@ -97,10 +98,8 @@ export const TEXTS = {
     "{room} will be deleted at WeChat {when}, before it is archived.",
   ],
   "banner.risk.more": ["另有 {count} 项面临同样风险。", "Others at risk: {count}."],
-  "banner.next": [
-    "微信下一次删除：{when}。待存档的直播间：{rooms}。",
-    "WeChat deletes next {when}. Rooms to be archived: {rooms}.",
-  ],
+  "banner.next": ["微信下一次删除：{when}。", "WeChat deletes next {when}."],
+  "banner.next.rooms": ["待存档的直播间：{rooms}。", "Rooms to be archived: {rooms}."],
   "banner.lost": ["上次运行报告丢失的录像：{count}。", "Recordings that the last run reported lost: {count}."],
   "banner.run": ["上次运行结束于 {when}", "Last run ended {when}"],
 

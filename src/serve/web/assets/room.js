@@ -21,6 +21,7 @@ async function describe() {
   try {
     room = await api.room(place);
   } catch (error) {
+    if (error.status === 404) return admitNothing();
     return page.fail(find("facts"), error, describe);
   }
   const name = nameOf(room);
@@ -30,6 +31,13 @@ async function describe() {
   find("facts").replaceChildren(...facts(room).flatMap((fact, index) => (index === 0 ? [fact] : [" · ", fact])));
   fill("goods", shelf(room.goods ?? []));
   fill("evidence", evidence(room, place));
+}
+
+// A room that is announced or live, or was never there.
+function admitNothing() {
+  find("name").textContent = nameOf({ room_id: place.room });
+  find("facts").textContent = t("room.missing");
+  find("player").hidden = true;
 }
 
 function facts(room) {
@@ -53,7 +61,9 @@ async function play() {
   try {
     opened = await open(find("player"), place, { at: timeAsked(location) });
   } catch (error) {
-    return page.fail(find("player"), error, play);
+    // The room's facts say that it is not there.
+    if (error.status !== 404) page.fail(find("player"), error, play);
+    return;
   }
   if (opened.engine) fill("chapters", chapters(opened.engine, opened.playback));
 }
