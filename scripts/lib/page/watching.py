@@ -180,6 +180,25 @@ def renews_urls_before_they_expire(world):
         play(browser)
 
 
+def survives_an_outage(world):
+    """Where the server is away for a moment the player tries again; where it has gone for good it says so."""
+    broken = (
+        "const answer = fetch; window.fetch = async (...asked) => {"
+        "  if (String(asked[0]).includes('/playback') && window.broken-- > 0) throw new TypeError('away'); return answer(...asked) }"
+    )
+    for outages, shown in ((2, None), (9, "The server cannot be reached.")):
+        with world.browser("en-US") as browser:
+            watch(browser, world.open_proxy.room(SEGMENTS))
+            browser.run(broken + f"; window.broken = {outages}")
+            world.open_proxy.start()
+            browser.press("9")
+            if shown:
+                browser.until("it says so", "return document.querySelector('.screen .failure').textContent.includes(arguments[0])", shown)
+                browser.run("window.broken = 0; document.querySelector('.screen .failure button').click()")
+            await_position(browser, GAP_ENDS, TOTAL)
+            browser.until("a picture", f"return {SHOWN}.readyState > 1")
+
+
 def says_why_nothing_plays(world):
     """A film that is gone is said to be, with a way to try again."""
     with world.browser("en-US") as browser:
@@ -192,5 +211,5 @@ def says_why_nothing_plays(world):
 
 ALL = [
     segments_play, a_stitched_film_plays, a_whole_plays, goes_where_somebody_wants, plays_as_fast_as_wanted,
-    recovers_from_an_expired_url, a_whole_recovers, renews_urls_before_they_expire, says_why_nothing_plays,
+    recovers_from_an_expired_url, a_whole_recovers, renews_urls_before_they_expire, survives_an_outage, says_why_nothing_plays,
 ]

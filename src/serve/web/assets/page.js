@@ -15,7 +15,7 @@ export function offerLogout(signedIn) {
 }
 
 // Goes to the login page, and comes back from there.
-function signIn() {
+export function signIn() {
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 

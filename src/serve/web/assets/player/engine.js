@@ -101,6 +101,7 @@ export class Engine extends EventTarget {
   seek(time) {
     this.#target = Math.max(Math.min(time, this.timeline.total - LAST_PICTURE_SECONDS), 0);
     this.ended = false;
+    this.failed = false;
     const turn = ++this.#turn;
     if (this.#expired) return this.#reload(turn);
     this.#show(this.timeline.locate(this.#target));
@@ -112,7 +113,6 @@ export class Engine extends EventTarget {
     const next = this.timeline.clips.find((clip) => clip.start > this.position);
     if (!next) return;
     this.#failures = 0;
-    this.failed = false;
     this.playing = true;
     this.seek(next.start);
   }
@@ -199,7 +199,7 @@ export class Engine extends EventTarget {
 
   // Goes from the end of a medium to the beginning of the next.
   #next() {
-    const [{ medium }] = this.#decks;
+    const [{ medium }, behind] = this.#decks;
     const clip = this.timeline.first(medium + 1);
     if (!clip) {
       this.playing = false;
@@ -208,8 +208,9 @@ export class Engine extends EventTarget {
     }
     if (clip.gap > 0) this.#tell("gap", clip.gap);
     this.#target = clip.start;
-    ++this.#turn;
-    this.#show({ clip, at: clip.from });
+    const turn = ++this.#turn;
+    if (this.#expired && behind.medium !== clip.medium) this.#reload(turn);
+    else this.#show({ clip, at: clip.from });
   }
 
   #preload() {
@@ -232,10 +233,10 @@ export class Engine extends EventTarget {
   }
 
   // What plays was lost: perhaps its URL has expired, perhaps the network is away. Tries a few times.
-  async #recover() {
+  async #recover(error = null) {
     const turn = ++this.#turn;
     this.#failedAt = this.position;
-    if (this.#failures >= RETRY_MS.length) return this.#fail(null);
+    if (this.#failures >= RETRY_MS.length) return this.#fail(error);
     const wait = RETRY_MS[this.#failures++];
     this.#target = this.position;
     if (wait > 0) await new Promise((done) => setTimeout(done, wait));
@@ -250,7 +251,10 @@ export class Engine extends EventTarget {
     try {
       await this.#renew();
     } catch (error) {
-      if (turn === this.#turn) this.#fail(error);
+      if (turn !== this.#turn) return;
+      // The server refuses, or there is nothing any more: that does not pass.
+      if (error.status >= 400 && error.status < 500) this.#fail(error);
+      else this.#recover(error);
       return;
     }
     if (turn !== this.#turn) return;

@@ -4,6 +4,7 @@ import { Problem, playback } from "../api.js";
 import { copy, el } from "../dom.js";
 import { length, position, untilClock } from "../format.js";
 import { t } from "../i18n.js";
+import { signIn } from "../page.js";
 import { bar } from "./bar.js";
 import { SPEEDS, controls } from "./controls.js";
 import { Engine } from "./engine.js";
@@ -127,7 +128,11 @@ function hideWhenIdle(host) {
 }
 
 function fail(engine, shown, error) {
-  const again = { text: t("site.retry"), click: () => engine.play() };
+  // A login ends while a long film plays. The player of a link has none.
+  const isSignedOut = error?.status === 401 && !document.body.classList.contains("embed");
+  const again = isSignedOut
+    ? { text: t("login.title"), click: signIn }
+    : { text: t("site.retry"), click: () => engine.play() };
   const skip = { text: t("player.skip"), click: () => engine.skip() };
   const reason = error?.status === 0 ? t("site.offline") : error?.message;
   shown.fail([t("player.failed"), reason].filter(Boolean).join(" "), engine.canSkip ? [again, skip] : [again]);
