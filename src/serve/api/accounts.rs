@@ -21,6 +21,8 @@ const COUNTED: usize = 20;
 pub struct AccountList {
     /// The accounts, by appid.
     pub accounts: Vec<AccountEntry>,
+    /// Whether the server demands that callers sign in, and this one has.
+    pub signed_in: bool,
 }
 
 /// An account.
@@ -55,5 +57,6 @@ pub(super) async fn list(
             rooms: index.map(|index| index.rooms() as u64),
         });
     }
-    answer::tagged(request.headers(), &AccountList { accounts })
+    let signed_in = app.access.open().is_none();
+    answer::tagged(request.headers(), &AccountList { accounts, signed_in })
 }

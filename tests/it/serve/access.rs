@@ -68,6 +68,7 @@ async fn a_token_sees_its_accounts_and_others_are_as_if_they_were_not_there() {
     let one: Value = get("/api/v1/accounts", TOKEN_OF_ONE).await.json().await.unwrap();
     let appids = |list: &Value| list["accounts"].as_array().unwrap().len();
     assert_eq!((appids(&all), appids(&one)), (2, 1));
+    assert_eq!(one["signed_in"], true);
     assert_eq!(get("/api/v1/accounts/wx2/rooms", TOKEN).await.status(), 200);
     let hidden = get("/api/v1/accounts/wx2/rooms", TOKEN_OF_ONE).await;
     let missing = get("/api/v1/accounts/wx9/rooms", TOKEN_OF_ONE).await;

@@ -23,6 +23,7 @@ async fn rooms_are_found_by_words_days_and_status_and_paged() {
     let accounts = site.json("/api/v1/accounts").await;
     assert_eq!(accounts["accounts"][0]["appid"], "wx1");
     assert_eq!(accounts["accounts"][0]["rooms"], 3);
+    assert_eq!(accounts["signed_in"], false);
     let rooms = "/api/v1/accounts/wx1/rooms";
     for (query, expected) in [
         ("", vec![3, 2, 1]),
