@@ -7,7 +7,7 @@
 //! reading order; each uses only those above it and never one below.
 //!
 //! - [`model`]: what is talked about. Plain data, no I/O.
-//! - [`clock`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, where
+//! - [`clock`], [`child`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, programs of the user, where
 //!   requests may go, how slowly bytes may come, counters for whoever watches, trying again.
 //! - [`ledger`]: what is known, pending, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
@@ -43,6 +43,8 @@
 pub mod model;
 
 pub mod clock;
+
+pub mod child;
 pub mod net_guard;
 pub mod pace;
 pub mod progress;

@@ -3,6 +3,7 @@
 mod catalog;
 mod damage;
 mod digest;
+mod gist;
 mod ids;
 pub mod lifecycle;
 mod manifest;

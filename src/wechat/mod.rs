@@ -16,7 +16,7 @@ mod error;
 pub(crate) mod fuzzing;
 mod http;
 mod lenient;
-mod redact;
+pub(crate) mod redact;
 mod source;
 mod token;
 mod wire;

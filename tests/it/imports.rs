@@ -79,7 +79,7 @@ const CONCURRENT: &[(&str, &str)] = &[
         "stage/verify/reading.rs",
         "one large object is held at a time; nothing is transferred meanwhile",
     ),
-    ("wechat/source/program.rs", "both outputs of a child process are read while it runs"),
+    ("child.rs", "both outputs of a child process are read while it runs"),
 ];
 
 #[test]
