@@ -61,6 +61,7 @@ impl Exit {
             Outcome::Ok => Self::Done,
             Outcome::Failed => Self::CouldNotRun,
             Outcome::Lost => Self::Lost,
+            Outcome::Mismatch => Self::Mismatch,
             Outcome::Interrupted => Self::Interrupted,
             Outcome::AtRisk | Outcome::Left | Outcome::Continuing => Self::Left,
         }
