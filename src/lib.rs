@@ -23,6 +23,7 @@
 //! - [`stage`]: discover, resolve, transfer, seal, stitch, none of which imports another; beside them what looks
 //!   at the bucket: adopt, survey, verify, decode, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
+//! - [`notify`]: how a run ended, as messages, pings and metrics; of the ledger it knows the outbox alone.
 //! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.
 //! - [`cli`]: one file a command. Only this prints.
 //!
@@ -68,6 +69,8 @@ pub mod schedule;
 pub mod stage;
 
 pub mod pipeline;
+
+pub mod notify;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
