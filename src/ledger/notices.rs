@@ -3,7 +3,7 @@
 //! A message is in the outbox before it is sent, under the name of its sender. A sender that dies leaves it to
 //! the next one after [`SENDING_MS`]: a message that may have arrived is told again rather than never.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -74,9 +74,9 @@ impl Ledger {
         let sql = format!(
             "update notices set sender = $1, sending_until = {now} + $2 where id in \
                (select id from notices where channel = $3 \
-                  and (sending_until is null or sending_until < {now}) \
+                  and (sending_until is null or sending_until < {now} or sender = $1) \
                 order by made_at, id limit $4) \
-               and (sending_until is null or sending_until < {now}) \
+               and (sending_until is null or sending_until < {now} or sender = $1) \
              returning id, digest, made_at"
         );
         let rows = self.attempt(WHAT, || {
@@ -130,6 +130,21 @@ impl Ledger {
             transaction.commit().await
         })
         .await
+    }
+
+    /// What a channel was told is wrong with the runs of a command and has not ended since: appids, and an empty
+    /// text for what concerns all of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn troubles(&self, channel: &str, command: &str) -> Result<HashSet<String>, Error> {
+        let found = self.read("read what a channel was told", || {
+            sqlx::query_scalar("select appid from troubles where channel = $1 and command = $2")
+                .bind(channel)
+                .bind(command)
+                .fetch_all(&self.pool)
+        });
+        Ok(found.await?.into_iter().collect())
     }
 
     /// Records that a channel is told of a trouble. Returns whether that is news: of several processes that

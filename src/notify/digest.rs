@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::neutral;
 use crate::config::Event;
 use crate::model::{AppId, Calls, Outcome, Reason, RoomId};
 use crate::pipeline::{AccountReport, Report, RoomOutcome, RoomReport, Unarchived};
@@ -97,7 +98,7 @@ pub struct Failure {
     pub cause: Cause,
 }
 
-/// A reason, as the outbox keeps it.
+/// A reason, as the outbox keeps it: without the queries of addresses, which may be signatures.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cause {
     /// What happened.
@@ -109,7 +110,8 @@ pub struct Cause {
 impl From<&Reason> for Cause {
     fn from(reason: &Reason) -> Self {
         let Reason { message, hints } = reason.capped();
-        Self { message, hints }
+        let hints = hints.iter().map(|hint| neutral::without_queries(hint)).collect();
+        Self { message: neutral::without_queries(&message), hints }
     }
 }
 

@@ -49,7 +49,7 @@ impl Message {
 
     /// Title and lines as plain text.
     pub fn text(&self, most: usize) -> String {
-        let title = cut(&self.title, most / 4);
+        let title = cut(&self.title, most / 2);
         let rest = self.fitting(most.saturating_sub(title.len() + 1), "\n");
         format!("{title}\n{rest}").trim_end().to_owned()
     }

@@ -185,6 +185,3 @@ pub async fn test(channel: &Channel, desk: Desk<'_>) -> Result<(), Error> {
     outbox::hear_again(channel, desk).await;
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -26,6 +26,11 @@ pub fn line(text: &str) -> String {
     line.replace("](", "］(").replace("__", "＿＿").replace("~~", "～～").replace("://", "：//")
 }
 
+/// The same text, without the queries of addresses.
+pub fn without_queries(text: &str) -> String {
+    text.split(' ').map(without_query).collect::<Vec<_>>().join(" ")
+}
+
 /// An address without what may be a signature.
 fn without_query(word: &str) -> &str {
     let is_address = word.contains("://");

@@ -3,6 +3,7 @@
 use futures::TryFutureExt as _;
 use serde_json::json;
 
+use super::digest::AccountDigest;
 use super::send::{self, Error, Parcel, Post};
 use super::{Desk, Digest, News, full_message};
 use crate::config::{Channel, Event, Way};
@@ -25,29 +26,50 @@ pub(super) async fn remember(
     digest: &Digest,
 ) -> Vec<Option<AppId>> {
     let Some(ledger) = desk.ledger else { return Vec::new() };
-    let mut recovered = Vec::new();
     let (channel, command) = (channel.name.as_str(), digest.command.as_str());
-    if digest.stopped.is_some() {
-        logged(ledger.note_trouble((channel, command, ""), digest.ended_at).await);
-        return recovered;
-    }
-    if digest.outcome == Outcome::Interrupted {
-        return recovered;
-    }
-    if logged(ledger.end_trouble((channel, command, "")).await) == Some(true) {
-        recovered.push(None);
-    }
-    for account in &digest.accounts {
-        let key = (channel, command, account.appid.as_str());
-        if !account.troubles().is_empty() {
-            logged(ledger.note_trouble(key, digest.ended_at).await);
-        } else if matches!(account.outcome, Outcome::Ok | Outcome::Continuing)
-            && logged(ledger.end_trouble(key).await) == Some(true)
-        {
-            recovered.push(Some(account.appid.clone()));
+    let Some(known) = logged(ledger.troubles(channel, command).await) else { return Vec::new() };
+    let mut recovered = Vec::new();
+    for (appid, change) in changes(digest) {
+        let name = appid.map_or("", AppId::as_str);
+        let key = (channel, command, name);
+        // Only what changes is written: there may be thousands of accounts.
+        match (change, known.contains(name)) {
+            (Change::Begins, false) => {
+                logged(ledger.note_trouble(key, digest.ended_at).await);
+            }
+            (Change::Ends, true) if logged(ledger.end_trouble(key).await) == Some(true) => {
+                recovered.push(appid.cloned());
+            }
+            _ => {}
         }
     }
     recovered
+}
+
+/// Whether something is wrong.
+enum Change {
+    Begins,
+    Ends,
+}
+
+/// What a run says of its accounts, and of all of them as a whole. A run that was interrupted says nothing, and
+/// a loss neither begins nor ends anything: it is told by itself.
+fn changes(digest: &Digest) -> Vec<(Option<&AppId>, Change)> {
+    if digest.stopped.is_some() {
+        return vec![(None, Change::Begins)];
+    }
+    if digest.outcome == Outcome::Interrupted {
+        return Vec::new();
+    }
+    let of_account = |account: &'_ AccountDigest| match account.outcome {
+        _ if !account.troubles().is_empty() => Some(Change::Begins),
+        Outcome::Ok | Outcome::Continuing => Some(Change::Ends),
+        _ => None,
+    };
+    let accounts = digest.accounts.iter();
+    let accounts =
+        accounts.filter_map(|account| Some((Some(&account.appid), of_account(account)?)));
+    std::iter::once((None, Change::Ends)).chain(accounts).collect()
 }
 
 /// The result, if any; a failure of the ledger costs no message.

@@ -66,14 +66,17 @@ async fn tell_one(
     };
     let is_meant = |appid: &AppId| channel.accounts.is_empty() || channel.accounts.contains(appid);
     let (name, now) = (channel.name.as_str(), desk.clock.now());
+    let known = ledger.troubles(name, "stale").await.map_err(|error| Reason::of(&error))?;
     let mut news = Vec::new();
     for appid in all.iter().filter(|appid| is_meant(appid)) {
         let key = (name, "stale", appid.as_str());
         match stale.iter().find(|one| one.appid == *appid) {
+            Some(_) if known.contains(appid.as_str()) => {}
             Some(one) => {
                 let is_news = ledger.note_trouble(key, now).await;
                 news.extend(is_news.map_err(|error| Reason::of(&error))?.then_some(one));
             }
+            None if !known.contains(appid.as_str()) => {}
             None => {
                 ledger.end_trouble(key).await.map_err(|error| Reason::of(&error))?;
             }
