@@ -116,7 +116,7 @@ pub struct Monitor {
     pub healthchecks: Option<Address>,
     /// The push URL of a monitor of Uptime Kuma.
     pub uptime_kuma: Option<Address>,
-    /// The file that node_exporter's textfile collector reads.
+    /// The file that `node_exporter`'s textfile collector reads.
     pub textfile: Option<PathBuf>,
 }
 

@@ -105,7 +105,7 @@ pub struct MonitorSection {
     pub uptime_kuma_url_env: String,
     /// The file that holds it.
     pub uptime_kuma_url_file: Option<PathBuf>,
-    /// The file that node_exporter's textfile collector reads.
+    /// The file that `node_exporter`'s textfile collector reads.
     pub textfile: Option<PathBuf>,
 }
 

@@ -13,6 +13,7 @@ mod obstacle;
 mod rate;
 mod reason;
 mod recording;
+pub mod redact;
 mod room;
 pub mod schema;
 pub mod sealing;

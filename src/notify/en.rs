@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::facts::{Ahead, Fact, Head, Rooms};
 use super::neutral;
-use crate::model::Outcome;
 use crate::model::time::beijing;
+use crate::model::{AppId, Outcome};
 
 /// How it ended, in one line.
 pub(super) fn title(command: &str, head: Head) -> String {
@@ -94,7 +94,7 @@ pub(super) fn line(fact: &Fact) -> String {
             format!("API calls today: {} used, {} left of {}", calls.used, calls.left, calls.limit)
         }
         Fact::Recovered(appids) => {
-            let appids: Vec<_> = appids.iter().map(|appid| appid.as_str()).collect();
+            let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
             match &appids[..] {
                 [] => "The earlier trouble is over".to_owned(),
                 appids => format!("The earlier trouble is over: {}", appids.join(", ")),

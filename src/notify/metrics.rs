@@ -1,4 +1,4 @@
-//! The file that node_exporter's textfile collector reads: how the last run ended, and what is ahead.
+//! The file that `node_exporter`'s textfile collector reads: how the last run ended, and what is ahead.
 //!
 //! It is written beside and renamed, before, during and after a run, also when that fails. What only a success
 //! changes is read back from the file before, so that no run makes a graph forget it.
@@ -95,7 +95,7 @@ impl Metrics {
     }
 }
 
-/// Writes a file beside and renames it, readable for node_exporter.
+/// Writes a file beside and renames it, readable for `node_exporter`.
 fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let mut beside = file.as_os_str().to_owned();
     // node_exporter ignores what does not end in .prom.

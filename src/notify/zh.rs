@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::facts::{Ahead, Fact, Head, Rooms};
 use super::neutral;
-use crate::model::Outcome;
 use crate::model::time::beijing;
+use crate::model::{AppId, Outcome};
 
 /// How it ended, in one line.
 pub(super) fn title(command: &str, head: Head) -> String {
@@ -91,7 +91,7 @@ pub(super) fn line(fact: &Fact) -> String {
             )
         }
         Fact::Recovered(appids) => {
-            let appids: Vec<_> = appids.iter().map(|appid| appid.as_str()).collect();
+            let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
             match &appids[..] {
                 [] => "此前的问题已经解决".to_owned(),
                 appids => format!("此前的问题已经解决：{}", appids.join("、")),

@@ -62,6 +62,10 @@ const CONCURRENCY: &[&str] = &[
 /// A file beside `pipeline` and `schedule` that does several things at once, and why it does still.
 const CONCURRENT: &[(&str, &str)] = &[
     ("cli/reading.rs", "a room is looked for in several accounts before any pipeline runs"),
+    (
+        "notify/mod.rs",
+        "channels are told at once, so that none waits for another; nothing is transferred meanwhile",
+    ),
     ("stage/decode/door.rs", "a decoder asks for ranges on several connections"),
     (
         "stage/decode/mod.rs",
@@ -131,6 +135,14 @@ fn the_server_knows_neither_pipeline_nor_ledger_nor_wechat() {
 #[test]
 fn stitching_knows_files_and_no_archive() {
     uses_only("stitch", &["media", "model"]);
+}
+
+#[test]
+fn telling_knows_neither_wechat_nor_the_bucket() {
+    uses_only(
+        "notify",
+        &["child", "clock", "config", "ledger", "model", "pipeline", "progress", "retry"],
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Error;
 use crate::child::Running;
 use crate::clock;
-use crate::wechat::redact::excerpt;
+use crate::model::redact::excerpt;
 
 /// How long it may take.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(10);

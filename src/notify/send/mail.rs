@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::{ATTEMPT, Error, Parcel};
 use crate::config::Address;
-use crate::wechat::redact::excerpt;
+use crate::model::redact::excerpt;
 
 /// The most bytes of its text.
 const MOST: usize = 64_000;

@@ -12,7 +12,7 @@ use url::Url;
 use super::{ATTEMPT, Error};
 use crate::clock::Clock;
 use crate::config::Address;
-use crate::wechat::redact::excerpt;
+use crate::model::redact::excerpt;
 
 /// The most bytes of a reply to read; those of robots have a hundred.
 const MOST: usize = 64 << 10;

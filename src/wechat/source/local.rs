@@ -9,8 +9,8 @@ use tokio::io::AsyncReadExt as _;
 use super::{Inherited, SourceKind};
 use crate::child::{MOST, Running};
 use crate::clock;
+use crate::model::redact::excerpt;
 use crate::wechat::error::Error;
-use crate::wechat::redact::excerpt;
 
 /// Time limit of a token command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
