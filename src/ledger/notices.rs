@@ -22,7 +22,7 @@ const SEEN: &str = "select appid, scanned_at, finished_at from accounts \
      where appid in (select appid from chosen)";
 const LOST_BEFORE: &str = "select appid, count(*) as recordings from recordings \
      where appid in (select appid from chosen) and state = '\"expired\"' and told_at is not null \
-     group by appid";
+       and acknowledged_at is null group by appid";
 
 /// A message in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -301,7 +301,7 @@ impl Ledger {
         Ok(all)
     }
 
-    /// How many recordings of each account are lost and were reported.
+    /// How many recordings of each account are lost, were reported, and are not acknowledged.
     ///
     /// # Errors
     /// When the database fails.
