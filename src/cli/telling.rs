@@ -87,7 +87,10 @@ impl Teller {
     /// Tells the monitors that the nightly run begins.
     pub(super) async fn watch(&self) -> Watched<'_> {
         let (monitor, now) = (&self.alerts.monitor, self.clock.now());
-        let metrics = monitor.textfile.as_ref().map(|file| Metrics::begin(file, now));
+        let metrics = monitor.textfile.as_ref().map(|file| {
+            let accounts = self.alerts.appids.iter().map(String::as_str);
+            Metrics::begin(file, now, accounts)
+        });
         let mut watched = Watched { pings: Pings::new(monitor, &self.clock), metrics };
         watched.progress(Counts::default());
         watched.pings.start().await;
@@ -124,6 +127,11 @@ impl Teller {
         let outcome =
             if exit == Exit::Interrupted { Outcome::Interrupted } else { Outcome::Failed };
         let digest = Digest::of_failure(&why, self.end(outcome));
+        let is_flag = error.downcast_ref().is_some_and(ConfigError::is_flag);
+        if is_flag && self.command != "run" {
+            // A slip of whoever typed it, who reads it at once.
+            return digest;
+        }
         let told = stop.within(LIMIT, async {
             let opened = match ledger {
                 Some(_) => None,

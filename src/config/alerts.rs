@@ -20,6 +20,8 @@ pub struct Alerts {
     pub channels: Vec<Channel>,
     /// What watches the nightly run.
     pub monitor: Monitor,
+    /// The configured accounts.
+    pub appids: Vec<String>,
     /// The ledger's URL, whose outbox keeps what could not be sent; `None` if it is wrong.
     pub ledger_url: Option<SecretString>,
 }

@@ -45,12 +45,17 @@ pub struct NotifySection {
     pub command: Option<Vec<String>>,
     /// The variables that the command inherits in addition to the usual ones.
     pub command_env: Vec<String>,
-    /// What is told; see [`Event::USUAL`] for the default.
-    pub on: Option<Vec<Event>>,
+    /// What is told.
+    #[serde(default = "usual")]
+    pub on: Vec<Event>,
     /// The accounts that are told about; empty for all.
     pub accounts: Vec<String>,
     /// The language of the message.
     pub lang: Lang,
+}
+
+fn usual() -> Vec<Event> {
+    Event::USUAL.to_vec()
 }
 
 /// What takes a message.

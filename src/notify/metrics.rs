@@ -47,9 +47,17 @@ struct Figures {
 
 impl Metrics {
     /// The metrics of a run that begins now, with what the file says of earlier ones.
-    pub fn begin(file: &Path, began: Timestamp) -> Self {
+    /// Each of the configured `accounts` has its series from the beginning, and no other account has any.
+    pub fn begin<'a>(
+        file: &Path,
+        began: Timestamp,
+        accounts: impl Iterator<Item = &'a str>,
+    ) -> Self {
         let earlier = std::fs::read_to_string(file).unwrap_or_default();
-        let (file, kept) = (file.to_owned(), Kept::read(&earlier));
+        let mut kept = Kept::read(&earlier);
+        let known = |appid: &str| kept.accounts.get(appid).copied().unwrap_or_default();
+        kept.accounts = accounts.map(|appid| (appid.to_owned(), known(appid))).collect();
+        let file = file.to_owned();
         let (ended, outcome) = (None, None);
         Self { file, began, ended, outcome, counts: Counts::default(), kept }
     }

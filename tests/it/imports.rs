@@ -73,7 +73,10 @@ const CONCURRENT: &[(&str, &str)] = &[
     ),
     ("stage/decode/probe.rs", "what a child process says is read while it runs"),
     ("stage/seal/images.rs", "until the scheduler grants the memory of pictures"),
-    ("stage/stitch.rs", "the store copies several parts at once; nothing is transferred meanwhile"),
+    (
+        "stage/stitch/making.rs",
+        "the store copies several parts at once; nothing is transferred meanwhile",
+    ),
     ("stage/transfer/gather.rs", "until the scheduler grants the chunks of a whole"),
     ("stage/transfer/hashing.rs", "bytes are hashed beside the runtime's threads"),
     ("stage/transfer/parts.rs", "until the scheduler grants the parts of a file"),

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::accounts::is_no_secret;
 use super::wrong;
-use crate::config::alerts::{Address, Alerts, Channel, Event, Monitor, Robot, Way};
+use crate::config::alerts::{Address, Alerts, Channel, Monitor, Robot, Way};
 use crate::config::notify::{Kind, NotifySection};
 use crate::config::secrets::{self, Source};
 use crate::config::{ConfigError, ConfigFile, Environment, Sources, inherited, suspect};
@@ -38,7 +38,8 @@ pub(in crate::config) fn usable(file: &ConfigFile, sources: &Sources) -> Alerts 
 
 fn rest(file: &ConfigFile) -> Alerts {
     let ledger_url = super::ledger_url(&file.ledger.url).ok();
-    Alerts { success: file.run.success.clone(), ledger_url, ..Alerts::default() }
+    let appids = file.accounts.iter().map(|account| account.appid.clone()).collect();
+    Alerts { success: file.run.success.clone(), appids, ledger_url, ..Alerts::default() }
 }
 
 fn each(
@@ -82,8 +83,13 @@ fn channel(
         Kind::Command => reading.command()?,
     };
     let accounts = accounts(section, file, path)?;
-    let on = section.on.clone().unwrap_or_else(|| Event::USUAL.to_vec());
-    Ok(Channel { name: name(section, kind), way, on, accounts, lang: section.lang })
+    Ok(Channel {
+        name: name(section, kind),
+        way,
+        on: section.on.clone(),
+        accounts,
+        lang: section.lang,
+    })
 }
 
 /// What logs and the ledger call a channel: without any secret, and the same when its key changes.

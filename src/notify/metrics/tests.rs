@@ -20,7 +20,7 @@ fn value(file: &Path, series: &str) -> f64 {
 fn a_failure_does_not_make_the_file_forget_the_last_success() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("replay_archiver.prom");
-    let begin = |at: &str| Metrics::begin(&file, at.parse().unwrap());
+    let begin = |at: &str| Metrics::begin(&file, at.parse().unwrap(), ["wx1"].into_iter());
     let (none, counts) = (BTreeMap::new(), Counts::default());
     let mut first = begin("2026-11-22T03:00:00Z");
     first.progress(counts);

@@ -44,7 +44,7 @@ async fn an_acknowledged_loss_is_in_the_manifest_and_survives_later_runs_and_led
     world.fault(PAGE);
     world.run().await;
     assert_eq!(ack(&world).await, Acknowledged::Nothing, "nothing is lost yet");
-    world.pass(120);
+    world.pass(2 * 24 * 60);
     let night = world.run().await;
     assert_eq!((night.exit, night.report.lost()), (4, 1), "{:?}", night.report);
     assert_eq!((unacknowledged(&world).await, said(&night)), (1, Value::Null));

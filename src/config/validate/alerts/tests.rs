@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::config::Event;
 use crate::config::{Lang, understand};
 use crate::model::Outcome;
 
