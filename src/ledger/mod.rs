@@ -40,6 +40,7 @@ mod samples;
 mod survey;
 mod throughput;
 mod time;
+mod troubles;
 mod uploads;
 
 use std::path::PathBuf;

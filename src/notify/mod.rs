@@ -39,7 +39,7 @@ pub use send::{Error, Parcel, Post};
 pub use stale::{Stale, stale, tell_stale};
 
 /// The longest that telling may take, whatever the receivers do.
-pub const LIMIT: Duration = Duration::from_secs(25);
+pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// What telling works with.
 #[derive(Debug, Clone, Copy)]

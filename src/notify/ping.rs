@@ -19,16 +19,16 @@ const LOG: usize = 10_000;
 const SHORT: usize = 250;
 
 /// How long the ping at the start may delay a run.
-const AT_THE_START: Duration = Duration::from_secs(5);
+const AT_THE_START: Duration = Duration::from_secs(3);
 
 /// How long the ping at the end may.
-const AT_THE_END: Duration = Duration::from_secs(15);
+const AT_THE_END: Duration = Duration::from_secs(8);
 
 const POLICY: Policy = Policy {
     attempts: 3,
     base: Duration::from_millis(500),
     cap: Duration::from_secs(3),
-    budget: Duration::from_secs(10),
+    budget: Duration::from_secs(5),
 };
 
 /// How a run ended, for a monitor.
