@@ -7,7 +7,7 @@
 //! reading order; each uses only those above it and never one below.
 //!
 //! - [`model`]: what is talked about. Plain data, no I/O.
-//! - [`clock`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, where
+//! - [`clock`], [`child`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, programs of the user, where
 //!   requests may go, how slowly bytes may come, counters for whoever watches, trying again.
 //! - [`ledger`]: what is known, pending, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
@@ -23,6 +23,7 @@
 //! - [`stage`]: discover, resolve, transfer, seal, stitch, none of which imports another; beside them what looks
 //!   at the bucket: adopt, survey, verify, decode, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
+//! - [`notify`]: how a run ended, as messages, pings and metrics; of the ledger it knows the outbox alone.
 //! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.
 //! - [`cli`]: one file a command. Only this prints.
 //!
@@ -43,6 +44,8 @@
 pub mod model;
 
 pub mod clock;
+
+pub mod child;
 pub mod net_guard;
 pub mod pace;
 pub mod progress;
@@ -66,6 +69,8 @@ pub mod schedule;
 pub mod stage;
 
 pub mod pipeline;
+
+pub mod notify;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -12,7 +12,7 @@ Exit codes:
   0    done, or nothing to do
   1    could not run, the ledger failed, or writing to stdout failed; doctor: a check failed; verify: nothing could be checked, or objects were unreadable
   2    invalid usage or configuration
-  3    finished, but work is left that a later run can still do, or something will not be archived in time
+  3    finished, but work is left that a later run can still do, or something will not be archived in time; status --stale: an account has not been archived for that long
   4    something expired and is lost for good
   5    verify found a mismatch, or a recording that does not decode
   130  interrupted, state saved";
@@ -61,6 +61,7 @@ impl Exit {
             Outcome::Ok => Self::Done,
             Outcome::Failed => Self::CouldNotRun,
             Outcome::Lost => Self::Lost,
+            Outcome::Mismatch => Self::Mismatch,
             Outcome::Interrupted => Self::Interrupted,
             Outcome::AtRisk | Outcome::Left | Outcome::Continuing => Self::Left,
         }

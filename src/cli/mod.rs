@@ -3,6 +3,7 @@
 //! stdout is data; with `--json` one object per line, the last a summary. Logs and progress go to
 //! stderr, progress only to a terminal.
 
+mod ack;
 mod alike;
 mod completions;
 mod decode;
@@ -14,6 +15,7 @@ mod figures;
 pub mod gc;
 mod layout;
 pub mod logging;
+mod notify;
 mod output;
 mod pending;
 mod plan;
@@ -33,6 +35,7 @@ mod status;
 mod stderr;
 mod stitch;
 mod stop;
+mod telling;
 mod usage;
 mod verify;
 mod visible;
@@ -111,6 +114,10 @@ pub enum Command {
     Stitch(stitch::StitchArguments),
     /// Show the archive in a browser, and to players, over HTTP. Needs the bucket alone.
     Serve(serve::ServeArguments),
+    /// Acknowledge the losses of a room: who knows of them, and why they are accepted.
+    Ack(ack::AckArguments),
+    /// Try the channels of [[notify]], or show what they would get.
+    Notify(notify::NotifyArguments),
     /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
@@ -197,11 +204,13 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Plan => plan::run(common).await,
         Command::Status(arguments) => status::run(common, &arguments).await,
         Command::Rooms(arguments) => rooms::run(common, &arguments).await,
-        Command::Verify(arguments) => verify::run(common, &arguments).await,
+        Command::Verify(arguments) => verify::run(common, &arguments, stop).await,
         Command::Gc(arguments) => gc::run(common, &arguments).await,
         Command::Playlist(arguments) => playlist::run(common, &arguments).await,
         Command::Stitch(arguments) => stitch::run(common, &arguments).await,
         Command::Serve(arguments) => serve::run(common, &arguments, stop).await,
+        Command::Ack(arguments) => ack::run(common, &arguments, stop).await,
+        Command::Notify(arguments) => notify::run(common, &arguments).await,
         Command::Doctor => doctor::run(common).await,
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,

@@ -1,6 +1,6 @@
 //! `run` and `backfill`: runs the pipeline and reports the result.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
@@ -14,11 +14,13 @@ use super::progress::Line;
 use super::report::{self, Detail};
 use super::setup::{self, Setup};
 use super::stop::Stop;
+use super::telling::{Teller, Watched};
 use super::{Common, Exit, plan};
 use crate::clock;
 use crate::config::ConfigError;
 use crate::model::time::beijing;
 use crate::model::{AppId, Outcome, Reason, RoomId};
+use crate::notify::Memory;
 use crate::pipeline::{self, Report, Rooms, Selection};
 
 /// Flags of `run`.
@@ -102,17 +104,25 @@ pub(super) async fn run(
     arguments: &RunArguments,
     stop: &Stop,
 ) -> anyhow::Result<Exit> {
-    let began = Instant::now();
-    let setup = stop.unless(LEDGER, setup::open(common)).await?;
-    setup.note_new_ledger();
-    if arguments.dry_run {
-        return stop.unless("the room list", look(common, &setup)).await;
-    }
-    if arguments.list_only {
+    if arguments.dry_run || arguments.list_only {
+        let setup = stop.unless(LEDGER, setup::open(common)).await?;
+        setup.note_new_ledger();
+        if arguments.dry_run {
+            return stop.unless("the room list", look(common, &setup)).await;
+        }
         stop.unless("the bucket", setup.find_bucket()).await?;
         return stop.unless("the room list", list(common, &setup)).await;
     }
-    execute(common, &setup, &Selection::Due, stop, began, &arguments.telling).await
+    let teller = Teller::new(common, "run");
+    let mut watched = teller.watch().await;
+    let work = Work {
+        common,
+        stop,
+        told: &arguments.telling,
+        teller: &teller,
+        watched: Some(&mut watched),
+    };
+    work.run(Selection::Due, None).await
 }
 
 /// Refreshes the room list and the catalog of each account.
@@ -169,7 +179,6 @@ pub(super) async fn backfill(
     arguments: &BackfillArguments,
     stop: &Stop,
 ) -> anyhow::Result<Exit> {
-    let began = Instant::now();
     if let (Some(from), Some(to)) = (arguments.from, arguments.to)
         && from > to
     {
@@ -182,13 +191,10 @@ pub(super) async fn backfill(
             to: arguments.to.map(|day| midnight(day.tomorrow()?)).transpose()?,
         },
     };
-    let mut setup = stop.unless(LEDGER, setup::open(common)).await?;
-    setup.note_new_ledger();
-    if let Some(room) = arguments.room {
-        stop.unless("the account of the room", setup.keep_account_of(room)).await?;
-    }
-    let selection = Selection::Backfill { rooms, force: arguments.force };
-    execute(common, &setup, &selection, stop, began, &arguments.telling).await
+    let teller = Teller::new(common, "backfill");
+    let told = &arguments.telling;
+    let work = Work { common, stop, told, teller: &teller, watched: None };
+    work.run(Selection::Backfill { rooms, force: arguments.force }, arguments.room).await
 }
 
 /// The moment a day begins in Beijing.
@@ -196,47 +202,99 @@ pub(super) fn midnight(day: Date) -> Result<Timestamp, jiff::Error> {
     beijing().to_timestamp(day.to_datetime(jiff::civil::Time::midnight()))
 }
 
-async fn execute(
-    common: &Common,
-    setup: &Setup,
-    selection: &Selection,
-    stop: &Stop,
-    began: Instant,
-    told: &Telling,
-) -> anyhow::Result<Exit> {
-    stop.unless("the bucket", setup.find_bucket()).await?;
-    let mut report = {
+/// A run, and who is told how it ends.
+struct Work<'a, 'w> {
+    common: &'a Common,
+    stop: &'a Stop,
+    told: &'a Telling,
+    teller: &'a Teller,
+    watched: Option<&'a mut Watched<'w>>,
+}
+
+impl Work<'_, '_> {
+    /// Opens everything and works. What ends the run without a report is told too.
+    async fn run(mut self, selection: Selection, room: Option<RoomId>) -> anyhow::Result<Exit> {
+        let (mut ledger, stop, common) = (None, self.stop, self.common);
+        let ended = async {
+            let mut setup = stop.unless(LEDGER, setup::open(common)).await?;
+            setup.note_new_ledger();
+            ledger = Some(setup.context.ledger.clone());
+            if let Some(room) = room {
+                stop.unless("the account of the room", setup.keep_account_of(room)).await?;
+            }
+            stop.unless("the bucket", setup.find_bucket()).await?;
+            Ok(self.execute(&setup, &selection).await)
+        };
+        let ended: anyhow::Result<Exit> = ended.await;
+        if let Err(error) = &ended {
+            let digest = self.teller.failed(ledger.as_ref(), error, stop).await;
+            if let Some(watched) = &mut self.watched {
+                watched.end(&digest, (Exit::of_error(error), None), stop).await;
+            }
+        }
+        ended
+    }
+
+    async fn execute(&mut self, setup: &Setup, selection: &Selection) -> Exit {
+        let Self { common, stop, told, teller, .. } = *self;
+        let mut report = self.work(setup, selection).await;
+        // From here on a signal changes nothing, so that the output and the exit code agree.
+        let is_interrupted = stop.was_interrupted();
+        // A run that was interrupted or could do nothing has its own exit code; the next run reports the
+        // losses.
+        if !is_interrupted && !report.could_not_run() {
+            let taken = stop.within(TELLING, setup.take_losses(&mut report)).await;
+            report.losses_unread |= taken.is_none();
+        }
+        let outcome = report.outcome(is_interrupted);
+        let success = if told.success.is_empty() { teller.success() } else { &told.success };
+        let exit = if success.contains(&outcome) { Exit::Done } else { Exit::of_outcome(outcome) };
+        let elapsed = teller.elapsed();
+        if common.json {
+            report::print_json(&report, (outcome, exit), elapsed);
+        } else {
+            print(&report, exit, elapsed, told.verbose);
+        }
+        note_told(common, setup, &report, stop).await;
+        publish(setup, &report, (selection, is_interrupted), stop).await;
+        let memory = if selection.is_for_all() { Memory::Kept } else { Memory::None };
+        let digest = teller.ended(setup, &report, (outcome, memory), stop).await;
+        if let Some(watched) = &mut self.watched {
+            watched.end(&digest, (exit, Some(&report)), stop).await;
+        }
+        // Work that was cut short may still hold a connection; its writes are durable without this.
+        let _ = clock::within(Duration::from_secs(1), setup.context.ledger.close()).await;
+        exit
+    }
+
+    async fn work(&mut self, setup: &Setup, selection: &Selection) -> Report {
         let _line = Line::begin(&setup.context);
-        setup.run(selection, stop.token.clone()).await
-    };
-    // From here on a signal changes nothing, so that the output and the exit code agree.
-    let is_interrupted = stop.was_interrupted();
-    // A run that was interrupted or could do nothing has its own exit code; the next run reports the
-    // losses.
-    if !is_interrupted && !report.could_not_run() {
-        let taken = stop.within(TELLING, setup.take_losses(&mut report)).await;
-        report.losses_unread |= taken.is_none();
+        let work = setup.run(selection, self.stop.token.clone());
+        match &mut self.watched {
+            None => work.await,
+            Some(watched) => tokio::select! {
+                report = work => report,
+                never = watched.follow(&setup.context.progress) => match never {},
+            },
+        }
     }
-    let outcome = report.outcome(is_interrupted);
-    let exit = if told.success.contains(&outcome) { Exit::Done } else { Exit::of_outcome(outcome) };
-    let elapsed = began.elapsed();
-    if common.json {
-        report::print_json(&report, (outcome, exit), elapsed);
-    } else {
-        print(&report, exit, elapsed, told.verbose);
-    }
-    note_told(common, setup, &report, stop).await;
+}
+
+/// Publishes `status.json` of each account.
+async fn publish(
+    setup: &Setup,
+    report: &Report,
+    (selection, is_interrupted): (&Selection, bool),
+    stop: &Stop,
+) {
     let command = if *selection == Selection::Due { "run" } else { "backfill" };
     let ended = pipeline::status::Ended { command, is_interrupted };
-    let published = pipeline::status::publish(&setup.context, &report, ended);
+    let published = pipeline::status::publish(&setup.context, report, ended);
     let [limit, at_the_end] = PUBLISHING;
     let limit = if stop.token.is_cancelled() { at_the_end } else { limit };
     if stop.within(limit, published).await.is_none() {
         tracing::warn!("status.json was not published in time: it tells of an earlier run");
     }
-    // Work that was cut short may still hold a connection; its writes are durable without this.
-    let _ = clock::within(Duration::from_secs(1), setup.context.ledger.close()).await;
-    Ok(exit)
 }
 
 /// Records that a person was told about the report's losses, if that is so.

@@ -1,8 +1,10 @@
 //! `status`: what is archived, what is pending, what is at risk.
 
 mod room;
+mod stale;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -28,13 +30,19 @@ pub struct StatusArguments {
     /// Show everything known about one room.
     #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
+    /// Show the accounts that no run has looked through for this long, for example `36h`, and exit with 3 if
+    /// there are any. Tells the channels that are told of failures, once; for cron on a machine other than
+    /// the one that archives.
+    #[arg(long, value_name = "DURATION", value_parser = super::parse_duration, conflicts_with = "room")]
+    stale: Option<Duration>,
 }
 
 pub(super) async fn run(common: &Common, arguments: &StatusArguments) -> anyhow::Result<Exit> {
     let setup = setup::open_existing(common).await?;
-    match arguments.room {
-        Some(room) => room::print(common, &setup, room).await,
-        None => all(common, &setup).await,
+    match (arguments.room, arguments.stale) {
+        (Some(room), _) => room::print(common, &setup, room).await,
+        (None, Some(longest)) => stale::print(common, &setup, longest).await,
+        (None, None) => all(common, &setup).await,
     }
 }
 

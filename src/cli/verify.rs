@@ -1,6 +1,7 @@
 //! `verify`: compares the objects in the bucket with the manifests, the catalog and the ledger.
 
 mod told;
+mod wrong;
 
 use std::collections::BTreeMap;
 
@@ -10,14 +11,18 @@ use rand::seq::IndexedRandom as _;
 use super::decode::{Counts, Decoder};
 use super::output;
 use super::reading::{self, Archive};
+use super::stop::Stop;
+use super::telling::{self, Teller};
 use super::{Common, Exit};
 use crate::ledger::Ledger;
-use crate::model::{AppId, Reason, RoomId};
+use crate::model::{AppId, Outcome, Reason, RoomId};
+use crate::notify::Memory;
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
 use crate::stage::decode::Video;
 use crate::stage::verify::{Depth, Found, Mismatch, ObjectProblem, Unreadable};
 use crate::store::Store;
 use told::{Known, report, summarize, tell, tell_damage};
+use wrong::Wrong;
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
@@ -80,6 +85,8 @@ struct Tally {
     states: BTreeMap<&'static str, u64>,
     /// The totals of decoding, if requested.
     decoded: Option<Counts>,
+    /// What is wrong, by account.
+    accounts: BTreeMap<AppId, Wrong>,
 }
 
 /// How to check.
@@ -90,10 +97,14 @@ struct Look {
 
 impl Tally {
     fn exit(&self) -> Exit {
+        Exit::of_outcome(self.outcome())
+    }
+
+    fn outcome(&self) -> Outcome {
         match () {
-            () if self.mismatches + self.damage_found + self.complaints() > 0 => Exit::Mismatch,
-            () if self.failed > 0 || self.unreadable > 0 || self.is_nothing() => Exit::CouldNotRun,
-            () => Exit::Done,
+            () if Wrong::of(self).mismatches > 0 => Outcome::Mismatch,
+            () if Wrong::of(self).unchecked > 0 || self.is_nothing() => Outcome::Failed,
+            () => Outcome::Ok,
         }
     }
 
@@ -115,14 +126,45 @@ impl Tally {
     }
 }
 
-pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow::Result<Exit> {
+pub(super) async fn run(
+    common: &Common,
+    arguments: &VerifyArguments,
+    stop: &Stop,
+) -> anyhow::Result<Exit> {
+    let teller = Teller::new(common, "verify");
+    let mut ledger = None;
+    let verified = verify(common, arguments, &mut ledger).await;
+    match &verified {
+        Ok(tally) => {
+            let is_part = arguments.room.is_some() || arguments.sample.is_some();
+            let memory = if is_part { Memory::None } else { Memory::Kept };
+            let digest = tally.digest(teller.end(tally.outcome()));
+            let told = teller.tell(ledger.as_ref(), &digest, memory);
+            let _ = stop.within(telling::LIMIT, told).await;
+        }
+        // Whoever asks about one room reads the answer.
+        Err(_) if arguments.room.is_some() => {}
+        Err(error) => {
+            let _ = teller.failed(ledger.as_ref(), error, stop).await;
+        }
+    }
+    verified.map(|tally| tally.exit())
+}
+
+async fn verify(
+    common: &Common,
+    arguments: &VerifyArguments,
+    known: &mut Option<Ledger>,
+) -> anyhow::Result<Tally> {
     let (Archive { store, accounts }, ledger) = reading::open_with_ledger(common).await?;
+    *known = Some(ledger.clone());
     let depth = if arguments.deep { Depth::Deep } else { Depth::Shallow };
     let decoder = if arguments.decode { Some(Decoder::find().await?) } else { None };
     let look = Look { depth, decoder };
     let mut tally = Tally::default();
     let mut inventories = Vec::new();
     for appid in accounts {
+        let before = Wrong::of(&tally);
         let found = match arguments.room {
             None => inventory(&ledger, &store, &appid).await?,
             Some(room) => catalog(&store, &appid).await?.of_one(room),
@@ -131,12 +173,16 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
             let mismatch = Mismatch { key: "catalog.json".to_owned(), problem };
             report(common, &appid, None, &mismatch, &mut tally);
         }
+        tally.accounts.insert(appid.clone(), Wrong::of(&tally).since(before));
         inventories.push((appid, found));
     }
     for (place, room) in chosen(&inventories, arguments.sample, &mut tally) {
         if let Some((appid, inventory)) = inventories.get(place) {
+            let before = Wrong::of(&tally);
             verify_room(common, (&ledger, &store), (appid, room), inventory, &look, &mut tally)
                 .await;
+            let found = Wrong::of(&tally).since(before);
+            tally.accounts.entry(appid.clone()).or_default().add(found);
         }
     }
     anyhow::ensure!(
@@ -144,7 +190,7 @@ pub(super) async fn run(common: &Common, arguments: &VerifyArguments) -> anyhow:
         "that room has no manifest\nhint: `status` shows which rooms are archived"
     );
     summarize(common, &tally, depth);
-    Ok(tally.exit())
+    Ok(tally)
 }
 
 /// The rooms to check, each with the index of its account: all of them, or a sample.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use secrecy::SecretString;
 
 use super::secrets::{NotUtf8, trimmed};
-use super::{ConfigError, ConfigFile, keys};
+use super::{ConfigError, ConfigFile, NotifySection, keys};
 
 /// The environment at program start. Values may be secrets, so `Debug` does not show them.
 #[derive(Clone, Default)]
@@ -101,7 +101,10 @@ impl Environment {
         let secrets = tokens().flat_map(|token| [&token.secret_env, &token.env]).flatten();
         let secrets = secrets.chain([&file.store.secret_key_env]);
         let inherited = tokens().flat_map(|token| &token.command_env);
-        let named: BTreeSet<_> = secrets.chain(inherited).map(|name| name.trim()).collect();
+        let told = file.notify.iter().flat_map(NotifySection::variables);
+        let told = told.chain(file.monitor.variables());
+        let named = secrets.chain(inherited).map(|name| name.trim()).chain(told);
+        let named: BTreeSet<_> = named.collect();
         let is_meant =
             |name: &str| keys::is_ours(name) && !keys::is_other(name) && !named.contains(name);
         let error = |name: &str, problem: &str, suggestion: Option<String>| {

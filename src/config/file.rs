@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::notify::{MonitorSection, NotifySection, RunSection};
 use super::serving::ServeSection;
 use super::tuning::{
     Amount, DiscoverSection, ImagesSection, MediaSection, QuotaSection, ResolveSection,
@@ -38,6 +39,12 @@ pub struct ConfigFile {
     pub images: ImagesSection,
     /// The server.
     pub serve: ServeSection,
+    /// How a run ends.
+    pub run: RunSection,
+    /// The monitors that watch the nightly run.
+    pub monitor: MonitorSection,
+    /// Who is told how a run ended.
+    pub notify: Vec<NotifySection>,
     /// The mini-programs.
     #[serde(rename = "account")]
     pub accounts: Vec<AccountSection>,
@@ -92,7 +99,7 @@ pub(super) fn shown_url(text: &str) -> String {
 }
 
 /// A command as `config show` prints it: without its arguments, which may be secrets.
-fn without_arguments<S: serde::Serializer>(
+pub(super) fn without_arguments<S: serde::Serializer>(
     command: &Option<Vec<String>>,
     to: S,
 ) -> Result<S::Ok, S::Error> {

@@ -22,9 +22,11 @@ pub(super) enum Kind {
     List,
     /// A TOML list or a single text.
     Command,
+    /// As [`Kind::List`], in any script: names and addresses of people.
+    Addresses,
 }
 
-use Kind::{Bool, Command, FreeText, List, Number, Switch, Text};
+use Kind::{Addresses, Bool, Command, FreeText, List, Number, Switch, Text};
 
 /// The keys of all sections, as `section.key`.
 const KEYS: &[(&str, Kind)] = &[
@@ -78,6 +80,12 @@ const KEYS: &[(&str, Kind)] = &[
     ("serve.sign_time_parameter", Text),
     ("serve.link_ttl", Text),
     ("serve.permanent_links", Bool),
+    ("run.success", List),
+    ("monitor.healthchecks_url_env", Text),
+    ("monitor.healthchecks_url_file", FreeText),
+    ("monitor.uptime_kuma_url_env", Text),
+    ("monitor.uptime_kuma_url_file", FreeText),
+    ("monitor.textfile", FreeText),
     // The keys of an account, of which there may be many.
     ("account.*.appid", Text),
     ("account.*.daily_limit", Number),
@@ -97,12 +105,34 @@ const TOKEN_KEYS: [(&str, Kind); 7] = [
     ("account.*.token.env", Text),
 ];
 
+/// The keys of a channel, of which there may be several.
+const NOTIFY_KEYS: [(&str, Kind); 15] = [
+    ("notify.*.kind", Text),
+    ("notify.*.url_env", Text),
+    ("notify.*.url_file", FreeText),
+    ("notify.*.secret_env", Text),
+    ("notify.*.secret_file", FreeText),
+    ("notify.*.keyword", FreeText),
+    ("notify.*.smtp_url_env", Text),
+    ("notify.*.smtp_url_file", FreeText),
+    ("notify.*.from", FreeText),
+    ("notify.*.to", Addresses),
+    ("notify.*.command", Command),
+    ("notify.*.command_env", List),
+    ("notify.*.on", List),
+    ("notify.*.accounts", List),
+    ("notify.*.lang", Text),
+];
+
+/// The sections of which there may be several: `[[account]]`, and not `[account]`.
+pub(super) const SEVERAL: [&str; 2] = ["account", "notify"];
+
 /// Accounts are numbered from 0; no configuration has more than this.
 const MOST_ACCOUNTS: usize = 100_000;
 
-/// All keys. Those of an account have `*` in place of its number.
+/// All keys. Those of an account or a channel have `*` in place of its number.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Kind)> {
-    KEYS.iter().copied().chain(TOKEN_KEYS)
+    KEYS.iter().copied().chain(TOKEN_KEYS).chain(NOTIFY_KEYS)
 }
 
 /// The type of the key at a path such as `store.bucket` or `account.0.appid`.
@@ -181,25 +211,26 @@ pub(super) fn hint(variable: &str) -> String {
     }
 }
 
-/// A path as errors show it, such as `[store] bucket` or `[[account]] wx1: token.secret_env`.
-pub(super) fn shown(path: &str, appid: Option<&str>) -> String {
+/// A path as errors show it, such as `[store] bucket` or `[[account]] wx1: token.secret_env`. `name` is the
+/// appid of the account, or the kind of the channel.
+pub(super) fn shown(path: &str, name: Option<&str>) -> String {
     match path.split_once('.') {
-        Some(("account", rest)) => {
+        Some((section, rest)) if SEVERAL.contains(&section) => {
             let (number, key) = rest.split_once('.').unwrap_or((rest, ""));
-            if key == "appid" {
-                return "[[account]] appid".to_owned();
+            if matches!((section, key), ("account", "appid") | ("notify", "kind")) {
+                return format!("[[{section}]] {key}");
             }
             let count = number.parse::<usize>().map_or(1, |number| number + 1);
-            let appid = appid.map(suspect::shown).filter(|appid| !appid.is_empty());
-            let which = appid.map_or_else(|| format!("number {count}"), Into::into);
+            let name = name.map(suspect::shown).filter(|name| !name.is_empty());
+            let which = name.map_or_else(|| format!("number {count}"), Into::into);
             if key.is_empty() {
-                format!("[[account]] {which}")
+                format!("[[{section}]] {which}")
             } else {
-                format!("[[account]] {which}: {key}")
+                format!("[[{section}]] {which}: {key}")
             }
         }
         Some((section, key)) => format!("[{section}] {key}"),
-        None if path == "account" => "[[account]]".to_owned(),
+        None if SEVERAL.contains(&path) => format!("[[{path}]]"),
         None if path.starts_with('-') || path.is_empty() => path.to_owned(),
         None => format!("[{path}]"),
     }
@@ -224,7 +255,8 @@ mod tests {
                 known += 1;
             }
         }
-        assert_eq!(known, all().filter(|(key, _)| !key.starts_with("account.")).count());
+        let is_of_one = |key: &str| !key.contains(".*.");
+        assert_eq!(known, all().filter(|(key, _)| is_of_one(key)).count());
         for (key, _) in all() {
             let key = key.replace('*', "7");
             assert_eq!(path_of(&variable(&key)), Some(key));

@@ -34,8 +34,10 @@ fn visible(key: &str, text: &str) -> String {
         _ if text.is_empty() => false,
         // Text that is not a variable name may be its value, and text that is not a path may be the
         // content of the file.
-        "secret_key_env" | "secret_env" | "env" | "command_env" => !is_plain_variable(text),
-        "secret_key_file" | "secret_file" | "file" => !is_plain_path(text),
+        "env" | "command_env" => !is_plain_variable(text),
+        "file" => !is_plain_path(text),
+        key if key.ends_with("_env") => !is_plain_variable(text),
+        key if key.ends_with("_file") => !is_plain_path(text),
         "url" | "endpoint" | "base_url" | "proxy" => !is_address,
         "appid" => !text.starts_with("wx"),
         "reserve" => !text.chars().all(|c| c.is_ascii_digit() || c == '%'),

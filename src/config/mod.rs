@@ -3,6 +3,7 @@
 //! Only this module reads the environment. Precedence: flags, then `REPLAY_ARCHIVER_…` variables,
 //! then the file, then the defaults. An error names the file, line and key of a wrong value.
 
+mod alerts;
 mod environment;
 mod error;
 mod file;
@@ -11,6 +12,7 @@ pub(crate) mod fuzzing;
 mod inherited;
 mod keys;
 mod masking;
+mod notify;
 mod origins;
 mod overlay;
 mod reading;
@@ -39,9 +41,11 @@ use crate::model::AppId;
 use crate::net_guard::HostPolicy;
 use crate::{store, wechat};
 
+pub use alerts::{Address, Alerts, Channel, Event, Lang, Monitor, Robot, Way};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
+pub use notify::{Kind, MonitorSection, NotifySection, RunSection};
 pub use reading::{Configured, Reading};
 pub use serving::Serving;
 pub use suspect::{HIDDEN, may_be_secret};
@@ -66,6 +70,8 @@ pub struct Config {
     pub images: Option<media::Settings>,
     /// How the stages work.
     pub work: Work,
+    /// Who is told how a run ended.
+    pub alerts: Alerts,
 }
 
 /// One mini-program.
@@ -160,6 +166,15 @@ pub fn load_reading(sources: &Sources) -> Result<Reading, ConfigError> {
 /// As [`load_reading`], and for `[serve]`.
 pub fn load_serving(sources: &Sources, listen: Option<SocketAddr>) -> Result<Serving, ConfigError> {
     validated(sources, |file, sources| serving::serving(file, sources, listen))
+}
+
+/// Reads who is told how a run ended: also if the rest of the configuration is unusable. Channels that are
+/// wrong themselves are left out: [`load`] reports them.
+///
+/// # Errors
+/// If the file is not readable as a whole.
+pub fn load_alerts(sources: &Sources) -> Result<Alerts, ConfigError> {
+    validated(sources, |file, sources| Ok(validate::alerts::usable(file, sources)))
 }
 
 /// Reads the configuration and converts it with `convert`.

@@ -15,7 +15,8 @@ pub(super) struct Origins<'a> {
     text: &'a str,
     spans: BTreeMap<String, Spans>,
     variables: BTreeMap<String, String>,
-    appids: BTreeMap<String, String>,
+    /// The appid of an account, the kind of a channel.
+    names: BTreeMap<String, String>,
 }
 
 /// Where a key is in the file.
@@ -28,8 +29,8 @@ struct Spans {
 impl<'a> Origins<'a> {
     /// The origins of a file's keys. Without a file there are none yet.
     pub(super) fn of_file(file: Option<&'a Path>, text: &'a str, table: &DeTable<'_>) -> Self {
-        let (spans, variables, appids) = Default::default();
-        let mut origins = Self { file, text, spans, variables, appids };
+        let (spans, variables, names) = Default::default();
+        let mut origins = Self { file, text, spans, variables, names };
         origins.note_table("", table);
         origins
     }
@@ -50,25 +51,27 @@ impl<'a> Origins<'a> {
             DeValue::Table(table) => self.note_table(&path, table),
             DeValue::Array(items) => {
                 for (number, item) in items.iter().enumerate() {
-                    let at = if path == "account" { item.span().start } else { key };
+                    let is_section = keys::SEVERAL.contains(&path.as_str());
+                    let at = if is_section { item.span().start } else { key };
                     self.note(format!("{path}.{number}"), at, item.get_ref(), item.span());
                 }
             }
-            DeValue::String(text) => self.note_appid(&path, text),
+            DeValue::String(text) => self.note_name(&path, text),
             _ => {}
         }
         self.spans.insert(path, Spans { key, value: span });
     }
 
-    fn note_appid(&mut self, path: &str, text: &str) {
-        if let Some(account) = path.strip_suffix(".appid") {
-            self.appids.insert(account.to_owned(), text.to_owned());
+    fn note_name(&mut self, path: &str, text: &str) {
+        let of_channel = path.strip_suffix(".kind").filter(|path| path.starts_with("notify."));
+        if let Some(section) = path.strip_suffix(".appid").or(of_channel) {
+            self.names.insert(section.to_owned(), text.to_owned());
         }
     }
 
     /// Records that a variable set a key.
     pub(super) fn set(&mut self, path: &str, variable: &str, value: &str) {
-        self.note_appid(path, value);
+        self.note_name(path, value);
         self.variables.insert(path.to_owned(), variable.to_owned());
     }
 
@@ -101,8 +104,8 @@ impl<'a> Origins<'a> {
     /// The key as errors show it.
     pub(super) fn shown(&self, path: &str) -> String {
         let end = path.match_indices('.').nth(1).map_or(path.len(), |(end, _)| end);
-        let account = path.get(..end).unwrap_or(path);
-        keys::shown(path, self.appids.get(account).map(String::as_str))
+        let section = path.get(..end).unwrap_or(path);
+        keys::shown(path, self.names.get(section).map(String::as_str))
     }
 
     /// The path of the key whose value is at an offset of the file.

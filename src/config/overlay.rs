@@ -1,6 +1,6 @@
 //! Applies the values of variables on top of the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
@@ -17,7 +17,7 @@ struct Setting<'a> {
 
 /// Applies the variables to the table of the file and records them as origins.
 ///
-/// Account numbers start at 0 with the accounts of the file; higher numbers append accounts in order.
+/// Numbers of accounts and channels start at 0 with those of the file; higher numbers append more in order.
 pub(super) fn over(
     environment: &Environment,
     table: Table,
@@ -48,13 +48,7 @@ fn settings<'a>(
     environment: &'a Environment,
     table: &Table,
 ) -> Result<Vec<Setting<'a>>, ConfigError> {
-    let in_file = table.get("account").and_then(Value::as_array).map_or(0, Vec::len);
-    let number =
-        |path: &str| path.strip_prefix("account.")?.split('.').next()?.parse::<usize>().ok();
-    let added = environment.settings().filter_map(|(_, path, _)| number(&path));
-    let added: BTreeMap<usize, usize> =
-        added.filter(|number| *number >= in_file).map(|number| (number, 0)).collect();
-    let places: BTreeMap<usize, usize> = added.into_keys().zip(in_file..).collect();
+    let places = keys::SEVERAL.map(|section| (section, places(environment, table, section)));
     let setting = |(variable, path, text): (&'a str, String, &str)| {
         let kind = keys::kind(&path).unwrap_or(Kind::Text);
         let wrong = |problem: String| ConfigError::Variable {
@@ -63,8 +57,11 @@ fn settings<'a>(
             suggestion: None,
         };
         let value = value(kind, text.trim()).map_err(wrong)?;
-        let place = number(&path).and_then(|number| Some((number, places.get(&number)?)));
-        let path = match place {
+        let place = |(section, places): &(&str, BTreeMap<usize, usize>)| {
+            let number = number(section, &path)?;
+            Some((number, *places.get(&number)?))
+        };
+        let path = match places.iter().find_map(place) {
             Some((number, place)) => {
                 path.replacen(&format!(".{number}."), &format!(".{place}."), 1)
             }
@@ -74,8 +71,22 @@ fn settings<'a>(
     };
     let mut settings: Vec<_> = environment.settings().map(setting).collect::<Result<_, _>>()?;
     // An account must exist before the next one can be added.
-    settings.sort_by_key(|setting| number(&setting.path));
+    let place = |path: &str| keys::SEVERAL.iter().find_map(|section| number(section, path));
+    settings.sort_by_key(|setting| place(&setting.path));
     Ok(settings)
+}
+
+/// The number in the path of a key of an account or a channel.
+fn number(section: &str, path: &str) -> Option<usize> {
+    path.strip_prefix(section)?.strip_prefix('.')?.split('.').next()?.parse().ok()
+}
+
+/// Where the sections go that variables append, by their numbers.
+fn places(environment: &Environment, table: &Table, section: &str) -> BTreeMap<usize, usize> {
+    let in_file = table.get(section).and_then(Value::as_array).map_or(0, Vec::len);
+    let numbers = environment.settings().filter_map(|(_, path, _)| number(section, &path));
+    let added: BTreeSet<usize> = numbers.filter(|number| *number >= in_file).collect();
+    added.into_iter().zip(in_file..).collect()
 }
 
 /// Sets the key at a path and creates the tables on the way.
@@ -84,18 +95,18 @@ fn set(table: &mut Table, path: &str, value: Value) {
         table.insert(path.to_owned(), value);
         return;
     };
-    if first == "account" {
-        let accounts = table.entry(first).or_insert_with(|| Value::Array(Vec::new()));
-        let (Some((number, key)), Some(accounts)) = (rest.split_once('.'), accounts.as_array_mut())
+    if keys::SEVERAL.contains(&first) {
+        let sections = table.entry(first).or_insert_with(|| Value::Array(Vec::new()));
+        let (Some((number, key)), Some(sections)) = (rest.split_once('.'), sections.as_array_mut())
         else {
             return;
         };
-        let number = number.parse().unwrap_or(usize::MAX).min(accounts.len());
-        if number == accounts.len() {
-            accounts.push(Value::Table(Table::new()));
+        let number = number.parse().unwrap_or(usize::MAX).min(sections.len());
+        if number == sections.len() {
+            sections.push(Value::Table(Table::new()));
         }
-        if let Some(account) = accounts.get_mut(number).and_then(Value::as_table_mut) {
-            set(account, key, value);
+        if let Some(section) = sections.get_mut(number).and_then(Value::as_table_mut) {
+            set(section, key, value);
         }
     } else if let Some(section) =
         table.entry(first).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
@@ -128,11 +139,13 @@ fn value(kind: Kind, text: &str) -> Result<Value, String> {
             "false" | "0" | "no" | "off" => Value::Boolean(false),
             _ => return no("auto, on or off"),
         },
-        Kind::List | Kind::Command if text.starts_with('[') => match as_toml(text) {
-            Some(list @ Value::Array(_)) => list,
-            _ => return no("a list such as a,b or [\"a\", \"b\"]"),
-        },
-        Kind::List => {
+        Kind::List | Kind::Addresses | Kind::Command if text.starts_with('[') => {
+            match as_toml(text) {
+                Some(list @ Value::Array(_)) => list,
+                _ => return no("a list such as a,b or [\"a\", \"b\"]"),
+            }
+        }
+        Kind::List | Kind::Addresses => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::Array(items.map(|item| Value::String(unquoted(item))).collect())
         }

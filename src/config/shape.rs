@@ -16,11 +16,15 @@ pub(super) fn brackets(path: &Path, text: &str, table: &DeTable<'_>) -> Result<(
         let name = key.get_ref().as_ref();
         let is_section = keys::all().any(|(known, _)| known.split('.').next() == Some(name));
         let meant = match value.get_ref() {
-            DeValue::Table(_) if name == "account" => {
-                "[account] is a single table, but there may be several accounts\nhint: write [[account]] with double brackets".to_owned()
+            DeValue::Table(_) if keys::SEVERAL.contains(&name) => {
+                format!(
+                    "[{name}] is a single table, but there may be several\nhint: write [[{name}]] with double brackets"
+                )
             }
-            DeValue::Array(_) if is_section && name != "account" => {
-                format!("there is only one [{name}] section\nhint: write [{name}] with single brackets")
+            DeValue::Array(_) if is_section && !keys::SEVERAL.contains(&name) => {
+                format!(
+                    "there is only one [{name}] section\nhint: write [{name}] with single brackets"
+                )
             }
             _ => continue,
         };
@@ -45,7 +49,7 @@ pub(super) fn characters(
         let kind = keys::kind(&path).or_else(|| keys::kind(key)).unwrap_or(Kind::FreeText);
         let is_free = match path.as_str() {
             "ledger.url" => super::validate::LEDGERS.iter().any(|scheme| value.starts_with(scheme)),
-            _ => matches!(kind, Kind::FreeText | Kind::Command),
+            _ => matches!(kind, Kind::FreeText | Kind::Command | Kind::Addresses),
         };
         let Some(found) = typography::stray_in_value(&value).filter(|_| !is_free) else { continue };
         let named = format!("{}: ", origins.shown(key));

@@ -1,6 +1,7 @@
 //! Turns the parsed file into usable values: the last check before anything is done.
 
 pub(super) mod accounts;
+pub(super) mod alerts;
 pub(super) mod store;
 
 use std::ops::RangeInclusive;
@@ -54,6 +55,7 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
         media: media(&file.media.allow_hosts, "media.allow_hosts")?,
         images: images.map(|hosts| media(hosts, "images.allow_hosts")).transpose()?,
         work: work(file)?,
+        alerts: alerts::alerts(file, sources)?,
     })
 }
 

@@ -90,11 +90,26 @@ const OF_ACCOUNT: &str = "secrets do not belong in this file: write token = { se
 const OF_STORE: &str = "secrets do not belong in this file: set \
      secret_key_env to the name of the variable that holds the secret key, or secret_key_file to a file";
 
+/// Where to put the address of a robot, which holds its key.
+const OF_CHANNEL: &str = "the address of a channel holds a key, which does not belong in this file: write \
+     url_env = \"WECOM_URL\" (secret_env for a signing secret, smtp_url_env for mail) and set that variable, or \
+     name a file with url_file";
+
+/// Keys under which people write the address of a robot or a monitor itself.
+const ADDRESSES: [&str; 6] =
+    ["url", "webhook", "webhook_url", "smtp_url", "healthchecks_url", "uptime_kuma_url"];
+
 fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
+    let is_told = path.starts_with("notify") || path.starts_with("monitor");
+    let is_secret = SECRETS.contains(&name.to_ascii_lowercase().as_str());
+    if is_told && (is_secret || ADDRESSES.contains(&name)) {
+        return Some(OF_CHANNEL.to_owned());
+    }
     if SECRETS.contains(&name.to_ascii_lowercase().as_str()) {
         return Some(if path.starts_with("account") { OF_ACCOUNT } else { OF_STORE }.to_owned());
     }
-    let owners = keys::all().filter(|(key, _)| key.rsplit('.').next() == Some(name));
+    let is_owner = |key: &str| key.rsplit('.').next() == Some(name) && !key.starts_with("notify.");
+    let owners = keys::all().filter(|(key, _)| is_owner(key));
     let mut owners = owners.map(|(key, _)| key.rsplit_once('.').map_or("", |(owner, _)| owner));
     Some(match (owners.next(), owners.next()) {
         (Some("account.*.token"), None) => {

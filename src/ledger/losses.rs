@@ -97,6 +97,39 @@ impl Ledger {
         .await
     }
 
+    /// Records which losses of a room a person has acknowledged. Durable on `Ok`, and may be called again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn acknowledge(
+        &self,
+        appid: &AppId,
+        room: RoomId,
+        source_ids: &[String],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        if source_ids.is_empty() {
+            return Ok(());
+        }
+        self.attempt("record that losses were acknowledged", || async {
+            let mut transaction = self.pool.begin().await?;
+            for source_id in source_ids {
+                sqlx::query(
+                    "update recordings set acknowledged_at = $1 where appid = $2 \
+                       and room_id = $3 and source_id = $4 and acknowledged_at is null",
+                )
+                .bind(now.as_millisecond())
+                .bind(appid.as_str())
+                .bind(count(room.0))
+                .bind(source_id)
+                .execute(&mut *transaction)
+                .await?;
+            }
+            transaction.commit().await
+        })
+        .await
+    }
+
     /// The processes that have taken losses to report.
     ///
     /// # Errors

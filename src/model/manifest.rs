@@ -43,6 +43,22 @@ pub struct Manifest {
     pub other_wholes: Vec<Whole>,
     /// What a player needs.
     pub playback: Playback,
+    /// Who has acknowledged which losses, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses_acknowledged: Vec<AcknowledgedLoss>,
+}
+
+/// Losses that a person knows of and accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AcknowledgedLoss {
+    /// The lost recordings.
+    pub source_ids: Vec<String>,
+    /// Who acknowledged them.
+    pub by: String,
+    /// Why.
+    pub because: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Manifest {

@@ -3,6 +3,7 @@
 mod catalog;
 mod damage;
 mod digest;
+mod gist;
 mod ids;
 pub mod lifecycle;
 mod manifest;
@@ -12,6 +13,7 @@ mod obstacle;
 mod rate;
 mod reason;
 mod recording;
+pub mod redact;
 mod room;
 pub mod schema;
 pub mod sealing;

@@ -59,6 +59,7 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
         whole,
         other_wholes,
         playback,
+        losses_acknowledged: Vec::new(),
     }
 }
 

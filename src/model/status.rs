@@ -59,13 +59,17 @@ pub struct LastRun {
 
 /// How a run ended. Where several apply, it is the first of them in the order given here; a run that was
 /// interrupted leaves it to the next one to tell what is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The run could not work.
     Failed,
     /// Something was deleted before it was archived.
     Lost,
+    /// `verify` found that the bucket is not what the manifests say. No `run` and no `backfill` ends so.
+    Mismatch,
     /// It was interrupted.
     Interrupted,
     /// Something will not be archived in time.
@@ -81,9 +85,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, the worst first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Failed,
         Self::Lost,
+        Self::Mismatch,
         Self::Interrupted,
         Self::AtRisk,
         Self::Left,
@@ -96,6 +101,7 @@ impl Outcome {
         match self {
             Self::Failed => "failed",
             Self::Lost => "lost",
+            Self::Mismatch => "mismatch",
             Self::Interrupted => "interrupted",
             Self::AtRisk => "at_risk",
             Self::Left => "left",

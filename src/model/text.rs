@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use super::Sha256Digest;
 
+pub use super::gist::gist;
+
 /// Maximum bytes of a title or of the name of a person or item. WeChat's own forms allow a fifth of this.
 pub const LONGEST_NAME: usize = 300;
 

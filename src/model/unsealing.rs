@@ -18,6 +18,28 @@ impl Manifest {
         all
     }
 
+    /// The lost recordings that nobody has acknowledged.
+    pub fn losses_to_acknowledge(&self) -> Vec<String> {
+        let known: HashSet<&str> = self.acknowledged().collect();
+        let recordings = self.recordings().into_iter();
+        let lost = recordings.filter(|recording| recording.state == RecordingState::Expired);
+        let ids = lost.map(|recording| recording.source_id);
+        ids.filter(|id| !known.contains(id.as_str())).collect()
+    }
+
+    /// The lost recordings that somebody has acknowledged.
+    pub fn acknowledged(&self) -> impl Iterator<Item = &str> {
+        let losses = self.losses_acknowledged.iter();
+        losses.flat_map(|loss| &loss.source_ids).map(String::as_str)
+    }
+
+    /// The manifest with what was acknowledged in an earlier one.
+    #[must_use]
+    pub fn keeping_acknowledgements_of(mut self, earlier: &Self) -> Self {
+        self.losses_acknowledged.clone_from(&earlier.losses_acknowledged);
+        self
+    }
+
     /// The room in this manifest.
     pub fn described_room(&self) -> Room {
         Room {

@@ -10,6 +10,7 @@
 //! room ends only that room. A ledger failure ends the run: no work starts whose outcome could not be
 //! recorded.
 
+pub mod ack;
 mod clock_warning;
 mod films;
 mod find;

@@ -25,7 +25,7 @@ impl Report {
     }
 
     /// The same for one account.
-    pub(super) fn outcome_of(&self, account: &AccountReport, is_interrupted: bool) -> Outcome {
+    pub fn outcome_of(&self, account: &AccountReport, is_interrupted: bool) -> Outcome {
         let rooms = || self.rooms.iter().filter(|room| room.appid == account.appid);
         let has_failed = self.ledger.is_some()
             || (rooms().next().is_none() && account.problems.iter().any(RunProblem::stops_all));

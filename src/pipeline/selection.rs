@@ -22,7 +22,7 @@ pub enum Selection {
 
 impl Selection {
     /// Whether it includes all of an account's rooms.
-    pub(super) fn is_for_all(&self) -> bool {
+    pub fn is_for_all(&self) -> bool {
         match self {
             Self::Due => true,
             Self::Backfill { rooms, .. } => {

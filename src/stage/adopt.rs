@@ -148,7 +148,8 @@ async fn take_over_recordings(
             ledger.clear_checkpoint(&id, records.owner()).await?;
         }
     }
-    Ok(())
+    let acknowledged: Vec<_> = manifest.acknowledged().map(str::to_owned).collect();
+    Ok(ledger.acknowledge(appid, room, &acknowledged, records.clock.now()).await?)
 }
 
 /// The room's record updated from its manifest. It is closed if nothing was pending or could still come

@@ -7,8 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::codes::{Call, Class, Setting};
-use super::redact::excerpt;
 use super::source::SourceKind;
+use crate::model::redact::excerpt;
 use crate::retry::Transient;
 
 /// How many bytes of a body to search for an excerpt.

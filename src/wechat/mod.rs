@@ -16,7 +16,6 @@ mod error;
 pub(crate) mod fuzzing;
 mod http;
 mod lenient;
-mod redact;
 mod source;
 mod token;
 mod wire;

@@ -1,7 +1,6 @@
 //! Where access tokens come from and how to fetch one.
 
 mod local;
-mod program;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -62,6 +62,10 @@ const CONCURRENCY: &[&str] = &[
 /// A file beside `pipeline` and `schedule` that does several things at once, and why it does still.
 const CONCURRENT: &[(&str, &str)] = &[
     ("cli/reading.rs", "a room is looked for in several accounts before any pipeline runs"),
+    (
+        "notify/mod.rs",
+        "channels are told at once, so that none waits for another; nothing is transferred meanwhile",
+    ),
     ("stage/decode/door.rs", "a decoder asks for ranges on several connections"),
     (
         "stage/decode/mod.rs",
@@ -69,7 +73,10 @@ const CONCURRENT: &[(&str, &str)] = &[
     ),
     ("stage/decode/probe.rs", "what a child process says is read while it runs"),
     ("stage/seal/images.rs", "until the scheduler grants the memory of pictures"),
-    ("stage/stitch.rs", "the store copies several parts at once; nothing is transferred meanwhile"),
+    (
+        "stage/stitch/making.rs",
+        "the store copies several parts at once; nothing is transferred meanwhile",
+    ),
     ("stage/transfer/gather.rs", "until the scheduler grants the chunks of a whole"),
     ("stage/transfer/hashing.rs", "bytes are hashed beside the runtime's threads"),
     ("stage/transfer/parts.rs", "until the scheduler grants the parts of a file"),
@@ -79,7 +86,7 @@ const CONCURRENT: &[(&str, &str)] = &[
         "stage/verify/reading.rs",
         "one large object is held at a time; nothing is transferred meanwhile",
     ),
-    ("wechat/source/program.rs", "both outputs of a child process are read while it runs"),
+    ("child.rs", "both outputs of a child process are read while it runs"),
 ];
 
 #[test]
@@ -131,6 +138,14 @@ fn the_server_knows_neither_pipeline_nor_ledger_nor_wechat() {
 #[test]
 fn stitching_knows_files_and_no_archive() {
     uses_only("stitch", &["media", "model"]);
+}
+
+#[test]
+fn telling_knows_neither_wechat_nor_the_bucket() {
+    uses_only(
+        "notify",
+        &["child", "clock", "config", "ledger", "model", "pipeline", "progress", "retry"],
+    );
 }
 
 #[test]

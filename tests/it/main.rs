@@ -28,6 +28,8 @@ mod memory;
 #[cfg(test)]
 mod net;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod pipeline;
 #[cfg(test)]
 mod real;

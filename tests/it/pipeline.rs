@@ -1,6 +1,7 @@
 //! The whole pipeline against the sandbox and a store, run after run, and what an independent reader
 //! then finds in the bucket. The store is the strict one, or that of `scripts/test-stores`.
 
+mod acknowledged;
 mod bad_input;
 mod bucket_lost;
 mod catalogs;

@@ -163,7 +163,7 @@ fn token_source(
 }
 
 /// Fails if a secret is in place of a path, because errors would print it from here on.
-fn is_no_secret(path: &Path, key: &str, meant: &str) -> Result<(), ConfigError> {
+pub(super) fn is_no_secret(path: &Path, key: &str, meant: &str) -> Result<(), ConfigError> {
     if !may_be_secret(&path.to_string_lossy()) || path.is_absolute() || path.exists() {
         return Ok(());
     }

@@ -21,8 +21,8 @@ use crate::config::Work;
 use crate::ledger::RoomRecord;
 use crate::model::sealing::{SealInput, manifest};
 use crate::model::{
-    Generator, Manifest, ManifestImage, PreviousManifest, Recording, Sealed, Sha256Digest,
-    Stitched, Summary,
+    AcknowledgedLoss, Generator, Manifest, ManifestImage, PreviousManifest, Recording, Sealed,
+    Sha256Digest, Stitched, Summary,
 };
 use crate::progress::Progress;
 use crate::store::{Labels, RoomKeys, must_be_readable};
@@ -196,7 +196,9 @@ async fn publish(
     previous: InBucket,
 ) -> Result<Sealed, Error> {
     let manifest = match &previous.base {
-        Some(base) => manifest.keeping_film_of(&base.manifest),
+        Some(PublishedManifest { manifest: earlier, .. }) => {
+            manifest.keeping_film_of(earlier).keeping_acknowledgements_of(earlier)
+        }
         None => manifest,
     };
     supersede(records, keys, room, manifest, previous).await
@@ -213,16 +215,38 @@ pub async fn add_film(
     previous: InBucket,
     film: Stitched,
 ) -> Result<(), Error> {
+    add(records, room, previous, |manifest| manifest.playback.stitched = Some(film)).await
+}
+
+/// The same with who has acknowledged which losses.
+///
+/// # Errors
+/// As [`seal`]; the previous manifest then stays in force.
+pub async fn add_acknowledgement(
+    records: Records<'_>,
+    room: &RoomRecord,
+    previous: InBucket,
+    loss: AcknowledgedLoss,
+) -> Result<(), Error> {
+    add(records, room, previous, |manifest| manifest.losses_acknowledged.push(loss)).await
+}
+
+async fn add(
+    records: Records<'_>,
+    room: &RoomRecord,
+    previous: InBucket,
+    change: impl FnOnce(&mut Manifest),
+) -> Result<(), Error> {
     let Some(base) = &previous.base else { return Ok(()) };
     let mut manifest = Manifest {
         generator: generator(records),
         published_at: records.clock.now(),
         ..base.manifest.clone()
     };
-    manifest.playback.stitched = Some(film);
+    change(&mut manifest);
     let keys = records.store.keys(&room.room.appid).room(room.room.room_id);
     let sealed = supersede(records, &keys, room, manifest, previous).await?;
-    // The room may have been listed anew while the store copied.
+    // The room may have been listed anew meanwhile.
     let (appid, id) = (&room.room.appid, room.room.room_id);
     let now = records.ledger.room(appid, id).await?.unwrap_or_else(|| room.clone());
     let record = RoomRecord { sealed: Some(sealed), ..now };

@@ -6,18 +6,14 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 
-use super::program::Running;
 use super::{Inherited, SourceKind};
+use crate::child::{MOST, Running};
 use crate::clock;
+use crate::model::redact::excerpt;
 use crate::wechat::error::Error;
-use crate::wechat::redact::excerpt;
 
 /// Time limit of a token command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The most bytes to read from the output of a command or from a file. The reply of a token server has
-/// less than a kilobyte.
-pub(super) const MOST: usize = 64 << 10;
 
 /// Runs the program and returns its output once it has ended, even if it left other processes running.
 /// Terminates those too, also if the program takes too long or prints too much, or if the caller gives

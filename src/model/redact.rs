@@ -13,7 +13,7 @@ const MASK: &str = "***";
 ///
 /// Masks the `secrets` themselves, raw and URL-encoded, every word as long as a secret, and the value of
 /// anything named token, secret, password, key or signature.
-pub(super) fn excerpt(text: &str, secrets: &[&SecretString]) -> String {
+pub fn excerpt(text: &str, secrets: &[&SecretString]) -> String {
     let line = mask_words(&mask_known(text, secrets));
     let mut short: String = line.chars().take(EXCERPT_CHARS).collect();
     if short.len() < line.len() {

@@ -1,4 +1,5 @@
-//! Runs a program for its output and ends all processes that it has started.
+//! Runs a program of the user: what it reads and prints has a bound, and all processes that it has started end
+//! with it.
 
 use std::ffi::OsString;
 use std::io::Result;
@@ -6,11 +7,13 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use super::local::MOST;
 use crate::clock;
+
+/// The most bytes to keep of what a program prints.
+pub const MOST: usize = 64 << 10;
 
 /// How long a process has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(1);
@@ -24,27 +27,55 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// A running program in its own process group. Dropping it kills the remaining group; [`Running::end`]
 /// asks first and waits.
-pub(super) struct Running {
+pub struct Running {
     child: Child,
     group: Group,
+    input: Option<Input>,
     /// Its output, up to one byte more than the limit.
-    pub(super) stdout: Capture<ChildStdout>,
+    pub stdout: Capture<ChildStdout>,
     /// The beginning of its stderr.
-    pub(super) stderr: Capture<ChildStderr>,
+    pub stderr: Capture<ChildStderr>,
 }
 
 impl Running {
-    /// Starts a program whose environment is exactly `environment`.
-    pub(super) fn start(
+    /// Starts a program whose environment is exactly `environment`, and whose stdin is empty.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(
         program: &str,
         arguments: &[String],
         environment: impl IntoIterator<Item = (String, OsString)>,
+    ) -> Result<Self> {
+        Self::spawn(program, arguments, environment, Stdio::null())
+    }
+
+    /// The same for a program that reads `input`, or as much of it as it wants.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with(
+        program: &str,
+        arguments: &[String],
+        environment: impl IntoIterator<Item = (String, OsString)>,
+        input: Vec<u8>,
+    ) -> Result<Self> {
+        let mut running = Self::spawn(program, arguments, environment, Stdio::piped())?;
+        running.input = running.child.stdin.take().map(|to| Input { to, rest: input });
+        Ok(running)
+    }
+
+    fn spawn(
+        program: &str,
+        arguments: &[String],
+        environment: impl IntoIterator<Item = (String, OsString)>,
+        stdin: Stdio,
     ) -> Result<Self> {
         let mut child = Command::new(program)
             .args(arguments)
             .env_clear()
             .envs(environment)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -52,15 +83,19 @@ impl Running {
             .spawn()?;
         let group = Group::led_by(&child);
         let (stdout, stderr) = (child.stdout.take().into(), child.stderr.take().into());
-        Ok(Self { child, group, stdout, stderr })
+        Ok(Self { child, group, input: None, stdout, stderr })
     }
 
-    /// Reads until the program itself ends, or returns `None` once it has printed too much. Other
+    /// Feeds it, and reads until the program itself ends, or returns `None` once it has printed too much. Other
     /// processes that hold its pipes open do not matter.
-    pub(super) async fn finish(&mut self) -> Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// When its output cannot be read.
+    pub async fn finish(&mut self) -> Result<Option<ExitStatus>> {
         let status = loop {
             tokio::select! {
                 status = self.child.wait() => break status?,
+                () = Input::feed(&mut self.input) => {}
                 read = self.stdout.more() => read?,
                 read = self.stderr.more() => read?,
             }
@@ -78,10 +113,28 @@ impl Running {
     }
 
     /// Ends the program and all that it has started: SIGTERM, and SIGKILL a second later.
-    pub(super) async fn end(mut self) {
+    pub async fn end(mut self) {
         let gone = async { tokio::join!(self.group.end(), self.child.wait()) };
         // A process that hangs in the kernel does not even react to SIGKILL.
         let _ = clock::within(2 * GRACE, gone).await;
+    }
+}
+
+/// What is left of the input of a program.
+struct Input {
+    to: ChildStdin,
+    rest: Vec<u8>,
+}
+
+impl Input {
+    /// Writes some of it; waits for ever if nothing is left. Cancel-safe.
+    async fn feed(input: &mut Option<Self>) {
+        let Some(Self { to, rest }) = input else { return std::future::pending().await };
+        match to.write(rest).await {
+            Ok(written) if written < rest.len() => drop(rest.drain(..written)),
+            // It has all of it, or has closed its stdin.
+            Ok(_) | Err(_) => *input = None,
+        }
     }
 }
 
@@ -127,9 +180,10 @@ impl Drop for Group {
 
 /// The data read from a pipe, up to a limit. Reads and discards the rest, so that the writer never
 /// blocks.
-pub(super) struct Capture<R> {
+pub struct Capture<R> {
     from: Option<R>,
-    pub(super) bytes: Vec<u8>,
+    /// What was kept.
+    pub bytes: Vec<u8>,
 }
 
 impl<R> From<Option<R>> for Capture<R> {

@@ -1,0 +1,45 @@
+//! `status --stale`: accounts that nobody has archived for long. A machine that died tells nobody.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::cli::figures::{counted, moment};
+use crate::cli::setup::Setup;
+use crate::cli::telling::Teller;
+use crate::cli::{Common, Exit, output};
+use crate::notify;
+
+pub(super) async fn print(
+    common: &Common,
+    setup: &Setup,
+    longest: Duration,
+) -> anyhow::Result<Exit> {
+    let ledger = &setup.context.ledger;
+    let appids: Vec<_> = setup.accounts.iter().map(|account| account.appid.clone()).collect();
+    let longest = SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX);
+    let stale = notify::stale(ledger, &appids, longest, setup.context.clock.now()).await?;
+    for one in &stale {
+        let since = one.since.map_or_else(|| "never".to_owned(), moment);
+        if common.json {
+            output::json(&json!({ "type": "stale", "appid": one.appid, "since": one.since }));
+        } else {
+            output::line(format_args!("account {}: last looked through: {since}", one.appid));
+        }
+    }
+    if common.json {
+        let (accounts, stale) = (appids.len(), stale.len());
+        output::json(&json!({ "type": "summary", "accounts": accounts, "stale": stale }));
+    } else if !stale.is_empty() {
+        let accounts = counted(stale.len(), "account");
+        output::note(format_args!(
+            "no run has looked through {accounts} for so long\n\
+             hint: check the machine whose cron job or timer starts `run`"
+        ));
+    }
+    let teller = Teller::new(common, "run");
+    let desk = teller.desk(Some(ledger));
+    notify::tell_stale(teller.channels(), desk, &appids, &stale).await;
+    Ok(if stale.is_empty() { Exit::Done } else { Exit::Left })
+}

@@ -1,0 +1,311 @@
+//! What a run has come to, account by account: plain data, from which every message is made, and which the
+//! outbox keeps.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::neutral;
+use crate::config::Event;
+use crate::model::{AppId, Calls, Outcome, Reason, RoomId};
+use crate::pipeline::{AccountReport, Report, RoomOutcome, RoomReport, Unarchived};
+
+/// The most entries of each list: nobody reads more in a message.
+const MOST: usize = 1000;
+
+/// What a run has come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// `run`, `backfill` or `verify`.
+    pub command: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Bytes that it received from the media hosts.
+    pub bytes: u64,
+    /// Why all of it failed, if it did.
+    pub stopped: Option<Cause>,
+    /// The accounts that it worked on.
+    pub accounts: Vec<AccountDigest>,
+}
+
+/// What a run has come to for one account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountDigest {
+    /// The account.
+    pub appid: AppId,
+    /// How the run ended for it.
+    pub outcome: Outcome,
+    /// Rooms that the run archived or checked.
+    pub rooms: u64,
+    /// Rooms that a later run has work to do for.
+    pub rooms_left: u64,
+    /// What is lost, and was not reported before.
+    pub lost: Vec<LostRoom>,
+    /// Recordings whose loss was reported before and that nobody has acknowledged.
+    pub lost_before: u64,
+    /// What will not be archived in time, soonest deadline first.
+    pub at_risk: Vec<RoomAtRisk>,
+    /// What failed.
+    pub failures: Vec<Failure>,
+    /// Objects that are not what a manifest says.
+    pub mismatches: u64,
+    /// The calls of the day, if they could be read.
+    pub calls: Option<Calls>,
+}
+
+/// A room by number and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RoomName {
+    /// Its number.
+    pub room_id: RoomId,
+    /// Its title; empty if it is not known.
+    pub name: String,
+}
+
+/// A room of which something is lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostRoom {
+    /// The room.
+    pub room: RoomName,
+    /// How many recordings are lost.
+    pub recordings: u64,
+}
+
+/// A room of which something will not be archived in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomAtRisk {
+    /// The room.
+    pub room: RoomName,
+    /// How many recordings; 0 where WeChat has yet to be asked.
+    pub recordings: u64,
+    /// When WeChat deletes the first of them.
+    pub deadline: Timestamp,
+    /// What is lacking: `calls`, `throughput` or `success`.
+    pub short_of: String,
+}
+
+/// Something that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The room, if it concerns one.
+    pub room: Option<RoomName>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// A reason, as the outbox keeps it: without the queries of addresses, which may be signatures.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cause {
+    /// What happened.
+    pub message: String,
+    /// What a person can do about it.
+    pub hints: Vec<String>,
+}
+
+impl From<&Reason> for Cause {
+    fn from(reason: &Reason) -> Self {
+        let Reason { message, hints } = reason.capped();
+        let hints = hints.iter().map(|hint| neutral::without_queries(hint)).collect();
+        Self { message: neutral::without_queries(&message), hints }
+    }
+}
+
+/// The names of rooms, by account and number.
+pub type Names = HashMap<(AppId, RoomId), String>;
+
+/// The run that is summed up.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended<'a> {
+    /// `run` or `backfill`.
+    pub command: &'a str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: std::time::Duration,
+}
+
+impl Digest {
+    /// The digest of a run that ended with a report. `names` has the rooms that the run did not work on.
+    pub fn of_report(report: &Report, ended: Ended<'_>, names: &Names) -> Self {
+        let is_interrupted = ended.outcome == Outcome::Interrupted;
+        let account = |account: &AccountReport| AccountDigest {
+            outcome: report.outcome_of(account, is_interrupted),
+            ..of_account(report, account, names)
+        };
+        Self {
+            bytes: report.counts.bytes_transferred,
+            stopped: report.ledger.as_ref().map(Cause::from),
+            accounts: report.accounts.iter().map(account).collect(),
+            ..Self::empty(ended)
+        }
+    }
+
+    /// The digest of a run that could not work, for a reason that concerns all of it.
+    pub fn of_failure(why: &Reason, ended: Ended<'_>) -> Self {
+        Self { stopped: Some(why.into()), ..Self::empty(ended) }
+    }
+
+    /// The digest of a run without any account.
+    pub fn empty(ended: Ended<'_>) -> Self {
+        Self {
+            command: ended.command.to_owned(),
+            outcome: ended.outcome,
+            ended_at: ended.at,
+            took_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
+            bytes: 0,
+            stopped: None,
+            accounts: Vec::new(),
+        }
+    }
+
+    /// The same about some accounts alone; `None` if it says nothing about them.
+    #[must_use]
+    pub fn only(&self, appids: &[AppId]) -> Option<Self> {
+        if appids.is_empty() {
+            return Some(self.clone());
+        }
+        let is_meant = |account: &&AccountDigest| appids.contains(&account.appid);
+        let accounts: Vec<_> = self.accounts.iter().filter(is_meant).cloned().collect();
+        if self.stopped.is_some() {
+            return Some(Self { accounts, ..self.clone() });
+        }
+        let outcome = accounts.iter().map(|account| account.outcome).min()?;
+        Some(Self { outcome, accounts, ..self.clone() })
+    }
+
+    /// Everything that it tells: a night on which something is lost may have something at risk too.
+    pub fn events(&self) -> BTreeSet<Event> {
+        let mut events = BTreeSet::from([Event::from(self.outcome)]);
+        if self.outcome != Outcome::Interrupted && self.stopped.is_none() {
+            events.extend(self.accounts.iter().flat_map(AccountDigest::troubles));
+        }
+        events.extend(self.has_lost().then_some(Event::Lost));
+        events
+    }
+
+    /// Whether it reports a loss.
+    pub fn has_lost(&self) -> bool {
+        self.accounts.iter().any(|account| !account.lost.is_empty())
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_well(&self) -> bool {
+        matches!(self.outcome, Outcome::Ok | Outcome::Continuing)
+    }
+}
+
+impl AccountDigest {
+    /// An account of which nothing is known yet.
+    pub fn new(appid: AppId, outcome: Outcome) -> Self {
+        Self {
+            appid,
+            outcome,
+            rooms: 0,
+            rooms_left: 0,
+            lost: Vec::new(),
+            lost_before: 0,
+            at_risk: Vec::new(),
+            failures: Vec::new(),
+            mismatches: 0,
+            calls: None,
+        }
+    }
+
+    /// What is wrong and lasts until somebody or a later run puts it right.
+    pub fn troubles(&self) -> BTreeSet<Event> {
+        const LASTING: [Outcome; 4] =
+            [Outcome::Failed, Outcome::Mismatch, Outcome::AtRisk, Outcome::Left];
+        let outcome = LASTING.contains(&self.outcome).then(|| Event::from(self.outcome));
+        let at_risk = (!self.at_risk.is_empty()).then_some(Event::AtRisk);
+        let left = (!self.failures.is_empty()).then_some(Event::Left);
+        outcome.into_iter().chain(at_risk).chain(left).collect()
+    }
+}
+
+fn of_account(report: &Report, account: &AccountReport, names: &Names) -> AccountDigest {
+    let appid = &account.appid;
+    let rooms: Vec<_> = report.rooms.iter().filter(|room| room.appid == *appid).collect();
+    let name = |room_id: RoomId| {
+        let worked_on = rooms.iter().find(|room| room.room_id == room_id).map(|room| &room.name);
+        let name = worked_on.or_else(|| names.get(&(appid.clone(), room_id)));
+        RoomName { room_id, name: name.cloned().unwrap_or_default() }
+    };
+    let left = rooms.iter().filter(|room| room.is_left()).count() as u64;
+    let sealed = |room: &&&RoomReport| matches!(room.outcome, RoomOutcome::Sealed(_));
+    AccountDigest {
+        rooms: rooms.iter().filter(sealed).count() as u64,
+        rooms_left: left + account.rooms_left.unwrap_or(account.pending_rooms),
+        lost: lost(report, appid, &name),
+        at_risk: at_risk(account, &name),
+        failures: failures(account, &rooms, &name),
+        calls: account.calls,
+        ..AccountDigest::new(appid.clone(), Outcome::Ok)
+    }
+}
+
+fn lost(report: &Report, appid: &AppId, name: &dyn Fn(RoomId) -> RoomName) -> Vec<LostRoom> {
+    let mut all: Vec<LostRoom> = Vec::new();
+    for loss in report.losses.iter().filter(|loss| loss.recording.appid == *appid) {
+        let room_id = loss.recording.room;
+        match all.last_mut().filter(|last| last.room.room_id == room_id) {
+            Some(last) => last.recordings += 1,
+            None => all.push(LostRoom { room: name(room_id), recordings: 1 }),
+        }
+    }
+    all.truncate(MOST);
+    all
+}
+
+fn at_risk(account: &AccountReport, name: &dyn Fn(RoomId) -> RoomName) -> Vec<RoomAtRisk> {
+    let mut all: Vec<RoomAtRisk> = Vec::new();
+    let mut places: HashMap<(RoomId, &str), usize> = HashMap::new();
+    for risk in &account.at_risk {
+        let known = u64::from(risk.source_id.is_some());
+        let place = *places.entry((risk.room_id, risk.short_of.as_str())).or_insert(all.len());
+        match all.get_mut(place) {
+            Some(room) => room.recordings += known,
+            None => all.push(RoomAtRisk {
+                room: name(risk.room_id),
+                recordings: known,
+                deadline: risk.deadline,
+                short_of: risk.short_of.as_str().to_owned(),
+            }),
+        }
+    }
+    all.truncate(MOST);
+    all
+}
+
+fn failures(
+    account: &AccountReport,
+    rooms: &[&RoomReport],
+    name: &dyn Fn(RoomId) -> RoomName,
+) -> Vec<Failure> {
+    let failure =
+        |room: Option<RoomId>, why: &Reason| Failure { room: room.map(name), cause: why.into() };
+    let problems = account.problems.iter().filter(|problem| !problem.is_quota);
+    let of_account = problems.map(|problem| match problem.room_id {
+        Some(room) => failure(Some(room), &problem.error),
+        None => {
+            let what = &problem.what;
+            failure(None, &problem.error.clone().saying(|why| format!("{what}: {why}")))
+        }
+    });
+    let of_rooms = rooms.iter().flat_map(|room| match &room.outcome {
+        RoomOutcome::Failed(why) => vec![failure(Some(room.room_id), why)],
+        RoomOutcome::Sealed(sealed) => {
+            let one = |one: &Unarchived| failure(Some(room.room_id), &one.reason);
+            sealed.reasons.iter().map(one).collect()
+        }
+        RoomOutcome::Interrupted => Vec::new(),
+    });
+    let waiting = account.waiting.iter().map(|one| failure(Some(one.room_id), &one.reason));
+    of_account.chain(of_rooms).chain(waiting).take(MOST).collect()
+}

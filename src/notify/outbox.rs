@@ -1,0 +1,216 @@
+//! Each message once: what is sent, what waits, and what a channel was told before.
+
+use futures::TryFutureExt as _;
+use serde_json::json;
+
+use super::digest::AccountDigest;
+use super::send::{self, Error, Parcel, Post};
+use super::{Desk, Digest, News, full_message};
+use crate::config::{Channel, Event, Way};
+use crate::ledger::{self, Ledger, Notice};
+use crate::model::{AppId, Outcome, Sha256Digest};
+
+/// The most bytes of a digest that the outbox keeps as it is.
+const MOST: usize = 256 << 10;
+
+/// A new id of a message.
+pub(super) fn new_id() -> String {
+    format!("msg_{}", uuid::Uuid::new_v4().simple())
+}
+
+/// Notes for each account whether something is wrong. Returns for which all is well again; `None` is in it
+/// for what concerned all of them.
+pub(super) async fn remember(
+    channel: &Channel,
+    desk: Desk<'_>,
+    digest: &Digest,
+) -> Vec<Option<AppId>> {
+    let Some(ledger) = desk.ledger else { return Vec::new() };
+    let (channel, command) = (channel.name.as_str(), digest.command.as_str());
+    let Some(known) = logged(ledger.troubles(channel, command).await) else { return Vec::new() };
+    let mut recovered = Vec::new();
+    for (appid, change) in changes(digest) {
+        let name = appid.map_or("", AppId::as_str);
+        let key = (channel, command, name);
+        // Only what changes is written: there may be thousands of accounts.
+        match (change, known.contains(name)) {
+            (Change::Begins, false) => {
+                logged(ledger.note_trouble(key, digest.ended_at).await);
+            }
+            (Change::Ends, true) if logged(ledger.end_trouble(key).await) == Some(true) => {
+                recovered.push(appid.cloned());
+            }
+            _ => {}
+        }
+    }
+    recovered
+}
+
+/// Whether something is wrong.
+enum Change {
+    Begins,
+    Ends,
+}
+
+/// What a run says of its accounts, and of all of them as a whole. A run that was interrupted says nothing, and
+/// a loss neither begins nor ends anything: it is told by itself.
+fn changes(digest: &Digest) -> Vec<(Option<&AppId>, Change)> {
+    if digest.stopped.is_some() {
+        return vec![(None, Change::Begins)];
+    }
+    if digest.outcome == Outcome::Interrupted {
+        return Vec::new();
+    }
+    let of_account = |account: &'_ AccountDigest| match account.outcome {
+        _ if !account.troubles().is_empty() => Some(Change::Begins),
+        Outcome::Ok | Outcome::Continuing => Some(Change::Ends),
+        _ => None,
+    };
+    let accounts = digest.accounts.iter();
+    let accounts =
+        accounts.filter_map(|account| Some((Some(&account.appid), of_account(account)?)));
+    std::iter::once((None, Change::Ends)).chain(accounts).collect()
+}
+
+/// The result, if any; a failure of the ledger costs no message.
+fn logged<T>(result: Result<T, ledger::Error>) -> Option<T> {
+    let note = |error| tracing::debug!(error = %error, "failed to use the outbox");
+    result.map_err(note).ok()
+}
+
+/// Sends what is new together with what waits, unless both are nothing.
+pub(super) async fn send(
+    channel: &Channel,
+    desk: Desk<'_>,
+    news: Option<&News>,
+) -> Result<(), Error> {
+    let ledger = desk.ledger.filter(|ledger| ledger.failure().is_none());
+    let silenced = match ledger {
+        Some(ledger) => logged(ledger.is_silenced(&channel.name, &address(channel)).await),
+        None => None,
+    };
+    if silenced == Some(true) {
+        return Ok(());
+    }
+    let id = new_id();
+    let mut ids = Vec::new();
+    let mut earlier = Vec::new();
+    if let Some(ledger) = ledger {
+        for Notice { id, digest } in taken(ledger, channel, desk).await {
+            ids.push(id);
+            earlier.extend(serde_json::from_str::<Digest>(&digest).ok());
+        }
+        if let Some(News { digest, .. }) = news
+            && added(ledger, channel, desk, &id, digest).await
+        {
+            ids.push(id.clone());
+        }
+    }
+    if news.is_none() && earlier.is_empty() {
+        return Ok(());
+    }
+    let parcel = parcel(channel, desk, id, news, &earlier);
+    let post = Post::new(desk.clock.clone())?;
+    let sent = send::send(&post, channel, &parcel).await;
+    if let Some(ledger) = ledger {
+        settle(ledger, channel, desk, &ids, &sent).await;
+    }
+    sent
+}
+
+async fn taken(ledger: &Ledger, channel: &Channel, desk: Desk<'_>) -> Vec<Notice> {
+    logged(ledger.take_notices(&channel.name, desk.sender).await).unwrap_or_default()
+}
+
+async fn added(
+    ledger: &Ledger,
+    channel: &Channel,
+    desk: Desk<'_>,
+    id: &str,
+    digest: &Digest,
+) -> bool {
+    let notice = Notice { id: id.to_owned(), digest: kept(digest) };
+    let added = ledger.add_notice(&notice, &channel.name, desk.sender, digest.ended_at);
+    logged(added.await).is_some()
+}
+
+/// A digest as the outbox keeps it: what is at risk and what failed is told by later runs anyway.
+fn kept(digest: &Digest) -> String {
+    let text = json!(digest).to_string();
+    if text.len() <= MOST {
+        return text;
+    }
+    let mut digest = digest.clone();
+    for account in &mut digest.accounts {
+        account.at_risk.clear();
+        account.failures.clear();
+    }
+    json!(digest).to_string()
+}
+
+fn parcel(
+    channel: &Channel,
+    desk: Desk<'_>,
+    id: String,
+    news: Option<&News>,
+    earlier: &[Digest],
+) -> Parcel {
+    let at = desk.clock.now();
+    let event = news.and_then(|news| news.events().into_iter().find(|on| channel.on.contains(on)));
+    Parcel {
+        id,
+        event: event.map_or_else(|| "earlier".to_owned(), name),
+        at,
+        message: full_message(channel.lang, news, earlier, at),
+        data: json!({
+            "now": news.map(|news| &news.digest),
+            "recovered": news.map(|news| news.recovered.iter().flatten().collect::<Vec<_>>()),
+            "earlier": earlier,
+        }),
+    }
+}
+
+fn name(event: Event) -> String {
+    let name = serde_json::to_value(event).ok();
+    name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Records what became of messages.
+async fn settle(
+    ledger: &Ledger,
+    channel: &Channel,
+    desk: Desk<'_>,
+    ids: &[String],
+    sent: &Result<(), Error>,
+) {
+    let noted = match sent {
+        Ok(()) => ledger.notices_sent(ids).await,
+        Err(Error::Gone { .. }) => {
+            let address = address(channel);
+            let silenced = Some((address.as_str(), desk.clock.now()));
+            ledger.silence(&channel.name, silenced).and_then(|()| ledger.notices_sent(ids)).await
+        }
+        Err(_) => ledger.notices_unsent(ids).await,
+    };
+    if let Err(error) = noted {
+        tracing::warn!(channel = %channel.name, error = %error, "failed to note what was sent to {}: it may be sent again", channel.name);
+    }
+}
+
+/// A receiver that took a message gets the next ones too.
+pub(super) async fn hear_again(channel: &Channel, desk: Desk<'_>) {
+    if let Some(ledger) = desk.ledger {
+        logged(ledger.silence(&channel.name, None).await);
+    }
+}
+
+/// Tells one address of a channel from another without being it.
+fn address(channel: &Channel) -> String {
+    match &channel.way {
+        Way::Webhook(robot) => {
+            let digest = Sha256Digest::of(robot.address.expose().as_str().as_bytes());
+            digest.to_string().get(..16).unwrap_or_default().to_owned()
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Mail, by a server that takes what it is given line by line.
+
+use std::sync::{Arc, Mutex};
+
+use replay_archiver::model::Outcome;
+use replay_archiver::notify;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Desktop, lost, of_one};
+use crate::canaries::API_KEY;
+
+/// A mail server on loopback, and the mails that it took.
+struct Mailbox {
+    address: std::net::SocketAddr,
+    mails: Arc<Mutex<Vec<String>>>,
+}
+
+impl Mailbox {
+    /// `verdict` is what it says at the end of a mail.
+    async fn start(verdict: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mails = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&mails);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let taken = Arc::clone(&taken);
+                tokio::spawn(async move { drop(converse(client, verdict, &taken).await) });
+            }
+        });
+        Self { address, mails }
+    }
+
+    fn mails(&self) -> Vec<String> {
+        self.mails.lock().unwrap().clone()
+    }
+}
+
+async fn converse(
+    client: TcpStream,
+    verdict: &str,
+    taken: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut client = BufReader::new(client);
+    client.get_mut().write_all(b"220 mail\r\n").await?;
+    let mut line = String::new();
+    while client.read_line(&mut line).await? > 0 {
+        let reply = match line.split_whitespace().next().unwrap_or_default() {
+            "EHLO" => "250-mail\r\n250-8BITMIME\r\n250 AUTH PLAIN LOGIN\r\n".to_owned(),
+            "AUTH" => "235 ok\r\n".to_owned(),
+            "DATA" => {
+                client.get_mut().write_all(b"354 go on\r\n").await?;
+                let mut mail = String::new();
+                while !mail.ends_with("\r\n.\r\n") {
+                    client.read_line(&mut mail).await?;
+                }
+                if verdict.starts_with("250") {
+                    taken.lock().unwrap().push(mail);
+                }
+                format!("{verdict}\r\n")
+            }
+            "QUIT" => "221 bye\r\n".to_owned(),
+            _ => "250 ok\r\n".to_owned(),
+        };
+        client.get_mut().write_all(reply.as_bytes()).await?;
+        line.clear();
+    }
+    Ok(())
+}
+
+async fn desktop(mailbox: &Mailbox) -> Desktop {
+    let text = "[[notify]]\nkind = \"mail\"\nsmtp_url_env = \"SMTP\"\nfrom = \"Archive <a@b.example>\"\n\
+                to = [\"ops@c.example\", \"运维 <d@e.example>\"]\nlang = \"en\"\n";
+    let url = format!("smtp://ops:{API_KEY}@{}", mailbox.address);
+    Desktop::new(text, &[("SMTP", url)]).await
+}
+
+#[tokio::test]
+async fn a_mail_goes_to_everybody_named_with_what_matters_in_its_subject() {
+    let mailbox = Mailbox::start("250 queued").await;
+    let desktop = desktop(&mailbox).await;
+    desktop.night(|at| lost(&[(7, "New <b>goods</b>")], at)).await;
+    let mails = mailbox.mails();
+    assert_eq!(mails.len(), 1, "{mails:?}");
+    for part in [
+        "From: Archive <a@b.example>",
+        "ops@c.example",
+        "d@e.example",
+        "Subject: ",
+        "Message-ID: <msg_",
+    ] {
+        assert!(mails[0].contains(part), "no {part} in {}", mails[0]);
+    }
+    assert!(!mails[0].contains("<b>") && !mails[0].contains("canary"), "{}", mails[0]);
+}
+
+#[tokio::test]
+async fn a_mail_that_is_refused_waits_and_the_password_is_in_no_error() {
+    let mailbox = Mailbox::start("554 no thanks").await;
+    let desktop = desktop(&mailbox).await;
+    let refused = notify::test(&desktop.alerts.channels[0], desktop.desk("one")).await;
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("no thanks") && !error.contains("canary"), "{error}");
+    desktop.night(|at| of_one(Outcome::Left, at)).await;
+    let name = &desktop.alerts.channels[0].name;
+    assert_eq!(desktop.ledger.waiting_notices(name).await.unwrap().len(), 1);
+}

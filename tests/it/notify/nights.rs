@@ -1,0 +1,120 @@
+//! Rows of nights, read as an operator reads them: told each thing once, in time, in words to act on.
+
+use replay_archiver::model::{Outcome, Reason};
+use replay_archiver::notify::Digest;
+use replay_archiver::notify::digest::{AccountDigest, Cause, Failure};
+
+use super::receiver::{Receiver, Vendor};
+use super::{Desktop, appid, at_risk, lost, of_one, room};
+
+async fn wecom(more: &str) -> (Receiver, Desktop) {
+    let receiver = Receiver::start(Vendor::Wecom).await;
+    let text = format!("[[notify]]\nkind = \"wecom\"\nurl_env = \"URL\"\n{more}\n");
+    let desktop = Desktop::new(&text, &[("URL", receiver.url())]).await;
+    (receiver, desktop)
+}
+
+/// The first lines of what was taken.
+fn titles(receiver: &Receiver) -> Vec<String> {
+    let title = |text: &String| text.lines().next().unwrap_or_default().to_owned();
+    receiver.texts().iter().map(title).collect()
+}
+
+#[tokio::test]
+async fn a_failure_is_told_every_night_and_once_when_all_is_well_again() {
+    use Outcome::{Continuing, Left, Ok};
+    let (receiver, desktop) = wecom("").await;
+    for outcome in [Ok, Left, Left, Ok, Ok, Continuing, Left, Continuing, Ok] {
+        desktop.night(|at| of_one(outcome, at)).await;
+    }
+    desktop.night(|at| lost(&[(7, "新品")], at)).await;
+    desktop.night(|at| of_one(Ok, at)).await;
+    let left = "**⚠️ 直播回放归档：部分回放归档失败，下次运行会重试**";
+    let well = "**✅ 直播回放归档：已恢复正常**";
+    let lost = "**❌ 直播回放归档：有回放已被微信删除，无法找回**";
+    assert_eq!(titles(&receiver), [left, left, well, left, well, lost]);
+}
+
+#[tokio::test]
+async fn a_backfill_of_26_days_alarms_on_the_one_night_that_is_wrong() {
+    let (receiver, desktop) = wecom("").await;
+    for night in 0..26 {
+        let outcome = if night == 12 { Outcome::AtRisk } else { Outcome::Continuing };
+        desktop.night(|at| Digest { command: "backfill".to_owned(), ..of_one(outcome, at) }).await;
+    }
+    let told = ["**⏰ 直播回放补录：有回放可能来不及归档**", "**✅ 直播回放补录：已恢复正常**"];
+    assert_eq!(titles(&receiver), told);
+}
+
+#[tokio::test]
+async fn a_deadline_is_foretold_in_words_to_act_on() {
+    let rooms = [(354, "双十一专场"), (355, "新品"), (356, "")];
+    let (receiver, desktop) = wecom("").await;
+    desktop.night(|at| at_risk(&rooms, 4, 9, at)).await;
+    let text = receiver.one_since(0);
+    let told = "9 天后微信将删除 3 个直播间的 12 个回放（354 号「双十一专场」、355 号「新品」、356 号）（接口调用次数不够）";
+    assert!(text.contains(told), "{text}");
+
+    let (receiver, desktop) = wecom("lang = \"en\"").await;
+    desktop.night(|at| at_risk(&rooms, 4, 9, at)).await;
+    let text = receiver.one_since(0);
+    let told = "In 9 days WeChat deletes 12 replays of 3 rooms (354 “双十一专场”, 355 “新品”, 356): \
+                there are not enough API calls";
+    assert!(text.contains(told), "{text}");
+}
+
+#[tokio::test]
+async fn what_many_rooms_suffer_is_one_line_with_what_to_do() {
+    let (receiver, desktop) = wecom("lang = \"en\"").await;
+    desktop
+        .night(|at| {
+            let mut digest = of_one(Outcome::Left, at);
+            let failure = |number: u64| Failure {
+                room: Some(room(number, "")),
+                cause: Cause::from(&Reason {
+                    message: format!("https://h/{number}.mp4?sign=canary: h is not allowed"),
+                    hints: vec!["add h to [media] allow_hosts".to_owned()],
+                }),
+            };
+            digest.accounts[0].failures = (1..=8).map(failure).collect();
+            digest
+        })
+        .await;
+    let text = receiver.one_since(0);
+    let told: Vec<_> = text.lines().filter(|line| line.starts_with("Failed")).collect();
+    let line = "Failed: 8 rooms (1, 2, 3, 4, 5 and 3 more): https：//h/… h is not allowed";
+    assert_eq!(told, [line], "{text}");
+    assert!(text.contains("Hint: add h to [media] allow_hosts"), "{text}");
+}
+
+#[tokio::test]
+async fn a_channel_hears_of_its_accounts_and_events_alone() {
+    let (receiver, desktop) = wecom("accounts = [\"wx2\"]\non = [\"left\"]").await;
+    let night = |first: Outcome, second: Outcome| {
+        move |at| {
+            let mut digest = of_one(first, at);
+            digest.accounts.push(AccountDigest::new(appid("wx2"), second));
+            digest
+        }
+    };
+    desktop.night(night(Outcome::Left, Outcome::Ok)).await;
+    desktop.night(night(Outcome::Left, Outcome::AtRisk)).await;
+    assert_eq!(receiver.taken().len(), 0);
+    desktop.night(night(Outcome::Ok, Outcome::Left)).await;
+    assert!(!receiver.one_since(0).contains("wx1"));
+}
+
+#[tokio::test]
+async fn what_is_lost_in_a_night_on_which_more_is_wrong_is_told_to_who_wants_it() {
+    let (receiver, desktop) = wecom("on = [\"at_risk\"]").await;
+    desktop
+        .night(|at| {
+            let mut digest = lost(&[(1, "甲")], at);
+            digest.accounts[0].at_risk =
+                at_risk(&[(2, "乙")], 1, 1, at).accounts[0].at_risk.clone();
+            digest
+        })
+        .await;
+    let text = receiver.one_since(0);
+    assert!(text.contains("甲") && text.contains("25 小时后"), "{text}");
+}

@@ -1,0 +1,76 @@
+//! The outbox: no message twice, none missing, whoever dies.
+
+use std::collections::BTreeSet;
+
+use replay_archiver::model::Outcome;
+use replay_archiver::notify::{self, Desk, Memory};
+
+use super::receiver::{Mood, Receiver, Vendor};
+use super::{Desktop, lost, of_one};
+
+async fn wecom() -> (Receiver, Desktop) {
+    let receiver = Receiver::start(Vendor::Wecom).await;
+    let text = "[[notify]]\nkind = \"wecom\"\nurl_env = \"URL\"\n";
+    let desktop = Desktop::new(text, &[("URL", receiver.url())]).await;
+    (receiver, desktop)
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_is_in_the_next_nights_message_once() {
+    let (receiver, desktop) = wecom().await;
+    receiver.is(Mood::HangsUp);
+    desktop.night(|at| lost(&[(1, "甲")], at)).await;
+    receiver.is(Mood::Refuses);
+    desktop.night(|at| lost(&[(2, "乙")], at)).await;
+    receiver.is(Mood::Takes);
+    desktop.night(|at| of_one(Outcome::Ok, at)).await;
+    let text = receiver.one_since(0);
+    assert!(text.contains("1 号「甲」") && text.contains("2 号「乙」"), "{text}");
+    assert!(text.contains("此前未能送达的消息（11 月 23 日 11:00）"), "{text}");
+    desktop.night(|at| of_one(Outcome::Ok, at)).await;
+    assert_eq!(receiver.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn of_many_processes_one_sends_what_waits() {
+    let (receiver, desktop) = wecom().await;
+    receiver.is(Mood::Fails(400));
+    for room in 1..=5 {
+        desktop.night(|at| lost(&[(room, "甲")], at)).await;
+    }
+    receiver.is(Mood::Takes);
+    let digest = of_one(Outcome::Ok, desktop.clock.now());
+    let senders: Vec<_> = (0..8).map(|n| format!("process-{n}")).collect();
+    let all = senders.iter().map(|sender| {
+        notify::tell(&desktop.alerts.channels, desktop.desk(sender), &digest, Memory::Kept)
+    });
+    futures::future::join_all(all).await;
+    let told: Vec<_> = receiver.texts();
+    let lines = told.iter().flat_map(|text| text.lines()).filter(|line| line.contains("永久丢失"));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!((lines.len(), lines.iter().collect::<BTreeSet<_>>().len()), (5, 5), "{told:#?}");
+}
+
+#[tokio::test]
+async fn the_message_of_a_process_that_died_is_sent_by_another_later() {
+    let (receiver, desktop) = wecom().await;
+    let name = &desktop.alerts.channels[0].name;
+    let digest = lost(&[(9, "甲")], desktop.clock.now());
+    let text = serde_json::to_string(&digest).unwrap();
+    let notice = replay_archiver::ledger::Notice { id: "msg_1".to_owned(), digest: text };
+    desktop.ledger.add_notice(&notice, name, "dead", desktop.clock.now()).await.unwrap();
+    let ok = of_one(Outcome::Ok, desktop.clock.now());
+    notify::tell(&desktop.alerts.channels, desktop.desk("soon"), &ok, Memory::Kept).await;
+    assert_eq!(receiver.taken().len(), 0, "it may still be sending");
+    desktop.night(|at| of_one(Outcome::Ok, at)).await;
+    assert!(receiver.one_since(0).contains("9 号「甲」"));
+}
+
+#[tokio::test]
+async fn without_a_ledger_a_message_is_sent_directly() {
+    let (receiver, desktop) = wecom().await;
+    let digest = of_one(Outcome::Left, desktop.clock.now());
+    let desk = Desk { ledger: None, ..desktop.desk("one") };
+    notify::tell(&desktop.alerts.channels, desk, &digest, Memory::Kept).await;
+    assert_eq!(receiver.taken().len(), 1);
+}

@@ -1,0 +1,172 @@
+//! The program itself: `run`, `backfill` and `verify` tell how they ended, whatever ends them.
+
+use super::receiver::{Mood, Receiver, Vendor};
+use crate::canaries::API_KEY;
+use crate::cli::program::{Place, ROOMS, Ran, ended};
+
+/// A room that WeChat seems to have lost.
+const GONE: &str = "[[account.room]]\nid = 11\nname = \"<@all>[抽奖](http://evil/)\"\nstart = \"-7d\"\n\
+    [[account.room.replay]]\n[[fault]]\non = \"vod\"\nroom = 11\ntimes = \"always\"\n\
+    then = { status = { code = 404 } }\n";
+
+struct Told {
+    place: Place,
+    receiver: Receiver,
+}
+
+impl Told {
+    async fn start(scenario: &str, more: &str) -> Self {
+        let place = Place::start(scenario).await;
+        let receiver = Receiver::start(Vendor::Wecom).await;
+        let channel = "[[notify]]\nkind = \"wecom\"\nurl_env = \"URL\"\n";
+        place.configure(&format!("{}{channel}{more}\n", place.configuration()));
+        Self { place, receiver }
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.place.command(arguments);
+        command.env("URL", self.receiver.url());
+        let ran = ended(command.spawn().unwrap()).await;
+        crate::canaries::check_folder(self.place.folder.path(), &["pipeline.toml", "objects"]);
+        ran
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_silent_while_all_is_well_and_says_once_what_is_left() {
+    let told = Told::start(&format!("{ROOMS}{GONE}"), "").await;
+    let ran = told.run(&["run"]).await;
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let text = told.receiver.one_since(0);
+    assert!(
+        text.contains("部分回放归档失败") && text.contains("11 号「＜＠all＞[抽奖］"),
+        "{text}"
+    );
+    assert!(text.contains("今日接口调用：已用"), "{text}");
+    told.place.sandbox.update(|scenario| scenario.faults.clear());
+    let again = told.run(&["backfill", "--room", "11"]).await;
+    assert_eq!((again.code, told.receiver.taken().len()), (0, 1), "{again:?}");
+    let ran = told.run(&["run"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(told.receiver.one_since(1).contains("已恢复正常"));
+    told.run(&["run"]).await;
+    assert_eq!(told.receiver.taken().len(), 2);
+}
+
+#[tokio::test]
+async fn outcomes_that_count_as_success_are_in_the_configuration_and_the_flag_overrides_it() {
+    let told = Told::start(GONE, "[run]\nsuccess = [\"ok\", \"left\"]").await;
+    assert_eq!(told.run(&["run"]).await.code, 0);
+    assert_eq!(told.run(&["run", "--success", "ok"]).await.code, 3);
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_work_is_told_too() {
+    let told = Told::start(ROOMS, "").await;
+    let text = std::fs::read_to_string(told.place.folder.path().join("pipeline.toml")).unwrap();
+    told.place.configure(&text.replace("APP_SECRET", "NOT_SET"));
+    let ran = told.run(&["run"]).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let failed = told.receiver.one_since(0);
+    assert!(failed.contains("运行失败") && failed.contains("NOT_SET"), "{failed}");
+    assert!(failed.contains("建议：set it to the appsecret"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_told_every_night_and_its_return_once() {
+    let told = Told::start(ROOMS, "").await;
+    let text = std::fs::read_to_string(told.place.folder.path().join("pipeline.toml")).unwrap();
+    told.place.configure(&text.replace("bucket = \"replays\"", "bucket = \"nowhere\""));
+    for night in 0..2 {
+        let ran = told.run(&["run"]).await;
+        assert_ne!(ran.code, 0, "{ran:?}");
+        assert!(told.receiver.one_since(night).contains("运行失败"));
+    }
+    told.place.configure(&text);
+    let ran = told.run(&["run"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(told.receiver.one_since(2).contains("已恢复正常"));
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_opened_is_told_once_a_run() {
+    let told = Told::start(ROOMS, "").await;
+    std::fs::write(told.place.folder.path().join("ledger.sqlite"), "this is no database").unwrap();
+    let ran = told.run(&["run"]).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(told.receiver.one_since(0).contains("运行失败"));
+}
+
+#[tokio::test]
+async fn a_receiver_that_fails_fails_no_run_and_hears_of_it_the_next_night() {
+    let told = Told::start(&format!("{ROOMS}{GONE}"), "").await;
+    told.receiver.is(Mood::Refuses);
+    let ran = told.run(&["run"]).await;
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.err.contains("failed to notify wecom URL"), "{ran:?}");
+    let shown = told.run(&["notify", "--dry-run"]).await;
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(shown.out.contains("wecom URL:") && shown.out.contains("此前未能送达"), "{shown:?}");
+    told.receiver.is(Mood::Takes);
+    told.run(&["run"]).await;
+    let text = told.receiver.one_since(0);
+    assert!(text.contains("此前未能送达的消息"), "{text}");
+}
+
+#[tokio::test]
+async fn verify_tells_of_what_does_not_match() {
+    let told = Told::start(ROOMS, "").await;
+    assert_eq!(told.run(&["run"]).await.code, 0);
+    assert_eq!((told.run(&["verify"]).await.code, told.receiver.taken().len()), (0, 0));
+    let rooms = told.place.objects().join("live/wx1/rooms/1/segments");
+    let segment = std::fs::read_dir(&rooms).unwrap().next().unwrap().unwrap().path();
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::remove_file(&segment).unwrap();
+    assert_eq!(told.run(&["verify"]).await.code, 5);
+    let text = told.receiver.one_since(0);
+    assert!(
+        text.contains("存储桶里的文件与清单不一致") && text.contains("1 个文件缺失或损坏"),
+        "{text}"
+    );
+    std::fs::write(&segment, bytes).unwrap();
+    assert_eq!(told.run(&["verify", "--room", "1"]).await.code, 0);
+    assert_eq!(told.receiver.taken().len(), 1, "a look at one room says nothing of the others");
+    assert_eq!(told.run(&["verify"]).await.code, 0);
+    assert!(told.receiver.one_since(1).contains("直播回放校验：已恢复正常"));
+}
+
+#[tokio::test]
+async fn notify_tries_each_channel_and_shows_no_address() {
+    let told = Told::start("", "[[notify]]\nkind = \"command\"\ncommand = [\"false\"]").await;
+    let ran = told.run(&["notify", "--test"]).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("ok    wecom URL: a test message was sent"), "{ran:?}");
+    assert!(ran.out.contains("FAIL  command false: "), "{ran:?}");
+    let shown = told.run(&["config", "show"]).await;
+    assert!(shown.out.contains("url_env = \"URL\"") && !shown.out.contains(API_KEY), "{shown:?}");
+    let nothing = told.run(&["notify", "--dry-run", "--json"]).await;
+    assert_eq!(nothing.lines()[0]["text"], serde_json::Value::Null);
+    told.place.configure(&told.place.configuration());
+    let none = told.run(&["notify", "--test"]).await;
+    assert!(none.code == 1 && none.err.contains("no channel is configured"), "{none:?}");
+}
+
+#[tokio::test]
+async fn an_account_that_nobody_archives_is_told_of_once_until_it_is_archived_again() {
+    let told = Told::start(ROOMS, "").await;
+    assert_eq!(told.run(&["run"]).await.code, 0);
+    assert_eq!(told.run(&["status", "--stale", "36h"]).await.code, 0);
+    assert_eq!(told.receiver.taken().len(), 0);
+    for _ in 0..3 {
+        let ran = told.run(&["status", "--stale", "1ms"]).await;
+        assert!(
+            ran.code == 3 && ran.out.contains("account wx1: last looked through: 20"),
+            "{ran:?}"
+        );
+    }
+    let text = told.receiver.one_since(0);
+    assert!(text.contains("有账号长时间没有归档") && text.contains("账号 wx1"), "{text}");
+    assert_eq!(told.run(&["status", "--stale", "36h"]).await.code, 0);
+    assert_eq!(told.run(&["status", "--stale", "1ms", "--json"]).await.lines()[0]["appid"], "wx1");
+    assert_eq!(told.receiver.taken().len(), 2);
+}

@@ -1,0 +1,116 @@
+//! What watches the nightly run: pings, and the file of metrics.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::canaries::API_KEY;
+use crate::cli::program::{Place, ROOMS, Ran, ended};
+use crate::net::{Reply, Server};
+
+struct Watched {
+    place: Place,
+    monitor: Server,
+}
+
+impl Watched {
+    async fn start(scenario: &str, monitor: impl Fn() -> Reply + Send + Sync + 'static) -> Self {
+        let monitor = Arc::new(monitor);
+        let monitor = Server::start(move |_| monitor()).await;
+        let place = Place::start(scenario).await;
+        let watched = Self { place, monitor };
+        let section = format!(
+            "[monitor]\nhealthchecks_url_env = \"HC\"\nuptime_kuma_url_env = \"KUMA\"\ntextfile = \"{}\"\n",
+            watched.metrics().display()
+        );
+        watched.place.configure(&format!("{}{section}", watched.place.configuration()));
+        watched
+    }
+
+    fn metrics(&self) -> PathBuf {
+        self.place.folder.path().join("replay_archiver.prom")
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.place.command(arguments);
+        let url = |path: &str| format!("http://{}/{path}{API_KEY}", self.monitor.addr);
+        command.env("HC", url("ping/")).env("KUMA", url("push/"));
+        ended(command.spawn().unwrap()).await
+    }
+
+    /// What was asked since `before`, without the key.
+    fn asked(&self, before: usize) -> Vec<String> {
+        let requests = self.monitor.requests().split_off(before);
+        let path = |target: &str| target.split('?').next().unwrap_or_default().replace(API_KEY, "");
+        requests.iter().map(|request| path(&request.target)).collect()
+    }
+
+    fn value(&self, series: &str) -> f64 {
+        let text = std::fs::read_to_string(self.metrics()).unwrap();
+        let begin = format!("replay_archiver_{series} ");
+        let found = text.lines().find_map(|line| line.strip_prefix(&begin));
+        found.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
+    }
+}
+
+const GONE: &str = "[[account.room]]\nid = 11\nstart = \"-7d\"\n[[account.room.replay]]\n\
+    [[fault]]\non = \"vod\"\nroom = 11\ntimes = \"always\"\nthen = { status = { code = 404 } }\n";
+
+#[tokio::test]
+async fn a_good_run_and_a_bad_one_are_pinged_as_such_with_the_log() {
+    let watched = Watched::start(ROOMS, || {
+        Reply::full(200, "{\"ok\":true}").header("Ping-Body-Limit", "120")
+    })
+    .await;
+    assert_eq!(watched.run(&["run"]).await.code, 0);
+    assert_eq!(watched.asked(0), ["/ping//start", "/ping/", "/push/"]);
+    let requests = watched.monitor.requests();
+    let rid = |at: usize| requests[at].query("rid").unwrap();
+    assert_eq!((rid(0), requests[2].query("status").unwrap()), (rid(1), "up".to_owned()));
+    assert!(requests[1].body.len() <= 120 && requests[1].says("everything is archived"));
+
+    watched.place.configure(
+        &std::fs::read_to_string(watched.place.folder.path().join("pipeline.toml"))
+            .unwrap()
+            .replace("bucket = \"replays\"", "bucket = \"nowhere\""),
+    );
+    let ran = watched.run(&["run"]).await;
+    assert_eq!(watched.asked(3)[1..], [format!("/ping//{}", ran.code), "/push/".to_owned()]);
+    assert_eq!(watched.monitor.requests()[5].query("status").unwrap(), "down");
+    assert!(watched.monitor.requests()[4].says("the run failed"));
+}
+
+#[tokio::test]
+async fn only_run_pings_and_a_monitor_that_is_down_changes_nothing() {
+    let watched = Watched::start(ROOMS, || Reply::full(500, "no")).await;
+    let ran = watched.run(&["run"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
+    let asked = watched.asked(0).len();
+    for other in [&["verify"][..], &["backfill", "--room", "1"], &["run", "--dry-run"]] {
+        watched.run(other).await;
+    }
+    assert_eq!(watched.asked(0).len(), asked);
+}
+
+#[tokio::test]
+async fn the_metrics_say_how_the_last_run_ended_and_what_is_ahead() {
+    let scenario = format!("{ROOMS}{GONE}");
+    let watched = Watched::start(&scenario, || Reply::full(200, "OK")).await;
+    watched.run(&["run"]).await;
+    assert_eq!(watched.value("run_running"), 0.0);
+    assert_eq!(watched.value("run_outcome{outcome=\"left\"}"), 1.0);
+    assert_eq!(watched.value("run_last_success_timestamp_seconds"), 0.0);
+    assert_eq!(watched.value("account_rooms_left{appid=\"wx1\"}"), 1.0);
+    assert!(watched.value("account_next_deadline_timestamp_seconds{appid=\"wx1\"}") > 1e9);
+    assert!(watched.value("account_api_calls_left{appid=\"wx1\"}") > 100.0);
+    assert!(watched.value("run_transferred_bytes") > 0.0);
+    watched.place.sandbox.update(|scenario| scenario.faults.clear());
+    watched.run(&["backfill", "--room", "11"]).await;
+    watched.run(&["run"]).await;
+    assert_eq!(watched.value("run_outcome{outcome=\"ok\"}"), 1.0);
+    let success = watched.value("run_last_success_timestamp_seconds");
+    assert!(success > 1e9);
+    std::fs::write(watched.place.folder.path().join("ledger.sqlite"), "no database").unwrap();
+    watched.run(&["run"]).await;
+    assert_eq!(watched.value("run_outcome{outcome=\"failed\"}"), 1.0);
+    assert_eq!(watched.value("run_last_success_timestamp_seconds"), success);
+}
