@@ -15,6 +15,9 @@ use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey, RoomId};
 use crate::store::{self, ObjectBody, Store};
 use split::{LONGEST, Splitter, TooLong};
 
+/// How many bytes are parsed without a pause.
+const AT_ONCE: usize = 16 << 10;
+
 /// Why reading a catalog failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -154,13 +157,23 @@ impl Reader {
                 self.body = None;
                 return self.splitter.check_rest().map_err(|error| self.unreadable(error));
             };
-            let mut texts = Vec::new();
-            self.split(&bytes, &mut texts)?;
-            for text in texts {
-                match serde_json::from_slice(&text) {
-                    Ok(room) => self.take(room)?,
-                    Err(error) => return Err(self.give_up(error).await),
-                }
+            for some in bytes.chunks(AT_ONCE) {
+                self.parse(some).await?;
+                // A server answers others meanwhile.
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the rooms that end in the next bytes.
+    async fn parse(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut texts = Vec::new();
+        self.split(bytes, &mut texts)?;
+        for text in texts {
+            match serde_json::from_slice(&text) {
+                Ok(room) => self.take(room)?,
+                Err(error) => return Err(self.give_up(error).await),
             }
         }
         Ok(())

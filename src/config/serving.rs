@@ -128,7 +128,7 @@ pub(super) fn serving(
 
 fn settings(section: &ServeSection, listen: Option<SocketAddr>) -> Result<Settings, ConfigError> {
     let listen = listen.map_or_else(|| address(&section.listen), Ok)?;
-    let public_url = optional(&section.public_url).map(|text| public_url(text)).transpose()?;
+    let public_url = optional(&section.public_url).map(public_url).transpose()?;
     if !LASTING.contains(&section.link_ttl) {
         return Err(wrong(
             "serve.link_ttl",

@@ -89,6 +89,7 @@ mod tests {
     /// The example of each form that its vendor publishes, where there is one: Tencent 228/41622 (A) and 41625
     /// (D), EdgeOne 1145/62475 to 62478 (A to D), Alibaba's pages on types A, B and C.
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one example after another")]
     fn the_vendors_own_examples_come_out() {
         const TENCENT: &str = "dimtm5evg50ijsx2hvuwyfoiu65";
         const EDGEONE: &str = "DvYmqE81E1F9R791H6lmht";

@@ -95,9 +95,9 @@ fn playback(types: &mut SchemaGenerator, room: &[Value]) -> Value {
         in_query(
             "e",
             "In place of a token: the `e` of an embed link.",
-            json!({ "type": "integer" }),
+            &json!({ "type": "integer" }),
         ),
-        in_query("s", "In place of a token: its `s`.", json!({ "type": "string" })),
+        in_query("s", "In place of a token: its `s`.", &json!({ "type": "string" })),
     ];
     let parameters = [room, &link].concat();
     let mut operation = get::<RoomPlayback>(types, "playback", "What plays a room.", &parameters);
@@ -123,19 +123,19 @@ fn search() -> Vec<Value> {
     let order = json!({ "enum": ["newest", "oldest"], "default": "newest" });
     let text = || json!({ "type": "string" });
     let mut status =
-        in_query("status", "Rooms with one of these; none: without a manifest.", status);
+        in_query("status", "Rooms with one of these; none: without a manifest.", &status);
     if let Some(status) = status.as_object_mut() {
         status.insert("style".to_owned(), json!("form"));
         status.insert("explode".to_owned(), json!(false));
     }
     vec![
-        in_query("q", "Words, all of which the name or the anchor's has.", text()),
-        in_query("from", "Rooms that began on this day in Beijing, or later.", day()),
-        in_query("to", "Rooms that began on this day in Beijing, or earlier.", day()),
+        in_query("q", "Words, all of which the name or the anchor's has.", &text()),
+        in_query("from", "Rooms that began on this day in Beijing, or later.", &day()),
+        in_query("to", "Rooms that began on this day in Beijing, or earlier.", &day()),
         status,
-        in_query("order", "The latest or the earliest broadcast first.", order),
-        in_query("limit", "The most rooms on a page.", limit),
-        in_query("cursor", "The next_cursor of the page before.", text()),
+        in_query("order", "The latest or the earliest broadcast first.", &order),
+        in_query("limit", "The most rooms on a page.", &limit),
+        in_query("cursor", "The next_cursor of the page before.", &text()),
     ]
 }
 
@@ -149,7 +149,7 @@ fn in_path(name: &str, description: &str, kind: &str) -> Value {
     })
 }
 
-fn in_query(name: &str, description: &str, schema: Value) -> Value {
+fn in_query(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "description": description, "schema": schema })
 }
 

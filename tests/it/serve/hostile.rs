@@ -16,7 +16,7 @@ const ROOM: &str = "/api/v1/accounts/wx1/rooms/1";
 async fn a_manifest_that_leads_elsewhere_is_refused() {
     for change in [
         |manifest: &mut Value| {
-            manifest["segments"][0]["key"] = json!("../2/whole/1a2b3c4d/chunk-000000.ts")
+            manifest["segments"][0]["key"] = json!("../2/whole/1a2b3c4d/chunk-000000.ts");
         },
         |manifest: &mut Value| manifest["segments"][0]["key"] = json!("/etc/passwd"),
         |manifest: &mut Value| manifest["segments"][0]["key"] = json!("segments/a.mp4\r\nX: y"),

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{IN_MEMORY, Ledger, Phase};
 use replay_archiver::model::{Crcs, Evidence, Manifest, RunId, Sha256Digest, Stitched};
@@ -103,7 +103,8 @@ impl Room {
     }
 
     async fn claimed(&self, ledger: &Ledger) -> Process {
-        let (clock, now) = (Clock::system(), Timestamp::now());
+        let clock = Clock::system();
+        let now = clock.now();
         let room = self.manifest.described_room();
         ledger.record_room(&room, Phase::Due, now, now).await.unwrap();
         let run = Run {
