@@ -16,7 +16,7 @@ CHANGED_PLAYBACK = (
     "  const body = await got.json(); how(body, got); return new Response(JSON.stringify(body), got) } };"
     "change((body, got) => {"
 )
-RIGHT, END = "\ue014", "\ue010"
+RIGHT, DOWN, END, ESCAPE = "\ue014", "\ue015", "\ue010", "\ue00c"
 
 
 def watch(browser, url, at=0):
@@ -135,6 +135,36 @@ def plays_as_fast_as_wanted(world):
         expect("the speed is remembered", browser.run("return document.querySelector('.speed').value") == "3")
 
 
+def needs_no_mouse(world):
+    """Keys do everything, a screen reader hears where it is, and keys that scroll the page still do."""
+    with world.browser("en-US") as browser:
+        watch(browser, world.open.room(SEGMENTS), 5)
+        heard = browser.run("return document.querySelector('[role=slider]').ariaValueText")
+        expect("a screen reader hears the place", heard.startswith("5 seconds of 32 seconds, ") and heard.endswith(" Beijing time"), heard)
+        missing = browser.run(
+            "return ['playsinline', 'webkit-playsinline', 'x5-playsinline', 'x5-video-player-type'].filter("
+            "  (name) => [...document.querySelectorAll('video')].some((video) => !video.hasAttribute(name)))"
+        )
+        expect("films stay in the page", not missing, missing)
+        browser.press("m")
+        browser.until("it is mute", f"return {SHOWN}.muted && document.querySelector('[data-shows=muted]')")
+        browser.press(">")
+        browser.until("it is faster", f"return {SHOWN}.playbackRate === 1.25")
+        browser.press(DOWN)
+        browser.until("the page scrolls", f"return scrollY > 0 && {SHOWN}.volume === 1")
+        browser.run("document.querySelector('#player').focus()")
+        browser.press(DOWN)
+        browser.until("it is quieter", f"return {SHOWN}.volume < 1 && !{SHOWN}.muted")
+        browser.press("?")
+        browser.see("dialog")
+        browser.press(ESCAPE)
+        browser.until("the help is gone", "return !document.querySelector('dialog').open")
+        browser.press("f")
+        browser.until("it fills the screen", "return document.fullscreenElement?.id === 'player'")
+        browser.press("f")
+        browser.until("it does no more", "return !document.fullscreenElement")
+
+
 def recovers_from_an_expired_url(world):
     """A link that the server no longer knows is asked for again, and the film resumes at the same second."""
     with world.browser("en-US") as browser:
@@ -210,6 +240,6 @@ def says_why_nothing_plays(world):
 
 
 ALL = [
-    segments_play, a_stitched_film_plays, a_whole_plays, goes_where_somebody_wants, plays_as_fast_as_wanted,
+    segments_play, a_stitched_film_plays, a_whole_plays, goes_where_somebody_wants, plays_as_fast_as_wanted, needs_no_mouse,
     recovers_from_an_expired_url, a_whole_recovers, renews_urls_before_they_expire, survives_an_outage, says_why_nothing_plays,
 ]
