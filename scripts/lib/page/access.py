@@ -11,7 +11,11 @@ def nothing_without_a_token(world):
     for path in ("/", f"/rooms/{APPID}/{STITCHED}"):
         status, _ = guarded.get(path)
         expect(f"{path} leads to the login", status == 303, status)
-    for path in ("/api/v1/accounts", f"/api/v1/accounts/{APPID}/rooms", f"/api/v1/accounts/{APPID}/rooms/{STITCHED}/playback"):
+    for path in (
+        "/api/v1/accounts",
+        f"/api/v1/accounts/{APPID}/rooms",
+        f"/api/v1/accounts/{APPID}/rooms/{STITCHED}/playback",
+    ):
         for token in (None, TOKEN[::-1]):
             status, _ = guarded.get(path, token)
             expect(f"{path} is refused", status == 401, status)
@@ -46,9 +50,14 @@ def a_link_plays_one_room(world):
     with world.browser("zh-CN", (360, 640)) as browser:
         watching.watch(browser, link)
         watching.play(browser)
-        for broken in (link.replace(f"/{APPID}/{STITCHED}", f"/{APPID}/{SEGMENTS}"), link[:-1] + ("0" if link[-1] != "0" else "1")):
+        for broken in (
+            link.replace(f"/{APPID}/{STITCHED}", f"/{APPID}/{SEGMENTS}"),
+            link[:-1] + ("0" if link[-1] != "0" else "1"),
+        ):
             browser.open(broken)
-            browser.until("a refusal", "return document.querySelector('.failure') || !document.querySelector('#player')")
+            browser.until(
+                "a refusal", "return document.querySelector('.failure') || !document.querySelector('#player')"
+            )
 
 
 ALL = [nothing_without_a_token, signs_in_and_out, a_link_plays_one_room]

@@ -25,12 +25,20 @@ def examine(browser, world, name):
 
 def every_page(world):
     """Each page, in each language, scheme and width."""
-    for language, dark, size, tall in (("zh-CN", False, WIDE, TALL), ("en-US", True, WIDE, TALL), ("zh-CN", True, NARROW, (360, 2600)), ("en-US", False, NARROW, (360, 2600))):
+    for language, dark, size, tall in (
+        ("zh-CN", False, WIDE, TALL),
+        ("en-US", True, WIDE, TALL),
+        ("zh-CN", True, NARROW, (360, 2600)),
+        ("en-US", False, NARROW, (360, 2600)),
+    ):
         which = f"{language[:2]}-{'dark' if dark else 'light'}-{size[0]}"
         with world.browser(language, size, dark) as browser:
             browser.open(f"{world.open.url}/?account={APPID}")
             browser.see(".card")
-            browser.until("a cover", "const cover = document.querySelector('.cover img'); return cover?.complete && cover.naturalWidth > 0")
+            browser.until(
+                "a cover",
+                "const cover = document.querySelector('.cover img'); return cover?.complete && cover.naturalWidth > 0",
+            )
             examine(browser, world, f"rooms-{which}")
             browser.open(f"{world.guarded.url}/login?error=token")
             browser.see("#error")
@@ -52,7 +60,8 @@ def odd_pages(world):
         browser.see("#evidence h2")
         examine(browser, world, "odd-name")
         browser.open(world.open.room(99999))
-        browser.until("it says so", "return document.querySelector('#facts').textContent === '这个直播间没有存档。'")
+        facts = "return document.querySelector('#facts').textContent === arguments[0]"
+        browser.until("it says so", facts, "这个直播间没有存档。")
         examine(browser, world, "no-room")
     link = world.guarded.embed(SEGMENTS, TOKEN)
     with world.browser("zh-CN", (360, 640)) as browser:

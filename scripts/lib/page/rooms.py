@@ -1,4 +1,4 @@
-"""The page that lists the rooms: it finds them, pages through them, speaks two languages, and runs nothing it is told."""
+"""The page that lists the rooms: finds them, pages through them, speaks two languages, runs nothing it is told."""
 
 from webdriver import expect
 from world import APPID, GENERATED, HOSTILE, MARKUP, NAMELESS, OTHER
@@ -11,7 +11,7 @@ NAMES = "return [...document.querySelectorAll('.card h2')].map((name) => name.te
 
 def await_cards(browser, count):
     """Waits until so many rooms are shown, and nothing is on its way."""
-    idle = "return document.querySelectorAll('.card').length === arguments[0] && !document.querySelector('#rooms[aria-busy]')"
+    idle = f"{CARDS} === arguments[0] && !document.querySelector('#rooms[aria-busy]')"
     browser.until(f"{count} cards", idle, count)
 
 
@@ -19,7 +19,9 @@ def choose(browser, selector, value):
     """Sets a field as a person would who picks a value."""
     browser.run(
         "const field = document.querySelector(arguments[0]); field.value = arguments[1];"
-        "field.dispatchEvent(new Event('change', { bubbles: true }))", selector, value,
+        "field.dispatchEvent(new Event('change', { bubbles: true }))",
+        selector,
+        value,
     )
 
 
@@ -70,11 +72,13 @@ def only_the_last_search_counts(world):
             "  window.asked = (window.asked ?? []).concat(String(url));"
             "  setTimeout(() => answer(url, options).then(done, failed), late) })"
         )
-        search = "const q = document.querySelector('#q'); q.value = arguments[0]; document.querySelector('#filters').requestSubmit()"
+        search = (
+            "document.querySelector('#q').value = arguments[0];" "document.querySelector('#filters').requestSubmit()"
+        )
         browser.run(search, "late")
         browser.run(search, "会员")
         await_cards(browser, 1)
-        done = "return performance.getEntriesByType('resource').filter((entry) => entry.name.includes('q=late')).length === 0"
+        done = "return !performance.getEntriesByType('resource').some(({ name }) => name.includes('q=late'))"
         browser.run_async("setTimeout(arguments[0], 800)")
         expect("the first search was given up", browser.run(done) and browser.run(CARDS) == 1)
 
@@ -85,10 +89,16 @@ def names_are_text(world):
         for path in (f"/?account={APPID}&q=img", f"/rooms/{APPID}/{HOSTILE}"):
             browser.open(world.open.url + path)
             browser.until("the name as text", "return document.body.textContent.includes(arguments[0])", MARKUP)
-            found = browser.run("return document.title === 'owned' || document.querySelectorAll('main img[src=x], main b').length")
+            found = browser.run(
+                "return document.title === 'owned' || document.querySelectorAll('main img[src=x], main b').length"
+            )
             expect("nothing of a name is run", not found, found)
         browser.open(f"{world.open.url}/rooms/{APPID}/{NAMELESS}")
-        browser.until("the number for a name", "return document.querySelector('h1').textContent === arguments[0]", f"直播间 {NAMELESS}")
+        browser.until(
+            "the number for a name",
+            "return document.querySelector('h1').textContent === arguments[0]",
+            f"直播间 {NAMELESS}",
+        )
         browser.open(f"{world.open.url}/?account={APPID}&order=newest&q=مرحبا")
         await_cards(browser, 1)
         direction = browser.run("return getComputedStyle(document.querySelector('.card a')).direction")
@@ -105,7 +115,11 @@ def speaks_two_languages(world):
             heading = "return document.querySelector('h1')?.textContent === arguments[0]"
             browser.until("the other language", heading, switched)
             browser.open(world.open.room(1))
-            browser.until("it is remembered", "return document.documentElement.lang.startsWith(arguments[0])", "en" if language == "zh-CN" else "zh")
+            browser.until(
+                "it is remembered",
+                "return document.documentElement.lang.startsWith(arguments[0])",
+                "en" if language == "zh-CN" else "zh",
+            )
             browser.see("#evidence h2")
 
 
@@ -117,4 +131,11 @@ def says_what_is_deleted_soonest(world):
         expect("the banner names the deadline", "WeChat deletes next" in shown, shown)
 
 
-ALL = [pages_and_accounts, finds_rooms, only_the_last_search_counts, names_are_text, speaks_two_languages, says_what_is_deleted_soonest]
+ALL = [
+    pages_and_accounts,
+    finds_rooms,
+    only_the_last_search_counts,
+    names_are_text,
+    speaks_two_languages,
+    says_what_is_deleted_soonest,
+]

@@ -108,7 +108,9 @@ class Browser:
 
     def see(self, selector, patience=PATIENCE):
         """Waits until something is shown, and returns its text."""
-        shown = "const e = document.querySelector(arguments[0]); return e?.checkVisibility() ? {text: e.textContent} : null"
+        shown = (
+            "const e = document.querySelector(arguments[0]); return e?.checkVisibility() ? {text: e.textContent} : null"
+        )
         return self.until(f"{selector} is shown", shown, selector, patience=patience)["text"]
 
     def find(self, selector):

@@ -39,7 +39,7 @@ def text(value):
 
 def room(number, name, replays, more=""):
     """A room that lasted as long as its replays say."""
-    head = f"[[account.room]]\nid = {number}\nname = {text(name)}\nanchor = \"小雨\"\nstatus = 103\n"
+    head = f'[[account.room]]\nid = {number}\nname = {text(name)}\nanchor = "小雨"\nstatus = 103\n'
     return f"{head}start = {text(moment(0))}\nlength = \"40s\"\n{more}{''.join(replays)}"
 
 
@@ -58,8 +58,10 @@ def with_gap(fixtures):
 def scenario():
     """The sandbox's rooms."""
     goods = [{"id": 61, "name": "龙井茶礼盒", "price": 211200}, {"id": 62, "name": MARKUP, "price": 8800}]
-    shelf = ", ".join(f"{{ id = {item['id']}, name = {text(item['name'])}, price = {item['price']} }}" for item in goods)
-    whole = f"[[account.room.replay]]\nkind = \"whole\"\nseconds = {WHOLE_SECONDS}\n"
+    shelf = ", ".join(
+        f"{{ id = {item['id']}, name = {text(item['name'])}, price = {item['price']} }}" for item in goods
+    )
+    whole = f'[[account.room.replay]]\nkind = "whole"\nseconds = {WHOLE_SECONDS}\n'
     one = [segment("portrait", SEGMENT_SECONDS)]
     rooms = [
         room(STITCHED, "春季新品首发 🌸", with_gap(["portrait"] * 3), f"goods = [{shelf}]\n"),
@@ -70,7 +72,7 @@ def scenario():
         room(NAMELESS, "", one),
         room(ANNOUNCED, "试播", [], "announced = 1\n"),
     ]
-    generated = f"[[account.generate]]\ncount = {GENERATED}\nfirst_id = 1000\nnewest = \"-9d\"\nevery = \"8h\"\n"
+    generated = f'[[account.generate]]\ncount = {GENERATED}\nfirst_id = 1000\nnewest = "-9d"\nevery = "8h"\n'
     first = f"[[account]]\nappid = {text(APPID)}\nsecret = {text(SECRET)}\n{''.join(rooms)}{generated}"
     second = f"[[account]]\nappid = {text(OTHER)}\nsecret = {text(SECRET)}\n{room(1, '另一个账号', one)}"
     return first + second
@@ -88,17 +90,23 @@ class World:
         files = ["--scenario", str(folder / "scenario.toml"), "--store", str(folder / "objects")]
         self.start(["sandbox", *files, *ports], "sandbox", [api, media, store])
         self.store = (
-            f"[store]\nendpoint = \"http://{HOST}:{store}\"\nbucket = \"replays\"\naccess_key = {text(STORE_KEY)}\n"
-            "secret_key_env = \"STORE_SECRET\"\n"
+            f'[store]\nendpoint = "http://{HOST}:{store}"\nbucket = "replays"\naccess_key = {text(STORE_KEY)}\n'
+            'secret_key_env = "STORE_SECRET"\n'
         )
         self._archive(api, f"{HOST}:{media}")
 
     def _archive(self, api, media):
-        accounts = (f"[[account]]\nappid = {text(appid)}\ntoken = {{ secret_env = \"APP_SECRET\" }}\n" for appid in (APPID, OTHER))
-        config = self.write("archive", (
-            f"[ledger]\nurl = \"sqlite:{self._folder}/ledger.sqlite\"\n{self.store}[wechat]\nbase_url = \"http://{HOST}:{api}\"\n"
-            f"[media]\nallow_hosts = [{text(media)}]\n[images]\nallow_hosts = [{text(media)}]\n{''.join(accounts)}"
-        ))
+        accounts = (
+            f'[[account]]\nappid = {text(appid)}\ntoken = {{ secret_env = "APP_SECRET" }}\n' for appid in (APPID, OTHER)
+        )
+        config = self.write(
+            "archive",
+            (
+                f'[ledger]\nurl = "sqlite:{self._folder}/ledger.sqlite"\n{self.store}'
+                f'[wechat]\nbase_url = "http://{HOST}:{api}"\n'
+                f"[media]\nallow_hosts = [{text(media)}]\n[images]\nallow_hosts = [{text(media)}]\n{''.join(accounts)}"
+            ),
+        )
         self._call(config, "run")
         self._call(config, "stitch", "--room", str(STITCHED), "--account", APPID)
 
@@ -112,8 +120,13 @@ class World:
         log = self._folder / f"{arguments[0]}.log"
         with open(log, "ab") as sink:
             done = subprocess.run(
-                [self._program, "--config", str(config), *arguments], env=self._environment(), stdin=subprocess.DEVNULL,
-                stdout=sink, stderr=sink, timeout=120, check=False,
+                [self._program, "--config", str(config), *arguments],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                timeout=120,
+                check=False,
             )
         if done.returncode != 0:
             raise Failed(f"{arguments[0]} ended with {done.returncode}: {tail(log)}")
@@ -169,7 +182,9 @@ class Served:
 
     def get(self, path, token=None):
         """Status and body of an answer; redirects are not followed."""
-        request = urllib.request.Request(urllib.parse.urljoin(self.url, path), headers={"authorization": f"Bearer {token}"} if token else {})
+        request = urllib.request.Request(
+            urllib.parse.urljoin(self.url, path), headers={"authorization": f"Bearer {token}"} if token else {}
+        )
         try:
             with _opener().open(request, timeout=30) as answer:
                 return answer.status, answer.read()

@@ -2,69 +2,69 @@
 
 // An answer that is not a success. `status` 0: there was no answer at all.
 export class Problem extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
+    constructor(status, message) {
+        super(message);
+        this.status = status;
+    }
 }
 
 async function get(path, query, signal) {
-  const sent = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
-  const response = await fetch(sent ? `${path}?${sent}` : path, { signal }).catch((error) => {
-    throw error.name === "AbortError" ? error : new Problem(0, error.message);
-  });
-  if (!response.ok) throw await problem(response);
-  return { body: await response.json(), date: Date.parse(response.headers.get("date")) };
+    const sent = new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
+    const response = await fetch(sent ? `${path}?${sent}` : path, { signal }).catch((error) => {
+        throw error.name === "AbortError" ? error : new Problem(0, error.message);
+    });
+    if (!response.ok) throw await problem(response);
+    return { body: await response.json(), date: Date.parse(response.headers.get("date")) };
 }
 
 async function problem(response) {
-  const body = await response.json().catch(() => ({}));
-  return new Problem(response.status, body.detail ?? body.title ?? `${response.status}`);
+    const body = await response.json().catch(() => ({}));
+    return new Problem(response.status, body.detail ?? body.title ?? `${response.status}`);
 }
 
 function accountPath(appid) {
-  return `/api/v1/accounts/${encodeURIComponent(appid)}`;
+    return `/api/v1/accounts/${encodeURIComponent(appid)}`;
 }
 
 function roomPath({ appid, room }) {
-  return `${accountPath(appid)}/rooms/${encodeURIComponent(room)}`;
+    return `${accountPath(appid)}/rooms/${encodeURIComponent(room)}`;
 }
 
 // The accounts that this browser may see.
 export async function accounts() {
-  return (await get("/api/v1/accounts", {})).body;
+    return (await get("/api/v1/accounts", {})).body;
 }
 
 // A page of an account's rooms. `signal` gives the request up.
 export async function rooms(appid, query, signal) {
-  return (await get(`${accountPath(appid)}/rooms`, query, signal)).body;
+    return (await get(`${accountPath(appid)}/rooms`, query, signal)).body;
 }
 
 // The status that the last run published; null where there is none.
 export async function status(appid) {
-  try {
-    return (await get(`${accountPath(appid)}/status`, {})).body;
-  } catch (error) {
-    if (error.status === 404) return null;
-    throw error;
-  }
+    try {
+        return (await get(`${accountPath(appid)}/status`, {})).body;
+    } catch (error) {
+        if (error.status === 404) return null;
+        throw error;
+    }
 }
 
 // Everything about a room but its media.
 export async function room(place) {
-  return (await get(roomPath(place), {})).body;
+    return (await get(roomPath(place), {})).body;
 }
 
 // What plays a room. `lifetime_ms` says how long its URLs are good for from now, by the server's own clock;
 // null where they do not expire. `pass` is the signature of an embed link.
 export async function playback(place, pass = {}) {
-  const { body, date } = await get(`${roomPath(place)}/playback`, pass);
-  const expires = Date.parse(body.urls_expire_at);
-  const now = Number.isNaN(date) ? Date.now() : date;
-  return { ...body, lifetime_ms: Number.isNaN(expires) ? null : expires - now };
+    const { body, date } = await get(`${roomPath(place)}/playback`, pass);
+    const expires = Date.parse(body.urls_expire_at);
+    const now = Number.isNaN(date) ? Date.now() : date;
+    return { ...body, lifetime_ms: Number.isNaN(expires) ? null : expires - now };
 }
 
 // Where the manifest of a room is.
 export function manifestUrl(place) {
-  return `${roomPath(place)}/manifest`;
+    return `${roomPath(place)}/manifest`;
 }

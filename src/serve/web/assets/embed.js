@@ -10,13 +10,13 @@ const host = document.getElementById("player");
 const asked = new URLSearchParams(location.search);
 
 async function start() {
-  try {
-    const pass = { e: asked.get("e"), s: asked.get("s") };
-    const { playback } = await open(host, placeOf(location), { at: timeAsked(location), pass });
-    document.title = nameOf(playback);
-  } catch (error) {
-    explain(host, error, start);
-  }
+    try {
+        const pass = { e: asked.get("e"), s: asked.get("s") };
+        const { playback } = await open(host, placeOf(location), { at: timeAsked(location), pass });
+        document.title = nameOf(playback);
+    } catch (error) {
+        explain(host, error, start);
+    }
 }
 
 translate(document);

@@ -9,7 +9,7 @@ page.open();
 document.title = `${t("login.title")} · ${t("site.title")}`;
 document.getElementById("next").value = asked.get("next") ?? "/";
 if (asked.has("error")) {
-  const error = document.getElementById("error");
-  error.textContent = t(asked.get("error") === "token" ? "login.error.token" : "login.error.other");
-  error.hidden = false;
+    const error = document.getElementById("error");
+    error.textContent = t(asked.get("error") === "token" ? "login.error.token" : "login.error.other");
+    error.hidden = false;
 }

@@ -17,62 +17,64 @@ const place = placeOf(location);
 
 // The room's own facts, beside the film. One may be there without the other.
 async function describe() {
-  let room;
-  try {
-    room = await api.room(place);
-  } catch (error) {
-    if (error.status === 404) return admitNothing();
-    return page.fail(find("facts"), error, describe);
-  }
-  const name = nameOf(room);
-  document.title = `${name} · ${t("site.title")}`;
-  find("name").textContent = name;
-  find("badge").replaceChildren(badge(room));
-  find("facts").replaceChildren(...facts(room).flatMap((fact, index) => (index === 0 ? [fact] : [" · ", fact])));
-  fill("goods", shelf(room.goods ?? []));
-  fill("evidence", evidence(room, place));
+    let room;
+    try {
+        room = await api.room(place);
+    } catch (error) {
+        if (error.status === 404) return admitNothing();
+        return page.fail(find("facts"), error, describe);
+    }
+    const name = nameOf(room);
+    document.title = `${name} · ${t("site.title")}`;
+    find("name").textContent = name;
+    find("badge").replaceChildren(badge(room));
+    find("facts").replaceChildren(...facts(room).flatMap((fact, index) => (index === 0 ? [fact] : [" · ", fact])));
+    fill("goods", shelf(room.goods ?? []));
+    fill("evidence", evidence(room, place));
 }
 
 // A room that is announced or live, or was never there.
 function admitNothing() {
-  find("name").textContent = nameOf({ room_id: place.room });
-  find("facts").textContent = t("room.missing");
-  find("player").hidden = true;
+    find("name").textContent = nameOf({ room_id: place.room });
+    find("facts").textContent = t("room.missing");
+    find("player").hidden = true;
 }
 
 function facts(room) {
-  const duration = room.totals?.duration_ms;
-  return [
-    room.anchor_name ? foreign("bdi", t("room.anchor", { name: room.anchor_name })) : null,
-    beijingDay(room.start_time),
-    clock(room.start_time, 0)?.slice(0, 5),
-    duration ? length(duration) : null,
-    t("room.number", { id: room.room_id }),
-  ].filter(Boolean);
+    const duration = room.totals?.duration_ms;
+    return [
+        room.anchor_name ? foreign("bdi", t("room.anchor", { name: room.anchor_name })) : null,
+        beijingDay(room.start_time),
+        clock(room.start_time, 0)?.slice(0, 5),
+        duration ? length(duration) : null,
+        t("room.number", { id: room.room_id }),
+    ].filter(Boolean);
 }
 
 function fill(id, rows) {
-  find(id).querySelector("ul, ol, .panel").replaceChildren(...rows);
-  find(id).hidden = rows.length === 0;
+    find(id)
+        .querySelector("ul, ol, .panel")
+        .replaceChildren(...rows);
+    find(id).hidden = rows.length === 0;
 }
 
 async function play() {
-  let opened;
-  try {
-    opened = await open(find("player"), place, { at: timeAsked(location) });
-  } catch (error) {
-    // The room's facts say that it is not there.
-    if (error.status !== 404) page.fail(find("player"), error, play);
-    return;
-  }
-  if (opened.engine) fill("chapters", chapters(opened.engine, opened.playback));
+    let opened;
+    try {
+        opened = await open(find("player"), place, { at: timeAsked(location) });
+    } catch (error) {
+        // The room's facts say that it is not there.
+        if (error.status !== 404) page.fail(find("player"), error, play);
+        return;
+    }
+    if (opened.engine) fill("chapters", chapters(opened.engine, opened.playback));
 }
 
 async function start() {
-  describe();
-  play();
-  const { signed_in: signedIn } = await api.accounts().catch(() => ({}));
-  page.offerLogout(signedIn);
+    describe();
+    play();
+    const { signed_in: signedIn } = await api.accounts().catch(() => ({}));
+    page.offerLogout(signedIn);
 }
 
 page.open();
