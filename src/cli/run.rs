@@ -255,10 +255,11 @@ impl Work<'_, '_> {
         } else {
             print(&report, exit, elapsed, told.verbose);
         }
-        note_told(common, setup, &report, stop).await;
         publish(setup, &report, (selection, is_interrupted), stop).await;
         let memory = if selection.is_for_all() { Memory::Kept } else { Memory::None };
         let digest = teller.ended(setup, &report, (outcome, memory), stop).await;
+        // A loss counts as told only now: if the process dies before, the next run tells it.
+        note_told(common, setup, &report, stop).await;
         if let Some(watched) = &mut self.watched {
             watched.end(&digest, (exit, Some(&report)), stop).await;
         }

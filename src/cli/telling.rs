@@ -23,6 +23,12 @@ use crate::progress::{Counts, Progress};
 /// How long all of it may take: the receivers get less.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
+/// The same where the time for the run is over: the outbox keeps what does not arrive.
+const LIMIT_AT_THE_END: Duration = Duration::from_secs(4);
+
+/// How long the ledger may take to keep how a run ended.
+const KEEPING: Duration = Duration::from_secs(3);
+
 /// At most this many rooms that the run did not work on are looked up by name.
 const NAMED: usize = 60;
 
@@ -106,11 +112,12 @@ impl Teller {
         stop: &Stop,
     ) -> Digest {
         let ledger = &setup.context.ledger;
-        let digest = stop.within(LIMIT, self.digest(ledger, report, outcome)).await;
+        let limit = limit(stop);
+        let digest = stop.within(limit, self.digest(ledger, report, outcome)).await;
         let unnamed = || Digest::of_report(report, self.end(outcome), &Names::new());
         let digest = digest.unwrap_or_else(unnamed);
         let usable = Some(ledger).filter(|ledger| ledger.failure().is_none());
-        if stop.within(LIMIT, self.tell(usable, &digest, memory)).await.is_none() {
+        if stop.within(limit, self.tell(usable, &digest, memory)).await.is_none() {
             tracing::warn!("notifications were not sent in time: the next run sends them");
         }
         digest
@@ -144,12 +151,17 @@ impl Teller {
     }
 
     /// Tells every channel, and keeps what was told for `notify --dry-run`.
-    pub(super) async fn tell(&self, ledger: Option<&Ledger>, digest: &Digest, memory: Memory) {
-        if let Some(ledger) = ledger {
+    pub(super) async fn tell(&self, mut ledger: Option<&Ledger>, digest: &Digest, memory: Memory) {
+        if let Some(used) = ledger {
             let text = serde_json::to_string(digest).unwrap_or_default();
-            let kept = ledger.keep_digest(self.command, &text, digest.ended_at).await;
-            if let Err(error) = kept {
-                tracing::debug!(error = %error, "failed to keep how the run ended");
+            let kept = used.keep_digest(self.command, &text, digest.ended_at);
+            match clock::within(KEEPING, kept).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(error = %error, "failed to keep how the run ended");
+                }
+                // A ledger that hangs must not keep anybody from hearing of it.
+                Err(_) => ledger = None,
             }
         }
         notify::tell(&self.alerts.channels, self.desk(ledger), digest, memory).await;
@@ -175,12 +187,15 @@ impl Teller {
         let appids: Vec<_> = digest.accounts.iter().map(|account| account.appid.clone()).collect();
         let lost = ledger.lost_before(&appids).await.unwrap_or_default();
         for account in &mut digest.accounts {
-            let known = lost.get(&account.appid).copied().unwrap_or_default();
-            let new: u64 = account.lost.iter().map(|lost| lost.recordings).sum();
-            account.lost_before = known.saturating_sub(new);
+            account.lost_before = lost.get(&account.appid).copied().unwrap_or_default();
         }
         digest
     }
+}
+
+/// How long a receiver may take.
+fn limit(stop: &Stop) -> Duration {
+    if stop.token.is_cancelled() { LIMIT_AT_THE_END } else { LIMIT }
 }
 
 /// The names of rooms that the report mentions and that the run did not work on.
@@ -246,6 +261,6 @@ impl Watched<'_> {
             _ => End::Badly(exit.code()),
         };
         let message = notify::message(Lang::En, digest, self.pings.now());
-        let _ = stop.within(LIMIT, self.pings.end(end, &message)).await;
+        let _ = stop.within(limit(stop), self.pings.end(end, &message)).await;
     }
 }

@@ -142,6 +142,24 @@ impl Ledger {
         Ok(())
     }
 
+    /// Records that a run has worked on the account, whatever it left.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn account_worked(&self, appid: &AppId, at: Timestamp) -> Result<(), Error> {
+        self.attempt("record that the account was worked on", || {
+            sqlx::query(
+                "insert into accounts (appid, worked_at) values ($1, $2) \
+                 on conflict (appid) do update set worked_at = excluded.worked_at",
+            )
+            .bind(appid.as_str())
+            .bind(at.as_millisecond())
+            .execute(&self.pool)
+        })
+        .await?;
+        Ok(())
+    }
+
     /// How urgent an account's work is, as known at `now`.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ const SENDING_MS: i64 = 10 * 60 * 1000;
 /// The most messages of a channel that are taken at once; the next run takes more.
 const MOST: i64 = 100;
 
-const SEEN: &str = "select appid, scanned_at, finished_at from accounts \
+const SEEN: &str = "select appid, worked_at, finished_at from accounts \
      where appid in (select appid from chosen)";
 const LOST_BEFORE: &str = "select appid, count(*) as recordings from recordings \
      where appid in (select appid from chosen) and state = '\"expired\"' and told_at is not null \
@@ -184,7 +184,7 @@ impl Ledger {
         .await
     }
 
-    /// When each account was last looked through; `None` if never.
+    /// When a run last worked on each account; `None` if never.
     ///
     /// # Errors
     /// When the database fails.
@@ -194,7 +194,7 @@ impl Ledger {
     ) -> Result<HashMap<AppId, Option<Timestamp>>, Error> {
         let mut all: HashMap<_, _> = appids.iter().map(|appid| (appid.clone(), None)).collect();
         for row in self.of_accounts("read when accounts were last archived", SEEN, appids).await? {
-            let times = [row.number("scanned_at")?, row.number("finished_at")?];
+            let times = [row.number("worked_at")?, row.number("finished_at")?];
             all.insert(row.appid()?, moment(times.into_iter().flatten().max()));
         }
         Ok(all)

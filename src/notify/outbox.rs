@@ -26,10 +26,11 @@ pub(super) async fn remember(
     digest: &Digest,
 ) -> Vec<Option<AppId>> {
     let Some(ledger) = desk.ledger else { return Vec::new() };
+    let channel_on = channel.on.as_slice();
     let (channel, command) = (channel.name.as_str(), digest.command.as_str());
     let Some(known) = logged(ledger.troubles(channel, command).await) else { return Vec::new() };
     let mut recovered = Vec::new();
-    for (appid, change) in changes(digest) {
+    for (appid, change) in changes(digest, channel_on) {
         let name = appid.map_or("", AppId::as_str);
         let key = (channel, command, name);
         // Only what changes is written: there may be thousands of accounts.
@@ -52,24 +53,30 @@ enum Change {
     Ends,
 }
 
-/// What a run says of its accounts, and of all of them as a whole. A run that was interrupted says nothing, and
-/// a loss neither begins nor ends anything: it is told by itself.
-fn changes(digest: &Digest) -> Vec<(Option<&AppId>, Change)> {
-    if digest.stopped.is_some() {
-        return vec![(None, Change::Begins)];
-    }
+/// What a run says of its accounts, and of all of them as a whole, to a channel that is told `on`. A run that was
+/// interrupted says nothing, and a loss neither begins nor ends anything: it is told by itself. A run that did
+/// not come to an end of its work shows nothing to be well again.
+fn changes<'a>(digest: &'a Digest, on: &[Event]) -> Vec<(Option<&'a AppId>, Change)> {
     if digest.outcome == Outcome::Interrupted {
         return Vec::new();
     }
-    let of_account = |account: &'_ AccountDigest| match account.outcome {
-        _ if !account.troubles().is_empty() => Some(Change::Begins),
-        Outcome::Ok | Outcome::Continuing => Some(Change::Ends),
-        _ => None,
+    if digest.stopped.is_some() {
+        let is_told = digest.events().iter().any(|event| on.contains(event));
+        return is_told.then_some((None, Change::Begins)).into_iter().collect();
+    }
+    let of_account = |account: &'a AccountDigest| {
+        let troubles = account.troubles();
+        match account.outcome {
+            _ if troubles.iter().any(|event| on.contains(event)) => Some(Change::Begins),
+            Outcome::Ok if troubles.is_empty() => Some(Change::Ends),
+            _ => None,
+        }
     };
     let accounts = digest.accounts.iter();
     let accounts =
         accounts.filter_map(|account| Some((Some(&account.appid), of_account(account)?)));
-    std::iter::once((None, Change::Ends)).chain(accounts).collect()
+    let all = digest.is_well().then_some((None, Change::Ends));
+    all.into_iter().chain(accounts).collect()
 }
 
 /// The result, if any; a failure of the ledger costs no message.
@@ -85,11 +92,9 @@ pub(super) async fn send(
     news: Option<&News>,
 ) -> Result<(), Error> {
     let ledger = desk.ledger.filter(|ledger| ledger.failure().is_none());
-    let silenced = match ledger {
-        Some(ledger) => logged(ledger.is_silenced(&channel.name, &address(channel)).await),
-        None => None,
-    };
-    if silenced == Some(true) {
+    if let Some(ledger) = ledger
+        && is_silenced(ledger, channel).await
+    {
         return Ok(());
     }
     let id = new_id();
@@ -116,6 +121,11 @@ pub(super) async fn send(
         settle(ledger, channel, desk, &ids, &sent).await;
     }
     sent
+}
+
+/// Whether the receiver has said that it wants no more messages.
+pub(super) async fn is_silenced(ledger: &Ledger, channel: &Channel) -> bool {
+    logged(ledger.is_silenced(&channel.name, &address(channel)).await) == Some(true)
 }
 
 async fn taken(ledger: &Ledger, channel: &Channel, desk: Desk<'_>) -> Vec<Notice> {
@@ -207,7 +217,7 @@ pub(super) async fn hear_again(channel: &Channel, desk: Desk<'_>) {
 /// Tells one address of a channel from another without being it.
 fn address(channel: &Channel) -> String {
     match &channel.way {
-        Way::Webhook(robot) => {
+        Way::Wecom(robot) | Way::Dingtalk(robot) | Way::Feishu(robot) | Way::Webhook(robot) => {
             let digest = Sha256Digest::of(robot.address.expose().as_str().as_bytes());
             digest.to_string().get(..16).unwrap_or_default().to_owned()
         }

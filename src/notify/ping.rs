@@ -83,10 +83,8 @@ impl<'a> Pings<'a> {
 
     /// Says how it ended.
     pub async fn end(&self, end: End, message: &Message) {
-        let told = async {
-            self.healthchecks(end, message).await;
-            self.uptime_kuma(end, message).await;
-        };
+        let told =
+            futures::future::join(self.healthchecks(end, message), self.uptime_kuma(end, message));
         if clock::within(AT_THE_END, told).await.is_err() {
             warn_of("the monitors", &"they take too long".into());
         }

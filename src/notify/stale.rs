@@ -16,11 +16,11 @@ use crate::model::{AppId, Reason};
 pub struct Stale {
     /// The account.
     pub appid: AppId,
-    /// When a run last looked through it; `None` if never.
+    /// When a run last worked on it; `None` if never.
     pub since: Option<Timestamp>,
 }
 
-/// The accounts that no run has looked through for `longest`.
+/// The accounts that no run has worked on for `longest`.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -64,6 +64,9 @@ async fn tell_one(
     else {
         return Ok(());
     };
+    if super::outbox::is_silenced(ledger, channel).await {
+        return Ok(());
+    }
     let is_meant = |appid: &AppId| channel.accounts.is_empty() || channel.accounts.contains(appid);
     let (name, now) = (channel.name.as_str(), desk.clock.now());
     let known = ledger.troubles(name, "stale").await.map_err(|error| Reason::of(&error))?;

@@ -137,12 +137,7 @@ async fn flow(
         transfer::keep_throughput(context).await;
         finish(context, accounts, selection, &mut report, stop).await;
         forecast_rest(context, accounts, &mut report).await;
-        for account in accounts {
-            let mut found = report.accounts.iter_mut();
-            if let Some(found) = found.find(|found| found.appid == account.appid) {
-                films::make(context, account, selection, found, stop).await;
-            }
-        }
+        films::make(context, accounts, selection, &mut report, stop).await;
     }
     report.tell_once();
     report.counts = context.progress.counts();
@@ -266,6 +261,12 @@ async fn finish(
                 found.rooms_left = Some(all);
             }
             Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
+        }
+        if !found.problems.iter().any(RunProblem::stops_all)
+            && let Err(error) =
+                context.ledger.account_worked(&account.appid, context.clock.now()).await
+        {
+            found.add(RunProblem::new("noting the run", &error.into()));
         }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
         let is_done = found.pending_rooms == 0

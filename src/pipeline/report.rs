@@ -253,8 +253,9 @@ impl RunProblem {
         }
     }
 
-    pub(super) fn of_film(room: RoomId, error: &Error) -> Self {
-        Self { room_id: Some(room), ..Self::new(&format!("stitching room {room}"), error) }
+    pub(super) fn of_film(room: RoomId, error: Reason) -> Self {
+        let what = format!("stitching room {room}");
+        Self { what, error, room_id: Some(room), is_quota: false }
     }
 
     pub(super) fn of_room(room: RoomId, error: &Error) -> Self {

@@ -98,6 +98,7 @@ async fn examine(
     let manifest = &base.manifest;
     let made_from = manifest.made_from();
     if made_from.is_empty() {
+        note_tried(context, record, depth).await?;
         return Ok(Outcome::NoSegments);
     }
     let before = manifest.playback.stitched.as_ref();
@@ -106,6 +107,7 @@ async fn examine(
     if let Some(film) = before.filter(is_current).filter(|_| depth != Depth::MakeAgain)
         && is_there(records.store, &keys, film).await?
     {
+        note_tried(context, record, depth).await?;
         return Ok(Outcome::Unchanged(film.clone()));
     }
     let planned = plan(records.store, &keys, manifest).await?;
@@ -124,4 +126,19 @@ async fn examine(
     };
     seal::add_film(records, record, found, film).await?;
     Ok(outcome)
+}
+
+/// Records that there is nothing to stitch of a leased room, so that runs do not look again until it is
+/// published anew.
+async fn note_tried(context: &Context, record: &RoomRecord, depth: Depth) -> Result<(), Error> {
+    let (appid, room) = (&record.room.appid, record.room.room_id);
+    if depth == Depth::DryRun {
+        return Ok(());
+    }
+    let Some(mut record) = context.ledger.room(appid, room).await? else { return Ok(()) };
+    let Some(sealed) = &mut record.sealed else { return Ok(()) };
+    if sealed.summary.is_stitched.replace(true) != Some(true) {
+        context.ledger.save_room(&record, context.owner()).await?;
+    }
+    Ok(())
 }

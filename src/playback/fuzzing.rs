@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::hls::with_url;
+use super::hls::with_urls;
 use super::{Plan, Played};
 use crate::model::Manifest;
 
@@ -25,14 +25,19 @@ pub(crate) fn plan(data: &[u8]) {
     assert!(is_there, "{:?}", plan.preferred);
 }
 
-/// A line of a playlist: what comes out is a comment, a tag, or names a file that is known.
+/// A playlist: what comes out is a gap, a tag without any URL, or names a file that is known; and no more
+/// of those than there are.
 pub(crate) fn line(data: &[u8]) {
+    const OURS: &str = "https://ours.example/0";
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let urls = HashMap::from([("chunk-000000.ts", "https://ours.example/0".to_owned())]);
-    for line in text.lines().filter_map(|line| with_url(line, &urls).ok()) {
-        let is_ours = line.is_empty() || line == "https://ours.example/0";
+    let urls = HashMap::from([("chunk-000000.ts", OURS.to_owned())]);
+    let Ok(playlist) = with_urls(text, &urls) else { return };
+    assert!(playlist.matches(OURS).count() <= 2, "{playlist:?}");
+    for line in playlist.split('\n') {
+        let is_ours = matches!(line, "" | "gap" | OURS);
         let names_ours = line == "#EXT-X-MAP:URI=\"https://ours.example/0\"";
-        let is_tag = line.trim_start().starts_with('#') && !line.contains("URI=");
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-:.,".contains(&byte);
+        let is_tag = line.strip_prefix('#').is_some_and(|tag| tag.bytes().all(is_plain));
         assert!(is_ours || names_ours || is_tag, "{line:?}");
     }
 }

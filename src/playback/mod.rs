@@ -48,10 +48,28 @@ pub enum Error {
         /// The room.
         room: crate::model::RoomId,
     },
+    /// The playlist is larger than any that is archived.
+    #[error(
+        "the playlist has {bytes} bytes, and {most} are read at most\n\
+         hint: it is not one that was archived; `verify` shows what else is damaged"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// The playlist names files again and again.
+    #[error("the playlist names more files than the {most} that are archived")]
+    TooMany {
+        /// How many files the manifest has.
+        most: usize,
+    },
     /// The playlist is not text.
     #[error("the playlist is damaged")]
     Damaged(#[source] std::str::Utf8Error),
-    /// The playlist names a file that the manifest does not have.
-    #[error("the playlist names a file that is not archived: {0:?}")]
+    /// The playlist names a file that the manifest does not have, or has a tag that no archived one has. It
+    /// is shortened.
+    #[error("the playlist has a line that no archived one has: {0:?}")]
     Stray(String),
 }

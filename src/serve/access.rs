@@ -71,6 +71,15 @@ pub enum BadTokens {
         /// What is there.
         appid: String,
     },
+    /// It would see everything, though somebody meant to name accounts.
+    #[error(
+        "line {line}: behind the token is something that names no account\n\
+         hint: write TOKEN wx0123456789abcdef,wx…, or TOKEN alone for all accounts"
+    )]
+    NoAccount {
+        /// The line of the file, from 1.
+        line: usize,
+    },
     /// Nobody could log in.
     #[error("there is no token\nhint: write one on each line, as `openssl rand -hex 32` prints it")]
     None,
@@ -116,7 +125,11 @@ fn scope(accounts: &str, line: usize) -> Result<Scope, BadTokens> {
             .map_err(|_| BadTokens::Account { line, appid: name.chars().take(64).collect() })
     });
     let appids = parsed.collect::<Result<BTreeSet<AppId>, _>>()?;
-    Ok(if appids.is_empty() { Scope::All } else { Scope::Some(appids) })
+    match (appids.is_empty(), accounts.trim().is_empty()) {
+        (true, true) => Ok(Scope::All),
+        (true, false) => Err(BadTokens::NoAccount { line }),
+        (false, _) => Ok(Scope::Some(appids)),
+    }
 }
 
 /// Decides who a caller is.
@@ -269,6 +282,7 @@ mod tests {
             (format!("{ONE}\n{short}"), BadTokens::Short { line: 2 }),
             (format!("{ONE}\n\n{ONE} wx1"), BadTokens::Duplicate { line: 3, first: 1 }),
             (format!("{short}é"), BadTokens::Unprintable { line: 1 }),
+            (format!("{TWO}\n{ONE} , ,"), BadTokens::NoAccount { line: 2 }),
             (format!("{ONE} wx1,../x"), BadTokens::Account { line: 1, appid: "../x".to_owned() }),
         ] {
             let error = Tokens::parse(&text).unwrap_err();

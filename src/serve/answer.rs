@@ -1,14 +1,19 @@
 //! What every answer has: headers that keep browsers from running, framing or passing on anything, and ETags.
+//! What is in memory keeps its permit until it is sent.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::limits::{Limits, Permit};
 use super::problem::Problem;
 use crate::model::Sha256Digest;
+
+/// The content type of most answers.
+const JSON: &str = "application/json";
 
 /// What the page may do: no script but its own files, and media from wherever the bucket or a CDN is.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -54,31 +59,87 @@ pub(super) async fn secured(request: Request, next: Next) -> Response {
 }
 
 /// The JSON of a value, with an ETag; 304 if the caller has it already.
-pub(super) fn tagged<T: Serialize>(request: &HeaderMap, value: &T) -> Response {
-    let Ok(bytes) = serde_json::to_vec(value) else {
-        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no JSON").into_response();
-    };
-    tagged_bytes(request, bytes, "application/json")
+///
+/// # Errors
+/// If answers that others take slowly leave no room for it.
+pub(super) fn tagged<T: Serialize>(
+    limits: &Limits,
+    request: &HeaderMap,
+    value: &T,
+) -> Result<Response, Problem> {
+    tagged_json(limits, request, to_json(value)?)
 }
 
-/// These bytes, with an ETag; 304 if the caller has them already.
-pub(super) fn tagged_bytes(
+/// The same of a text that is JSON already.
+///
+/// # Errors
+/// As [`tagged`].
+pub(super) fn tagged_json(
+    limits: &Limits,
     request: &HeaderMap,
-    bytes: impl Into<Body> + AsRef<[u8]>,
+    json: Bytes,
+) -> Result<Response, Problem> {
+    let digest = Sha256Digest::of(&json);
+    match is_known(request, &etag(&digest.to_string())) {
+        true => Ok(tagged_body(request, digest, Body::empty(), JSON)),
+        false => Ok(tagged_body(request, digest, held(limits, json)?, JSON)),
+    }
+}
+
+/// The JSON of a value that is another each time.
+///
+/// # Errors
+/// As [`tagged`].
+pub(super) fn untagged<T: Serialize>(limits: &Limits, value: &T) -> Result<Response, Problem> {
+    let body = held(limits, to_json(value)?)?;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(JSON))], body).into_response())
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<Bytes, Problem> {
+    let json = serde_json::to_vec(value).map(Bytes::from);
+    json.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no JSON"))
+}
+
+fn held(limits: &Limits, bytes: Bytes) -> Result<Body, Problem> {
+    let permit = limits.answer(bytes.len())?;
+    Ok(body(bytes, permit))
+}
+
+/// A body with this digest as its ETag; 304 if the caller has it already.
+pub(super) fn tagged_body(
+    request: &HeaderMap,
+    digest: Sha256Digest,
+    body: Body,
     kind: &'static str,
 ) -> Response {
-    let etag = etag(&Sha256Digest::of(bytes.as_ref()).to_string());
+    let etag = etag(&digest.to_string());
     let headers = [
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
     ];
-    let is_known = is_known(request, &etag);
-    let mut response = match is_known {
+    let mut response = match is_known(request, &etag) {
         true => (StatusCode::NOT_MODIFIED, headers).into_response(),
-        false => (headers, bytes.into()).into_response(),
+        false => (headers, body).into_response(),
     };
     response.headers_mut().insert(header::ETAG, etag);
     response
+}
+
+/// A body that returns its permit when the last of it has been sent, or the client has gone. Until then the
+/// server holds the bytes, which own the permit.
+pub(super) fn body(bytes: impl Into<Bytes>, permit: Permit) -> Body {
+    Body::from(Bytes::from_owner(Held { bytes: bytes.into(), _permit: permit }))
+}
+
+struct Held {
+    bytes: Bytes,
+    _permit: Permit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// A digest as a strong ETag.
@@ -96,7 +157,24 @@ pub(super) fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use futures::StreamExt as _;
+    use tokio::sync::Semaphore;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_answer_keeps_its_permit_until_its_bytes_are_gone() {
+        let permits = Arc::new(Semaphore::new(1));
+        let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+        let mut stream = body("a playlist", permit).into_data_stream();
+        let taken = stream.next().await.unwrap().unwrap();
+        drop(stream);
+        assert_eq!((&taken[..], permits.available_permits()), (&b"a playlist"[..], 0));
+        drop(taken);
+        assert_eq!(permits.available_permits(), 1);
+    }
 
     #[test]
     fn an_etag_is_recognised_in_a_list_and_where_a_cache_has_weakened_it() {

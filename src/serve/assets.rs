@@ -1,11 +1,15 @@
 //! The files of the page, which are part of the program.
 
+use std::borrow::Cow;
+
+use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use rust_embed::RustEmbed;
+use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::answer;
 use super::problem::Problem;
+use crate::model::Sha256Digest;
 
 /// The folder with the page.
 #[derive(RustEmbed)]
@@ -17,7 +21,7 @@ struct Web;
 /// A page of the program, such as `room.html`.
 pub(super) fn page(request: &HeaderMap, name: &str) -> Response {
     match Web::get(name) {
-        Some(file) => answer::tagged_bytes(request, file.data.into_owned(), kind(name)),
+        Some(file) => sent(request, file, kind(name)),
         None => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the page is missing").into_response()
         }
@@ -31,7 +35,17 @@ pub(super) fn page(request: &HeaderMap, name: &str) -> Response {
 pub(super) fn asset(request: &HeaderMap, name: &str) -> Result<Response, Problem> {
     let name = format!("assets/{name}");
     let file = Web::get(&name).ok_or_else(|| Problem::not_found("the page has no such file"))?;
-    Ok(answer::tagged_bytes(request, file.data.into_owned(), kind(&name)))
+    Ok(sent(request, file, kind(&name)))
+}
+
+/// A file as it is in the program: neither copied nor hashed for a request.
+fn sent(request: &HeaderMap, file: EmbeddedFile, kind: &'static str) -> Response {
+    let digest = Sha256Digest(file.metadata.sha256_hash());
+    let bytes = match file.data {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
+    answer::tagged_body(request, digest, bytes.into(), kind)
 }
 
 /// The content type of a file of the page.
@@ -49,7 +63,25 @@ fn kind(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header;
+    use futures::StreamExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_sent_without_a_copy_and_tagged_with_its_digest() {
+        let mut places = Vec::new();
+        for _ in 0..2 {
+            let response = asset(&HeaderMap::new(), "page.js").unwrap();
+            let etag = response.headers()[header::ETAG].clone();
+            let mut stream = response.into_body().into_data_stream();
+            let bytes = stream.next().await.unwrap().unwrap();
+            assert_eq!(etag, answer::etag(&Sha256Digest::of(&bytes).to_string()));
+            // Kept, so that a copy could not be at the same place.
+            places.push(bytes);
+        }
+        assert_eq!(places[0].as_ptr(), places[1].as_ptr());
+    }
 
     #[test]
     fn every_page_is_there_and_nothing_else_is_reached() {

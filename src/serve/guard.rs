@@ -1,10 +1,11 @@
 //! Who may ask for what. Every request passes here before anything is read for it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Extension, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use tokio::time::Instant;
@@ -20,13 +21,32 @@ use crate::playback::Ends;
 /// The name of the login cookie.
 pub(super) const COOKIE: &str = "replay_archiver_session";
 
+/// Who has opened the connection of a request: a client, or the proxy in front.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub SocketAddr);
+
+/// The address of whoever has opened the connection of a request.
+pub(super) fn peer(extensions: &Extensions) -> String {
+    let peer = extensions.get::<Peer>();
+    peer.map_or_else(|| "an unknown address".to_owned(), |Peer(address)| address.to_string())
+}
+
+/// Logs that somebody has sent a wrong token, which is not shown.
+pub(super) fn refused(peer: &str) {
+    tracing::warn!(
+        http.peer = peer,
+        "refused a token from {peer}: the token file does not have it"
+    );
+}
+
 /// Logs a request, without its query: links are signed there.
 pub(super) async fn logged(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let peer = peer(request.extensions());
     let began = Instant::now();
     let response = next.run(request).await;
     let (status, elapsed_ms) = (response.status().as_u16(), began.elapsed().as_millis());
-    tracing::info!(http.method = %method, http.path = path, http.status = status, elapsed_ms, "{method} {path}: {status}");
+    tracing::info!(http.method = %method, http.path = path, http.status = status, http.peer = peer, elapsed_ms, "{method} {path}: {status}");
     response
 }
 
@@ -73,7 +93,7 @@ pub(super) async fn limited(State(app): State<Arc<App>>, request: Request, next:
 
 /// Lets only those in who have a token or a login, for the API.
 pub(super) async fn api(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let Some(scope) = scope(&app, request.headers()) else {
+    let Some(scope) = scope(&app, request.headers(), request.extensions()) else {
         return unauthorized().into_response();
     };
     request.extensions_mut().insert(scope);
@@ -82,7 +102,7 @@ pub(super) async fn api(State(app): State<Arc<App>>, mut request: Request, next:
 
 /// Sends those who are not logged in to the login page.
 pub(super) async fn page(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if scope(&app, request.headers()).is_some() {
+    if scope(&app, request.headers(), request.extensions()).is_some() {
         return next.run(request).await;
     }
     let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
@@ -98,15 +118,17 @@ pub(super) fn unauthorized() -> Problem {
 }
 
 /// What a caller may see, by its token or its login.
-pub(super) fn scope(app: &App, headers: &HeaderMap) -> Option<Scope> {
+pub(super) fn scope(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Option<Scope> {
     if let Some(scope) = app.access.open() {
         return Some(scope);
     }
-    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+    if let Some(token) = headers.get(header::AUTHORIZATION).and_then(bearer) {
+        let scope = app.access.of_token(token);
+        if scope.is_none() {
+            refused(&peer(extensions));
+        }
         // A wrong token is wrong even where somebody is logged in.
-        let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
-        let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-        return is_bearer.then(|| app.access.of_token(token.trim()))?;
+        return scope;
     }
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut cookies = cookies.flat_map(|value| value.split(';')).map(str::trim);
@@ -114,6 +136,14 @@ pub(super) fn scope(app: &App, headers: &HeaderMap) -> Option<Scope> {
         let session = cookie.strip_prefix(COOKIE)?.strip_prefix('=')?;
         app.access.of_session(session, app.now())
     })
+}
+
+/// The token of an `Authorization` header, if it has one: a proxy in front may want a password of its own
+/// there.
+fn bearer(authorization: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = authorization.as_bytes().split_at_checked("bearer".len())?;
+    let is_bearer = scheme.eq_ignore_ascii_case(b"bearer") && matches!(token, [] | [b' ', ..]);
+    is_bearer.then(|| std::str::from_utf8(token).unwrap_or_default().trim())
 }
 
 /// A room in the path of a request.
@@ -240,6 +270,22 @@ mod tests {
             ("localhost:", "localhost"),
         ] {
             assert_eq!(without_port(host), expected);
+        }
+    }
+
+    #[test]
+    fn only_a_bearer_token_is_one() {
+        for (header, expected) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("Bearer", Some("")),
+            ("Bearer é", Some("é")),
+            ("Bearerabc", None),
+            ("Basic YTpi", None),
+            ("", None),
+        ] {
+            let value = HeaderValue::from_bytes(header.as_bytes()).unwrap();
+            assert_eq!(bearer(&value), expected, "{header}");
         }
     }
 

@@ -13,11 +13,18 @@ pub(super) const CONNECTIONS: usize = 512;
 /// Requests at once that are not answered yet.
 const REQUESTS: usize = 128;
 
-/// Objects at once that pass through the server.
-const STREAMS: usize = 128;
+/// Films at once that pass through the server.
+const FILMS: usize = 128;
+
+/// Pictures and manifests at once that pass through. Those who take films slowly leave them alone.
+const FILES: usize = 128;
 
 /// Playlists at once, each of which may take 25 MiB where presigned URLs are long.
 const PLAYLISTS: usize = 4;
+
+/// What answers made in memory may have together, in KiB, until they are sent: as many as several of the
+/// largest that an archive has any use for.
+const ANSWERS: u32 = 64 << 10;
 
 /// How long a request may take until its answer begins.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
@@ -40,12 +47,24 @@ pub const LAST: Duration = Duration::from_secs(8);
 /// A permit for an answer, returned when the answer has been sent.
 pub(super) type Permit = OwnedSemaphorePermit;
 
+/// What kind of object passes through: each has permits of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passing {
+    /// A film, or a chunk of one.
+    Film,
+    /// A picture, or a manifest.
+    File,
+}
+
 /// The permits.
 #[derive(Debug)]
 pub(super) struct Limits {
     requests: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    films: Arc<Semaphore>,
+    files: Arc<Semaphore>,
     playlists: Arc<Semaphore>,
+    /// One for each KiB.
+    answers: Arc<Semaphore>,
 }
 
 impl Default for Limits {
@@ -53,8 +72,10 @@ impl Default for Limits {
         let permits = |count| Arc::new(Semaphore::new(count));
         Self {
             requests: permits(REQUESTS),
-            streams: permits(STREAMS),
+            films: permits(FILMS),
+            files: permits(FILES),
             playlists: permits(PLAYLISTS),
+            answers: permits(ANSWERS as usize),
         }
     }
 }
@@ -66,8 +87,18 @@ impl Limits {
     }
 
     /// A permit for an object that passes through.
-    pub(super) fn stream(&self) -> Result<Permit, Problem> {
-        permit(&self.streams, "films")
+    pub(super) fn stream(&self, passing: Passing) -> Result<Permit, Problem> {
+        match passing {
+            Passing::Film => permit(&self.films, "films"),
+            Passing::File => permit(&self.files, "files"),
+        }
+    }
+
+    /// A permit for an answer of this size that is in memory. One that is larger than all may be together
+    /// is sent alone.
+    pub(super) fn answer(&self, bytes: usize) -> Result<Permit, Problem> {
+        let kib = u32::try_from(bytes >> 10).unwrap_or(ANSWERS).saturating_add(1).min(ANSWERS);
+        some(&self.answers, kib, "large answers")
     }
 
     /// A permit for a playlist.
@@ -77,6 +108,38 @@ impl Limits {
 }
 
 fn permit(permits: &Arc<Semaphore>, what: &str) -> Result<Permit, Problem> {
+    some(permits, 1, what)
+}
+
+fn some(permits: &Arc<Semaphore>, count: u32, what: &str) -> Result<Permit, Problem> {
     let busy = |_| Problem::busy(format!("too many {what} at once: try again in a moment"));
-    Arc::clone(permits).try_acquire_owned().map_err(busy)
+    Arc::clone(permits).try_acquire_many_owned(count).map_err(busy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_in_memory_are_as_many_as_fit() {
+        let limits = Limits::default();
+        let mut held: Vec<_> = (0..60).map(|_| limits.answer((1 << 20) - 1).unwrap()).collect();
+        assert_eq!(limits.answer(8 << 20).unwrap_err().status, 503);
+        assert!(limits.answer(9).is_ok(), "a small one has a place");
+        held.clear();
+        let all = limits.answer(usize::MAX).unwrap();
+        assert_eq!(limits.answer(0).unwrap_err().status, 503);
+        drop(all);
+        assert!(limits.answer(8 << 20).is_ok());
+    }
+
+    #[test]
+    fn films_leave_pictures_and_manifests_alone() {
+        let limits = Limits::default();
+        let films: Vec<_> = (0..FILMS).map(|_| limits.stream(Passing::Film).unwrap()).collect();
+        assert!(limits.stream(Passing::Film).is_err());
+        assert!(limits.stream(Passing::File).is_ok());
+        drop(films);
+        assert!(limits.stream(Passing::Film).is_ok());
+    }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::app::App;
+use super::guard::Peer;
 use super::limits;
 use super::router::router;
 use super::wire::Wire;
@@ -63,7 +65,7 @@ impl Listener {
 
     /// Answers requests until `stop`, and then those in flight, for eight seconds at most.
     pub async fn serve(self, app: App, stop: CancellationToken) {
-        let service = TowerToHyperService::new(router(&Arc::new(app)));
+        let router = router(&Arc::new(app));
         let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
         server
             .http1()
@@ -77,7 +79,7 @@ impl Listener {
                 accepted = self.socket.accept() => accepted,
                 () = stop.cancelled() => break,
             };
-            let Some(stream) = taken(accepted).await else { continue };
+            let Some((stream, peer)) = taken(accepted).await else { continue };
             let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
                 // If even that cannot be sent, the client sees the connection end.
                 let _ = stream.try_write(BUSY);
@@ -85,8 +87,8 @@ impl Listener {
             };
             // If this fails, a small last packet may wait 40 ms for an acknowledgement.
             let _ = stream.set_nodelay(true);
-            let connection =
-                server.serve_connection(TokioIo::new(Wire::new(stream)), service.clone());
+            let service = TowerToHyperService::new(with_peer(&router, peer));
+            let connection = server.serve_connection(TokioIo::new(Wire::new(stream)), service);
             let connection = graceful.watch(connection.into_owned());
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -102,9 +104,14 @@ impl Listener {
     }
 }
 
-async fn taken(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream> {
+/// The router for one connection, whose requests say who has opened it.
+fn with_peer(router: &Router, peer: SocketAddr) -> Router {
+    Router::new().fallback_service(router.clone()).layer(Extension(Peer(peer)))
+}
+
+async fn taken(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, SocketAddr)> {
     match accepted {
-        Ok((stream, _)) => Some(stream),
+        Ok(accepted) => Some(accepted),
         Err(error) => {
             tracing::warn!(%error, "failed to accept a connection: {error}");
             clock::pause(PAUSE).await;

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
 
 use super::access::Scope;
 use super::app::App;
 use super::guard::{self, Place};
+use super::limits::Passing;
 use super::problem::Problem;
 use super::stream::Object;
-use super::{Delivery, library};
+use super::{Delivery, answer, library};
 use crate::model::Manifest;
 use crate::playback::{self, Ends, Plan, hls};
 use crate::store::RoomKeys;
@@ -84,10 +83,8 @@ pub(super) async fn playlist(
     let links = app.links_of(&place.appid, place.room, until);
     let playlist = hls::playlist(&manifest.manifest, &links).await?;
     let kind = HeaderValue::from_static("application/vnd.apple.mpegurl");
-    // Sent with its permit, which is returned when the client has taken it all.
-    let sent = stream::iter([Ok::<_, std::convert::Infallible>((playlist.text, permit))]);
-    let sent = futures::StreamExt::map(sent, |part| part.map(|(text, _permit)| text));
-    let mut response = ([(header::CONTENT_TYPE, kind)], Body::from_stream(sent)).into_response();
+    let body = answer::body(playlist.text, permit);
+    let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
     shared(response.headers_mut());
     Ok(response)
 }
@@ -127,7 +124,8 @@ async fn picture(app: &App, place: &Place, key: &str) -> Result<Object, Problem>
     let etag = head
         .etag
         .filter(|etag| etag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
-    Ok(Object { key, bytes: head.bytes, content_type, etag })
+    let (bytes, passing) = (head.bytes, Passing::File);
+    Ok(Object { key, bytes, content_type, etag, version: None, passing })
 }
 
 /// A film or a chunk that the manifest names.
@@ -139,7 +137,8 @@ async fn film(app: &App, place: &Place, key: &str) -> Result<Object, Problem> {
         return Err(library::Error::Unusable("the manifest of the room").into());
     }
     let key = keys(app, place).resolve(key).ok_or_else(missing)?;
-    Ok(Object { key, bytes: named.bytes, content_type: named.content_type, etag: named.etag })
+    let Named { bytes, content_type, etag } = named;
+    Ok(Object { key, bytes, content_type, etag, version: None, passing: Passing::Film })
 }
 
 /// What a manifest says about an object.

@@ -60,6 +60,7 @@ pub(super) async fn login(
     request: Request,
 ) -> Result<Response, Problem> {
     must_be_own(request.headers())?;
+    let peer = guard::peer(request.extensions());
     let (mut token, mut next) = (String::new(), String::new());
     for (name, value) in form_urlencoded::parse(&form(request).await?) {
         match name.as_ref() {
@@ -73,6 +74,7 @@ pub(super) async fn login(
         return Ok(Redirect::to(&next).into_response());
     }
     let Some(session) = app.access.session(&token, app.now()) else {
+        guard::refused(&peer);
         let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
         return Ok(Redirect::to(&format!("/login?error=token&next={next}")).into_response());
     };

@@ -9,7 +9,7 @@ use axum::{Router, middleware};
 
 use super::app::App;
 use super::problem::Problem;
-use super::{answer, api, guard, library, media, pages};
+use super::{answer, api, guard, media, pages};
 
 /// All of the server.
 pub(super) fn router(app: &Arc<App>) -> Router {
@@ -29,13 +29,14 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .merge(api::router(app))
         .merge(pages_for_users)
         .merge(for_links)
-        .route("/readyz", get(ready))
         .fallback(nothing)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::limited))
-        // None of these asks the bucket, and somebody who sends a form slowly keeps nobody waiting.
+        // None of these asks the bucket for anybody who comes, and somebody who sends a form slowly keeps
+        // nobody waiting.
         .merge(for_anybody)
-        .route("/healthz", get(async || "ok\n"));
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready));
     answered
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::named))
         .layer(middleware::from_fn(answer::secured))
@@ -45,10 +46,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
 
 /// Whether the bucket answers.
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
-    app.links.store().check_bucket().await.map_err(|error| {
-        tracing::warn!(%error, "the bucket is not usable: {error}");
-        Problem::from(library::Error::Unreachable)
-    })?;
+    app.library.ready().await?;
     Ok("ready\n")
 }
 

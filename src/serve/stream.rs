@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 
 use super::app::App;
-use super::limits::Permit;
+use super::limits::{Passing, Permit};
 use super::problem::Problem;
 use super::range::{Wanted, wanted};
 use super::{answer, library};
@@ -24,18 +24,44 @@ pub(super) struct Object {
     pub content_type: &'static str,
     /// What identifies its content: a digest.
     pub etag: Option<String>,
+    /// The version that this is about, as the bucket calls it, if no other may be sent.
+    pub version: Option<String>,
+    pub passing: Passing,
+}
+
+/// Why an object is not sent.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The bucket has another version of it by now.
+    Replaced,
+    Other(Problem),
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self::Other(problem)
+    }
+}
+
+impl From<Failed> for Problem {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Replaced => Self::busy("the file has just been replaced: try again"),
+            Failed::Other(problem) => problem,
+        }
+    }
 }
 
 /// Answers a GET or HEAD with an object, or with the range of it that was asked for.
 ///
 /// # Errors
-/// If the bucket does not have it, or there are too many streams.
+/// If the bucket does not have it, or not in this version, or there are too many streams.
 pub(super) async fn answer(
     app: &App,
     method: &Method,
     request: &HeaderMap,
     object: &Object,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failed> {
     let etag = object.etag.as_deref().map(answer::etag);
     if etag.as_ref().is_some_and(|etag| answer::is_known(request, etag)) {
         return Ok(described(StatusCode::NOT_MODIFIED, object, etag).into_response());
@@ -55,7 +81,7 @@ pub(super) async fn answer(
         headers.insert(header::CONTENT_RANGE, value(format!("bytes {first}-{last}/{bytes}")));
     }
     if method != Method::HEAD && !range.is_empty() {
-        let permit = app.limits.stream()?;
+        let permit = app.limits.stream(object.passing)?;
         let opened = open(app.links.store(), object, range).await?;
         *response.body_mut() = body(opened, permit);
     }
@@ -95,19 +121,21 @@ fn value(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
-async fn open(store: &Store, object: &Object, range: Range<u64>) -> Result<ObjectBody, Problem> {
+async fn open(store: &Store, object: &Object, range: Range<u64>) -> Result<ObjectBody, Failed> {
     let key = &object.key;
-    match store.read_from(key, range).await {
+    match store.read_from(key, range, object.version.as_deref()).await {
         Ok(Some(body)) => Ok(body),
         Ok(None) => {
             tracing::warn!(object.key = %key, "{key} is in the manifest and not in the bucket");
-            Err(Problem::not_found(
-                "the file is missing from the bucket; `verify` shows what else is",
-            ))
+            let detail = "the file is missing from the bucket; `verify` shows what else is";
+            Err(Problem::not_found(detail).into())
+        }
+        Err(error) if error.answer().is_some_and(|answer| answer.status == 412) => {
+            Err(Failed::Replaced)
         }
         Err(error) => {
             tracing::warn!(object.key = %key, %error, "failed to read {key}: {error}");
-            Err(library::Error::Unreachable.into())
+            Err(Problem::from(library::Error::Unreachable).into())
         }
     }
 }

@@ -93,24 +93,31 @@ impl Store {
     }
 
     /// Opens a range of an object for reading; `None` if there is no such object. The range must not be
-    /// empty. [`ObjectBody::bytes`] is its end.
+    /// empty. [`ObjectBody::bytes`] is its end. If an ETag is given, as the store gave it, only that version
+    /// is read.
     ///
     /// # Errors
-    /// When the store refuses or does not answer.
+    /// When the store refuses or does not answer; with status 412 when the object is another version.
     pub async fn read_from(
         &self,
         key: &ObjectKey,
         range: Range<u64>,
+        version: Option<&str>,
     ) -> Result<Option<ObjectBody>, Error> {
-        match self.open_range(key, range).await {
+        match self.open_range(key, range, version).await {
             Ok(body) => Ok(Some(body)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn open_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<ObjectBody, Error> {
-        let output = self.open(key, range.start, Some(range.end), None).await?;
+    async fn open_range(
+        &self,
+        key: &ObjectKey,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<ObjectBody, Error> {
+        let output = self.open(key, range.start, Some(range.end), version).await?;
         Ok(ObjectBody {
             store: self.clone(),
             key: key.clone(),
@@ -134,7 +141,7 @@ impl Store {
         range: Range<u64>,
         buffer: &mut impl Extend<Bytes>,
     ) -> Result<(), Error> {
-        let mut body = self.open_range(key, range).await?;
+        let mut body = self.open_range(key, range, None).await?;
         while let Some(chunk) = body.next().await? {
             buffer.extend([chunk]);
         }

@@ -16,6 +16,11 @@ pub(super) async fn print(
     setup: &Setup,
     longest: Duration,
 ) -> anyhow::Result<Exit> {
+    anyhow::ensure!(
+        !setup.ledger_place.is_missing(),
+        "there is no ledger, which knows when each account was archived\n\
+         hint: is this the directory, or the machine, where `run` works? [ledger] url says where it is"
+    );
     let ledger = &setup.context.ledger;
     let appids: Vec<_> = setup.accounts.iter().map(|account| account.appid.clone()).collect();
     let longest = SignedDuration::try_from(longest).unwrap_or(SignedDuration::MAX);
@@ -25,7 +30,7 @@ pub(super) async fn print(
         if common.json {
             output::json(&json!({ "type": "stale", "appid": one.appid, "since": one.since }));
         } else {
-            output::line(format_args!("account {}: last looked through: {since}", one.appid));
+            output::line(format_args!("account {}: last archived by a run: {since}", one.appid));
         }
     }
     if common.json {
@@ -34,7 +39,7 @@ pub(super) async fn print(
     } else if !stale.is_empty() {
         let accounts = counted(stale.len(), "account");
         output::note(format_args!(
-            "no run has looked through {accounts} for so long\n\
+            "no run has worked on {accounts} for so long\n\
              hint: check the machine whose cron job or timer starts `run`"
         ));
     }

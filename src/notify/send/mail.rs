@@ -9,6 +9,7 @@ use lettre::{AsyncTransport as _, Tokio1Executor};
 use secrecy::SecretString;
 
 use super::{ATTEMPT, Error, Parcel};
+use crate::clock;
 use crate::config::Address;
 use crate::model::redact::excerpt;
 
@@ -38,8 +39,12 @@ pub async fn send(
         problem: excerpt(&causes(&error), &password(server).iter().collect::<Vec<_>>()),
         is_transient: error.is_transient(),
     };
-    transport(server).map_err(&refused)?.send(mail).await.map_err(&refused)?;
-    Ok(())
+    // The library's own limit is that of the connection alone.
+    let sent = clock::within(ATTEMPT, transport(server).map_err(&refused)?.send(mail)).await;
+    match sent {
+        Ok(sent) => sent.map(drop).map_err(&refused),
+        Err(_) => Err(unsent(format!("it says nothing for {} s", ATTEMPT.as_secs()))),
+    }
 }
 
 /// A connection of its own: one message a run needs no pool.

@@ -42,11 +42,11 @@ impl CloudFrontKey {
     /// The URL, valid until `ends`. A URL that could not be signed is returned without a signature, which
     /// CloudFront refuses.
     pub fn sign(&self, url: &Url, ends: Timestamp) -> Url {
-        let policy = policy(url, ends);
+        let mut url = without_stars(url);
+        let policy = policy(&url, ends);
         let mut signature = vec![0; self.pair.public_modulus_len()];
         let random = SystemRandom::new();
         let signed = self.pair.sign(&RSA_PKCS1_SHA256, &random, policy.as_bytes(), &mut signature);
-        let mut url = url.clone();
         if signed.is_ok() {
             url.set_query(Some(&format!(
                 "Policy={}&Signature={}&Key-Pair-Id={}&Hash-Algorithm=SHA256",
@@ -57,6 +57,13 @@ impl CloudFrontKey {
         }
         url
     }
+}
+
+/// The same URL without `*` in its path, which in a policy stands for any letters.
+fn without_stars(url: &Url) -> Url {
+    let mut plain = url.clone();
+    plain.set_path(&url.path().replace('*', "%2A"));
+    plain
 }
 
 fn policy(url: &Url, ends: Timestamp) -> String {
@@ -80,6 +87,15 @@ mod tests {
         let output = Command::new("openssl").args(arguments).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         output.stdout
+    }
+
+    #[test]
+    fn a_star_in_a_key_stands_for_itself() {
+        let url: Url = "https://d111.cloudfront.net/li*e/%E7%9B%B4/a%20b*.mp4".parse().unwrap();
+        let plain = without_stars(&url);
+        let expected = "https://d111.cloudfront.net/li%2Ae/%E7%9B%B4/a%20b%2A.mp4";
+        assert_eq!(plain.as_str(), expected);
+        assert!(policy(&plain, Timestamp::UNIX_EPOCH).contains(expected));
     }
 
     /// The signature is one for `openssl`, which shares nothing with the library used here but its ancestry.

@@ -1,6 +1,7 @@
 //! The accounts of the archive.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
@@ -8,13 +9,18 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::clock;
 use crate::model::AppId;
 use crate::serve::access::Scope;
 use crate::serve::answer;
 use crate::serve::app::App;
+use crate::serve::problem::Problem;
 
 /// With more accounts, only catalogs that are in memory anyway are counted.
 const COUNTED: usize = 20;
+
+/// How long the list waits for catalogs that are not in memory yet. They are read on meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The accounts that the caller may see.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -41,22 +47,24 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     request: Request,
-) -> Response {
+) -> Result<Response, Problem> {
     let known = app.library.accounts().await;
     let seen: Vec<&AppId> = known.iter().filter(|appid| scope.has(appid)).collect();
-    let is_few = seen.len() <= COUNTED;
-    let mut accounts = Vec::with_capacity(seen.len());
-    for appid in seen {
-        let index = match is_few {
-            true => app.library.catalog(appid).await.ok().flatten(),
-            false => app.library.catalog_at_hand(appid),
-        };
-        accounts.push(AccountEntry {
-            appid: appid.clone(),
-            published_at: index.as_ref().and_then(|index| index.published_at()),
-            rooms: index.map(|index| index.rooms() as u64),
-        });
+    if seen.len() <= COUNTED {
+        let looks = seen.iter().map(|appid| app.library.catalog(appid));
+        // What failed, or takes longer, is not known.
+        let _ = clock::within(PATIENCE, futures::future::join_all(looks)).await;
     }
+    let accounts = seen.into_iter().map(|appid| entry(&app, appid)).collect();
     let signed_in = app.access.open().is_none();
-    answer::tagged(request.headers(), &AccountList { accounts, signed_in })
+    answer::tagged(&app.limits, request.headers(), &AccountList { accounts, signed_in })
+}
+
+fn entry(app: &App, appid: &AppId) -> AccountEntry {
+    let index = app.library.catalog_at_hand(appid);
+    AccountEntry {
+        appid: appid.clone(),
+        published_at: index.as_ref().and_then(|index| index.published_at()),
+        rooms: index.map(|index| index.rooms() as u64),
+    }
 }

@@ -17,6 +17,7 @@ use axum::{Router, middleware};
 
 use super::app::App;
 use super::guard::{self, SeenAccount, SeenRoom};
+use super::limits::Passing;
 use super::problem::Problem;
 use super::{answer, stream};
 use crate::model::ImageRole;
@@ -49,8 +50,14 @@ async fn manifest(
         bytes: published.bytes,
         content_type: "application/json",
         etag: Some(published.sha256.to_string()),
+        version: published.version.clone(),
+        passing: Passing::File,
     };
-    let mut response = stream::answer(&app, request.method(), request.headers(), &object).await?;
+    let answered = stream::answer(&app, request.method(), request.headers(), &object).await;
+    if let Err(stream::Failed::Replaced) = &answered {
+        app.library.forget_manifest(&place.appid, place.room);
+    }
+    let mut response = answered?;
     let cache = HeaderValue::from_static("private, no-cache");
     response.headers_mut().insert(header::CACHE_CONTROL, cache);
     Ok(response)
@@ -66,7 +73,7 @@ async fn status(
     let status = status.ok_or_else(|| {
         Problem::not_found("the account has no status.json yet: a `run` publishes it")
     })?;
-    Ok(answer::tagged_bytes(request.headers(), status, "application/json"))
+    answer::tagged_json(&app.limits, request.headers(), status)
 }
 
 fn not_archived() -> Problem {

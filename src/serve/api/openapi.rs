@@ -1,6 +1,8 @@
 //! The description of the API (OpenAPI 3.1), made from the types that are sent.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::response::Response;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -12,11 +14,15 @@ use super::room::RoomDetails;
 use super::rooms::RoomPage;
 use crate::model::{AccountStatus, Manifest};
 use crate::serve::answer;
+use crate::serve::app::App;
 use crate::serve::problem::Problem;
 
 /// Sends it.
-pub(super) async fn show(request: Request) -> Response {
-    answer::tagged(request.headers(), &document())
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    answer::tagged(&app.limits, request.headers(), &document())
 }
 
 /// The description.

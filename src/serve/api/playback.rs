@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{FromRequestParts as _, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
+use axum::response::Response;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::{cover_of, cover_url, not_archived};
 use crate::model::{AppId, FilmTime, Manifest, MissingChunk, RoomId, Sha256Digest};
 use crate::playback::{self, Clip, Ends, Film, Gap, Plan, Played, RoomLinks};
 use crate::serve::access::Scope;
+use crate::serve::answer;
 use crate::serve::app::App;
 use crate::serve::guard::{self, Place};
 use crate::serve::problem::Problem;
@@ -117,30 +118,36 @@ pub struct GapPlayback {
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     request: Request,
-) -> Result<Json<RoomPlayback>, Problem> {
+) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
     let (place, until) = allowed(&app, &mut parts).await?;
     let published = app.library.manifest(&place.appid, place.room).await?;
     let published = published.ok_or_else(not_archived)?;
     let playback = Maker { app: &app, place: &place, until }.playback(&published.manifest).await?;
-    Ok(Json(playback))
+    answer::untagged(&app.limits, &playback)
 }
 
-/// The room, and when the link ends that asks for it.
-async fn allowed(app: &Arc<App>, parts: &mut Parts) -> Result<(Place, Ends), Problem> {
-    if let Some(scope) = guard::scope(app, &parts.headers) {
-        parts.extensions.insert(scope);
-        let guard::SeenRoom(place) = guard::SeenRoom::from_request_parts(parts, app).await?;
-        return Ok((place, Ends::Never));
-    }
-    if !guard::is_link(&parts.uri) {
+/// The room, and when the link ends that asks for it. Whoever is logged in for other accounts may still have
+/// a link.
+async fn allowed(app: &App, parts: &mut Parts) -> Result<(Place, Ends), Problem> {
+    let scope = guard::scope(app, &parts.headers, &parts.extensions);
+    let is_link = guard::is_link(&parts.uri);
+    if scope.is_none() && !is_link {
         return Err(guard::unauthorized());
     }
     let (appid, room): (String, String) = guard::path(parts).await?;
     let place = Place::parse(&appid, &room)?;
-    let until = guard::link(app, &place, &parts.uri)?;
-    guard::visible(app, &Scope::All, &place.appid).await?;
-    Ok((place, until))
+    match scope {
+        Some(scope) if !is_link || scope.has(&place.appid) => {
+            guard::visible(app, &scope, &place.appid).await?;
+            Ok((place, Ends::Never))
+        }
+        _ => {
+            let until = guard::link(app, &place, &parts.uri)?;
+            guard::visible(app, &Scope::All, &place.appid).await?;
+            Ok((place, until))
+        }
+    }
 }
 
 /// Makes the playback of a room for somebody whose own link ends at `until`.

@@ -46,7 +46,7 @@ impl Asked {
                 _ if value.is_empty() => {}
                 "from" => from = Some(midnight(day("from", value)?, "from")?),
                 "to" => to = Some(midnight(next(day("to", value)?)?, "to")?),
-                "status" => statuses = value.split(',').map(status).collect::<Result<_, _>>()?,
+                "status" => statuses = statuses_of(value)?,
                 "order" => order = parse_order(value)?,
                 "cursor" => after = Some(parsed("cursor", value, "a next_cursor of this API")?),
                 "limit" => limit = parse_limit(value)?,
@@ -89,6 +89,18 @@ fn next(day: Date) -> Result<Date, Problem> {
 fn midnight(day: Date, name: &str) -> Result<Timestamp, Problem> {
     let begins = beijing().to_timestamp(day.to_datetime(Time::midnight()));
     begins.map_err(|_| Problem::bad(format!("{name}: {day} is too early or too late")))
+}
+
+/// The statuses of a list, each of them once: every room is compared with all.
+fn statuses_of(value: &str) -> Result<Vec<Option<RoomStatus>>, Problem> {
+    let mut statuses = Vec::new();
+    for name in value.split(',') {
+        let status = status(name)?;
+        if !statuses.contains(&status) {
+            statuses.push(status);
+        }
+    }
+    Ok(statuses)
 }
 
 fn status(value: &str) -> Result<Option<RoomStatus>, Problem> {
@@ -141,6 +153,8 @@ mod tests {
         let plain = Asked::parse("q=&from=&to=&status=&order=&limit=&cursor=").unwrap();
         assert_eq!((plain.order, plain.limit, plain.after), (Order::Newest, 50, None));
         assert_eq!((plain.query.from, plain.query.statuses.len()), (None, 0));
+        let often = Asked::parse(&format!("status=lost{}", ",none,lost".repeat(2_000))).unwrap();
+        assert_eq!(often.query.statuses, [Some(RoomStatus::Lost), None]);
     }
 
     #[test]

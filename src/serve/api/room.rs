@@ -114,7 +114,7 @@ pub(super) async fn show(
     let published = app.library.manifest(&place.appid, place.room).await?;
     let published = published.ok_or_else(not_archived)?;
     let details = details(&app, &place, &published.manifest, published.sha256);
-    Ok(answer::tagged(request.headers(), &details))
+    answer::tagged(&app.limits, request.headers(), &details)
 }
 
 fn details(app: &App, place: &Place, manifest: &Manifest, sha256: Sha256Digest) -> RoomDetails {

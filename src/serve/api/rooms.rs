@@ -88,7 +88,7 @@ pub(super) async fn find(
             }
         }
     };
-    Ok(answer::tagged(request.headers(), &page))
+    answer::tagged(&app.limits, request.headers(), &page)
 }
 
 fn entry(app: &App, appid: &AppId, room: CatalogRoom) -> RoomEntry {

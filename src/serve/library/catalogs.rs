@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -10,11 +11,18 @@ use tokio::time::Instant;
 use super::{Error, FRESH};
 use crate::archive::catalog::{Failure, Reader};
 use crate::archive::index::{Index, LARGEST, Unusable};
+use crate::clock;
 use crate::model::AppId;
-use crate::store::Store;
+use crate::store::{ObjectHead, Store};
 
 /// The memory of all catalogs together, in bytes.
 const BUDGET: usize = LARGEST;
+
+/// The largest catalog that is read, in bytes. One whose index fits into memory is much smaller.
+const LONGEST: u64 = 512 << 20;
+
+/// How long reading one may take. Others wait meanwhile.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug)]
 pub(super) struct Catalogs {
@@ -37,6 +45,8 @@ struct State {
     found: Option<Result<Found, Error>>,
     looked: Option<Instant>,
     is_reading: bool,
+    /// The ETag of a catalog that cannot be used. It is not read again.
+    refused: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -44,6 +54,15 @@ struct Found {
     /// `None` if there is no catalog.
     index: Option<Arc<Index>>,
     etag: Option<String>,
+}
+
+/// Why a catalog is not known.
+#[derive(Debug)]
+enum Failed {
+    /// The bucket does not have it readily.
+    Unreachable,
+    /// There is one, with this ETag, that cannot be used.
+    Unusable(Option<String>),
 }
 
 impl Catalogs {
@@ -103,30 +122,48 @@ impl Catalogs {
 
     async fn look(&self, appid: &AppId, slot: &Slot) {
         let _turn = self.turn.acquire().await;
-        let known = slot.state.borrow().found.clone().and_then(Result::ok).unwrap_or_default();
-        let found = self.read(appid, known).await;
+        let state = slot.state.borrow().clone();
+        let read = clock::within(PATIENCE, self.read(appid, &state)).await;
+        let read = read.unwrap_or_else(|_| {
+            tracing::warn!(account = %appid, "reading the catalog of {appid} took more than {} s", PATIENCE.as_secs());
+            Err(Failed::Unreachable)
+        });
         slot.state.send_modify(|state| {
-            // What was read once is better than nothing.
-            if found.is_ok() || state.index().is_none() {
-                state.found = Some(found);
+            match read {
+                Ok(found) => (state.found, state.refused) = (Some(Ok(found)), None),
+                Err(Failed::Unreachable) => state.failed(Error::Unreachable),
+                Err(Failed::Unusable(etag)) => {
+                    state.failed(Error::Unusable("the catalog of the account"));
+                    state.refused = etag;
+                }
             }
             (state.looked, state.is_reading) = (Some(Instant::now()), false);
         });
         self.evict(slot);
     }
 
-    /// The catalog as it is in the bucket, without reading what is known.
-    async fn read(&self, appid: &AppId, known: Found) -> Result<Found, Error> {
+    /// The catalog as it is in the bucket, without reading again what is known of it.
+    async fn read(&self, appid: &AppId, state: &State) -> Result<Found, Failed> {
         let unreachable = |error: &dyn std::error::Error| {
             tracing::warn!(account = %appid, %error, "failed to read the catalog of {appid}: {error}");
-            Error::Unreachable
+            Failed::Unreachable
         };
         let head = self.store.head(&self.store.keys(appid).catalog()).await;
         let Some(head) = head.map_err(|error| unreachable(&error))? else {
             return Ok(Found::default());
         };
-        if known.index.is_some() && head.etag.is_some() && head.etag == known.etag {
+        if head.etag.is_some() && head.etag == state.refused {
+            return Err(Failed::Unusable(head.etag));
+        }
+        if let Some(known) = state.unchanged(&head) {
             return Ok(known);
+        }
+        let unusable = |why: &dyn std::fmt::Display| {
+            tracing::warn!(account = %appid, "the catalog of {appid} cannot be used: {why}");
+            Failed::Unusable(head.etag.clone())
+        };
+        if head.bytes > LONGEST {
+            return Err(unusable(&format!("it has {} bytes, more than {LONGEST}", head.bytes)));
         }
         let opened = Reader::open(&self.store, appid).await;
         let Some((catalog, _)) = opened.map_err(|error| unreachable(&error))? else {
@@ -135,10 +172,7 @@ impl Catalogs {
         match Index::read(catalog).await {
             Ok(index) => Ok(Found { index: Some(Arc::new(index)), etag: head.etag }),
             Err(Unusable::Unread(Failure::Failed(error))) => Err(unreachable(&error)),
-            Err(unusable) => {
-                tracing::warn!(account = %appid, "the catalog of {appid} cannot be used: {unusable}");
-                Err(Error::Unusable("the catalog of the account"))
-            }
+            Err(error) => Err(unusable(&error)),
         }
     }
 
@@ -166,6 +200,20 @@ impl Catalogs {
 }
 
 impl State {
+    /// Notes a failure. What was read once is better than nothing.
+    fn failed(&mut self, error: Error) {
+        if self.index().is_none() {
+            self.found = Some(Err(error));
+        }
+    }
+
+    /// What is known, if the catalog is still that one.
+    fn unchanged(&self, head: &ObjectHead) -> Option<Found> {
+        let found = self.found.as_ref()?.as_ref().ok()?;
+        let is_known = found.index.is_some() && head.etag.is_some() && head.etag == found.etag;
+        is_known.then(|| found.clone())
+    }
+
     fn index(&self) -> Option<&Arc<Index>> {
         self.found.as_ref()?.as_ref().ok()?.index.as_ref()
     }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use serde::de::Error as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::{Error, FRESH};
@@ -23,20 +24,29 @@ const KEPT: u64 = 8 << 20;
 /// The most manifests in memory.
 const MOST: usize = 1_000;
 
+/// The most segments of a manifest, each of which an answer has a long URL for. WeChat is asked for a thousand
+/// recordings of a room at most.
+const SEGMENTS: usize = 2_000;
+
+/// The most goods and pictures of one. Five hundred goods are read of a room, and a picture for each role.
+const GOODS: usize = 1_000;
+const PICTURES: usize = 100;
+
 /// A manifest, and which one it is.
 #[derive(Debug)]
 pub(in crate::serve) struct Published {
     pub manifest: Manifest,
     pub sha256: Sha256Digest,
     pub bytes: u64,
-    etag: Option<String>,
+    /// Its ETag, as the bucket gave it.
+    pub version: Option<String>,
 }
 
 #[derive(Debug)]
 pub(super) struct Manifests {
     store: Store,
     kept: Mutex<HashMap<(AppId, RoomId), Kept>>,
-    reading: Semaphore,
+    reading: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -48,7 +58,8 @@ struct Kept {
 
 impl Manifests {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, kept: Mutex::default(), reading: Semaphore::new(READING as usize) }
+        let reading = Arc::new(Semaphore::new(READING as usize));
+        Self { store, kept: Mutex::default(), reading }
     }
 
     /// The manifest of a room as it was a few seconds ago; `None` if there is none.
@@ -70,7 +81,7 @@ impl Manifests {
             return Ok(None);
         };
         let known = known.map(|(published, _)| published);
-        let unchanged = known.filter(|known| head.etag.is_some() && known.etag == head.etag);
+        let unchanged = known.filter(|known| head.etag.is_some() && known.etag() == head.etag);
         let published = match unchanged {
             Some(published) => published,
             None => match self.read(&keys, &place, &head).await? {
@@ -80,6 +91,11 @@ impl Manifests {
         };
         self.keep(place, &published);
         Ok(Some(published))
+    }
+
+    /// Has the manifest of a room read again when it is asked for.
+    pub(super) fn forget(&self, appid: &AppId, room: RoomId) {
+        self.kept().remove(&(appid.clone(), room));
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<(AppId, RoomId), Kept>> {
@@ -105,22 +121,13 @@ impl Manifests {
             tracing::warn!(object.key = %key, object.bytes = head.bytes, "{key} has {} bytes, and {LARGEST} are read at most", head.bytes);
             return Err(UNUSABLE);
         }
-        let _permit = self.permit(head.bytes).await?;
-        let bytes = self.store.get(&key).await.map_err(|error| unreachable(&key, &error))?;
-        let Some(bytes) = bytes else { return Ok(None) };
-        if bytes.len() as u64 > LARGEST {
-            return Err(UNUSABLE);
-        }
-        let (keys, appid, room, etag) = (keys.clone(), appid.clone(), *room, head.etag.clone());
+        let permit = self.permit(head.bytes).await?;
+        let Some((bytes, version)) = self.fetch(&key, head.bytes).await? else { return Ok(None) };
+        let (keys, appid, room) = (keys.clone(), appid.clone(), *room);
         let parsing = tokio::task::spawn_blocking(move || {
-            let manifest = published::parse(&bytes, &keys, &appid, room)?;
-            let sha256 = Sha256Digest::of(&bytes);
-            Ok::<_, serde_json::Error>(Published {
-                manifest,
-                sha256,
-                bytes: bytes.len() as u64,
-                etag,
-            })
+            // Parsing goes on where the request has ended, and so does what it takes.
+            let _permit = permit;
+            parse(&bytes, version, &keys, &appid, room)
         });
         match parsing.await {
             Ok(Ok(published)) => Ok(Some(published)),
@@ -132,25 +139,79 @@ impl Manifests {
         }
     }
 
+    /// The bytes of a manifest and its ETag, unless it has grown beyond what there is a permit for.
+    async fn fetch(
+        &self,
+        key: &ObjectKey,
+        most: u64,
+    ) -> Result<Option<(Vec<u8>, Option<String>)>, Error> {
+        let failed = |error: store::Error| unreachable(key, &error);
+        let Some(mut body) = self.store.read(key).await.map_err(failed)? else { return Ok(None) };
+        if body.bytes() > most {
+            tracing::warn!(object.key = %key, object.bytes = body.bytes(), "{key} has just been replaced by a larger one");
+            return Err(Error::Unreachable);
+        }
+        let version = body.etag().map(str::to_owned);
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.next().await.map_err(failed)? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some((bytes, version)))
+    }
+
     /// Waits until a manifest of this size may be read into memory.
-    async fn permit(&self, bytes: u64) -> Result<SemaphorePermit<'_>, Error> {
+    async fn permit(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Error> {
         let kib = u32::try_from(bytes >> 10).unwrap_or(READING).saturating_add(1).min(READING);
-        self.reading.acquire_many(kib).await.map_err(|_| Error::Unreachable)
+        let permit = Arc::clone(&self.reading).acquire_many_owned(kib).await;
+        permit.map_err(|_| Error::Unreachable)
     }
 
     fn keep(&self, place: (AppId, RoomId), published: &Arc<Published>) {
         let mut kept = self.kept();
         let now = Instant::now();
         let entry = Kept { published: Arc::clone(published), looked: now, used: now };
-        kept.insert(place, entry);
+        kept.insert(place.clone(), entry);
         while kept.len() > MOST
             || kept.values().map(|kept| kept.published.bytes).sum::<u64>() > KEPT
         {
-            let oldest = kept.iter().min_by_key(|(_, kept)| kept.used);
-            let Some(place) = oldest.map(|(place, _)| place.clone()) else { break };
-            kept.remove(&place);
+            // Never this one: a large manifest would be read anew for each request.
+            let others = kept.iter().filter(|(other, _)| **other != place);
+            let oldest = others.min_by_key(|(_, kept)| kept.used);
+            let Some(oldest) = oldest.map(|(place, _)| place.clone()) else { break };
+            kept.remove(&oldest);
         }
     }
+}
+
+impl Published {
+    /// The ETag without quotes.
+    fn etag(&self) -> Option<String> {
+        self.version.as_deref().map(|etag| etag.trim_matches('"').to_owned())
+    }
+}
+
+/// Parses a manifest. One that has more of anything than a room can have is none.
+fn parse(
+    bytes: &[u8],
+    version: Option<String>,
+    keys: &RoomKeys,
+    appid: &AppId,
+    room: RoomId,
+) -> Result<Published, serde_json::Error> {
+    let manifest = published::parse(bytes, keys, appid, room)?;
+    for (what, count, most) in [
+        ("segments", manifest.segments.len(), SEGMENTS),
+        ("goods", manifest.room.goods.len(), GOODS),
+        ("pictures", manifest.room.images.len(), PICTURES),
+    ] {
+        if count > most {
+            return Err(serde_json::Error::custom(format!(
+                "it has {count} {what}, and no room more than {most}"
+            )));
+        }
+    }
+    let sha256 = Sha256Digest::of(bytes);
+    Ok(Published { manifest, sha256, bytes: bytes.len() as u64, version })
 }
 
 const UNUSABLE: Error = Error::Unusable("the manifest of the room");

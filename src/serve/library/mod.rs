@@ -4,6 +4,7 @@
 mod accounts;
 mod catalogs;
 mod manifests;
+mod ready;
 mod status;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ pub(super) use manifests::Published;
 use accounts::AccountList;
 use catalogs::Catalogs;
 use manifests::Manifests;
+use ready::Readiness;
 
 /// How long what was read is used without a look at the bucket.
 const FRESH: Duration = Duration::from_secs(5);
@@ -44,6 +46,7 @@ pub(super) struct Library {
     accounts: AccountList,
     catalogs: Arc<Catalogs>,
     manifests: Manifests,
+    readiness: Arc<Readiness>,
 }
 
 impl Library {
@@ -53,6 +56,7 @@ impl Library {
             accounts: AccountList::new(store.clone(), accounts),
             catalogs: Arc::new(Catalogs::new(store.clone())),
             manifests: Manifests::new(store.clone()),
+            readiness: Arc::new(Readiness::new(store.clone())),
         }
     }
 
@@ -92,5 +96,18 @@ impl Library {
         room: RoomId,
     ) -> Result<Option<Arc<Published>>, Error> {
         self.manifests.get(appid, room).await
+    }
+
+    /// Has the manifest of a room read again when it is asked for.
+    pub(super) fn forget_manifest(&self, appid: &AppId, room: RoomId) {
+        self.manifests.forget(appid, room);
+    }
+
+    /// Whether the bucket answers.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(super) async fn ready(&self) -> Result<(), Error> {
+        self.readiness.check().await
     }
 }

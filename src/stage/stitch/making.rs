@@ -124,8 +124,10 @@ async fn upload(
     let labels = Labels { content_type: "video/mp4", metadata: &metadata };
     let upload = uploads::begin(records, (appid, room), key, labels).await?;
     let made = async {
-        let parts =
-            (1..).zip(&plan.parts).map(|(number, part)| send(store, &upload, plan, number, part));
+        let mut parts = Vec::with_capacity(plan.parts.len());
+        for (number, part) in (1..).zip(&plan.parts) {
+            parts.push(send(store, &upload, plan, number, part));
+        }
         let receipts: Vec<PartReceipt> = stream::iter(parts).buffered(COPIES).try_collect().await?;
         // A process that has reclaimed the room meanwhile makes the film itself.
         records.hold(appid, room).await?;

@@ -36,6 +36,23 @@ async fn a_failure_is_told_every_night_and_once_when_all_is_well_again() {
 }
 
 #[tokio::test]
+async fn nothing_is_well_again_that_was_not_told_or_is_not_over() {
+    use Outcome::{Continuing, Left, Ok};
+    let (receiver, desktop) = wecom("on = [\"failed\", \"recovered\"]").await;
+    for outcome in [Left, Ok, Left, Left, Continuing, Ok] {
+        desktop.night(|at| of_one(outcome, at)).await;
+    }
+    assert_eq!(titles(&receiver), [""; 0], "what failed was not to be told");
+    let (receiver, desktop) = wecom("").await;
+    for outcome in [Left, Continuing, Continuing, Left, Ok] {
+        desktop.night(|at| of_one(outcome, at)).await;
+    }
+    let told = titles(&receiver);
+    assert_eq!(told.len(), 3, "a night that is not done shows nothing: {told:?}");
+    assert!(told[2].contains("已恢复正常"), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_backfill_of_26_days_alarms_on_the_one_night_that_is_wrong() {
     let (receiver, desktop) = wecom("").await;
     for night in 0..26 {

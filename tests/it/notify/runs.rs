@@ -154,19 +154,25 @@ async fn notify_tries_each_channel_and_shows_no_address() {
 #[tokio::test]
 async fn an_account_that_nobody_archives_is_told_of_once_until_it_is_archived_again() {
     let told = Told::start(ROOMS, "").await;
+    let none = told.run(&["status", "--stale", "36h"]).await;
+    assert!(none.code == 1 && none.err.contains("there is no ledger"), "{none:?}");
+    assert_eq!(told.run(&["run", "--list-only"]).await.code, 0);
+    let listed = told.run(&["status", "--stale", "36h"]).await;
+    assert!(listed.code == 3 && listed.out.contains("never"), "a look at the list: {listed:?}");
+    assert_eq!(told.receiver.taken().len(), 1);
     assert_eq!(told.run(&["run"]).await.code, 0);
     assert_eq!(told.run(&["status", "--stale", "36h"]).await.code, 0);
-    assert_eq!(told.receiver.taken().len(), 0);
+    let before = told.receiver.taken().len();
     for _ in 0..3 {
         let ran = told.run(&["status", "--stale", "1ms"]).await;
         assert!(
-            ran.code == 3 && ran.out.contains("account wx1: last looked through: 20"),
+            ran.code == 3 && ran.out.contains("account wx1: last archived by a run: 20"),
             "{ran:?}"
         );
     }
-    let text = told.receiver.one_since(0);
+    let text = told.receiver.one_since(before);
     assert!(text.contains("有账号长时间没有归档") && text.contains("账号 wx1"), "{text}");
     assert_eq!(told.run(&["status", "--stale", "36h"]).await.code, 0);
     assert_eq!(told.run(&["status", "--stale", "1ms", "--json"]).await.lines()[0]["appid"], "wx1");
-    assert_eq!(told.receiver.taken().len(), 2);
+    assert_eq!(told.receiver.taken().len(), before + 2);
 }

@@ -1,6 +1,10 @@
 //! Who gets what.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
 use replay_archiver::playback::Lasting;
+use replay_archiver::serve::Tokens;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
@@ -159,6 +163,65 @@ async fn a_link_plays_its_room_until_it_ends_and_nothing_else() {
         assert_eq!(response.status(), 403, "{url}");
         assert!(response.text().await.unwrap().contains("has ended"), "{url}");
     }
+}
+
+#[tokio::test]
+async fn a_link_works_for_somebody_who_is_logged_in_for_other_accounts() {
+    let tokens = Tokens::parse(&format!("{TOKEN}\n{TOKEN_OF_ONE} wx2\n")).unwrap();
+    let site = Site::with(|settings| settings.tokens = Some(tokens)).await;
+    let path = "/api/v1/accounts/wx1/rooms/1/playback";
+    let get =
+        async |path: &str, token: &str| site.get_with(path, "authorization", &bearer(token)).await;
+    let playback: Value = get(path, TOKEN).await.json().await.unwrap();
+    let signed = text(&playback["embed_url"]).split_once('?').unwrap().1;
+    assert_eq!(get(path, TOKEN_OF_ONE).await.status(), 404);
+    assert_eq!(get(&format!("{path}?{signed}"), TOKEN_OF_ONE).await.status(), 200);
+    assert_eq!(get(&format!("{path}?{signed}0"), TOKEN_OF_ONE).await.status(), 403);
+    assert_eq!(get(&format!("{path}?e=1&s=x"), TOKEN).await.status(), 200, "no link is needed");
+}
+
+#[tokio::test]
+async fn a_password_for_the_proxy_in_front_does_not_hide_a_login_and_a_wrong_token_does() {
+    let site = Site::with_tokens().await;
+    let response = log_in(&site, TOKEN, "/").await;
+    let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
+    for (authorization, status) in [("Basic YTpi", 200), ("Bearer x", 401), ("Bearer", 401)] {
+        let request = site.request(Method::GET, "/api/v1/accounts").header("cookie", &cookie);
+        let response = request.header("authorization", authorization).send().await.unwrap();
+        assert_eq!(response.status(), status, "{authorization}");
+    }
+}
+
+/// What this thread logs. The server runs on it.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_who_asked_and_who_sent_a_wrong_token_without_it() {
+    let site = Site::with_tokens().await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let wrong = "canary-wrong-token-0123456789abcdef0";
+    site.get_with("/api/v1/accounts", "authorization", &bearer(wrong)).await;
+    log_in(&site, wrong, "/").await;
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let refused = "refused a token from 127.0.0.1:";
+    let count = |words: &str| text.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((count(refused), count("\"http.peer\":\"127.0.0.1:")), (2, 4), "{text}");
+    assert!(!text.contains(wrong), "{text}");
 }
 
 #[tokio::test]

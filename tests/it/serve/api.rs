@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use replay_archiver::clock;
+use replay_archiver::model::Sha256Digest;
 use replay_archiver::playback::signing::{Names, Scheme, Signer};
 use replay_archiver::playback::{BaseUrl, Lasting};
 use replay_archiver::serve::Delivery;
@@ -284,7 +285,6 @@ async fn links_are_absolute_with_a_public_address_and_permanent_where_that_is_wa
 #[tokio::test]
 async fn a_bucket_that_refuses_is_told_from_a_room_that_is_not_there() {
     let site = Site::start().await;
-    assert_eq!(site.status("/readyz").await, 200);
     let refused = Effect::Refuse { status: 403, code: "AccessDenied", retry_after: None };
     site.store.fault(move |_| Some(refused.clone()));
     for path in ["/readyz", "/api/v1/accounts/wx1/rooms", "/api/v1/accounts/wx1/rooms/1"] {
@@ -300,4 +300,61 @@ async fn a_bucket_that_refuses_is_told_from_a_room_that_is_not_there() {
     assert_eq!(site.status("/healthz").await, 200);
     site.store.heal();
     assert_eq!(site.status("/api/v1/accounts/wx1/rooms/1").await, 200);
+}
+
+#[tokio::test]
+async fn whether_the_bucket_answers_is_asked_once_in_a_while_and_never_for_long() {
+    let site = Site::start().await;
+    site.store.take();
+    let asking = (0..50).map(|_| site.status("/readyz"));
+    assert_eq!(futures::future::join_all(asking).await, [200; 50]);
+    assert_eq!(site.store.take().len(), 1, "one request, however many asked");
+    let silent = Site::start().await;
+    silent.store.fault(|_| Some(Effect::Stall));
+    let asked = clock::within(Duration::from_secs(15), silent.status("/readyz")).await;
+    assert_eq!(asked.unwrap(), 503);
+}
+
+#[tokio::test]
+async fn a_catalog_that_does_not_come_keeps_the_list_of_accounts_waiting_for_a_moment_only() {
+    let site = Site::start().await;
+    assert_eq!(site.status("/api/v1/accounts/wx1/rooms").await, 200);
+    site.store.fault(|request| {
+        let is_it = request.method == "GET" && request.key == "live/wx2/catalog.json";
+        is_it.then_some(Effect::Stall)
+    });
+    let list = clock::within(Duration::from_secs(8), site.json("/api/v1/accounts")).await.unwrap();
+    let rooms = [0, 1].map(|at| list["accounts"][at]["rooms"].clone());
+    assert_eq!(rooms, [json!(3), Value::Null]);
+}
+
+#[tokio::test]
+async fn another_manifest_is_never_sent_under_the_digest_of_the_one_before() {
+    let site = Site::start().await;
+    let room = "/api/v1/accounts/wx1/rooms/1";
+    let old = site.json(room).await["manifest_sha256"].clone();
+    // As long as before.
+    site.change_manifest(|manifest| manifest["revision"] = json!(2));
+    let path = format!("{room}/manifest");
+    let replaced = site.get(&path).await;
+    assert_eq!(
+        (replaced.status().as_u16(), &replaced.headers()["retry-after"]),
+        (503, &"2".parse().unwrap())
+    );
+    let response = site.get(&path).await;
+    let etag = response.headers()["etag"].to_str().unwrap().to_owned();
+    assert_ne!(etag, format!("\"{}\"", text(&old)));
+    let bytes = response.bytes().await.unwrap();
+    assert_eq!(etag, format!("\"{}\"", Sha256Digest::of(&bytes)));
+}
+
+#[tokio::test]
+async fn a_manifest_larger_than_all_that_are_kept_is_kept_alone() {
+    let site = Site::start().await;
+    site.change_manifest(|manifest| manifest["room"]["name"] = "x".repeat(9 << 20).into());
+    let path = "/api/v1/accounts/wx1/rooms/1/manifest";
+    let etag = site.get(path).await.headers()["etag"].to_str().unwrap().to_owned();
+    site.store.take();
+    assert_eq!(site.get_with(path, "if-none-match", &etag).await.status(), 304);
+    assert!(site.store.take().is_empty(), "it was read again");
 }

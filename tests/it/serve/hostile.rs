@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::site::{Site, catalog, room};
 use crate::bucket::text;
+use crate::strict::Effect;
 
 const ROOM: &str = "/api/v1/accounts/wx1/rooms/1";
 
@@ -66,7 +67,12 @@ async fn absurd_numbers_are_told_and_nothing_breaks() {
 
 #[tokio::test]
 async fn a_playlist_names_no_other_host() {
+    let long = format!("#EXTM3U\n{}", "\n".repeat(8 << 20));
     for playlist in [
+        "#EXTM3U\n#EXTINF:4,\rhttps://evil.example/a.ts\nchunk-000000.ts\n",
+        "#EXTM3U\n#EXT-X-MAP:URI =\"https://evil.example/i.mp4\"\nchunk-000000.ts\n",
+        "#EXTM3U\nchunk-000000.ts\nchunk-000000.ts\n",
+        long.as_str(),
         "#EXTM3U\nhttps://evil.example/a.ts\n",
         "#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI=\"https://evil.example/k\"\nchunk-000000.ts\n",
         "#EXTM3U\n../../1/segments/a.mp4\n",
@@ -76,11 +82,12 @@ async fn a_playlist_names_no_other_host() {
         let mut manifest: Value = serde_json::from_slice(&site.store.objects()[key]).unwrap();
         manifest["whole"]["sha256"] = Value::Null;
         site.store.place(key, manifest.to_string());
-        site.store.place("live/wx1/rooms/2/whole/1a2b3c4d/playlist.m3u8", playlist);
+        site.store.place("live/wx1/rooms/2/whole/1a2b3c4d/playlist.m3u8", playlist.to_owned());
         let url = site.playback(2).await["whole"]["url"].clone();
         let response = site.get(text(&url)).await;
-        assert_eq!(response.status(), 502, "{playlist}");
-        assert!(!response.text().await.unwrap().contains("evil"), "{playlist}");
+        let shown: String = playlist.chars().take(80).collect();
+        assert_eq!(response.status(), 502, "{shown:?}");
+        assert!(!response.text().await.unwrap().contains("evil"), "{shown:?}");
     }
     let site = Site::start().await;
     let changed = "#EXTM3U\n#EXTINF:4.0,\nchunk-000000.ts\n#EXT-X-ENDLIST\n#x\n";
@@ -131,6 +138,68 @@ async fn a_catalog_that_lies_is_an_error_or_a_text() {
         assert_eq!(site.status("/api/v1/accounts/wx2/rooms").await, 200, "{text}");
         assert_eq!(site.json("/api/v1/accounts").await["accounts"][0]["rooms"], Value::Null);
     }
+}
+
+/// Has a list hold its first element this many times.
+fn repeat(list: &mut Value, count: usize) {
+    *list = Value::Array(vec![list[0].clone(); count]);
+}
+
+#[tokio::test]
+async fn a_manifest_with_more_than_a_room_can_have_is_refused() {
+    for (count, status) in [(0, 200), (1, 502)] {
+        for change in [
+            |manifest: &mut Value, more: usize| repeat(&mut manifest["segments"], 2_000 + more),
+            |manifest: &mut Value, more: usize| {
+                repeat(&mut manifest["room"]["goods"], 1_000 + more)
+            },
+            |manifest: &mut Value, more: usize| repeat(&mut manifest["room"]["images"], 100 + more),
+        ] {
+            let site = Site::start().await;
+            site.change_manifest(|manifest| change(manifest, count));
+            assert_eq!(site.status(ROOM).await, status);
+            assert_eq!(site.status(&format!("{ROOM}/playback")).await, status);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_grows_while_it_is_read_is_left_for_the_next_request() {
+    let site = Site::start().await;
+    site.store.fault(|request| {
+        let is_it = request.method == "HEAD" && request.key.ends_with("manifest.json");
+        is_it.then_some(Effect::ShortHead(9))
+    });
+    assert_eq!(site.status(ROOM).await, 503);
+    site.store.heal();
+    assert_eq!(site.status(ROOM).await, 200);
+}
+
+#[tokio::test]
+async fn a_catalog_that_cannot_be_used_is_read_once() {
+    let site = Site::start().await;
+    site.store.place("live/wx1/catalog.json", "{");
+    let rooms = "/api/v1/accounts/wx1/rooms";
+    assert_eq!(site.status(rooms).await, 502);
+    site.store.take();
+    let mut asked = Vec::new();
+    for _ in 0..1_000 {
+        assert_eq!(site.status(rooms).await, 502);
+        asked.extend(site.store.take().into_iter().map(|request| request.method));
+        if !asked.is_empty() {
+            break;
+        }
+        clock::pause(Duration::from_millis(10)).await;
+    }
+    assert_eq!(asked, ["HEAD"], "it is looked at, and not read again");
+    site.store.place("live/wx1/catalog.json", catalog("wx1", &[]));
+    for _ in 0..1_000 {
+        if site.status(rooms).await == 200 {
+            return;
+        }
+        clock::pause(Duration::from_millis(10)).await;
+    }
+    panic!("another catalog is never read");
 }
 
 /// What the server sends back to these bytes until it ends the connection.

@@ -1,0 +1,61 @@
+//! Whether the bucket answers, for whoever asks: the bucket itself is asked once in a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::{Error, FRESH};
+use crate::clock;
+use crate::store::Store;
+
+/// How long the bucket may take to answer.
+const LONGEST: Duration = Duration::from_secs(3);
+
+#[derive(Debug)]
+pub(super) struct Readiness {
+    store: Store,
+    /// Held while the bucket is asked.
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    result: Result<(), Error>,
+    looked: Instant,
+}
+
+impl Readiness {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, known: Mutex::default() }
+    }
+
+    /// Whether the bucket answers, or did a few seconds ago.
+    pub(super) async fn check(self: &Arc<Self>) -> Result<(), Error> {
+        let this = Arc::clone(self);
+        // Not as part of a request: those who ask and go do not have the bucket asked again and again.
+        let looking = tokio::spawn(async move { this.look().await });
+        looking.await.unwrap_or(Err(Error::Unreachable))
+    }
+
+    async fn look(&self) -> Result<(), Error> {
+        let mut known = self.known.lock().await;
+        if let Some(known) = known.as_ref().filter(|known| known.looked.elapsed() < FRESH) {
+            return known.result.clone();
+        }
+        let result = match clock::within(LONGEST, self.store.check_bucket()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the bucket is not usable: {error}");
+                Err(Error::Unreachable)
+            }
+            Err(_) => {
+                tracing::warn!("the bucket is not usable: no answer in {} s", LONGEST.as_secs());
+                Err(Error::Unreachable)
+            }
+        };
+        *known = Some(Known { result: result.clone(), looked: Instant::now() });
+        result
+    }
+}
