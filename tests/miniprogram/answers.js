@@ -27,11 +27,7 @@ const segment = (index, offset_ms, more = {}) => ({
 });
 
 // Three segments of ten minutes; five minutes are missing before the third.
-const SEGMENTS = [
-    segment(1, 0),
-    segment(2, 10 * MINUTE),
-    segment(3, 25 * MINUTE, { gap_before_ms: 5 * MINUTE }),
-];
+const SEGMENTS = [segment(1, 0), segment(2, 10 * MINUTE), segment(3, 25 * MINUTE, { gap_before_ms: 5 * MINUTE })];
 
 const STITCHED = {
     url: "https://bucket.example.com/stitched.mp4?signature=1",

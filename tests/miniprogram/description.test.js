@@ -42,7 +42,8 @@ test("the answers made up here are the API's", () => {
 
 test("every page has its four files and is a component", () => {
     for (const page of pages) {
-        for (const kind of ["js", "json", "wxml", "wxss"]) assert.ok(files.includes(`${page}.${kind}`), `${page}.${kind}`);
+        for (const kind of ["js", "json", "wxml", "wxss"])
+            assert.ok(files.includes(`${page}.${kind}`), `${page}.${kind}`);
         assert.equal(json(APP, `${page}.json`).component, true, page);
     }
 });
@@ -60,13 +61,16 @@ test("the live plugin is declared in the subpackage that uses it, and nowhere el
 test("every page that the code goes to is there", () => {
     for (const file of files.filter((file) => file.endsWith(".js"))) {
         const text = fs.readFileSync(path.join(APP, file), "utf8");
-        for (const [, page] of text.matchAll(/["`]\/?((?:live\/)?pages\/\w+\/\w+)/g)) assert.ok(pages.includes(page), `${file}: ${page}`);
+        for (const [, page] of text.matchAll(/["`]\/?((?:live\/)?pages\/\w+\/\w+)/g))
+            assert.ok(pages.includes(page), `${file}: ${page}`);
     }
 });
 
 test("every handler of a template is a method of its page", () => {
     for (const page of pages) {
-        const [template, code] = ["wxml", "js"].map((kind) => fs.readFileSync(path.join(APP, `${page}.${kind}`), "utf8"));
+        const [template, code] = ["wxml", "js"].map((kind) =>
+            fs.readFileSync(path.join(APP, `${page}.${kind}`), "utf8"),
+        );
         for (const [, handler] of template.matchAll(/bind\w+="(\w+)"/g)) {
             assert.match(code, new RegExp(`^        (async )?${handler}\\(`, "m"), `${page}: ${handler}`);
         }

@@ -106,9 +106,22 @@ test("a plugin that never answers is given up, and asked again a minute after it
     assert.equal(shown.text(".state"), "正在直播");
 });
 
+test("an answer that comes after the page was left is for nobody", async (t) => {
+    const { shown, asked } = await enter(t, () => new Promise(() => {}));
+    await shown.call("onHide");
+    await pass(t, 10 * MINUTE);
+    assert.equal(shown.text(".state"), "正在查询直播状态…");
+    assert.equal(asked.length, 1);
+});
+
 for (const [how, fail] of [
     ["rejects", () => Promise.reject(new Error("network"))],
-    ["throws", () => { throw new Error("broken"); }],
+    [
+        "throws",
+        () => {
+            throw new Error("broken");
+        },
+    ],
     ["answers nothing", () => undefined],
 ]) {
     test(`a plugin that ${how} leaves the state unknown, and is asked again`, async (t) => {
@@ -123,7 +136,9 @@ for (const [how, fail] of [
 test("a plugin that is not there is told, and can be tried again", async (t) => {
     const { shown, did } = await enter(t, answer(101));
     const there = global.requirePlugin;
-    global.requirePlugin = () => { throw new Error("plugin is not declared"); };
+    global.requirePlugin = () => {
+        throw new Error("plugin is not declared");
+    };
     const missing = await open("live/pages/entry/entry", { room_id: "9" });
     assert.equal(missing.text(".state"), "直播组件没有加载成功，请稍后再试");
     assert.deepEqual(buttons(missing), ["重试"]);
@@ -142,6 +157,13 @@ test("the room is entered with its number, the shop's parameters and the type of
     assert.deepEqual(did.went, [
         `navigateTo plugin-private://wx2b03c6e691cd7370/pages/live-player-plugin?room_id=${room}&open_share_ticket=1&type=9&custom_params=${params}`,
     ]);
+});
+
+test("a name that is badly encoded is shown as it is, and none by the room's number", async (t) => {
+    const { shown, room } = await enter(t, answer(104), { name: "100%" });
+    assert.equal(shown.text(".name"), "100%");
+    const unnamed = await open("live/pages/entry/entry", { room_id: `${room}` });
+    assert.equal(unnamed.text(".name"), `直播间 ${room}`);
 });
 
 test("a room that cannot be entered is told", async (t) => {

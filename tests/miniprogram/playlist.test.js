@@ -26,24 +26,54 @@ test("a whole that plays less than the segments is played only where it is prefe
 
 test("a time of the broadcast is found in the segments, and what is missing leads to what follows", () => {
     const planned = plan(playback());
-    assert.deepEqual([0, 9, 10, 19, 20, 24, 25, 30].map((minutes) => place(planned, minutes)), [
-        [0, 0], [0, 9], [1, 0], [1, 9], [2, 0], [2, 0], [2, 0], [2, 5],
-    ]);
+    assert.deepEqual(
+        [0, 9, 10, 19, 20, 24, 25, 30].map((minutes) => place(planned, minutes)),
+        [
+            [0, 0],
+            [0, 9],
+            [1, 0],
+            [1, 9],
+            [2, 0],
+            [2, 0],
+            [2, 0],
+            [2, 5],
+        ],
+    );
 });
 
 test("a time of the broadcast is found in the film, which leaves out what is missing", () => {
     const planned = plan(playback({ stitched: STITCHED }));
-    assert.deepEqual([0, 19, 22, 25, 34].map((minutes) => place(planned, minutes)), [[0, 0], [0, 19], [0, 20], [0, 20], [0, 29]]);
+    assert.deepEqual(
+        [0, 19, 22, 25, 34].map((minutes) => place(planned, minutes)),
+        [
+            [0, 0],
+            [0, 19],
+            [0, 20],
+            [0, 20],
+            [0, 29],
+        ],
+    );
 });
 
 test("a time of the broadcast is found in the whole, which leaves out its missing chunks", () => {
     const missing = [5, 20].map((minutes) => ({ offset_ms: minutes * MINUTE, duration_ms: MINUTE }));
     const planned = plan(playback({ whole: { ...WHOLE, playable_ms: 33 * MINUTE, missing } }));
-    assert.deepEqual([4, 5, 6, 7, 20.5, 22].map((minutes) => place(planned, minutes)), [[0, 4], [0, 5], [0, 5], [0, 6], [0, 19], [0, 20]]);
+    assert.deepEqual(
+        [4, 5, 6, 7, 20.5, 22].map((minutes) => place(planned, minutes)),
+        [
+            [0, 4],
+            [0, 5],
+            [0, 5],
+            [0, 6],
+            [0, 19],
+            [0, 20],
+        ],
+    );
 });
 
 test("a time after the end leads to the beginning", () => {
-    for (const planned of [plan(playback()), plan(playback({ stitched: STITCHED }))]) assert.deepEqual(place(planned, 35), [0, 0]);
+    for (const planned of [plan(playback()), plan(playback({ stitched: STITCHED }))])
+        assert.deepEqual(place(planned, 35), [0, 0]);
 });
 
 test("what plays is a time of the broadcast, and that leads back to it", () => {
@@ -60,7 +90,16 @@ test("what plays is a time of the broadcast, and that leads back to it", () => {
 test("segments of unknown length play in turn", () => {
     const segments = SEGMENTS.map((one) => ({ ...one, duration_ms: null }));
     const planned = plan(playback({ segments }));
-    assert.deepEqual([9, 10, 24, 26, 99].map((minutes) => place(planned, minutes)), [[0, 9], [1, 0], [1, 14], [2, 1], [2, 74]]);
+    assert.deepEqual(
+        [9, 10, 24, 26, 99].map((minutes) => place(planned, minutes)),
+        [
+            [0, 9],
+            [1, 0],
+            [1, 14],
+            [2, 1],
+            [2, 74],
+        ],
+    );
 });
 
 test("what is no segment, no URL and no number is left out", () => {

@@ -11,10 +11,15 @@ async function list(rooms) {
 }
 
 test("rooms are listed with what one chooses by", async () => {
-    const { shown } = await list(page([entry(354, { name: "<i>双11</i>" }), entry(353, { name: " ", cover_url: null })]));
+    const { shown } = await list(
+        page([entry(354, { name: "<i>双11</i>" }), entry(353, { name: " ", cover_url: null })]),
+    );
     assert.deepEqual(shown.texts(".name"), ["<i>双11</i>", "直播间 353"]);
     assert.deepEqual(shown.texts(".muted").slice(0, 2), ["小王", "2026-11-20 20:05 1:35:00"]);
-    assert.equal(shown.told(".cover", "src"), "https://replays.example.com/media/wx0123456789abcdef/354/cover.jpg?e=1&s=x");
+    assert.equal(
+        shown.told(".cover", "src"),
+        "https://replays.example.com/media/wx0123456789abcdef/354/cover.jpg?e=1&s=x",
+    );
     assert.equal(shown.all(".blank").length, 1);
     assert.equal(shown.text(".notice"), "共 2 场");
 });
@@ -39,11 +44,19 @@ test("archived rooms lead to the replay, rooms to come or live to the live plugi
         [{ status: null, live_status: 107 }, "尚未归档", "/pages/room/room"],
         [{ status: null, live_status: 0 }, "尚未归档", "/pages/room/room"],
     ];
-    const { shown, did } = await list(page(states.map(([state], index) => entry(index + 1, { name: "一&二", ...state }))));
-    assert.deepEqual(shown.texts(".badge"), states.map(([, badge]) => badge));
+    const { shown, did } = await list(
+        page(states.map(([state], index) => entry(index + 1, { name: "一&二", ...state }))),
+    );
+    assert.deepEqual(
+        shown.texts(".badge"),
+        states.map(([, badge]) => badge),
+    );
     for (let index = 0; index < states.length; index++) await shown.tap(".card", index);
     const query = (index) => `?room_id=${index + 1}&name=${encodeURIComponent("一&二")}`;
-    assert.deepEqual(did.went, states.map(([, , path], index) => `navigateTo ${path}${query(index)}`));
+    assert.deepEqual(
+        did.went,
+        states.map(([, , path], index) => `navigateTo ${path}${query(index)}`),
+    );
 });
 
 test("the next page comes when the bottom is reached, and the last has none", async () => {

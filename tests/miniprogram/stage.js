@@ -52,10 +52,13 @@ function serve(routes) {
 function wechat({ pages = 1, hasPage = () => true } = {}) {
     const stored = new Map();
     const did = { went: [], toasts: [], video: [], stored };
-    const go = (how) => (options = {}) => {
-        did.went.push(`${how} ${options.url || ""}`.trim());
-        if (options.url && !hasPage(options.url) && options.fail) options.fail({ errMsg: "navigateTo:fail page is not found" });
-    };
+    const go =
+        (how) =>
+        (options = {}) => {
+            did.went.push(`${how} ${options.url || ""}`.trim());
+            if (options.url && !hasPage(options.url) && options.fail)
+                options.fail({ errMsg: "navigateTo:fail page is not found" });
+        };
     for (const how of ["navigateTo", "redirectTo", "navigateBack"]) wx[how] = go(how);
     wx.showToast = ({ title }) => did.toasts.push(title);
     wx.stopPullDownRefresh = () => {};

@@ -50,13 +50,14 @@ function plan(playback, absolute = (url) => url || null) {
     const playable = list(playback.segments)
         .map((segment) => ({ segment, url: absolute(segment.url) }))
         .filter(({ url }) => url);
-    const pieces = segments(playable);
+    const inTurn = segments(playable);
     const playlist = playback.whole && absolute(playback.whole.url);
     if (playlist) {
         const all = whole(playback.whole, playlist);
-        if (playable.length === 0 || playback.preferred === "whole" || all.duration_ms >= pieces.duration_ms) return all;
+        if (playable.length === 0 || playback.preferred === "whole" || all.duration_ms >= inTurn.duration_ms)
+            return all;
     }
-    return playable.length > 0 ? pieces : NOTHING;
+    return playable.length > 0 ? inTurn : NOTHING;
 }
 
 // When something was in the broadcast that plays at `seconds` of a clip.

@@ -2,7 +2,7 @@
 
 // `?name=value&…` of what is there.
 function encoded(query) {
-    const sent = Object.keys(query).filter((name) => query[name]);
+    const sent = Object.keys(query).filter((name) => ![undefined, null, ""].includes(query[name]));
     const pairs = sent.map((name) => `${name}=${encodeURIComponent(query[name])}`);
     return pairs.length > 0 ? `?${pairs.join("&")}` : "";
 }

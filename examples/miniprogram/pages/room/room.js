@@ -133,7 +133,7 @@ Component({
             memory.forget(this.roomId);
         },
 
-        // Perhaps the URL has expired: asks once for a fresh one, and goes on where it stopped.
+        // Perhaps the URL has expired: asks once for a fresh one, and resumes where it stopped.
         async failed() {
             if (this.isReplacing) return;
             const position = this.position();
