@@ -23,7 +23,7 @@ test("an item that is not there is told", async () => {
         assert.equal(shown.text(".fault"), "没有找到这件商品");
     }
     const { shown } = await show({ room_id: "9", goods_id: "61" });
-    assert.equal(shown.text(".fault"), "没有找到这场直播的回放，可能尚未归档");
+    assert.equal(shown.text(".fault"), "没有找到回放，可能尚未归档");
 });
 
 test("the page's own button leads back to the room that it was opened from", async () => {

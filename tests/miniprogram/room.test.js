@@ -144,6 +144,18 @@ test("URLs that expire again hours later are asked for again", async () => {
     assert.equal(asked.filter((path) => path === PLAYBACK).length, 4);
 });
 
+test("a film that was seen to its end may expire where it was replaced before", async () => {
+    const { shown, asked } = await watch(fresh());
+    await shown.event("#film", "error");
+    for (const seconds of [5, 9]) await playTo(shown, seconds);
+    await shown.event("#film", "error");
+    assert.equal(asked.filter((path) => path === PLAYBACK).length, 2);
+    for (let segment = 0; segment < 3; segment++) await shown.event("#film", "ended");
+    await shown.event("#film", "error");
+    assert.equal(asked.filter((path) => path === PLAYBACK).length, 3);
+    assert.equal(shown.text(".reason"), "");
+});
+
 test("a link that never changes is loaded again", async () => {
     const { shown } = await watch(playback({ stitched: STITCHED }));
     await playTo(shown, 50);
@@ -184,7 +196,7 @@ test("landscape fills the screen", async () => {
 });
 
 for (const [what, answer, sentence] of [
-    ["is not archived", 404, "没有找到这场直播的回放，可能尚未归档"],
+    ["is not archived", 404, "没有找到回放，可能尚未归档"],
     ["may not be seen", 401, "没有权限查看这里的回放，请联系商家"],
     ["is asked for by too many", 503, "现在观看的人太多，请稍后再试"],
     ["breaks the server", 500, "服务器出了问题，请稍后再试"],

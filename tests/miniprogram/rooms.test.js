@@ -102,6 +102,11 @@ test("no room is told", async () => {
     assert.equal(shown.text(".notice"), "没有找到直播间");
 });
 
+test("an account that the server does not know is told", async () => {
+    const { shown } = await list(404);
+    assert.match(shown.text(".fault"), /没有找到回放，可能尚未归档/);
+});
+
 test("a failure is told, and what failed is tried again below what is there", async () => {
     const answers = [page([entry(2)], { total: 2, next_cursor: "1.2" }), 503, page([entry(1)], { total: 2 })];
     const { shown, asked } = await list(() => answers.shift());

@@ -11,7 +11,7 @@ const query = require("../../lib/query");
 const SAVE_EVERY_MS = 5000;
 // A position this far before the wanted one means that `initial-time` had no effect.
 const NEAR_SECONDS = 2;
-// A fresh URL that does not play this much is not asked for again.
+// A fresh URL has proven itself when this much has played; one that has not is not replaced again.
 const PROVEN_MS = 10000;
 // What `playbackRate` takes.
 const SPEEDS = [0.5, 0.8, 1, 1.25, 1.5, 2];
@@ -39,7 +39,7 @@ Component({
         created() {
             this.seconds = 0;
             this.saved = 0;
-            // When in the broadcast the URLs were last replaced because they failed; null if they never were.
+            // Where in the broadcast failed URLs were replaced by fresh ones that have not proven themselves yet.
             this.replacedAt = null;
         },
     },
@@ -113,8 +113,9 @@ Component({
             if (missed) this.video().seek(this.wanted);
             else this.seconds = detail.currentTime;
             this.wanted = 0;
-            const moved = Math.abs(this.position() - this.saved);
-            if (moved >= SAVE_EVERY_MS) this.save();
+            const position = this.position();
+            if (Math.abs(position - this.replacedAt) >= PROVEN_MS) this.replacedAt = null;
+            if (Math.abs(position - this.saved) >= SAVE_EVERY_MS) this.save();
         },
 
         // Every new URL begins at normal speed.
@@ -127,6 +128,7 @@ Component({
         },
 
         ended() {
+            this.replacedAt = null;
             const next = this.data.clip + 1;
             if (next < this.plan.clips.length) return this.play({ clip: next, seconds: 0 }, true);
             this.play({ clip: 0, seconds: 0 }, false);
@@ -136,11 +138,9 @@ Component({
         // Perhaps the URL has expired: asks once for a fresh one, and resumes where it stopped.
         async failed() {
             if (this.isReplacing) return;
-            const position = this.position();
-            const isReplaced = this.replacedAt !== null && Math.abs(position - this.replacedAt) < PROVEN_MS;
-            if (isReplaced) return this.fail("视频无法播放，请检查网络后重试");
-            this.replacedAt = position;
-            await this.replace(position);
+            if (this.replacedAt !== null) return this.fail("视频无法播放，请检查网络后重试");
+            this.replacedAt = this.position();
+            await this.replace(this.replacedAt);
         },
 
         // Fresh URLs for what plays. A player may report one failure several times.
