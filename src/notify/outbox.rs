@@ -54,8 +54,8 @@ enum Change {
 }
 
 /// What a run says of its accounts, and of all of them as a whole, to a channel that is told `on`. A run that was
-/// interrupted says nothing, and a loss neither begins nor ends anything: it is told by itself. A run that did
-/// not come to an end of its work shows nothing to be well again.
+/// interrupted says nothing, and a loss neither begins nor ends anything: it is told by itself. A run that ended
+/// before it could say what became of its rooms shows nothing to be well again.
 fn changes<'a>(digest: &'a Digest, on: &[Event]) -> Vec<(Option<&'a AppId>, Change)> {
     if digest.outcome == Outcome::Interrupted {
         return Vec::new();
@@ -68,14 +68,17 @@ fn changes<'a>(digest: &'a Digest, on: &[Event]) -> Vec<(Option<&'a AppId>, Chan
         let troubles = account.troubles();
         match account.outcome {
             _ if troubles.iter().any(|event| on.contains(event)) => Some(Change::Begins),
-            Outcome::Ok if troubles.is_empty() => Some(Change::Ends),
+            Outcome::Ok | Outcome::Continuing if troubles.is_empty() && !digest.is_cut_short => {
+                Some(Change::Ends)
+            }
             _ => None,
         }
     };
     let accounts = digest.accounts.iter();
     let accounts =
         accounts.filter_map(|account| Some((Some(&account.appid), of_account(account)?)));
-    let all = digest.is_well().then_some((None, Change::Ends));
+    let is_well = digest.is_well() && !digest.is_cut_short;
+    let all = is_well.then_some((None, Change::Ends));
     all.into_iter().chain(accounts).collect()
 }
 

@@ -83,10 +83,13 @@ impl<'a> Pings<'a> {
 
     /// Says how it ended.
     pub async fn end(&self, end: End, message: &Message) {
-        let told =
-            futures::future::join(self.healthchecks(end, message), self.uptime_kuma(end, message));
-        if clock::within(AT_THE_END, told).await.is_err() {
-            warn_of("the monitors", &"they take too long".into());
+        // One that hangs must not keep the other from hearing of it.
+        let each = AT_THE_END / 2;
+        if clock::within(each, self.healthchecks(end, message)).await.is_err() {
+            warn_of("healthchecks", &"it takes too long".into());
+        }
+        if clock::within(each, self.uptime_kuma(end, message)).await.is_err() {
+            warn_of("Uptime Kuma", &"it takes too long".into());
         }
     }
 

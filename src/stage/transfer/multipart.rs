@@ -16,7 +16,7 @@ use super::source::Source;
 use super::window::Window;
 use crate::media::source::SourceFile;
 use crate::retry::Transient as _;
-use crate::stage::{Context, uploads};
+use crate::stage::{Context, Error, uploads};
 use crate::store::{Labels, PartPlan, PartReceipt, Upload};
 
 /// An upload and its progress.
@@ -138,7 +138,12 @@ async fn begin(
     let metadata = origin.metadata();
     let labels = Labels { content_type: target.content_type, metadata: &metadata };
     let room = (&target.room.0, target.room.1);
-    let upload = uploads::begin(context.records(), room, &target.key, labels).await?;
+    let begun = uploads::begin(context.records(), room, &target.key, labels).await;
+    let upload = begun.map_err(|error| match error {
+        // What the store refuses is the recording's trouble; the room goes on.
+        Error::Store(error) => Failure::Store(error),
+        error => Failure::Stop(error),
+    })?;
     let (key, id) = (target.key.to_string(), target.checkpoint.clone());
     let kept = (key, plan.part_bytes());
     let saved = Saved::begun(upload.id().clone(), kept, file.clone(), target.doubts.seen());

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
-use replay_archiver::ledger::{IN_MEMORY, Ledger, Phase};
+use replay_archiver::ledger::{Ledger, Phase};
 use replay_archiver::model::{Crcs, Evidence, Manifest, RunId, Sha256Digest, Stitched};
 use replay_archiver::stage::stitch::{Existing, Plan, make as make_film, plan};
 use replay_archiver::stage::{Blank, Error, Records, Run};
 use replay_archiver::store::{ChecksumMode, Labels, RoomKeys, Settings, Store};
+use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -98,7 +99,7 @@ impl Room {
 
     /// Stitches, with a ledger in which a run holds the room.
     async fn stitch(&self) -> Result<Stitched, Error> {
-        let ledger = Ledger::open(IN_MEMORY).await.unwrap();
+        let (ledger, _folder) = new_ledger().await;
         self.stitch_with(&self.claimed(&ledger).await).await
     }
 
@@ -126,6 +127,13 @@ impl Room {
         };
         make_film(process.records(), &self.keys, &self.manifest, &film, Existing::Keep).await
     }
+}
+
+/// A ledger of its own: all that are in memory are one.
+async fn new_ledger() -> (Ledger, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("ledger.sqlite").display());
+    (Ledger::open(&url).await.unwrap(), folder)
 }
 
 /// A process that holds the room.
@@ -210,7 +218,7 @@ async fn a_room_that_is_reclaimed_while_the_store_copies_gets_no_film_of_this_pr
     for when in ["uploads", "partNumber"] {
         let room =
             StrictRoom::archived(Provider::Garage, ChecksumMode::Auto, [6 * MIB, 6 * MIB]).await;
-        let ledger = Ledger::open(IN_MEMORY).await.unwrap();
+        let (ledger, _folder) = new_ledger().await;
         let process = room.claimed(&ledger).await;
         let (shared, (appid, id)) =
             (ledger.clone(), (room.manifest.room.appid.clone(), room.manifest.room.room_id));
@@ -232,7 +240,7 @@ async fn a_room_that_is_reclaimed_while_the_store_copies_gets_no_film_of_this_pr
 #[tokio::test]
 async fn an_upload_that_a_kill_leaves_behind_is_known_to_the_ledger() {
     let room = StrictRoom::archived(Provider::Garage, ChecksumMode::Auto, [6 * MIB, 6 * MIB]).await;
-    let ledger = Ledger::open(IN_MEMORY).await.unwrap();
+    let (ledger, _folder) = new_ledger().await;
     let process = room.claimed(&ledger).await;
     let begun = Arc::new(Notify::new());
     let told = Arc::clone(&begun);
