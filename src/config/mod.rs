@@ -4,6 +4,7 @@
 //! then the file, then the defaults. An error names the file, line and key of a wrong value.
 
 mod alerts;
+mod credentials;
 mod environment;
 mod error;
 mod file;

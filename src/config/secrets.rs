@@ -6,7 +6,7 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::suspect::{can_be_variable, is_plain_path, is_plain_variable, may_be_secret};
-use super::{ConfigError, Environment, text};
+use super::{ConfigError, Environment, credentials, text};
 
 /// Where a secret may come from, and what errors call it.
 pub(super) struct Source<'a> {
@@ -27,7 +27,7 @@ pub(super) fn secret(
 ) -> Result<SecretString, ConfigError> {
     let Source { variable, file, path, what } = source;
     match (file, variable) {
-        (Some(file), _) => of_file(file, &format!("{path}_file"), what),
+        (Some(file), _) => of_file(environment, file, &format!("{path}_file"), what),
         (None, Some(name)) => of_variable(environment, name, &format!("{path}_env"), what),
         (None, None) => Err(ConfigError::at(
             &format!("{path}_env"),
@@ -97,8 +97,13 @@ fn shown(name: &str) -> String {
 pub(super) struct NotUtf8;
 
 /// A secret from the file that a key names.
-pub(super) fn of_file(file: &Path, path: &str, what: &str) -> Result<SecretString, ConfigError> {
-    let text = text_of_file(file, path, what)?;
+pub(super) fn of_file(
+    environment: &Environment,
+    file: &Path,
+    path: &str,
+    what: &str,
+) -> Result<SecretString, ConfigError> {
+    let text = text_of_file(environment, file, path, what)?;
     let wrong = |problem| ConfigError::at(path, format!("{} {problem}", shown_file(file)));
     trimmed(text.expose_secret()).map_err(wrong)
 }
@@ -111,16 +116,17 @@ fn shown_file(file: &Path) -> Cow<'_, str> {
 
 /// The text of a file that holds secrets.
 pub(super) fn text_of_file(
-    file: &Path,
+    environment: &Environment,
+    named: &Path,
     path: &str,
     what: &str,
 ) -> Result<SecretString, ConfigError> {
-    let shown = shown_file(file);
+    let file = environment.file(named, path)?;
+    let shown = shown_file(&file);
     let wrong = |problem: String| ConfigError::at(path, problem);
-    let bytes = std::fs::read(file).map_err(|error| {
-        wrong(format!(
-            "failed to read {shown}: {error}\nhint: expected the path of a file that holds {what}"
-        ))
+    let bytes = std::fs::read(&file).map_err(|error| {
+        let hint = credentials::hint(named, &file, what);
+        wrong(format!("failed to read {shown}: {error}\nhint: {hint}"))
     })?;
     let text = text::read(&bytes).map_err(|error| {
         wrong(format!("{shown} is {}\nhint: save it as UTF-8", error.looks_like))
@@ -192,7 +198,7 @@ mod tests {
         let file = folder.path().join("secret");
         let read = |bytes: &[u8]| {
             std::fs::write(&file, bytes).unwrap();
-            of_file(&file, "store.secret_key_file", "the secret key")
+            of_file(&Environment::default(), &file, "store.secret_key_file", "the secret key")
         };
         assert_eq!(read(b"\xef\xbb\xbfs3cret\r\n").unwrap().expose_secret(), "s3cret");
         let wide = read(b"\xff\xfes\x003\x00").unwrap_err().to_string();

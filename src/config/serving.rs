@@ -13,7 +13,7 @@ use url::Url;
 use super::reading::{self, Reading};
 use super::tuning::duration;
 use super::validate::{http_url, optional, wrong};
-use super::{ConfigError, ConfigFile, Sources, secrets};
+use super::{ConfigError, ConfigFile, Environment, Sources, secrets};
 use crate::playback::signing::{Names, Scheme, Signer, Unusable};
 use crate::playback::{BaseUrl, Lasting, LinkKey};
 use crate::serve::{self, Delivery, Settings, Tokens};
@@ -123,10 +123,14 @@ pub(super) fn serving(
     listen: Option<SocketAddr>,
 ) -> Result<Serving, ConfigError> {
     let reading = reading::reading(file, sources)?;
-    Ok(Serving { reading, settings: settings(&file.serve, listen)? })
+    Ok(Serving { reading, settings: settings(&file.serve, &sources.environment, listen)? })
 }
 
-fn settings(section: &ServeSection, listen: Option<SocketAddr>) -> Result<Settings, ConfigError> {
+fn settings(
+    section: &ServeSection,
+    environment: &Environment,
+    listen: Option<SocketAddr>,
+) -> Result<Settings, ConfigError> {
     let listen = listen.map_or_else(|| address(&section.listen), Ok)?;
     let public_url = optional(&section.public_url).map(public_url).transpose()?;
     if !LASTING.contains(&section.link_ttl) {
@@ -135,10 +139,11 @@ fn settings(section: &ServeSection, listen: Option<SocketAddr>) -> Result<Settin
             "must be between 1m and 7d, the range that S3 can sign",
         ));
     }
+    let tokens = named(section.token_file.as_ref()).map(|file| tokens(environment, file));
     let settings = Settings {
-        tokens: named(section.token_file.as_ref()).map(tokens).transpose()?,
-        link_key: link_key(section)?,
-        delivery: delivery(section)?,
+        tokens: tokens.transpose()?,
+        link_key: link_key(section, environment)?,
+        delivery: delivery(section, environment)?,
         link_ttl: section.link_ttl,
         lasting: if section.permanent_links { Lasting::Permanent } else { Lasting::Limited },
         public_url,
@@ -194,14 +199,14 @@ fn named(file: Option<&PathBuf>) -> Option<&Path> {
     file.map(PathBuf::as_path).filter(|file| !file.as_os_str().is_empty())
 }
 
-fn tokens(file: &Path) -> Result<Tokens, ConfigError> {
-    let text = secrets::text_of_file(file, "serve.token_file", "the API tokens")?;
+fn tokens(environment: &Environment, file: &Path) -> Result<Tokens, ConfigError> {
+    let text = secrets::text_of_file(environment, file, "serve.token_file", "the API tokens")?;
     Tokens::parse(text.expose_secret())
         .map_err(|error| wrong("serve.token_file", error.to_string()))
 }
 
 /// The key of links: a file keeps them working when the server starts again.
-fn link_key(section: &ServeSection) -> Result<LinkKey, ConfigError> {
+fn link_key(section: &ServeSection, environment: &Environment) -> Result<LinkKey, ConfigError> {
     let Some(file) = named(section.link_key_file.as_ref()) else {
         if section.permanent_links {
             return Err(wrong(
@@ -212,7 +217,7 @@ fn link_key(section: &ServeSection) -> Result<LinkKey, ConfigError> {
         }
         return Ok(LinkKey::random());
     };
-    let text = secrets::of_file(file, "serve.link_key_file", "the key of links")?;
+    let text = secrets::of_file(environment, file, "serve.link_key_file", "the key of links")?;
     if text.expose_secret().len() < SHORTEST_KEY {
         return Err(wrong(
             "serve.link_key_file",
@@ -226,15 +231,18 @@ fn link_key(section: &ServeSection) -> Result<LinkKey, ConfigError> {
 }
 
 /// What signs the URLs of a CDN.
-fn signer(section: &ServeSection) -> Result<Option<Signer>, ConfigError> {
+fn signer(
+    section: &ServeSection,
+    environment: &Environment,
+) -> Result<Option<Signer>, ConfigError> {
     const FILE: &str = "serve.sign_key_file";
     let Some(scheme) = section.sign else { return Ok(None) };
     let file = named(section.sign_key_file.as_ref()).ok_or_else(|| {
         wrong(FILE, "missing\nhint: set it to the path of a file with the key of the CDN's console")
     })?;
     let key = match scheme {
-        Scheme::Cloudfront => secrets::text_of_file(file, FILE, "the private key")?,
-        _ => secrets::of_file(file, FILE, "the key of the CDN")?,
+        Scheme::Cloudfront => secrets::text_of_file(environment, file, FILE, "the private key")?,
+        _ => secrets::of_file(environment, file, FILE, "the key of the CDN")?,
     };
     let name = |text: &str, path: &str| match optional(text) {
         None => Ok(None),
@@ -255,12 +263,12 @@ fn signer(section: &ServeSection) -> Result<Option<Signer>, ConfigError> {
     })
 }
 
-fn delivery(section: &ServeSection) -> Result<Delivery, ConfigError> {
+fn delivery(section: &ServeSection, environment: &Environment) -> Result<Delivery, ConfigError> {
     let base_url = optional(&section.base_url);
     Ok(match (section.media, base_url) {
         (Media::BaseUrl, Some(text)) => {
             let url = plain(http_url(text, "serve.base_url")?, "serve.base_url")?;
-            Delivery::BaseUrl(BaseUrl { url, signer: signer(section)? })
+            Delivery::BaseUrl(BaseUrl { url, signer: signer(section, environment)? })
         }
         (Media::BaseUrl, None) => {
             let hint = "missing, and media is \"base_url\"\nhint: set it to the address of the CDN";

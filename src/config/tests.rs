@@ -1,6 +1,7 @@
 //! `pipeline.toml` at the root of the repository documents every key with its default. These tests verify
 //! that and follow the steps of a new user.
 
+mod credentials;
 mod pasted;
 mod variables;
 

@@ -1,10 +1,11 @@
 //! Files and programs named by a configuration that other users of this machine must not be able to
 //! change or read.
 
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::path::PathBuf;
 
-use super::ConfigFile;
 use super::file::TokenKind;
+use super::{ConfigFile, Environment};
 
 impl ConfigFile {
     /// Whether the file itself may contain a secret: in an address or in the arguments of a command.
@@ -19,16 +20,29 @@ impl ConfigFile {
             || tokens().filter_map(|token| token.command.as_ref()).any(is_command)
     }
 
-    /// The files that contain secrets.
-    pub fn secret_files(&self) -> impl Iterator<Item = &Path> {
+    /// The files that contain secrets; credentials only where there are any.
+    pub fn secret_files(&self, environment: &Environment) -> impl Iterator<Item = PathBuf> {
         let tokens = self.accounts.iter().map(|account| &account.token);
         let files = tokens.flat_map(|token| {
             let token_file = token.file.as_ref().filter(|_| token.source == TokenKind::File);
             [token.secret_file.as_ref(), token_file]
         });
-        let own = [&self.store.secret_key_file, &self.serve.token_file, &self.serve.link_key_file];
-        let files = files.chain(own.map(Option::as_ref));
-        files.flatten().map(PathBuf::as_path).filter(|file| !file.as_os_str().is_empty())
+        let told = self
+            .notify
+            .iter()
+            .flat_map(|channel| [&channel.url_file, &channel.secret_file, &channel.smtp_url_file]);
+        let (serve, monitor) = (&self.serve, &self.monitor);
+        let own = [
+            &self.store.secret_key_file,
+            &serve.token_file,
+            &serve.link_key_file,
+            &serve.sign_key_file,
+            &monitor.healthchecks_url_file,
+            &monitor.uptime_kuma_url_file,
+        ];
+        let files = files.chain(told.chain(own).map(Option::as_ref)).flatten();
+        let named = files.filter(|file| !file.as_os_str().is_empty());
+        named.filter_map(|file| environment.file(file, "").ok().map(Cow::into_owned))
     }
 
     /// The programs that token commands run, including every absolute path among their arguments.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::setup;
 use super::Findings;
-use crate::config::{self, ConfigFile};
+use crate::config::{self, ConfigFile, Sources};
 use crate::ledger::Place;
 
 /// What a file is trusted for.
@@ -46,7 +46,7 @@ pub(super) fn check(findings: &mut Findings<'_>, ledger: &Place) -> anyhow::Resu
         user: rustix::process::geteuid().as_raw(),
         group: rustix::process::getegid().as_raw(),
     };
-    let trusted = trusted(&sources.file, &file, ledger);
+    let trusted = trusted(&sources, &file, ledger);
     let (mut seen, mut open) = (0_usize, 0_usize);
     for (path, trust) in trusted {
         let Ok(found) = std::fs::metadata(&path) else { continue };
@@ -65,15 +65,15 @@ pub(super) fn check(findings: &mut Findings<'_>, ledger: &Place) -> anyhow::Resu
 }
 
 /// The files that may exist, and their folders, without duplicates.
-fn trusted(sources: &Path, file: &ConfigFile, ledger: &Place) -> Vec<(PathBuf, Trust)> {
+fn trusted(sources: &Sources, file: &ConfigFile, ledger: &Place) -> Vec<(PathBuf, Trust)> {
     let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut trusted = Vec::new();
-    if sources.exists() {
+    if sources.file.exists() {
         let trust = if file.may_hold_secrets() { Trust::Secret } else { Trust::Orders };
-        trusted.push((full(sources), trust));
+        trusted.push((full(&sources.file), trust));
     }
-    for secret in file.secret_files() {
-        trusted.push((full(secret), Trust::Secret));
+    for secret in file.secret_files(&sources.environment) {
+        trusted.push((full(&secret), Trust::Secret));
     }
     for program in file.programs().filter(|program| program.contains('/')) {
         trusted.push((full(Path::new(program)), Trust::Orders));

@@ -8,16 +8,21 @@ fn from_environment(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
 }
 
 fn over_a_file(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    config::load(&sources(file, variables))
+}
+
+/// A file with variables on top. The names of those that set no key begin with `$`.
+pub(super) fn sources(file: &str, variables: &[(&str, &str)]) -> Sources {
     let variables = variables.iter().map(|(name, value)| {
         let name =
             name.strip_prefix('$').map_or_else(|| format!("REPLAY_ARCHIVER_{name}"), str::to_owned);
         (name, (*value).to_owned())
     });
     let environment: Environment = variables.collect();
-    config::load(&Sources { file: file.into(), environment, accounts: Vec::new() })
+    Sources { file: file.into(), environment, accounts: Vec::new() }
 }
 
-const CONTAINER: [(&str, &str); 6] = [
+pub(super) const CONTAINER: [(&str, &str); 6] = [
     ("STORE__BUCKET", "replays"),
     ("ACCOUNT__0__APPID", "wx1"),
     ("ACCOUNT__0__TOKEN__SECRET_ENV", "APP_SECRET"),

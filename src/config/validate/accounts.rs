@@ -146,13 +146,10 @@ fn token_source(
             }
         }
         TokenKind::File => {
-            let file = section.file.clone().ok_or_else(|| missing("file"))?;
-            is_no_secret(
-                &file,
-                &format!("{path}.file"),
-                "the path of a file that holds the token",
-            )?;
-            TokenSource::File { path: file }
+            let file = section.file.as_deref().ok_or_else(|| missing("file"))?;
+            let path = format!("{path}.file");
+            is_no_secret(file, &path, "the path of a file that holds the token")?;
+            TokenSource::File { path: environment.file(file, &path)?.into_owned() }
         }
         TokenKind::Env => {
             let name = section.env.as_deref().ok_or_else(|| missing("env"))?.trim();
