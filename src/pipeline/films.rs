@@ -40,7 +40,7 @@ pub(super) async fn make(
     let until = async {
         clock::pause(LONGEST).await;
         enough.cancel();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let all = async {
         for account in accounts.iter().filter(|account| account.is_stitched) {
@@ -51,7 +51,7 @@ pub(super) async fn make(
             }
         }
     };
-    tokio::select! { () = all => {}, never = until => never }
+    tokio::select! { () = all => {}, () = until => {} }
 }
 
 /// Stitches the rooms of an account: begins none after `enough`, and ends at `stop`.

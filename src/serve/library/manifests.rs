@@ -89,7 +89,7 @@ impl Manifests {
                 None => return Ok(None),
             },
         };
-        self.keep(place, &published);
+        self.keep(&place, &published);
         Ok(Some(published))
     }
 
@@ -166,7 +166,7 @@ impl Manifests {
         permit.map_err(|_| Error::Unreachable)
     }
 
-    fn keep(&self, place: (AppId, RoomId), published: &Arc<Published>) {
+    fn keep(&self, place: &(AppId, RoomId), published: &Arc<Published>) {
         let mut kept = self.kept();
         let now = Instant::now();
         let entry = Kept { published: Arc::clone(published), looked: now, used: now };
@@ -175,7 +175,7 @@ impl Manifests {
             || kept.values().map(|kept| kept.published.bytes).sum::<u64>() > KEPT
         {
             // Never this one: a large manifest would be read anew for each request.
-            let others = kept.iter().filter(|(other, _)| **other != place);
+            let others = kept.iter().filter(|(other, _)| *other != place);
             let oldest = others.min_by_key(|(_, kept)| kept.used);
             let Some(oldest) = oldest.map(|(place, _)| place.clone()) else { break };
             kept.remove(&oldest);

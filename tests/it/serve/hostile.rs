@@ -151,7 +151,7 @@ async fn a_manifest_with_more_than_a_room_can_have_is_refused() {
         for change in [
             |manifest: &mut Value, more: usize| repeat(&mut manifest["segments"], 2_000 + more),
             |manifest: &mut Value, more: usize| {
-                repeat(&mut manifest["room"]["goods"], 1_000 + more)
+                repeat(&mut manifest["room"]["goods"], 1_000 + more);
             },
             |manifest: &mut Value, more: usize| repeat(&mut manifest["room"]["images"], 100 + more),
         ] {
