@@ -116,7 +116,7 @@ pub enum Command {
     Serve(serve::ServeArguments),
     /// Acknowledge the losses of a room: who knows of them, and why they are accepted.
     Ack(ack::AckArguments),
-    /// Try the channels of [[notify]], or show what they would get.
+    /// Try the channels that messages go to, or show what they would get.
     Notify(notify::NotifyArguments),
     /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
