@@ -124,36 +124,25 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records a run that left nothing of the account pending.
+    /// Records a run that has worked on the account, and whether it left nothing pending.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn account_finished(&self, appid: &AppId, at: Timestamp) -> Result<(), Error> {
-        self.attempt("record that the account is done", || {
-            sqlx::query(
-                "insert into accounts (appid, finished_at) values ($1, $2) \
-             on conflict (appid) do update set finished_at = excluded.finished_at",
-            )
-            .bind(appid.as_str())
-            .bind(at.as_millisecond())
-            .execute(&self.pool)
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// Records that a run has worked on the account, whatever it left.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn account_worked(&self, appid: &AppId, at: Timestamp) -> Result<(), Error> {
+    pub async fn account_worked(
+        &self,
+        appid: &AppId,
+        at: Timestamp,
+        is_done: bool,
+    ) -> Result<(), Error> {
         self.attempt("record that the account was worked on", || {
             sqlx::query(
-                "insert into accounts (appid, worked_at) values ($1, $2) \
-                 on conflict (appid) do update set worked_at = excluded.worked_at",
+                "insert into accounts (appid, worked_at, finished_at) values ($1, $2, $3) \
+                 on conflict (appid) do update set worked_at = excluded.worked_at, \
+                   finished_at = coalesce(excluded.finished_at, accounts.finished_at)",
             )
             .bind(appid.as_str())
             .bind(at.as_millisecond())
+            .bind(is_done.then_some(at.as_millisecond()))
             .execute(&self.pool)
         })
         .await?;

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use super::lease::Lease;
+use super::revising::{self, Taken};
 use crate::archive::published::{self, Search};
 use crate::ledger::RoomRecord;
 use crate::model::{AcknowledgedLoss, AppId, RoomId};
-use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::{Context, Error, seal};
 
 /// Who acknowledges what is lost, and why.
@@ -43,26 +42,14 @@ pub async fn acknowledge(
     room: RoomId,
     said: Said<'_>,
 ) -> Result<Acknowledged, Error> {
-    let Some(record) = context.ledger.claim_room(appid, room, context.claim()).await? else {
-        let known = context.ledger.room(appid, room).await?;
-        return Ok(if known.is_some() { Acknowledged::Busy } else { Acknowledged::NotArchived });
-    };
-    let lease = Lease::keep(context, appid, room);
-    let acknowledged = adopted(context, &record, said).await;
-    lease.release().await;
-    acknowledged
-}
-
-/// As for stitching, the ledger first takes over what only the manifest says.
-async fn adopted(
-    context: &Arc<Context>,
-    record: &RoomRecord,
-    said: Said<'_>,
-) -> Result<Acknowledged, Error> {
-    match adopt(context.records(), record).await? {
-        Adopted::NothingNew => publish(context, record, said).await,
-        Adopted::TakenOver(record) => publish(context, &record, said).await,
-        Adopted::Unpublished(_) => Ok(Acknowledged::NotArchived),
+    match revising::take(context, appid, room).await? {
+        Taken::Room(record, lease) => {
+            let acknowledged = publish(context, &record, said).await;
+            lease.release().await;
+            acknowledged
+        }
+        Taken::NotArchived => Ok(Acknowledged::NotArchived),
+        Taken::Busy => Ok(Acknowledged::Busy),
     }
 }
 

@@ -25,6 +25,7 @@ mod order;
 mod outcome;
 pub mod owner;
 mod report;
+mod revising;
 mod selection;
 mod sharing;
 pub mod status;
@@ -262,21 +263,18 @@ async fn finish(
             }
             Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
         }
-        if !found.problems.iter().any(RunProblem::stops_all)
-            && let Err(error) =
-                context.ledger.account_worked(&account.appid, context.clock.now()).await
-        {
-            found.add(RunProblem::new("noting the run", &error.into()));
-        }
         let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
         let is_done = found.pending_rooms == 0
             && found.problems.is_empty()
             && rooms.clone().all(|r| !r.is_left());
-        if is_done && selection.is_for_all() && !stop.is_cancelled() {
-            let done = context.ledger.account_finished(&account.appid, context.clock.now()).await;
-            if let Err(error) = done {
-                found.add(RunProblem::new("noting the success", &error.into()));
-            }
+        // What somebody asks for by number says nothing about the rest of the account.
+        if !selection.is_for_all() || found.problems.iter().any(RunProblem::stops_all) {
+            continue;
+        }
+        let (appid, now) = (&account.appid, context.clock.now());
+        let worked = context.ledger.account_worked(appid, now, is_done && !stop.is_cancelled());
+        if let Err(error) = worked.await {
+            found.add(RunProblem::new("noting the run", &error.into()));
         }
     }
 }

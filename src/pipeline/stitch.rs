@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::lease::Lease;
+use super::revising::{self, Taken};
 use crate::archive::published::{self, Search};
 use crate::ledger::RoomRecord;
 use crate::model::{AppId, RoomId, Stitched};
-use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::stitch::{Existing, Plan, PlannedFilm, is_there, make, plan, refused};
 use crate::stage::{Context, Error, seal};
 
@@ -51,36 +50,19 @@ pub async fn stitch(
     room: RoomId,
     depth: Depth,
 ) -> Result<Outcome, Error> {
-    let known = match depth {
-        Depth::DryRun => context.ledger.room(appid, room).await?,
-        Depth::Make | Depth::MakeAgain => {
-            context.ledger.claim_room(appid, room, context.claim()).await?
-        }
-    };
-    match (known, depth) {
-        (Some(record), Depth::DryRun) => examine(context, &record, depth).await,
-        (Some(record), _) => {
-            let lease = Lease::keep(context, appid, room);
-            let outcome = adopted(context, &record, depth).await;
+    if depth == Depth::DryRun {
+        let known = context.ledger.room(appid, room).await?;
+        let Some(record) = known else { return Ok(Outcome::NotArchived) };
+        return examine(context, &record, depth).await;
+    }
+    match revising::take(context, appid, room).await? {
+        Taken::Room(record, lease) => {
+            let outcome = examine(context, &record, depth).await;
             lease.release().await;
             outcome
         }
-        (None, _) if context.ledger.room(appid, room).await?.is_some() => Ok(Outcome::Busy),
-        (None, _) => Ok(Outcome::NotArchived),
-    }
-}
-
-/// Stitches a leased room, of which the ledger first takes over what only the manifest says: a ledger that
-/// is older must not take the new revision for one that it knows.
-async fn adopted(
-    context: &Arc<Context>,
-    record: &RoomRecord,
-    depth: Depth,
-) -> Result<Outcome, Error> {
-    match adopt(context.records(), record).await? {
-        Adopted::NothingNew => examine(context, record, depth).await,
-        Adopted::TakenOver(record) => examine(context, &record, depth).await,
-        Adopted::Unpublished(_) => Ok(Outcome::NotArchived),
+        Taken::NotArchived => Ok(Outcome::NotArchived),
+        Taken::Busy => Ok(Outcome::Busy),
     }
 }
 

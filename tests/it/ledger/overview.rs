@@ -31,7 +31,8 @@ async fn two_accounts(ledger: &Ledger) -> [AppId; 3] {
     list(ledger, &mine, 4, Phase::Later, "2027-01-01T00:00:00Z").await;
     list(ledger, &other(), 1, Phase::Due, "2027-03-01T00:00:00Z").await;
     ledger.scan_finished(&other(), now(), true).await.unwrap();
-    ledger.account_finished(&other(), now()).await.unwrap();
+    ledger.account_worked(&other(), now(), true).await.unwrap();
+    ledger.account_worked(&other(), now(), false).await.unwrap();
     [mine, other(), unknown()]
 }
 

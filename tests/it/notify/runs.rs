@@ -159,6 +159,8 @@ async fn an_account_that_nobody_archives_is_told_of_once_until_it_is_archived_ag
     assert_eq!(told.run(&["run", "--list-only"]).await.code, 0);
     let listed = told.run(&["status", "--stale", "36h"]).await;
     assert!(listed.code == 3 && listed.out.contains("never"), "a look at the list: {listed:?}");
+    told.run(&["backfill", "--room", "1"]).await;
+    assert_eq!(told.run(&["status", "--stale", "36h"]).await.code, 3, "one room is not all");
     assert_eq!(told.receiver.taken().len(), 1);
     assert_eq!(told.run(&["run"]).await.code, 0);
     assert_eq!(told.run(&["status", "--stale", "36h"]).await.code, 0);

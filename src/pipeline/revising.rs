@@ -1,0 +1,50 @@
+//! Takes hold of a sealed room whose manifest is to get a further revision, for a reason other than its
+//! recordings: see [`super::stitch`] and [`super::ack`].
+
+use std::sync::Arc;
+
+use super::lease::Lease;
+use crate::ledger::RoomRecord;
+use crate::model::{AppId, RoomId};
+use crate::stage::adopt::{Adopted, adopt};
+use crate::stage::{Context, Error};
+
+/// A room, if it could be had.
+pub(super) enum Taken {
+    /// It is leased until the lease is released.
+    Room(Box<RoomRecord>, Lease),
+    /// It is unknown, or nothing of it was published.
+    NotArchived,
+    /// Another process works on it.
+    Busy,
+}
+
+/// Leases a room. The ledger first takes over what only the manifest says: one that is older must not take
+/// the new revision for one that it knows.
+///
+/// # Errors
+/// When the ledger or the store fails. The room is then free again.
+pub(super) async fn take(
+    context: &Arc<Context>,
+    appid: &AppId,
+    room: RoomId,
+) -> Result<Taken, Error> {
+    let Some(record) = context.ledger.claim_room(appid, room, context.claim()).await? else {
+        let known = context.ledger.room(appid, room).await?;
+        return Ok(if known.is_some() { Taken::Busy } else { Taken::NotArchived });
+    };
+    let lease = Lease::keep(context, appid, room);
+    let adopted = adopt(context.records(), &record).await;
+    match adopted {
+        Ok(Adopted::NothingNew) => Ok(Taken::Room(Box::new(record), lease)),
+        Ok(Adopted::TakenOver(record)) => Ok(Taken::Room(Box::new(record), lease)),
+        Ok(Adopted::Unpublished(_)) => {
+            lease.release().await;
+            Ok(Taken::NotArchived)
+        }
+        Err(error) => {
+            lease.release().await;
+            Err(error)
+        }
+    }
+}
