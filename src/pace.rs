@@ -1,6 +1,12 @@
-//! Detects bodies that arrive too slowly.
+//! Detects bodies that arrive, or are taken, too slowly.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock;
 
 /// Below this speed, in bytes per second, a body counts as stalled.
 const CRAWL: u64 = 1024;
@@ -37,6 +43,49 @@ impl Pace {
     /// How much longer to wait for data before checking the pace again.
     pub fn left(&self) -> Duration {
         self.longest_stall.saturating_sub(self.waited)
+    }
+}
+
+/// The pace of something that is polled: it notices by itself when nothing moves at all.
+pub struct Polled {
+    pace: Pace,
+    /// Since when the next bytes are waited for.
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    since: Instant,
+    /// Fires when the pace is due to be checked.
+    timer: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+}
+
+impl Polled {
+    /// As [`Pace::new`].
+    pub fn new(longest_stall: Duration) -> Self {
+        Self { pace: Pace::new(longest_stall), waiting: None }
+    }
+
+    /// Counts bytes that moved. Returns whether they crawl.
+    pub fn is_crawling(&mut self, bytes: u64) -> bool {
+        let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
+        self.pace.is_crawling(bytes, waited)
+    }
+
+    /// Waits until they crawl, while none move: to be polled whenever what moves them is pending.
+    pub fn poll_crawling(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let left = self.pace.left();
+            let waiting = self.waiting.get_or_insert_with(|| Waiting {
+                since: Instant::now(),
+                timer: Box::pin(clock::pause(left)),
+            });
+            if waiting.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            if self.is_crawling(0) {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 

@@ -4,58 +4,22 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
 
 use super::limits;
-use crate::clock;
-use crate::pace::Pace;
+use crate::pace::Polled;
 
 /// A connection.
 pub(super) struct Wire<S> {
     stream: S,
-    pace: Pace,
-    /// Since when it has been waiting for the client to take something.
-    waiting: Option<Waiting>,
-}
-
-struct Waiting {
-    since: Instant,
-    /// Fires when the pace is due to be checked.
-    timer: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// How fast the client takes what is written.
+    pace: Polled,
 }
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, pace: Pace::new(limits::STALL), waiting: None }
-    }
-
-    /// Counts what the client has taken.
-    fn count(&mut self, bytes: usize) -> io::Result<()> {
-        let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
-        if self.pace.is_crawling(bytes as u64, waited) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes too little"));
-        }
-        Ok(())
-    }
-
-    /// Waits for the client, or for the time to be up.
-    fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        loop {
-            let left = self.pace.left();
-            let waiting = self.waiting.get_or_insert_with(|| Waiting {
-                since: Instant::now(),
-                timer: Box::pin(clock::pause(left)),
-            });
-            if waiting.timer.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
-            }
-            if let Err(error) = self.count(0) {
-                return Poll::Ready(error);
-            }
-        }
+        Self { stream, pace: Polled::new(limits::STALL) }
     }
 
     fn watch(
@@ -63,10 +27,14 @@ impl<S> Wire<S> {
         written: Poll<io::Result<usize>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        let too_little =
+            || Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes too little"));
         match written {
-            Poll::Ready(Ok(bytes)) => Poll::Ready(self.count(bytes).map(|()| bytes)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => self.wait(context).map(Err),
+            Poll::Ready(Ok(bytes)) if self.pace.is_crawling(bytes as u64) => {
+                Poll::Ready(too_little())
+            }
+            Poll::Pending => self.pace.poll_crawling(context).map(|()| too_little()),
+            written => written,
         }
     }
 }
@@ -115,9 +83,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::clock;
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_hardly_anything_is_left() {

@@ -18,10 +18,8 @@ use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::Instant;
 
-use crate::clock;
-use crate::pace::Pace;
+use crate::pace::Polled;
 
 /// The number of bytes to read of an error. The rest is ignored: the status says enough.
 const ERROR_BYTES: usize = 64 << 10;
@@ -105,7 +103,7 @@ impl Intercept for Limits {
             response.headers_mut().remove("content-length");
         }
         let body = mem::replace(response.body_mut(), SdkBody::taken());
-        let bounded = Bounded { body, limit, pace: Pace::new(self.crawl), got: 0, waiting: None };
+        let bounded = Bounded { body, limit, pace: Polled::new(self.crawl), got: 0 };
         *response.body_mut() = SdkBody::from_body_1_x(bounded);
         Ok(())
     }
@@ -146,46 +144,15 @@ impl Limit {
 struct Bounded {
     body: SdkBody,
     limit: Limit,
-    pace: Pace,
+    pace: Polled,
     got: u64,
-    /// Since when it has been waiting for the next bytes.
-    waiting: Option<Waiting>,
-}
-
-struct Waiting {
-    since: Instant,
-    /// Fires when the pace is due to be checked.
-    timer: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
 }
 
 impl Bounded {
-    /// Checks the pace when the timer fires, whether or not anything arrived.
-    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Excess> {
-        loop {
-            let left = self.pace.left();
-            let waiting = self.waiting.get_or_insert_with(|| Waiting {
-                since: Instant::now(),
-                timer: Box::pin(clock::pause(left)),
-            });
-            if waiting.timer.as_mut().poll(context).is_pending() {
-                return Poll::Pending;
-            }
-            if self.count(0) {
-                return Poll::Ready(Excess::Crawling { got: self.got });
-            }
-        }
-    }
-
-    /// Counts received bytes, and returns whether they arrive too slowly.
-    fn count(&mut self, bytes: u64) -> bool {
-        let waited = self.waiting.take().map_or(Duration::ZERO, |waiting| waiting.since.elapsed());
-        self.got += bytes;
-        self.pace.is_crawling(bytes, waited)
-    }
-
     fn take(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, Excess> {
         let Ok(data) = frame.into_data() else { return Ok(None) };
-        let is_crawling = self.count(data.len() as u64);
+        self.got += data.len() as u64;
+        let is_crawling = self.pace.is_crawling(data.len() as u64);
         if is_crawling && !self.body.is_end_stream() {
             return Err(Excess::Crawling { got: self.got });
         }
@@ -209,7 +176,10 @@ impl Body for Bounded {
                 Poll::Ready(self.take(frame).map_err(BoxError::from).transpose())
             }
             Poll::Ready(ended) => Poll::Ready(ended),
-            Poll::Pending => self.wait(context).map(|excess| Some(Err(excess.into()))),
+            Poll::Pending => {
+                let crawling = Excess::Crawling { got: self.got };
+                self.pace.poll_crawling(context).map(|()| Some(Err(crawling.into())))
+            }
         }
     }
 
