@@ -16,9 +16,6 @@ pub use cursor::{Cursor, Order};
 /// The most memory that an index may take, in bytes.
 pub const LARGEST: usize = 64 << 20;
 
-/// After so many rooms, others get the processor.
-const ROOMS_AT_ONCE: usize = 32;
-
 /// Stands for a number or a text that is not known.
 const NO_NUMBER: u64 = u64::MAX;
 const NO_TEXT: u16 = u16::MAX;
@@ -105,9 +102,6 @@ impl Index {
         let (mut catalog, mut index) = (catalog.in_any_order(), Self::default());
         while let Some(room) = catalog.next().await? {
             index.add(&room)?;
-            if index.entries.len().is_multiple_of(ROOMS_AT_ONCE) {
-                tokio::task::yield_now().await;
-            }
         }
         index.finish(catalog.published_at());
         Ok(index)

@@ -76,7 +76,7 @@ pub(super) async fn run(common: &Common, arguments: &PlaylistArguments) -> anyho
         Format::Json if common.json => player.json().await?.to_string(),
         Format::Json => format!("{:#}", player.json().await?),
         Format::Urls => player.urls().await?.join("\n"),
-        Format::M3u8 => hls::playlist(&manifest, &player.links).await?.text,
+        Format::M3u8 => hls::playlist(&manifest, &player.links).await?,
         Format::NginxVod => format!("{:#}", player.nginx_vod()?),
         Format::Ffconcat => player.ffconcat().await?,
     };

@@ -10,11 +10,11 @@ use serde_json::json;
 use super::figures::{counted, moment};
 use super::output;
 use super::reading::{self, Archive};
-use super::run::midnight;
 use super::{Common, Exit};
 use crate::archive::catalog::{Failure, Reader};
 use crate::archive::search::Query;
 use crate::config::ConfigError;
+use crate::model::time::beijing_midnight;
 use crate::model::{AppId, Reason, RoomStatus};
 use crate::store::Store;
 use shown::{Form, Shown};
@@ -118,8 +118,8 @@ fn query(arguments: &RoomsArguments) -> anyhow::Result<Query> {
         return Err(ConfigError::value("--from", format!("{from} is later than --to {to}")).into());
     }
     let mut query = Query::for_words(&arguments.words);
-    query.from = arguments.from.map(midnight).transpose()?;
-    query.before = arguments.to.map(|day| midnight(day.tomorrow()?)).transpose()?;
+    query.from = arguments.from.map(beijing_midnight).transpose()?;
+    query.before = arguments.to.map(|day| beijing_midnight(day.tomorrow()?)).transpose()?;
     query.statuses = arguments.statuses.iter().map(|status| status.of_room()).collect();
     Ok(query)
 }

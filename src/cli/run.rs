@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
-use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::json;
 
@@ -18,7 +17,7 @@ use super::telling::{Teller, Watched};
 use super::{Common, Exit, plan};
 use crate::clock;
 use crate::config::ConfigError;
-use crate::model::time::beijing;
+use crate::model::time::beijing_midnight;
 use crate::model::{AppId, Outcome, Reason, RoomId};
 use crate::notify::Memory;
 use crate::pipeline::{self, Report, Rooms, Selection};
@@ -187,19 +186,14 @@ pub(super) async fn backfill(
     let rooms = match arguments.room {
         Some(room) => Rooms::One(room),
         None => Rooms::Between {
-            from: arguments.from.map(midnight).transpose()?,
-            to: arguments.to.map(|day| midnight(day.tomorrow()?)).transpose()?,
+            from: arguments.from.map(beijing_midnight).transpose()?,
+            to: arguments.to.map(|day| beijing_midnight(day.tomorrow()?)).transpose()?,
         },
     };
     let teller = Teller::new(common, "backfill");
     let told = &arguments.telling;
     let work = Work { common, stop, told, teller: &teller, watched: None };
     work.run(Selection::Backfill { rooms, force: arguments.force }, arguments.room).await
-}
-
-/// The moment a day begins in Beijing.
-pub(super) fn midnight(day: Date) -> Result<Timestamp, jiff::Error> {
-    beijing().to_timestamp(day.to_datetime(jiff::civil::Time::midnight()))
 }
 
 /// A run, and who is told how it ends.

@@ -236,8 +236,17 @@ fn signer(
     environment: &Environment,
 ) -> Result<Option<Signer>, ConfigError> {
     const FILE: &str = "serve.sign_key_file";
-    let Some(scheme) = section.sign else { return Ok(None) };
-    let file = named(section.sign_key_file.as_ref()).ok_or_else(|| {
+    let file = named(section.sign_key_file.as_ref());
+    let Some(scheme) = section.sign else {
+        return match file {
+            None => Ok(None),
+            Some(_) => {
+                let problem = "missing, and sign_key_file is set: URLs would not be signed";
+                Err(wrong("serve.sign", problem))
+            }
+        };
+    };
+    let file = file.ok_or_else(|| {
         wrong(FILE, "missing\nhint: set it to the path of a file with the key of the CDN's console")
     })?;
     let key = match scheme {

@@ -1,7 +1,7 @@
 //! WeChat's times: RFC 3339, Beijing time without a zone, epoch numbers and sentinels. Also times within
 //! a recording.
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -84,15 +84,18 @@ pub fn beijing_day(now: Timestamp) -> String {
     now.to_zoned(beijing()).date().to_string()
 }
 
+/// When a day begins in Beijing.
+///
+/// # Errors
+/// If no time stands for it.
+pub fn beijing_midnight(day: Date) -> Result<Timestamp, jiff::Error> {
+    beijing().to_timestamp(day.to_datetime(Time::midnight()))
+}
+
 /// When the Beijing day after `now` begins.
 pub fn next_beijing_day(now: Timestamp) -> Timestamp {
     let day = now.to_zoned(beijing()).date();
-    day.tomorrow()
-        .ok()
-        .and_then(|next| {
-            beijing().to_timestamp(next.to_datetime(jiff::civil::Time::midnight())).ok()
-        })
-        .unwrap_or(Timestamp::MAX)
+    day.tomorrow().and_then(beijing_midnight).unwrap_or(Timestamp::MAX)
 }
 
 /// `20210326T075621Z`: the format in keys and run ids.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Ends, Error, Plan, RoomLinks};
+use super::{Error, Plan, RoomLinks};
 use crate::model::{Manifest, ObjectKey, Sha256Digest};
 use crate::store::Store;
 
@@ -36,21 +36,12 @@ const TAGS: [&str; 10] = [
     "#EXT-X-ENDLIST",
 ];
 
-/// A playlist, and when the first of its URLs ends.
-#[derive(Debug)]
-pub struct Playlist {
-    /// The playlist.
-    pub text: String,
-    /// When it has to be fetched again.
-    pub ends: Ends,
-}
-
 /// The playlist of the whole of a room.
 ///
 /// # Errors
 /// If there is no whole, its playlist cannot be read or is not the archived one, or it names anything that
 /// the manifest does not have.
-pub async fn playlist(manifest: &Manifest, links: &RoomLinks<'_>) -> Result<Playlist, Error> {
+pub async fn playlist(manifest: &Manifest, links: &RoomLinks<'_>) -> Result<String, Error> {
     let playable = Plan::of(manifest).whole.ok_or(Error::NoWhole)?;
     let key = links.keys().resolve(playable.key).ok_or(Error::Outside)?;
     let stored = read(links.store(), &key).await?;
@@ -58,14 +49,12 @@ pub async fn playlist(manifest: &Manifest, links: &RoomLinks<'_>) -> Result<Play
         return Err(Error::Differs { room: manifest.room.room_id });
     }
     let text = std::str::from_utf8(&stored).map_err(Error::Damaged)?;
-    let (mut urls, mut ends) = (HashMap::new(), Ends::Never);
+    let mut urls = HashMap::new();
     for chunk in &playable.whole.chunks {
         let name = chunk.key.rsplit('/').next().unwrap_or_default();
-        let link = links.to(&chunk.key).await?;
-        ends = ends.or_earlier(link.ends);
-        urls.insert(name, link.url);
+        urls.insert(name, links.to(&chunk.key).await?.url);
     }
-    Ok(Playlist { text: with_urls(text, &urls)?, ends })
+    with_urls(text, &urls)
 }
 
 /// A stored playlist, unless it is larger than any that is archived.

@@ -38,7 +38,7 @@ pub struct App {
 impl App {
     /// A server over this bucket.
     pub fn new(store: &Store, accounts: Accounts, settings: Settings, clock: Clock) -> Self {
-        let is_loopback = settings.listen.ip().to_canonical().is_loopback();
+        let is_loopback = settings::is_local(settings.listen, None);
         let Settings { tokens, link_key, delivery, link_ttl, lasting, public_url, .. } = settings;
         let access = Access::new(tokens, &link_key);
         let address = public_url.as_ref().map_or("", |url| url.as_str().trim_end_matches('/'));
@@ -64,6 +64,11 @@ impl App {
             is_loopback,
             public_url,
         }
+    }
+
+    /// The bucket.
+    pub(super) fn store(&self) -> &Store {
+        self.links.store()
     }
 
     pub(super) fn now(&self) -> Timestamp {

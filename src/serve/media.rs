@@ -83,7 +83,7 @@ pub(super) async fn playlist(
     let links = app.links_of(&place.appid, place.room, until);
     let playlist = hls::playlist(&manifest.manifest, &links).await?;
     let kind = HeaderValue::from_static("application/vnd.apple.mpegurl");
-    let body = answer::body(playlist.text, permit);
+    let body = answer::body(playlist, permit);
     let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
     shared(response.headers_mut());
     Ok(response)
@@ -102,10 +102,11 @@ async fn manifest(app: &App, place: &Place) -> Result<Arc<library::Published>, P
 }
 
 fn keys(app: &App, place: &Place) -> RoomKeys {
-    app.links.store().keys(&place.appid).room(place.room)
+    app.store().keys(&place.appid).room(place.room)
 }
 
-/// A picture of a room. Its kind is that of its name, which is the archive's own.
+/// A picture in the room's folder. The manifest is not asked: a page has the covers of hundreds of rooms. Its
+/// kind is that of its name.
 async fn picture(app: &App, place: &Place, key: &str) -> Result<Object, Problem> {
     let missing = || Problem::not_found("the room has no such picture");
     let content_type = match key.rsplit('.').next() {
@@ -116,7 +117,7 @@ async fn picture(app: &App, place: &Place, key: &str) -> Result<Object, Problem>
         _ => return Err(missing()),
     };
     let key = keys(app, place).resolve(key).ok_or_else(missing)?;
-    let head = app.links.store().head(&key).await.map_err(|error| {
+    let head = app.store().head(&key).await.map_err(|error| {
         tracing::warn!(object.key = %key, %error, "failed to read {key}: {error}");
         Problem::from(library::Error::Unreachable)
     })?;

@@ -82,7 +82,7 @@ pub(super) async fn answer(
     }
     if method != Method::HEAD && !range.is_empty() {
         let permit = app.limits.stream(object.passing)?;
-        let opened = open(app.links.store(), object, range).await?;
+        let opened = open(app.store(), object, range).await?;
         *response.body_mut() = body(opened, permit);
     }
     Ok(response)
@@ -126,7 +126,7 @@ async fn open(store: &Store, object: &Object, range: Range<u64>) -> Result<Objec
     match store.read_from(key, range, object.version.as_deref()).await {
         Ok(Some(body)) => Ok(body),
         Ok(None) => {
-            tracing::warn!(object.key = %key, "{key} is in the manifest and not in the bucket");
+            tracing::warn!(object.key = %key, "{key} was to be sent and is not in the bucket");
             let detail = "the file is missing from the bucket; `verify` shows what else is";
             Err(Problem::not_found(detail).into())
         }

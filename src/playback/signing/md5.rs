@@ -1,11 +1,11 @@
 //! The vendors' signatures by MD5.
 
 use jiff::Timestamp;
-use jiff::tz::{Offset, TimeZone};
 use md5::{Digest as _, Md5};
 use url::Url;
 
 use super::{Names, Scheme};
+use crate::model::time::beijing;
 
 /// Signs a URL. `salt` stands where the vendors allow any letters and digits.
 pub(super) fn sign(
@@ -58,8 +58,7 @@ fn digest(texts: &[&str]) -> String {
 
 /// A time as `YYYYMMDDHHMM` in UTC+8, whatever the time zone of the machine.
 fn minute(now: Timestamp) -> String {
-    let beijing = TimeZone::fixed(Offset::constant(8));
-    now.to_zoned(beijing).strftime("%Y%m%d%H%M").to_string()
+    now.to_zoned(beijing()).strftime("%Y%m%d%H%M").to_string()
 }
 
 fn with_query(url: &Url, query: &str) -> Url {

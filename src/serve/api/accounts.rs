@@ -20,7 +20,7 @@ use crate::serve::problem::Problem;
 const COUNTED: usize = 20;
 
 /// How long the list waits for catalogs that are not in memory yet. They are read on meanwhile.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LIST_WAIT: Duration = Duration::from_secs(2);
 
 /// The accounts that the caller may see.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -53,7 +53,7 @@ pub(super) async fn list(
     if seen.len() <= COUNTED {
         let looks = seen.iter().map(|appid| app.library.catalog(appid));
         // What failed, or takes longer, is not known.
-        let _ = clock::within(PATIENCE, futures::future::join_all(looks)).await;
+        let _ = clock::within(LIST_WAIT, futures::future::join_all(looks)).await;
     }
     let accounts = seen.into_iter().map(|appid| entry(&app, appid)).collect();
     let signed_in = app.access.open().is_none();

@@ -10,7 +10,6 @@ mod rooms;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, middleware};
@@ -46,7 +45,7 @@ async fn manifest(
     let published = app.library.manifest(&place.appid, place.room).await?;
     let published = published.ok_or_else(not_archived)?;
     let object = stream::Object {
-        key: app.links.store().keys(&place.appid).room(place.room).manifest(),
+        key: app.store().keys(&place.appid).room(place.room).manifest(),
         bytes: published.bytes,
         content_type: "application/json",
         etag: Some(published.sha256.to_string()),
@@ -57,10 +56,7 @@ async fn manifest(
     if let Err(stream::Failed::Replaced) = &answered {
         app.library.forget_manifest(&place.appid, place.room);
     }
-    let mut response = answered?;
-    let cache = HeaderValue::from_static("private, no-cache");
-    response.headers_mut().insert(header::CACHE_CONTROL, cache);
-    Ok(response)
+    Ok(answered?)
 }
 
 /// The `status.json` of an account, as its last run left it.

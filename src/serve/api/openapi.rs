@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 
 use super::accounts::AccountList;
 use super::playback::RoomPlayback;
+use super::query::{MOST, USUAL};
 use super::room::RoomDetails;
 use super::rooms::RoomPage;
 use crate::model::{AccountStatus, Manifest};
 use crate::serve::answer;
 use crate::serve::app::App;
+use crate::serve::guard::COOKIE;
 use crate::serve::problem::Problem;
 
 /// Sends it.
@@ -57,7 +59,7 @@ pub fn document() -> Value {
             },
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer" },
-                "login": { "type": "apiKey", "in": "cookie", "name": "replay_archiver_session" },
+                "login": { "type": "apiKey", "in": "cookie", "name": COOKIE },
             },
         },
     })
@@ -125,7 +127,7 @@ fn search() -> Vec<Value> {
         "type": "array",
         "items": { "enum": ["complete", "partial", "lost", "empty", "none"] },
     });
-    let limit = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
+    let limit = json!({ "type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL });
     let order = json!({ "enum": ["newest", "oldest"], "default": "newest" });
     let text = || json!({ "type": "string" });
     let mut status =

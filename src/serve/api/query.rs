@@ -3,20 +3,20 @@
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, Time};
+use jiff::civil::Date;
 use url::form_urlencoded;
 
 use crate::archive::index::{Cursor, Order};
 use crate::archive::search::Query;
 use crate::model::RoomStatus;
-use crate::model::time::beijing;
+use crate::model::time::beijing_midnight;
 use crate::serve::problem::Problem;
 
 /// Rooms on a page, unless asked for another number.
-const USUAL: usize = 50;
+pub(super) const USUAL: usize = 50;
 
 /// The most rooms on a page.
-const MOST: usize = 200;
+pub(super) const MOST: usize = 200;
 
 /// The longest text to search for, in bytes, and the most words of it.
 const LONGEST: usize = 300;
@@ -87,8 +87,8 @@ fn next(day: Date) -> Result<Date, Problem> {
 
 /// When a day begins in Beijing.
 fn midnight(day: Date, name: &str) -> Result<Timestamp, Problem> {
-    let begins = beijing().to_timestamp(day.to_datetime(Time::midnight()));
-    begins.map_err(|_| Problem::bad(format!("{name}: {day} is too early or too late")))
+    beijing_midnight(day)
+        .map_err(|_| Problem::bad(format!("{name}: {day} is too early or too late")))
 }
 
 /// The statuses of a list, each of them once: every room is compared with all.

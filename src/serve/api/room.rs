@@ -138,7 +138,7 @@ fn details(app: &App, place: &Place, manifest: &Manifest, sha256: Sha256Digest) 
         segments: manifest.segments.iter().map(segment).collect(),
         whole: manifest.whole.as_ref().map(whole),
         cover_url: cover_of(manifest).map(|key| cover_url(app, place, key, Ends::Never)),
-        verify_command: verify_command(app.links.store(), place),
+        verify_command: verify_command(app.store(), place),
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) async fn find(
 fn entry(app: &App, appid: &AppId, room: CatalogRoom) -> RoomEntry {
     let place = Place { appid: appid.clone(), room: room.room_id };
     let folder = format!("rooms/{}/", room.room_id);
-    let keys = app.links.store().keys(appid).room(room.room_id);
+    let keys = app.store().keys(appid).room(room.room_id);
     let cover = room.cover.as_deref().and_then(|key| key.strip_prefix(&folder));
     let cover = cover.filter(|key| keys.resolve(key).is_some());
     RoomEntry {

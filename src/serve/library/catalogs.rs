@@ -22,7 +22,7 @@ const BUDGET: usize = LARGEST;
 const LONGEST: u64 = 512 << 20;
 
 /// How long reading one may take. Others wait meanwhile.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+const READ_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug)]
 pub(super) struct Catalogs {
@@ -123,9 +123,9 @@ impl Catalogs {
     async fn look(&self, appid: &AppId, slot: &Slot) {
         let _turn = self.turn.acquire().await;
         let state = slot.state.borrow().clone();
-        let read = clock::within(PATIENCE, self.read(appid, &state)).await;
+        let read = clock::within(READ_LIMIT, self.read(appid, &state)).await;
         let read = read.unwrap_or_else(|_| {
-            tracing::warn!(account = %appid, "reading the catalog of {appid} took more than {} s", PATIENCE.as_secs());
+            tracing::warn!(account = %appid, "reading the catalog of {appid} took more than {} s", READ_LIMIT.as_secs());
             Err(Failed::Unreachable)
         });
         slot.state.send_modify(|state| {

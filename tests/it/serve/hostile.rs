@@ -98,12 +98,27 @@ async fn a_playlist_names_no_other_host() {
 
 #[tokio::test]
 async fn what_is_too_large_is_not_read() {
+    let status = |more: usize| {
+        let at = "2026-11-26T03:00:00Z";
+        let run = json!({
+            "command": "run", "began_at": at, "ended_at": at, "outcome": "ok", "rooms": 0, "version": "0",
+        });
+        json!({
+            "schema": "replay-archiver/status/v1", "appid": "wx1", "published_at": at, "last_run": run,
+            "at_risk": [], "lost": [], "problems": [], "x": "x".repeat(more),
+        })
+        .to_string()
+    };
     let site = Site::start().await;
-    let long = format!("{{\"x\": \"{}\"}}", "x".repeat(17 << 20));
-    site.store.place("live/wx1/rooms/1/manifest.json", long.clone());
-    site.store.place("live/wx1/status.json", long);
-    site.store.place("live/wx1/rooms/2/manifest.json", format!("[{}", "[],".repeat(1 << 20)));
-    site.store.take();
+    site.store.place("live/wx1/status.json", status(0));
+    assert_eq!(site.status("/api/v1/accounts/wx1/status").await, 200);
+    // All of them could be used, if they were shorter.
+    site.store.place("live/wx1/status.json", status(2 << 20));
+    site.change_manifest(|manifest| manifest["x"] = "x".repeat(16 << 20).into());
+    let key = "live/wx1/rooms/2/manifest.json";
+    let mut many: Value = serde_json::from_slice(&site.store.objects()[key]).unwrap();
+    many["x"] = vec![0; 1 << 20].into();
+    site.store.place(key, many.to_string());
     for path in [ROOM, "/api/v1/accounts/wx1/rooms/2", "/api/v1/accounts/wx1/status"] {
         assert_eq!(site.status(path).await, 502, "{path}");
     }

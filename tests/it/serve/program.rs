@@ -82,6 +82,7 @@ async fn what_would_open_the_archive_to_others_is_refused_with_a_hint() {
         ("sign = \"tencent-d\"".to_owned(), ["[serve] sign", "base_url"]),
         ("sign = \"tencent-c\"".to_owned(), ["[serve] sign", "tencent-d"]),
         (format!("{CDN}sign = \"alibaba-b\""), ["[serve] sign_key_file", "missing"]),
+        (format!("{CDN}sign_key_file = \"{good}\""), ["[serve] sign", "would not be signed"]),
         (
             format!("{CDN}sign = \"alibaba-b\"\nsign_key_file = \"{short}\""),
             ["[serve] sign_key_file", "letters and digits"],
