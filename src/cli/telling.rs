@@ -26,7 +26,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// The same where the time for the run is over: the outbox keeps what does not arrive.
 const LIMIT_AT_THE_END: Duration = Duration::from_secs(4);
 
-/// How long the ledger may take to keep how a run ended.
+/// How long the ledger may take to name rooms, and to keep how a run ended.
 const KEEPING: Duration = Duration::from_secs(3);
 
 /// At most this many rooms that the run did not work on are looked up by name.
@@ -113,7 +113,7 @@ impl Teller {
     ) -> Digest {
         let ledger = &setup.context.ledger;
         let limit = limit(stop);
-        let digest = stop.within(limit, self.digest(ledger, report, outcome)).await;
+        let digest = stop.within(KEEPING, self.digest(ledger, report, outcome)).await;
         let unnamed = || Digest::of_report(report, self.end(outcome), &Names::new());
         let digest = digest.unwrap_or_else(unnamed);
         let usable = Some(ledger).filter(|ledger| ledger.failure().is_none());
@@ -146,7 +146,9 @@ impl Teller {
             };
             self.tell(ledger.or(opened.as_ref()), &digest, Memory::Kept).await;
         });
-        let _ = told.await;
+        if told.await.is_none() {
+            tracing::warn!("notifications were not sent in time");
+        }
         digest
     }
 
@@ -161,7 +163,12 @@ impl Teller {
                     tracing::debug!(error = %error, "failed to keep how the run ended");
                 }
                 // A ledger that hangs must not keep anybody from hearing of it.
-                Err(_) => ledger = None,
+                Err(_) => {
+                    tracing::warn!(
+                        "the ledger does not answer: what cannot be sent now is not kept"
+                    );
+                    ledger = None;
+                }
             }
         }
         notify::tell(&self.alerts.channels, self.desk(ledger), digest, memory).await;
@@ -185,9 +192,13 @@ impl Teller {
         let names = names(ledger, report).await;
         let mut digest = Digest::of_report(report, self.end(outcome), &names);
         let appids: Vec<_> = digest.accounts.iter().map(|account| account.appid.clone()).collect();
-        let lost = ledger.lost_before(&appids).await.unwrap_or_default();
-        for account in &mut digest.accounts {
-            account.lost_before = lost.get(&account.appid).copied().unwrap_or_default();
+        match ledger.lost_before(&appids).await {
+            Ok(lost) => {
+                for account in &mut digest.accounts {
+                    account.lost_before = Some(lost.get(&account.appid).copied().unwrap_or(0));
+                }
+            }
+            Err(error) => tracing::debug!(error = %error, "failed to count what was lost earlier"),
         }
         digest
     }
@@ -261,6 +272,8 @@ impl Watched<'_> {
             _ => End::Badly(exit.code()),
         };
         let message = notify::message(Lang::En, digest, self.pings.now());
-        let _ = stop.within(limit(stop), self.pings.end(end, &message)).await;
+        let limit = limit(stop);
+        // The pings warn by themselves.
+        let _ = stop.within(limit, self.pings.end(end, &message, limit)).await;
     }
 }

@@ -140,7 +140,9 @@ pub(super) async fn run(
             let memory = if is_part { Memory::None } else { Memory::Kept };
             let digest = tally.digest(teller.end(tally.outcome()));
             let told = teller.tell(ledger.as_ref(), &digest, memory);
-            let _ = stop.within(telling::LIMIT, told).await;
+            if stop.within(telling::LIMIT, told).await.is_none() {
+                tracing::warn!("notifications were not sent in time");
+            }
         }
         // Whoever asks about one room reads the answer.
         Err(_) if arguments.room.is_some() => {}

@@ -49,8 +49,9 @@ pub struct AccountDigest {
     pub rooms_left: u64,
     /// What is lost, and was not reported before.
     pub lost: Vec<LostRoom>,
-    /// Recordings whose loss was reported before and that nobody has acknowledged.
-    pub lost_before: u64,
+    /// Recordings whose loss was reported before and that nobody has acknowledged; `None` if they could not be
+    /// counted.
+    pub lost_before: Option<u64>,
     /// What will not be archived in time, soonest deadline first.
     pub at_risk: Vec<RoomAtRisk>,
     /// What failed.
@@ -215,7 +216,7 @@ impl AccountDigest {
             rooms: 0,
             rooms_left: 0,
             lost: Vec::new(),
-            lost_before: 0,
+            lost_before: None,
             at_risk: Vec::new(),
             failures: Vec::new(),
             mismatches: 0,

@@ -186,7 +186,7 @@ fn of_account(account: &AccountDigest, now: Timestamp) -> Vec<Fact> {
     facts.extend((account.mismatches > 0).then_some(Fact::Mismatches(account.mismatches)));
     facts.extend(failures(account));
     facts.extend((account.rooms_left > 0).then_some(Fact::Left(account.rooms_left)));
-    facts.extend((account.lost_before > 0).then_some(Fact::LostBefore(account.lost_before)));
+    facts.extend(account.lost_before.filter(|lost| *lost > 0).map(Fact::LostBefore));
     facts
 }
 

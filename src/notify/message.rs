@@ -3,6 +3,7 @@
 use super::facts::{Fact, Head};
 use super::{en, zh};
 use crate::config::Lang;
+use crate::model::text::capped;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Message {
     /// last line; a line that is too long itself is cut between characters.
     pub fn fitting(&self, most: usize, end: &str) -> String {
         let longest = most / 2;
-        let lines: Vec<String> = self.lines.iter().map(|line| cut(line, longest)).collect();
+        let lines: Vec<String> = self.lines.iter().map(|line| capped(line, longest)).collect();
         let whole: String = lines.iter().map(|line| format!("{line}{end}")).collect();
         if whole.len() <= most {
             return whole.trim_end().to_owned();
@@ -44,12 +45,12 @@ impl Message {
             text.push_str(line);
             text.push_str(end);
         }
-        cut(&text, most)
+        capped(&text, most)
     }
 
     /// Title and lines as plain text.
     pub fn text(&self, most: usize) -> String {
-        let title = cut(&self.title, most / 2);
+        let title = capped(&self.title, most / 2);
         let rest = self.fitting(most.saturating_sub(title.len() + 1), "\n");
         format!("{title}\n{rest}").trim_end().to_owned()
     }
@@ -60,11 +61,6 @@ impl Message {
             Lang::En => format!("… and {lines} more"),
         }
     }
-}
-
-/// At most `most` bytes of the text, cut between characters and marked.
-pub fn cut(text: &str, most: usize) -> String {
-    crate::model::text::capped(text, most)
 }
 
 #[cfg(test)]

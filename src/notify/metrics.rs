@@ -7,6 +7,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -15,9 +16,6 @@ use super::Digest;
 use crate::model::{AppId, Outcome};
 use crate::progress::Counts;
 use text::{Kept, text};
-
-/// At most so many accounts have series of their own: the totals cover all.
-const MOST: usize = 200;
 
 /// How often the file is written during a run.
 pub const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
@@ -81,16 +79,20 @@ impl Metrics {
             if matches!(account.outcome, Outcome::Ok | Outcome::Continuing) {
                 figures.last_success = at;
             }
-            if digest.stopped.is_some() {
+            if digest.stopped.is_some() || digest.is_cut_short {
                 continue;
             }
             let lost: u64 = account.lost.iter().map(|lost| lost.recordings).sum();
-            figures.lost = (account.lost_before + lost) as f64;
-            figures.at_risk = account.at_risk.len() as f64;
+            if let Some(before) = account.lost_before {
+                figures.lost = (before + lost) as f64;
+            }
             figures.rooms_left = account.rooms_left as f64;
-            figures.next_deadline = deadlines.get(&account.appid).copied().map_or(0.0, seconds);
-            figures.calls_left =
-                account.calls.map_or(figures.calls_left, |calls| calls.left as f64);
+            // They come with the forecast; without it, what was known before still holds.
+            if let Some(calls) = account.calls {
+                figures.calls_left = calls.left as f64;
+                figures.at_risk = account.at_risk.len() as f64;
+                figures.next_deadline = deadlines.get(&account.appid).copied().map_or(0.0, seconds);
+            }
         }
         self.write();
     }
@@ -109,7 +111,11 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     // node_exporter ignores what does not end in .prom.
     beside.push(format!(".{}.tmp", std::process::id()));
     let written = std::fs::File::create(&beside)
-        .and_then(|mut to| to.write_all(text.as_bytes()))
+        .and_then(|mut to| {
+            // Whatever the umask of the service.
+            to.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+            to.write_all(text.as_bytes())
+        })
         .and_then(|()| std::fs::rename(&beside, file));
     if written.is_err() {
         let _ = std::fs::remove_file(&beside);

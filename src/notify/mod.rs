@@ -94,7 +94,7 @@ async fn tell_one(
         Memory::None => Vec::new(),
     };
     let news = News { digest, recovered };
-    let news = Some(news).filter(|news| channel.on.iter().any(|on| news.events().contains(on)));
+    let news = Some(news).filter(|news| news.is_for(channel));
     outbox::send(channel, desk, news.as_ref()).await
 }
 
@@ -103,7 +103,7 @@ async fn tell_one(
 pub struct News {
     /// How the run ended.
     pub digest: Digest,
-    /// The accounts for which all is well again; an empty name stands for all of them.
+    /// The accounts for which all is well again; `None` for what concerned all of them.
     pub recovered: Vec<Option<AppId>>,
 }
 
@@ -111,6 +111,12 @@ impl News {
     fn events(&self) -> std::collections::BTreeSet<Event> {
         let recovered = (!self.recovered.is_empty()).then_some(Event::Recovered);
         self.digest.events().into_iter().chain(recovered).collect()
+    }
+
+    /// Whether a channel wants to know of it.
+    fn is_for(&self, channel: &Channel) -> bool {
+        let events = self.events();
+        channel.on.iter().any(|on| events.contains(on))
     }
 
     fn head(&self) -> Head {
@@ -156,11 +162,14 @@ fn full_message(lang: Lang, news: Option<&News>, earlier: &[Digest], now: Timest
 /// When the ledger fails.
 pub async fn preview(channel: &Channel, desk: Desk<'_>) -> Result<Option<Message>, ledger::Error> {
     let Some(ledger) = desk.ledger else { return Ok(None) };
+    if outbox::is_silenced(ledger, channel).await {
+        return Ok(None);
+    }
     let read = |text: &String| serde_json::from_str::<Digest>(text).ok();
     let last = ledger.last_digests().await?.first().and_then(read);
     let digest = last.and_then(|digest| digest.only(&channel.accounts));
     let news = digest.map(|digest| News { digest, recovered: Vec::new() });
-    let news = news.filter(|news| channel.on.iter().any(|on| news.events().contains(on)));
+    let news = news.filter(|news| news.is_for(channel));
     let waiting = ledger.waiting_notices(&channel.name).await?;
     let earlier: Vec<_> = waiting.iter().filter_map(read).collect();
     let is_nothing = news.is_none() && earlier.is_empty();

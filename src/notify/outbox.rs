@@ -105,8 +105,15 @@ pub(super) async fn send(
     let mut earlier = Vec::new();
     if let Some(ledger) = ledger {
         for Notice { id, digest } in taken(ledger, channel, desk).await {
-            ids.push(id);
-            earlier.extend(serde_json::from_str::<Digest>(&digest).ok());
+            match serde_json::from_str::<Digest>(&digest) {
+                Ok(digest) => {
+                    ids.push(id);
+                    earlier.push(digest);
+                }
+                Err(error) => {
+                    tracing::warn!(channel = %channel.name, error = %error, "notification {id} in the outbox is of another version: it stays there");
+                }
+            }
         }
         if let Some(News { digest, .. }) = news
             && added(ledger, channel, desk, &id, digest).await

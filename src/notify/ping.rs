@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::message::cut;
 use super::send::{Error, Post};
 use super::{Message, warn_of};
 use crate::clock;
 use crate::config::{Address, Monitor};
 use crate::model::Reason;
+use crate::model::text::capped;
 use crate::retry::{self, Policy};
 
 /// The most bytes of a log that healthchecks keeps if it does not say.
@@ -21,8 +21,8 @@ const SHORT: usize = 250;
 /// How long the ping at the start may delay a run.
 const AT_THE_START: Duration = Duration::from_secs(3);
 
-/// How long the ping at the end may.
-const AT_THE_END: Duration = Duration::from_secs(8);
+/// How long each ping at the end may take.
+const AT_THE_END: Duration = Duration::from_secs(4);
 
 const POLICY: Policy = Policy {
     attempts: 3,
@@ -81,10 +81,10 @@ impl<'a> Pings<'a> {
         }
     }
 
-    /// Says how it ended.
-    pub async fn end(&self, end: End, message: &Message) {
+    /// Says how it ended, within `limit`.
+    pub async fn end(&self, end: End, message: &Message, limit: Duration) {
         // One that hangs must not keep the other from hearing of it.
-        let each = AT_THE_END / 2;
+        let each = AT_THE_END.min(limit / 2);
         if clock::within(each, self.healthchecks(end, message)).await.is_err() {
             warn_of("healthchecks", &"it takes too long".into());
         }
@@ -116,7 +116,7 @@ impl<'a> Pings<'a> {
             // Where no push comes, it alarms by itself.
             End::Interrupted => return,
         };
-        let url = push(address.expose(), status, &cut(&message.title, SHORT));
+        let url = push(address.expose(), status, &capped(&message.title, SHORT));
         let pushed = retry::with(&POLICY, "pushing to Uptime Kuma", || async {
             post.get(address, url.clone()).await?.confirmed("ok", "msg")
         });

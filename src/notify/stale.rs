@@ -45,11 +45,8 @@ pub async fn stale(
 /// machine notices, and again only after they were archived.
 pub async fn tell_stale(channels: &[Channel], desk: Desk<'_>, all: &[AppId], stale: &[Stale]) {
     for channel in channels {
-        let told = clock::within(LIMIT, tell_one(channel, desk, all, stale)).await;
-        match told {
-            Ok(Ok(())) => {}
-            Ok(Err(why)) => warn(channel, &why),
-            Err(_) => warn(channel, &"its receiver takes too long".into()),
+        if let Err(why) = tell_one(channel, desk, all, stale).await {
+            warn(channel, &why);
         }
     }
 }
@@ -88,14 +85,17 @@ async fn tell_one(
     if news.is_empty() {
         return Ok(());
     }
-    let sent = send_news(channel, desk, &news).await;
+    let sent = match clock::within(LIMIT, send_news(channel, desk, &news)).await {
+        Ok(sent) => sent.map_err(|error| Reason::of(&error)),
+        Err(_) => Err("its receiver takes too long".into()),
+    };
     if sent.is_err() {
         // Another look tries again.
         for one in news {
             let _ = ledger.end_trouble((name, "stale", one.appid.as_str())).await;
         }
     }
-    sent.map_err(|error| Reason::of(&error))
+    sent
 }
 
 async fn send_news(channel: &Channel, desk: Desk<'_>, news: &[&Stale]) -> Result<(), send::Error> {

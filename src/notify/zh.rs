@@ -98,9 +98,9 @@ pub(super) fn line(fact: &Fact) -> String {
             }
         }
         Fact::Stale(appid, Some(at)) => {
-            format!("账号 {appid} 上次归档成功是 {}：请检查运行归档的机器", moment(*at))
+            format!("账号 {appid} 上次运行归档是 {}：请检查运行归档的机器", moment(*at))
         }
-        Fact::Stale(appid, None) => format!("账号 {appid} 从未归档成功：请检查运行归档的机器"),
+        Fact::Stale(appid, None) => format!("账号 {appid} 从未运行过归档：请检查运行归档的机器"),
         Fact::Earlier { at, head } => {
             let ended = match head {
                 Head::Outcome(outcome) => ended(*outcome),

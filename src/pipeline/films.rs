@@ -82,7 +82,7 @@ async fn of_account(
                 is_changed |= tell(appid, room, &outcome);
             }
             Err(problem) => {
-                failed += 1;
+                failed += u32::from(problem.is_some());
                 found.problems.extend(problem);
             }
         }

@@ -42,6 +42,10 @@ fn a_failure_does_not_make_the_file_forget_the_last_success() {
     assert_eq!(value(&file, "run_outcome{outcome=\"failed\"}"), 1.0);
     assert_eq!(value(&file, "run_outcome{outcome=\"ok\"}"), 0.0);
     assert_eq!(value(&file, "account_rooms_left{appid=\"wx1\"}"), 3.0);
+    let cut = Digest { is_cut_short: true, ..digest(Outcome::Continuing, "2026-11-24T03:00:10Z") };
+    let accounts = vec![AccountDigest::new("wx1".parse().unwrap(), Outcome::Continuing)];
+    begin("2026-11-24T03:00:00Z").end(&Digest { accounts, ..cut }, counts, &none);
+    assert_eq!(value(&file, "account_rooms_left{appid=\"wx1\"}"), 3.0, "it could not say");
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(names.len(), 1, "nothing is left beside it");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Figures, MOST, Metrics, seconds};
+use super::{Figures, Metrics, seconds};
 use crate::model::Outcome;
 
 const PREFIX: &str = "replay_archiver";
@@ -38,7 +38,7 @@ const SERIES: [Series; 6] = [
     ),
     (
         "account_recordings_lost",
-        "Recordings that WeChat deleted before they were archived.",
+        "Recordings that WeChat deleted before they were archived and that nobody has acknowledged.",
         |figures| &mut figures.lost,
     ),
     ("account_rooms_left", "Rooms that a later run has work to do for.", |figures| {
@@ -92,7 +92,7 @@ pub(super) fn text(metrics: &Metrics) -> String {
     let mut accounts = metrics.kept.accounts.clone();
     for (name, help, place) in SERIES {
         describe(&mut text, name, help);
-        for (appid, figures) in accounts.iter_mut().take(MOST) {
+        for (appid, figures) in &mut accounts {
             let value = *place(figures);
             let _ = writeln!(text, "{PREFIX}_{name}{{appid=\"{appid}\"}} {value}");
         }
@@ -131,7 +131,7 @@ fn of_run(metrics: &Metrics) -> Vec<(&'static str, &'static str, f64)> {
             metrics.counts.bytes_transferred as f64,
         ),
         ("run_api_calls", "API calls that it made.", metrics.counts.calls as f64),
-        ("accounts", "Accounts that runs have worked on.", metrics.kept.accounts.len() as f64),
+        ("accounts", "Accounts that are configured.", metrics.kept.accounts.len() as f64),
         ("rooms_at_risk", "As of each account, in all.", all(|figures| figures.at_risk)),
         ("recordings_lost", "As of each account, in all.", all(|figures| figures.lost)),
         ("rooms_left", "As of each account, in all.", all(|figures| figures.rooms_left)),

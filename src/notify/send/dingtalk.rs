@@ -6,13 +6,14 @@ use serde_json::json;
 use super::post::{Post, Repeat};
 use super::{Error, signature};
 use crate::config::Robot;
-use crate::notify::message::{Message, cut};
+use crate::model::text::capped;
+use crate::notify::message::Message;
 
 /// The most bytes of its markdown: a request may have 20,000.
 const MOST: usize = 16_000;
 
 pub async fn send(post: &Post, robot: &Robot, message: &Message) -> Result<(), Error> {
-    let title = cut(&message.title, 300);
+    let title = capped(&message.title, 300);
     let head = match robot.keyword.as_str() {
         "" => format!("### {title}\n\n"),
         keyword => format!("### {title}\n\n{keyword}  \n"),

@@ -90,8 +90,8 @@ pub enum Error {
     },
 }
 
-/// Codes of the robots that pass: too many messages, or a busy server.
-const PASSING: [i64; 4] = [-1, 45_009, 130_101, 11_232];
+/// Codes of the robots that pass within seconds. One that got too many messages is blocked for longer.
+const PASSING: [i64; 2] = [-1, 11_232];
 
 fn hint(code: i64, message: &str) -> &'static str {
     match code {
@@ -103,10 +103,7 @@ fn hint(code: i64, message: &str) -> &'static str {
             "\nhint: set keyword to one of the words that the robot asks for"
         }
         310_000 if message.contains("ip") => "\nhint: add this machine's address to the robot",
-        310_000 => {
-            "\nhint: is secret_env the signing secret of this robot, and this machine's clock right?"
-        }
-        19_021 => {
+        310_000 | 19_021 => {
             "\nhint: is secret_env the signing secret of this robot, and this machine's clock right?"
         }
         19_022 => "\nhint: add this machine's address to the robot",
@@ -137,8 +134,6 @@ impl Transient for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
-            // More than a few a minute: the robot is blocked for longer than this waits.
-            Self::Refused { code: 45_009 | 130_101, .. } => Some(Duration::from_secs(60)),
             _ => None,
         }
     }

@@ -5,13 +5,14 @@ use serde_json::json;
 use super::Error;
 use super::post::{Post, Repeat};
 use crate::config::Robot;
-use crate::notify::message::{Message, cut};
+use crate::model::text::capped;
+use crate::notify::message::Message;
 
 /// The most bytes of its markdown.
 const MOST: usize = 4096;
 
 pub async fn send(post: &Post, robot: &Robot, message: &Message) -> Result<(), Error> {
-    let title = format!("**{}**\n", cut(&message.title, 300));
+    let title = format!("**{}**\n", capped(&message.title, 300));
     let content = format!("{title}{}", message.fitting(MOST - title.len(), "\n"));
     let body = json!({ "msgtype": "markdown", "markdown": { "content": content } }).to_string();
     let url = robot.address.expose().clone();

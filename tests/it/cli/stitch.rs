@@ -48,7 +48,11 @@ impl Scene {
     }
 
     async fn to_archive(provider: Provider) -> Self {
-        let (place, store) = (Place::start(ROOMS).await, StrictS3::start(provider).await);
+        Self::of(ROOMS, provider).await
+    }
+
+    async fn of(rooms: &str, provider: Provider) -> Self {
+        let (place, store) = (Place::start(rooms).await, StrictS3::start(provider).await);
         let scene = Self { place, store };
         scene.place.configure(&scene.configuration());
         scene
@@ -216,6 +220,24 @@ async fn a_run_stitches_what_it_archived_earlier_and_tries_again_what_failed() {
     scene.place.good(&["run"]).await;
     assert!(scene.manifest(1)["playback"]["stitched"]["key"].is_string());
     assert_eq!(scene.store.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_every_film_is_asked_for_three() {
+    let replays = "[[account.room.replay]]\n".repeat(2);
+    let room = |id| format!("[[account.room]]\nid = {id}\nstart = \"-{id}d\"\n{replays}");
+    let scene = Scene::of(&(2..=8).map(room).collect::<String>(), Provider::Garage).await;
+    scene.turn_on();
+    let refusal = Effect::Refuse { status: 403, code: "AccessDenied", retry_after: None };
+    let of_film = |request: &Request| request.is_write() && request.key.contains("/stitched/");
+    scene.store.fault(move |request| of_film(request).then(|| refusal.clone()));
+    let failed = scene.place.run(&["run", "--json"]).await;
+    let told = failed.out.matches("\"what\":\"stitching room").count();
+    // Two are under way at once.
+    assert!((3..=4).contains(&told), "{failed:?}");
+    scene.store.heal();
+    scene.place.good(&["run"]).await;
+    assert_eq!(scene.films().len(), 7, "the next run makes them");
 }
 
 #[tokio::test]

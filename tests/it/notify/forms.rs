@@ -118,6 +118,8 @@ async fn a_receiver_that_is_gone_is_asked_no_more_until_its_address_changes() {
     desktop.night(|at| of_one(Outcome::Left, at)).await;
     desktop.night(|at| of_one(Outcome::Left, at)).await;
     assert_eq!(receiver.asked(), 1);
+    let shown = notify::preview(&desktop.alerts.channels[0], desktop.desk("one")).await.unwrap();
+    assert!(shown.is_none(), "it will not get it");
     receiver.is(Mood::Takes);
     let text = "[[notify]]\nkind = \"webhook\"\nurl_env = \"URL\"\nsecret_env = \"SECRET\"\n";
     let url = format!("{}&new=1", receiver.url());

@@ -67,6 +67,20 @@ async fn the_message_of_a_process_that_died_is_sent_by_another_later() {
 }
 
 #[tokio::test]
+async fn what_another_version_left_in_the_outbox_stays_there() {
+    let (receiver, desktop) = wecom().await;
+    let name = &desktop.alerts.channels[0].name;
+    let notice =
+        replay_archiver::ledger::Notice { id: "msg_1".to_owned(), digest: "{}".to_owned() };
+    desktop.ledger.add_notice(&notice, name, "dead", desktop.clock.now()).await.unwrap();
+    for _ in 0..2 {
+        desktop.night(|at| of_one(Outcome::Left, at)).await;
+    }
+    assert_eq!(receiver.taken().len(), 2);
+    assert_eq!(desktop.ledger.waiting_notices(name).await.unwrap(), ["{}"]);
+}
+
+#[tokio::test]
 async fn without_a_ledger_a_message_is_sent_directly() {
     let (receiver, desktop) = wecom().await;
     let digest = of_one(Outcome::Left, desktop.clock.now());

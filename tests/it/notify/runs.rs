@@ -151,12 +151,35 @@ async fn notify_tries_each_channel_and_shows_no_address() {
     assert!(none.code == 1 && none.err.contains("no channel is configured"), "{none:?}");
 }
 
+/// A room whose first recording WeChat has deleted.
+const LOST: &str = "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\n\
+    expire = \"-1h\"\n[[account.room.replay]]\n";
+
+#[tokio::test]
+async fn a_loss_is_told_once_and_counted_until_somebody_acknowledges_it() {
+    let told = Told::start(LOST, "on = [\"lost\", \"ok\"]").await;
+    assert_eq!(told.run(&["run"]).await.code, 4);
+    let text = told.receiver.one_since(0);
+    assert!(text.contains("已永久丢失") && !text.contains("此前已丢失"), "{text}");
+    assert_eq!(told.run(&["run"]).await.code, 0);
+    let text = told.receiver.one_since(1);
+    assert!(text.contains("此前已丢失的 1 个回放"), "{text}");
+    let ack = ["ack", "--room", "1", "--by", "Li Lei", "--because", "a test"];
+    assert_eq!(told.run(&ack).await.code, 0);
+    told.run(&["run"]).await;
+    let text = told.receiver.one_since(2);
+    assert!(!text.contains("此前已丢失"), "{text}");
+}
+
 #[tokio::test]
 async fn an_account_that_nobody_archives_is_told_of_once_until_it_is_archived_again() {
     let told = Told::start(ROOMS, "").await;
     let none = told.run(&["status", "--stale", "36h"]).await;
     assert!(none.code == 1 && none.err.contains("there is no ledger"), "{none:?}");
     assert_eq!(told.run(&["run", "--list-only"]).await.code, 0);
+    told.receiver.is(Mood::Refuses);
+    assert_eq!(told.run(&["status", "--stale", "36h"]).await.code, 3);
+    told.receiver.is(Mood::Takes);
     let listed = told.run(&["status", "--stale", "36h"]).await;
     assert!(listed.code == 3 && listed.out.contains("never"), "a look at the list: {listed:?}");
     told.run(&["backfill", "--room", "1"]).await;

@@ -1,7 +1,15 @@
 //! What watches the nightly run: pings, and the file of metrics.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
+
+use replay_archiver::clock::{self, Clock};
+use replay_archiver::config::{Address, Lang, Monitor};
+use replay_archiver::model::Outcome;
+use replay_archiver::notify;
+use replay_archiver::notify::ping::{End, Pings};
 
 use crate::canaries::API_KEY;
 use crate::cli::program::{Place, ROOMS, Ran, ended};
@@ -77,6 +85,44 @@ async fn a_good_run_and_a_bad_one_are_pinged_as_such_with_the_log() {
     assert_eq!(watched.asked(3)[1..], [format!("/ping//{}", ran.code), "/push/".to_owned()]);
     assert_eq!(watched.monitor.requests()[5].query("status").unwrap(), "down");
     assert!(watched.monitor.requests()[4].says("the run failed"));
+}
+
+#[tokio::test]
+async fn a_monitor_that_hangs_keeps_no_other_from_hearing_of_it() {
+    let server = Server::start(|request| match request.target.starts_with("/push") {
+        true => Reply::full(200, "{\"ok\":true}"),
+        false => Reply::silence(),
+    })
+    .await;
+    let url =
+        |path: &str| Some(Address::new(format!("http://{}/{path}", server.addr).parse().unwrap()));
+    let monitor = Monitor { healthchecks: url("ping"), uptime_kuma: url("push"), textfile: None };
+    let (clock, limit) = (Clock::system(), Duration::from_millis(600));
+    let message = notify::message(Lang::En, &super::of_one(Outcome::Ok, clock.now()), clock.now());
+    let pings = Pings::new(&monitor, &clock);
+    let _ = clock::within(limit, pings.end(End::Well, &message, limit)).await;
+    assert!(server.requests().iter().any(|request| request.target.starts_with("/push")));
+}
+
+#[tokio::test]
+async fn the_metrics_are_readable_whatever_the_umask_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("replay_archiver.prom");
+    let place = Place::start(ROOMS).await;
+    let section = format!("[monitor]\ntextfile = \"{}\"\n", file.display());
+    place.configure(&format!("{}{section}", place.configuration()));
+    let plain = place.command(&["run"]);
+    let mut strict = tokio::process::Command::new("sh");
+    strict.args(["-c", "umask 077; exec \"$0\" \"$@\""]);
+    strict.arg(plain.as_std().get_program()).args(plain.as_std().get_args());
+    strict.current_dir(place.folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, value) in plain.as_std().get_envs() {
+        strict.env(name, value.unwrap_or_default());
+    }
+    assert_eq!(ended(strict.spawn().unwrap()).await.code, 0);
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644, "{mode:o}");
 }
 
 #[tokio::test]
