@@ -71,6 +71,13 @@ impl Ledger {
             self.failed.set(why);
         }
     }
+
+    /// Whether there is a room of the account whose outcome this process failed to record under the
+    /// name `owner`.
+    pub async fn has_set_aside(&self, appid: &AppId, owner: &str) -> bool {
+        let held = self.held.lock().await;
+        held.set_aside.iter().any(|(of, account, _)| of == owner && account == appid)
+    }
 }
 
 #[cfg(test)]

@@ -272,6 +272,10 @@ async fn finish(
             continue;
         }
         let (appid, now) = (&account.appid, context.clock.now());
+        // Another process has reclaimed a room and tells how the account stands.
+        if context.ledger.has_set_aside(appid, context.owner()).await {
+            continue;
+        }
         let worked = context.ledger.account_worked(appid, now, is_done && !stop.is_cancelled());
         if let Err(error) = worked.await {
             found.add(RunProblem::new("noting the run", &error.into()));
