@@ -22,6 +22,8 @@ mod plan;
 mod playlist;
 mod progress;
 mod reading;
+#[cfg(feature = "sandbox")]
+mod rehearse;
 mod report;
 mod rooms;
 mod run;
@@ -118,6 +120,9 @@ pub enum Command {
     Ack(ack::AckArguments),
     /// Try the channels that messages go to, or show what they would get.
     Notify(notify::NotifyArguments),
+    /// Play tonight on this machine with something going wrong, and show who would hear of it.
+    #[cfg(feature = "sandbox")]
+    Rehearse(rehearse::RehearseArguments),
     /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
@@ -163,7 +168,7 @@ impl Command {
             Self::Run(arguments) if arguments.list_only => Grace::None,
             Self::Run(_) | Self::Backfill(_) => Grace::OfARun,
             #[cfg(feature = "sandbox")]
-            Self::Demo(_) => Grace::OfARun,
+            Self::Demo(_) | Self::Rehearse(_) => Grace::OfARun,
             Self::Serve(_) => Grace::OfAServer,
             _ => Grace::None,
         }
@@ -211,6 +216,8 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Serve(arguments) => serve::run(common, &arguments, stop).await,
         Command::Ack(arguments) => ack::run(common, &arguments, stop).await,
         Command::Notify(arguments) => notify::run(common, &arguments).await,
+        #[cfg(feature = "sandbox")]
+        Command::Rehearse(arguments) => rehearse::run(common, &arguments, stop).await,
         Command::Doctor => doctor::run(common).await,
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,
