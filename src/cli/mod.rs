@@ -15,6 +15,7 @@ mod figures;
 pub mod gc;
 mod layout;
 pub mod logging;
+mod man;
 mod notify;
 mod output;
 mod pending;
@@ -137,6 +138,8 @@ pub enum Command {
     Config(show::ConfigArguments),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArguments),
+    /// Print the manual page of the program or of a command, or write those of all commands.
+    Man(man::ManArguments),
 }
 
 /// Parses the duration of a flag.
@@ -226,5 +229,6 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Schema(arguments) => Ok(schema::run(&arguments)),
         Command::Config(arguments) => show::run(common, &arguments),
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }

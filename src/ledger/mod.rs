@@ -37,6 +37,7 @@ mod reasons;
 mod recordings;
 mod rooms;
 mod samples;
+mod schema;
 mod survey;
 mod throughput;
 mod time;
@@ -98,7 +99,8 @@ impl Ledger {
     /// tables. Several processes may do so at once.
     ///
     /// # Errors
-    /// When the database cannot be reached or belongs to another program.
+    /// When the database cannot be reached, belongs to another program, or needs a newer version of this
+    /// one ([`Error::TooOld`]).
     pub async fn open(url: &str) -> Result<Self, Error> {
         Self::open_timed(url, &Clock::system()).await
     }
@@ -230,7 +232,7 @@ async fn connect(options: &AnyConnectOptions, settings: &'static str) -> Result<
         .connect_with(options.clone())
         .await
         .map_err(Error::Open)?;
-    sqlx::migrate!("src/ledger/migrations").run(&pool).await.map_err(Error::Migrate)?;
+    schema::migrate(&pool, is_sqlite).await?;
     Ok(pool)
 }
 

@@ -50,10 +50,12 @@ async fn printing(place: &Place, to: To, arguments: &[&str]) -> Ran {
     ended(place.command(arguments).stdout(stdout).spawn().unwrap()).await
 }
 
-const PRINTING: [&[&str]; 20] = [
+const PRINTING: [&[&str]; 22] = [
     &["schema"],
     &["schema", "catalog"],
     &["completions", "bash"],
+    &["man"],
+    &["man", "config-show"],
     &["--help"],
     &["help", "run"],
     &["--version"],
