@@ -115,7 +115,7 @@ def _is_of_tests(block):
 
 
 def follow(path, page, program):
-    """Runs the blocks of a page. Returns how many, and raises `Wrong` at the first that goes wrong."""
+    """Runs the blocks of a page; raises `Wrong` at the first that goes wrong."""
     blocks = marked(page)
     with tempfile.TemporaryDirectory(prefix="replay-archiver-docs.") as folder:
         reader = Reader(program, folder)
@@ -130,7 +130,6 @@ def follow(path, page, program):
                     raise Wrong(f"{path}:{block.line}: {wrong}") from None
         finally:
             reader.stop()
-    return len(blocks)
 
 
 def _one(reader, block):
