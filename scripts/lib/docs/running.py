@@ -45,7 +45,7 @@ class Reader:
             "HOME": str(self.folder),
             "PATH": f"{self.folder}/bin:{os.environ['PATH']}",
         }
-        # What a block exports holds for those after it, as in a terminal.
+        # What a block sets holds for those after it, as in a terminal.
         self._exported = self.folder / "exported"
         self._exported.write_text("")
 
@@ -72,7 +72,7 @@ class Reader:
 
     def run(self, script, expected):
         """Runs a script that has to end with a code."""
-        wrapped = f"set -euo pipefail\n. {self._exported}\n{script}\nexport -p >{self._exported}\n"
+        wrapped = f"set -aeuo pipefail\n. {self._exported}\n{script}\nexport -p >{self._exported}\n"
         done = subprocess.run(
             ["timeout", str(LONGEST), "bash", "-c", wrapped],
             cwd=self.work,
