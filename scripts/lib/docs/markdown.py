@@ -35,7 +35,7 @@ class Page:
     """What one file says."""
 
     def __init__(self, text):
-        self.blocks, self.links, self.code = [], [], []
+        self.blocks, self.links, self.code, self.comments = [], [], [], set()
         self._seen = {}
         self.anchors = set()
         self._read(text.split("\n"))
@@ -52,6 +52,7 @@ class Page:
                 number += 1
             found = COMMENT.match(line)
             comment = found.group(1) if found else ""
+            self.comments.add(comment)
 
     def _block(self, lines, begin, fence, comment):
         indent, marks, language = len(fence.group(1)), fence.group(2), fence.group(3)

@@ -8,7 +8,9 @@ A comment directly above a fenced block says what is done with it:
   sandbox like this, there is no other.
 - `<!-- write FILE -->`: it is written to a file of the folder.
 
-On the usual ports 8600 to 8602 there is the sandbox of `demo`, with its store.
+On the usual ports 8600 to 8602 there is the sandbox of `demo`, with its store. A page with the comment
+`<!-- beside an archive -->` has a `pipeline.toml`, secrets, and an archive of two small rooms instead: 354 with segments,
+355 with a whole alone.
 """
 
 import os
@@ -21,6 +23,43 @@ import time
 from pathlib import Path
 
 PORTS = (8600, 8601, 8602)
+SCENARIO = """
+[[account]]
+appid = "wx0123456789abcdef"
+secret = "00112233445566778899aabbccddeeff"
+[[account.room]]
+id = 354
+name = "春季新品首发"
+start = "-2d"
+[[account.room.replay]]
+[[account.room.replay]]
+[[account.room]]
+id = 355
+name = "周末夜谈"
+start = "-3d"
+[[account.room.replay]]
+kind = "whole"
+seconds = 6
+"""
+SETTINGS = """
+[store]
+endpoint = "http://127.0.0.1:8602"
+bucket = "replays"
+access_key = "sandbox"
+[wechat]
+base_url = "http://127.0.0.1:8600"
+[media]
+allow_hosts = ["127.0.0.1:8601"]
+[images]
+allow_hosts = ["127.0.0.1:8601"]
+[[account]]
+appid = "wx0123456789abcdef"
+token = { secret_env = "WECHAT_SECRET" }
+"""
+SECRETS = """
+export WECHAT_SECRET=00112233445566778899aabbccddeeff
+export REPLAY_ARCHIVER_SECRET_KEY=sandbox-secret
+"""
 LONGEST = 60
 
 
@@ -121,7 +160,9 @@ def follow(path, page, program):
         reader = Reader(program, folder)
         try:
             own = any(block.comment == "run in background" and " sandbox" in block.text for block in blocks)
-            if not own:
+            if "beside an archive" in page.comments:
+                _archive(reader)
+            elif not own:
                 reader.start("exec replay-archiver sandbox --store objects", PORTS)
             for block in blocks:
                 try:
@@ -130,6 +171,13 @@ def follow(path, page, program):
                     raise Wrong(f"{path}:{block.line}: {wrong}") from None
         finally:
             reader.stop()
+
+
+def _archive(reader):
+    (reader.folder / "scenario.toml").write_text(SCENARIO)
+    (reader.work / "pipeline.toml").write_text(SETTINGS)
+    reader.start(f"exec replay-archiver sandbox --scenario {reader.folder}/scenario.toml --store objects", PORTS)
+    reader.run(f"{SECRETS}replay-archiver run", 0)
 
 
 def _one(reader, block):
