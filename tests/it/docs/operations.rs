@@ -35,8 +35,19 @@ start = \"-380d\"
 ";
 
 /// The commands that never use the bucket, and those that no archive is worked on with.
-const OTHERS: [&str; 8] =
-    ["notify", "demo", "sandbox", "schema", "config", "completions", "help", "plan"];
+const OTHERS: [&str; 11] = [
+    "accounts",
+    "completions",
+    "config",
+    "demo",
+    "explain",
+    "help",
+    "man",
+    "notify",
+    "plan",
+    "sandbox",
+    "schema",
+];
 
 /// The operation that a request is. Only a part that is copied has no body.
 fn operation(request: &Request) -> &'static str {

@@ -14,6 +14,9 @@ const READING: [&str; 4] = ["rooms", "verify", "playlist", "serve"];
 /// What `doctor` writes and deletes.
 const PROBES: &str = ".replay-archiver-probe-*";
 
+/// Rights, and the resource that they are for.
+type Statement = (Vec<&'static str>, String);
+
 /// How a vendor writes rights.
 struct Vendor {
     name: &'static str,
@@ -23,7 +26,7 @@ struct Vendor {
     /// What an operation is called there.
     rights: &'static [(&'static str, &'static [&'static str])],
     /// A policy of statements; each has rights and what they are for.
-    policy: fn(&[(Vec<&'static str>, String)]) -> Value,
+    policy: fn(&[Statement]) -> Value,
 }
 
 /// The operations that ask for the bucket, and not for an object of it.
