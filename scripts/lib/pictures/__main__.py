@@ -15,7 +15,7 @@ from terminal import picture
 from webdriver import Chromedriver
 
 LARGEST = 300_000
-SIZE = (1280, 780)
+SIZE = (1280, 840)
 PAGES = {"page": "en-US", "page-zh": "zh-CN"}
 COVERS = (
     "const covers = [...document.querySelectorAll('.cover img')];"
