@@ -52,7 +52,7 @@ const COPIES: &str =
     "large_segments_are_copied_by_the_store_and_small_ones_sent_with_their_neighbours";
 
 /// The commands that never use the bucket, and those that no archive is worked on with.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 12] = [
     "accounts",
     "completions",
     "config",
@@ -62,6 +62,7 @@ const OTHERS: [&str; 11] = [
     "man",
     "notify",
     "plan",
+    "rehearse",
     "sandbox",
     "schema",
 ];
