@@ -1,19 +1,22 @@
 //! Which operations of S3 each command makes: `docs/policies/operations.json`, from which the policies follow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use replay_archiver::clock;
+use replay_archiver::sandbox::scenario::Scenario;
 use serde_json::Value;
 
 use super::{check_generated, file, page, violations};
 use crate::bucket::text;
-use crate::cli::program::{Place, Ran};
+use crate::cli::program::{APP_SECRET, Place, Ran};
 use crate::cli::signals::signal;
-use crate::strict::{Effect, Provider, Request, StrictS3};
+use crate::strict::{ACCESS_KEY, BUCKET, Effect, Provider, Request, StrictS3};
 
 /// The published list.
 pub const LIST: &str = "docs/policies/operations.json";
 
-/// Room 1: segments of two parts; room 2: a whole alone; room 3: a recording that WeChat has deleted.
+/// Rooms 1 and 4: segments of two parts; room 2: a whole alone; room 3: a recording that WeChat has deleted.
 const ROOMS: &str = "
 [[account.room]]
 id = 1
@@ -32,10 +35,24 @@ seconds = 6
 id = 3
 start = \"-380d\"
 [[account.room.replay]]
+[[account.room]]
+id = 4
+start = \"-9d\"
+[[account.room.replay]]
+size = \"6MiB\"
 ";
 
+/// A room that WeChat lists later.
+const LATER: &str = "id = 5\nstart = \"-2d\"\n[[account.room.replay]]\nsize = \"6MiB\"\n";
+
+/// What a command makes where this file does not bring it about (`run` does with `stitch = "on"`), and the test
+/// that does.
+const ELSEWHERE: [(&str, &str); 2] = [("stitch", "UploadPartCopy"), ("run", "UploadPartCopy")];
+const COPIES: &str =
+    "large_segments_are_copied_by_the_store_and_small_ones_sent_with_their_neighbours";
+
 /// The commands that never use the bucket, and those that no archive is worked on with.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 12] = [
     "accounts",
     "completions",
     "config",
@@ -45,6 +62,7 @@ const OTHERS: [&str; 11] = [
     "man",
     "notify",
     "plan",
+    "rehearse",
     "sandbox",
     "schema",
 ];
@@ -101,30 +119,56 @@ impl Watched {
         ran
     }
 
-    /// A night on which an upload is refused, one on which the reply to another is lost, and what follows.
-    async fn archive(&mut self) {
-        self.run(&["doctor"]).await;
+    /// Has the store refuse to complete uploads.
+    fn deny(&self) {
         let denied = Effect::Refuse { status: 403, code: "AccessDenied", retry_after: None };
         self.store.fault(move |request| {
             (operation(request) == "CompleteMultipartUpload").then(|| denied.clone())
         });
-        // The second one gives the upload up that it resumed.
-        self.run(&["run"]).await;
-        self.run(&["run"]).await;
+    }
+
+    /// Runs a command on nights on which uploads are refused, so that the second one gives up what it resumed, and
+    /// then on a good one.
+    async fn after_refusals(&mut self, arguments: &[&str]) {
+        self.deny();
+        for _ in 0..2 {
+            self.place.run(arguments).await;
+            self.note(arguments[0]);
+        }
         self.store.heal();
-        let lost = std::sync::atomic::AtomicBool::new(false);
-        self.store.fault(move |request| {
-            let is_first = operation(request) == "CreateMultipartUpload"
-                && !lost.swap(true, std::sync::atomic::Ordering::SeqCst);
-            is_first.then_some(Effect::LostReply)
-        });
-        self.run(&["run"]).await;
-        self.store.heal();
+        self.run(arguments).await;
+    }
+
+    /// Everything that changes the archive.
+    async fn archive(&mut self) {
+        self.run(&["doctor"]).await;
+        self.after_refusals(&["backfill", "--room", "4"]).await;
+        self.after_refusals(&["run"]).await;
         self.run(&["backfill", "--all", "--force"]).await;
-        self.run(&["stitch", "--room", "1"]).await;
+        self.after_refusals(&["stitch", "--room", "1"]).await;
         self.run(&["ack", "--room", "3", "--by", "Li Lei", "--because", "before our time"]).await;
     }
 
+    /// A run is killed while it begins an upload, and `gc` finds that.
+    async fn collect(&mut self) {
+        let mut later = Scenario::parse(&format!(
+            "[[account]]\nappid = \"wx\"\nsecret = \"{APP_SECRET}\"\n[[account.room]]\n{LATER}"
+        ))
+        .unwrap();
+        self.place.sandbox.update(|now| now.accounts[0].rooms.append(&mut later.accounts[0].rooms));
+        let begins = |request: &Request| operation(request) == "CreateMultipartUpload";
+        self.store.fault(move |request| begins(request).then_some(Effect::Hang));
+        let mut run = self.place.command(&["run"]).spawn().unwrap();
+        while self.store.uploads().is_empty() && run.try_wait().unwrap().is_none() {
+            clock::pause(Duration::from_millis(10)).await;
+        }
+        run.kill().await.unwrap();
+        self.store.heal();
+        self.note("run");
+        self.run(&["gc", "--abort", "--older-than", "0s"]).await;
+    }
+
+    /// Everything that only reads.
     async fn read(&mut self) {
         for arguments in [
             &["status"][..],
@@ -136,6 +180,23 @@ impl Watched {
         ] {
             self.run(arguments).await;
         }
+        self.serve().await;
+    }
+
+    /// The same for somebody who has the bucket alone.
+    async fn read_without_accounts(&mut self) {
+        self.place.configure(&format!(
+            "[store]\nendpoint = \"{}\"\nbucket = \"{BUCKET}\"\nprefix = \"live\"\n\
+             access_key = \"{ACCESS_KEY}\"\nsecret_key_env = \"STORE_SECRET\"\n",
+            self.store.endpoint(),
+        ));
+        for arguments in [&["rooms"][..], &["verify"], &["playlist", "--room", "1"]] {
+            self.run(arguments).await;
+        }
+        self.serve().await;
+    }
+
+    async fn serve(&mut self) {
         let mut serve = self.place.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
         serve.env("REPLAY_ARCHIVER_SERVE__MEDIA", "proxy");
         let (child, url) = crate::serve::program::listening(serve).await;
@@ -166,12 +227,16 @@ async fn made() -> Made {
         watched.read().await;
         if provider != Provider::Oss {
             // OSS does not list uploads.
-            watched.run(&["gc", "--abort", "--older-than", "0s"]).await;
+            watched.collect().await;
         }
+        watched.read_without_accounts().await;
         assert_eq!(violations(&watched.store), [""; 0]);
         for (command, operations) in watched.made {
             all.entry(command).or_default().extend(operations);
         }
+    }
+    for (command, operation) in ELSEWHERE {
+        all.entry(command.to_owned()).or_default().insert(operation.to_owned());
     }
     all
 }
@@ -199,6 +264,7 @@ fn the_list_has_every_operation_that_the_store_client_can_make_and_every_command
             in_source.insert(call.unwrap().split('_').map(camel).collect::<String>());
         }
     }
+    assert!(page("tests/it/stitch/stored.rs").contains(&format!("async fn {COPIES}(")));
     let listed = listed();
     let in_list: BTreeSet<String> = listed.values().flatten().cloned().collect();
     assert_eq!(in_list, in_source);
