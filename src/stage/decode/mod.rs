@@ -26,7 +26,7 @@ const AT_ONCE: usize = 2;
 pub enum Error {
     /// The program was not found.
     #[error(
-        "ffprobe is not installed\nhint: it comes with ffmpeg: `apt-get install ffmpeg`, `dnf install ffmpeg` or `brew install ffmpeg`"
+        "ffprobe is not installed\nhint: it comes with ffmpeg: `apt-get install ffmpeg`, `dnf install ffmpeg` or `brew install ffmpeg` [RA504]"
     )]
     NotInstalled,
     /// The program cannot be run.
