@@ -11,6 +11,7 @@ mod decode;
 mod demo;
 mod doctor;
 mod exit;
+mod explain;
 mod figures;
 pub mod gc;
 mod layout;
@@ -120,6 +121,8 @@ pub enum Command {
     Notify(notify::NotifyArguments),
     /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
+    /// Say what a code after a hint means, such as RA204, and what to do about it.
+    Explain(explain::ExplainArguments),
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
     #[cfg(feature = "sandbox")]
     Demo(demo::DemoArguments),
@@ -212,6 +215,7 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Ack(arguments) => ack::run(common, &arguments, stop).await,
         Command::Notify(arguments) => notify::run(common, &arguments).await,
         Command::Doctor => doctor::run(common).await,
+        Command::Explain(arguments) => Ok(explain::run(common, &arguments)),
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,
         #[cfg(feature = "sandbox")]

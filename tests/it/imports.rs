@@ -1,7 +1,7 @@
 //! The invariants of `lib.rs` that the sources show: who may use whom, who waits, who decides how much is
 //! done at once. A rule is broken on purpose only where it is said here, with the reason.
 
-mod paths;
+pub mod paths;
 
 use std::collections::BTreeSet;
 

@@ -14,6 +14,8 @@ mod corruption;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod hints;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod imports;

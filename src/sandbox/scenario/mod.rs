@@ -31,7 +31,7 @@ pub enum ScenarioError {
     },
     /// The same room occurs twice in an account.
     #[error(
-        "account {appid}: room {room} is given twice\nhint: ids from `generate` count too [RA032]"
+        "account {appid}: room {room} is given twice\nhint: ids from `generate` count too [RA031]"
     )]
     DuplicateRoom {
         /// The appid.
