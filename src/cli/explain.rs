@@ -108,6 +108,9 @@ fn entries(page: &str) -> impl Iterator<Item = Entry<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
+    use super::super::Arguments;
     use super::*;
 
     #[test]
@@ -122,6 +125,25 @@ mod tests {
             let (errcode, meaning) = errcode(page, "45011").unwrap();
             assert!(errcode == "45011" && !meaning.contains(['|', '[']), "{meaning}");
             assert!(of("45011").is_empty(), "there is nothing to do about it");
+        }
+    }
+
+    #[test]
+    fn the_commands_that_the_pages_show_exist() {
+        for page in [ENGLISH, CHINESE] {
+            let shown =
+                page.split('`').skip(1).step_by(2).filter(|span| !span.contains("journalctl"));
+            let commands = shown.filter_map(|span| span.split_once("replay-archiver "));
+            let mut seen = 0;
+            for (_, command) in commands {
+                let words = command.split(' ').take_while(|word| !matches!(*word, ">" | "&&"));
+                let parsed =
+                    Arguments::try_parse_from(std::iter::once("replay-archiver").chain(words));
+                let is_known = parsed.map_or_else(|error| !error.use_stderr(), |_| true);
+                assert!(is_known, "{command}");
+                seen += 1;
+            }
+            assert!(seen > 30, "{seen}");
         }
     }
 
