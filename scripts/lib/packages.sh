@@ -17,3 +17,11 @@ install_packages() {
         DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"
     } </dev/null >&2
 }
+
+# Makes sure of a subcommand of cargo, in a version, which crates.io has.
+need_cargo() {
+    local program=$1 version=$2
+    command -v "$program" >/dev/null && return
+    say "installing $program $version, once"
+    cargo install --locked --quiet --version "$version" "$program" </dev/null >&2
+}

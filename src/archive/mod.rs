@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod catalog;
+mod features;
 pub mod index;
 pub mod published;
 pub mod search;
@@ -24,6 +25,14 @@ pub enum Error {
         /// Its key.
         key: String,
         /// Why it could not be parsed.
+        source: serde_json::Error,
+    },
+    /// It requires a feature that this version does not know.
+    #[error("{key} is a manifest of a newer version of replay-archiver")]
+    Newer {
+        /// Its key.
+        key: String,
+        /// What it requires, with a hint.
         source: serde_json::Error,
     },
 }

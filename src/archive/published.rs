@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::Error as _;
 
-use super::Error;
+use super::{Error, features};
 use crate::model::{
     AppId, MANIFEST_SCHEMA, Manifest, ObjectKey, Part, Room, RoomId, Sealed, Sha256Digest, Summary,
 };
@@ -40,8 +40,9 @@ pub fn check_values(bytes: &[u8]) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
-/// Parses the manifest of a room. It must belong to this room, have this format, and name nothing
-/// outside the room's folder, because what is adopted from it is published again.
+/// Parses the manifest of a room. It must belong to this room, have this format, require no feature that
+/// this version does not know, and name nothing outside the room's folder, because what is adopted from
+/// it is published again.
 ///
 /// # Errors
 /// When any of these does not hold.
@@ -52,8 +53,13 @@ pub fn parse(
     room: RoomId,
 ) -> Result<Manifest, serde_json::Error> {
     check_values(bytes)?;
-    let manifest: Manifest = serde_json::from_slice(bytes)?;
+    let parsed = serde_json::from_slice::<Manifest>(bytes);
     let wrong = |what: String| Err(serde_json::Error::custom(what));
+    // A feature may also have changed what does not parse.
+    if let Some(why) = features::unknown(bytes) {
+        return wrong(why);
+    }
+    let manifest = parsed?;
     if manifest.schema != MANIFEST_SCHEMA {
         return wrong(format!("its format is {:?}", manifest.schema));
     }
@@ -65,6 +71,15 @@ pub fn parse(
     match outside {
         Some(key) => wrong(format!("it names a key outside its room: {key:?}")),
         None => Ok(manifest),
+    }
+}
+
+/// The error for a manifest that was written by another program, or by another version of this one.
+fn unreadable(key: &ObjectKey, bytes: &[u8], source: serde_json::Error) -> Error {
+    let key = key.to_string();
+    match features::unknown(bytes) {
+        Some(_) => Error::Newer { key, source },
+        None => Error::Foreign { key, source },
     }
 }
 
@@ -134,7 +149,8 @@ pub enum Search {
 /// Finds the manifest that is authoritative for a room, given what the ledger recorded.
 ///
 /// # Errors
-/// When the store cannot be read, or the object at the manifest's key was not written by this program.
+/// When the store cannot be read, or the object at the manifest's key was not written by this program, or
+/// by a newer version of it.
 pub async fn look(
     store: &Store,
     room: &Room,
@@ -159,19 +175,23 @@ pub async fn look(
     };
     let sha256 = Sha256Digest::of(&bytes);
     let in_place = Some(InPlace { bytes: bytes.clone(), etag });
-    let foreign = |source| Error::Foreign { key: key.to_string(), source };
     let parsed = parse(&bytes, &keys, &room.appid, room.room_id);
     let Some(recorded) = sealed.filter(|sealed| sealed.sha256 != sha256) else {
         let is_torn = |error: &serde_json::Error| error.is_eof() || error.is_syntax();
         let base = match parsed {
             Ok(manifest) => Some(PublishedManifest { manifest, bytes, sha256 }),
             Err(error) if is_torn(&error) => kept(store, &keys, room, sealed, search).await?,
-            Err(error) => return Err(foreign(error)),
+            Err(error) => return Err(unreadable(&key, &bytes, error)),
         };
         return Ok(InBucket { base, in_place });
     };
     match parsed {
-        Err(source) if is_of_another_format(&bytes, MANIFEST_SCHEMA) => Err(foreign(source)),
+        Err(source)
+            if is_of_another_format(&bytes, MANIFEST_SCHEMA)
+                || features::unknown(&bytes).is_some() =>
+        {
+            Err(unreadable(&key, &bytes, source))
+        }
         Err(_) => {
             let base = kept(store, &keys, room, sealed, search).await?;
             Ok(InBucket { base, in_place })
@@ -269,7 +289,7 @@ pub async fn history(
 /// A manifest from the history, if it is intact.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// When the store cannot be read, or the manifest is intact and of a newer version.
 pub async fn read_kept(
     store: &Store,
     keys: &RoomKeys,
@@ -283,6 +303,15 @@ pub async fn read_kept(
     };
     let sha256 = Sha256Digest::of(&bytes);
     let is_intact = keys.kept_in_history(key).is_some_and(|(_, named)| named == sha256);
-    let manifest = parse(&bytes, keys, &room.appid, room.room_id).ok().filter(|_| is_intact);
-    Ok(manifest.map(|manifest| PublishedManifest { manifest, bytes, sha256 }))
+    if !is_intact {
+        return Ok(None);
+    }
+    match parse(&bytes, keys, &room.appid, room.room_id) {
+        Ok(manifest) => Ok(Some(PublishedManifest { manifest, bytes, sha256 })),
+        // An older manifest must not take the place of one that this version cannot read.
+        Err(source) if features::unknown(&bytes).is_some() => {
+            Err(Error::Newer { key: key.to_string(), source })
+        }
+        Err(_) => Ok(None),
+    }
 }

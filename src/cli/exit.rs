@@ -1,4 +1,4 @@
-//! The exit codes: public, documented in README.
+//! The exit codes: public, documented in docs/guide.md.
 
 use super::stop::Stopped;
 use crate::config::ConfigError;

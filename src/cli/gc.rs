@@ -61,14 +61,14 @@ pub async fn collect(
         common.accounts.iter().map(folder).collect()
     };
     let is_gone = |owner: &str| is_gone(&context.ledger, owner);
-    let found = leftovers(context, &prefixes, arguments.older_than, &is_gone).await?;
+    let found = leftovers(context.records(), &prefixes, arguments.older_than, &is_gone).await?;
     let mut outcome = Removed::default();
     for upload in &found.uploads {
         let aborted = arguments.abort && abort(&setup, arguments, upload, &mut outcome).await;
         report(common, upload, aborted);
     }
     if arguments.abort {
-        outcome.forgotten = forget_spent(context, &found).await?;
+        outcome.forgotten = forget_spent(&context.ledger, &found).await?;
     }
     let mut films = 0;
     for account in &setup.accounts {
@@ -88,7 +88,7 @@ async fn abort(
     upload: &Leftover,
     outcome: &mut Removed,
 ) -> bool {
-    match abort_leftover(&setup.context, upload, arguments.older_than).await {
+    match abort_leftover(setup.context.records(), upload, arguments.older_than).await {
         Ok(aborted) => {
             outcome.aborted += usize::from(aborted);
             aborted

@@ -16,6 +16,7 @@ mod figures;
 pub mod gc;
 mod layout;
 pub mod logging;
+mod man;
 mod notify;
 mod output;
 mod pending;
@@ -23,6 +24,8 @@ mod plan;
 mod playlist;
 mod progress;
 mod reading;
+#[cfg(feature = "sandbox")]
+mod rehearse;
 mod report;
 mod rooms;
 mod run;
@@ -119,6 +122,9 @@ pub enum Command {
     Ack(ack::AckArguments),
     /// Try the channels that messages go to, or show what they would get.
     Notify(notify::NotifyArguments),
+    /// Play tonight on this machine with something going wrong, and show who would hear of it.
+    #[cfg(feature = "sandbox")]
+    Rehearse(rehearse::RehearseArguments),
     /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
     /// Say what a code after a hint means, such as RA204, and what to do about it.
@@ -135,6 +141,8 @@ pub enum Command {
     Config(show::ConfigArguments),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArguments),
+    /// Print the manual page of the program or of a command, or write those of all commands.
+    Man(man::ManArguments),
 }
 
 /// Parses the duration of a flag.
@@ -166,7 +174,7 @@ impl Command {
             Self::Run(arguments) if arguments.list_only => Grace::None,
             Self::Run(_) | Self::Backfill(_) => Grace::OfARun,
             #[cfg(feature = "sandbox")]
-            Self::Demo(_) => Grace::OfARun,
+            Self::Demo(_) | Self::Rehearse(_) => Grace::OfARun,
             Self::Serve(_) => Grace::OfAServer,
             _ => Grace::None,
         }
@@ -214,6 +222,8 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Serve(arguments) => serve::run(common, &arguments, stop).await,
         Command::Ack(arguments) => ack::run(common, &arguments, stop).await,
         Command::Notify(arguments) => notify::run(common, &arguments).await,
+        #[cfg(feature = "sandbox")]
+        Command::Rehearse(arguments) => rehearse::run(common, &arguments, stop).await,
         Command::Doctor => doctor::run(common).await,
         Command::Explain(arguments) => Ok(explain::run(common, &arguments)),
         #[cfg(feature = "sandbox")]
@@ -223,5 +233,6 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Schema(arguments) => Ok(schema::run(&arguments)),
         Command::Config(arguments) => show::run(common, &arguments),
         Command::Completions(arguments) => Ok(completions::run(&arguments)),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }

@@ -1,5 +1,7 @@
 //! Prints what is pending for `status`, `plan` and the end of a run: the same numbers everywhere.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -68,7 +70,7 @@ pub(super) fn size(estimate: &Estimate) -> String {
 }
 
 /// The same as fields.
-pub(super) fn fields(account: &AccountForecast) -> Map<String, Value> {
+fn fields(account: &AccountForecast) -> Map<String, Value> {
     let AccountForecast { forecast, estimate, .. } = account;
     let fields = json!({
         "rooms_due": forecast.due,
@@ -88,10 +90,29 @@ pub(super) fn fields(account: &AccountForecast) -> Map<String, Value> {
     }
 }
 
+/// An account as a line of JSON.
+#[derive(Serialize)]
+pub(super) struct AccountLine<'a> {
+    #[serde(flatten)]
+    own: Value,
+    #[serde(flatten)]
+    pending: Map<String, Value>,
+    #[serde(flatten)]
+    at_risk: BTreeMap<&'static str, AtRiskJson<'a>>,
+}
+
+impl<'a> AccountLine<'a> {
+    /// The fields `own`, the account's pending work, and its recordings at risk under the name `at_risk`.
+    pub(super) fn of(own: Value, account: &'a AccountForecast, at_risk: &'static str) -> Self {
+        let risks = AtRiskJson(&account.forecast.at_risk);
+        Self { own, pending: fields(account), at_risk: BTreeMap::from([(at_risk, risks)]) }
+    }
+}
+
 /// What will miss its deadline, as JSON. It is written while it is iterated: there may be very much
 /// of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct AtRiskJson<'a>(pub &'a [AtRisk]);
+struct AtRiskJson<'a>(&'a [AtRisk]);
 
 impl Serialize for AtRiskJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,11 +1,10 @@
 //! `plan`: what `run` would do, from the ledger alone.
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::figures::{bytes, counted};
 use super::output;
-use super::pending::{self, AtRiskJson, entry};
+use super::pending::{self, AccountLine, entry};
 use super::setup::{self, Setup};
 use super::{Common, Exit};
 use crate::model::Rate;
@@ -47,19 +46,9 @@ pub(super) async fn print(common: &Common, setup: &Setup) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// An account, as JSON.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    line: Value,
-    #[serde(flatten)]
-    pending: Map<String, Value>,
-    at_risk: AtRiskJson<'a>,
-}
-
 fn print_json(account: &Account, expected: &AccountForecast, rate: Option<Rate>) {
     let AccountForecast { forecast, today, backlog, .. } = expected;
-    let line = json!({
+    let own = json!({
         "type": "account",
         "appid": account.appid,
         "scanned": backlog.is_scanned,
@@ -68,11 +57,7 @@ fn print_json(account: &Account, expected: &AccountForecast, rate: Option<Rate>)
         "days": forecast.days,
         "bytes_per_second": rate.map(Rate::bytes_per_second),
     });
-    output::json(&Line {
-        line,
-        pending: pending::fields(expected),
-        at_risk: AtRiskJson(&forecast.at_risk),
-    });
+    output::json(&AccountLine::of(own, expected, "at_risk"));
 }
 
 fn print_text(account: &Account, expected: &AccountForecast, rate: Option<Rate>) {

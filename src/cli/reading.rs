@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::TryStreamExt as _;
 use secrecy::ExposeSecret as _;
 
 use super::{Common, setup};
@@ -13,11 +13,9 @@ use crate::clock::Clock;
 use crate::config::{self, ConfigError, Configured, Reading, Serving};
 use crate::ledger::{self, Ledger};
 use crate::model::{AppId, Manifest, RoomId};
+use crate::schedule::Beside;
 use crate::serve::{Accounts, Settings};
 use crate::store::Store;
-
-/// How many accounts are searched for a room at once.
-const LOOKS: usize = 16;
 
 /// The archive that the configuration names.
 pub(super) struct Archive {
@@ -141,7 +139,7 @@ pub(super) async fn only_account(
         return Ok(Some(account.clone()));
     }
     let looks = accounts.iter().map(|account| has_room(account));
-    let has: Vec<bool> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
+    let has: Vec<bool> = Beside::Searches.each(looks).try_collect().await?;
     let found = accounts.iter().zip(has).filter_map(|(account, has)| has.then_some(account));
     let found: Vec<_> = found.collect();
     match found.as_slice() {

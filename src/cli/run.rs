@@ -19,7 +19,7 @@ use crate::clock;
 use crate::config::ConfigError;
 use crate::model::time::beijing_midnight;
 use crate::model::{AppId, Outcome, Reason, RoomId};
-use crate::notify::Memory;
+use crate::notify::{Digest, Memory};
 use crate::pipeline::{self, Report, Rooms, Selection};
 
 /// Flags of `run`.
@@ -121,7 +121,7 @@ pub(super) async fn run(
         teller: &teller,
         watched: Some(&mut watched),
     };
-    work.run(Selection::Due, None).await
+    work.run(setup::open(common), Selection::Due, None).await.exit
 }
 
 /// Refreshes the room list and the catalog of each account.
@@ -193,11 +193,18 @@ pub(super) async fn backfill(
     let teller = Teller::new(common, "backfill");
     let told = &arguments.telling;
     let work = Work { common, stop, told, teller: &teller, watched: None };
-    work.run(Selection::Backfill { rooms, force: arguments.force }, arguments.room).await
+    let selection = Selection::Backfill { rooms, force: arguments.force };
+    work.run(setup::open(common), selection, arguments.room).await.exit
+}
+
+/// How a run ended.
+pub(super) struct Ended {
+    pub exit: anyhow::Result<Exit>,
+    pub digest: Digest,
 }
 
 /// A run, and who is told how it ends.
-struct Work<'a, 'w> {
+pub(super) struct Work<'a, 'w> {
     common: &'a Common,
     stop: &'a Stop,
     told: &'a Telling,
@@ -205,12 +212,29 @@ struct Work<'a, 'w> {
     watched: Option<&'a mut Watched<'w>>,
 }
 
-impl Work<'_, '_> {
+impl<'a, 'w> Work<'a, 'w> {
+    /// A rehearsed nightly run. It prints what a nightly run prints.
+    #[cfg(feature = "sandbox")]
+    pub(super) fn of_a_rehearsal(
+        common: &'a Common,
+        stop: &'a Stop,
+        teller: &'a Teller,
+        watched: &'a mut Watched<'w>,
+    ) -> Self {
+        static USUAL: Telling = Telling { success: Vec::new(), verbose: false };
+        Self { common, stop, told: &USUAL, teller, watched: Some(watched) }
+    }
+
     /// Opens everything and works. What ends the run without a report is told too.
-    async fn run(mut self, selection: Selection, room: Option<RoomId>) -> anyhow::Result<Exit> {
-        let (mut ledger, stop, common) = (None, self.stop, self.common);
+    pub(super) async fn run(
+        mut self,
+        opening: impl Future<Output = anyhow::Result<Setup>>,
+        selection: Selection,
+        room: Option<RoomId>,
+    ) -> Ended {
+        let (mut ledger, stop) = (None, self.stop);
         let ended = async {
-            let mut setup = stop.unless(LEDGER, setup::open(common)).await?;
+            let mut setup = stop.unless(LEDGER, opening).await?;
             setup.note_new_ledger();
             ledger = Some(setup.context.ledger.clone());
             if let Some(room) = room {
@@ -219,17 +243,20 @@ impl Work<'_, '_> {
             stop.unless("the bucket", setup.find_bucket()).await?;
             Ok(self.execute(&setup, &selection).await)
         };
-        let ended: anyhow::Result<Exit> = ended.await;
-        if let Err(error) = &ended {
-            let digest = self.teller.failed(ledger.as_ref(), error, stop).await;
-            if let Some(watched) = &mut self.watched {
-                watched.end(&digest, (Exit::of_error(error), None), stop).await;
+        let ended: anyhow::Result<(Exit, Digest)> = ended.await;
+        match ended {
+            Ok((exit, digest)) => Ended { exit: Ok(exit), digest },
+            Err(error) => {
+                let digest = self.teller.failed(ledger.as_ref(), &error, stop).await;
+                if let Some(watched) = &mut self.watched {
+                    watched.end(&digest, (Exit::of_error(&error), None), stop).await;
+                }
+                Ended { exit: Err(error), digest }
             }
         }
-        ended
     }
 
-    async fn execute(&mut self, setup: &Setup, selection: &Selection) -> Exit {
+    async fn execute(&mut self, setup: &Setup, selection: &Selection) -> (Exit, Digest) {
         let Self { common, stop, told, teller, .. } = *self;
         let mut report = self.work(setup, selection).await;
         // From here on a signal changes nothing, so that the output and the exit code agree.
@@ -259,7 +286,7 @@ impl Work<'_, '_> {
         }
         // Work that was cut short may still hold a connection; its writes are durable without this.
         let _ = clock::within(Duration::from_secs(1), setup.context.ledger.close()).await;
-        exit
+        (exit, digest)
     }
 
     async fn work(&mut self, setup: &Setup, selection: &Selection) -> Report {

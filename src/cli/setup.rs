@@ -185,6 +185,19 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
     let is_ledger_new = ledger_place.is_missing();
     let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
+    Ok(Setup { is_ledger_new, ..build_on(ledger, config, clock).await? })
+}
+
+/// Like [`build`], on a ledger that is open.
+///
+/// # Errors
+/// When a client cannot be built.
+pub(super) async fn build_on(
+    ledger: Ledger,
+    config: Config,
+    clock: Clock,
+) -> anyhow::Result<Setup> {
+    let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
     let ledger = ledger.with_outage_budget(config.outage_budget);
     let store = Store::connect(config.store).await.context("failed to set up the store")?;
     let media = MediaClient::new(&config.media).context("failed to set up [media]")?;
@@ -210,7 +223,7 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
         alive: OnceLock::new(),
         accounts: accounts.collect(),
         ledger_place,
-        is_ledger_new,
+        is_ledger_new: false,
         context: Arc::new(Context {
             ledger,
             store,

@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::alike::{self, Names, Said};
 use super::figures::{bytes, counted, moment};
 use super::output::{self, word};
-use super::pending::{self, AtRiskJson, entry};
+use super::pending::{self, AccountLine, entry};
 use super::setup::{self, Setup};
 use super::{Common, Exit};
 use crate::ledger::{RecordingCounts, RoomCounts};
@@ -87,20 +86,10 @@ fn print_json(all: &[Standing<'_>], speeds: &BTreeMap<String, Measured>) {
     }));
 }
 
-/// An account, as JSON.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    line: Value,
-    #[serde(flatten)]
-    pending: Map<String, Value>,
-    at_risk_named: AtRiskJson<'a>,
-}
-
-fn account_line<'a>(standing: &'a Standing<'_>) -> Line<'a> {
+fn account_line<'a>(standing: &'a Standing<'_>) -> AccountLine<'a> {
     let Standing { account, expected, rooms, recordings } = standing;
     let AccountForecast { today, forecast, .. } = expected;
-    let line = json!({
+    let own = json!({
         "type": "account",
         "appid": account.appid,
         "rooms": rooms.all,
@@ -113,8 +102,7 @@ fn account_line<'a>(standing: &'a Standing<'_>) -> Line<'a> {
         "calls_left_today": today.left(),
         "last_success": rooms.last_success,
     });
-    let (pending, at_risk_named) = (pending::fields(expected), AtRiskJson(&forecast.at_risk));
-    Line { line, pending, at_risk_named }
+    AccountLine::of(own, expected, "at_risk_named")
 }
 
 fn print_text(all: &[Standing<'_>], speeds: &BTreeMap<String, Measured>) {

@@ -178,6 +178,16 @@ pub fn load_alerts(sources: &Sources) -> Result<Alerts, ConfigError> {
     validated(sources, |file, sources| Ok(validate::alerts::usable(file, sources)))
 }
 
+/// As [`load_alerts`], but no secret is read, and each address is one at which nobody listens: for showing
+/// what would be sent.
+///
+/// # Errors
+/// If the file is not readable as a whole.
+#[cfg(feature = "sandbox")]
+pub fn load_unsent_alerts(sources: &Sources) -> Result<Alerts, ConfigError> {
+    validated(sources, |file, sources| Ok(validate::unsent::unsent(file, sources)))
+}
+
 /// Reads the configuration and converts it with `convert`.
 fn validated<T>(
     sources: &Sources,

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod pasted;
+mod reference;
 mod variables;
 
 use std::path::Path;

@@ -199,10 +199,12 @@ pub(super) mod duration {
 
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
+    /// As a person would write it.
     pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_duration(*value))
     }
 
+    /// From text such as `90m`.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let text = match toml::Value::deserialize(from)? {
             toml::Value::String(text) => text,
@@ -231,10 +233,12 @@ pub(super) mod size {
     use bytesize::ByteSize;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
 
+    /// As a person would write it.
     pub fn serialize<S: Serializer>(value: &ByteSize, to: S) -> Result<S::Ok, S::Error> {
         value.serialize(to)
     }
 
+    /// From text such as `64MiB`, or a number of bytes.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ByteSize, D::Error> {
         let read = match toml::Value::deserialize(from)? {
             toml::Value::String(text) => text.trim().parse().ok(),

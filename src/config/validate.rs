@@ -3,6 +3,8 @@
 pub(super) mod accounts;
 pub(super) mod alerts;
 pub(super) mod store;
+#[cfg(feature = "sandbox")]
+pub(super) mod unsent;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

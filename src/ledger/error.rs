@@ -17,6 +17,22 @@ pub enum Error {
     /// Its tables could not be migrated.
     #[error("failed to update the ledger's tables{}", migration_hint(.0))]
     Migrate(#[source] MigrateError),
+    /// A newer program has changed the tables so that this one can no longer use them.
+    #[error(
+        "this ledger needs replay-archiver {min_version} or newer (schema {min_reader}); this is {} \
+         (schema {schema})\n\
+         hint: a newer version upgraded the ledger: install {min_version} or newer on this machine \
+         too; nothing was changed [RA411]",
+        env!("CARGO_PKG_VERSION")
+    )]
+    TooOld {
+        /// The lowest schema that may use the ledger.
+        min_reader: i64,
+        /// The version of the program that came with it.
+        min_version: String,
+        /// The schema of this program.
+        schema: i64,
+    },
     /// A statement failed.
     #[error("the ledger failed to {what}{}", hint(source))]
     Statement {

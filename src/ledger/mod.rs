@@ -37,6 +37,7 @@ mod reasons;
 mod recordings;
 mod rooms;
 mod samples;
+mod schema;
 mod survey;
 mod throughput;
 mod time;
@@ -98,7 +99,8 @@ impl Ledger {
     /// tables. Several processes may do so at once.
     ///
     /// # Errors
-    /// When the database cannot be reached or belongs to another program.
+    /// When the database cannot be reached, belongs to another program, or needs a newer version of this
+    /// one ([`Error::TooOld`]).
     pub async fn open(url: &str) -> Result<Self, Error> {
         Self::open_timed(url, &Clock::system()).await
     }
@@ -109,6 +111,21 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::open`].
     pub async fn open_timed(url: &str, clock: &Clock) -> Result<Self, Error> {
+        Self::open_with(url, clock, SQLITE_SETTINGS).await
+    }
+
+    /// Creates an SQLite file that has its tables and cannot grow any more, as on a full disk.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    #[cfg(feature = "sandbox")]
+    pub async fn create_full(url: &str, clock: &Clock) -> Result<Self, Error> {
+        let [small, full] = FULL_SQLITE_SETTINGS;
+        Self::open_with(url, clock, small).await?.close().await;
+        Self::open_with(url, clock, full).await
+    }
+
+    async fn open_with(url: &str, clock: &Clock, sqlite: &'static str) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let is_sqlite = url.starts_with("sqlite:");
         if let Some(problem) = Place::of(url).problem() {
@@ -116,8 +133,9 @@ impl Ledger {
         }
         let options: AnyConnectOptions = place::for_driver(url).parse().map_err(Error::Open)?;
         let options = options.disable_statement_logging();
+        let settings = if is_sqlite { sqlite } else { "select 1" };
         let pool =
-            retry::with(&OPENING, "opening the ledger", || connect(&options, is_sqlite)).await?;
+            retry::with(&OPENING, "opening the ledger", || connect(&options, settings)).await?;
         let lease_clock = LeaseClock::new(is_sqlite, clock);
         Ok(Self {
             pool,
@@ -198,8 +216,8 @@ const OPENING: retry::Policy = retry::Policy {
 };
 
 /// Connects, and migrates the tables.
-async fn connect(options: &AnyConnectOptions, is_sqlite: bool) -> Result<AnyPool, Error> {
-    try_out(options, is_sqlite).await.map_err(Error::Open)?;
+async fn connect(options: &AnyConnectOptions, settings: &'static str) -> Result<AnyPool, Error> {
+    try_out(options, settings).await.map_err(Error::Open)?;
     let pool = AnyPoolOptions::new()
         .max_connections(8)
         // A ledger in memory ends with its last connection.
@@ -209,31 +227,32 @@ async fn connect(options: &AnyConnectOptions, is_sqlite: bool) -> Result<AnyPool
         // error.
         .acquire_slow_threshold(Duration::MAX)
         .after_connect(move |connection, _| {
-            Box::pin(async move {
-                if is_sqlite {
-                    connection.execute(SQLITE_SETTINGS).await?;
-                }
-                Ok(())
-            })
+            Box::pin(async move { connection.execute(settings).await.map(drop) })
         })
         .connect_with(options.clone())
         .await
         .map_err(Error::Open)?;
-    sqlx::migrate!("src/ledger/migrations").run(&pool).await.map_err(Error::Migrate)?;
+    schema::migrate(&pool, is_sqlite).await?;
     Ok(pool)
 }
 
 /// Connects once outside the pool, which would hide a lasting error behind its own timeout.
-async fn try_out(options: &AnyConnectOptions, is_sqlite: bool) -> Result<(), sqlx::Error> {
+async fn try_out(options: &AnyConnectOptions, settings: &'static str) -> Result<(), sqlx::Error> {
     let mut connection = options.connect().await?;
-    let statement = if is_sqlite { SQLITE_SETTINGS } else { "select 1" };
-    connection.execute(statement).await?;
+    connection.execute(settings).await?;
     connection.close().await
 }
 
 /// Writers wait for each other; a commit survives a power failure.
 const SQLITE_SETTINGS: &str =
     "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;";
+
+/// The same for a file that gets its tables, in pages too small for more than a row, and then keeps its size.
+#[cfg(feature = "sandbox")]
+const FULL_SQLITE_SETTINGS: [&str; 2] = [
+    "pragma page_size = 512; pragma busy_timeout = 5000; pragma journal_mode = wal;",
+    "pragma busy_timeout = 5000; pragma max_page_count = 1;",
+];
 
 /// Epoch milliseconds as a timestamp; `None` if the number is out of range.
 fn moment(millis: Option<i64>) -> Option<Timestamp> {

@@ -18,6 +18,10 @@ pub const MANIFEST_SCHEMA: &str = "replay-archiver/room-manifest/v1";
 pub struct Manifest {
     /// Always `replay-archiver/room-manifest/v1`.
     pub schema: String,
+    /// Features that a reader must know; without them it would misread the manifest, and should refuse it.
+    /// Missing if there are none. Version 1 has none so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
     /// 1 for the first manifest of a room; each replacement adds one.
     pub revision: u64,
     /// The manifest that this one replaces.

@@ -47,6 +47,7 @@ pub fn manifest(input: SealInput<'_>, generator: Generator, now: Timestamp) -> M
     let bytes = segment_bytes.saturating_add(chunk_bytes);
     Manifest {
         schema: MANIFEST_SCHEMA.to_owned(),
+        requires: Vec::new(),
         revision: 1,
         previous: None,
         generator,

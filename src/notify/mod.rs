@@ -156,6 +156,14 @@ fn full_message(lang: Lang, news: Option<&News>, earlier: &[Digest], now: Timest
     Message::of(lang, command, head, &facts)
 }
 
+/// What a channel would get about a run, if nothing was left to send; `None` for nothing.
+pub fn would_tell(channel: &Channel, digest: &Digest) -> Option<Message> {
+    let digest = digest.only(&channel.accounts)?;
+    let now = digest.ended_at;
+    let news = Some(News { digest, recovered: Vec::new() }).filter(|news| news.is_for(channel))?;
+    Some(full_message(channel.lang, Some(&news), &[], now))
+}
+
 /// What a channel would get about the last run, and about what could not be sent; `None` for nothing.
 ///
 /// # Errors

@@ -54,6 +54,22 @@ pub struct Pings<'a> {
     log: usize,
 }
 
+/// What each configured monitor would get from a run that ends so.
+pub fn announced(monitor: &Monitor, end: End) -> Vec<(&'static str, String)> {
+    let (check, push) = match end {
+        End::Well => ("a success".to_owned(), "status=up"),
+        End::Badly(code) => (format!("exit code {code}, a failure"), "status=down"),
+        End::Interrupted => {
+            ("a line in the log, neither success nor failure".to_owned(), "nothing")
+        }
+    };
+    let healthchecks = monitor.healthchecks.as_ref();
+    let kuma = monitor.uptime_kuma.as_ref();
+    let healthchecks = healthchecks.map(|_| ("healthchecks", format!("`start`, then {check}")));
+    let kuma = kuma.map(|_| ("Uptime Kuma", push.to_owned()));
+    healthchecks.into_iter().chain(kuma).collect()
+}
+
 impl<'a> Pings<'a> {
     /// The pings of a run that begins now.
     pub fn new(monitor: &'a Monitor, clock: &clock::Clock) -> Self {

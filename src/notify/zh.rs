@@ -21,7 +21,7 @@ pub(super) fn title(command: &str, head: Head) -> String {
 fn command_name(command: &str) -> &'static str {
     match command {
         "backfill" => "补录",
-        "verify" => "校验",
+        "verify" => "核验",
         _ => "归档",
     }
 }

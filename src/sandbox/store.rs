@@ -5,11 +5,16 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures::future::BoxFuture;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Result, s3_error};
 use s3s_fs::FileSystem;
 
 use super::SandboxError;
@@ -19,6 +24,38 @@ use super::server::{Server, Wire, bind};
 #[derive(Debug)]
 pub struct EmbeddedStore {
     server: Server,
+    is_read_only: Arc<AtomicBool>,
+}
+
+/// What a caller with the right keys may do.
+#[derive(Debug)]
+struct Access(Arc<AtomicBool>);
+
+impl Access {
+    fn judge(&self, context: &S3AccessContext<'_>) -> S3Result<()> {
+        let reads = ["Get", "Head", "List"];
+        let is_read = reads.iter().any(|verb| context.s3_op().name().starts_with(verb));
+        if context.credentials().is_none() || (!is_read && self.0.load(Ordering::Relaxed)) {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
+        }
+        Ok(())
+    }
+}
+
+impl S3Access for Access {
+    // As the trait's macro would write it.
+    fn check<'s, 'c, 'i, 'f>(
+        &'s self,
+        context: &'c mut S3AccessContext<'i>,
+    ) -> BoxFuture<'f, S3Result<()>>
+    where
+        's: 'f,
+        'c: 'f,
+        'i: 'f,
+        Self: 'f,
+    {
+        Box::pin(std::future::ready(self.judge(context)))
+    }
 }
 
 impl EmbeddedStore {
@@ -45,9 +82,16 @@ impl EmbeddedStore {
         })?;
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(SimpleAuth::from_single(access_key, secret_key));
+        let is_read_only = Arc::new(AtomicBool::new(false));
+        builder.set_access(Access(Arc::clone(&is_read_only)));
         let service = builder.build();
         let server = Server::run(bind(listen).await?, move |wire| serve(service.clone(), wire))?;
-        Ok(Self { server })
+        Ok(Self { server, is_read_only })
+    }
+
+    /// From now on every write is refused with `AccessDenied`, as with keys that may only read.
+    pub fn refuse_writes(&self) {
+        self.is_read_only.store(true, Ordering::Relaxed);
     }
 
     /// The address it listens on.

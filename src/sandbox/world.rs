@@ -28,6 +28,7 @@ const WHOLE_DELAY: SignedDuration = SignedDuration::from_secs(599);
 pub struct Shared(Arc<Mutex<World>>);
 
 impl Shared {
+    /// Shares `world`.
     pub fn new(world: World) -> Self {
         Self(Arc::new(Mutex::new(world)))
     }

@@ -21,11 +21,13 @@
 //! - `connections`: how many connections to a host pay. `throughput`: how fast bytes arrive, per
 //!   host, in total and per connection.
 //! - [`forecast`]: what is pending, and what will miss its deadline.
-//! - [`Budget`]: memory without priorities, for images and playlists.
+//! - [`Budget`]: memory without priorities, for images and playlists. [`Beside`]: how much is done at once
+//!   that is no part of a file.
 //!
 //! `simulation` drives the queue through random loads in virtual time; it prints the figures of
 //! `docs/guarantees.md`.
 
+mod beside;
 mod budget;
 mod buffer;
 mod connections;
@@ -48,6 +50,7 @@ use crate::clock::{self, Clock};
 use crate::ledger::RecordingId;
 use crate::model::{Measured, Rate};
 
+pub use beside::Beside;
 pub use budget::{Budget, BudgetPermit};
 pub use buffer::Buffer;
 use permits::State;

@@ -96,7 +96,10 @@ pub async fn catalog(store: &Store, appid: &AppId) -> Result<Inventory, Error> {
             Ok(None) => break,
             Err(
                 Failure::Damaged(error)
-                | Failure::Failed(archive::Error::Foreign { source: error, .. }),
+                | Failure::Failed(
+                    archive::Error::Foreign { source: error, .. }
+                    | archive::Error::Newer { source: error, .. },
+                ),
             ) => return Ok(no_catalog(&error.to_string())),
             Err(Failure::Unsorted) => {
                 return Ok(no_catalog("its rooms are not sorted by number"));

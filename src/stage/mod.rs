@@ -326,7 +326,9 @@ impl From<archive::Error> for Error {
     fn from(error: archive::Error) -> Self {
         match error {
             archive::Error::Store(error) => Self::Store(error),
-            foreign @ archive::Error::Foreign { .. } => Self::Archive(foreign),
+            other @ (archive::Error::Foreign { .. } | archive::Error::Newer { .. }) => {
+                Self::Archive(other)
+            }
         }
     }
 }

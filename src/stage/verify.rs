@@ -12,14 +12,12 @@ use crate::model::{
     Crc64Nvme, Crc64Xz, Damage, Evidence, Manifest, NamedObject, ObjectKey, Part, RoomId,
     Sha256Digest, Stitched, WholeChunk,
 };
+use crate::schedule::Beside;
 use crate::store::{self, RoomKeys, Store};
 use reading::Reading;
 
 pub use reading::{Found, Subject};
 pub use recheck::recheck;
-
-/// Objects checked concurrently.
-const AT_ONCE: usize = 8;
 
 /// How closely to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,15 +161,14 @@ pub async fn verify(
 ) -> Result<Checked, store::Error> {
     let keys = store.keys(appid).room(room);
     let (keys, reading) = (&keys, &Reading::of(store));
-    let mut checks = futures::stream::iter(objects)
-        .map(|object| async move {
-            let came = match keys.resolve(&object.key) {
-                Some(key) => look(reading, keys, &key, &object, depth).await,
-                None => Ok(differs("the manifest names a key outside its room".to_owned())),
-            };
-            (object.key, came)
-        })
-        .buffered(AT_ONCE);
+    let checks = objects.into_iter().map(|object| async move {
+        let came = match keys.resolve(&object.key) {
+            Some(key) => look(reading, keys, &key, &object, depth).await,
+            None => Ok(differs("the manifest names a key outside its room".to_owned())),
+        };
+        (object.key, came)
+    });
+    let mut checks = Beside::Comparisons.each(checks);
     let mut checked = Checked::default();
     while let Some((key, came)) = checks.next().await {
         match came {

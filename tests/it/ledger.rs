@@ -5,6 +5,7 @@ mod leases;
 pub mod outages;
 mod overview;
 mod survey;
+mod versions;
 mod workers;
 
 use jiff::{SignedDuration, Timestamp};
@@ -36,6 +37,10 @@ macro_rules! on_both {
 }
 
 on_both! {
+    versions::a_ledger_that_a_newer_version_added_to_is_still_used,
+    versions::a_ledger_that_a_newer_version_changed_says_which_version_it_needs,
+    versions::the_database_of_another_program_is_left_alone,
+    versions::a_ledger_of_before_is_migrated_and_says_who_may_use_it,
     cases::the_soonest_deadline_is_claimed_first_and_what_is_past_it_last,
     cases::an_account_is_as_urgent_as_the_first_of_its_rooms_that_can_be_saved,
     cases::a_leased_room_is_nobody_elses_until_the_lease_ends,

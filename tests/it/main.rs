@@ -12,6 +12,8 @@ mod cli;
 #[cfg(test)]
 mod corruption;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod hints;

@@ -5,6 +5,7 @@ mod mail;
 mod nights;
 mod outbox;
 mod receiver;
+mod rehearsal;
 mod runs;
 mod watched;
 

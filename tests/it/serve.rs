@@ -4,6 +4,6 @@ mod access;
 mod api;
 mod hostile;
 mod media;
-mod program;
+pub mod program;
 mod site;
 mod slow;

@@ -61,7 +61,7 @@ def odd_pages(world):
         examine(browser, world, "odd-name")
         browser.open(world.open.room(99999))
         facts = "return document.querySelector('#facts').textContent === arguments[0]"
-        browser.until("it says so", facts, "这个直播间没有存档。")
+        browser.until("it says so", facts, "这个直播间没有归档。")
         examine(browser, world, "no-room")
     link = world.guarded.embed(SEGMENTS, TOKEN)
     with world.browser("zh-CN", (360, 640)) as browser:

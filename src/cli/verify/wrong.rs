@@ -35,6 +35,7 @@ impl Wrong {
         }
     }
 
+    /// Adds the counts of `more`.
     pub fn add(&mut self, more: Self) {
         self.rooms += more.rooms;
         self.mismatches += more.mismatches;

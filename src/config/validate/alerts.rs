@@ -53,7 +53,7 @@ fn each(
 }
 
 /// The ledger tells channels apart by their names.
-fn name_apart(channels: &mut [Channel]) {
+pub(super) fn name_apart(channels: &mut [Channel]) {
     let names: Vec<_> = channels.iter().map(|channel| channel.name.clone()).collect();
     for (place, channel) in channels.iter_mut().enumerate() {
         let same = names.iter().take(place).filter(|name| **name == channel.name).count();
@@ -90,6 +90,11 @@ fn channel(
         accounts,
         lang: section.lang,
     })
+}
+
+/// What a channel of known kind is called.
+pub(super) fn name_of(section: &NotifySection) -> String {
+    section.kind.map(|kind| name(section, kind)).unwrap_or_default()
 }
 
 /// What logs and the ledger call a channel: without any secret, and the same when its key changes.

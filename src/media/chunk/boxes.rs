@@ -52,6 +52,7 @@ impl Boxes {
         Self { examiner, ..Self::default() }
     }
 
+    /// Takes the next bytes.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if let Some(examiner) = &mut self.examiner {

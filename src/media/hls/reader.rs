@@ -49,6 +49,7 @@ struct ByteRange {
 }
 
 impl<'a> Reader<'a> {
+    /// A reader whose links are relative to `base`.
     pub fn new(base: Base<'a>) -> Self {
         Self {
             base,

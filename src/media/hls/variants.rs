@@ -90,10 +90,12 @@ impl<'a> Offer<'a> {
 }
 
 impl<'a> Offers<'a> {
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.offers.len()
     }
 
+    /// Adds one.
     pub fn push(&mut self, offer: Offer<'a>) {
         self.offers.push(offer);
     }

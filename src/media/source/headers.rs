@@ -22,6 +22,7 @@ pub(super) struct ContentRange {
 }
 
 impl ContentRange {
+    /// What the headers say; `None` if it cannot be read.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         Self::parse(&text(headers, CONTENT_RANGE)?)
     }

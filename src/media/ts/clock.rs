@@ -71,6 +71,7 @@ impl Span {
         self.has_restarted
     }
 
+    /// The frames so far.
     pub fn frames(&self) -> u64 {
         self.frames
     }

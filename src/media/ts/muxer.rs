@@ -24,6 +24,7 @@ pub(crate) struct Video {
 }
 
 impl Video {
+    /// A stream of this many seconds.
     pub fn of_seconds(seconds: u64) -> Self {
         let (has_picture, has_sound) = (true, true);
         let frames = seconds * 25;
@@ -71,6 +72,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// Writes the tables that announce the streams.
     pub fn tables(&mut self, video: &Video) {
         let pat = section(0, &[0, 1, 0xe0 | (PMT >> 8) as u8, PMT as u8]);
         self.packet(0, true, &[vec![0], pat].concat());
@@ -85,6 +87,7 @@ impl Writer {
         self.packet(PMT, true, &[vec![0], section(2, &body)].concat());
     }
 
+    /// Writes a frame of `size` bytes at `pts`, in ticks of 90 kHz.
     pub fn frame(&mut self, pid: u16, id: u8, pts: u64, size: usize) {
         let byte = |shift: u32, mask: u64| ((pts >> shift) & mask) as u8;
         let time = [

@@ -12,6 +12,7 @@ use crate::model::redact::excerpt;
 /// How long it may take.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// Starts the command with the message on its stdin.
 pub async fn send(
     program: &str,
     arguments: &[String],

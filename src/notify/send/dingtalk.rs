@@ -12,6 +12,7 @@ use crate::notify::message::Message;
 /// The most bytes of its markdown: a request may have 20,000.
 const MOST: usize = 16_000;
 
+/// Posts to a robot of DingTalk.
 pub async fn send(post: &Post, robot: &Robot, message: &Message) -> Result<(), Error> {
     let title = capped(&message.title, 300);
     let head = match robot.keyword.as_str() {

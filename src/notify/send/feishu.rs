@@ -11,6 +11,7 @@ use crate::notify::message::Message;
 /// The most bytes of its text: a request may have 20 KB.
 const MOST: usize = 16_000;
 
+/// Posts to a robot of Feishu.
 pub async fn send(post: &Post, robot: &Robot, message: &Message) -> Result<(), Error> {
     let mut text = message.text(MOST);
     if !text.contains(&robot.keyword) {

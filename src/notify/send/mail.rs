@@ -16,6 +16,7 @@ use crate::model::redact::excerpt;
 /// The most bytes of its text.
 const MOST: usize = 64_000;
 
+/// Sends a mail.
 pub async fn send(
     server: &Address,
     from: &Mailbox,

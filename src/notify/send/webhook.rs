@@ -6,6 +6,7 @@ use super::post::{Post, Repeat};
 use super::{Error, Parcel, signature};
 use crate::config::Robot;
 
+/// Posts to a webhook, signed if it has a secret.
 pub async fn send(post: &Post, robot: &Robot, parcel: &Parcel) -> Result<(), Error> {
     let (body, seconds) = (parcel.json().to_string(), post.now().as_second());
     let mut headers =

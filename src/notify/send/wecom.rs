@@ -11,6 +11,7 @@ use crate::notify::message::Message;
 /// The most bytes of its markdown.
 const MOST: usize = 4096;
 
+/// Posts to a robot of WeCom.
 pub async fn send(post: &Post, robot: &Robot, message: &Message) -> Result<(), Error> {
     let title = format!("**{}**\n", capped(&message.title, 300));
     let content = format!("{title}{}", message.fitting(MOST - title.len(), "\n"));

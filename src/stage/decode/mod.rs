@@ -9,17 +9,15 @@ mod probe;
 use std::ffi::OsString;
 use std::io;
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 
 use crate::model::{AppId, Manifest, RecordingState, RoomId, WholeChunk};
+use crate::schedule::Beside;
 use crate::store::Store;
 
 use door::Door;
 
 pub use probe::{Complaint, Decoded};
-
-/// Files decoded concurrently.
-const AT_ONCE: usize = 2;
 
 /// Why nothing was decoded.
 #[derive(Debug, thiserror::Error)]
@@ -108,21 +106,18 @@ pub async fn decode(
     let keys = store.keys(appid).room(room);
     let door = Door::open(store, &keys).await.map_err(Error::Door)?;
     let door = &door;
-    futures::stream::iter(videos)
-        .map(|video| async move {
-            let url = door.url(&video.key);
-            let mut decoded = probe::probe(&url, environment).await?;
-            for complaint in &mut decoded.complaints {
-                complaint.message = door.hide(&complaint.message);
-                if let Some(offset) = complaint.offset {
-                    (complaint.key, complaint.offset) = video.place(offset);
-                }
+    let decodes = videos.into_iter().map(|video| async move {
+        let url = door.url(&video.key);
+        let mut decoded = probe::probe(&url, environment).await?;
+        for complaint in &mut decoded.complaints {
+            complaint.message = door.hide(&complaint.message);
+            if let Some(offset) = complaint.offset {
+                (complaint.key, complaint.offset) = video.place(offset);
             }
-            Ok((video, decoded))
-        })
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await
+        }
+        Ok((video, decoded))
+    });
+    Beside::Decodes.each(decodes).try_collect().await
 }
 
 #[cfg(test)]

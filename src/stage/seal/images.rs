@@ -8,11 +8,9 @@ use futures::StreamExt as _;
 use crate::media::source::FetchProblem;
 use crate::model::{ManifestImage, MediaUrl, ObjectKey, Reason, Room, RoomImage, Sha256Digest};
 use crate::retry::{self, Policy};
+use crate::schedule::Beside;
 use crate::stage::{Error, Images, Records};
 use crate::store::{Labels, Precondition, RoomKeys};
-
-/// Pictures fetched at once.
-const AT_ONCE: usize = 4;
 
 /// A picture is worth a second attempt, and no more.
 const RETRY: Policy = Policy {
@@ -36,20 +34,19 @@ pub(super) async fn archive(
     };
     let vanished = known.iter().filter(|known| !room.images.iter().any(|i| i.role == known.role));
     let mut images: Vec<ManifestImage> = vanished.cloned().collect();
-    let mut fetched = futures::stream::iter(room.images.clone())
-        .map(|image| {
-            let known = stored(&image);
-            async move {
-                match known {
-                    Some(known) if is_intact(records, keys, &known).await => known,
-                    _ => one(records, hosts, (room, keys), &image).await.unwrap_or_else(|note| {
-                        let (key, bytes, sha256) = (None, None, None);
-                        ManifestImage { role: image.role, key, bytes, sha256, note: Some(note) }
-                    }),
-                }
+    let fetched = room.images.clone().into_iter().map(|image| {
+        let known = stored(&image);
+        async move {
+            match known {
+                Some(known) if is_intact(records, keys, &known).await => known,
+                _ => one(records, hosts, (room, keys), &image).await.unwrap_or_else(|note| {
+                    let (key, bytes, sha256) = (None, None, None);
+                    ManifestImage { role: image.role, key, bytes, sha256, note: Some(note) }
+                }),
             }
-        })
-        .buffered(AT_ONCE);
+        }
+    });
+    let mut fetched = Beside::Images.each(fetched);
     while let Some(image) = fetched.next().await {
         images.push(image);
     }

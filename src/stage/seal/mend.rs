@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::TEXT;
+use crate::archive;
 use crate::archive::published::{self, Search};
 use crate::ledger::RoomRecord;
 use crate::model::{ObjectKey, PreviousManifest};
@@ -55,9 +56,12 @@ async fn tell_of_damaged_history(
 ) -> Result<(), Error> {
     while let Some(link) = previous.take() {
         let key = keys.history(link.revision, &link.sha256);
-        match published::read_kept(records.store, keys, &record.room, &key).await? {
-            Some(kept) => previous = kept.manifest.previous,
-            None => {
+        match published::read_kept(records.store, keys, &record.room, &key).await {
+            Ok(Some(kept)) => previous = kept.manifest.previous,
+            // It is not damaged, but this version cannot tell what it followed.
+            Err(archive::Error::Newer { .. }) => {}
+            Err(error) => return Err(error.into()),
+            Ok(None) => {
                 let room = &record.room;
                 tracing::warn!(account.appid = %room.appid, room.id = %room.room_id, object.key = %key, "an earlier manifest is damaged or missing and cannot be rebuilt");
             }

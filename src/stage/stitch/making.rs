@@ -1,19 +1,17 @@
 //! Makes a planned film: has the store copy the segments behind a new head, and compares what came of it.
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::TryStreamExt as _;
 
 use super::{PlannedFilm, Source, read};
 use crate::model::Crcs;
 use crate::model::{AppId, Evidence, FilmTime, MadeFrom, Manifest, ObjectKey, RoomId, Stitched};
+use crate::schedule::Beside;
 use crate::stage::{Error, Records, uploads};
 use crate::stitch::{FilmPart, Span};
 use crate::store::{
     self, Confirmed, CopySource, Labels, PartDigests, PartReceipt, RoomKeys, Store, Upload,
 };
-
-/// How many parts the store copies at the same time.
-const COPIES: usize = 4;
 
 /// How many bytes on each side of a joint are compared.
 const SEAM: u64 = 64 << 10;
@@ -124,11 +122,11 @@ async fn upload(
     let labels = Labels { content_type: "video/mp4", metadata: &metadata };
     let upload = uploads::begin(records, (appid, room), key, labels).await?;
     let made = async {
-        let mut parts = Vec::with_capacity(plan.parts.len());
-        for (number, part) in (1..).zip(&plan.parts) {
-            parts.push(send(store, &upload, plan, number, part));
-        }
-        let receipts: Vec<PartReceipt> = stream::iter(parts).buffered(COPIES).try_collect().await?;
+        let parts = (1..).zip(&plan.parts);
+        let parts = parts.map(|(number, part)| send(store, &upload, plan, number, part));
+        // Collected, as the compiler does not see that the iterator can be sent to another thread.
+        let parts: Vec<_> = parts.collect();
+        let receipts: Vec<PartReceipt> = Beside::Copies.each(parts).try_collect().await?;
         // A process that has reclaimed the room meanwhile makes the film itself.
         records.hold(appid, room).await?;
         upload.complete(&receipts, plan.crcs, plan.bytes()).await?;

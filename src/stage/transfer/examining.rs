@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Context;
 use super::copy::Target;
 use super::failure::Failure;
 use super::hashing::{Borders, Hashed, MOST_AGAIN};
@@ -18,7 +17,7 @@ use crate::media::mp4::MoovBeyond;
 use crate::media::mp4::samples::{Place, SampleTables};
 use crate::media::source::SourceFile;
 use crate::model::{Crc64Nvme, Damage, Reason};
-use crate::schedule::Reserved;
+use crate::schedule::{Reserved, Schedule};
 use crate::store::PartPlan;
 
 /// The largest `moov` used to examine samples, in bytes: that of 7 hours.
@@ -29,7 +28,7 @@ const SMALL: u64 = 1 << 20;
 
 /// Reads the sample tables ahead of their turn, or says why it cannot.
 pub(super) async fn tables(
-    context: &Context,
+    schedule: &Schedule,
     source: &Source,
     file: &SourceFile,
     beyond: MoovBeyond,
@@ -42,7 +41,7 @@ pub(super) async fn tables(
     if bytes > LARGEST {
         return Err("its sample tables are too large, or too far behind the samples".to_owned());
     }
-    let reserved = if bytes <= SMALL { None } else { context.schedule.reserve(bytes) };
+    let reserved = if bytes <= SMALL { None } else { schedule.reserve(bytes) };
     if bytes > SMALL && reserved.is_none() {
         return Err(
             "its sample tables did not fit into the memory that [transfer] allows".to_owned()

@@ -3,14 +3,16 @@
 
 use std::ops::Range;
 
+use super::Copied;
 use super::doubts::Hope;
 use super::failure::Failure;
 use super::hashing::Hashed;
 use super::source::Source;
-use super::{Context, Copied};
 use crate::media::mp4::{self, Mp4Error, Mp4Structure};
 use crate::media::source::SourceFile;
 use crate::model::{MediaFacts, ObjectKey, Reason};
+use crate::schedule::Schedule;
+use crate::store::Store;
 
 /// The largest `moov` that is read, in bytes: a 12-hour broadcast has about half of it.
 const LARGEST: u64 = 32 << 20;
@@ -83,7 +85,7 @@ fn kept(
 ///
 /// An unreadable `moov` does not make a complete file worthless: it just has no facts.
 pub(super) async fn of(
-    context: &Context,
+    (store, schedule): (&Store, &Schedule),
     key: &ObjectKey,
     source: &Source,
     copied: &Copied,
@@ -93,11 +95,11 @@ pub(super) async fn of(
     if copied.media.is_some() || structure.moov.is_some() || at.is_empty() {
         return copied.media.clone();
     }
-    if at.end - at.start > LARGEST || context.store.storage_class().is_some() {
+    if at.end - at.start > LARGEST || store.storage_class().is_some() {
         tracing::warn!(object.key = %key, "the moov of {key} is too large, or in a storage class that cannot be read directly");
         return None;
     }
-    match from_store(context, key, source, at).await {
+    match from_store((store, schedule), key, source, at).await {
         Ok(moov) => {
             // It is archived as it is, whatever its tables say.
             let note =
@@ -112,13 +114,13 @@ pub(super) async fn of(
 }
 
 async fn from_store(
-    context: &Context,
+    (store, schedule): (&Store, &Schedule),
     key: &ObjectKey,
     source: &Source,
     at: Range<u64>,
 ) -> Result<Moov, String> {
-    let mut memory = context.schedule.memory(at.end - at.start, source.job()).await;
-    let read = context.store.read_range(key, at, memory.buffer()).await;
+    let mut memory = schedule.memory(at.end - at.start, source.job()).await;
+    let read = store.read_range(key, at, memory.buffer()).await;
     read.map_err(|error| Reason::of(&error).message)?;
     Ok(memory.filled())
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 
 use super::chunks::Chunks;
 use super::copy::{Copied, Target, copy};
@@ -24,6 +24,7 @@ use crate::media::hls::{ChunkFile, Lack, MediaPlaylist};
 use crate::model::lifecycle::Trouble;
 use crate::model::time::playing_time;
 use crate::model::{Evidence, MediaUrl, MissingChunk, ObjectKey, Reason, Recording, WholeChunk};
+use crate::schedule::Beside;
 
 /// After this many files in a row have failed in ways that may pass, others are tried.
 const IN_A_ROW: usize = 8;
@@ -119,11 +120,9 @@ impl Fetch<'_> {
         let mut in_vain = 0;
         while !left.is_empty() && in_vain < IN_VAIN {
             self.begin_round();
-            let round: Vec<_> = futures::stream::iter(std::mem::take(&mut left))
-                .map(|(file, told)| self.one(file, told))
-                .buffered(self.context.work.ranges.max(1))
-                .try_collect()
-                .await?;
+            let round = left.drain(..).map(|(file, told)| self.one(file, told));
+            let round = Beside::Chunks(self.context.work.ranges).each(round);
+            let round: Vec<_> = round.try_collect().await?;
             for (file, told, outcome) in round {
                 match outcome {
                     Fetched::Stored(chunk) => drop(stored.insert(file.name, chunk)),
@@ -173,7 +172,7 @@ impl Fetch<'_> {
             return Ok((file, told, Fetched::Skipped));
         }
         let init = (self.place.as_ref(), self.recording.source_id.as_str());
-        let init = self.inits.of_chunk(self.context, init, &file.name).await;
+        let init = self.inits.of_chunk(&self.context.store, init, &file.name).await;
         let copied = match self.copy(key, &file, Told { init, ..told.clone() }).await {
             Ok(copied) => copied,
             Err(failure) => {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use tokio::sync::Mutex;
 
-use super::{Context, Place};
+use super::Place;
 use crate::media::chunk::Init;
 use crate::media::hls::MediaPlaylist;
 use crate::model::{ObjectKey, Reason};
-use crate::store;
+use crate::store::{self, Store};
 
 /// The largest section that is read, in bytes: sections have no tables.
 const LARGEST: u64 = 1 << 20;
@@ -32,7 +32,7 @@ impl Inits {
     /// The section that a chunk needs, if it is already stored and readable.
     pub(super) async fn of_chunk(
         &self,
-        context: &Context,
+        store: &Store,
         (place, source_id): (&Place, &str),
         chunk: &str,
     ) -> Option<Init> {
@@ -42,7 +42,7 @@ impl Inits {
             return init.clone();
         }
         let key = place.keys.whole_file(source_id, name);
-        let read = read(context, &key).await.unwrap_or_else(|error| {
+        let read = read(store, &key).await.unwrap_or_else(|error| {
             let error = Reason::of(&error).message;
             tracing::info!(object.key = %key, error, "failed to read back the initialisation section {key}");
             None
@@ -51,8 +51,8 @@ impl Inits {
     }
 }
 
-async fn read(context: &Context, key: &ObjectKey) -> Result<Option<Init>, store::Error> {
-    let Some(mut body) = context.store.read(key).await? else { return Ok(None) };
+async fn read(store: &Store, key: &ObjectKey) -> Result<Option<Init>, store::Error> {
+    let Some(mut body) = store.read(key).await? else { return Ok(None) };
     let mut section = Vec::new();
     if body.bytes() > LARGEST {
         return Ok(None);

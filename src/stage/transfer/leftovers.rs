@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::{Context, Error};
 use super::checkpoint::upload_of;
-use crate::ledger::{Intent, KeptCheckpoint};
+use crate::ledger::{Intent, KeptCheckpoint, Ledger};
 use crate::model::{AppId, ObjectKey, RoomId};
+use crate::stage::{Error, Records};
 use crate::store::Unfinished;
 
 /// How far the clocks of a store and of the archiving machines may be apart.
@@ -83,26 +83,26 @@ struct Knowledge {
 /// # Errors
 /// When the ledger or the store cannot be read.
 pub async fn leftovers(
-    context: &Context,
+    records: Records<'_>,
     prefixes: &[String],
     older_than: Duration,
     is_gone: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Leftovers, Error> {
     // Read before listing the store: an upload begun in between is listed, and counts as recent.
-    let knowledge = knowledge(context, older_than).await?;
-    let listed = listed(context, prefixes).await?;
+    let knowledge = knowledge(records, older_than).await?;
+    let listed = listed(records, prefixes).await?;
     let is_here = |key: &str| prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()));
     let uploads = listed.clone().unwrap_or_else(|| known_by_id(&knowledge.intents, is_here));
     let mut found = Leftovers { listed: listed.is_some(), ..Leftovers::default() };
     for upload in &uploads {
         let judged = judge(&knowledge, upload);
-        found.uploads.push(look_at_lease(context, judged, is_gone).await?);
+        found.uploads.push(look_at_lease(records, judged, is_gone).await?);
     }
     if found.listed {
         let here = knowledge.intents.iter().filter(|intent| is_here(&intent.key));
         let spent = here.filter(|intent| intent.begun_at <= knowledge.before);
         for intent in spent.filter(|intent| !uploads.iter().any(|u| stands_for(intent, u))) {
-            let owner = context.ledger.lease_owner(&intent.appid, intent.room);
+            let owner = records.ledger.lease_owner(&intent.appid, intent.room);
             if owner.await?.is_none_or(|owner| is_gone(&owner)) {
                 found.spent.push(intent.name.clone());
             }
@@ -118,7 +118,7 @@ pub async fn leftovers(
 /// # Errors
 /// When the ledger or the store fails.
 pub async fn abort_leftover(
-    context: &Context,
+    records: Records<'_>,
     upload: &Leftover,
     older_than: Duration,
 ) -> Result<bool, Error> {
@@ -126,11 +126,11 @@ pub async fn abort_leftover(
     else {
         return Ok(false);
     };
-    let Some(_) = context.ledger.claim_room(appid, *room, context.claim()).await? else {
+    let Some(_) = records.ledger.claim_room(appid, *room, records.claim()).await? else {
         return Ok(false);
     };
-    let aborted = abort_claimed(context, upload, older_than).await;
-    let released = context.ledger.release(appid, *room, context.owner()).await;
+    let aborted = abort_claimed(records, upload, older_than).await;
+    let released = records.ledger.release(appid, *room, records.owner()).await;
     let aborted = aborted?;
     released?;
     Ok(aborted)
@@ -139,18 +139,18 @@ pub async fn abort_leftover(
 /// While this process has claimed the room no transfer of it can begin or resume, so what the check
 /// finds stays true until the upload is aborted.
 async fn abort_claimed(
-    context: &Context,
+    records: Records<'_>,
     upload: &Leftover,
     older_than: Duration,
 ) -> Result<bool, Error> {
-    let knowledge = knowledge(context, older_than).await?;
+    let knowledge = knowledge(records, older_than).await?;
     let Leftover { key, id, initiated, .. } = upload.clone();
     let again = judge(&knowledge, &Unfinished { key, id, initiated });
     if again.verdict != Verdict::Orphaned {
         return Ok(false);
     }
-    context.store.abort_upload(&upload.key, &upload.id).await?;
-    context.ledger.end_upload(upload.key.as_str(), &upload.id).await?;
+    records.store.abort_upload(&upload.key, &upload.id).await?;
+    records.ledger.end_upload(upload.key.as_str(), &upload.id).await?;
     Ok(true)
 }
 
@@ -158,32 +158,35 @@ async fn abort_claimed(
 ///
 /// # Errors
 /// When the ledger fails.
-pub async fn forget_spent(context: &Context, leftovers: &Leftovers) -> Result<usize, Error> {
+pub async fn forget_spent(ledger: &Ledger, leftovers: &Leftovers) -> Result<usize, Error> {
     for intent in &leftovers.spent {
-        context.ledger.forget_intent(intent).await?;
+        ledger.forget_intent(intent).await?;
     }
     Ok(leftovers.spent.len())
 }
 
-async fn knowledge(context: &Context, older_than: Duration) -> Result<Knowledge, Error> {
-    let now = context.clock.now();
+async fn knowledge(records: Records<'_>, older_than: Duration) -> Result<Knowledge, Error> {
+    let now = records.clock.now();
     let before = SignedDuration::try_from(older_than).ok();
     let before = before.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN);
     let is_ours = |intent: &Intent| {
-        let room = context.store.keys(&intent.appid).room(intent.room);
+        let room = records.store.keys(&intent.appid).room(intent.room);
         room.holds(&ObjectKey::new(intent.key.clone()))
     };
-    let mut intents = context.ledger.intents().await?;
+    let mut intents = records.ledger.intents().await?;
     // A damaged ledger may name any key. It proves nothing about keys outside the room.
     intents.retain(is_ours);
-    Ok(Knowledge { intents, checkpoints: context.ledger.checkpoints().await?, before })
+    Ok(Knowledge { intents, checkpoints: records.ledger.checkpoints().await?, before })
 }
 
 /// The unfinished uploads; `None` where the store cannot list them.
-async fn listed(context: &Context, prefixes: &[String]) -> Result<Option<Vec<Unfinished>>, Error> {
+async fn listed(
+    records: Records<'_>,
+    prefixes: &[String],
+) -> Result<Option<Vec<Unfinished>>, Error> {
     let mut uploads = Vec::new();
     for prefix in prefixes {
-        let mut listing = context.store.list_uploads(prefix);
+        let mut listing = records.store.list_uploads(prefix);
         loop {
             match listing.next_page().await {
                 Ok(Some(page)) => uploads.extend(page),
@@ -254,7 +257,7 @@ fn judge(knowledge: &Knowledge, upload: &Unfinished) -> Leftover {
 
 /// An upload is not orphaned while its room is being processed.
 async fn look_at_lease(
-    context: &Context,
+    records: Records<'_>,
     judged: Leftover,
     is_gone: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Leftover, Error> {
@@ -262,7 +265,7 @@ async fn look_at_lease(
     else {
         return Ok(judged);
     };
-    let owner = context.ledger.lease_owner(appid, *room).await?;
+    let owner = records.ledger.lease_owner(appid, *room).await?;
     if owner.is_none_or(|owner| is_gone(&owner)) {
         return Ok(judged);
     }

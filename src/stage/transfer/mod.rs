@@ -308,7 +308,7 @@ async fn segment(
     let doubts = Doubts::default();
     let target = Target { room, key, content_type, format, doubts, checkpoint, hope };
     let copied = copy(context, &source, &target).await?;
-    let media = facts::of(context, &target.key, &source, &copied).await;
+    let media = facts::of((&context.store, &context.schedule), &target.key, &source, &copied).await;
     Ok(stored_object(context, relative, &target, copied, media))
 }
 

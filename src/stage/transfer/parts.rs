@@ -15,13 +15,9 @@ use super::joined;
 use super::source::{Fetched, Source};
 use super::window::Window;
 use crate::media::source::{Body, Opened, SourceFile};
-use crate::schedule::{ConnectionPermit, MemoryPermit, PartBytes};
+use crate::schedule::{Beside, ConnectionPermit, MemoryPermit, PartBytes};
 use crate::stage::Context;
 use crate::store::PartPlan;
-
-/// Parts of one recording that wait in the queue at once: when one is served, the next is already
-/// queued, so that nothing less urgent comes in between.
-const IN_LINE: usize = 4;
 
 /// A part in memory, which is freed when its bytes are dropped.
 #[derive(Debug)]
@@ -137,7 +133,7 @@ impl Fetch {
             let permits = self.source.permits(range.end - range.start);
             async move { Ok(((number, range), permits.await)) }
         };
-        let permitted = asked.map_ok(permitted).try_buffered(IN_LINE);
+        let permitted = Beside::PartRequests.try_each(asked.map_ok(permitted));
         let started = permitted.map_ok(|(asked, permits)| self.start(asked, None, permits));
         let mut started = std::pin::pin!(started);
         while let Some(part) = started.next().await {

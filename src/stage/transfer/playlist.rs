@@ -11,7 +11,7 @@ use super::source::Source;
 use crate::media::hls::{Base, HlsError, MAX_BYTES, MediaPlaylist, Playlist, Variant};
 use crate::media::source::Small;
 use crate::model::Reason;
-use crate::schedule::BudgetPermit;
+use crate::schedule::{Budget, BudgetPermit};
 
 /// A playlist that was read.
 pub(super) struct Read {
@@ -34,8 +34,8 @@ enum Found {
 
 impl Found {
     /// Parses what was received, once there is memory for it.
-    async fn of(context: &Context, small: Small, base: Base<'_>) -> Result<Self, Failure> {
-        let room = context.playlists.take(Playlist::cost(&small.bytes, base) as u64).await;
+    async fn of(memory: &Budget, small: Small, base: Base<'_>) -> Result<Self, Failure> {
+        let room = memory.take(Playlist::cost(&small.bytes, base) as u64).await;
         Ok(match Playlist::parse_from(&small.bytes, base)? {
             Playlist::Master(variants) => Self::Choice(variants),
             Playlist::Media(playlist) => {
@@ -62,7 +62,7 @@ pub(super) async fn read(
     let once = |_| async {
         let small = source.small(MAX_BYTES as u64).await?;
         let (at, listed) = (small.url.clone(), source.url());
-        Found::of(context, small, Base::new(&at, &listed)).await
+        Found::of(&context.playlists, small, Base::new(&at, &listed)).await
     };
     let variants = match begun_again(context, "reading a playlist", once).await? {
         Found::Media(read) => return Ok(read),
@@ -122,7 +122,7 @@ async fn read_variant(
     let once = |_| async {
         let small = source.small(MAX_BYTES as u64).await?;
         let at = small.url.clone();
-        match Found::of(context, small, variant.link.base(&at)).await? {
+        match Found::of(&context.playlists, small, variant.link.base(&at)).await? {
             Found::Media(read) => Ok(read),
             Found::Choice(_) => Err(HlsError::NoVariant.into()),
         }

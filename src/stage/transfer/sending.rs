@@ -178,7 +178,7 @@ async fn hash_in_order(
     let Coming { context, source, file, plan, mut parts, is_looking, hope: _ } = coming;
     // Only for a resumed transfer.
     if let Some(beyond) = hashing.needs_tables(file.total) {
-        hashing.examine_by(tables(&context, &source, &file, beyond).await, &[]);
+        hashing.examine_by(tables(&context.schedule, &source, &file, beyond).await, &[]);
     }
     let own = if upload.signs_parts() { PartHash::Needed } else { PartHash::Spared };
     let (context, source, file) = (&context, &source, &file);

@@ -81,7 +81,7 @@ impl Taking<'_> {
         if part.number == 1
             && let Some(beyond) = hashing.needs_tables(self.file.total)
         {
-            let tables = tables(self.context, self.source, self.file, beyond).await;
+            let tables = tables(&self.context.schedule, self.source, self.file, beyond).await;
             hashing.examine_by(tables, bytes);
         }
         Ok((hashing, digests))

@@ -57,6 +57,7 @@ pub(super) struct Reading<'a> {
 type Examined = (Vec<Damage>, Option<String>);
 
 impl<'a> Reading<'a> {
+    /// Nothing is read yet.
     pub fn of(store: &'a Store) -> Self {
         Self { store, large: Arc::new(Semaphore::new(1)), init: Mutex::default() }
     }

@@ -312,3 +312,22 @@ async fn explain_says_what_a_code_means_in_either_language_without_a_configurati
     let unknown = place.run(&["explain", "RA000"]).await;
     assert!(unknown.code == 2 && unknown.err.contains("no such code"), "{unknown:?}");
 }
+
+#[tokio::test]
+async fn manual_pages_are_printed_and_written() {
+    let place = Place::start("").await;
+    let page = place.good(&["man", "backfill"]).await.out;
+    assert!(page.contains(".TH replay-archiver-backfill 1"), "{page}");
+    let folder = place.folder.path().join("pages/man1");
+    let folder = folder.to_str().unwrap();
+    assert_eq!(place.good(&["man", "--folder", folder]).await.out, "");
+    let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+    assert_eq!(read("replay-archiver-backfill.1").trim_end(), page.trim_end());
+    assert!(read("replay-archiver.1").contains("EXIT STATUS"));
+    for wrong in [&["man", "no-such"][..], &["man", "run", "--folder", folder]] {
+        let ran = place.run(wrong).await;
+        assert!(ran.code == 2 && ran.out.is_empty(), "{ran:?}");
+    }
+    let ran = place.run(&["man", "--folder", "/proc/no/such"]).await;
+    assert!(ran.code == 1 && ran.err.contains("failed to create /proc/no/such"), "{ran:?}");
+}

@@ -50,12 +50,14 @@ async fn printing(place: &Place, to: To, arguments: &[&str]) -> Ran {
     ended(place.command(arguments).stdout(stdout).spawn().unwrap()).await
 }
 
-const PRINTING: [&[&str]; 22] = [
+const PRINTING: [&[&str]; 24] = [
     &["explain"],
     &["explain", "RA204", "--lang", "zh", "--json"],
     &["schema"],
     &["schema", "catalog"],
     &["completions", "bash"],
+    &["man"],
+    &["man", "config-show"],
     &["--help"],
     &["help", "run"],
     &["--version"],

@@ -18,6 +18,7 @@ fn a_ledger_that_cannot_be_used_stops_the_night_and_costs_no_archived_byte() {
     let mut rows = vec![held("held for some seconds", Duration::from_secs(3), SAVED)];
     rows.extend(held_for_ever());
     rows.extend(damaged());
+    rows.extend(of_others());
     rows.extend(full());
     rows.extend(leases());
     rows.push(without_journal());
@@ -123,22 +124,43 @@ fn damaged() -> Vec<Row> {
             not_begun(hinted(could_not_run("malformed"), to_move)),
         ),
         row(
-            "made by another version",
+            "a room that cannot be read until it is listed again",
+            |world| sql(world, "update rooms set room = '{' where room_id = 1"),
+            SAVED,
+        ),
+    ]
+}
+
+/// A ledger that another program made, or a newer version of this one changed; a person moves it away.
+fn of_others() -> Vec<Row> {
+    let row = |name: &str, strike: fn(&World), expect: Expect| Row {
+        heal: Box::new(move_away),
+        ..acted(name, SMALL, strike, Expect { logged: 0, ..expect })
+    };
+    vec![
+        row(
+            "made by another program",
             |world| {
+                sql(world, "drop table ledger_schema");
                 sql(
                     world,
                     "update _sqlx_migrations set version = 20990101 where version = (select max(version) from _sqlx_migrations)",
                 );
             },
-            not_begun(hinted(
+            hinted(
                 could_not_run("failed to update the ledger's tables"),
                 "if another version created this ledger",
-            )),
+            ),
         ),
         row(
-            "a room that cannot be read until it is listed again",
-            |world| sql(world, "update rooms set room = '{' where room_id = 1"),
-            SAVED,
+            "changed by a newer version",
+            |world| {
+                sql(world, "update ledger_schema set min_reader = 9001, min_version = '9.1.0'");
+            },
+            hinted(
+                could_not_run("needs replay-archiver 9.1.0 or newer"),
+                "install 9.1.0 or newer on this machine",
+            ),
         ),
     ]
 }

@@ -57,6 +57,16 @@ pub fn sources() -> impl Iterator<Item = File> {
     })
 }
 
+/// The lines of each file of the program, by its path below `src/`, without its tests.
+pub fn lines_of_sources() -> impl Iterator<Item = (String, Vec<String>)> {
+    let named = sources().map(|file| file.name);
+    named.map(|name| {
+        let text = fs::read_to_string(root().join(&name)).unwrap();
+        let lines = before_tests(&text).lines().map(str::to_owned).collect();
+        (name, lines)
+    })
+}
+
 /// The public modules that a file declares, in its order.
 pub fn declared(name: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(name)).unwrap();
@@ -79,10 +89,13 @@ fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
+fn before_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+}
+
 /// The text without comments, and without the tests at its end.
 fn code(text: &str) -> String {
-    let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-    let lines = text[..tests].lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = before_tests(text).lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 

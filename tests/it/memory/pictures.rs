@@ -6,19 +6,15 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
+use crate::net::Routes;
+
 /// The largest picture that is archived, in bytes.
 pub const LARGEST: usize = 16 << 20;
 
 /// A running host; it ends when dropped.
 pub struct Pictures {
     pub addr: std::net::SocketAddr,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Pictures {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _routes: Routes,
 }
 
 impl Pictures {
@@ -29,10 +25,8 @@ impl Pictures {
         let picture = Bytes::from(picture);
         let answer = move || std::future::ready(jpeg(picture.clone()));
         let router = Router::new().route("/{*path}", get(answer));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { addr, task }
+        let routes = Routes::serve(router).await;
+        Self { addr: routes.addr, _routes: routes }
     }
 
     /// The lines of a scenario's room that give it four pictures.

@@ -9,6 +9,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 
+use crate::net::Routes;
+
 /// The largest body that is kept, in bytes.
 const SMALL: usize = 256 << 10;
 
@@ -31,13 +33,7 @@ struct Object {
 pub struct Sink {
     shared: Arc<Mutex<Shared>>,
     pub addr: std::net::SocketAddr,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _routes: Routes,
 }
 
 impl Sink {
@@ -47,10 +43,8 @@ impl Sink {
             .fallback(answer)
             .layer(DefaultBodyLimit::disable())
             .with_state(Arc::clone(&shared));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { shared, addr, task }
+        let routes = Routes::serve(router).await;
+        Self { shared, addr: routes.addr, _routes: routes }
     }
 
     /// How many objects it has whose keys end so, and their bytes in all.

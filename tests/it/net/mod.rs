@@ -1,6 +1,7 @@
 //! Servers and proxies on loopback, for tests of what a peer may do.
 //!
 //! - [`Server`] speaks HTTP byte by byte as a script says, alone or before another server.
+//! - [`Routes`] is a server made of axum's routes.
 //! - [`Reply`] is what it says: whole, cut, slow, without end, or nothing at all.
 //! - [`Proxy`] stands before a server of any protocol: it can be shut for a while, and lose replies.
 //! - [`silent`] takes connections and never answers.
@@ -10,6 +11,7 @@
 mod http;
 mod proxy;
 mod reply;
+mod routes;
 mod server;
 
 use std::net::{SocketAddr, TcpListener};
@@ -17,6 +19,7 @@ use std::net::{SocketAddr, TcpListener};
 pub use http::Request;
 pub use proxy::Proxy;
 pub use reply::Reply;
+pub use routes::Routes;
 pub use server::Server;
 
 /// Takes connections and never answers, as long as the listener lives.

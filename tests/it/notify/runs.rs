@@ -132,7 +132,7 @@ async fn verify_tells_of_what_does_not_match() {
     assert_eq!(told.run(&["verify", "--room", "1"]).await.code, 0);
     assert_eq!(told.receiver.taken().len(), 1, "a look at one room says nothing of the others");
     assert_eq!(told.run(&["verify"]).await.code, 0);
-    assert!(told.receiver.one_since(1).contains("直播回放校验：已恢复正常"));
+    assert!(told.receiver.one_since(1).contains("直播回放核验：已恢复正常"));
 }
 
 #[tokio::test]

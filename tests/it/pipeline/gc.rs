@@ -53,7 +53,8 @@ async fn killed_at(world: &World, request: fn(&Request) -> bool) {
 async fn look(world: &World, older_than: Duration) -> Leftovers {
     let setup = world.setup().await;
     let prefixes = [setup.context.store.prefix().to_owned()];
-    let found = leftovers(&setup.context, &prefixes, older_than, &|_| false).await.unwrap();
+    let found =
+        leftovers(setup.context.records(), &prefixes, older_than, &|_| false).await.unwrap();
     setup.context.ledger.close().await;
     found
 }

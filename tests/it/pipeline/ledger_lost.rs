@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use replay_archiver::model::RoomId;
-use replay_archiver::pipeline;
+use replay_archiver::model::{RoomId, Sha256Digest};
+use replay_archiver::pipeline::{self, Rooms, Selection};
 use replay_archiver::sandbox::scenario::Replay;
 use serde_json::{Value, json};
 
@@ -161,6 +161,56 @@ async fn a_manifest_that_cannot_be_read_is_left_alone_and_the_others_go_on() {
     world.front.place(foreign, kept);
     assert_eq!(world.run().await.exit, 0);
     assert!(world.bucket().has_manifest(3));
+}
+
+/// The manifest, requiring a feature, in a form that only a newer version can parse.
+fn newer(manifest: &[u8]) -> Vec<u8> {
+    let mut manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap();
+    manifest["requires"] = serde_json::json!(["sealed-media"]);
+    manifest["generator"]["version"] = "9.1.0".into();
+    manifest["revision"] = 7.into();
+    manifest["segments"] = "sealed".into();
+    serde_json::to_vec(&manifest).unwrap()
+}
+
+/// What people are told of the rooms of a run.
+fn told(night: &Night) -> String {
+    format!("{:?}", night.report)
+}
+
+#[tokio::test]
+async fn a_manifest_of_a_newer_version_is_neither_misread_nor_replaced() {
+    let key = "live/wx1/rooms/3/manifest.json";
+    let forced = Selection::Backfill { rooms: Rooms::One(RoomId(3)), force: true };
+    for (selection, is_ledger_lost) in [(Selection::Due, true), (forced, false)] {
+        let world = World::start(ROOMS).await;
+        world.run().await;
+        let newer = newer(&world.bucket().objects[key]);
+        world.front.place(key, newer.clone());
+        if is_ledger_lost {
+            lose_ledger(&world);
+        }
+        let night = world.try_night(&selection, |_| {}).await.unwrap();
+        assert_eq!((night.exit, night.written()), (3, vec![]), "{selection:?}");
+        let told = told(&night);
+        assert!(told.contains("rooms/3/manifest.json is a manifest of a newer version"), "{told}");
+        assert!(told.contains("sealed-media") && told.contains("such as 9.1.0"), "{told}");
+        assert_eq!(world.bucket().objects[key], newer);
+    }
+}
+
+#[tokio::test]
+async fn an_older_manifest_does_not_take_the_place_of_a_newer_versions_that_is_gone() {
+    let world = World::start(ROOMS).await;
+    world.run().await;
+    let newer = newer(&world.bucket().objects["live/wx1/rooms/3/manifest.json"]);
+    let digest = Sha256Digest::of(&newer);
+    world.front.place(&format!("live/wx1/rooms/3/history/7-{digest}.json"), newer);
+    assert!(world.front.remove("live/wx1/rooms/3/manifest.json"));
+    lose_ledger(&world);
+    let night = world.unchecked_run().await;
+    assert_eq!((night.exit, night.written()), (3, vec![]));
+    assert!(told(&night).contains("is a manifest of a newer version"), "{}", told(&night));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 
+use crate::net::Routes;
 use crate::strict::{Request, turn};
 
 type Refusal = Box<dyn Fn(&Method, &str) -> Option<StatusCode> + Send>;
@@ -23,13 +24,7 @@ struct Shared {
 pub struct Door {
     shared: Arc<Shared>,
     pub addr: SocketAddr,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Door {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _routes: Routes,
 }
 
 impl Door {
@@ -39,10 +34,8 @@ impl Door {
         let state = (Arc::clone(&shared), client, upstream);
         let router =
             Router::new().fallback(forward).layer(DefaultBodyLimit::disable()).with_state(state);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { shared, addr, task }
+        let routes = Routes::serve(router).await;
+        Self { shared, addr: routes.addr, _routes: routes }
     }
 
     pub fn take(&self) -> Vec<Request> {

@@ -25,6 +25,7 @@ async fn a_manifest_that_leads_elsewhere_is_refused() {
         |manifest: &mut Value| manifest["room"]["room_id"] = json!(2),
         |manifest: &mut Value| manifest["room"]["appid"] = json!("wx2"),
         |manifest: &mut Value| manifest["schema"] = json!("another/v1"),
+        |manifest: &mut Value| manifest["requires"] = json!(["sealed-media"]),
         |manifest: &mut Value| manifest["segments"] = json!({}),
         |manifest: &mut Value| *manifest = json!("nothing"),
     ] {

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use super::site::TOKEN;
 use crate::bucket::text;
@@ -16,7 +16,13 @@ use crate::strict::Request;
 /// Starts `serve` and waits until it says where.
 async fn serve(place: &Place) -> (Child, String) {
     let mut command = place.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
-    let mut child = command.env_remove("APP_SECRET").stdin(Stdio::null()).spawn().unwrap();
+    command.env_remove("APP_SECRET");
+    listening(command).await
+}
+
+/// Starts a `serve` that prints JSON, and waits until it says where.
+pub async fn listening(mut command: Command) -> (Child, String) {
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
     let line = lines.next_line().await.unwrap().expect("it says where it listens");
     let told: Value = serde_json::from_str(&line).unwrap();
