@@ -44,7 +44,7 @@ impl Default for Timeouts {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The proxy URL is unusable. It may contain a password, so it is not shown.
-    #[error("unusable proxy URL\nhint: expected http://host:port")]
+    #[error("unusable proxy URL\nhint: expected http://host:port [RA025]")]
     Proxy,
     /// Setting up the HTTP client failed, for example because the system has no root certificates.
     #[error("failed to set up the HTTP client for media")]
@@ -121,7 +121,7 @@ pub enum Unreachable {
     /// The name has no address.
     #[error(
         "the name {host} does not resolve: {detail}\n\
-         hint: check the spelling of the name and this machine's DNS server"
+         hint: check the spelling of the name and this machine's DNS server [RA418]"
     )]
     NoSuchName {
         /// The name.

@@ -40,7 +40,7 @@ pub fn unknown(manifest: &[u8]) -> Option<String> {
     });
     Some(format!(
         "it requires {}, which replay-archiver {} does not know\n\
-         hint: install a newer version of replay-archiver{version}; the manifest was left in place",
+         hint: install a newer version of replay-archiver{version}; the manifest was left in place [RA809]",
         named.join(", "),
         env!("CARGO_PKG_VERSION"),
     ))

@@ -19,7 +19,7 @@ pub enum Error {
     /// It was written by another program, or by another version of this one.
     #[error(
         "{key} is not a manifest that this version can read\n\
-         hint: it was left in place; move it away to archive the room again"
+         hint: it was left in place; move it away to archive the room again [RA809]"
     )]
     Foreign {
         /// Its key.

@@ -53,7 +53,7 @@ pub(super) async fn run(
         }
         Acknowledged::Nothing => Vec::new(),
         Acknowledged::NotArchived => anyhow::bail!(
-            "room {room} has no manifest in force\nhint: `run` seals what is due; `status --room {room}` shows it"
+            "room {room} has no manifest in force\nhint: `run` seals what is due; `status --room {room}` shows it [RA805]"
         ),
         Acknowledged::Busy => {
             output::note(format_args!("another run is processing room {room}: try again later"));

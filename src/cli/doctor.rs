@@ -109,13 +109,12 @@ async fn within<T, E: std::error::Error + 'static>(
             }
             Err(explained)
         }
-        Err(_) => Err(Reason {
-            message: format!("no answer from {whom} within {} s", limit.as_secs()),
-            hints: vec![
-                "check that address, and whether this machine can reach it (DNS, proxy, firewall)"
-                    .to_owned(),
-            ],
-        }),
+        Err(_) => Err(Reason::parse(&format!(
+            "no answer from {whom} within {} s\n\
+             hint: check that address, and whether this machine can reach it (DNS, proxy, \
+             firewall) [RA417]",
+            limit.as_secs()
+        ))),
     }
 }
 
@@ -127,7 +126,7 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     let Ok(setup) = clock::within(PROMPT, opening).await else {
         anyhow::bail!(
             "no answer from the ledger at {ledger} within {} s\n\
-             hint: check url in [ledger], and whether this machine can reach it",
+             hint: check url in [ledger], and whether this machine can reach it [RA410]",
             PROMPT.as_secs()
         );
     };
@@ -192,7 +191,7 @@ fn skew(findings: &mut Findings<'_>, what: &str, difference: SignedDuration) {
             what,
             format_args!(
                 "differs from this machine's clock by {seconds} s\n\
-                 hint: set this machine's clock (NTP)"
+                 hint: set this machine's clock (NTP) [RA416]"
             ),
         );
     } else {

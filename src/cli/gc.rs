@@ -174,7 +174,7 @@ fn summarize(
     if films > 0 {
         output::note(
             "hint: a film is made of the segments, which stay: films that no manifest names can be \
-             deleted with the store's own tools; gc deletes no object",
+             deleted with the store's own tools; gc deletes no object [RA320]",
         );
     }
     if !found.listed {
@@ -183,12 +183,12 @@ fn summarize(
         );
     }
     if orphaned > 0 && !arguments.abort {
-        output::note("hint: `gc --abort` aborts the uploads that are ours and orphaned");
+        output::note("hint: `gc --abort` aborts the uploads that are ours and orphaned [RA318]");
     }
     if unproven > 0 || !found.listed {
         output::note(
             "hint: uploads that are not provably ours are left alone; a bucket lifecycle rule \
-             (AbortIncompleteMultipartUpload, after 7 days) removes them",
+             (AbortIncompleteMultipartUpload, after 7 days) removes them [RA319]",
         );
     }
 }

@@ -11,6 +11,7 @@ mod decode;
 mod demo;
 mod doctor;
 mod exit;
+mod explain;
 mod figures;
 pub mod gc;
 mod layout;
@@ -126,6 +127,8 @@ pub enum Command {
     Rehearse(rehearse::RehearseArguments),
     /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
     Doctor,
+    /// Say what a code after a hint means, such as RA204, and what to do about it.
+    Explain(explain::ExplainArguments),
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
     #[cfg(feature = "sandbox")]
     Demo(demo::DemoArguments),
@@ -222,6 +225,7 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         #[cfg(feature = "sandbox")]
         Command::Rehearse(arguments) => rehearse::run(common, &arguments, stop).await,
         Command::Doctor => doctor::run(common).await,
+        Command::Explain(arguments) => Ok(explain::run(common, &arguments)),
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,
         #[cfg(feature = "sandbox")]

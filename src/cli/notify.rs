@@ -26,7 +26,7 @@ pub(super) async fn run(common: &Common, arguments: &NotifyArguments) -> anyhow:
     let config = config::load(&setup::sources(common)?)?;
     anyhow::ensure!(
         !config.alerts.channels.is_empty(),
-        "no channel is configured\nhint: add [[notify]]; pipeline.toml in the repository shows its keys"
+        "no channel is configured\nhint: add [[notify]]; pipeline.toml in the repository shows its keys [RA701]"
     );
     let url = setup::existing_ledger(&config.ledger_url);
     let teller = Teller::of(config.alerts, "run");

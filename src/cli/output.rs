@@ -70,7 +70,7 @@ pub(super) fn finish(exit: Exit) -> Exit {
     if let Some(error) = &refused {
         note(format_args!(
             "error: failed to write to stdout: {error}\n\
-             hint: the output is incomplete; free some space there, or redirect it elsewhere"
+             hint: the output is incomplete; free some space there, or redirect it elsewhere [RA030]"
         ));
     }
     stderr::drain();

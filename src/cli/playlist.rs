@@ -64,7 +64,7 @@ pub(super) async fn run(common: &Common, arguments: &PlaylistArguments) -> anyho
     let not_archived = || {
         format!(
             "room {room} has no manifest, so it is not archived\n\
-             hint: `backfill --room {room}` archives it"
+             hint: `backfill --room {room}` archives it [RA805]"
         )
     };
     let appid = archive.account_of(room).await?.with_context(not_archived)?;
@@ -165,7 +165,7 @@ impl Player<'_> {
     fn must_have_segments(&self) -> anyhow::Result<()> {
         let problem = match self.plan.whole {
             Some(_) => {
-                "the room has no archived segments\nhint: it has the whole broadcast: use --format m3u8"
+                "the room has no archived segments\nhint: it has the whole broadcast: use --format m3u8 [RA610]"
             }
             None => "nothing of the room is archived",
         };

@@ -86,13 +86,13 @@ async fn found(store: &Store) -> anyhow::Result<Vec<AppId>> {
     let place = format!("{}/{} at {}", store.bucket(), store.prefix(), store.address());
     let found = accounts::find(store).await.context(
         "failed to look for accounts in the bucket\n\
-         hint: keys that may not list the bucket need --account with the appid",
+         hint: keys that may not list the bucket need --account with the appid [RA027]",
     )?;
     anyhow::ensure!(
         !found.is_empty(),
         "no account is configured, and none is in {place}\n\
          hint: [store] bucket and prefix say where the archive is; in it each account is a folder \
-         named by its appid"
+         named by its appid [RA028]"
     );
     Ok(found)
 }
@@ -148,7 +148,7 @@ pub(super) async fn only_account(
         _ => {
             let appids: Vec<_> = found.iter().map(|account| account.as_str()).collect();
             let problem = format!(
-                "several accounts have a room {room}: {}\nhint: choose one with --account",
+                "several accounts have a room {room}: {}\nhint: choose one with --account [RA026]",
                 appids.join(", ")
             );
             Err(ConfigError::value("--room", problem).into())

@@ -161,7 +161,7 @@ async fn read(
 
 fn unreadable(store: &Store, appid: &AppId, failure: Failure) -> anyhow::Error {
     let key = store.keys(appid).catalog();
-    let told = format!("{key} is damaged\nhint: the next `run` makes it again");
+    let told = format!("{key} is damaged\nhint: the next `run` makes it again [RA810]");
     match failure {
         Failure::Damaged(error) => anyhow::Error::new(error).context(told),
         Failure::Unsorted => anyhow::anyhow!(told),
@@ -175,7 +175,7 @@ fn no_catalog(store: &Store, missing: &[&AppId]) -> String {
     let more = if missing.len() > MOST { " …" } else { "" };
     format!(
         "there is no catalog: {} of {} at {} is not there{more}\n\
-         hint: a `run` publishes it; [store] bucket and prefix and --account say where it is",
+         hint: a `run` publishes it; [store] bucket and prefix and --account say where it is [RA810]",
         keys.collect::<Vec<_>>().join(", "),
         store.bucket(),
         store.address(),

@@ -101,7 +101,7 @@ impl Setup {
                 self.accounts.iter().map(|account| account.appid.as_str()).collect();
             let problem = format!(
                 "neither the ledger nor the bucket has a room {room} of any account\n\
-                 hint: choose its account with --account; configured accounts: {}",
+                 hint: choose its account with --account; configured accounts: {} [RA026]",
                 appids.join(", ")
             );
             return Err(ConfigError::value("--room", problem).into());
@@ -123,7 +123,7 @@ impl Setup {
 pub(super) fn relative_hint(place: &ledger::Place) -> &'static str {
     if place.is_relative {
         "\nhint: [ledger] url is relative to the current directory; use an absolute path to get \
-         the same ledger from anywhere"
+         the same ledger from anywhere [RA413]"
     } else {
         ""
     }
@@ -170,7 +170,7 @@ pub(super) fn existing_ledger(url: &SecretString) -> SecretString {
     }
     output::note(format_args!(
         "there is no ledger yet: {place}\n\
-         hint: the first `run` creates it, and finds what the bucket already has{}",
+         hint: the first `run` creates it, and finds what the bucket already has [RA414]{}",
         relative_hint(&place)
     ));
     ledger::IN_MEMORY.into()

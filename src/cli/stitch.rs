@@ -57,7 +57,7 @@ pub(super) async fn run(common: &Common, arguments: &StitchArguments) -> anyhow:
     anyhow::ensure!(
         !setup.ledger_place.is_missing(),
         "there is no ledger, without which nothing keeps another process from the same room\n\
-         hint: `run` creates it and finds what the bucket has; then stitch"
+         hint: `run` creates it and finds what the bucket has; then stitch [RA414]"
     );
     setup.find_bucket().await?;
     let _alive = (!arguments.dry_run).then(|| Alive::show(&setup.context));

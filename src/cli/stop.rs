@@ -88,7 +88,7 @@ pub(super) enum Stopped {
     /// Its time is up.
     #[error(
         "the time limit of --max-runtime was reached{}\n\
-         hint: `doctor` checks whether everything responds",
+         hint: `doctor` checks whether everything responds [RA419]",
         while_waiting(.waiting_for)
     )]
     ByTime {
@@ -289,7 +289,7 @@ impl Watch {
         if !is_interrupted {
             output::aside(
                 "error: the time is up but the program does not end\n\
-                 hint: check that something reads its output, and that the ledger's disk responds",
+                 hint: check that something reads its output, and that the ledger's disk responds [RA419]",
             );
         }
         stderr::drain();

@@ -10,6 +10,9 @@ use super::{Arguments, Exit, output};
 use crate::config::{HIDDEN, may_be_secret};
 use crate::model::Reason;
 
+/// What precedes a tip of clap's.
+const TIPS: [&str; 2] = ["tip: ", "hint: "];
+
 /// Parses the flags. Prints the help, or what is wrong with the flags, as JSON too if requested.
 ///
 /// # Errors
@@ -20,7 +23,7 @@ pub fn parse(given: &[OsString]) -> Result<Arguments, Exit> {
             output::printed(|| error.print().and_then(|()| std::io::stdout().flush()));
             return output::finish(Exit::Done);
         }
-        let text = masked(&error.render().to_string(), given);
+        let text = coded(&masked(&error.render().to_string(), given));
         output::note(text.trim_end());
         if wants_json(given) {
             output::fatal(Exit::Usage, "usage", &explained(error.kind(), &text));
@@ -42,6 +45,16 @@ fn masked(text: &str, given: &[OsString]) -> String {
     secrets.fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
 }
 
+/// The text with a code after each of clap's tips, which are hints.
+fn coded(text: &str) -> String {
+    let is_tip = |line: &str| TIPS.iter().any(|tip| line.trim_start().starts_with(tip));
+    let lines = text.lines().map(|line| match is_tip(line) {
+        true => format!("{line} [RA001]\n"),
+        false => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
 /// Splits clap's message into the error and its tips, which become hints.
 fn explained(kind: ErrorKind, text: &str) -> Reason {
     let is_command_missing = matches!(
@@ -49,13 +62,14 @@ fn explained(kind: ErrorKind, text: &str) -> Reason {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
     );
     if is_command_missing {
-        let (message, hints) = ("no command given".to_owned(), vec!["see --help".to_owned()]);
+        let (message, hints) =
+            ("no command given".to_owned(), vec!["see --help [RA001]".to_owned()]);
         return Reason { message, hints };
     }
     let lines = text.lines().map(str::trim);
     let message: Vec<_> = lines.clone().take_while(|line| !line.is_empty()).collect();
     let message = message.join(" ");
-    let tips = lines.filter_map(|line| line.strip_prefix("tip: ").or(line.strip_prefix("hint: ")));
+    let tips = lines.filter_map(|line| TIPS.iter().find_map(|tip| line.strip_prefix(tip)));
     Reason {
         message: message.strip_prefix("error: ").unwrap_or(&message).to_owned(),
         hints: tips.map(str::to_owned).collect(),
@@ -91,9 +105,10 @@ mod tests {
     #[test]
     fn an_error_is_taken_apart_into_a_message_and_hints() {
         let error = Arguments::try_parse_from(words("replay-archiver run --dryrun")).unwrap_err();
-        let explained = explained(error.kind(), &error.render().to_string());
+        let explained = explained(error.kind(), &coded(&error.render().to_string()));
         assert_eq!(explained.message, "unexpected argument '--dryrun' found");
-        assert!(explained.hints[0].contains("--dry-run"), "{explained:?}");
+        let hint = &explained.hints[0];
+        assert!(hint.contains("--dry-run") && hint.ends_with(" [RA001]"), "{explained:?}");
         assert!(wants_json(&words("x run --json")) && !wants_json(&words("x run -- --json")));
     }
 }

@@ -189,7 +189,7 @@ async fn verify(
     }
     anyhow::ensure!(
         arguments.room.is_none() || tally.rooms + tally.failed > 0,
-        "that room has no manifest\nhint: `status` shows which rooms are archived"
+        "that room has no manifest\nhint: `status` shows which rooms are archived [RA805]"
     );
     summarize(common, &tally, depth);
     Ok(tally)

@@ -32,18 +32,20 @@ impl Environment {
                 path,
                 "the environment variable CREDENTIALS_DIRECTORY is not set\n\
                  hint: systemd sets it for a service that has LoadCredential=; elsewhere, set it to the \
-                 folder that holds the file",
+                 folder that holds the file [RA106]",
             )
         })?;
         Ok(Path::new(&folder).join(credential).into())
     }
 }
 
-/// What to do about a file that cannot be read and should hold `what`: as the configuration names it, and where it is.
+/// A `hint:` line about a file that cannot be read and should hold `what`: as the configuration names it, and where it is.
 pub(super) fn hint(named: &Path, file: &Path, what: &str) -> String {
     if file != named {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        return format!("the service needs LoadCredential={name}:PATH, the file that holds {what}");
+        return format!(
+            "\nhint: the service needs LoadCredential={name}:PATH, the file that holds {what} [RA106]"
+        );
     }
     let is_variable = named.to_string_lossy().starts_with('$');
     let expanded = if is_variable {
@@ -51,5 +53,5 @@ pub(super) fn hint(named: &Path, file: &Path, what: &str) -> String {
     } else {
         ""
     };
-    format!("expected the path of a file that holds {what}{expanded}")
+    format!("\nhint: expected the path of a file that holds {what}{expanded} [RA105]")
 }

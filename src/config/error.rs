@@ -14,7 +14,7 @@ pub enum ConfigError {
     #[error(
         "failed to read the configuration {}\n\
          hint: pass another file with --config FILE; pipeline.toml in the repository is a documented template; \
-         without a file, set every key with a variable such as REPLAY_ARCHIVER_STORE__BUCKET",
+         without a file, set every key with a variable such as REPLAY_ARCHIVER_STORE__BUCKET [RA002]",
         shown(path)
     )]
     Unreadable {
@@ -26,7 +26,7 @@ pub enum ConfigError {
     /// The file is not UTF-8 text.
     #[error(
         "{}{}: the file is {looks_like}\n\
-         hint: save it as UTF-8{}",
+         hint: save it as UTF-8{} [RA003]",
         path.display(), at_line(*line), conversion(looks_like)
     )]
     NotText {

@@ -198,15 +198,19 @@ pub(super) fn hint(variable: &str) -> String {
     match nearest {
         Some((distance, name)) if is_near(distance) && name.ends_with("_ENV") => format!(
             "\nhint: did you mean {name}? Its value is the name of another variable, such as WECHAT_SECRET, which holds \
-             the secret itself"
+             the secret itself [RA005]"
         ),
-        Some((distance, name)) if is_near(distance) => format!("\nhint: did you mean {name}?"),
+        Some((distance, name)) if is_near(distance) => {
+            format!("\nhint: did you mean {name}? [RA005]")
+        }
         _ if meant.starts_with(&plain("REPLAY_ARCHIVER_ACCOUNT")) => {
-            format!("\nhint: did you mean {PREFIX}ACCOUNT__0__APPID? Accounts are numbered from 0")
+            format!(
+                "\nhint: did you mean {PREFIX}ACCOUNT__0__APPID? Accounts are numbered from 0 [RA005]"
+            )
         }
         _ => format!(
             "\nhint: variables are named {PREFIX}<SECTION>__<KEY>, such as {PREFIX}STORE__BUCKET; unset \
-             this one if it belongs to another program"
+             this one if it belongs to another program [RA005]"
         ),
     }
 }

@@ -267,7 +267,7 @@ fn hosts(patterns: &[String], path: &str) -> Result<HostPolicy, ConfigError> {
     HostPolicy::parse(patterns).map_err(|error| {
         let is_hidden = patterns.iter().any(|pattern| may_be_secret(pattern));
         let hidden = "an entry is not a host pattern\n\
-                      hint: use a form such as *.myqcloud.com or 127.0.0.1:9000";
+                      hint: use a form such as *.myqcloud.com or 127.0.0.1:9000 [RA022]";
         let problem = if is_hidden { hidden.to_owned() } else { error.to_string() };
         ConfigError::at(path, problem)
     })

@@ -32,7 +32,7 @@ pub(super) fn secret(
         (None, None) => Err(ConfigError::at(
             &format!("{path}_env"),
             format!(
-                "no source for {what} is configured\nhint: set this key to the name of the variable that holds it, or {}_file to the path of a file",
+                "no source for {what} is configured\nhint: set this key to the name of the variable that holds it, or {}_file to the path of a file [RA101]",
                 last(path)
             ),
         )),
@@ -63,7 +63,7 @@ pub(super) fn must_be_set<'a>(
     let wrong = |problem: String| ConfigError::at(path, problem);
     if name.is_empty() {
         return Err(wrong(format!(
-            "no variable is configured\nhint: set it to the name of the variable that holds {what}"
+            "no variable is configured\nhint: set it to the name of the variable that holds {what} [RA101]"
         )));
     }
     if let Some(found) = environment.variable(name) {
@@ -73,14 +73,17 @@ pub(super) fn must_be_set<'a>(
         return Err(wrong(format!(
             "this is not the name of an environment variable, and may be a secret: it is not shown\n\
              hint: expected the name of the variable that holds {what}, such as \"WECHAT_SECRET\"; \
-             set that variable in the program's environment"
+             set that variable in the program's environment [RA103]"
         )));
     }
     let file = path.strip_suffix("_env").filter(|stem| !stem.ends_with("command"));
     let file = file.map_or_else(String::new, |stem| {
         format!(", or set {}_file to the path of a file that holds it", last(stem))
     });
-    Err(wrong(format!("the environment {} is not set\nhint: set it to {what}{file}", shown(name))))
+    Err(wrong(format!(
+        "the environment {} is not set\nhint: set it to {what}{file} [RA102]",
+        shown(name)
+    )))
 }
 
 /// A variable as errors name it.
@@ -126,10 +129,10 @@ pub(super) fn text_of_file(
     let wrong = |problem: String| ConfigError::at(path, problem);
     let bytes = std::fs::read(&file).map_err(|error| {
         let hint = credentials::hint(named, &file, what);
-        wrong(format!("failed to read {shown}: {error}\nhint: {hint}"))
+        wrong(format!("failed to read {shown}: {error}{hint}"))
     })?;
     let text = text::read(&bytes).map_err(|error| {
-        wrong(format!("{shown} is {}\nhint: save it as UTF-8", error.looks_like))
+        wrong(format!("{shown} is {}\nhint: save it as UTF-8 [RA003]", error.looks_like))
     })?;
     Ok(text.into())
 }
@@ -146,12 +149,12 @@ pub(super) fn trimmed(text: &str) -> Result<SecretString, &'static str> {
     let is_quoted =
         |quote| secret.len() > 1 && secret.starts_with(quote) && secret.ends_with(quote);
     match () {
-        () if secret.is_empty() => Err("is empty\nhint: set it to the secret"),
+        () if secret.is_empty() => Err("is empty\nhint: set it to the secret [RA107]"),
         () if secret.contains(['\n', '\r']) => {
-            Err("holds several lines\nhint: the secret alone belongs there")
+            Err("holds several lines\nhint: the secret alone belongs there [RA107]")
         }
         () if is_quoted('"') || is_quoted('\'') => Err(
-            "holds quotes around the secret\nhint: remove them; docker's --env-file makes them part of the value",
+            "holds quotes around the secret\nhint: remove them; docker's --env-file makes them part of the value [RA107]",
         ),
         () => Ok(secret.into()),
     }

@@ -154,7 +154,7 @@ fn settings(
             "serve.token_file",
             format!(
                 "missing, and others than this machine can reach {}\n\
-                 hint: set it to the path of a file with a token on each line, as `openssl rand -hex 32` prints it",
+                 hint: set it to the path of a file with a token on each line, as `openssl rand -hex 32` prints it [RA605]",
                 reachable(&settings),
             ),
         ));
@@ -172,15 +172,14 @@ fn reachable(settings: &Settings) -> String {
 
 fn address(text: &str) -> Result<SocketAddr, ConfigError> {
     let problem = "not an address\nhint: write an IP address and a port, such as \"127.0.0.1:8080\", \
-                   or \"0.0.0.0:8080\" for every network";
+                   or \"0.0.0.0:8080\" for every network [RA602]";
     text.trim().parse().map_err(|_| wrong("serve.listen", problem))
 }
 
 fn public_url(text: &str) -> Result<Url, ConfigError> {
     let url = http_url(text, "serve.public_url")?;
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        let hint =
-            "it must end with the host and the port\nhint: the server needs a name of its own";
+        let hint = "it must end with the host and the port\nhint: the server needs a name of its own [RA603]";
         return Err(wrong("serve.public_url", hint));
     }
     plain(url, "serve.public_url")
@@ -212,7 +211,7 @@ fn link_key(section: &ServeSection, environment: &Environment) -> Result<LinkKey
             return Err(wrong(
                 "serve.link_key_file",
                 "missing: with permanent_links, links must survive a restart\n\
-                 hint: set it to the path of a file with what `openssl rand -hex 32` prints",
+                 hint: set it to the path of a file with what `openssl rand -hex 32` prints [RA607]",
             ));
         }
         return Ok(LinkKey::random());
@@ -223,7 +222,7 @@ fn link_key(section: &ServeSection, environment: &Environment) -> Result<LinkKey
             "serve.link_key_file",
             format!(
                 "the key is shorter than {SHORTEST_KEY} characters\n\
-                 hint: `openssl rand -hex 32` prints one that nobody guesses"
+                 hint: `openssl rand -hex 32` prints one that nobody guesses [RA607]"
             ),
         ));
     }
@@ -247,7 +246,10 @@ fn signer(
         };
     };
     let file = file.ok_or_else(|| {
-        wrong(FILE, "missing\nhint: set it to the path of a file with the key of the CDN's console")
+        wrong(
+            FILE,
+            "missing\nhint: set it to the path of a file with the key of the CDN's console [RA604]",
+        )
     })?;
     let key = match scheme {
         Scheme::Cloudfront => secrets::text_of_file(environment, file, FILE, "the private key")?,
@@ -280,7 +282,7 @@ fn delivery(section: &ServeSection, environment: &Environment) -> Result<Deliver
             Delivery::BaseUrl(BaseUrl { url, signer: signer(section, environment)? })
         }
         (Media::BaseUrl, None) => {
-            let hint = "missing, and media is \"base_url\"\nhint: set it to the address of the CDN";
+            let hint = "missing, and media is \"base_url\"\nhint: set it to the address of the CDN [RA604]";
             return Err(wrong("serve.base_url", hint));
         }
         (_, None) if section.sign.is_some() => {

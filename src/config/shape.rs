@@ -18,12 +18,12 @@ pub(super) fn brackets(path: &Path, text: &str, table: &DeTable<'_>) -> Result<(
         let meant = match value.get_ref() {
             DeValue::Table(_) if keys::SEVERAL.contains(&name) => {
                 format!(
-                    "[{name}] is a single table, but there may be several\nhint: write [[{name}]] with double brackets"
+                    "[{name}] is a single table, but there may be several\nhint: write [[{name}]] with double brackets [RA008]"
                 )
             }
             DeValue::Array(_) if is_section && !keys::SEVERAL.contains(&name) => {
                 format!(
-                    "there is only one [{name}] section\nhint: write [{name}] with single brackets"
+                    "there is only one [{name}] section\nhint: write [{name}] with single brackets [RA008]"
                 )
             }
             _ => continue,

@@ -151,7 +151,7 @@ fn a_missing_token_is_not_called_a_secret_or_a_file() {
     file.accounts[0].token = toml::from_str("source = 'env'\nenv = 'TOKEN'").unwrap();
     let error = check(&file).err().unwrap().to_string();
     assert!(error.contains("token.env: the environment variable TOKEN is not set"), "{error}");
-    assert!(error.ends_with("hint: set it to an access token"), "{error}");
+    assert!(error.ends_with("hint: set it to an access token [RA102]"), "{error}");
 }
 
 #[test]

@@ -218,10 +218,10 @@ pub(super) mod duration {
     fn problem(text: &str) -> String {
         match text.parse::<u32>() {
             Ok(number) => format!(
-                "a duration needs a unit\nhint: write \"{number}s\", \"{number}m\", \"{number}h\" or \"{number}d\""
+                "a duration needs a unit\nhint: write \"{number}s\", \"{number}m\", \"{number}h\" or \"{number}d\" [RA010]"
             ),
             Err(_) => {
-                "this is not a duration\nhint: write it as \"30s\", \"10m\", \"1h 30m\" or \"7d\""
+                "this is not a duration\nhint: write it as \"30s\", \"10m\", \"1h 30m\" or \"7d\" [RA010]"
                     .to_owned()
             }
         }
@@ -245,7 +245,7 @@ pub(super) mod size {
             toml::Value::Integer(number) => u64::try_from(number).ok().map(ByteSize),
             _ => None,
         };
-        let problem = "this is not a size\nhint: write it as \"64MiB\" or \"1GiB\"";
+        let problem = "this is not a size\nhint: write it as \"64MiB\" or \"1GiB\" [RA011]";
         read.ok_or_else(|| D::Error::custom(problem))
     }
 }

@@ -47,10 +47,10 @@ pub(super) fn explained(found: char) -> String {
     let known = KNOWN.iter().find(|(c, ..)| *c == found);
     match (found, known) {
         (_, Some((_, name, meant))) if found.is_whitespace() => {
-            format!("invisible character U+{code:04X} ({name})\nhint: type {meant} instead")
+            format!("invisible character U+{code:04X} ({name})\nhint: type {meant} instead [RA007]")
         }
         (_, Some((_, name, meant))) => {
-            format!("{found} (U+{code:04X}, {name})\nhint: type {meant} instead")
+            format!("{found} (U+{code:04X}, {name})\nhint: type {meant} instead [RA007]")
         }
         ('\u{ff01}'..='\u{ff5e}', None) => {
             let meant = char::from_u32(code - 0xfee0).unwrap_or(' ');
@@ -62,7 +62,7 @@ pub(super) fn explained(found: char) -> String {
                 "form"
             };
             format!(
-                "{found} (U+{code:04X}, full-width {which} of {meant})\nhint: type {meant} instead, with the input method switched to English"
+                "{found} (U+{code:04X}, full-width {which} of {meant})\nhint: type {meant} instead, with the input method switched to English [RA007]"
             )
         }
         (
@@ -75,18 +75,18 @@ pub(super) fn explained(found: char) -> String {
         ) => {
             let name = if found == '\u{feff}' { "byte order mark" } else { "zero-width mark" };
             format!(
-                "invisible character U+{code:04X} ({name})\nhint: delete it, or retype the line"
+                "invisible character U+{code:04X} ({name})\nhint: delete it, or retype the line [RA007]"
             )
         }
         (_, None) if found.is_control() => {
-            format!("control character U+{code:04X}\nhint: delete it, or retype the line")
+            format!("control character U+{code:04X}\nhint: delete it, or retype the line [RA007]")
         }
         (_, None) if found.is_whitespace() => {
-            format!("invisible character U+{code:04X}\nhint: type a space instead")
+            format!("invisible character U+{code:04X}\nhint: type a space instead [RA007]")
         }
         (_, None) => format!(
             "{found} (U+{code:04X})\nhint: write names of keys and sections \
-                 in English letters, and text in \"quotes\""
+                 in English letters, and text in \"quotes\" [RA007]"
         ),
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
 /// A timeout of zero would make every request fail.
 fn some_time(path: &str, time: Duration) -> Result<(), ConfigError> {
     if time.is_zero() {
-        Err(wrong(path, "must be greater than zero\nhint: write a time such as \"30s\""))
+        Err(wrong(path, "must be greater than zero\nhint: write a time such as \"30s\" [RA010]"))
     } else {
         Ok(())
     }
@@ -100,7 +100,7 @@ pub(super) fn http_url(text: &str, path: &str) -> Result<Url, ConfigError> {
         let is_shown = is_named && text.chars().all(is_host) && !may_be_secret(text);
         let meant = if is_shown { text } else { "HOST" };
         let problem = "not an address that begins with http:// or https://";
-        wrong(path, format!("{problem}\nhint: write \"https://{meant}\""))
+        wrong(path, format!("{problem}\nhint: write \"https://{meant}\" [RA012]"))
     })
 }
 
@@ -121,7 +121,7 @@ fn work(file: &ConfigFile) -> Result<Work, ConfigError> {
     if part_bytes < SMALLEST_PART {
         return Err(wrong(
             "transfer.part_size",
-            "S3 does not accept parts below 5MiB\nhint: a number without a unit counts bytes; write \"5MiB\"",
+            "S3 does not accept parts below 5MiB\nhint: a number without a unit counts bytes; write \"5MiB\" [RA011]",
         ));
     }
     if part_bytes > LARGEST_PART {
@@ -130,7 +130,7 @@ fn work(file: &ConfigFile) -> Result<Work, ConfigError> {
     if memory < part_bytes {
         return Err(wrong(
             "transfer.memory",
-            "must be at least part_size\nhint: a number without a unit counts bytes; write \"64MiB\"",
+            "must be at least part_size\nhint: a number without a unit counts bytes; write \"64MiB\" [RA011]",
         ));
     }
     let counts = [

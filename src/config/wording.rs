@@ -70,30 +70,34 @@ pub(super) fn hint(message: &str, path: &str) -> Option<String> {
     let expects = |kinds: &[&str]| kinds.iter().any(|kind| message.ends_with(kind));
     let text = match name {
         Some(name) if message.starts_with("unknown field") => of_unknown(name, path, message)?,
-        Some(name) => format!("did you mean `{}`?", nearest(name, message)?),
+        Some(name) => format!("\nhint: did you mean `{}`? [RA004]", nearest(name, message)?),
         None if path.ends_with(".token") => OF_ACCOUNT.to_owned(),
-        None if expects(&["expected a string", "path string"]) => "put it in \"quotes\"".to_owned(),
-        None if expects(&["a boolean", "expected u64", "usize", "u32"]) => {
-            "write it without quotes".to_owned()
+        None if expects(&["expected a string", "path string"]) => {
+            "\nhint: put it in \"quotes\" [RA009]".to_owned()
         }
-        None if expects(&["a sequence"]) => "write a list, as [\"a\", \"b\"]".to_owned(),
+        None if expects(&["a boolean", "expected u64", "usize", "u32"]) => {
+            "\nhint: write it without quotes [RA009]".to_owned()
+        }
+        None if expects(&["a sequence"]) => {
+            "\nhint: write a list, as [\"a\", \"b\"] [RA009]".to_owned()
+        }
         None => return None,
     };
-    Some(format!("\nhint: {text}"))
+    Some(text)
 }
 
 /// Where to put the secret of an account.
-const OF_ACCOUNT: &str = "secrets do not belong in this file: write token = { secret_env = \"WECHAT_SECRET\" } \
-     and set that variable to the appsecret";
+const OF_ACCOUNT: &str = "\nhint: secrets do not belong in this file: write token = { secret_env = \"WECHAT_SECRET\" } \
+     and set that variable to the appsecret [RA104]";
 
 /// Where to put the secret of the store.
-const OF_STORE: &str = "secrets do not belong in this file: set \
-     secret_key_env to the name of the variable that holds the secret key, or secret_key_file to a file";
+const OF_STORE: &str = "\nhint: secrets do not belong in this file: set \
+     secret_key_env to the name of the variable that holds the secret key, or secret_key_file to a file [RA104]";
 
 /// Where to put the address of a robot, which holds its key.
-const OF_CHANNEL: &str = "the address of a channel holds a key, which does not belong in this file: write \
+const OF_CHANNEL: &str = "\nhint: the address of a channel holds a key, which does not belong in this file: write \
      url_env = \"WECOM_URL\" (secret_env for a signing secret, smtp_url_env for mail) and set that variable, or \
-     name a file with url_file";
+     name a file with url_file [RA104]";
 
 /// Keys under which people write the address of a robot or a monitor itself.
 const ADDRESSES: [&str; 6] =
@@ -113,14 +117,14 @@ fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
     let mut owners = owners.map(|(key, _)| key.rsplit_once('.').map_or("", |(owner, _)| owner));
     Some(match (owners.next(), owners.next()) {
         (Some("account.*.token"), None) => {
-            format!("`{name}` belongs in token = {{ … }} of an [[account]]")
+            format!("\nhint: `{name}` belongs in token = {{ … }} of an [[account]] [RA004]")
         }
-        (Some("account.*"), None) => format!("`{name}` belongs below [[account]]"),
-        (Some(owner), None) => format!("`{name}` belongs below [{owner}]"),
+        (Some("account.*"), None) => format!("\nhint: `{name}` belongs below [[account]] [RA004]"),
+        (Some(owner), None) => format!("\nhint: `{name}` belongs below [{owner}] [RA004]"),
         (Some(one), Some(other)) if !one.contains('.') && !other.contains('.') => {
-            format!("`{name}` belongs below [{one}] or [{other}]")
+            format!("\nhint: `{name}` belongs below [{one}] or [{other}] [RA004]")
         }
-        _ => format!("did you mean `{}`?", nearest(name, message)?),
+        _ => format!("\nhint: did you mean `{}`? [RA004]", nearest(name, message)?),
     })
 }
 
@@ -144,14 +148,16 @@ pub(super) fn syntax_hint(line: &str) -> Option<&'static str> {
         rest.starts_with(|c: char| c.is_alphanumeric() || c == '\'' || c == '/')
     });
     match () {
-        () if is_doubled => Some("\nhint: put the text in a single pair of quotes"),
+        () if is_doubled => Some("\nhint: put the text in a single pair of quotes [RA006]"),
         () if value.starts_with('"') && value.contains('\\') => {
-            Some("\nhint: write \\ as \\\\, or put the text in 'single quotes'")
+            Some("\nhint: write \\ as \\\\, or put the text in 'single quotes' [RA006]")
         }
         () if line.contains(": ") && !line.contains('=') => {
-            Some("\nhint: set a key with =, as in bucket = \"replays\"")
+            Some("\nhint: set a key with =, as in bucket = \"replays\" [RA006]")
         }
-        () if line.trim_end().ends_with(';') => Some("\nhint: remove what follows the value"),
+        () if line.trim_end().ends_with(';') => {
+            Some("\nhint: remove what follows the value [RA006]")
+        }
         () => None,
     }
 }

@@ -22,7 +22,7 @@ pub enum Error {
         "this ledger needs replay-archiver {min_version} or newer (schema {min_reader}); this is {} \
          (schema {schema})\n\
          hint: a newer version upgraded the ledger: install {min_version} or newer on this machine \
-         too; nothing was changed",
+         too; nothing was changed [RA411]",
         env!("CARGO_PKG_VERSION")
     )]
     TooOld {
@@ -47,7 +47,7 @@ pub enum Error {
     /// A stored value cannot be read.
     #[error(
         "the ledger failed to read a stored {what}\n\
-         hint: the ledger is damaged: move it away, and the next run rebuilds it from the manifests"
+         hint: the ledger is damaged: move it away, and the next run rebuilds it from the manifests [RA408]"
     )]
     Unreadable {
         /// The kind of value.
@@ -67,7 +67,7 @@ pub enum Error {
     #[error(
         "another process reclaimed room {0}\n\
          hint: this process stalled for longer than [ledger] lease; it has changed nothing since, \
-         and you need not do anything"
+         and you need not do anything [RA412]"
     )]
     LeaseLost(RoomId),
     /// The day's calls are used up, except for the merchant's share.
@@ -75,7 +75,7 @@ pub enum Error {
         "the API calls of {day} are used up: {used} of {limit}, {reserve} of them reserved for the \
          shop\n\
          hint: the next run after midnight in Beijing continues; [quota] in the configuration sets \
-         the reserve"
+         the reserve [RA213]"
     )]
     QuotaUsedUp {
         /// The Beijing day.
@@ -175,7 +175,7 @@ fn hint(error: &sqlx::Error) -> &'static str {
 fn migration_hint(error: &MigrateError) -> &'static str {
     known_hint(&error.to_string()).unwrap_or(
         "\nhint: if another version created this ledger, move it away: the next run builds a new \
-         one from the manifests in the bucket",
+         one from the manifests in the bucket [RA411]",
     )
 }
 
@@ -184,46 +184,52 @@ fn known_hint(text: &str) -> Option<&'static str> {
         (
             "database or disk is full",
             "\nhint: the ledger's disk is full: free some space and run again; nothing archived is \
-             affected",
+             affected [RA401]",
         ),
         (
             "No space left",
             "\nhint: the ledger's disk is full: free some space and run again; nothing archived is \
-             affected",
+             affected [RA401]",
         ),
         (
             "Input/output error",
             "\nhint: the ledger's disk is failing: check it and run again; nothing archived is \
-             affected",
+             affected [RA402]",
         ),
-        ("permission denied", "\nhint: grant the ledger's user all rights on its tables"),
+        ("permission denied", "\nhint: grant the ledger's user all rights on its tables [RA403]"),
         (
             "read-only transaction",
-            "\nhint: the ledger's server accepts no writes: is it a replica?",
+            "\nhint: the ledger's server accepts no writes: is it a replica? [RA404]",
         ),
         (
             "unable to open database",
-            "\nhint: the folder of the ledger must exist and be writable: see [ledger] in the configuration",
+            "\nhint: the folder of the ledger must exist and be writable: see [ledger] in the configuration [RA405]",
         ),
-        ("readonly", "\nhint: the ledger's file or folder is read-only for this user"),
+        ("readonly", "\nhint: the ledger's file or folder is read-only for this user [RA406]"),
         (
             "file is not a database",
             "\nhint: the file is not a ledger: move it away, and the next run rebuilds one from \
-             the manifests",
+             the manifests [RA407]",
         ),
         (
             "disk I/O error",
             "\nhint: the ledger's disk is failing or full: check it and run again; nothing \
-             archived is affected",
+             archived is affected [RA402]",
         ),
         (
             "malformed",
             "\nhint: the ledger is damaged: move it away, and the next run rebuilds it from the \
-             manifests",
+             manifests [RA408]",
         ),
-        ("locked", "\nhint: another process holds a lock on the ledger: wait for it to end"),
-        ("pool timed out", "\nhint: is the database of [ledger] running and reachable?"),
-        ("Connection refused", "\nhint: is the database of [ledger] running and reachable?"),
+        (
+            "locked",
+            "\nhint: another process holds a lock on the ledger: wait for it to end [RA409]",
+        ),
+        ("pool timed out", "\nhint: is the database of [ledger] running and reachable? [RA410]"),
+        (
+            "Connection refused",
+            "\nhint: is the database of [ledger] running and reachable? [RA410]",
+        ),
     ];
     known.iter().find(|(part, _)| text.contains(part)).map(|(_, hint)| *hint)
 }

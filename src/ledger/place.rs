@@ -42,7 +42,7 @@ impl Place {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         if file.is_dir() {
             return Some(format!(
-                "{} is a folder\nhint: use a file in it: \"sqlite:{}\"",
+                "{} is a folder\nhint: use a file in it: \"sqlite:{}\" [RA405]",
                 file.display(),
                 file.join("ledger.sqlite").display()
             ));
@@ -50,7 +50,7 @@ impl Place {
         let missing = folder.filter(|folder| !folder.exists())?;
         Some(format!(
             "the folder {} does not exist\n\
-             hint: create it: `mkdir -p '{0}'`",
+             hint: create it: `mkdir -p '{0}'` [RA405]",
             missing.display()
         ))
     }
@@ -84,7 +84,7 @@ pub fn problem(url: &str) -> Option<&'static str> {
             .any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
         return (!is_server).then_some(
             "must begin with sqlite: or postgres://, followed by a file or a server\n\
-             hint: write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+             hint: write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\" [RA021]",
         );
     };
     let (path, parameters) = split(rest);
@@ -92,20 +92,20 @@ pub fn problem(url: &str) -> Option<&'static str> {
     match () {
         () if path == ":memory:" || parameters.contains("mode=memory") => Some(
             "a ledger in memory is lost when the program ends\n\
-             hint: use a file: \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+             hint: use a file: \"sqlite:/var/lib/replay-archiver/ledger.sqlite\" [RA021]",
         ),
         () if path.trim().is_empty() => Some(
             "must begin with sqlite: or postgres://, followed by a file or a server\n\
-             hint: write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+             hint: write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\" [RA021]",
         ),
         () if path.starts_with("file:") => Some(
             "sqlite: must be followed by a file path, not a URL\n\
-             hint: omit file: and write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\"",
+             hint: omit file: and write \"sqlite:/var/lib/replay-archiver/ledger.sqlite\" [RA021]",
         ),
         () if path.contains('\0') => Some("a file name cannot contain NUL"),
         () if !is_plain => Some(
             "the path of a ledger takes no parameters\n\
-             hint: remove the question mark and everything after it",
+             hint: remove the question mark and everything after it [RA021]",
         ),
         () => None,
     }

@@ -64,7 +64,7 @@ pub enum HlsError {
     #[error(
         "the segments are encrypted ({0}), so an archived copy could not be played\n\
          hint: save it manually while WeChat still has it and its key: `ffmpeg -i URL -c copy \
-         broadcast.mp4`"
+         broadcast.mp4` [RA503]"
     )]
     Encrypted(String),
     /// A tag or a line that cannot be read.
@@ -77,7 +77,7 @@ pub enum HlsError {
     #[error(
         "every variant of the master playlist keeps its audio in a separate playlist, which is not \
          archived\nhint: save it manually while WeChat still has it: `ffmpeg -i URL -c copy \
-         broadcast.mp4`"
+         broadcast.mp4` [RA503]"
     )]
     SoundApart,
     /// A master playlist without an archivable variant.

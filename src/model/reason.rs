@@ -1,7 +1,8 @@
 //! Why something failed, as people read it: the message with its causes, and what can be done about it.
 //!
-//! An error on which a person can act says so at the end of its text, in lines `hint: …`. They are taken
-//! apart here and nowhere else: from here on hints are data.
+//! An error on which a person can act says so at the end of its text, in lines `hint: … [RA204]`. They are taken
+//! apart here and nowhere else: from here on hints are data. The code stands for the kind of trouble, and
+//! `docs/troubleshooting.md` has an entry for it; a code keeps its meaning in every later version.
 
 use std::error::Error;
 use std::fmt;
@@ -59,9 +60,25 @@ impl Reason {
     /// As much of it as is kept.
     #[must_use]
     pub fn capped(&self) -> Self {
-        let kept = |text: &String| capped(text, LONGEST_REASON);
-        let hints = self.hints.iter().take(MOST_HINTS).map(kept).collect();
-        Self { message: kept(&self.message), hints }
+        let hints = self.hints.iter().take(MOST_HINTS).map(|hint| capped_hint(hint)).collect();
+        Self { message: capped(&self.message, LONGEST_REASON), hints }
+    }
+}
+
+/// Splits a hint into its text and its code, such as `RA204`. `None` for a hint without one, which is of a version
+/// before there were codes.
+fn coded(hint: &str) -> Option<(&str, &str)> {
+    let (text, code) = hint.strip_suffix(']')?.rsplit_once(" [")?;
+    let number = code.strip_prefix("RA")?;
+    let is_code = number.len() == 3 && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_code.then_some((text, code))
+}
+
+/// A hint with as much of its text as is kept, and with its code.
+fn capped_hint(hint: &str) -> String {
+    match coded(hint) {
+        Some((text, code)) => format!("{} [{code}]", capped(text, LONGEST_REASON)),
+        None => capped(hint, LONGEST_REASON),
     }
 }
 
@@ -121,5 +138,20 @@ mod tests {
         let kept = Reason { message: "直".repeat(5_000), hints }.capped();
         assert!(kept.to_string().len() < 700 && kept.message.ends_with('…'), "{kept}");
         assert_eq!(kept.hints, ["look here"; 4]);
+    }
+
+    #[test]
+    fn a_hint_that_is_cut_keeps_its_code() {
+        let long = "直".repeat(5_000);
+        for (end, kept) in
+            [(" [RA204]", "… [RA204]"), ("[RA204]", "…"), (" [RA20]", "…"), ("", "…")]
+        {
+            let hints = vec![format!("{long}{end}")];
+            let capped = Reason { message: String::new(), hints }.capped();
+            let [hint] = &capped.hints[..] else { panic!("{capped:?}") };
+            assert!(hint.ends_with(&format!("直{kept}")) && hint.len() < 520, "{hint}");
+        }
+        let short = Reason::parse("it failed\nhint: look here [RA204]");
+        assert_eq!(short.capped(), short);
     }
 }

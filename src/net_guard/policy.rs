@@ -35,7 +35,7 @@ enum HostPattern {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{pattern:?} is not a host pattern: {reason}\n\
-     hint: use a form such as *.myqcloud.com, media.example.com, 127.0.0.1:9000 or [::1]:9000"
+     hint: use a form such as *.myqcloud.com, media.example.com, 127.0.0.1:9000 or [::1]:9000 [RA022]"
 )]
 pub struct InvalidPattern {
     pattern: String,
@@ -64,7 +64,7 @@ pub enum Refusal {
     /// No pattern matches the host.
     #[error(
         "the host {host} is not allowed\n\
-         hint: if you trust it, set {allowing} in [media], or add it in [images] for images"
+         hint: if you trust it, set {allowing} in [media], or add it in [images] for images [RA501]"
     )]
     Host {
         /// The host.
@@ -75,7 +75,7 @@ pub enum Refusal {
     /// The host is allowed, but not on this port.
     #[error(
         "port {port} of {host} is not allowed\n\
-         hint: if you trust it, set {allowing} in [media], or add it in [images] for images"
+         hint: if you trust it, set {allowing} in [media], or add it in [images] for images [RA501]"
     )]
     Port {
         /// The host.
@@ -89,7 +89,7 @@ pub enum Refusal {
     #[error(
         "{host} resolves to {address}, which is not a public address\n\
          hint: if this is intended, as inside Tencent Cloud, name the host literally besides the wildcard: \
-         set {allowing} in [media], or add it in [images] for images"
+         set {allowing} in [media], or add it in [images] for images [RA502]"
     )]
     Address {
         /// The host.

@@ -12,10 +12,8 @@ pub fn clock_warning(context: &Context) -> Option<Reason> {
     }
     let way = if correction.is_positive() { "behind" } else { "ahead of" };
     let by = correction.abs().round(jiff::Unit::Minute).unwrap_or(correction.abs());
-    Some(Reason {
-        message: format!("this machine's clock is {by:#} {way} WeChat's; WeChat's time is used"),
-        hints: vec![
-            "set the clock, and keep it correct with NTP (`timedatectl set-ntp true`)".to_owned(),
-        ],
-    })
+    Some(Reason::parse(&format!(
+        "this machine's clock is {by:#} {way} WeChat's; WeChat's time is used\n\
+         hint: set the clock, and keep it correct with NTP (`timedatectl set-ntp true`) [RA416]"
+    )))
 }

@@ -33,7 +33,7 @@ pub enum Error {
     /// HLS was asked for, and there is no whole.
     #[error(
         "the room has no archived whole, and HLS does not play plain MP4 files\n\
-         hint: use --format json or urls for its segments"
+         hint: use --format json or urls for its segments [RA610]"
     )]
     NoWhole,
     /// The playlist that the manifest names is gone.
@@ -42,7 +42,7 @@ pub enum Error {
     /// The playlist is not the one that was archived.
     #[error(
         "the playlist in the bucket differs from the archived one\n\
-         hint: `verify --room {room}` shows what else is damaged"
+         hint: `verify --room {room}` shows what else is damaged [RA611]"
     )]
     Differs {
         /// The room.
@@ -51,7 +51,7 @@ pub enum Error {
     /// The playlist is larger than any that is archived.
     #[error(
         "the playlist has {bytes} bytes, and {most} are read at most\n\
-         hint: it is not one that was archived; `verify` shows what else is damaged"
+         hint: it is not one that was archived; `verify` shows what else is damaged [RA611]"
     )]
     TooLarge {
         /// Its size.

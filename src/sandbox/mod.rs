@@ -58,7 +58,7 @@ pub use store::EmbeddedStore;
 pub enum SandboxError {
     /// Listening on an address failed.
     #[error(
-        "cannot listen on {addr}\nhint: is another program using the port? port 0 picks a free one"
+        "cannot listen on {addr}\nhint: is another program using the port? port 0 picks a free one [RA601]"
     )]
     Listen {
         /// The address.

@@ -43,7 +43,7 @@ pub enum BadTokens {
     /// Somebody could guess it.
     #[error(
         "line {line}: the token is shorter than {SHORTEST} characters\n\
-         hint: `openssl rand -hex 32` prints one that nobody guesses"
+         hint: `openssl rand -hex 32` prints one that nobody guesses [RA606]"
     )]
     Short {
         /// The line of the file, from 1.
@@ -64,7 +64,9 @@ pub enum BadTokens {
         first: usize,
     },
     /// An account is misspelt.
-    #[error("line {line}: {appid:?} is not an appid\nhint: write TOKEN wx0123456789abcdef,wx…")]
+    #[error(
+        "line {line}: {appid:?} is not an appid\nhint: write TOKEN wx0123456789abcdef,wx… [RA606]"
+    )]
     Account {
         /// The line of the file, from 1.
         line: usize,
@@ -74,14 +76,16 @@ pub enum BadTokens {
     /// It would see everything, though somebody meant to name accounts.
     #[error(
         "line {line}: behind the token is something that names no account\n\
-         hint: write TOKEN wx0123456789abcdef,wx…, or TOKEN alone for all accounts"
+         hint: write TOKEN wx0123456789abcdef,wx…, or TOKEN alone for all accounts [RA606]"
     )]
     NoAccount {
         /// The line of the file, from 1.
         line: usize,
     },
     /// Nobody could log in.
-    #[error("there is no token\nhint: write one on each line, as `openssl rand -hex 32` prints it")]
+    #[error(
+        "there is no token\nhint: write one on each line, as `openssl rand -hex 32` prints it [RA606]"
+    )]
     None,
 }
 

@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The server cannot listen.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot listen on {address}\nhint: is another program using the port? [serve] listen or --listen names another"
+    "cannot listen on {address}\nhint: is another program using the port? [serve] listen or --listen names another [RA601]"
 )]
 pub struct NoListener {
     address: SocketAddr,

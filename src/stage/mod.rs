@@ -286,20 +286,20 @@ pub enum Error {
     /// A room requested by number that does not exist, according to WeChat.
     #[error(
         "WeChat does not list room {0} and has no replays of it\n\
-         hint: every mini program numbers its own rooms: is this the right --account?"
+         hint: every mini program numbers its own rooms: is this the right --account? [RA215]"
     )]
     NoSuchRoom(RoomId),
     /// The bucket has no objects for an account that has archived rooms.
     #[error(
         "the bucket has no objects of {0}, but the ledger lists archived rooms\n\
          hint: check that [store] endpoint, bucket and prefix are those of the archive; if \
-         everything was deleted on purpose, `backfill --all` archives again what WeChat still has"
+         everything was deleted on purpose, `backfill --all` archives again what WeChat still has [RA807]"
     )]
     NothingThere(AppId),
     /// A process other than the room's owner replaced a manifest.
     #[error(
         "another process published {key} in the meantime; it was left in place\n\
-         hint: do two ledgers use this bucket? give each its own [store] prefix"
+         hint: do two ledgers use this bucket? give each its own [store] prefix [RA808]"
     )]
     Overtaken {
         /// The manifest's key.
@@ -312,7 +312,7 @@ pub enum Error {
     #[error(
         "{key} would be a manifest that this program refuses to read: {source}; nothing was \
          written\n\
-         hint: the room has far more recordings than any known one; please report this"
+         hint: the room has far more recordings than any known one; please report this [RA901]"
     )]
     TooMuch {
         /// The manifest's key.

@@ -72,50 +72,55 @@ impl Answer {
         self.code == "InvalidObjectState"
     }
 
-    /// What a person can do about it. The answer to a HEAD has only a status.
-    pub(super) fn hint(&self) -> Option<&'static str> {
+    /// What a person can do about it: a `hint:` line, or nothing. The answer to a HEAD has only a status.
+    pub(super) fn hint(&self) -> &'static str {
         let by_code = match self.code.as_str() {
-            "NoSuchBucket" => "create the bucket, or correct its name, its region or the endpoint",
+            "NoSuchBucket" => {
+                "\nhint: create the bucket, or correct its name, its region or the endpoint [RA301]"
+            }
             "InvalidAccessKeyId" => {
-                "the store does not know this access key; does it belong to another store?"
+                "\nhint: the store does not know this access key; does it belong to another store? [RA302]"
             }
             "SignatureDoesNotMatch" => {
-                "check the secret key and the region, and that no proxy changes the requests"
+                "\nhint: check the secret key and the region, and that no proxy changes the requests [RA303]"
             }
-            "RequestTimeTooSkewed" => "set this machine's clock; an NTP service keeps it correct",
+            "RequestTimeTooSkewed" => {
+                "\nhint: set this machine's clock; an NTP service keeps it correct [RA416]"
+            }
             "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => {
-                "the session token is no longer valid; get new credentials"
+                "\nhint: the session token is no longer valid; get new credentials [RA304]"
             }
             "AuthorizationHeaderMalformed" | "PermanentRedirect" | "TemporaryRedirect" => {
-                "the bucket is in another region; correct the region and the endpoint"
+                "\nhint: the bucket is in another region; correct the region and the endpoint [RA305]"
             }
             "PathStyleDomainForbidden" | "SecondLevelDomainForbidden" => {
-                "this store expects the bucket in the host name; set path_style = \"off\" in \
-                 [store]"
+                "\nhint: this store expects the bucket in the host name; set path_style = \"off\" in \
+                 [store] [RA306]"
             }
             "QuotaExceeded" | "XMinioStorageFull" => {
-                "the store is full; free some space, or raise its quota"
+                "\nhint: the store is full; free some space, or raise its quota [RA307]"
             }
             "InvalidObjectState" => {
-                "the object is in an archive storage class; restore it first, for example with \
-                 `aws s3api restore-object`, and try again when that is done"
+                "\nhint: the object is in an archive storage class; restore it first, for example with \
+                 `aws s3api restore-object`, and try again when that is done [RA308]"
             }
             _ => "",
         };
         match (by_code, self.status) {
             // Answers to a HEAD have no body that would tell which of the two it is.
-            ("", 401 | 403) if self.code.is_empty() => Some(
-                "the access key or the secret key is wrong or lacks permission: the bucket's \
-                 policy must allow GetObject, PutObject, ListBucket and AbortMultipartUpload below \
-                 the prefix",
-            ),
-            ("", 401 | 403) => Some(
-                "these credentials lack permission; the bucket's policy must allow GetObject, \
-                 PutObject, ListBucket and AbortMultipartUpload below the prefix",
-            ),
-            ("", 301 | 307) => Some("the bucket is in another region; correct the region"),
-            ("", _) => None,
-            (hint, _) => Some(hint),
+            ("", 401 | 403) if self.code.is_empty() => {
+                "\nhint: the access key or the secret key is wrong or lacks permission: the \
+                 bucket's policy must allow GetObject, PutObject, ListBucket and \
+                 AbortMultipartUpload below the prefix [RA309]"
+            }
+            ("", 401 | 403) => {
+                "\nhint: these credentials lack permission; the bucket's policy must allow \
+                 GetObject, PutObject, ListBucket and AbortMultipartUpload below the prefix [RA309]"
+            }
+            ("", 301 | 307) => {
+                "\nhint: the bucket is in another region; correct the region [RA305]"
+            }
+            (hint, _) => hint,
         }
     }
 }
@@ -191,10 +196,10 @@ mod tests {
             (403, "SecondLevelDomainForbidden", "path_style"),
             (403, "InvalidObjectState", "restore it first"),
         ] {
-            let hint = answer(status, code).hint().unwrap_or_default();
+            let hint = answer(status, code).hint();
             assert!(hint.contains(word), "{status} {code}: {hint}");
         }
-        assert_eq!(answer(503, "SlowDown").hint(), None);
+        assert_eq!(answer(503, "SlowDown").hint(), "");
     }
 
     #[test]

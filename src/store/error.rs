@@ -18,7 +18,7 @@ use crate::retry::Transient;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store answered with an error.
-    #[error("failed to {site}: the store answered {answer}{}", Hint(answer.hint()))]
+    #[error("failed to {site}: the store answered {answer}{}", answer.hint())]
     Answered {
         /// What was tried.
         site: Site,
@@ -26,7 +26,7 @@ pub enum Error {
         answer: Box<Answer>,
     },
     /// No answer arrived; it is unknown whether the request took effect.
-    #[error("failed to {site}: {reason}: {detail}{}", Hint(reason.hint()))]
+    #[error("failed to {site}: {reason}: {detail}{}", reason.hint())]
     Unanswered {
         /// What was tried.
         site: Site,
@@ -46,7 +46,7 @@ pub enum Error {
     /// The answer has no end, or is larger than any of S3's.
     #[error(
         "failed to {site}: the reply is not from an S3 store: {detail}\n\
-         hint: check that the endpoint is that of a store"
+         hint: check that the endpoint is that of a store [RA312]"
     )]
     Excessive {
         /// What was tried.
@@ -74,7 +74,7 @@ pub enum Error {
     #[error(
         "failed to {site}: no credentials: {detail}\n\
          hint: set access_key in [store] and its secret key, or give this machine an AWS profile \
-         or role"
+         or role [RA310]"
     )]
     Credentials {
         /// What was tried.
@@ -93,7 +93,7 @@ pub enum Error {
     /// The stored object differs from what was sent. It is left in place, for a person to look at.
     #[error(
         "{key} is stored with a different {what} than was sent: {stored} instead of {sent}\n\
-         hint: the object was left in place; do not trust it, and run `replay-archiver doctor`"
+         hint: the object was left in place; do not trust it, and run `replay-archiver doctor` [RA313]"
     )]
     Mismatch {
         /// The object.
@@ -115,7 +115,7 @@ pub enum Error {
     },
     /// A file of unknown length did not fit into the maximum number of parts.
     #[error(
-        "the file is longer than 10000 parts of {part_bytes} bytes\nhint: configure larger parts"
+        "the file is longer than 10000 parts of {part_bytes} bytes\nhint: configure larger parts [RA314]"
     )]
     TooManyParts {
         /// The size of every part.
@@ -130,13 +130,13 @@ pub enum Error {
         cap: u64,
     },
     /// A setting cannot be used, or contradicts another.
-    #[error("the store setting {setting} is not usable: {reason}\nhint: {hint}")]
+    #[error("the store setting {setting} is not usable: {reason}{hint}")]
     Settings {
         /// Which one.
         setting: &'static str,
         /// Why.
         reason: String,
-        /// What to do.
+        /// A `hint:` line.
         hint: &'static str,
     },
 }
@@ -314,10 +314,13 @@ pub enum NoAnswer {
 }
 
 impl NoAnswer {
-    fn hint(self) -> Option<&'static str> {
+    /// A `hint:` line, or nothing.
+    fn hint(self) -> &'static str {
         match self {
-            Self::Connection => Some("check the endpoint, and whether this machine can reach it"),
-            Self::Timeout => None,
+            Self::Connection => {
+                "\nhint: check the endpoint, and whether this machine can reach it [RA311]"
+            }
+            Self::Timeout => "",
         }
     }
 }
@@ -328,15 +331,6 @@ impl fmt::Display for NoAnswer {
             Self::Connection => "the connection failed",
             Self::Timeout => "timed out",
         })
-    }
-}
-
-/// A hint as the last line of a message, if any.
-struct Hint(Option<&'static str>);
-
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
     }
 }
 

@@ -36,7 +36,7 @@ impl Keys {
             return Err(Error::Settings {
                 setting: "prefix",
                 reason: format!("{:?} is not a path", prefix.chars().take(80).collect::<String>()),
-                hint: "use names separated by single slashes, at most 512 bytes in total",
+                hint: "\nhint: use names separated by single slashes, at most 512 bytes in total [RA020]",
             });
         }
         Ok(Self { prefix: format!("{prefix}/") })

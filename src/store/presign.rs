@@ -49,7 +49,7 @@ impl Store {
         let config = config.filter(|_| !whole_seconds.is_zero()).ok_or(Error::Settings {
             setting: "ttl",
             reason: format!("a URL cannot be valid for {} s", ttl.as_secs()),
-            hint: "choose a duration between one second and seven days",
+            hint: "\nhint: choose a duration between one second and seven days [RA612]",
         })?;
         let request = self.sdk().get_object().bucket(self.bucket()).key(key.as_str());
         let signed = request.presigned(config).await.map_err(|failure| {

@@ -167,10 +167,10 @@ impl Settings {
         let refuse = |setting, reason: String, hint| Err(Error::Settings { setting, reason, hint });
         if self.bucket.is_empty() || self.bucket.contains(['/', ' ']) {
             let reason = format!("{:?} is not a bucket name", self.bucket);
-            return refuse("bucket", reason, "use the name alone, without slashes");
+            return refuse("bucket", reason, "\nhint: use the name alone, without slashes [RA017]");
         }
         if self.region.is_empty() {
-            let hint = "use auto on R2, and us-east-1 for a store without regions";
+            let hint = "\nhint: use auto on R2, and us-east-1 for a store without regions [RA019]";
             return refuse("region", "it is empty".to_owned(), hint);
         }
         let Some(endpoint) = &self.endpoint else { return Ok(()) };
@@ -195,8 +195,7 @@ impl Settings {
     }
 }
 
-const ENDPOINT_HINT: &str =
-    "use a URL like https://cos.ap-guangzhou.myqcloud.com, without bucket, user name or query";
+const ENDPOINT_HINT: &str = "\nhint: use a URL like https://cos.ap-guangzhou.myqcloud.com, without bucket, user name or query [RA018]";
 
 #[cfg(test)]
 mod tests {

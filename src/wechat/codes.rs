@@ -112,36 +112,44 @@ impl Class {
     pub(super) fn hint(self, message: &str) -> String {
         let hint = match self {
             Self::NextDay => {
-                "the account has used up its calls for today; the quota resets at midnight in Beijing"
+                "\nhint: the account has used up its calls for today; the quota resets at midnight in \
+                 Beijing [RA212]"
             }
             Self::Bug => {
-                "this is a bug in replay-archiver: please report it with the code and the rid"
+                "\nhint: this is a bug in replay-archiver: please report it with the code and the rid \
+                 [RA901]"
             }
             Self::Configuration(setting) => return setting.hint(message),
-            _ => return String::new(),
+            _ => "",
         };
-        format!("\nhint: {hint}")
+        hint.to_owned()
     }
 }
 
 impl Setting {
     fn hint(self, message: &str) -> String {
         let hint = match self {
-            Self::AppId => "check the account's appid: WeChat does not know it",
-            Self::Secret => "check the account's secret: it does not belong to this appid",
+            Self::AppId => "\nhint: check the account's appid: WeChat does not know it [RA201]",
+            Self::Secret => {
+                "\nhint: check the account's secret: it does not belong to this appid [RA202]"
+            }
             Self::FrozenSecret => {
-                "the account's secret is frozen: release it in WeChat's console \
-                 (mp.weixin.qq.com → 开发管理 → AppSecret)"
+                "\nhint: the account's secret is frozen: release it in WeChat's console \
+                 (mp.weixin.qq.com → 开发管理 → AppSecret) [RA203]"
             }
             Self::IpAllowList => return allow_list_hint(message),
             Self::Permission => {
-                "the account lacks permission for live rooms, or has not granted it to the \
-                 platform that the token belongs to"
+                "\nhint: the account lacks permission for live rooms, or has not granted it to the \
+                 platform that the token belongs to [RA205]"
             }
-            Self::TokenSource => "check that the token source belongs to this appid",
-            Self::Address => "check the configured address and the credentials that it requires",
+            Self::TokenSource => {
+                "\nhint: check that the token source belongs to this appid [RA206]"
+            }
+            Self::Address => {
+                "\nhint: check the configured address and the credentials that it requires [RA210]"
+            }
         };
-        format!("\nhint: {hint}")
+        hint.to_owned()
     }
 }
 
@@ -153,7 +161,7 @@ fn allow_list_hint(message: &str) -> String {
         .map_or_else(|| "this machine's public address".to_owned(), |ip| ip.to_string());
     format!(
         "\nhint: add {seen} to the IP allow-list (IP白名单) of the account at mp.weixin.qq.com → \
-         开发管理 → 开发设置"
+         开发管理 → 开发设置 [RA204]"
     )
 }
 

@@ -49,7 +49,7 @@ pub enum Error {
     },
 
     /// A redirect. It is not followed, because it would pass on the token.
-    #[error("{call} was redirected to {host}\nhint: configure that address directly")]
+    #[error("{call} was redirected to {host}\nhint: configure that address directly [RA210]")]
     Redirect {
         /// Which call.
         call: Call,
@@ -96,7 +96,7 @@ pub enum Error {
 
     /// WeChat refused the access token, and asking its source again did not help.
     #[error(
-        "{call} failed with {code}{}: WeChat refused the access token from {kind}\nhint: {}",
+        "{call} failed with {code}{}: WeChat refused the access token from {kind}{}",
         said(.message, .rid), .kind.refused_hint()
     )]
     TokenRefused {
@@ -153,7 +153,7 @@ pub enum Error {
     /// The output of a token command, or a token file, is larger than the limit.
     #[error(
         "{kind} returned more than {limit} bytes, which is not an access token\nhint: expected \
-         {{\"access_token\": …, \"expires_in\": …}} or just the token"
+         {{\"access_token\": …, \"expires_in\": …}} or just the token [RA208]"
     )]
     TooMuch {
         /// Where it came from.
@@ -165,7 +165,7 @@ pub enum Error {
     /// A token source returned something other than a token.
     #[error(
         "{kind} did not return an access token\nhint: expected \
-         {{\"access_token\": …, \"expires_in\": …}} or just the token"
+         {{\"access_token\": …, \"expires_in\": …}} or just the token [RA208]"
     )]
     NotAToken {
         /// Where it came from.
@@ -253,9 +253,11 @@ fn unreached(call: Call, source: &reqwest::Error) -> &'static str {
     match call {
         _ if !source.is_connect() => "",
         Call::TokenSource => {
-            "\nhint: check the url of the account's token, and that this machine can reach it"
+            "\nhint: check the url of the account's token, and that this machine can reach it [RA211]"
         }
-        _ => "\nhint: check base_url and proxy in [wechat], and that this machine can reach them",
+        _ => {
+            "\nhint: check base_url and proxy in [wechat], and that this machine can reach them [RA211]"
+        }
     }
 }
 
@@ -313,7 +315,7 @@ mod tests {
             error.to_string(),
             "the room list call failed with 47001: data format error \
              (rid 64a3c0de-1b2c3d4e-5f60718a)\nhint: this is a bug in replay-archiver: \
-             please report it with the code and the rid"
+             please report it with the code and the rid [RA901]"
         );
     }
 

@@ -97,14 +97,17 @@ impl fmt::Display for SourceKind {
 }
 
 impl SourceKind {
-    /// What a person can do when WeChat refuses the tokens of this source.
+    /// A `hint:` line: what a person can do when WeChat refuses the tokens of this source.
     pub(super) fn refused_hint(self) -> &'static str {
         match self {
             Self::File | Self::Value => {
-                "put a fresh token for this appid there, or configure the stable_token source, \
-                 which renews it by itself"
+                "\nhint: put a fresh token for this appid there, or configure the stable_token source, \
+                 which renews it by itself [RA207]"
             }
-            _ => "check that it provides tokens for this appid and that nothing else renews them",
+            _ => {
+                "\nhint: check that it provides tokens for this appid and that nothing else \
+                 renews them [RA206]"
+            }
         }
     }
 }

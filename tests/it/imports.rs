@@ -2,7 +2,7 @@
 //! done at once. A rule is broken on purpose only where it is said here, with the reason.
 
 mod docs;
-mod paths;
+pub mod paths;
 
 use std::collections::BTreeSet;
 

@@ -16,6 +16,8 @@ mod docs;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod hints;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod imports;

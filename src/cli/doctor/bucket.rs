@@ -28,7 +28,7 @@ pub(super) async fn check(setup: &Setup, findings: &mut Findings<'_>) {
                 "objects can be written and read, but deleting {key} failed: {}\n\
                  hint: nothing depends on deletion: an object lock, or a policy without \
                  DeleteObject, keeps what doctor writes; delete objects named \
-                 .replay-archiver-probe-… once that ends",
+                 .replay-archiver-probe-… once that ends [RA315]",
                 first_line(&refusal)
             ),
         ),
@@ -58,7 +58,7 @@ async fn copies(store: &Store, findings: &mut Findings<'_>) {
             WHAT,
             format_args!(
                 "only parts of one size are joined: {}\n\
-                 hint: rooms cannot be stitched on this store; players get their segments",
+                 hint: rooms cannot be stitched on this store; players get their segments [RA316]",
                 first_line(&refusal)
             ),
         ),
@@ -66,7 +66,7 @@ async fn copies(store: &Store, findings: &mut Findings<'_>) {
             WHAT,
             format_args!(
                 "they do not work: {}\n\
-                 hint: rooms cannot be stitched on this store; players get their segments",
+                 hint: rooms cannot be stitched on this store; players get their segments [RA316]",
                 first_line(&refusal)
             ),
         ),
@@ -85,7 +85,7 @@ fn tell(abilities: &Abilities, findings: &mut Findings<'_>) {
         findings.warn(
             "integrity",
             "a body that differs from its signed SHA-256 is accepted\n\
-             hint: run `verify --deep` now and then: this store does not check what it receives",
+             hint: run `verify --deep` now and then: this store does not check what it receives [RA317]",
         );
     }
     let kept = match (abilities.crc64nvme, abilities.crc64xz) {

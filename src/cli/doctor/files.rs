@@ -111,29 +111,29 @@ fn problem(path: &Path, trust: Trust, rights: Rights, me: Me) -> Option<String> 
     let owned = (user != me.user && user != 0).then(|| {
         format!(
             "{shown} belongs to user {user}, who can change it\n\
-             hint: run `chown {} '{shown}'` if that is not intended",
+             hint: run `chown {} '{shown}'` if that is not intended [RA111]",
             me.user
         )
     });
     match trust {
         Trust::Folder if others & WRITE != 0 && mode & STICKY == 0 => Some(format!(
             "{shown}: every user can replace files in this folder\n\
-             hint: run `chmod o-w '{shown}'`"
+             hint: run `chmod o-w '{shown}'` [RA110]"
         )),
         Trust::Folder => None,
         Trust::Secret if can_write => Some(format!(
-            "{shown} may hold a secret, and {writes} can change it\nhint: run `chmod 600 '{shown}'`"
+            "{shown} may hold a secret, and {writes} can change it\nhint: run `chmod 600 '{shown}'` [RA110]"
         )),
         Trust::Secret if can_read => Some(format!(
-            "{shown} may hold a secret, and {reads} can read it\nhint: run `chmod 600 '{shown}'`"
+            "{shown} may hold a secret, and {reads} can read it\nhint: run `chmod 600 '{shown}'` [RA110]"
         )),
         Trust::Orders if can_write => Some(format!(
             "{shown} controls what this program does, and {writes} can change it\n\
-             hint: run `chmod go-w '{shown}'`"
+             hint: run `chmod go-w '{shown}'` [RA110]"
         )),
         Trust::Memory if can_write => Some(format!(
             "{shown} records what was archived, and {writes} can change it\n\
-             hint: run `chmod go-w '{shown}'`"
+             hint: run `chmod go-w '{shown}'` [RA110]"
         )),
         _ => owned,
     }

@@ -60,7 +60,7 @@ impl Night {
         let ledger = match &alerts.ledger_url {
             Some(url) => Ledger::open(setup::existing_ledger(url).expose_secret()).await?,
             None => {
-                let problem = "it is no address of a ledger\nhint: `config show` prints it";
+                let problem = "it is no address of a ledger\nhint: `config show` prints it [RA021]";
                 return Err(ConfigError::value("ledger.url", problem).into());
             }
         };
@@ -203,7 +203,7 @@ fn chosen(common: &Common, alerts: &Alerts) -> Result<Vec<AppId>, ConfigError> {
     let appids = if common.accounts.is_empty() { known } else { common.accounts.clone() };
     if appids.is_empty() {
         let problem = "there is none, so there is no night to rehearse\nhint: add the account; `config show` prints \
-                       what is configured";
+                       what is configured [RA014]";
         return Err(ConfigError::value("[[account]]", problem));
     }
     Ok(appids)

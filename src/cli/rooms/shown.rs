@@ -105,7 +105,7 @@ impl Shown {
                 if dropped > 0 {
                     output::note(format_args!(
                         "{} before these are not in the table\n\
-                         hint: look for fewer, or print them all with --csv or --json",
+                         hint: look for fewer, or print them all with --csv or --json [RA029]",
                         counted(dropped, "room")
                     ));
                 }

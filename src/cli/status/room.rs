@@ -27,7 +27,7 @@ pub(super) async fn print(common: &Common, setup: &Setup, room: RoomId) -> anyho
     }
     anyhow::ensure!(
         found > 0,
-        "the ledger has no room {room}\nhint: `backfill --room {room}` looks for it"
+        "the ledger has no room {room}\nhint: `backfill --room {room}` looks for it [RA805]"
     );
     if common.json {
         output::json(&json!({ "type": "summary", "rooms": found }));

@@ -19,7 +19,7 @@ pub(super) async fn print(
     anyhow::ensure!(
         !setup.ledger_place.is_missing(),
         "there is no ledger, which knows when each account was archived\n\
-         hint: is this the directory, or the machine, where `run` works? [ledger] url says where it is"
+         hint: is this the directory, or the machine, where `run` works? [ledger] url says where it is [RA414]"
     );
     let ledger = &setup.context.ledger;
     let appids: Vec<_> = setup.accounts.iter().map(|account| account.appid.clone()).collect();
@@ -40,7 +40,7 @@ pub(super) async fn print(
         let accounts = counted(stale.len(), "account");
         output::note(format_args!(
             "no run has worked on {accounts} for so long\n\
-             hint: check the machine whose cron job or timer starts `run`"
+             hint: check the machine whose cron job or timer starts `run` [RA415]"
         ));
     }
     let teller = Teller::new(common, "run");

@@ -101,7 +101,7 @@ pub(super) fn report(
     output::line(format_args!("{appid}{of_room}: {key}: {problem}"));
     if let Some(room) = room.filter(|_| key.starts_with("stitched/")) {
         output::note(format_args!(
-            "hint: the film is made of the segments: `stitch --room {room} --force` makes it again"
+            "hint: the film is made of the segments: `stitch --room {room} --force` makes it again [RA803]"
         ));
     }
 }
@@ -130,23 +130,23 @@ pub(super) fn summarize(common: &Common, tally: &Tally, depth: Depth) {
     }
     if tally.is_nothing() && tally.mismatches == 0 && tally.failed == 0 {
         output::note(if tally.rooms == 0 {
-            "nothing was checked: no room is archived\nhint: `run` archives what is due"
+            "nothing was checked: no room is archived\nhint: `run` archives what is due [RA804]"
         } else {
             "no recording was checked: no recording of these rooms is archived\n\
              hint: `status` shows what is known about each room; without --sample and --room all \
-             are checked"
+             are checked [RA804]"
         });
     }
     if tally.damage_found > 0 {
         output::note(
             "hint: `backfill --room NUMBER --force` records the damage found in recordings of an \
-             earlier version in the manifest; from then on it counts as known",
+             earlier version in the manifest; from then on it counts as known [RA802]",
         );
     }
     if tally.mismatches > 0 {
         output::note(
             "hint: `backfill --room NUMBER --force` restores damaged and missing files, recordings \
-             only while WeChat still has them",
+             only while WeChat still has them [RA801]",
         );
     }
 }

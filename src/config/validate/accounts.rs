@@ -20,7 +20,7 @@ pub(super) fn accounts(file: &ConfigFile, sources: &Sources) -> Result<Vec<Accou
         return Err(wrong(
             "account",
             "no account is configured\nhint: add [[account]] with the appid of the mini-program, or set \
-             REPLAY_ARCHIVER_ACCOUNT__0__APPID",
+             REPLAY_ARCHIVER_ACCOUNT__0__APPID [RA014]",
         ));
     }
     let named = |(number, appid): (usize, AppId)| {
@@ -43,7 +43,7 @@ pub(in crate::config) fn chosen(
         let appid = appid(&section.appid, &format!("{path}.appid"))?;
         if known.contains(&appid) {
             let problem = format!(
-                "{appid} is configured twice\nhint: keep only one [[account]] with this appid"
+                "{appid} is configured twice\nhint: keep only one [[account]] with this appid [RA016]"
             );
             return Err(wrong(&format!("{path}.appid"), problem));
         }
@@ -67,7 +67,6 @@ pub(in crate::config) fn chosen(
 
 /// Parses an appid, and recognises other values that WeChat's console shows next to it.
 fn appid(text: &str, path: &str) -> Result<AppId, ConfigError> {
-    const AS: &str = "expected the mini-program's appid, such as \"wx0123456789abcdef\"";
     let is_secret = text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
     let problem = match text.parse::<AppId>() {
         _ if text.trim().is_empty() => "the appid is missing",
@@ -78,7 +77,12 @@ fn appid(text: &str, path: &str) -> Result<AppId, ConfigError> {
         Ok(appid) => return Ok(appid),
         Err(_) => "not an appid: expected up to 64 letters, digits, '_' or '-'",
     };
-    Err(wrong(path, format!("{problem}\nhint: {AS}")))
+    Err(wrong(
+        path,
+        format!(
+            "{problem}\nhint: expected the mini-program's appid, such as \"wx0123456789abcdef\" [RA015]"
+        ),
+    ))
 }
 
 fn account(
@@ -166,6 +170,6 @@ pub(super) fn is_no_secret(path: &Path, key: &str, meant: &str) -> Result<(), Co
     }
     Err(wrong(
         key,
-        format!("this may be a secret, so it is shown as {HIDDEN}\nhint: expected {meant}"),
+        format!("this may be a secret, so it is shown as {HIDDEN}\nhint: expected {meant} [RA103]"),
     ))
 }

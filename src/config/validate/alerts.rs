@@ -128,7 +128,7 @@ fn has_no_more(section: &NotifySection, kind: Kind, path: &str) -> Result<(), Co
     ];
     match keys.into_iter().find(|(_, is_set, is_known)| *is_set && !is_known) {
         Some((key, ..)) => {
-            let problem = format!("not a key of kind {}\nhint: remove it", kind.as_str());
+            let problem = format!("not a key of kind {}\nhint: remove it [RA708]", kind.as_str());
             Err(wrong(&format!("{path}.{key}"), problem))
         }
         None => Ok(()),
@@ -186,7 +186,7 @@ impl Reading<'_> {
         let server = address(environment, url, &self.at("smtp_url"), &["smtps", "smtp"])?;
         let from = self.mailbox("from", section.from.as_deref().unwrap_or_default())?;
         if section.to.is_empty() {
-            let problem = "no recipient\nhint: write a list such as [\"ops@example.com\"]";
+            let problem = "no recipient\nhint: write a list such as [\"ops@example.com\"] [RA708]";
             return Err(wrong(&self.at("to"), problem));
         }
         let to = section.to.iter().map(|to| self.mailbox("to", to)).collect::<Result<_, _>>()?;
@@ -195,7 +195,7 @@ impl Reading<'_> {
 
     fn mailbox(&self, key: &str, text: &str) -> Result<Mailbox, ConfigError> {
         let problem = "not a mail address\nhint: write \"ops@example.com\" or \
-                       \"Operations <ops@example.com>\"";
+                       \"Operations <ops@example.com>\" [RA708]";
         text.trim().parse().map_err(|_| wrong(&self.at(key), problem))
     }
 
@@ -236,7 +236,7 @@ fn address(
         let begins = begins.join(" or ");
         let problem = format!(
             "what it names is not an address that begins with {begins}\n\
-             hint: copy the complete address there"
+             hint: copy the complete address there [RA703]"
         );
         wrong(&format!("{path}_{key}"), problem)
     })

@@ -57,22 +57,22 @@ fn bucket(text: &str) -> Result<&str, ConfigError> {
     let Some(bucket) = optional(text) else {
         return Err(wrong(
             "store.bucket",
-            "missing\nhint: set it in the file or with REPLAY_ARCHIVER_STORE__BUCKET",
+            "missing\nhint: set it in the file or with REPLAY_ARCHIVER_STORE__BUCKET [RA017]",
         ));
     };
     let problem = match () {
         () if bucket.starts_with("arn:") => return Ok(bucket),
         () if bucket.contains("://") => {
-            "this is an address\nhint: write only the bucket's name here, and the store's address as endpoint"
+            "this is an address\nhint: write only the bucket's name here, and the store's address as endpoint [RA017]"
         }
         () if bucket.contains('/') => {
-            "it contains a slash\nhint: write only the bucket's name here; a common prefix of all keys goes to prefix"
+            "it contains a slash\nhint: write only the bucket's name here; a common prefix of all keys goes to prefix [RA017]"
         }
         () if PROVIDERS.iter().any(|end| bucket.ends_with(end)) => {
-            "it contains the store's address\nhint: write only the bucket's name here, and the store's address as endpoint"
+            "it contains the store's address\nhint: write only the bucket's name here, and the store's address as endpoint [RA017]"
         }
         () if bucket.contains(['"', '\'']) => {
-            "it contains quotes\nhint: put the text in a single pair of quotes"
+            "it contains quotes\nhint: put the text in a single pair of quotes [RA006]"
         }
         () if !bucket.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c)) => {
             "not a bucket name: expected letters, digits, '-', '.' and '_'"
@@ -89,11 +89,11 @@ fn endpoint(text: &str, bucket: &str) -> Result<Url, ConfigError> {
     let is_providers = PROVIDERS.iter().any(|end| host.ends_with(end));
     let problem = match host.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('.')) {
         Some(rest) if is_providers => {
-            format!("it contains the bucket's name\nhint: leave the name out: \"{}://{rest}\"", url.scheme())
+            format!("it contains the bucket's name\nhint: leave the name out: \"{}://{rest}\" [RA018]", url.scheme())
         }
         _ if !url.username().is_empty() || url.password().is_some() || url.query().is_some() => {
             "it must not contain a user name, a password or a query\n\
-             hint: put the access key into access_key, and the secret key into the variable that secret_key_env names".to_owned()
+             hint: put the access key into access_key, and the secret key into the variable that secret_key_env names [RA018]".to_owned()
         }
         _ => return Ok(url),
     };
@@ -119,7 +119,7 @@ fn credentials(
             "store.access_key",
             "this is a secret key, so it is not shown\n\
              hint: expected the public half (the access key id); remove the secret key from the file, and \
-             create a new pair if others may have seen it",
+             create a new pair if others may have seen it [RA108]",
         ));
     }
     let session_token = environment.optional_secret("REPLAY_ARCHIVER_SESSION_TOKEN")?;

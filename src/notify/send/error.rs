@@ -32,7 +32,7 @@ pub enum Error {
     /// The receiver wants no more messages.
     #[error(
         "{host} wants no more messages (HTTP status 410): it gets none from now on\n\
-         hint: remove this [[notify]], or set its new address; `notify --test` tries it again"
+         hint: remove this [[notify]], or set its new address; `notify --test` tries it again [RA702]"
     )]
     Gone {
         /// The host.
@@ -51,7 +51,7 @@ pub enum Error {
     /// A reply that does not say whether the message was taken.
     #[error(
         "{host} did not say that it took the message: {excerpt}\n\
-         hint: is this the address of the robot, and of this kind?"
+         hint: is this the address of the robot, and of this kind? [RA703]"
     )]
     Unclear {
         /// The host.
@@ -62,7 +62,7 @@ pub enum Error {
     /// A signing secret that cannot be used.
     #[error(
         "the signing secret is not usable: what follows whsec_ is not base64\n\
-         hint: copy it again from the receiver"
+         hint: copy it again from the receiver [RA704]"
     )]
     Secret,
     /// A client cannot be set up.
@@ -96,18 +96,20 @@ const PASSING: [i64; 2] = [-1, 11_232];
 fn hint(code: i64, message: &str) -> &'static str {
     match code {
         93000 => {
-            "\nhint: copy the address of the robot again; it may have been removed from the group"
+            "\nhint: copy the address of the robot again; it may have been removed from the group [RA703]"
         }
-        40058 | 9499 => "\nhint: please report this with the version of the program",
+        40058 | 9499 => "\nhint: please report this with the version of the program [RA901]",
         310_000 if message.contains("keyword") => {
-            "\nhint: set keyword to one of the words that the robot asks for"
+            "\nhint: set keyword to one of the words that the robot asks for [RA705]"
         }
-        310_000 if message.contains("ip") => "\nhint: add this machine's address to the robot",
+        310_000 if message.contains("ip") => {
+            "\nhint: add this machine's address to the robot [RA706]"
+        }
         310_000 | 19_021 => {
-            "\nhint: is secret_env the signing secret of this robot, and this machine's clock right?"
+            "\nhint: is secret_env the signing secret of this robot, and this machine's clock right? [RA704]"
         }
-        19_022 => "\nhint: add this machine's address to the robot",
-        19_024 => "\nhint: set keyword to one of the words that the robot asks for",
+        19_022 => "\nhint: add this machine's address to the robot [RA706]",
+        19_024 => "\nhint: set keyword to one of the words that the robot asks for [RA705]",
         _ => "",
     }
 }

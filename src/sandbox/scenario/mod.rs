@@ -30,7 +30,9 @@ pub enum ScenarioError {
         appid: String,
     },
     /// The same room occurs twice in an account.
-    #[error("account {appid}: room {room} is given twice\nhint: ids from `generate` count too")]
+    #[error(
+        "account {appid}: room {room} is given twice\nhint: ids from `generate` count too [RA031]"
+    )]
     DuplicateRoom {
         /// The appid.
         appid: String,

@@ -24,7 +24,7 @@ pub use probe::{Complaint, Decoded};
 pub enum Error {
     /// The program was not found.
     #[error(
-        "ffprobe is not installed\nhint: it comes with ffmpeg: `apt-get install ffmpeg`, `dnf install ffmpeg` or `brew install ffmpeg`"
+        "ffprobe is not installed\nhint: it comes with ffmpeg: `apt-get install ffmpeg`, `dnf install ffmpeg` or `brew install ffmpeg` [RA504]"
     )]
     NotInstalled,
     /// The program cannot be run.

@@ -297,6 +297,23 @@ async fn schemas_and_completions_are_printed() {
 }
 
 #[tokio::test]
+async fn explain_says_what_a_code_means_in_either_language_without_a_configuration() {
+    let place = Place::start(ROOMS).await;
+    std::fs::remove_file(place.folder.path().join("pipeline.toml")).unwrap();
+    let english = place.good(&["explain", "RA204"]).await.out;
+    assert!(english.contains("- What to do: Add that address"), "{english}");
+    let chinese = place.good(&["explain", "40164", "--lang", "zh"]).await.out;
+    assert!(chinese.contains("RA204") && chinese.contains("IP白名单"), "{chinese}");
+    assert!(place.good(&["explain", "-1"]).await.out.contains("busy"));
+    let all = place.good(&["explain", "--json"]).await.lines();
+    let (summary, all) = all.split_last().unwrap();
+    assert!(summary["entries"] == all.len() && all.len() > 60, "{summary}");
+    assert!(all.iter().all(|entry| entry["title"].as_str().is_some_and(|title| title.len() > 5)));
+    let unknown = place.run(&["explain", "RA000"]).await;
+    assert!(unknown.code == 2 && unknown.err.contains("no such code"), "{unknown:?}");
+}
+
+#[tokio::test]
 async fn manual_pages_are_printed_and_written() {
     let place = Place::start("").await;
     let page = place.good(&["man", "backfill"]).await.out;

@@ -50,7 +50,9 @@ async fn printing(place: &Place, to: To, arguments: &[&str]) -> Ran {
     ended(place.command(arguments).stdout(stdout).spawn().unwrap()).await
 }
 
-const PRINTING: [&[&str]; 22] = [
+const PRINTING: [&[&str]; 24] = [
+    &["explain"],
+    &["explain", "RA204", "--lang", "zh", "--json"],
     &["schema"],
     &["schema", "catalog"],
     &["completions", "bash"],

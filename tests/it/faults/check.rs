@@ -207,6 +207,7 @@ fn assert_night(row: &Row, seen: &Seen, log: &Log) {
         [] => assert_eq!(expect.hint, "", "hint of {outcome}"),
         [hint] => {
             assert!(!expect.hint.is_empty() && hint.contains(expect.hint), "hint of {outcome}");
+            assert!(hint.contains(" [RA") && hint.ends_with(']'), "code of the hint of {outcome}");
         }
         _ => panic!("{} hints in {outcome}", hints.len()),
     }

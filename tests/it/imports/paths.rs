@@ -11,7 +11,8 @@ pub struct File {
     pub module: Vec<String>,
     /// The modules and items of the program that it names, as paths from the crate's root.
     pub uses: Vec<Vec<String>>,
-    text: String,
+    /// Its code, without lines of comments.
+    pub text: String,
     /// Everything that it imports from anywhere.
     imports: Vec<Vec<String>>,
 }
