@@ -133,7 +133,7 @@ impl Ledger {
         }
         let options: AnyConnectOptions = place::for_driver(url).parse().map_err(Error::Open)?;
         let options = options.disable_statement_logging();
-        let settings = if is_sqlite { sqlite } else { "select 1" };
+        let settings = is_sqlite.then_some(sqlite);
         let pool =
             retry::with(&OPENING, "opening the ledger", || connect(&options, settings)).await?;
         let lease_clock = LeaseClock::new(is_sqlite, clock);
@@ -215,8 +215,12 @@ const OPENING: retry::Policy = retry::Policy {
     budget: Duration::from_secs(20),
 };
 
-/// Connects, and migrates the tables.
-async fn connect(options: &AnyConnectOptions, settings: &'static str) -> Result<AnyPool, Error> {
+/// Connects, with these settings if it is SQLite, and migrates the tables.
+async fn connect(
+    options: &AnyConnectOptions,
+    sqlite: Option<&'static str>,
+) -> Result<AnyPool, Error> {
+    let settings = sqlite.unwrap_or("select 1");
     try_out(options, settings).await.map_err(Error::Open)?;
     let pool = AnyPoolOptions::new()
         .max_connections(8)
@@ -232,7 +236,7 @@ async fn connect(options: &AnyConnectOptions, settings: &'static str) -> Result<
         .connect_with(options.clone())
         .await
         .map_err(Error::Open)?;
-    schema::migrate(&pool, is_sqlite).await?;
+    schema::migrate(&pool, sqlite.is_some()).await?;
     Ok(pool)
 }
 
