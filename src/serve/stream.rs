@@ -12,7 +12,6 @@ use super::app::App;
 use super::limits::{Passing, Permit};
 use super::problem::Problem;
 use super::range::{Wanted, wanted};
-use super::traffic::Traffic;
 use super::{answer, library};
 use crate::model::ObjectKey;
 use crate::store::{self, ObjectBody, Store};

@@ -66,8 +66,13 @@ impl Board {
         if looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return;
         }
-        let read = stream::iter(accounts)
-            .map(async |appid| (appid.clone(), status::read(&self.store, appid).await));
+        let read = stream::iter(accounts.clone()).map(|appid| {
+            let store = self.store.clone();
+            async move {
+                let status = status::read(&store, &appid).await;
+                (appid, status)
+            }
+        });
         let mut standing = Standing::default();
         let mut read = read.buffer_unordered(AT_ONCE);
         while let Some((appid, status)) = read.next().await {
