@@ -17,7 +17,7 @@ async fn place(store: &StrictS3, more: &str) -> Place {
 }
 
 async fn check(place: &Place, arguments: &[&str]) -> Ran {
-    place.run(&[&["doctor", "--player", "--account", "wx1"], arguments].concat()).await
+    place.run(&[&["doctor", "--player", "--account", "wx1"][..], arguments].concat()).await
 }
 
 /// The verdict of each check.
@@ -90,7 +90,6 @@ async fn a_cdn_that_misbehaves_is_told_with_what_to_do() {
         format!("[serve]\nmedia = \"base_url\"\nbase_url = \"http://{}/\"\n", cdn.authority());
     let place = place(&store, &more).await;
     let page = ["--origin", "https://shop.example/rooms"];
-    // The newest room of the catalog that plays is one with a whole; its chunk is asked for.
     let ran = check(&place, &[&page[..], &["--room", "1"]].concat()).await;
     assert_eq!(ran.code, 0, "{ran:?}");
     let bad: Vec<_> = verdicts(&ran).into_iter().filter(|(_, verdict)| verdict != "ok").collect();
@@ -132,6 +131,7 @@ async fn a_whole_needs_cors_and_a_room_is_found_by_itself() {
     let ran = check(&place, &["--json"]).await;
     assert_eq!(ran.code, 1, "{ran:?}");
     let lines = ran.lines();
+    // The newest of the catalog that plays has a whole.
     let room = &lines[0];
     assert!(room["text"].as_str().unwrap().starts_with("2 of wx1: the first chunk"), "{ran:?}");
     let cors = lines.iter().find(|line| line["check"] == "CORS").unwrap();

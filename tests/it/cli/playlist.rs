@@ -46,7 +46,7 @@ fn stitch(store: &StrictS3) {
 }
 
 async fn listed(place: &Place, more: &[&str]) -> String {
-    let arguments = [&["playlist", "--room", "1", "--account", "wx1"], more].concat();
+    let arguments = [&["playlist", "--room", "1", "--account", "wx1"][..], more].concat();
     place.good(&arguments).await.out
 }
 
@@ -144,7 +144,7 @@ async fn urls_of_a_cdn_are_signed_with_the_key_of_the_server() {
         (&["--base-url", "cdn.example"], "https://cdn.example"),
         (&["--base-url", "https://u:p@cdn.example"], "password"),
     ] {
-        let ran = place.run(&[&["playlist", "--room", "1"], arguments].concat()).await;
+        let ran = place.run(&[&["playlist", "--room", "1"][..], arguments].concat()).await;
         assert_eq!(ran.code, 2, "{arguments:?}: {ran:?}");
         assert!(ran.err.contains(part), "{arguments:?}: no {part} in {ran:?}");
     }
