@@ -89,8 +89,8 @@ async fn newest(archive: &Archive, appid: &AppId) -> anyhow::Result<Vec<RoomId>>
     };
     let mut indexing = Index::begin(catalog);
     while indexing.take_some().await? {}
-    let statuses = vec![Some(RoomStatus::Complete), Some(RoomStatus::Partial)];
-    let query = Query { statuses, ..Query::default() };
+    let mut query = Query::for_words(&[]);
+    query.statuses = vec![Some(RoomStatus::Complete), Some(RoomStatus::Partial)];
     let page = indexing.finish().page(&query, Order::Newest, None, ROOMS);
     Ok(page.rooms.into_iter().map(|room| room.room_id).collect())
 }
