@@ -125,8 +125,9 @@ pub enum Command {
     /// Play tonight on this machine with something going wrong, and show who would hear of it.
     #[cfg(feature = "sandbox")]
     Rehearse(rehearse::RehearseArguments),
-    /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
-    Doctor,
+    /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each; or what players
+    /// get.
+    Doctor(doctor::DoctorArguments),
     /// Say what a code after a hint means, such as RA204, and what to do about it.
     Explain(explain::ExplainArguments),
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
@@ -224,7 +225,7 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Notify(arguments) => notify::run(common, &arguments).await,
         #[cfg(feature = "sandbox")]
         Command::Rehearse(arguments) => rehearse::run(common, &arguments, stop).await,
-        Command::Doctor => doctor::run(common).await,
+        Command::Doctor(arguments) => doctor::run(common, &arguments).await,
         Command::Explain(arguments) => Ok(explain::run(common, &arguments)),
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,
