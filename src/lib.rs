@@ -7,8 +7,9 @@
 //! reading order; each uses only those above it and never one below.
 //!
 //! - [`model`]: what is talked about. Plain data, no I/O.
-//! - [`clock`], [`child`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, programs of the user, where
-//!   requests may go, how slowly bytes may come, counters for whoever watches, trying again.
+//! - [`clock`], [`child`], [`metrics`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, programs of the
+//!   user, the format of Prometheus, where requests may go, how slowly bytes may come, counters for whoever
+//!   watches, trying again.
 //! - [`ledger`]: what is known, pending, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
@@ -46,6 +47,7 @@ pub mod model;
 pub mod clock;
 
 pub mod child;
+pub mod metrics;
 pub mod net_guard;
 pub mod pace;
 pub mod progress;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Digest;
+use crate::metrics::{Figures, seconds};
 use crate::model::{AppId, Outcome};
 use crate::progress::Counts;
 use text::{Kept, text};
@@ -32,17 +33,6 @@ pub struct Metrics {
     kept: Kept,
 }
 
-/// What is known of an account.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Figures {
-    last_success: f64,
-    next_deadline: f64,
-    at_risk: f64,
-    lost: f64,
-    rooms_left: f64,
-    calls_left: f64,
-}
-
 impl Metrics {
     /// The metrics of a run that begins now, with what the file says of earlier ones.
     /// Each of the configured `accounts` has its series from the beginning, and no other account has any.
@@ -53,7 +43,7 @@ impl Metrics {
     ) -> Self {
         let earlier = std::fs::read_to_string(file).unwrap_or_default();
         let mut kept = Kept::read(&earlier);
-        let known = |appid: &str| kept.accounts.get(appid).copied().unwrap_or_default();
+        let known = |appid: &str| kept.accounts.get(appid).copied().unwrap_or(Figures::ZERO);
         kept.accounts = accounts.map(|appid| (appid.to_owned(), known(appid))).collect();
         let file = file.to_owned();
         let (ended, outcome) = (None, None);
@@ -75,23 +65,25 @@ impl Metrics {
             self.kept.last_success = at;
         }
         for account in &digest.accounts {
-            let figures = self.kept.accounts.entry(account.appid.to_string()).or_default();
+            let figures = self.kept.accounts.entry(account.appid.to_string());
+            let figures = figures.or_insert(Figures::ZERO);
             if matches!(account.outcome, Outcome::Ok | Outcome::Continuing) {
-                figures.last_success = at;
+                figures.last_success = Some(at);
             }
             if digest.stopped.is_some() || digest.is_cut_short {
                 continue;
             }
             let lost: u64 = account.lost.iter().map(|lost| lost.recordings).sum();
             if let Some(before) = account.lost_before {
-                figures.lost = (before + lost) as f64;
+                figures.lost = Some((before + lost) as f64);
             }
-            figures.rooms_left = account.rooms_left as f64;
+            figures.rooms_left = Some(account.rooms_left as f64);
             // They come with the forecast; without it, what was known before still holds.
             if let Some(calls) = account.calls {
-                figures.calls_left = calls.left as f64;
-                figures.at_risk = account.at_risk.len() as f64;
-                figures.next_deadline = deadlines.get(&account.appid).copied().map_or(0.0, seconds);
+                figures.calls_left = Some(calls.left as f64);
+                figures.at_risk = Some(account.at_risk.len() as f64);
+                let deadline = deadlines.get(&account.appid).copied();
+                figures.next_deadline = Some(deadline.map_or(0.0, seconds));
             }
         }
         self.write();
@@ -121,10 +113,6 @@ fn replace(file: &Path, text: &str) -> std::io::Result<()> {
         let _ = std::fs::remove_file(&beside);
     }
     written
-}
-
-fn seconds(at: Timestamp) -> f64 {
-    at.as_millisecond() as f64 / 1000.0
 }
 
 #[cfg(test)]

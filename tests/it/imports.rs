@@ -132,7 +132,7 @@ fn what_a_player_needs_is_in_the_manifest_and_the_bucket() {
 
 #[test]
 fn the_server_knows_neither_pipeline_nor_ledger_nor_wechat() {
-    uses_only("serve", &["archive", "clock", "model", "pace", "playback", "store"]);
+    uses_only("serve", &["archive", "clock", "metrics", "model", "pace", "playback", "store"]);
 }
 
 #[test]
@@ -144,7 +144,10 @@ fn stitching_knows_files_and_no_archive() {
 fn telling_knows_neither_wechat_nor_the_bucket() {
     uses_only(
         "notify",
-        &["child", "clock", "config", "ledger", "model", "pipeline", "progress", "retry"],
+        &[
+            "child", "clock", "config", "ledger", "metrics", "model", "pipeline", "progress",
+            "retry",
+        ],
     );
 }
 

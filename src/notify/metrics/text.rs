@@ -1,12 +1,10 @@
 //! The text format of Prometheus: written, and read back where a run keeps what an earlier one said.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use super::{Figures, Metrics, seconds};
+use super::Metrics;
+use crate::metrics::{Figures, Kind, PREFIX, describe, of_accounts, seconds, value};
 use crate::model::Outcome;
-
-const PREFIX: &str = "replay_archiver";
 
 /// What is kept from run to run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,40 +14,6 @@ pub(super) struct Kept {
     /// By appid.
     pub(super) accounts: BTreeMap<String, Figures>,
 }
-
-/// The series of each account: its name, what it is, and where its value is.
-type Series = (&'static str, &'static str, fn(&mut Figures) -> &mut f64);
-
-const SERIES: [Series; 6] = [
-    (
-        "account_last_success_timestamp_seconds",
-        "When a run last ended for the account as it should; 0 for never.",
-        |figures| &mut figures.last_success,
-    ),
-    (
-        "account_next_deadline_timestamp_seconds",
-        "When WeChat deletes the first recording that is not archived; 0 for none.",
-        |figures| &mut figures.next_deadline,
-    ),
-    (
-        "account_rooms_at_risk",
-        "Rooms of which something will not be archived in time.",
-        |figures| &mut figures.at_risk,
-    ),
-    (
-        "account_recordings_lost",
-        "Recordings that WeChat deleted before they were archived and that nobody has acknowledged.",
-        |figures| &mut figures.lost,
-    ),
-    ("account_rooms_left", "Rooms that a later run has work to do for.", |figures| {
-        &mut figures.rooms_left
-    }),
-    (
-        "account_api_calls_left",
-        "API calls of the day that the program may still make.",
-        |figures| &mut figures.calls_left,
-    ),
-];
 
 impl Kept {
     /// Reads what an earlier run wrote; anything else is left out.
@@ -66,12 +30,11 @@ impl Kept {
                 kept.last_success = value;
             }
             let Some((name, label)) = name.split_once("{appid=\"") else { continue };
-            let (Some(appid), Some((.., place))) =
-                (label.strip_suffix("\"}"), SERIES.iter().find(|(known, ..)| *known == name))
-            else {
-                continue;
-            };
-            *place(kept.accounts.entry(appid.to_owned()).or_default()) = value;
+            let Some(appid) = label.strip_suffix("\"}") else { continue };
+            let figures = kept.accounts.entry(appid.to_owned()).or_insert(Figures::ZERO);
+            if let Some(place) = figures.of_series(name) {
+                *place = Some(value);
+            }
         }
         kept
     }
@@ -80,35 +43,26 @@ impl Kept {
 /// The whole file.
 pub(super) fn text(metrics: &Metrics) -> String {
     let mut text = String::new();
-    for (name, help, value) in of_run(metrics) {
-        describe(&mut text, name, help);
-        let _ = writeln!(text, "{PREFIX}_{name} {value}");
+    for (name, help, known) in of_run(metrics) {
+        describe(&mut text, name, help, Kind::Gauge);
+        value(&mut text, name, "", known);
     }
-    describe(&mut text, "run_outcome", "1 for the outcome of the last run.");
+    describe(&mut text, "run_outcome", "1 for the outcome of the last run.", Kind::Gauge);
     for outcome in Outcome::ALL {
-        let value = u8::from(metrics.outcome == Some(outcome));
-        let _ = writeln!(text, "{PREFIX}_run_outcome{{outcome=\"{}\"}} {value}", outcome.as_str());
+        let labels = format!("outcome=\"{}\"", outcome.as_str());
+        value(&mut text, "run_outcome", &labels, u8::from(metrics.outcome == Some(outcome)));
     }
-    let mut accounts = metrics.kept.accounts.clone();
-    for (name, help, place) in SERIES {
-        describe(&mut text, name, help);
-        for (appid, figures) in &mut accounts {
-            let value = *place(figures);
-            let _ = writeln!(text, "{PREFIX}_{name}{{appid=\"{appid}\"}} {value}");
-        }
-    }
+    of_accounts(&mut text, &metrics.kept.accounts);
     text
-}
-
-fn describe(text: &mut String, name: &str, help: &str) {
-    let _ = writeln!(text, "# HELP {PREFIX}_{name} {help}\n# TYPE {PREFIX}_{name} gauge");
 }
 
 /// What there is one of.
 fn of_run(metrics: &Metrics) -> Vec<(&'static str, &'static str, f64)> {
     let ended = metrics.ended.map_or(0.0, seconds);
     let began = seconds(metrics.began);
-    let all = |place: fn(&Figures) -> f64| metrics.kept.accounts.values().map(place).sum::<f64>();
+    let all = |place: fn(&Figures) -> Option<f64>| {
+        metrics.kept.accounts.values().filter_map(place).sum::<f64>()
+    };
     let took = if metrics.ended.is_some() { (ended - began).max(0.0) } else { 0.0 };
     vec![
         (
