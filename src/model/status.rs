@@ -22,6 +22,9 @@ pub struct AccountStatus {
     pub published_at: Timestamp,
     /// The last run that worked on the account.
     pub last_run: LastRun,
+    /// When a run last ended for the account with `ok` or `continuing`; missing where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success_at: Option<Timestamp>,
     /// Rooms that a later run has work to do for; `null` where the run could not count them.
     pub rooms_left: Option<u64>,
     /// When WeChat deletes the first recording of the rooms that a later run has work to do for; `null`
@@ -36,6 +39,10 @@ pub struct AccountStatus {
     /// What the run reported as lost for good; at most 1,000. An earlier loss is in the manifest of its
     /// room.
     pub lost: Vec<LostRecording>,
+    /// How many recordings are lost in all, earlier ones included, that nobody has acknowledged; missing where
+    /// that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_unacknowledged: Option<u64>,
     /// What went wrong with the account or with a room; at most 1,000.
     pub problems: Vec<Problem>,
 }
@@ -83,7 +90,20 @@ pub enum Outcome {
     Ok,
 }
 
+impl AccountStatus {
+    /// When a run last ended for the account as it should, as far as this says.
+    pub fn success(&self) -> Option<Timestamp> {
+        let LastRun { outcome, ended_at, .. } = self.last_run;
+        self.last_success_at.or(outcome.is_success().then_some(ended_at))
+    }
+}
+
 impl Outcome {
+    /// Whether nothing is wrong.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Continuing)
+    }
+
     /// Every outcome, the worst first.
     pub const ALL: [Self; 8] = [
         Self::Failed,

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use super::report::{AccountReport, Report, RoomOutcome, RoomReport, Unarchived};
 use super::{NextLook, each};
-use crate::model::{AccountStatus, LastRun, LostRecording, Problem, RoomAtRisk, STATUS_SCHEMA};
+use crate::model::{
+    AccountStatus, LastRun, LostRecording, ObjectKey, Problem, RoomAtRisk, STATUS_SCHEMA,
+};
 use crate::schedule::forecast::AtRisk;
 use crate::stage::{Context, Error};
 use crate::store::Labels;
@@ -28,9 +30,18 @@ pub struct Ended<'a> {
 /// Publishes the status of each account that the report knows, but where the bucket seems to be the wrong
 /// one: it has nothing of an account that was archived before.
 pub async fn publish(context: &Context, report: &Report, ended: Ended<'_>) {
+    let appids: Vec<_> = report.accounts.iter().map(|account| account.appid.clone()).collect();
+    let lost = match context.ledger.lost_before(&appids).await {
+        Ok(lost) => Some(lost),
+        Err(error) => {
+            tracing::debug!(error = %error, "failed to count earlier losses");
+            None
+        }
+    };
     let accounts = report.accounts.iter().filter(|account| !account.is_misplaced);
     let publish = async |account: &AccountReport| {
-        if let Err(error) = publish_one(context, report, account, ended).await {
+        let before = lost.as_ref().map(|lost| lost.get(&account.appid).copied().unwrap_or(0));
+        if let Err(error) = publish_one(context, report, account, (ended, before)).await {
             tracing::warn!(account.appid = %account.appid, error = %error, "failed to publish status.json");
         }
     };
@@ -41,14 +52,28 @@ async fn publish_one(
     context: &Context,
     report: &Report,
     account: &AccountReport,
-    ended: Ended<'_>,
+    (ended, lost_before): (Ended<'_>, Option<u64>),
 ) -> Result<(), Error> {
-    let status = status(report, account, ended, (context.due_by(), context.clock.now()));
+    let key = context.store.keys(&account.appid).status();
+    let mut status = status(report, account, ended, (context.due_by(), context.clock.now()));
+    let lost = report.losses.iter().filter(|loss| loss.recording.appid == account.appid).count();
+    let is_counted = !report.losses_unread;
+    status.lost_unacknowledged =
+        lost_before.filter(|_| is_counted).map(|before| before + lost as u64);
+    status.last_success_at = match status.success() {
+        Some(now) => Some(now),
+        None => earlier_success(context, &key).await,
+    };
     // Everything here can be written by serde_json.
     let text = serde_json::to_vec_pretty(&status).unwrap_or_default();
-    let key = context.store.keys(&account.appid).status();
     context.store.put(&key, Bytes::from(text), Labels::JSON).await?;
     Ok(())
+}
+
+/// The last success that the status in the bucket knows, before it is replaced.
+async fn earlier_success(context: &Context, key: &ObjectKey) -> Option<Timestamp> {
+    let found = context.store.get(key).await.ok().flatten()?;
+    serde_json::from_slice::<AccountStatus>(&found).ok()?.success()
 }
 
 fn status(
@@ -72,12 +97,14 @@ fn status(
             rooms: rooms.len() as u64,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
+        last_success_at: None,
         rooms_left: account.rooms_left.map(|others| left + others),
         next_deadline: account.next_deadline,
         next_try_at: account.next_look.and_then(NextLook::waits_until),
         calls: account.calls,
         at_risk: account.at_risk.iter().take(MOST).map(at_risk).collect(),
         lost: lost(report, account),
+        lost_unacknowledged: None,
         problems: problems(report, account, &rooms),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::program::{Place, ROOMS};
+use super::program::{Place, ROOMS, ended};
 
 const STATUS: &str = "live/wx1/status.json";
 
@@ -28,12 +28,17 @@ async fn a_run_publishes_how_it_ended_and_what_is_ahead() {
         place.sandbox.calls().iter().filter(|call| call.path.ends_with("getliveinfo")).count();
     assert!(asked >= 3 && first["calls"]["used"] == asked, "{asked}: {first}");
     assert_eq!((&first["lost"], &first["at_risk"]), (&json!([]), &json!([])));
+    assert_eq!(
+        (&first["last_success_at"], &first["lost_unacknowledged"]),
+        (&Value::Null, &json!(0))
+    );
     place.good(&["backfill", "--room", "2"]).await;
     let second = status(&place);
     let run = &second["last_run"];
     assert_eq!((&run["command"], &run["outcome"]), (&json!("backfill"), &json!("ok")), "{second}");
     assert_eq!((&second["rooms_left"], &second["problems"]), (&json!(0), &json!([])), "{second}");
     assert!(second["next_deadline"].is_null(), "{second}");
+    assert_eq!(second["last_success_at"], second["last_run"]["ended_at"], "{second}");
     place.good(&["verify", "--deep"]).await;
     place.good(&["gc"]).await;
     assert_eq!(status(&place), second);
@@ -54,6 +59,21 @@ async fn a_run_whose_time_is_over_is_continued_and_nothing_is_wrong() {
     assert_eq!(place.run(&[&arguments[..], &["ok,left"]].concat()).await.code, 3);
     let unknown = place.run(&[&arguments[..], &["fine"]].concat()).await;
     assert!(unknown.code == 2 && unknown.out.contains("at_risk"), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_night_that_fails_does_not_make_the_status_forget_the_last_success() {
+    let place = Place::start(ROOMS).await;
+    place.good(&["run"]).await;
+    let success = status(&place)["last_success_at"].clone();
+    assert!(success.is_string(), "{success}");
+    for _ in 0..2 {
+        let run = place.command(&["run"]).env("APP_SECRET", "another").spawn().unwrap();
+        assert_eq!(ended(run).await.code, 1);
+        let failed = status(&place);
+        let told = (&failed["last_run"]["outcome"], &failed["last_success_at"]);
+        assert_eq!(told, (&json!("failed"), &success), "{failed}");
+    }
 }
 
 #[tokio::test]
