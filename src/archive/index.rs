@@ -1,5 +1,5 @@
 //! A catalog in little memory, for whoever searches it again and again: a hundred thousand rooms take
-//! about 25 MiB and are searched in a millisecond or two. Pure, but for [`Index::read`].
+//! about 25 MiB and are searched in a millisecond or two. Pure, but for [`Indexing::take_some`].
 
 mod cursor;
 
@@ -15,6 +15,9 @@ pub use cursor::{Cursor, Order};
 
 /// The most memory that an index may take, in bytes.
 pub const LARGEST: usize = 64 << 20;
+
+/// How many rooms are taken without a pause.
+const AT_ONCE: usize = 32;
 
 /// Stands for a number or a text that is not known.
 const NO_NUMBER: u64 = u64::MAX;
@@ -93,18 +96,39 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-impl Index {
-    /// Reads a catalog to its end.
+/// A catalog that is being indexed.
+#[derive(Debug)]
+pub struct Indexing {
+    catalog: Reader,
+    index: Index,
+}
+
+impl Indexing {
+    /// Takes some more rooms, which keeps a thread for less than a millisecond; `false` at the end.
     ///
     /// # Errors
-    /// If it cannot be read, or has too many rooms.
-    pub async fn read(catalog: Reader) -> Result<Self, Unusable> {
-        let (mut catalog, mut index) = (catalog.in_any_order(), Self::default());
-        while let Some(room) = catalog.next().await? {
-            index.add(&room)?;
+    /// If the catalog cannot be read, or has too many rooms.
+    pub async fn take_some(&mut self) -> Result<bool, Unusable> {
+        for _ in 0..AT_ONCE {
+            match self.catalog.next().await? {
+                Some(room) => self.index.add(&room)?,
+                None => return Ok(false),
+            }
         }
-        index.finish(catalog.published_at());
-        Ok(index)
+        Ok(true)
+    }
+
+    /// The index of all rooms that were taken. Sorts them, which keeps a thread for some tens of milliseconds.
+    pub fn finish(mut self) -> Index {
+        self.index.finish(self.catalog.published_at());
+        self.index
+    }
+}
+
+impl Index {
+    /// Begins to index a catalog.
+    pub fn begin(catalog: Reader) -> Indexing {
+        Indexing { catalog: catalog.in_any_order(), index: Self::default() }
     }
 
     /// When the catalog was written.

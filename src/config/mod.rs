@@ -4,6 +4,7 @@
 //! then the file, then the defaults. An error names the file, line and key of a wrong value.
 
 mod alerts;
+mod cdn;
 mod credentials;
 mod environment;
 mod error;
@@ -40,9 +41,11 @@ use crate::ledger::QuotaShare;
 use crate::media::source as media;
 use crate::model::AppId;
 use crate::net_guard::HostPolicy;
+use crate::playback::BaseUrl;
 use crate::{store, wechat};
 
 pub use alerts::{Address, Alerts, Channel, Event, Lang, Monitor, Robot, Way};
+pub use cdn::CdnFlags;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
@@ -167,6 +170,18 @@ pub fn load_reading(sources: &Sources) -> Result<Reading, ConfigError> {
 /// As [`load_reading`], and for `[serve]`.
 pub fn load_serving(sources: &Sources, listen: Option<SocketAddr>) -> Result<Serving, ConfigError> {
     validated(sources, |file, sources| serving::serving(file, sources, listen))
+}
+
+/// Reads the configuration of a command that prints URLs: as [`load_reading`], and the address in front of the
+/// bucket, if the flags want one.
+///
+/// # Errors
+/// As [`load_reading`], and for the address and its signatures.
+pub fn load_linking(
+    sources: &Sources,
+    flags: &CdnFlags,
+) -> Result<(Reading, Option<BaseUrl>), ConfigError> {
+    validated(sources, |file, sources| cdn::linking(file, sources, flags))
 }
 
 /// Reads who is told how a run ended: also if the rest of the configuration is unusable. Channels that are

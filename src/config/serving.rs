@@ -2,21 +2,23 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IntoDeserializer as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
+use super::cdn::{delivery, named, plain};
 use super::reading::{self, Reading};
 use super::tuning::duration;
 use super::validate::{http_url, optional, wrong};
 use super::{ConfigError, ConfigFile, Environment, Sources, secrets};
-use crate::playback::signing::{Names, Scheme, Signer, Unusable};
-use crate::playback::{BaseUrl, Lasting, LinkKey};
-use crate::serve::{self, Delivery, Settings, Tokens};
+use crate::model::Sha256Digest;
+use crate::playback::signing::Scheme;
+use crate::playback::{Lasting, LinkKey};
+use crate::serve::{self, SecretFiles, Secrets, Settings, Tokens};
 
 /// The shortest key for links, in bytes.
 const SHORTEST_KEY: usize = 32;
@@ -139,10 +141,18 @@ fn settings(
             "must be between 1m and 7d, the range that S3 can sign",
         ));
     }
-    let tokens = named(section.token_file.as_ref()).map(|file| tokens(environment, file));
+    if section.permanent_links && named(section.link_key_file.as_ref()).is_none() {
+        return Err(wrong(
+            "serve.link_key_file",
+            "missing: with permanent_links, links must survive a restart\n\
+             hint: set it to the path of a file with what `openssl rand -hex 32` prints",
+        ));
+    }
+    let Secrets { tokens, link_key, digest } = secrets(section, environment)?;
     let settings = Settings {
-        tokens: tokens.transpose()?,
-        link_key: link_key(section, environment)?,
+        tokens,
+        link_key: link_key.unwrap_or_else(LinkKey::random),
+        secret_files: secret_files(section, environment, digest),
         delivery: delivery(section, environment)?,
         link_ttl: section.link_ttl,
         lasting: if section.permanent_links { Lasting::Permanent } else { Lasting::Limited },
@@ -186,38 +196,47 @@ fn public_url(text: &str) -> Result<Url, ConfigError> {
     plain(url, "serve.public_url")
 }
 
-/// An address without anything that is a secret, or that keys cannot follow.
-fn plain(url: Url, path: &str) -> Result<Url, ConfigError> {
-    let has_more = !url.username().is_empty() || url.password().is_some();
-    if has_more || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong(path, "it must not contain a user name, a password or a query"));
-    }
-    Ok(url)
+/// What the files with secrets have.
+fn secrets(section: &ServeSection, environment: &Environment) -> Result<Secrets, ConfigError> {
+    let tokens = named(section.token_file.as_ref())
+        .map(|file| secrets::text_of_file(environment, file, "serve.token_file", "the API tokens"))
+        .transpose()?;
+    let key = named(section.link_key_file.as_ref())
+        .map(|file| secrets::of_file(environment, file, "serve.link_key_file", "the key of links"))
+        .transpose()?;
+    let text = |secret: Option<&SecretString>| {
+        let exposed = secret.map(|secret| Sha256Digest::of(secret.expose_secret().as_bytes()));
+        exposed.map(|digest| digest.to_string()).unwrap_or_default()
+    };
+    let digest =
+        Sha256Digest::of(format!("{}\n{}", text(tokens.as_ref()), text(key.as_ref())).as_bytes());
+    Ok(Secrets {
+        tokens: tokens.as_ref().map(parse_tokens).transpose()?,
+        link_key: key.as_ref().map(link_key).transpose()?,
+        digest,
+    })
 }
 
-fn named(file: Option<&PathBuf>) -> Option<&Path> {
-    file.map(PathBuf::as_path).filter(|file| !file.as_os_str().is_empty())
+/// The files with secrets, if there are any.
+fn secret_files(
+    section: &ServeSection,
+    environment: &Environment,
+    digest: Sha256Digest,
+) -> Option<SecretFiles> {
+    let files = [&section.token_file, &section.link_key_file];
+    files.into_iter().find_map(|file| named(file.as_ref()))?;
+    let (section, environment) = (section.clone(), environment.clone());
+    let read = move || secrets(&section, &environment).map_err(|error| error.to_string());
+    Some(SecretFiles::new(digest, read))
 }
 
-fn tokens(environment: &Environment, file: &Path) -> Result<Tokens, ConfigError> {
-    let text = secrets::text_of_file(environment, file, "serve.token_file", "the API tokens")?;
+fn parse_tokens(text: &SecretString) -> Result<Tokens, ConfigError> {
     Tokens::parse(text.expose_secret())
         .map_err(|error| wrong("serve.token_file", error.to_string()))
 }
 
 /// The key of links: a file keeps them working when the server starts again.
-fn link_key(section: &ServeSection, environment: &Environment) -> Result<LinkKey, ConfigError> {
-    let Some(file) = named(section.link_key_file.as_ref()) else {
-        if section.permanent_links {
-            return Err(wrong(
-                "serve.link_key_file",
-                "missing: with permanent_links, links must survive a restart\n\
-                 hint: set it to the path of a file with what `openssl rand -hex 32` prints",
-            ));
-        }
-        return Ok(LinkKey::random());
-    };
-    let text = secrets::of_file(environment, file, "serve.link_key_file", "the key of links")?;
+fn link_key(text: &SecretString) -> Result<LinkKey, ConfigError> {
     if text.expose_secret().len() < SHORTEST_KEY {
         return Err(wrong(
             "serve.link_key_file",
@@ -227,70 +246,5 @@ fn link_key(section: &ServeSection, environment: &Environment) -> Result<LinkKey
             ),
         ));
     }
-    Ok(LinkKey::of_text(&text))
-}
-
-/// What signs the URLs of a CDN.
-fn signer(
-    section: &ServeSection,
-    environment: &Environment,
-) -> Result<Option<Signer>, ConfigError> {
-    const FILE: &str = "serve.sign_key_file";
-    let file = named(section.sign_key_file.as_ref());
-    let Some(scheme) = section.sign else {
-        return match file {
-            None => Ok(None),
-            Some(_) => {
-                let problem = "missing, and sign_key_file is set: URLs would not be signed";
-                Err(wrong("serve.sign", problem))
-            }
-        };
-    };
-    let file = file.ok_or_else(|| {
-        wrong(FILE, "missing\nhint: set it to the path of a file with the key of the CDN's console")
-    })?;
-    let key = match scheme {
-        Scheme::Cloudfront => secrets::text_of_file(environment, file, FILE, "the private key")?,
-        _ => secrets::of_file(environment, file, FILE, "the key of the CDN")?,
-    };
-    let name = |text: &str, path: &str| match optional(text) {
-        None => Ok(None),
-        Some(name) if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
-            Ok(Some(name.to_owned()))
-        }
-        Some(_) => Err(wrong(path, "it must consist of letters, digits and underscores")),
-    };
-    let names = Names {
-        signature: name(&section.sign_parameter, "serve.sign_parameter")?,
-        time: name(&section.sign_time_parameter, "serve.sign_time_parameter")?,
-    };
-    let key_id = name(&section.sign_key_id, "serve.sign_key_id")?;
-    let signer = Signer::new(scheme, key, names, key_id.as_deref());
-    signer.map(Some).map_err(|unusable| {
-        let path = if unusable == Unusable::NoKeyId { "serve.sign_key_id" } else { FILE };
-        wrong(path, unusable.to_string())
-    })
-}
-
-fn delivery(section: &ServeSection, environment: &Environment) -> Result<Delivery, ConfigError> {
-    let base_url = optional(&section.base_url);
-    Ok(match (section.media, base_url) {
-        (Media::BaseUrl, Some(text)) => {
-            let url = plain(http_url(text, "serve.base_url")?, "serve.base_url")?;
-            Delivery::BaseUrl(BaseUrl { url, signer: signer(section, environment)? })
-        }
-        (Media::BaseUrl, None) => {
-            let hint = "missing, and media is \"base_url\"\nhint: set it to the address of the CDN";
-            return Err(wrong("serve.base_url", hint));
-        }
-        (_, None) if section.sign.is_some() => {
-            return Err(wrong("serve.sign", "it is used only with media = \"base_url\""));
-        }
-        (_, Some(_)) => {
-            return Err(wrong("serve.base_url", "it is used only with media = \"base_url\""));
-        }
-        (Media::Presigned, None) => Delivery::Presigned,
-        (Media::Redirect, None) => Delivery::Redirect,
-        (Media::Proxy, None) => Delivery::Proxy,
-    })
+    Ok(LinkKey::of_text(text))
 }

@@ -2,6 +2,7 @@
 //! nothing else. Players, web-views and HLS cannot send a header with a token. Pure.
 
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
@@ -59,7 +60,7 @@ impl Ends {
 }
 
 /// The key that signs links. With another key, all links made before are void.
-pub struct LinkKey(SecretBox<[u8; 64]>);
+pub struct LinkKey(RwLock<SecretBox<[u8; 64]>>);
 
 impl fmt::Debug for LinkKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,14 +74,20 @@ impl LinkKey {
         let mut key = Box::new([0; 64]);
         let digest = Sha256Digest::of(text.expose_secret().as_bytes());
         key.iter_mut().zip(digest.0).for_each(|(byte, of_digest)| *byte = of_digest);
-        Self(SecretBox::new(key))
+        Self(RwLock::new(SecretBox::new(key)))
     }
 
     /// A new key.
     pub fn random() -> Self {
         let mut key = Box::new([0; 64]);
         rand::fill(key.as_mut_slice());
-        Self(SecretBox::new(key))
+        Self(RwLock::new(SecretBox::new(key)))
+    }
+
+    /// Takes another key in place of this one.
+    pub fn replace(&self, other: Self) {
+        let other = other.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = other;
     }
 
     /// Another key that follows from this one, for signatures of another kind.
@@ -89,7 +96,7 @@ impl LinkKey {
         let mut key = Box::new([0; 64]);
         let derived = self.mac(&[purpose]).finalize().into_bytes();
         key.iter_mut().zip(derived).for_each(|(byte, of_mac)| *byte = of_mac);
-        Self(SecretBox::new(key))
+        Self(RwLock::new(SecretBox::new(key)))
     }
 
     /// The signature of these texts, none of which has a line end: 64 hex digits.
@@ -124,7 +131,8 @@ impl LinkKey {
     }
 
     fn mac(&self, texts: &[&str]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new(self.0.expose_secret().into());
+        let key = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut mac = Hmac::<Sha256>::new(key.expose_secret().into());
         for text in texts {
             mac.update(text.as_bytes());
             mac.update(b"\n");

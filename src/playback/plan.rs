@@ -87,6 +87,42 @@ impl<'a> Plan<'a> {
         };
         Self { segments, film, whole, gaps, preferred }
     }
+
+    /// The plan where the stitched film is not in the bucket.
+    #[must_use]
+    pub fn without_film(mut self) -> Self {
+        self.film = None;
+        self.or_what_is_left(Played::Stitched)
+    }
+
+    /// The plan where the playlist of the whole is not in the bucket.
+    #[must_use]
+    pub fn without_whole(mut self) -> Self {
+        self.whole = None;
+        self.or_what_is_left(Played::Whole)
+    }
+
+    /// How long it plays what is preferred, in milliseconds.
+    pub fn duration_ms(&self, manifest: &Manifest) -> u64 {
+        if self.preferred == Played::Segments && manifest.playback.preferred == Preferred::Whole {
+            let media = self.segments.iter().filter_map(|clip| clip.segment.media.as_ref());
+            return media.fold(0, |all, media| all.saturating_add(media.duration_ms));
+        }
+        manifest.playback.duration_ms
+    }
+
+    /// Prefers something else to what is gone.
+    fn or_what_is_left(mut self, gone: Played) -> Self {
+        if self.preferred == gone {
+            self.preferred = match () {
+                () if self.film.is_some() => Played::Stitched,
+                () if !self.segments.is_empty() => Played::Segments,
+                () if self.whole.is_some() => Played::Whole,
+                () => Played::None,
+            };
+        }
+        self
+    }
 }
 
 fn clips(manifest: &Manifest) -> Vec<Clip<'_>> {

@@ -1,6 +1,6 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use url::Url;
@@ -8,7 +8,8 @@ use url::Url;
 use super::access::Access;
 use super::library::Library;
 use super::limits::Limits;
-use super::{Accounts, Delivery, Settings, settings};
+use super::traffic::Traffic;
+use super::{Accounts, Delivery, SecretFiles, Secrets, Settings, settings};
 use crate::clock::Clock;
 use crate::model::{AppId, RoomId};
 use crate::playback::{Ends, Lasting, Links, RoomLinks, ServerLinks, Way};
@@ -18,8 +19,10 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct App {
     pub(super) library: Library,
-    pub(super) access: Access,
+    access: RwLock<Arc<Access>>,
+    pub(super) secret_files: Option<Arc<SecretFiles>>,
     pub(super) limits: Limits,
+    pub(super) traffic: Arc<Traffic>,
     pub(super) clock: Clock,
     pub(super) delivery: Delivery,
     /// The URLs that the API gives.
@@ -40,6 +43,7 @@ impl App {
     pub fn new(store: &Store, accounts: Accounts, settings: Settings, clock: Clock) -> Self {
         let is_loopback = settings::is_local(settings.listen, None);
         let Settings { tokens, link_key, delivery, link_ttl, lasting, public_url, .. } = settings;
+        let secret_files = settings.secret_files.map(Arc::new);
         let access = Access::new(tokens, &link_key);
         let address = public_url.as_ref().map_or("", |url| url.as_str().trim_end_matches('/'));
         let address = address.to_owned();
@@ -53,8 +57,10 @@ impl App {
         let is_https = public_url.as_ref().is_some_and(|url| url.scheme() == "https");
         Self {
             library: Library::new(store, accounts),
-            access,
+            access: RwLock::new(Arc::new(access)),
+            secret_files,
             limits: Limits::default(),
+            traffic: Arc::default(),
             clock,
             links: links(given),
             targets: links(target),
@@ -64,6 +70,21 @@ impl App {
             is_loopback,
             public_url,
         }
+    }
+
+    /// Who may see what, as of now.
+    pub(super) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other tokens into force, and another key of links. Logins by tokens that are gone end.
+    pub(super) fn renew(&self, secrets: Secrets) {
+        let Secrets { tokens, link_key, .. } = secrets;
+        if let Some(key) = link_key {
+            self.own.key.replace(key);
+        }
+        let access = Arc::new(Access::new(tokens, &self.own.key));
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = access;
     }
 
     /// The bucket.

@@ -39,13 +39,15 @@ pub(super) fn refused(peer: &str) {
     );
 }
 
-/// Logs a request, without its query: links are signed there.
-pub(super) async fn logged(request: Request, next: Next) -> Response {
+/// Counts and logs a request, without its query: links are signed there.
+pub(super) async fn logged(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let peer = peer(request.extensions());
     let began = Instant::now();
     let response = next.run(request).await;
-    let (status, elapsed_ms) = (response.status().as_u16(), began.elapsed().as_millis());
+    let (status, elapsed) = (response.status().as_u16(), began.elapsed());
+    app.traffic.answered(&path, status, elapsed);
+    let elapsed_ms = elapsed.as_millis();
     tracing::info!(http.method = %method, http.path = path, http.status = status, http.peer = peer, elapsed_ms, "{method} {path}: {status}");
     response
 }
@@ -119,11 +121,11 @@ pub(super) fn unauthorized() -> Problem {
 
 /// What a caller may see, by its token or its login.
 pub(super) fn scope(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Option<Scope> {
-    if let Some(scope) = app.access.open() {
+    if let Some(scope) = app.access().open() {
         return Some(scope);
     }
     if let Some(token) = headers.get(header::AUTHORIZATION).and_then(bearer) {
-        let scope = app.access.of_token(token);
+        let scope = app.access().of_token(token);
         if scope.is_none() {
             refused(&peer(extensions));
         }
@@ -134,7 +136,7 @@ pub(super) fn scope(app: &App, headers: &HeaderMap, extensions: &Extensions) -> 
     let mut cookies = cookies.flat_map(|value| value.split(';')).map(str::trim);
     cookies.find_map(|cookie| {
         let session = cookie.strip_prefix(COOKIE)?.strip_prefix('=')?;
-        app.access.of_session(session, app.now())
+        app.access().of_session(session, app.now())
     })
 }
 

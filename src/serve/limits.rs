@@ -101,6 +101,17 @@ impl Limits {
         some(&self.answers, kib, "large answers")
     }
 
+    /// What is under way, how much of it, and the most of it.
+    pub(super) fn used(&self) -> [(&'static str, usize, usize); 4] {
+        let used = |permits: &Semaphore, most: usize| most - permits.available_permits().min(most);
+        [
+            ("requests", used(&self.requests, REQUESTS), REQUESTS),
+            ("films", used(&self.films, FILMS), FILMS),
+            ("files", used(&self.files, FILES), FILES),
+            ("playlists", used(&self.playlists, PLAYLISTS), PLAYLISTS),
+        ]
+    }
+
     /// A permit for a playlist.
     pub(super) fn playlist(&self) -> Result<Permit, Problem> {
         permit(&self.playlists, "playlists")

@@ -14,10 +14,12 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::app::App;
 use super::guard::Peer;
 use super::limits;
+use super::renewal;
 use super::router::router;
 use super::wire::Wire;
 use crate::clock;
@@ -65,7 +67,11 @@ impl Listener {
 
     /// Answers requests until `stop`, and then those in flight, for eight seconds at most.
     pub async fn serve(self, app: App, stop: CancellationToken) {
-        let router = router(&Arc::new(app));
+        let app = Arc::new(app);
+        let following = app.secret_files.clone().map(|files| {
+            AbortOnDropHandle::new(tokio::spawn(renewal::follow(Arc::clone(&app), files)))
+        });
+        let router = router(&app);
         let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
         server
             .http1()
@@ -97,7 +103,7 @@ impl Listener {
                 drop(permit);
             });
         }
-        drop(self.socket);
+        drop((self.socket, following));
         if clock::within(limits::LAST, graceful.shutdown()).await.is_err() {
             tracing::warn!("connections that were still open have been ended");
         }

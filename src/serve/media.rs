@@ -10,12 +10,13 @@ use axum::response::{IntoResponse, Response};
 use super::access::Scope;
 use super::app::App;
 use super::guard::{self, Place};
+use super::library::{Archived, Version};
 use super::limits::Passing;
 use super::problem::Problem;
-use super::stream::Object;
+use super::stream::{self, Failed, Object};
 use super::{Delivery, answer, library};
-use crate::model::Manifest;
-use crate::playback::{self, Ends, Plan, hls};
+use crate::model::{Manifest, Segment, Stitched};
+use crate::playback::{self, Clip, Ends, Plan, hls};
 use crate::store::RoomKeys;
 
 /// The folder of a room's pictures.
@@ -57,19 +58,61 @@ pub(super) async fn object(
 ) -> Result<Response, Problem> {
     let Linked { place, key, until } = linked;
     let key = key.unwrap_or_default();
-    let is_picture = key.starts_with(PICTURES);
-    let object = match is_picture {
-        true => picture(&app, &place, &key).await?,
-        false => film(&app, &place, &key).await?,
-    };
-    let is_passed_on =
-        is_picture || matches!(app.delivery, Delivery::Proxy) || request.method() == Method::HEAD;
-    let mut response = match is_passed_on {
-        true => super::stream::answer(&app, request.method(), request.headers(), &object).await?,
-        false => redirect(&app, &place, &key, until).await?,
+    let (method, headers) = (request.method(), request.headers());
+    let mut response = if key.starts_with(PICTURES) {
+        let picture = picture(&app, &place, &key).await?;
+        stream::answer(&app, method, headers, &picture).await?
+    } else {
+        let film = film(&app, &place, &key).await?;
+        match matches!(app.delivery, Delivery::Proxy) || method == Method::HEAD {
+            true => passed(&app, method, headers, film).await?,
+            false => redirect(&app, &place, &key, until).await?,
+        }
     };
     shared(response.headers_mut());
     Ok(response)
+}
+
+/// A film that passes through: the archived one, or none.
+async fn passed(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    film: Film,
+) -> Result<Response, Problem> {
+    let Film { mut object, version, archived } = film;
+    let Some(named) = version else { return sent(app, method, headers, &object).await };
+    if let Some(known) = app.library.version(&object.key, &named) {
+        object = object.of_version(known);
+    } else {
+        object.version = Some(format!("\"{named}\""));
+    }
+    match stream::answer(app, method, headers, &object).await {
+        Err(Failed::Replaced) => {
+            let version = app.library.compare(&object.key, &named, archived).await?;
+            sent(app, method, headers, &object.of_version(version)).await
+        }
+        Err(Failed::Missing) => Err(missing(app, &object)),
+        answered => Ok(answered?),
+    }
+}
+
+async fn sent(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    object: &Object,
+) -> Result<Response, Problem> {
+    match stream::answer(app, method, headers, object).await {
+        Err(Failed::Missing) => Err(missing(app, object)),
+        answered => Ok(answered?),
+    }
+}
+
+/// Notes that an object is gone, so that players are told to play something else.
+fn missing(app: &App, object: &Object) -> Problem {
+    app.library.note_missing(&object.key);
+    Failed::Missing.into()
 }
 
 /// The whole of a room as an HLS playlist.
@@ -122,42 +165,57 @@ async fn picture(app: &App, place: &Place, key: &str) -> Result<Object, Problem>
         Problem::from(library::Error::Unreachable)
     })?;
     let head = head.ok_or_else(missing)?;
-    let etag = head
-        .etag
-        .filter(|etag| etag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+    let etag = head.etag.as_deref().and_then(plain_etag);
     let (bytes, passing) = (head.bytes, Passing::File);
     Ok(Object { key, bytes, content_type, etag, version: None, passing })
 }
 
+/// A film or a chunk of the archive.
+struct Film {
+    object: Object,
+    /// The ETag that the manifest has of it, without quotes.
+    version: Option<String>,
+    archived: Archived,
+}
+
 /// A film or a chunk that the manifest names.
-async fn film(app: &App, place: &Place, key: &str) -> Result<Object, Problem> {
+async fn film(app: &App, place: &Place, key: &str) -> Result<Film, Problem> {
     let missing = || Problem::not_found("the manifest of the room names no such file");
     let published = manifest(app, place).await?;
     let named = named(&published.manifest, key).ok_or_else(missing)?;
-    if named.bytes > LARGEST {
+    if named.archived.bytes > LARGEST {
         return Err(library::Error::Unusable("the manifest of the room").into());
     }
     let key = keys(app, place).resolve(key).ok_or_else(missing)?;
-    let Named { bytes, content_type, etag } = named;
-    Ok(Object { key, bytes, content_type, etag, version: None, passing: Passing::Film })
+    let Named { archived, content_type, etag, version } = named;
+    let (bytes, passing) = (archived.bytes, Passing::Film);
+    let object = Object { key, bytes, content_type, etag, version: None, passing };
+    Ok(Film { object, version, archived })
 }
 
 /// What a manifest says about an object.
 struct Named {
-    bytes: u64,
+    archived: Archived,
     content_type: &'static str,
     etag: Option<String>,
+    version: Option<String>,
 }
 
 fn named(manifest: &Manifest, key: &str) -> Option<Named> {
     let plan = Plan::of(manifest);
     if let Some(film) = plan.film.filter(|film| film.key == key) {
-        let crc = film.film.crc64nvme.map(|crc| crc.to_string());
-        return Some(Named { bytes: film.film.bytes?, content_type: "video/mp4", etag: crc });
+        let Stitched { bytes, crc64nvme, crc64xz, .. } = *film.film;
+        let archived = Archived { bytes: bytes?, crc64nvme, crc64xz };
+        let etag = crc64nvme.map(|crc| crc.to_string());
+        return Some(Named { archived, content_type: "video/mp4", etag, version: None });
     }
-    if let Some(clip) = plan.segments.iter().find(|clip| clip.key == key) {
-        let etag = clip.segment.sha256.map(|sha256| sha256.to_string());
-        return Some(Named { bytes: clip.segment.bytes?, content_type: "video/mp4", etag });
+    if let Some(Clip { segment, .. }) = plan.segments.iter().find(|clip| clip.key == key) {
+        let Segment { bytes, crc64nvme, crc64xz, .. } = **segment;
+        let archived = Archived { bytes: bytes?, crc64nvme, crc64xz };
+        let etag = segment.sha256.map(|sha256| sha256.to_string());
+        let version = segment.object.as_ref().and_then(|object| object.etag.as_deref());
+        let version = version.and_then(plain_etag);
+        return Some(Named { archived, content_type: "video/mp4", etag, version });
     }
     let chunk = plan.whole?.whole.chunks.iter().find(|chunk| chunk.key == key)?;
     let content_type = match key.rsplit('.').next() {
@@ -166,7 +224,28 @@ fn named(manifest: &Manifest, key: &str) -> Option<Named> {
         Some("mp4" | "m4s" | "m4v" | "m4a") => "video/mp4",
         _ => "application/octet-stream",
     };
-    Some(Named { bytes: chunk.bytes, content_type, etag: Some(chunk.sha256.to_string()) })
+    let archived = Archived { bytes: chunk.bytes, ..Archived::default() };
+    let etag = Some(chunk.sha256.to_string());
+    Some(Named { archived, content_type, etag, version: None })
+}
+
+/// An ETag of a store without quotes, if it is one that can be sent.
+fn plain_etag(etag: &str) -> Option<String> {
+    let plain = etag.trim_matches('"');
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    (!plain.is_empty() && plain.bytes().all(is_plain)).then(|| plain.to_owned())
+}
+
+impl Object {
+    /// The same in a version that stands in for the one of the manifest.
+    fn of_version(mut self, version: Version) -> Self {
+        if !version.is_proven {
+            // Whoever has some of another version must not join the two.
+            self.etag = plain_etag(&version.etag);
+        }
+        self.version = Some(format!("\"{}\"", version.etag));
+        self
+    }
 }
 
 /// A redirection to where the object is now.

@@ -1,10 +1,10 @@
 //! `serve`: an HTTP server for people and players, over an archive that it only reads. It needs the bucket
 //! alone: no ledger, nothing of WeChat's.
 //!
-//! In reading order: `settings`; `access` (tokens, login cookies, links), `guard` (who may ask for what);
-//! `library` (catalogs and manifests, kept while they do not change); `problem` and `answer` (what every
+//! In reading order: `settings`; `access` (tokens, login cookies, links), `renewal` (tokens that change), `guard`
+//! (who may ask for what); `library` (catalogs and manifests, kept while they do not change); `problem` and `answer` (what every
 //! answer has); `api` (version 1, JSON), `media` (films and pictures, with `range` and `stream`), `pages`
-//! (the page and its files); `router` joins them, `listen` accepts connections, `wire` ends those that
+//! (the page and its files), `metrics` (with `traffic`); `router` joins them, `listen` accepts connections, `wire` ends those that
 //! take nothing.
 //!
 //! # Invariants
@@ -27,12 +27,15 @@ mod library;
 mod limits;
 mod listen;
 mod media;
+mod metrics;
 mod pages;
 mod problem;
 mod range;
+mod renewal;
 mod router;
 mod settings;
 mod stream;
+mod traffic;
 mod wire;
 
 pub use access::{BadTokens, Scope, Tokens};
@@ -40,4 +43,5 @@ pub use app::App;
 pub use library::Accounts;
 pub use limits::LAST;
 pub use listen::{Listener, NoListener};
+pub use renewal::{SecretFiles, Secrets};
 pub use settings::{Delivery, Settings, is_local};

@@ -70,10 +70,10 @@ pub(super) async fn login(
         }
     }
     let next = local(&next);
-    if app.access.open().is_some() {
+    if app.access().open().is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
-    let Some(session) = app.access.session(&token, app.now()) else {
+    let Some(session) = app.access().session(&token, app.now()) else {
         guard::refused(&peer);
         let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
         return Ok(Redirect::to(&format!("/login?error=token&next={next}")).into_response());

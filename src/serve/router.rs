@@ -9,7 +9,7 @@ use axum::{Router, middleware};
 
 use super::app::App;
 use super::problem::Problem;
-use super::{answer, api, guard, media, pages};
+use super::{answer, api, guard, media, metrics, pages};
 
 /// All of the server.
 pub(super) fn router(app: &Arc<App>) -> Router {
@@ -25,8 +25,12 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/embed/{appid}/{room}", get(pages::embed))
         .route("/media/{appid}/{room}/{*key}", get(media::object))
         .route("/hls/{appid}/{room}/whole.m3u8", get(media::playlist));
+    let for_monitors = Router::new()
+        .route("/metrics", get(metrics::show))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::api));
     let answered = Router::new()
         .merge(api::router(app))
+        .merge(for_monitors)
         .merge(pages_for_users)
         .merge(for_links)
         .fallback(nothing)
@@ -40,7 +44,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     answered
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::named))
         .layer(middleware::from_fn(answer::secured))
-        .layer(middleware::from_fn(guard::logged))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard::logged))
         .with_state(Arc::clone(app))
 }
 

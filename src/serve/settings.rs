@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::Tokens;
+use super::{SecretFiles, Tokens};
 use crate::playback::{BaseUrl, Lasting, LinkKey};
 
 /// The settings of the server.
@@ -17,6 +17,8 @@ pub struct Settings {
     pub tokens: Option<Tokens>,
     /// What signs links and login cookies.
     pub link_key: LinkKey,
+    /// Where both come from, to notice when they change.
+    pub secret_files: Option<SecretFiles>,
     /// How films reach a player.
     pub delivery: Delivery,
     /// How long URLs last.

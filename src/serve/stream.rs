@@ -1,6 +1,7 @@
 //! An object of the bucket as an answer: all of it or a range, a little at a time.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -34,6 +35,8 @@ pub(super) struct Object {
 pub(super) enum Failed {
     /// The bucket has another version of it by now.
     Replaced,
+    /// The bucket does not have it.
+    Missing,
     Other(Problem),
 }
 
@@ -47,6 +50,9 @@ impl From<Failed> for Problem {
     fn from(failed: Failed) -> Self {
         match failed {
             Failed::Replaced => Self::busy("the file has just been replaced: try again"),
+            Failed::Missing => {
+                Self::not_found("the file is missing from the bucket; `verify` shows what else is")
+            }
             Failed::Other(problem) => problem,
         }
     }
@@ -83,7 +89,7 @@ pub(super) async fn answer(
     if method != Method::HEAD && !range.is_empty() {
         let permit = app.limits.stream(object.passing)?;
         let opened = open(app.store(), object, range).await?;
-        *response.body_mut() = body(opened, permit);
+        *response.body_mut() = body(app, opened, object.passing, permit);
     }
     Ok(response)
 }
@@ -127,8 +133,7 @@ async fn open(store: &Store, object: &Object, range: Range<u64>) -> Result<Objec
         Ok(Some(body)) => Ok(body),
         Ok(None) => {
             tracing::warn!(object.key = %key, "{key} was to be sent and is not in the bucket");
-            let detail = "the file is missing from the bucket; `verify` shows what else is";
-            Err(Problem::not_found(detail).into())
+            Err(Failed::Missing)
         }
         Err(error) if error.answer().is_some_and(|answer| answer.status == 412) => {
             Err(Failed::Replaced)
@@ -142,11 +147,16 @@ async fn open(store: &Store, object: &Object, range: Range<u64>) -> Result<Objec
 
 /// An object as the body of an answer. When reading it fails, the connection ends early, so that the client
 /// notices.
-fn body(object: ObjectBody, permit: Permit) -> Body {
-    Body::from_stream(stream::try_unfold((object, permit), async |(mut object, permit)| {
+fn body(app: &App, object: ObjectBody, passing: Passing, permit: Permit) -> Body {
+    let traffic = Arc::clone(&app.traffic);
+    let begun = (object, permit, traffic);
+    Body::from_stream(stream::try_unfold(begun, move |(mut object, permit, traffic)| async move {
         let next = object.next().await.inspect_err(|error| {
             tracing::warn!(%error, "an answer ends early: {error}");
         })?;
-        Ok::<_, store::Error>(next.map(|bytes: Bytes| (bytes, (object, permit))))
+        Ok::<_, store::Error>(next.map(|bytes: Bytes| {
+            traffic.passed(passing, bytes.len());
+            (bytes, (object, permit, traffic))
+        }))
     }))
 }

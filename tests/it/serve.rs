@@ -2,8 +2,10 @@
 
 mod access;
 mod api;
+mod changing;
 mod hostile;
 mod media;
 mod program;
-mod site;
+pub mod site;
 mod slow;
+mod watched;

@@ -56,7 +56,7 @@ pub(super) async fn list(
         let _ = clock::within(LIST_WAIT, futures::future::join_all(looks)).await;
     }
     let accounts = seen.into_iter().map(|appid| entry(&app, appid)).collect();
-    let signed_in = app.access.open().is_none();
+    let signed_in = app.access().open().is_none();
     answer::tagged(&app.limits, request.headers(), &AccountList { accounts, signed_in })
 }
 

@@ -160,7 +160,7 @@ struct Maker<'a> {
 impl Maker<'_> {
     async fn playback(&self, manifest: &Manifest) -> Result<RoomPlayback, playback::Error> {
         let Place { appid, room } = self.place;
-        let plan = Plan::of(manifest);
+        let plan = self.plan(manifest).await;
         let links = self.app.links_of(appid, *room, self.until);
         let (embed_url, mut ends) = self.own("embed", "");
         let mut segments = Vec::with_capacity(plan.segments.len());
@@ -182,7 +182,7 @@ impl Maker<'_> {
             room_id: *room,
             name: manifest.room.name.clone(),
             preferred: plan.preferred,
-            duration_ms: manifest.playback.duration_ms,
+            duration_ms: plan.duration_ms(manifest),
             start_time: manifest.room.start_time,
             urls_expire_at: ends.time(),
             poster_url: cover_of(manifest)
@@ -194,6 +194,31 @@ impl Maker<'_> {
             page_url: format!("{}/rooms/{appid}/{room}", self.app.own.address),
             embed_url,
         })
+    }
+
+    /// What can be played: not a film or a whole that is gone from the bucket.
+    async fn plan<'m>(&self, manifest: &'m Manifest) -> Plan<'m> {
+        let mut plan = Plan::of(manifest);
+        if let Some(film) = plan.film
+            && !self.has(film.key, film.film.bytes).await
+        {
+            plan = plan.without_film();
+        }
+        if let Some(whole) = plan.whole
+            && !self.has(whole.key, None).await
+        {
+            plan = plan.without_whole();
+        }
+        plan
+    }
+
+    /// Whether the bucket has an object of the room.
+    async fn has(&self, key: &str, bytes: Option<u64>) -> bool {
+        let keys = self.app.store().keys(&self.place.appid).room(self.place.room);
+        match keys.resolve(key) {
+            Some(key) => self.app.library.has(&key, bytes).await,
+            None => false,
+        }
     }
 
     /// A link of the server to a path of the room.

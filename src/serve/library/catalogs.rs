@@ -1,5 +1,6 @@
 //! The catalogs, indexed. One that may have changed is read again in the background, while the old one goes
-//! on answering; never two at once, so that one more is in memory at most.
+//! on answering; never two at once, so that one more is in memory at most. Indexing takes seconds of a processor:
+//! it pauses again and again, so that those who ask meanwhile are answered as fast as ever.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,9 @@ const LONGEST: u64 = 512 << 20;
 
 /// How long reading one may take. Others wait meanwhile.
 const READ_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// The longest pause while a catalog is indexed.
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub(super) struct Catalogs {
@@ -169,7 +173,8 @@ impl Catalogs {
         let Some((catalog, _)) = opened.map_err(|error| unreachable(&error))? else {
             return Ok(Found::default());
         };
-        match Index::read(catalog).await {
+        let pace = if state.index().is_some() { Pace::Considerate } else { Pace::Fast };
+        match index(catalog, pace).await {
             Ok(index) => Ok(Found { index: Some(Arc::new(index)), etag: head.etag }),
             Err(Unusable::Unread(Failure::Failed(error))) => Err(unreachable(&error)),
             Err(error) => Err(unusable(&error)),
@@ -197,6 +202,30 @@ impl Catalogs {
             bytes -= freed;
         }
     }
+}
+
+/// How much of a processor indexing takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// All of it: somebody waits.
+    Fast,
+    /// A quarter of it: there is an older catalog to answer with.
+    Considerate,
+}
+
+/// Indexes a catalog.
+async fn index(catalog: Reader, pace: Pace) -> Result<Index, Unusable> {
+    let mut indexing = Index::begin(catalog);
+    let mut began = Instant::now();
+    while indexing.take_some().await? {
+        if pace == Pace::Considerate {
+            clock::pause((3 * began.elapsed()).min(LONGEST_PAUSE)).await;
+        }
+        began = Instant::now();
+    }
+    // Nobody is to wait while all rooms are sorted.
+    let finishing = tokio::task::spawn_blocking(move || indexing.finish());
+    finishing.await.map_err(|_| Unusable::TooLarge)
 }
 
 impl State {

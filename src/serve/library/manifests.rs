@@ -1,12 +1,15 @@
-//! The manifests that were read last, as long as the bucket has them unchanged.
+//! The manifests that were read last, as long as the bucket has them unchanged. Those who ask for the same one
+//! at once wait for one look at the bucket.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::FutureExt as _;
 use serde::de::Error as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::flights::Flights;
 use super::{Error, FRESH};
 use crate::archive::published;
 use crate::model::{AppId, Manifest, ObjectKey, RoomId, Sha256Digest};
@@ -47,7 +50,11 @@ pub(super) struct Manifests {
     store: Store,
     kept: Mutex<HashMap<(AppId, RoomId), Kept>>,
     reading: Arc<Semaphore>,
+    looks: Flights<(AppId, RoomId), Looked>,
 }
+
+/// What a look at the bucket finds.
+type Looked = Result<Option<Arc<Published>>, Error>;
 
 #[derive(Debug)]
 struct Kept {
@@ -59,21 +66,24 @@ struct Kept {
 impl Manifests {
     pub(super) fn new(store: Store) -> Self {
         let reading = Arc::new(Semaphore::new(READING as usize));
-        Self { store, kept: Mutex::default(), reading }
+        Self { store, kept: Mutex::default(), reading, looks: Flights::default() }
     }
 
     /// The manifest of a room as it was a few seconds ago; `None` if there is none.
-    pub(super) async fn get(
-        &self,
-        appid: &AppId,
-        room: RoomId,
-    ) -> Result<Option<Arc<Published>>, Error> {
+    pub(super) async fn get(self: &Arc<Self>, appid: &AppId, room: RoomId) -> Looked {
         let place = (appid.clone(), room);
-        let known = self.known(&place);
-        if let Some((published, true)) = known {
+        if let Some((published, true)) = self.known(&place) {
             return Ok(Some(published));
         }
-        let keys = self.store.keys(appid).room(room);
+        let (this, looked_for) = (Arc::clone(self), place.clone());
+        let look = || async move { this.look(looked_for).await }.boxed();
+        self.looks.join(place, look).await
+    }
+
+    async fn look(&self, place: (AppId, RoomId)) -> Looked {
+        let known = self.known(&place);
+        let (appid, room) = &place;
+        let keys = self.store.keys(appid).room(*room);
         let key = keys.manifest();
         let head = self.store.head(&key).await.map_err(|error| unreachable(&key, &error))?;
         let Some(head) = head else {

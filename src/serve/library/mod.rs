@@ -2,8 +2,11 @@
 //! in bounded memory.
 
 mod accounts;
+mod board;
 mod catalogs;
+mod flights;
 mod manifests;
+mod objects;
 mod ready;
 mod status;
 
@@ -14,16 +17,21 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::archive::index::Index;
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, ObjectKey, RoomId};
 use crate::store::Store;
 
 pub use accounts::Accounts;
+pub(super) use board::Standing;
 pub(super) use manifests::Published;
+pub(super) use objects::{Archived, Version};
 
 use accounts::AccountList;
+use board::Board;
 use catalogs::Catalogs;
 use manifests::Manifests;
+use objects::Objects;
 use ready::Readiness;
+use status::Statuses;
 
 /// How long what was read is used without a look at the bucket.
 const FRESH: Duration = Duration::from_secs(5);
@@ -42,20 +50,24 @@ pub enum Error {
 /// The archive.
 #[derive(Debug)]
 pub(super) struct Library {
-    store: Store,
     accounts: AccountList,
     catalogs: Arc<Catalogs>,
-    manifests: Manifests,
+    manifests: Arc<Manifests>,
+    statuses: Statuses,
+    objects: Objects,
+    board: Arc<Board>,
     readiness: Arc<Readiness>,
 }
 
 impl Library {
     pub(super) fn new(store: &Store, accounts: Accounts) -> Self {
         Self {
-            store: store.clone(),
             accounts: AccountList::new(store.clone(), accounts),
             catalogs: Arc::new(Catalogs::new(store.clone())),
-            manifests: Manifests::new(store.clone()),
+            manifests: Arc::new(Manifests::new(store.clone())),
+            statuses: Statuses::new(store.clone()),
+            objects: Objects::new(store.clone()),
+            board: Arc::new(Board::new(store.clone())),
             readiness: Arc::new(Readiness::new(store.clone())),
         }
     }
@@ -83,7 +95,7 @@ impl Library {
     /// # Errors
     /// If it cannot be read.
     pub(super) async fn status(&self, appid: &AppId) -> Result<Option<Bytes>, Error> {
-        status::read(&self.store, appid).await
+        self.statuses.get(appid).await
     }
 
     /// The manifest of a room; `None` if it has none.
@@ -101,6 +113,39 @@ impl Library {
     /// Has the manifest of a room read again when it is asked for.
     pub(super) fn forget_manifest(&self, appid: &AppId, room: RoomId) {
         self.manifests.forget(appid, room);
+    }
+
+    /// What the statuses of all accounts say, in numbers.
+    pub(super) async fn standing(&self) -> Arc<Standing> {
+        self.board.standing(self.accounts().await).await
+    }
+
+    /// Whether an object is in the bucket, with this size if one is given.
+    pub(super) async fn has(&self, key: &ObjectKey, bytes: Option<u64>) -> bool {
+        self.objects.has(key, bytes).await
+    }
+
+    /// Notes that an object is not in the bucket.
+    pub(super) fn note_missing(&self, key: &ObjectKey) {
+        self.objects.note_missing(key);
+    }
+
+    /// The version that stands in for the one that the manifest names, if that is known.
+    pub(super) fn version(&self, key: &ObjectKey, named: &str) -> Option<Version> {
+        self.objects.known(key, named)
+    }
+
+    /// The version that the bucket has in place of the one that the manifest names.
+    ///
+    /// # Errors
+    /// If it is not the archived object, or that cannot be found out.
+    pub(super) async fn compare(
+        &self,
+        key: &ObjectKey,
+        named: &str,
+        archived: Archived,
+    ) -> Result<Version, Error> {
+        self.objects.compare(key, named, archived).await
     }
 
     /// Whether the bucket answers.

@@ -50,13 +50,19 @@ impl Site {
     }
 
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::at(Provider::Aws, change).await
+    }
+
+    /// The same over another store.
+    pub async fn at(provider: Provider, change: impl FnOnce(&mut Settings)) -> Self {
         canaries::watch_logs();
-        let store = StrictS3::start(Provider::Aws).await;
+        let store = StrictS3::start(provider).await;
         publish(&store);
         let mut settings = Settings {
             listen: ([127, 0, 0, 1], 0).into(),
             tokens: None,
             link_key: LinkKey::random(),
+            secret_files: None,
             delivery: Delivery::Proxy,
             link_ttl: Duration::from_secs(3600),
             lasting: Lasting::Limited,
@@ -166,7 +172,7 @@ async fn client(store: &StrictS3) -> Store {
 
 /// Two accounts: `wx1` has room 1 with two segments and a gap, room 2 with a whole, and room 3 without a
 /// manifest; `wx2` has one room.
-fn publish(store: &StrictS3) {
+pub fn publish(store: &StrictS3) {
     for (number, key) in [(1, "a"), (2, "b")] {
         store.place(&format!("live/wx1/rooms/1/segments/{key}.mp4"), film(number, 100_000));
     }

@@ -39,6 +39,7 @@ use replay_archiver::clock::Clock;
 
 pub use fault::Effect;
 pub use provider::{Conditions, Provider};
+pub use state::md5_hex;
 use state::{Object, State};
 
 /// The only bucket there is.
