@@ -10,9 +10,10 @@ use secrecy::ExposeSecret as _;
 use super::{Common, setup};
 use crate::archive::{accounts, published};
 use crate::clock::Clock;
-use crate::config::{self, ConfigError, Configured, Reading, Serving};
+use crate::config::{self, CdnFlags, ConfigError, Configured, Reading, Serving};
 use crate::ledger::{self, Ledger};
 use crate::model::{AppId, Manifest, RoomId};
+use crate::playback::BaseUrl;
 use crate::serve::{Accounts, Settings};
 use crate::store::Store;
 
@@ -30,6 +31,17 @@ pub(super) struct Archive {
 pub(super) async fn open(common: &Common) -> anyhow::Result<Archive> {
     let Reading { store, configured, asked } = reading(common)?;
     archive(store, configured.map(|configured| configured.appids), asked).await
+}
+
+/// As [`open`], with the address in front of the bucket if the flags want one.
+pub(super) async fn open_linking(
+    common: &Common,
+    flags: &CdnFlags,
+) -> anyhow::Result<(Archive, Option<BaseUrl>)> {
+    let (reading, base_url) = config::load_linking(&setup::sources(common)?, flags)?;
+    let Reading { store, configured, asked } = reading;
+    let appids = configured.map(|configured| configured.appids);
+    Ok((archive(store, appids, asked).await?, base_url))
 }
 
 /// As [`open`], with the ledger of the configured accounts: a missing one is reported and not created,

@@ -6,14 +6,17 @@
 //! - [`Links`]: the URL of an object: presigned, below another address, or of the server itself.
 //! - [`signing`]: signatures of a CDN before the bucket. Pure.
 //! - [`hls`]: the whole broadcast as a playlist of such URLs.
+//! - [`lists`], [`vod`]: playlists of desktop players, and the mapping of nginx-vod-module. Pure.
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 pub mod hls;
 mod link_key;
 mod links;
+pub mod lists;
 mod plan;
 pub mod signing;
+pub mod vod;
 
 pub use link_key::{Ends, LinkKey};
 pub use links::{BaseUrl, Lasting, Link, Links, RoomLinks, ServerLinks, Way};
