@@ -7,10 +7,12 @@ mod account;
 mod bucket;
 mod files;
 mod hosts;
+mod player;
 
 use std::fmt::Display;
 use std::time::Duration;
 
+use clap::Args;
 use jiff::SignedDuration;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -21,7 +23,7 @@ use super::setup;
 use super::{Common, Exit};
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::model::Reason;
+use crate::model::{Reason, RoomId};
 
 /// Stores refuse signatures when the clocks differ by 15 minutes; `doctor` warns from this much on.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -31,6 +33,21 @@ const PROMPT: Duration = Duration::from_secs(10);
 
 /// How long the check that sends 5 MiB may take.
 const UPLOAD: Duration = Duration::from_secs(120);
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    /// Check what a player gets instead: asks for a film of the archive at the URL that [serve] would give, as a
+    /// browser does, without credentials. Needs the bucket alone.
+    #[arg(long)]
+    player: bool,
+    /// The room whose film is asked for; otherwise a new one.
+    #[arg(long, value_name = "NUMBER", requires = "player")]
+    room: Option<RoomId>,
+    /// The page whose scripts would ask for it, for the check of CORS [default: [serve] public_url].
+    #[arg(long, value_name = "URL", requires = "player")]
+    origin: Option<url::Url>,
+}
 
 /// Prints the findings as they are made.
 struct Findings<'a> {
@@ -64,6 +81,17 @@ impl Findings<'_> {
     fn fail(&mut self, what: &str, text: impl Display) {
         self.failed += 1;
         self.say("FAIL", what, text);
+    }
+
+    /// Prints how many there were.
+    fn end(&self) -> Exit {
+        let Self { failed, warned, .. } = *self;
+        if self.common.json {
+            output::json(&json!({ "type": "summary", "failed": failed, "warned": warned }));
+        } else {
+            output::line(format_args!("{failed} failed, {}", counted(warned, "warning")));
+        }
+        if failed > 0 { Exit::CouldNotRun } else { Exit::Done }
     }
 
     /// Waits for the answer of `whom`, at most [`PROMPT`]. If it is not a success, prints the problem
@@ -119,7 +147,10 @@ async fn within<T, E: std::error::Error + 'static>(
     }
 }
 
-pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
+pub(super) async fn run(common: &Common, arguments: &DoctorArguments) -> anyhow::Result<Exit> {
+    if arguments.player {
+        return player::run(common, arguments).await;
+    }
     let config = impatient(setup::config(common)?);
     let addresses = account::addresses(&config);
     let ledger = ledger_address(&config);
@@ -149,13 +180,7 @@ pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
         account::check(&setup, account, addresses, &mut findings).await;
         hosts::check(&setup, account, &mut findings).await;
     }
-    let Findings { failed, warned, .. } = findings;
-    if common.json {
-        output::json(&json!({ "type": "summary", "failed": failed, "warned": warned }));
-    } else {
-        output::line(format_args!("{failed} failed, {}", counted(warned, "warning")));
-    }
-    Ok(if failed > 0 { Exit::CouldNotRun } else { Exit::Done })
+    Ok(findings.end())
 }
 
 /// Where the configuration comes from.

@@ -118,8 +118,9 @@ pub enum Command {
     Ack(ack::AckArguments),
     /// Try the channels that messages go to, or show what they would get.
     Notify(notify::NotifyArguments),
-    /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each.
-    Doctor,
+    /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each; or what players
+    /// get.
+    Doctor(doctor::DoctorArguments),
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
     #[cfg(feature = "sandbox")]
     Demo(demo::DemoArguments),
@@ -211,7 +212,7 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Serve(arguments) => serve::run(common, &arguments, stop).await,
         Command::Ack(arguments) => ack::run(common, &arguments, stop).await,
         Command::Notify(arguments) => notify::run(common, &arguments).await,
-        Command::Doctor => doctor::run(common).await,
+        Command::Doctor(arguments) => doctor::run(common, &arguments).await,
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,
         #[cfg(feature = "sandbox")]

@@ -67,6 +67,14 @@ pub(super) async fn open_serving(
     Ok((archive.store, accounts, settings))
 }
 
+/// As [`open`], with the configuration of the server.
+pub(super) async fn open_player(common: &Common) -> anyhow::Result<(Archive, Settings)> {
+    let Serving { reading, settings } = config::load_serving(&setup::sources(common)?, None)?;
+    let Reading { store, configured, asked } = reading;
+    let appids = configured.map(|configured| configured.appids);
+    Ok((archive(store, appids, asked).await?, settings))
+}
+
 fn reading(common: &Common) -> anyhow::Result<Reading> {
     Ok(config::load_reading(&setup::sources(common)?)?)
 }

@@ -8,6 +8,7 @@ mod finding;
 mod gc;
 mod json_errors;
 mod outputs;
+mod player;
 mod playlist;
 pub mod program;
 mod published;

@@ -64,6 +64,10 @@ impl Shared {
         reply.set("content-length", body.len().to_string());
         if call.method == "GET" {
             reply.body = body;
+            if let Some(header) = self.provider.forced_download_header() {
+                reply.set(header, "true".to_owned());
+                reply.set("content-disposition", "attachment".to_owned());
+            }
         }
         Ok(reply)
     }

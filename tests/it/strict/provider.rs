@@ -107,6 +107,15 @@ impl Provider {
         }
     }
 
+    /// What says that browsers must save what they get from the default domain, whatever they ask for.
+    pub fn forced_download_header(self) -> Option<&'static str> {
+        match self {
+            Self::Cos => Some("x-cos-force-download"),
+            Self::Oss => Some("x-oss-force-download"),
+            _ => None,
+        }
+    }
+
     /// Whether requests may be signed for this region.
     pub fn is_region(self, region: &str) -> bool {
         match self {
