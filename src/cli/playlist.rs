@@ -39,8 +39,8 @@ pub struct PlaylistArguments {
     /// URLs below this address, which shows the bucket, such as that of a CDN, in place of presigned ones.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Sign URLs below --base-url (or `[serve] base_url`) as that CDN wants it, such as `tencent-d`; without a
-    /// value as `[serve] sign` says. The key is that of `[serve] sign_key_file`.
+    /// Sign URLs below --base-url (or [serve] base_url) as that CDN wants it, such as `tencent-d`; without a
+    /// value as [serve] sign says. The key is that of [serve] sign_key_file.
     #[arg(
         long,
         value_name = "FORM",
@@ -170,7 +170,7 @@ impl Player<'_> {
                 Ok(tracks)
             }
             First::Whole => anyhow::bail!(
-                "the room has no archived segments\nhint: it has the whole broadcast: use --format m3u8 [RA610]"
+                "the room has no archived segments\nhint: it has the whole broadcast: use --format m3u8"
             ),
             First::None => anyhow::bail!("nothing of the room is archived"),
         }
@@ -219,7 +219,7 @@ impl Player<'_> {
             }
             First::Whole => anyhow::bail!(
                 "the room has no archived segments\n\
-                 hint: it has the whole broadcast, which needs no mapping: use --format m3u8 [RA610]"
+                 hint: it has the whole broadcast, which needs no mapping: use --format m3u8"
             ),
             First::None => anyhow::bail!("nothing of the room is archived"),
         };
@@ -241,6 +241,6 @@ impl Player<'_> {
                 format!("`stitch --room {room}` joins the segments to one film, which is one clip")
             }
         };
-        format!("no mapping of the room is possible\nhint: {film} [RA622]")
+        format!("no mapping of the room is possible\nhint: {film}")
     }
 }
