@@ -170,7 +170,7 @@ impl Player<'_> {
                 Ok(tracks)
             }
             First::Whole => anyhow::bail!(
-                "the room has no archived segments\nhint: it has the whole broadcast: use --format m3u8"
+                "the room has no archived segments\nhint: it has the whole broadcast: use --format m3u8 [RA610]"
             ),
             First::None => anyhow::bail!("nothing of the room is archived"),
         }
@@ -219,7 +219,7 @@ impl Player<'_> {
             }
             First::Whole => anyhow::bail!(
                 "the room has no archived segments\n\
-                 hint: it has the whole broadcast, which needs no mapping: use --format m3u8"
+                 hint: it has the whole broadcast, which needs no mapping: use --format m3u8 [RA610]"
             ),
             First::None => anyhow::bail!("nothing of the room is archived"),
         };
@@ -241,6 +241,6 @@ impl Player<'_> {
                 format!("`stitch --room {room}` joins the segments to one film, which is one clip")
             }
         };
-        format!("no mapping of the room is possible\nhint: {film}")
+        format!("no mapping of the room is possible\nhint: {film} [RA610]")
     }
 }

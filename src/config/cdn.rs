@@ -47,7 +47,7 @@ fn of_flags(
             return Err(wrong(
                 "--sign",
                 "there is no address whose URLs could be signed\n\
-                 hint: add --base-url with the address of the CDN, or set [serve] base_url",
+                 hint: add --base-url with the address of the CDN, or set [serve] base_url [RA604]",
             ));
         }
     };
@@ -57,7 +57,7 @@ fn of_flags(
             wrong(
                 "--sign",
                 "it is not known whose signatures are wanted\n\
-                 hint: write --sign=tencent-d, or set [serve] sign",
+                 hint: write --sign=tencent-d, or set [serve] sign [RA604]",
             )
         })?,
     };
@@ -107,7 +107,10 @@ fn signer_of(
     const FILE: &str = "serve.sign_key_file";
     let file = named(section.sign_key_file.as_ref());
     let file = file.ok_or_else(|| {
-        wrong(FILE, "missing\nhint: set it to the path of a file with the key of the CDN's console")
+        wrong(
+            FILE,
+            "missing\nhint: set it to the path of a file with the key of the CDN's console [RA604]",
+        )
     })?;
     let key = match scheme {
         Scheme::Cloudfront => secrets::text_of_file(environment, file, FILE, "the private key")?,
@@ -144,7 +147,7 @@ pub(super) fn delivery(
             Delivery::BaseUrl(BaseUrl { url, signer: signer(section, environment)? })
         }
         (Media::BaseUrl, None) => {
-            let hint = "missing, and media is \"base_url\"\nhint: set it to the address of the CDN";
+            let hint = "missing, and media is \"base_url\"\nhint: set it to the address of the CDN [RA604]";
             return Err(wrong("serve.base_url", hint));
         }
         (_, None) if section.sign.is_some() => {

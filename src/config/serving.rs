@@ -145,7 +145,7 @@ fn settings(
         return Err(wrong(
             "serve.link_key_file",
             "missing: with permanent_links, links must survive a restart\n\
-             hint: set it to the path of a file with what `openssl rand -hex 32` prints",
+             hint: set it to the path of a file with what `openssl rand -hex 32` prints [RA607]",
         ));
     }
     let Secrets { tokens, link_key, digest } = secrets(section, environment)?;

@@ -57,7 +57,7 @@ pub(super) async fn run(common: &Common, arguments: &DoctorArguments) -> anyhow:
         None => findings.fail(
             "room",
             "none of the newest rooms has anything that plays\n\
-             hint: --room NUMBER names one that is archived",
+             hint: --room NUMBER names one that is archived [RA620]",
         ),
     }
     Ok(findings.end())

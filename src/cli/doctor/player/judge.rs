@@ -54,7 +54,7 @@ pub(super) fn whole(answer: &Answer, bytes: Option<u64>) -> Finding {
                     WHAT,
                     format!(
                         "{host} has {length} bytes of it, and {bytes} were archived\n\
-                         hint: does the address show this bucket? `verify` compares all objects"
+                         hint: does the address show this bucket? `verify` compares all objects [RA621]"
                     ),
                 ),
                 _ => good(WHAT, format!("{host} answers 200 without credentials")),
@@ -73,7 +73,7 @@ pub(super) fn whole(answer: &Answer, bytes: Option<u64>) -> Finding {
         404 => "nothing is there: does the address show this bucket, prefix included?",
         _ => "look at the log of that server",
     };
-    fail(WHAT, format!("{host} answers {status}\nhint: {hint}"))
+    fail(WHAT, format!("{host} answers {status}\nhint: {hint} [RA621]"))
 }
 
 /// Whether players on pages and in mini programs may ask there at all.
@@ -91,7 +91,7 @@ pub(super) fn https(asked: &Url, answered: &Url) -> Finding {
     };
     let text = format!(
         "{host} is asked over plain http\n\
-         hint: mini programs and pages on https play nothing from there: use an https address"
+         hint: mini programs and pages on https play nothing from there: use an https address [RA622]"
     );
     if is_local { warn(WHAT, text) } else { fail(WHAT, text) }
 }
@@ -102,7 +102,10 @@ pub(super) fn ranges(whole: &Answer, range: &Answer, bytes: Option<u64>) -> Find
     let hint = "nobody can seek, and iOS plays nothing: the server or CDN must pass Range on";
     if range.status != 206 {
         let status = range.status;
-        return fail(WHAT, format!("a range is answered with {status}, not 206\nhint: {hint}"));
+        return fail(
+            WHAT,
+            format!("a range is answered with {status}, not 206\nhint: {hint} [RA623]"),
+        );
     }
     let told = range.header("content-range");
     let size = bytes.map_or_else(|| "*".to_owned(), |bytes| bytes.to_string());
@@ -112,7 +115,7 @@ pub(super) fn ranges(whole: &Answer, range: &Answer, bytes: Option<u64>) -> Find
     };
     if !is_it {
         let text = format!(
-            "the range bytes=0-1 is answered with Content-Range {told:?}, not \"bytes 0-1/{size}\"\nhint: {hint}"
+            "the range bytes=0-1 is answered with Content-Range {told:?}, not \"bytes 0-1/{size}\"\nhint: {hint} [RA623]"
         );
         return fail(WHAT, text);
     }
@@ -122,7 +125,7 @@ pub(super) fn ranges(whole: &Answer, range: &Answer, bytes: Option<u64>) -> Find
             WHAT,
             format!(
                 "a range is answered with 206, but Accept-Ranges is {other:?}\n\
-                 hint: some players do not try to seek then: have the server send Accept-Ranges: bytes"
+                 hint: some players do not try to seek then: have the server send Accept-Ranges: bytes [RA623]"
             ),
         ),
     }
@@ -139,11 +142,11 @@ pub(super) fn content_type(answer: &Answer, medium: Medium) -> Finding {
             WHAT,
             format!(
                 "{told:?}, not video/mp4\n\
-                 hint: iOS plays nothing else; does the CDN change it? The archive stores films as video/mp4"
+                 hint: iOS plays nothing else; does the CDN change it? The archive stores films as video/mp4 [RA624]"
             ),
         ),
         (Medium::Chunk, "text/html") => {
-            fail(WHAT, "text/html\nhint: a page came in place of the chunk")
+            fail(WHAT, "text/html\nhint: a page came in place of the chunk [RA621]")
         }
         (Medium::Chunk, _) => good(WHAT, format!("{told:?}, which scripts do not mind")),
     }
@@ -163,7 +166,7 @@ pub(super) fn disposition(answer: &Answer, medium: Medium) -> Finding {
     let text = format!(
         "the server forces a download ({told})\n\
          hint: default domains of COS and OSS do: bind a domain of your own and set [serve] base_url, or use \
-         media = \"proxy\""
+         media = \"proxy\" [RA625]"
     );
     // A script does not look at it.
     if medium == Medium::Chunk { warn(WHAT, text) } else { fail(WHAT, text) }
@@ -182,7 +185,7 @@ pub(super) fn cors(answer: &Answer, origin: &str, medium: Medium) -> Finding {
         let text = format!(
             "pages at {origin} may not read the file: Access-Control-Allow-Origin is {allowed:?}\n\
              hint: {need}: allow GET from that origin in the CORS rules of the bucket or CDN; --origin \
-             names another page"
+             names another page [RA626]"
         );
         return if medium == Medium::Chunk { fail(WHAT, text) } else { warn(WHAT, text) };
     }
@@ -198,7 +201,7 @@ pub(super) fn cors(answer: &Answer, origin: &str, medium: Medium) -> Finding {
             WHAT,
             format!(
                 "pages at {origin} may read the file, but not {}\n\
-                 hint: add them to the exposed headers of the CORS rules",
+                 hint: add them to the exposed headers of the CORS rules [RA626]",
                 hidden.join(", ")
             ),
         ),
@@ -214,7 +217,7 @@ pub(super) fn mini_program(range: &Answer) -> Finding {
             WHAT,
             format!(
                 "with the Referer of a mini program, the answer is {status}\n\
-                 hint: add servicewechat.com to the hotlink white-list"
+                 hint: add servicewechat.com to the hotlink white-list [RA627]"
             ),
         ),
     }
@@ -230,14 +233,14 @@ pub(super) fn faststart(late: usize, unknown: usize, room: impl std::fmt::Displa
             WHAT,
             format!(
                 "of {unknown} segments it is not known whether their tables come first\n\
-                 hint: `backfill --room {room} --force` examines them"
+                 hint: `backfill --room {room} --force` examines them [RA628]"
             ),
         ),
         (late, _) => warn(
             WHAT,
             format!(
                 "{late} segments have their tables at the end: players fetch them before they begin\n\
-                 hint: `stitch --room {room}` makes a film that has them first"
+                 hint: `stitch --room {room}` makes a film that has them first [RA628]"
             ),
         ),
     }

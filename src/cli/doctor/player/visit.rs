@@ -24,7 +24,7 @@ pub(super) struct Answer {
 /// Why there is no answer. Names no URL: it may be signed.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the request failed\nhint: is the address right, can this machine reach it, and does `serve` run if links of it are given?"
+    "the request failed\nhint: is the address right, can this machine reach it, and does `serve` run if links of it are given? [RA629]"
 )]
 pub(super) struct NoAnswer(#[source] reqwest::Error);
 
