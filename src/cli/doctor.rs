@@ -44,7 +44,7 @@ pub struct DoctorArguments {
     /// The room whose film is asked for; otherwise a new one.
     #[arg(long, value_name = "NUMBER", requires = "player")]
     room: Option<RoomId>,
-    /// The page whose scripts would ask for it, for the check of CORS [default: [serve] public_url].
+    /// The page whose scripts would ask for it, for the check of CORS [default: `[serve] public_url`].
     #[arg(long, value_name = "URL", requires = "player")]
     origin: Option<url::Url>,
 }

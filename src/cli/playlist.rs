@@ -39,8 +39,8 @@ pub struct PlaylistArguments {
     /// URLs below this address, which shows the bucket, such as that of a CDN, in place of presigned ones.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Sign URLs below --base-url (or [serve] base_url) as that CDN wants it, such as `tencent-d`; without a
-    /// value as [serve] sign says. The key is that of [serve] sign_key_file.
+    /// Sign URLs below --base-url (or `[serve] base_url`) as that CDN wants it, such as `tencent-d`; without a
+    /// value as `[serve] sign` says. The key is that of `[serve] sign_key_file`.
     #[arg(
         long,
         value_name = "FORM",

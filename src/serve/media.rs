@@ -83,14 +83,14 @@ async fn passed(
     let Film { mut object, version, archived } = film;
     let Some(named) = version else { return sent(app, method, headers, &object).await };
     if let Some(known) = app.library.version(&object.key, &named) {
-        object = object.of_version(known);
+        object = object.of_version(&known);
     } else {
         object.version = Some(format!("\"{named}\""));
     }
     match stream::answer(app, method, headers, &object).await {
         Err(Failed::Replaced) => {
             let version = app.library.compare(&object.key, &named, archived).await?;
-            sent(app, method, headers, &object.of_version(version)).await
+            sent(app, method, headers, &object.of_version(&version)).await
         }
         Err(Failed::Missing) => Err(missing(app, &object)),
         answered => Ok(answered?),
@@ -238,7 +238,7 @@ fn plain_etag(etag: &str) -> Option<String> {
 
 impl Object {
     /// The same in a version that stands in for the one of the manifest.
-    fn of_version(mut self, version: Version) -> Self {
+    fn of_version(mut self, version: &Version) -> Self {
         if !version.is_proven {
             // Whoever has some of another version must not join the two.
             self.etag = plain_etag(&version.etag);
