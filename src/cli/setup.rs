@@ -17,7 +17,7 @@ use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::{self, Report, Selection, losses};
 use crate::progress::Progress;
 use crate::schedule::{Budget, Limits, Schedule};
-use crate::stage::{Account, Blank, Causes, Context, Images, Run};
+use crate::stage::{Account, Authorization, Blank, Causes, Context, Images, Run};
 use crate::store::Store;
 use crate::wechat;
 
@@ -203,8 +203,9 @@ pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
     let api = api.context("failed to set up the WeChat client")?;
     let accounts = config.accounts.into_iter().map(|account| {
         let client = api.client(account.appid.clone(), account.tokens);
-        let config::Account { appid, share, is_stitched, .. } = account;
-        Arc::new(Account { appid, client, share, is_stitched })
+        let config::Account { appid, share, is_stitched, select, .. } = account;
+        let authorization = Authorization::default();
+        Arc::new(Account { appid, client, share, is_stitched, select, authorization })
     });
     Ok(Setup {
         alive: OnceLock::new(),

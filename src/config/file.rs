@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::notify::{MonitorSection, NotifySection, RunSection};
+use super::select::SelectSection;
 use super::serving::ServeSection;
 use super::tuning::{
     Amount, DiscoverSection, ImagesSection, MediaSection, QuotaSection, ResolveSection,
@@ -25,6 +26,8 @@ pub struct ConfigFile {
     pub wechat: WechatSection,
     /// How the day's API calls are shared.
     pub quota: QuotaSection,
+    /// Which rooms are archived.
+    pub select: SelectSection,
     /// Reading the room list.
     pub discover: DiscoverSection,
     /// Asking for replays.
@@ -212,6 +215,9 @@ pub struct AccountSection {
     /// Whether a run stitches the account's rooms.
     #[serde(default)]
     pub stitch: Stitching,
+    /// Which of its rooms are archived; replaces `[select]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub select: Option<SelectSection>,
 }
 
 /// Whether a run has the store join the segments of each room to one film.

@@ -48,6 +48,18 @@ const KEYS: &[(&str, Kind)] = &[
     ("wechat.proxy", Text),
     ("quota.daily_limit", Number),
     ("quota.reserve", Text),
+    ("select.exclude_names", Addresses),
+    ("select.exclude_anchors", Addresses),
+    ("select.exclude_goods", Addresses),
+    ("select.exclude_days", List),
+    ("select.exclude_statuses", List),
+    ("select.include_names", Addresses),
+    ("select.include_anchors", Addresses),
+    ("select.include_goods", Addresses),
+    ("select.include_days", List),
+    ("select.include_statuses", List),
+    ("select.min_length", Text),
+    ("select.max_length", Text),
     ("discover.full_scan_every", Text),
     ("discover.ask_never_live", Bool),
     ("resolve.settle", Text),
@@ -105,6 +117,22 @@ const TOKEN_KEYS: [(&str, Kind); 7] = [
     ("account.*.token.env", Text),
 ];
 
+/// Which rooms of an account are archived.
+const SELECT_KEYS: [(&str, Kind); 12] = [
+    ("account.*.select.exclude_names", Addresses),
+    ("account.*.select.exclude_anchors", Addresses),
+    ("account.*.select.exclude_goods", Addresses),
+    ("account.*.select.exclude_days", List),
+    ("account.*.select.exclude_statuses", List),
+    ("account.*.select.include_names", Addresses),
+    ("account.*.select.include_anchors", Addresses),
+    ("account.*.select.include_goods", Addresses),
+    ("account.*.select.include_days", List),
+    ("account.*.select.include_statuses", List),
+    ("account.*.select.min_length", Text),
+    ("account.*.select.max_length", Text),
+];
+
 /// The keys of a channel, of which there may be several.
 const NOTIFY_KEYS: [(&str, Kind); 15] = [
     ("notify.*.kind", Text),
@@ -132,7 +160,7 @@ const MOST_ACCOUNTS: usize = 100_000;
 
 /// All keys. Those of an account or a channel have `*` in place of its number.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Kind)> {
-    KEYS.iter().copied().chain(TOKEN_KEYS).chain(NOTIFY_KEYS)
+    KEYS.iter().copied().chain(TOKEN_KEYS).chain(SELECT_KEYS).chain(NOTIFY_KEYS)
 }
 
 /// The type of the key at a path such as `store.bucket` or `account.0.appid`.
@@ -251,7 +279,11 @@ mod tests {
                 let kind = kind.unwrap_or_else(|| panic!("[{section}] {key} has no variable"));
                 assert_eq!(kind == Number, default.is_number(), "[{section}] {key}");
                 assert_eq!(kind == Bool, default.is_boolean(), "[{section}] {key}");
-                assert_eq!(kind == List, default.is_array(), "[{section}] {key}");
+                assert_eq!(
+                    matches!(kind, List | Addresses),
+                    default.is_array(),
+                    "[{section}] {key}"
+                );
                 known += 1;
             }
         }

@@ -18,6 +18,7 @@ mod origins;
 mod overlay;
 mod reading;
 mod secrets;
+mod select;
 mod serving;
 mod shape;
 mod shown;
@@ -38,7 +39,7 @@ use toml::de::DeTable;
 
 use crate::ledger::QuotaShare;
 use crate::media::source as media;
-use crate::model::AppId;
+use crate::model::{AppId, Select};
 use crate::net_guard::HostPolicy;
 use crate::{store, wechat};
 
@@ -48,6 +49,7 @@ pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use notify::{Kind, MonitorSection, NotifySection, RunSection};
 pub use reading::{Configured, Reading};
+pub use select::SelectSection;
 pub use serving::Serving;
 pub use suspect::{HIDDEN, may_be_secret};
 
@@ -86,6 +88,8 @@ pub struct Account {
     pub share: QuotaShare,
     /// Whether a run stitches its rooms.
     pub is_stitched: bool,
+    /// Which of its rooms are archived.
+    pub select: Select,
 }
 
 /// How the stages work.

@@ -31,12 +31,14 @@ mod notices;
 mod obstacles;
 mod outage_budget;
 mod overview;
+mod pauses;
 mod place;
 mod quota;
 mod reasons;
 mod recordings;
 mod rooms;
 mod samples;
+mod selection;
 mod survey;
 mod throughput;
 mod time;
@@ -71,6 +73,7 @@ pub use overview::{Averages, Backlog, PendingRecording, PendingRoom, RoomCounts}
 pub use place::{IN_MEMORY, Place, problem as url_problem};
 pub use quota::{DayQuota, QuotaShare, Reserve};
 pub use rooms::{Phase, RoomRecord};
+pub use selection::Choice;
 pub use survey::{Reached, Sealing};
 pub use uploads::{Intent, KeptCheckpoint};
 

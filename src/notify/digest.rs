@@ -54,6 +54,9 @@ pub struct AccountDigest {
     pub lost_before: Option<u64>,
     /// What will not be archived in time, soonest deadline first.
     pub at_risk: Vec<RoomAtRisk>,
+    /// Since when WeChat does not authorise the calls for the account, if it does not.
+    #[serde(default)]
+    pub paused: Option<Timestamp>,
     /// What failed.
     pub failures: Vec<Failure>,
     /// Objects that are not what a manifest says.
@@ -89,7 +92,7 @@ pub struct RoomAtRisk {
     pub recordings: u64,
     /// When WeChat deletes the first of them.
     pub deadline: Timestamp,
-    /// What is lacking: `calls`, `throughput` or `success`.
+    /// What is lacking: `calls`, `throughput`, `success` or `authorization`.
     pub short_of: String,
 }
 
@@ -218,6 +221,7 @@ impl AccountDigest {
             lost: Vec::new(),
             lost_before: None,
             at_risk: Vec::new(),
+            paused: None,
             failures: Vec::new(),
             mismatches: 0,
             calls: None,
@@ -250,6 +254,7 @@ fn of_account(report: &Report, account: &AccountReport, names: &Names) -> Accoun
         rooms_left: left + account.rooms_left.unwrap_or(account.pending_rooms),
         lost: lost(report, appid, &name),
         at_risk: at_risk(account, &name),
+        paused: account.pause.as_ref().map(|pause| pause.since),
         failures: failures(account, &rooms, &name),
         calls: account.calls,
         ..AccountDigest::new(appid.clone(), Outcome::Ok)

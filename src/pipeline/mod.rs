@@ -192,6 +192,7 @@ async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mu
             found.next_deadline = expected.forecast.soonest;
             let today = &expected.today;
             found.calls = Some(Calls { limit: today.limit, used: today.used, left: today.left() });
+            found.pause = expected.pause.take();
             found.at_risk = expected.forecast.at_risk;
         }
     }

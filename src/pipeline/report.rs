@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::next_look::NextLook;
 use crate::ledger::{Loss, PendingRecording};
-use crate::model::{AppId, Calls, Rate, Reason, RoomId};
+use crate::model::{AppId, Calls, Pause, Rate, Reason, RoomId};
 use crate::progress::Counts;
 use crate::schedule::forecast::AtRisk;
 use crate::stage::discover::Scanned;
@@ -156,6 +156,8 @@ pub struct AccountReport {
     pub next_deadline: Option<Timestamp>,
     /// The calls of the day, if they could be read.
     pub calls: Option<Calls>,
+    /// Why the account is paused, if it is.
+    pub pause: Option<Pause>,
 }
 
 /// A recording or a room that waits for its next attempt.
@@ -213,6 +215,7 @@ impl AccountReport {
             rooms_left: None,
             next_deadline: None,
             calls: None,
+            pause: None,
         }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod adopt;
 pub mod audit;
+mod authorization;
 mod blank;
 mod causes;
 pub mod decode;
@@ -16,9 +17,11 @@ pub mod films;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod images;
+mod phases;
 mod replays;
 pub mod resolve;
 pub mod seal;
+pub mod selection;
 pub mod stitch;
 pub mod survey;
 pub mod transfer;
@@ -35,13 +38,14 @@ use crate::clock::Clock;
 use crate::config::Work;
 use crate::ledger::{self, LeaseRequest, Ledger, QuotaShare, RoomRecord};
 use crate::media::source::{self as media, MediaClient};
-use crate::model::{AppId, Recording, RoomId, RunId};
+use crate::model::{AppId, Pause, Reason, Recording, RoomId, RunId, Select};
 use crate::progress::Progress;
 use crate::retry::{self, Transient};
 use crate::schedule::{Budget, Schedule};
 use crate::store::{self, Store};
 use crate::wechat;
 
+pub use authorization::Authorization;
 pub use blank::Blank;
 pub use causes::{Causes, Prospect, Untried};
 pub use images::Images;
@@ -225,6 +229,10 @@ pub struct Account {
     pub share: QuotaShare,
     /// Whether a run stitches its rooms.
     pub is_stitched: bool,
+    /// Which of its rooms are archived.
+    pub select: Select,
+    /// Whether WeChat lets this program ask about it.
+    pub authorization: Authorization,
 }
 
 impl Account {
@@ -242,6 +250,9 @@ impl Account {
     where
         F: Future<Output = Result<T, wechat::Error>>,
     {
+        if self.authorization.is_refused() {
+            return Err(Error::Unauthorized(self.appid.clone()));
+        }
         let result = retry::with(&calls.work.api_retry, what, || async {
             calls.ledger.take_call(&self.appid, calls.clock.now(), self.share).await?;
             calls.progress.call();
@@ -249,12 +260,39 @@ impl Account {
         })
         .await;
         calls.compare_clocks(self);
-        if let Err(Error::Wechat(error)) = &result
-            && error.is_quota_exhausted()
-        {
-            calls.ledger.exhaust_quota(&self.appid, calls.clock.now(), self.share).await?;
+        match &result {
+            Err(Error::Wechat(error)) if error.is_quota_exhausted() => {
+                calls.ledger.exhaust_quota(&self.appid, calls.clock.now(), self.share).await?;
+            }
+            Err(Error::Wechat(error)) => self.heed(calls, error).await?,
+            Err(_) => {}
+            Ok(_) => self.authorization.note_answer(),
         }
         result
+    }
+
+    /// Makes sure that there is an access token, and pauses the account if WeChat does not give one because the
+    /// account does not authorise it. Costs no live call.
+    ///
+    /// # Errors
+    /// When there is none, or the ledger fails.
+    pub async fn check_token(&self, calls: Calls<'_>) -> Result<(), Error> {
+        let checked = self.client.check_token().await;
+        if let Err(error) = &checked {
+            self.heed(calls, error).await?;
+        }
+        Ok(checked.map(drop)?)
+    }
+
+    /// Pauses the account if that is what an error means.
+    async fn heed(&self, calls: Calls<'_>, error: &wechat::Error) -> Result<(), Error> {
+        let Some(code) = error.unauthorized() else { return Ok(()) };
+        self.authorization.note_refusal();
+        let (since, reason) = (calls.clock.now(), Reason::of(error));
+        // The error is logged where it ends the calls.
+        tracing::info!(account.appid = %self.appid, wechat.code = code, "WeChat does not authorise the calls for {}: paused it", self.appid);
+        let pause = Pause { since, code: Some(code), reason };
+        Ok(calls.ledger.pause(&self.appid, &pause).await?)
     }
 }
 
@@ -289,6 +327,9 @@ pub enum Error {
          hint: every mini program numbers its own rooms: is this the right --account?"
     )]
     NoSuchRoom(RoomId),
+    /// WeChat does not authorise the calls for the account, as an earlier one of this run has shown.
+    #[error("WeChat does not authorise the calls for {0}: it was not asked again in this run")]
+    Unauthorized(AppId),
     /// The bucket has no objects for an account that has archived rooms.
     #[error(
         "the bucket has no objects of {0}, but the ledger lists archived rooms\n\
@@ -362,6 +403,7 @@ impl Transient for Error {
             | Self::Media(_)
             | Self::NoSuchRoom(_)
             | Self::NothingThere(_)
+            | Self::Unauthorized(_)
             | Self::Overtaken { .. }
             | Self::Archive(_)
             | Self::TooMuch { .. } => false,

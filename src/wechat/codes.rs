@@ -102,7 +102,9 @@ impl Class {
             (40_125 | 41_004, _) => Self::Configuration(Setting::Secret),
             (40_243, _) => Self::Configuration(Setting::FrozenSecret),
             (40_164, _) => Self::Configuration(Setting::IpAllowList),
-            (48_001 | 43_104 | 50_002 | 61_007, _) => Self::Configuration(Setting::Permission),
+            (48_001 | 43_104 | 50_002 | 61_003 | 61_007, _) => {
+                Self::Configuration(Setting::Permission)
+            }
             (41_001 | 43_002 | 44_002 | 47_001, _) => Self::Bug,
             _ => Self::Unknown,
         }
@@ -188,6 +190,7 @@ mod tests {
             (40_164, Class::Configuration(IpAllowList)),
             (43_104, Class::Configuration(Permission)),
             (50_002, Class::Configuration(Permission)),
+            (61_003, Class::Configuration(Permission)),
             (61_007, Class::Configuration(Permission)),
             (41_001, Class::Bug),
             (43_002, Class::Bug),

@@ -223,6 +223,18 @@ impl Error {
         }
     }
 
+    /// WeChat's code, if it does not let this program make the live calls for the account: it lacks the
+    /// permission (48001), or has not granted it to the third-party platform whose token is used (61003, 61007).
+    /// Waiting does not help, and neither does trying another room.
+    pub fn unauthorized(&self) -> Option<i64> {
+        match self {
+            Self::Api { call: Call::Quota, .. } => None,
+            Self::Api { code: code @ (48_001 | 61_003 | 61_007), .. } => Some(*code),
+            Self::NoToken { source, .. } => source.unauthorized(),
+            _ => None,
+        }
+    }
+
     /// Whether the account has used up the day's live calls (45009).
     pub fn is_quota_exhausted(&self) -> bool {
         matches!(self, Self::Api { call: Call::Rooms | Call::Replays, class: Class::NextDay, .. })

@@ -6,6 +6,7 @@ use super::{http_url, wrong};
 use crate::config::file::{AccountSection, Stitching, TokenKind, TokenSection};
 use crate::config::inherited;
 use crate::config::secrets::{self, Source};
+use crate::config::select;
 use crate::config::suspect;
 use crate::config::tuning::Amount;
 use crate::config::{
@@ -95,7 +96,11 @@ fn account(
     let daily_limit = section.daily_limit.unwrap_or(file.quota.daily_limit);
     let tokens = token_source(&section.token, environment, &format!("{path}.token"))?;
     let is_stitched = section.stitch == Stitching::On;
-    Ok(Account { appid, tokens, share: QuotaShare { daily_limit, reserve }, is_stitched })
+    let select = match &section.select {
+        Some(own) => select::select(own, &format!("{path}.select"))?,
+        None => select::select(&file.select, "select")?,
+    };
+    Ok(Account { appid, tokens, share: QuotaShare { daily_limit, reserve }, is_stitched, select })
 }
 
 fn amount(amount: &Amount, path: &str) -> Result<Reserve, ConfigError> {
