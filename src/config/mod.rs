@@ -5,6 +5,7 @@
 
 mod alerts;
 mod credentials;
+mod directory;
 mod environment;
 mod error;
 mod file;
@@ -44,6 +45,7 @@ use crate::net_guard::HostPolicy;
 use crate::{store, wechat};
 
 pub use alerts::{Address, Alerts, Channel, Event, Lang, Monitor, Robot, Way};
+pub use directory::Directory;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
@@ -65,8 +67,10 @@ pub struct Config {
     pub store: store::Settings,
     /// The WeChat API, shared by all accounts.
     pub wechat: wechat::Settings,
-    /// The mini-programs.
+    /// The mini-programs of the file and of the folder.
     pub accounts: Vec<Account>,
+    /// Where others come from.
+    pub directory: Directory,
     /// Where recordings may be fetched from, and how.
     pub media: media::Settings,
     /// Where images may be fetched from; `None` if images are not archived.
@@ -90,6 +94,39 @@ pub struct Account {
     pub is_stitched: bool,
     /// Which of its rooms are archived.
     pub select: Select,
+    /// Where its settings are.
+    pub origin: Origin,
+}
+
+/// Where the settings of an account are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An `[[account]]` of the configuration, or variables.
+    Configuration,
+    /// A file of the folder of accounts.
+    Folder(PathBuf),
+    /// The ledger.
+    Ledger,
+    /// The list of a third-party platform.
+    Platform,
+}
+
+impl Origin {
+    /// Whether it is a file or a variable, which no command changes.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::Configuration | Self::Folder(_))
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Configuration => f.write_str("the configuration"),
+            Self::Folder(path) => path.display().fmt(f),
+            Self::Ledger => f.write_str("the ledger"),
+            Self::Platform => f.write_str("the platform"),
+        }
+    }
 }
 
 /// How the stages work.

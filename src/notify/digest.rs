@@ -29,6 +29,9 @@ pub struct Digest {
     pub bytes: u64,
     /// Why all of it failed, if it did.
     pub stopped: Option<Cause>,
+    /// Why accounts were left out whose settings could not be read.
+    #[serde(default)]
+    pub unread: Vec<Cause>,
     /// Whether it ended before it could say what became of its rooms.
     #[serde(default)]
     pub is_cut_short: bool,
@@ -149,6 +152,7 @@ impl Digest {
         Self {
             bytes: report.counts.bytes_transferred,
             stopped: report.ledger.as_ref().map(Cause::from),
+            unread: report.unread.iter().take(MOST).map(Cause::from).collect(),
             is_cut_short: report.is_cut_short,
             accounts: report.accounts.iter().map(account).collect(),
             ..Self::empty(ended)
@@ -169,6 +173,7 @@ impl Digest {
             took_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
             bytes: 0,
             stopped: None,
+            unread: Vec::new(),
             is_cut_short: false,
             accounts: Vec::new(),
         }

@@ -156,6 +156,11 @@ pub fn of(digest: &Digest, now: Timestamp) -> Vec<Fact> {
         facts.push(Fact::Failed { rooms: Rooms::default(), message });
         facts.extend(cause.hints.iter().cloned().map(Fact::Hint));
     }
+    for cause in digest.unread.iter().take(CAUSES) {
+        let message = cause.message.clone();
+        facts.push(Fact::Failed { rooms: Rooms::default(), message });
+        facts.extend(cause.hints.iter().cloned().map(Fact::Hint));
+    }
     let mut worst: Vec<_> = digest.accounts.iter().collect();
     worst.sort_by_key(|account| account.outcome);
     for account in worst {

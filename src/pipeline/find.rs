@@ -299,6 +299,16 @@ pub async fn refresh(context: &Context, account: &Account) -> Result<Scanned, Er
     Ok(reading.scanned())
 }
 
+/// Makes one call for the account, which shows whether WeChat authorises it: pauses it, or ends its pause.
+///
+/// # Errors
+/// When WeChat does not answer, or the ledger fails.
+pub async fn ask(context: &Context, account: &Account) -> Result<(), Error> {
+    account.check_token(context.calls()).await?;
+    account.call(context.calls(), "the room list", || account.client.rooms(0)).await?;
+    lift_pause(context, account).await
+}
+
 /// Adopts WeChat's own count of today's calls. WeChat may refuse to tell; then only the local count
 /// applies.
 pub async fn align_quota(context: &Context, account: &Account) {

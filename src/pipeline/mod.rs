@@ -51,7 +51,7 @@ use crate::schedule::RoomPermit;
 use crate::stage::{Account, Context, Error, ListedRoom, Untried, seal};
 
 pub use clock_warning::clock_warning;
-pub use find::{align_quota, look, refresh};
+pub use find::{align_quota, ask, look, refresh};
 use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;

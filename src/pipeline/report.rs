@@ -36,6 +36,8 @@ pub struct Report {
     pub losses: Vec<Loss>,
     /// Whether the losses could not be read from the ledger in full.
     pub losses_unread: bool,
+    /// Accounts whose settings could not be read, so that the run did nothing for them, and why.
+    pub unread: Vec<Reason>,
     /// Why the ledger failed, if that ended the run.
     pub ledger: Option<Reason>,
     /// Warnings that leave nothing undone.
@@ -72,6 +74,7 @@ impl Report {
             || self.ledger.is_some()
             // There may be unreported ones.
             || self.losses_unread
+            || !self.unread.is_empty()
             || self.rooms.iter().any(RoomReport::is_left)
             || self.accounts.iter().any(AccountReport::is_left)
     }

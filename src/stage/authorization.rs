@@ -16,7 +16,7 @@ impl Authorization {
     }
 
     /// Records that WeChat does not authorise the calls: there are no more in this run.
-    pub(super) fn note_refusal(&self) {
+    pub fn note_refusal(&self) {
         self.is_refused.store(true, Ordering::Relaxed);
     }
 

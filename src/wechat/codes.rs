@@ -16,14 +16,28 @@ pub enum Call {
     StableToken,
     /// `token`: an access token that invalidates the shop's own one.
     Token,
-    /// The merchant's own token server (中控服务器), a command, or a file.
+    /// `api_component_token`: the token of a third-party platform.
+    ComponentToken,
+    /// `api_get_authorizer_list`: the accounts that have authorised the platform, with refresh tokens.
+    Authorizers,
+    /// `api_authorizer_token`: an account's access token, by its refresh token.
+    AuthorizerToken,
+    /// The merchant's own token server (中控服务器), a command, a file, or Redis.
     TokenSource,
 }
 
 impl Call {
     /// Whether its replies contain an access token, so that no part of them may be shown.
     pub(super) fn is_for_token(self) -> bool {
-        matches!(self, Self::StableToken | Self::Token | Self::TokenSource)
+        match self {
+            Self::Rooms | Self::Replays | Self::Quota => false,
+            Self::StableToken
+            | Self::Token
+            | Self::ComponentToken
+            | Self::Authorizers
+            | Self::AuthorizerToken
+            | Self::TokenSource => true,
+        }
     }
 }
 
@@ -35,6 +49,9 @@ impl fmt::Display for Call {
             Self::Quota => "the quota call",
             Self::StableToken => "the stable_token call",
             Self::Token => "the token call",
+            Self::ComponentToken => "the api_component_token call",
+            Self::Authorizers => "the api_get_authorizer_list call",
+            Self::AuthorizerToken => "the api_authorizer_token call",
             Self::TokenSource => "the token source",
         })
     }
@@ -78,6 +95,8 @@ pub enum Setting {
     IpAllowList,
     /// The account lacks permission for live rooms.
     Permission,
+    /// The ticket that WeChat pushes to a third-party platform.
+    Ticket,
     /// Where the access token comes from.
     TokenSource,
     /// The base URL of the API or the URL of the token server.
@@ -93,7 +112,12 @@ impl Class {
             (-1 | 9_410_001..=9_410_003, _) => Self::Retry,
             // The token calls send no access token, so it is the secret that WeChat refuses.
             (40_001, Call::StableToken | Call::Token) => Self::Configuration(Setting::Secret),
+            (40_001 | 40_014 | 42_001, Call::Authorizers | Call::AuthorizerToken) => Self::Retry,
             (40_001 | 40_014 | 42_001, _) if !call.is_for_token() => Self::RefreshToken,
+            (61_004, _) => Self::Configuration(Setting::IpAllowList),
+            (61_005 | 61_006, _) => Self::Configuration(Setting::Ticket),
+            (61_011, _) => Self::Configuration(Setting::AppId),
+            (61_023, _) => Self::Configuration(Setting::Permission),
             (45_009, _) => Self::NextDay,
             (45_011, _) => Self::NextMinute,
             (300_022, Call::Replays) => Self::NoSuchRoom,
@@ -140,6 +164,10 @@ impl Setting {
                 "the account lacks permission for live rooms, or has not granted it to the \
                  platform that the token belongs to"
             }
+            Self::Ticket => {
+                "the component_verify_ticket is old or wrong: WeChat pushes another every ten minutes, and \
+                 [platform] ticket_… must name where the newest one is kept"
+            }
             Self::TokenSource => "check that the token source belongs to this appid",
             Self::Address => "check the configured address and the credentials that it requires",
         };
@@ -163,12 +191,15 @@ fn allow_list_hint(message: &str) -> String {
 mod tests {
     use super::*;
 
-    const CALLS: [Call; 6] = [
+    const CALLS: [Call; 9] = [
         Call::Rooms,
         Call::Replays,
         Call::Quota,
         Call::StableToken,
         Call::Token,
+        Call::ComponentToken,
+        Call::Authorizers,
+        Call::AuthorizerToken,
         Call::TokenSource,
     ];
 

@@ -50,7 +50,7 @@ async fn printing(place: &Place, to: To, arguments: &[&str]) -> Ran {
     ended(place.command(arguments).stdout(stdout).spawn().unwrap()).await
 }
 
-const PRINTING: [&[&str]; 20] = [
+const PRINTING: [&[&str]; 21] = [
     &["schema"],
     &["schema", "catalog"],
     &["completions", "bash"],
@@ -62,6 +62,7 @@ const PRINTING: [&[&str]; 20] = [
     &["status", "--json"],
     &["status", "--room", "1"],
     &["plan", "--json"],
+    &["accounts", "list", "--json"],
     &["playlist", "--room", "1"],
     &["rooms"],
     &["rooms", "--csv"],

@@ -9,6 +9,7 @@
 
 mod http;
 mod proxy;
+pub mod redis;
 mod reply;
 mod server;
 
