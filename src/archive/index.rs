@@ -305,6 +305,7 @@ impl Index {
             bytes: number(entry.bytes),
             next_deadline: time(entry.next_deadline),
             listed_at: time(entry.listed_at),
+            left_out: None,
         })
     }
 }

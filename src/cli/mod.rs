@@ -3,6 +3,7 @@
 //! stdout is data; with `--json` one object per line, the last a summary. Logs and progress go to
 //! stderr, progress only to a terminal.
 
+mod accounts;
 mod ack;
 mod alike;
 mod completions;
@@ -118,6 +119,8 @@ pub enum Command {
     Stitch(stitch::StitchArguments),
     /// Show the archive in a browser, and to players, over HTTP. Needs the bucket alone.
     Serve(serve::ServeArguments),
+    /// List, add, disable or check accounts.
+    Accounts(accounts::AccountsArguments),
     /// Acknowledge the losses of a room: who knows of them, and why they are accepted.
     Ack(ack::AckArguments),
     /// Try the channels that messages go to, or show what they would get.
@@ -221,6 +224,7 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Playlist(arguments) => playlist::run(common, &arguments).await,
         Command::Stitch(arguments) => stitch::run(common, &arguments).await,
         Command::Serve(arguments) => serve::run(common, &arguments, stop).await,
+        Command::Accounts(arguments) => accounts::run(common, &arguments).await,
         Command::Ack(arguments) => ack::run(common, &arguments, stop).await,
         Command::Notify(arguments) => notify::run(common, &arguments).await,
         #[cfg(feature = "sandbox")]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::figures::{bytes, counted, moment, rough};
 use super::output;
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, Pause, Paused, RoomId};
 use crate::pipeline::forecast::AccountForecast;
 use crate::schedule::forecast::{
     AtRisk, Estimate, Forecast, GUESSED_BIT_RATE, ShortOf, rooms_at_risk,
@@ -28,6 +28,12 @@ pub(super) fn entry(name: &str, text: impl std::fmt::Display) {
 /// Prints the pending work of an account.
 pub(super) fn print(account: &AccountForecast) {
     let AccountForecast { forecast, estimate, .. } = account;
+    if let Some(Pause { since, reason, .. }) = &account.pause {
+        entry("paused", format_args!("since {}: {}", moment(*since), reason.message));
+        for hint in &reason.hints {
+            entry("", format_args!("hint: {hint}"));
+        }
+    }
     entry("pending", rooms(forecast));
     if estimate.recordings > 0 || estimate.bytes > 0 {
         let listed = counted(estimate.recordings, "recording");
@@ -41,6 +47,12 @@ pub(super) fn print(account: &AccountForecast) {
         1 => "; 1 room is past its deadline and will be tried last".to_owned(),
         past => format!("; {past} rooms are past their deadline and will be tried last"),
     };
+    let rules = &account.left_out;
+    if !rules.is_empty() {
+        let all = counted(rules.values().sum::<u64>(), "room");
+        let each: Vec<_> = rules.iter().map(|(rule, rooms)| format!("{rooms} by {rule}")).collect();
+        entry("left out", format_args!("{all}: {}", each.join(", ")));
+    }
     let at_risk = counted(rooms_at_risk(&forecast.at_risk), "room");
     entry("at risk", format_args!("{at_risk}{past}"));
 }
@@ -83,6 +95,8 @@ fn fields(account: &AccountForecast) -> Map<String, Value> {
         "seconds_estimated": estimate.time.map(|time| time.as_secs()),
         "soonest_deadline": forecast.soonest,
         "past_deadline": forecast.past,
+        "left_out": account.left_out,
+        "paused": account.pause.as_ref().map(Paused::from),
     });
     match fields {
         Value::Object(fields) => fields,
@@ -165,8 +179,12 @@ fn at_risk_line(lost: &AtRisk) -> Option<String> {
 
 /// The lines about what is at risk, naming the first of each kind; empty if nothing is.
 pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
-    let (failing, late): (Vec<&AtRisk>, Vec<&AtRisk>) =
-        at_risk.iter().partition(|risk| risk.short_of == ShortOf::Success);
+    let of = |is_meant: fn(ShortOf) -> bool| -> Vec<&AtRisk> {
+        at_risk.iter().filter(|risk| is_meant(risk.short_of)).collect()
+    };
+    let failing = of(|short_of| short_of == ShortOf::Success);
+    let late = of(|short_of| matches!(short_of, ShortOf::Calls | ShortOf::Throughput));
+    let unasked = of(|short_of| short_of == ShortOf::Authorization);
     let head = |risks: &[&AtRisk]| {
         let rooms = counted(rooms_at_risk(risks.iter().copied()), "room");
         format!("{appid}: AT RISK: {} in {rooms}", risks.len())
@@ -184,6 +202,20 @@ pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
         let (head, first) = (head(&failing), moment(first.deadline));
         lines.push(format!(
             "{head}: every attempt has failed so far; WeChat deletes the first of them {first}"
+        ));
+    }
+    if let Some(first) = unasked.first() {
+        let (head, first) = (head(&unasked), moment(first.deadline));
+        let named: Vec<_> =
+            unasked.iter().take(NAMED).map(|risk| risk.room_id.to_string()).collect();
+        let more = match unasked.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        lines.push(format!(
+            "{head}: WeChat does not authorise the account, and deletes the first of them {first}: \
+             room {}{more}",
+            named.join(", ")
         ));
     }
     lines

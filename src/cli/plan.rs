@@ -11,6 +11,7 @@ use crate::model::Rate;
 use crate::pipeline::forecast::{self, AccountForecast};
 use crate::schedule::forecast::Estimate;
 use crate::stage::Account;
+use crate::stage::selection::{self, Changed};
 
 pub(super) async fn run(common: &Common) -> anyhow::Result<Exit> {
     print(common, &setup::open_existing(common).await?).await
@@ -21,6 +22,7 @@ pub(super) async fn print(common: &Common, setup: &Setup) -> anyhow::Result<Exit
     let rate = forecast::rate(&setup.context).await?;
     let all = forecast::of_accounts(&setup.context, &setup.accounts).await?;
     for (account, expected) in setup.accounts.iter().zip(&all) {
+        note_selection(setup, account).await?;
         if common.json {
             print_json(account, expected, rate);
         } else {
@@ -44,6 +46,20 @@ pub(super) async fn print(common: &Common, setup: &Setup) -> anyhow::Result<Exit
         output::prose(2, format_args!("{accounts}: {recordings} listed; {size}"));
     }
     Ok(Exit::Done)
+}
+
+/// Says what a changed `[select]` means: the next run applies it.
+async fn note_selection(setup: &Setup, account: &Account) -> anyhow::Result<()> {
+    let changed = selection::preview(setup.context.calls(), account).await?;
+    if changed != Changed::default() {
+        let (out, into) = (counted(changed.out, "room"), counted(changed.into, "room"));
+        output::note(format_args!(
+            "{}: [select] has changed since the last run: the next one leaves out {out} more, and archives {into} that \
+             were left out; the figures below are from before that",
+            account.appid
+        ));
+    }
+    Ok(())
 }
 
 fn print_json(account: &Account, expected: &AccountForecast, rate: Option<Rate>) {

@@ -135,6 +135,9 @@ fn sum(report: &Report, elapsed: Duration) -> String {
 pub fn notes(report: &Report) -> Vec<String> {
     let mut notes = alike::told(losses(report), Names::All);
     notes.add(alike::told(failures(report), Names::First));
+    for why in &report.unread {
+        notes.add(why.clone().into());
+    }
     let early = |why: Reason| why.saying(|why| format!("the run ended early: {why}"));
     let early = report.ledger.clone().map(early);
     for reason in early.into_iter().chain(report.warnings.iter().cloned()) {

@@ -1,5 +1,7 @@
 //! Builds everything that a command works with from the configuration.
 
+mod elsewhere;
+
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
@@ -9,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::{Common, output, reading};
 use crate::archive::accounts;
 use crate::clock::Clock;
-use crate::config::{self, Config, ConfigError, Environment, Sources};
+use crate::config::{self, Config, ConfigError, Directory, Environment, Sources};
 use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
-use crate::model::{RoomId, RunId};
+use crate::model::{Reason, RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::{self, Report, Selection, losses};
 use crate::progress::Progress;
 use crate::schedule::{Budget, Limits, Schedule};
-use crate::stage::{Account, Blank, Causes, Context, Images, Run};
+use crate::stage::{Account, Authorization, Blank, Causes, Context, Images, Run};
 use crate::store::Store;
 use crate::wechat;
 
@@ -27,6 +29,11 @@ pub struct Setup {
     pub context: Arc<Context>,
     /// The accounts to work on.
     pub accounts: Vec<Arc<Account>>,
+    /// Where accounts come from besides the configuration.
+    pub directory: Directory,
+    /// Why accounts are left out whose settings could not be read.
+    pub unread: Vec<Reason>,
+    api: wechat::Api,
     /// Shows other processes that this one is alive, from the start of a run.
     alive: OnceLock<Option<Alive>>,
     /// The location of the ledger.
@@ -50,7 +57,10 @@ impl Setup {
         // Until the process ends, so that it covers the reporting of losses too.
         alive.get_or_init(|| Alive::show(context));
         // On the heap: it is large.
-        Box::pin(pipeline::run(Arc::clone(context), accounts, selection, stop)).await
+        let mut report =
+            Box::pin(pipeline::run(Arc::clone(context), accounts, selection, stop)).await;
+        report.unread.clone_from(&self.unread);
+        report
     }
 
     /// Adds the unreported losses to the report. The caller prints them and then calls
@@ -147,14 +157,29 @@ pub(super) fn config(common: &Common) -> anyhow::Result<Config> {
 }
 
 /// Opens the ledger, creating it if it is missing, and builds the clients. Makes no remote request
-/// yet, except to a remote ledger.
+/// yet, except to a remote ledger, and to WeChat for the list of a third-party platform.
 pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
+    let mut setup = build(config(common)?, Clock::system()).await?;
+    setup.list_platform().await?;
+    setup.must_have_accounts()?;
+    Ok(setup)
+}
+
+/// Like [`open`], also where there is no account yet.
+pub(super) async fn open_for_accounts(common: &Common) -> anyhow::Result<Setup> {
     build(config(common)?, Clock::system()).await
 }
 
 /// Like [`open`], for a command that only reads: a missing ledger is reported and not created, and
 /// the command works with an empty one.
 pub(super) async fn open_existing(common: &Common) -> anyhow::Result<Setup> {
+    let setup = open_existing_for_accounts(common).await?;
+    setup.must_have_accounts()?;
+    Ok(setup)
+}
+
+/// Like [`open_existing`], also where there is no account.
+pub(super) async fn open_existing_for_accounts(common: &Common) -> anyhow::Result<Setup> {
     let mut config = config(common)?;
     let place = ledger::Place::of(config.ledger_url.expose_secret());
     config.ledger_url = existing_ledger(&config.ledger_url);
@@ -174,6 +199,14 @@ pub(super) fn existing_ledger(url: &SecretString) -> SecretString {
         relative_hint(&place)
     ));
     ledger::IN_MEMORY.into()
+}
+
+/// An account that a command works on.
+fn account(api: &wechat::Api, account: config::Account) -> Arc<Account> {
+    let client = api.client(account.appid.clone(), account.tokens);
+    let config::Account { appid, share, is_stitched, select, origin, .. } = account;
+    let authorization = Authorization::default();
+    Arc::new(Account { appid, client, share, is_stitched, select, origin, authorization })
 }
 
 /// Builds everything a command works with from a parsed configuration. Makes no remote request yet,
@@ -214,14 +247,18 @@ pub(super) async fn build_on(
     let run_id = RunId::new(started_at);
     let api = wechat::Api::new(&config.wechat, clock);
     let api = api.context("failed to set up the WeChat client")?;
-    let accounts = config.accounts.into_iter().map(|account| {
-        let client = api.client(account.appid.clone(), account.tokens);
-        let config::Account { appid, share, is_stitched, .. } = account;
-        Arc::new(Account { appid, client, share, is_stitched })
-    });
+    let mut accounts: Vec<_> = config.accounts.into_iter().map(|one| account(&api, one)).collect();
+    let mut directory = config.directory;
+    let mut unread = std::mem::take(&mut directory.unread);
+    let registered = elsewhere::registered(&ledger, &directory, &accounts).await?;
+    accounts.extend(registered.accounts.into_iter().map(|one| account(&api, one)));
+    unread.extend(registered.unread);
     Ok(Setup {
+        directory,
+        unread,
+        api,
         alive: OnceLock::new(),
-        accounts: accounts.collect(),
+        accounts,
         ledger_place,
         is_ledger_new: false,
         context: Arc::new(Context {

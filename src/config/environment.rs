@@ -97,9 +97,12 @@ impl Environment {
     /// Fails on a variable that carries our prefix but sets no key or is not UTF-8. Without this check it
     /// would be ignored silently.
     pub(super) fn check(&self, file: &ConfigFile) -> Result<(), ConfigError> {
-        let tokens = || file.accounts.iter().map(|account| &account.token);
+        let tokens = || file.tokens();
         let secrets = tokens().flat_map(|token| [&token.secret_env, &token.env]).flatten();
-        let secrets = secrets.chain([&file.store.secret_key_env]);
+        let platform = &file.platform;
+        let shared = [&file.redis.url_env, &platform.secret_env, &platform.ticket_env];
+        let shared = shared.into_iter().chain([&platform.token_env]).flatten();
+        let secrets = secrets.chain([&file.store.secret_key_env]).chain(shared);
         let inherited = tokens().flat_map(|token| &token.command_env);
         let told = file.notify.iter().flat_map(NotifySection::variables);
         let told = told.chain(file.monitor.variables());

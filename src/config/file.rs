@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::notify::{MonitorSection, NotifySection, RunSection};
+use super::select::SelectSection;
 use super::serving::ServeSection;
 use super::tuning::{
     Amount, DiscoverSection, ImagesSection, MediaSection, QuotaSection, ResolveSection,
@@ -23,8 +24,17 @@ pub struct ConfigFile {
     pub store: StoreSection,
     /// The WeChat API.
     pub wechat: WechatSection,
+    /// A Redis server in which others keep tokens.
+    pub redis: RedisSection,
+    /// A third-party platform.
+    pub platform: PlatformSection,
+    /// Accounts from elsewhere.
+    #[serde(rename = "accounts")]
+    pub elsewhere: AccountsSection,
     /// How the day's API calls are shared.
     pub quota: QuotaSection,
+    /// Which rooms are archived.
+    pub select: SelectSection,
     /// Reading the room list.
     pub discover: DiscoverSection,
     /// Asking for replays.
@@ -48,6 +58,19 @@ pub struct ConfigFile {
     /// The mini-programs.
     #[serde(rename = "account")]
     pub accounts: Vec<AccountSection>,
+}
+
+impl ConfigFile {
+    /// Whether accounts come from elsewhere than `[[account]]`.
+    pub fn has_accounts_elsewhere(&self) -> bool {
+        let AccountsSection { folder, ledger, .. } = &self.elsewhere;
+        !folder.trim().is_empty() || *ledger || self.platform.accounts
+    }
+
+    /// Where the tokens of all accounts of this file come from.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &TokenSection> {
+        self.accounts.iter().map(|account| &account.token).chain(&self.elsewhere.token)
+    }
 }
 
 /// `[ledger]`
@@ -195,8 +218,59 @@ impl From<Written> for Switch {
     }
 }
 
+/// `[redis]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisSection {
+    /// The variable that holds the address.
+    pub url_env: Option<String>,
+    /// The file that holds the address.
+    pub url_file: Option<PathBuf>,
+}
+
+/// `[platform]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlatformSection {
+    /// The platform's appid; empty for no platform.
+    pub component_appid: String,
+    /// Whether every account that has authorised it is archived.
+    pub accounts: bool,
+    /// The file that holds the `component_access_token`.
+    pub token_file: Option<PathBuf>,
+    /// The variable that holds it.
+    pub token_env: Option<String>,
+    /// The key in Redis that holds it.
+    pub token_key: Option<String>,
+    /// Whether nothing but this program refreshes the platform's tokens.
+    pub only_refresher: bool,
+    /// The variable that holds the platform's appsecret.
+    pub secret_env: Option<String>,
+    /// The file that holds it.
+    pub secret_file: Option<PathBuf>,
+    /// The file that holds the newest `component_verify_ticket`.
+    pub ticket_file: Option<PathBuf>,
+    /// The variable that holds it.
+    pub ticket_env: Option<String>,
+    /// The key in Redis that holds it.
+    pub ticket_key: Option<String>,
+}
+
+/// `[accounts]`
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountsSection {
+    /// A folder of files with `[[account]]`; empty for none.
+    pub folder: String,
+    /// Whether the accounts of the ledger are archived.
+    pub ledger: bool,
+    /// Where the tokens of accounts come from that say nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenSection>,
+}
+
 /// `[[account]]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountSection {
     /// The appid; `validate` refuses an empty one.
@@ -212,6 +286,9 @@ pub struct AccountSection {
     /// Whether a run stitches the account's rooms.
     #[serde(default)]
     pub stitch: Stitching,
+    /// Which of its rooms are archived; replaces `[select]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub select: Option<SelectSection>,
 }
 
 /// Whether a run has the store join the segments of each room to one film.
@@ -226,7 +303,7 @@ pub enum Stitching {
 }
 
 /// The `token` of an account.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenSection {
     /// The kind of source.
@@ -248,6 +325,30 @@ pub struct TokenSection {
     pub file: Option<PathBuf>,
     /// The variable that holds the token (for `env`).
     pub env: Option<String>,
+    /// The key, with `{appid}` and `{component}` (for `redis`).
+    pub key: Option<String>,
+    /// Whose keys they are, in place of `key` (for `redis`).
+    pub layout: Option<Layout>,
+}
+
+/// How libraries name the keys of tokens in Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// WxJava.
+    Wxjava,
+    /// silenceper/wechat.
+    Silenceper,
+}
+
+impl Layout {
+    /// The template of its keys.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Wxjava => "wechat_authorizer_access_token:{component}:{appid}",
+            Self::Silenceper => "authorizer_access_token_{appid}",
+        }
+    }
 }
 
 /// The kinds of token source.
@@ -267,4 +368,8 @@ pub enum TokenKind {
     File,
     /// An environment variable.
     Env,
+    /// Redis.
+    Redis,
+    /// The third-party platform.
+    Component,
 }

@@ -46,8 +46,35 @@ const KEYS: &[(&str, Kind)] = &[
     ("wechat.base_url", Text),
     ("wechat.timeout", Text),
     ("wechat.proxy", Text),
+    ("redis.url_env", Text),
+    ("redis.url_file", FreeText),
+    ("platform.component_appid", Text),
+    ("platform.accounts", Bool),
+    ("platform.token_file", FreeText),
+    ("platform.token_env", Text),
+    ("platform.token_key", FreeText),
+    ("platform.only_refresher", Bool),
+    ("platform.secret_env", Text),
+    ("platform.secret_file", FreeText),
+    ("platform.ticket_file", FreeText),
+    ("platform.ticket_env", Text),
+    ("platform.ticket_key", FreeText),
+    ("accounts.folder", FreeText),
+    ("accounts.ledger", Bool),
     ("quota.daily_limit", Number),
     ("quota.reserve", Text),
+    ("select.exclude_names", Addresses),
+    ("select.exclude_anchors", Addresses),
+    ("select.exclude_goods", Addresses),
+    ("select.exclude_days", List),
+    ("select.exclude_statuses", List),
+    ("select.include_names", Addresses),
+    ("select.include_anchors", Addresses),
+    ("select.include_goods", Addresses),
+    ("select.include_days", List),
+    ("select.include_statuses", List),
+    ("select.min_length", Text),
+    ("select.max_length", Text),
     ("discover.full_scan_every", Text),
     ("discover.ask_never_live", Bool),
     ("resolve.settle", Text),
@@ -95,7 +122,7 @@ const KEYS: &[(&str, Kind)] = &[
 ];
 
 /// The remaining keys of an account.
-const TOKEN_KEYS: [(&str, Kind); 7] = [
+const TOKEN_KEYS: [(&str, Kind); 9] = [
     ("account.*.token.secret_env", Text),
     ("account.*.token.secret_file", FreeText),
     ("account.*.token.url", Text),
@@ -103,6 +130,38 @@ const TOKEN_KEYS: [(&str, Kind); 7] = [
     ("account.*.token.command_env", List),
     ("account.*.token.file", FreeText),
     ("account.*.token.env", Text),
+    ("account.*.token.key", FreeText),
+    ("account.*.token.layout", Text),
+];
+
+/// Where the tokens of accounts come from that say nothing of it.
+const COMMON_TOKEN_KEYS: [(&str, Kind); 10] = [
+    ("accounts.token.source", Text),
+    ("accounts.token.secret_env", Text),
+    ("accounts.token.secret_file", FreeText),
+    ("accounts.token.url", Text),
+    ("accounts.token.command", Command),
+    ("accounts.token.command_env", List),
+    ("accounts.token.file", FreeText),
+    ("accounts.token.env", Text),
+    ("accounts.token.key", FreeText),
+    ("accounts.token.layout", Text),
+];
+
+/// Which rooms of an account are archived.
+const SELECT_KEYS: [(&str, Kind); 12] = [
+    ("account.*.select.exclude_names", Addresses),
+    ("account.*.select.exclude_anchors", Addresses),
+    ("account.*.select.exclude_goods", Addresses),
+    ("account.*.select.exclude_days", List),
+    ("account.*.select.exclude_statuses", List),
+    ("account.*.select.include_names", Addresses),
+    ("account.*.select.include_anchors", Addresses),
+    ("account.*.select.include_goods", Addresses),
+    ("account.*.select.include_days", List),
+    ("account.*.select.include_statuses", List),
+    ("account.*.select.min_length", Text),
+    ("account.*.select.max_length", Text),
 ];
 
 /// The keys of a channel, of which there may be several.
@@ -132,7 +191,12 @@ const MOST_ACCOUNTS: usize = 100_000;
 
 /// All keys. Those of an account or a channel have `*` in place of its number.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Kind)> {
-    KEYS.iter().copied().chain(TOKEN_KEYS).chain(NOTIFY_KEYS)
+    KEYS.iter()
+        .copied()
+        .chain(TOKEN_KEYS)
+        .chain(COMMON_TOKEN_KEYS)
+        .chain(SELECT_KEYS)
+        .chain(NOTIFY_KEYS)
 }
 
 /// The type of the key at a path such as `store.bucket` or `account.0.appid`.
@@ -187,7 +251,8 @@ pub(super) fn hint(variable: &str) -> String {
         let plain = plain(name);
         // A missing number or table does not count as a difference.
         let unnumbered = plain.replacen(&format!("ACCOUNT{number}"), "ACCOUNT", 1);
-        let unnested = plain.replacen("TOKEN", "", 1);
+        let is_of_account = name.contains(&format!("ACCOUNT__{number}__"));
+        let unnested = plain.replacen("TOKEN", "", usize::from(is_of_account));
         let to = |other: &String| strsim::damerau_levenshtein(&meant, other);
         [plain, unnumbered, unnested].iter().map(to).min().unwrap_or(usize::MAX)
     };
@@ -255,11 +320,15 @@ mod tests {
                 let kind = kind.unwrap_or_else(|| panic!("[{section}] {key} has no variable"));
                 assert_eq!(kind == Number, default.is_number(), "[{section}] {key}");
                 assert_eq!(kind == Bool, default.is_boolean(), "[{section}] {key}");
-                assert_eq!(kind == List, default.is_array(), "[{section}] {key}");
+                assert_eq!(
+                    matches!(kind, List | Addresses),
+                    default.is_array(),
+                    "[{section}] {key}"
+                );
                 known += 1;
             }
         }
-        let is_of_one = |key: &str| !key.contains(".*.");
+        let is_of_one = |key: &str| key.split('.').count() == 2;
         assert_eq!(known, all().filter(|(key, _)| is_of_one(key)).count());
         for (key, _) in all() {
             let key = key.replace('*', "7");

@@ -6,6 +6,7 @@
 mod alerts;
 mod cdn;
 mod credentials;
+mod directory;
 mod environment;
 mod error;
 mod file;
@@ -19,6 +20,7 @@ mod origins;
 mod overlay;
 mod reading;
 mod secrets;
+mod select;
 mod serving;
 mod shape;
 mod shown;
@@ -39,18 +41,20 @@ use toml::de::DeTable;
 
 use crate::ledger::QuotaShare;
 use crate::media::source as media;
-use crate::model::AppId;
+use crate::model::{AppId, Select};
 use crate::net_guard::HostPolicy;
 use crate::playback::BaseUrl;
 use crate::{store, wechat};
 
 pub use alerts::{Address, Alerts, Channel, Event, Lang, Monitor, Robot, Way};
 pub use cdn::CdnFlags;
+pub use directory::Directory;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use notify::{Kind, MonitorSection, NotifySection, RunSection};
 pub use reading::{Configured, Reading};
+pub use select::SelectSection;
 pub use serving::Serving;
 pub use suspect::{HIDDEN, may_be_secret};
 
@@ -66,8 +70,10 @@ pub struct Config {
     pub store: store::Settings,
     /// The WeChat API, shared by all accounts.
     pub wechat: wechat::Settings,
-    /// The mini-programs.
+    /// The mini-programs of the file and of the folder.
     pub accounts: Vec<Account>,
+    /// Where others come from.
+    pub directory: Directory,
     /// Where recordings may be fetched from, and how.
     pub media: media::Settings,
     /// Where images may be fetched from; `None` if images are not archived.
@@ -89,6 +95,41 @@ pub struct Account {
     pub share: QuotaShare,
     /// Whether a run stitches its rooms.
     pub is_stitched: bool,
+    /// Which of its rooms are archived.
+    pub select: Select,
+    /// Where its settings are.
+    pub origin: Origin,
+}
+
+/// Where the settings of an account are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An `[[account]]` of the configuration, or variables.
+    Configuration,
+    /// A file of the folder of accounts.
+    Folder(PathBuf),
+    /// The ledger.
+    Ledger,
+    /// The list of a third-party platform.
+    Platform,
+}
+
+impl Origin {
+    /// Whether it is a file or a variable, which no command changes.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::Configuration | Self::Folder(_))
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Configuration => f.write_str("the configuration"),
+            Self::Folder(path) => path.display().fmt(f),
+            Self::Ledger => f.write_str("the ledger"),
+            Self::Platform => f.write_str("the platform"),
+        }
+    }
 }
 
 /// How the stages work.

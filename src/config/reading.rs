@@ -29,7 +29,8 @@ pub struct Configured {
 /// Converts `[store]` and the names of the accounts; nothing else of the file needs to be usable.
 pub(super) fn reading(file: &ConfigFile, sources: &Sources) -> Result<Reading, ConfigError> {
     let store = validate::store::settings(&file.store, &sources.environment)?;
-    let configured = match file.accounts.is_empty() {
+    // Accounts from elsewhere are found in the bucket.
+    let configured = match file.accounts.is_empty() || file.has_accounts_elsewhere() {
         true => None,
         false => Some(Configured {
             appids: accounts::chosen(file, sources)?.into_iter().map(|(_, appid)| appid).collect(),

@@ -21,6 +21,9 @@ pub(super) fn brackets(path: &Path, text: &str, table: &DeTable<'_>) -> Result<(
                     "[{name}] is a single table, but there may be several\nhint: write [[{name}]] with double brackets [RA008]"
                 )
             }
+            DeValue::Array(_) if name == "accounts" => {
+                "[accounts] says where further accounts come from\nhint: write [[account]] for an account [RA008]".to_owned()
+            }
             DeValue::Array(_) if is_section && !keys::SEVERAL.contains(&name) => {
                 format!(
                     "there is only one [{name}] section\nhint: write [{name}] with single brackets [RA008]"

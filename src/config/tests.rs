@@ -23,7 +23,8 @@ fn uncommented() -> String {
         line.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || "_64".contains(c))
     };
     let line = |line: &'static str| {
-        let is_section = |line: &&str| ["[[account]]", "[[notify]]"].contains(line);
+        let is_section =
+            |line: &&str| ["[[account]]", "[[notify]]", "[account.select]"].contains(line);
         line.strip_prefix("# ").filter(|line| is_key(line) || is_section(line)).unwrap_or(line)
     };
     SHIPPED.lines().map(|text| format!("{}\n", line(text))).collect()

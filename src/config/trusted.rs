@@ -13,7 +13,7 @@ impl ConfigFile {
         let addresses =
             [&self.ledger.url, &self.store.endpoint, &self.wechat.proxy, &self.media.proxy];
         let has_password = |url: &&String| !url.starts_with("sqlite:") && url.contains(['@', '?']);
-        let tokens = || self.accounts.iter().map(|account| &account.token);
+        let tokens = || self.tokens();
         let is_command = |words: &Vec<String>| words.len() > 1;
         addresses.into_iter().any(|url| has_password(&url))
             || tokens().any(|token| token.url.is_some())
@@ -22,7 +22,7 @@ impl ConfigFile {
 
     /// The files that contain secrets; credentials only where there are any.
     pub fn secret_files(&self, environment: &Environment) -> impl Iterator<Item = PathBuf> {
-        let tokens = self.accounts.iter().map(|account| &account.token);
+        let tokens = self.tokens();
         let files = tokens.flat_map(|token| {
             let token_file = token.file.as_ref().filter(|_| token.source == TokenKind::File);
             [token.secret_file.as_ref(), token_file]
@@ -34,6 +34,10 @@ impl ConfigFile {
         let (serve, monitor) = (&self.serve, &self.monitor);
         let own = [
             &self.store.secret_key_file,
+            &self.redis.url_file,
+            &self.platform.secret_file,
+            &self.platform.ticket_file,
+            &self.platform.token_file,
             &serve.token_file,
             &serve.link_key_file,
             &serve.sign_key_file,
@@ -47,7 +51,7 @@ impl ConfigFile {
 
     /// The programs that token commands run, including every absolute path among their arguments.
     pub fn programs(&self) -> impl Iterator<Item = &str> {
-        let commands = self.accounts.iter().filter_map(|account| account.token.command.as_ref());
+        let commands = self.tokens().filter_map(|token| token.command.as_ref());
         let words = commands.flat_map(|words| words.iter().enumerate());
         let is_meant = |(place, word): &(usize, &String)| *place == 0 || word.starts_with('/');
         words.filter(is_meant).map(|(_, word)| word.as_str())

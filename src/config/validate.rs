@@ -2,6 +2,7 @@
 
 pub(super) mod accounts;
 pub(super) mod alerts;
+mod platform;
 pub(super) mod store;
 #[cfg(feature = "sandbox")]
 pub(super) mod unsent;
@@ -13,7 +14,7 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use url::Url;
 
-use super::{Config, ConfigError, ConfigFile, Sources, Work, hosts, may_be_secret};
+use super::{Config, ConfigError, ConfigFile, Directory, Sources, Work, hosts, may_be_secret};
 use crate::ledger;
 use crate::media::source as media;
 use crate::net_guard::Timeouts;
@@ -48,12 +49,19 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
     some_time("wechat.timeout", file.wechat.timeout)?;
     some_time("media.connect_timeout", timeouts.connect)?;
     some_time("media.read_timeout", timeouts.read)?;
+    let (ledger_url, store) =
+        (ledger_url(&file.ledger.url)?, store::settings(&file.store, environment)?);
+    let wechat = wechat(file)?;
+    let component = platform::component(file, environment)?;
+    let mut directory = Directory::new(file, sources, component);
+    let accounts = accounts::accounts(file, sources, &mut directory)?;
     Ok(Config {
-        ledger_url: ledger_url(&file.ledger.url)?,
+        ledger_url,
         outage_budget: ledger::OUTAGE_BUDGET,
-        store: store::settings(&file.store, environment)?,
-        wechat: wechat(file)?,
-        accounts: accounts::accounts(file, sources)?,
+        store,
+        wechat,
+        accounts,
+        directory,
         media: media(&file.media.allow_hosts, "media.allow_hosts")?,
         images: images.map(|hosts| media(hosts, "images.allow_hosts")).transpose()?,
         work: work(file)?,

@@ -112,9 +112,15 @@ fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
     if SECRETS.contains(&name.to_ascii_lowercase().as_str()) {
         return Some(if path.starts_with("account") { OF_ACCOUNT } else { OF_STORE }.to_owned());
     }
-    let is_owner = |key: &str| key.rsplit('.').next() == Some(name) && !key.starts_with("notify.");
+    let is_elsewhere = |key: &str| key.starts_with("notify.") || key.starts_with("accounts.token.");
+    let is_owner = |key: &str| key.rsplit('.').next() == Some(name) && !is_elsewhere(key);
     let owners = keys::all().filter(|(key, _)| is_owner(key));
-    let mut owners = owners.map(|(key, _)| key.rsplit_once('.').map_or("", |(owner, _)| owner));
+    let owners = owners.map(|(key, _)| key.rsplit_once('.').map_or("", |(owner, _)| owner));
+    let owners: Vec<&str> = owners.collect();
+    if path.starts_with("account.") && owners.contains(&"account.*.token") {
+        return Some(format!("`{name}` belongs in token = {{ … }} of an [[account]]"));
+    }
+    let mut owners = owners.into_iter();
     Some(match (owners.next(), owners.next()) {
         (Some("account.*.token"), None) => {
             format!("\nhint: `{name}` belongs in token = {{ … }} of an [[account]] [RA004]")

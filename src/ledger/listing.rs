@@ -17,13 +17,16 @@ pub struct NewRoom<'a> {
     pub deadline: Timestamp,
     /// It is not looked at before this time.
     pub next_at: Timestamp,
+    /// The rule that leaves it out, if one does.
+    pub left_out: Option<&'a str>,
 }
 
 impl Ledger {
     /// Records rooms as listed, with the phase that their status implies, in one transaction. Work in
     /// progress or done is kept, with two exceptions: a closed room is due again if its status has
     /// changed, or if it was not asked about because it never went live and now has to be. The deadline
-    /// of a room whose replays were never listed is updated from the list.
+    /// of a room whose replays were never listed is updated from the list. A room that a rule leaves out is
+    /// neither due nor unfinished, until none does; rooms that are done or were asked for are not left out.
     ///
     /// # Errors
     /// When the database fails.
@@ -58,7 +61,7 @@ impl Ledger {
         deadline: Timestamp,
         next_at: Timestamp,
     ) -> Result<(), Error> {
-        self.record_rooms(&[NewRoom { room, phase, deadline, next_at }]).await
+        self.record_rooms(&[NewRoom { room, phase, deadline, next_at, left_out: None }]).await
     }
 
     /// Records a room of which only the number is known, due at once. A known room is left as it is.
@@ -93,11 +96,14 @@ async fn record(
     new: &NewRoom<'_>,
     json: &str,
 ) -> Result<(), sqlx::Error> {
-    let NewRoom { room, phase, deadline, next_at } = *new;
+    let NewRoom { room, phase, deadline, next_at, left_out } = *new;
+    // Nothing is to be done for it in any case.
+    let left_out = left_out.filter(|_| phase != Phase::Closed);
+    let first = if left_out.is_some() { Phase::LeftOut } else { phase };
     sqlx::query(
         "insert into rooms \
-               (appid, room_id, room, live_status, start_at, phase, deadline_at, next_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8) \
+               (appid, room_id, room, live_status, start_at, phase, deadline_at, next_at, left_out) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
              on conflict (appid, room_id) do update set \
                room = excluded.room, live_status = excluded.live_status, \
                start_at = excluded.start_at, \
@@ -107,9 +113,16 @@ async fn record(
                deadline_at = case when rooms.phase = 'later' or rooms.listed_at is null \
                  then excluded.deadline_at else rooms.deadline_at end, \
                attempts = case when rooms.phase = 'closed' then 0 else rooms.attempts end, \
+               left_out = case when rooms.asked_for = 0 and rooms.phase <> 'closed' \
+                 then excluded.left_out end, \
+               failure = case when excluded.left_out is not null and rooms.asked_for = 0 \
+                 then null else rooms.failure end, \
                phase = case \
-                 when rooms.phase = 'later' then excluded.phase \
-                 when rooms.phase = 'closed' and excluded.phase = 'due' \
+                 when excluded.left_out is not null and rooms.asked_for = 0 \
+                   and rooms.phase <> 'closed' then 'left_out' \
+                 when rooms.phase in ('later', 'left_out') then $10 \
+                 when rooms.phase = 'closed' and $10 = 'due' \
+                   and (excluded.left_out is null or rooms.asked_for = 1) \
                    and (coalesce(rooms.live_status, -1) <> coalesce(excluded.live_status, -1) \
                      or (rooms.listed_at is null and excluded.live_status = 107)) \
                    then 'due' \
@@ -120,9 +133,11 @@ async fn record(
     .bind(json)
     .bind(room.live_status.map(|status| status.0))
     .bind(millis(room.start_time))
-    .bind(phase.as_str())
+    .bind(first.as_str())
     .bind(deadline.as_millisecond())
     .bind(next_at.as_millisecond())
+    .bind(left_out)
+    .bind(phase.as_str())
     .execute(connection)
     .await?;
     Ok(())

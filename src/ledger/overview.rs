@@ -33,7 +33,9 @@ const RECORDINGS: &str = "select appid, room_id, source_id, kind, create_at, exp
        cast(case when checkpoint is null then 0 else 1 end as bigint) as is_begun, \
        state, attempts, reason, hints, next_try_at \
      from recordings where appid in (select appid from chosen) \
-       and state in ('\"pending\"', '\"failed\"', '\"rejected\"')";
+       and state in ('\"pending\"', '\"failed\"', '\"rejected\"') \
+       and not exists (select 1 from rooms where rooms.appid = recordings.appid \
+         and rooms.room_id = recordings.room_id and rooms.left_out is not null)";
 const SCANNED: &str = "select appid from accounts \
      where appid in (select appid from chosen) and scanned_at is not null";
 const COUNTS: &str = "select appid, phase, status, count(*) as rooms from rooms \

@@ -19,6 +19,8 @@ pub enum Phase {
     Listed,
     /// Nothing is pending.
     Closed,
+    /// The configuration leaves it out.
+    LeftOut,
 }
 
 impl Phase {
@@ -28,6 +30,7 @@ impl Phase {
             Self::Due => "due",
             Self::Listed => "listed",
             Self::Closed => "closed",
+            Self::LeftOut => "left_out",
         }
     }
 
@@ -36,6 +39,7 @@ impl Phase {
             "due" => Self::Due,
             "listed" => Self::Listed,
             "closed" => Self::Closed,
+            "left_out" => Self::LeftOut,
             _ => Self::Later,
         }
     }
@@ -69,6 +73,10 @@ pub struct RoomRecord {
     pub unknown_since: Option<Timestamp>,
     /// Whether a survey found that archived objects of the room are missing from the bucket.
     pub is_lacking: bool,
+    /// The rule that leaves it out, in [`Phase::LeftOut`].
+    pub left_out: Option<String>,
+    /// Whether somebody asked for it by its number, so that no rule leaves it out.
+    pub is_asked_for: bool,
 }
 
 impl RoomRecord {
@@ -81,7 +89,7 @@ impl RoomRecord {
 
 pub(super) const COLUMNS: &str = "room, phase, deadline_at, next_at, attempts, announced, listed_at, settled, \
                        status, revision, manifest_sha256, failure, hints, unknown_since, lacking, \
-                       archived_bytes, archived_ms, cover, film_tried";
+                       archived_bytes, archived_ms, cover, film_tried, left_out, asked_for";
 
 impl Ledger {
     /// Saves what was found out about a leased room, sealed or not.
@@ -101,7 +109,7 @@ impl Ledger {
                announced = $5, listed_at = $6, settled = $7, status = $8, revision = $9, \
                manifest_sha256 = $10, failure = $11, room = $12, unknown_since = $13, \
                lacking = $14, hints = $15, archived_bytes = $16, archived_ms = $17, cover = $18, \
-               film_tried = $19 \
+               film_tried = $19, left_out = $23 \
              where appid = $20 and room_id = $21 and lease_owner = $22",
                 )
                 .bind(record.phase.as_str())
@@ -126,6 +134,7 @@ impl Ledger {
                 .bind(room.appid.as_str())
                 .bind(count(room.room_id.0))
                 .bind(owner)
+                .bind(record.left_out.as_deref().filter(|_| record.phase == Phase::LeftOut))
                 .execute(&self.pool)
             })
             .await?;
@@ -311,5 +320,7 @@ pub(super) fn read_room(row: &AnyRow) -> Result<RoomRecord, Error> {
         failure: Columns { message: text("failure")?, hints: text("hints")? }.read()?,
         unknown_since: moment(number("unknown_since")?),
         is_lacking: number("lacking")? == Some(1),
+        left_out: text("left_out")?,
+        is_asked_for: number("asked_for")? == Some(1),
     })
 }

@@ -10,6 +10,7 @@ mod manifest;
 mod media_url;
 mod objects;
 mod obstacle;
+mod pause;
 mod rate;
 mod reason;
 mod recording;
@@ -17,6 +18,7 @@ pub mod redact;
 mod room;
 pub mod schema;
 pub mod sealing;
+mod select;
 pub mod settle;
 mod status;
 mod stitched;
@@ -44,12 +46,15 @@ pub use media_url::{
 };
 pub use objects::{NamedObject, Part};
 pub use obstacle::{Obstacle, UnknownObstacle};
+pub use pause::Pause;
 pub use rate::{ALL_HOSTS, Measured, Rate};
 pub use reason::Reason;
 pub use recording::{Recording, RecordingKind, RecordingState, Replay, TOLD_BEFORE};
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
+pub use select::{Days, Pattern, Rules, Select};
 pub use status::{
-    AccountStatus, Calls, LastRun, LostRecording, Outcome, Problem, RoomAtRisk, STATUS_SCHEMA,
+    AccountStatus, Calls, LastRun, LostRecording, Outcome, Paused, Problem, RoomAtRisk,
+    STATUS_SCHEMA,
 };
 pub use stitched::{FilmTime, MadeFrom, Stitched};
 pub use stored::{

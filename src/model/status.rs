@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AppId, Reason, RoomId};
+use super::{AppId, Pause, Reason, RoomId};
 
 /// The identifier of the status format.
 pub const STATUS_SCHEMA: &str = "replay-archiver/status/v1";
@@ -34,6 +34,10 @@ pub struct AccountStatus {
     pub next_try_at: Option<Timestamp>,
     /// The calls of the day; `null` where the run could not read them.
     pub calls: Option<Calls>,
+    /// Since when and why WeChat does not authorise the calls for the account; absent while it does. The rooms at
+    /// stake are in `at_risk`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
     /// What will not be archived before WeChat deletes it, soonest deadline first; at most 1,000.
     pub at_risk: Vec<RoomAtRisk>,
     /// What the run reported as lost for good; at most 1,000. An earlier loss is in the manifest of its
@@ -142,6 +146,27 @@ pub struct Calls {
     pub left: u64,
 }
 
+/// WeChat does not authorise the calls for an account, or no longer does. Every run asks once whether that has
+/// changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Paused {
+    /// Since when.
+    pub since: Timestamp,
+    /// WeChat's code; `null` if the third-party platform's list does not have the account.
+    pub code: Option<i64>,
+    /// What WeChat said.
+    pub message: String,
+    /// What a person can do about it.
+    pub hints: Vec<String>,
+}
+
+impl From<&Pause> for Paused {
+    fn from(pause: &Pause) -> Self {
+        let Reason { message, hints } = pause.reason.capped();
+        Self { since: pause.since, code: pause.code, message, hints }
+    }
+}
+
 /// A room, or one recording of it, that will not be archived in time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoomAtRisk {
@@ -153,7 +178,7 @@ pub struct RoomAtRisk {
     pub deadline: Timestamp,
     /// When it is expected to be archived; `null` where that cannot be said.
     pub expected: Option<Timestamp>,
-    /// What is lacking: `calls`, `throughput` or `success`.
+    /// What is lacking: `calls`, `throughput`, `success` or `authorization`.
     pub short_of: String,
 }
 

@@ -29,6 +29,9 @@ pub struct Digest {
     pub bytes: u64,
     /// Why all of it failed, if it did.
     pub stopped: Option<Cause>,
+    /// Why accounts were left out whose settings could not be read.
+    #[serde(default)]
+    pub unread: Vec<Cause>,
     /// Whether it ended before it could say what became of its rooms.
     #[serde(default)]
     pub is_cut_short: bool,
@@ -54,6 +57,9 @@ pub struct AccountDigest {
     pub lost_before: Option<u64>,
     /// What will not be archived in time, soonest deadline first.
     pub at_risk: Vec<RoomAtRisk>,
+    /// Since when WeChat does not authorise the calls for the account, if it does not.
+    #[serde(default)]
+    pub paused: Option<Timestamp>,
     /// What failed.
     pub failures: Vec<Failure>,
     /// Objects that are not what a manifest says.
@@ -89,7 +95,7 @@ pub struct RoomAtRisk {
     pub recordings: u64,
     /// When WeChat deletes the first of them.
     pub deadline: Timestamp,
-    /// What is lacking: `calls`, `throughput` or `success`.
+    /// What is lacking: `calls`, `throughput`, `success` or `authorization`.
     pub short_of: String,
 }
 
@@ -146,6 +152,7 @@ impl Digest {
         Self {
             bytes: report.counts.bytes_transferred,
             stopped: report.ledger.as_ref().map(Cause::from),
+            unread: report.unread.iter().take(MOST).map(Cause::from).collect(),
             is_cut_short: report.is_cut_short,
             accounts: report.accounts.iter().map(account).collect(),
             ..Self::empty(ended)
@@ -166,6 +173,7 @@ impl Digest {
             took_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
             bytes: 0,
             stopped: None,
+            unread: Vec::new(),
             is_cut_short: false,
             accounts: Vec::new(),
         }
@@ -218,6 +226,7 @@ impl AccountDigest {
             lost: Vec::new(),
             lost_before: None,
             at_risk: Vec::new(),
+            paused: None,
             failures: Vec::new(),
             mismatches: 0,
             calls: None,
@@ -250,6 +259,7 @@ fn of_account(report: &Report, account: &AccountReport, names: &Names) -> Accoun
         rooms_left: left + account.rooms_left.unwrap_or(account.pending_rooms),
         lost: lost(report, appid, &name),
         at_risk: at_risk(account, &name),
+        paused: account.pause.as_ref().map(|pause| pause.since),
         failures: failures(account, &rooms, &name),
         calls: account.calls,
         ..AccountDigest::new(appid.clone(), Outcome::Ok)

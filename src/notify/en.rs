@@ -66,6 +66,18 @@ pub(super) fn line(fact: &Fact) -> String {
             };
             format!("{} WeChat deletes {}: {why}", when(*ahead), what(rooms))
         }
+        Fact::Paused { since, rooms, ahead } => {
+            let paused =
+                format!("Paused since {}: WeChat does not authorise this account", moment(*since));
+            match ahead {
+                Some(ahead) => format!(
+                    "{paused}. At stake: {}. {} it deletes the first of them",
+                    what(rooms),
+                    when(*ahead)
+                ),
+                None => paused,
+            }
+        }
         Fact::Mismatches(count) => {
             let (files, are) = if *count == 1 { ("file", "is") } else { ("files", "are") };
             format!("{count} {files} {are} missing or damaged: run backfill --room NUMBER --force")

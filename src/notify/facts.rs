@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::digest::{AccountDigest, Digest, RoomName};
+use super::digest::{AccountDigest, Digest, RoomAtRisk, RoomName};
 use crate::model::text::gist;
 use crate::model::{AppId, Calls, Outcome};
 
@@ -42,6 +42,15 @@ pub enum Fact {
         rooms: Rooms,
         /// What is lacking: `calls`, `throughput` or `success`.
         short_of: String,
+    },
+    /// WeChat does not authorise the calls for the account: what it deletes before that has changed is lost.
+    Paused {
+        /// Since when.
+        since: Timestamp,
+        /// The rooms at stake that it deletes first.
+        rooms: Rooms,
+        /// How far ahead the first deadline is; `None` if no room is at stake.
+        ahead: Option<Ahead>,
     },
     /// Objects are not what the manifests say.
     Mismatches(u64),
@@ -147,6 +156,11 @@ pub fn of(digest: &Digest, now: Timestamp) -> Vec<Fact> {
         facts.push(Fact::Failed { rooms: Rooms::default(), message });
         facts.extend(cause.hints.iter().cloned().map(Fact::Hint));
     }
+    for cause in digest.unread.iter().take(CAUSES) {
+        let message = cause.message.clone();
+        facts.push(Fact::Failed { rooms: Rooms::default(), message });
+        facts.extend(cause.hints.iter().cloned().map(Fact::Hint));
+    }
     let mut worst: Vec<_> = digest.accounts.iter().collect();
     worst.sort_by_key(|account| account.outcome);
     for account in worst {
@@ -182,6 +196,7 @@ pub fn of_earlier(digest: &Digest) -> Vec<Fact> {
 fn of_account(account: &AccountDigest, now: Timestamp) -> Vec<Fact> {
     let mut facts = Vec::new();
     facts.extend((!account.lost.is_empty()).then(|| lost(account)));
+    facts.extend(account.paused.map(|since| paused(account, since, now)));
     facts.extend(deadlines(account, now));
     facts.extend((account.mismatches > 0).then_some(Fact::Mismatches(account.mismatches)));
     facts.extend(failures(account));
@@ -195,10 +210,22 @@ fn lost(account: &AccountDigest) -> Fact {
     Fact::Lost(Rooms::all_named(account.lost.iter().map(|lost| (&lost.room, lost.recordings))))
 }
 
+/// The rooms at stake while the account is paused, those that are deleted first by name.
+fn paused(account: &AccountDigest, since: Timestamp, now: Timestamp) -> Fact {
+    let at_stake: Vec<_> = account.at_risk.iter().filter(|risk| is_unauthorized(risk)).collect();
+    let ahead = at_stake.iter().map(|risk| Ahead::of(risk.deadline.duration_since(now))).min();
+    let named = at_stake.iter().take(NAMED).map(|risk| risk.room.clone()).collect();
+    Fact::Paused { since, rooms: Rooms { count: at_stake.len(), recordings: 0, named }, ahead }
+}
+
+fn is_unauthorized(risk: &RoomAtRisk) -> bool {
+    risk.short_of == "authorization"
+}
+
 /// What is at risk, by what is lacking and by how far ahead the deadline is.
 fn deadlines(account: &AccountDigest, now: Timestamp) -> Vec<Fact> {
     let mut groups: BTreeMap<(Ahead, &str), Vec<(&RoomName, u64)>> = BTreeMap::new();
-    for risk in &account.at_risk {
+    for risk in account.at_risk.iter().filter(|risk| !is_unauthorized(risk)) {
         let ahead = Ahead::of(risk.deadline.duration_since(now));
         let group = groups.entry((ahead, &risk.short_of)).or_default();
         group.push((&risk.room, risk.recordings));

@@ -62,6 +62,17 @@ pub(super) fn line(fact: &Fact) -> String {
             };
             format!("{}微信将删除 {}（{why}）", when(*ahead), what(rooms))
         }
+        Fact::Paused { since, rooms, ahead } => {
+            let paused = format!("微信不再授权该账号，自 {} 起暂停归档", moment(*since));
+            match ahead {
+                Some(ahead) => format!(
+                    "{paused}。面临删除：{}，最早的在{}",
+                    what(rooms),
+                    when(*ahead).trim_end()
+                ),
+                None => paused,
+            }
+        }
         Fact::Mismatches(count) => {
             format!("{count} 个文件缺失或损坏：请运行 backfill --room 房间号 --force 修复")
         }

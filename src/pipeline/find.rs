@@ -20,7 +20,7 @@ use crate::ledger::Wanted;
 use crate::model::{Reason, RoomId};
 use crate::stage::adopt::restore;
 use crate::stage::discover::{Reading, Scan, Scanned};
-use crate::stage::{Account, Context, Error, seal};
+use crate::stage::{Account, Context, Error, seal, selection};
 use samples::Samples;
 
 /// Accounts searched at once.
@@ -49,7 +49,7 @@ pub(super) async fn find(
         async move {
             let cut_short = AccountReport { is_cut_short: true, ..search.report.clone() };
             let report = tokio::select! {
-                report = search.run() => report,
+                report = search.run_to_its_end() => report,
                 () = stop.cancelled() => cut_short,
             };
             context.progress.end_account(&report.appid);
@@ -91,9 +91,23 @@ enum Turn {
 }
 
 impl Search {
+    /// Searches, and ends the pause of an account for which WeChat answers again.
+    async fn run_to_its_end(self) -> AccountReport {
+        let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
+        let mut report = self.run().await;
+        if let Err(error) = lift_pause(&context, &account).await {
+            report.add(RunProblem::new("the ledger", &error));
+        }
+        report
+    }
+
     async fn run(mut self) -> AccountReport {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
         let selection = self.selection.clone();
+        if let Err(error) = selection::apply(context.calls(), &account).await {
+            self.note("the ledger", &error);
+            return self.report;
+        }
         // The one asks WeChat, the other the bucket. On the heap: they are large.
         let survey = Box::pin(survey_early(&context, &account.appid, &selection));
         let (prepared, surveyed) = tokio::join!(Box::pin(self.prepare()), survey);
@@ -235,11 +249,19 @@ impl Search {
 /// call is counted: no call works without one. If the list was never read to its end, the ledger may be
 /// a replacement for one that was lost, so rooms are restored from the bucket too.
 async fn begin(context: &Context, account: &Account) -> Result<(), Error> {
-    account.client.check_token().await?;
+    account.check_token(context.calls()).await?;
     align_quota(context, account).await;
     let scans = context.ledger.scan_state(&account.appid, context.clock.now()).await?;
     if scans.full_scanned_at.is_none() {
         restore(context.records(), &account.appid).await?;
+    }
+    Ok(())
+}
+
+/// Ends the pause of an account for which WeChat has answered all calls of this run.
+async fn lift_pause(context: &Context, account: &Account) -> Result<(), Error> {
+    if account.authorization.is_granted() && context.ledger.unpause(&account.appid).await? {
+        tracing::info!(account.appid = %account.appid, "WeChat authorises the calls for the account again");
     }
     Ok(())
 }
@@ -250,11 +272,12 @@ async fn begin(context: &Context, account: &Account) -> Result<(), Error> {
 /// # Errors
 /// When a page cannot be read, or the ledger fails.
 pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
+    selection::apply(context.calls(), account).await?;
     begin(context, account).await?;
     let today = context.ledger.quota(&account.appid, context.clock.now(), account.share).await?;
     let mut list = List::begin(context, account, Scan::Usual).await?;
     while list.scanned().pages < today.left() / 2 && list.page(context, account).await? {}
-    Ok(())
+    lift_pause(context, account).await
 }
 
 /// Reads the rooms of an account that are new or changing, which takes one call for most accounts, and
@@ -265,13 +288,25 @@ pub async fn look(context: &Context, account: &Account) -> Result<(), Error> {
 /// that was archived before.
 pub async fn refresh(context: &Context, account: &Account) -> Result<Scanned, Error> {
     lacking::check_place(context, &account.appid).await?;
+    selection::apply(context.calls(), account).await?;
     begin(context, account).await?;
     let mut reading = Reading::begin(context.calls(), account, Scan::Usual).await?;
     while !reading.is_past_the_new() {
         reading.page(context.calls(), account).await?;
     }
+    lift_pause(context, account).await?;
     seal::publish_catalog(context.records(), &account.appid).await?;
     Ok(reading.scanned())
+}
+
+/// Makes one call for the account, which shows whether WeChat authorises it: pauses it, or ends its pause.
+///
+/// # Errors
+/// When WeChat does not answer, or the ledger fails.
+pub async fn ask(context: &Context, account: &Account) -> Result<(), Error> {
+    account.check_token(context.calls()).await?;
+    account.call(context.calls(), "the room list", || account.client.rooms(0)).await?;
+    lift_pause(context, account).await
 }
 
 /// Adopts WeChat's own count of today's calls. WeChat may refuse to tell; then only the local count
@@ -297,7 +332,7 @@ pub async fn align_quota(context: &Context, account: &Account) {
 fn ends_calls(error: &Error) -> bool {
     use crate::wechat::{Class, Error as Wechat};
     match error {
-        Error::Wechat(Wechat::NoToken { .. }) => true,
+        Error::Wechat(Wechat::NoToken { .. }) | Error::Unauthorized(_) => true,
         Error::Wechat(wechat) => {
             let class = wechat.class();
             let is_lasting = matches!(class, Class::Configuration(_) | Class::RefreshToken);

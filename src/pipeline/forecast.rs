@@ -1,14 +1,14 @@
 //! Forecasts all accounts together from the ledger: they share one link.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::ledger::{Backlog, DayQuota, PendingRecording, RecordingId};
+use crate::ledger::{Backlog, DayQuota, PendingRecording, PendingRoom, Phase, RecordingId};
 use crate::model::lifecycle::is_failing;
 use crate::model::{
-    ALL_HOSTS, AppId, Rate, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION,
+    ALL_HOSTS, AppId, Pause, Rate, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION,
 };
 use crate::schedule::Moment;
 use crate::schedule::forecast::{
@@ -27,6 +27,10 @@ pub struct AccountForecast {
     pub forecast: Forecast,
     /// How much there is to transfer.
     pub estimate: Estimate,
+    /// Why the account is paused, if it is: every room that WeChat has yet to be asked about is at risk then.
+    pub pause: Option<Pause>,
+    /// How many rooms each rule of the configuration leaves out.
+    pub left_out: BTreeMap<String, u64>,
     pending: Vec<Pending>,
 }
 
@@ -57,17 +61,25 @@ pub async fn of_accounts(
     let shares: Vec<_> = accounts.iter().map(share).collect();
     let mut backlogs = context.ledger.backlogs(&appids).await?;
     let quotas = context.ledger.quotas(&shares, at.now).await?;
+    let mut left_out = context.ledger.left_out(&appids).await?;
+    let mut pauses = context.ledger.pauses(&appids).await?;
     let mut all = Vec::new();
     for (appid, today) in appids.iter().zip(quotas) {
         let backlog = backlogs.remove(appid).unwrap_or_default();
         let pending = pending(context, appid, &backlog).await?;
         let forecast = forecast(&backlog.rooms, &today, at.now);
         let estimate = Estimate::of(&backlog.rooms, &pending, sizes(&backlog), at.rate);
-        all.push(AccountForecast { backlog, today, forecast, estimate, pending });
+        let (pause, left_out) = (pauses.remove(appid), left_out.remove(appid).unwrap_or_default());
+        let forecast =
+            AccountForecast { backlog, today, forecast, estimate, pause, left_out, pending };
+        all.push(forecast);
     }
     let mut loads: Vec<_> = all.iter_mut().map(AccountForecast::load).collect();
     add_throughput(&mut loads, at);
     for account in &mut all {
+        if account.pause.is_some() {
+            add_unauthorized(&mut account.forecast.at_risk, &account.backlog, at.now);
+        }
         add_failing(&mut account.forecast.at_risk, &account.backlog, at.now);
     }
     Ok(all)
@@ -121,6 +133,19 @@ async fn pending(
         all.push(Pending { room_id, source_id, deadline, bytes });
     }
     Ok(all)
+}
+
+/// Replaces the forecast of the rooms that WeChat has yet to be asked about, where it may not be asked.
+fn add_unauthorized(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
+    at_risk.retain(|risk| risk.source_id.is_some());
+    let unasked = |room: &&PendingRoom| room.phase == Phase::Due && room.deadline > now;
+    at_risk.extend(backlog.rooms.iter().filter(unasked).map(|room| AtRisk {
+        room_id: room.room_id,
+        source_id: None,
+        deadline: room.deadline,
+        expected: None,
+        short_of: ShortOf::Authorization,
+    }));
 }
 
 /// Adds the recordings that keep failing: their next attempts are not expected to succeed.

@@ -51,7 +51,7 @@ use crate::schedule::RoomPermit;
 use crate::stage::{Account, Context, Error, ListedRoom, Untried, seal};
 
 pub use clock_warning::clock_warning;
-pub use find::{align_quota, look, refresh};
+pub use find::{align_quota, ask, look, refresh};
 use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;
@@ -192,6 +192,7 @@ async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mu
             found.next_deadline = expected.forecast.soonest;
             let today = &expected.today;
             found.calls = Some(Calls { limit: today.limit, used: today.used, left: today.left() });
+            found.pause = expected.pause.take();
             found.at_risk = expected.forecast.at_risk;
         }
     }

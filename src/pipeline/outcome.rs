@@ -14,7 +14,7 @@ impl Report {
             () if self.could_not_run() => Outcome::Failed,
             () if self.lost() > 0 => Outcome::Lost,
             () if self.is_any_at_risk() => Outcome::AtRisk,
-            () if self.losses_unread => Outcome::Left,
+            () if self.losses_unread || !self.unread.is_empty() => Outcome::Left,
             () if self.rooms.iter().any(RoomReport::has_failed) => Outcome::Left,
             () if of_accounts().any(|of| of == Outcome::Failed || of == Outcome::Left) => {
                 Outcome::Left

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::next_look::NextLook;
 use crate::ledger::{Loss, PendingRecording};
-use crate::model::{AppId, Calls, Rate, Reason, RoomId};
+use crate::model::{AppId, Calls, Pause, Rate, Reason, RoomId};
 use crate::progress::Counts;
 use crate::schedule::forecast::AtRisk;
 use crate::stage::discover::Scanned;
@@ -36,6 +36,8 @@ pub struct Report {
     pub losses: Vec<Loss>,
     /// Whether the losses could not be read from the ledger in full.
     pub losses_unread: bool,
+    /// Accounts whose settings could not be read, so that the run did nothing for them, and why.
+    pub unread: Vec<Reason>,
     /// Why the ledger failed, if that ended the run.
     pub ledger: Option<Reason>,
     /// Warnings that leave nothing undone.
@@ -72,6 +74,7 @@ impl Report {
             || self.ledger.is_some()
             // There may be unreported ones.
             || self.losses_unread
+            || !self.unread.is_empty()
             || self.rooms.iter().any(RoomReport::is_left)
             || self.accounts.iter().any(AccountReport::is_left)
     }
@@ -156,6 +159,8 @@ pub struct AccountReport {
     pub next_deadline: Option<Timestamp>,
     /// The calls of the day, if they could be read.
     pub calls: Option<Calls>,
+    /// Why the account is paused, if it is.
+    pub pause: Option<Pause>,
 }
 
 /// A recording or a room that waits for its next attempt.
@@ -213,6 +218,7 @@ impl AccountReport {
             rooms_left: None,
             next_deadline: None,
             calls: None,
+            pause: None,
         }
     }
 }

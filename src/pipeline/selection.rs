@@ -67,7 +67,7 @@ pub(super) fn is_wanted(record: &RoomRecord, one: bool, force: bool) -> bool {
     if closed && matches!(status, Some(RoomStatus::Complete | RoomStatus::Empty)) {
         return force;
     }
-    let to_come = record.phase == Phase::Later;
+    let to_come = matches!(record.phase, Phase::Later | Phase::LeftOut);
     let never_live = closed && status.is_none();
     one || !(to_come || never_live)
 }

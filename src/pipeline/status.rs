@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::report::{AccountReport, Report, RoomOutcome, RoomReport, Unarchived};
 use super::{NextLook, each};
 use crate::model::{
-    AccountStatus, LastRun, LostRecording, ObjectKey, Problem, RoomAtRisk, STATUS_SCHEMA,
+    AccountStatus, LastRun, LostRecording, ObjectKey, Paused, Problem, RoomAtRisk, STATUS_SCHEMA,
 };
 use crate::schedule::forecast::AtRisk;
 use crate::stage::{Context, Error};
@@ -102,6 +102,7 @@ fn status(
         next_deadline: account.next_deadline,
         next_try_at: account.next_look.and_then(NextLook::waits_until),
         calls: account.calls,
+        paused: account.pause.as_ref().map(Paused::from),
         at_risk: account.at_risk.iter().take(MOST).map(at_risk).collect(),
         lost: lost(report, account),
         lost_unacknowledged: None,

@@ -149,6 +149,13 @@ impl Sandbox {
         self.shared.lock().calls.clone()
     }
 
+    /// The ticket that WeChat pushed to the third-party platform last; empty without a platform.
+    pub fn ticket(&self) -> String {
+        let world = self.shared.lock();
+        let platform = world.scenario.platform.as_ref();
+        platform.map(|one| api::component::ticket(one, world.clock.now())).unwrap_or_default()
+    }
+
     /// Changes the scenario while it runs; the next request sees the change.
     pub fn update(&self, change: impl FnOnce(&mut Scenario)) {
         change(&mut self.shared.lock().scenario);

@@ -73,6 +73,8 @@ pub enum ShortOf {
     Throughput,
     /// Success: earlier attempts failed.
     Success,
+    /// Authorisation: WeChat does not let this program ask about the account.
+    Authorization,
 }
 
 impl ShortOf {
@@ -82,6 +84,7 @@ impl ShortOf {
             Self::Calls => "calls",
             Self::Throughput => "throughput",
             Self::Success => "success",
+            Self::Authorization => "authorization",
         }
     }
 }

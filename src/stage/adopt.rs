@@ -231,6 +231,8 @@ mod tests {
             failure: None,
             unknown_since: None,
             is_lacking: false,
+            left_out: None,
+            is_asked_for: false,
         }
     }
 

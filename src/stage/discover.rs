@@ -12,9 +12,9 @@ mod course;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Account, Calls, Error};
-use crate::ledger::{NewRoom, Phase};
-use crate::model::{LiveStatus, Room, RoomId, WECHAT_RETENTION};
+use super::{Account, Calls, Error, phases};
+use crate::ledger::NewRoom;
+use crate::model::{Room, RoomId, WECHAT_RETENTION};
 use crate::wechat::RoomPage;
 use course::{Course, Seen};
 
@@ -89,7 +89,7 @@ impl Reading {
         let (client, start) = (&account.client, self.course.offset());
         let page = account.call(calls, "the room list", || client.rooms(start)).await?;
         let is_gap = self.course.has_jumped() && !is_first_known(calls, &page).await?;
-        record(calls, &page).await?;
+        record(calls, account, &page).await?;
         self.scanned.pages += 1;
         self.scanned.rooms += page.rooms.len() as u64;
         self.oldest = page.rooms.iter().filter_map(|room| room.start_time).min().or(self.oldest);
@@ -168,76 +168,24 @@ async fn is_first_known(calls: Calls<'_>, page: &RoomPage) -> Result<bool, Error
     Ok(calls.ledger.room(&room.appid, room.room_id).await?.is_some())
 }
 
-async fn record(calls: Calls<'_>, page: &RoomPage) -> Result<(), Error> {
+async fn record(calls: Calls<'_>, account: &Account, page: &RoomPage) -> Result<(), Error> {
     let now = calls.clock.now();
-    let new = |room| NewRoom {
+    let rules: Vec<_> = page.rooms.iter().map(|room| account.select.leaves_out(room)).collect();
+    let with_rules = page.rooms.iter().zip(&rules);
+    let new = with_rules.map(|(room, rule)| NewRoom {
         room,
-        phase: phase(room, now, calls.work.ask_never_live),
+        left_out: rule.as_deref(),
+        phase: phases::phase(room, now, calls.work.ask_never_live),
         deadline: estimated_deadline(room, now),
         next_at: Timestamp::UNIX_EPOCH,
-    };
-    let rooms: Vec<_> = page.rooms.iter().map(new).collect();
+    });
+    let rooms: Vec<_> = new.collect();
     calls.ledger.record_rooms(&rooms).await?;
     Ok(())
-}
-
-/// A room's phase, judged by its status alone. A room with an unknown status is judged by its end time.
-fn phase(room: &Room, now: Timestamp, ask_never_live: bool) -> Phase {
-    match room.live_status {
-        Some(
-            LiveStatus::ENDED | LiveStatus::BANNED | LiveStatus::PAUSED | LiveStatus::INTERRUPTED,
-        ) => Phase::Due,
-        Some(LiveStatus::LIVE | LiveStatus::NOT_STARTED) => Phase::Later,
-        Some(LiveStatus::EXPIRED) if ask_never_live => Phase::Due,
-        Some(LiveStatus::EXPIRED) => Phase::Closed,
-        _ if room.end_time.is_some_and(|end| end > now) => Phase::Later,
-        _ => Phase::Due,
-    }
 }
 
 /// When WeChat deletes a room's first replay, until its replays are known: 365 days after its end.
 fn estimated_deadline(room: &Room, now: Timestamp) -> Timestamp {
     let end = room.end_time.or(room.start_time).unwrap_or(now);
     end.saturating_add(WECHAT_RETENTION).unwrap_or(Timestamp::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn room(id: u64, start: &str) -> Room {
-        Room { start_time: Some(at(start)), ..Room::unlisted("wx1".parse().unwrap(), RoomId(id)) }
-    }
-
-    #[test]
-    fn a_room_stands_where_its_status_says() {
-        let now = at("2026-11-22T03:00:00Z");
-        let with = |status: Option<i64>, end: &str| {
-            let room = Room {
-                live_status: status.map(LiveStatus),
-                end_time: Some(at(end)),
-                ..room(1, "2026-11-20T00:00:00Z")
-            };
-            phase(&room, now, false)
-        };
-        let (past, future) = ("2026-11-21T00:00:00Z", "2026-12-01T00:00:00Z");
-        for (status, end, expected) in [
-            (Some(101), past, Phase::Later),
-            (Some(102), past, Phase::Later),
-            (Some(103), past, Phase::Due),
-            (Some(104), future, Phase::Due),
-            (Some(105), past, Phase::Due),
-            (Some(106), past, Phase::Due),
-            (Some(107), past, Phase::Closed),
-            (Some(0), past, Phase::Due),
-            (Some(999), future, Phase::Later),
-            (None, past, Phase::Due),
-        ] {
-            assert_eq!(with(status, end), expected, "{status:?} {end}");
-        }
-    }
 }

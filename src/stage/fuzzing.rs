@@ -47,6 +47,8 @@ pub(crate) fn manifest(data: &[u8]) {
         failure: None,
         unknown_since: None,
         is_lacking: false,
+        left_out: None,
+        is_asked_for: false,
     };
     let adopted = super::adopt::remembered(&record, &manifest, Sha256Digest::of(data));
     again(&manifest, &adopted);

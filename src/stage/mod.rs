@@ -6,8 +6,10 @@
 //! Beside them are the checks of the bucket against the ledger and the manifests: [`adopt`],
 //! [`survey`], [`films`], [`verify`], and [`audit`], which builds on `verify`.
 
+mod account;
 pub mod adopt;
 pub mod audit;
+mod authorization;
 mod blank;
 mod causes;
 pub mod decode;
@@ -16,9 +18,11 @@ pub mod films;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod images;
+mod phases;
 mod replays;
 pub mod resolve;
 pub mod seal;
+pub mod selection;
 pub mod stitch;
 pub mod survey;
 pub mod transfer;
@@ -33,15 +37,17 @@ use jiff::{SignedDuration, Timestamp};
 use crate::archive;
 use crate::clock::Clock;
 use crate::config::Work;
-use crate::ledger::{self, LeaseRequest, Ledger, QuotaShare, RoomRecord};
+use crate::ledger::{self, LeaseRequest, Ledger, RoomRecord};
 use crate::media::source::{self as media, MediaClient};
 use crate::model::{AppId, Recording, RoomId, RunId};
 use crate::progress::Progress;
-use crate::retry::{self, Transient};
+use crate::retry::Transient;
 use crate::schedule::{Budget, Schedule};
 use crate::store::{self, Store};
 use crate::wechat;
 
+pub use account::Account;
+pub use authorization::Authorization;
 pub use blank::Blank;
 pub use causes::{Causes, Prospect, Untried};
 pub use images::Images;
@@ -214,50 +220,6 @@ impl Context {
     }
 }
 
-/// An account that the run works on.
-#[derive(Debug)]
-pub struct Account {
-    /// Its appid.
-    pub appid: AppId,
-    /// Its API client.
-    pub client: wechat::Client,
-    /// The account's share of the day's calls.
-    pub share: QuotaShare,
-    /// Whether a run stitches its rooms.
-    pub is_stitched: bool,
-}
-
-impl Account {
-    /// Makes an API call that costs quota: each attempt is charged first, and failures are retried by
-    /// policy.
-    ///
-    /// # Errors
-    /// The call's error, or [`ledger::Error::QuotaUsedUp`].
-    pub async fn call<T, F>(
-        &self,
-        calls: Calls<'_>,
-        what: &str,
-        call: impl Fn() -> F,
-    ) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, wechat::Error>>,
-    {
-        let result = retry::with(&calls.work.api_retry, what, || async {
-            calls.ledger.take_call(&self.appid, calls.clock.now(), self.share).await?;
-            calls.progress.call();
-            call().await.map_err(Error::from)
-        })
-        .await;
-        calls.compare_clocks(self);
-        if let Err(Error::Wechat(error)) = &result
-            && error.is_quota_exhausted()
-        {
-            calls.ledger.exhaust_quota(&self.appid, calls.clock.now(), self.share).await?;
-        }
-        result
-    }
-}
-
 /// A room with its recordings, as WeChat and the ledger know them.
 #[derive(Debug)]
 pub struct ListedRoom {
@@ -289,6 +251,9 @@ pub enum Error {
          hint: every mini program numbers its own rooms: is this the right --account? [RA215]"
     )]
     NoSuchRoom(RoomId),
+    /// WeChat does not authorise the calls for the account, as an earlier one of this run has shown.
+    #[error("WeChat does not authorise the calls for {0}: it was not asked again in this run")]
+    Unauthorized(AppId),
     /// The bucket has no objects for an account that has archived rooms.
     #[error(
         "the bucket has no objects of {0}, but the ledger lists archived rooms\n\
@@ -364,6 +329,7 @@ impl Transient for Error {
             | Self::Media(_)
             | Self::NoSuchRoom(_)
             | Self::NothingThere(_)
+            | Self::Unauthorized(_)
             | Self::Overtaken { .. }
             | Self::Archive(_)
             | Self::TooMuch { .. } => false,

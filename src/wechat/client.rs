@@ -8,6 +8,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::codes::{Call, Class};
+use super::component::Component;
 use super::error::Error;
 use super::http::{Http, Settings, endpoint};
 use super::lenient::Object;
@@ -18,6 +19,7 @@ use super::wire::{
 };
 use crate::clock::Clock;
 use crate::model::{AppId, RoomId};
+use crate::retry;
 
 const LIVE_INFO: &str = "/wxa/business/getliveinfo";
 const QUOTA: &str = "/cgi-bin/openapi/quota/get";
@@ -39,6 +41,15 @@ impl Api {
     pub fn new(settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let http = Http::new(settings, clock.clone())?;
         Ok(Self { settings: settings.clone(), http, clock })
+    }
+
+    /// The accounts that have authorised a third-party platform, by appid. Costs no live call.
+    ///
+    /// # Errors
+    /// See [`Error`], after retries.
+    pub async fn authorizers(&self, component: &Component) -> Result<Vec<AppId>, Error> {
+        let list = || component.accounts(&self.http, &self.settings.base_url);
+        retry::with(&self.settings.token_retry, "the platform's accounts", list).await
     }
 
     /// The calls of `appid`, with access tokens from `source`. Sends nothing yet.

@@ -16,14 +16,28 @@ pub enum Call {
     StableToken,
     /// `token`: an access token that invalidates the shop's own one.
     Token,
-    /// The merchant's own token server (中控服务器), a command, or a file.
+    /// `api_component_token`: the token of a third-party platform.
+    ComponentToken,
+    /// `api_get_authorizer_list`: the accounts that have authorised the platform, with refresh tokens.
+    Authorizers,
+    /// `api_authorizer_token`: an account's access token, by its refresh token.
+    AuthorizerToken,
+    /// The merchant's own token server (中控服务器), a command, a file, or Redis.
     TokenSource,
 }
 
 impl Call {
     /// Whether its replies contain an access token, so that no part of them may be shown.
     pub(super) fn is_for_token(self) -> bool {
-        matches!(self, Self::StableToken | Self::Token | Self::TokenSource)
+        match self {
+            Self::Rooms | Self::Replays | Self::Quota => false,
+            Self::StableToken
+            | Self::Token
+            | Self::ComponentToken
+            | Self::Authorizers
+            | Self::AuthorizerToken
+            | Self::TokenSource => true,
+        }
     }
 }
 
@@ -35,6 +49,9 @@ impl fmt::Display for Call {
             Self::Quota => "the quota call",
             Self::StableToken => "the stable_token call",
             Self::Token => "the token call",
+            Self::ComponentToken => "the api_component_token call",
+            Self::Authorizers => "the api_get_authorizer_list call",
+            Self::AuthorizerToken => "the api_authorizer_token call",
             Self::TokenSource => "the token source",
         })
     }
@@ -78,6 +95,8 @@ pub enum Setting {
     IpAllowList,
     /// The account lacks permission for live rooms.
     Permission,
+    /// The ticket that WeChat pushes to a third-party platform.
+    Ticket,
     /// Where the access token comes from.
     TokenSource,
     /// The base URL of the API or the URL of the token server.
@@ -93,7 +112,12 @@ impl Class {
             (-1 | 9_410_001..=9_410_003, _) => Self::Retry,
             // The token calls send no access token, so it is the secret that WeChat refuses.
             (40_001, Call::StableToken | Call::Token) => Self::Configuration(Setting::Secret),
+            (40_001 | 40_014 | 42_001, Call::Authorizers | Call::AuthorizerToken) => Self::Retry,
             (40_001 | 40_014 | 42_001, _) if !call.is_for_token() => Self::RefreshToken,
+            (61_004, _) => Self::Configuration(Setting::IpAllowList),
+            (61_005 | 61_006, _) => Self::Configuration(Setting::Ticket),
+            (61_011, _) => Self::Configuration(Setting::AppId),
+            (61_023, _) => Self::Configuration(Setting::Permission),
             (45_009, _) => Self::NextDay,
             (45_011, _) => Self::NextMinute,
             (300_022, Call::Replays) => Self::NoSuchRoom,
@@ -102,7 +126,9 @@ impl Class {
             (40_125 | 41_004, _) => Self::Configuration(Setting::Secret),
             (40_243, _) => Self::Configuration(Setting::FrozenSecret),
             (40_164, _) => Self::Configuration(Setting::IpAllowList),
-            (48_001 | 43_104 | 50_002 | 61_007, _) => Self::Configuration(Setting::Permission),
+            (48_001 | 43_104 | 50_002 | 61_003 | 61_007, _) => {
+                Self::Configuration(Setting::Permission)
+            }
             (41_001 | 43_002 | 44_002 | 47_001, _) => Self::Bug,
             _ => Self::Unknown,
         }
@@ -148,6 +174,10 @@ impl Setting {
             Self::Address => {
                 "\nhint: check the configured address and the credentials that it requires [RA210]"
             }
+            Self::Ticket => {
+                "\nhint: the component_verify_ticket is old or wrong: WeChat pushes another every ten minutes, and \
+                 [platform] ticket_… must name where the newest one is kept [RA222]"
+            }
         };
         hint.to_owned()
     }
@@ -169,12 +199,15 @@ fn allow_list_hint(message: &str) -> String {
 mod tests {
     use super::*;
 
-    const CALLS: [Call; 6] = [
+    const CALLS: [Call; 9] = [
         Call::Rooms,
         Call::Replays,
         Call::Quota,
         Call::StableToken,
         Call::Token,
+        Call::ComponentToken,
+        Call::Authorizers,
+        Call::AuthorizerToken,
         Call::TokenSource,
     ];
 
@@ -196,6 +229,7 @@ mod tests {
             (40_164, Class::Configuration(IpAllowList)),
             (43_104, Class::Configuration(Permission)),
             (50_002, Class::Configuration(Permission)),
+            (61_003, Class::Configuration(Permission)),
             (61_007, Class::Configuration(Permission)),
             (41_001, Class::Bug),
             (43_002, Class::Bug),

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::codes::{Call, Class, Setting};
 use super::source::SourceKind;
+use crate::model::AppId;
 use crate::model::redact::excerpt;
 use crate::retry::Transient;
 
@@ -162,6 +163,42 @@ pub enum Error {
         limit: usize,
     },
 
+    /// The Redis server did not give the token.
+    #[error(
+        "failed to read the token from Redis: {problem}\nhint: check [redis] url, and that this machine can reach the server [RA219]"
+    )]
+    Redis {
+        /// What happened, without the address.
+        problem: String,
+    },
+
+    /// Redis has no such key.
+    #[error(
+        "Redis has no key {key:?}\nhint: check the key and the number of the database at the end of the address; \
+         what keeps the token may not have fetched it for this account [RA220]"
+    )]
+    NoSuchKey {
+        /// The key.
+        key: String,
+    },
+
+    /// The third-party platform's list does not have the account.
+    #[error(
+        "{appid} has not authorised the third-party platform, or no longer does\nhint: have the account's owner \
+         authorise it again [RA221]"
+    )]
+    NotListed {
+        /// The account.
+        appid: AppId,
+    },
+
+    /// The list of a third-party platform's accounts does not end.
+    #[error("the list of the platform's accounts has more than {pages} pages")]
+    EndlessList {
+        /// The limit.
+        pages: usize,
+    },
+
     /// A token source returned something other than a token.
     #[error(
         "{kind} did not return an access token\nhint: expected \
@@ -212,14 +249,30 @@ impl Error {
                 _ => Class::Configuration(Setting::Address),
             },
             Self::Redirect { .. } => Class::Configuration(Setting::Address),
-            Self::TooLarge { .. } => Class::Unknown,
+            Self::TooLarge { .. } | Self::EndlessList { .. } => Class::Unknown,
+            Self::Redis { .. } => Class::Retry,
+            Self::NotListed { .. } => Class::Configuration(Setting::Permission),
             Self::NoToken { source, .. } => source.class(),
             Self::Setup(_)
             | Self::TokenRefused { .. }
             | Self::CommandStart { .. }
             | Self::File { .. }
             | Self::TooMuch { .. }
+            | Self::NoSuchKey { .. }
             | Self::NotAToken { .. } => Class::Configuration(Setting::TokenSource),
+        }
+    }
+
+    /// WeChat's code, if it does not let this program make the live calls for the account: it lacks the
+    /// permission (48001), or has not granted it to the third-party platform whose token is used (61003, 61007).
+    /// Waiting does not help, and neither does trying another room.
+    pub fn unauthorized(&self) -> Option<i64> {
+        match self {
+            Self::Api { call: Call::Quota, .. } => None,
+            Self::Api { code: code @ (48_001 | 61_003 | 61_007), .. } => Some(*code),
+            Self::NoToken { source, .. } => source.unauthorized(),
+            Self::NotListed { .. } => Some(61_003),
+            _ => None,
         }
     }
 

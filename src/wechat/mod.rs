@@ -11,6 +11,7 @@
 
 mod client;
 mod codes;
+mod component;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -22,8 +23,9 @@ mod wire;
 
 pub use client::{Api, Client};
 pub use codes::{Call, Class, Setting};
+pub use component::{Component, Kept, Refresher};
 pub use error::Error;
 pub use http::Settings;
-pub use source::{Inherited, SourceKind, TokenSource};
+pub use source::{Inherited, SourceKind, TokenSource, redis_url_problem};
 pub use token::TokenCheck;
 pub use wire::{ApiQuota, PAGE_LIMIT, ReplayPage, RoomPage};

@@ -1,10 +1,12 @@
 //! Where access tokens come from and how to fetch one.
 
-mod local;
+pub(super) mod local;
+pub(super) mod redis;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::codes::Call;
+use super::component::Component;
 use super::error::Error;
 use super::http::{Http, endpoint, success};
 use super::lenient::{self, Object};
@@ -64,6 +67,15 @@ pub enum TokenSource {
     },
     /// The token itself.
     Value(SecretString),
+    /// Redis, where something else keeps the token fresh: read before every call, never written.
+    Redis {
+        /// The address, with user and password.
+        url: SecretString,
+        /// The key.
+        key: String,
+    },
+    /// A third-party platform that the account has authorised, whose only refresher of tokens is this program.
+    Component(Arc<Component>),
 }
 
 /// The kinds of token sources.
@@ -81,6 +93,10 @@ pub enum SourceKind {
     File,
     /// The token itself.
     Value,
+    /// Redis.
+    Redis,
+    /// A third-party platform.
+    Component,
 }
 
 impl fmt::Display for SourceKind {
@@ -92,6 +108,8 @@ impl fmt::Display for SourceKind {
             Self::Command => "the token command",
             Self::File => "the token file",
             Self::Value => "the configuration",
+            Self::Redis => "Redis",
+            Self::Component => "the third-party platform",
         })
     }
 }
@@ -136,6 +154,8 @@ impl TokenSource {
             Self::Command { .. } => SourceKind::Command,
             Self::File { .. } => SourceKind::File,
             Self::Value(_) => SourceKind::Value,
+            Self::Redis { .. } => SourceKind::Redis,
+            Self::Component(_) => SourceKind::Component,
         }
     }
 
@@ -166,8 +186,18 @@ impl TokenSource {
                 let token = usable(kind, token.expose_secret())?;
                 Ok(Fetched { token, lifetime: None })
             }
+            Self::Redis { url, key } => {
+                let fetched = read(http.now(), kind, &redis::get(url, key).await?, &[])?;
+                Ok(Fetched { lifetime: None, ..fetched })
+            }
+            Self::Component(component) => component.token_of(http, base_url, appid).await,
         }
     }
+}
+
+/// What is wrong with the address of a Redis server, without repeating it; `None` if it can be used.
+pub fn redis_url_problem(url: &SecretString) -> Option<String> {
+    redis::url_problem(url)
 }
 
 async fn stable_token(
@@ -232,12 +262,25 @@ pub(super) fn read(
 }
 
 fn from_fields(kind: SourceKind, fields: &Object) -> Result<Fetched, Error> {
-    let token = lenient::text(fields, "access_token").ok_or(Error::NotAToken { kind })?;
+    of_fields(kind, fields, "access_token")
+}
+
+/// The token in the field `name` of a reply, and its lifetime.
+pub(super) fn of_fields(kind: SourceKind, fields: &Object, name: &str) -> Result<Fetched, Error> {
+    let token = lenient::text(fields, name).ok_or(Error::NotAToken { kind })?;
     let seconds = lenient::count(fields, "expires_in").filter(|seconds| *seconds > 0);
     Ok(Fetched {
         token: usable(kind, token)?,
         lifetime: Some(seconds.map_or(DEFAULT_LIFETIME, Duration::from_secs)),
     })
+}
+
+/// A secret that stands alone, as text or in the quotes of JSON.
+pub(super) fn plain_text(kind: SourceKind, bytes: &[u8]) -> Result<SecretString, Error> {
+    match lenient::parse(bytes) {
+        Some(Value::String(text)) => usable(kind, &text),
+        _ => usable(kind, &String::from_utf8_lossy(bytes)),
+    }
 }
 
 fn plain(kind: SourceKind, text: &str) -> Result<Fetched, Error> {

@@ -139,7 +139,7 @@ impl Tokens {
     async fn may_give_another(&self, refused: &Token) -> bool {
         match self.source.kind() {
             SourceKind::Value => false,
-            SourceKind::File => self.fetch().await.is_ok_and(|fetched| {
+            SourceKind::File | SourceKind::Redis => self.fetch().await.is_ok_and(|fetched| {
                 fetched.secret.expose_secret() != refused.secret.expose_secret()
             }),
             _ => true,

@@ -1,5 +1,6 @@
 //! The program itself, as a shell would run it, against the sandbox and the embedded store.
 
+mod accounts;
 mod commands;
 mod configuration;
 mod container;

@@ -10,7 +10,7 @@ use crate::imports::paths::{File, sources};
 use literals::literals;
 
 /// Files that print or read hints which others wrote: the mark stands alone there, or before a placeholder.
-const PASSES_ON: &[&str] = &["cli/alike.rs", "cli/usage.rs", "model/reason.rs"];
+const PASSES_ON: &[&str] = &["cli/alike.rs", "cli/pending.rs", "cli/usage.rs", "model/reason.rs"];
 
 /// Codes that hints of earlier versions had. They have no entry, and no hint may have them again.
 const RETIRED: &[&str] = &[];

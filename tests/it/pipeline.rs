@@ -1,6 +1,7 @@
 //! The whole pipeline against the sandbox and a store, run after run, and what an independent reader
 //! then finds in the bucket. The store is the strict one, or that of `scripts/test-stores`.
 
+mod accounts;
 mod acknowledged;
 mod bad_input;
 mod bucket_lost;
@@ -19,6 +20,7 @@ mod once;
 mod order;
 pub mod playlists;
 mod quota;
+mod selection;
 mod sharing;
 mod starving;
 mod time;

@@ -1,5 +1,6 @@
 //! The WeChat client against scripted servers.
 
+mod elsewhere;
 mod server;
 mod tokens;
 

@@ -30,6 +30,8 @@ pub(super) fn addresses(config: &Config) -> Vec<Addresses> {
         TokenSource::Command { program, .. } => program.clone(),
         TokenSource::File { path } => path.display().to_string(),
         TokenSource::Value(_) => "the configuration".to_owned(),
+        TokenSource::Redis { .. } => "the Redis server".to_owned(),
+        TokenSource::Component(_) => api.clone(),
     };
     let accounts = config.accounts.iter();
     accounts.map(|account| Addresses { api: api.clone(), token: token(&account.tokens) }).collect()

@@ -120,6 +120,7 @@ fn looked(next_look: NextLook, rooms: Vec<RoomReport>) -> Report {
         rooms_left: None,
         next_deadline: None,
         calls: None,
+        pause: None,
     }];
     report
 }

@@ -63,6 +63,7 @@ fn room_json(
         "name": record.room.name,
         "live_status": record.room.live_status,
         "phase": phase(record.phase),
+        "left_out": record.left_out,
         "status": record.sealed.map(|sealed| sealed.status),
         "revision": record.sealed.map(|sealed| sealed.revision),
         "manifest_sha256": record.sealed.map(|sealed| sealed.sha256),
@@ -80,13 +81,14 @@ fn phase(phase: Phase) -> &'static str {
         Phase::Due => "to look up",
         Phase::Listed => "to finish",
         Phase::Closed => "nothing pending",
+        Phase::LeftOut => "left out",
     }
 }
 
 /// The time before which no run looks at the room again; `None` if the next run does, or none.
 fn next_look(record: &RoomRecord, now: Timestamp) -> Option<Timestamp> {
     match record.phase {
-        Phase::Closed => None,
+        Phase::Closed | Phase::LeftOut => None,
         Phase::Later | Phase::Due | Phase::Listed => to_come(record.next_at, now),
     }
 }
@@ -98,6 +100,10 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
     let next = match (record.phase, next_look(record, now)) {
         (_, Some(next)) => format!(", not before {}", moment(next)),
         (Phase::Due | Phase::Listed, None) => ", by the next run".to_owned(),
+        (Phase::LeftOut, None) => {
+            let rule = record.left_out.as_deref().unwrap_or_default();
+            format!(" by {rule}; `backfill --room {}` archives it all the same", room.room_id)
+        }
         (Phase::Later | Phase::Closed, None) => String::new(),
     };
     entry("work", format_args!("{}{next}", phase(record.phase)));

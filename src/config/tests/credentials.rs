@@ -12,7 +12,16 @@ const URL: &str = "https://hc.example.com/ping";
 /// A key that names a file, what the file has to hold, and the variables that make the program read it.
 type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-const ROWS: [Row; 11] = [
+/// A platform.
+const PLATFORM: (&str, &str) = ("PLATFORM__COMPONENT_APPID", "wx9");
+
+/// That this program refreshes its tokens.
+const HERE: (&str, &str) = ("PLATFORM__ONLY_REFRESHER", "true");
+
+/// An account that says nothing of its token.
+const OTHER: (&str, &str) = ("ACCOUNT__1__APPID", "wx2");
+
+const ROWS: [Row; 17] = [
     ("store.secret_key_file", KEY, &[("STORE__ACCESS_KEY", "access")]),
     ("serve.token_file", KEY, &[]),
     ("serve.link_key_file", KEY, &[]),
@@ -29,6 +38,24 @@ const ROWS: [Row; 11] = [
     ("monitor.uptime_kuma_url_file", URL, &[]),
     ("account.0.token.secret_file", KEY, &[]),
     ("account.0.token.file", KEY, &[("ACCOUNT__0__TOKEN__SOURCE", "file")]),
+    (
+        "redis.url_file",
+        "redis://user:hunter2@redis.example.com:6379/0",
+        &[("ACCOUNT__0__TOKEN__SOURCE", "redis"), ("ACCOUNT__0__TOKEN__KEY", "k")],
+    ),
+    (
+        "platform.secret_file",
+        KEY,
+        &[PLATFORM, HERE, ("PLATFORM__TICKET_ENV", "TICKET"), ("$TICKET", KEY)],
+    ),
+    (
+        "platform.ticket_file",
+        KEY,
+        &[PLATFORM, HERE, ("PLATFORM__SECRET_ENV", "PLATFORM_SECRET"), ("$PLATFORM_SECRET", KEY)],
+    ),
+    ("platform.token_file", KEY, &[PLATFORM]),
+    ("accounts.token.secret_file", KEY, &[OTHER]),
+    ("accounts.token.file", KEY, &[OTHER, ("ACCOUNTS__TOKEN__SOURCE", "file")]),
     ("notify.0.url_file", URL, &[("NOTIFY__0__KIND", "wecom")]),
     (
         "notify.0.secret_file",

@@ -18,11 +18,18 @@ const PASTED: [&str; 5] = [
 const PASSWORD: &str = "hunter2secret";
 
 /// Places that accept any name, so that a password cannot be distinguished from one.
-const FOR_NAMES: [&str; 5] =
-    ["region = ", "allow_hosts", "command = ", "[SECRET]", "SECRET = \"KEY\""];
+const FOR_NAMES: [&str; 7] = [
+    "region = ",
+    "allow_hosts",
+    "command = ",
+    "[SECRET]",
+    "SECRET = \"KEY\"",
+    "folder = ",
+    ", key = ",
+];
 
 /// Every place of the configuration where a person may paste a secret: (text, replacement).
-const PLACES: [(&str, &str); 35] = [
+const PLACES: [(&str, &str); 38] = [
     ("secret_key_env = \"KEY\"", "secret_key_env = \"SECRET\""),
     ("secret_key_env = \"KEY\"", "secret_key_file = \"SECRET\""),
     ("secret_key_env = \"KEY\"", "secret_key = \"SECRET\""),
@@ -46,6 +53,8 @@ const PLACES: [(&str, &str); 35] = [
     ("[media]", "[media]\nproxy = \"SECRET\""),
     ("[media]", "[media]\nallow_hosts = [\"SECRET\"]"),
     ("[media]", "[SECRET]"),
+    ("[media]", "[accounts]\nfolder = \"SECRET\"\n[media]"),
+    ("[media]", "[redis]\nurl_env = \"SECRET\"\n[media]"),
     ("[media]", "[transfer]\nmemory = \"SECRET\"\n[media]"),
     ("appid = \"wx1\"", "appid = \"SECRET\""),
     ("appid = \"wx1\"", "appid = \"wx1\"\nappsecret = \"SECRET\""),
@@ -60,6 +69,7 @@ const PLACES: [(&str, &str); 35] = [
     ),
     ("{ secret_env = \"APP\" }", "{ source = \"url\", url = \"https://h/SECRET?token=SECRET\" }"),
     ("{ secret_env = \"APP\" }", "{ source = \"env\", env = \"SECRET\" }"),
+    ("{ secret_env = \"APP\" }", "{ source = \"redis\", key = \"SECRET\" }"),
     ("{ secret_env = \"APP\" }", "\"SECRET\""),
 ];
 

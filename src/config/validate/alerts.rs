@@ -142,7 +142,7 @@ fn accounts(
 ) -> Result<Vec<AppId>, ConfigError> {
     let known: Vec<_> = file.accounts.iter().map(|account| account.appid.as_str()).collect();
     let account = |appid: &String| match appid.parse::<AppId>() {
-        Ok(found) if known.contains(&appid.as_str()) => Ok(found),
+        Ok(found) if known.contains(&appid.as_str()) || file.has_accounts_elsewhere() => Ok(found),
         _ => {
             let (asked, known) = (suspect::shown(appid), known.join(", "));
             let problem = format!("{asked} is not configured; configured accounts: {known}");

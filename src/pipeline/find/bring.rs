@@ -10,7 +10,7 @@ use crate::pipeline::{InFlight, Selection};
 use crate::schedule::RoomPermit;
 use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::verify::{Depth, recheck};
-use crate::stage::{Error, ListedRoom, resolve, seal};
+use crate::stage::{Error, ListedRoom, resolve, seal, selection};
 
 /// The result of looking at a room.
 #[derive(Debug)]
@@ -39,6 +39,11 @@ impl Search {
             list.room_done();
         }
         let lease = Lease::keep(&context, &self.account.appid, room);
+        if let Some(choice) = selection::leaves_out(&self.account, &record) {
+            context.ledger.choose_rooms(&self.account.appid, &[(room, choice)]).await?;
+            lease.release().await;
+            return Ok(());
+        }
         let error = match self.look(record.clone(), force).await {
             Ok(Look::Found(listed)) => {
                 context.progress.list_room();

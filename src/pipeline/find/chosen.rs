@@ -24,6 +24,7 @@ impl Search {
             let (ledger, appid) = (&self.context.ledger, &self.account.appid);
             // WeChat is asked about it even if the list no longer contains it.
             ledger.record_unlisted(appid, room, self.context.clock.now()).await?;
+            ledger.ask_for(appid, room).await?;
         }
         let mut done = HashSet::new();
         loop {

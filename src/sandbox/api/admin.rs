@@ -11,6 +11,7 @@ use super::super::reply::Reply;
 use super::super::request::Incoming;
 use super::super::scenario::{Fault, Scenario};
 use super::super::world::World;
+use super::component;
 
 /// The reply to a wrong request.
 type Complaint = (StatusCode, String);
@@ -26,14 +27,17 @@ struct ClockChange {
 /// Answers the request; the reply says what is wrong with it.
 pub fn answer(world: &mut World, request: &Incoming) -> Reply {
     let outcome = match (request.method.as_str(), request.path.as_str()) {
+        ("GET", "/sandbox/ticket") => ticket(world),
         ("GET", "/sandbox/calls") => serde_json::to_value(&world.calls).map_err(bad),
         ("GET", "/sandbox/clock") => Ok(now(world)),
         ("POST", "/sandbox/clock") => change_clock(world, &request.body),
         ("POST", "/sandbox/faults") => add_faults(world, &request.body),
         ("POST", "/sandbox/scenario") => replace_scenario(world, &request.body),
-        (_, "/sandbox/calls" | "/sandbox/clock" | "/sandbox/faults" | "/sandbox/scenario") => {
-            Err((StatusCode::METHOD_NOT_ALLOWED, "wrong method".to_owned()))
-        }
+        (
+            _,
+            "/sandbox/ticket" | "/sandbox/calls" | "/sandbox/clock" | "/sandbox/faults"
+            | "/sandbox/scenario",
+        ) => Err((StatusCode::METHOD_NOT_ALLOWED, "wrong method".to_owned())),
         _ => Err((StatusCode::NOT_FOUND, "no such path".to_owned())),
     };
     let (status, body) = match outcome {
@@ -41,6 +45,12 @@ pub fn answer(world: &mut World, request: &Incoming) -> Reply {
         Err((status, error)) => (status, json!({ "error": error })),
     };
     Reply::new(status, "application/json", format!("{body:#}\n"))
+}
+
+/// The ticket that WeChat pushed to the platform last.
+fn ticket(world: &World) -> Result<Value, Complaint> {
+    let platform = world.scenario.platform.as_ref().ok_or_else(|| bad("there is no platform"))?;
+    Ok(json!({ "component_verify_ticket": component::ticket(platform, world.clock.now()) }))
 }
 
 fn now(world: &World) -> Value {

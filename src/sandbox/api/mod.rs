@@ -1,6 +1,7 @@
 //! The WeChat API: from a request to the reply.
 
 mod admin;
+pub(super) mod component;
 mod live;
 mod quota;
 mod refusal;
@@ -88,6 +89,9 @@ fn call_of(request: &Incoming) -> Option<ApiCall> {
         "/cgi-bin/stable_token" => Some(ApiCall::StableToken),
         "/cgi-bin/token" => Some(ApiCall::Token),
         "/cgi-bin/openapi/quota/get" => Some(ApiCall::Quota),
+        "/cgi-bin/component/api_component_token" => Some(ApiCall::ComponentToken),
+        "/cgi-bin/component/api_get_authorizer_list" => Some(ApiCall::Authorizers),
+        "/cgi-bin/component/api_authorizer_token" => Some(ApiCall::AuthorizerToken),
         _ => None,
     }
 }
@@ -103,6 +107,9 @@ fn route(world: &mut World, request: &Incoming, call: Option<ApiCall>) -> Result
         Some(ApiCall::StableToken) => token::stable(world, request),
         Some(ApiCall::Token) => token::ordinary(world, request),
         Some(ApiCall::Quota) => quota::get(world, request),
+        Some(ApiCall::ComponentToken) => component::own_token(world, request),
+        Some(ApiCall::Authorizers) => component::authorizers(world, request),
+        Some(ApiCall::AuthorizerToken) => component::authorizer_token(world, request),
         None => Err(refusal::INVALID_URL),
     }
 }

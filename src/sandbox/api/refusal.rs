@@ -58,6 +58,15 @@ pub const MINUTE_QUOTA: Refusal =
     Refusal::fixed(45011, "api minute-quota reach limit, must slower, retry next minute");
 /// The body is not JSON, or has wrong types.
 pub const BAD_JSON: Refusal = Refusal::fixed(47001, "data format error");
+/// The account has not authorised the platform.
+pub const NOT_AUTHORIZED: Refusal =
+    Refusal::fixed(61003, "component is not authorized by this account");
+/// The platform's ticket is wrong.
+pub const INVALID_TICKET: Refusal = Refusal::fixed(61005, "component ticket is expired or invalid");
+/// The platform does not exist.
+pub const INVALID_COMPONENT: Refusal = Refusal::fixed(61011, "invalid component");
+/// The account's refresh token is wrong.
+pub const INVALID_REFRESH_TOKEN: Refusal = Refusal::fixed(61023, "refresh_token is invalid");
 /// The account lacks the live permission.
 pub const UNAUTHORIZED: Refusal = Refusal::fixed(48001, "api unauthorized");
 /// The path has no quota.

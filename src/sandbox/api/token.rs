@@ -14,7 +14,7 @@ use super::{json_body, require_post};
 
 /// How long a replaced ordinary token keeps working; and how long before its expiry the stable token is
 /// replaced, while both work.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
+pub(super) const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 
 /// `force_refresh` works this many times in 24 hours …
 const FORCED_A_DAY: usize = 20;
@@ -28,6 +28,8 @@ pub struct Tokens {
     issued: HashMap<String, Issued>,
     stable: HashMap<String, String>,
     ordinary: HashMap<String, String>,
+    /// The last token of the platform, or of an account by the platform, by appid.
+    pub(super) by_platform: HashMap<String, String>,
     forced: HashMap<String, Vec<Timestamp>>,
     serial: u64,
 }
@@ -49,7 +51,7 @@ impl Tokens {
         format!("{:08x}-{middle}-{}", now.as_second().max(0), rest.get(..8).unwrap_or_default())
     }
 
-    fn issue(&mut self, account: &Account, now: Timestamp) -> String {
+    pub(super) fn issue(&mut self, account: &Account, now: Timestamp) -> String {
         self.serial += 1;
         let seed = [account.appid.as_str(), &self.serial.to_string(), &now.to_string()].join("/");
         let mut token = format!("86_{}", digest(&["token", &seed]));
@@ -65,7 +67,7 @@ impl Tokens {
         token
     }
 
-    fn revoke(&mut self, token: &str, at: Timestamp) {
+    pub(super) fn revoke(&mut self, token: &str, at: Timestamp) {
         if let Some(issued) = self.issued.get_mut(token) {
             issued.revoked = Some(issued.revoked.map_or(at, |earlier| earlier.min(at)));
         }
@@ -79,7 +81,7 @@ impl Tokens {
     }
 
     /// The appid of a valid token.
-    fn check(&self, token: &str, now: Timestamp) -> Result<String, Refusal> {
+    pub(super) fn check(&self, token: &str, now: Timestamp) -> Result<String, Refusal> {
         let issued = self.issued.get(token).ok_or(refusal::INVALID_TOKEN)?;
         if now >= issued.expires {
             return Err(refusal::TOKEN_EXPIRED);
@@ -112,11 +114,14 @@ pub fn authorize(world: &World, request: &Incoming) -> Result<Account, Refusal> 
         .ok_or(refusal::TOKEN_MISSING)?;
     let accounts = &world.scenario.accounts;
     let fixed = accounts.iter().find(|account| account.token.as_deref() == Some(token));
-    if let Some(account) = fixed {
-        return Ok(without_rooms(account));
-    }
-    let appid = world.tokens.check(token, world.clock.now())?;
-    world.account(&appid).map(without_rooms).ok_or(refusal::INVALID_TOKEN)
+    let account = match fixed {
+        Some(account) => account,
+        None => {
+            let appid = world.tokens.check(token, world.clock.now())?;
+            world.account(&appid).ok_or(refusal::INVALID_TOKEN)?
+        }
+    };
+    if account.authorized { Ok(without_rooms(account)) } else { Err(refusal::NOT_AUTHORIZED) }
 }
 
 /// `POST /cgi-bin/stable_token`: the same token until five minutes before it expires.
@@ -196,6 +201,7 @@ fn without_rooms(account: &Account) -> Account {
         token: account.token.clone(),
         ip_allow: None,
         permission: account.permission,
+        authorized: account.authorized,
         daily_quota: account.daily_quota,
         minute_quota: account.minute_quota,
         quota_query: account.quota_query,

@@ -19,6 +19,9 @@ pub struct Account {
     /// Whether it has the live permission; without it calls fail with 48001.
     #[serde(default = "yes")]
     pub permission: bool,
+    /// Whether it has authorised the third-party platform; without it, calls with any token fail with 61003.
+    #[serde(default = "yes")]
+    pub authorized: bool,
     /// Calls for rooms and replays per Beijing day.
     #[serde(default = "daily_quota")]
     pub daily_quota: u64,
@@ -54,6 +57,7 @@ impl Account {
             secret: secret.to_owned(),
             token: None,
             permission: yes(),
+            authorized: yes(),
             daily_quota: daily_quota(),
             minute_quota: None,
             quota_query: 0,

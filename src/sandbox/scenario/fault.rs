@@ -94,6 +94,12 @@ pub enum ApiCall {
     Token,
     /// `/cgi-bin/openapi/quota/get`.
     Quota,
+    /// `/cgi-bin/component/api_component_token`.
+    ComponentToken,
+    /// `/cgi-bin/component/api_get_authorizer_list`.
+    Authorizers,
+    /// `/cgi-bin/component/api_authorizer_token`.
+    AuthorizerToken,
 }
 
 /// What a fault does to the reply. Effects on the body alone let `HEAD` requests pass.

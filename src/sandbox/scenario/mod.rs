@@ -67,6 +67,8 @@ pub struct Scenario {
     /// The mini programs.
     #[serde(default, rename = "account")]
     pub accounts: Vec<Account>,
+    /// A third-party platform that all accounts have authorised but for those that say otherwise.
+    pub platform: Option<Platform>,
     /// The scripted faults; used-up ones stay, with no strikes left.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
@@ -162,6 +164,16 @@ impl Default for WeChat {
             latency: Span::seconds(0),
         }
     }
+}
+
+/// A third-party platform (第三方平台).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Platform {
+    /// Its appid.
+    pub appid: String,
+    /// Its appsecret.
+    pub secret: String,
 }
 
 /// The habits of the media host.

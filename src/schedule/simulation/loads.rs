@@ -79,6 +79,23 @@ fn load(seed: u64, fill: u64, at_once: bool, hosts: Hosts) -> Vec<Segment> {
     segments
 }
 
+/// The first of its recordings come while the backfill has claimed all that it may.
+#[test]
+fn one_accounts_backfill_does_not_starve_anothers_urgent_night() {
+    let minute = 60_000;
+    let backfill = Segment { comes: 0, deadline: 600 * minute, bytes: 64 * MIB, pace: UNLIMITED };
+    let mut segments = vec![backfill; 60];
+    segments.extend((1..=5).map(|nth| Segment {
+        comes: nth * minute,
+        deadline: nth * minute + minute / 2,
+        bytes: 100 * MIB,
+        pace: UNLIMITED,
+    }));
+    assert_eq!(outcome(&segments, Order::ByUrgency).lost, Vec::<usize>::new());
+    let by_arrival = outcome(&segments, Order::Fifo).lost;
+    assert_eq!(by_arrival.len(), 5, "the load is one that starves where nobody looks at deadlines");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 

@@ -281,5 +281,6 @@ fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {
         bytes: summary.bytes,
         next_deadline: Some(record.deadline).filter(|at| is_pending && *at < never),
         listed_at: record.listed_at,
+        left_out: record.left_out.clone(),
     }
 }

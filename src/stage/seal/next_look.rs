@@ -107,6 +107,8 @@ mod tests {
                 failure: None,
                 unknown_since: None,
                 is_lacking: false,
+                left_out: None,
+                is_asked_for: false,
             },
             recordings: states.iter().map(recording).collect(),
         }

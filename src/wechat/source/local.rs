@@ -60,7 +60,7 @@ async fn run_within(
 ///
 /// # Errors
 /// `File` if reading fails; `TooMuch` beyond 64 KiB.
-pub(super) async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+pub(in crate::wechat) async fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
     let cannot = |source| Error::File { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     let read = async {

@@ -50,7 +50,7 @@ async fn printing(place: &Place, to: To, arguments: &[&str]) -> Ran {
     ended(place.command(arguments).stdout(stdout).spawn().unwrap()).await
 }
 
-const PRINTING: [&[&str]; 24] = [
+const PRINTING: [&[&str]; 25] = [
     &["explain"],
     &["explain", "RA204", "--lang", "zh", "--json"],
     &["schema"],
@@ -66,6 +66,7 @@ const PRINTING: [&[&str]; 24] = [
     &["status", "--json"],
     &["status", "--room", "1"],
     &["plan", "--json"],
+    &["accounts", "list", "--json"],
     &["playlist", "--room", "1"],
     &["rooms"],
     &["rooms", "--csv"],

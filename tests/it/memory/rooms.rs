@@ -55,7 +55,13 @@ async fn fill(place: &Place, rooms: Rooms, count: u64) {
         let page: Vec<_> = (first..first + PAGE).map(room).collect();
         let new = |room| {
             let next_at = Timestamp::UNIX_EPOCH;
-            NewRoom { room, phase, deadline: now + SignedDuration::from_hours(20), next_at }
+            NewRoom {
+                room,
+                phase,
+                deadline: now + SignedDuration::from_hours(20),
+                next_at,
+                left_out: None,
+            }
         };
         let new: Vec<_> = page.iter().map(new).collect();
         ledger.record_rooms(&new).await.unwrap();

@@ -10,6 +10,7 @@
 
 mod http;
 mod proxy;
+pub mod redis;
 mod reply;
 mod routes;
 mod server;

@@ -201,3 +201,19 @@ async fn an_account_that_nobody_archives_is_told_of_once_until_it_is_archived_ag
     assert_eq!(told.run(&["status", "--stale", "1ms", "--json"]).await.lines()[0]["appid"], "wx1");
     assert_eq!(told.receiver.taken().len(), before + 2);
 }
+
+#[tokio::test]
+async fn an_account_that_is_not_authorised_is_told_every_night_with_the_rooms_at_stake() {
+    let refused = "[[fault]]\non = \"api\"\ncall = \"replays\"\ntimes = \"always\"\n\
+        then = { errcode = { code = 61003, message = \"not authorised\" } }\n";
+    let told = Told::start(&format!("{ROOMS}{refused}"), "lang = \"zh\"").await;
+    for night in 0..2 {
+        assert_ne!(told.run(&["run"]).await.code, 0);
+        let text = told.receiver.one_since(night);
+        assert!(text.contains("微信不再授权该账号") && text.contains("61003"), "{text}");
+        assert!(text.contains("面临删除：2 个直播间（1 号"), "{text}");
+    }
+    told.place.sandbox.update(|scenario| scenario.faults.clear());
+    assert_eq!(told.run(&["run"]).await.code, 0);
+    assert!(told.receiver.one_since(2).contains("已恢复正常"));
+}
