@@ -87,7 +87,7 @@ impl Directory {
                     .to_owned(),
             ));
         }
-        let account = self.account(appid, section, Origin::Ledger);
+        let account = self.account(appid, &section, Origin::Ledger);
         account.map_err(|error| unusable(error.to_string()))
     }
 
@@ -96,13 +96,13 @@ impl Directory {
     /// # Errors
     /// If the configuration says no usable `[accounts] token`.
     pub fn account_of_platform(&self, appid: &AppId) -> Result<Account, ConfigError> {
-        self.account(appid, AccountSection::default(), Origin::Platform)
+        self.account(appid, &AccountSection::default(), Origin::Platform)
     }
 
     fn account(
         &self,
         appid: &AppId,
-        section: AccountSection,
+        section: &AccountSection,
         origin: Origin,
     ) -> Result<Account, ConfigError> {
         let means = accounts::Means {
@@ -110,7 +110,7 @@ impl Directory {
             environment: &self.environment,
             component: self.component.as_ref(),
         };
-        accounts::account(appid.clone(), &section, means, "accounts", origin)
+        accounts::account(appid.clone(), section, means, "accounts", origin)
     }
 
     /// The accounts of the folder's files, in the order of their names. A file that is wrong is left out with all

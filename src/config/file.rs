@@ -335,7 +335,7 @@ pub struct TokenSection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// WxJava.
+    /// `WxJava`.
     Wxjava,
     /// silenceper/wechat.
     Silenceper,

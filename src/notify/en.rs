@@ -66,18 +66,7 @@ pub(super) fn line(fact: &Fact) -> String {
             };
             format!("{} WeChat deletes {}: {why}", when(*ahead), what(rooms))
         }
-        Fact::Paused { since, rooms, ahead } => {
-            let paused =
-                format!("Paused since {}: WeChat does not authorise this account", moment(*since));
-            match ahead {
-                Some(ahead) => format!(
-                    "{paused}. At stake: {}. {} it deletes the first of them",
-                    what(rooms),
-                    when(*ahead)
-                ),
-                None => paused,
-            }
-        }
+        Fact::Paused { since, rooms, ahead } => paused(*since, rooms, *ahead),
         Fact::Mismatches(count) => {
             let (files, are) = if *count == 1 { ("file", "is") } else { ("files", "are") };
             format!("{count} {files} {are} missing or damaged: run backfill --room NUMBER --force")
@@ -126,6 +115,18 @@ pub(super) fn line(fact: &Fact) -> String {
             };
             format!("Not delivered earlier ({}): {ended}", moment(*at))
         }
+    }
+}
+
+fn paused(since: Timestamp, rooms: &Rooms, ahead: Option<Ahead>) -> String {
+    let paused = format!("Paused since {}: WeChat does not authorise this account", moment(since));
+    match ahead {
+        Some(ahead) => format!(
+            "{paused}. At stake: {}. {} it deletes the first of them",
+            what(rooms),
+            when(ahead)
+        ),
+        None => paused,
     }
 }
 

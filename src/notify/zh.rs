@@ -62,17 +62,7 @@ pub(super) fn line(fact: &Fact) -> String {
             };
             format!("{}微信将删除 {}（{why}）", when(*ahead), what(rooms))
         }
-        Fact::Paused { since, rooms, ahead } => {
-            let paused = format!("微信不再授权该账号，自 {} 起暂停归档", moment(*since));
-            match ahead {
-                Some(ahead) => format!(
-                    "{paused}。面临删除：{}，最早的在{}",
-                    what(rooms),
-                    when(*ahead).trim_end()
-                ),
-                None => paused,
-            }
-        }
+        Fact::Paused { since, rooms, ahead } => paused(*since, rooms, *ahead),
         Fact::Mismatches(count) => {
             format!("{count} 个文件缺失或损坏：请运行 backfill --room 房间号 --force 修复")
         }
@@ -119,6 +109,16 @@ pub(super) fn line(fact: &Fact) -> String {
             };
             format!("此前未能送达的消息（{}）：{ended}", moment(*at))
         }
+    }
+}
+
+fn paused(since: Timestamp, rooms: &Rooms, ahead: Option<Ahead>) -> String {
+    let paused = format!("微信不再授权该账号，自 {} 起暂停归档", moment(since));
+    match ahead {
+        Some(ahead) => {
+            format!("{paused}。面临删除：{}，最早的在{}", what(rooms), when(ahead).trim_end())
+        }
+        None => paused,
     }
 }
 

@@ -93,6 +93,12 @@ fn next_look(record: &RoomRecord, now: Timestamp) -> Option<Timestamp> {
     }
 }
 
+/// By which rule it is left out.
+fn left_out(record: &RoomRecord) -> String {
+    let (rule, room) = (record.left_out.as_deref().unwrap_or_default(), record.room.room_id);
+    format!(" by {rule}; `backfill --room {room}` archives it all the same")
+}
+
 fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], now: Timestamp) {
     let room = &record.room;
     let name = output::name(&room.name);
@@ -100,10 +106,7 @@ fn print_room(account: &Account, record: &RoomRecord, recordings: &[Recording], 
     let next = match (record.phase, next_look(record, now)) {
         (_, Some(next)) => format!(", not before {}", moment(next)),
         (Phase::Due | Phase::Listed, None) => ", by the next run".to_owned(),
-        (Phase::LeftOut, None) => {
-            let rule = record.left_out.as_deref().unwrap_or_default();
-            format!(" by {rule}; `backfill --room {}` archives it all the same", room.room_id)
-        }
+        (Phase::LeftOut, None) => left_out(record),
         (Phase::Later | Phase::Closed, None) => String::new(),
     };
     entry("work", format_args!("{}{next}", phase(record.phase)));

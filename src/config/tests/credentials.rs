@@ -19,7 +19,7 @@ const PLATFORM: (&str, &str) = ("PLATFORM__COMPONENT_APPID", "wx9");
 const HERE: (&str, &str) = ("PLATFORM__ONLY_REFRESHER", "true");
 
 /// An account that says nothing of its token.
-const OTHER: (&str, &str) = ("ACCOUNT__1__APPID", "wx2");
+const OTHER: (&str, &str) = ("ACCOUNT__2__APPID", "wx3");
 
 const ROWS: [Row; 17] = [
     ("store.secret_key_file", KEY, &[("STORE__ACCESS_KEY", "access")]),

@@ -213,23 +213,24 @@ fn token_source(
             key: redis_key(section, appid, means, path)?,
             url: platform::redis_url(means.file, environment)?,
         },
-        TokenKind::Component => match means.component {
-            Some(component) if component.is_refresher() => {
-                TokenSource::Component(Arc::clone(component))
-            }
-            Some(_) => {
-                let problem = "the platform's tokens are refreshed elsewhere, and a second one that does would \
-                               make them void\nhint: read them with source = \"redis\" from where they are kept, or set \
-                               [platform] only_refresher = true if nothing else refreshes them [RA217]";
-                return Err(wrong(&format!("{path}.source"), problem));
-            }
-            None => {
-                let problem =
-                    "no platform is configured\nhint: set component_appid in [platform] [RA216]";
-                return Err(wrong(&format!("{path}.source"), problem));
-            }
-        },
+        TokenKind::Component => component(means, path)?,
     })
+}
+
+/// The third-party platform, whose only refresher this program has to be.
+fn component(means: Means<'_>, path: &str) -> Result<TokenSource, ConfigError> {
+    let problem = match means.component {
+        Some(component) if component.is_refresher() => {
+            return Ok(TokenSource::Component(Arc::clone(component)));
+        }
+        Some(_) => {
+            "the platform's tokens are refreshed elsewhere, and a second one that does would make them void\n\
+             hint: read them with source = \"redis\" from where they are kept, or set [platform] \
+             only_refresher = true if nothing else refreshes them [RA217]"
+        }
+        None => "no platform is configured\nhint: set component_appid in [platform] [RA216]",
+    };
+    Err(wrong(&format!("{path}.source"), problem))
 }
 
 /// The key of an account's token in Redis.
