@@ -59,12 +59,7 @@ pub(super) fn line(fact: &Fact) -> String {
         Fact::Account(appid) => format!("Account {appid}:"),
         Fact::Lost(rooms) => format!("Lost for good: {}", what(rooms)),
         Fact::Deadline { ahead, rooms, short_of } => {
-            let why = match short_of.as_str() {
-                "calls" => "there are not enough API calls",
-                "throughput" => "the downloads are too slow",
-                _ => "earlier attempts failed",
-            };
-            format!("{} WeChat deletes {}: {why}", when(*ahead), what(rooms))
+            format!("{} WeChat deletes {}: {}", when(*ahead), what(rooms), lacking(short_of))
         }
         Fact::Paused { since, rooms, ahead } => paused(*since, rooms, *ahead),
         Fact::Mismatches(count) => {
@@ -115,6 +110,15 @@ pub(super) fn line(fact: &Fact) -> String {
             };
             format!("Not delivered earlier ({}): {ended}", moment(*at))
         }
+    }
+}
+
+/// Why recordings will not be archived in time.
+fn lacking(short_of: &str) -> &'static str {
+    match short_of {
+        "calls" => "there are not enough API calls",
+        "throughput" => "the downloads are too slow",
+        _ => "earlier attempts failed",
     }
 }
 
