@@ -23,6 +23,7 @@ mod playlist;
 mod progress;
 mod reading;
 mod report;
+mod revising;
 mod rooms;
 mod run;
 #[cfg(feature = "sandbox")]

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use url::Url;
 
-use super::{Config, ConfigError, ConfigFile, Sources, Work, hosts, may_be_secret};
+use super::{Account, Config, ConfigError, ConfigFile, Guard, Sources, Work, hosts, may_be_secret};
 use crate::ledger;
 use crate::media::source as media;
 use crate::net_guard::Timeouts;
@@ -36,6 +36,15 @@ pub(super) fn wrong(path: &str, problem: impl Into<String>) -> ConfigError {
 
 /// Converts the values of the file into usable ones.
 pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
+    config_with(file, sources, accounts::accounts)
+}
+
+/// The same with accounts that are found in another way.
+pub(super) fn config_with(
+    file: &ConfigFile,
+    sources: &Sources,
+    accounts: impl FnOnce(&ConfigFile, &Sources) -> Result<Vec<Account>, ConfigError>,
+) -> Result<Config, ConfigError> {
     let environment = &sources.environment;
     let timeouts = Timeouts { connect: file.media.connect_timeout, read: file.media.read_timeout };
     let media = |patterns: &[String], path: &str| -> Result<media::Settings, ConfigError> {
@@ -51,11 +60,12 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
         outage_budget: ledger::OUTAGE_BUDGET,
         store: store::settings(&file.store, environment)?,
         wechat: wechat(file)?,
-        accounts: accounts::accounts(file, sources)?,
+        accounts: accounts(file, sources)?,
         media: media(&file.media.allow_hosts, "media.allow_hosts")?,
         images: images.map(|hosts| media(hosts, "images.allow_hosts")).transpose()?,
         work: work(file)?,
         alerts: alerts::alerts(file, sources)?,
+        guard: Guard::Lease,
     })
 }
 

@@ -7,6 +7,7 @@ mod decode;
 mod finding;
 mod gc;
 mod json_errors;
+mod ledgerless;
 mod outputs;
 pub mod program;
 mod published;
