@@ -37,7 +37,7 @@ pub(super) fn write(
     let free = length.saturating_sub(MEDIA_HEADER).saturating_sub(out.len() as u64);
     if let Some(zeros) = free.checked_sub(FREE_HEADER) {
         let zeros = usize::try_from(zeros).map_err(|_| Flaw::TooMuch("tables"))?;
-        boxed(&mut out, b"free", |out| out.resize(out.len() + zeros, 0));
+        boxed(&mut out, b"free", |out| out.append(&mut vec![0; zeros]));
     }
     word(&mut out, 1);
     out.extend(b"mdat");
