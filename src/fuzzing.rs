@@ -13,17 +13,18 @@ use crate::model::time::{compact_utc, from_epoch, room_time};
 use crate::model::{MediaUrl, ReplayTime};
 use crate::net_guard::HostPolicy;
 use crate::store::PartPlan;
-use crate::{config, media, playback, serve, stage, wechat};
+use crate::{config, media, playback, serve, stage, stitch, wechat};
 
 /// A target: its name, and what takes the bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target there is.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("replies", wechat::fuzzing::reply),
     ("times", times),
     ("mp4", mp4),
     ("moov", moov),
+    ("merge", stitch::fuzzing::merge),
     ("playlists", playlists),
     ("config", config::fuzzing::configuration),
     ("manifests", stage::fuzzing::manifest),

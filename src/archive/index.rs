@@ -301,6 +301,8 @@ impl Index {
                 .has_manifest
                 .then(|| format!("rooms/{}/manifest.json", entry.room_id)),
             manifest_sha256: entry.manifest_sha256,
+            // Nobody who looks for rooms asks for it.
+            manifest_revision: None,
             duration_ms: number(entry.duration_ms),
             bytes: number(entry.bytes),
             next_deadline: time(entry.next_deadline),

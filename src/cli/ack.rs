@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::figures::counted;
 use super::stop::Stop;
-use super::{Common, Exit, output, setup};
+use super::{Common, Exit, output, revising};
 use crate::model::RoomId;
 use crate::pipeline::ack::{Acknowledged, Said, acknowledge};
 use crate::stage::seal;
@@ -40,15 +40,18 @@ pub(super) async fn run(
     stop: &Stop,
 ) -> anyhow::Result<Exit> {
     let (room, said) = (arguments.room, Said { by: &arguments.by, because: &arguments.because });
-    let mut setup = stop.unless("the ledger", setup::open(common)).await?;
-    setup.note_new_ledger();
-    stop.unless("the bucket", setup.find_bucket()).await?;
-    stop.unless("the account of the room", setup.keep_account_of(room)).await?;
-    let Some(account) = setup.accounts.first() else { return Ok(Exit::CouldNotRun) };
-    let found = acknowledge(&setup.context, &account.appid, room, said).await?;
+    let opened = revising::open(revising::config(common)?);
+    let mut revising = stop.unless("the ledger and the bucket", opened).await?;
+    revising.setup.note_new_ledger();
+    stop.unless("the account of the room", revising.keep_account_of(room)).await?;
+    stop.unless("the bucket", revising.find_guard()).await?;
+    let (context, Some(appid)) = (&revising.setup.context, revising.accounts.first()) else {
+        return Ok(Exit::CouldNotRun);
+    };
+    let found = acknowledge(context, appid, room, said).await?;
     let recordings = match found {
         Acknowledged::Now(recordings) => {
-            seal::publish_catalog(setup.context.records(), &account.appid).await?;
+            seal::publish_catalog(context.records(), appid).await?;
             recordings
         }
         Acknowledged::Nothing => Vec::new(),
@@ -61,7 +64,6 @@ pub(super) async fn run(
         }
     };
     if common.json {
-        let appid = &account.appid;
         output::json(&json!({
             "type": "summary", "appid": appid, "room_id": room, "acknowledged": recordings,
         }));

@@ -28,6 +28,7 @@ mod reading;
 #[cfg(feature = "sandbox")]
 mod rehearse;
 mod report;
+mod revising;
 mod rooms;
 mod run;
 #[cfg(feature = "sandbox")]

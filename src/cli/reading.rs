@@ -94,11 +94,15 @@ async fn archive(
     let store = Store::connect(settings).await.context("the store cannot be set up")?;
     let accounts = match configured {
         Some(configured) => configured,
-        // Keys that may not list the bucket can still read an account that is named.
-        None if !asked.is_empty() => asked,
-        None => found(&store).await?,
+        None => named_or_found(&store, asked).await?,
     };
     Ok(Archive { store, accounts })
+}
+
+/// The accounts that the flags name or, if they name none, those that the bucket has.
+pub(super) async fn named_or_found(store: &Store, asked: Vec<AppId>) -> anyhow::Result<Vec<AppId>> {
+    // Keys that may not list the bucket can still read an account that is named.
+    if asked.is_empty() { found(store).await } else { Ok(asked) }
 }
 
 /// The accounts that the bucket has.

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Directory, Environment, Sources};
 use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
-use crate::model::{Reason, RoomId, RunId};
+use crate::model::{AppId, Reason, RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::{self, Report, Selection, losses};
 use crate::progress::Progress;
@@ -89,34 +89,11 @@ impl Setup {
         self.context.ledger.void_telling(self.context.owner()).await
     }
 
-    /// The only account that has a room with this number, in the ledger or in the bucket; `None` if
-    /// none has. If just one account is selected, it is that one in any case.
-    async fn account_of(&self, room: RoomId) -> anyhow::Result<Option<Arc<Account>>> {
-        let appids: Vec<_> = self.accounts.iter().map(|account| account.appid.clone()).collect();
-        // A new ledger may know only some of the accounts, and the bucket contains only what was
-        // archived.
-        let found = reading::only_account(&appids, room, async |appid| {
-            Ok(self.context.ledger.room(appid, room).await?.is_some()
-                || accounts::has_room(&self.context.store, appid, room).await?)
-        })
-        .await?;
-        let is_it = |account: &&Arc<Account>| Some(&account.appid) == found.as_ref();
-        Ok(self.accounts.iter().find(is_it).map(Arc::clone))
-    }
-
     /// Keeps only the account that has a room with this number.
     pub(super) async fn keep_account_of(&mut self, room: RoomId) -> anyhow::Result<()> {
-        let Some(account) = self.account_of(room).await? else {
-            let appids: Vec<_> =
-                self.accounts.iter().map(|account| account.appid.as_str()).collect();
-            let problem = format!(
-                "neither the ledger nor the bucket has a room {room} of any account\n\
-                 hint: choose its account with --account; configured accounts: {} [RA026]",
-                appids.join(", ")
-            );
-            return Err(ConfigError::value("--room", problem).into());
-        };
-        self.accounts = vec![account];
+        let appids: Vec<_> = self.accounts.iter().map(|account| account.appid.clone()).collect();
+        let found = account_of(&self.context, &appids, room).await?;
+        self.accounts.retain(|account| account.appid == found);
         Ok(())
     }
 
@@ -127,6 +104,31 @@ impl Setup {
             output::note(format_args!("created a new ledger: {place}{}", relative_hint(place)));
         }
     }
+}
+
+/// The only one of the accounts that has a room with this number, in the ledger or in the bucket. If it is just
+/// one account, it is that one in any case.
+pub(super) async fn account_of(
+    context: &Context,
+    appids: &[AppId],
+    room: RoomId,
+) -> anyhow::Result<AppId> {
+    // A new ledger may know only some of the accounts, and the bucket contains only what was
+    // archived.
+    let found = reading::only_account(appids, room, async |appid| {
+        Ok(context.ledger.room(appid, room).await?.is_some()
+            || accounts::has_room(&context.store, appid, room).await?)
+    });
+    if let Some(appid) = found.await? {
+        return Ok(appid);
+    }
+    let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
+    let problem = format!(
+        "neither the ledger nor the bucket has a room {room} of any account\n\
+         hint: choose its account with --account; configured accounts: {} [RA026]",
+        appids.join(", ")
+    );
+    Err(ConfigError::value("--room", problem).into())
 }
 
 /// What to do if another ledger was meant.
@@ -272,6 +274,7 @@ pub(super) async fn build_on(
                 id: run_id,
                 started_at,
                 lease: config.work.lease,
+                guard: config.guard,
                 blank: Blank::default(),
             },
             schedule: Schedule::new(corrected.clone(), limits),

@@ -1,15 +1,21 @@
 //! `stitch`: one film per room, made by the store.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, bail};
 use clap::Args;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::figures::bytes;
-use super::setup::{self, Setup};
+use super::revising::{self, Revising};
+use super::setup::relative_hint;
 use super::{Common, Exit, output};
+use crate::ledger::Place;
 use crate::model::{AppId, Reason, RoomId, Stitched};
 use crate::pipeline::owner::{Alive, reclaim_from_the_dead};
 use crate::pipeline::stitch::{Depth, Outcome, stitch};
+use crate::stage::adopt::restore;
 use crate::stage::seal::publish_catalog;
 
 /// Flags of `stitch`.
@@ -53,29 +59,26 @@ struct Tally {
 }
 
 pub(super) async fn run(common: &Common, arguments: &StitchArguments) -> anyhow::Result<Exit> {
-    let mut setup = setup::open_existing(common).await?;
-    anyhow::ensure!(
-        !setup.ledger_place.is_missing(),
-        "there is no ledger, without which nothing keeps another process from the same room\n\
-         hint: `run` creates it and finds what the bucket has; then stitch [RA414]"
-    );
-    setup.find_bucket().await?;
-    let _alive = (!arguments.dry_run).then(|| Alive::show(&setup.context));
-    if !arguments.dry_run {
-        reclaim_from_the_dead(&setup.context).await?;
-    }
+    let wanted = revising::config(common)?;
+    must_exist(&Place::of(wanted.config.ledger_url.expose_secret()))?;
+    let mut revising = revising::open(wanted).await?;
+    let context = Arc::clone(&revising.setup.context);
     if let Some(room) = arguments.room {
-        setup.keep_account_of(room).await?;
+        revising.keep_account_of(room).await?;
+    }
+    let _alive = (!arguments.dry_run).then(|| Alive::show(&context));
+    if !arguments.dry_run {
+        revising.find_guard().await?;
+        reclaim_from_the_dead(&context).await?;
     }
     let mut tally = Tally::default();
-    for account in &setup.accounts {
-        let appid = &account.appid;
+    for appid in &revising.accounts {
         let rooms = match arguments.room {
             Some(room) => vec![room],
-            None => sealed_rooms(&setup, appid).await?,
+            None => sealed_rooms(&revising, appid).await?,
         };
         for room in rooms {
-            let outcome = stitch(&setup.context, appid, room, arguments.depth()).await;
+            let outcome = stitch(&context, appid, room, arguments.depth()).await;
             match outcome {
                 Ok(Outcome::NotArchived) if arguments.room.is_some() => {
                     bail!("room {room} of {appid} is not archived")
@@ -90,7 +93,7 @@ pub(super) async fn run(common: &Common, arguments: &StitchArguments) -> anyhow:
         }
         // Also for a room whose stitching was killed before that.
         if !arguments.dry_run {
-            let published = publish_catalog(setup.context.records(), appid).await;
+            let published = publish_catalog(context.records(), appid).await;
             published.with_context(|| format!("failed to publish the catalog of {appid}"))?;
         }
     }
@@ -98,15 +101,32 @@ pub(super) async fn run(common: &Common, arguments: &StitchArguments) -> anyhow:
     Ok(if tally.left > 0 { Exit::Left } else { Exit::Done })
 }
 
-/// The rooms of an account that have a manifest, in ascending order.
-async fn sealed_rooms(setup: &Setup, appid: &AppId) -> anyhow::Result<Vec<RoomId>> {
+/// A ledger that is configured and not there may be the wrong one.
+fn must_exist(ledger: &Place) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !ledger.is_missing(),
+        "there is no ledger, without which nothing keeps another process from the same room: {ledger}{}\n\
+         hint: `run` creates it and finds what the bucket has; then stitch. Or stitch on a machine that has none: \
+         a configuration of [store] alone, if the store honours If-Match [RA414]",
+        relative_hint(ledger)
+    );
+    Ok(())
+}
+
+/// The rooms of an account that have a manifest, in ascending order: those that the ledger knows or, if there is
+/// none, those that the bucket has.
+async fn sealed_rooms(revising: &Revising, appid: &AppId) -> anyhow::Result<Vec<RoomId>> {
+    let (context, has_ledger) = (&revising.setup.context, revising.has_ledger());
+    if !has_ledger {
+        restore(context.records(), appid).await?;
+    }
     let mut rooms = Vec::new();
     let mut last = None;
     loop {
-        let page = setup.context.ledger.rooms_after(appid, last).await?;
+        let page = context.ledger.rooms_after(appid, last).await?;
         let Some(end) = page.last() else { return Ok(rooms) };
         last = Some(end.room.room_id);
-        let sealed = page.iter().filter(|record| record.sealed.is_some());
+        let sealed = page.iter().filter(|record| record.sealed.is_some() || !has_ledger);
         rooms.extend(sealed.map(|record| record.room.room_id));
     }
 }

@@ -53,7 +53,7 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use notify::{Kind, MonitorSection, NotifySection, RunSection};
-pub use reading::{Configured, Reading};
+pub use reading::{Configured, Reading, Revising};
 pub use select::SelectSection;
 pub use serving::Serving;
 pub use suspect::{HIDDEN, may_be_secret};
@@ -82,6 +82,17 @@ pub struct Config {
     pub work: Work,
     /// Who is told how a run ended.
     pub alerts: Alerts,
+    /// What keeps processes from publishing the same room at once.
+    pub guard: Guard,
+}
+
+/// What keeps two processes from publishing the same room at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// The room's lease, in a ledger that all of them use.
+    Lease,
+    /// The store, by `If-Match`: there is no ledger, and nothing is replaced that was not read before.
+    Condition,
 }
 
 /// One mini-program.
@@ -203,6 +214,15 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
 /// As [`load`], but only for the bucket and the names of the accounts.
 pub fn load_reading(sources: &Sources) -> Result<Reading, ConfigError> {
     validated(sources, reading::reading)
+}
+
+/// Reads the configuration of a command that publishes manifests anew: as [`load`]. Without `[[account]]` and
+/// `[ledger]`, `[store]` is enough, and the store has to be the [`Guard`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_revising(sources: &Sources) -> Result<Revising, ConfigError> {
+    validated(sources, reading::revising)
 }
 
 /// Reads the configuration of `serve`, which listens on another address if one is given.

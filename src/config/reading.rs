@@ -1,8 +1,9 @@
 //! What a command needs that only reads the archive: the bucket, and which accounts are meant. No
-//! secret of WeChat is looked up.
+//! secret of WeChat is looked up. And what one needs that publishes manifests anew, which asks WeChat nothing either.
 
+use super::file::LedgerSection;
 use super::validate::{self, accounts};
-use super::{ConfigError, ConfigFile, Sources};
+use super::{Config, ConfigError, ConfigFile, Guard, Sources};
 use crate::model::AppId;
 use crate::{ledger, store};
 
@@ -39,4 +40,27 @@ pub(super) fn reading(file: &ConfigFile, sources: &Sources) -> Result<Reading, C
         }),
     };
     Ok(Reading { store, configured, asked: sources.accounts.clone() })
+}
+
+/// The configuration of a command that publishes manifests anew.
+pub struct Revising {
+    /// Everything else. Without `[[account]]` it has no accounts.
+    pub config: Config,
+    /// The accounts that the flags name; empty for all.
+    pub asked: Vec<AppId>,
+}
+
+/// Converts the whole file. Without `[[account]]` the accounts are those that the bucket has; without
+/// `[ledger]` as well, there is no ledger.
+pub(super) fn revising(file: &ConfigFile, sources: &Sources) -> Result<Revising, ConfigError> {
+    let asked = sources.accounts.clone();
+    if !file.accounts.is_empty() || file.has_accounts_elsewhere() {
+        return Ok(Revising { config: validate::config(file, sources)?, asked });
+    }
+    let mut config = validate::config_with(file, sources, |_, _, _| Ok(Vec::new()))?;
+    if file.ledger.url == LedgerSection::default().url {
+        config.ledger_url = ledger::IN_MEMORY.into();
+        config.guard = Guard::Condition;
+    }
+    Ok(Revising { config, asked })
 }

@@ -14,7 +14,9 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use url::Url;
 
-use super::{Config, ConfigError, ConfigFile, Directory, Sources, Work, hosts, may_be_secret};
+use super::{
+    Account, Config, ConfigError, ConfigFile, Directory, Guard, Sources, Work, hosts, may_be_secret,
+};
 use crate::ledger;
 use crate::media::source as media;
 use crate::net_guard::Timeouts;
@@ -39,6 +41,15 @@ pub(super) fn wrong(path: &str, problem: impl Into<String>) -> ConfigError {
 
 /// Converts the values of the file into usable ones.
 pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, ConfigError> {
+    config_with(file, sources, accounts::accounts)
+}
+
+/// The same with accounts that are found in another way.
+pub(super) fn config_with(
+    file: &ConfigFile,
+    sources: &Sources,
+    accounts: impl FnOnce(&ConfigFile, &Sources, &mut Directory) -> Result<Vec<Account>, ConfigError>,
+) -> Result<Config, ConfigError> {
     let environment = &sources.environment;
     let timeouts = Timeouts { connect: file.media.connect_timeout, read: file.media.read_timeout };
     let media = |patterns: &[String], path: &str| -> Result<media::Settings, ConfigError> {
@@ -54,7 +65,7 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
     let wechat = wechat(file)?;
     let component = platform::component(file, environment)?;
     let mut directory = Directory::new(file, sources, component);
-    let accounts = accounts::accounts(file, sources, &mut directory)?;
+    let accounts = accounts(file, sources, &mut directory)?;
     Ok(Config {
         ledger_url,
         outage_budget: ledger::OUTAGE_BUDGET,
@@ -66,6 +77,7 @@ pub(super) fn config(file: &ConfigFile, sources: &Sources) -> Result<Config, Con
         images: images.map(|hosts| media(hosts, "images.allow_hosts")).transpose()?,
         work: work(file)?,
         alerts: alerts::alerts(file, sources)?,
+        guard: Guard::Lease,
     })
 }
 

@@ -42,6 +42,9 @@ pub struct CatalogRoom {
     pub manifest_key: Option<String>,
     /// The SHA-256 of that manifest.
     pub manifest_sha256: Option<Sha256Digest>,
+    /// The revision of that manifest; missing from catalogs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_revision: Option<u64>,
     /// The anchor's name. This and what follows is missing where it is not known, and from catalogs
     /// of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]

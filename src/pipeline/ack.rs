@@ -44,7 +44,7 @@ pub async fn acknowledge(
 ) -> Result<Acknowledged, Error> {
     match revising::take(context, appid, room).await? {
         Taken::Room(record, lease) => {
-            let acknowledged = publish(context, &record, said).await;
+            let acknowledged = Box::pin(publish(context, &record, said)).await;
             lease.release().await;
             acknowledged
         }

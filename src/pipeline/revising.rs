@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::lease::Lease;
+use crate::archive::accounts::has_room;
 use crate::ledger::RoomRecord;
 use crate::model::{AppId, RoomId};
 use crate::stage::adopt::{Adopted, adopt};
@@ -29,12 +30,22 @@ pub(super) async fn take(
     appid: &AppId,
     room: RoomId,
 ) -> Result<Taken, Error> {
-    let Some(record) = context.ledger.claim_room(appid, room, context.claim()).await? else {
-        let known = context.ledger.room(appid, room).await?;
-        return Ok(if known.is_some() { Taken::Busy } else { Taken::NotArchived });
-    };
+    let ledger = &context.ledger;
+    let mut claimed = ledger.claim_room(appid, room, context.claim()).await?;
+    if claimed.is_none() {
+        if ledger.room(appid, room).await?.is_some() {
+            return Ok(Taken::Busy);
+        }
+        if !has_room(&context.store, appid, room).await? {
+            return Ok(Taken::NotArchived);
+        }
+        // Only the bucket knows it: there is no ledger, or it is new, and WeChat no longer lists the room.
+        ledger.record_unlisted(appid, room, context.clock.now()).await?;
+        claimed = ledger.claim_room(appid, room, context.claim()).await?;
+    }
+    let Some(record) = claimed else { return Ok(Taken::Busy) };
     let lease = Lease::keep(context, appid, room);
-    let adopted = adopt(context.records(), &record).await;
+    let adopted = Box::pin(adopt(context.records(), &record)).await;
     match adopted {
         Ok(Adopted::NothingNew) => Ok(Taken::Room(Box::new(record), lease)),
         Ok(Adopted::TakenOver(record)) => Ok(Taken::Room(Box::new(record), lease)),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::revising::{self, Taken};
-use crate::archive::published::{self, Search};
+use crate::archive::published::{self, InBucket, Search};
 use crate::ledger::RoomRecord;
-use crate::model::{AppId, RoomId, Stitched};
+use crate::model::{AppId, Room, RoomId, Sealed, Stitched};
 use crate::stage::stitch::{Existing, Plan, PlannedFilm, is_there, make, plan, refused};
-use crate::stage::{Context, Error, seal};
+use crate::stage::{Context, Error, Records, seal};
 
 /// What to do about a room whose segments can be joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +51,11 @@ pub async fn stitch(
     depth: Depth,
 ) -> Result<Outcome, Error> {
     if depth == Depth::DryRun {
-        let known = context.ledger.room(appid, room).await?;
-        let Some(record) = known else { return Ok(Outcome::NotArchived) };
-        return examine(context, &record, depth).await;
+        return foresee(context.records(), appid, room).await;
     }
     match revising::take(context, appid, room).await? {
         Taken::Room(record, lease) => {
-            let outcome = examine(context, &record, depth).await;
+            let outcome = Box::pin(make_film(context, &record, depth)).await;
             lease.release().await;
             outcome
         }
@@ -66,22 +64,87 @@ pub async fn stitch(
     }
 }
 
-async fn examine(
+/// What a room's manifest and its segments say about a film of it.
+enum Found {
+    /// There is no manifest in force.
+    NotArchived,
+    NoSegments,
+    /// The film is there.
+    Film(Stitched),
+    /// What it would be, and what the bucket has of the room's manifests.
+    Plan(Box<InBucket>, Plan),
+}
+
+/// What would be done about a room, which need not be leased. Changes nothing.
+async fn foresee(records: Records<'_>, appid: &AppId, room: RoomId) -> Result<Outcome, Error> {
+    let known = records.ledger.room(appid, room).await?;
+    let (room, sealed) = match known {
+        Some(record) => (record.room, record.sealed),
+        None => (Room::unlisted(appid.clone(), room), None),
+    };
+    Ok(match examine(records, &room, sealed, Depth::DryRun).await? {
+        Found::NotArchived => Outcome::NotArchived,
+        Found::NoSegments => Outcome::NoSegments,
+        Found::Film(film) => Outcome::Unchanged(film),
+        Found::Plan(_, Plan::Film(planned)) => Outcome::Planned(planned),
+        Found::Plan(_, Plan::Refused(reason)) => Outcome::Refused(reason),
+    })
+}
+
+/// Makes the film of a leased room, and names it in its manifest.
+async fn make_film(
     context: &Arc<Context>,
     record: &RoomRecord,
     depth: Depth,
 ) -> Result<Outcome, Error> {
     let (records, room) = (context.records(), &record.room);
-    let found = published::look(records.store, room, record.sealed, Search::Recorded).await?;
+    let (found, planned) = match examine(records, room, record.sealed, depth).await? {
+        Found::NotArchived => return Ok(Outcome::NotArchived),
+        Found::NoSegments => {
+            note_tried(context, record).await?;
+            return Ok(Outcome::NoSegments);
+        }
+        Found::Film(film) => {
+            note_tried(context, record).await?;
+            return Ok(Outcome::Unchanged(film));
+        }
+        Found::Plan(found, planned) => (found, planned),
+    };
+    let Some(base) = &found.base else { return Ok(Outcome::NotArchived) };
+    let (film, outcome) = match planned {
+        Plan::Refused(reason) => {
+            (refused(&base.manifest, reason.clone()), Outcome::Refused(reason))
+        }
+        Plan::Film(planned) => {
+            let existing = match depth {
+                Depth::MakeAgain => Existing::Replace,
+                _ => Existing::Keep,
+            };
+            let keys = records.store.keys(&room.appid).room(room.room_id);
+            let film = make(records, &keys, &base.manifest, &planned, existing).await?;
+            (film.clone(), Outcome::Made(film))
+        }
+    };
+    seal::add_film(records, record, *found, film).await?;
+    Ok(outcome)
+}
+
+/// Finds out what there is to do about a room. Changes nothing.
+async fn examine(
+    records: Records<'_>,
+    room: &Room,
+    sealed: Option<Sealed>,
+    depth: Depth,
+) -> Result<Found, Error> {
+    let found = published::look(records.store, room, sealed, Search::Recorded).await?;
     let is_in_force = found.is_in_force();
     let Some(base) = found.base.as_ref().filter(|_| is_in_force) else {
-        return Ok(Outcome::NotArchived);
+        return Ok(Found::NotArchived);
     };
     let manifest = &base.manifest;
     let made_from = manifest.made_from();
     if made_from.is_empty() {
-        note_tried(context, record, depth).await?;
-        return Ok(Outcome::NoSegments);
+        return Ok(Found::NoSegments);
     }
     let before = manifest.playback.stitched.as_ref();
     let is_current = |film: &&Stitched| film.key.is_some() && film.made_from == made_from;
@@ -89,34 +152,16 @@ async fn examine(
     if let Some(film) = before.filter(is_current).filter(|_| depth != Depth::MakeAgain)
         && is_there(records.store, &keys, film).await?
     {
-        note_tried(context, record, depth).await?;
-        return Ok(Outcome::Unchanged(film.clone()));
+        return Ok(Found::Film(film.clone()));
     }
     let planned = plan(records.store, &keys, manifest).await?;
-    let (film, outcome) = match (planned, depth) {
-        (Plan::Film(planned), Depth::DryRun) => return Ok(Outcome::Planned(planned)),
-        (Plan::Refused(reason), Depth::DryRun) => return Ok(Outcome::Refused(reason)),
-        (Plan::Refused(reason), _) => (refused(manifest, reason.clone()), Outcome::Refused(reason)),
-        (Plan::Film(planned), _) => {
-            let existing = match depth {
-                Depth::MakeAgain => Existing::Replace,
-                _ => Existing::Keep,
-            };
-            let film = make(records, &keys, manifest, &planned, existing).await?;
-            (film.clone(), Outcome::Made(film))
-        }
-    };
-    seal::add_film(records, record, found, film).await?;
-    Ok(outcome)
+    Ok(Found::Plan(Box::new(found), planned))
 }
 
 /// Records that there is nothing to stitch of a leased room, so that runs do not look again until it is
 /// published anew.
-async fn note_tried(context: &Context, record: &RoomRecord, depth: Depth) -> Result<(), Error> {
+async fn note_tried(context: &Context, record: &RoomRecord) -> Result<(), Error> {
     let (appid, room) = (&record.room.appid, record.room.room_id);
-    if depth == Depth::DryRun {
-        return Ok(());
-    }
     let Some(mut record) = context.ledger.room(appid, room).await? else { return Ok(()) };
     let Some(sealed) = &mut record.sealed else { return Ok(()) };
     if sealed.summary.is_stitched.replace(true) != Some(true) {

@@ -36,7 +36,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::archive;
 use crate::clock::Clock;
-use crate::config::Work;
+use crate::config::{Guard, Work};
 use crate::ledger::{self, LeaseRequest, Ledger, RoomRecord};
 use crate::media::source::{self as media, MediaClient};
 use crate::model::{AppId, Recording, RoomId, RunId};
@@ -64,6 +64,8 @@ pub struct Run {
     pub started_at: Timestamp,
     /// How long a lease lasts unless it is renewed.
     pub lease: SignedDuration,
+    /// What keeps other processes from publishing the same rooms.
+    pub guard: Guard,
     /// What it has seen the bucket to have nothing of.
     pub blank: Blank,
 }
@@ -270,6 +272,15 @@ pub enum Error {
         /// The manifest's key.
         key: String,
     },
+    /// Without a ledger, a published file was replaced between reading and writing it.
+    #[error(
+        "{key} is no longer what it was when it was read; it was left in place\n\
+         hint: another process published it meanwhile: run the command again [RA812]"
+    )]
+    Changed {
+        /// The file's key.
+        key: String,
+    },
     /// A published file could not be read back.
     #[error(transparent)]
     Archive(archive::Error),
@@ -313,6 +324,11 @@ impl Error {
         matches!(self, Self::Ledger(_)) && !self.is_lease_lost() && !self.is_quota()
     }
 
+    /// Whether the store turned out not to copy, so that no room can be stitched on it.
+    pub fn is_of_copies(&self) -> bool {
+        matches!(self, Self::Store(store::Error::Uncopied { .. }))
+    }
+
     /// Whether another process now works on the room, so that this one must leave it alone.
     pub fn is_lease_lost(&self) -> bool {
         matches!(self, Self::Ledger(ledger::Error::LeaseLost(_)))
@@ -331,6 +347,7 @@ impl Transient for Error {
             | Self::NothingThere(_)
             | Self::Unauthorized(_)
             | Self::Overtaken { .. }
+            | Self::Changed { .. }
             | Self::Archive(_)
             | Self::TooMuch { .. } => false,
         }

@@ -37,7 +37,7 @@ pub(super) fn write(
     let free = length.saturating_sub(MEDIA_HEADER).saturating_sub(out.len() as u64);
     if let Some(zeros) = free.checked_sub(FREE_HEADER) {
         let zeros = usize::try_from(zeros).map_err(|_| Flaw::TooMuch("tables"))?;
-        boxed(&mut out, b"free", |out| out.resize(out.len() + zeros, 0));
+        boxed(&mut out, b"free", |out| out.append(&mut vec![0; zeros]));
     }
     word(&mut out, 1);
     out.extend(b"mdat");
@@ -101,8 +101,8 @@ fn write_trak(
     let tkhd = with_duration(of.tkhd()?, 8, end).ok_or(Flaw::Unreadable("tkhd"))?;
     boxed(out, b"trak", |out| {
         copied(out, b"tkhd", &tkhd);
-        if of.edits.is_there {
-            write_edits(out, of, end);
+        if of.edits.is_there || merged.delay() > 0 {
+            write_edits(out, of, end, merged.delay());
         }
         for (kind, body) in children(of.trak()) {
             match &kind.0 {
@@ -137,7 +137,7 @@ fn write_minf(out: &mut Vec<u8>, merged: &MergedTrack, minf: &[u8], media: u64) 
 }
 
 /// The edits of the first segment, and all of the film: a shorter edit would hide its end.
-fn write_edits(out: &mut Vec<u8>, of: &Track, end: u64) {
+fn write_edits(out: &mut Vec<u8>, of: &Track, end: u64, delay: u64) {
     const USUAL_RATE: u32 = 0x1_0000;
     let empty = of.edits.empty;
     let edit = |out: &mut Vec<u8>, duration: u64, media_time: u64| {
@@ -152,7 +152,7 @@ fn write_edits(out: &mut Vec<u8>, of: &Track, end: u64) {
             if empty > 0 {
                 edit(out, empty, u64::MAX);
             }
-            edit(out, end.saturating_sub(empty), of.edits.media_time);
+            edit(out, end.saturating_sub(empty), of.edits.media_time.saturating_add(delay));
         });
     });
 }

@@ -29,7 +29,16 @@ pub(super) struct MergedTrack {
     end: u64,
     /// When its last sample ends in the film.
     shown: i128,
+    /// How many samples are decoded after the one that is shown last.
+    after_last: u32,
+    /// How much later all samples are shown than their offsets say: see [`MergedTrack::wait_until`].
+    delay: u32,
+    /// The longest wait for which that is done.
+    most_delay: u32,
 }
+
+/// The longest wait between segments that is told of the very picture that is shown meanwhile, in seconds.
+const MOST_DELAY_S: u32 = 10;
 
 impl MergedTrack {
     /// A track without samples, of the kind of a track of the first segment.
@@ -47,6 +56,9 @@ impl MergedTrack {
             groups: MergedGroups::like(&first.groups),
             end: 0,
             shown: 0,
+            after_last: 0,
+            delay: 0,
+            most_delay: first.timescale.saturating_mul(MOST_DELAY_S),
         }
     }
 
@@ -58,6 +70,11 @@ impl MergedTrack {
     /// When its last sample ends in the film, in units of the film's time.
     pub(super) fn shown(&self) -> i128 {
         self.shown
+    }
+
+    /// How much later than their offsets all samples are shown, in ticks: the edit list takes it off.
+    pub(super) fn delay(&self) -> u64 {
+        self.delay.into()
     }
 
     /// Adds the samples of a segment: decoded from tick `at` on, shown until `shown`, in a payload that
@@ -93,16 +110,32 @@ impl MergedTrack {
         self.add_chunks(track, payload, placed)?;
         self.end = at.checked_add(track.duration).ok_or(Flaw::TooMuch("ticks"))?;
         self.shown = self.shown.max(shown);
+        self.after_last = if track.ctts.is_some() { track.after_last } else { 0 };
         Ok(())
     }
 
     /// Shows the last sample until tick `at`.
+    ///
+    /// The sample that is shown last need not be the one that is decoded last: those in between are decoded later by
+    /// as much as it lasts longer. So that none is decoded after it is shown, all samples of the film are shown that
+    /// much later, which an edit list takes off again. A player that seeks into the wait otherwise takes a sample
+    /// for the last one that is not.
     fn wait_until(&mut self, at: u64) -> Result<(), Flaw> {
         let gap = at.checked_sub(self.end).ok_or(Flaw::TooMuch("ticks"))?;
+        let wait = u32::try_from(gap).map_err(|_| Flaw::TooMuch("ticks between segments"))?;
+        let after = if (1..=self.most_delay).contains(&wait) { self.after_last } else { 0 };
+        let later = last_of(&mut self.deltas, after);
         let Some((samples, delta)) = self.deltas.pop() else { return Ok(()) };
-        let longer = u64::from(delta).checked_add(gap).and_then(|delta| u32::try_from(delta).ok());
         push_run(&mut self.deltas, samples.saturating_sub(1), delta);
-        push_run(&mut self.deltas, 1, longer.ok_or(Flaw::TooMuch("ticks between segments"))?);
+        let longer = delta.checked_add(wait).ok_or(Flaw::TooMuch("ticks between segments"))?;
+        push_run(&mut self.deltas, 1, longer);
+        later.into_iter().for_each(|(samples, delta)| push_run(&mut self.deltas, samples, delta));
+        if after > 0 {
+            for (samples, offset) in last_of(&mut self.offsets, after) {
+                push_run(&mut self.offsets, samples, offset.wrapping_sub(wait));
+            }
+            self.delay = self.delay.max(wait);
+        }
         self.end = at;
         Ok(())
     }
@@ -132,7 +165,10 @@ impl MergedTrack {
             copied(out, b"stsd", stsd);
             write_runs(out, b"stts", 0, &self.deltas);
             if self.has_offsets {
-                write_runs(out, b"ctts", u8::from(self.has_signed_offsets), &self.offsets);
+                let later =
+                    |(samples, offset): &(u32, u32)| (*samples, offset.wrapping_add(self.delay));
+                let offsets: Vec<_> = self.offsets.iter().map(later).collect();
+                write_runs(out, b"ctts", u8::from(self.has_signed_offsets), &offsets);
             }
             if self.has_others {
                 boxed(out, b"stss", |out| {
@@ -170,6 +206,20 @@ impl MergedTrack {
             self.offsets_of_chunks.iter().for_each(|at| long(out, media.saturating_add(*at)));
         });
     }
+}
+
+/// Takes the last `samples` off runs, and returns them in order.
+fn last_of(runs: &mut Vec<(u32, u32)>, mut samples: u32) -> Vec<(u32, u32)> {
+    let mut last = Vec::new();
+    while samples > 0 {
+        let Some((length, value)) = runs.pop() else { break };
+        let taken = length.min(samples);
+        push_run(runs, length - taken, value);
+        last.push((taken, value));
+        samples -= taken;
+    }
+    last.reverse();
+    last
 }
 
 fn write_runs(out: &mut Vec<u8>, kind: &[u8; 4], version: u8, runs: &[(u32, u32)]) {

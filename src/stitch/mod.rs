@@ -18,6 +18,8 @@ mod boxes;
 mod crc;
 mod edits;
 mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod groups;
 mod head;
 mod merged;

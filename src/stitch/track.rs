@@ -45,6 +45,8 @@ pub(super) struct Track {
     pub duration: u64,
     /// When its first sample is shown and when its last one ends, in ticks of the track.
     pub shown: Range<i64>,
+    /// How many samples are decoded after the one that is shown last.
+    pub after_last: u32,
 }
 
 impl Track {
@@ -85,7 +87,7 @@ impl Track {
         let chunks = Chunks::read(moov, stbl)?;
         chunks.check(&sizes, payload).map_err(lie)?;
         let timescale = timescale.filter(|scale| *scale > 0).ok_or(Flaw::Unreadable("mdhd"))?;
-        let (duration, shown) = times(&stts, ctts.as_ref(), timescale)
+        let Times { duration, shown, after_last } = times(&stts, ctts.as_ref(), timescale)
             .ok_or(lie("has samples at impossible times (stts, ctts)"))?;
         let stsd = child(stbl, b"stsd").ok_or(Flaw::Unreadable("stsd"))?;
         let this = Self {
@@ -103,6 +105,7 @@ impl Track {
             chunks,
             duration,
             shown,
+            after_last,
         };
         this.tkhd()?;
         this.check_edits(track)?;
@@ -215,9 +218,15 @@ fn check_encryption(stbl: &[u8], track: usize) -> Result<(), Flaw> {
     }
 }
 
-/// The sum of the durations of all samples, and when the first is shown and the last one ends; `None` if
-/// that is absurd.
-fn times(stts: &Table, ctts: Option<&Table>, timescale: u32) -> Option<(u64, Range<i64>)> {
+/// See the fields of [`Track`].
+struct Times {
+    duration: u64,
+    shown: Range<i64>,
+    after_last: u32,
+}
+
+/// When samples are shown; `None` if that is absurd.
+fn times(stts: &Table, ctts: Option<&Table>, timescale: u32) -> Option<Times> {
     // A sample is shown no longer after it is decoded than this.
     const LATEST_S: i64 = 60;
     let longest = u64::from(timescale).saturating_mul(LONGEST_MS / 1000);
@@ -226,11 +235,14 @@ fn times(stts: &Table, ctts: Option<&Table>, timescale: u32) -> Option<(u64, Ran
         runs(ctts).flat_map(|(count, offset)| std::iter::repeat_n(offset, count as usize))
     });
     let (mut at, mut begin, mut end) = (0_u64, i64::MAX, i64::MIN);
+    let (mut last, mut after_last) = (i64::MIN, 0_u32);
     for (count, delta) in runs(stts) {
         for _ in 0..count {
             let offset = i64::from(offsets.next().unwrap_or(0).cast_signed());
             let shown = i64::try_from(at).ok()?.checked_add(offset)?;
             begin = begin.min(shown);
+            after_last = if shown >= last { 0 } else { after_last.saturating_add(1) };
+            last = last.max(shown);
             end = end.max(shown.checked_add(i64::from(delta))?);
             if offset.abs() > latest {
                 return None;
@@ -238,5 +250,5 @@ fn times(stts: &Table, ctts: Option<&Table>, timescale: u32) -> Option<(u64, Ran
             at = at.checked_add(u64::from(delta)).filter(|at| *at <= longest)?;
         }
     }
-    (begin < end).then_some((at, begin..end))
+    (begin < end).then_some(Times { duration: at, shown: begin..end, after_last })
 }

@@ -1,6 +1,7 @@
 //! Replaces an object only if it has not changed since it was read, if the store supports that.
 //!
-//! Nothing relies on it: some stores ignore the condition and some refuse it.
+//! Some stores ignore the condition and some refuse it. What has a ledger does not rely on it; what has none
+//! asks [`Store::if_match`] first.
 
 use bytes::Bytes;
 
@@ -35,6 +36,32 @@ impl Store {
         if self.refuses_conditions() {
             return self.put(key, body, labels).await.map(Some);
         }
+        match Box::pin(self.put_only_if(key, body.clone(), labels, expected)).await {
+            Err(error) => match error.answer().map(|answer| answer.status) {
+                Some(status @ (400 | 501)) => {
+                    let confirmed = self.put(key, body, labels).await?;
+                    if status == 501 {
+                        self.note_no_conditions();
+                    }
+                    Ok(Some(confirmed))
+                }
+                _ => Err(error),
+            },
+            written => written,
+        }
+    }
+
+    /// The same for a store that honours conditions: one that refuses them writes nothing.
+    ///
+    /// # Errors
+    /// As [`Store::put`], and when the store refuses the condition itself.
+    pub async fn put_only_if(
+        &self,
+        key: &ObjectKey,
+        body: Bytes,
+        labels: Labels<'_>,
+        expected: Precondition<'_>,
+    ) -> Result<Option<Confirmed>, Error> {
         let digests = &digests_of(&body);
         let condition = match expected {
             Precondition::Nothing => Condition::Nothing,
@@ -54,16 +81,7 @@ impl Store {
         match written {
             Ok(found) => self.confirm_write(&write, found).await.map(Some),
             Err(error) if is_refused(&error) => Ok(None),
-            Err(error) => match error.answer().map(|answer| answer.status) {
-                Some(status @ (400 | 501)) => {
-                    let confirmed = self.put(key, body, labels).await?;
-                    if status == 501 {
-                        self.note_no_conditions();
-                    }
-                    Ok(Some(confirmed))
-                }
-                _ => Err(error),
-            },
+            Err(error) => Err(error),
         }
     }
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::error::Site;
-use super::upload::unreadable;
 use super::{Error, PartReceipt, Upload};
 use crate::model::ObjectKey;
 use crate::retry;
@@ -27,8 +26,8 @@ impl Upload {
     /// upload compares the size of the whole, and its checksum where the store reports one.
     ///
     /// # Errors
-    /// When the object is another one by now, and when the store refuses, does not answer, or answers
-    /// without a result.
+    /// When the object is another one by now, and when the store refuses or does not answer; `Uncopied` when it
+    /// answers without a result.
     pub async fn copy_part(
         &self,
         number: u32,
@@ -61,7 +60,7 @@ impl Upload {
             let output = sent.map_err(|failure| Error::from_sdk(site, &failure))?;
             // A store that does not know the call stores an empty part, and says nothing about a copy.
             let etag = output.copy_part_result.and_then(|copied| copied.e_tag);
-            etag.ok_or_else(|| unreadable(site, "it has no result of a copy"))
+            etag.ok_or_else(|| Error::Uncopied { key: self.key.clone() })
         })
         .await?;
         Ok(PartReceipt { number, bytes, etag, signed: false, crc64nvme: None })

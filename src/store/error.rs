@@ -105,6 +105,15 @@ pub enum Error {
         /// What the store reports.
         stored: String,
     },
+    /// A part that the store was to copy from another object is missing or empty.
+    #[error(
+        "the store did not copy what belongs to {key}: it has no such copies, or makes empty ones\n\
+         hint: rooms cannot be stitched on this store, and players get their segments; set stitch = \"off\" [RA316]"
+    )]
+    Uncopied {
+        /// The object that the part was for.
+        key: ObjectKey,
+    },
     /// The parts given to complete an upload do not add up to the object.
     #[error("the parts of {key} do not add up to it: {reason}")]
     Parts {
@@ -211,6 +220,14 @@ impl Error {
         self.answer().is_some_and(|answer| is_gone(&answer.code))
     }
 
+    /// Whether an upload of parts of legal sizes failed as it would if the store had made one of them empty.
+    pub fn may_be_of_an_empty_part(&self) -> bool {
+        match self {
+            Self::Mismatch { what, .. } => *what == "size",
+            _ => self.answer().is_some_and(|answer| answer.code == "EntityTooSmall"),
+        }
+    }
+
     /// Whether the store does not support this kind of request.
     pub fn is_not_implemented(&self) -> bool {
         self.answer().is_some_and(|answer| {
@@ -266,6 +283,7 @@ impl Transient for Error {
             | Self::Excessive { .. }
             | Self::Endless { .. }
             | Self::Mismatch { .. }
+            | Self::Uncopied { .. }
             | Self::Parts { .. }
             | Self::TooManyParts { .. }
             | Self::TooLarge { .. }

@@ -52,7 +52,7 @@ pub use list::{ListedObject, Listing};
 pub use object::{Confirmed, GET_CAP, Labels, ObjectHead, must_be_readable};
 pub use plan::{LARGEST_PART, MOST_PARTS, PartPlan, SMALLEST_PART};
 pub use presign::PresignedUrl;
-pub use probe::{Abilities, Copies, IfNoneMatch, Probe};
+pub use probe::{Abilities, Copies, IfMatch, IfNoneMatch, Probe};
 pub use read::ObjectBody;
 pub use settings::{
     Addressing, BodySigning, ChecksumMode, Credentials, DEFAULT_RETRY, Settings, Timeouts,

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use super::error::Site;
 use super::object::digests_of;
 use super::signing::SignBody;
-use super::{Confirmed, CopySource, Error, Labels, PartDigests, SMALLEST_PART, Store};
+use super::{
+    Confirmed, CopySource, Error, Labels, PartDigests, Precondition, SMALLEST_PART, Store,
+};
 use crate::model::{Digests, Evidence, ObjectKey, Sha256Digest};
 use crate::retry::Transient as _;
 
@@ -35,6 +37,17 @@ pub enum IfNoneMatch {
     /// An existing object is not overwritten.
     Honoured,
     /// It is overwritten anyway.
+    Ignored,
+    /// It refuses such requests.
+    Refused,
+}
+
+/// How a store treats `If-Match` of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMatch {
+    /// Only the object with that ETag is replaced.
+    Honoured,
+    /// Any object is replaced, or it gives no ETag to go by.
     Ignored,
     /// It refuses such requests.
     Refused,
@@ -168,6 +181,9 @@ impl Store {
             let parts = [first, second, last];
             match upload.complete(&parts, &digests_of(&whole), whole.len() as u64).await {
                 Ok(_) => Ok(Copies::Work),
+                Err(error) if error.may_be_of_an_empty_part() => {
+                    Ok(Copies::Refused(Error::Uncopied { key: target.clone() }))
+                }
                 Err(error) if error.answer().is_some_and(|answer| answer.status == 400) => {
                     Ok(Copies::OfOneSize(error))
                 }
@@ -231,6 +247,41 @@ impl Store {
             }
         };
         self.clean_up(&key, result.await).await
+    }
+
+    /// Tests whether the store replaces an object only if it is still the one that was read.
+    ///
+    /// # Errors
+    /// When the probe fails in a way that says nothing about it.
+    pub async fn if_match(&self) -> Result<IfMatch, Error> {
+        let key = self.layout().probe();
+        let found = self.replace_probe(&key).await;
+        self.clean_up(&key, found).await
+    }
+
+    async fn replace_probe(&self, key: &ObjectKey) -> Result<IfMatch, Error> {
+        const ANOTHER: &str = "\"00000000000000000000000000000000\"";
+        let [first, second] = [&b"replay-archiver"[..], b"replay-archiver again"];
+        let replace = async |etag: &str| {
+            let expected = Precondition::Version(etag);
+            self.put_only_if(key, Bytes::from_static(second), LABELS, expected).await
+        };
+        self.put(key, Bytes::from_static(first), LABELS).await?;
+        match replace(ANOTHER).await {
+            Ok(Some(_)) => return Ok(IfMatch::Ignored),
+            Ok(None) => {}
+            Err(error) => match error.answer().map(|answer| answer.status) {
+                Some(400 | 501) => return Ok(IfMatch::Refused),
+                _ => return Err(error),
+            },
+        }
+        match self.get_tagged(key).await? {
+            Some((kept, Some(etag))) if kept == first => match replace(&etag).await? {
+                Some(_) => Ok(IfMatch::Honoured),
+                None => Ok(IfMatch::Refused),
+            },
+            _ => Ok(IfMatch::Ignored),
+        }
     }
 
     /// One `PutObject`, made once, always signed over `digests`, with the checksum that a run would

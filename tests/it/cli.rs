@@ -8,6 +8,7 @@ mod decode;
 mod finding;
 mod gc;
 mod json_errors;
+mod ledgerless;
 mod outputs;
 mod player;
 mod playlist;

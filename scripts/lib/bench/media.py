@@ -43,10 +43,11 @@ def make_sparse(path, size):
     return path
 
 
-def make_real(path, size):
-    """A segment of about `size` bytes, all of them real samples: half a minute again and again."""
+def make_real(path, size, seed=0):
+    """A segment of about `size` bytes, all of them real samples: half a minute again and again. With another seed, it
+    has other bytes and the same settings."""
     once = path.with_name("once.mp4")
-    shown = "testsrc2=size=640x360:rate=25:duration=30,noise=alls=12:allf=t"
+    shown = f"testsrc2=size=640x360:rate=25:duration=30,noise=alls=12:allf=t:all_seed={seed or 123457}"
     _ffmpeg(
         "-f", "lavfi", "-i", shown, "-f", "lavfi", "-i", "sine=frequency=440:duration=30",
         "-c:v", "libx264", "-preset", "superfast", "-bf", "2", "-pix_fmt", "yuv420p",

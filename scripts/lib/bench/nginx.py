@@ -7,7 +7,7 @@ from pathlib import Path
 from processes import HOST, Server, free_port
 
 #: A line for each answer: when it ended, how long it took, and what it was.
-LOG_FORMAT = "$msec $request_time $request_method $status $body_bytes_sent $uri?$args"
+LOG_FORMAT = "$msec $request_time $request_method $status $body_bytes_sent $request_length $uri?$args"
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Entry:
     method: str
     status: int
     sent: int
+    #: With its headers.
+    received: int
     target: str
 
     @property
@@ -78,7 +80,7 @@ class Nginx:
     def entries(self, site=0):
         """What was answered so far at one of its ports."""
         lines = Path(f"{self._log}.{site}").read_text().splitlines()
-        return [entry(line) for line in lines if len(line.split(" ")) == 6]
+        return [entry(line) for line in lines if len(line.split(" ")) == 7]
 
     def forget(self):
         """Empties the logs."""
@@ -144,5 +146,5 @@ http {{
 
 def entry(line):
     """Reads a line of the log."""
-    ended, took, method, status, sent, target = line.split(" ")
-    return Entry(float(ended), float(took), method, int(status), int(sent), target)
+    ended, took, method, status, sent, received, target = line.split(" ")
+    return Entry(float(ended), float(took), method, int(status), int(sent), int(received), target)

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::archive::catalog::{self, Reader, is_blank};
+use crate::config::Guard;
 use crate::ledger::{self, Phase, RoomRecord};
 use crate::model::text::{LONGEST_NAME, capped};
 use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey};
@@ -25,6 +26,9 @@ const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Several processes may do so at once: a process that finds that another published one meanwhile
 /// starts again from that one.
 ///
+/// Without a ledger, only what the manifests say of rooms of the catalog is brought up to date, since nothing knows
+/// all rooms: a catalog that is missing or damaged is left to the next run.
+///
 /// # Errors
 /// When the store or the ledger fails; the previous catalog then stays in force.
 pub async fn publish_catalog(records: Records<'_>, appid: &AppId) -> Result<(), Error> {
@@ -34,8 +38,13 @@ pub async fn publish_catalog(records: Records<'_>, appid: &AppId) -> Result<(), 
             outcome => return outcome.map(drop),
         }
     }
-    // The store may interpret the condition differently.
-    publish_once(records, appid, Condition::None).await.map(drop)
+    match records.run.guard {
+        // The store may interpret the condition differently.
+        Guard::Lease => publish_once(records, appid, Condition::None).await.map(drop),
+        Guard::Condition => {
+            Err(Error::Changed { key: records.store.keys(appid).catalog().to_string() })
+        }
+    }
 }
 
 /// Why a catalog could not be merged with the ledger: see [`catalog::Failure`].
@@ -99,9 +108,17 @@ async fn publish_once(
     };
     match expected.filter(|_| condition == Condition::Unchanged) {
         Some(expected) => {
-            let put = records.store.put_if(&key, bytes, Labels::JSON, expected).await?;
-            Ok(put.map_or(CatalogVersion::Overtaken, |_| CatalogVersion::Done))
+            let put = match records.run.guard {
+                Guard::Lease => {
+                    Box::pin(records.store.put_if(&key, bytes, Labels::JSON, expected)).await
+                }
+                Guard::Condition => {
+                    Box::pin(records.store.put_only_if(&key, bytes, Labels::JSON, expected)).await
+                }
+            };
+            Ok(put?.map_or(CatalogVersion::Overtaken, |_| CatalogVersion::Done))
         }
+        None if records.run.guard == Guard::Condition => Ok(CatalogVersion::Overtaken),
         None => {
             records.store.put(&key, bytes, Labels::JSON).await?;
             Ok(CatalogVersion::Done)
@@ -117,8 +134,9 @@ type Base = (Reader, Option<Option<String>>);
 /// everything.
 async fn base(records: Records<'_>, appid: &AppId) -> Result<Option<Base>, Error> {
     let nothing = || Reader::of_none(records.store, appid);
+    let is_complete = records.run.guard == Guard::Lease;
     let Some((before, etag)) = Reader::open(records.store, appid).await? else {
-        return Ok(Some((nothing(), None)));
+        return Ok(is_complete.then(|| (nothing(), None)));
     };
     let again = async || Ok::<_, Error>(Reader::open(records.store, appid).await?.unzip());
     let (before, etag) = match is_new(records, appid, before).await {
@@ -138,11 +156,15 @@ async fn base(records: Records<'_>, appid: &AppId) -> Result<Option<Base>, Error
             (sorted, etag)
         }
         Err(Failure::Damaged(error)) => {
-            tracing::warn!(account.appid = %appid, error = %error, "the catalog is damaged; rebuilding it");
+            let then = if is_complete { "rebuilding it" } else { "the next run rebuilds it" };
+            tracing::warn!(account.appid = %appid, error = %error, "the catalog is damaged; {then}");
             (None, Some(etag))
         }
     };
-    Ok(Some((before.unwrap_or_else(nothing), etag)))
+    Ok(match before {
+        Some(before) => Some((before, etag)),
+        None => is_complete.then(|| (nothing(), etag)),
+    })
 }
 
 /// Whether the ledger has anything that the published catalog lacks.
@@ -229,7 +251,10 @@ async fn merge(
             each(match before {
                 Some(before) if room.status.is_none() && !is_better => Entry::Kept(before),
                 before => {
-                    let room = completed(room, before.as_ref());
+                    let room = match records.run.guard {
+                        Guard::Lease => completed(room, before.as_ref()),
+                        Guard::Condition => resealed(room, before.as_ref()),
+                    };
                     Entry::Known { room, before: before.map(Box::new) }
                 }
             });
@@ -245,7 +270,11 @@ async fn merge(
 /// earlier version may have sealed, and of the anchor, where the ledger was lost.
 fn completed(room: CatalogRoom, before: Option<&CatalogRoom>) -> CatalogRoom {
     let Some(before) = before else { return room };
-    let anchor_name = room.anchor_name.or_else(|| before.anchor_name.clone());
+    let anchor_name = room.anchor_name.clone().or_else(|| before.anchor_name.clone());
+    if before.manifest_revision > room.manifest_revision {
+        // Somebody without this ledger has published the room since.
+        return with_manifest_of(CatalogRoom { anchor_name, ..room }, before);
+    }
     if room.manifest_sha256 != before.manifest_sha256 {
         return CatalogRoom { anchor_name, ..room };
     }
@@ -254,6 +283,26 @@ fn completed(room: CatalogRoom, before: Option<&CatalogRoom>) -> CatalogRoom {
         cover: room.cover.or_else(|| before.cover.clone()),
         duration_ms: room.duration_ms.or(before.duration_ms),
         bytes: room.bytes.or(before.bytes),
+        ..room
+    }
+}
+
+/// The entry of a room of which only its manifest is known here, and that may be older than the catalog.
+fn resealed(room: CatalogRoom, before: Option<&CatalogRoom>) -> CatalogRoom {
+    let Some(before) = before else { return CatalogRoom { next_deadline: None, ..room } };
+    with_manifest_of(before.clone(), &room)
+}
+
+/// The entry of a room with what another one says of its manifest.
+fn with_manifest_of(room: CatalogRoom, other: &CatalogRoom) -> CatalogRoom {
+    CatalogRoom {
+        status: other.status,
+        manifest_key: other.manifest_key.clone(),
+        manifest_sha256: other.manifest_sha256,
+        manifest_revision: other.manifest_revision,
+        cover: other.cover.clone(),
+        duration_ms: other.duration_ms,
+        bytes: other.bytes,
         ..room
     }
 }
@@ -275,6 +324,7 @@ fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {
         status: record.sealed.map(|sealed| sealed.status),
         manifest_key: record.sealed.and_then(|_| relative(keys_of_room.manifest())),
         manifest_sha256: record.sealed.map(|sealed| sealed.sha256),
+        manifest_revision: record.sealed.map(|sealed| sealed.revision),
         anchor_name: Some(capped(&room.anchor_name, LONGEST_NAME)).filter(|name| !name.is_empty()),
         cover: summary.cover.and_then(|cover| relative(keys_of_room.resolve(cover)?)),
         duration_ms: summary.duration_ms,

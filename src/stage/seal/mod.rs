@@ -17,7 +17,7 @@ use jiff::SignedDuration;
 
 use super::{Error, Images, ListedRoom, Records};
 use crate::archive::published::{self, InBucket, PublishedManifest, Search, check_values};
-use crate::config::Work;
+use crate::config::{Guard, Work};
 use crate::ledger::RoomRecord;
 use crate::model::sealing::{SealInput, manifest};
 use crate::model::{
@@ -245,7 +245,7 @@ async fn add(
     };
     change(&mut manifest);
     let keys = records.store.keys(&room.room.appid).room(room.room.room_id);
-    let sealed = supersede(records, &keys, room, manifest, previous).await?;
+    let sealed = Box::pin(supersede(records, &keys, room, manifest, previous)).await?;
     // The room may have been listed anew meanwhile.
     let (appid, id) = (&room.room.appid, room.room.room_id);
     let now = records.ledger.room(appid, id).await?.unwrap_or_else(|| room.clone());
@@ -285,9 +285,17 @@ async fn supersede(
     let key = keys.manifest();
     let vacant = publish::must_be_vacant(records, room, &key);
     let (sums_key, history) = (keys.sums(), keys.history(manifest.revision, &sha256));
-    let sums = records.store.put(&sums_key, sums, TEXT);
+    let sums = async {
+        // Without a ledger another process may have published further recordings: what adds none to a
+        // manifest leaves its sums alone.
+        let are_published = previous.base.as_ref().is_some_and(|base| base.manifest.sums() == sums);
+        if records.run.guard == Guard::Lease || !are_published {
+            records.store.put(&sums_key, sums, TEXT).await?;
+        }
+        Ok(())
+    };
     let history = records.store.put(&history, bytes.clone(), Labels::JSON);
-    try_join3(Box::pin(sums.err_into()), Box::pin(history.err_into()), Box::pin(vacant)).await?;
+    try_join3(Box::pin(sums), Box::pin(history.err_into()), Box::pin(vacant)).await?;
     publish::replace(records, room, &key, &bytes, previous.in_place.as_ref()).await?;
     tracing::info!(
         account.appid = %manifest.room.appid,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::FRESH;
 use crate::archive::published::InPlace;
+use crate::config::Guard;
 use crate::ledger::RoomRecord;
 use crate::model::ObjectKey;
 use crate::stage::{Error, Records};
@@ -31,7 +32,7 @@ pub(super) async fn must_be_vacant(
 ///
 /// The lease is checked right before, so that a process that slept does not overwrite what another
 /// one published. If it sleeps from here on, the store prevents that, provided it supports
-/// conditions.
+/// conditions. Without a ledger, nothing but the condition prevents it, and nothing is written without one.
 ///
 /// # Errors
 /// When another process owns the room or replaced its manifest meanwhile, and when the store or the
@@ -49,9 +50,17 @@ pub(super) async fn replace(
         None => Some(Precondition::Nothing),
         Some(previous) => previous.etag.as_deref().map(Precondition::Version),
     };
+    let changed = || Err(Error::Changed { key: key.to_string() });
     if let Some(expected) = expected {
-        let put = records.store.put_if(key, bytes.clone(), Labels::JSON, expected);
-        if put.await?.is_some() {
+        let (store, bytes_to_put) = (records.store, bytes.clone());
+        // On the heap: they are large.
+        let put = match records.run.guard {
+            Guard::Lease => Box::pin(store.put_if(key, bytes_to_put, Labels::JSON, expected)).await,
+            Guard::Condition => {
+                Box::pin(store.put_only_if(key, bytes_to_put, Labels::JSON, expected)).await
+            }
+        };
+        if put?.is_some() {
             return Ok(());
         }
         // The stored object decides.
@@ -59,11 +68,17 @@ pub(super) async fn replace(
         if there.as_ref() == Some(bytes) {
             return Ok(());
         }
+        if records.run.guard == Guard::Condition {
+            return changed();
+        }
         if there.as_ref() != previous.map(|previous| &previous.bytes) {
             return Err(Error::Overtaken { key: key.to_string() });
         }
         // Nothing has changed: the store interprets the condition differently.
         records.hold(appid, id).await?;
+    } else if records.run.guard == Guard::Condition {
+        // Of an object without an ETag nobody can say what it was.
+        return changed();
     }
     records.store.put(key, bytes.clone(), Labels::JSON).await?;
     Ok(())

@@ -129,7 +129,8 @@ async fn upload(
         let receipts: Vec<PartReceipt> = Beside::Copies.each(parts).try_collect().await?;
         // A process that has reclaimed the room meanwhile makes the film itself.
         records.hold(appid, room).await?;
-        upload.complete(&receipts, plan.crcs, plan.bytes()).await?;
+        let completed = upload.complete(&receipts, plan.crcs, plan.bytes()).await;
+        completed.map_err(|error| cut(error, key, plan))?;
         Ok::<_, Error>(())
     };
     let made = made.await;
@@ -138,6 +139,17 @@ async fn upload(
         Err(_) => uploads::abort(records, &upload).await,
     }
     made
+}
+
+/// What it means that a film cannot be completed: where it lacks just what was to be copied, or a part is too small,
+/// the store has made empty parts, and will do so of the next room.
+fn cut(error: store::Error, key: &ObjectKey, plan: &PlannedFilm) -> store::Error {
+    let sent = plan.sent_bytes().to_string();
+    match &error {
+        store::Error::Mismatch { stored, .. } if *stored != sent => error,
+        failed if failed.may_be_of_an_empty_part() => store::Error::Uncopied { key: key.clone() },
+        _ => error,
+    }
 }
 
 async fn send(

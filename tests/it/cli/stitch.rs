@@ -34,13 +34,13 @@ seconds = 6
 ";
 
 /// An archive in a strict store.
-struct Scene {
-    place: Place,
-    store: StrictS3,
+pub struct Scene {
+    pub place: Place,
+    pub store: StrictS3,
 }
 
 impl Scene {
-    async fn archived(provider: Provider) -> Self {
+    pub async fn archived(provider: Provider) -> Self {
         let scene = Self::to_archive(provider).await;
         scene.place.good(&["run"]).await;
         scene.store.take();
@@ -58,7 +58,7 @@ impl Scene {
         scene
     }
 
-    fn configuration(&self) -> String {
+    pub fn configuration(&self) -> String {
         let embedded = self.place.store.addr().to_string();
         self.place.configuration().replace(&embedded, &self.store.addr().to_string())
     }
@@ -70,19 +70,19 @@ impl Scene {
         self.place.configure(&self.configuration().replacen(appid, &on, 1));
     }
 
-    async fn stitch(&self, arguments: &[&str]) -> Ran {
+    pub async fn stitch(&self, arguments: &[&str]) -> Ran {
         self.place.run(&[&["stitch", "--json"], arguments].concat()).await
     }
 
-    fn bucket(&self) -> Bucket {
+    pub fn bucket(&self) -> Bucket {
         Bucket::of(self.store.objects().into_iter().collect::<BTreeMap<String, Bytes>>())
     }
 
-    fn manifest(&self, room: u64) -> Value {
+    pub fn manifest(&self, room: u64) -> Value {
         self.bucket().manifest(room)
     }
 
-    fn films(&self) -> Vec<String> {
+    pub fn films(&self) -> Vec<String> {
         self.store.objects().into_keys().filter(|key| key.contains("/stitched/")).collect()
     }
 }
@@ -332,10 +332,11 @@ async fn gc_finds_a_film_that_no_manifest_names_and_leaves_it() {
 }
 
 #[tokio::test]
-async fn without_a_ledger_nothing_is_stitched() {
+async fn without_the_ledger_that_is_configured_nothing_is_stitched() {
     let scene = Scene::archived(Provider::Aws).await;
     std::fs::remove_file(scene.place.folder.path().join("ledger.sqlite")).unwrap();
     let refused = scene.stitch(&["--room", "1"]).await;
     assert!(refused.code == 1 && refused.err.contains("there is no ledger"), "{refused:?}");
+    assert!(refused.err.contains("ledger.sqlite") && refused.err.contains("hint: "), "{refused:?}");
     assert!(scene.films().is_empty());
 }

@@ -142,12 +142,33 @@ fn packets(path: &Path, stream: &str) -> Vec<Packet> {
     pairs.iter().map(|[pts, md5]| (pts.parse().unwrap(), (*md5).to_owned())).collect()
 }
 
+/// When each picture begins to be shown and when it ends, in the order in which they are shown.
+fn shown(path: &Path) -> Vec<(f64, f64)> {
+    let entries = ["-show_entries", "packet=pts_time,duration_time", "-of", "csv=p=0"];
+    let text = output("ffprobe", path, &[&entries[..], &["-select_streams", "v"]].concat());
+    let fields = |line: &str| {
+        let (pts, duration) = line.split_once(',').unwrap();
+        let number = |field: &str| field.trim_matches(',').parse::<f64>().unwrap();
+        (number(pts), number(pts) + number(duration))
+    };
+    let mut shown: Vec<_> = text.lines().map(fields).collect();
+    shown.sort_by(|one, other| one.0.total_cmp(&other.0));
+    shown
+}
+
 /// Compares a film with its segments.
 fn compare(kind: &Kind, film: &Film, path: &Path, paths: &[PathBuf]) {
     let name = kind.name;
     let all: Vec<String> = paths.iter().flat_map(|path| pictures(path)).collect();
     assert!(all.len() > paths.len(), "{name}: there are pictures");
     assert_eq!(pictures(path), all, "{name}: pictures");
+    for (place, pair) in shown(path).windows(2).enumerate() {
+        // Whoever seeks to a picture gets the first one that has not ended.
+        assert!(
+            pair[0].1 < pair[1].0 + 0.0012,
+            "{name}: picture {place} lasts into the next: {pair:?}"
+        );
+    }
     let begins = film.begins_ms.iter().map(|ms| *ms as f64 / 1000.0);
     for stream in ["v", "a"] {
         let expected: Vec<Packet> = paths

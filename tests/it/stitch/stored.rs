@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
+use replay_archiver::config::Guard;
 use replay_archiver::ledger::{Ledger, Phase};
 use replay_archiver::model::{Crcs, Evidence, Manifest, RunId, Sha256Digest, Stitched};
 use replay_archiver::stage::stitch::{Existing, Plan, make as make_film, plan};
@@ -113,6 +114,7 @@ impl Room {
             owner: "us".to_owned(),
             started_at: now,
             lease: SignedDuration::from_mins(5),
+            guard: Guard::Lease,
             blank: Blank::default(),
         };
         let process = Process { clock, ledger: ledger.clone(), store: self.store.clone(), run };
@@ -256,6 +258,27 @@ async fn an_upload_that_a_kill_leaves_behind_is_known_to_the_ledger() {
         intents.iter().map(|intent| (intent.key.as_str(), intent.upload_id.as_deref())).collect();
     let there: Vec<_> = uploads.iter().map(|it| (it.key.as_str(), Some(it.id.as_str()))).collect();
     assert_eq!((known.len(), known), (1, there));
+}
+
+#[tokio::test]
+async fn a_store_that_makes_empty_parts_of_copies_is_recognised() {
+    // In the middle they are too small, and at the end the film is.
+    let cases = [[6 * MIB, 7 * MIB], [10, 12 * MIB]];
+    for (provider, more) in [Provider::Cos, Provider::Oss].into_iter().zip(cases) {
+        let room = StrictRoom::archived(provider, ChecksumMode::Auto, more).await;
+        room.server.fault(|request| {
+            let is_copy = request.asks("partNumber") && request.bytes == 0;
+            is_copy.then_some(Effect::DropTail(usize::MAX))
+        });
+        let error = room.stitch().await.unwrap_err();
+        assert!(error.is_of_copies(), "{provider:?}: {error}");
+        assert!(error.to_string().contains("\nhint: "), "{error}");
+        // A film that is damaged in another way says nothing about the store.
+        room.server.heal();
+        room.server.fault(|request| request.asks("partNumber").then_some(Effect::DropTail(1)));
+        let error = room.stitch().await.unwrap_err();
+        assert!(!error.is_of_copies(), "{provider:?}: {error}");
+    }
 }
 
 #[tokio::test]

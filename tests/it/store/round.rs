@@ -10,14 +10,14 @@ use hyper_util::server::conn::auto::Builder;
 use replay_archiver::model::{Evidence, ObjectKey};
 use replay_archiver::retry::Transient;
 use replay_archiver::store::{
-    Copies, IfNoneMatch, PartDigests, PartPlan, Precondition, Store, Unfinished,
+    Copies, IfMatch, IfNoneMatch, PartDigests, PartPlan, Precondition, Store, Unfinished,
 };
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 
 use super::{LABELS, SECRETS, bytes, digests, key, settings_for, store};
 use crate::real::RealStore;
-use crate::strict::{ACCESS_KEY, BUCKET, Effect, Provider, SECRET_KEY, StrictS3};
+use crate::strict::{ACCESS_KEY, BUCKET, Conditions, Effect, Provider, SECRET_KEY, StrictS3};
 
 /// What keeps a store running.
 enum Server {
@@ -288,7 +288,38 @@ async fn a_store_that_makes_no_film_is_recognised() {
     let refusal = Effect::Refuse { status: 501, code: "NotImplemented", retry_after: None };
     server.fault(move |request| request.query.contains("partNumber=2").then(|| refusal.clone()));
     assert!(matches!(store.copies().await.unwrap(), Copies::Refused(_)));
+    for provider in [Provider::Garage, Provider::Cos] {
+        let server = StrictS3::start(provider).await;
+        let settings = settings_for(&server.endpoint(), BUCKET, ACCESS_KEY, SECRET_KEY);
+        let store = Store::connect(settings).await.unwrap();
+        server.fault(|request| {
+            request.query.contains("partNumber=2").then_some(Effect::DropTail(usize::MAX))
+        });
+        assert!(matches!(store.copies().await.unwrap(), Copies::Refused(_)), "{provider:?}");
+        assert!(server.objects().is_empty() && server.uploads().is_empty(), "{provider:?}");
+    }
     assert!(server.objects().is_empty() && server.uploads().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_replaces_only_what_was_read_is_told_from_others() {
+    for provider in Provider::ALL {
+        let server = StrictS3::start(provider).await;
+        let settings = settings_for(&server.endpoint(), BUCKET, ACCESS_KEY, SECRET_KEY);
+        let store = Store::connect(settings).await.unwrap();
+        let expected = match provider.conditions() {
+            Conditions::Honoured => IfMatch::Honoured,
+            Conditions::Ignored | Conditions::OwnHeader => IfMatch::Ignored,
+            Conditions::Refused => IfMatch::Refused,
+        };
+        assert_eq!(store.if_match().await.unwrap(), expected, "{provider:?}");
+        assert!(server.objects().is_empty(), "{provider:?}: the probe is deleted");
+        assert_eq!(server.violations(), [""; 0], "{provider:?}");
+        // Refusing every condition is not honouring them.
+        let taken = Effect::Refuse { status: 412, code: "PreconditionFailed", retry_after: None };
+        server.fault(move |request| request.is_conditional.then(|| taken.clone()));
+        assert_eq!(store.if_match().await.unwrap(), IfMatch::Refused, "{provider:?}");
+    }
 }
 
 #[tokio::test]

@@ -42,7 +42,10 @@ async fn a_platform_lists_its_accounts_and_gives_each_a_token_with_as_few_calls_
     let (component, api) =
         (only_refresher(&sandbox.ticket()), Api::new(&settings(&url), clock()).unwrap());
     let listed = api.authorizers(&component).await.unwrap();
-    assert_eq!(listed.iter().map(|appid| appid.as_str()).collect::<Vec<_>>(), ["wx1", "wx2"]);
+    assert_eq!(
+        listed.iter().map(replay_archiver::model::AppId::as_str).collect::<Vec<_>>(),
+        ["wx1", "wx2"]
+    );
     for appid in listed {
         let client = api.client(appid, TokenSource::Component(Arc::clone(&component)));
         for _ in 0..2 {

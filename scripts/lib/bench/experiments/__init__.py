@@ -1,7 +1,9 @@
 """The experiments by name, in the order of the issue's table: each a function from the bench to a
 `Result`, and whether it is part of a quick look."""
 
-from experiments import calls, examination, first_byte, kill, latency, ledger, memory, serving, throttle, transfer, workers
+from experiments import (
+    calls, examination, first_byte, kill, latency, ledger, memory, serving, stitching, throttle, transfer, workers,
+)
 from experiments import requests as store_requests
 
 ALL = {
@@ -19,4 +21,5 @@ ALL = {
     "workers": (workers.measure, True),
     "first-byte": (first_byte.measure, True),
     "serving": (serving.measure, True),
+    "stitching": (stitching.measure, True),
 }
