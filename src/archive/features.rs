@@ -60,7 +60,10 @@ mod tests {
         let told = format!("it requires \"sealed-media\", which replay-archiver {here} does not");
         assert!(why.starts_with(&told) && why.contains("such as 0.9.0, which wrote it"), "{why}");
         let bare = unknown(br#"{"requires": ["x"]}"#).unwrap();
-        assert!(bare.ends_with("of replay-archiver; the manifest was left in place"), "{bare}");
+        assert!(
+            bare.ends_with("of replay-archiver; the manifest was left in place [RA809]"),
+            "{bare}"
+        );
     }
 
     #[test]

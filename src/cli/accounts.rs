@@ -11,7 +11,7 @@ use super::figures::{counted, moment};
 use super::output;
 use super::setup::{self, Setup};
 use super::{Common, Exit};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, may_be_secret};
 use crate::ledger::{Registered, Registrar};
 use crate::model::{AppId, Pause, Paused, Reason};
 use crate::pipeline;
@@ -199,6 +199,15 @@ async fn add(common: &Common, added: &AddArguments) -> anyhow::Result<Exit> {
             "{appid} is configured in {} already, which comes first\nhint: remove it there [RA016]",
             known.origin
         );
+        return Err(ConfigError::value("accounts add", problem).into());
+    }
+    let names = [added.secret_env.as_deref(), added.redis_key.as_deref(), Some(appid.as_str())];
+    let files = [&added.secret_file, &added.token_file].into_iter().flatten();
+    let files: Vec<_> = files.map(|file| file.to_string_lossy()).collect();
+    let mut given = names.into_iter().flatten().chain(files.iter().map(|file| &**file));
+    if given.any(may_be_secret) {
+        let problem = "one of the values may be a secret itself, so it is neither shown nor kept\nhint: name the \
+                       variable, the file or the key that holds the secret [RA103]";
         return Err(ConfigError::value("accounts add", problem).into());
     }
     let usable = setup.directory.account_of_ledger(appid, &settings);

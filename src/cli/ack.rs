@@ -54,7 +54,11 @@ pub(super) async fn run(
             seal::publish_catalog(context.records(), appid).await?;
             recordings
         }
-        Acknowledged::Nothing => Vec::new(),
+        Acknowledged::Nothing => {
+            // An earlier `ack` may have been killed before it came to this.
+            seal::publish_catalog(context.records(), appid).await?;
+            Vec::new()
+        }
         Acknowledged::NotArchived => anyhow::bail!(
             "room {room} has no manifest in force\nhint: `run` seals what is due; `status --room {room}` shows it [RA805]"
         ),

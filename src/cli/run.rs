@@ -200,6 +200,7 @@ pub(super) async fn backfill(
 /// How a run ended.
 pub(super) struct Ended {
     pub exit: anyhow::Result<Exit>,
+    #[cfg_attr(not(feature = "sandbox"), expect(dead_code, reason = "a rehearsal shows it"))]
     pub digest: Digest,
 }
 

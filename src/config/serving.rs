@@ -18,7 +18,7 @@ use super::{ConfigError, ConfigFile, Environment, Sources, secrets};
 use crate::model::Sha256Digest;
 use crate::playback::signing::Scheme;
 use crate::playback::{Lasting, LinkKey};
-use crate::serve::{self, SecretFiles, Secrets, Settings, Tokens};
+use crate::serve::{self, BadTokens, SecretFiles, Secrets, Settings, Tokens};
 
 /// The shortest key for links, in bytes.
 const SHORTEST_KEY: usize = 32;
@@ -148,7 +148,7 @@ fn settings(
              hint: set it to the path of a file with what `openssl rand -hex 32` prints [RA607]",
         ));
     }
-    let Secrets { tokens, link_key, digest } = secrets(section, environment)?;
+    let Secrets { tokens, link_key, digest } = secrets(section, environment, Tokens::parse)?;
     let settings = Settings {
         tokens,
         link_key: link_key.unwrap_or_else(LinkKey::random),
@@ -196,7 +196,15 @@ fn public_url(text: &str) -> Result<Url, ConfigError> {
 }
 
 /// What the files with secrets have.
-fn secrets(section: &ServeSection, environment: &Environment) -> Result<Secrets, ConfigError> {
+fn secrets(
+    section: &ServeSection,
+    environment: &Environment,
+    parse: impl Fn(&str) -> Result<Tokens, BadTokens>,
+) -> Result<Secrets, ConfigError> {
+    let parse_tokens = |text: &SecretString| {
+        let tokens = parse(text.expose_secret());
+        tokens.map_err(|error| wrong("serve.token_file", error.to_string()))
+    };
     let tokens = named(section.token_file.as_ref())
         .map(|file| secrets::text_of_file(environment, file, "serve.token_file", "the API tokens"))
         .transpose()?;
@@ -225,13 +233,27 @@ fn secret_files(
     let files = [&section.token_file, &section.link_key_file];
     files.into_iter().find_map(|file| named(file.as_ref()))?;
     let (section, environment) = (section.clone(), environment.clone());
-    let read = move || secrets(&section, &environment).map_err(|error| error.to_string());
+    let read = move || changed(&section, &environment).map_err(|error| error.to_string());
     Some(SecretFiles::new(digest, read))
 }
 
-fn parse_tokens(text: &SecretString) -> Result<Tokens, ConfigError> {
-    Tokens::parse(text.expose_secret())
-        .map_err(|error| wrong("serve.token_file", error.to_string()))
+/// What the files have while the server runs. A line that may not be finished would give its token more than was
+/// meant; and a file without any token, unlike at the start, is the wish that nobody gets in.
+fn changed(section: &ServeSection, environment: &Environment) -> Result<Secrets, ConfigError> {
+    if let Some(file) = named(section.token_file.as_ref()) {
+        const PATH: &str = "serve.token_file";
+        let text = secrets::text_of_file(environment, file, PATH, "the API tokens")?;
+        let text = text.expose_secret();
+        if !text.is_empty() && !text.ends_with('\n') {
+            let problem =
+                "its last line does not end with a line break, so that it may not be complete";
+            return Err(wrong(PATH, problem));
+        }
+    }
+    secrets(section, environment, |text| match Tokens::parse(text) {
+        Err(BadTokens::None) => Ok(Tokens::nobody()),
+        parsed => parsed,
+    })
 }
 
 /// The key of links: a file keeps them working when the server starts again.

@@ -118,7 +118,9 @@ fn of_unknown(name: &str, path: &str, message: &str) -> Option<String> {
     let owners = owners.map(|(key, _)| key.rsplit_once('.').map_or("", |(owner, _)| owner));
     let owners: Vec<&str> = owners.collect();
     if path.starts_with("account.") && owners.contains(&"account.*.token") {
-        return Some(format!("`{name}` belongs in token = {{ … }} of an [[account]]"));
+        return Some(format!(
+            "\nhint: `{name}` belongs in token = {{ … }} of an [[account]] [RA004]"
+        ));
     }
     let mut owners = owners.into_iter();
     Some(match (owners.next(), owners.next()) {

@@ -43,7 +43,8 @@ impl Ledger {
         let oldest = self.read(WHAT, || {
             sqlx::query_scalar(
                 "select min(start_at) from rooms \
-                 where appid = $1 and phase = 'later' and start_at >= $2",
+                 where appid = $1 and start_at >= $2 and (phase = 'later' \
+                   or (phase = 'left_out' and live_status in (101, 102, 105, 106)))",
             )
             .bind(appid.as_str())
             .bind(since.as_millisecond())

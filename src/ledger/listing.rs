@@ -114,12 +114,18 @@ async fn record(
                  then excluded.deadline_at else rooms.deadline_at end, \
                attempts = case when rooms.phase = 'closed' then 0 else rooms.attempts end, \
                left_out = case when rooms.asked_for = 0 and rooms.phase <> 'closed' \
+                   and rooms.revision = 0 and not (rooms.phase = 'due' \
+                     and rooms.live_status is null and rooms.listed_at is null) \
                  then excluded.left_out end, \
                failure = case when excluded.left_out is not null and rooms.asked_for = 0 \
+                   and rooms.revision = 0 \
                  then null else rooms.failure end, \
                phase = case \
                  when excluded.left_out is not null and rooms.asked_for = 0 \
-                   and rooms.phase <> 'closed' then 'left_out' \
+                   and rooms.phase <> 'closed' and rooms.revision = 0 \
+                   and not (rooms.phase = 'due' \
+                     and rooms.live_status is null and rooms.listed_at is null) \
+                   then 'left_out' \
                  when rooms.phase in ('later', 'left_out') then $10 \
                  when rooms.phase = 'closed' and $10 = 'due' \
                    and (excluded.left_out is null or rooms.asked_for = 1) \

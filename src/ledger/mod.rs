@@ -130,7 +130,26 @@ impl Ledger {
         Self::open_with(url, clock, full).await
     }
 
+    /// Opens a ledger for a look at it: its tables stay as they are, even if an earlier version made them, so
+    /// that programs of that version can go on. What is read may then fail.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    #[cfg(feature = "sandbox")]
+    pub async fn open_as_it_is(url: &str) -> Result<Self, Error> {
+        Self::open_tables(url, &Clock::system(), SQLITE_SETTINGS, Tables::AsTheyAre).await
+    }
+
     async fn open_with(url: &str, clock: &Clock, sqlite: &'static str) -> Result<Self, Error> {
+        Self::open_tables(url, clock, sqlite, Tables::UpToDate).await
+    }
+
+    async fn open_tables(
+        url: &str,
+        clock: &Clock,
+        sqlite: &'static str,
+        tables: Tables,
+    ) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let is_sqlite = url.starts_with("sqlite:");
         if let Some(problem) = Place::of(url).problem() {
@@ -139,8 +158,8 @@ impl Ledger {
         let options: AnyConnectOptions = place::for_driver(url).parse().map_err(Error::Open)?;
         let options = options.disable_statement_logging();
         let settings = is_sqlite.then_some(sqlite);
-        let pool =
-            retry::with(&OPENING, "opening the ledger", || connect(&options, settings)).await?;
+        let connecting = || connect(&options, settings, tables);
+        let pool = retry::with(&OPENING, "opening the ledger", connecting).await?;
         let lease_clock = LeaseClock::new(is_sqlite, clock);
         Ok(Self {
             pool,
@@ -211,6 +230,16 @@ impl Ledger {
     }
 }
 
+/// What is made of the tables of a ledger that is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    /// They are made or migrated.
+    UpToDate,
+    /// Nothing.
+    #[cfg(feature = "sandbox")]
+    AsTheyAre,
+}
+
 /// How often to try to open it: nothing guards the change to WAL and the migrations, so processes that
 /// create the same SQLite file at the same time get into each other's way.
 const OPENING: retry::Policy = retry::Policy {
@@ -220,10 +249,11 @@ const OPENING: retry::Policy = retry::Policy {
     budget: Duration::from_secs(20),
 };
 
-/// Connects, with these settings if it is SQLite, and migrates the tables.
+/// Connects, with these settings if it is SQLite, and migrates the tables if they are to be up to date.
 async fn connect(
     options: &AnyConnectOptions,
     sqlite: Option<&'static str>,
+    tables: Tables,
 ) -> Result<AnyPool, Error> {
     let settings = sqlite.unwrap_or("select 1");
     try_out(options, settings).await.map_err(Error::Open)?;
@@ -241,7 +271,9 @@ async fn connect(
         .connect_with(options.clone())
         .await
         .map_err(Error::Open)?;
-    schema::migrate(&pool, sqlite.is_some()).await?;
+    if tables == Tables::UpToDate {
+        schema::migrate(&pool, sqlite.is_some()).await?;
+    }
     Ok(pool)
 }
 

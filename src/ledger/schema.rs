@@ -24,14 +24,25 @@ fn migrations() -> Migrator {
 pub(super) async fn migrate(pool: &AnyPool, is_sqlite: bool) -> Result<(), Error> {
     let mut migrator = migrations();
     let newest = migrator.iter().map(|migration| migration.version).max().unwrap_or_default();
-    let least = least(pool, is_sqlite).await.map_err(Error::Open)?;
-    if let Some((min_reader, min_version)) = least {
-        if newest < min_reader {
-            return Err(Error::TooOld { min_reader, min_version, schema: newest });
-        }
+    if may_use(pool, is_sqlite, newest).await? {
         migrator.set_ignore_missing(true);
     }
-    migrator.run(pool).await.map_err(Error::Migrate)
+    migrator.run(pool).await.map_err(Error::Migrate)?;
+    // A newer program may have come in between.
+    may_use(pool, is_sqlite, newest).await.map(drop)
+}
+
+/// Whether the ledger says which programs may use it; this one's schema is `schema`.
+///
+/// # Errors
+/// [`Error::TooOld`] if this one may not, or when the database refuses.
+async fn may_use(pool: &AnyPool, is_sqlite: bool, schema: i64) -> Result<bool, Error> {
+    match least(pool, is_sqlite).await.map_err(Error::Open)? {
+        Some((min_reader, min_version)) if schema < min_reader => {
+            Err(Error::TooOld { min_reader, min_version, schema })
+        }
+        least => Ok(least.is_some()),
+    }
 }
 
 /// The lowest schema that may use the ledger, and the version of the program that came with it; `None` if

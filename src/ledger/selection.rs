@@ -71,7 +71,8 @@ impl Ledger {
                     Choice::Out(rule) => sqlx::query(
                         "update rooms set phase = 'left_out', left_out = $1, failure = null, \
                            hints = null \
-                         where appid = $2 and room_id = $3 and asked_for = 0 and phase <> 'closed'",
+                         where appid = $2 and room_id = $3 and asked_for = 0 and phase <> 'closed' \
+                           and revision = 0",
                     )
                     .bind(rule.as_str()),
                     Choice::In(phase) => sqlx::query(

@@ -100,7 +100,7 @@ impl Select {
         let key = match () {
             () if lacks(names, &room.name) => "names",
             () if lacks(anchors, &room.anchor_name) => "anchors",
-            () if !goods.is_empty() && !room.is_unlisted() && !has_goods() => "goods",
+            () if !goods.is_empty() && !room.goods.is_empty() && !has_goods() => "goods",
             () if !days.is_empty() && day(room).is_some_and(|day| !is_on(day)) => "days",
             () if !statuses.is_empty()
                 && room.live_status.is_some_and(|s| !statuses.contains(&s)) =>
@@ -142,7 +142,8 @@ fn day(room: &Room) -> Option<Date> {
 fn length(room: &Room) -> Option<SignedDuration> {
     let is_over = matches!(
         room.live_status,
-        Some(LiveStatus::ENDED | LiveStatus::BANNED | LiveStatus::PAUSED | LiveStatus::INTERRUPTED)
+        // One that pauses (105, 106) may go on.
+        Some(LiveStatus::ENDED | LiveStatus::BANNED)
     );
     let length = room.end_time?.duration_since(room.start_time?);
     (is_over && length.is_positive()).then_some(length)

@@ -60,7 +60,7 @@ pub(super) fn line(fact: &Fact) -> String {
                 "throughput" => "按目前的下载速度来不及",
                 _ => "此前多次尝试均失败",
             };
-            format!("{}微信将删除 {}（{why}）", when(*ahead), what(rooms))
+            format!("{}微信将删除 {}（{why}）", when(*ahead), replays(rooms))
         }
         Fact::Paused { since, rooms, ahead } => paused(*since, rooms, *ahead),
         Fact::Mismatches(count) => {
@@ -116,13 +116,22 @@ fn paused(since: Timestamp, rooms: &Rooms, ahead: Option<Ahead>) -> String {
     let paused = format!("微信不再授权该账号，自 {} 起暂停归档", moment(since));
     match ahead {
         Some(ahead) => {
-            format!("{paused}。面临删除：{}，最早的在{}", what(rooms), when(ahead).trim_end())
+            format!("{paused}。面临删除：{}，最早的在 {}", replays(rooms), when(ahead))
         }
         None => paused,
     }
 }
 
+/// Rooms whose replays are meant, though it may not be known how many there are.
+fn replays(rooms: &Rooms) -> String {
+    of_rooms(rooms, "的回放")
+}
+
 fn what(rooms: &Rooms) -> String {
+    of_rooms(rooms, "")
+}
+
+fn of_rooms(rooms: &Rooms, unknown: &str) -> String {
     let names = rooms.named.iter().map(|room| match neutral::name(&room.name) {
         name if name.is_empty() => format!("{} 号", room.room_id),
         name => format!("{} 号「{name}」", room.room_id),
@@ -133,7 +142,7 @@ fn what(rooms: &Rooms) -> String {
         _ => " 等".to_owned(),
     };
     let recordings = match rooms.recordings {
-        0 => String::new(),
+        0 => unknown.to_owned(),
         recordings => format!("的 {recordings} 个回放"),
     };
     format!("{} 个直播间{recordings}（{names}{rest}）", rooms.count)

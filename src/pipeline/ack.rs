@@ -42,7 +42,8 @@ pub async fn acknowledge(
     room: RoomId,
     said: Said<'_>,
 ) -> Result<Acknowledged, Error> {
-    match revising::take(context, appid, room).await? {
+    // Boxed, because they are large.
+    match Box::pin(revising::take(context, appid, room)).await? {
         Taken::Room(record, lease) => {
             let acknowledged = Box::pin(publish(context, &record, said)).await;
             lease.release().await;
@@ -59,7 +60,8 @@ async fn publish(
     said: Said<'_>,
 ) -> Result<Acknowledged, Error> {
     let (records, room) = (context.records(), &record.room);
-    let found = published::look(records.store, room, record.sealed, Search::Recorded).await?;
+    let found = published::look(records.store, room, record.sealed, Search::Recorded);
+    let found = Box::pin(found).await?;
     let is_in_force = found.is_in_force();
     let Some(base) = found.base.as_ref().filter(|_| is_in_force) else {
         return Ok(Acknowledged::NotArchived);
@@ -75,7 +77,7 @@ async fn publish(
             because: said.because.to_owned(),
             at: records.clock.now(),
         };
-        seal::add_acknowledgement(records, record, found, loss).await?;
+        Box::pin(seal::add_acknowledgement(records, record, found, loss)).await?;
     }
     records.ledger.acknowledge(&room.appid, room.room_id, &known, records.clock.now()).await?;
     Ok(match source_ids.is_empty() {

@@ -235,7 +235,7 @@ impl Search {
                 None => None,
             };
             if let Some((record, permit)) = claimed {
-                self.bring(record, permit, false).await?;
+                Box::pin(self.bring(record, permit, false)).await?;
             } else if is_undecided && self.has_due().await? {
                 self.context.causes.decided(&self.account.appid).await;
             } else if !self.read(Turn::Any).await? {

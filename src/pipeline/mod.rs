@@ -128,7 +128,8 @@ async fn flow(
     let (listed_tx, listed_rx) = mpsc::channel(QUEUE);
     let (transferred_tx, transferred_rx) = mpsc::channel(QUEUE);
     let (accounts_found, transferred, sealed) = tokio::join!(
-        find::find(context, accounts, selection, listed_tx, stop),
+        // On the heap: it is large.
+        Box::pin(find::find(context, accounts, selection, listed_tx, stop)),
         transfer::transfer(context, listed_rx, transferred_tx, stop),
         seal_all(context, transferred_rx),
     );

@@ -28,7 +28,9 @@ impl Report {
     pub fn outcome_of(&self, account: &AccountReport, is_interrupted: bool) -> Outcome {
         let rooms = || self.rooms.iter().filter(|room| room.appid == account.appid);
         let has_failed = self.ledger.is_some()
-            || (rooms().next().is_none() && account.problems.iter().any(RunProblem::stops_all));
+            || (account.pause.is_none()
+                && rooms().next().is_none()
+                && account.problems.iter().any(RunProblem::stops_all));
         let is_lost = self.losses.iter().any(|loss| loss.recording.appid == account.appid)
             || (self.losses_unread && rooms().any(|room| room.lost > 0));
         let is_wrong = self.losses_unread

@@ -90,6 +90,11 @@ pub enum BadTokens {
 }
 
 impl Tokens {
+    /// No token at all: everybody is refused.
+    pub fn nobody() -> Self {
+        Self(Vec::new())
+    }
+
     /// Reads a token file: on each line a token, and behind it the accounts that it may see; all if there
     /// are none. Lines that begin with `#` are comments.
     ///

@@ -77,7 +77,8 @@ async fn each_page(
 fn choice(calls: Calls<'_>, account: &Account, record: &RoomRecord) -> Option<Choice> {
     let is_out = record.phase == Phase::LeftOut;
     match account.select.leaves_out(&record.room) {
-        Some(_) if record.is_asked_for || record.phase == Phase::Closed => None,
+        // What is archived stays archived, and is repaired.
+        Some(_) if is_kept(record) || record.phase == Phase::Closed => None,
         Some(rule) if record.left_out.as_ref() == Some(&rule) => None,
         Some(rule) => Some(Choice::Out(rule)),
         None if is_out => Some(Choice::In(phases::phase(
@@ -91,6 +92,11 @@ fn choice(calls: Calls<'_>, account: &Account, record: &RoomRecord) -> Option<Ch
 
 /// The rule by which a claimed room is left out after all: it was claimed before the selection had changed.
 pub fn leaves_out(account: &Account, record: &RoomRecord) -> Option<Choice> {
-    let rule = account.select.leaves_out(&record.room).filter(|_| !record.is_asked_for)?;
+    let rule = account.select.leaves_out(&record.room).filter(|_| !is_kept(record))?;
     Some(Choice::Out(rule))
+}
+
+/// Whether no rule leaves the room out: somebody asked for it, or something of it is archived.
+fn is_kept(record: &RoomRecord) -> bool {
+    record.is_asked_for || record.sealed.is_some()
 }

@@ -174,8 +174,11 @@ impl Component {
             accounts.extend(rows.iter().filter_map(account));
             offset += rows.len();
             let total = lenient::count(&reply, "total_count").unwrap_or(0);
-            if rows.is_empty() || offset as u64 >= total {
+            if offset as u64 >= total {
                 return Ok(accounts);
+            }
+            if rows.is_empty() {
+                return Err(Error::ShortList { read: offset, total });
             }
         }
         Err(Error::EndlessList { pages: MOST_PAGES })

@@ -199,6 +199,15 @@ pub enum Error {
         pages: usize,
     },
 
+    /// The list of a third-party platform's accounts ends early: who is missing from it is not known.
+    #[error("the list of the platform's accounts ends after {read} of {total}")]
+    ShortList {
+        /// The accounts read.
+        read: usize,
+        /// The accounts announced.
+        total: u64,
+    },
+
     /// A token source returned something other than a token.
     #[error(
         "{kind} did not return an access token\nhint: expected \
@@ -249,7 +258,9 @@ impl Error {
                 _ => Class::Configuration(Setting::Address),
             },
             Self::Redirect { .. } => Class::Configuration(Setting::Address),
-            Self::TooLarge { .. } | Self::EndlessList { .. } => Class::Unknown,
+            Self::TooLarge { .. } | Self::EndlessList { .. } | Self::ShortList { .. } => {
+                Class::Unknown
+            }
             Self::Redis { .. } => Class::Retry,
             Self::NotListed { .. } => Class::Configuration(Setting::Permission),
             Self::NoToken { source, .. } => source.class(),
@@ -268,7 +279,8 @@ impl Error {
     /// Waiting does not help, and neither does trying another room.
     pub fn unauthorized(&self) -> Option<i64> {
         match self {
-            Self::Api { call: Call::Quota, .. } => None,
+            // Of the platform, not of the account.
+            Self::Api { call: Call::Quota | Call::ComponentToken | Call::Authorizers, .. } => None,
             Self::Api { code: code @ (48_001 | 61_003 | 61_007), .. } => Some(*code),
             Self::NoToken { source, .. } => source.unauthorized(),
             Self::NotListed { .. } => Some(61_003),

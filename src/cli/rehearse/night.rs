@@ -16,13 +16,16 @@ use crate::cli::setup::{self, Setup};
 use crate::cli::{Common, output};
 use crate::clock::Clock;
 use crate::config::{self, Alerts, ConfigError, Environment, Sources};
-use crate::ledger::{Ledger, RoomRecord};
+use crate::ledger::{Ledger, Place, RoomRecord};
 use crate::model::AppId;
 use crate::sandbox::scenario::Scenario;
 use crate::sandbox::{EmbeddedStore, Listen, Sandbox};
 
 /// The largest recording that is made up, in bytes: more would only take longer.
 const LARGEST: u64 = 8 << 20;
+
+/// The most accounts of a night.
+const MOST: usize = 20;
 
 /// The size of a recording of which nothing is known, in bytes.
 const USUAL: u64 = 1 << 20;
@@ -56,17 +59,28 @@ impl Night {
         alerts: &Alerts,
         arguments: &RehearseArguments,
     ) -> anyhow::Result<Self> {
-        let appids = chosen(common, alerts)?;
-        let ledger = match &alerts.ledger_url {
-            Some(url) => Ledger::open(setup::existing_ledger(url).expose_secret()).await?,
-            None => {
-                let problem = "it is no address of a ledger\nhint: `config show` prints it [RA021]";
-                return Err(ConfigError::value("ledger.url", problem).into());
-            }
+        let Some(url) = &alerts.ledger_url else {
+            let problem = "it is no address of a ledger\nhint: `config show` prints it [RA021]";
+            return Err(ConfigError::value("ledger.url", problem).into());
         };
+        // The real ledger is not even brought up to date.
+        let ledger = match Place::of(url.expose_secret()).is_missing() {
+            true => None,
+            false => Some(Ledger::open_as_it_is(url.expose_secret()).await?),
+        };
+        let appids = chosen(common, alerts, ledger.as_ref()).await?;
         let mut night = Self { fault: arguments.fault, accounts: Vec::new(), known: 0 };
         for appid in appids {
-            let mut rooms = pending(&ledger, &appid, arguments.rooms as usize).await?;
+            let mut rooms = match &ledger {
+                Some(ledger) => {
+                    let read = pending(ledger, &appid, arguments.rooms as usize).await;
+                    read.unwrap_or_else(|error| {
+                        output::note(format_args!("{appid}: a room is made up: {error}"));
+                        Vec::new()
+                    })
+                }
+                None => Vec::new(),
+            };
             night.known += rooms.len();
             if rooms.is_empty() {
                 rooms.push(made_up());
@@ -190,23 +204,45 @@ impl Stage {
     }
 }
 
-/// The accounts to play: those that the flag names, or all that are configured.
-fn chosen(common: &Common, alerts: &Alerts) -> Result<Vec<AppId>, ConfigError> {
-    let known: Vec<AppId> = alerts.appids.iter().filter_map(|appid| appid.parse().ok()).collect();
-    if let Some(unknown) = common.accounts.iter().find(|appid| !known.contains(appid)) {
-        let problem = format!(
-            "{unknown} is not configured; configured accounts: {}",
-            alerts.appids.join(", ")
-        );
-        return Err(ConfigError::value("--account", problem));
+/// The accounts to play: those that the flag names, or those that are configured or that the ledger has, of which
+/// at most [`MOST`].
+async fn chosen(
+    common: &Common,
+    alerts: &Alerts,
+    ledger: Option<&Ledger>,
+) -> anyhow::Result<Vec<AppId>> {
+    let mut known: Vec<AppId> =
+        alerts.appids.iter().filter_map(|appid| appid.parse().ok()).collect();
+    if let Some(ledger) = ledger {
+        // Of a ledger that an earlier version made only the configured accounts are known.
+        let registered = ledger.registered().await.unwrap_or_default();
+        let usable = registered.into_iter().filter(|one| one.disabled_at.is_none());
+        known.extend(usable.map(|one| one.appid));
     }
-    let appids = if common.accounts.is_empty() { known } else { common.accounts.clone() };
+    known.sort();
+    known.dedup();
+    let appids: Vec<AppId> = match common.accounts.is_empty() {
+        true => known,
+        false => match common.accounts.iter().find(|appid| !known.contains(appid)) {
+            None => common.accounts.clone(),
+            Some(unknown) => {
+                let problem = format!("neither the configuration nor the ledger has {unknown}");
+                return Err(ConfigError::value("--account", problem).into());
+            }
+        },
+    };
     if appids.is_empty() {
         let problem = "there is none, so there is no night to rehearse\nhint: add the account; `config show` prints \
                        what is configured [RA014]";
-        return Err(ConfigError::value("[[account]]", problem));
+        return Err(ConfigError::value("[[account]]", problem).into());
     }
-    Ok(appids)
+    if appids.len() > MOST {
+        output::note(format_args!(
+            "only the first {MOST} of {} accounts are rehearsed; --account chooses others",
+            appids.len()
+        ));
+    }
+    Ok(appids.into_iter().take(MOST).collect())
 }
 
 /// At most this many pending rooms of an account, as rooms of the sandbox.

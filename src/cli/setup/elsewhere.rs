@@ -87,6 +87,11 @@ impl Setup {
         let ledger = self.context.ledger.clone();
         ledger.listed_by_platform(&listed, now).await?;
         let new = registered(&ledger, &self.directory, &self.accounts).await?;
+        for why in new.unread {
+            if !self.unread.contains(&why) {
+                self.unread.push(why);
+            }
+        }
         self.accounts.extend(new.accounts.into_iter().map(|one| account(&self.api, one)));
         let listed: HashSet<AppId> = listed.into_iter().collect();
         for gone in self.accounts.iter().filter(|one| one.origin == Origin::Platform) {

@@ -93,6 +93,7 @@ fn channel(
 }
 
 /// What a channel of known kind is called.
+#[cfg(feature = "sandbox")]
 pub(super) fn name_of(section: &NotifySection) -> String {
     section.kind.map(|kind| name(section, kind)).unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{MOST_FAILURES, Search, ends_calls};
-use crate::ledger::{Phase, RoomRecord};
+use crate::ledger::{Choice, Phase, RoomRecord};
 use crate::pipeline::lease::{self, Lease};
 use crate::pipeline::{InFlight, Selection};
 use crate::schedule::RoomPermit;
@@ -21,6 +21,8 @@ enum Look {
     NothingPending,
     /// It needs a WeChat call, and this run makes no more.
     NeedsCall,
+    /// A rule leaves it out, and the bucket has no manifest of it.
+    LeftOut(Choice),
 }
 
 impl Search {
@@ -39,12 +41,8 @@ impl Search {
             list.room_done();
         }
         let lease = Lease::keep(&context, &self.account.appid, room);
-        if let Some(choice) = selection::leaves_out(&self.account, &record) {
-            context.ledger.choose_rooms(&self.account.appid, &[(room, choice)]).await?;
-            lease.release().await;
-            return Ok(());
-        }
-        let error = match self.look(record.clone(), force).await {
+        // On the heap: it is large.
+        let error = match Box::pin(self.look(record.clone(), force)).await {
             Ok(Look::Found(listed)) => {
                 context.progress.list_room();
                 self.failures = 0;
@@ -57,6 +55,10 @@ impl Search {
                 return Ok(());
             }
             Ok(Look::NothingPending) => None,
+            Ok(Look::LeftOut(choice)) => {
+                context.ledger.choose_rooms(&self.account.appid, &[(room, choice)]).await?;
+                None
+            }
             Ok(Look::NeedsCall) => {
                 lease::postpone(&context, &record).await;
                 None
@@ -103,6 +105,9 @@ impl Search {
             }
             // Whatever happened to the manifest may have happened to the objects as well.
             Adopted::Unpublished(adopted) => (record, depth) = (adopted, Some(Depth::Shallow)),
+        }
+        if let Some(choice) = selection::leaves_out(account, &record) {
+            return Ok(Look::LeftOut(choice));
         }
         depth = if force { Some(Depth::Deep) } else { depth };
         let recordings = context.ledger.recordings(&account.appid, record.room.room_id).await?;

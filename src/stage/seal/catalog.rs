@@ -290,6 +290,10 @@ fn completed(room: CatalogRoom, before: Option<&CatalogRoom>) -> CatalogRoom {
 /// The entry of a room of which only its manifest is known here, and that may be older than the catalog.
 fn resealed(room: CatalogRoom, before: Option<&CatalogRoom>) -> CatalogRoom {
     let Some(before) = before else { return CatalogRoom { next_deadline: None, ..room } };
+    if before.manifest_revision > room.manifest_revision {
+        // Somebody has published the room since it was read here.
+        return before.clone();
+    }
     with_manifest_of(before.clone(), &room)
 }
 
