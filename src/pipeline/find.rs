@@ -95,7 +95,11 @@ impl Search {
     async fn run_to_its_end(self) -> AccountReport {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
         let mut report = self.run().await;
-        if let Err(error) = lift_pause(&context, &account).await {
+        let lifted = lift_pause(&context, &account).await;
+        // A ledger that has failed is reported once, by the run.
+        if let Err(error) = lifted
+            && context.ledger.failure().is_none()
+        {
             report.add(RunProblem::new("the ledger", &error));
         }
         report

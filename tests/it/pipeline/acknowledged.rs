@@ -1,5 +1,6 @@
 //! `ack`: a person's word on a loss is in the room's manifest, and stays there.
 
+use futures::future::BoxFuture;
 use replay_archiver::model::{AppId, RoomId};
 use replay_archiver::pipeline::ack::{Acknowledged, Said, acknowledge};
 use serde_json::Value;
@@ -19,18 +20,23 @@ fn appid() -> AppId {
 }
 
 /// How many losses nobody has acknowledged, as the ledger knows.
-async fn unacknowledged(world: &World) -> u64 {
-    let setup = world.setup().await;
-    let lost = setup.context.ledger.lost_before(&[appid()]).await.unwrap();
-    setup.context.ledger.close().await;
-    lost.get(&appid()).copied().unwrap_or_default()
+fn unacknowledged(world: &World) -> BoxFuture<'_, u64> {
+    Box::pin(async move {
+        let setup = world.setup().await;
+        let lost = setup.context.ledger.lost_before(&[appid()]).await.unwrap();
+        setup.context.ledger.close().await;
+        lost.get(&appid()).copied().unwrap_or_default()
+    })
 }
 
-async fn ack(world: &World, room: u64) -> Acknowledged {
-    let setup = world.setup().await;
-    let done = acknowledge(&setup.context, &appid(), RoomId(room), SAID).await.unwrap();
-    setup.context.ledger.close().await;
-    done
+/// On the heap: a test that calls it several times has little room on its stack.
+fn ack(world: &World, room: u64) -> BoxFuture<'_, Acknowledged> {
+    Box::pin(async move {
+        let setup = world.setup().await;
+        let done = acknowledge(&setup.context, &appid(), RoomId(room), SAID).await.unwrap();
+        setup.context.ledger.close().await;
+        done
+    })
 }
 
 fn said(night: &Night) -> Value {
