@@ -194,9 +194,16 @@ pub fn run(arguments: Arguments) -> Exit {
     output::finish(exit)
 }
 
+/// The stack of each thread, in bytes. Only what is used of it takes memory.
+const STACK: usize = 4 << 20;
+
 fn begin(arguments: Arguments) -> std::io::Result<Exit> {
     let stop = Stop::begin(arguments.command.limit(), arguments.command.grace())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // The futures of an unoptimised build are large.
+        .thread_stack_size(STACK)
+        .build()?;
     let exit = runtime.block_on(dispatch(arguments, &stop));
     // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
