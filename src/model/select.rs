@@ -314,6 +314,11 @@ mod tests {
         let select = Select { include, min_length, max_length, ..Select::default() };
         let blank = Room::unlisted("wx1".parse().unwrap(), RoomId(1));
         assert_eq!(select.leaves_out(&blank), None);
+        let goods = Rules { goods: patterns(&["shoes"]), ..Rules::default() };
+        let select = Select { include: goods, ..Select::default() };
+        let without_goods = Room { goods: Vec::new(), ..room() };
+        assert_eq!(select.leaves_out(&without_goods), None);
+        assert!(select.leaves_out(&room()).is_some(), "its goods are others");
     }
 
     #[test]
@@ -328,5 +333,7 @@ mod tests {
         assert_eq!(limits(Some(4), Some(4)).leaves_out(&room()), None);
         let planned = Room { live_status: Some(LiveStatus::NOT_STARTED), ..room() };
         assert_eq!(limits(Some(5), None).leaves_out(&planned), None);
+        let pausing = Room { live_status: Some(LiveStatus::PAUSED), ..room() };
+        assert_eq!(limits(Some(5), None).leaves_out(&pausing), None, "it may go on");
     }
 }

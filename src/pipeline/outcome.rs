@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::{Loss, RecordingId};
-    use crate::model::{Reason, RoomId};
+    use crate::model::{Pause, Reason, RoomId};
     use crate::pipeline::{RoomOutcome, RunProblem};
     use crate::schedule::forecast::{AtRisk, ShortOf};
 
@@ -106,6 +106,9 @@ mod tests {
         let stopped = AccountReport { problems: vec![problem(false, None)], ..due };
         assert_eq!(of(&stopped, vec![], vec![]), Outcome::Failed);
         assert_eq!(of(&stopped, vec![cut_off()], vec![]), Outcome::Left, "it did something");
+        let (since, code, reason) = (Timestamp::UNIX_EPOCH, Some(61_003), Reason::default());
+        let paused = AccountReport { pause: Some(Pause { since, code, reason }), ..stopped };
+        assert_eq!(of(&paused, vec![], vec![]), Outcome::Left, "only its owner can mend it");
         let deadline = Timestamp::UNIX_EPOCH;
         let (source_id, expected, short_of) = (None, None, ShortOf::Calls);
         let risk = AtRisk { room_id: RoomId(1), source_id, deadline, expected, short_of };

@@ -283,6 +283,13 @@ mod tests {
     }
 
     #[test]
+    fn without_any_token_in_its_file_everybody_is_refused() {
+        let access = Access::new(Some(Tokens::nobody()), &LinkKey::random());
+        assert!(access.open().is_none());
+        assert_eq!([ONE, TWO, ""].map(|token| access.of_token(token)), [None, None, None]);
+    }
+
+    #[test]
     fn a_token_file_is_refused_with_the_line_and_without_the_token() {
         let short = &ONE[1..];
         for (text, expected) in [
