@@ -269,3 +269,28 @@ fn link_key(text: &SecretString) -> Result<LinkKey, ConfigError> {
     }
     Ok(LinkKey::of_text(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_file_that_may_be_half_written_is_refused_and_an_emptied_one_lets_nobody_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        let section = ServeSection { token_file: Some(file.clone()), ..ServeSection::default() };
+        let token = "t".repeat(40);
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            changed(&section, &Environment::default())
+        };
+        let count = |text: &str| read(text).unwrap().tokens.unwrap().count();
+        assert_eq!(count(&format!("{token} wx1\n")), 1);
+        // Cut off, it would be a token for all accounts.
+        let error = read(&token).unwrap_err().to_string();
+        assert!(error.contains("token_file") && !error.contains(&token), "{error}");
+        assert_eq!([count(""), count("# none\n")], [0, 0]);
+        std::fs::remove_file(&file).unwrap();
+        assert!(changed(&section, &Environment::default()).is_err(), "it may come back");
+    }
+}

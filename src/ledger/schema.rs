@@ -105,6 +105,23 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "sandbox")]
+    #[tokio::test]
+    async fn a_look_at_a_ledger_leaves_its_tables_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.sqlite");
+        std::fs::File::create(&path).unwrap();
+        let url = format!("sqlite:{}", path.display());
+        let tables = async |ledger: crate::ledger::Ledger| {
+            let count = "select count(*) from sqlite_master where type = 'table'";
+            let count = sqlx::query_scalar::<_, i64>(count).fetch_one(&ledger.pool).await.unwrap();
+            ledger.close().await;
+            count
+        };
+        assert_eq!(tables(crate::ledger::Ledger::open_as_it_is(&url).await.unwrap()).await, 0);
+        assert!(tables(crate::ledger::Ledger::open(&url).await.unwrap()).await > 0);
+    }
+
     #[test]
     fn migrations_are_numbered_each_once() {
         let versions: Vec<_> = migrations().iter().map(|migration| migration.version).collect();

@@ -90,6 +90,11 @@ pub enum BadTokens {
 }
 
 impl Tokens {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// No token at all: everybody is refused.
     pub fn nobody() -> Self {
         Self(Vec::new())

@@ -338,3 +338,26 @@ fn entry(keys: &AccountKeys, record: &RoomRecord) -> CatalogRoom {
         left_out: record.left_out.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_catalog_that_names_a_newer_manifest_keeps_it() {
+        let room = |revision: u64, status: &str| -> CatalogRoom {
+            serde_json::from_value(json!({
+                "room_id": 1, "name": "x", "live_status": 103, "start_time": null, "end_time": null,
+                "status": status, "manifest_key": "rooms/1/manifest.json", "manifest_sha256": null,
+                "manifest_revision": revision,
+            }))
+            .unwrap()
+        };
+        let (older, newer) = (room(2, "partial"), room(3, "complete"));
+        assert_eq!(resealed(older.clone(), Some(&newer)), newer, "published since it was read");
+        assert_eq!(resealed(newer.clone(), Some(&older)), newer);
+        assert_eq!(resealed(newer.clone(), None).manifest_revision, Some(3));
+    }
+}
