@@ -189,7 +189,7 @@ pub struct LostRecording {
     pub room_id: RoomId,
     /// The recording.
     pub source_id: String,
-    /// When WeChat deleted it, as far as it told.
+    /// When WeChat deleted it, if known.
     pub deadline: Option<Timestamp>,
     /// Why it was not archived.
     pub reason: String,
