@@ -37,7 +37,7 @@ pub struct DemoArguments {
     /// Where to put the archive. It may exist from an earlier demo.
     #[arg(long, value_name = "FOLDER", default_value = "archive")]
     folder: PathBuf,
-    /// Then show the archive in a browser, until interrupted.
+    /// Afterwards, serve the archive to a browser until interrupted.
     #[arg(long)]
     serve: bool,
 }

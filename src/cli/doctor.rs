@@ -37,14 +37,14 @@ const UPLOAD: Duration = Duration::from_secs(120);
 /// Flags of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
-    /// Check what a player gets instead: asks for a film of the archive at the URL that [serve] would give, as a
-    /// browser does, without credentials. Needs the bucket alone.
+    /// Check what players get instead: requests an archived MP4 at the URL that [serve] would give, as a browser
+    /// does, without credentials. Needs only the bucket.
     #[arg(long)]
     player: bool,
-    /// The room whose film is asked for; otherwise a new one.
+    /// The room to request; by default, one of the newest.
     #[arg(long, value_name = "NUMBER", requires = "player")]
     room: Option<RoomId>,
-    /// The page whose scripts would ask for it, for the check of CORS [default: `[serve] public_url`].
+    /// The origin of the page that would play it, for the CORS check [default: `[serve] public_url`].
     #[arg(long, value_name = "URL", requires = "player")]
     origin: Option<url::Url>,
 }

@@ -20,7 +20,7 @@ use crate::config::Environment;
 #[command(next_help_heading = "Options of every command")]
 pub struct Logging {
     /// What to log: error, warn, info, debug, trace, or a filter like `replay_archiver=debug` [default: warn;
-    /// for `serve`, info, which is a line for each request].
+    /// for `serve`: info, which includes a line for each request].
     #[arg(long = "log", global = true, value_name = "LEVEL", env = "REPLAY_ARCHIVER_LOG")]
     pub filter: Option<String>,
     /// The format of log lines.

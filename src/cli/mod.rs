@@ -108,7 +108,7 @@ pub enum Command {
     Plan,
     /// Show rooms, recordings by state, pending work and deadlines at risk.
     Status(status::StatusArguments),
-    /// Find archived rooms by name, anchor, day or status. Needs the bucket alone.
+    /// Find archived rooms by name, anchor, day or status. Needs only the bucket.
     Rooms(rooms::RoomsArguments),
     /// Compare the objects in the bucket with the manifests.
     Verify(verify::VerifyArguments),
@@ -116,23 +116,23 @@ pub enum Command {
     Gc(gc::GcArguments),
     /// Print what a player needs for one room: its segments in order, with presigned URLs.
     Playlist(playlist::PlaylistArguments),
-    /// Join the segments of a room to one film, which the store makes from them by itself.
+    /// Join the segments of a room into one film, which the store makes by copying them.
     Stitch(stitch::StitchArguments),
-    /// Show the archive in a browser, and to players, over HTTP. Needs the bucket alone.
+    /// Serve the archive to browsers and players over HTTP. Needs only the bucket.
     Serve(serve::ServeArguments),
     /// List, add, disable or check accounts.
     Accounts(accounts::AccountsArguments),
     /// Acknowledge the losses of a room: who knows of them, and why they are accepted.
     Ack(ack::AckArguments),
-    /// Try the channels that messages go to, or show what they would get.
+    /// Send a test message to each channel, or show what each would get.
     Notify(notify::NotifyArguments),
-    /// Play tonight on this machine with something going wrong, and show who would hear of it.
+    /// Play tonight on this machine, with something going wrong, and show who would hear of it.
     #[cfg(feature = "sandbox")]
     Rehearse(rehearse::RehearseArguments),
-    /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each; or what players
-    /// get.
+    /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each; or, with --player,
+    /// what players get.
     Doctor(doctor::DoctorArguments),
-    /// Say what a code after a hint means, such as RA204, and what to do about it.
+    /// Explain the code after a hint, such as RA204: what it means and what to do.
     Explain(explain::ExplainArguments),
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
     #[cfg(feature = "sandbox")]

@@ -32,8 +32,8 @@ pub struct RunArguments {
     /// Read the room list (this costs API calls) and show what would be done, but archive nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Read the newest rooms of the room list, one API call for most accounts, and publish the catalog,
-    /// but archive nothing: keeps the shop's own room list fresh between nights.
+    /// Read the newest rooms of the room list (one API call for most accounts) and publish the catalog, but
+    /// archive nothing: keeps the catalog fresh between nights.
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) list_only: bool,
     #[command(flatten)]
@@ -69,8 +69,8 @@ pub struct BackfillArguments {
 /// How `run` and `backfill` tell how they ended.
 #[derive(Debug, Args)]
 struct Telling {
-    /// Exit with 0 if the run ended so, for schedulers and monitors that know success and failure alone:
-    /// for example `--success ok,continuing` for a backfill of many nights.
+    /// Exit with 0 for these outcomes, for schedulers and monitors that only know success and failure: for
+    /// example `--success ok,continuing` for a backfill of many nights.
     #[arg(long, value_name = "OUTCOMES", value_parser = outcomes(), value_delimiter = ',')]
     success: Vec<Outcome>,
     /// List every room at the end, including those that are complete.
