@@ -30,7 +30,7 @@ pub struct AccountStatus {
     /// When WeChat deletes the first recording of the rooms that a later run has work to do for; `null`
     /// where there are none, or the run could not read it.
     pub next_deadline: Option<Timestamp>,
-    /// When something is tried again; `null` where the next run does at once, or nothing is left.
+    /// When the next retry is due; `null` if the next run retries in any case, or if nothing is left.
     pub next_try_at: Option<Timestamp>,
     /// The calls of the day; `null` where the run could not read them.
     pub calls: Option<Calls>,
