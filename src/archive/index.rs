@@ -85,7 +85,7 @@ struct Entry {
     cover: u16,
 }
 
-/// Some of the rooms that were looked for.
+/// One page of the rooms that match.
 #[derive(Debug)]
 pub struct Page {
     /// The rooms.

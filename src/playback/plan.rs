@@ -57,7 +57,7 @@ pub struct Gap {
     pub duration_ms: u64,
 }
 
-/// What is best played of a room.
+/// The best form in which to play a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Played {
