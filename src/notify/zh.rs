@@ -60,7 +60,7 @@ pub(super) fn line(fact: &Fact) -> String {
                 "throughput" => "按目前的下载速度来不及",
                 _ => "此前多次尝试均失败",
             };
-            format!("{}微信将删除 {}（{why}）", when(*ahead), replays(rooms))
+            format!("{}，微信将删除 {}：{why}", when(*ahead), replays(rooms))
         }
         Fact::Paused { since, rooms, ahead } => paused(*since, rooms, *ahead),
         Fact::Mismatches(count) => {
@@ -78,7 +78,7 @@ pub(super) fn line(fact: &Fact) -> String {
         Fact::Hint(hint) => format!("建议：{}", neutral::line(hint)),
         Fact::Left(rooms) => format!("还有 {rooms} 个直播间留待下次运行"),
         Fact::LostBefore(recordings) => {
-            format!("此前已丢失的 {recordings} 个回放尚未确认（确认命令：ack）")
+            format!("此前已丢失的 {recordings} 个回放尚未确认（用 ack 命令确认）")
         }
         Fact::Archived { rooms, bytes, took_ms } => format!(
             "本次处理 {rooms} 个直播间，下载 {}，用时 {}",
@@ -87,7 +87,7 @@ pub(super) fn line(fact: &Fact) -> String {
         ),
         Fact::Calls(calls) => {
             format!(
-                "今日接口调用：已用 {}，还可用 {}（上限 {}）",
+                "今日接口调用：已用 {}，本程序还可用 {}（每日上限 {}）",
                 calls.used, calls.left, calls.limit
             )
         }
@@ -99,9 +99,9 @@ pub(super) fn line(fact: &Fact) -> String {
             }
         }
         Fact::Stale(appid, Some(at)) => {
-            format!("账号 {appid} 上次运行归档是 {}：请检查运行归档的机器", moment(*at))
+            format!("账号 {appid} 上次归档是在 {}：请检查负责归档的机器", moment(*at))
         }
-        Fact::Stale(appid, None) => format!("账号 {appid} 从未运行过归档：请检查运行归档的机器"),
+        Fact::Stale(appid, None) => format!("账号 {appid} 从未归档过：请检查负责归档的机器"),
         Fact::Earlier { at, head } => {
             let ended = match head {
                 Head::Outcome(outcome) => ended(*outcome),
@@ -113,10 +113,10 @@ pub(super) fn line(fact: &Fact) -> String {
 }
 
 fn paused(since: Timestamp, rooms: &Rooms, ahead: Option<Ahead>) -> String {
-    let paused = format!("微信不再授权该账号，自 {} 起暂停归档", moment(since));
+    let paused = format!("微信未授权该账号调用直播接口，自 {} 起暂停归档", moment(since));
     match ahead {
         Some(ahead) => {
-            format!("{paused}。面临删除：{}，最早的在 {}", replays(rooms), when(ahead))
+            format!("{paused}。面临删除：{}，最早的一个：{}", replays(rooms), when(ahead))
         }
         None => paused,
     }
@@ -150,7 +150,7 @@ fn of_rooms(rooms: &Rooms, unknown: &str) -> String {
 
 fn when(ahead: Ahead) -> String {
     match ahead {
-        Ahead::Past => "现在".to_owned(),
+        Ahead::Past => "已到期".to_owned(),
         Ahead::Soon => "1 小时内".to_owned(),
         Ahead::Hours(hours) => format!("{hours} 小时后"),
         Ahead::Days(days) => format!("{days} 天后"),

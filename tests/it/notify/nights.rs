@@ -69,7 +69,7 @@ async fn a_deadline_is_foretold_in_words_to_act_on() {
     let (receiver, desktop) = wecom("").await;
     desktop.night(|at| at_risk(&rooms, 4, 9, at)).await;
     let text = receiver.one_since(0);
-    let told = "9 天后微信将删除 3 个直播间的 12 个回放（354 号「双十一专场」、355 号「新品」、356 号）（接口调用次数不够）";
+    let told = "9 天后，微信将删除 3 个直播间的 12 个回放（354 号「双十一专场」、355 号「新品」、356 号）：接口调用次数不够";
     assert!(text.contains(told), "{text}");
 
     let (receiver, desktop) = wecom("lang = \"en\"").await;

@@ -210,7 +210,7 @@ async fn an_account_that_is_not_authorised_is_told_every_night_with_the_rooms_at
     for night in 0..2 {
         assert_ne!(told.run(&["run"]).await.code, 0);
         let text = told.receiver.one_since(night);
-        assert!(text.contains("微信不再授权该账号") && text.contains("61003"), "{text}");
+        assert!(text.contains("微信未授权该账号调用直播接口") && text.contains("61003"), "{text}");
         assert!(text.contains("面临删除：2 个直播间的回放（1 号"), "{text}");
     }
     told.place.sandbox.update(|scenario| scenario.faults.clear());
