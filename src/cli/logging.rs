@@ -4,13 +4,15 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal as _;
 
 use clap::{Args, ValueEnum};
+use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Level, Metadata};
-use tracing_subscriber::filter::{Directive, filter_fn};
+use tracing_subscriber::filter::{Directive, FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
+use super::telemetry::Telemetry;
 use super::visible::Lines;
 use super::{output, stderr};
 use crate::config::Environment;
@@ -37,16 +39,22 @@ pub enum Format {
     Json,
 }
 
-/// Sets up logging, once for the process, with the filter `usual` unless another was given. Filters that cannot be parsed are ignored and reported.
+/// What turns the spans of a run into traces.
+pub(super) type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Sets up logging and traces, once for the process, with the filter `usual` unless another was given. Filters that cannot be parsed are ignored and reported.
 /// Panics are logged like everything else: a reader that stops reading must not block the program.
 ///
 /// Libraries log only warnings, whatever `--log` says: at lower levels they write URLs and headers,
 /// which contain tokens and signatures.
-pub fn init(logging: &Logging, usual: &str) {
+pub fn init(logging: &Logging, usual: &str, telemetry: &Telemetry) {
     let is_coloured =
         std::io::stderr().is_terminal() && !Environment::of_process().is_without_colour();
     let asked = logging.filter.as_deref().unwrap_or(usual);
-    subscriber(asked, logging.log_format, || stderr::Log, is_coloured).init();
+    // Traces have calls and parts where the log has its details.
+    let is_detailed = filter(asked).max_level_hint() >= Some(LevelFilter::DEBUG);
+    let spans = telemetry.layer(if is_detailed { Level::DEBUG } else { Level::INFO });
+    with_spans(asked, logging.log_format, || stderr::Log, is_coloured, spans).init();
     for filter in directives(asked).filter(|filter| !is_readable(filter)) {
         output::note(format_args!("ignored --log {filter:?}: neither a level nor a filter"));
     }
@@ -64,17 +72,32 @@ pub fn subscriber<W>(asked: &str, format: Format, lines: W, is_coloured: bool) -
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = filter(asked);
-    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
+    with_spans(asked, format, lines, is_coloured, None)
+}
+
+fn with_spans<W>(
+    asked: &str,
+    format: Format,
+    lines: W,
+    is_coloured: bool,
+    spans: Option<SpanLayer>,
+) -> Dispatch
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = filter(asked).and(filter_fn(may_be_logged).with_max_level_hint(Level::TRACE));
     let lines = fmt::layer().with_writer(Lines::to(lines, is_coloured));
     // It would report its own errors with a macro that panics when stderr fails.
     let lines = lines.log_internal_errors(false);
-    match format {
-        Format::Json => Dispatch::new(registry.with(lines.json().flatten_event(true))),
-        Format::Text => Dispatch::new(registry.with(lines.with_ansi(is_coloured))),
-    }
+    let lines = match format {
+        Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+        Format::Text => lines.with_ansi(is_coloured).with_filter(filter).boxed(),
+    };
+    let layers: Vec<SpanLayer> = [lines].into_iter().chain(spans).collect();
+    Dispatch::new(tracing_subscriber::registry().with(layers))
 }
 
+/// Spans are none of its, as their target is not the program's.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let root = metadata.target().split("::").next();
     root == Some(env!("CARGO_CRATE_NAME")) || *metadata.level() <= Level::WARN

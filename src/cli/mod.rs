@@ -41,6 +41,7 @@ mod status;
 mod stderr;
 mod stitch;
 mod stop;
+pub mod telemetry;
 mod telling;
 mod usage;
 mod verify;
@@ -53,6 +54,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::model::AppId;
 use stop::{Grace, Stop};
+use telemetry::Telemetry;
 
 pub use exit::Exit;
 pub use report::notes;
@@ -174,6 +176,16 @@ impl Command {
         }
     }
 
+    /// Whether it is one that archives.
+    #[cfg(feature = "otlp")]
+    fn archives(&self) -> bool {
+        match self {
+            Self::Run(arguments) => arguments.archives(),
+            Self::Backfill(_) => true,
+            _ => false,
+        }
+    }
+
     fn grace(&self) -> Grace {
         match self {
             Self::Run(arguments) if arguments.list_only => Grace::None,
@@ -188,41 +200,49 @@ impl Command {
 
 /// Runs a command until it ends, its time is up, or a signal arrives. Errors are printed here, to
 /// stderr; with `--json` also as the last object on stdout.
-pub fn run(arguments: Arguments) -> Exit {
+pub fn run(arguments: Arguments, telemetry: Telemetry) -> Exit {
     let common = arguments.common.clone();
-    let exit = begin(arguments).unwrap_or_else(|error| output::failure(&common, &error.into()));
+    let exit =
+        begin(arguments, telemetry).unwrap_or_else(|error| output::failure(&common, &error.into()));
     output::finish(exit)
 }
 
 /// The stack of each thread, in bytes. Only what is used of it takes memory.
 const STACK: usize = 4 << 20;
 
-fn begin(arguments: Arguments) -> std::io::Result<Exit> {
+fn begin(arguments: Arguments, telemetry: Telemetry) -> std::io::Result<Exit> {
     let stop = Stop::begin(arguments.command.limit(), arguments.command.grace())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // The futures of an unoptimised build are large.
         .thread_stack_size(STACK)
         .build()?;
-    let exit = runtime.block_on(dispatch(arguments, &stop));
+    let exit = runtime.block_on(dispatch(arguments, telemetry, &stop));
     // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(exit)
 }
 
-async fn dispatch(arguments: Arguments, stop: &Stop) -> Exit {
+async fn dispatch(arguments: Arguments, telemetry: Telemetry, stop: &Stop) -> Exit {
     let Arguments { common, command, .. } = arguments;
     let outcome = tokio::select! {
         biased;
-        outcome = execute(&common, command, stop) => outcome,
+        outcome = execute(&common, command, &telemetry, stop) => outcome,
         stopped = stop.over() => Err(stopped.into()),
     };
-    outcome.unwrap_or_else(|error| output::failure(&common, &error))
+    let exit = outcome.unwrap_or_else(|error| output::failure(&common, &error));
+    telemetry.end(stop).await;
+    exit
 }
 
-async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Result<Exit> {
+async fn execute(
+    common: &Common,
+    command: Command,
+    telemetry: &Telemetry,
+    stop: &Stop,
+) -> anyhow::Result<Exit> {
     match command {
-        Command::Run(arguments) => run::run(common, &arguments, stop).await,
+        Command::Run(arguments) => run::run(common, &arguments, telemetry, stop).await,
         Command::Backfill(arguments) => run::backfill(common, &arguments, stop).await,
         Command::Plan => plan::run(common).await,
         Command::Status(arguments) => status::run(common, &arguments).await,

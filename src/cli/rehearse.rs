@@ -73,7 +73,7 @@ pub(super) async fn run(
     let silent = Alerts { success: alerts.success.clone(), monitor, ..Alerts::default() };
     let silent = Alerts { appids: alerts.appids.clone(), ..silent };
     let teller = Teller::of(silent, "run");
-    let mut watched = teller.watch().await;
+    let mut watched = teller.watch(None).await;
     let ended = Work::of_a_rehearsal(common, stop, &teller, &mut watched)
         .run(stage.open(), Selection::Due, None)
         .await;

@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use jiff::civil::Date;
 use serde_json::json;
+use tracing::{Instrument as _, Span};
 
 use super::figures::counted;
 use super::output;
@@ -13,6 +14,7 @@ use super::progress::Line;
 use super::report::{self, Detail};
 use super::setup::{self, Setup};
 use super::stop::Stop;
+use super::telemetry::Telemetry;
 use super::telling::{Teller, Watched};
 use super::{Common, Exit, plan};
 use crate::clock;
@@ -21,6 +23,7 @@ use crate::model::time::beijing_midnight;
 use crate::model::{AppId, Outcome, Reason, RoomId};
 use crate::notify::{Digest, Memory};
 use crate::pipeline::{self, Report, Rooms, Selection};
+use crate::spans;
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -38,6 +41,14 @@ pub struct RunArguments {
     pub(super) list_only: bool,
     #[command(flatten)]
     telling: Telling,
+}
+
+#[cfg(feature = "otlp")]
+impl RunArguments {
+    /// Whether it does more than look.
+    pub(super) fn archives(&self) -> bool {
+        !self.dry_run && !self.list_only
+    }
 }
 
 /// Flags of `backfill`.
@@ -101,6 +112,7 @@ const PUBLISHING: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(
 pub(super) async fn run(
     common: &Common,
     arguments: &RunArguments,
+    telemetry: &Telemetry,
     stop: &Stop,
 ) -> anyhow::Result<Exit> {
     if arguments.dry_run || arguments.list_only {
@@ -113,7 +125,7 @@ pub(super) async fn run(
         return stop.unless("the room list", list(common, &setup)).await;
     }
     let teller = Teller::new(common, "run");
-    let mut watched = teller.watch().await;
+    let mut watched = teller.watch(telemetry.board()).await;
     let work = Work {
         common,
         stop,
@@ -228,6 +240,17 @@ impl<'a, 'w> Work<'a, 'w> {
 
     /// Opens everything and works. What ends the run without a report is told too.
     pub(super) async fn run(
+        self,
+        opening: impl Future<Output = anyhow::Result<Setup>>,
+        selection: Selection,
+        room: Option<RoomId>,
+    ) -> Ended {
+        let span = spans::run(self.teller.command());
+        // On the heap: it is large.
+        Box::pin(self.open_and_work(opening, selection, room)).instrument(span).await
+    }
+
+    async fn open_and_work(
         mut self,
         opening: impl Future<Output = anyhow::Result<Setup>>,
         selection: Selection,
@@ -248,6 +271,7 @@ impl<'a, 'w> Work<'a, 'w> {
         match ended {
             Ok((exit, digest)) => Ended { exit: Ok(exit), digest },
             Err(error) => {
+                spans::fail(&Span::current(), &error);
                 let digest = self.teller.failed(ledger.as_ref(), &error, stop).await;
                 if let Some(watched) = &mut self.watched {
                     watched.end(&digest, (Exit::of_error(&error), None), stop).await;
@@ -269,6 +293,7 @@ impl<'a, 'w> Work<'a, 'w> {
             report.losses_unread |= taken.is_none();
         }
         let outcome = report.outcome(is_interrupted);
+        spans::end_run(&Span::current(), outcome, report.counts);
         let success = if told.success.is_empty() { teller.success() } else { &told.success };
         let exit = if success.contains(&outcome) { Exit::Done } else { Exit::of_outcome(outcome) };
         let elapsed = teller.elapsed();

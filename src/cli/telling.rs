@@ -1,6 +1,6 @@
 //! Tells how a command ended to whoever the configuration names: messages, pings, metrics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,10 @@ use super::{Common, Exit};
 use crate::clock::{self, Clock};
 use crate::config::{self, Alerts, Channel, ConfigError, Lang};
 use crate::ledger::{self, Ledger, Place};
+use crate::metrics::Board;
 use crate::model::{AppId, Outcome, Reason, RoomId, RunId};
 use crate::notify::digest::{Ended, Names};
-use crate::notify::metrics::{self, Metrics};
+use crate::notify::metrics::{self, Metrics, Places};
 use crate::notify::ping::{End, Pings};
 use crate::notify::{self, Desk, Digest, Memory};
 use crate::pipeline::{AccountReport, Report};
@@ -62,6 +63,11 @@ impl Teller {
         Self { command, alerts, clock, began, sender }
     }
 
+    /// The command.
+    pub(super) fn command(&self) -> &'static str {
+        self.command
+    }
+
     /// Those who get messages.
     pub(super) fn channels(&self) -> &[Channel] {
         &self.alerts.channels
@@ -90,13 +96,13 @@ impl Teller {
         self.began.elapsed()
     }
 
-    /// Tells the monitors that the nightly run begins.
-    pub(super) async fn watch(&self) -> Watched<'_> {
+    /// Tells the monitors that the nightly run begins. Its metrics are on the board too, if there is one.
+    pub(super) async fn watch(&self, board: Option<Board>) -> Watched<'_> {
         let (monitor, now) = (&self.alerts.monitor, self.clock.now());
-        let metrics = monitor.textfile.as_ref().map(|file| {
-            let accounts = self.alerts.appids.iter().map(String::as_str);
-            Metrics::begin(file, now, accounts)
-        });
+        let places = Places { file: monitor.textfile.clone(), board };
+        let is_watched = places.file.is_some() || places.board.is_some();
+        let accounts = self.alerts.appids.iter().map(String::as_str);
+        let metrics = is_watched.then(|| Metrics::begin(places, now, accounts));
         let mut watched = Watched { pings: Pings::new(monitor, &self.clock), metrics };
         watched.progress(Counts::default());
         watched.pings.start().await;
@@ -258,13 +264,8 @@ impl Watched<'_> {
         (exit, report): (Exit, Option<&Report>),
         stop: &Stop,
     ) {
-        let counts = report.map(|report| report.counts).unwrap_or_default();
-        let accounts = report.iter().flat_map(|report| &report.accounts);
-        let deadlines: BTreeMap<_, _> = accounts
-            .filter_map(|account| Some((account.appid.clone(), account.next_deadline?)))
-            .collect();
         if let Some(metrics) = &mut self.metrics {
-            metrics.end(digest, counts, &deadlines);
+            metrics.end(digest, report);
         }
         let end = match digest.outcome {
             Outcome::Interrupted => End::Interrupted,

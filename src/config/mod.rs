@@ -17,6 +17,8 @@ mod keys;
 mod masking;
 mod notify;
 mod origins;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod overlay;
 mod reading;
 mod secrets;
@@ -53,6 +55,8 @@ pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
 pub use notify::{Kind, MonitorSection, NotifySection, RunSection};
+#[cfg(feature = "otlp")]
+pub use otlp::{Otlp, OtlpError};
 pub use reading::{Configured, Reading, Revising};
 pub use select::SelectSection;
 pub use serving::Serving;

@@ -1,6 +1,8 @@
 //! `status.json`, format version 1: how an account's last run ended, and what is ahead of it. Public:
 //! fields may only be added.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,6 +68,10 @@ pub struct LastRun {
     pub rooms: u64,
     /// The version of the program.
     pub version: String,
+    /// For how many milliseconds each stage was at work for the account: `discover`, `check`, `resolve`, `transfer`,
+    /// `seal`, `stitch`. Stages overlap; one that had nothing to do is missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stage_ms: BTreeMap<String, u64>,
 }
 
 /// How a run ended. Where several apply, it is the first of them in the order given here; a run that was

@@ -10,14 +10,17 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
+use super::at_work::at_work;
 use super::lacking::{note_lacking, survey_early};
 use super::list::List;
 use super::order::by_urgency;
 use super::report::{AccountReport, RunProblem};
 use super::{InFlight, Rooms, Selection, each, is_told, lacking, obstacles};
 use crate::ledger::Wanted;
-use crate::model::{Reason, RoomId};
+use crate::model::{Reason, RoomId, Stage};
+use crate::spans;
 use crate::stage::adopt::restore;
 use crate::stage::discover::{Reading, Scan, Scanned};
 use crate::stage::{Account, Context, Error, seal, selection};
@@ -46,15 +49,18 @@ pub(super) async fn find(
             list: None,
             report: AccountReport::new(&account.appid),
         };
-        async move {
+        let searching = async move {
             let cut_short = AccountReport { is_cut_short: true, ..search.report.clone() };
             let report = tokio::select! {
                 report = search.run_to_its_end() => report,
                 () = stop.cancelled() => cut_short,
             };
             context.progress.end_account(&report.appid);
+            let problem = report.problems.first().map(|problem| &problem.error);
+            spans::end(&Span::current(), &problem.map_or(Ok(()), Err));
             report
-        }
+        };
+        searching.instrument(spans::account(&account.appid))
     };
     context.progress.expect_accounts(accounts.iter().map(|account| &account.appid));
     each(&by_urgency(context, accounts).await, ACCOUNTS, search).await
@@ -257,7 +263,8 @@ async fn begin(context: &Context, account: &Account) -> Result<(), Error> {
     align_quota(context, account).await;
     let scans = context.ledger.scan_state(&account.appid, context.clock.now()).await?;
     if scans.full_scanned_at.is_none() {
-        restore(context.records(), &account.appid).await?;
+        let restored = restore(context.records(), &account.appid);
+        at_work(context, &account.appid, Stage::Check, restored).await?;
     }
     Ok(())
 }

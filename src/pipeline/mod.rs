@@ -11,6 +11,7 @@
 //! recorded.
 
 pub mod ack;
+mod at_work;
 mod clock_warning;
 mod films;
 mod find;
@@ -43,13 +44,16 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
 use crate::clock;
 use crate::ledger::{self, Phase};
-use crate::model::{Calls, ManifestImage, Reason, Recording, RoomId};
+use crate::model::{Calls, ManifestImage, Reason, Recording, RoomId, Stage};
 use crate::schedule::RoomPermit;
+use crate::spans;
 use crate::stage::{Account, Context, Error, ListedRoom, Untried, seal};
 
+use at_work::at_work;
 pub use clock_warning::clock_warning;
 pub use find::{align_quota, ask, look, refresh};
 use lease::Lease;
@@ -84,6 +88,8 @@ struct InFlight {
     permit: Option<RoomPermit>,
     /// Dropped with the permit.
     untried: Option<Untried>,
+    /// Of what the run does for the room.
+    span: Span,
 }
 
 /// Runs the pipeline until the selection has nothing due, `stop` is cancelled, or the ledger fails.
@@ -111,6 +117,9 @@ pub async fn run(
         never = stopping => never,
     };
     report.ledger = context.ledger.failure().cloned();
+    for account in &mut report.accounts {
+        account.stages = context.progress.stages_of(&account.appid);
+    }
     report
 }
 
@@ -212,8 +221,9 @@ async fn seal_all(
 ) -> Vec<RoomReport> {
     let seal_one = |room: InFlight| async move {
         let name = report::name_of(&room.listed.record);
-        let context = Arc::clone(context);
-        let sealing = tokio::spawn(async move { seal_room(&context, room).await });
+        let (context, span) = (Arc::clone(context), room.span.clone());
+        let sealing = async move { seal_room(&context, room).await };
+        let sealing = tokio::spawn(sealing.instrument(span));
         AbortOnDropHandle::new(sealing)
             .await
             .unwrap_or_else(|failed| name.failed(report::panic_text(failed)))
@@ -224,7 +234,9 @@ async fn seal_all(
 async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     let record = room.listed.record.clone();
     let name = report::name_of(&record);
-    let sealed = seal::seal(context.records(), context.sealing(), room.listed, room.pictures).await;
+    let sealing = seal::seal(context.records(), context.sealing(), room.listed, room.pictures);
+    let sealed = at_work(context, &record.room.appid, Stage::Seal, sealing).await;
+    spans::end(&Span::current(), &sealed);
     let report = match sealed {
         Ok(sealed) => name.sealed(&sealed),
         Err(error) => {
@@ -249,8 +261,9 @@ async fn finish(
         else {
             continue;
         };
+        let catalog = seal::publish_catalog(context.records(), &account.appid);
         if !found.is_misplaced
-            && let Err(error) = seal::publish_catalog(context.records(), &account.appid).await
+            && let Err(error) = at_work(context, &account.appid, Stage::Seal, catalog).await
         {
             found.add(RunProblem::new("the catalog", &error));
         }

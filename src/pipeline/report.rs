@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::next_look::NextLook;
 use crate::ledger::{Loss, PendingRecording};
 use crate::model::{AppId, Calls, Pause, Rate, Reason, RoomId};
-use crate::progress::Counts;
+use crate::progress::{Counts, StageTimes};
 use crate::schedule::forecast::AtRisk;
 use crate::stage::discover::Scanned;
 use crate::stage::{Account, Error};
@@ -161,6 +161,8 @@ pub struct AccountReport {
     pub calls: Option<Calls>,
     /// Why the account is paused, if it is.
     pub pause: Option<Pause>,
+    /// How long each stage was at work for it.
+    pub stages: StageTimes,
 }
 
 /// A recording or a room that waits for its next attempt.
@@ -219,6 +221,7 @@ impl AccountReport {
             next_deadline: None,
             calls: None,
             pause: None,
+            stages: StageTimes::default(),
         }
     }
 }

@@ -43,6 +43,7 @@ use crate::model::{
     RecordingState, Room, SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
 };
 use crate::schedule::Job;
+use crate::spans;
 use crate::store::RoomKeys;
 
 use copy::{Copied, Target, copy};
@@ -285,6 +286,7 @@ async fn save(context: &Context, place: &Place, recording: Recording) -> Result<
     let (ledger, room) = (&context.ledger, place.room.room_id);
     ledger.save_recording(&place.appid, room, &recording, context.owner()).await?;
     context.progress.end_recording();
+    spans::end_transfer(&recording);
     Ok(recording)
 }
 
