@@ -14,7 +14,7 @@ use crate::config::{self, Alerts, Channel, ConfigError, Lang};
 use crate::ledger::{self, Ledger, Place};
 use crate::model::{AppId, Outcome, Reason, RoomId, RunId};
 use crate::notify::digest::{Ended, Names};
-use crate::notify::metrics::{self, Metrics};
+use crate::notify::metrics::{self, Metrics, Others};
 use crate::notify::ping::{End, Pings};
 use crate::notify::{self, Desk, Digest, Memory};
 use crate::pipeline::{AccountReport, Report};
@@ -39,6 +39,8 @@ pub(super) struct Teller {
     clock: Clock,
     began: Instant,
     sender: String,
+    /// Whether the command works on a part of the accounts alone.
+    is_restricted: bool,
 }
 
 /// What watches the nightly run beside the messages.
@@ -52,14 +54,15 @@ impl Teller {
     pub(super) fn new(common: &Common, command: &'static str) -> Self {
         let sources = setup::sources(common).ok();
         let alerts = sources.and_then(|sources| config::load_alerts(&sources).ok());
-        Self::of(alerts.unwrap_or_default(), command)
+        let is_restricted = !common.accounts.is_empty();
+        Self { is_restricted, ..Self::of(alerts.unwrap_or_default(), command) }
     }
 
     /// Tells these.
     pub(super) fn of(alerts: Alerts, command: &'static str) -> Self {
         let (clock, began) = (Clock::system(), Instant::now());
         let sender = RunId::new(clock.now()).to_string();
-        Self { command, alerts, clock, began, sender }
+        Self { command, alerts, clock, began, sender, is_restricted: false }
     }
 
     /// Those who get messages.
@@ -95,7 +98,12 @@ impl Teller {
         let (monitor, now) = (&self.alerts.monitor, self.clock.now());
         let metrics = monitor.textfile.as_ref().map(|file| {
             let accounts = self.alerts.appids.iter().map(String::as_str);
-            Metrics::begin(file, now, accounts)
+            let others = match (self.alerts.has_others, self.is_restricted) {
+                (false, _) => Others::None,
+                (true, false) => Others::Found,
+                (true, true) => Others::Unseen,
+            };
+            Metrics::begin(file, now, (accounts, others))
         });
         let mut watched = Watched { pings: Pings::new(monitor, &self.clock), metrics };
         watched.progress(Counts::default());

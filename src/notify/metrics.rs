@@ -5,14 +5,14 @@
 
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Digest;
+use super::digest::{AccountDigest, Digest};
 use crate::metrics::{Figures, seconds};
 use crate::model::{AppId, Outcome};
 use crate::progress::Counts;
@@ -20,6 +20,17 @@ use text::{Kept, text};
 
 /// How often the file is written during a run.
 pub const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Which accounts there are besides those that the configuration names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// None.
+    None,
+    /// Those of a folder, the ledger or a platform: the run finds all of them.
+    Found,
+    /// The same, but the run looks at a part of the accounts.
+    Unseen,
+}
 
 /// What the file says.
 #[derive(Debug, Clone)]
@@ -31,23 +42,33 @@ pub struct Metrics {
     counts: Counts,
     /// What is kept from run to run.
     kept: Kept,
+    /// The accounts that the configuration names.
+    named: Vec<String>,
+    others: Others,
 }
 
 impl Metrics {
-    /// The metrics of a run that begins now, with what the file says of earlier ones.
-    /// Each of the configured `accounts` has its series from the beginning, and no other account has any.
+    /// The metrics of a run that begins now, with what the file says of earlier ones. Each of the `accounts` that
+    /// the configuration names has its series from the beginning. Those that come from elsewhere keep what was
+    /// written about them until a run has looked at all accounts and they are not among them.
     pub fn begin<'a>(
         file: &Path,
         began: Timestamp,
-        accounts: impl Iterator<Item = &'a str>,
+        (accounts, others): (impl Iterator<Item = &'a str>, Others),
     ) -> Self {
         let earlier = std::fs::read_to_string(file).unwrap_or_default();
         let mut kept = Kept::read(&earlier);
-        let known = |appid: &str| kept.accounts.get(appid).copied().unwrap_or(Figures::ZERO);
-        kept.accounts = accounts.map(|appid| (appid.to_owned(), known(appid))).collect();
+        let named: Vec<String> = accounts.map(str::to_owned).collect();
+        for appid in &named {
+            kept.accounts.entry(appid.clone()).or_insert(Figures::ZERO);
+        }
         let file = file.to_owned();
-        let (ended, outcome) = (None, None);
-        Self { file, began, ended, outcome, counts: Counts::default(), kept }
+        let (ended, outcome, counts) = (None, None, Counts::default());
+        let mut metrics = Self { file, began, ended, outcome, counts, kept, named, others };
+        if others == Others::None {
+            metrics.keep_only(&[]);
+        }
+        metrics
     }
 
     /// Writes how far the run is.
@@ -63,6 +84,10 @@ impl Metrics {
         let at = seconds(digest.ended_at);
         if digest.is_well() {
             self.kept.last_success = at;
+        }
+        let is_all = digest.stopped.is_none() && digest.unread.is_empty() && !digest.is_cut_short;
+        if self.others == Others::Found && is_all {
+            self.keep_only(&digest.accounts);
         }
         for account in &digest.accounts {
             let figures = self.kept.accounts.entry(account.appid.to_string());
@@ -87,6 +112,13 @@ impl Metrics {
             }
         }
         self.write();
+    }
+
+    /// Forgets every account but these and those that the configuration names.
+    fn keep_only(&mut self, found: &[AccountDigest]) {
+        let found = found.iter().map(|account| account.appid.as_str());
+        let known: HashSet<&str> = self.named.iter().map(String::as_str).chain(found).collect();
+        self.kept.accounts.retain(|appid, _| known.contains(appid.as_str()));
     }
 
     /// Replaces the file. A failure is logged: it is no reason to end a run.
