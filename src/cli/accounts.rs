@@ -287,6 +287,7 @@ async fn check(common: &Common) -> anyhow::Result<Exit> {
             false => output::line(format_args!("{}: {said}", account.appid)),
         }
     }
+    setup.end().await;
     let asked = setup.accounts.len();
     if common.json {
         output::json(&json!({ "type": "summary", "accounts": asked, "refused": refused }));

@@ -179,6 +179,7 @@ pub(super) async fn run(common: &Common, arguments: &DoctorArguments) -> anyhow:
         account::check(&setup, account, addresses, &mut findings).await;
         hosts::check(&setup, account, &mut findings).await;
     }
+    setup.end().await;
     Ok(findings.end())
 }
 

@@ -1,14 +1,14 @@
 //! `run` and `backfill`: runs the pipeline and reports the result.
 
+mod listing;
+
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use jiff::civil::Date;
-use serde_json::json;
 use tracing::{Instrument as _, Span};
 
-use super::figures::counted;
 use super::output;
 use super::progress::Line;
 use super::report::{self, Detail};
@@ -16,11 +16,11 @@ use super::setup::{self, Setup};
 use super::stop::Stop;
 use super::telemetry::Telemetry;
 use super::telling::{Teller, Watched};
-use super::{Common, Exit, plan};
+use super::{Common, Exit};
 use crate::clock;
 use crate::config::ConfigError;
 use crate::model::time::beijing_midnight;
-use crate::model::{AppId, Outcome, Reason, RoomId};
+use crate::model::{Outcome, RoomId};
 use crate::notify::{Digest, Memory};
 use crate::pipeline::{self, Report, Rooms, Selection};
 use crate::spans;
@@ -109,6 +109,9 @@ const TELLING: Duration = Duration::from_secs(30);
 /// over.
 const PUBLISHING: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(5)];
 
+/// How much longer it may take for each account, where there is time.
+const PUBLISHING_ONE: Duration = Duration::from_millis(50);
+
 pub(super) async fn run(
     common: &Common,
     arguments: &RunArguments,
@@ -118,11 +121,17 @@ pub(super) async fn run(
     if arguments.dry_run || arguments.list_only {
         let setup = stop.unless(LEDGER, setup::open(common)).await?;
         setup.note_new_ledger();
-        if arguments.dry_run {
-            return stop.unless("the room list", look(common, &setup)).await;
-        }
-        stop.unless("the bucket", setup.find_bucket()).await?;
-        return stop.unless("the room list", list(common, &setup)).await;
+        let ended = stop.unless("the room list", async {
+            if arguments.dry_run {
+                return listing::look(common, &setup).await;
+            }
+            setup.find_bucket().await?;
+            Ok(listing::list(common, &setup).await)
+        });
+        let ended = ended.await;
+        setup.end().await;
+        let success = &arguments.telling.success;
+        return Ok(ended?.exit(success));
     }
     let teller = Teller::new(common, "run");
     let mut watched = teller.watch(telemetry.board()).await;
@@ -134,55 +143,6 @@ pub(super) async fn run(
         watched: Some(&mut watched),
     };
     work.run(setup::open(common), Selection::Due, None).await.exit
-}
-
-/// Refreshes the room list and the catalog of each account.
-async fn list(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Done;
-    for account in &setup.accounts {
-        let appid = &account.appid;
-        match pipeline::refresh(&setup.context, account).await {
-            Ok(scanned) if common.json => output::json(&json!({
-                "type": "listed", "appid": appid, "rooms": scanned.rooms, "calls": scanned.pages,
-            })),
-            Ok(scanned) => output::line(format_args!(
-                "{appid}: read {} with {} and published the catalog",
-                counted(scanned.rooms, "room"),
-                counted(scanned.pages, "call"),
-            )),
-            Err(error) => {
-                tell_unread(common, appid, &Reason::of(&error));
-                exit = match exit {
-                    Exit::Done | Exit::Left if error.is_quota() => Exit::Left,
-                    _ => Exit::CouldNotRun,
-                };
-            }
-        }
-    }
-    pipeline::clock_warning(&setup.context).iter().for_each(output::note);
-    Ok(exit)
-}
-
-/// Tells that an account's room list could not be read, or not published.
-fn tell_unread(common: &Common, appid: &AppId, error: &Reason) {
-    output::note(format_args!("{appid}: failed to refresh the room list: {error}"));
-    if common.json {
-        let (what, error) = ("the room list", error.to_string());
-        output::json(&json!({ "type": "problem", "appid": appid, "what": what, "error": error }));
-    }
-}
-
-async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Done;
-    for account in &setup.accounts {
-        if let Err(error) = pipeline::look(&setup.context, account).await {
-            tell_unread(common, &account.appid, &Reason::of(&error));
-            exit = Exit::CouldNotRun;
-        }
-    }
-    plan::print(common, setup).await?;
-    pipeline::clock_warning(&setup.context).iter().for_each(output::note);
-    Ok(exit)
 }
 
 pub(super) async fn backfill(
@@ -310,6 +270,7 @@ impl<'a, 'w> Work<'a, 'w> {
         if let Some(watched) = &mut self.watched {
             watched.end(&digest, (exit, Some(&report)), stop).await;
         }
+        let _ = clock::within(Duration::from_secs(1), setup.end()).await;
         // Work that was cut short may still hold a connection; its writes are durable without this.
         let _ = clock::within(Duration::from_secs(1), setup.context.ledger.close()).await;
         (exit, digest)
@@ -339,6 +300,8 @@ async fn publish(
     let ended = pipeline::status::Ended { command, is_interrupted };
     let published = pipeline::status::publish(&setup.context, report, ended);
     let [limit, at_the_end] = PUBLISHING;
+    let accounts = u32::try_from(report.accounts.len()).unwrap_or(u32::MAX);
+    let limit = limit.saturating_add(PUBLISHING_ONE.saturating_mul(accounts));
     let limit = if stop.token.is_cancelled() { at_the_end } else { limit };
     if stop.within(limit, published).await.is_none() {
         tracing::warn!("status.json was not published in time: it tells of an earlier run");

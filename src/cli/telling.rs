@@ -15,7 +15,7 @@ use crate::ledger::{self, Ledger, Place};
 use crate::metrics::Board;
 use crate::model::{AppId, Outcome, Reason, RoomId, RunId};
 use crate::notify::digest::{Ended, Names};
-use crate::notify::metrics::{self, Metrics, Places};
+use crate::notify::metrics::{self, Metrics, Others, Places};
 use crate::notify::ping::{End, Pings};
 use crate::notify::{self, Desk, Digest, Memory};
 use crate::pipeline::{AccountReport, Report};
@@ -40,6 +40,8 @@ pub(super) struct Teller {
     clock: Clock,
     began: Instant,
     sender: String,
+    /// Whether the command works on a part of the accounts alone.
+    is_restricted: bool,
 }
 
 /// What watches the nightly run beside the messages.
@@ -53,14 +55,15 @@ impl Teller {
     pub(super) fn new(common: &Common, command: &'static str) -> Self {
         let sources = setup::sources(common).ok();
         let alerts = sources.and_then(|sources| config::load_alerts(&sources).ok());
-        Self::of(alerts.unwrap_or_default(), command)
+        let is_restricted = !common.accounts.is_empty();
+        Self { is_restricted, ..Self::of(alerts.unwrap_or_default(), command) }
     }
 
     /// Tells these.
     pub(super) fn of(alerts: Alerts, command: &'static str) -> Self {
         let (clock, began) = (Clock::system(), Instant::now());
         let sender = RunId::new(clock.now()).to_string();
-        Self { command, alerts, clock, began, sender }
+        Self { command, alerts, clock, began, sender, is_restricted: false }
     }
 
     /// The command.
@@ -101,8 +104,15 @@ impl Teller {
         let (monitor, now) = (&self.alerts.monitor, self.clock.now());
         let places = Places { file: monitor.textfile.clone(), board };
         let is_watched = places.file.is_some() || places.board.is_some();
-        let accounts = self.alerts.appids.iter().map(String::as_str);
-        let metrics = is_watched.then(|| Metrics::begin(places, now, accounts));
+        let metrics = is_watched.then(|| {
+            let accounts = self.alerts.appids.iter().map(String::as_str);
+            let others = match (self.alerts.has_others, self.is_restricted) {
+                (false, _) => Others::None,
+                (true, false) => Others::Found,
+                (true, true) => Others::Unseen,
+            };
+            Metrics::begin(places, now, (accounts, others))
+        });
         let mut watched = Watched { pings: Pings::new(monitor, &self.clock), metrics };
         watched.progress(Counts::default());
         watched.pings.start().await;

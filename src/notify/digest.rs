@@ -306,7 +306,7 @@ fn failures(
 ) -> Vec<Failure> {
     let failure =
         |room: Option<RoomId>, why: &Reason| Failure { room: room.map(name), cause: why.into() };
-    let problems = account.problems.iter().filter(|problem| !problem.is_quota);
+    let problems = account.problems.iter().filter(|problem| !problem.is_usual);
     let of_account = problems.map(|problem| match problem.room_id {
         Some(room) => failure(Some(room), &problem.error),
         None => {

@@ -57,6 +57,10 @@ fn ended(outcome: Outcome) -> &'static str {
 pub(super) fn line(fact: &Fact) -> String {
     match fact {
         Fact::Account(appid) => format!("Account {appid}:"),
+        Fact::Accounts(first, count) => {
+            let first: Vec<_> = first.iter().map(AppId::as_str).collect();
+            format!("{count} accounts ({}{}):", first.join(", "), if *count > first.len() { ", …" } else { "" })
+        }
         Fact::Lost(rooms) => format!("Lost for good: {}", what(rooms)),
         Fact::Deadline { ahead, rooms, short_of } => {
             format!("{} WeChat deletes {}: {}", when(*ahead), what(rooms), lacking(short_of))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::digest::{AccountDigest, Digest, RoomAtRisk, RoomName};
+use super::digest::{AccountDigest, Cause, Digest, Failure, RoomAtRisk, RoomName};
 use crate::model::text::gist;
 use crate::model::{AppId, Calls, Outcome};
 
@@ -32,6 +32,8 @@ pub enum Head {
 pub enum Fact {
     /// What follows is about this account; only where there are several.
     Account(AppId),
+    /// What follows is about several accounts: the first of them, and how many there are.
+    Accounts(Vec<AppId>, usize),
     /// Something is lost for good.
     Lost(Rooms),
     /// WeChat deletes something at a time before which it will not be archived.
@@ -163,8 +165,16 @@ pub fn of(digest: &Digest, now: Timestamp) -> Vec<Fact> {
     }
     let mut worst: Vec<_> = digest.accounts.iter().collect();
     worst.sort_by_key(|account| account.outcome);
+    let shared = shared(&worst);
+    for (cause, appids) in &shared {
+        let named = appids.iter().take(NAMED).map(|&appid| appid.clone()).collect();
+        facts.push(Fact::Accounts(named, appids.len()));
+        let message = cause.message.clone();
+        facts.push(Fact::Failed { rooms: Rooms::default(), message });
+        facts.extend(cause.hints.iter().cloned().map(Fact::Hint));
+    }
     for account in worst {
-        let of_account = of_account(account, now);
+        let of_account = of_account(account, &shared, now);
         if digest.accounts.len() > 1 && !of_account.is_empty() {
             facts.push(Fact::Account(account.appid.clone()));
         }
@@ -193,13 +203,33 @@ pub fn of_earlier(digest: &Digest) -> Vec<Fact> {
     facts
 }
 
-fn of_account(account: &AccountDigest, now: Timestamp) -> Vec<Fact> {
+/// What stops several accounts for one cause, such as a token server that is down, and which accounts. At most so
+/// many causes, those of the most accounts first.
+fn shared<'a>(accounts: &[&'a AccountDigest]) -> Shared<'a> {
+    let mut all: BTreeMap<&Cause, Vec<&AppId>> = BTreeMap::new();
+    for account in accounts {
+        let causes = account.failures.iter().filter(|failure| failure.room.is_none());
+        let causes: BTreeSet<_> = causes.map(|failure| &failure.cause).collect();
+        for cause in causes {
+            all.entry(cause).or_default().push(&account.appid);
+        }
+    }
+    let mut all: Vec<_> = all.into_iter().filter(|(_, appids)| appids.len() > 1).collect();
+    all.sort_by_key(|(_, appids)| std::cmp::Reverse(appids.len()));
+    all.truncate(CAUSES);
+    all
+}
+
+/// Causes, and the accounts that they stop.
+type Shared<'a> = Vec<(&'a Cause, Vec<&'a AppId>)>;
+
+fn of_account(account: &AccountDigest, shared: &Shared<'_>, now: Timestamp) -> Vec<Fact> {
     let mut facts = Vec::new();
     facts.extend((!account.lost.is_empty()).then(|| lost(account)));
     facts.extend(account.paused.map(|since| paused(account, since, now)));
     facts.extend(deadlines(account, now));
     facts.extend((account.mismatches > 0).then_some(Fact::Mismatches(account.mismatches)));
-    facts.extend(failures(account));
+    facts.extend(failures(account, shared));
     facts.extend((account.rooms_left > 0).then_some(Fact::Left(account.rooms_left)));
     facts.extend(account.lost_before.filter(|lost| *lost > 0).map(Fact::LostBefore));
     facts
@@ -242,9 +272,12 @@ fn deadlines(account: &AccountDigest, now: Timestamp) -> Vec<Fact> {
 
 /// Failures, grouped by cause, with what can be done about them. Messages that differ in file names, ids, times
 /// and sizes alone have one cause.
-fn failures(account: &AccountDigest) -> Vec<Fact> {
+fn failures(account: &AccountDigest, shared: &Shared<'_>) -> Vec<Fact> {
     let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
-    for failure in &account.failures {
+    let is_told = |failure: &&Failure| {
+        failure.room.is_none() && shared.iter().any(|(cause, _)| **cause == failure.cause)
+    };
+    for failure in account.failures.iter().filter(|failure| !is_told(failure)) {
         let group = groups.entry(gist(&failure.cause.message)).or_default();
         group.messages.insert(&failure.cause.message);
         group.rooms.extend(failure.room.as_ref().map(|room| (room, 0)));
@@ -272,4 +305,37 @@ struct Group<'a> {
     messages: BTreeSet<&'a String>,
     rooms: Vec<(&'a RoomName, u64)>,
     hints: Vec<&'a String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::digest::Ended;
+
+    #[test]
+    fn what_stops_many_accounts_is_told_once() {
+        let failure = |message: &str| Failure {
+            room: None,
+            cause: Cause { message: message.to_owned(), hints: vec!["look at it".to_owned()] },
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        let ended = Ended { command: "run", outcome: Outcome::Left, at, took: Default::default() };
+        let account = |number: usize| AccountDigest {
+            failures: match number {
+                7 => vec![failure("Redis is down"), failure("its own trouble")],
+                _ => vec![failure("Redis is down")],
+            },
+            ..AccountDigest::new(format!("wx{number}").parse().unwrap(), Outcome::Failed)
+        };
+        let accounts = (1..=5000).map(account).collect();
+        let facts = of(&Digest { accounts, ..Digest::empty(ended) }, at);
+        let all = |wanted: &str| {
+            let is_it = |fact: &&Fact| matches!(fact, Fact::Failed { message, .. } if message == wanted);
+            facts.iter().filter(is_it).count()
+        };
+        assert_eq!((all("Redis is down"), all("its own trouble")), (1, 1), "{facts:?}");
+        let named = (1..=5).map(|number| format!("wx{number}").parse().unwrap()).collect();
+        assert_eq!(facts[0], Fact::Accounts(named, 5000));
+        assert_eq!(facts.len(), 3 + 3 + 1, "the cause, the one account, and what was archived");
+    }
 }

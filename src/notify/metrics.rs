@@ -6,14 +6,14 @@
 
 mod series;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Digest;
+use super::digest::{AccountDigest, Digest};
 use crate::metrics::{Board, Family, Figures, StageSeconds, seconds};
 use crate::model::{AppId, Outcome};
 use crate::pipeline::Report;
@@ -32,6 +32,17 @@ pub struct Places {
     pub board: Option<Board>,
 }
 
+/// Which accounts there are besides those that the configuration names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// None.
+    None,
+    /// Those of a folder, the ledger or a platform: the run finds all of them.
+    Found,
+    /// The same, but the run looks at a part of the accounts.
+    Unseen,
+}
+
 /// What the metrics say.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -42,16 +53,20 @@ pub struct Metrics {
     counts: Counts,
     /// What is kept from run to run.
     kept: Kept,
+    /// The accounts that the configuration names.
+    named: Vec<String>,
+    others: Others,
 }
 
 impl Metrics {
     /// The metrics of a run that begins now, with what the file says of earlier ones; without a file, nothing is
-    /// known of them. Each of the configured `accounts` has its series from the beginning, and no other account has
-    /// any.
+    /// known of them. Each of the `accounts` that the configuration names has its series from the beginning. Those
+    /// that come from elsewhere keep what was written about them until a run has looked at all accounts and they
+    /// are not among them.
     pub fn begin<'a>(
         places: Places,
         began: Timestamp,
-        accounts: impl Iterator<Item = &'a str>,
+        (accounts, others): (impl Iterator<Item = &'a str>, Others),
     ) -> Self {
         let (mut kept, unseen) = match &places.file {
             Some(file) => {
@@ -59,16 +74,22 @@ impl Metrics {
             }
             None => (Kept::default(), Figures::default()),
         };
-        let known = |appid: &str| kept.accounts.get(appid).copied().unwrap_or(unseen);
-        kept.accounts = accounts.map(|appid| (appid.to_owned(), known(appid))).collect();
-        let (ended, outcome) = (None, None);
-        Self { places, began, ended, outcome, counts: Counts::default(), kept }
+        let named: Vec<String> = accounts.map(str::to_owned).collect();
+        for appid in &named {
+            kept.accounts.entry(appid.clone()).or_insert(unseen);
+        }
+        let (ended, outcome, counts) = (None, None, Counts::default());
+        let mut metrics = Self { places, began, ended, outcome, counts, kept, named, others };
+        if others == Others::None {
+            metrics.keep_only(&[]);
+        }
+        metrics
     }
 
     /// Every series that there is, without what a run says.
     pub fn blank() -> Vec<Family> {
         let at = Timestamp::UNIX_EPOCH;
-        series(&Self::begin(Places::default(), at, std::iter::empty()))
+        series(&Self::begin(Places::default(), at, (std::iter::empty(), Others::None)))
     }
 
     /// Writes how far the run is.
@@ -87,6 +108,10 @@ impl Metrics {
         let at = seconds(digest.ended_at);
         if digest.is_well() {
             self.kept.last_success = Some(at);
+        }
+        let is_all = digest.stopped.is_none() && digest.unread.is_empty() && !digest.is_cut_short;
+        if self.others == Others::Found && is_all {
+            self.keep_only(&digest.accounts);
         }
         for account in &digest.accounts {
             let figures = self.kept.accounts.entry(account.appid.to_string());
@@ -115,6 +140,13 @@ impl Metrics {
             }
         }
         self.write();
+    }
+
+    /// Forgets every account but these and those that the configuration names.
+    fn keep_only(&mut self, found: &[AccountDigest]) {
+        let found = found.iter().map(|account| account.appid.as_str());
+        let known: HashSet<&str> = self.named.iter().map(String::as_str).chain(found).collect();
+        self.kept.accounts.retain(|appid, _| known.contains(appid.as_str()));
     }
 
     /// Replaces what file and board have. A failure is logged: it is no reason to end a run.

@@ -53,6 +53,10 @@ fn ended(outcome: Outcome) -> &'static str {
 pub(super) fn line(fact: &Fact) -> String {
     match fact {
         Fact::Account(appid) => format!("【账号 {appid}】"),
+        Fact::Accounts(first, count) => {
+            let first: Vec<_> = first.iter().map(AppId::as_str).collect();
+            format!("【账号 {} 等 {count} 个】", first.join("、"))
+        }
         Fact::Lost(rooms) => format!("已永久丢失：{}", what(rooms)),
         Fact::Deadline { ahead, rooms, short_of } => {
             let why = match short_of.as_str() {

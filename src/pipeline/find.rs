@@ -8,6 +8,7 @@ mod samples;
 
 use std::sync::Arc;
 
+use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
@@ -154,8 +155,19 @@ impl Search {
     }
 
     async fn prepare(&mut self) -> Result<(), Error> {
+        if self.is_fresh().await? {
+            return Ok(());
+        }
         begin(&self.context, &self.account).await?;
         self.discover().await
+    }
+
+    /// Whether another process has read the list since this run began: nothing new can be in it.
+    async fn is_fresh(&self) -> Result<bool, Error> {
+        let (context, appid) = (&self.context, &self.account.appid);
+        let scans = context.ledger.scan_state(appid, context.clock.now()).await?;
+        let is_newer = scans.scanned_at.is_some_and(|at| at > context.due_by());
+        Ok(self.selection == Selection::Due && is_newer && scans.offset == 0)
     }
 
     fn note(&mut self, what: &str, error: &Error) {
@@ -310,6 +322,15 @@ pub async fn refresh(context: &Context, account: &Account) -> Result<Scanned, Er
     Ok(reading.scanned())
 }
 
+/// [`refresh`]es accounts, several at once, in their order.
+pub fn refresh_all<'a>(
+    context: &'a Context,
+    accounts: &'a [Arc<Account>],
+) -> impl Stream<Item = (&'a Arc<Account>, Result<Scanned, Error>)> + Unpin {
+    let refreshed = async move |account: &'a Arc<Account>| (account, refresh(context, account).await);
+    Box::pin(stream::iter(accounts).map(refreshed).buffered(ACCOUNTS))
+}
+
 /// Makes one call for the account, which shows whether WeChat authorises it: pauses it, or ends its pause.
 ///
 /// # Errors
@@ -323,8 +344,15 @@ pub async fn ask(context: &Context, account: &Account) -> Result<(), Error> {
 /// Adopts WeChat's own count of today's calls. WeChat may refuse to tell; then only the local count
 /// applies.
 pub async fn align_quota(context: &Context, account: &Account) {
-    let quota = crate::retry::with(&context.work.api_retry, "the quota", || account.client.quota());
+    let quota = crate::retry::with(&context.work.api_retry, "the quota", || async {
+        account.client.admit()?;
+        account.client.quota().await
+    });
     let quota = quota.await;
+    match &quota {
+        Ok(_) => account.client.note_answer(),
+        Err(error) => account.client.note_failure(error),
+    }
     context.calls().compare_clocks(account);
     let aligned = match quota {
         Ok(quota) => {
@@ -343,7 +371,7 @@ pub async fn align_quota(context: &Context, account: &Account) {
 fn ends_calls(error: &Error) -> bool {
     use crate::wechat::{Class, Error as Wechat};
     match error {
-        Error::Wechat(Wechat::NoToken { .. }) | Error::Unauthorized(_) => true,
+        Error::Wechat(Wechat::NoToken { .. } | Wechat::Down { .. }) | Error::Unauthorized(_) => true,
         Error::Wechat(wechat) => {
             let class = wechat.class();
             let is_lasting = matches!(class, Class::Configuration(_) | Class::RefreshToken);

@@ -25,6 +25,7 @@ mod obstacles;
 mod order;
 mod outcome;
 pub mod owner;
+pub mod refresher;
 mod report;
 mod revising;
 mod selection;
@@ -33,7 +34,7 @@ pub mod status;
 pub mod stitch;
 mod transfer;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,14 +49,14 @@ use tracing::{Instrument as _, Span};
 
 use crate::clock;
 use crate::ledger::{self, Phase};
-use crate::model::{Calls, ManifestImage, Reason, Recording, RoomId, Stage};
+use crate::model::{AppId, Calls, ManifestImage, Reason, Recording, RoomId, Stage};
 use crate::schedule::RoomPermit;
 use crate::spans;
 use crate::stage::{Account, Context, Error, ListedRoom, Untried, seal};
 
 use at_work::at_work;
 pub use clock_warning::clock_warning;
-pub use find::{align_quota, ask, look, refresh};
+pub use find::{align_quota, ask, look, refresh, refresh_all};
 use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;
@@ -69,6 +70,9 @@ const QUEUE: usize = 2;
 
 /// Rooms sealed at once.
 const SEALING: usize = 4;
+
+/// Accounts whose end is recorded at once.
+const FINISHING: usize = 8;
 
 /// How long running transfers may continue after the run is told to stop.
 pub const GRACE: Duration = Duration::from_secs(6);
@@ -190,13 +194,15 @@ async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mu
             return tracing::debug!(error = %error, "failed to forecast what is at risk");
         }
     };
+    let rooms = by_account(&report.rooms);
+    let reports = report.accounts.iter_mut();
+    let mut reports: HashMap<_, _> = reports.map(|found| (found.appid.clone(), found)).collect();
     for (account, mut expected) in accounts.iter().zip(forecasts) {
-        let of_account = report.rooms.iter().filter(|room| room.appid == account.appid);
-        let reported = of_account.map(|room| (room.room_id, room)).collect();
+        let of_account = rooms.get(&account.appid).into_iter().flatten();
+        let reported = of_account.map(|room| (room.room_id, *room)).collect();
         let (pending, began) = (&expected.backlog.rooms, context.due_by());
         let next_look = NextLook::of(pending, &reported, began, context.clock.now());
-        let mut reports = report.accounts.iter_mut();
-        if let Some(found) = reports.find(|found| found.appid == account.appid) {
+        if let Some(found) = reports.remove(&account.appid) {
             found.next_look = Some(next_look);
             found.waiting.extend(expected.take_waiting().map(Waiting::from));
             found.next_deadline = expected.forecast.soonest;
@@ -248,7 +254,7 @@ async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     report
 }
 
-/// Publishes the catalogs and records what is pending in each account.
+/// Publishes the catalogs and records what is pending in each account, several accounts at once.
 async fn finish(
     context: &Context,
     accounts: &[Arc<Account>],
@@ -256,45 +262,70 @@ async fn finish(
     report: &mut Report,
     stop: &CancellationToken,
 ) {
-    for account in accounts {
-        let Some(found) = report.accounts.iter_mut().find(|found| found.appid == account.appid)
-        else {
-            continue;
-        };
-        let catalog = seal::publish_catalog(context.records(), &account.appid);
-        if !found.is_misplaced
-            && let Err(error) = at_work(context, &account.appid, Stage::Seal, catalog).await
-        {
-            found.add(RunProblem::new("the catalog", &error));
+    let mut found: HashMap<AppId, AccountReport> =
+        report.accounts.drain(..).map(|found| (found.appid.clone(), found)).collect();
+    let rooms = by_account(&report.rooms);
+    let reported = accounts.iter().filter_map(|account| Some((account, found.remove(&account.appid)?)));
+    let reported: Vec<_> = reported.collect();
+    let finished = each(reported, FINISHING, async |(account, mut found)| {
+        let rooms = rooms.get(&account.appid).map_or(&[][..], Vec::as_slice);
+        finish_one(context, account, (selection, rooms), &mut found, stop).await;
+        found
+    });
+    report.accounts = finished.await;
+    report.accounts.extend(found.into_values());
+}
+
+/// The rooms of each account.
+fn by_account(rooms: &[RoomReport]) -> HashMap<AppId, Vec<&RoomReport>> {
+    let mut all: HashMap<AppId, Vec<&RoomReport>> = HashMap::new();
+    for room in rooms {
+        all.entry(room.appid.clone()).or_default().push(room);
+    }
+    all
+}
+
+async fn finish_one(
+    context: &Context,
+    account: &Account,
+    (selection, rooms): (&Selection, &[&RoomReport]),
+    found: &mut AccountReport,
+    stop: &CancellationToken,
+) {
+    let catalog = seal::publish_catalog(context.records(), &account.appid);
+    if !found.is_misplaced
+        && let Err(error) = at_work(context, &account.appid, Stage::Seal, catalog).await
+    {
+        found.add(RunProblem::new("the catalog", &error));
+    }
+    match context.ledger.failing(&account.appid, context.due_by()).await {
+        Ok(failing) => found.waiting.extend(failing.into_iter().map(waiting_room)),
+        Err(error) => found.add(RunProblem::new("reading what failed", &error.into())),
+    }
+    match pending_rooms(context, account, selection, rooms).await {
+        Ok((selected, all)) => {
+            found.pending_rooms = selected;
+            found.rooms_left = Some(all);
         }
-        match context.ledger.failing(&account.appid, context.due_by()).await {
-            Ok(failing) => found.waiting.extend(failing.into_iter().map(waiting_room)),
-            Err(error) => found.add(RunProblem::new("reading what failed", &error.into())),
-        }
-        match pending_rooms(context, account, selection, &report.rooms).await {
-            Ok((selected, all)) => {
-                found.pending_rooms = selected;
-                found.rooms_left = Some(all);
-            }
-            Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
-        }
-        let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
-        let is_done = found.pending_rooms == 0
-            && found.problems.is_empty()
-            && rooms.clone().all(|r| !r.is_left());
-        // What somebody asks for by number says nothing about the rest of the account.
-        if !selection.is_for_all() || found.problems.iter().any(RunProblem::stops_all) {
-            continue;
-        }
-        let (appid, now) = (&account.appid, context.clock.now());
-        // Another process has reclaimed a room and tells how the account stands.
-        if context.ledger.has_set_aside(appid, context.owner()).await {
-            continue;
-        }
-        let worked = context.ledger.account_worked(appid, now, is_done && !stop.is_cancelled());
-        if let Err(error) = worked.await {
-            found.add(RunProblem::new("noting the run", &error.into()));
-        }
+        Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
+    }
+    let is_done = found.pending_rooms == 0
+        && found.problems.is_empty()
+        && rooms.iter().all(|room| !room.is_left());
+    // What somebody asks for by number says nothing about the rest of the account.
+    let is_stopped = found.problems.iter().any(RunProblem::stops_all);
+    // Of a paused account, that is all there was to do.
+    if !selection.is_for_all() || (is_stopped && !account.authorization.is_refused()) {
+        return;
+    }
+    let (appid, now) = (&account.appid, context.clock.now());
+    // Another process has reclaimed a room and tells how the account stands.
+    if context.ledger.has_set_aside(appid, context.owner()).await {
+        return;
+    }
+    let worked = context.ledger.account_worked(appid, now, is_done && !stop.is_cancelled());
+    if let Err(error) = worked.await {
+        found.add(RunProblem::new("noting the run", &error.into()));
     }
 }
 
@@ -308,10 +339,9 @@ async fn pending_rooms(
     context: &Context,
     account: &Account,
     selection: &Selection,
-    report: &[RoomReport],
+    report: &[&RoomReport],
 ) -> Result<(u64, u64), ledger::Error> {
-    let of_account = report.iter().filter(|room| room.appid == account.appid);
-    let reported: HashSet<RoomId> = of_account.map(|room| room.room_id).collect();
+    let reported: HashSet<RoomId> = report.iter().map(|room| room.room_id).collect();
     let mut pending_rooms = context.ledger.pending_rooms(&account.appid, context.due_by()).await?;
     pending_rooms.retain(|room| !reported.contains(room));
     let all = pending_rooms.len() as u64;

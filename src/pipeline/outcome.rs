@@ -34,7 +34,7 @@ impl Report {
         let is_lost = self.losses.iter().any(|loss| loss.recording.appid == account.appid)
             || (self.losses_unread && rooms().any(|room| room.lost > 0));
         let is_wrong = self.losses_unread
-            || account.problems.iter().any(|problem| !problem.is_quota)
+            || account.problems.iter().any(|problem| !problem.is_usual)
             || !account.waiting.is_empty()
             || rooms().any(RoomReport::has_failed);
         let is_left = account.is_left()
@@ -67,8 +67,8 @@ mod tests {
         AccountReport::new(&"wx1".parse().unwrap())
     }
 
-    fn problem(is_quota: bool, room_id: Option<RoomId>) -> RunProblem {
-        RunProblem { what: "the list".to_owned(), error: Reason::default(), room_id, is_quota }
+    fn problem(is_usual: bool, room_id: Option<RoomId>) -> RunProblem {
+        RunProblem { what: "the list".to_owned(), error: Reason::default(), room_id, is_usual }
     }
 
     fn room(outcome: RoomOutcome) -> RoomReport {
@@ -116,6 +116,25 @@ mod tests {
         assert_eq!(of(&at_risk, vec![failed()], vec![]), Outcome::AtRisk);
         assert_eq!(of(&at_risk, vec![failed()], vec![loss("wx1")]), Outcome::Lost);
         assert_eq!(Report::default().outcome_of(&at_risk, true), Outcome::Interrupted);
+    }
+
+    #[test]
+    fn a_run_of_paused_accounts_alone_has_not_failed() {
+        let (since, code, reason) = (Timestamp::UNIX_EPOCH, Some(61_003), Reason::default());
+        let stopped = AccountReport { problems: vec![problem(false, None)], ..account() };
+        let paused =
+            AccountReport { pause: Some(Pause { since, code, reason }), ..stopped.clone() };
+        let of = |accounts: &[&AccountReport]| {
+            let accounts = accounts.iter().map(|&account| account.clone()).collect();
+            Report { accounts, ..Report::default() }.outcome(false)
+        };
+        assert_eq!(of(&[&paused]), Outcome::Left);
+        let (source_id, expected, short_of) = (None, None, ShortOf::Authorization);
+        let deadline = Timestamp::UNIX_EPOCH;
+        let risk = AtRisk { room_id: RoomId(1), source_id, deadline, expected, short_of };
+        let pressed = AccountReport { at_risk: vec![risk], ..paused.clone() };
+        assert_eq!(of(&[&paused, &pressed]), Outcome::AtRisk);
+        assert_eq!(of(&[&paused, &stopped]), Outcome::Failed, "of those that may be asked, all failed");
     }
 
     #[test]

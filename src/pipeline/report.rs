@@ -114,17 +114,15 @@ impl Report {
     }
 
     /// Whether the run could do nothing: every account failed and no room was worked on. A ledger
-    /// failure counts too.
+    /// failure counts too. A paused account has not failed: only its owner can change that.
     pub fn could_not_run(&self) -> bool {
         if self.ledger.is_some() {
             return true;
         }
+        let mut active = self.accounts.iter().filter(|account| account.pause.is_none()).peekable();
         self.rooms.is_empty()
-            && !self.accounts.is_empty()
-            && self
-                .accounts
-                .iter()
-                .all(|account| account.problems.iter().any(RunProblem::stops_all))
+            && active.peek().is_some()
+            && active.all(|account| account.problems.iter().any(RunProblem::stops_all))
     }
 }
 
@@ -235,19 +233,19 @@ pub struct RunProblem {
     pub error: Reason,
     /// The room, if the problem concerns only one.
     pub room_id: Option<RoomId>,
-    /// Whether the only cause is that today's calls are used up.
-    pub is_quota: bool,
+    /// Whether nothing is wrong: today's calls are used up, or another process asks WeChat for the account.
+    pub is_usual: bool,
 }
 
 impl RunProblem {
     pub(super) fn new(what: &str, error: &Error) -> Self {
-        let (what, error, is_quota) = (what.to_owned(), Reason::of(error), error.is_quota());
-        Self { what, error, room_id: None, is_quota }
+        let is_usual = error.is_quota() || error.is_elsewhere();
+        Self { what: what.to_owned(), error: Reason::of(error), room_id: None, is_usual }
     }
 
-    /// Whether it concerns the whole account, and is more than the end of today's calls.
+    /// Whether it concerns the whole account, and something is wrong.
     pub(super) fn stops_all(&self) -> bool {
-        !self.is_quota && self.room_id.is_none()
+        !self.is_usual && self.room_id.is_none()
     }
 
     /// Reports that one cause stops every recording of an account.
@@ -258,13 +256,13 @@ impl RunProblem {
                 format!("every recording so far has failed for the same reason: {why}")
             }),
             room_id: None,
-            is_quota: false,
+            is_usual: false,
         }
     }
 
     pub(super) fn of_film(room: RoomId, error: Reason) -> Self {
         let what = format!("stitching room {room}");
-        Self { what, error, room_id: Some(room), is_quota: false }
+        Self { what, error, room_id: Some(room), is_usual: false }
     }
 
     pub(super) fn of_room(room: RoomId, error: &Error) -> Self {

@@ -47,6 +47,7 @@ impl Account {
         }
         let span = spans::call(what);
         let result = retry::with(&calls.work.api_retry, what, || async {
+            self.client.admit()?;
             calls.ledger.take_call(&self.appid, calls.clock.now(), self.share).await?;
             calls.progress.call();
             call().await.map_err(Error::from)
@@ -54,6 +55,11 @@ impl Account {
         .instrument(span.clone())
         .await;
         spans::end(&span, &result);
+        if let Err(Error::Wechat(error)) = &result {
+            self.client.note_failure(error);
+        } else if result.is_ok() {
+            self.client.note_answer();
+        }
         calls.compare_clocks(self);
         match &result {
             Err(Error::Wechat(error)) if error.is_quota_exhausted() => {

@@ -319,6 +319,11 @@ impl Error {
         }
     }
 
+    /// Whether it only says that another process asks WeChat for the account.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Wechat(error) if error.is_elsewhere())
+    }
+
     /// Whether the ledger itself failed, so that no other work on it can succeed either.
     pub fn is_of_the_ledger(&self) -> bool {
         matches!(self, Self::Ledger(_)) && !self.is_lease_lost() && !self.is_quota()

@@ -53,6 +53,8 @@ on_both! {
     cases::the_chunks_of_a_whole_are_those_of_one_playlist_and_only_the_rooms_owner_notes_them,
     cases::how_far_a_transfer_had_come_is_forgotten_with_its_end,
     cases::the_leases_of_an_owner_that_is_gone_are_ended,
+    cases::one_process_refreshes_a_platforms_tokens,
+    cases::no_rule_leaves_out_what_is_archived,
     cases::an_upload_is_noted_by_the_rooms_owner_alone_and_forgotten_when_it_ends,
     leases::a_worker_whose_clock_is_an_hour_off_neither_takes_rooms_nor_loses_them,
     leases::a_lease_ends_by_the_databases_own_clock,

@@ -39,7 +39,8 @@ pub(in crate::config) fn usable(file: &ConfigFile, sources: &Sources) -> Alerts 
 fn rest(file: &ConfigFile) -> Alerts {
     let ledger_url = super::ledger_url(&file.ledger.url).ok();
     let appids = file.accounts.iter().map(|account| account.appid.clone()).collect();
-    Alerts { success: file.run.success.clone(), appids, ledger_url, ..Alerts::default() }
+    let (success, has_others) = (file.run.success.clone(), file.has_accounts_elsewhere());
+    Alerts { success, appids, has_others, ledger_url, ..Alerts::default() }
 }
 
 fn each(

@@ -1,5 +1,6 @@
 use super::*;
-use crate::notify::digest::{AccountDigest, Ended};
+use crate::model::Reason;
+use crate::notify::digest::Ended;
 
 fn digest(outcome: Outcome, at: &str) -> Digest {
     let account =
@@ -22,7 +23,7 @@ fn a_failure_does_not_make_the_file_forget_the_last_success() {
     let file = folder.path().join("replay_archiver.prom");
     let begin = |at: &str| {
         let places = Places { file: Some(file.clone()), board: None };
-        Metrics::begin(places, at.parse().unwrap(), ["wx1"].into_iter())
+        Metrics::begin(places, at.parse().unwrap(), (["wx1"].into_iter(), Others::None))
     };
     let mut first = begin("2026-11-22T03:00:00Z");
     first.progress(Counts::default());
@@ -65,7 +66,7 @@ fn how_long_the_stages_took_is_kept_until_a_run_works_on_the_account_again() {
     std::fs::write(&file, format!("{seal}{later}{other}")).unwrap();
     let places = Places { file: Some(file.clone()), board: None };
     let at = "2026-11-22T03:00:00Z".parse().unwrap();
-    Metrics::begin(places, at, ["wx1"].into_iter()).progress(Counts::default());
+    Metrics::begin(places, at, (["wx1"].into_iter(), Others::None)).progress(Counts::default());
     let text = std::fs::read_to_string(&file).unwrap();
     let stages = text.lines().filter(|line| line.contains("account_stage_seconds{"));
     assert_eq!(stages.collect::<Vec<_>>(), [seal.trim_end()], "{text}");
@@ -77,11 +78,46 @@ fn how_long_the_stages_took_is_kept_until_a_run_works_on_the_account_again() {
 fn every_series_is_known_before_a_run_has_values() {
     let board = Board::default();
     let places = Places { file: None, board: Some(board.clone()) };
-    let mut metrics = Metrics::begin(places, Timestamp::UNIX_EPOCH, ["wx1"].into_iter());
+    let mut metrics = Metrics::begin(places, Timestamp::UNIX_EPOCH, (["wx1"].into_iter(), Others::None));
     metrics.end(&digest(Outcome::Ok, "2026-11-22T03:00:10Z"), None);
     let names = |families: Vec<Family>| families.into_iter().map(|family| family.name);
     assert!(names(Metrics::blank()).eq(names(series(&metrics))));
     assert_eq!(board.values("run_running"), [(Vec::new(), 0.0)]);
     assert_eq!(board.values("account_rooms_left"), [(vec![("appid", "wx1".to_owned())], 3.0)]);
     assert!(board.values("rooms_at_risk").is_empty(), "the run could not forecast it");
+}
+
+#[test]
+fn an_account_from_elsewhere_keeps_its_series_until_a_run_has_looked_at_all_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("replay_archiver.prom");
+    let begin = |others| {
+        let at = "2026-11-23T03:00:00Z".parse().unwrap();
+        let places = Places { file: Some(file.clone()), board: None };
+        Metrics::begin(places, at, (["wx1"].into_iter(), others))
+    };
+    let has = |appid: &str| {
+        std::fs::read_to_string(&file).unwrap().contains(&format!("rooms_left{{appid=\"{appid}\"}}"))
+    };
+    let digest = |appids: &[&str]| {
+        let account = |appid: &&str| AccountDigest {
+            rooms_left: 3,
+            ..AccountDigest::new(appid.parse().unwrap(), Outcome::Ok)
+        };
+        let accounts = appids.iter().map(account).collect();
+        Digest { accounts, ..digest(Outcome::Ok, "2026-11-23T03:00:10Z") }
+    };
+    begin(Others::Found).end(&digest(&["wx1", "wx2"]), None);
+    begin(Others::Found).progress(Counts::default());
+    assert_eq!(value(&file, "account_rooms_left{appid=\"wx2\"}"), 3.0, "while the next run works");
+    begin(Others::Unseen).end(&digest(&["wx1"]), None);
+    assert!(has("wx2"), "a run with --account does not know");
+    let stopped = Digest { stopped: Some((&Reason::from("no ledger")).into()), ..digest(&[]) };
+    begin(Others::Found).end(&stopped, None);
+    assert!(has("wx2"), "a run that could not work does not know");
+    begin(Others::Found).end(&digest(&["wx1"]), None);
+    assert!(!has("wx2") && has("wx1"), "it is not among the accounts any more");
+    begin(Others::Found).end(&digest(&["wx1", "wx2"]), None);
+    begin(Others::None).progress(Counts::default());
+    assert!(!has("wx2"), "the configuration has no other accounts any more");
 }

@@ -208,7 +208,11 @@ async fn an_account_that_is_not_authorised_is_told_every_night_with_the_rooms_at
         then = { errcode = { code = 61003, message = \"not authorised\" } }\n";
     let told = Told::start(&format!("{ROOMS}{refused}"), "lang = \"zh\"").await;
     for night in 0..2 {
-        assert_ne!(told.run(&["run"]).await.code, 0);
+        assert_eq!(told.run(&["run"]).await.code, 3, "it has not failed");
+        let stale = told.run(&["status", "--stale", "1ms"]).await;
+        let says = "account wx1: paused since 20";
+        assert!(stale.code == 0 && stale.out.contains(says), "{stale:?}");
+        assert!(!stale.out.contains("last archived"), "{stale:?}");
         let text = told.receiver.one_since(night);
         assert!(text.contains("微信未授权该账号调用直播接口") && text.contains("61003"), "{text}");
         assert!(text.contains("面临删除：2 个直播间的回放（1 号"), "{text}");
