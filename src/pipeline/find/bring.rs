@@ -117,7 +117,7 @@ impl Search {
             listed.record.is_lacking = false;
         }
         if force || is_lacking {
-            seal::mend_side_files(context.records(), &listed.record).await?;
+            Box::pin(seal::mend_side_files(context.records(), &listed.record)).await?;
         }
         if resolve::is_needed(&listed.record, &listed.recordings, context.due_by()) {
             if !self.can_call {
