@@ -60,8 +60,8 @@ mod tests {
     use super::*;
     use crate::ledger::{Loss, RecordingId};
     use crate::model::{Pause, Reason, RoomId};
+    use crate::pipeline::forecast::{AtRisk, ShortOf};
     use crate::pipeline::{RoomOutcome, RunProblem};
-    use crate::schedule::forecast::{AtRisk, ShortOf};
 
     fn account() -> AccountReport {
         AccountReport::new(&"wx1".parse().unwrap())
