@@ -20,7 +20,7 @@
 //! - [`serve`]: an HTTP API and a page over the archive, read-only.
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`schedule`]: who fetches the next part: one queue for files, memory and connections, its policy,
-//!   throughput, and the forecast of what will not make it.
+//!   throughput, and the forecast of a link.
 //! - [`stage`]: discover, resolve, transfer, seal, stitch, none of which imports another; beside them what looks
 //!   at the bucket: adopt, survey, verify, decode, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.

@@ -143,7 +143,7 @@ async fn archive(
     let report = {
         let _line = Line::begin(&setup.context);
         let context = Arc::clone(&setup.context);
-        pipeline::run(context, &setup.accounts, &Selection::Due, stop.clone()).await
+        Box::pin(pipeline::run(context, &setup.accounts, &Selection::Due, stop.clone())).await
     };
     for problem in report.accounts.iter().flat_map(|account| &account.problems) {
         output::note(format_args!("{}: {}", problem.what, problem.error));

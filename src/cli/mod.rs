@@ -207,16 +207,9 @@ pub fn run(arguments: Arguments, telemetry: Telemetry) -> Exit {
     output::finish(exit)
 }
 
-/// The stack of each thread, in bytes. Only what is used of it takes memory.
-const STACK: usize = 4 << 20;
-
 fn begin(arguments: Arguments, telemetry: Telemetry) -> std::io::Result<Exit> {
     let stop = Stop::begin(arguments.command.limit(), arguments.command.grace())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // The futures of an unoptimised build are large.
-        .thread_stack_size(STACK)
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(dispatch(arguments, telemetry, &stop));
     // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -235,6 +228,7 @@ async fn dispatch(arguments: Arguments, telemetry: Telemetry, stop: &Stop) -> Ex
     exit
 }
 
+// The large ones on the heap: this function would contain all of them.
 async fn execute(
     common: &Common,
     command: Command,
@@ -242,7 +236,7 @@ async fn execute(
     stop: &Stop,
 ) -> anyhow::Result<Exit> {
     match command {
-        Command::Run(arguments) => run::run(common, &arguments, telemetry, stop).await,
+        Command::Run(arguments) => Box::pin(run::run(common, &arguments, telemetry, stop)).await,
         Command::Backfill(arguments) => run::backfill(common, &arguments, stop).await,
         Command::Plan => plan::run(common).await,
         Command::Status(arguments) => status::run(common, &arguments).await,
@@ -250,14 +244,14 @@ async fn execute(
         Command::Verify(arguments) => verify::run(common, &arguments, stop).await,
         Command::Gc(arguments) => gc::run(common, &arguments).await,
         Command::Playlist(arguments) => playlist::run(common, &arguments).await,
-        Command::Stitch(arguments) => stitch::run(common, &arguments).await,
+        Command::Stitch(arguments) => Box::pin(stitch::run(common, &arguments)).await,
         Command::Serve(arguments) => serve::run(common, &arguments, stop).await,
         Command::Accounts(arguments) => accounts::run(common, &arguments).await,
-        Command::Ack(arguments) => ack::run(common, &arguments, stop).await,
+        Command::Ack(arguments) => Box::pin(ack::run(common, &arguments, stop)).await,
         Command::Notify(arguments) => notify::run(common, &arguments).await,
         #[cfg(feature = "sandbox")]
         Command::Rehearse(arguments) => rehearse::run(common, &arguments, stop).await,
-        Command::Doctor(arguments) => doctor::run(common, &arguments).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(common, &arguments)).await,
         Command::Explain(arguments) => Ok(explain::run(common, &arguments)),
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,

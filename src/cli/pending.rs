@@ -10,7 +10,7 @@ use super::figures::{bytes, counted, moment, rough};
 use super::output;
 use crate::model::{AppId, Pause, Paused, RoomId};
 use crate::pipeline::forecast::AccountForecast;
-use crate::schedule::forecast::{
+use crate::pipeline::forecast::{
     AtRisk, Estimate, Forecast, GUESSED_BIT_RATE, ShortOf, rooms_at_risk,
 };
 

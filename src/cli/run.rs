@@ -217,6 +217,7 @@ impl<'a, 'w> Work<'a, 'w> {
         room: Option<RoomId>,
     ) -> Ended {
         let (mut ledger, stop) = (None, self.stop);
+        // On the heap: it is large.
         let ended = async {
             let mut setup = stop.unless(LEDGER, opening).await?;
             setup.note_new_ledger();
@@ -225,9 +226,9 @@ impl<'a, 'w> Work<'a, 'w> {
                 stop.unless("the account of the room", setup.keep_account_of(room)).await?;
             }
             stop.unless("the bucket", setup.find_bucket()).await?;
-            Ok(self.execute(&setup, &selection).await)
+            Ok(Box::pin(self.execute(&setup, &selection)).await)
         };
-        let ended: anyhow::Result<(Exit, Digest)> = ended.await;
+        let ended: anyhow::Result<(Exit, Digest)> = Box::pin(ended).await;
         match ended {
             Ok((exit, digest)) => Ended { exit: Ok(exit), digest },
             Err(error) => {

@@ -228,11 +228,14 @@ fn account(api: &wechat::Api, account: config::Account) -> Arc<Account> {
 ///
 /// # Errors
 /// When the ledger cannot be opened or a client cannot be built.
-pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
-    let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
-    let is_ledger_new = ledger_place.is_missing();
-    let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
-    Ok(Setup { is_ledger_new, ..build_on(ledger, config, clock).await? })
+pub fn build(config: Config, clock: Clock) -> impl Future<Output = anyhow::Result<Setup>> + Send {
+    // On the heap: it is large, and every command would contain it.
+    Box::pin(async move {
+        let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
+        let is_ledger_new = ledger_place.is_missing();
+        let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
+        Ok(Setup { is_ledger_new, ..build_on(ledger, config, clock).await? })
+    })
 }
 
 /// Like [`build`], on a ledger that is open.

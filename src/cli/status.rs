@@ -19,8 +19,8 @@ use crate::ledger::{RecordingCounts, RoomCounts};
 use crate::model::Rate;
 use crate::model::RoomId;
 use crate::model::{ALL_HOSTS, Measured};
+use crate::pipeline::forecast::rooms_at_risk;
 use crate::pipeline::forecast::{self, AccountForecast};
-use crate::schedule::forecast::rooms_at_risk;
 use crate::stage::Account;
 
 /// Flags of `status`.

@@ -1,5 +1,8 @@
 //! Forecasts all accounts together from the ledger: they share one link.
 
+mod estimate;
+mod risk;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -11,10 +14,11 @@ use crate::model::{
     ALL_HOSTS, AppId, Pause, Rate, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION,
 };
 use crate::schedule::Moment;
-use crate::schedule::forecast::{
-    AccountLoad, AtRisk, Estimate, Forecast, Pending, ShortOf, Sizes, add_throughput, forecast,
-};
 use crate::stage::{Account, Context, Error, transfer};
+
+pub use estimate::{Estimate, GUESSED_BIT_RATE, Sizes};
+use risk::{AccountLoad, add_throughput, forecast};
+pub use risk::{AtRisk, Forecast, Pending, ShortOf, rooms_at_risk};
 
 /// The pending work of an account, and its forecast.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::next_look::NextLook;
 use crate::ledger::{Loss, PendingRecording};
 use crate::model::{AppId, Calls, Pause, Rate, Reason, RoomId};
+use crate::pipeline::forecast::AtRisk;
 use crate::progress::{Counts, StageTimes};
-use crate::schedule::forecast::AtRisk;
 use crate::stage::discover::Scanned;
 use crate::stage::{Account, Error};
 

@@ -8,7 +8,7 @@ use super::{NextLook, each};
 use crate::model::{
     AccountStatus, LastRun, LostRecording, ObjectKey, Paused, Problem, RoomAtRisk, STATUS_SCHEMA,
 };
-use crate::schedule::forecast::AtRisk;
+use crate::pipeline::forecast::AtRisk;
 use crate::stage::{Context, Error};
 use crate::store::Labels;
 

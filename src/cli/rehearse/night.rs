@@ -200,7 +200,7 @@ impl Stage {
             _ => Ledger::open_timed(url.expose_secret(), &clock).await?,
         };
         tracing::debug!(store.address = %self.store.addr(), "rehearsing");
-        setup::build_on(ledger, config, clock).await
+        Box::pin(setup::build_on(ledger, config, clock)).await
     }
 }
 

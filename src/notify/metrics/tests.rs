@@ -78,7 +78,8 @@ fn how_long_the_stages_took_is_kept_until_a_run_works_on_the_account_again() {
 fn every_series_is_known_before_a_run_has_values() {
     let board = Board::default();
     let places = Places { file: None, board: Some(board.clone()) };
-    let mut metrics = Metrics::begin(places, Timestamp::UNIX_EPOCH, (["wx1"].into_iter(), Others::None));
+    let mut metrics =
+        Metrics::begin(places, Timestamp::UNIX_EPOCH, (["wx1"].into_iter(), Others::None));
     metrics.end(&digest(Outcome::Ok, "2026-11-22T03:00:10Z"), None);
     let names = |families: Vec<Family>| families.into_iter().map(|family| family.name);
     assert!(names(Metrics::blank()).eq(names(series(&metrics))));
@@ -97,7 +98,9 @@ fn an_account_from_elsewhere_keeps_its_series_until_a_run_has_looked_at_all_acco
         Metrics::begin(places, at, (["wx1"].into_iter(), others))
     };
     let has = |appid: &str| {
-        std::fs::read_to_string(&file).unwrap().contains(&format!("rooms_left{{appid=\"{appid}\"}}"))
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .contains(&format!("rooms_left{{appid=\"{appid}\"}}"))
     };
     let digest = |appids: &[&str]| {
         let account = |appid: &&str| AccountDigest {

@@ -128,7 +128,7 @@ impl Search {
             listed.record.is_lacking = false;
         }
         if force || is_lacking {
-            let mended = seal::mend_side_files(context.records(), &listed.record);
+            let mended = Box::pin(seal::mend_side_files(context.records(), &listed.record));
             at_work(context, appid, Stage::Check, mended).await?;
         }
         if resolve::is_needed(&listed.record, &listed.recordings, context.due_by()) {

@@ -172,7 +172,7 @@ async fn copy_once(
     let copied = if plan.is_single() && checkpoint.is_none() {
         copy_small(context, source, target, begun, plan).await?
     } else {
-        copy_large(context, source, target, begun, checkpoint).await?
+        Box::pin(copy_large(context, source, target, begun, checkpoint)).await?
     };
     Ok(with_source_evidence(copied, &file))
 }
