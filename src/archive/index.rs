@@ -88,7 +88,6 @@ struct Entry {
 /// Some of the rooms that were looked for.
 #[derive(Debug)]
 pub struct Page {
-    /// The rooms.
     pub rooms: Vec<CatalogRoom>,
     /// How many there are on all pages.
     pub total: usize,

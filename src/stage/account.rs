@@ -9,7 +9,6 @@ use crate::{retry, wechat};
 /// An account that the run works on.
 #[derive(Debug)]
 pub struct Account {
-    /// Its appid.
     pub appid: AppId,
     /// Its API client.
     pub client: wechat::Client,
