@@ -88,7 +88,6 @@ struct Entry {
 /// One page of the rooms that match.
 #[derive(Debug)]
 pub struct Page {
-    /// The rooms.
     pub rooms: Vec<CatalogRoom>,
     /// How many there are on all pages.
     pub total: usize,

@@ -71,7 +71,6 @@ impl Status {
 struct Found {
     /// Catalogs that were read, at least in part.
     catalogs: u64,
-    /// Their rooms.
     rooms: u64,
     /// The rooms that were looked for.
     found: u64,

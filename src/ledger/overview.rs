@@ -80,9 +80,7 @@ pub struct PendingRoom {
 /// A recording that is known but not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingRecording {
-    /// Its room.
     pub room: RoomId,
-    /// Its source id.
     pub source_id: String,
     /// A segment or the whole.
     pub kind: RecordingKind,

@@ -50,7 +50,6 @@ impl Phase {
 pub struct RoomRecord {
     /// The room as it was last listed.
     pub room: Room,
-    /// Its phase.
     pub phase: Phase,
     /// When the first of its recordings is deleted; an estimate until they are listed.
     pub deadline: Timestamp,

@@ -17,11 +17,9 @@ pub struct Intent {
     pub name: String,
     /// The account.
     pub appid: AppId,
-    /// The room.
     pub room: RoomId,
     /// The key of the object.
     pub key: String,
-    /// The run.
     pub run: String,
     /// When the intent was recorded, just before asking the store.
     pub begun_at: Timestamp,
@@ -36,7 +34,6 @@ pub struct Intent {
 pub struct KeptCheckpoint {
     /// The account.
     pub appid: AppId,
-    /// The room.
     pub room: RoomId,
     /// The state, as `stage::transfer` wrote it.
     pub state: String,

@@ -73,7 +73,6 @@ pub enum Fact {
     LostBefore(u64),
     /// What was archived.
     Archived {
-        /// Rooms.
         rooms: u64,
         /// Bytes received.
         bytes: u64,

@@ -27,7 +27,6 @@ pub struct AccountForecast {
     pub backlog: Backlog,
     /// The account's calls of today.
     pub today: DayQuota,
-    /// The forecast.
     pub forecast: Forecast,
     /// How much there is to transfer.
     pub estimate: Estimate,

@@ -129,7 +129,6 @@ impl Report {
 /// The result of an account's search for work.
 #[derive(Debug, Clone)]
 pub struct AccountReport {
-    /// The account.
     pub appid: AppId,
     /// How much of the room list was read, if any.
     pub scanned: Option<Scanned>,
@@ -166,7 +165,6 @@ pub struct AccountReport {
 /// A recording or a room that waits for its next attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waiting {
-    /// The room.
     pub room_id: RoomId,
     /// The recording; `None` if the room itself waits, because WeChat could not be asked about it.
     pub source_id: Option<String>,

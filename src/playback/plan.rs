@@ -22,9 +22,7 @@ pub struct Plan<'a> {
 /// A segment that can be played.
 #[derive(Debug, Clone, Copy)]
 pub struct Clip<'a> {
-    /// The segment.
     pub segment: &'a Segment,
-    /// Its key.
     pub key: &'a str,
     /// Where it begins in the broadcast, in milliseconds: gaps are counted.
     pub begins_ms: u64,
@@ -33,16 +31,13 @@ pub struct Clip<'a> {
 /// A stitched film that can be played.
 #[derive(Debug, Clone, Copy)]
 pub struct Film<'a> {
-    /// The film.
     pub film: &'a Stitched,
-    /// Its key.
     pub key: &'a str,
 }
 
 /// A whole that can be played.
 #[derive(Debug, Clone, Copy)]
 pub struct Playable<'a> {
-    /// The whole.
     pub whole: &'a Whole,
     /// The key of its playlist.
     pub key: &'a str,

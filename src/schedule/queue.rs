@@ -75,7 +75,6 @@ pub enum Grant {
 /// A recording that will miss its deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Risk {
-    /// The recording.
     pub id: RecordingId,
     /// When it is deleted.
     pub deadline: Timestamp,

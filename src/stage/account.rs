@@ -11,7 +11,6 @@ use crate::{retry, spans, wechat};
 /// An account that the run works on.
 #[derive(Debug)]
 pub struct Account {
-    /// Its appid.
     pub appid: AppId,
     /// Its API client.
     pub client: wechat::Client,

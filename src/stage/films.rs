@@ -11,7 +11,6 @@ use crate::store::ListedObject;
 pub struct StrayFilm {
     /// The room in whose folder it is.
     pub room: RoomId,
-    /// Its key.
     pub key: ObjectKey,
     /// Its size in bytes.
     pub bytes: u64,

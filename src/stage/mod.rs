@@ -75,11 +75,9 @@ pub struct Run {
 pub struct Records<'a> {
     /// The time.
     pub clock: &'a Clock,
-    /// The ledger.
     pub ledger: &'a Ledger,
     /// The bucket.
     pub store: &'a Store,
-    /// The run.
     pub run: &'a Run,
 }
 
@@ -152,7 +150,6 @@ impl Calls<'_> {
 pub struct Context {
     /// The clock, corrected by WeChat's where this machine's is off by minutes.
     pub clock: Clock,
-    /// The ledger.
     pub ledger: Ledger,
     /// The bucket.
     pub store: Store,
@@ -164,7 +161,6 @@ pub struct Context {
     pub images: Option<Images>,
     /// The working parameters.
     pub work: Work,
-    /// The run.
     pub run: Run,
     /// The schedule: decides which part is fetched next.
     pub schedule: Schedule,

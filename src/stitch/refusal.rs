@@ -44,16 +44,10 @@ pub enum Flaw {
     },
     /// A field of a track is not that of the first segment.
     #[error("the {field} of track {track} differs from that of the first segment")]
-    Differs {
-        /// The track.
-        track: usize,
-        /// The field.
-        field: String,
-    },
+    Differs { track: usize, field: String },
     /// A track that cannot be joined.
     #[error("track {track} {what}")]
     Track {
-        /// The track.
         track: usize,
         /// Why not.
         what: &'static str,

@@ -10,7 +10,6 @@ use crate::retry;
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedObject {
-    /// Its key.
     pub key: ObjectKey,
     /// Its size in bytes.
     pub bytes: u64,

@@ -42,7 +42,6 @@ pub enum Kept {
     Redis {
         /// The address, with user and password.
         url: SecretString,
-        /// The key.
         key: String,
     },
     /// Given once.

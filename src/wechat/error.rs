@@ -177,10 +177,7 @@ pub enum Error {
         "Redis has no key {key:?}\nhint: check the key and the number of the database at the end of the address; \
          what keeps the token may not have fetched it for this account [RA220]"
     )]
-    NoSuchKey {
-        /// The key.
-        key: String,
-    },
+    NoSuchKey { key: String },
 
     /// The third-party platform's list does not have the account.
     #[error(

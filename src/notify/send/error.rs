@@ -10,7 +10,6 @@ pub enum Error {
     /// No reply.
     #[error("no reply from {host}")]
     Transport {
-        /// The host.
         host: String,
         /// Why.
         source: reqwest::Error,
@@ -20,9 +19,7 @@ pub enum Error {
     /// A reply with a status that is no success.
     #[error("{host} answered with HTTP status {status}: {excerpt}")]
     Status {
-        /// The host.
         host: String,
-        /// The status.
         status: u16,
         /// The beginning of the body.
         excerpt: String,
@@ -34,16 +31,11 @@ pub enum Error {
         "{host} wants no more messages (HTTP status 410): it gets none from now on\n\
          hint: remove this [[notify]], or set its new address; `notify --test` tries it again [RA702]"
     )]
-    Gone {
-        /// The host.
-        host: String,
-    },
+    Gone { host: String },
     /// The robot refuses the message.
     #[error("{host} refused the message: {message} (code {code}){}", hint(*.code, .message))]
     Refused {
-        /// The host.
         host: String,
-        /// Its code.
         code: i64,
         /// What it says.
         message: String,
@@ -54,7 +46,6 @@ pub enum Error {
          hint: is this the address of the robot, and of this kind? [RA703]"
     )]
     Unclear {
-        /// The host.
         host: String,
         /// The beginning of the body.
         excerpt: String,
@@ -71,7 +62,6 @@ pub enum Error {
     /// The mail server did not take it.
     #[error("the mail server {host} did not take the message: {problem}")]
     Mail {
-        /// The host.
         host: String,
         /// Why.
         problem: String,
@@ -81,7 +71,6 @@ pub enum Error {
     /// The program failed.
     #[error("the command {program:?} {outcome}{}", said(.stderr))]
     Command {
-        /// The program.
         program: String,
         /// How it ended.
         outcome: String,

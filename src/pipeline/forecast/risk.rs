@@ -36,7 +36,6 @@ pub struct Forecast {
 /// A room, or one recording of it, that will miss its deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtRisk {
-    /// The room.
     pub room_id: RoomId,
     /// The recording; `None` for a room that WeChat has yet to be asked about.
     pub source_id: Option<String>,
@@ -84,9 +83,7 @@ impl ShortOf {
 /// A listed, pending recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
-    /// Its room.
     pub room_id: RoomId,
-    /// Its source id.
     pub source_id: String,
     /// When it is deleted.
     pub deadline: Option<Timestamp>,

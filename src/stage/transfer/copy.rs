@@ -32,9 +32,7 @@ use crate::store::{self, Labels, PartPlan};
 pub(super) struct Target {
     /// The account and the room it belongs to.
     pub room: (AppId, RoomId),
-    /// Its key.
     pub key: ObjectKey,
-    /// Its content type.
     pub content_type: &'static str,
     /// The required format.
     pub format: Format,

@@ -35,13 +35,11 @@ pub enum Verdict {
 /// An unfinished upload and the verdict on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// The key of its object.
     pub key: ObjectKey,
     /// The store's id for it.
     pub id: String,
     /// When it was begun, if known.
     pub initiated: Option<Timestamp>,
-    /// The verdict.
     pub verdict: Verdict,
     /// Why it was judged so.
     pub reason: String,

@@ -67,7 +67,6 @@ fn joined<T>(task: Result<T, JoinError>) -> T {
 pub struct Place {
     /// The account.
     pub appid: AppId,
-    /// The room.
     pub room: Room,
     /// The keys of the room's folder.
     pub keys: RoomKeys,
