@@ -186,7 +186,8 @@ impl Directory {
                         }
                         _ => "the accounts of this file are left out",
                     };
-                    for appid in named.into_iter().flatten().filter(|appid| !known.contains(appid)) {
+                    for appid in named.into_iter().flatten().filter(|appid| !known.contains(appid))
+                    {
                         self.reserved.entry(appid).or_insert_with(|| path.clone());
                     }
                     let why = Reason::of(&error).saying(|problem| format!("{problem}; {why}"));

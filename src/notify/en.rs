@@ -59,7 +59,11 @@ pub(super) fn line(fact: &Fact) -> String {
         Fact::Account(appid) => format!("Account {appid}:"),
         Fact::Accounts(first, count) => {
             let first: Vec<_> = first.iter().map(AppId::as_str).collect();
-            format!("{count} accounts ({}{}):", first.join(", "), if *count > first.len() { ", …" } else { "" })
+            format!(
+                "{count} accounts ({}{}):",
+                first.join(", "),
+                if *count > first.len() { ", …" } else { "" }
+            )
         }
         Fact::Lost(rooms) => format!("Lost for good: {}", what(rooms)),
         Fact::Deadline { ahead, rooms, short_of } => {

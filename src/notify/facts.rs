@@ -330,7 +330,8 @@ mod tests {
         let accounts = (1..=5000).map(account).collect();
         let facts = of(&Digest { accounts, ..Digest::empty(ended) }, at);
         let all = |wanted: &str| {
-            let is_it = |fact: &&Fact| matches!(fact, Fact::Failed { message, .. } if message == wanted);
+            let is_it =
+                |fact: &&Fact| matches!(fact, Fact::Failed { message, .. } if message == wanted);
             facts.iter().filter(is_it).count()
         };
         assert_eq!((all("Redis is down"), all("its own trouble")), (1, 1), "{facts:?}");

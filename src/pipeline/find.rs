@@ -320,7 +320,8 @@ pub fn refresh_all<'a>(
     context: &'a Context,
     accounts: &'a [Arc<Account>],
 ) -> impl Stream<Item = (&'a Arc<Account>, Result<Scanned, Error>)> + Unpin {
-    let refreshed = async move |account: &'a Arc<Account>| (account, refresh(context, account).await);
+    let refreshed =
+        async move |account: &'a Arc<Account>| (account, refresh(context, account).await);
     Box::pin(stream::iter(accounts).map(refreshed).buffered(ACCOUNTS))
 }
 
@@ -364,7 +365,9 @@ pub async fn align_quota(context: &Context, account: &Account) {
 fn ends_calls(error: &Error) -> bool {
     use crate::wechat::{Class, Error as Wechat};
     match error {
-        Error::Wechat(Wechat::NoToken { .. } | Wechat::Down { .. }) | Error::Unauthorized(_) => true,
+        Error::Wechat(Wechat::NoToken { .. } | Wechat::Down { .. }) | Error::Unauthorized(_) => {
+            true
+        }
         Error::Wechat(wechat) => {
             let class = wechat.class();
             let is_lasting = matches!(class, Class::Configuration(_) | Class::RefreshToken);

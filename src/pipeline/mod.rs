@@ -253,7 +253,8 @@ async fn finish(
     let mut found: HashMap<AppId, AccountReport> =
         report.accounts.drain(..).map(|found| (found.appid.clone(), found)).collect();
     let rooms = by_account(&report.rooms);
-    let reported = accounts.iter().filter_map(|account| Some((account, found.remove(&account.appid)?)));
+    let reported =
+        accounts.iter().filter_map(|account| Some((account, found.remove(&account.appid)?)));
     let reported: Vec<_> = reported.collect();
     let finished = each(reported, FINISHING, async |(account, mut found)| {
         let rooms = rooms.get(&account.appid).map_or(&[][..], Vec::as_slice);

@@ -134,7 +134,11 @@ mod tests {
         let risk = AtRisk { room_id: RoomId(1), source_id, deadline, expected, short_of };
         let pressed = AccountReport { at_risk: vec![risk], ..paused.clone() };
         assert_eq!(of(&[&paused, &pressed]), Outcome::AtRisk);
-        assert_eq!(of(&[&paused, &stopped]), Outcome::Failed, "of those that may be asked, all failed");
+        assert_eq!(
+            of(&[&paused, &stopped]),
+            Outcome::Failed,
+            "of those that may be asked, all failed"
+        );
     }
 
     #[test]

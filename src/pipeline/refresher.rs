@@ -62,7 +62,9 @@ impl Refreshing {
         match &*state {
             // The renewal ends when the lease is lost.
             State::Mine(renewal) if !renewal.is_finished() => return Ok(()),
-            State::Refused { at, why } if now.duration_since(*at) < PAUSE => return Err(why.clone()),
+            State::Refused { at, why } if now.duration_since(*at) < PAUSE => {
+                return Err(why.clone());
+            }
             _ => {}
         }
         match self.take().await {
@@ -98,14 +100,17 @@ impl Refreshing {
         let every = Duration::from_millis(u64::try_from(third).unwrap_or(1_000).max(1_000));
         loop {
             clock::pause(every).await;
-            let renewed = self.ledger.take_refreshing(&self.platform, &self.owner, self.lease).await;
+            let renewed =
+                self.ledger.take_refreshing(&self.platform, &self.owner, self.lease).await;
             match renewed {
                 Ok(None) => {}
                 Ok(Some(other)) => {
                     let why = self.refused(&other);
                     return tracing::warn!(error = %why, "lost the right to refresh the platform's tokens");
                 }
-                Err(error) => tracing::debug!(error = %error, "failed to renew the right to refresh tokens"),
+                Err(error) => {
+                    tracing::debug!(error = %error, "failed to renew the right to refresh tokens")
+                }
             }
         }
     }

@@ -51,8 +51,7 @@ impl Api {
     /// See [`Error`], after retries.
     pub async fn authorizers(&self, component: &Component) -> Result<Vec<AppId>, Error> {
         let list = || component.accounts(&self.http, &self.settings.base_url);
-        let listed =
-            retry::with(&self.settings.token_retry, "the platform's accounts", list).await;
+        let listed = retry::with(&self.settings.token_retry, "the platform's accounts", list).await;
         self.shared.platform(component.appid()).note(&listed, self.clock.now());
         listed
     }

@@ -243,7 +243,6 @@ impl Component {
         state.token = Some((fetched.token.clone(), until));
         Ok(fetched.token)
     }
-
 }
 
 impl State {
@@ -299,7 +298,8 @@ mod tests {
     #[test]
     fn only_the_token_that_was_refused_is_dropped() {
         let until = Timestamp::UNIX_EPOCH;
-        let held = |state: &State| state.token.as_ref().map(|(token, _)| token.expose_secret().to_owned());
+        let held =
+            |state: &State| state.token.as_ref().map(|(token, _)| token.expose_secret().to_owned());
         let mut state = State { token: Some(("second".into(), until)), accounts: None };
         // Asked with the first one, refused after another account had brought the second.
         state.forget(&"first".into());

@@ -116,8 +116,7 @@ impl Tokens {
         if let Some(health) = &self.health {
             health.note(&fetched, self.clock.now());
         }
-        let fetched =
-            fetched.map_err(|error| Error::NoToken { kind, source: Box::new(error) })?;
+        let fetched = fetched.map_err(|error| Error::NoToken { kind, source: Box::new(error) })?;
         Ok(Token {
             secret: Arc::new(fetched.token),
             fetched_at: self.clock.now(),

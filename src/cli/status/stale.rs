@@ -38,7 +38,9 @@ pub(super) async fn print(
     let paused = paused(common, ledger, &appids).await?;
     if common.json {
         let (accounts, stale) = (appids.len(), stale.len());
-        output::json(&json!({ "type": "summary", "accounts": accounts, "stale": stale, "paused": paused }));
+        output::json(
+            &json!({ "type": "summary", "accounts": accounts, "stale": stale, "paused": paused }),
+        );
     } else if !stale.is_empty() {
         let accounts = counted(stale.len(), "account");
         output::note(format_args!(

@@ -21,9 +21,8 @@ fn value(file: &Path, series: &str) -> f64 {
 fn a_failure_does_not_make_the_file_forget_the_last_success() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("replay_archiver.prom");
-    let begin = |at: &str| {
-        Metrics::begin(&file, at.parse().unwrap(), (["wx1"].into_iter(), Others::None))
-    };
+    let begin =
+        |at: &str| Metrics::begin(&file, at.parse().unwrap(), (["wx1"].into_iter(), Others::None));
     let (none, counts) = (BTreeMap::new(), Counts::default());
     let mut first = begin("2026-11-22T03:00:00Z");
     first.progress(counts);
@@ -63,7 +62,9 @@ fn an_account_from_elsewhere_keeps_its_series_until_a_run_has_looked_at_all_acco
     };
     let none = BTreeMap::new();
     let has = |appid: &str| {
-        std::fs::read_to_string(&file).unwrap().contains(&format!("rooms_left{{appid=\"{appid}\"}}"))
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .contains(&format!("rooms_left{{appid=\"{appid}\"}}"))
     };
     let digest = |appids: &[&str]| {
         let account = |appid: &&str| AccountDigest {

@@ -55,7 +55,8 @@ async fn page(
         walked.map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, error.into()))?;
     let prefix = input.prefix.as_deref().unwrap_or_default();
     let after = input.continuation_token.as_ref().max(input.start_after.as_ref());
-    let is_asked = |key: &str| key.starts_with(prefix) && after.is_none_or(|after| key > after.as_str());
+    let is_asked =
+        |key: &str| key.starts_with(prefix) && after.is_none_or(|after| key > after.as_str());
     objects.retain(|object| object.key.as_deref().is_some_and(is_asked));
     objects.sort_by(|one, other| one.key.cmp(&other.key));
     let most = input.max_keys.unwrap_or(PAGE).clamp(0, PAGE);

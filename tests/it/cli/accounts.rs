@@ -186,7 +186,9 @@ async fn an_account_that_a_broken_file_names_is_not_taken_from_another_source() 
     let lines = listed.lines();
     let named: Vec<_> = lines.iter().filter_map(|line| line["appid"].as_str()).collect();
     assert_eq!((listed.code, named), (3, vec!["wx1", "wx3"]), "{listed:?}");
-    for says in ["wx2: left out, although another source has settings too", "a.toml names it", "[RA036]"] {
+    for says in
+        ["wx2: left out, although another source has settings too", "a.toml names it", "[RA036]"]
+    {
         assert!(listed.err.contains(says), "{says}: {}", listed.err);
     }
     std::fs::remove_file(folder.join("a.toml")).unwrap();
@@ -200,7 +202,10 @@ async fn a_secret_in_place_of_its_name_is_neither_shown_nor_kept() {
     let place = place(ROOMS, "[accounts]\nledger = true\n").await;
     for flag in ["--secret-env", "--secret-file", "--token-file", "--redis-key"] {
         let refused = place.run(&["accounts", "add", "wx1", flag, APP_SECRET]).await;
-        assert!(refused.code == 2 && refused.err.contains("may be a secret"), "{flag}: {refused:?}");
+        assert!(
+            refused.code == 2 && refused.err.contains("may be a secret"),
+            "{flag}: {refused:?}"
+        );
         assert!(!format!("{refused:?}").contains(APP_SECRET), "{flag}");
     }
     let list = place.good(&["accounts", "list", "--json"]).await;

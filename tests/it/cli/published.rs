@@ -132,7 +132,8 @@ async fn a_list_that_cannot_be_read_leaves_the_others_fresh_and_is_named() {
     place.configure(&format!("{}{other}", place.configuration()));
     let ran = place.run(&["run", "--list-only", "--json"]).await;
     assert_eq!((ran.code, &ran.summary()["outcome"]), (3, &json!("left")), "{ran:?}");
-    let types: Vec<_> = ran.lines().iter().map(|line| (line["type"].clone(), line["appid"].clone())).collect();
+    let types: Vec<_> =
+        ran.lines().iter().map(|line| (line["type"].clone(), line["appid"].clone())).collect();
     assert_eq!(types[..2], [(json!("listed"), json!("wx1")), (json!("problem"), json!("wx2"))]);
     assert!(ran.err.contains("wx2: failed to refresh the room list"), "{}", ran.err);
     let success = ["run", "--list-only", "--success", "left"];

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
-    Backlog, Choice, Error, Intent, NewPart, NewRoom, Phase, QuotaShare, RecordingId, Reserve, SavedChunk,
-    ScanState, Standing,
+    Backlog, Choice, Error, Intent, NewPart, NewRoom, Phase, QuotaShare, RecordingId, Reserve,
+    SavedChunk, ScanState, Standing,
 };
 use replay_archiver::model::{ALL_HOSTS, Measured};
 use replay_archiver::model::{LiveStatus, RecordingState, RoomId};

@@ -156,7 +156,9 @@ fn clients(url: &Url, clock: &Clock, accounts: u32, source: &TokenSource) -> Vec
 async fn all_fail(clients: &[Client]) -> Vec<String> {
     let mut said = Vec::new();
     for client in clients {
-        said.push(replay_archiver::model::Reason::of(&client.rooms(0).await.unwrap_err()).to_string());
+        said.push(
+            replay_archiver::model::Reason::of(&client.rooms(0).await.unwrap_err()).to_string(),
+        );
     }
     said
 }
@@ -174,7 +176,12 @@ async fn a_token_server_that_is_down_is_not_retried_for_every_account() {
     assert!(said.iter().all(|one| *one == said[2]), "one message for all: {said:?}");
     assert!(server.seen(LIVE).is_empty());
     // Somebody whose tokens come from elsewhere is not concerned.
-    Api::new(&settings(&server.url), clock.clone()).unwrap().client("wx9".parse().unwrap(), fixed_token()).rooms(0).await.unwrap();
+    Api::new(&settings(&server.url), clock.clone())
+        .unwrap()
+        .client("wx9".parse().unwrap(), fixed_token())
+        .rooms(0)
+        .await
+        .unwrap();
 
     clock.advance(SignedDuration::from_secs(61));
     all_fail(&clients).await;
