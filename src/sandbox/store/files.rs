@@ -35,8 +35,10 @@ impl Files {
             _ => None,
         };
         let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-        match folder.filter(|folder| Path::new(folder).components().all(is_plain)) {
-            Some(folder) => page(self.root.join(&input.bucket), folder, input).await,
+        let folder = folder.filter(|folder| Path::new(folder).components().all(is_plain));
+        let bucket = self.root.join(&input.bucket);
+        match folder.filter(|_| bucket.is_dir()) {
+            Some(folder) => page(bucket, folder, input).await,
             None => self.files.list_objects_v2(request).await,
         }
     }
