@@ -42,6 +42,34 @@ pub fn room(appid: &AppId, room: RoomId) -> Span {
     span!(INFO, "room", account.appid = %appid, room.id = number(room.0))
 }
 
+/// The span of a room on its way through the stages, within that of its account. What is done for an account ends no
+/// sooner than what is done for its last room.
+#[derive(Debug)]
+pub struct RoomSpan {
+    account: Span,
+    room: Span,
+}
+
+impl RoomSpan {
+    /// The span of a room, within the current one, which is its account's.
+    pub fn begin(appid: &AppId, id: RoomId) -> Self {
+        Self { account: Span::current(), room: room(appid, id) }
+    }
+
+    /// The span itself.
+    pub fn span(&self) -> &Span {
+        &self.room
+    }
+}
+
+impl Drop for RoomSpan {
+    fn drop(&mut self) {
+        // A span ends when it was last entered.
+        self.room.in_scope(|| ());
+        self.account.in_scope(|| ());
+    }
+}
+
 /// A stage at work. Its span has the stage's name.
 pub fn stage(stage: Stage) -> Span {
     span!(INFO, "stage", otel.name = stage.as_str(), recording.source_id = Empty, bytes = Empty)

@@ -64,7 +64,6 @@ impl Telemetry {
 }
 
 #[cfg(not(feature = "otlp"))]
-#[expect(clippy::unused_self, reason = "with the feature it is used")]
 impl Telemetry {
     /// Sends nothing.
     pub fn begin(_: &Command) -> Self {

@@ -51,7 +51,7 @@ use crate::clock;
 use crate::ledger::{self, Phase};
 use crate::model::{AppId, Calls, ManifestImage, Reason, Recording, RoomId, Stage};
 use crate::schedule::RoomPermit;
-use crate::spans;
+use crate::spans::{self, RoomSpan};
 use crate::stage::{Account, Context, Error, ListedRoom, Untried, seal};
 
 use at_work::at_work;
@@ -93,7 +93,7 @@ struct InFlight {
     /// Dropped with the permit.
     untried: Option<Untried>,
     /// Of what the run does for the room.
-    span: Span,
+    span: Arc<RoomSpan>,
 }
 
 /// Runs the pipeline until the selection has nothing due, `stop` is cancelled, or the ledger fails.
@@ -227,9 +227,9 @@ async fn seal_all(
 ) -> Vec<RoomReport> {
     let seal_one = |room: InFlight| async move {
         let name = report::name_of(&room.listed.record);
-        let (context, span) = (Arc::clone(context), room.span.clone());
+        let (context, span) = (Arc::clone(context), Arc::clone(&room.span));
         let sealing = async move { seal_room(&context, room).await };
-        let sealing = tokio::spawn(sealing.instrument(span));
+        let sealing = tokio::spawn(sealing.instrument(span.span().clone()));
         AbortOnDropHandle::new(sealing)
             .await
             .unwrap_or_else(|failed| name.failed(report::panic_text(failed)))

@@ -34,9 +34,9 @@ pub(super) async fn transfer(
         async move {
             let name = report::name_of(&room.listed.record);
             let task = RoomTransfer { context: Arc::clone(context), stop: stop.clone() };
-            let span = room.span.clone();
+            let span = Arc::clone(&room.span);
             let running = async move { task.room(room, &transferred).await };
-            let running = tokio::spawn(running.instrument(span));
+            let running = tokio::spawn(running.instrument(span.span().clone()));
             AbortOnDropHandle::new(running)
                 .await
                 .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))

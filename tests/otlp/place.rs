@@ -138,10 +138,10 @@ impl Place {
         check("stdout", &output.stdout);
         check("stderr", &output.stderr);
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran {
-            code: output.status.code().unwrap_or(-1),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        let is_new = |line: &&str| line.starts_with("created a new ledger: ");
+        let err = text(output.stderr);
+        let err: String =
+            err.lines().filter(|line| !is_new(line)).flat_map(|line| [line, "\n"]).collect();
+        Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err }
     }
 }

@@ -12,7 +12,7 @@ use crate::pipeline::at_work::at_work;
 use crate::pipeline::lease::{self, Lease};
 use crate::pipeline::{InFlight, Selection};
 use crate::schedule::RoomPermit;
-use crate::spans;
+use crate::spans::{self, RoomSpan};
 use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::verify::{Depth, recheck};
 use crate::stage::{Error, ListedRoom, resolve, seal, selection};
@@ -46,9 +46,9 @@ impl Search {
             list.room_done();
         }
         let lease = Lease::keep(&context, &self.account.appid, room);
-        let span = spans::room(&self.account.appid, room);
+        let span = Arc::new(RoomSpan::begin(&self.account.appid, room));
         // On the heap: it is large.
-        let look = Box::pin(self.look(record.clone(), force)).instrument(span.clone());
+        let look = Box::pin(self.look(record.clone(), force)).instrument(span.span().clone());
         let error = match look.await {
             Ok(Look::Found(listed)) => {
                 context.progress.list_room();
@@ -84,7 +84,7 @@ impl Search {
         };
         lease.release().await;
         let Some(error) = error else { return Ok(()) };
-        spans::fail(&span, &error);
+        spans::fail(span.span(), &error);
         self.failures += u32::from(matches!(error, Error::Wechat(_)));
         if ends_calls(&error) || self.failures >= MOST_FAILURES {
             self.can_call = false;
