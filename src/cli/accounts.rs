@@ -233,7 +233,10 @@ async fn switch(common: &Common, appid: &AppId, switch: Switch) -> anyhow::Resul
     if !setup.context.ledger.set_disabled(appid, since, now).await? {
         let known = setup.accounts.iter().find(|known| known.appid == *appid);
         let hint = match known {
-            Some(known) => format!("it is configured in {}: remove it there", known.origin),
+            Some(known) if switch == Switch::Disable => {
+                format!("its settings are in {}: remove them there", known.origin)
+            }
+            Some(known) => format!("its settings are in {}, and runs archive it", known.origin),
             None => "`accounts list` shows all accounts".to_owned(),
         };
         anyhow::bail!("the ledger has no account {appid}\nhint: {hint} [RA033]");

@@ -18,12 +18,14 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::figures::counted;
+use super::notify::SILENCED;
 use super::output;
 use super::setup;
 use super::{Common, Exit};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::model::{Reason, RoomId};
+use crate::notify::{self, Desk};
 
 /// Stores refuse signatures when the clocks differ by 15 minutes; `doctor` warns from this much on.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -150,7 +152,8 @@ pub(super) async fn run(common: &Common, arguments: &DoctorArguments) -> anyhow:
     if arguments.player {
         return player::run(common, arguments).await;
     }
-    let config = impatient(setup::config(common)?);
+    let mut config = impatient(setup::config(common)?);
+    let channels = std::mem::take(&mut config.alerts.channels);
     let addresses = account::addresses(&config);
     let ledger = ledger_address(&config);
     let opening = setup::build(config, Clock::system());
@@ -174,6 +177,13 @@ pub(super) async fn run(common: &Common, arguments: &DoctorArguments) -> anyhow:
         findings.good("ledger", format_args!("{}: open and up to date", setup.ledger_place));
     }
     files::check(&mut findings, &setup.ledger_place)?;
+    let ledger = &setup.context.ledger;
+    let desk = Desk { ledger: Some(ledger), clock: &setup.context.clock, sender: "doctor" };
+    for channel in &channels {
+        if notify::is_silenced(channel, desk).await {
+            findings.warn(&channel.name, SILENCED);
+        }
+    }
     bucket::check(&setup, &mut findings).await;
     for (account, addresses) in setup.accounts.iter().zip(&addresses) {
         account::check(&setup, account, addresses, &mut findings).await;

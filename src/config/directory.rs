@@ -198,6 +198,17 @@ impl Directory {
         Ok(all)
     }
 
+    /// The appids of the folder's files, whatever else is in them.
+    #[cfg(feature = "sandbox")]
+    pub(super) fn appids_of_folder(&self) -> Result<Vec<AppId>, ConfigError> {
+        let file = |path: PathBuf| -> Option<FolderFile> {
+            let bytes = std::fs::read(path).ok()?;
+            toml::from_str(text::read(&bytes).ok()?).ok()
+        };
+        let sections = self.files()?.into_iter().filter_map(file).flat_map(|file| file.accounts);
+        Ok(sections.filter_map(|section| section.appid.parse().ok()).collect())
+    }
+
     fn files(&self) -> Result<Vec<PathBuf>, ConfigError> {
         let Some(folder) = optional(&self.file.elsewhere.folder) else { return Ok(Vec::new()) };
         accounts::is_no_secret(folder.as_ref(), "accounts.folder", "the path of a folder")?;

@@ -83,7 +83,7 @@ pub(super) fn line(fact: &Fact) -> String {
             }
         }
         Fact::MoreCauses(count) => format!("{count} more kinds of failure: see the run's output"),
-        Fact::Hint(hint) => format!("Hint: {}", neutral::line(hint)),
+        Fact::Hint(hint) => format!("Hint: {}", neutral::own(hint)),
         Fact::Left(rooms) => format!("{} left to the next run", counted(*rooms, "room")),
         Fact::LostBefore(recordings) => {
             format!("{} lost earlier, not acknowledged yet (ack)", counted(*recordings, "replay"))

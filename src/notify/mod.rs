@@ -11,9 +11,11 @@
 //!
 //! Nothing here knows a secret but the address that it sends to, and no error or log has that.
 
+mod bounded;
 pub mod digest;
 mod en;
 mod facts;
+mod hints;
 mod message;
 pub mod metrics;
 mod neutral;
@@ -183,6 +185,14 @@ pub async fn preview(channel: &Channel, desk: Desk<'_>) -> Result<Option<Message
     let is_nothing = news.is_none() && earlier.is_empty();
     let message = || full_message(channel.lang, news.as_ref(), &earlier, desk.clock.now());
     Ok((!is_nothing).then(message))
+}
+
+/// Whether a channel gets nothing because its receiver has said that it wants no more messages.
+pub async fn is_silenced(channel: &Channel, desk: Desk<'_>) -> bool {
+    match desk.ledger {
+        Some(ledger) => outbox::is_silenced(ledger, channel).await,
+        None => false,
+    }
 }
 
 /// Sends a test message through a channel.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::facts::{Ahead, Fact, Head, Rooms};
-use super::neutral;
+use super::{hints, neutral};
 use crate::model::time::beijing;
 use crate::model::{AppId, Outcome};
 
@@ -79,7 +79,10 @@ pub(super) fn line(fact: &Fact) -> String {
             }
         }
         Fact::MoreCauses(count) => format!("另有 {count} 类失败，详见运行日志"),
-        Fact::Hint(hint) => format!("建议：{}", neutral::line(hint)),
+        Fact::Hint(hint) => {
+            let chinese = hints::chinese(hint);
+            format!("建议：{}", neutral::own(chinese.as_ref().unwrap_or(hint)))
+        }
         Fact::Left(rooms) => format!("还有 {rooms} 个直播间留待下次运行"),
         Fact::LostBefore(recordings) => {
             format!("此前已丢失的 {recordings} 个回放尚未确认（用 ack 命令确认）")

@@ -69,7 +69,18 @@ async fn a_configuration_that_cannot_work_is_told_too() {
     assert_eq!(ran.code, 2, "{ran:?}");
     let failed = told.receiver.one_since(0);
     assert!(failed.contains("运行失败") && failed.contains("NOT_SET"), "{failed}");
-    assert!(failed.contains("建议：set it to the appsecret"), "{failed}");
+    assert!(failed.contains("[RA102]"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_channel_that_gets_nothing_more_is_named_as_such() {
+    let told = Told::start(&format!("{ROOMS}{GONE}"), "").await;
+    told.receiver.is(Mood::Fails(410));
+    told.run(&["run"]).await;
+    let shown = told.run(&["notify", "--dry-run"]).await;
+    assert!(shown.out.contains("nothing: its receiver answered"), "{shown:?}");
+    let checked = told.run(&["doctor"]).await;
+    assert!(checked.out.contains("warn  wecom URL: its receiver answered"), "{checked:?}");
 }
 
 #[tokio::test]
