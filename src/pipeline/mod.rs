@@ -28,6 +28,7 @@ mod report;
 mod revising;
 mod selection;
 mod sharing;
+mod shortage;
 pub mod status;
 pub mod stitch;
 mod transfer;
@@ -59,6 +60,7 @@ pub use report::{
     AccountReport, Report, RoomOutcome, RoomReport, RunProblem, SealedReport, Unarchived, Waiting,
 };
 pub use selection::{Rooms, Selection};
+pub use shortage::WHAT_TO_DO;
 
 /// Rooms that may queue between two stages.
 const QUEUE: usize = 2;
@@ -137,8 +139,9 @@ async fn flow(
     report.rooms.extend(sealed);
     if context.ledger.failure().is_none() {
         transfer::keep_throughput(context).await;
-        finish(context, accounts, selection, &mut report, stop).await;
-        forecast_rest(context, accounts, &mut report).await;
+        finish(context, accounts, selection, &mut report).await;
+        forecast_rest(context, accounts, selection, &mut report).await;
+        note_worked(context, selection, &mut report, stop).await;
         films::make(context, accounts, selection, &mut report, stop).await;
     }
     report.tell_once();
@@ -173,7 +176,12 @@ async fn expect_throughput(context: &Context) {
 }
 
 /// Records in the report which pending recordings are at risk.
-async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
+async fn forecast_rest(
+    context: &Context,
+    accounts: &[Arc<Account>],
+    selection: &Selection,
+    report: &mut Report,
+) {
     report.rate = context.schedule.rate();
     let forecasts = match forecast::of_accounts(context, accounts).await {
         Ok(forecasts) => forecasts,
@@ -190,7 +198,13 @@ async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mu
         if let Some(found) = reports.find(|found| found.appid == account.appid) {
             found.next_look = Some(next_look);
             found.waiting.extend(expected.take_waiting().map(Waiting::from));
-            found.next_deadline = expected.forecast.soonest;
+            if selection.is_for_all() {
+                let is_answered = account.authorization.is_granted();
+                shortage::note(found, &expected.lately, is_answered, context.clock.now());
+            }
+            // What has missed its deadline comes first.
+            let missed = expected.forecast.at_risk.first().map(|risk| risk.deadline);
+            found.next_deadline = missed.into_iter().chain(expected.forecast.soonest).min();
             let today = &expected.today;
             found.calls = Some(Calls { limit: today.limit, used: today.used, left: today.left() });
             found.pause = expected.pause.take();
@@ -236,13 +250,12 @@ async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     report
 }
 
-/// Publishes the catalogs and records what is pending in each account.
+/// Publishes the catalogs and counts what is pending in each account.
 async fn finish(
     context: &Context,
     accounts: &[Arc<Account>],
     selection: &Selection,
     report: &mut Report,
-    stop: &CancellationToken,
 ) {
     for account in accounts {
         let Some(found) = report.accounts.iter_mut().find(|found| found.appid == account.appid)
@@ -265,20 +278,30 @@ async fn finish(
             }
             Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
         }
-        let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
-        let is_done = found.pending_rooms == 0
-            && found.problems.is_empty()
-            && rooms.clone().all(|r| !r.is_left());
-        // What somebody asks for by number says nothing about the rest of the account.
-        if !selection.is_for_all() || found.problems.iter().any(RunProblem::stops_all) {
+    }
+}
+
+/// Records that the run has worked on each account, and whether nothing was wrong.
+async fn note_worked(
+    context: &Context,
+    selection: &Selection,
+    report: &mut Report,
+    stop: &CancellationToken,
+) {
+    // What somebody asks for by number says nothing about the rest of the account.
+    if !selection.is_for_all() {
+        return;
+    }
+    let is_well: Vec<bool> = report.accounts.iter().map(|found| report.is_well(found)).collect();
+    for (found, is_well) in report.accounts.iter_mut().zip(is_well) {
+        let (appid, now) = (&found.appid, context.clock.now());
+        // Another process may have reclaimed a room; it tells how the account stands.
+        if found.problems.iter().any(RunProblem::stops_all)
+            || context.ledger.has_set_aside(appid, context.owner()).await
+        {
             continue;
         }
-        let (appid, now) = (&account.appid, context.clock.now());
-        // Another process has reclaimed a room and tells how the account stands.
-        if context.ledger.has_set_aside(appid, context.owner()).await {
-            continue;
-        }
-        let worked = context.ledger.account_worked(appid, now, is_done && !stop.is_cancelled());
+        let worked = context.ledger.account_worked(appid, now, is_well && !stop.is_cancelled());
         if let Err(error) = worked.await {
             found.add(RunProblem::new("noting the run", &error.into()));
         }

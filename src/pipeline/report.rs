@@ -234,12 +234,20 @@ pub struct RunProblem {
     pub room_id: Option<RoomId>,
     /// Whether the only cause is that today's calls are used up.
     pub is_quota: bool,
+    /// Whether they have been for days, so that nothing says that tomorrow has any.
+    #[serde(skip)]
+    pub is_lasting: bool,
 }
 
 impl RunProblem {
     pub(super) fn new(what: &str, error: &Error) -> Self {
         let (what, error, is_quota) = (what.to_owned(), Reason::of(error), error.is_quota());
-        Self { what, error, room_id: None, is_quota }
+        Self { what, error, room_id: None, is_quota, is_lasting: false }
+    }
+
+    /// Whether it is over tomorrow, when there are calls again.
+    pub fn is_for_today(&self) -> bool {
+        self.is_quota && !self.is_lasting
     }
 
     /// Whether it concerns the whole account, and is more than the end of today's calls.
@@ -256,12 +264,13 @@ impl RunProblem {
             }),
             room_id: None,
             is_quota: false,
+            is_lasting: false,
         }
     }
 
     pub(super) fn of_film(room: RoomId, error: Reason) -> Self {
         let what = format!("stitching room {room}");
-        Self { what, error, room_id: Some(room), is_quota: false }
+        Self { what, error, room_id: Some(room), is_quota: false, is_lasting: false }
     }
 
     pub(super) fn of_room(room: RoomId, error: &Error) -> Self {
