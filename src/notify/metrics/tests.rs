@@ -49,3 +49,19 @@ fn a_failure_does_not_make_the_file_forget_the_last_success() {
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(names.len(), 1, "nothing is left beside it");
 }
+
+#[test]
+fn what_is_counted_is_more_than_what_a_message_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("replay_archiver.prom");
+    let mut digest = digest(Outcome::Lost, "2026-11-22T03:00:10Z");
+    let account = &mut digest.accounts[0];
+    account.totals.recordings_lost = 2660;
+    account.totals.rooms_at_risk = 2541;
+    account.lost_before = Some(1);
+    account.calls = Some(crate::model::Calls { limit: 500, used: 500, left: 0 });
+    let mut metrics = Metrics::begin(&file, digest.ended_at, ["wx1"].into_iter());
+    metrics.end(&digest, Counts::default(), &BTreeMap::new());
+    assert_eq!(value(&file, "recordings_lost"), 2661.0);
+    assert_eq!(value(&file, "rooms_at_risk"), 2541.0);
+}
