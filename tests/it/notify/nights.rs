@@ -195,7 +195,8 @@ async fn deadlines_of_one_day_are_one_line_and_what_is_past_is_not_over() {
             digest.accounts[0].at_risk = (0..18)
                 .flat_map(|hour| {
                     let mut one = at_risk(&[(hour, "")], 1, 0, at).accounts.remove(0).at_risk;
-                    one[0].deadline += jiff::SignedDuration::from_hours(hour as i64);
+                    one[0].deadline +=
+                        jiff::SignedDuration::from_hours(i64::try_from(hour).unwrap());
                     one
                 })
                 .collect();
