@@ -233,7 +233,8 @@ impl<'a, 'w> Work<'a, 'w> {
             Ok((exit, digest)) => Ended { exit: Ok(exit), digest },
             Err(error) => {
                 spans::fail(&Span::current(), &error);
-                let digest = self.teller.failed(ledger.as_ref(), &error, stop).await;
+                let known = (ledger.as_ref(), memory_of(&selection));
+                let digest = self.teller.failed(known, &error, stop).await;
                 if let Some(watched) = &mut self.watched {
                     watched.end(&digest, (Exit::of_error(&error), None), stop).await;
                 }
@@ -264,7 +265,7 @@ impl<'a, 'w> Work<'a, 'w> {
             print(&report, exit, elapsed, told.verbose);
         }
         publish(setup, &report, (selection, is_interrupted), stop).await;
-        let memory = if selection.is_for_all() { Memory::Kept } else { Memory::None };
+        let memory = memory_of(selection);
         let digest = teller.ended(setup, &report, (outcome, memory), stop).await;
         // A loss counts as told only now: if the process dies before, the next run tells it.
         note_told(common, setup, &report, stop).await;
@@ -288,6 +289,11 @@ impl<'a, 'w> Work<'a, 'w> {
             },
         }
     }
+}
+
+/// A run of some rooms says nothing about the others.
+fn memory_of(selection: &Selection) -> Memory {
+    if selection.is_for_all() { Memory::Kept } else { Memory::None }
 }
 
 /// Publishes `status.json` of each account.

@@ -139,10 +139,11 @@ impl Teller {
         digest
     }
 
-    /// Tells that a command could not work at all.
+    /// Tells that a command could not work at all. It is remembered if the command was to look at everything, so
+    /// that the next one which does can say that it is over.
     pub(super) async fn failed(
         &self,
-        ledger: Option<&Ledger>,
+        (ledger, memory): (Option<&Ledger>, Memory),
         error: &anyhow::Error,
         stop: &Stop,
     ) -> Digest {
@@ -160,7 +161,7 @@ impl Teller {
                 Some(_) => None,
                 None => self.outbox(error).await,
             };
-            self.tell(ledger.or(opened.as_ref()), &digest, Memory::Kept).await;
+            self.tell(ledger.or(opened.as_ref()), &digest, memory).await;
         });
         if told.await.is_none() {
             tracing::warn!("notifications were not sent in time");

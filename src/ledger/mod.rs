@@ -74,7 +74,7 @@ pub use notices::Notice;
 pub use outage_budget::OUTAGE_BUDGET;
 pub use overview::{Averages, Backlog, PendingRecording, PendingRoom, RoomCounts};
 pub use place::{IN_MEMORY, Place, problem as url_problem};
-pub use quota::{DayQuota, QuotaShare, Reserve};
+pub use quota::{DayQuota, Lately, QuotaShare, Reserve};
 pub use refreshers::Refresher;
 pub use registry::{Registered, Registrar};
 pub use rooms::{Phase, RoomRecord};

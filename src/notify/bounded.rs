@@ -109,7 +109,7 @@ mod tests {
         let mut digest = night(Outcome::Left, accounts);
         for account in &mut digest.accounts {
             let cause = Cause { message: "no ".repeat(100), hints: Vec::new() };
-            account.failures.push(Failure { room: None, cause });
+            account.failures.push(Failure { room: None, cause, more: 0 });
         }
         digest
     }

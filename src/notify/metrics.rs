@@ -126,7 +126,7 @@ impl Metrics {
             if digest.stopped.is_some() || digest.is_cut_short {
                 continue;
             }
-            let lost: u64 = account.lost.iter().map(|lost| lost.recordings).sum();
+            let lost = account.recordings_lost();
             if let Some(before) = account.lost_before {
                 figures.lost = Some((before + lost) as f64);
             }
@@ -134,7 +134,7 @@ impl Metrics {
             // They come with the forecast; without it, what was known before still holds.
             if let Some(calls) = account.calls {
                 figures.calls_left = Some(calls.left as f64);
-                figures.at_risk = Some(account.at_risk.len() as f64);
+                figures.at_risk = Some(account.rooms_at_risk() as f64);
                 let deadline = reported.and_then(|reported| reported.next_deadline);
                 figures.next_deadline = Some(deadline.map_or(0.0, seconds));
             }

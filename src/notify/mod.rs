@@ -95,7 +95,8 @@ async fn tell_one(
         Memory::Kept => outbox::remember(channel, desk, &digest).await,
         Memory::None => Vec::new(),
     };
-    let news = News { digest, recovered };
+    let is_recovery = !recovered.is_empty() && digest.is_well();
+    let news = News { digest: Digest { is_recovery, ..digest }, recovered };
     let news = Some(news).filter(|news| news.is_for(channel));
     outbox::send(channel, desk, news.as_ref()).await
 }
@@ -150,7 +151,7 @@ fn full_message(lang: Lang, news: Option<&News>, earlier: &[Digest], now: Timest
     let command = newest.map_or("run", |digest| digest.command.as_str());
     let head = match (news, newest) {
         (Some(news), _) => news.head(),
-        (None, Some(digest)) => Head::Outcome(digest.outcome),
+        (None, Some(digest)) => facts::head_of(digest),
         (None, None) => Head::Test,
     };
     let mut facts = news.map(|news| news.facts(now)).unwrap_or_default();

@@ -30,6 +30,7 @@ mod report;
 mod revising;
 mod selection;
 mod sharing;
+mod shortage;
 pub mod status;
 pub mod stitch;
 mod transfer;
@@ -64,6 +65,7 @@ pub use report::{
     AccountReport, Report, RoomOutcome, RoomReport, RunProblem, SealedReport, Unarchived, Waiting,
 };
 pub use selection::{Rooms, Selection};
+pub use shortage::WHAT_TO_DO;
 
 /// Rooms that may queue between two stages.
 const QUEUE: usize = 2;
@@ -150,8 +152,9 @@ async fn flow(
     report.rooms.extend(sealed);
     if context.ledger.failure().is_none() {
         transfer::keep_throughput(context).await;
-        finish(context, accounts, selection, &mut report, stop).await;
-        forecast_rest(context, accounts, &mut report).await;
+        finish(context, accounts, selection, &mut report).await;
+        forecast_rest(context, accounts, selection, &mut report).await;
+        note_worked(context, selection, &mut report, stop).await;
         films::make(context, accounts, selection, &mut report, stop).await;
     }
     report.tell_once();
@@ -186,7 +189,12 @@ async fn expect_throughput(context: &Context) {
 }
 
 /// Records in the report which pending recordings are at risk.
-async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
+async fn forecast_rest(
+    context: &Context,
+    accounts: &[Arc<Account>],
+    selection: &Selection,
+    report: &mut Report,
+) {
     report.rate = context.schedule.rate();
     let forecasts = match forecast::of_accounts(context, accounts).await {
         Ok(forecasts) => forecasts,
@@ -205,7 +213,13 @@ async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mu
         if let Some(found) = reports.remove(&account.appid) {
             found.next_look = Some(next_look);
             found.waiting.extend(expected.take_waiting().map(Waiting::from));
-            found.next_deadline = expected.forecast.soonest;
+            if selection.is_for_all() {
+                let is_answered = account.authorization.is_granted();
+                shortage::note(found, &expected.lately, is_answered, context.clock.now());
+            }
+            // What has missed its deadline comes first.
+            let missed = expected.forecast.at_risk.first().map(|risk| risk.deadline);
+            found.next_deadline = missed.into_iter().chain(expected.forecast.soonest).min();
             let today = &expected.today;
             found.calls = Some(Calls { limit: today.limit, used: today.used, left: today.left() });
             found.pause = expected.pause.take();
@@ -260,7 +274,6 @@ async fn finish(
     accounts: &[Arc<Account>],
     selection: &Selection,
     report: &mut Report,
-    stop: &CancellationToken,
 ) {
     let mut found: HashMap<AppId, AccountReport> =
         report.accounts.drain(..).map(|found| (found.appid.clone(), found)).collect();
@@ -270,7 +283,7 @@ async fn finish(
     let reported: Vec<_> = reported.collect();
     let finished = each(reported, FINISHING, async |(account, mut found)| {
         let rooms = rooms.get(&account.appid).map_or(&[][..], Vec::as_slice);
-        finish_one(context, account, (selection, rooms), &mut found, stop).await;
+        finish_one(context, account, (selection, rooms), &mut found).await;
         found
     });
     report.accounts = finished.await;
@@ -291,7 +304,6 @@ async fn finish_one(
     account: &Account,
     (selection, rooms): (&Selection, &[&RoomReport]),
     found: &mut AccountReport,
-    stop: &CancellationToken,
 ) {
     let catalog = seal::publish_catalog(context.records(), &account.appid);
     if !found.is_misplaced
@@ -310,23 +322,39 @@ async fn finish_one(
         }
         Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
     }
-    let is_done = found.pending_rooms == 0
-        && found.problems.is_empty()
-        && rooms.iter().all(|room| !room.is_left());
+}
+
+/// Records that the run has worked on each account, and whether nothing was wrong.
+async fn note_worked(
+    context: &Context,
+    selection: &Selection,
+    report: &mut Report,
+    stop: &CancellationToken,
+) {
     // What somebody asks for by number says nothing about the rest of the account.
-    let is_stopped = found.problems.iter().any(RunProblem::stops_all);
+    if !selection.is_for_all() {
+        return;
+    }
     // Of a paused account, that is all there was to do.
-    if !selection.is_for_all() || (is_stopped && !account.authorization.is_refused()) {
-        return;
-    }
-    let (appid, now) = (&account.appid, context.clock.now());
-    // Another process has reclaimed a room and tells how the account stands.
-    if context.ledger.has_set_aside(appid, context.owner()).await {
-        return;
-    }
-    let worked = context.ledger.account_worked(appid, now, is_done && !stop.is_cancelled());
-    if let Err(error) = worked.await {
-        found.add(RunProblem::new("noting the run", &error.into()));
+    let has_worked = |found: &&AccountReport| {
+        found.pause.is_some() || !found.problems.iter().any(RunProblem::stops_all)
+    };
+    let worked = report.accounts.iter().filter(has_worked);
+    let worked: Vec<_> =
+        worked.map(|found| (found.appid.clone(), report.is_well(found))).collect();
+    let noted = each(worked, FINISHING, async |(appid, is_well)| {
+        // Another process has reclaimed a room and tells how the account stands.
+        if context.ledger.has_set_aside(&appid, context.owner()).await {
+            return None;
+        }
+        let (now, is_well) = (context.clock.now(), is_well && !stop.is_cancelled());
+        let error = context.ledger.account_worked(&appid, now, is_well).await.err()?;
+        Some((appid, RunProblem::new("noting the run", &error.into())))
+    });
+    for (appid, problem) in noted.await.into_iter().flatten() {
+        if let Some(found) = report.accounts.iter_mut().find(|found| found.appid == appid) {
+            found.add(problem);
+        }
     }
 }
 

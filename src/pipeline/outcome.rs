@@ -24,6 +24,13 @@ impl Report {
         }
     }
 
+    /// Whether nothing is wrong with an account, before its losses are read.
+    pub(super) fn is_well(&self, account: &AccountReport) -> bool {
+        let of_account = |room: &&RoomReport| room.appid == account.appid;
+        let has_lost = self.rooms.iter().filter(of_account).any(|room| room.lost > 0);
+        !has_lost && self.outcome_of(account, false).is_success()
+    }
+
     /// The same for one account.
     pub fn outcome_of(&self, account: &AccountReport, is_interrupted: bool) -> Outcome {
         let rooms = || self.rooms.iter().filter(|room| room.appid == account.appid);
@@ -34,7 +41,7 @@ impl Report {
         let is_lost = self.losses.iter().any(|loss| loss.recording.appid == account.appid)
             || (self.losses_unread && rooms().any(|room| room.lost > 0));
         let is_wrong = self.losses_unread
-            || account.problems.iter().any(|problem| !problem.is_usual)
+            || account.problems.iter().any(|problem| !problem.is_for_today())
             || !account.waiting.is_empty()
             || rooms().any(RoomReport::has_failed);
         let is_left = account.is_left()
@@ -68,7 +75,8 @@ mod tests {
     }
 
     fn problem(is_usual: bool, room_id: Option<RoomId>) -> RunProblem {
-        RunProblem { what: "the list".to_owned(), error: Reason::default(), room_id, is_usual }
+        let (what, error) = ("the list".to_owned(), Reason::default());
+        RunProblem { what, error, room_id, is_usual, is_lasting: false }
     }
 
     fn room(outcome: RoomOutcome) -> RoomReport {
@@ -100,6 +108,9 @@ mod tests {
         let no_calls = AccountReport { problems: is_over.clone(), ..due.clone() };
         assert_eq!(of(&no_calls, vec![], vec![]), Outcome::Continuing, "tomorrow has calls again");
         assert_eq!(of(&no_calls, vec![failed()], vec![]), Outcome::Left);
+        let lasting = RunProblem { is_lasting: true, ..problem(true, None) };
+        let for_days = AccountReport { problems: vec![lasting], ..due.clone() };
+        assert_eq!(of(&for_days, vec![], vec![]), Outcome::Left, "nothing says that it has");
         let one_room =
             AccountReport { problems: vec![problem(false, Some(RoomId(1)))], ..account() };
         assert_eq!(of(&one_room, vec![], vec![]), Outcome::Left);

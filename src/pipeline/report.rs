@@ -233,12 +233,21 @@ pub struct RunProblem {
     pub room_id: Option<RoomId>,
     /// Whether nothing is wrong: today's calls are used up, or another process asks WeChat for the account.
     pub is_usual: bool,
+    /// Whether the calls have been used up for days, so that nothing says that tomorrow has any.
+    #[serde(skip)]
+    pub is_lasting: bool,
 }
 
 impl RunProblem {
     pub(super) fn new(what: &str, error: &Error) -> Self {
         let is_usual = error.is_quota() || error.is_elsewhere();
-        Self { what: what.to_owned(), error: Reason::of(error), room_id: None, is_usual }
+        let (what, error) = (what.to_owned(), Reason::of(error));
+        Self { what, error, room_id: None, is_usual, is_lasting: false }
+    }
+
+    /// Whether nothing is wrong: it is over when there are calls again, tomorrow, or another process asks.
+    pub fn is_for_today(&self) -> bool {
+        self.is_usual && !self.is_lasting
     }
 
     /// Whether it concerns the whole account, and something is wrong.
@@ -255,12 +264,13 @@ impl RunProblem {
             }),
             room_id: None,
             is_usual: false,
+            is_lasting: false,
         }
     }
 
     pub(super) fn of_film(room: RoomId, error: Reason) -> Self {
         let what = format!("stitching room {room}");
-        Self { what, error, room_id: Some(room), is_usual: false }
+        Self { what, error, room_id: Some(room), is_usual: false, is_lasting: false }
     }
 
     pub(super) fn of_room(room: RoomId, error: &Error) -> Self {

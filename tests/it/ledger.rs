@@ -68,6 +68,7 @@ on_both! {
     overview::each_account_has_pending_what_is_its_own,
     overview::rooms_are_counted_by_account,
     overview::calls_are_counted_by_account_with_the_share_of_each,
+    overview::what_the_last_days_brought_is_known_where_calls_are_used_up,
     survey::archived_rooms_are_told_in_the_order_of_the_buckets_keys,
     workers::four_workers_claim_a_hundred_rooms_exactly_once,
     workers::four_workers_together_keep_the_quota,

@@ -124,3 +124,20 @@ fn an_account_from_elsewhere_keeps_its_series_until_a_run_has_looked_at_all_acco
     begin(Others::None).progress(Counts::default());
     assert!(!has("wx2"), "the configuration has no other accounts any more");
 }
+
+#[test]
+fn what_is_counted_is_more_than_what_a_message_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("replay_archiver.prom");
+    let mut digest = digest(Outcome::Lost, "2026-11-22T03:00:10Z");
+    let account = &mut digest.accounts[0];
+    account.totals.recordings_lost = 2660;
+    account.totals.rooms_at_risk = 2541;
+    account.lost_before = Some(1);
+    account.calls = Some(crate::model::Calls { limit: 500, used: 500, left: 0 });
+    let places = Places { file: Some(file.clone()), board: None };
+    let wx1 = (["wx1"].into_iter(), Others::None);
+    Metrics::begin(places, digest.ended_at, wx1).end(&digest, None);
+    assert_eq!(value(&file, "recordings_lost"), 2661.0);
+    assert_eq!(value(&file, "rooms_at_risk"), 2541.0);
+}

@@ -139,6 +139,10 @@ async fn verify_tells_of_what_does_not_match() {
         text.contains("存储桶里的文件与清单不一致") && text.contains("1 个文件缺失或损坏"),
         "{text}"
     );
+    assert!(
+        text.contains("1 个直播间（1 号") && text.contains("backfill --room 1 --force"),
+        "{text}"
+    );
     std::fs::write(&segment, bytes).unwrap();
     assert_eq!(told.run(&["verify", "--room", "1"]).await.code, 0);
     assert_eq!(told.receiver.taken().len(), 1, "a look at one room says nothing of the others");
