@@ -91,7 +91,9 @@ async fn show(common: &Common, teller: &Teller, ledger: &Ledger) -> anyhow::Resu
                     .lines()
                     .for_each(|line| output::line(format_args!("  {line}")));
             }
-            None if is_silenced => output::line(format_args!("  nothing: {SILENCED}")),
+            None if is_silenced => {
+                output::line(format_args!("  nothing: {}", SILENCED.replace('\n', "\n  ")));
+            }
             None => output::line("  nothing"),
         }
     }
