@@ -52,7 +52,7 @@ mod tests {
         account.scanned = Some(Scanned { pages, ..Scanned::default() });
         account.problems.push(RunProblem {
             what: "the room list".to_owned(),
-            error: "the calls are used up\nhint: wait [RA213]".into(),
+            error: "the calls are used up".into(),
             room_id: None,
             is_usual: true,
             is_lasting: false,
