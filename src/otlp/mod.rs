@@ -43,7 +43,7 @@ pub enum Error {
     #[error("no runtime can be set up: {0}")]
     Runtime(#[source] std::io::Error),
     /// The SDK refuses a variable. Which it is it says together with the value, which may be a secret.
-    #[error("the SDK refuses a variable: check the endpoints, and that none asks for compression")]
+    #[error("the SDK refuses a variable: check those whose names begin with OTEL_EXPORTER_OTLP")]
     Variable,
 }
 

@@ -55,7 +55,6 @@ async fn variables_that_cannot_work_are_said_and_the_run_goes_on() {
     let place = Place::start(ROOMS).await;
     for (variable, value, said) in [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL is not http/protobuf"),
-        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "none asks for compression"),
         (
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             "canary-collector-key-3c41",
