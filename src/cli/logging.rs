@@ -103,11 +103,15 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     root == Some(env!("CARGO_CRATE_NAME")) || *metadata.level() <= Level::WARN
 }
 
-/// The filter of a `--log` flag. The embedded store's library logs each refusal as an error; the
-/// client gets it anyway, so the library is silent unless a filter names it.
+/// The filter of a `--log` flag. The embedded store's library logs each refusal as an error, and the decoder of MP4
+/// each box that it does not know as a warning; both give it to the caller anyway, so they are silent unless a filter
+/// names them.
 pub fn filter(flag: &str) -> EnvFilter {
     match flag.parse::<Level>() {
-        Ok(level) => EnvFilter::new(format!("warn,s3s=off,s3s_fs=off,replay_archiver={level}")),
+        Ok(level) => {
+            let silent = "s3s=off,s3s_fs=off,mp4_atom=off";
+            EnvFilter::new(format!("warn,{silent},replay_archiver={level}"))
+        }
         Err(_) => {
             let readable: Vec<_> = directives(flag).filter(|filter| is_readable(filter)).collect();
             EnvFilter::new(readable.join(","))
@@ -123,4 +127,46 @@ fn directives(flag: &str) -> impl Iterator<Item = &str> {
 /// stderr fails.
 fn is_readable(filter: &str) -> bool {
     filter.parse::<Directive>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn libraries_are_silent_about_what_the_program_handles() {
+        for level in ["error", "warn", "trace"] {
+            let kept = Kept::default();
+            let lines = kept.clone();
+            let subscriber = subscriber(level, Format::Json, move || lines.clone(), false);
+            tracing::dispatcher::with_default(&subscriber, || {
+                tracing::warn!(target: "mp4_atom::error", "unexpected box: sgpd");
+                tracing::error!(target: "s3s::service", "NoSuchKey");
+                tracing::warn!(target: "hyper", "of another library");
+                tracing::error!("of the program");
+            });
+            let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains("mp4_atom") && !text.contains("NoSuchKey"), "{level}: {text}");
+            assert!(
+                text.contains("of another library") && text.contains("of the program"),
+                "{text}"
+            );
+        }
+    }
 }

@@ -132,6 +132,23 @@ impl Ledger {
         rows.iter().map(read_intent).collect()
     }
 
+    /// Those of an object.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn intents_of(&self, key: &str) -> Result<Vec<Intent>, Error> {
+        let read = || {
+            sqlx::query(
+                "select intent, appid, room_id, object_key, run_id, begun_at, upload_id, in_doubt \
+                 from uploads where object_key = $1 order by begun_at, intent",
+            )
+            .bind(key)
+            .fetch_all(&self.pool)
+        };
+        let rows = self.read(READ, read).await?;
+        rows.iter().map(read_intent).collect()
+    }
+
     /// Every saved checkpoint.
     ///
     /// # Errors

@@ -42,6 +42,9 @@ pub enum Flaw {
         /// Those of the first segment.
         first: usize,
     },
+    /// All of its pictures are turned or scaled otherwise than in the first segment.
+    #[error("the rotation of all its tracks (mvhd) differs from that of the first segment")]
+    Turned,
     /// A field of a track is not that of the first segment.
     #[error("the {field} of track {track} differs from that of the first segment")]
     Differs { track: usize, field: String },

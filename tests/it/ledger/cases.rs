@@ -258,7 +258,10 @@ pub async fn an_upload_is_noted_by_the_rooms_owner_alone_and_forgotten_when_it_e
     ledger.name_upload("1", "u1", false).await.unwrap();
     ledger.name_upload("2", "u2", true).await.unwrap();
     ledger.end_upload("other", "u1").await.unwrap();
-    assert_eq!(ledger.intents().await.unwrap()[0].upload_id.as_deref(), Some("u1"));
+    let of_object = ledger.intents_of("k").await.unwrap();
+    assert_eq!(of_object, ledger.intents().await.unwrap());
+    assert_eq!(of_object[0].upload_id.as_deref(), Some("u1"));
+    assert_eq!(ledger.intents_of("other").await.unwrap(), []);
     ledger.end_upload("k", "u1").await.unwrap();
     ledger.end_upload("k", "u2").await.unwrap();
     assert_eq!(ledger.intents().await.unwrap(), ["2", "3"].map(intent), "2 may have a twin");
