@@ -10,8 +10,8 @@ use super::neutral;
 use crate::config::Event;
 use crate::model::text::gist;
 use crate::model::{AppId, Calls, Outcome, Reason, RoomId};
-use crate::pipeline::{AccountReport, Report, RoomOutcome, RoomReport, Unarchived};
 use crate::pipeline::forecast::rooms_at_risk;
+use crate::pipeline::{AccountReport, Report, RoomOutcome, RoomReport, Unarchived};
 
 /// The most entries of each list: nobody reads more in a message.
 const MOST: usize = 1000;

@@ -340,8 +340,7 @@ async fn note_worked(
         found.pause.is_some() || !found.problems.iter().any(RunProblem::stops_all)
     };
     let worked = report.accounts.iter().filter(has_worked);
-    let worked: Vec<_> =
-        worked.map(|found| (found.appid.clone(), report.is_well(found))).collect();
+    let worked: Vec<_> = worked.map(|found| (found.appid.clone(), report.is_well(found))).collect();
     let noted = each(worked, FINISHING, async |(appid, is_well)| {
         // Another process has reclaimed a room and tells how the account stands.
         if context.ledger.has_set_aside(&appid, context.owner()).await {

@@ -280,10 +280,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_while_a_catalog_is_read_does_not_keep_it_from_being_read_again() {
         let reading = State { is_reading: true, ..State::default() };
-        let slot = Arc::new(Slot {
-            state: watch::Sender::new(reading),
-            used: Mutex::new(Instant::now()),
-        });
+        let slot =
+            Arc::new(Slot { state: watch::Sender::new(reading), used: Mutex::new(Instant::now()) });
         let read = Arc::clone(&slot);
         let ended = tokio::spawn(async move {
             let _reading = Reading(&read);

@@ -321,7 +321,11 @@ async fn gc_finds_a_film_that_no_manifest_names_and_leaves_it() {
         scene.store.place(key, "film");
     }
     let new = scene.place.good(&["gc", "--json"]).await;
-    assert_eq!(new.summary()["films_not_named"], 0, "their manifests may be about to be written: {new:?}");
+    assert_eq!(
+        new.summary()["films_not_named"],
+        0,
+        "their manifests may be about to be written: {new:?}"
+    );
     let all = ["gc", "--older-than", "0s", "--json"];
     for arguments in [&all as &[_], &[&all[..], &["--abort"]].concat()] {
         let found = scene.place.good(arguments).await;
