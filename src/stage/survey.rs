@@ -236,7 +236,8 @@ mod tests {
     use crate::store::Keys;
 
     fn listed(key: &str, bytes: u64) -> ListedObject {
-        ListedObject { key: ObjectKey::new(format!("p/wx1/rooms/{key}")), bytes }
+        let key = ObjectKey::new(format!("p/wx1/rooms/{key}"));
+        ListedObject { key, bytes, modified: None }
     }
 
     #[test]

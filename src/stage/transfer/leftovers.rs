@@ -166,9 +166,7 @@ pub async fn forget_spent(ledger: &Ledger, leftovers: &Leftovers) -> Result<usiz
 }
 
 async fn knowledge(records: Records<'_>, older_than: Duration) -> Result<Knowledge, Error> {
-    let now = records.clock.now();
-    let before = SignedDuration::try_from(older_than).ok();
-    let before = before.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN);
+    let before = records.clock.ago(older_than);
     let is_ours = |intent: &Intent| {
         let room = records.store.keys(&intent.appid).room(intent.room);
         room.holds(&ObjectKey::new(intent.key.clone()))
