@@ -48,10 +48,10 @@ struct NamedArguments {
 struct AddArguments {
     /// The mini program's appid.
     appid: AppId,
-    /// The variable that holds its AppSecret.
+    /// The variable that holds its `AppSecret`.
     #[arg(long, value_name = "VARIABLE", group = "token")]
     secret_env: Option<String>,
-    /// The file that holds its AppSecret.
+    /// The file that holds its `AppSecret`.
     #[arg(long, value_name = "FILE", group = "token")]
     secret_file: Option<PathBuf>,
     /// The file that holds its access token, which something else keeps fresh.

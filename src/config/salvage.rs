@@ -38,13 +38,19 @@ fn pruned(table: &Table, is_usable: &dyn Fn(Table) -> bool) -> Table {
                 Value::Table(pruned(inner, &|inner| is_usable(alone(Value::Table(inner)))))
             }
             Value::Array(items) => {
-                let fits = |item: Table| is_usable(alone(Value::Array(vec![Value::Table(item)])));
-                let items = items.iter().filter_map(Value::as_table);
-                Value::Array(items.map(|item| Value::Table(pruned(item, &fits))).collect())
+                let fits = |item: Value| is_usable(alone(Value::Array(vec![item])));
+                let usable = |item: &Value| match item {
+                    Value::Table(item) => {
+                        Some(Value::Table(pruned(item, &|part| fits(Value::Table(part)))))
+                    }
+                    item => fits(item.clone()).then(|| item.clone()),
+                };
+                Value::Array(items.iter().filter_map(usable).collect())
             }
             _ => continue,
         };
-        if fits(&part) {
+        // A list of which nothing is right is left out: an empty one would have a meaning of its own.
+        if fits(&part) && part.as_array().is_none_or(|items| !items.is_empty()) {
             kept.insert(key.clone(), part);
         }
     }
@@ -98,6 +104,8 @@ mod tests {
         assert_eq!(kinds(&file), [None, Some(Kind::Mail)]);
         assert_eq!((file.notify[1].to.len(), &file.notify[1].on[..]), (1, &Event::USUAL[..]));
         assert!(file.monitor.textfile.is_some());
+        let some = of("[[notify]]\nkind = \"mail\"\non = [\"lost\", \"lots\"]\n", &[]);
+        assert_eq!(some.notify[0].on, [Event::Lost], "the right ones count");
         assert_eq!(kinds(&of("[notify]\nkind = \"wecom\"\n", &[])), [Some(Kind::Wecom)]);
     }
 

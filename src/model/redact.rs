@@ -39,7 +39,7 @@ fn encoded_parts(secret: &str) -> Vec<String> {
     // Fewer digits are found in ordinary text.
     const FEWEST: usize = 4;
     let part = |before: usize| {
-        let bytes = [&b"\0\0"[..before], secret.as_bytes()].concat();
+        let bytes = [&vec![0; before][..], secret.as_bytes()].concat();
         let digits = aws_smithy_types::base64::encode(&bytes);
         let own = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
         digits.get(own).filter(|own| own.len() >= FEWEST).map(str::to_owned)

@@ -94,13 +94,7 @@ pub(super) fn line(fact: &Fact) -> String {
         Fact::Calls(calls) => {
             format!("API calls today: {} used, {} left of {}", calls.used, calls.left, calls.limit)
         }
-        Fact::Recovered(appids) => {
-            let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
-            match &appids[..] {
-                [] => "The earlier trouble is over".to_owned(),
-                appids => format!("The earlier trouble is over: {}", appids.join(", ")),
-            }
-        }
+        Fact::Recovered(appids) => recovered(appids),
         Fact::Stale(appid, Some(at)) => format!(
             "Account {appid} was last archived on {}: check the machine that archives it",
             moment(*at)
@@ -108,16 +102,25 @@ pub(super) fn line(fact: &Fact) -> String {
         Fact::Stale(appid, None) => {
             format!("Account {appid} was never archived: check the machine that archives it")
         }
-        Fact::Earlier { at, head, command } => {
-            let ended = match head {
-                Head::Outcome(outcome) => ended(*outcome),
-                Head::Recovered => "all is well again",
-                Head::Test | Head::Stale => "",
-            };
-            let what = command_name(command);
-            format!("Not delivered earlier ({}): {what}: {ended}", moment(*at))
-        }
+        Fact::Earlier { at, head, command } => earlier(*at, *head, command),
     }
+}
+
+fn recovered(appids: &[AppId]) -> String {
+    let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
+    match &appids[..] {
+        [] => "The earlier trouble is over".to_owned(),
+        appids => format!("The earlier trouble is over: {}", appids.join(", ")),
+    }
+}
+
+fn earlier(at: Timestamp, head: Head, command: &str) -> String {
+    let ended = match head {
+        Head::Outcome(outcome) => ended(outcome),
+        Head::Recovered => "all is well again",
+        Head::Test | Head::Stale => "",
+    };
+    format!("Not delivered earlier ({}): {}: {ended}", moment(at), command_name(command))
 }
 
 fn mismatches(count: u64, rooms: &Rooms, account: Option<&AppId>) -> String {

@@ -93,27 +93,30 @@ pub(super) fn line(fact: &Fact) -> String {
                 calls.used, calls.left, calls.limit
             )
         }
-        Fact::Recovered(appids) => {
-            let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
-            match &appids[..] {
-                [] => "此前的问题已经解决".to_owned(),
-                appids => format!("此前的问题已经解决：{}", appids.join("、")),
-            }
-        }
+        Fact::Recovered(appids) => recovered(appids),
         Fact::Stale(appid, Some(at)) => {
             format!("账号 {appid} 上次归档是在 {}：请检查负责归档的机器", moment(*at))
         }
         Fact::Stale(appid, None) => format!("账号 {appid} 从未归档过：请检查负责归档的机器"),
-        Fact::Earlier { at, head, command } => {
-            let ended = match head {
-                Head::Outcome(outcome) => ended(*outcome),
-                Head::Recovered => "已恢复正常",
-                Head::Test | Head::Stale => "",
-            };
-            let what = command_name(command);
-            format!("此前未能送达的消息（{}）：{what}：{ended}", moment(*at))
-        }
+        Fact::Earlier { at, head, command } => earlier(*at, *head, command),
     }
+}
+
+fn recovered(appids: &[AppId]) -> String {
+    let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
+    match &appids[..] {
+        [] => "此前的问题已经解决".to_owned(),
+        appids => format!("此前的问题已经解决：{}", appids.join("、")),
+    }
+}
+
+fn earlier(at: Timestamp, head: Head, command: &str) -> String {
+    let ended = match head {
+        Head::Outcome(outcome) => ended(outcome),
+        Head::Recovered => "已恢复正常",
+        Head::Test | Head::Stale => "",
+    };
+    format!("此前未能送达的消息（{}）：{}：{ended}", moment(at), command_name(command))
 }
 
 fn mismatches(count: u64, rooms: &Rooms, account: Option<&AppId>) -> String {

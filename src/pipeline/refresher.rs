@@ -109,7 +109,7 @@ impl Refreshing {
                     return tracing::warn!(error = %why, "lost the right to refresh the platform's tokens");
                 }
                 Err(error) => {
-                    tracing::debug!(error = %error, "failed to renew the right to refresh tokens")
+                    tracing::debug!(error = %error, "failed to renew the right to refresh tokens");
                 }
             }
         }

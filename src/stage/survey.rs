@@ -122,7 +122,7 @@ async fn has_any(store: &Store, appid: &AppId) -> Result<bool, Error> {
 /// What the bucket has of one room now.
 async fn look_again(store: &Store, appid: &AppId, room: RoomId) -> Result<Seen, Error> {
     let keys = store.keys(appid);
-    let mut listing = store.list(&keys.room(room).folder());
+    let mut listing = store.list(keys.room(room).folder());
     let mut seen = Seen::nothing_of(room);
     while let Some(page) = listing.next_page().await? {
         for object in &page {

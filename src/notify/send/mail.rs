@@ -60,7 +60,7 @@ pub async fn send(
              hint: correct or remove the address in `to` of this [[notify]] [RA708]",
             problem(&error)
         );
-        warn_of(&recipient.to_string(), &Reason::parse(&why));
+        warn_of(recipient.as_ref(), &Reason::parse(&why));
     }
     // It has the mail, whatever it says now.
     let _ = clock::within(QUITTING, connection.abort()).await;
