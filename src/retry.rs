@@ -66,8 +66,7 @@ where
     let started = Instant::now();
     let mut attempt = 1;
     loop {
-        // On the heap: the futures of requests are large, and those of all callers would contain them.
-        let error = match Box::pin(operation()).await {
+        let error = match operation().await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };

@@ -85,9 +85,10 @@ struct Entry {
     cover: u16,
 }
 
-/// One page of the rooms that match.
+/// Some of the rooms that were looked for.
 #[derive(Debug)]
 pub struct Page {
+    /// The rooms.
     pub rooms: Vec<CatalogRoom>,
     /// How many there are on all pages.
     pub total: usize,

@@ -27,10 +27,10 @@ use night::Night;
 /// Flags of `rehearse`.
 #[derive(Debug, Args)]
 pub struct RehearseArguments {
-    /// What goes wrong. Without it, nothing does.
+    /// What goes wrong; nothing, if this is left out.
     #[arg(long, value_enum)]
     fault: Option<Fault>,
-    /// Maximum number of rooms of each account.
+    /// Rooms of each account, at most.
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rooms: u32,
 }
@@ -73,7 +73,7 @@ pub(super) async fn run(
     let silent = Alerts { success: alerts.success.clone(), monitor, ..Alerts::default() };
     let silent = Alerts { appids: alerts.appids.clone(), ..silent };
     let teller = Teller::of(silent, "run");
-    let mut watched = teller.watch(None).await;
+    let mut watched = teller.watch().await;
     let ended = Work::of_a_rehearsal(common, stop, &teller, &mut watched)
         .run(stage.open(), Selection::Due, None)
         .await;

@@ -153,8 +153,7 @@ impl Stop {
     ) -> anyhow::Result<T> {
         tokio::select! {
             biased;
-            // On the heap: commands are large.
-            done = Box::pin(work) => done,
+            done = work => done,
             () = self.token.cancelled() => Err(self.stopped(Some(what)).into()),
         }
     }

@@ -67,6 +67,7 @@ pub enum Refusal {
          hint: if you trust it, set {allowing} in [media], or add it in [images] for images [RA501]"
     )]
     Host {
+        /// The host.
         host: String,
         /// The line that would allow it.
         allowing: Allowing,
@@ -77,7 +78,9 @@ pub enum Refusal {
          hint: if you trust it, set {allowing} in [media], or add it in [images] for images [RA501]"
     )]
     Port {
+        /// The host.
         host: String,
+        /// The port.
         port: u16,
         /// The line that would allow it.
         allowing: Allowing,
@@ -89,6 +92,7 @@ pub enum Refusal {
          set {allowing} in [media], or add it in [images] for images [RA502]"
     )]
     Address {
+        /// The host.
         host: String,
         /// The first of its addresses.
         address: IpAddr,

@@ -1,95 +1,53 @@
-//! How the last run ended and what is ahead, as metrics: in the file that `node_exporter`'s textfile collector
-//! reads, and on a board for whoever collects them.
+//! The file that `node_exporter`'s textfile collector reads: how the last run ended, and what is ahead.
 //!
-//! The file is written beside and renamed, before, during and after a run, also when that fails. What only a success
+//! It is written beside and renamed, before, during and after a run, also when that fails. What only a success
 //! changes is read back from the file before, so that no run makes a graph forget it.
 
-mod series;
+mod text;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::digest::{AccountDigest, Digest};
-use crate::metrics::{Board, Family, Figures, StageSeconds, seconds};
+use super::Digest;
+use crate::metrics::{Figures, seconds};
 use crate::model::{AppId, Outcome};
-use crate::pipeline::Report;
 use crate::progress::Counts;
-use series::{Kept, series};
+use text::{Kept, text};
 
 /// How often the file is written during a run.
 pub const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// Where the metrics go.
-#[derive(Debug, Clone, Default)]
-pub struct Places {
-    /// The file.
-    pub file: Option<PathBuf>,
-    /// The board.
-    pub board: Option<Board>,
-}
-
-/// Which accounts there are besides those that the configuration names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Others {
-    /// None.
-    None,
-    /// Those of a folder, the ledger or a platform: the run finds all of them.
-    Found,
-    /// The same, but the run looks at a part of the accounts.
-    Unseen,
-}
-
-/// What the metrics say.
+/// What the file says.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    places: Places,
+    file: PathBuf,
     began: Timestamp,
     ended: Option<Timestamp>,
     outcome: Option<Outcome>,
     counts: Counts,
     /// What is kept from run to run.
     kept: Kept,
-    /// The accounts that the configuration names.
-    named: Vec<String>,
-    others: Others,
 }
 
 impl Metrics {
-    /// The metrics of a run that begins now, with what the file says of earlier ones; without a file, nothing is
-    /// known of them. Each of the `accounts` that the configuration names has its series from the beginning. Those
-    /// that come from elsewhere keep what was written about them until a run has looked at all accounts and they
-    /// are not among them.
+    /// The metrics of a run that begins now, with what the file says of earlier ones.
+    /// Each of the configured `accounts` has its series from the beginning, and no other account has any.
     pub fn begin<'a>(
-        places: Places,
+        file: &Path,
         began: Timestamp,
-        (accounts, others): (impl Iterator<Item = &'a str>, Others),
+        accounts: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let (mut kept, unseen) = match &places.file {
-            Some(file) => {
-                (Kept::read(&std::fs::read_to_string(file).unwrap_or_default()), Figures::ZERO)
-            }
-            None => (Kept::default(), Figures::default()),
-        };
-        let named: Vec<String> = accounts.map(str::to_owned).collect();
-        for appid in &named {
-            kept.accounts.entry(appid.clone()).or_insert(unseen);
-        }
-        let (ended, outcome, counts) = (None, None, Counts::default());
-        let mut metrics = Self { places, began, ended, outcome, counts, kept, named, others };
-        if others == Others::None {
-            metrics.keep_only(&[]);
-        }
-        metrics
-    }
-
-    /// Every series that there is, without what a run says.
-    pub fn blank() -> Vec<Family> {
-        let at = Timestamp::UNIX_EPOCH;
-        series(&Self::begin(Places::default(), at, (std::iter::empty(), Others::None)))
+        let earlier = std::fs::read_to_string(file).unwrap_or_default();
+        let mut kept = Kept::read(&earlier);
+        let known = |appid: &str| kept.accounts.get(appid).copied().unwrap_or(Figures::ZERO);
+        kept.accounts = accounts.map(|appid| (appid.to_owned(), known(appid))).collect();
+        let file = file.to_owned();
+        let (ended, outcome) = (None, None);
+        Self { file, began, ended, outcome, counts: Counts::default(), kept }
     }
 
     /// Writes how far the run is.
@@ -98,20 +56,13 @@ impl Metrics {
         self.write();
     }
 
-    /// Writes how the run ended, as the digest says and the report, if there is one.
-    pub fn end(&mut self, digest: &Digest, report: Option<&Report>) {
+    /// Writes how the run ended; `deadlines` has the next deadline of each account that has one.
+    pub fn end(&mut self, digest: &Digest, counts: Counts, deadlines: &BTreeMap<AppId, Timestamp>) {
         (self.ended, self.outcome) = (Some(digest.ended_at), Some(digest.outcome));
-        self.counts = report.map(|report| report.counts).unwrap_or_default();
-        let reported = report.iter().flat_map(|report| &report.accounts);
-        let reported: BTreeMap<&AppId, _> =
-            reported.map(|account| (&account.appid, account)).collect();
+        self.counts = counts;
         let at = seconds(digest.ended_at);
         if digest.is_well() {
-            self.kept.last_success = Some(at);
-        }
-        let is_all = digest.stopped.is_none() && digest.unread.is_empty() && !digest.is_cut_short;
-        if self.others == Others::Found && is_all {
-            self.keep_only(&digest.accounts);
+            self.kept.last_success = at;
         }
         for account in &digest.accounts {
             let figures = self.kept.accounts.entry(account.appid.to_string());
@@ -119,14 +70,10 @@ impl Metrics {
             if matches!(account.outcome, Outcome::Ok | Outcome::Continuing) {
                 figures.last_success = Some(at);
             }
-            let reported = reported.get(&account.appid);
-            if let Some(reported) = reported {
-                figures.stages = StageSeconds::measured(reported.stages.iter());
-            }
             if digest.stopped.is_some() || digest.is_cut_short {
                 continue;
             }
-            let lost = account.recordings_lost();
+            let lost: u64 = account.lost.iter().map(|lost| lost.recordings).sum();
             if let Some(before) = account.lost_before {
                 figures.lost = Some((before + lost) as f64);
             }
@@ -134,33 +81,18 @@ impl Metrics {
             // They come with the forecast; without it, what was known before still holds.
             if let Some(calls) = account.calls {
                 figures.calls_left = Some(calls.left as f64);
-                figures.at_risk = Some(account.rooms_at_risk() as f64);
-                let deadline = reported.and_then(|reported| reported.next_deadline);
+                figures.at_risk = Some(account.at_risk.len() as f64);
+                let deadline = deadlines.get(&account.appid).copied();
                 figures.next_deadline = Some(deadline.map_or(0.0, seconds));
             }
         }
         self.write();
     }
 
-    /// Forgets every account but these and those that the configuration names.
-    fn keep_only(&mut self, found: &[AccountDigest]) {
-        let found = found.iter().map(|account| account.appid.as_str());
-        let known: HashSet<&str> = self.named.iter().map(String::as_str).chain(found).collect();
-        self.kept.accounts.retain(|appid, _| known.contains(appid.as_str()));
-    }
-
-    /// Replaces what file and board have. A failure is logged: it is no reason to end a run.
+    /// Replaces the file. A failure is logged: it is no reason to end a run.
     fn write(&self) {
-        let families = series(self);
-        if let Some(file) = &self.places.file {
-            let mut text = String::new();
-            families.iter().for_each(|family| family.write(&mut text));
-            if let Err(error) = replace(file, &text) {
-                tracing::warn!(error = %error, "failed to write the metrics to {}", file.display());
-            }
-        }
-        if let Some(board) = &self.places.board {
-            board.show(families);
+        if let Err(error) = replace(&self.file, &text(self)) {
+            tracing::warn!(error = %error, "failed to write the metrics to {}", self.file.display());
         }
     }
 }

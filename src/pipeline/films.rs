@@ -8,15 +8,12 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::Instrument as _;
 
-use super::at_work::at_work;
 use super::report::{self, AccountReport, Report, RunProblem};
 use super::selection::{Rooms, Selection};
 use super::stitch::{Depth, Outcome, stitch};
 use crate::clock;
-use crate::model::{AppId, Reason, RoomId, Stage};
-use crate::spans;
+use crate::model::{AppId, Reason, RoomId};
 use crate::stage::{Account, Context, Error, seal};
 
 /// Rooms stitched at once. Each holds the boxes around its segments' media data in memory.
@@ -45,9 +42,7 @@ pub(super) async fn make(
             let mut found = report.accounts.iter_mut();
             let found = found.find(|found| found.appid == account.appid && !found.is_misplaced);
             if let Some(found) = found {
-                let stops = (&enough, stop);
-                let making = of_account(context, account, selection, found, stops);
-                making.instrument(spans::account(&account.appid)).await;
+                of_account(context, account, selection, found, (&enough, stop)).await;
             }
         }
     };
@@ -105,8 +100,7 @@ async fn of_account(
         },
     )
     .await;
-    let catalog = seal::publish_catalog(context.records(), appid);
-    if is_changed && let Err(error) = at_work(context, appid, Stage::Seal, catalog).await {
+    if is_changed && let Err(error) = seal::publish_catalog(context.records(), appid).await {
         found.add(RunProblem::new("the catalog", &error));
     }
 }
@@ -168,11 +162,7 @@ async fn one(
 ) -> (RoomId, Result<Outcome, Failure>) {
     let (shared, id) = (Arc::clone(context), appid.clone());
     // Apart, so that a bug that one room brings to light costs that room's film alone.
-    let stitching = async move {
-        let film = stitch(&shared, &id, room, Depth::Make);
-        at_work(&shared, &id, Stage::Stitch, film).await
-    };
-    let stitching = tokio::spawn(stitching.instrument(spans::room(appid, room)));
+    let stitching = tokio::spawn(async move { stitch(&shared, &id, room, Depth::Make).await });
     let problem = |error: &Error| RunProblem::of_film(room, Reason::of(error));
     let outcome = match AbortOnDropHandle::new(stitching).await {
         Ok(Ok(outcome)) => Ok(outcome),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{First, Player};
-use crate::playback::{Clip, Film, Plan, Playable, Played};
+use crate::playback::{Clip, Film, Plan, Playable};
 
 /// The JSON of a room.
 pub(super) async fn of(player: &Player<'_>) -> anyhow::Result<Value> {
@@ -17,12 +17,6 @@ pub(super) async fn of(player: &Player<'_>) -> anyhow::Result<Value> {
         Some(film) => Some(stitched(player, film).await?),
     };
     let manifest = player.manifest;
-    let played = match player.first() {
-        First::Film(_) => Played::Stitched,
-        First::Segments(_) => Played::Segments,
-        First::Whole => Played::Whole,
-        First::None => Played::None,
-    };
     let room = &manifest.room;
     Ok(json!({
         "appid": room.appid,
@@ -30,9 +24,9 @@ pub(super) async fn of(player: &Player<'_>) -> anyhow::Result<Value> {
         "name": room.name,
         "status": manifest.status,
         "revision": manifest.revision,
-        "play": play(player, played).await?,
+        "play": play(player).await?,
         "preferred": manifest.playback.preferred,
-        "duration_ms": player.plan.duration_of_ms(played, manifest),
+        "duration_ms": manifest.playback.duration_ms,
         "uniform_codecs": manifest.playback.uniform_codecs,
         "urls_expire_at": player.links.end().await?.time(),
         "stitched": stitched,
@@ -42,12 +36,18 @@ pub(super) async fn of(player: &Player<'_>) -> anyhow::Result<Value> {
 }
 
 /// What to play, and its URLs in order. The whole has none: its playlist is another format.
-async fn play(player: &Player<'_>, played: Played) -> anyhow::Result<Value> {
-    let urls = match played {
-        Played::Stitched | Played::Segments => player.urls().await?,
-        Played::Whole | Played::None => Vec::new(),
+async fn play(player: &Player<'_>) -> anyhow::Result<Value> {
+    let what = match player.first() {
+        First::Film(_) => "stitched",
+        First::Segments(_) => "segments",
+        First::Whole => "whole",
+        First::None => "none",
     };
-    Ok(json!({ "what": played, "urls": urls }))
+    let urls = match player.first() {
+        First::Film(_) | First::Segments(_) => player.urls().await?,
+        First::Whole | First::None => Vec::new(),
+    };
+    Ok(json!({ "what": what, "urls": urls }))
 }
 
 async fn stitched(player: &Player<'_>, film: &Film<'_>) -> anyhow::Result<Value> {

@@ -121,7 +121,6 @@ fn looked(next_look: NextLook, rooms: Vec<RoomReport>) -> Report {
         next_deadline: None,
         calls: None,
         pause: None,
-        stages: Default::default(),
     }];
     report
 }
