@@ -205,13 +205,14 @@ impl<R: AsyncRead + Unpin> Capture<R> {
     async fn rest(&mut self) -> Result<usize> {
         const AT_ONCE: usize = 8 << 10;
         let Some(from) = &mut self.from else { return Ok(0) };
-        let mut buffer = [0; AT_ONCE];
+        // On the heap: every future that waits for a program would contain it, twice.
+        let mut buffer = vec![0; AT_ONCE];
         let read = from.read(&mut buffer).await?;
         if read == 0 {
             self.from = None;
         }
         let room = (MOST + 1).saturating_sub(self.bytes.len());
-        self.bytes.extend(buffer.iter().take(read.min(room)));
+        self.bytes.extend(buffer.into_iter().take(read.min(room)));
         Ok(read)
     }
 

@@ -73,6 +73,12 @@ impl Clock {
         shown.saturating_add(self.correction()).unwrap_or(shown)
     }
 
+    /// The time that is `age` ago; the earliest there is if that is too long ago to be told.
+    pub fn ago(&self, age: Duration) -> Timestamp {
+        let age = SignedDuration::try_from(age).ok();
+        age.and_then(|age| self.now().checked_sub(age).ok()).unwrap_or(Timestamp::MIN)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
     fn source_now(&self) -> Timestamp {
         match &self.source {

@@ -7,9 +7,9 @@
 //! reading order; each uses only those above it and never one below.
 //!
 //! - [`model`]: what is talked about. Plain data, no I/O.
-//! - [`clock`], [`child`], [`metrics`], [`net_guard`], [`pace`], [`progress`], [`retry`]: time, programs of the
+//! - [`clock`], [`child`], [`metrics`], [`net_guard`], [`pace`], [`progress`], [`retry`], [`spans`]: time, programs of the
 //!   user, the format of Prometheus, where requests may go, how slowly bytes may come, counters for whoever
-//!   watches, trying again.
+//!   watches, trying again, what traces show.
 //! - [`ledger`]: what is known, pending, leased and done. Every SQL statement is here.
 //! - [`wechat`]: the API client; WeChat's wire format stays in here.
 //! - [`media`]: the source's bytes: ranged reads, the MP4 walk, HLS playlists.
@@ -20,11 +20,12 @@
 //! - [`serve`]: an HTTP API and a page over the archive, read-only.
 //! - [`config`]: file + environment + flags → one validated value.
 //! - [`schedule`]: who fetches the next part: one queue for files, memory and connections, its policy,
-//!   throughput, and the forecast of what will not make it.
+//!   throughput, and the forecast of a link.
 //! - [`stage`]: discover, resolve, transfer, seal, stitch, none of which imports another; beside them what looks
 //!   at the bucket: adopt, survey, verify, decode, and audit, which builds on verify.
 //! - [`pipeline`]: the stages' order, concurrency, limits and shutdown.
 //! - [`notify`]: how a run ended, as messages, pings and metrics; of the ledger it knows the outbox alone.
+//! - `otlp` (feature): traces and metrics for a collector of OpenTelemetry.
 //! - `sandbox` (feature): a WeChat API, a VOD host and an S3 store to try it all on.
 //! - [`cli`]: one file a command. Only this prints.
 //!
@@ -52,6 +53,7 @@ pub mod net_guard;
 pub mod pace;
 pub mod progress;
 pub mod retry;
+pub mod spans;
 
 pub mod ledger;
 pub mod media;
@@ -73,6 +75,9 @@ pub mod stage;
 pub mod pipeline;
 
 pub mod notify;
+
+#[cfg(feature = "otlp")]
+pub mod otlp;
 
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -1,8 +1,9 @@
-//! The program: flags → configuration → logging → command → exit code.
+//! The program: flags → configuration → traces and logging → command → exit code.
 
 use std::process::ExitCode;
 
 use replay_archiver::cli;
+use replay_archiver::cli::telemetry::Telemetry;
 
 fn main() -> ExitCode {
     let given: Vec<_> = std::env::args_os().collect();
@@ -10,6 +11,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(exit) => return exit.into(),
     };
-    cli::logging::init(&arguments.logging, arguments.command.usual_log());
-    cli::run(arguments).into()
+    let telemetry = Telemetry::begin(&arguments.command);
+    cli::logging::init(&arguments.logging, arguments.command.usual_log(), &telemetry);
+    cli::run(arguments, telemetry).into()
 }

@@ -1,10 +1,16 @@
 //! What a run has done so far, for display.
 
+mod stages;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::AppId;
+use tokio::time::Instant;
+
+use crate::model::{AppId, Stage};
+use stages::Stages;
+pub use stages::{AtWork, StageTimes};
 
 /// Counters that the stages update and the command line displays. They decide nothing.
 #[derive(Debug, Default)]
@@ -16,6 +22,7 @@ pub struct Progress {
     recordings_done: AtomicU64,
     calls: AtomicU64,
     rooms: Mutex<HashMap<AppId, Rooms>>,
+    stages: Mutex<Stages>,
 }
 
 /// The rooms of one account in this run.
@@ -57,6 +64,8 @@ pub struct Counts {
     pub recordings_done: u64,
     /// API calls that cost quota.
     pub calls: u64,
+    /// How long each stage was at work.
+    pub stages: StageTimes,
 }
 
 impl Progress {
@@ -133,6 +142,21 @@ impl Progress {
         is_any_known.then_some(done / rooms.len() as f64)
     }
 
+    /// A stage is at work for an account, until the guard is dropped.
+    pub fn at_work<'a>(&'a self, appid: &'a AppId, stage: Stage) -> AtWork<'a> {
+        self.stages().begin(appid, stage, Instant::now());
+        AtWork { progress: self, appid, stage }
+    }
+
+    /// How long each stage was at work for an account.
+    pub fn stages_of(&self, appid: &AppId) -> StageTimes {
+        self.stages().times_of(appid, Instant::now())
+    }
+
+    fn stages(&self) -> MutexGuard<'_, Stages> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<AppId, Rooms>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,6 +171,7 @@ impl Progress {
             rooms_sealed: read(&self.rooms_sealed),
             recordings_done: read(&self.recordings_done),
             calls: read(&self.calls),
+            stages: self.stages().times(Instant::now()),
         }
     }
 }

@@ -66,7 +66,8 @@ where
     let started = Instant::now();
     let mut attempt = 1;
     loop {
-        let error = match operation().await {
+        // On the heap: the futures of requests are large, and those of all callers would contain them.
+        let error = match Box::pin(operation()).await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };

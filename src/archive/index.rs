@@ -85,10 +85,9 @@ struct Entry {
     cover: u16,
 }
 
-/// Some of the rooms that were looked for.
+/// One page of the rooms that match.
 #[derive(Debug)]
 pub struct Page {
-    /// The rooms.
     pub rooms: Vec<CatalogRoom>,
     /// How many there are on all pages.
     pub total: usize,

@@ -22,7 +22,6 @@ pub enum Error {
          hint: it was left in place; move it away to archive the room again [RA809]"
     )]
     Foreign {
-        /// Its key.
         key: String,
         /// Why it could not be parsed.
         source: serde_json::Error,
@@ -30,7 +29,6 @@ pub enum Error {
     /// It requires a feature that this version does not know.
     #[error("{key} is a manifest of a newer version of replay-archiver")]
     Newer {
-        /// Its key.
         key: String,
         /// What it requires, with a hint.
         source: serde_json::Error,

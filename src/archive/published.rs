@@ -114,7 +114,6 @@ impl PublishedManifest {
 /// The object at the key of a room's manifest.
 #[derive(Debug, Clone)]
 pub struct InPlace {
-    /// Its bytes.
     pub bytes: Bytes,
     /// Its ETag, from the store.
     pub etag: Option<String>,

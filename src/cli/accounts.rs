@@ -29,11 +29,11 @@ enum AccountsCommand {
     List,
     /// Add an account to the ledger, or change its settings there. No secret is stored: name where it is.
     Add(Box<AddArguments>),
-    /// Archive an account of the ledger or of the platform no longer.
+    /// Stop archiving an account of the ledger or of the platform.
     Disable(NamedArguments),
     /// Archive a disabled account again.
     Enable(NamedArguments),
-    /// Ask WeChat, with one call for each, about the paused accounts, or those given with --account.
+    /// Ask WeChat whether it authorises the paused accounts, or those given with --account: one call each.
     Check,
 }
 
@@ -46,12 +46,12 @@ struct NamedArguments {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("token").multiple(false)))]
 struct AddArguments {
-    /// The mini-program's appid.
+    /// The mini program's appid.
     appid: AppId,
-    /// The variable that holds its appsecret.
+    /// The variable that holds its `AppSecret`.
     #[arg(long, value_name = "VARIABLE", group = "token")]
     secret_env: Option<String>,
-    /// The file that holds its appsecret.
+    /// The file that holds its `AppSecret`.
     #[arg(long, value_name = "FILE", group = "token")]
     secret_file: Option<PathBuf>,
     /// The file that holds its access token, which something else keeps fresh.
@@ -60,10 +60,10 @@ struct AddArguments {
     /// The key in Redis that holds its access token; {appid} and {component} are replaced.
     #[arg(long, value_name = "KEY", group = "token")]
     redis_key: Option<String>,
-    /// Whose keys in Redis they are.
+    /// The library whose keys in Redis hold its access token.
     #[arg(long, value_name = "LIBRARY", group = "token", value_parser = ["wxjava", "silenceper"])]
     redis_layout: Option<String>,
-    /// The third-party platform of [platform] refreshes its token.
+    /// Refresh its token through the third-party platform of [platform].
     #[arg(long, group = "token")]
     component: bool,
     /// Calls a day, if different from [quota].
@@ -233,7 +233,10 @@ async fn switch(common: &Common, appid: &AppId, switch: Switch) -> anyhow::Resul
     if !setup.context.ledger.set_disabled(appid, since, now).await? {
         let known = setup.accounts.iter().find(|known| known.appid == *appid);
         let hint = match known {
-            Some(known) => format!("it is configured in {}: remove it there", known.origin),
+            Some(known) if switch == Switch::Disable => {
+                format!("its settings are in {}: remove them there", known.origin)
+            }
+            Some(known) => format!("its settings are in {}, and runs archive it", known.origin),
             None => "`accounts list` shows all accounts".to_owned(),
         };
         anyhow::bail!("the ledger has no account {appid}\nhint: {hint} [RA033]");
@@ -287,6 +290,7 @@ async fn check(common: &Common) -> anyhow::Result<Exit> {
             false => output::line(format_args!("{}: {said}", account.appid)),
         }
     }
+    setup.end().await;
     let asked = setup.accounts.len();
     if common.json {
         output::json(&json!({ "type": "summary", "accounts": asked, "refused": refused }));

@@ -37,7 +37,7 @@ pub struct DemoArguments {
     /// Where to put the archive. It may exist from an earlier demo.
     #[arg(long, value_name = "FOLDER", default_value = "archive")]
     folder: PathBuf,
-    /// Then show the archive in a browser, until interrupted.
+    /// Afterwards, serve the archive to a browser until interrupted.
     #[arg(long)]
     serve: bool,
 }
@@ -143,7 +143,7 @@ async fn archive(
     let report = {
         let _line = Line::begin(&setup.context);
         let context = Arc::clone(&setup.context);
-        pipeline::run(context, &setup.accounts, &Selection::Due, stop.clone()).await
+        Box::pin(pipeline::run(context, &setup.accounts, &Selection::Due, stop.clone())).await
     };
     for problem in report.accounts.iter().flat_map(|account| &account.problems) {
         output::note(format_args!("{}: {}", problem.what, problem.error));

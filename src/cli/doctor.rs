@@ -18,12 +18,14 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::figures::counted;
+use super::notify::SILENCED;
 use super::output;
 use super::setup;
 use super::{Common, Exit};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::model::{Reason, RoomId};
+use crate::notify::{self, Desk};
 
 /// Stores refuse signatures when the clocks differ by 15 minutes; `doctor` warns from this much on.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -37,14 +39,14 @@ const UPLOAD: Duration = Duration::from_secs(120);
 /// Flags of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArguments {
-    /// Check what a player gets instead: asks for a film of the archive at the URL that [serve] would give, as a
-    /// browser does, without credentials. Needs the bucket alone.
+    /// Check what players get instead: requests an archived MP4 at the URL that [serve] would give, as a browser
+    /// does, without credentials. Needs only the bucket.
     #[arg(long)]
     player: bool,
-    /// The room whose film is asked for; otherwise a new one.
+    /// The room to request; by default, one of the newest.
     #[arg(long, value_name = "NUMBER", requires = "player")]
     room: Option<RoomId>,
-    /// The page whose scripts would ask for it, for the check of CORS [default: `[serve] public_url`].
+    /// The origin of the page that would play it, for the CORS check [default: `[serve] public_url`].
     #[arg(long, value_name = "URL", requires = "player")]
     origin: Option<url::Url>,
 }
@@ -150,7 +152,8 @@ pub(super) async fn run(common: &Common, arguments: &DoctorArguments) -> anyhow:
     if arguments.player {
         return player::run(common, arguments).await;
     }
-    let config = impatient(setup::config(common)?);
+    let mut config = impatient(setup::config(common)?);
+    let channels = std::mem::take(&mut config.alerts.channels);
     let addresses = account::addresses(&config);
     let ledger = ledger_address(&config);
     let opening = setup::build(config, Clock::system());
@@ -174,11 +177,19 @@ pub(super) async fn run(common: &Common, arguments: &DoctorArguments) -> anyhow:
         findings.good("ledger", format_args!("{}: open and up to date", setup.ledger_place));
     }
     files::check(&mut findings, &setup.ledger_place)?;
+    let ledger = &setup.context.ledger;
+    let desk = Desk { ledger: Some(ledger), clock: &setup.context.clock, sender: "doctor" };
+    for channel in &channels {
+        if notify::is_silenced(channel, desk).await {
+            findings.warn(&channel.name, SILENCED);
+        }
+    }
     bucket::check(&setup, &mut findings).await;
     for (account, addresses) in setup.accounts.iter().zip(&addresses) {
         account::check(&setup, account, addresses, &mut findings).await;
         hosts::check(&setup, account, &mut findings).await;
     }
+    setup.end().await;
     Ok(findings.end())
 }
 

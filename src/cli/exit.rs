@@ -10,9 +10,13 @@ use crate::{ledger, store, wechat};
 pub(super) const HELP: &str = "\
 Exit codes:
   0    done, or nothing to do
-  1    could not run, the ledger failed, or writing to stdout failed; doctor: a check failed; verify: nothing could be checked, or objects were unreadable
+  1    could not run, the ledger failed, or writing to stdout failed;
+       doctor: a check failed;
+       verify: nothing could be checked, or objects were unreadable
   2    invalid usage or configuration
-  3    finished, but work is left that a later run can still do, or something will not be archived in time; status --stale: an account has not been archived for that long
+  3    finished, but work is left that a later run can still do, or
+       something will not be archived in time;
+       status --stale: an account has not been archived for that long
   4    something expired and is lost for good
   5    verify found a mismatch, or a recording that does not decode
   130  interrupted, state saved";
@@ -112,5 +116,15 @@ pub(super) fn kind(error: &anyhow::Error) -> &'static str {
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HELP;
+
+    #[test]
+    fn no_line_of_the_help_is_wrapped_on_a_terminal_of_80_columns() {
+        assert!(HELP.lines().all(|line| line.len() < 80), "{HELP}");
     }
 }

@@ -11,7 +11,7 @@ const CHINESE: &str = include_str!("../../docs/zh/troubleshooting.md");
 /// Flags of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArguments {
-    /// The code after a hint, such as RA204, or an errcode of WeChat's, such as 40164. Without it, all
+    /// The code after a hint, such as RA204, or one of WeChat's errcodes, such as 40164. Without it, all
     /// codes are listed.
     #[arg(value_parser = known, allow_negative_numbers = true)]
     code: Option<String>,

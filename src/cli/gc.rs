@@ -18,7 +18,7 @@ use crate::stage::transfer::{abort_leftover, forget_spent, leftovers};
 /// Flags of `gc`.
 #[derive(Debug, Args)]
 pub struct GcArguments {
-    /// Leave uploads alone that began more recently than this.
+    /// Leave uploads alone that began more recently than this, and films that were made more recently.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
     pub older_than: Duration,
     /// Abort the uploads that are ours and orphaned. Without this flag nothing is changed.
@@ -71,9 +71,10 @@ pub async fn collect(
         outcome.forgotten = forget_spent(&context.ledger, &found).await?;
     }
     let mut films = 0;
+    let before = context.clock.ago(arguments.older_than);
     for account in &setup.accounts {
         let appid = &account.appid;
-        let stray = stray_films(context.records(), appid, &is_gone).await?;
+        let stray = stray_films(context.records(), appid, before, &is_gone).await?;
         stray.iter().for_each(|film| report_film(common, appid, film));
         films += stray.len();
     }

@@ -41,6 +41,7 @@ mod status;
 mod stderr;
 mod stitch;
 mod stop;
+pub mod telemetry;
 mod telling;
 mod usage;
 mod verify;
@@ -53,6 +54,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::model::AppId;
 use stop::{Grace, Stop};
+use telemetry::Telemetry;
 
 pub use exit::Exit;
 pub use report::notes;
@@ -108,7 +110,7 @@ pub enum Command {
     Plan,
     /// Show rooms, recordings by state, pending work and deadlines at risk.
     Status(status::StatusArguments),
-    /// Find archived rooms by name, anchor, day or status. Needs the bucket alone.
+    /// Find archived rooms by name, anchor, day or status. Needs only the bucket.
     Rooms(rooms::RoomsArguments),
     /// Compare the objects in the bucket with the manifests.
     Verify(verify::VerifyArguments),
@@ -116,23 +118,23 @@ pub enum Command {
     Gc(gc::GcArguments),
     /// Print what a player needs for one room: its segments in order, with presigned URLs.
     Playlist(playlist::PlaylistArguments),
-    /// Join the segments of a room to one film, which the store makes from them by itself.
+    /// Join the segments of a room into one film, which the store makes by copying them.
     Stitch(stitch::StitchArguments),
-    /// Show the archive in a browser, and to players, over HTTP. Needs the bucket alone.
+    /// Serve the archive to browsers and players over HTTP. Needs only the bucket.
     Serve(serve::ServeArguments),
     /// List, add, disable or check accounts.
     Accounts(accounts::AccountsArguments),
     /// Acknowledge the losses of a room: who knows of them, and why they are accepted.
     Ack(ack::AckArguments),
-    /// Try the channels that messages go to, or show what they would get.
+    /// Send a test message to each channel, or show what each would get.
     Notify(notify::NotifyArguments),
-    /// Play tonight on this machine with something going wrong, and show who would hear of it.
+    /// Play tonight on this machine, with something going wrong, and show who would hear of it.
     #[cfg(feature = "sandbox")]
     Rehearse(rehearse::RehearseArguments),
-    /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each; or what players
-    /// get.
+    /// Check configuration, ledger, token, quota, clock, bucket and media hosts, one line each; or, with --player,
+    /// what players get.
     Doctor(doctor::DoctorArguments),
-    /// Say what a code after a hint means, such as RA204, and what to do about it.
+    /// Explain the code after a hint, such as RA204: what it means and what to do.
     Explain(explain::ExplainArguments),
     /// Try everything on this machine: a sandbox WeChat, an embedded store, real MP4s.
     #[cfg(feature = "sandbox")]
@@ -174,6 +176,16 @@ impl Command {
         }
     }
 
+    /// Whether it is one that archives.
+    #[cfg(feature = "otlp")]
+    fn archives(&self) -> bool {
+        match self {
+            Self::Run(arguments) => arguments.archives(),
+            Self::Backfill(_) => true,
+            _ => false,
+        }
+    }
+
     fn grace(&self) -> Grace {
         match self {
             Self::Run(arguments) if arguments.list_only => Grace::None,
@@ -188,41 +200,43 @@ impl Command {
 
 /// Runs a command until it ends, its time is up, or a signal arrives. Errors are printed here, to
 /// stderr; with `--json` also as the last object on stdout.
-pub fn run(arguments: Arguments) -> Exit {
+pub fn run(arguments: Arguments, telemetry: Telemetry) -> Exit {
     let common = arguments.common.clone();
-    let exit = begin(arguments).unwrap_or_else(|error| output::failure(&common, &error.into()));
+    let exit =
+        begin(arguments, telemetry).unwrap_or_else(|error| output::failure(&common, &error.into()));
     output::finish(exit)
 }
 
-/// The stack of each thread, in bytes. Only what is used of it takes memory.
-const STACK: usize = 4 << 20;
-
-fn begin(arguments: Arguments) -> std::io::Result<Exit> {
+fn begin(arguments: Arguments, telemetry: Telemetry) -> std::io::Result<Exit> {
     let stop = Stop::begin(arguments.command.limit(), arguments.command.grace())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // The futures of an unoptimised build are large.
-        .thread_stack_size(STACK)
-        .build()?;
-    let exit = runtime.block_on(dispatch(arguments, &stop));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(dispatch(arguments, telemetry, &stop));
     // A blocking task that hangs must not keep the process alive.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(exit)
 }
 
-async fn dispatch(arguments: Arguments, stop: &Stop) -> Exit {
+async fn dispatch(arguments: Arguments, telemetry: Telemetry, stop: &Stop) -> Exit {
     let Arguments { common, command, .. } = arguments;
     let outcome = tokio::select! {
         biased;
-        outcome = execute(&common, command, stop) => outcome,
+        outcome = execute(&common, command, &telemetry, stop) => outcome,
         stopped = stop.over() => Err(stopped.into()),
     };
-    outcome.unwrap_or_else(|error| output::failure(&common, &error))
+    let exit = outcome.unwrap_or_else(|error| output::failure(&common, &error));
+    telemetry.end(stop).await;
+    exit
 }
 
-async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Result<Exit> {
+// The large ones on the heap: this function would contain all of them.
+async fn execute(
+    common: &Common,
+    command: Command,
+    telemetry: &Telemetry,
+    stop: &Stop,
+) -> anyhow::Result<Exit> {
     match command {
-        Command::Run(arguments) => run::run(common, &arguments, stop).await,
+        Command::Run(arguments) => Box::pin(run::run(common, &arguments, telemetry, stop)).await,
         Command::Backfill(arguments) => run::backfill(common, &arguments, stop).await,
         Command::Plan => plan::run(common).await,
         Command::Status(arguments) => status::run(common, &arguments).await,
@@ -230,14 +244,14 @@ async fn execute(common: &Common, command: Command, stop: &Stop) -> anyhow::Resu
         Command::Verify(arguments) => verify::run(common, &arguments, stop).await,
         Command::Gc(arguments) => gc::run(common, &arguments).await,
         Command::Playlist(arguments) => playlist::run(common, &arguments).await,
-        Command::Stitch(arguments) => stitch::run(common, &arguments).await,
+        Command::Stitch(arguments) => Box::pin(stitch::run(common, &arguments)).await,
         Command::Serve(arguments) => serve::run(common, &arguments, stop).await,
         Command::Accounts(arguments) => accounts::run(common, &arguments).await,
-        Command::Ack(arguments) => ack::run(common, &arguments, stop).await,
+        Command::Ack(arguments) => Box::pin(ack::run(common, &arguments, stop)).await,
         Command::Notify(arguments) => notify::run(common, &arguments).await,
         #[cfg(feature = "sandbox")]
         Command::Rehearse(arguments) => rehearse::run(common, &arguments, stop).await,
-        Command::Doctor(arguments) => doctor::run(common, &arguments).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(common, &arguments)).await,
         Command::Explain(arguments) => Ok(explain::run(common, &arguments)),
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::run(&arguments, stop).await,

@@ -71,6 +71,7 @@ async fn show(common: &Common, teller: &Teller, ledger: &Ledger) -> anyhow::Resu
     for channel in teller.channels() {
         let preview = notify::preview(channel, teller.desk(Some(ledger))).await?;
         shown += u32::from(preview.is_some());
+        let is_silenced = notify::is_silenced(channel, teller.desk(Some(ledger))).await;
         if common.json {
             let (title, text) = match &preview {
                 Some(message) => (Some(&message.title), Some(message.text(LONGEST))),
@@ -78,6 +79,7 @@ async fn show(common: &Common, teller: &Teller, ledger: &Ledger) -> anyhow::Resu
             };
             output::json(&json!({
                 "type": "preview", "channel": channel.name, "title": title, "text": text,
+                "is_silenced": is_silenced,
             }));
             continue;
         }
@@ -89,6 +91,9 @@ async fn show(common: &Common, teller: &Teller, ledger: &Ledger) -> anyhow::Resu
                     .lines()
                     .for_each(|line| output::line(format_args!("  {line}")));
             }
+            None if is_silenced => {
+                output::line(format_args!("  nothing: {}", SILENCED.replace('\n', "\n  ")));
+            }
             None => output::line("  nothing"),
         }
     }
@@ -97,6 +102,10 @@ async fn show(common: &Common, teller: &Teller, ledger: &Ledger) -> anyhow::Resu
     }
     Ok(Exit::Done)
 }
+
+/// Why a channel gets nothing.
+pub(super) const SILENCED: &str = "its receiver answered that it wants no more messages (HTTP status 410)\n\
+    hint: set the new address of this [[notify]], or remove it; `notify --test` tries it again [RA702]";
 
 /// The most bytes of a message that is printed.
 const LONGEST: usize = 64 << 10;

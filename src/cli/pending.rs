@@ -10,7 +10,7 @@ use super::figures::{bytes, counted, moment, rough};
 use super::output;
 use crate::model::{AppId, Pause, Paused, RoomId};
 use crate::pipeline::forecast::AccountForecast;
-use crate::schedule::forecast::{
+use crate::pipeline::forecast::{
     AtRisk, Estimate, Forecast, GUESSED_BIT_RATE, ShortOf, rooms_at_risk,
 };
 
@@ -161,6 +161,10 @@ impl<'a> From<&'a AtRisk> for LostJson<'a> {
 /// A line about something that will miss its deadline; `None` for repeated failures, which are
 /// printed with their reasons elsewhere.
 fn at_risk_line(lost: &AtRisk) -> Option<String> {
+    if lost.short_of == ShortOf::Calls && lost.expected.is_none() {
+        let (room, deadline) = (lost.room_id, moment(lost.deadline));
+        return Some(format!("room {room}: its deadline was {deadline}, not looked up yet"));
+    }
     let late = rough(lost.late()?);
     let (room, deadline, expected) = (lost.room_id, moment(lost.deadline), moment(lost.expected?));
     let line = match (lost.short_of, &lost.source_id) {

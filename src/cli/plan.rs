@@ -8,8 +8,8 @@ use super::pending::{self, AccountLine, entry};
 use super::setup::{self, Setup};
 use super::{Common, Exit};
 use crate::model::Rate;
+use crate::pipeline::forecast::Estimate;
 use crate::pipeline::forecast::{self, AccountForecast};
-use crate::schedule::forecast::Estimate;
 use crate::stage::Account;
 use crate::stage::selection::{self, Changed};
 

@@ -29,18 +29,18 @@ pub struct PlaylistArguments {
     /// The output format.
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
-    /// The segments, also where there is a stitched film of them.
+    /// Give the segments even if there is a stitched film of them.
     #[arg(long)]
     segments: bool,
-    /// How long the URLs stay valid, at most 7 days. With --sign, the vendor's console decides, but for
+    /// How long the URLs stay valid, at most 7 days. With --sign, the vendor's console decides, except for
     /// CloudFront.
     #[arg(long, value_name = "DURATION", value_parser = ttl, default_value = "1h")]
     ttl: Duration,
-    /// URLs below this address, which shows the bucket, such as that of a CDN, in place of presigned ones.
+    /// Give URLs below this address in front of the bucket, such as a CDN's, instead of presigned ones.
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Sign URLs below --base-url (or `[serve] base_url`) as that CDN wants it, such as `tencent-d`; without a
-    /// value as `[serve] sign` says. The key is that of `[serve] sign_key_file`.
+    /// Sign URLs below --base-url (or `[serve] base_url`) as that CDN requires, for example `tencent-d`; without a
+    /// value, as `[serve] sign` says. The key is that of `[serve] sign_key_file`.
     #[arg(
         long,
         value_name = "FORM",
@@ -61,7 +61,7 @@ enum Format {
     M3u8,
     /// A playlist for desktop players (extended M3U in UTF-8), with titles.
     M3u,
-    /// The same as XSPF.
+    /// The same as m3u, in XSPF.
     Xspf,
     /// A mapping for nginx-vod-module.
     NginxVod,

@@ -27,10 +27,10 @@ use night::Night;
 /// Flags of `rehearse`.
 #[derive(Debug, Args)]
 pub struct RehearseArguments {
-    /// What goes wrong; nothing, if this is left out.
+    /// What goes wrong. Without it, nothing does.
     #[arg(long, value_enum)]
     fault: Option<Fault>,
-    /// Rooms of each account, at most.
+    /// Maximum number of rooms of each account.
     #[arg(long, value_name = "NUMBER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rooms: u32,
 }
@@ -73,7 +73,7 @@ pub(super) async fn run(
     let silent = Alerts { success: alerts.success.clone(), monitor, ..Alerts::default() };
     let silent = Alerts { appids: alerts.appids.clone(), ..silent };
     let teller = Teller::of(silent, "run");
-    let mut watched = teller.watch().await;
+    let mut watched = teller.watch(None).await;
     let ended = Work::of_a_rehearsal(common, stop, &teller, &mut watched)
         .run(stage.open(), Selection::Due, None)
         .await;

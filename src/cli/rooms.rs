@@ -22,16 +22,16 @@ use shown::{Form, Shown};
 /// Flags of `rooms`.
 #[derive(Debug, Args)]
 pub struct RoomsArguments {
-    /// Words of the room's name or its anchor's; all of them must be found, large or small.
+    /// Words of the room's name or its anchor's name. All of them must match; case does not matter.
     #[arg(value_name = "WORD")]
     words: Vec<String>,
-    /// Rooms that began on this day (in Beijing) or later, as `2026-01-31`.
+    /// Rooms that began on or after this day (Beijing time), for example `2026-01-31`.
     #[arg(long, value_name = "DAY")]
     from: Option<Date>,
-    /// Rooms that began on this day (in Beijing) or earlier.
+    /// Rooms that began on or before this day (Beijing time).
     #[arg(long, value_name = "DAY")]
     to: Option<Date>,
-    /// Rooms with this status; may be given several times.
+    /// Rooms with this status. May be given more than once.
     #[arg(long = "status", value_enum, value_name = "STATUS")]
     statuses: Vec<Status>,
     /// Print comma-separated values with a header line.
@@ -71,7 +71,6 @@ impl Status {
 struct Found {
     /// Catalogs that were read, at least in part.
     catalogs: u64,
-    /// Their rooms.
     rooms: u64,
     /// The rooms that were looked for.
     found: u64,

@@ -1,26 +1,29 @@
 //! `run` and `backfill`: runs the pipeline and reports the result.
 
+mod listing;
+
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args};
 use jiff::civil::Date;
-use serde_json::json;
+use tracing::{Instrument as _, Span};
 
-use super::figures::counted;
 use super::output;
 use super::progress::Line;
 use super::report::{self, Detail};
 use super::setup::{self, Setup};
 use super::stop::Stop;
+use super::telemetry::Telemetry;
 use super::telling::{Teller, Watched};
-use super::{Common, Exit, plan};
+use super::{Common, Exit};
 use crate::clock;
 use crate::config::ConfigError;
 use crate::model::time::beijing_midnight;
-use crate::model::{AppId, Outcome, Reason, RoomId};
+use crate::model::{Outcome, RoomId};
 use crate::notify::{Digest, Memory};
 use crate::pipeline::{self, Report, Rooms, Selection};
+use crate::spans;
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -32,12 +35,20 @@ pub struct RunArguments {
     /// Read the room list (this costs API calls) and show what would be done, but archive nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Read the newest rooms of the room list, one API call for most accounts, and publish the catalog,
-    /// but archive nothing: keeps the shop's own room list fresh between nights.
+    /// Read the newest rooms of the room list (one API call for most accounts) and publish the catalog, but
+    /// archive nothing: keeps the catalog fresh between nights.
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) list_only: bool,
     #[command(flatten)]
     telling: Telling,
+}
+
+#[cfg(feature = "otlp")]
+impl RunArguments {
+    /// Whether it does more than look.
+    pub(super) fn archives(&self) -> bool {
+        !self.dry_run && !self.list_only
+    }
 }
 
 /// Flags of `backfill`.
@@ -69,8 +80,8 @@ pub struct BackfillArguments {
 /// How `run` and `backfill` tell how they ended.
 #[derive(Debug, Args)]
 struct Telling {
-    /// Exit with 0 if the run ended so, for schedulers and monitors that know success and failure alone:
-    /// for example `--success ok,continuing` for a backfill of many nights.
+    /// Exit with 0 for these outcomes, for schedulers and monitors that only know success and failure: for
+    /// example `--success ok,continuing` for a backfill of many nights.
     #[arg(long, value_name = "OUTCOMES", value_parser = outcomes(), value_delimiter = ',')]
     success: Vec<Outcome>,
     /// List every room at the end, including those that are complete.
@@ -98,22 +109,32 @@ const TELLING: Duration = Duration::from_secs(30);
 /// over.
 const PUBLISHING: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(5)];
 
+/// How much longer it may take for each account, where there is time.
+const PUBLISHING_ONE: Duration = Duration::from_millis(50);
+
 pub(super) async fn run(
     common: &Common,
     arguments: &RunArguments,
+    telemetry: &Telemetry,
     stop: &Stop,
 ) -> anyhow::Result<Exit> {
     if arguments.dry_run || arguments.list_only {
         let setup = stop.unless(LEDGER, setup::open(common)).await?;
         setup.note_new_ledger();
-        if arguments.dry_run {
-            return stop.unless("the room list", look(common, &setup)).await;
-        }
-        stop.unless("the bucket", setup.find_bucket()).await?;
-        return stop.unless("the room list", list(common, &setup)).await;
+        let ended = stop.unless("the room list", async {
+            if arguments.dry_run {
+                return listing::look(common, &setup).await;
+            }
+            setup.find_bucket().await?;
+            Ok(listing::list(common, &setup).await)
+        });
+        let ended = ended.await;
+        setup.end().await;
+        let success = &arguments.telling.success;
+        return Ok(ended?.exit(success));
     }
     let teller = Teller::new(common, "run");
-    let mut watched = teller.watch().await;
+    let mut watched = teller.watch(telemetry.board()).await;
     let work = Work {
         common,
         stop,
@@ -122,55 +143,6 @@ pub(super) async fn run(
         watched: Some(&mut watched),
     };
     work.run(setup::open(common), Selection::Due, None).await.exit
-}
-
-/// Refreshes the room list and the catalog of each account.
-async fn list(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Done;
-    for account in &setup.accounts {
-        let appid = &account.appid;
-        match pipeline::refresh(&setup.context, account).await {
-            Ok(scanned) if common.json => output::json(&json!({
-                "type": "listed", "appid": appid, "rooms": scanned.rooms, "calls": scanned.pages,
-            })),
-            Ok(scanned) => output::line(format_args!(
-                "{appid}: read {} with {} and published the catalog",
-                counted(scanned.rooms, "room"),
-                counted(scanned.pages, "call"),
-            )),
-            Err(error) => {
-                tell_unread(common, appid, &Reason::of(&error));
-                exit = match exit {
-                    Exit::Done | Exit::Left if error.is_quota() => Exit::Left,
-                    _ => Exit::CouldNotRun,
-                };
-            }
-        }
-    }
-    pipeline::clock_warning(&setup.context).iter().for_each(output::note);
-    Ok(exit)
-}
-
-/// Tells that an account's room list could not be read, or not published.
-fn tell_unread(common: &Common, appid: &AppId, error: &Reason) {
-    output::note(format_args!("{appid}: failed to refresh the room list: {error}"));
-    if common.json {
-        let (what, error) = ("the room list", error.to_string());
-        output::json(&json!({ "type": "problem", "appid": appid, "what": what, "error": error }));
-    }
-}
-
-async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Done;
-    for account in &setup.accounts {
-        if let Err(error) = pipeline::look(&setup.context, account).await {
-            tell_unread(common, &account.appid, &Reason::of(&error));
-            exit = Exit::CouldNotRun;
-        }
-    }
-    plan::print(common, setup).await?;
-    pipeline::clock_warning(&setup.context).iter().for_each(output::note);
-    Ok(exit)
 }
 
 pub(super) async fn backfill(
@@ -228,12 +200,24 @@ impl<'a, 'w> Work<'a, 'w> {
 
     /// Opens everything and works. What ends the run without a report is told too.
     pub(super) async fn run(
+        self,
+        opening: impl Future<Output = anyhow::Result<Setup>>,
+        selection: Selection,
+        room: Option<RoomId>,
+    ) -> Ended {
+        let span = spans::run(self.teller.command());
+        // On the heap: it is large.
+        Box::pin(self.open_and_work(opening, selection, room)).instrument(span).await
+    }
+
+    async fn open_and_work(
         mut self,
         opening: impl Future<Output = anyhow::Result<Setup>>,
         selection: Selection,
         room: Option<RoomId>,
     ) -> Ended {
         let (mut ledger, stop) = (None, self.stop);
+        // On the heap: it is large.
         let ended = async {
             let mut setup = stop.unless(LEDGER, opening).await?;
             setup.note_new_ledger();
@@ -242,13 +226,15 @@ impl<'a, 'w> Work<'a, 'w> {
                 stop.unless("the account of the room", setup.keep_account_of(room)).await?;
             }
             stop.unless("the bucket", setup.find_bucket()).await?;
-            Ok(self.execute(&setup, &selection).await)
+            Ok(Box::pin(self.execute(&setup, &selection)).await)
         };
-        let ended: anyhow::Result<(Exit, Digest)> = ended.await;
+        let ended: anyhow::Result<(Exit, Digest)> = Box::pin(ended).await;
         match ended {
             Ok((exit, digest)) => Ended { exit: Ok(exit), digest },
             Err(error) => {
-                let digest = self.teller.failed(ledger.as_ref(), &error, stop).await;
+                spans::fail(&Span::current(), &error);
+                let known = (ledger.as_ref(), memory_of(&selection));
+                let digest = self.teller.failed(known, &error, stop).await;
                 if let Some(watched) = &mut self.watched {
                     watched.end(&digest, (Exit::of_error(&error), None), stop).await;
                 }
@@ -269,6 +255,7 @@ impl<'a, 'w> Work<'a, 'w> {
             report.losses_unread |= taken.is_none();
         }
         let outcome = report.outcome(is_interrupted);
+        spans::end_run(&Span::current(), outcome, report.counts);
         let success = if told.success.is_empty() { teller.success() } else { &told.success };
         let exit = if success.contains(&outcome) { Exit::Done } else { Exit::of_outcome(outcome) };
         let elapsed = teller.elapsed();
@@ -278,13 +265,14 @@ impl<'a, 'w> Work<'a, 'w> {
             print(&report, exit, elapsed, told.verbose);
         }
         publish(setup, &report, (selection, is_interrupted), stop).await;
-        let memory = if selection.is_for_all() { Memory::Kept } else { Memory::None };
+        let memory = memory_of(selection);
         let digest = teller.ended(setup, &report, (outcome, memory), stop).await;
         // A loss counts as told only now: if the process dies before, the next run tells it.
         note_told(common, setup, &report, stop).await;
         if let Some(watched) = &mut self.watched {
             watched.end(&digest, (exit, Some(&report)), stop).await;
         }
+        let _ = clock::within(Duration::from_secs(1), setup.end()).await;
         // Work that was cut short may still hold a connection; its writes are durable without this.
         let _ = clock::within(Duration::from_secs(1), setup.context.ledger.close()).await;
         (exit, digest)
@@ -303,6 +291,11 @@ impl<'a, 'w> Work<'a, 'w> {
     }
 }
 
+/// A run of some rooms says nothing about the others.
+fn memory_of(selection: &Selection) -> Memory {
+    if selection.is_for_all() { Memory::Kept } else { Memory::None }
+}
+
 /// Publishes `status.json` of each account.
 async fn publish(
     setup: &Setup,
@@ -314,6 +307,8 @@ async fn publish(
     let ended = pipeline::status::Ended { command, is_interrupted };
     let published = pipeline::status::publish(&setup.context, report, ended);
     let [limit, at_the_end] = PUBLISHING;
+    let accounts = u32::try_from(report.accounts.len()).unwrap_or(u32::MAX);
+    let limit = limit.saturating_add(PUBLISHING_ONE.saturating_mul(accounts));
     let limit = if stop.token.is_cancelled() { at_the_end } else { limit };
     if stop.within(limit, published).await.is_none() {
         tracing::warn!("status.json was not published in time: it tells of an earlier run");

@@ -16,6 +16,7 @@ use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
 use crate::model::{AppId, Reason, RoomId, RunId};
 use crate::pipeline::owner::{Alive, this_process};
+use crate::pipeline::refresher::Refreshing;
 use crate::pipeline::{self, Report, Selection, losses};
 use crate::progress::Progress;
 use crate::schedule::{Budget, Limits, Schedule};
@@ -33,6 +34,10 @@ pub struct Setup {
     pub directory: Directory,
     /// Why accounts are left out whose settings could not be read.
     pub unread: Vec<Reason>,
+    /// Why this process may not refresh the platform's tokens, if another one does.
+    refreshed_elsewhere: Option<Reason>,
+    /// The right to refresh the platform's tokens.
+    refreshing: Option<Arc<Refreshing>>,
     api: wechat::Api,
     /// Shows other processes that this one is alive, from the start of a run.
     alive: OnceLock<Option<Alive>>,
@@ -61,6 +66,13 @@ impl Setup {
             Box::pin(pipeline::run(Arc::clone(context), accounts, selection, stop)).await;
         report.unread.clone_from(&self.unread);
         report
+    }
+
+    /// Ends what this process alone may do, so that another one need not wait until its leases expire.
+    pub(super) async fn end(&self) {
+        if let Some(refreshing) = &self.refreshing {
+            refreshing.end().await;
+        }
     }
 
     /// Adds the unreported losses to the report. The caller prints them and then calls
@@ -216,11 +228,14 @@ fn account(api: &wechat::Api, account: config::Account) -> Arc<Account> {
 ///
 /// # Errors
 /// When the ledger cannot be opened or a client cannot be built.
-pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Setup> {
-    let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
-    let is_ledger_new = ledger_place.is_missing();
-    let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
-    Ok(Setup { is_ledger_new, ..build_on(ledger, config, clock).await? })
+pub fn build(config: Config, clock: Clock) -> impl Future<Output = anyhow::Result<Setup>> + Send {
+    // On the heap: it is large, and every command would contain it.
+    Box::pin(async move {
+        let ledger_place = ledger::Place::of(config.ledger_url.expose_secret());
+        let is_ledger_new = ledger_place.is_missing();
+        let ledger = Ledger::open_timed(config.ledger_url.expose_secret(), &clock).await?;
+        Ok(Setup { is_ledger_new, ..build_on(ledger, config, clock).await? })
+    })
 }
 
 /// Like [`build`], on a ledger that is open.
@@ -247,6 +262,11 @@ pub(super) async fn build_on(
         connections: config.work.connections,
     };
     let run_id = RunId::new(started_at);
+    let owner = this_process(&run_id);
+    let component = config.directory.component().filter(|component| component.is_refresher());
+    let refreshing = component.map(|component| {
+        Refreshing::guard(component, &ledger, &clock, (owner.as_str(), config.work.lease))
+    });
     let api = wechat::Api::new(&config.wechat, clock);
     let api = api.context("failed to set up the WeChat client")?;
     let mut accounts: Vec<_> = config.accounts.into_iter().map(|one| account(&api, one)).collect();
@@ -258,6 +278,8 @@ pub(super) async fn build_on(
     Ok(Setup {
         directory,
         unread,
+        refreshed_elsewhere: None,
+        refreshing,
         api,
         alive: OnceLock::new(),
         accounts,
@@ -270,7 +292,7 @@ pub(super) async fn build_on(
             playlists: Budget::new(Context::PLAYLISTS),
             images: images.transpose().context("failed to set up [images]")?,
             run: Run {
-                owner: this_process(&run_id),
+                owner,
                 id: run_id,
                 started_at,
                 lease: config.work.lease,

@@ -19,8 +19,8 @@ use crate::ledger::{RecordingCounts, RoomCounts};
 use crate::model::Rate;
 use crate::model::RoomId;
 use crate::model::{ALL_HOSTS, Measured};
+use crate::pipeline::forecast::rooms_at_risk;
 use crate::pipeline::forecast::{self, AccountForecast};
-use crate::schedule::forecast::rooms_at_risk;
 use crate::stage::Account;
 
 /// Flags of `status`.
@@ -30,7 +30,7 @@ pub struct StatusArguments {
     #[arg(long, value_name = "NUMBER")]
     room: Option<RoomId>,
     /// Show the accounts that no run has worked on for this long, for example `36h`, and exit with 3 if
-    /// there are any. Tells the channels that are told of failures, once; for cron on a machine other than
+    /// there are any. Notifies the channels that hear of failures, once. For cron on a machine other than
     /// the one that archives.
     #[arg(long, value_name = "DURATION", value_parser = super::parse_duration, conflicts_with = "room")]
     stale: Option<Duration>,

@@ -153,7 +153,8 @@ impl Stop {
     ) -> anyhow::Result<T> {
         tokio::select! {
             biased;
-            done = work => done,
+            // On the heap: commands are large.
+            done = Box::pin(work) => done,
             () = self.token.cancelled() => Err(self.stopped(Some(what)).into()),
         }
     }

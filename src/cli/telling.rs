@@ -1,6 +1,6 @@
 //! Tells how a command ended to whoever the configuration names: messages, pings, metrics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,10 @@ use super::{Common, Exit};
 use crate::clock::{self, Clock};
 use crate::config::{self, Alerts, Channel, ConfigError, Lang};
 use crate::ledger::{self, Ledger, Place};
+use crate::metrics::Board;
 use crate::model::{AppId, Outcome, Reason, RoomId, RunId};
 use crate::notify::digest::{Ended, Names};
-use crate::notify::metrics::{self, Metrics};
+use crate::notify::metrics::{self, Metrics, Others, Places};
 use crate::notify::ping::{End, Pings};
 use crate::notify::{self, Desk, Digest, Memory};
 use crate::pipeline::{AccountReport, Report};
@@ -39,6 +40,8 @@ pub(super) struct Teller {
     clock: Clock,
     began: Instant,
     sender: String,
+    /// Whether the command works on a part of the accounts alone.
+    is_restricted: bool,
 }
 
 /// What watches the nightly run beside the messages.
@@ -52,14 +55,20 @@ impl Teller {
     pub(super) fn new(common: &Common, command: &'static str) -> Self {
         let sources = setup::sources(common).ok();
         let alerts = sources.and_then(|sources| config::load_alerts(&sources).ok());
-        Self::of(alerts.unwrap_or_default(), command)
+        let is_restricted = !common.accounts.is_empty();
+        Self { is_restricted, ..Self::of(alerts.unwrap_or_default(), command) }
     }
 
     /// Tells these.
     pub(super) fn of(alerts: Alerts, command: &'static str) -> Self {
         let (clock, began) = (Clock::system(), Instant::now());
         let sender = RunId::new(clock.now()).to_string();
-        Self { command, alerts, clock, began, sender }
+        Self { command, alerts, clock, began, sender, is_restricted: false }
+    }
+
+    /// The command.
+    pub(super) fn command(&self) -> &'static str {
+        self.command
     }
 
     /// Those who get messages.
@@ -90,12 +99,19 @@ impl Teller {
         self.began.elapsed()
     }
 
-    /// Tells the monitors that the nightly run begins.
-    pub(super) async fn watch(&self) -> Watched<'_> {
+    /// Tells the monitors that the nightly run begins. Its metrics are on the board too, if there is one.
+    pub(super) async fn watch(&self, board: Option<Board>) -> Watched<'_> {
         let (monitor, now) = (&self.alerts.monitor, self.clock.now());
-        let metrics = monitor.textfile.as_ref().map(|file| {
+        let places = Places { file: monitor.textfile.clone(), board };
+        let is_watched = places.file.is_some() || places.board.is_some();
+        let metrics = is_watched.then(|| {
             let accounts = self.alerts.appids.iter().map(String::as_str);
-            Metrics::begin(file, now, accounts)
+            let others = match (self.alerts.has_others, self.is_restricted) {
+                (false, _) => Others::None,
+                (true, false) => Others::Found,
+                (true, true) => Others::Unseen,
+            };
+            Metrics::begin(places, now, (accounts, others))
         });
         let mut watched = Watched { pings: Pings::new(monitor, &self.clock), metrics };
         watched.progress(Counts::default());
@@ -123,10 +139,11 @@ impl Teller {
         digest
     }
 
-    /// Tells that a command could not work at all.
+    /// Tells that a command could not work at all. It is remembered if the command was to look at everything, so
+    /// that the next one which does can say that it is over.
     pub(super) async fn failed(
         &self,
-        ledger: Option<&Ledger>,
+        (ledger, memory): (Option<&Ledger>, Memory),
         error: &anyhow::Error,
         stop: &Stop,
     ) -> Digest {
@@ -144,7 +161,7 @@ impl Teller {
                 Some(_) => None,
                 None => self.outbox(error).await,
             };
-            self.tell(ledger.or(opened.as_ref()), &digest, Memory::Kept).await;
+            self.tell(ledger.or(opened.as_ref()), &digest, memory).await;
         });
         if told.await.is_none() {
             tracing::warn!("notifications were not sent in time");
@@ -258,13 +275,8 @@ impl Watched<'_> {
         (exit, report): (Exit, Option<&Report>),
         stop: &Stop,
     ) {
-        let counts = report.map(|report| report.counts).unwrap_or_default();
-        let accounts = report.iter().flat_map(|report| &report.accounts);
-        let deadlines: BTreeMap<_, _> = accounts
-            .filter_map(|account| Some((account.appid.clone(), account.next_deadline?)))
-            .collect();
         if let Some(metrics) = &mut self.metrics {
-            metrics.end(digest, counts, &deadlines);
+            metrics.end(digest, report);
         }
         let end = match digest.outcome {
             Outcome::Interrupted => End::Interrupted,

@@ -17,12 +17,16 @@ use super::{Common, Exit};
 use crate::ledger::Ledger;
 use crate::model::{AppId, Outcome, Reason, RoomId};
 use crate::notify::Memory;
+use crate::notify::digest::RoomName;
 use crate::stage::audit::{Audited, Inventory, audit, catalog, inventory};
 use crate::stage::decode::Video;
 use crate::stage::verify::{Depth, Found, Mismatch, ObjectProblem, Unreadable};
 use crate::store::Store;
 use told::{Known, report, summarize, tell, tell_damage};
 use wrong::Wrong;
+
+/// The first rooms that do not match are told by name, this many of each account.
+const NAMED: usize = 20;
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
@@ -87,6 +91,8 @@ struct Tally {
     decoded: Option<Counts>,
     /// What is wrong, by account.
     accounts: BTreeMap<AppId, Wrong>,
+    /// The rooms that do not match, by account.
+    mismatched: BTreeMap<AppId, Vec<RoomName>>,
 }
 
 /// How to check.
@@ -134,10 +140,10 @@ pub(super) async fn run(
     let teller = Teller::new(common, "verify");
     let mut ledger = None;
     let verified = verify(common, arguments, &mut ledger).await;
+    let is_part = arguments.room.is_some() || arguments.sample.is_some();
+    let memory = if is_part { Memory::None } else { Memory::Kept };
     match &verified {
         Ok(tally) => {
-            let is_part = arguments.room.is_some() || arguments.sample.is_some();
-            let memory = if is_part { Memory::None } else { Memory::Kept };
             let digest = tally.digest(teller.end(tally.outcome()));
             let told = teller.tell(ledger.as_ref(), &digest, memory);
             if stop.within(telling::LIMIT, told).await.is_none() {
@@ -147,7 +153,7 @@ pub(super) async fn run(
         // Whoever asks about one room reads the answer.
         Err(_) if arguments.room.is_some() => {}
         Err(error) => {
-            let _ = teller.failed(ledger.as_ref(), error, stop).await;
+            let _ = teller.failed((ledger.as_ref(), memory), error, stop).await;
         }
     }
     verified.map(|tally| tally.exit())
@@ -185,6 +191,14 @@ async fn verify(
                 .await;
             let found = Wrong::of(&tally).since(before);
             tally.accounts.entry(appid.clone()).or_default().add(found);
+            let rooms = tally.mismatched.entry(appid.clone()).or_default();
+            if found.mismatches > 0 {
+                let name = match rooms.len() {
+                    0..NAMED => ledger.room_name(appid, room).await.unwrap_or_default(),
+                    _ => String::new(),
+                };
+                rooms.push(RoomName { room_id: room, name });
+            }
         }
     }
     anyhow::ensure!(

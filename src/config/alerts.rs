@@ -20,8 +20,10 @@ pub struct Alerts {
     pub channels: Vec<Channel>,
     /// What watches the nightly run.
     pub monitor: Monitor,
-    /// The configured accounts.
+    /// The accounts that the file names.
     pub appids: Vec<String>,
+    /// Whether a folder, the ledger or a platform may have others.
+    pub has_others: bool,
     /// The ledger's URL, whose outbox keeps what could not be sent; `None` if it is wrong.
     pub ledger_url: Option<SecretString>,
 }

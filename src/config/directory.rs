@@ -1,6 +1,6 @@
 //! Accounts from elsewhere than `[[account]]`: a folder of files, the ledger, a third-party platform's list.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +26,20 @@ pub struct Directory {
     pub lists_platform: bool,
     /// What is wrong with files of the folder: the accounts in them are left out.
     pub unread: Vec<Reason>,
+    /// The accounts that files name which could not be read.
+    reserved: HashMap<AppId, PathBuf>,
+}
+
+/// So many accounts are named in a message.
+const NAMED: usize = 5;
+
+/// The accounts that a text may mean to configure, whatever is wrong with it: every word that looks like an appid,
+/// but for comments.
+fn names(text: &[u8]) -> HashSet<AppId> {
+    let text = String::from_utf8_lossy(text);
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let words = lines.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()));
+    words.filter(|word| word.starts_with("wx")).filter_map(|word| word.parse().ok()).collect()
 }
 
 /// A file of the folder.
@@ -50,6 +64,7 @@ impl Directory {
             asked: sources.accounts.clone(),
             component,
             unread: Vec::new(),
+            reserved: HashMap::new(),
         }
     }
 
@@ -66,6 +81,31 @@ impl Directory {
     /// The accounts that the flags name.
     pub fn asked(&self) -> &[AppId] {
         &self.asked
+    }
+
+    /// The file that names an account and cannot be read: its settings are not replaced by those of another source.
+    pub fn reserved_by(&self, appid: &AppId) -> Option<&Path> {
+        self.reserved.get(appid).map(PathBuf::as_path)
+    }
+
+    /// What to say of accounts that another source has too: one reason for each file that cannot be read.
+    pub fn withheld(&self, appids: impl Iterator<Item = AppId>) -> Vec<Reason> {
+        let mut files: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+        for appid in appids {
+            if let Some(file) = self.reserved_by(&appid) {
+                files.entry(file).or_default().push(appid.to_string());
+            }
+        }
+        let reason = |(file, appids): (&Path, Vec<String>)| {
+            let (file, all, few) = (file.display(), appids.len(), appids.len().min(NAMED));
+            let named = appids.get(..few).unwrap_or_default().join(", ");
+            let more = if all > few { format!(" and {} more", all - few) } else { String::new() };
+            Reason::parse(&format!(
+                "{named}{more}: left out, although another source has settings too: {file} names it, and cannot be \
+                 read\nhint: correct the file, or remove the account from it [RA036]"
+            ))
+        };
+        files.into_iter().map(reason).collect()
     }
 
     /// The account with these settings of the ledger: the keys of an `[[account]]`, as JSON.
@@ -126,19 +166,47 @@ impl Directory {
         for path in self.files()? {
             match self.of_file(&path, known) {
                 Ok(accounts) => {
+                    let (accounts, doubtful): (Vec<_>, Vec<_>) = accounts
+                        .into_iter()
+                        .partition(|account| self.reserved_by(&account.appid).is_none());
+                    let doubtful = doubtful.into_iter().map(|account| account.appid);
+                    self.unread.extend(self.withheld(doubtful));
                     known.extend(accounts.iter().map(|account| account.appid.clone()));
                     all.extend(
                         accounts.into_iter().filter(|account| self.is_asked(&account.appid)),
                     );
                 }
                 Err(error) => {
-                    let why = "the accounts of this file are left out";
+                    let named = std::fs::read(&path).ok().map(|bytes| names(&bytes));
+                    let may_be_elsewhere = self.uses_ledger || self.lists_platform;
+                    let why = match named {
+                        None if may_be_elsewhere => {
+                            "the accounts of this file are left out, but for those that the ledger or the platform \
+                             has: they are archived with the settings of there"
+                        }
+                        _ => "the accounts of this file are left out",
+                    };
+                    for appid in named.into_iter().flatten().filter(|appid| !known.contains(appid))
+                    {
+                        self.reserved.entry(appid).or_insert_with(|| path.clone());
+                    }
                     let why = Reason::of(&error).saying(|problem| format!("{problem}; {why}"));
                     self.unread.push(why);
                 }
             }
         }
         Ok(all)
+    }
+
+    /// The appids of the folder's files, whatever else is in them.
+    #[cfg(feature = "sandbox")]
+    pub(super) fn appids_of_folder(&self) -> Result<Vec<AppId>, ConfigError> {
+        let file = |path: PathBuf| -> Option<FolderFile> {
+            let bytes = std::fs::read(path).ok()?;
+            toml::from_str(text::read(&bytes).ok()?).ok()
+        };
+        let sections = self.files()?.into_iter().filter_map(file).flat_map(|file| file.accounts);
+        Ok(sections.filter_map(|section| section.appid.parse().ok()).collect())
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, ConfigError> {

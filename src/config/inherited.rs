@@ -53,7 +53,8 @@ pub(super) fn by_command(
     Ok(environment.chosen(|name| is_usual(name) || named.contains(&name)))
 }
 
-fn is_usual(name: &str) -> bool {
+/// Whether every command inherits a variable of this name: one that holds no secret.
+pub fn is_usual(name: &str) -> bool {
     name.starts_with("LC_") || USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(name))
 }
 

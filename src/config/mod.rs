@@ -17,8 +17,11 @@ mod keys;
 mod masking;
 mod notify;
 mod origins;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod overlay;
 mod reading;
+mod salvage;
 mod secrets;
 mod select;
 mod serving;
@@ -52,7 +55,10 @@ pub use directory::Directory;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use file::ConfigFile;
+pub use inherited::is_usual;
 pub use notify::{Kind, MonitorSection, NotifySection, RunSection};
+#[cfg(feature = "otlp")]
+pub use otlp::{Otlp, OtlpError};
 pub use reading::{Configured, Reading, Revising};
 pub use select::SelectSection;
 pub use serving::Serving;
@@ -245,13 +251,28 @@ pub fn load_linking(
     validated(sources, |file, sources| cdn::linking(file, sources, flags))
 }
 
-/// Reads who is told how a run ended: also if the rest of the configuration is unusable. Channels that are
-/// wrong themselves are left out: [`load`] reports them.
+/// Reads who is told how a run ended: also if the rest of the configuration is unusable. Channels and monitors
+/// that are wrong themselves are left out, each alone: [`load`] reports them.
 ///
 /// # Errors
-/// If the file is not readable as a whole.
+/// If there is no file, or it is no TOML, and no variable names anybody.
 pub fn load_alerts(sources: &Sources) -> Result<Alerts, ConfigError> {
-    validated(sources, |file, sources| Ok(validate::alerts::usable(file, sources)))
+    let (path, environment) = (sources.file.as_path(), &sources.environment);
+    let text = read(path, environment);
+    let table = match &text {
+        Ok(text) => toml::from_str(text.as_deref().unwrap_or_default()).unwrap_or_default(),
+        Err(_) => toml::Table::new(),
+    };
+    let understood = text.and_then(|text| {
+        let file = text.is_some().then_some(path);
+        understand(&text.unwrap_or_default(), file, environment).map(|(file, _)| file)
+    });
+    let file = understood.or_else(|error| {
+        let file = salvage::salvaged(table, environment);
+        let is_anybody_told = !file.notify.is_empty() || file.monitor.is_any();
+        if is_anybody_told { Ok(file) } else { Err(error) }
+    });
+    file.map(|file| validate::alerts::usable(&file, sources))
 }
 
 /// As [`load_alerts`], but no secret is read, and each address is one at which nobody listens: for showing
@@ -262,6 +283,15 @@ pub fn load_alerts(sources: &Sources) -> Result<Alerts, ConfigError> {
 #[cfg(feature = "sandbox")]
 pub fn load_unsent_alerts(sources: &Sources) -> Result<Alerts, ConfigError> {
     validated(sources, |file, sources| Ok(validate::unsent::unsent(file, sources)))
+}
+
+/// The accounts of the folder, without their settings: no secret is read.
+///
+/// # Errors
+/// If the file is not readable as a whole, or the folder cannot be read.
+#[cfg(feature = "sandbox")]
+pub fn load_folder(sources: &Sources) -> Result<Vec<AppId>, ConfigError> {
+    validated(sources, |file, sources| Directory::new(file, sources, None).appids_of_folder())
 }
 
 /// Reads the configuration and converts it with `convert`.

@@ -115,6 +115,12 @@ pub struct MonitorSection {
 }
 
 impl MonitorSection {
+    /// Whether it names any monitor.
+    pub(super) fn is_any(&self) -> bool {
+        let files = [&self.healthchecks_url_file, &self.uptime_kuma_url_file, &self.textfile];
+        self.variables().next().is_some() || files.into_iter().any(Option::is_some)
+    }
+
     /// The variables that the section names.
     pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
         let named = [&self.healthchecks_url_env, &self.uptime_kuma_url_env];

@@ -44,10 +44,24 @@ pub(super) fn over(
     })
 }
 
+/// Applies those variables to the table of the file that have a value of the right type.
+pub(super) fn usable(environment: &Environment, mut table: Table) -> Table {
+    for Setting { path, value, .. } in each(environment, &table).into_iter().filter_map(Result::ok)
+    {
+        set(&mut table, &path, value);
+    }
+    table
+}
+
 fn settings<'a>(
     environment: &'a Environment,
     table: &Table,
 ) -> Result<Vec<Setting<'a>>, ConfigError> {
+    each(environment, table).into_iter().collect()
+}
+
+/// The variables that set keys, in the order in which they are applied, those that are wrong first.
+fn each<'a>(environment: &'a Environment, table: &Table) -> Vec<Result<Setting<'a>, ConfigError>> {
     let places = keys::SEVERAL.map(|section| (section, places(environment, table, section)));
     let setting = |(variable, path, text): (&'a str, String, &str)| {
         let kind = keys::kind(&path).unwrap_or(Kind::Text);
@@ -69,11 +83,13 @@ fn settings<'a>(
         };
         Ok(Setting { variable, path, value })
     };
-    let mut settings: Vec<_> = environment.settings().map(setting).collect::<Result<_, _>>()?;
+    let mut settings: Vec<_> = environment.settings().map(setting).collect();
     // An account must exist before the next one can be added.
     let place = |path: &str| keys::SEVERAL.iter().find_map(|section| number(section, path));
-    settings.sort_by_key(|setting| place(&setting.path));
-    Ok(settings)
+    settings.sort_by_key(|setting: &Result<Setting<'_>, _>| {
+        setting.as_ref().map_or(None, |setting| place(&setting.path))
+    });
+    settings
 }
 
 /// The number in the path of a key of an account or a channel.

@@ -125,7 +125,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records a run that has worked on the account, and whether it left nothing pending.
+    /// Records a run that has worked on the account, and whether nothing was wrong.
     ///
     /// # Errors
     /// When the database fails.
@@ -133,7 +133,7 @@ impl Ledger {
         &self,
         appid: &AppId,
         at: Timestamp,
-        is_done: bool,
+        is_well: bool,
     ) -> Result<(), Error> {
         self.attempt("record that the account was worked on", || {
             sqlx::query(
@@ -143,7 +143,7 @@ impl Ledger {
             )
             .bind(appid.as_str())
             .bind(at.as_millisecond())
-            .bind(is_done.then_some(at.as_millisecond()))
+            .bind(is_well.then_some(at.as_millisecond()))
             .execute(&self.pool)
         })
         .await?;

@@ -12,7 +12,6 @@ use crate::model::{AppId, RoomId};
 pub struct RecordingId {
     /// The account.
     pub appid: AppId,
-    /// The room.
     pub room: RoomId,
     /// The recording within the room.
     pub source_id: String,

@@ -58,7 +58,6 @@ pub enum Error {
     /// A different part is recorded under the same number.
     #[error("the ledger already has a different part {number} of the upload in room {room}")]
     OtherPart {
-        /// The room.
         room: RoomId,
         /// The part's number.
         number: u32,

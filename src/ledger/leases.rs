@@ -260,8 +260,8 @@ impl Ledger {
         .await
     }
 
-    /// Ends all leases of an owner that is known to be gone, and lets others report the losses that it
-    /// had taken to report. Returns the number of leases.
+    /// Ends all leases of an owner that is known to be gone, lets others report the losses that it
+    /// had taken to report, and refresh the tokens that it refreshed. Returns the number of leases.
     ///
     /// # Errors
     /// When the database fails.
@@ -275,6 +275,7 @@ impl Ledger {
         });
         let rooms = voided.await?.rows_affected();
         self.void_telling(owner).await?;
+        self.end_refreshing(owner).await?;
         Ok(rooms)
     }
 }

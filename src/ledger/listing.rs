@@ -9,7 +9,6 @@ use crate::model::{AppId, Room, RoomId};
 /// A room as listed.
 #[derive(Debug, Clone, Copy)]
 pub struct NewRoom<'a> {
-    /// The room.
     pub room: &'a Room,
     /// Its phase by its status.
     pub phase: Phase,

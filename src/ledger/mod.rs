@@ -36,6 +36,7 @@ mod place;
 mod quota;
 mod reasons;
 mod recordings;
+mod refreshers;
 mod registry;
 mod rooms;
 mod samples;
@@ -73,7 +74,8 @@ pub use notices::Notice;
 pub use outage_budget::OUTAGE_BUDGET;
 pub use overview::{Averages, Backlog, PendingRecording, PendingRoom, RoomCounts};
 pub use place::{IN_MEMORY, Place, problem as url_problem};
-pub use quota::{DayQuota, QuotaShare, Reserve};
+pub use quota::{DayQuota, Lately, QuotaShare, Reserve};
+pub use refreshers::Refresher;
 pub use registry::{Registered, Registrar};
 pub use rooms::{Phase, RoomRecord};
 pub use selection::Choice;
@@ -217,6 +219,11 @@ impl Ledger {
     /// Why the ledger has failed, with hints; `None` while it works.
     pub fn failure(&self) -> Option<&Reason> {
         self.failed.why()
+    }
+
+    /// Whether processes of several machines may use it: it is on a server.
+    pub fn is_shared(&self) -> bool {
+        self.lease_clock.of_server().is_some()
     }
 
     /// Waits until the ledger fails.

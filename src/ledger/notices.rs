@@ -27,7 +27,6 @@ const LOST_BEFORE: &str = "select appid, count(*) as recordings from recordings 
 /// A message in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Its id.
     pub id: String,
     /// What it says, as JSON.
     pub digest: String,

@@ -80,9 +80,7 @@ pub struct PendingRoom {
 /// A recording that is known but not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingRecording {
-    /// Its room.
     pub room: RoomId,
-    /// Its source id.
     pub source_id: String,
     /// A segment or the whole.
     pub kind: RecordingKind,
@@ -122,7 +120,7 @@ pub struct RoomCounts {
     pub by_status: HashMap<Option<RoomStatus>, u64>,
     /// The last failure of each room that has one.
     pub failures: Vec<(RoomId, Reason)>,
-    /// When a run last left nothing of the account pending.
+    /// When a run last ended with nothing wrong with the account.
     pub last_success: Option<Timestamp>,
 }
 

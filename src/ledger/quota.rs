@@ -1,6 +1,8 @@
 //! The day's API calls: one row per account and Beijing day, charged before each call is made. Where
 //! several machines share a database, its clock decides which day it is, otherwise the run's clock.
 
+mod lately;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -9,6 +11,7 @@ use sqlx::Row as _;
 use super::{Error, Ledger, count, failed, moment, uncount};
 use crate::model::AppId;
 use crate::model::time::beijing_day;
+pub use lately::Lately;
 
 /// How the day's calls are shared between this program and the merchant's own backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,7 +50,6 @@ impl Phase {
 pub struct RoomRecord {
     /// The room as it was last listed.
     pub room: Room,
-    /// Its phase.
     pub phase: Phase,
     /// When the first of its recordings is deleted; an estimate until they are listed.
     pub deadline: Timestamp,
@@ -270,6 +269,19 @@ impl Ledger {
             })
             .await?;
         Ok(any.is_some())
+    }
+
+    /// The accounts of which the ledger has rooms.
+    ///
+    /// # Errors
+    /// When the database fails.
+    #[cfg(feature = "sandbox")]
+    pub async fn with_rooms(&self) -> Result<Vec<AppId>, Error> {
+        let appids = self.read("read whose rooms there are", || {
+            sqlx::query_scalar::<_, String>("select distinct appid from rooms order by appid")
+                .fetch_all(&self.pool)
+        });
+        Ok(appids.await?.iter().filter_map(|appid| appid.parse().ok()).collect())
     }
 
     /// Every room of an account, in ascending order of number.

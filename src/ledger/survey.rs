@@ -8,7 +8,6 @@ use crate::model::{AppId, RoomId};
 /// A sealed room, and what the bucket should contain of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealing {
-    /// The room.
     pub room: RoomId,
     /// Total bytes of its archived segments.
     pub segment_bytes: u64,

@@ -17,11 +17,9 @@ pub struct Intent {
     pub name: String,
     /// The account.
     pub appid: AppId,
-    /// The room.
     pub room: RoomId,
     /// The key of the object.
     pub key: String,
-    /// The run.
     pub run: String,
     /// When the intent was recorded, just before asking the store.
     pub begun_at: Timestamp,
@@ -36,7 +34,6 @@ pub struct Intent {
 pub struct KeptCheckpoint {
     /// The account.
     pub appid: AppId,
-    /// The room.
     pub room: RoomId,
     /// The state, as `stage::transfer` wrote it.
     pub state: String,
@@ -129,6 +126,23 @@ impl Ledger {
                 "select intent, appid, room_id, object_key, run_id, begun_at, upload_id, in_doubt \
                  from uploads order by begun_at, intent",
             )
+            .fetch_all(&self.pool)
+        };
+        let rows = self.read(READ, read).await?;
+        rows.iter().map(read_intent).collect()
+    }
+
+    /// Those of an object.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn intents_of(&self, key: &str) -> Result<Vec<Intent>, Error> {
+        let read = || {
+            sqlx::query(
+                "select intent, appid, room_id, object_key, run_id, begun_at, upload_id, in_doubt \
+                 from uploads where object_key = $1 order by begun_at, intent",
+            )
+            .bind(key)
             .fetch_all(&self.pool)
         };
         let rows = self.read(READ, read).await?;

@@ -151,7 +151,6 @@ pub struct Chunk {
 /// A file that is not stored, and the part of the broadcast that cannot be played without it.
 #[derive(Debug, Clone)]
 pub struct Lack<'a> {
-    /// The file.
     pub file: &'a ChunkFile,
     /// Where that part begins in the broadcast, in milliseconds.
     pub offset_ms: u64,

@@ -62,10 +62,10 @@ pub struct CatalogRoom {
     /// they are listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_deadline: Option<Timestamp>,
-    /// When WeChat was asked for its recordings, last before something of the room changed here.
+    /// When WeChat was last asked for its recordings. A look-up that changed nothing else of the room may not show here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed_at: Option<Timestamp>,
-    /// The rule of the configuration that leaves the room out: it is not archived, nor what is missing of it.
+    /// The rule of the configuration that leaves the room out, so that nothing more of it is archived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<String>,
 }

@@ -26,6 +26,7 @@ fn gist_of(word: &str, before: &str, after: &str) -> String {
         () if is_number && is_measured => format!("…{end}"),
         () if bare.parse::<jiff::Timestamp>().is_ok() => format!("…{end}"),
         () if bare.split(['-', '/', '_', '.']).any(is_id) => format!("…{end}"),
+        () if is_key(bare) => format!("…{end}"),
         () => word.to_owned(),
     }
 }
@@ -36,6 +37,13 @@ fn is_id(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_hexdigit())
         && text.contains(|c: char| c.is_ascii_digit())
         && text.contains(|c: char| c.is_ascii_alphabetic())
+}
+
+/// Whether the text is a key with a number in it, like that of a room's object.
+fn is_key(text: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+    let is_name = |part: &str| part.contains(|c: char| c.is_alphabetic());
+    text.contains('/') && text.split('/').any(is_number) && text.split('/').any(is_name)
 }
 
 #[cfg(test)]
@@ -49,6 +57,7 @@ mod tests {
             ("WeChat answered 40125", "WeChat answered 300022"),
             ("https://a.com/x: not allowed", "https://b.com/x: not allowed"),
             ("h:8443 is not allowed", "h:9443 is not allowed"),
+            ("3/4 of them failed", "4/4 of them failed"),
         ];
         for (one, other) in differ {
             assert_ne!(gist(one), gist(other));
@@ -59,6 +68,7 @@ mod tests {
                 "WeChat deleted it on 2026-11-22T03:00:00Z: gone",
                 "WeChat deleted it on 2026-11-23T04:01:00Z: gone",
             ),
+            ("p/wx1/rooms/18/SHA256SUMS: denied", "p/wx1/rooms/19/SHA256SUMS: denied"),
             ("failed (rid: 65f3ab12-3ab4-77)", "failed (rid: 65f3ab99-0000-12)"),
         ];
         for (one, other) in alike {

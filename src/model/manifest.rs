@@ -311,8 +311,8 @@ pub struct Playback {
     pub durations_ms: Vec<u64>,
     /// Whether all have the same codec configuration, so that they can be joined without re-encoding.
     pub uniform_codecs: bool,
-    /// The segments joined to one film, or why they cannot be joined; missing until `stitch` has tried,
-    /// and again when there is another segment.
+    /// The segments joined into one film, or why they cannot be joined; missing until `stitch` has tried,
+    /// and again once the segments have changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stitched: Option<Stitched>,
 }

@@ -20,6 +20,7 @@ pub mod schema;
 pub mod sealing;
 mod select;
 pub mod settle;
+mod stage;
 mod status;
 mod stitched;
 mod stored;
@@ -52,6 +53,7 @@ pub use reason::Reason;
 pub use recording::{Recording, RecordingKind, RecordingState, Replay, TOLD_BEFORE};
 pub use room::{Goods, ImageRole, LiveStatus, Room, RoomImage};
 pub use select::{Days, Pattern, Rules, Select};
+pub use stage::Stage;
 pub use status::{
     AccountStatus, Calls, LastRun, LostRecording, Outcome, Paused, Problem, RoomAtRisk,
     STATUS_SCHEMA,

@@ -51,6 +51,11 @@ impl Reason {
         Self { message: parts.next().unwrap_or_default(), hints: parts.collect() }
     }
 
+    /// The code of a hint, such as `RA204`, if it has one.
+    pub fn code(hint: &str) -> Option<&str> {
+        coded(hint).map(|(_, code)| code)
+    }
+
     /// The same with another message, which is made of this one's.
     #[must_use]
     pub fn saying(self, message: impl FnOnce(&str) -> String) -> Self {

@@ -60,6 +60,20 @@ pub enum RecordingState {
     NotNeeded,
 }
 
+impl RecordingState {
+    /// Its name, as in manifests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Archived => "archived",
+            Self::Expired => "expired",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::NotNeeded => "not_needed",
+        }
+    }
+}
+
 /// The time of report of a loss for which an earlier version did not record it.
 pub const TOLD_BEFORE: Timestamp = Timestamp::UNIX_EPOCH;
 

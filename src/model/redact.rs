@@ -11,7 +11,7 @@ const MASK: &str = "***";
 
 /// `text` on one line, with everything masked that may be a secret.
 ///
-/// Masks the `secrets` themselves, raw and URL-encoded, every word as long as a secret, and the value of
+/// Masks the `secrets` themselves, raw, URL-encoded and in base64, alone or with other text, every word as long as a secret, and the value of
 /// anything named token, secret, password, key or signature.
 pub fn excerpt(text: &str, secrets: &[&SecretString]) -> String {
     let line = mask_words(&mask_known(text, secrets));
@@ -27,9 +27,40 @@ fn mask_known(text: &str, secrets: &[&SecretString]) -> String {
         text.to_owned(),
         |text, secret| {
             let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            text.replace(secret, MASK).replace(&encoded, MASK)
+            let text = text.replace(secret, MASK).replace(&encoded, MASK);
+            encoded_parts(secret).iter().fold(text, |text, part| mask_around(&text, part))
         },
     )
+}
+
+/// What base64 makes of a secret, whatever stands before and after it, as in `AUTH PLAIN` and `Basic`: for each of
+/// the three places at which it may begin, the digits that depend on the secret alone.
+fn encoded_parts(secret: &str) -> Vec<String> {
+    // Fewer digits are found in ordinary text.
+    const FEWEST: usize = 4;
+    let part = |before: usize| {
+        let bytes = [&vec![0; before][..], secret.as_bytes()].concat();
+        let digits = aws_smithy_types::base64::encode(&bytes);
+        let own = (before * 8).div_ceil(6)..bytes.len() * 8 / 6;
+        digits.get(own).filter(|own| own.len() >= FEWEST).map(str::to_owned)
+    };
+    let parts: Vec<_> = (0..3).filter_map(part).collect();
+    let of_urls = parts.iter().map(|part| part.replace('+', "-").replace('/', "_"));
+    let of_urls: Vec<_> = of_urls.filter(|part| !parts.contains(part)).collect();
+    parts.into_iter().chain(of_urls).collect()
+}
+
+/// Masks every run of base64 digits that contains `part`.
+fn mask_around(text: &str, part: &str) -> String {
+    let is_digit = |c: char| c.is_ascii_alphanumeric() || "+/-_=".contains(c);
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some((before, found)) = rest.find(part).and_then(|at| rest.split_at_checked(at)) {
+        masked.push_str(before.trim_end_matches(is_digit));
+        masked.push_str(MASK);
+        rest = found.trim_start_matches(is_digit);
+    }
+    masked + rest
 }
 
 /// Puts `text` on one line and masks words by their length and by the word before them.
@@ -101,6 +132,18 @@ mod tests {
     fn secrets_are_masked_raw_and_encoded() {
         assert_eq!(shown("GET /?t=ca/na+ry failed"), "GET /?t=*** failed");
         assert_eq!(shown("GET /?t=ca%2Fna%2Bry failed"), "GET /?t=*** failed");
+    }
+
+    #[test]
+    fn secrets_are_masked_in_base64_wherever_they_begin() {
+        // "\0ops\0ca/na+ry", "ops:ca/na+ry", "ca/na+ry" and "xca/na+ry!", of which none is 32 digits long.
+        for encoded in
+            ["AG9wcwBjYS9uYStyeQ==", "b3BzOmNhL25hK3J5", "Y2EvbmErcnk=", "eGNhL25hK3J5IQ"]
+        {
+            let text = format!("501 bad: AUTH PLAIN {encoded} (line 3)");
+            assert_eq!(shown(&text), "501 bad: AUTH PLAIN *** (line 3)");
+        }
+        assert_eq!(shown("the user said AG9wcwA="), "the user said AG9wcwA=");
     }
 
     #[test]

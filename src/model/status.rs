@@ -1,6 +1,8 @@
 //! `status.json`, format version 1: how an account's last run ended, and what is ahead of it. Public:
 //! fields may only be added.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +32,7 @@ pub struct AccountStatus {
     /// When WeChat deletes the first recording of the rooms that a later run has work to do for; `null`
     /// where there are none, or the run could not read it.
     pub next_deadline: Option<Timestamp>,
-    /// When something is tried again; `null` where the next run does at once, or nothing is left.
+    /// When the next retry is due; `null` if the next run retries in any case, or if nothing is left.
     pub next_try_at: Option<Timestamp>,
     /// The calls of the day; `null` where the run could not read them.
     pub calls: Option<Calls>,
@@ -66,6 +68,10 @@ pub struct LastRun {
     pub rooms: u64,
     /// The version of the program.
     pub version: String,
+    /// For how many milliseconds each stage was at work for the account: `discover`, `check`, `resolve`, `transfer`,
+    /// `seal`, `stitch`. Stages overlap; one that had nothing to do is missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stage_ms: BTreeMap<String, u64>,
 }
 
 /// How a run ended. Where several apply, it is the first of them in the order given here; a run that was
@@ -189,7 +195,7 @@ pub struct LostRecording {
     pub room_id: RoomId,
     /// The recording.
     pub source_id: String,
-    /// When WeChat deleted it, as far as it told.
+    /// When WeChat deleted it, if known.
     pub deadline: Option<Timestamp>,
     /// Why it was not archived.
     pub reason: String,

@@ -27,7 +27,7 @@ pub struct Stitched {
     /// CRC-64/XZ of all bytes, 16 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc64xz: Option<Crc64Xz>,
-    /// The segments that it consists of, in order. Of other segments, it is not the film.
+    /// The segments that it was made from, in order. If the room has other segments now, the film is out of date.
     pub made_from: Vec<MadeFrom>,
     /// When each of them begins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -67,7 +67,6 @@ pub enum Refusal {
          hint: if you trust it, set {allowing} in [media], or add it in [images] for images [RA501]"
     )]
     Host {
-        /// The host.
         host: String,
         /// The line that would allow it.
         allowing: Allowing,
@@ -78,9 +77,7 @@ pub enum Refusal {
          hint: if you trust it, set {allowing} in [media], or add it in [images] for images [RA501]"
     )]
     Port {
-        /// The host.
         host: String,
-        /// The port.
         port: u16,
         /// The line that would allow it.
         allowing: Allowing,
@@ -92,7 +89,6 @@ pub enum Refusal {
          set {allowing} in [media], or add it in [images] for images [RA502]"
     )]
     Address {
-        /// The host.
         host: String,
         /// The first of its addresses.
         address: IpAddr,

@@ -1,14 +1,16 @@
 //! What a run has come to, account by account: plain data, from which every message is made, and which the
 //! outbox keeps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::neutral;
 use crate::config::Event;
+use crate::model::text::gist;
 use crate::model::{AppId, Calls, Outcome, Reason, RoomId};
+use crate::pipeline::forecast::rooms_at_risk;
 use crate::pipeline::{AccountReport, Report, RoomOutcome, RoomReport, Unarchived};
 
 /// The most entries of each list: nobody reads more in a message.
@@ -35,6 +37,12 @@ pub struct Digest {
     /// Whether it ended before it could say what became of its rooms.
     #[serde(default)]
     pub is_cut_short: bool,
+    /// Whether all is well again that was not.
+    #[serde(default)]
+    pub is_recovery: bool,
+    /// Whether other accounts were worked on too, which are left out here.
+    #[serde(default)]
+    pub is_part: bool,
     /// The accounts that it worked on.
     pub accounts: Vec<AccountDigest>,
 }
@@ -64,8 +72,28 @@ pub struct AccountDigest {
     pub failures: Vec<Failure>,
     /// Objects that are not what a manifest says.
     pub mismatches: u64,
+    /// The first rooms that have such objects.
+    #[serde(default)]
+    pub mismatched: Vec<RoomName>,
+    /// How much there is in all of what the lists have the first of.
+    #[serde(default)]
+    pub totals: Totals,
     /// The calls of the day, if they could be read.
     pub calls: Option<Calls>,
+}
+
+/// How much there is in all of what the lists of an account have the first of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// Rooms of which something is lost.
+    pub rooms_lost: u64,
+    /// Recordings that are lost.
+    pub recordings_lost: u64,
+    /// Rooms of which something is at risk.
+    pub rooms_at_risk: u64,
+    /// Rooms that have objects which are not what a manifest says.
+    pub rooms_mismatched: u64,
 }
 
 /// A room by number and name.
@@ -106,6 +134,9 @@ pub struct Failure {
     pub room: Option<RoomName>,
     /// Why.
     pub cause: Cause,
+    /// So many more rooms have failed for the same cause and are not listed.
+    #[serde(default)]
+    pub more: u64,
 }
 
 /// A reason, as the outbox keeps it: without the queries of addresses, which may be signatures.
@@ -175,6 +206,8 @@ impl Digest {
             stopped: None,
             unread: Vec::new(),
             is_cut_short: false,
+            is_recovery: false,
+            is_part: false,
             accounts: Vec::new(),
         }
     }
@@ -187,11 +220,12 @@ impl Digest {
         }
         let is_meant = |account: &&AccountDigest| appids.contains(&account.appid);
         let accounts: Vec<_> = self.accounts.iter().filter(is_meant).cloned().collect();
+        let is_part = self.is_part || accounts.len() < self.accounts.len();
         if self.stopped.is_some() {
-            return Some(Self { accounts, ..self.clone() });
+            return Some(Self { accounts, is_part, ..self.clone() });
         }
         let outcome = accounts.iter().map(|account| account.outcome).min()?;
-        Some(Self { outcome, accounts, ..self.clone() })
+        Some(Self { outcome, accounts, is_part, ..self.clone() })
     }
 
     /// Everything that it tells: a night on which something is lost may have something at risk too.
@@ -229,8 +263,31 @@ impl AccountDigest {
             paused: None,
             failures: Vec::new(),
             mismatches: 0,
+            mismatched: Vec::new(),
+            totals: Totals::default(),
             calls: None,
         }
+    }
+
+    /// Rooms of which something is lost, listed or not.
+    pub fn rooms_lost(&self) -> u64 {
+        self.totals.rooms_lost.max(self.lost.len() as u64)
+    }
+
+    /// Recordings that are lost, listed or not.
+    pub fn recordings_lost(&self) -> u64 {
+        self.totals.recordings_lost.max(self.lost.iter().map(|lost| lost.recordings).sum())
+    }
+
+    /// Rooms of which something is at risk, listed or not.
+    pub fn rooms_at_risk(&self) -> u64 {
+        self.totals.rooms_at_risk.max(self.rooms_at_risk_listed())
+    }
+
+    /// Those of them that are listed.
+    pub(super) fn rooms_at_risk_listed(&self) -> u64 {
+        let rooms: HashSet<_> = self.at_risk.iter().map(|risk| risk.room.room_id).collect();
+        rooms.len() as u64
     }
 
     /// What is wrong and lasts until somebody or a later run puts it right.
@@ -253,12 +310,22 @@ fn of_account(report: &Report, account: &AccountReport, names: &Names) -> Accoun
         RoomName { room_id, name: name.cloned().unwrap_or_default() }
     };
     let left = rooms.iter().filter(|room| room.is_left()).count() as u64;
+    let (mut lost, mut at_risk) = (lost(report, appid, &name), at_risk(account, &name));
+    let totals = Totals {
+        rooms_lost: lost.len() as u64,
+        recordings_lost: lost.iter().map(|lost| lost.recordings).sum(),
+        rooms_at_risk: rooms_at_risk(&account.at_risk) as u64,
+        rooms_mismatched: 0,
+    };
+    lost.truncate(MOST);
+    at_risk.truncate(MOST);
     let sealed = |room: &&&RoomReport| matches!(room.outcome, RoomOutcome::Sealed(_));
     AccountDigest {
         rooms: rooms.iter().filter(sealed).count() as u64,
         rooms_left: left + account.rooms_left.unwrap_or(account.pending_rooms),
-        lost: lost(report, appid, &name),
-        at_risk: at_risk(account, &name),
+        lost,
+        at_risk,
+        totals,
         paused: account.pause.as_ref().map(|pause| pause.since),
         failures: failures(account, &rooms, &name),
         calls: account.calls,
@@ -275,7 +342,6 @@ fn lost(report: &Report, appid: &AppId, name: &dyn Fn(RoomId) -> RoomName) -> Ve
             None => all.push(LostRoom { room: name(room_id), recordings: 1 }),
         }
     }
-    all.truncate(MOST);
     all
 }
 
@@ -295,7 +361,6 @@ fn at_risk(account: &AccountReport, name: &dyn Fn(RoomId) -> RoomName) -> Vec<Ro
             }),
         }
     }
-    all.truncate(MOST);
     all
 }
 
@@ -304,9 +369,12 @@ fn failures(
     rooms: &[&RoomReport],
     name: &dyn Fn(RoomId) -> RoomName,
 ) -> Vec<Failure> {
-    let failure =
-        |room: Option<RoomId>, why: &Reason| Failure { room: room.map(name), cause: why.into() };
-    let problems = account.problems.iter().filter(|problem| !problem.is_quota);
+    let failure = |room: Option<RoomId>, why: &Reason| Failure {
+        room: room.map(name),
+        cause: why.into(),
+        more: 0,
+    };
+    let problems = account.problems.iter().filter(|problem| !problem.is_for_today());
     let of_account = problems.map(|problem| match problem.room_id {
         Some(room) => failure(Some(room), &problem.error),
         None => {
@@ -323,5 +391,43 @@ fn failures(
         RoomOutcome::Interrupted => Vec::new(),
     });
     let waiting = account.waiting.iter().map(|one| failure(Some(one.room_id), &one.reason));
-    of_account.chain(of_rooms).chain(waiting).take(MOST).collect()
+    capped(of_account.chain(of_rooms).chain(waiting))
+}
+
+/// The first failures; of the others, the first of each cause, and how many more rooms each cause has.
+fn capped(failures: impl Iterator<Item = Failure>) -> Vec<Failure> {
+    let mut all: Vec<Failure> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut rooms: HashSet<(usize, Option<RoomId>)> = HashSet::new();
+    for failure in failures {
+        let next = all.len();
+        let place = *places.entry(gist(&failure.cause.message)).or_insert(next);
+        let is_new = rooms.insert((place, failure.room.as_ref().map(|room| room.room_id)));
+        if next < MOST || (place == next && next < 2 * MOST) {
+            all.push(failure);
+        } else if let Some(first) = all.get_mut(place).filter(|_| is_new) {
+            first.more += 1;
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_very_many_failures_each_cause_is_kept_with_its_count() {
+        let failure = |room: u64, message: &str| Failure {
+            room: Some(RoomName { room_id: RoomId(room), name: String::new() }),
+            cause: Cause { message: message.to_owned(), hints: Vec::new() },
+            more: 0,
+        };
+        let denied = (1..=2660).map(|room| failure(room, "access denied"));
+        let twice = (1..=2660).map(|room| failure(room, "access denied"));
+        let all = capped(denied.chain(twice).chain([failure(9999, "the disk is full")]));
+        assert_eq!(all.len(), MOST + 1);
+        assert_eq!(all[0].more, 2660 - MOST as u64);
+        assert_eq!(all[MOST].cause.message, "the disk is full");
+    }
 }

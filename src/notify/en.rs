@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::facts::{Ahead, Fact, Head, Rooms};
+use super::facts::{Accounts, Ahead, Fact, Head, Rooms};
 use super::neutral;
 use crate::model::time::beijing;
 use crate::model::{AppId, Outcome};
@@ -58,44 +58,43 @@ pub(super) fn line(fact: &Fact) -> String {
     match fact {
         Fact::Account(appid) => format!("Account {appid}:"),
         Fact::Lost(rooms) => format!("Lost for good: {}", what(rooms)),
+        Fact::Deadline { ahead: Ahead::Past, rooms, short_of } => format!(
+            "Past WeChat's deadline and not archived: {}: {}",
+            what(rooms),
+            lacking(short_of)
+        ),
         Fact::Deadline { ahead, rooms, short_of } => {
             format!("{} WeChat deletes {}: {}", when(*ahead), what(rooms), lacking(short_of))
         }
         Fact::Paused { since, rooms, ahead } => paused(*since, rooms, *ahead),
-        Fact::Mismatches(count) => {
-            let (files, are) = if *count == 1 { ("file", "is") } else { ("files", "are") };
-            format!("{count} {files} {are} missing or damaged: run backfill --room NUMBER --force")
+        Fact::MoreAtRisk(rooms) => {
+            format!("At risk too, later: replays of {}", counted(*rooms, "room"))
         }
-        Fact::Failed { rooms, message } => {
-            let why = neutral::line(message);
-            if rooms.count == 0 {
-                format!("Failed: {why}")
-            } else {
-                format!("Failed: {}: {why}", what(rooms))
-            }
+        Fact::Mismatches { count, rooms, account } => mismatches(*count, rooms, account.as_ref()),
+        Fact::Failed { accounts, rooms, message } => {
+            format!("Failed: {}{}", whose(accounts, rooms), neutral::line(message))
         }
         Fact::MoreCauses(count) => format!("{count} more kinds of failure: see the run's output"),
-        Fact::Hint(hint) => format!("Hint: {}", neutral::line(hint)),
+        Fact::Hint(hint) => format!("Hint: {}", neutral::own(hint)),
         Fact::Left(rooms) => format!("{} left to the next run", counted(*rooms, "room")),
         Fact::LostBefore(recordings) => {
             format!("{} lost earlier, not acknowledged yet (ack)", counted(*recordings, "replay"))
         }
         Fact::Archived { rooms, bytes, took_ms } => format!(
-            "Processed {}, downloaded {} in {}",
+            "Processed {}{} in {}",
             counted(*rooms, "room"),
-            bytesize::ByteSize::b(*bytes).display().iec(),
+            bytes
+                .map(|bytes| format!(
+                    ", downloaded {}",
+                    bytesize::ByteSize::b(bytes).display().iec()
+                ))
+                .unwrap_or_default(),
             took(*took_ms)
         ),
         Fact::Calls(calls) => {
             format!("API calls today: {} used, {} left of {}", calls.used, calls.left, calls.limit)
         }
-        Fact::Recovered(appids) => {
-            let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
-            match &appids[..] {
-                [] => "The earlier trouble is over".to_owned(),
-                appids => format!("The earlier trouble is over: {}", appids.join(", ")),
-            }
-        }
+        Fact::Recovered(appids) => recovered(appids),
         Fact::Stale(appid, Some(at)) => format!(
             "Account {appid} was last archived on {}: check the machine that archives it",
             moment(*at)
@@ -103,13 +102,68 @@ pub(super) fn line(fact: &Fact) -> String {
         Fact::Stale(appid, None) => {
             format!("Account {appid} was never archived: check the machine that archives it")
         }
-        Fact::Earlier { at, head } => {
-            let ended = match head {
-                Head::Outcome(outcome) => ended(*outcome),
-                _ => "",
+        Fact::Earlier { at, head, command } => earlier(*at, *head, command),
+    }
+}
+
+fn recovered(appids: &[AppId]) -> String {
+    let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
+    match &appids[..] {
+        [] => "The earlier trouble is over".to_owned(),
+        appids => format!("The earlier trouble is over: {}", appids.join(", ")),
+    }
+}
+
+fn earlier(at: Timestamp, head: Head, command: &str) -> String {
+    let ended = match head {
+        Head::Outcome(outcome) => ended(outcome),
+        Head::Recovered => "all is well again",
+        Head::Test | Head::Stale => "",
+    };
+    format!("Not delivered earlier ({}): {}: {ended}", moment(at), command_name(command))
+}
+
+fn mismatches(count: u64, rooms: &Rooms, account: Option<&AppId>) -> String {
+    let (files, are) = if count == 1 { ("file", "is") } else { ("files", "are") };
+    let of = account.map(|appid| format!(" --account {appid}")).unwrap_or_default();
+    match rooms.named.first() {
+        Some(first) => format!(
+            "{count} {files} {are} missing or damaged in {}: run backfill{of} --room {} --force, one \
+             room after the other",
+            what(rooms),
+            first.room_id
+        ),
+        None => format!(
+            "{count} {files} {are} missing or damaged: run backfill{of} --room NUMBER --force"
+        ),
+    }
+}
+
+/// Whose failure it is: accounts if there are several, and rooms.
+fn whose(accounts: &Accounts, rooms: &Rooms) -> String {
+    let of_rooms = match rooms.count {
+        0 => String::new(),
+        count if rooms.named.is_empty() => counted(count as u64, "room"),
+        _ => what(rooms),
+    };
+    let named: Vec<_> = accounts.named.iter().map(AppId::as_str).collect();
+    let of_accounts = match &named[..] {
+        [] => String::new(),
+        [appid] if accounts.count == 1 => format!("account {appid}"),
+        named => {
+            let rest = match accounts.count.saturating_sub(named.len()) {
+                0 => String::new(),
+                rest => format!(" and {rest} more"),
             };
-            format!("Not delivered earlier ({}): {ended}", moment(*at))
+            let accounts = counted(accounts.count as u64, "account");
+            format!("{accounts} ({}{rest})", named.join(", "))
         }
+    };
+    match (of_rooms.is_empty(), of_accounts.is_empty()) {
+        (true, true) => String::new(),
+        (false, true) => format!("{of_rooms}: "),
+        (true, false) => format!("{of_accounts}: "),
+        (false, false) => format!("{of_rooms} of {of_accounts}: "),
     }
 }
 

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::digest::{AccountDigest, Digest, RoomAtRisk, RoomName};
+use super::digest::{AccountDigest, Cause, Digest, RoomAtRisk, RoomName};
 use crate::model::text::gist;
 use crate::model::{AppId, Calls, Outcome};
+use crate::pipeline::WHAT_TO_DO;
+use crate::pipeline::forecast::ShortOf;
 
 /// At most this many rooms of a line are named.
 const NAMED: usize = 5;
@@ -52,10 +54,21 @@ pub enum Fact {
         /// How far ahead the first deadline is; `None` if no room is at stake.
         ahead: Option<Ahead>,
     },
+    /// So many more rooms are at risk, with later deadlines.
+    MoreAtRisk(u64),
     /// Objects are not what the manifests say.
-    Mismatches(u64),
+    Mismatches {
+        /// How many.
+        count: u64,
+        /// The first rooms that have them.
+        rooms: Rooms,
+        /// The account; only where there are several.
+        account: Option<AppId>,
+    },
     /// Something failed, for one cause.
     Failed {
+        /// For whom.
+        accounts: Accounts,
         /// Where.
         rooms: Rooms,
         /// Why.
@@ -71,10 +84,9 @@ pub enum Fact {
     LostBefore(u64),
     /// What was archived.
     Archived {
-        /// Rooms.
         rooms: u64,
-        /// Bytes received.
-        bytes: u64,
+        /// Bytes received; `None` if other accounts, of which nothing is told, received some of them.
+        bytes: Option<u64>,
         /// Milliseconds.
         took_ms: u64,
     },
@@ -90,7 +102,18 @@ pub enum Fact {
         at: Timestamp,
         /// How.
         head: Head,
+        /// `run`, `backfill` or `verify`.
+        command: String,
     },
+}
+
+/// Some accounts; none where there is but one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accounts {
+    /// How many.
+    pub count: usize,
+    /// The first of them.
+    pub named: Vec<AppId>,
 }
 
 /// Some rooms.
@@ -116,12 +139,6 @@ impl Rooms {
             named: all.keys().take(NAMED).map(|&room| room.clone()).collect(),
         }
     }
-
-    /// The same with every room named.
-    fn all_named<'a>(rooms: impl Iterator<Item = (&'a RoomName, u64)> + Clone) -> Self {
-        let named = rooms.clone().map(|(room, _)| room.clone()).collect();
-        Self { named, ..Self::of(rooms) }
-    }
 }
 
 /// How far ahead something is, in whole units.
@@ -146,33 +163,51 @@ impl Ahead {
             hours => Self::Days(hours / 24),
         }
     }
+
+    /// The same by the day, where it is hours.
+    fn by_day(self) -> Self {
+        match self {
+            Self::Hours(hours) => Self::Days(hours / 24),
+            other => other,
+        }
+    }
 }
 
-/// What the digest says at `now`, what matters most first.
+/// What the digest says at `now`, what matters most first: what is lost of all accounts, what will be, and what
+/// failed.
 pub fn of(digest: &Digest, now: Timestamp) -> Vec<Fact> {
-    let mut facts = Vec::new();
-    if let Some(cause) = &digest.stopped {
-        let message = cause.message.clone();
-        facts.push(Fact::Failed { rooms: Rooms::default(), message });
-        facts.extend(cause.hints.iter().cloned().map(Fact::Hint));
+    let mut facts: Vec<Fact> = digest.stopped.iter().flat_map(of_cause).collect();
+    facts.extend(by_account(digest, digest.accounts.iter(), lost));
+    let mut soonest: Vec<_> = digest.accounts.iter().collect();
+    soonest.sort_by_key(|account| {
+        account.at_risk.first().map_or(Timestamp::MAX, |risk| risk.deadline)
+    });
+    facts.extend(by_account(digest, soonest.into_iter(), |account| {
+        let paused = account.paused.map(|since| paused(account, since, now));
+        paused.into_iter().chain(deadlines(account, now)).collect()
+    }));
+    let is_short = |risk: &RoomAtRisk| risk.short_of == ShortOf::Calls.as_str();
+    if digest.accounts.iter().flat_map(|account| &account.at_risk).any(is_short) {
+        facts.push(Fact::Hint(WHAT_TO_DO.to_owned()));
     }
-    for cause in digest.unread.iter().take(CAUSES) {
-        let message = cause.message.clone();
-        facts.push(Fact::Failed { rooms: Rooms::default(), message });
-        facts.extend(cause.hints.iter().cloned().map(Fact::Hint));
-    }
-    let mut worst: Vec<_> = digest.accounts.iter().collect();
-    worst.sort_by_key(|account| account.outcome);
-    for account in worst {
-        let of_account = of_account(account, now);
-        if digest.accounts.len() > 1 && !of_account.is_empty() {
-            facts.push(Fact::Account(account.appid.clone()));
-        }
-        facts.extend(of_account);
-    }
+    facts.extend(by_account(digest, digest.accounts.iter(), |account| mismatches(digest, account)));
+    let unread = digest.unread.iter().take(CAUSES).flat_map(of_cause);
+    let failures: Vec<_> = unread.chain(failures(digest)).collect();
+    let told: BTreeSet<&str> = facts.iter().filter_map(hint).collect();
+    let new: Vec<_> = failures
+        .into_iter()
+        .filter(|fact| hint(fact).is_none_or(|hint| !told.contains(hint)))
+        .collect();
+    facts.extend(new);
+    let left = digest.accounts.iter().map(|account| account.rooms_left).sum();
+    facts.extend((left > 0).then_some(Fact::Left(left)));
+    facts.extend(by_account(digest, digest.accounts.iter(), |account| {
+        account.lost_before.filter(|lost| *lost > 0).map(Fact::LostBefore).into_iter().collect()
+    }));
     let rooms = digest.accounts.iter().map(|account| account.rooms).sum();
     if digest.stopped.is_none() {
-        facts.push(Fact::Archived { rooms, bytes: digest.bytes, took_ms: digest.took_ms });
+        let bytes = (!digest.is_part).then_some(digest.bytes);
+        facts.push(Fact::Archived { rooms, bytes, took_ms: digest.took_ms });
     }
     if let [AccountDigest { calls: Some(calls), .. }] = &digest.accounts[..] {
         facts.push(Fact::Calls(*calls));
@@ -180,34 +215,79 @@ pub fn of(digest: &Digest, now: Timestamp) -> Vec<Fact> {
     facts
 }
 
-/// What an earlier message says that later ones do not repeat: what is lost.
+/// What an earlier message says that later ones do not repeat: what is lost, what stopped a run, and what does
+/// not match.
 pub fn of_earlier(digest: &Digest) -> Vec<Fact> {
-    let head = Head::Outcome(digest.outcome);
-    let mut facts = vec![Fact::Earlier { at: digest.ended_at, head }];
-    for account in &digest.accounts {
-        if !account.lost.is_empty() {
-            facts.extend((digest.accounts.len() > 1).then(|| Fact::Account(account.appid.clone())));
-            facts.push(lost(account));
+    let (at, command, head) = (digest.ended_at, digest.command.clone(), head_of(digest));
+    let mut facts = vec![Fact::Earlier { at, head, command }];
+    facts.extend(digest.stopped.iter().flat_map(of_cause));
+    facts.extend(by_account(digest, digest.accounts.iter(), |account| {
+        lost(account).into_iter().chain(mismatches(digest, account)).collect()
+    }));
+    facts
+}
+
+/// How the message about it began.
+pub(super) fn head_of(digest: &Digest) -> Head {
+    if digest.is_recovery { Head::Recovered } else { Head::Outcome(digest.outcome) }
+}
+
+/// The facts of each account that has any, below its name if there are several.
+fn by_account<'a>(
+    digest: &Digest,
+    accounts: impl Iterator<Item = &'a AccountDigest>,
+    of: impl Fn(&AccountDigest) -> Vec<Fact>,
+) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for account in accounts {
+        let of_account = of(account);
+        if is_of_several(digest) && !of_account.is_empty() {
+            facts.push(Fact::Account(account.appid.clone()));
         }
+        facts.extend(of_account);
     }
     facts
 }
 
-fn of_account(account: &AccountDigest, now: Timestamp) -> Vec<Fact> {
-    let mut facts = Vec::new();
-    facts.extend((!account.lost.is_empty()).then(|| lost(account)));
-    facts.extend(account.paused.map(|since| paused(account, since, now)));
-    facts.extend(deadlines(account, now));
-    facts.extend((account.mismatches > 0).then_some(Fact::Mismatches(account.mismatches)));
-    facts.extend(failures(account));
-    facts.extend((account.rooms_left > 0).then_some(Fact::Left(account.rooms_left)));
-    facts.extend(account.lost_before.filter(|lost| *lost > 0).map(Fact::LostBefore));
-    facts
+fn is_of_several(digest: &Digest) -> bool {
+    digest.accounts.len() > 1
+}
+
+fn hint(fact: &Fact) -> Option<&str> {
+    match fact {
+        Fact::Hint(hint) => Some(hint),
+        _ => None,
+    }
+}
+
+fn of_cause(cause: &Cause) -> Vec<Fact> {
+    let message = cause.message.clone();
+    let failed = Fact::Failed { accounts: Accounts::default(), rooms: Rooms::default(), message };
+    std::iter::once(failed).chain(cause.hints.iter().cloned().map(Fact::Hint)).collect()
 }
 
 /// Each loss is told once, so all of it is.
-fn lost(account: &AccountDigest) -> Fact {
-    Fact::Lost(Rooms::all_named(account.lost.iter().map(|lost| (&lost.room, lost.recordings))))
+fn lost(account: &AccountDigest) -> Vec<Fact> {
+    if account.lost.is_empty() {
+        return Vec::new();
+    }
+    vec![Fact::Lost(Rooms {
+        count: usize::try_from(account.rooms_lost()).unwrap_or(usize::MAX),
+        recordings: account.recordings_lost(),
+        named: account.lost.iter().map(|lost| lost.room.clone()).collect(),
+    })]
+}
+
+fn mismatches(digest: &Digest, account: &AccountDigest) -> Vec<Fact> {
+    if account.mismatches == 0 {
+        return Vec::new();
+    }
+    let mut rooms = Rooms::of(account.mismatched.iter().map(|room| (room, 0)));
+    let all = usize::try_from(account.totals.rooms_mismatched).unwrap_or(usize::MAX);
+    rooms.count = rooms.count.max(all);
+    let count = account.mismatches;
+    let account = is_of_several(digest).then(|| account.appid.clone());
+    vec![Fact::Mismatches { count, rooms, account }]
 }
 
 /// The rooms at stake while the account is paused, those that are deleted first by name.
@@ -219,50 +299,54 @@ fn paused(account: &AccountDigest, since: Timestamp, now: Timestamp) -> Fact {
 }
 
 fn is_unauthorized(risk: &RoomAtRisk) -> bool {
-    risk.short_of == "authorization"
+    risk.short_of == ShortOf::Authorization.as_str()
 }
 
-/// What is at risk, by what is lacking and by how far ahead the deadline is.
+/// What is at risk, by what is lacking and by how many days ahead the deadline is.
 fn deadlines(account: &AccountDigest, now: Timestamp) -> Vec<Fact> {
-    let mut groups: BTreeMap<(Ahead, &str), Vec<(&RoomName, u64)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Ahead, &str), Vec<&RoomAtRisk>> = BTreeMap::new();
     for risk in account.at_risk.iter().filter(|risk| !is_unauthorized(risk)) {
         let ahead = Ahead::of(risk.deadline.duration_since(now));
-        let group = groups.entry((ahead, &risk.short_of)).or_default();
-        group.push((&risk.room, risk.recordings));
+        groups.entry((ahead.by_day(), &risk.short_of)).or_default().push(risk);
     }
-    let fact = |((ahead, short_of), rooms): ((Ahead, &str), Vec<(&RoomName, u64)>)| {
+    let fact = |((_, short_of), risks): ((Ahead, &str), Vec<&RoomAtRisk>)| {
         // Where one room is yet to be asked about, nobody knows how many recordings there are.
-        let is_known = rooms.iter().all(|(_, recordings)| *recordings > 0);
-        let mut rooms = Rooms::of(rooms.into_iter());
+        let is_known = risks.iter().all(|risk| risk.recordings > 0);
+        let ahead = risks.iter().map(|risk| Ahead::of(risk.deadline.duration_since(now))).min();
+        let mut rooms = Rooms::of(risks.into_iter().map(|risk| (&risk.room, risk.recordings)));
         rooms.recordings = if is_known { rooms.recordings } else { 0 };
+        let ahead = ahead.unwrap_or(Ahead::Past);
         Fact::Deadline { ahead, rooms, short_of: short_of.to_owned() }
     };
-    groups.into_iter().map(fact).collect()
+    let more = account.rooms_at_risk().saturating_sub(account.rooms_at_risk_listed());
+    let facts = groups.into_iter().map(fact);
+    facts.chain((more > 0).then_some(Fact::MoreAtRisk(more))).collect()
 }
 
-/// Failures, grouped by cause, with what can be done about them. Messages that differ in file names, ids, times
-/// and sizes alone have one cause.
-fn failures(account: &AccountDigest) -> Vec<Fact> {
+/// Failures, grouped by cause over all accounts, with what can be done about them. Messages that differ in
+/// accounts, file names, ids, times and sizes alone have one cause.
+fn failures(digest: &Digest) -> Vec<Fact> {
     let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
-    for failure in &account.failures {
-        let group = groups.entry(gist(&failure.cause.message)).or_default();
-        group.messages.insert(&failure.cause.message);
-        group.rooms.extend(failure.room.as_ref().map(|room| (room, 0)));
-        group.hints.extend(&failure.cause.hints);
+    for account in &digest.accounts {
+        for failure in &account.failures {
+            let message = &failure.cause.message;
+            let group =
+                groups.entry(gist(&message.replace(account.appid.as_str(), "…"))).or_default();
+            group.messages.insert(message);
+            group.rooms.extend(failure.room.as_ref().map(|room| (&account.appid, room)));
+            group.more += usize::try_from(failure.more).unwrap_or(usize::MAX);
+            group.accounts.insert(&account.appid);
+            group.hints.extend(&failure.cause.hints);
+        }
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     let more = groups.len().saturating_sub(CAUSES);
-    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.rooms.len()));
+    groups.sort_by_key(|(_, group)| std::cmp::Reverse((group.accounts.len(), group.rooms())));
     groups.truncate(CAUSES);
     let hints: BTreeSet<&String> =
         groups.iter().flat_map(|(_, group)| group.hints.iter().copied()).collect();
     let hints: Vec<_> = hints.into_iter().cloned().map(Fact::Hint).collect();
-    let failed = groups.into_iter().map(|(gist, group)| {
-        let mut messages = group.messages.into_iter();
-        let only = messages.next().filter(|_| messages.next().is_none());
-        let message = only.cloned().unwrap_or(gist);
-        Fact::Failed { rooms: Rooms::of(group.rooms.into_iter()), message }
-    });
+    let failed = groups.into_iter().map(|(gist, group)| group.fact(gist, is_of_several(digest)));
     failed.chain((more > 0).then_some(Fact::MoreCauses(more))).chain(hints).collect()
 }
 
@@ -270,6 +354,31 @@ fn failures(account: &AccountDigest) -> Vec<Fact> {
 #[derive(Default)]
 struct Group<'a> {
     messages: BTreeSet<&'a String>,
-    rooms: Vec<(&'a RoomName, u64)>,
+    accounts: BTreeSet<&'a AppId>,
+    rooms: BTreeSet<(&'a AppId, &'a RoomName)>,
+    /// Rooms that are not listed.
+    more: usize,
     hints: Vec<&'a String>,
+}
+
+impl Group<'_> {
+    fn rooms(&self) -> usize {
+        self.rooms.len().saturating_add(self.more)
+    }
+
+    fn fact(self, gist: String, is_of_several: bool) -> Fact {
+        let count = self.rooms();
+        let mut messages = self.messages.iter();
+        let only = messages.next().filter(|_| messages.next().is_none());
+        let message = only.map_or(gist, |only| (*only).clone());
+        // A number of a room says nothing without its account.
+        let named = if self.accounts.len() > 1 { 0 } else { NAMED };
+        let named = self.rooms.iter().take(named).map(|(_, room)| (*room).clone()).collect();
+        let named_accounts = self.accounts.iter().take(NAMED).map(|&appid| appid.clone());
+        let accounts = match is_of_several {
+            true => Accounts { count: self.accounts.len(), named: named_accounts.collect() },
+            false => Accounts::default(),
+        };
+        Fact::Failed { accounts, rooms: Rooms { count, recordings: 0, named }, message }
+    }
 }

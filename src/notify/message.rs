@@ -23,7 +23,10 @@ impl Message {
             Lang::Zh => (zh::title(command, head), zh::line),
             Lang::En => (en::title(command, head), en::line),
         };
-        Self { title, lines: facts.iter().map(line).collect(), lang }
+        let mut lines: Vec<String> = facts.iter().map(line).collect();
+        // Two hints of one kind are the same line in Chinese.
+        lines.dedup();
+        Self { title, lines, lang }
     }
 
     /// The lines that fit into `most` bytes, each of which ends in `end`. What does not fit is counted in a

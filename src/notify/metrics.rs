@@ -1,53 +1,95 @@
-//! The file that `node_exporter`'s textfile collector reads: how the last run ended, and what is ahead.
+//! How the last run ended and what is ahead, as metrics: in the file that `node_exporter`'s textfile collector
+//! reads, and on a board for whoever collects them.
 //!
-//! It is written beside and renamed, before, during and after a run, also when that fails. What only a success
+//! The file is written beside and renamed, before, during and after a run, also when that fails. What only a success
 //! changes is read back from the file before, so that no run makes a graph forget it.
 
-mod text;
+mod series;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Digest;
-use crate::metrics::{Figures, seconds};
+use super::digest::{AccountDigest, Digest};
+use crate::metrics::{Board, Family, Figures, StageSeconds, seconds};
 use crate::model::{AppId, Outcome};
+use crate::pipeline::Report;
 use crate::progress::Counts;
-use text::{Kept, text};
+use series::{Kept, series};
 
 /// How often the file is written during a run.
 pub const EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// What the file says.
+/// Where the metrics go.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The file.
+    pub file: Option<PathBuf>,
+    /// The board.
+    pub board: Option<Board>,
+}
+
+/// Which accounts there are besides those that the configuration names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// None.
+    None,
+    /// Those of a folder, the ledger or a platform: the run finds all of them.
+    Found,
+    /// The same, but the run looks at a part of the accounts.
+    Unseen,
+}
+
+/// What the metrics say.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    file: PathBuf,
+    places: Places,
     began: Timestamp,
     ended: Option<Timestamp>,
     outcome: Option<Outcome>,
     counts: Counts,
     /// What is kept from run to run.
     kept: Kept,
+    /// The accounts that the configuration names.
+    named: Vec<String>,
+    others: Others,
 }
 
 impl Metrics {
-    /// The metrics of a run that begins now, with what the file says of earlier ones.
-    /// Each of the configured `accounts` has its series from the beginning, and no other account has any.
+    /// The metrics of a run that begins now, with what the file says of earlier ones; without a file, nothing is
+    /// known of them. Each of the `accounts` that the configuration names has its series from the beginning. Those
+    /// that come from elsewhere keep what was written about them until a run has looked at all accounts and they
+    /// are not among them.
     pub fn begin<'a>(
-        file: &Path,
+        places: Places,
         began: Timestamp,
-        accounts: impl Iterator<Item = &'a str>,
+        (accounts, others): (impl Iterator<Item = &'a str>, Others),
     ) -> Self {
-        let earlier = std::fs::read_to_string(file).unwrap_or_default();
-        let mut kept = Kept::read(&earlier);
-        let known = |appid: &str| kept.accounts.get(appid).copied().unwrap_or(Figures::ZERO);
-        kept.accounts = accounts.map(|appid| (appid.to_owned(), known(appid))).collect();
-        let file = file.to_owned();
-        let (ended, outcome) = (None, None);
-        Self { file, began, ended, outcome, counts: Counts::default(), kept }
+        let (mut kept, unseen) = match &places.file {
+            Some(file) => {
+                (Kept::read(&std::fs::read_to_string(file).unwrap_or_default()), Figures::ZERO)
+            }
+            None => (Kept::default(), Figures::default()),
+        };
+        let named: Vec<String> = accounts.map(str::to_owned).collect();
+        for appid in &named {
+            kept.accounts.entry(appid.clone()).or_insert(unseen);
+        }
+        let (ended, outcome, counts) = (None, None, Counts::default());
+        let mut metrics = Self { places, began, ended, outcome, counts, kept, named, others };
+        if others == Others::None {
+            metrics.keep_only(&[]);
+        }
+        metrics
+    }
+
+    /// Every series that there is, without what a run says.
+    pub fn blank() -> Vec<Family> {
+        let at = Timestamp::UNIX_EPOCH;
+        series(&Self::begin(Places::default(), at, (std::iter::empty(), Others::None)))
     }
 
     /// Writes how far the run is.
@@ -56,13 +98,20 @@ impl Metrics {
         self.write();
     }
 
-    /// Writes how the run ended; `deadlines` has the next deadline of each account that has one.
-    pub fn end(&mut self, digest: &Digest, counts: Counts, deadlines: &BTreeMap<AppId, Timestamp>) {
+    /// Writes how the run ended, as the digest says and the report, if there is one.
+    pub fn end(&mut self, digest: &Digest, report: Option<&Report>) {
         (self.ended, self.outcome) = (Some(digest.ended_at), Some(digest.outcome));
-        self.counts = counts;
+        self.counts = report.map(|report| report.counts).unwrap_or_default();
+        let reported = report.iter().flat_map(|report| &report.accounts);
+        let reported: BTreeMap<&AppId, _> =
+            reported.map(|account| (&account.appid, account)).collect();
         let at = seconds(digest.ended_at);
         if digest.is_well() {
-            self.kept.last_success = at;
+            self.kept.last_success = Some(at);
+        }
+        let is_all = digest.stopped.is_none() && digest.unread.is_empty() && !digest.is_cut_short;
+        if self.others == Others::Found && is_all {
+            self.keep_only(&digest.accounts);
         }
         for account in &digest.accounts {
             let figures = self.kept.accounts.entry(account.appid.to_string());
@@ -70,10 +119,14 @@ impl Metrics {
             if matches!(account.outcome, Outcome::Ok | Outcome::Continuing) {
                 figures.last_success = Some(at);
             }
+            let reported = reported.get(&account.appid);
+            if let Some(reported) = reported {
+                figures.stages = StageSeconds::measured(reported.stages.iter());
+            }
             if digest.stopped.is_some() || digest.is_cut_short {
                 continue;
             }
-            let lost: u64 = account.lost.iter().map(|lost| lost.recordings).sum();
+            let lost = account.recordings_lost();
             if let Some(before) = account.lost_before {
                 figures.lost = Some((before + lost) as f64);
             }
@@ -81,18 +134,33 @@ impl Metrics {
             // They come with the forecast; without it, what was known before still holds.
             if let Some(calls) = account.calls {
                 figures.calls_left = Some(calls.left as f64);
-                figures.at_risk = Some(account.at_risk.len() as f64);
-                let deadline = deadlines.get(&account.appid).copied();
+                figures.at_risk = Some(account.rooms_at_risk() as f64);
+                let deadline = reported.and_then(|reported| reported.next_deadline);
                 figures.next_deadline = Some(deadline.map_or(0.0, seconds));
             }
         }
         self.write();
     }
 
-    /// Replaces the file. A failure is logged: it is no reason to end a run.
+    /// Forgets every account but these and those that the configuration names.
+    fn keep_only(&mut self, found: &[AccountDigest]) {
+        let found = found.iter().map(|account| account.appid.as_str());
+        let known: HashSet<&str> = self.named.iter().map(String::as_str).chain(found).collect();
+        self.kept.accounts.retain(|appid, _| known.contains(appid.as_str()));
+    }
+
+    /// Replaces what file and board have. A failure is logged: it is no reason to end a run.
     fn write(&self) {
-        if let Err(error) = replace(&self.file, &text(self)) {
-            tracing::warn!(error = %error, "failed to write the metrics to {}", self.file.display());
+        let families = series(self);
+        if let Some(file) = &self.places.file {
+            let mut text = String::new();
+            families.iter().for_each(|family| family.write(&mut text));
+            if let Err(error) = replace(file, &text) {
+                tracing::warn!(error = %error, "failed to write the metrics to {}", file.display());
+            }
+        }
+        if let Some(board) = &self.places.board {
+            board.show(families);
         }
     }
 }

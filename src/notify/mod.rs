@@ -11,9 +11,11 @@
 //!
 //! Nothing here knows a secret but the address that it sends to, and no error or log has that.
 
+mod bounded;
 pub mod digest;
 mod en;
 mod facts;
+mod hints;
 mod message;
 pub mod metrics;
 mod neutral;
@@ -93,7 +95,8 @@ async fn tell_one(
         Memory::Kept => outbox::remember(channel, desk, &digest).await,
         Memory::None => Vec::new(),
     };
-    let news = News { digest, recovered };
+    let is_recovery = !recovered.is_empty() && digest.is_well();
+    let news = News { digest: Digest { is_recovery, ..digest }, recovered };
     let news = Some(news).filter(|news| news.is_for(channel));
     outbox::send(channel, desk, news.as_ref()).await
 }
@@ -148,7 +151,7 @@ fn full_message(lang: Lang, news: Option<&News>, earlier: &[Digest], now: Timest
     let command = newest.map_or("run", |digest| digest.command.as_str());
     let head = match (news, newest) {
         (Some(news), _) => news.head(),
-        (None, Some(digest)) => Head::Outcome(digest.outcome),
+        (None, Some(digest)) => facts::head_of(digest),
         (None, None) => Head::Test,
     };
     let mut facts = news.map(|news| news.facts(now)).unwrap_or_default();
@@ -183,6 +186,14 @@ pub async fn preview(channel: &Channel, desk: Desk<'_>) -> Result<Option<Message
     let is_nothing = news.is_none() && earlier.is_empty();
     let message = || full_message(channel.lang, news.as_ref(), &earlier, desk.clock.now());
     Ok((!is_nothing).then(message))
+}
+
+/// Whether a channel gets nothing because its receiver has said that it wants no more messages.
+pub async fn is_silenced(channel: &Channel, desk: Desk<'_>) -> bool {
+    match desk.ledger {
+        Some(ledger) => outbox::is_silenced(ledger, channel).await,
+        None => false,
+    }
 }
 
 /// Sends a test message through a channel.

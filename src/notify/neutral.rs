@@ -26,6 +26,14 @@ pub fn line(text: &str) -> String {
     line.replace("](", "］(").replace("__", "＿＿").replace("~~", "～～").replace("://", "：//")
 }
 
+/// A hint of this program's own: as it is, so that a command or a name can be copied from it, but for what would
+/// notify somebody or be a tag.
+pub fn own(text: &str) -> String {
+    let visible = |c: &char| is_visible(*c);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(visible).collect::<String>().replace('<', "＜").replace("](", "］(")
+}
+
 /// The same text, without the queries of addresses.
 pub fn without_queries(text: &str) -> String {
     text.split(' ').map(without_query).collect::<Vec<_>>().join(" ")
@@ -77,6 +85,18 @@ mod tests {
             assert_eq!(name(hostile), shown);
         }
         assert_eq!(name(&"直".repeat(60)).chars().count(), 41);
+    }
+
+    #[test]
+    fn a_hint_can_be_copied_and_still_notifies_nobody() {
+        for hint in [
+            "set it in the file or with REPLAY_ARCHIVER_STORE__BUCKET [RA017]",
+            "run `mkdir -p '/var/lib/a b'`, or write \"https://h:9000\" [RA012]",
+            "use a form such as *.myqcloud.com or 127.0.0.1:9000 [RA022]",
+        ] {
+            assert_eq!(own(hint), hint);
+        }
+        assert_eq!(own("<@all>\n[x](y)"), "＜@all> [x］(y)");
     }
 
     #[test]

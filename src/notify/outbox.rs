@@ -1,17 +1,13 @@
 //! Each message once: what is sent, what waits, and what a channel was told before.
 
 use futures::TryFutureExt as _;
-use serde_json::json;
 
 use super::digest::AccountDigest;
 use super::send::{self, Error, Parcel, Post};
-use super::{Desk, Digest, News, full_message};
+use super::{Desk, Digest, News, bounded, full_message};
 use crate::config::{Channel, Event, Way};
 use crate::ledger::{self, Ledger, Notice};
 use crate::model::{AppId, Outcome, Sha256Digest};
-
-/// The most bytes of a digest that the outbox keeps as it is.
-const MOST: usize = 256 << 10;
 
 /// A new id of a message.
 pub(super) fn new_id() -> String {
@@ -149,23 +145,9 @@ async fn added(
     id: &str,
     digest: &Digest,
 ) -> bool {
-    let notice = Notice { id: id.to_owned(), digest: kept(digest) };
+    let notice = Notice { id: id.to_owned(), digest: bounded::kept(digest) };
     let added = ledger.add_notice(&notice, &channel.name, desk.sender, digest.ended_at);
     logged(added.await).is_some()
-}
-
-/// A digest as the outbox keeps it: what is at risk and what failed is told by later runs anyway.
-fn kept(digest: &Digest) -> String {
-    let text = json!(digest).to_string();
-    if text.len() <= MOST {
-        return text;
-    }
-    let mut digest = digest.clone();
-    for account in &mut digest.accounts {
-        account.at_risk.clear();
-        account.failures.clear();
-    }
-    json!(digest).to_string()
 }
 
 fn parcel(
@@ -182,11 +164,7 @@ fn parcel(
         event: event.map_or_else(|| "earlier".to_owned(), name),
         at,
         message: full_message(channel.lang, news, earlier, at),
-        data: json!({
-            "now": news.map(|news| &news.digest),
-            "recovered": news.map(|news| news.recovered.iter().flatten().collect::<Vec<_>>()),
-            "earlier": earlier,
-        }),
+        data: bounded::data(news, earlier),
     }
 }
 

@@ -20,7 +20,8 @@ pub struct Stale {
     pub since: Option<Timestamp>,
 }
 
-/// The accounts that no run has worked on for `longest`.
+/// The accounts that no run has worked on for `longest`. One that is paused is none of them: runs leave it alone
+/// because WeChat does not authorise the calls, and tell so.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -31,10 +32,11 @@ pub async fn stale(
     now: Timestamp,
 ) -> Result<Vec<Stale>, ledger::Error> {
     let seen = ledger.last_seen(appids).await?;
+    let paused = ledger.pauses(appids).await?;
     let is_old = |since: Option<Timestamp>| since.is_none_or(|at| now.duration_since(at) > longest);
     let mut stale: Vec<_> = seen
         .into_iter()
-        .filter(|(_, since)| is_old(*since))
+        .filter(|(appid, since)| is_old(*since) && !paused.contains_key(appid))
         .map(|(appid, since)| Stale { appid, since })
         .collect();
     stale.sort_by(|one, other| one.appid.cmp(&other.appid));

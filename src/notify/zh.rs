@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::facts::{Ahead, Fact, Head, Rooms};
-use super::neutral;
+use super::facts::{Accounts, Ahead, Fact, Head, Rooms};
+use super::{hints, neutral};
 use crate::model::time::beijing;
 use crate::model::{AppId, Outcome};
 
@@ -60,63 +60,103 @@ pub(super) fn line(fact: &Fact) -> String {
                 "throughput" => "按目前的下载速度来不及",
                 _ => "此前多次尝试均失败",
             };
-            format!("{}微信将删除 {}（{why}）", when(*ahead), replays(rooms))
-        }
-        Fact::Paused { since, rooms, ahead } => paused(*since, rooms, *ahead),
-        Fact::Mismatches(count) => {
-            format!("{count} 个文件缺失或损坏：请运行 backfill --room 房间号 --force 修复")
-        }
-        Fact::Failed { rooms, message } => {
-            let why = neutral::line(message);
-            if rooms.count == 0 {
-                format!("失败：{why}")
-            } else {
-                format!("失败：{}：{why}", what(rooms))
+            match ahead {
+                Ahead::Past => format!("已过微信的删除时间，尚未归档：{}：{why}", replays(rooms)),
+                _ => format!("{}，微信将删除 {}：{why}", when(*ahead), replays(rooms)),
             }
         }
+        Fact::Paused { since, rooms, ahead } => paused(*since, rooms, *ahead),
+        Fact::MoreAtRisk(rooms) => format!("另有 {rooms} 个直播间的回放面临删除，时间更晚"),
+        Fact::Mismatches { count, rooms, account } => mismatches(*count, rooms, account.as_ref()),
+        Fact::Failed { accounts, rooms, message } => {
+            format!("失败：{}{}", whose(accounts, rooms), neutral::line(message))
+        }
         Fact::MoreCauses(count) => format!("另有 {count} 类失败，详见运行日志"),
-        Fact::Hint(hint) => format!("建议：{}", neutral::line(hint)),
+        Fact::Hint(hint) => {
+            let chinese = hints::chinese(hint);
+            format!("建议：{}", neutral::own(chinese.as_ref().unwrap_or(hint)))
+        }
         Fact::Left(rooms) => format!("还有 {rooms} 个直播间留待下次运行"),
         Fact::LostBefore(recordings) => {
-            format!("此前已丢失的 {recordings} 个回放尚未确认（确认命令：ack）")
+            format!("此前已丢失的 {recordings} 个回放尚未确认（用 ack 命令确认）")
         }
         Fact::Archived { rooms, bytes, took_ms } => format!(
-            "本次处理 {rooms} 个直播间，下载 {}，用时 {}",
-            bytesize::ByteSize::b(*bytes).display().iec(),
+            "本次处理 {rooms} 个直播间{}，用时 {}",
+            bytes
+                .map(|bytes| format!("，下载 {}", bytesize::ByteSize::b(bytes).display().iec()))
+                .unwrap_or_default(),
             took(*took_ms)
         ),
         Fact::Calls(calls) => {
             format!(
-                "今日接口调用：已用 {}，还可用 {}（上限 {}）",
+                "今日接口调用：已用 {}，本程序还可用 {}（每日上限 {}）",
                 calls.used, calls.left, calls.limit
             )
         }
-        Fact::Recovered(appids) => {
-            let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
-            match &appids[..] {
-                [] => "此前的问题已经解决".to_owned(),
-                appids => format!("此前的问题已经解决：{}", appids.join("、")),
-            }
-        }
+        Fact::Recovered(appids) => recovered(appids),
         Fact::Stale(appid, Some(at)) => {
-            format!("账号 {appid} 上次运行归档是 {}：请检查运行归档的机器", moment(*at))
+            format!("账号 {appid} 上次归档是在 {}：请检查负责归档的机器", moment(*at))
         }
-        Fact::Stale(appid, None) => format!("账号 {appid} 从未运行过归档：请检查运行归档的机器"),
-        Fact::Earlier { at, head } => {
-            let ended = match head {
-                Head::Outcome(outcome) => ended(*outcome),
-                _ => "",
-            };
-            format!("此前未能送达的消息（{}）：{ended}", moment(*at))
-        }
+        Fact::Stale(appid, None) => format!("账号 {appid} 从未归档过：请检查负责归档的机器"),
+        Fact::Earlier { at, head, command } => earlier(*at, *head, command),
     }
 }
 
+fn recovered(appids: &[AppId]) -> String {
+    let appids: Vec<_> = appids.iter().map(AppId::as_str).collect();
+    match &appids[..] {
+        [] => "此前的问题已经解决".to_owned(),
+        appids => format!("此前的问题已经解决：{}", appids.join("、")),
+    }
+}
+
+fn earlier(at: Timestamp, head: Head, command: &str) -> String {
+    let ended = match head {
+        Head::Outcome(outcome) => ended(outcome),
+        Head::Recovered => "已恢复正常",
+        Head::Test | Head::Stale => "",
+    };
+    format!("此前未能送达的消息（{}）：{}：{ended}", moment(at), command_name(command))
+}
+
+fn mismatches(count: u64, rooms: &Rooms, account: Option<&AppId>) -> String {
+    let of = account.map(|appid| format!(" --account {appid}")).unwrap_or_default();
+    match rooms.named.first() {
+        Some(first) => format!(
+            "{count} 个文件缺失或损坏：{}：请逐个运行 backfill{of} --room {} --force 修复",
+            what(rooms),
+            first.room_id
+        ),
+        None => format!("{count} 个文件缺失或损坏：请运行 backfill{of} --room 房间号 --force 修复"),
+    }
+}
+
+/// Whose failure it is: accounts if there are several, and rooms.
+fn whose(accounts: &Accounts, rooms: &Rooms) -> String {
+    let of_rooms = match rooms.count {
+        0 => String::new(),
+        count if rooms.named.is_empty() => format!("{count} 个直播间"),
+        _ => what(rooms),
+    };
+    let named: Vec<_> = accounts.named.iter().map(AppId::as_str).collect();
+    let whose = match (&named[..], of_rooms.is_empty()) {
+        ([], _) => of_rooms,
+        ([appid], true) if accounts.count == 1 => format!("账号 {appid}"),
+        ([appid], false) if accounts.count == 1 => format!("账号 {appid} 的 {of_rooms}"),
+        (named, is_all) => {
+            let rest = if accounts.count > named.len() { " 等" } else { "" };
+            let of = if is_all { String::new() } else { format!("的 {of_rooms}") };
+            format!("{} 个账号（{}{rest}）{of}", accounts.count, named.join("、"))
+        }
+    };
+    if whose.is_empty() { whose } else { format!("{whose}：") }
+}
+
 fn paused(since: Timestamp, rooms: &Rooms, ahead: Option<Ahead>) -> String {
-    let paused = format!("微信不再授权该账号，自 {} 起暂停归档", moment(since));
+    let paused = format!("微信未授权该账号调用直播接口，自 {} 起暂停归档", moment(since));
     match ahead {
         Some(ahead) => {
-            format!("{paused}。面临删除：{}，最早的在 {}", replays(rooms), when(ahead))
+            format!("{paused}。面临删除：{}，最早的一个：{}", replays(rooms), when(ahead))
         }
         None => paused,
     }
@@ -150,7 +190,7 @@ fn of_rooms(rooms: &Rooms, unknown: &str) -> String {
 
 fn when(ahead: Ahead) -> String {
     match ahead {
-        Ahead::Past => "现在".to_owned(),
+        Ahead::Past => "已到期".to_owned(),
         Ahead::Soon => "1 小时内".to_owned(),
         Ahead::Hours(hours) => format!("{hours} 小时后"),
         Ahead::Days(days) => format!("{days} 天后"),

@@ -8,12 +8,15 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
+use super::at_work::at_work;
 use super::report::{self, AccountReport, Report, RunProblem};
 use super::selection::{Rooms, Selection};
 use super::stitch::{Depth, Outcome, stitch};
 use crate::clock;
-use crate::model::{AppId, Reason, RoomId};
+use crate::model::{AppId, Reason, RoomId, Stage};
+use crate::spans;
 use crate::stage::{Account, Context, Error, seal};
 
 /// Rooms stitched at once. Each holds the boxes around its segments' media data in memory.
@@ -42,7 +45,9 @@ pub(super) async fn make(
             let mut found = report.accounts.iter_mut();
             let found = found.find(|found| found.appid == account.appid && !found.is_misplaced);
             if let Some(found) = found {
-                of_account(context, account, selection, found, (&enough, stop)).await;
+                let stops = (&enough, stop);
+                let making = of_account(context, account, selection, found, stops);
+                making.instrument(spans::account(&account.appid)).await;
             }
         }
     };
@@ -100,7 +105,8 @@ async fn of_account(
         },
     )
     .await;
-    if is_changed && let Err(error) = seal::publish_catalog(context.records(), appid).await {
+    let catalog = seal::publish_catalog(context.records(), appid);
+    if is_changed && let Err(error) = at_work(context, appid, Stage::Seal, catalog).await {
         found.add(RunProblem::new("the catalog", &error));
     }
 }
@@ -162,7 +168,11 @@ async fn one(
 ) -> (RoomId, Result<Outcome, Failure>) {
     let (shared, id) = (Arc::clone(context), appid.clone());
     // Apart, so that a bug that one room brings to light costs that room's film alone.
-    let stitching = tokio::spawn(async move { stitch(&shared, &id, room, Depth::Make).await });
+    let stitching = async move {
+        let film = stitch(&shared, &id, room, Depth::Make);
+        at_work(&shared, &id, Stage::Stitch, film).await
+    };
+    let stitching = tokio::spawn(stitching.instrument(spans::room(appid, room)));
     let problem = |error: &Error| RunProblem::of_film(room, Reason::of(error));
     let outcome = match AbortOnDropHandle::new(stitching).await {
         Ok(Ok(outcome)) => Ok(outcome),

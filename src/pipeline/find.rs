@@ -8,16 +8,20 @@ mod samples;
 
 use std::sync::Arc;
 
+use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
+use super::at_work::at_work;
 use super::lacking::{note_lacking, survey_early};
 use super::list::List;
 use super::order::by_urgency;
 use super::report::{AccountReport, RunProblem};
 use super::{InFlight, Rooms, Selection, each, is_told, lacking, obstacles};
 use crate::ledger::Wanted;
-use crate::model::{Reason, RoomId};
+use crate::model::{Reason, RoomId, Stage};
+use crate::spans;
 use crate::stage::adopt::restore;
 use crate::stage::discover::{Reading, Scan, Scanned};
 use crate::stage::{Account, Context, Error, seal, selection};
@@ -46,15 +50,18 @@ pub(super) async fn find(
             list: None,
             report: AccountReport::new(&account.appid),
         };
-        async move {
+        let searching = async move {
             let cut_short = AccountReport { is_cut_short: true, ..search.report.clone() };
             let report = tokio::select! {
                 report = search.run_to_its_end() => report,
                 () = stop.cancelled() => cut_short,
             };
             context.progress.end_account(&report.appid);
+            let problem = report.problems.first().map(|problem| &problem.error);
+            spans::end(&Span::current(), &problem.map_or(Ok(()), Err));
             report
-        }
+        };
+        searching.instrument(spans::account(&account.appid))
     };
     context.progress.expect_accounts(accounts.iter().map(|account| &account.appid));
     each(&by_urgency(context, accounts).await, ACCOUNTS, search).await
@@ -148,8 +155,19 @@ impl Search {
     }
 
     async fn prepare(&mut self) -> Result<(), Error> {
+        if self.is_fresh().await? {
+            return Ok(());
+        }
         begin(&self.context, &self.account).await?;
         self.discover().await
+    }
+
+    /// Whether another process has read the list since this run began: nothing new can be in it.
+    async fn is_fresh(&self) -> Result<bool, Error> {
+        let (context, appid) = (&self.context, &self.account.appid);
+        let scans = context.ledger.scan_state(appid, context.clock.now()).await?;
+        let is_newer = scans.scanned_at.is_some_and(|at| at > context.due_by());
+        Ok(self.selection == Selection::Due && is_newer && scans.offset == 0)
     }
 
     fn note(&mut self, what: &str, error: &Error) {
@@ -257,7 +275,8 @@ async fn begin(context: &Context, account: &Account) -> Result<(), Error> {
     align_quota(context, account).await;
     let scans = context.ledger.scan_state(&account.appid, context.clock.now()).await?;
     if scans.full_scanned_at.is_none() {
-        restore(context.records(), &account.appid).await?;
+        let restored = restore(context.records(), &account.appid);
+        at_work(context, &account.appid, Stage::Check, restored).await?;
     }
     Ok(())
 }
@@ -303,6 +322,16 @@ pub async fn refresh(context: &Context, account: &Account) -> Result<Scanned, Er
     Ok(reading.scanned())
 }
 
+/// [`refresh`]es accounts, several at once, in their order.
+pub fn refresh_all<'a>(
+    context: &'a Context,
+    accounts: &'a [Arc<Account>],
+) -> impl Stream<Item = (&'a Arc<Account>, Result<Scanned, Error>)> + Unpin {
+    let refreshed =
+        async move |account: &'a Arc<Account>| (account, refresh(context, account).await);
+    Box::pin(stream::iter(accounts).map(refreshed).buffered(ACCOUNTS))
+}
+
 /// Makes one call for the account, which shows whether WeChat authorises it: pauses it, or ends its pause.
 ///
 /// # Errors
@@ -316,8 +345,15 @@ pub async fn ask(context: &Context, account: &Account) -> Result<(), Error> {
 /// Adopts WeChat's own count of today's calls. WeChat may refuse to tell; then only the local count
 /// applies.
 pub async fn align_quota(context: &Context, account: &Account) {
-    let quota = crate::retry::with(&context.work.api_retry, "the quota", || account.client.quota());
+    let quota = crate::retry::with(&context.work.api_retry, "the quota", || async {
+        account.client.admit()?;
+        account.client.quota().await
+    });
     let quota = quota.await;
+    match &quota {
+        Ok(_) => account.client.note_answer(),
+        Err(error) => account.client.note_failure(error),
+    }
     context.calls().compare_clocks(account);
     let aligned = match quota {
         Ok(quota) => {
@@ -336,7 +372,9 @@ pub async fn align_quota(context: &Context, account: &Account) {
 fn ends_calls(error: &Error) -> bool {
     use crate::wechat::{Class, Error as Wechat};
     match error {
-        Error::Wechat(Wechat::NoToken { .. }) | Error::Unauthorized(_) => true,
+        Error::Wechat(Wechat::NoToken { .. } | Wechat::Down { .. }) | Error::Unauthorized(_) => {
+            true
+        }
         Error::Wechat(wechat) => {
             let class = wechat.class();
             let is_lasting = matches!(class, Class::Configuration(_) | Class::RefreshToken);

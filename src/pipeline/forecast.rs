@@ -1,20 +1,24 @@
 //! Forecasts all accounts together from the ledger: they share one link.
 
+mod estimate;
+mod risk;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::ledger::{Backlog, DayQuota, PendingRecording, PendingRoom, Phase, RecordingId};
+use crate::ledger::{Backlog, DayQuota, Lately, PendingRecording, PendingRoom, Phase, RecordingId};
 use crate::model::lifecycle::is_failing;
 use crate::model::{
     ALL_HOSTS, AppId, Pause, Rate, RecordingKind, RecordingState, RoomId, WECHAT_RETENTION,
 };
 use crate::schedule::Moment;
-use crate::schedule::forecast::{
-    AccountLoad, AtRisk, Estimate, Forecast, Pending, ShortOf, Sizes, add_throughput, forecast,
-};
 use crate::stage::{Account, Context, Error, transfer};
+
+pub use estimate::{Estimate, GUESSED_BIT_RATE, Sizes};
+use risk::{AccountLoad, add_throughput, forecast, is_missed};
+pub use risk::{AtRisk, Forecast, Pending, ShortOf, rooms_at_risk};
 
 /// The pending work of an account, and its forecast.
 #[derive(Debug)]
@@ -23,7 +27,8 @@ pub struct AccountForecast {
     pub backlog: Backlog,
     /// The account's calls of today.
     pub today: DayQuota,
-    /// The forecast.
+    /// What its calls of the last days have come to.
+    pub lately: Lately,
     pub forecast: Forecast,
     /// How much there is to transfer.
     pub estimate: Estimate,
@@ -61,26 +66,38 @@ pub async fn of_accounts(
     let shares: Vec<_> = accounts.iter().map(share).collect();
     let mut backlogs = context.ledger.backlogs(&appids).await?;
     let quotas = context.ledger.quotas(&shares, at.now).await?;
+    let mut lately = context.ledger.lately(&shares, &quotas, at.now).await?;
     let mut left_out = context.ledger.left_out(&appids).await?;
     let mut pauses = context.ledger.pauses(&appids).await?;
     let mut all = Vec::new();
     for (appid, today) in appids.iter().zip(quotas) {
         let backlog = backlogs.remove(appid).unwrap_or_default();
         let pending = pending(context, appid, &backlog).await?;
-        let forecast = forecast(&backlog.rooms, &today, at.now);
+        let lately = lately.remove(appid).unwrap_or_default();
+        let forecast = forecast(&backlog.rooms, (&today, lately), at.now);
         let estimate = Estimate::of(&backlog.rooms, &pending, sizes(&backlog), at.rate);
         let (pause, left_out) = (pauses.remove(appid), left_out.remove(appid).unwrap_or_default());
-        let forecast =
-            AccountForecast { backlog, today, forecast, estimate, pause, left_out, pending };
-        all.push(forecast);
+        all.push(AccountForecast {
+            backlog,
+            today,
+            lately,
+            forecast,
+            estimate,
+            pause,
+            left_out,
+            pending,
+        });
     }
     let mut loads: Vec<_> = all.iter_mut().map(AccountForecast::load).collect();
     add_throughput(&mut loads, at);
     for account in &mut all {
+        let lately = account.lately;
+        let is_told =
+            |deadline: Timestamp| deadline > at.now || is_missed(deadline, lately, at.now);
         if account.pause.is_some() {
-            add_unauthorized(&mut account.forecast.at_risk, &account.backlog, at.now);
+            add_unauthorized(&mut account.forecast.at_risk, &account.backlog, is_told);
         }
-        add_failing(&mut account.forecast.at_risk, &account.backlog, at.now);
+        add_failing(&mut account.forecast.at_risk, &account.backlog, is_told);
     }
     Ok(all)
 }
@@ -88,8 +105,8 @@ pub async fn of_accounts(
 impl AccountForecast {
     fn load(&mut self) -> AccountLoad<'_> {
         let sizes = sizes(&self.backlog);
-        let Self { backlog: Backlog { rooms, .. }, today, forecast, pending, .. } = self;
-        AccountLoad { forecast, rooms, today, pending, sizes }
+        let Self { backlog: Backlog { rooms, .. }, today, lately, forecast, pending, .. } = self;
+        AccountLoad { forecast, rooms, today, lately: *lately, pending, sizes }
     }
 
     /// Takes out the recordings whose last attempt failed.
@@ -136,9 +153,13 @@ async fn pending(
 }
 
 /// Replaces the forecast of the rooms that WeChat has yet to be asked about, where it may not be asked.
-fn add_unauthorized(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
+fn add_unauthorized(
+    at_risk: &mut Vec<AtRisk>,
+    backlog: &Backlog,
+    is_told: impl Fn(Timestamp) -> bool,
+) {
     at_risk.retain(|risk| risk.source_id.is_some());
-    let unasked = |room: &&PendingRoom| room.phase == Phase::Due && room.deadline > now;
+    let unasked = |room: &&PendingRoom| room.phase == Phase::Due && is_told(room.deadline);
     at_risk.extend(backlog.rooms.iter().filter(unasked).map(|room| AtRisk {
         room_id: room.room_id,
         source_id: None,
@@ -149,7 +170,7 @@ fn add_unauthorized(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp
 }
 
 /// Adds the recordings that keep failing: their next attempts are not expected to succeed.
-fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
+fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, is_told: impl Fn(Timestamp) -> bool) {
     let estimates: HashMap<RoomId, Timestamp> =
         backlog.rooms.iter().map(|room| (room.room_id, room.deadline)).collect();
     let named: HashSet<(RoomId, &str)> = at_risk
@@ -165,7 +186,7 @@ fn add_failing(at_risk: &mut Vec<AtRisk>, backlog: &Backlog, now: Timestamp) {
     let mut more = Vec::new();
     for recording in unnamed {
         let deadline = deadline(recording).or_else(|| estimates.get(&recording.room).copied());
-        if let Some(deadline) = deadline.filter(|deadline| *deadline > now) {
+        if let Some(deadline) = deadline.filter(|deadline| is_told(*deadline)) {
             let (room_id, source_id) = (recording.room, Some(recording.source_id.clone()));
             let (expected, short_of) = (None, ShortOf::Success);
             more.push(AtRisk { room_id, source_id, deadline, expected, short_of });

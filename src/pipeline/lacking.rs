@@ -1,8 +1,9 @@
 //! Finds rooms that the ledger has as archived but whose objects are missing from the bucket.
 
+use super::at_work::at_work;
 use super::{Rooms, Selection};
 use crate::ledger::Reached;
-use crate::model::{AppId, RoomId};
+use crate::model::{AppId, RoomId, Stage};
 use crate::stage::survey::{Extent, Surveyed, survey};
 use crate::stage::{Context, Error};
 
@@ -95,7 +96,8 @@ async fn look_through(
     let is_share = *selection == Selection::Due && !is_full_scan;
     let extent = if is_share { Extent::Share } else { Extent::All };
     let begun_at = context.clock.now();
-    let mut found = survey(&context.ledger, &context.store, appid, extent).await?;
+    let survey = survey(&context.ledger, &context.store, appid, extent);
+    let mut found = at_work(context, appid, Stage::Check, survey).await?;
     if let Some(rooms) = found.rooms.take() {
         context.run.blank.note_listing(appid, begun_at, rooms);
     }

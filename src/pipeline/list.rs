@@ -1,7 +1,9 @@
 //! Reads the room list: its new rooms at once, and the rest in turns with the calls for rooms, as
 //! `sharing` decides.
 
+use super::at_work::at_work;
 use super::sharing::{ListPages, Wants, share};
+use crate::model::Stage;
 use crate::stage::discover::{Reading, Scan, Scanned};
 use crate::stage::{Account, Context, Error};
 
@@ -29,10 +31,14 @@ impl List {
         account: &Account,
         scan: Scan,
     ) -> Result<Self, Error> {
-        let mut reading = Reading::begin(context.calls(), account, scan).await?;
-        while !reading.is_past_the_new() {
-            reading.page(context.calls(), account).await?;
-        }
+        let all_new = async {
+            let mut reading = Reading::begin(context.calls(), account, scan).await?;
+            while !reading.is_past_the_new() {
+                reading.page(context.calls(), account).await?;
+            }
+            Ok(reading)
+        };
+        let reading = at_work(context, &account.appid, Stage::Discover, all_new).await?;
         let mut list = Self { reading, share: ListPages::All, turns: 0, look_in: 0 };
         list.look(context, account).await?;
         Ok(list)
@@ -63,7 +69,8 @@ impl List {
         if self.reading.is_over() {
             return Ok(false);
         }
-        self.reading.page(context.calls(), account).await?;
+        let page = self.reading.page(context.calls(), account);
+        at_work(context, &account.appid, Stage::Discover, page).await?;
         self.turns = self.turns.saturating_sub(1);
         match self.look_in.checked_sub(1) {
             Some(left) => self.look_in = left,

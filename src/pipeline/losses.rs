@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 
 use super::lease::{self, Lease};
-use super::{Report, RunProblem, SEALING};
+use super::{FINISHING, Report, RunProblem, SEALING, each};
 use crate::ledger;
 use crate::model::{AppId, RoomId};
 use crate::stage::{Account, Context, Error, ListedRoom, seal};
@@ -17,13 +17,16 @@ use crate::stage::{Account, Context, Error, ListedRoom, seal};
 /// Adds the unreported losses to the report, except those that another process is about to report. If
 /// the ledger fails, the report contains only the losses that this run saw itself.
 pub async fn take(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
-    for account in accounts {
-        match context.ledger.take_losses(&account.appid, context.owner()).await {
+    let taken = async |account: &Arc<Account>| {
+        (account.appid.clone(), context.ledger.take_losses(&account.appid, context.owner()).await)
+    };
+    for (appid, taken) in each(accounts, FINISHING, taken).await {
+        match taken {
             Ok(losses) => report.losses.extend(losses),
             Err(error) => {
                 let reports = &mut report.accounts;
                 // A ledger failure is in the report already, unless it has just happened.
-                let found = reports.iter_mut().find(|r| r.appid == account.appid);
+                let found = reports.iter_mut().find(|r| r.appid == appid);
                 let is_news = context.ledger.failure().is_none();
                 if let Some(found) = found.filter(|found| is_news && found.problems.is_empty()) {
                     found.add(RunProblem::new("reporting losses", &error.into()));

@@ -11,6 +11,7 @@
 //! recorded.
 
 pub mod ack;
+mod at_work;
 mod clock_warning;
 mod films;
 mod find;
@@ -24,15 +25,17 @@ mod obstacles;
 mod order;
 mod outcome;
 pub mod owner;
+pub mod refresher;
 mod report;
 mod revising;
 mod selection;
 mod sharing;
+mod shortage;
 pub mod status;
 pub mod stitch;
 mod transfer;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,15 +46,18 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
 use crate::clock;
 use crate::ledger::{self, Phase};
-use crate::model::{Calls, ManifestImage, Reason, Recording, RoomId};
+use crate::model::{AppId, Calls, ManifestImage, Reason, Recording, RoomId, Stage};
 use crate::schedule::RoomPermit;
+use crate::spans::{self, RoomSpan};
 use crate::stage::{Account, Context, Error, ListedRoom, Untried, seal};
 
+use at_work::at_work;
 pub use clock_warning::clock_warning;
-pub use find::{align_quota, ask, look, refresh};
+pub use find::{align_quota, ask, look, refresh, refresh_all};
 use lease::Lease;
 pub use next_look::NextLook;
 use report::Name;
@@ -59,12 +65,16 @@ pub use report::{
     AccountReport, Report, RoomOutcome, RoomReport, RunProblem, SealedReport, Unarchived, Waiting,
 };
 pub use selection::{Rooms, Selection};
+pub use shortage::WHAT_TO_DO;
 
 /// Rooms that may queue between two stages.
 const QUEUE: usize = 2;
 
 /// Rooms sealed at once.
 const SEALING: usize = 4;
+
+/// Accounts whose end is recorded at once.
+const FINISHING: usize = 8;
 
 /// How long running transfers may continue after the run is told to stop.
 pub const GRACE: Duration = Duration::from_secs(6);
@@ -84,6 +94,8 @@ struct InFlight {
     permit: Option<RoomPermit>,
     /// Dropped with the permit.
     untried: Option<Untried>,
+    /// Of what the run does for the room.
+    span: Arc<RoomSpan>,
 }
 
 /// Runs the pipeline until the selection has nothing due, `stop` is cancelled, or the ledger fails.
@@ -111,6 +123,9 @@ pub async fn run(
         never = stopping => never,
     };
     report.ledger = context.ledger.failure().cloned();
+    for account in &mut report.accounts {
+        account.stages = context.progress.stages_of(&account.appid);
+    }
     report
 }
 
@@ -137,8 +152,9 @@ async fn flow(
     report.rooms.extend(sealed);
     if context.ledger.failure().is_none() {
         transfer::keep_throughput(context).await;
-        finish(context, accounts, selection, &mut report, stop).await;
-        forecast_rest(context, accounts, &mut report).await;
+        finish(context, accounts, selection, &mut report).await;
+        forecast_rest(context, accounts, selection, &mut report).await;
+        note_worked(context, selection, &mut report, stop).await;
         films::make(context, accounts, selection, &mut report, stop).await;
     }
     report.tell_once();
@@ -173,7 +189,12 @@ async fn expect_throughput(context: &Context) {
 }
 
 /// Records in the report which pending recordings are at risk.
-async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mut Report) {
+async fn forecast_rest(
+    context: &Context,
+    accounts: &[Arc<Account>],
+    selection: &Selection,
+    report: &mut Report,
+) {
     report.rate = context.schedule.rate();
     let forecasts = match forecast::of_accounts(context, accounts).await {
         Ok(forecasts) => forecasts,
@@ -181,16 +202,24 @@ async fn forecast_rest(context: &Context, accounts: &[Arc<Account>], report: &mu
             return tracing::debug!(error = %error, "failed to forecast what is at risk");
         }
     };
+    let rooms = by_account(&report.rooms);
+    let reports = report.accounts.iter_mut();
+    let mut reports: HashMap<_, _> = reports.map(|found| (found.appid.clone(), found)).collect();
     for (account, mut expected) in accounts.iter().zip(forecasts) {
-        let of_account = report.rooms.iter().filter(|room| room.appid == account.appid);
-        let reported = of_account.map(|room| (room.room_id, room)).collect();
+        let of_account = rooms.get(&account.appid).into_iter().flatten();
+        let reported = of_account.map(|room| (room.room_id, *room)).collect();
         let (pending, began) = (&expected.backlog.rooms, context.due_by());
         let next_look = NextLook::of(pending, &reported, began, context.clock.now());
-        let mut reports = report.accounts.iter_mut();
-        if let Some(found) = reports.find(|found| found.appid == account.appid) {
+        if let Some(found) = reports.remove(&account.appid) {
             found.next_look = Some(next_look);
             found.waiting.extend(expected.take_waiting().map(Waiting::from));
-            found.next_deadline = expected.forecast.soonest;
+            if selection.is_for_all() {
+                let is_answered = account.authorization.is_granted();
+                shortage::note(found, &expected.lately, is_answered, context.clock.now());
+            }
+            // What has missed its deadline comes first.
+            let missed = expected.forecast.at_risk.first().map(|risk| risk.deadline);
+            found.next_deadline = missed.into_iter().chain(expected.forecast.soonest).min();
             let today = &expected.today;
             found.calls = Some(Calls { limit: today.limit, used: today.used, left: today.left() });
             found.pause = expected.pause.take();
@@ -212,8 +241,9 @@ async fn seal_all(
 ) -> Vec<RoomReport> {
     let seal_one = |room: InFlight| async move {
         let name = report::name_of(&room.listed.record);
-        let context = Arc::clone(context);
-        let sealing = tokio::spawn(async move { seal_room(&context, room).await });
+        let (context, span) = (Arc::clone(context), Arc::clone(&room.span));
+        let sealing = async move { seal_room(&context, room).await };
+        let sealing = tokio::spawn(sealing.instrument(span.span().clone()));
         AbortOnDropHandle::new(sealing)
             .await
             .unwrap_or_else(|failed| name.failed(report::panic_text(failed)))
@@ -224,7 +254,9 @@ async fn seal_all(
 async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     let record = room.listed.record.clone();
     let name = report::name_of(&record);
-    let sealed = seal::seal(context.records(), context.sealing(), room.listed, room.pictures).await;
+    let sealing = seal::seal(context.records(), context.sealing(), room.listed, room.pictures);
+    let sealed = at_work(context, &record.room.appid, Stage::Seal, sealing).await;
+    spans::end(&Span::current(), &sealed);
     let report = match sealed {
         Ok(sealed) => name.sealed(&sealed),
         Err(error) => {
@@ -236,51 +268,91 @@ async fn seal_room(context: &Context, room: InFlight) -> RoomReport {
     report
 }
 
-/// Publishes the catalogs and records what is pending in each account.
+/// Publishes the catalogs and records what is pending in each account, several accounts at once.
 async fn finish(
     context: &Context,
     accounts: &[Arc<Account>],
     selection: &Selection,
     report: &mut Report,
+) {
+    let mut found: HashMap<AppId, AccountReport> =
+        report.accounts.drain(..).map(|found| (found.appid.clone(), found)).collect();
+    let rooms = by_account(&report.rooms);
+    let reported =
+        accounts.iter().filter_map(|account| Some((account, found.remove(&account.appid)?)));
+    let reported: Vec<_> = reported.collect();
+    let finished = each(reported, FINISHING, async |(account, mut found)| {
+        let rooms = rooms.get(&account.appid).map_or(&[][..], Vec::as_slice);
+        finish_one(context, account, (selection, rooms), &mut found).await;
+        found
+    });
+    report.accounts = finished.await;
+    report.accounts.extend(found.into_values());
+}
+
+/// The rooms of each account.
+fn by_account(rooms: &[RoomReport]) -> HashMap<AppId, Vec<&RoomReport>> {
+    let mut all: HashMap<AppId, Vec<&RoomReport>> = HashMap::new();
+    for room in rooms {
+        all.entry(room.appid.clone()).or_default().push(room);
+    }
+    all
+}
+
+async fn finish_one(
+    context: &Context,
+    account: &Account,
+    (selection, rooms): (&Selection, &[&RoomReport]),
+    found: &mut AccountReport,
+) {
+    let catalog = seal::publish_catalog(context.records(), &account.appid);
+    if !found.is_misplaced
+        && let Err(error) = at_work(context, &account.appid, Stage::Seal, catalog).await
+    {
+        found.add(RunProblem::new("the catalog", &error));
+    }
+    match context.ledger.failing(&account.appid, context.due_by()).await {
+        Ok(failing) => found.waiting.extend(failing.into_iter().map(waiting_room)),
+        Err(error) => found.add(RunProblem::new("reading what failed", &error.into())),
+    }
+    match pending_rooms(context, account, selection, rooms).await {
+        Ok((selected, all)) => {
+            found.pending_rooms = selected;
+            found.rooms_left = Some(all);
+        }
+        Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
+    }
+}
+
+/// Records that the run has worked on each account, and whether nothing was wrong.
+async fn note_worked(
+    context: &Context,
+    selection: &Selection,
+    report: &mut Report,
     stop: &CancellationToken,
 ) {
-    for account in accounts {
-        let Some(found) = report.accounts.iter_mut().find(|found| found.appid == account.appid)
-        else {
-            continue;
-        };
-        if !found.is_misplaced
-            && let Err(error) = seal::publish_catalog(context.records(), &account.appid).await
-        {
-            found.add(RunProblem::new("the catalog", &error));
-        }
-        match context.ledger.failing(&account.appid, context.due_by()).await {
-            Ok(failing) => found.waiting.extend(failing.into_iter().map(waiting_room)),
-            Err(error) => found.add(RunProblem::new("reading what failed", &error.into())),
-        }
-        match pending_rooms(context, account, selection, &report.rooms).await {
-            Ok((selected, all)) => {
-                found.pending_rooms = selected;
-                found.rooms_left = Some(all);
-            }
-            Err(error) => found.add(RunProblem::new("counting what is left", &error.into())),
-        }
-        let rooms = report.rooms.iter().filter(|room| room.appid == account.appid);
-        let is_done = found.pending_rooms == 0
-            && found.problems.is_empty()
-            && rooms.clone().all(|r| !r.is_left());
-        // What somebody asks for by number says nothing about the rest of the account.
-        if !selection.is_for_all() || found.problems.iter().any(RunProblem::stops_all) {
-            continue;
-        }
-        let (appid, now) = (&account.appid, context.clock.now());
+    // What somebody asks for by number says nothing about the rest of the account.
+    if !selection.is_for_all() {
+        return;
+    }
+    // Of a paused account, that is all there was to do.
+    let has_worked = |found: &&AccountReport| {
+        found.pause.is_some() || !found.problems.iter().any(RunProblem::stops_all)
+    };
+    let worked = report.accounts.iter().filter(has_worked);
+    let worked: Vec<_> = worked.map(|found| (found.appid.clone(), report.is_well(found))).collect();
+    let noted = each(worked, FINISHING, async |(appid, is_well)| {
         // Another process has reclaimed a room and tells how the account stands.
-        if context.ledger.has_set_aside(appid, context.owner()).await {
-            continue;
+        if context.ledger.has_set_aside(&appid, context.owner()).await {
+            return None;
         }
-        let worked = context.ledger.account_worked(appid, now, is_done && !stop.is_cancelled());
-        if let Err(error) = worked.await {
-            found.add(RunProblem::new("noting the run", &error.into()));
+        let (now, is_well) = (context.clock.now(), is_well && !stop.is_cancelled());
+        let error = context.ledger.account_worked(&appid, now, is_well).await.err()?;
+        Some((appid, RunProblem::new("noting the run", &error.into())))
+    });
+    for (appid, problem) in noted.await.into_iter().flatten() {
+        if let Some(found) = report.accounts.iter_mut().find(|found| found.appid == appid) {
+            found.add(problem);
         }
     }
 }
@@ -295,10 +367,9 @@ async fn pending_rooms(
     context: &Context,
     account: &Account,
     selection: &Selection,
-    report: &[RoomReport],
+    report: &[&RoomReport],
 ) -> Result<(u64, u64), ledger::Error> {
-    let of_account = report.iter().filter(|room| room.appid == account.appid);
-    let reported: HashSet<RoomId> = of_account.map(|room| room.room_id).collect();
+    let reported: HashSet<RoomId> = report.iter().map(|room| room.room_id).collect();
     let mut pending_rooms = context.ledger.pending_rooms(&account.appid, context.due_by()).await?;
     pending_rooms.retain(|room| !reported.contains(room));
     let all = pending_rooms.len() as u64;

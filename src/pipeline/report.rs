@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::next_look::NextLook;
 use crate::ledger::{Loss, PendingRecording};
 use crate::model::{AppId, Calls, Pause, Rate, Reason, RoomId};
-use crate::progress::Counts;
-use crate::schedule::forecast::AtRisk;
+use crate::pipeline::forecast::AtRisk;
+use crate::progress::{Counts, StageTimes};
 use crate::stage::discover::Scanned;
 use crate::stage::{Account, Error};
 
@@ -114,24 +114,21 @@ impl Report {
     }
 
     /// Whether the run could do nothing: every account failed and no room was worked on. A ledger
-    /// failure counts too.
+    /// failure counts too. A paused account has not failed: only its owner can change that.
     pub fn could_not_run(&self) -> bool {
         if self.ledger.is_some() {
             return true;
         }
+        let mut active = self.accounts.iter().filter(|account| account.pause.is_none()).peekable();
         self.rooms.is_empty()
-            && !self.accounts.is_empty()
-            && self
-                .accounts
-                .iter()
-                .all(|account| account.problems.iter().any(RunProblem::stops_all))
+            && active.peek().is_some()
+            && active.all(|account| account.problems.iter().any(RunProblem::stops_all))
     }
 }
 
 /// The result of an account's search for work.
 #[derive(Debug, Clone)]
 pub struct AccountReport {
-    /// The account.
     pub appid: AppId,
     /// How much of the room list was read, if any.
     pub scanned: Option<Scanned>,
@@ -161,12 +158,13 @@ pub struct AccountReport {
     pub calls: Option<Calls>,
     /// Why the account is paused, if it is.
     pub pause: Option<Pause>,
+    /// How long each stage was at work for it.
+    pub stages: StageTimes,
 }
 
 /// A recording or a room that waits for its next attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waiting {
-    /// The room.
     pub room_id: RoomId,
     /// The recording; `None` if the room itself waits, because WeChat could not be asked about it.
     pub source_id: Option<String>,
@@ -219,6 +217,7 @@ impl AccountReport {
             next_deadline: None,
             calls: None,
             pause: None,
+            stages: StageTimes::default(),
         }
     }
 }
@@ -232,19 +231,28 @@ pub struct RunProblem {
     pub error: Reason,
     /// The room, if the problem concerns only one.
     pub room_id: Option<RoomId>,
-    /// Whether the only cause is that today's calls are used up.
-    pub is_quota: bool,
+    /// Whether nothing is wrong: today's calls are used up, or another process asks WeChat for the account.
+    pub is_usual: bool,
+    /// Whether the calls have been used up for days, so that nothing says that tomorrow has any.
+    #[serde(skip)]
+    pub is_lasting: bool,
 }
 
 impl RunProblem {
     pub(super) fn new(what: &str, error: &Error) -> Self {
-        let (what, error, is_quota) = (what.to_owned(), Reason::of(error), error.is_quota());
-        Self { what, error, room_id: None, is_quota }
+        let is_usual = error.is_quota() || error.is_elsewhere();
+        let (what, error) = (what.to_owned(), Reason::of(error));
+        Self { what, error, room_id: None, is_usual, is_lasting: false }
     }
 
-    /// Whether it concerns the whole account, and is more than the end of today's calls.
+    /// Whether nothing is wrong: it is over when there are calls again, tomorrow, or another process asks.
+    pub fn is_for_today(&self) -> bool {
+        self.is_usual && !self.is_lasting
+    }
+
+    /// Whether it concerns the whole account, and something is wrong.
     pub(super) fn stops_all(&self) -> bool {
-        !self.is_quota && self.room_id.is_none()
+        !self.is_usual && self.room_id.is_none()
     }
 
     /// Reports that one cause stops every recording of an account.
@@ -255,13 +263,14 @@ impl RunProblem {
                 format!("every recording so far has failed for the same reason: {why}")
             }),
             room_id: None,
-            is_quota: false,
+            is_usual: false,
+            is_lasting: false,
         }
     }
 
     pub(super) fn of_film(room: RoomId, error: Reason) -> Self {
         let what = format!("stitching room {room}");
-        Self { what, error, room_id: Some(room), is_quota: false }
+        Self { what, error, room_id: Some(room), is_usual: false, is_lasting: false }
     }
 
     pub(super) fn of_room(room: RoomId, error: &Error) -> Self {

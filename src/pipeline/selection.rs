@@ -12,7 +12,6 @@ pub enum Selection {
     Due,
     /// The given rooms, due or not.
     Backfill {
-        /// The rooms.
         rooms: Rooms,
         /// Whether to read archived objects back and replace damaged ones, and to ask WeChat about
         /// complete rooms again.

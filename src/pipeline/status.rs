@@ -8,7 +8,7 @@ use super::{NextLook, each};
 use crate::model::{
     AccountStatus, LastRun, LostRecording, ObjectKey, Paused, Problem, RoomAtRisk, STATUS_SCHEMA,
 };
-use crate::schedule::forecast::AtRisk;
+use crate::pipeline::forecast::AtRisk;
 use crate::stage::{Context, Error};
 use crate::store::Labels;
 
@@ -96,6 +96,7 @@ fn status(
             outcome: report.outcome_of(account, ended.is_interrupted),
             rooms: rooms.len() as u64,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            stage_ms: account.stages.millis(),
         },
         last_success_at: None,
         rooms_left: account.rooms_left.map(|others| left + others),

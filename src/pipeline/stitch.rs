@@ -125,7 +125,7 @@ async fn make_film(
             (film.clone(), Outcome::Made(film))
         }
     };
-    seal::add_film(records, record, *found, film).await?;
+    Box::pin(seal::add_film(records, record, *found, film)).await?;
     Ok(outcome)
 }
 

@@ -10,10 +10,12 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
-use super::{GRACE, InFlight, RoomReport, after, ended_by, lease, report};
-use crate::model::{ManifestImage, Recording, RecordingKind};
+use super::{GRACE, InFlight, RoomReport, after, at_work, ended_by, lease, report};
+use crate::model::{ManifestImage, Recording, RecordingKind, Stage};
 use crate::schedule::Job;
+use crate::spans;
 use crate::stage::transfer::{
     Cover, Place, cover, mend_whole, reconsider, remaining, transfer_segment, transfer_whole,
 };
@@ -32,7 +34,9 @@ pub(super) async fn transfer(
         async move {
             let name = report::name_of(&room.listed.record);
             let task = RoomTransfer { context: Arc::clone(context), stop: stop.clone() };
-            let running = tokio::spawn(async move { task.room(room, &transferred).await });
+            let span = Arc::clone(&room.span);
+            let running = async move { task.room(room, &transferred).await };
+            let running = tokio::spawn(running.instrument(span.span().clone()));
             AbortOnDropHandle::new(running)
                 .await
                 .unwrap_or_else(|failed| Some(name.failed(report::panic_text(failed))))
@@ -86,6 +90,7 @@ impl RoomTransfer {
                 Some(name.interrupted())
             }
             Err(error) => {
+                spans::fail(&Span::current(), &error);
                 lease::note_failure(&self.context, &record, &error).await;
                 room.lease.release().await;
                 Some(ended_by(&self.context, name, &error))
@@ -184,7 +189,8 @@ impl RoomTransfer {
             return Ok(None);
         }
         // On the heap: it is large.
-        let segment = Box::pin(transfer_segment(&self.context, place, &job, segment)).await?;
+        let segment = Box::pin(transfer_segment(&self.context, place, &job, segment));
+        let segment = at_work(&self.context, &place.appid, Stage::Transfer, segment).await?;
         self.over(&job).await;
         Ok(Some(segment))
     }
@@ -201,7 +207,8 @@ impl RoomTransfer {
         if self.stop.is_cancelled() {
             return Ok(None);
         }
-        let whole = Box::pin(transfer_whole(&self.context, place, &job, whole, cover)).await?;
+        let whole = Box::pin(transfer_whole(&self.context, place, &job, whole, cover));
+        let whole = at_work(&self.context, &place.appid, Stage::Transfer, whole).await?;
         self.over(&job).await;
         Ok(Some(whole))
     }

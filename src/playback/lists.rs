@@ -19,7 +19,6 @@ pub struct List {
 pub struct Track {
     /// Where it is.
     pub url: String,
-    /// Its title.
     pub title: String,
     /// How long it plays, in milliseconds, if that is known.
     pub duration_ms: Option<u64>,

@@ -47,10 +47,7 @@ pub enum Error {
         "the playlist in the bucket differs from the archived one\n\
          hint: `verify --room {room}` shows what else is damaged [RA611]"
     )]
-    Differs {
-        /// The room.
-        room: crate::model::RoomId,
-    },
+    Differs { room: crate::model::RoomId },
     /// The playlist is larger than any that is archived.
     #[error(
         "the playlist has {bytes} bytes, and {most} are read at most\n\

@@ -22,9 +22,7 @@ pub struct Plan<'a> {
 /// A segment that can be played.
 #[derive(Debug, Clone, Copy)]
 pub struct Clip<'a> {
-    /// The segment.
     pub segment: &'a Segment,
-    /// Its key.
     pub key: &'a str,
     /// Where it begins in the broadcast, in milliseconds: gaps are counted.
     pub begins_ms: u64,
@@ -33,16 +31,13 @@ pub struct Clip<'a> {
 /// A stitched film that can be played.
 #[derive(Debug, Clone, Copy)]
 pub struct Film<'a> {
-    /// The film.
     pub film: &'a Stitched,
-    /// Its key.
     pub key: &'a str,
 }
 
 /// A whole that can be played.
 #[derive(Debug, Clone, Copy)]
 pub struct Playable<'a> {
-    /// The whole.
     pub whole: &'a Whole,
     /// The key of its playlist.
     pub key: &'a str,
@@ -57,7 +52,7 @@ pub struct Gap {
     pub duration_ms: u64,
 }
 
-/// What is best played of a room.
+/// The best form in which to play a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Played {
@@ -104,11 +99,23 @@ impl<'a> Plan<'a> {
 
     /// How long it plays what is preferred, in milliseconds.
     pub fn duration_ms(&self, manifest: &Manifest) -> u64 {
-        if self.preferred == Played::Segments && manifest.playback.preferred == Preferred::Whole {
-            let media = self.segments.iter().filter_map(|clip| clip.segment.media.as_ref());
-            return media.fold(0, |all, media| all.saturating_add(media.duration_ms));
+        self.duration_of_ms(self.preferred, manifest)
+    }
+
+    /// How long it plays `played`, in milliseconds. A film is longer than its segments by what their sound has to be
+    /// waited for at the joints.
+    pub fn duration_of_ms(&self, played: Played, manifest: &Manifest) -> u64 {
+        let of_manifest = manifest.playback.duration_ms;
+        match (played, manifest.playback.preferred) {
+            (Played::Stitched, _) => {
+                self.film.and_then(|film| film.film.duration_ms).unwrap_or(of_manifest)
+            }
+            (Played::Segments, Preferred::Whole) => {
+                let media = self.segments.iter().filter_map(|clip| clip.segment.media.as_ref());
+                media.fold(0, |all, media| all.saturating_add(media.duration_ms))
+            }
+            _ => of_manifest,
         }
-        manifest.playback.duration_ms
     }
 
     /// Prefers something else to what is gone.

@@ -9,7 +9,6 @@ use super::scenario::{Account, Kind, Replay, Scenario};
 /// A recording found in the scenario.
 #[derive(Debug, Clone, Copy)]
 pub struct Found<'a> {
-    /// Its room.
     pub room: &'a super::scenario::Room,
     /// The recording.
     pub replay: &'a Replay,

@@ -23,9 +23,7 @@ const PAGE: &str = "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></h
 pub struct Target<'a> {
     /// The listener that received it.
     pub on: Listener,
-    /// Its method.
     pub method: &'a str,
-    /// Its path.
     pub path: &'a str,
     /// Its query, decoded.
     pub query: &'a str,

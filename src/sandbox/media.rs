@@ -74,7 +74,6 @@ pub struct Chunk {
 /// A whole broadcast: one transport stream and its chunks.
 #[derive(Debug)]
 pub struct Whole {
-    /// The stream.
     pub stream: Arc<Content>,
     /// Its chunks, in order; together they are the stream.
     pub chunks: Vec<Chunk>,

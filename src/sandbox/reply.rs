@@ -22,7 +22,6 @@ const FLUSH: Duration = Duration::from_millis(20);
 /// A reply, and how the connection behaves meanwhile.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// The status.
     pub status: StatusCode,
     /// The headers except `Content-Length`.
     pub headers: HeaderMap,

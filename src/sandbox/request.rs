@@ -27,15 +27,12 @@ const SECRETS: [&str; 4] = ["access_token", "secret", "sign", "us"];
 pub struct Incoming {
     /// The caller's address.
     pub ip: IpAddr,
-    /// The method.
     pub method: String,
     /// The path, percent-encoded as received.
     pub path: String,
     /// The query's pairs, decoded.
     pub query: Vec<(String, String)>,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub body: Bytes,
 }
 
@@ -83,7 +80,6 @@ pub struct Call {
     pub at: Timestamp,
     /// The listener that received it.
     pub listener: Listener,
-    /// Its method.
     pub method: String,
     /// Its path, without the query.
     pub path: String,

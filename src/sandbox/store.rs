@@ -3,6 +3,8 @@
 //! Use it for trials, but not to judge integrity: it syncs nothing to disk and accepts wrong part
 //! checksums.
 
+mod files;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Result, s3_error};
-use s3s_fs::FileSystem;
+
+use files::Files;
 
 use super::SandboxError;
 use super::server::{Server, Wire, bind};
@@ -76,7 +79,7 @@ impl EmbeddedStore {
         tokio::fs::create_dir_all(&directory)
             .await
             .map_err(|source| SandboxError::StoreRoot { path: directory, source })?;
-        let files = FileSystem::new(root).map_err(|error| SandboxError::Store {
+        let files = Files::new(root).map_err(|error| SandboxError::Store {
             path: root.to_owned(),
             message: format!("{error:?}"),
         })?;

@@ -20,7 +20,7 @@
 //! - `policy`: which recording goes first, and what it leaves to others.
 //! - `connections`: how many connections to a host pay. `throughput`: how fast bytes arrive, per
 //!   host, in total and per connection.
-//! - [`forecast`]: what is pending, and what will miss its deadline.
+//! - `forecast`: what will miss its deadline on a link.
 //! - [`Budget`]: memory without priorities, for images and playlists. [`Beside`]: how much is done at once
 //!   that is no part of a file.
 //!
@@ -29,9 +29,8 @@
 
 mod beside;
 mod budget;
-mod buffer;
 mod connections;
-pub mod forecast;
+mod forecast;
 mod permits;
 mod policy;
 mod queue;
@@ -52,10 +51,10 @@ use crate::model::{Measured, Rate};
 
 pub use beside::Beside;
 pub use budget::{Budget, BudgetPermit};
-pub use buffer::Buffer;
+pub use forecast::{Expected, Load, forecast_link};
 use permits::State;
 pub use permits::{ConnectionPermit, FilePermit, MemoryPermit, PartBytes, Reserved, RoomPermit};
-pub use policy::Moment;
+pub use policy::{Demand, Moment};
 use queue::{JobId, Queue, Risk};
 pub use queue::{Limits, READ_AHEAD};
 
@@ -155,10 +154,14 @@ impl Schedule {
         let mut state = self.lock();
         state.queue.correct(correction);
         let answer = event(&mut state.queue, now);
-        let unneeded = state.wake(now);
-        // The lock is released before the system takes pages back.
+        let (calls, unneeded) = state.serve(now);
+        // The lock is released before the system takes pages back, and before the permits of a task that is
+        // gone are dropped: that serves the queue again.
         drop(state);
         drop(unneeded);
+        for (call, permits) in calls {
+            let _ = call.send(permits);
+        }
         answer
     }
 

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::buffer::Buffer;
 use super::queue::{Grant, Queue, Ticket, Wants};
 use super::{Job, Schedule};
+use crate::media::Buffer;
 
 /// Permits claiming a room and keeping its recordings in the schedule.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ pub struct FilePermit(Job);
 /// Permits the memory for a part, with a buffer to fill.
 #[derive(Debug)]
 pub struct MemoryPermit {
-    /// Declared before the memory, so that it is dropped first.
+    job: Job,
+    bytes: u64,
     buffer: Buffer,
-    memory: PartMemory,
 }
 
 /// Permits one connection to a host, with the memory for the connection itself.
@@ -51,22 +51,11 @@ pub struct Reserved {
 #[derive(Debug)]
 pub struct PartBytes {
     bytes: Bytes,
-    kept: Arc<Kept>,
+    memory: Arc<MemoryPermit>,
 }
-
-/// The memory of a part, without its buffer.
-#[derive(Debug)]
-struct PartMemory {
-    job: Job,
-    bytes: u64,
-}
-
-/// Holds the memory permit while the bytes of a part are in use.
-#[derive(Debug)]
-struct Kept(MemoryPermit);
 
 /// Shared by the bytes of a part and their clones.
-struct Shared(Arc<Kept>);
+struct Shared(Arc<MemoryPermit>);
 
 /// The queue, the waiting tasks, and buffers for reuse.
 #[derive(Debug)]
@@ -76,24 +65,32 @@ pub(super) struct State {
     spare: Vec<Buffer>,
 }
 
-/// A task that waits for a grant. It is sent a buffer for reuse, if there is one.
+/// A task that waits for permits.
 #[derive(Debug)]
 struct Caller {
-    call: oneshot::Sender<Option<Buffer>>,
+    job: Job,
+    /// The size of the buffer that it needs.
     capacity: usize,
+    call: oneshot::Sender<Permits>,
 }
 
-/// A request in the queue, until its grant is taken.
+/// What a task is granted: a file, or memory and perhaps a connection. The buffer is one for reuse, if there
+/// is one of the right size. Dropping this on the way to a task that is gone releases it.
+#[derive(Debug)]
+pub(super) struct Permits {
+    file: Option<FilePermit>,
+    memory: Option<MemoryPermit>,
+    connection: Option<ConnectionPermit>,
+}
+
+/// A task to wake, and its permits. Not to be dropped under the lock: a permit serves the queue.
+pub(super) type Call = (oneshot::Sender<Permits>, Permits);
+
+/// A request in the queue. Withdrawn when dropped.
 struct Place {
-    /// Declared before `left`, so that a buffer is dropped before its memory is released.
-    called: oneshot::Receiver<Option<Buffer>>,
-    left: Left,
-}
-
-/// Withdraws the request when dropped.
-struct Left {
     schedule: Schedule,
     ticket: Ticket,
+    called: oneshot::Receiver<Permits>,
 }
 
 impl Schedule {
@@ -111,8 +108,7 @@ impl Schedule {
     /// Waits for the permit to open a file. The most urgent job is served first, however long others
     /// have waited.
     pub async fn file(&self, job: &Job) -> FilePermit {
-        self.ask(job, Wants::File).granted().await;
-        FilePermit(job.clone())
+        requested(self.ask(job, Wants::File).granted().await.file)
     }
 
     /// Waits for the memory for a part of `bytes` bytes: same as [`Schedule::part`], but without a
@@ -125,7 +121,6 @@ impl Schedule {
     /// served first, however long others have waited; a recording that cannot meet its deadline any
     /// more pauses while one that can waits to be opened. The request enters the queue at the call,
     /// not at the first poll: parts of one recording are granted in their order.
-    #[expect(clippy::expect_used, reason = "who names a host is given a connection")]
     pub fn part(
         &self,
         bytes: u64,
@@ -135,7 +130,7 @@ impl Schedule {
         let asked = self.parts(job, Wants::Part { bytes, host: Some(host) });
         async {
             let (memory, connection) = asked.await;
-            (memory, connection.expect("a connection to the host"))
+            (memory, requested(connection))
         }
     }
 
@@ -151,48 +146,52 @@ impl Schedule {
         job: &Job,
         wants: Wants,
     ) -> impl Future<Output = (MemoryPermit, Option<ConnectionPermit>)> + use<> {
-        let (capacity, place, job) = (wants.capacity(), self.ask(job, wants), job.clone());
+        let (capacity, place) = (wants.capacity(), self.ask(job, wants));
         async move {
-            let (grant, buffer) = place.granted().await;
-            let (bytes, connection) = match grant {
-                Grant::Part { bytes, connection } => (bytes, connection),
-                Grant::File => (0, None),
-            };
-            let connection = connection.map(|(host, read_ahead)| ConnectionPermit {
-                job: job.clone(),
-                host,
-                read_ahead,
-            });
-            let buffer = buffer.unwrap_or_else(|| Buffer::new(capacity));
-            (MemoryPermit { buffer, memory: PartMemory { job, bytes } }, connection)
+            let Permits { memory, connection, .. } = place.granted().await;
+            let mut memory = requested(memory);
+            if memory.buffer.capacity() != capacity {
+                memory.buffer = Buffer::new(capacity);
+            }
+            (memory, connection)
         }
     }
 
     fn ask(&self, job: &Job, wants: Wants) -> Place {
         let (call, called) = oneshot::channel();
-        let caller = Caller { call, capacity: wants.capacity() };
+        let caller = Caller { job: job.clone(), capacity: wants.capacity(), call };
         let mut state = self.lock();
         let ticket = state.queue.ask(job.0.id, wants);
         state.callers.insert(ticket, caller);
         drop(state);
         self.with(|_, _| {});
-        Place { called, left: Left { schedule: self.clone(), ticket } }
+        Place { schedule: self.clone(), ticket, called }
     }
+}
+
+/// The permit that was requested: no request is granted without it.
+#[expect(clippy::expect_used, reason = "see its description")]
+fn requested<P>(permit: Option<P>) -> P {
+    permit.expect("what was requested")
 }
 
 impl Place {
     #[expect(clippy::expect_used, reason = "a place is in the queue until it is granted")]
-    async fn granted(mut self) -> (Grant, Option<Buffer>) {
-        let buffer = (&mut self.called).await.expect("a place in the queue");
-        let Left { schedule, ticket } = &self.left;
-        (schedule.with(|queue, _| queue.take(*ticket)).expect("a grant"), buffer)
+    async fn granted(mut self) -> Permits {
+        (&mut self.called).await.expect("a place in the queue")
     }
 }
 
-impl Drop for Left {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.schedule.lock().callers.remove(&self.ticket);
-        self.schedule.with(|queue, now| queue.leave(self.ticket, now));
+        let mut state = self.schedule.lock();
+        state.queue.withdraw(self.ticket);
+        let withdrawn = state.callers.remove(&self.ticket);
+        // Its job may be the last, and serves the queue.
+        drop(state);
+        if withdrawn.is_some() {
+            self.schedule.with(|_, _| {});
+        }
     }
 }
 
@@ -205,27 +204,41 @@ impl Wants {
     }
 }
 
+impl Permits {
+    fn of(job: Job, grant: Grant, buffer: Buffer) -> Self {
+        match grant {
+            Grant::File => Self { file: Some(FilePermit(job)), memory: None, connection: None },
+            Grant::Part { bytes, connection } => {
+                let connection = connection.map(|(host, read_ahead)| {
+                    let job = job.clone();
+                    ConnectionPermit { job, host, read_ahead }
+                });
+                Self { file: None, memory: Some(MemoryPermit { job, bytes, buffer }), connection }
+            }
+        }
+    }
+}
+
 impl State {
     pub(super) fn new(queue: Queue) -> Self {
         Self { queue, callers: HashMap::new(), spare: Vec::new() }
     }
 
-    /// Serves the queue and wakes the tasks that were granted something. Returns the buffers to drop,
-    /// so that spare buffers, buffers in use and connections together stay within the budget.
-    pub(super) fn wake(&mut self, now: Timestamp) -> Vec<Buffer> {
-        let mut unneeded = Vec::new();
-        for ticket in self.queue.serve(now) {
-            // A task that is gone is about to withdraw its request, and its grant then goes to
-            // others.
-            let Some(Caller { call, capacity }) = self.callers.remove(&ticket) else { continue };
+    /// Serves the queue. Returns the tasks to wake, and the buffers to drop, so that spare buffers, buffers in
+    /// use and connections together stay within the budget.
+    pub(super) fn serve(&mut self, now: Timestamp) -> (Vec<Call>, Vec<Buffer>) {
+        let (mut calls, mut unneeded) = (Vec::new(), Vec::new());
+        for (ticket, grant) in self.queue.serve(now) {
+            let Some(caller) = self.callers.remove(&ticket) else { continue };
+            let Caller { job, capacity, call } = caller;
             let fitting = self.spare.iter().position(|buffer| buffer.capacity() == capacity);
-            let buffer = fitting.map(|at| self.spare.swap_remove(at));
-            unneeded.extend(call.send(buffer).err().flatten());
+            let buffer = fitting.map(|at| self.spare.swap_remove(at)).unwrap_or_default();
+            calls.push((call, Permits::of(job, grant, buffer)));
         }
         while self.kept() > self.queue.free() {
             unneeded.extend(self.spare.pop());
         }
-        unneeded
+        (calls, unneeded)
     }
 
     fn kept(&self) -> u64 {
@@ -241,15 +254,12 @@ impl MemoryPermit {
 
     /// Turns the filled buffer into the bytes of a part.
     pub fn filled(self) -> PartBytes {
-        PartBytes::of(Arc::new(Kept(self)))
+        let memory = Arc::new(self);
+        PartBytes { bytes: Bytes::from_owner(Shared(Arc::clone(&memory))), memory }
     }
 }
 
 impl PartBytes {
-    fn of(kept: Arc<Kept>) -> Self {
-        Self { bytes: Bytes::from_owner(Shared(Arc::clone(&kept))), kept }
-    }
-
     /// The bytes.
     pub fn get(&self) -> &Bytes {
         &self.bytes
@@ -259,17 +269,18 @@ impl PartBytes {
     /// bytes or another reader holds them.
     pub fn overwrite(&mut self, at: usize, bytes: &[u8]) -> bool {
         self.bytes = Bytes::new();
-        let room = Arc::get_mut(&mut self.kept)
-            .and_then(|kept| kept.0.buffer.filled_mut().get_mut(at..at.checked_add(bytes.len())?));
+        let room = Arc::get_mut(&mut self.memory).and_then(|memory| {
+            memory.buffer.filled_mut().get_mut(at..at.checked_add(bytes.len())?)
+        });
         let has_room = room.map(|room| room.copy_from_slice(bytes)).is_some();
-        self.bytes = Bytes::from_owner(Shared(Arc::clone(&self.kept)));
+        self.bytes = Bytes::from_owner(Shared(Arc::clone(&self.memory)));
         has_room
     }
 }
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
-        self.0.0.buffer.filled()
+        self.0.buffer.filled()
     }
 }
 
@@ -291,18 +302,14 @@ impl Drop for FilePermit {
     }
 }
 
-impl Drop for Kept {
+impl Drop for MemoryPermit {
     fn drop(&mut self) {
-        let mut buffer = std::mem::take(&mut self.0.buffer);
+        let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         // Before the memory is released, so that the next task finds the buffer: at least as much
         // memory is about to be free.
-        self.0.memory.job.0.schedule.lock().spare.push(buffer);
-    }
-}
-
-impl Drop for PartMemory {
-    fn drop(&mut self) {
+        let spare = (buffer.capacity() > 0).then_some(buffer);
+        self.job.0.schedule.lock().spare.extend(spare);
         self.job.with(|queue, id, now| queue.free_memory(id, self.bytes, now));
     }
 }
@@ -437,8 +444,8 @@ mod tests {
         let called = [ask(), ask()];
         drop(held);
         // Both were granted their memory, and neither has taken it.
-        let given = called.map(|place| place.granted().now_or_never().unwrap());
-        assert!(given.iter().all(|(_, buffer)| buffer.is_some()));
+        let given = called.map(|place| place.granted().now_or_never().unwrap().memory.unwrap());
+        assert!(given.iter().all(|memory| memory.buffer.capacity() == 1 << 20));
     }
 
     #[tokio::test]

@@ -58,8 +58,8 @@ pub enum Wants {
     },
 }
 
-/// A granted request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A granted request. Whoever receives it has to release it.
+#[derive(Debug)]
 pub enum Grant {
     /// A file may be opened.
     File,
@@ -75,7 +75,6 @@ pub enum Grant {
 /// A recording that will miss its deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Risk {
-    /// The recording.
     pub id: RecordingId,
     /// When it is deleted.
     pub deadline: Timestamp,
@@ -125,8 +124,6 @@ pub struct Queue {
     jobs: BTreeMap<JobId, Job>,
     /// In order of arrival.
     waiting: Vec<Waiting>,
-    /// Grants that were not taken yet.
-    granted: BTreeMap<Ticket, (JobId, Grant)>,
     hosts: BTreeMap<String, Connections>,
     throughput: Throughput,
     /// WeChat's clock, by which recordings are deleted, minus the clock that times come from.
@@ -146,7 +143,6 @@ impl Queue {
             reserved: 0,
             jobs: BTreeMap::new(),
             waiting: Vec::new(),
-            granted: BTreeMap::new(),
             hosts: BTreeMap::new(),
             throughput: Throughput::default(),
             correction: SignedDuration::ZERO,
@@ -213,25 +209,11 @@ impl Queue {
         ticket
     }
 
-    /// Takes a grant. The caller has to release it.
-    pub fn take(&mut self, ticket: Ticket) -> Option<Grant> {
-        self.granted.remove(&ticket).map(|(_, grant)| grant)
-    }
-
-    /// Withdraws a request. A grant that was not taken goes to others.
-    pub fn leave(&mut self, ticket: Ticket, now: Timestamp) {
+    /// Withdraws a request that was not granted.
+    pub fn withdraw(&mut self, ticket: Ticket) {
+        let before = self.waiting.len();
         self.waiting.retain(|waiting| waiting.ticket != ticket);
-        self.has_changed = true;
-        let Some((job, grant)) = self.granted.remove(&ticket) else { return };
-        match grant {
-            Grant::File => self.close(job),
-            Grant::Part { bytes, connection } => {
-                self.free_memory(job, bytes, now);
-                if let Some((host, read_ahead)) = connection {
-                    self.free_connection(job, (&host, read_ahead), now);
-                }
-            }
-        }
+        self.has_changed |= self.waiting.len() < before;
     }
 
     /// Records that a file was closed.
@@ -322,25 +304,22 @@ impl Queue {
     /// Forecasts which recordings will miss their deadlines. Returns each recording once.
     pub fn forecast(&mut self, now: Timestamp) -> Vec<Risk> {
         let at = self.moment(now);
-        let loads: Vec<_> = (self.jobs.values())
-            .map(|job| Load { demand: self.likely_demand(job), from: at.now })
-            .collect();
-        let mut late = vec![None; loads.len()];
-        forecast_link(&loads, at, |place, expected| {
-            if let Some(late) = late.get_mut(place) {
-                *late = expected.late;
+        let load = |(id, job): (&JobId, &Job)| Load {
+            name: *id,
+            demand: self.likely_demand(job),
+            from: at.now,
+        };
+        let loads: Vec<_> = self.jobs.iter().map(load).collect();
+        let mut risks = Vec::new();
+        forecast_link(&loads, at, |Load { name, demand, .. }, expected| {
+            let deadline = demand.deadline.filter(|deadline| *deadline > at.now);
+            let job = self.jobs.get_mut(name).filter(|job| !job.is_warned_of);
+            if let (Some(job), Some(deadline), Some(late)) = (job, deadline, expected.late) {
+                job.is_warned_of = true;
+                let (id, bytes_left) = (job.id.clone(), demand.remaining.unwrap_or(0));
+                risks.push(Risk { id, deadline, bytes_left, rate: demand.rate(at), late });
             }
         });
-        let mut risks = Vec::new();
-        for ((job, load), late) in self.jobs.values_mut().zip(loads).zip(late) {
-            let deadline = job.deadline.filter(|deadline| *deadline > at.now);
-            let (Some(late), Some(deadline), false) = (late, deadline, job.is_warned_of) else {
-                continue;
-            };
-            job.is_warned_of = true;
-            let (id, bytes_left) = (job.id.clone(), load.demand.remaining.unwrap_or(0));
-            risks.push(Risk { id, deadline, bytes_left, rate: load.demand.rate(at), late });
-        }
         risks
     }
 
@@ -428,9 +407,16 @@ mod tests {
         granted(queue, job, now)
     }
 
+    /// How many parts of a recording are fetched.
+    fn held(queue: &Queue, job: JobId) -> usize {
+        queue.jobs[&job].connections
+    }
+
+    /// Serves the queue; returns how many parts of a recording are granted.
     fn granted(queue: &mut Queue, job: JobId, now: Timestamp) -> usize {
-        let granted = queue.serve(now);
-        granted.iter().filter(|ticket| queue.granted[ticket].0 == job).count()
+        let before = held(queue, job);
+        queue.serve(now);
+        held(queue, job) - before
     }
 
     /// Lets time pass; the bytes per second of `speeds` arrive over each connection of each job.
@@ -461,10 +447,8 @@ mod tests {
             queue.ask(job, part());
         }
         // There are more connections now; A holds half of them.
-        let served = queue.serve(at(400));
-        let of =
-            |job: JobId| served.iter().filter(|ticket| queue.granted[*ticket].0 == job).count();
-        assert_eq!((of(a), c.map(of)), (1, [1, 1, 1]));
+        assert_eq!(granted(&mut queue, a, at(400)), 1);
+        assert_eq!(c.map(|job| held(&queue, job)), [1, 1, 1]);
         pass(&mut queue, 400, 1_500, &[(a, 60_000), (b, 400_000)]);
         let risks: Vec<_> =
             queue.forecast(at(2_000)).into_iter().map(|risk| risk.id.source_id).collect();

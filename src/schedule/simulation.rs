@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
         let Some(work) = self.works.remove(&segment) else { return };
         let now = self.time();
         for ticket in work.parts.into_iter().chain(work.file) {
-            self.queue.leave(ticket, now);
+            self.queue.withdraw(ticket);
         }
         let (gone, left) =
             std::mem::take(&mut self.flying).into_iter().partition(|p| p.segment == segment);
@@ -244,13 +244,14 @@ impl<'a> Run<'a> {
     /// Takes the grants; returns whether there were any.
     fn serve(&mut self) -> bool {
         let granted = self.queue.serve(self.time());
-        for ticket in &granted {
-            let has = |work: &Work| work.file == Some(*ticket) || work.parts.contains(ticket);
+        let has_granted = !granted.is_empty();
+        for (ticket, grant) in granted {
+            let has = |work: &Work| work.file == Some(ticket) || work.parts.contains(&ticket);
             let (segment, work) = self.works.iter_mut().find(|(_, work)| has(work)).unwrap();
-            match self.queue.take(*ticket).unwrap() {
+            match grant {
                 Grant::File => (work.file, work.is_open) = (None, true),
                 Grant::Part { bytes, connection } => {
-                    work.parts.retain(|part| part != ticket);
+                    work.parts.retain(|part| *part != ticket);
                     let (segment, job, memory) = (*segment, work.job, bytes);
                     let (left, is_first) = (bytes as f64, !work.is_answered);
                     let (wait, until) = (ANSWER, 0.0);
@@ -260,7 +261,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        !granted.is_empty()
+        has_granted
     }
 
     fn forecast(&mut self) {

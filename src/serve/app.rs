@@ -29,7 +29,6 @@ pub struct App {
     pub(super) links: Links,
     /// Where links of the server redirect to.
     pub(super) targets: Links,
-    /// The links of the server.
     pub(super) own: Arc<ServerLinks>,
     pub(super) public_url: Option<Url>,
     /// Whether only this machine is to reach it, under its own names.

@@ -46,7 +46,8 @@ pub(super) async fn show(
 async fn accounts(app: &App, scope: &Scope, text: &mut String) {
     let standing = app.library.standing().await;
     let seen = standing.figures.iter().filter(|(appid, _)| scope.has(appid));
-    of_accounts(text, &seen.map(|(appid, figures)| (appid, *figures)).collect::<BTreeMap<_, _>>());
+    let seen: BTreeMap<_, _> = seen.map(|(appid, figures)| (appid, *figures)).collect();
+    of_accounts(&seen).iter().for_each(|family| family.write(text));
     let name = "account_last_run_timestamp_seconds";
     describe(text, name, "When a run last ended for the account.", Kind::Gauge);
     for (appid, at) in standing.last_runs.iter().filter(|(appid, _)| scope.has(appid)) {

@@ -20,7 +20,7 @@ pub struct Problem {
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// What about this request, and what to do.
+    /// What is wrong with this request, and what to do.
     pub detail: String,
 }
 

@@ -1,15 +1,16 @@
 //! An account: its calls, each counted against the day's quota before it is made.
 
+use tracing::Instrument as _;
+
 use super::{Authorization, Calls, Error};
 use crate::config::Origin;
 use crate::ledger::QuotaShare;
 use crate::model::{AppId, Pause, Reason, Select};
-use crate::{retry, wechat};
+use crate::{retry, spans, wechat};
 
 /// An account that the run works on.
 #[derive(Debug)]
 pub struct Account {
-    /// Its appid.
     pub appid: AppId,
     /// Its API client.
     pub client: wechat::Client,
@@ -43,12 +44,21 @@ impl Account {
         if self.authorization.is_refused() {
             return Err(Error::Unauthorized(self.appid.clone()));
         }
+        let span = spans::call(what);
         let result = retry::with(&calls.work.api_retry, what, || async {
+            self.client.admit()?;
             calls.ledger.take_call(&self.appid, calls.clock.now(), self.share).await?;
             calls.progress.call();
             call().await.map_err(Error::from)
         })
+        .instrument(span.clone())
         .await;
+        spans::end(&span, &result);
+        if let Err(Error::Wechat(error)) = &result {
+            self.client.note_failure(error);
+        } else if result.is_ok() {
+            self.client.note_answer();
+        }
         calls.compare_clocks(self);
         match &result {
             Err(Error::Wechat(error)) if error.is_quota_exhausted() => {

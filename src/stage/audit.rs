@@ -13,9 +13,7 @@ use crate::archive;
 use crate::archive::catalog::{Failure, Reader};
 use crate::archive::published::{history, parse};
 use crate::ledger::Ledger;
-use crate::model::{
-    AppId, Damage, Manifest, ObjectKey, RecordingState, RoomId, Sealed, Sha256Digest,
-};
+use crate::model::{AppId, Damage, Manifest, ObjectKey, RoomId, Sealed, Sha256Digest};
 use crate::store::{RoomKeys, Store};
 
 /// The most missing revisions of a room that are reported.
@@ -239,7 +237,7 @@ async fn audit_files(
     let manifest = &found.manifest;
     let segments = manifest.segments.iter().map(|segment| segment.state);
     for state in segments.chain(manifest.wholes().map(|whole| whole.state)) {
-        *audited.states.entry(name(state)).or_default() += 1;
+        *audited.states.entry(state.as_str()).or_default() += 1;
     }
     let damage = manifest.damage().map(|(key, damage)| (key.to_owned(), damage.to_vec()));
     audited.damage.extend(damage);
@@ -298,16 +296,4 @@ async fn side_files(
         files.extend(kept);
     }
     Ok(files)
-}
-
-/// A state, as written in JSON.
-fn name(state: RecordingState) -> &'static str {
-    match state {
-        RecordingState::Pending => "pending",
-        RecordingState::Archived => "archived",
-        RecordingState::Expired => "expired",
-        RecordingState::Failed => "failed",
-        RecordingState::Rejected => "rejected",
-        RecordingState::NotNeeded => "not_needed",
-    }
 }

@@ -47,7 +47,6 @@ pub struct Scanned {
 /// An estimate of what a scan has left to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unread {
-    /// Pages.
     pub pages: u64,
     /// Rooms on these pages.
     pub rooms: u64,

@@ -1,6 +1,8 @@
 //! Finds stitched films that no manifest in force names: what a `stitch` left that was killed, and films of
 //! rooms that got another segment since.
 
+use jiff::Timestamp;
+
 use super::{Error, Records};
 use crate::archive::published::parse;
 use crate::model::{AppId, ObjectKey, RoomId};
@@ -11,7 +13,6 @@ use crate::store::ListedObject;
 pub struct StrayFilm {
     /// The room in whose folder it is.
     pub room: RoomId,
-    /// Its key.
     pub key: ObjectKey,
     /// Its size in bytes.
     pub bytes: u64,
@@ -20,20 +21,26 @@ pub struct StrayFilm {
 /// Looks for such films in an account's folder. Rooms that another process works on are left out, and so
 /// are those whose manifest this version cannot read. Changes nothing.
 ///
-/// `is_gone` says whether the owner of a lease is a process known to be dead.
+/// Only films written before `before` are looked at: one that is newer may be waiting for its manifest, and a
+/// `stitch` without a ledger holds no lease that would say so. `is_gone` says whether the owner of a lease is
+/// a process known to be dead.
 ///
 /// # Errors
 /// When the ledger or the store cannot be read.
 pub async fn stray_films(
     records: Records<'_>,
     appid: &AppId,
+    before: Timestamp,
     is_gone: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Vec<StrayFilm>, Error> {
     let keys = records.store.keys(appid);
     let mut listing = records.store.list(&keys.rooms_folder());
     let mut stray = Vec::new();
     while let Some(page) = listing.next_page().await? {
-        for ListedObject { key, bytes } in page {
+        for ListedObject { key, bytes, modified } in page {
+            if modified.is_some_and(|at| at > before) {
+                continue;
+            }
             let Some(room) = keys.room_of(&key) else { continue };
             if keys.room(room).is_film(&key)
                 && is_stray(records, (appid, room), &key, is_gone).await?

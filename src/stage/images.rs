@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::media::Buffer;
 use crate::media::source::{Error, MediaClient};
 use crate::model::MediaUrl;
-use crate::schedule::{Budget, BudgetPermit, Buffer};
+use crate::schedule::{Budget, BudgetPermit};
 
 /// The largest image that is archived, in bytes.
 const LARGEST: u64 = 16 << 20;

@@ -75,11 +75,9 @@ pub struct Run {
 pub struct Records<'a> {
     /// The time.
     pub clock: &'a Clock,
-    /// The ledger.
     pub ledger: &'a Ledger,
     /// The bucket.
     pub store: &'a Store,
-    /// The run.
     pub run: &'a Run,
 }
 
@@ -152,7 +150,6 @@ impl Calls<'_> {
 pub struct Context {
     /// The clock, corrected by WeChat's where this machine's is off by minutes.
     pub clock: Clock,
-    /// The ledger.
     pub ledger: Ledger,
     /// The bucket.
     pub store: Store,
@@ -164,7 +161,6 @@ pub struct Context {
     pub images: Option<Images>,
     /// The working parameters.
     pub work: Work,
-    /// The run.
     pub run: Run,
     /// The schedule: decides which part is fetched next.
     pub schedule: Schedule,
@@ -317,6 +313,11 @@ impl Error {
             Self::Wechat(error) => error.is_quota_exhausted(),
             _ => false,
         }
+    }
+
+    /// Whether it only says that another process asks WeChat for the account.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Wechat(error) if error.is_elsewhere())
     }
 
     /// Whether the ledger itself failed, so that no other work on it can succeed either.

@@ -22,6 +22,9 @@ const MOST: usize = 10_000;
 /// Rooms per query to the ledger.
 const AT_ONCE: u32 = 1_000;
 
+/// So many rooms with something missing are looked at again before that is said.
+const CONFIRMED: usize = 100;
+
 /// The most playlists remembered per room, since others may have put any number there.
 const MOST_PLAYLISTS: usize = 1_000;
 
@@ -68,7 +71,8 @@ pub async fn survey(
     if let Some(room) = begun {
         listing = listing.behind(keys.behind(room));
     }
-    let mut course = Course { ledger, appid, after: begun, found: Surveyed::default() };
+    let (found, doubtful) = (Surveyed::default(), Vec::new());
+    let mut course = Course { ledger, appid, after: begun, found, doubtful };
     let (mut rooms, mut pages, mut objects) = (Rooms::new(keys), 0, 0);
     let reached = loop {
         let Some(page) = listing.next_page().await? else {
@@ -86,7 +90,14 @@ pub async fn survey(
             break course.after;
         }
     };
-    let Course { mut found, .. } = course;
+    let Course { mut found, doubtful, .. } = course;
+    let is_misplaced = is_any_sealed && objects == 0;
+    for sealing in doubtful.into_iter().filter(|_| !is_misplaced) {
+        // Another process may have archived it after the listing had passed.
+        if look_again(store, appid, sealing.room).await?.has(&sealing) {
+            found.lacking.retain(|room| *room != sealing.room);
+        }
+    }
     found.reached = reached;
     found.rooms = (begun.is_none() && reached.is_none()).then_some(rooms.all);
     // An empty listing from the middle on says nothing about what comes before it.
@@ -106,6 +117,19 @@ async fn has_any(store: &Store, appid: &AppId) -> Result<bool, Error> {
     let folder = store.keys(appid).rooms_folder();
     let first = store.list(&folder).next_page().await?;
     Ok(first.is_some_and(|page| !page.is_empty()))
+}
+
+/// What the bucket has of one room now.
+async fn look_again(store: &Store, appid: &AppId, room: RoomId) -> Result<Seen, Error> {
+    let keys = store.keys(appid);
+    let mut listing = store.list(keys.room(room).folder());
+    let mut seen = Seen::nothing_of(room);
+    while let Some(page) = listing.next_page().await? {
+        for object in &page {
+            note(&mut seen, &keys, &object.key, object.bytes);
+        }
+    }
+    Ok(seen)
 }
 
 /// What the listing shows of a room.
@@ -198,6 +222,8 @@ struct Course<'a> {
     appid: &'a AppId,
     after: Option<RoomId>,
     found: Surveyed,
+    /// The first rooms with something missing.
+    doubtful: Vec<Sealing>,
 }
 
 impl Course<'_> {
@@ -215,6 +241,9 @@ impl Course<'_> {
                 let found = seen.next_if(|seen| seen.room == sealing.room);
                 if !found.is_some_and(|seen| seen.has(&sealing)) {
                     self.found.lacking.push(sealing.room);
+                    if self.doubtful.len() < CONFIRMED {
+                        self.doubtful.push(sealing);
+                    }
                 }
             }
             if is_last {
@@ -236,7 +265,8 @@ mod tests {
     use crate::store::Keys;
 
     fn listed(key: &str, bytes: u64) -> ListedObject {
-        ListedObject { key: ObjectKey::new(format!("p/wx1/rooms/{key}")), bytes }
+        let key = ObjectKey::new(format!("p/wx1/rooms/{key}"));
+        ListedObject { key, bytes, modified: None }
     }
 
     #[test]

@@ -44,17 +44,47 @@ pub(super) async fn begin(
 
 /// Aborts an upload. Failing to abort never hides the reason for aborting.
 pub(super) async fn abort(records: Records<'_>, upload: &Upload) {
-    match upload.abort().await {
-        Ok(()) => ended(records, upload.key(), upload.id()).await,
+    abort_by_id(records, upload.key(), upload.id().as_str()).await;
+}
+
+/// Aborts what is left of uploads of an object that are not resumed: a process that was killed has left them. The
+/// caller holds the room, and has begun none itself.
+///
+/// # Errors
+/// When the ledger fails, or another process reclaimed the room.
+pub(super) async fn abort_left(
+    records: Records<'_>,
+    (appid, room): (&AppId, RoomId),
+    key: &ObjectKey,
+) -> Result<(), Error> {
+    let left = records.ledger.intents_of(key.as_str()).await?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    // Whoever holds the room now has held it while these were read: no other process uses them.
+    records.hold(appid, room).await?;
+    for id in left.iter().filter_map(|intent| intent.upload_id.as_deref()) {
+        abort_by_id(records, key, id).await;
+    }
+    Ok(())
+}
+
+async fn abort_by_id(records: Records<'_>, key: &ObjectKey, id: &str) {
+    match records.store.abort_upload(key, id).await {
+        Ok(()) => end(records, key, id).await,
         Err(error) => {
-            tracing::warn!(error = %error, "failed to abort the unfinished upload of {}", upload.key());
+            tracing::warn!(error = %error, "failed to abort the unfinished upload of {key}");
         }
     }
 }
 
 /// Makes the ledger forget an upload that was completed or aborted. If that fails, `gc` cleans up.
 pub(super) async fn ended(records: Records<'_>, key: &ObjectKey, id: &UploadId) {
-    let noted = records.ledger.end_upload(key.as_str(), id.as_str()).await;
+    end(records, key, id.as_str()).await;
+}
+
+async fn end(records: Records<'_>, key: &ObjectKey, id: &str) {
+    let noted = records.ledger.end_upload(key.as_str(), id).await;
     if let Some(error) = noted.err().filter(|_| records.ledger.failure().is_none()) {
         tracing::warn!(error = %error, "failed to record that the upload of {key} ended");
     }

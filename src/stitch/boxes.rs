@@ -69,6 +69,13 @@ pub(super) fn with_duration(body: &[u8], between: usize, duration: u64) -> Optio
     Some(out)
 }
 
+/// The body of `mvhd` or `mdhd` with another time scale.
+pub(super) fn with_timescale(mut body: Vec<u8>, timescale: u32) -> Option<Vec<u8>> {
+    let at = if body.first() == Some(&1) { 20 } else { 12 };
+    body.get_mut(at..at + 4)?.copy_from_slice(&timescale.to_be_bytes());
+    Some(body)
+}
+
 fn number(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

@@ -4,6 +4,9 @@ use super::refusal::Flaw;
 use crate::media::mp4::boxes::child;
 use crate::media::mp4::samples::table::number;
 
+/// The longest time for which a track shows nothing, in a movie's time scale.
+pub(super) const MOST_EMPTY: u64 = 1 << 40;
+
 /// An edit list of the only form that is joined: nothing for a while, then the track from some time on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Edits {

@@ -88,8 +88,8 @@ fn check(segments: &[Segment], film: &Film) {
         let of_all: u64 = tracks().map(bytes).sum();
         assert_eq!(bytes(merged), of_all, "the bytes of all samples");
         assert_eq!(merged.samples(), tracks().map(Track::samples).sum::<u32>());
-        let lasts: u64 = tracks().map(|track| track.duration).sum();
-        assert!(merged.duration >= lasts, "no sample is shown shorter");
+        let lasts: u64 = tracks().map(|track| track.times.duration).sum();
+        assert!(merged.times.duration >= lasts, "no sample is shown shorter");
         let chunks: u32 = tracks().map(|track| track.chunks.count()).sum();
         assert_eq!(merged.chunks.count(), chunks);
         // The chunks of a segment lie in its media data, which follows that of the one before.
@@ -120,13 +120,13 @@ fn lie(moov: &mut [u8], numbers: &mut Numbers<'_>) {
 }
 
 /// The samples of a track, as its tables will say.
-struct Samples {
-    sizes: Vec<u32>,
+pub(super) struct Samples {
+    pub sizes: Vec<u32>,
     /// How many samples each chunk has.
-    chunks: Vec<u32>,
-    deltas: Vec<(u32, u32)>,
-    offsets: Vec<(u32, u32)>,
-    keyframes: Vec<u32>,
+    pub chunks: Vec<u32>,
+    pub deltas: Vec<(u32, u32)>,
+    pub offsets: Vec<(u32, u32)>,
+    pub keyframes: Vec<u32>,
 }
 
 impl Samples {
@@ -229,6 +229,17 @@ fn described(numbers: &mut Numbers<'_>) -> (Vec<u8>, u64) {
     let (has, skew) = (numbers.next(), u64::from(numbers.next()));
     let tracks: Vec<Samples> = (0..1 + has % 3).map(|_| Samples::read(numbers)).collect();
     let edit = [numbers.word() % 4096, numbers.word() % 4096];
+    segment(&tracks, (has, skew), edit)
+}
+
+/// The `ftyp` and `moov` of a segment with these tracks, and the length of its media data, of which the first `skew`
+/// bytes are of no sample. `has` says which boxes there are: 1 for groups, 16 for an edit list (how long nothing is
+/// shown, and from when on the track is), 32 for offsets, signed with 64, and 128 for keyframes.
+pub(super) fn segment(
+    tracks: &[Samples],
+    (has, skew): (u8, u64),
+    edit: [u32; 2],
+) -> (Vec<u8>, u64) {
     let mut length = 0;
     // Offsets have equal lengths, so that the second writing puts them where they belong.
     let mut out = Vec::new();

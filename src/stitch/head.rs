@@ -1,10 +1,11 @@
 //! The first bytes of a film: `ftyp`, the merged `moov`, `free`, and the header of its `mdat`.
 
 use super::Segment;
-use super::boxes::{boxed, copied, count, long, with_duration, word};
+use super::boxes::{boxed, copied, count, long, with_duration, with_timescale, word};
+use super::edits::MOST_EMPTY;
 use super::merged::MergedTrack;
 use super::refusal::Flaw;
-use super::timing::Scale;
+use super::timing::{Scale, common};
 use super::track::Track;
 use crate::media::mp4::boxes::{child, children};
 
@@ -62,7 +63,7 @@ fn write_moov(
     scale: Scale,
     media: u64,
 ) -> Result<(), Flaw> {
-    let movie = first.movie_timescale();
+    let movie = movie_timescale(first, tracks);
     let ends =
         || tracks.iter().zip(first.tracks()).map(|(merged, of)| scale.end(first, of, merged));
     let duration = scale.up(ends().max().unwrap_or(0), movie);
@@ -73,6 +74,7 @@ fn write_moov(
                 match &kind.0 {
                     b"mvhd" => {
                         let mvhd = with_duration(body, 4, duration);
+                        let mvhd = mvhd.and_then(|mvhd| with_timescale(mvhd, movie));
                         copied(out, b"mvhd", &mvhd.ok_or(Flaw::Unreadable("mvhd"))?);
                     }
                     b"iods" | b"udta" => copied(out, &kind.0, body),
@@ -80,7 +82,8 @@ fn write_moov(
                 }
             }
             for ((merged, of), end) in tracks.iter().zip(first.tracks()).zip(ends()) {
-                write_trak(out, (merged, of), scale.up(end, movie), media)?;
+                let edit = Edit::of((merged, of), first.movie_timescale(), movie);
+                write_trak(out, (merged, of), (edit, scale.up(end, movie)), media)?;
             }
             Ok(())
         })();
@@ -92,7 +95,7 @@ fn write_moov(
 fn write_trak(
     out: &mut Vec<u8>,
     (merged, of): (&MergedTrack, &Track),
-    end: u64,
+    (edit, end): (Edit, u64),
     media: u64,
 ) -> Result<(), Flaw> {
     let mdia = child(of.trak(), b"mdia").ok_or(Flaw::Unreadable("mdia"))?;
@@ -102,7 +105,7 @@ fn write_trak(
     boxed(out, b"trak", |out| {
         copied(out, b"tkhd", &tkhd);
         if of.edits.is_there || merged.delay() > 0 {
-            write_edits(out, of, end, merged.delay());
+            edit.write(out, end);
         }
         for (kind, body) in children(of.trak()) {
             match &kind.0 {
@@ -136,25 +139,66 @@ fn write_minf(out: &mut Vec<u8>, merged: &MergedTrack, minf: &[u8], media: u64) 
     });
 }
 
-/// The edits of the first segment, and all of the film: a shorter edit would hide its end.
-fn write_edits(out: &mut Vec<u8>, of: &Track, end: u64, delay: u64) {
-    const USUAL_RATE: u32 = 0x1_0000;
-    let empty = of.edits.empty;
-    let edit = |out: &mut Vec<u8>, duration: u64, media_time: u64| {
-        long(out, duration);
-        long(out, media_time);
-        word(out, USUAL_RATE);
-    };
-    boxed(out, b"edts", |out| {
-        boxed(out, b"elst", |out| {
-            out.extend([1, 0, 0, 0]);
-            count(out, 1 + usize::from(empty > 0));
-            if empty > 0 {
-                edit(out, empty, u64::MAX);
-            }
-            edit(out, end.saturating_sub(empty), of.edits.media_time.saturating_add(delay));
+/// The time scale of the film: that of the first segment, or a finer one in which pictures begin at a whole tick
+/// where an edit list has to say when.
+fn movie_timescale(first: &Segment, tracks: &[MergedTrack]) -> u32 {
+    let own = first.movie_timescale();
+    let pairs = || tracks.iter().zip(first.tracks());
+    let mut late = pairs().filter(|(merged, of)| lead(merged, of) > 0);
+    let finer = late.try_fold(own, |scale, (_, of)| common(scale, of.timescale));
+    let fits = |scale: &u32| pairs().all(|pair| Edit::of(pair, own, *scale).empty <= MOST_EMPTY);
+    finer.filter(fits).unwrap_or(own)
+}
+
+/// How long the edit of the first segment shows nothing before its first sample, in ticks of the track. Where all
+/// samples are shown later than their offsets say, a player would look for one that is shown in that time.
+fn lead(merged: &MergedTrack, of: &Track) -> u64 {
+    let first = u64::try_from(of.times.shown.start).unwrap_or(0);
+    if merged.delay() > 0 { first.saturating_sub(of.edits.media_time) } else { 0 }
+}
+
+/// The edits of a track: those of the first segment.
+#[derive(Debug, Clone, Copy)]
+struct Edit {
+    /// How long nothing is shown, in the movie's time scale.
+    empty: u64,
+    /// The time of the track that is shown then.
+    media_time: u64,
+}
+
+impl Edit {
+    /// The edits of a track in a movie of time scale `movie`, which was `own` in the first segment.
+    fn of((merged, of): (&MergedTrack, &Track), own: u32, movie: u32) -> Self {
+        let (lead, timescale) = (lead(merged, of), u64::from(of.timescale));
+        let (own, movie) = (u64::from(own), u64::from(movie));
+        let empty = of.edits.empty.saturating_mul(movie / own.max(1));
+        let waits = (lead.saturating_mul(movie) + timescale / 2) / timescale.max(1);
+        Self {
+            empty: empty.saturating_add(waits),
+            media_time: of.edits.media_time.saturating_add(merged.delay()).saturating_add(lead),
+        }
+    }
+
+    /// Writes them, and all of the film: a shorter edit would hide its end.
+    fn write(self, out: &mut Vec<u8>, end: u64) {
+        const USUAL_RATE: u32 = 0x1_0000;
+        let Self { empty, media_time } = self;
+        let edit = |out: &mut Vec<u8>, duration: u64, media_time: u64| {
+            long(out, duration);
+            long(out, media_time);
+            word(out, USUAL_RATE);
+        };
+        boxed(out, b"edts", |out| {
+            boxed(out, b"elst", |out| {
+                out.extend([1, 0, 0, 0]);
+                count(out, 1 + usize::from(empty > 0));
+                if empty > 0 {
+                    edit(out, empty, u64::MAX);
+                }
+                edit(out, end.saturating_sub(empty), media_time);
+            });
         });
-    });
+    }
 }
 
 #[cfg(test)]

@@ -92,6 +92,10 @@ impl MergedTrack {
         for (count, delta) in runs(&track.stts) {
             push_run(&mut self.deltas, count, delta);
         }
+        if track.times.supplied > 0 {
+            last_of(&mut self.deltas, 1);
+            push_run(&mut self.deltas, 1, track.times.supplied);
+        }
         match &track.ctts {
             None => push_run(&mut self.offsets, samples, 0),
             Some(ctts) => runs(ctts).for_each(|(count, by)| push_run(&mut self.offsets, count, by)),
@@ -108,9 +112,9 @@ impl MergedTrack {
         self.sizes.extend((0..samples).map(|sample| track.sizes.of(sample).unwrap_or(0)));
         self.groups.add(&track.groups, samples);
         self.add_chunks(track, payload, placed)?;
-        self.end = at.checked_add(track.duration).ok_or(Flaw::TooMuch("ticks"))?;
+        self.end = at.checked_add(track.times.duration).ok_or(Flaw::TooMuch("ticks"))?;
         self.shown = self.shown.max(shown);
-        self.after_last = if track.ctts.is_some() { track.after_last } else { 0 };
+        self.after_last = if track.ctts.is_some() { track.times.after_last } else { 0 };
         Ok(())
     }
 

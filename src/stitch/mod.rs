@@ -27,6 +27,7 @@ mod parts;
 mod refusal;
 mod segment;
 mod tables;
+mod times;
 mod timing;
 mod track;
 
@@ -51,7 +52,7 @@ pub struct Film {
     pub head: Vec<u8>,
     /// The bytes of each segment that follow, as a range of its file, in order.
     pub payloads: Vec<Range<u64>>,
-    /// When each segment begins in the film, in milliseconds.
+    /// When the first picture or sound of each segment is in the film, in milliseconds.
     pub begins_ms: Vec<u64>,
     /// How long it plays, in milliseconds.
     pub duration_ms: u64,
@@ -93,7 +94,7 @@ pub fn film(segments: &[Segment]) -> Result<Film, Refusal> {
         let start = start.map_err(|flaw| Refusal::of(segment, flaw))?;
         let payload = segment.payload();
         placed = placed.saturating_add(payload.end.saturating_sub(payload.start));
-        begins_ms.push(scale.ms(start));
+        begins_ms.push(scale.ms(scale.first_shown(segment, start)));
     }
     let head = head::write(first, &tracks, scale, placed);
     let ends = tracks.iter().zip(first.tracks()).map(|(merged, of)| scale.end(first, of, merged));

@@ -42,18 +42,15 @@ pub enum Flaw {
         /// Those of the first segment.
         first: usize,
     },
+    /// All of its pictures are turned or scaled otherwise than in the first segment.
+    #[error("the rotation of all its tracks (mvhd) differs from that of the first segment")]
+    Turned,
     /// A field of a track is not that of the first segment.
     #[error("the {field} of track {track} differs from that of the first segment")]
-    Differs {
-        /// The track.
-        track: usize,
-        /// The field.
-        field: String,
-    },
+    Differs { track: usize, field: String },
     /// A track that cannot be joined.
     #[error("track {track} {what}")]
     Track {
-        /// The track.
         track: usize,
         /// Why not.
         what: &'static str,

@@ -21,6 +21,10 @@ const LARGEST_FTYP: usize = 1 << 10;
 /// The file type of a film whose first segment has none.
 const USUAL_FTYP: &[u8] = b"isom\0\0\x02\0isomiso2mp41";
 
+/// The bytes of a matrix, and those that follow it in a movie header (`mvhd`).
+const MATRIX: usize = 36;
+const AFTER_MATRIX: usize = 28;
+
 /// The longest header of a box.
 const HEADER: u64 = 16;
 
@@ -151,6 +155,12 @@ impl Segment {
         &self.moov
     }
 
+    /// How all of its pictures are turned and scaled (`mvhd`).
+    fn matrix(&self) -> Option<&[u8]> {
+        let mvhd = child(&self.moov, b"mvhd")?;
+        mvhd.get(mvhd.len().checked_sub(AFTER_MATRIX + MATRIX)?..)?.get(..MATRIX)
+    }
+
     /// Where its media data lies in its file.
     pub fn payload(&self) -> &Range<u64> {
         &self.payload
@@ -175,8 +185,17 @@ impl Segment {
         if first != tracks {
             return Err(Flaw::Tracks { tracks, first });
         }
+        if self.matrix() != other.matrix() {
+            return Err(Flaw::Turned);
+        }
+        let alike =
+            |handler: [u8; 4]| self.tracks.iter().filter(move |track| track.handler == handler);
         for (place, (one, other)) in self.tracks.iter().zip(&other.tracks).enumerate() {
-            if let Some(field) = one.difference(other) {
+            // Where there are several, it tells which is which. A program may well forget it of the only one.
+            let is_named = alike(one.handler).count() > 1;
+            let is_other = is_named && one.language() != other.language();
+            let field = one.difference(other).or_else(|| is_other.then(|| "language".to_owned()));
+            if let Some(field) = field {
                 return Err(Flaw::Differs { track: place + 1, field });
             }
         }

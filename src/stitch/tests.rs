@@ -3,6 +3,8 @@ use bytes::Bytes;
 use super::*;
 use crate::media::mp4::{BoxWalk, Limits, facts};
 
+mod times;
+
 const FASTSTART: &[u8] = include_bytes!("../../tests/it/fixtures/media/faststart.mp4");
 const AT_END: &[u8] = include_bytes!("../../tests/it/fixtures/media/moov-at-end.mp4");
 const OTHER: &[u8] = include_bytes!("../../tests/it/fixtures/media/other-config.mp4");
@@ -82,7 +84,7 @@ fn a_segment_begins_when_the_longest_track_before_it_has_ended() {
             .unwrap()
             .tracks()
             .iter()
-            .map(|t| (t.duration, t.timescale))
+            .map(|t| (t.times.duration, t.timescale))
             .collect::<Vec<_>>()
     };
     let longest = |file| {
@@ -149,6 +151,9 @@ fn decoder_settings_must_be_equal_and_bit_rates_need_not() {
     assert_eq!(second(b"avcC", 0, 3, &[99]), differs(1, "avcC"));
     assert_eq!(second(b"avc1", 1, 24, &[9, 9]), differs(1, "width or height"));
     assert_eq!(second(b"tkhd", 0, 40, &[9, 9]), differs(1, "rotation"));
+    let said = "the rotation of all its tracks (mvhd) differs from that of the first segment";
+    assert_eq!(second(b"mvhd", 0, 36, &[0, 0]), Err(said.to_owned()));
+    assert_eq!(second(b"mdhd", 1, 20, &[9, 9]), Ok(()), "the language of the only sound");
     assert_eq!(second(b"mdhd", 1, 12, &[0, 0, 9, 9]), differs(2, "time scale"));
     assert_eq!(second(b"avc1", 1, 42, b"\x07encoder"), Ok(()), "the name of a program");
     assert_eq!(second(b"btrt", 0, 4, &[1, 2, 3, 4]), Ok(()));

@@ -37,7 +37,7 @@ impl Scale {
             ends.filter(|(merged, _)| merged.end() > 0).map(|(merged, (of_first, track))| {
                 let (unit, shift) = (self.unit(track), self.shift(segment, track));
                 let decoded = i128::from(merged.end()) * unit + self.shift(first, of_first);
-                let shown = merged.shown() - i128::from(track.shown.start) * unit;
+                let shown = merged.shown() - i128::from(track.times.shown.start) * unit;
                 decoded.max(shown) - shift
             });
         ends.max().unwrap_or(0).max(0)
@@ -64,7 +64,17 @@ impl Scale {
 
     /// When the last sample of a track of a segment that begins at `start` ends in the film, in units.
     pub(super) fn shown(self, segment: &Segment, track: &Track, start: i128) -> i128 {
-        start + self.shift(segment, track) + i128::from(track.shown.end) * self.unit(track)
+        start + self.shift(segment, track) + i128::from(track.times.shown.end) * self.unit(track)
+    }
+
+    /// When the first picture or sound of a segment that begins at `start` is shown: later, if an edit list delays
+    /// them all.
+    pub(super) fn first_shown(self, segment: &Segment, start: i128) -> i128 {
+        let tracks = segment.tracks().iter().filter(|track| track.is_seen_or_heard());
+        let firsts = tracks.map(|track| {
+            self.shift(segment, track) + i128::from(track.times.shown.start) * self.unit(track)
+        });
+        start + firsts.min().unwrap_or(0).max(0)
     }
 
     /// How much later than its own times a track is shown in its segment.
@@ -89,6 +99,12 @@ impl Scale {
     pub(super) fn ms(self, units: i128) -> u64 {
         u64::try_from((units.max(0) * 1000 + self.0 / 2) / self.0).unwrap_or(u64::MAX)
     }
+}
+
+/// The least time scale of which a tick of either is a whole number of ticks, if there is one.
+pub(super) fn common(one: u32, other: u32) -> Option<u32> {
+    let (one, other) = (i128::from(one), i128::from(other));
+    u32::try_from(one / divisor(one, other).max(1) * other).ok().filter(|scale| *scale > 0)
 }
 
 /// The greatest common divisor.

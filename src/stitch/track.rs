@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::edits::Edits;
+use super::edits::{Edits, MOST_EMPTY};
 use super::entry::Entry;
 use super::groups::{Group, groups};
 use super::refusal::Flaw;
-use super::tables::{Chunks, Sync, check_offsets, runs, total};
-use crate::media::mp4::LONGEST_MS;
+use super::tables::{Chunks, Sync, check_offsets, total};
+use super::times::{Times, Unknown};
 use crate::media::mp4::boxes::child;
 use crate::media::mp4::samples::table::{Sizes, Table, number};
 
@@ -20,11 +20,14 @@ const MOST_SAMPLES: u32 = 1 << 24;
 /// encoder begins with a packet or two of silence.
 const UNHEARD: u64 = 10;
 
-/// How much of the last picture may be hidden by an edit list that rounds, in parts of a second.
+/// How much at the end an edit list that rounds may hide, in parts of a second.
 const ROUNDED: u64 = 500;
 
 /// The bytes of a track header that say how its pictures lie on the screen: a matrix, width, height.
 const DISPLAY: usize = 44;
+
+/// The bytes at the end of `mdhd` that begin with its language.
+const LANGUAGE: usize = 4;
 
 #[derive(Debug, Clone)]
 pub(super) struct Track {
@@ -41,12 +44,7 @@ pub(super) struct Track {
     pub stss: Option<Table>,
     pub chunks: Chunks,
     pub groups: Vec<Group>,
-    /// The sum of the durations of its samples, in ticks.
-    pub duration: u64,
-    /// When its first sample is shown and when its last one ends, in ticks of the track.
-    pub shown: Range<i64>,
-    /// How many samples are decoded after the one that is shown last.
-    pub after_last: u32,
+    pub times: Times,
 }
 
 impl Track {
@@ -87,7 +85,9 @@ impl Track {
         let chunks = Chunks::read(moov, stbl)?;
         chunks.check(&sizes, payload).map_err(lie)?;
         let timescale = timescale.filter(|scale| *scale > 0).ok_or(Flaw::Unreadable("mdhd"))?;
-        let Times { duration, shown, after_last } = times(&stts, ctts.as_ref(), timescale)
+        let unknown =
+            Unknown { is_like_others: is_seen_or_heard(handler), told: duration_of(mdhd) };
+        let times = Times::read(&stts, ctts.as_ref(), timescale, unknown)
             .ok_or(lie("has samples at impossible times (stts, ctts)"))?;
         let stsd = child(stbl, b"stsd").ok_or(Flaw::Unreadable("stsd"))?;
         let this = Self {
@@ -103,9 +103,7 @@ impl Track {
             ctts,
             stss,
             chunks,
-            duration,
-            shown,
-            after_last,
+            times,
         };
         this.tkhd()?;
         this.check_edits(track)?;
@@ -124,6 +122,19 @@ impl Track {
     pub(super) fn tkhd(&self) -> Result<&[u8], Flaw> {
         let tkhd = child(&self.trak, b"tkhd").filter(|tkhd| tkhd.len() >= DISPLAY + 40);
         tkhd.ok_or(Flaw::Unreadable("tkhd"))
+    }
+
+    /// Whether it has pictures or sound.
+    pub(super) fn is_seen_or_heard(&self) -> bool {
+        is_seen_or_heard(self.handler)
+    }
+
+    /// Its language, as its header and a box of its own say it (`mdhd`, `elng`).
+    pub(super) fn language(&self) -> Option<(&[u8], Option<&[u8]>)> {
+        let mdia = child(&self.trak, b"mdia")?;
+        let mdhd = child(mdia, b"mdhd")?;
+        let language = mdhd.get(mdhd.len().checked_sub(LANGUAGE)?..)?.get(..2)?;
+        Some((language, child(mdia, b"elng")))
     }
 
     fn display(&self) -> Option<(&[u8], &[u8])> {
@@ -150,8 +161,8 @@ impl Track {
     /// Its edits must lie within it.
     fn check_edits(&self, track: usize) -> Result<(), Flaw> {
         let is_within = i64::try_from(self.edits.media_time)
-            .is_ok_and(|media_time| media_time <= self.shown.end.max(0));
-        match is_within && self.edits.empty <= u64::from(u32::MAX) << 8 {
+            .is_ok_and(|media_time| media_time <= self.times.shown.end.max(0));
+        match is_within && self.edits.empty <= MOST_EMPTY {
             true => Ok(()),
             false => Err(Flaw::Track { track, what: "begins after its own end, by its edit list" }),
         }
@@ -165,10 +176,17 @@ impl Track {
         // In units of which a tick of the track and one of the movie are whole numbers.
         let (movie, own) = (i128::from(movie_timescale), i128::from(self.timescale));
         let end = i128::from(self.edits.media_time) * movie + i128::from(self.edits.shown) * own;
-        let hidden = i128::from(self.shown.end) * movie - end;
-        // A tick of the movie is rounded, and players show a picture of which a part is hidden.
-        let part = if self.handler == *b"vide" { ROUNDED } else { UNHEARD };
-        match hidden <= movie * own / i128::from(part) + own {
+        // Whoever wrote the list did not know of a duration that the tables do not have.
+        let known = i128::from(self.times.shown.end) - i128::from(self.times.supplied);
+        let hidden = known * movie - end;
+        let is_of_pictures = self.handler == *b"vide";
+        // A tick of the movie is rounded.
+        let part = if is_of_pictures { ROUNDED } else { UNHEARD };
+        let is_to_its_end = hidden <= movie * own / i128::from(part) + own;
+        // Pictures are shown one by one, so that durations of which the end is hidden say nothing: where pictures come
+        // unevenly, an encoder that puts them in another order gives them each other's durations.
+        let is_last_begun = is_of_pictures && i128::from(self.times.last) * movie + own <= end;
+        match is_to_its_end || is_last_begun {
             true => Ok(()),
             false => Err(Flaw::Track { track, what: "ends with samples that it does not show" }),
         }
@@ -177,13 +195,27 @@ impl Track {
     /// Whether all of it is shown: a film shows all of a segment that is not the first.
     pub(super) fn check_joint(&self, track: usize) -> Result<(), Flaw> {
         let media_time = i64::try_from(self.edits.media_time).unwrap_or(i64::MAX);
-        let hidden = u64::try_from(media_time.saturating_sub(self.shown.start)).unwrap_or(0);
+        let hidden = u64::try_from(media_time.saturating_sub(self.times.shown.start)).unwrap_or(0);
         let most = if self.handler == *b"vide" { 0 } else { u64::from(self.timescale) / UNHEARD };
         match hidden <= most {
             true => Ok(()),
             false => Err(Flaw::Track { track, what: "begins with samples that it does not show" }),
         }
     }
+}
+
+/// Whether a track of this kind has pictures or sound.
+fn is_seen_or_heard(handler: [u8; 4]) -> bool {
+    matches!(&handler, b"vide" | b"soun")
+}
+
+/// The duration that a track's header (`mdhd`) says, if that is one.
+fn duration_of(mdhd: &[u8]) -> Option<u32> {
+    let is_long = mdhd.first() == Some(&1);
+    if is_long && number(mdhd, 24) != Some(0) {
+        return None;
+    }
+    number(mdhd, if is_long { 28 } else { 16 }).filter(|ticks| !matches!(*ticks, 0 | u32::MAX))
 }
 
 /// A table whose body has its number of entries after four bytes; it must be as long as it says.
@@ -216,39 +248,4 @@ fn check_encryption(stbl: &[u8], track: usize) -> Result<(), Flaw> {
         true => Ok(()),
         false => Err(Flaw::Track { track, what: "is encrypted" }),
     }
-}
-
-/// See the fields of [`Track`].
-struct Times {
-    duration: u64,
-    shown: Range<i64>,
-    after_last: u32,
-}
-
-/// When samples are shown; `None` if that is absurd.
-fn times(stts: &Table, ctts: Option<&Table>, timescale: u32) -> Option<Times> {
-    // A sample is shown no longer after it is decoded than this.
-    const LATEST_S: i64 = 60;
-    let longest = u64::from(timescale).saturating_mul(LONGEST_MS / 1000);
-    let latest = i64::from(timescale) * LATEST_S;
-    let mut offsets = ctts.into_iter().flat_map(|ctts| {
-        runs(ctts).flat_map(|(count, offset)| std::iter::repeat_n(offset, count as usize))
-    });
-    let (mut at, mut begin, mut end) = (0_u64, i64::MAX, i64::MIN);
-    let (mut last, mut after_last) = (i64::MIN, 0_u32);
-    for (count, delta) in runs(stts) {
-        for _ in 0..count {
-            let offset = i64::from(offsets.next().unwrap_or(0).cast_signed());
-            let shown = i64::try_from(at).ok()?.checked_add(offset)?;
-            begin = begin.min(shown);
-            after_last = if shown >= last { 0 } else { after_last.saturating_add(1) };
-            last = last.max(shown);
-            end = end.max(shown.checked_add(i64::from(delta))?);
-            if offset.abs() > latest {
-                return None;
-            }
-            at = at.checked_add(u64::from(delta)).filter(|at| *at <= longest)?;
-        }
-    }
-    (begin < end).then_some(Times { duration: at, shown: begin..end, after_last })
 }

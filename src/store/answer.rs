@@ -62,9 +62,16 @@ impl Answer {
             "XAmzContentChecksumMismatch",
             "IncompleteBody",
         ];
-        PASSING.contains(&self.code.as_str())
-            || matches!(self.status, 408 | 429)
-            || (self.status >= 500 && self.status != 501)
+        !self.is_full()
+            && (PASSING.contains(&self.code.as_str())
+                || matches!(self.status, 408 | 429)
+                || (self.status >= 500 && self.status != 501))
+    }
+
+    /// Whether the store has no room: that ends only when somebody makes some.
+    fn is_full(&self) -> bool {
+        let is_code = matches!(self.code.as_str(), "QuotaExceeded" | "XMinioStorageFull");
+        is_code || self.status == 507
     }
 
     /// Whether the object exists but must be restored before it can be read.
@@ -117,6 +124,7 @@ impl Answer {
                 "\nhint: these credentials lack permission; the bucket's policy must allow \
                  GetObject, PutObject, ListBucket and AbortMultipartUpload below the prefix [RA309]"
             }
+            ("", 507) => "\nhint: the store is full; free some space, or raise its quota [RA307]",
             ("", 301 | 307) => {
                 "\nhint: the bucket is in another region; correct the region [RA305]"
             }
@@ -177,6 +185,9 @@ mod tests {
             (501, "NotImplemented"),
             (400, "InvalidRequest"),
             (412, "PreconditionFailed"),
+            (507, "XMinioStorageFull"),
+            (507, ""),
+            (503, "QuotaExceeded"),
         ] {
             assert!(!answer(status, code).is_transient(), "{status} {code}");
         }
@@ -195,6 +206,8 @@ mod tests {
             (400, "AuthorizationHeaderMalformed", "region"),
             (403, "SecondLevelDomainForbidden", "path_style"),
             (403, "InvalidObjectState", "restore it first"),
+            (507, "XMinioStorageFull", "the store is full"),
+            (507, "", "the store is full"),
         ] {
             let hint = answer(status, code).hint();
             assert!(hint.contains(word), "{status} {code}: {hint}");

@@ -129,7 +129,7 @@ impl Store {
     /// answer, so it may have corrected a wrong clock by now.
     async fn ask_in_words(&self, refusal: Error) -> Result<(), Error> {
         let request = self.sdk().list_objects_v2().bucket(self.bucket()).max_keys(1);
-        let Err(failure) = request.send().await else { return Ok(()) };
+        let Err(failure) = Box::pin(request.send()).await else { return Ok(()) };
         let site = Site::new("find bucket", self.place());
         match Error::from_sdk(&site, &failure) {
             Error::Answered { site, answer } if !answer.code.is_empty() => {
@@ -148,7 +148,7 @@ impl Store {
         let site = Site::new("read the time of bucket", self.place());
         let tap = Tap::new(&["date"]);
         let request = self.sdk().head_bucket().bucket(self.bucket()).customize();
-        match request.interceptor(tap.clone()).send().await {
+        match Box::pin(request.interceptor(tap.clone()).send()).await {
             Err(failure) if failure.raw_response().is_none() => {
                 Err(Error::from_sdk(&site, &failure))
             }
@@ -266,7 +266,9 @@ async fn credentials(settings: &Settings) -> SharedCredentialsProvider {
         }
         Credentials::Chain => {
             let region = Region::new(settings.region.clone());
-            let chain = DefaultCredentialsChain::builder().region(region).build().await;
+            // On the heap: it is large.
+            let chain = DefaultCredentialsChain::builder().region(region).build();
+            let chain = Box::pin(chain).await;
             SharedCredentialsProvider::new(chain)
         }
     }

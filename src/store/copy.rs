@@ -12,7 +12,6 @@ use crate::retry;
 /// What a part is copied from.
 #[derive(Debug, Clone, Copy)]
 pub struct CopySource<'a> {
-    /// The object.
     pub key: &'a ObjectKey,
     /// Its ETag, without quotes: another object at that key is not copied.
     pub etag: &'a str,

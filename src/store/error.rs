@@ -22,7 +22,6 @@ pub enum Error {
     Answered {
         /// What was tried.
         site: Site,
-        /// Its answer.
         answer: Box<Answer>,
     },
     /// No answer arrived; it is unknown whether the request took effect.
@@ -86,17 +85,13 @@ pub enum Error {
     },
     /// The store acknowledged an object and then did not have it.
     #[error("the store acknowledged {key} but does not have it")]
-    Vanished {
-        /// The object.
-        key: ObjectKey,
-    },
+    Vanished { key: ObjectKey },
     /// The stored object differs from what was sent. It is left in place, for a person to look at.
     #[error(
         "{key} is stored with a different {what} than was sent: {stored} instead of {sent}\n\
          hint: the object was left in place; do not trust it, and run `replay-archiver doctor` [RA313]"
     )]
     Mismatch {
-        /// The object.
         key: ObjectKey,
         /// `size`, `CRC-64/NVME` or `CRC-64/XZ`.
         what: &'static str,
@@ -117,7 +112,6 @@ pub enum Error {
     /// The parts given to complete an upload do not add up to the object.
     #[error("the parts of {key} do not add up to it: {reason}")]
     Parts {
-        /// The object.
         key: ObjectKey,
         /// What is wrong with them.
         reason: String,
@@ -133,7 +127,6 @@ pub enum Error {
     /// An object is too large to be read into memory.
     #[error("{key} is larger than {cap} bytes, the limit for reading it into memory")]
     TooLarge {
-        /// The object.
         key: ObjectKey,
         /// The limit in bytes.
         cap: u64,

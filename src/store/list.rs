@@ -1,5 +1,7 @@
 //! What the bucket contains.
 
+use jiff::Timestamp;
+
 use super::error::Site;
 use super::paging::{Next, OBJECT_PAGES, Page, Pages};
 use super::settings::shortly;
@@ -10,10 +12,11 @@ use crate::retry;
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedObject {
-    /// Its key.
     pub key: ObjectKey,
     /// Its size in bytes.
     pub bytes: u64,
+    /// When it was written, by the store's clock; `None` where the store does not say.
+    pub modified: Option<Timestamp>,
 }
 
 /// A listing, read a page at a time.
@@ -78,7 +81,9 @@ impl Listing {
         let objects = objects.into_iter();
         let listed = objects.filter_map(|object| {
             let bytes = object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-            Some(ListedObject { key: ObjectKey::new(object.key?), bytes })
+            let modified = object.last_modified.and_then(|at| at.to_millis().ok());
+            let modified = modified.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+            Some(ListedObject { key: ObjectKey::new(object.key?), bytes, modified })
         });
         Ok(Some(listed.collect()))
     }

@@ -48,7 +48,6 @@ pub struct ObjectHead {
     pub crc64nvme: Option<Crc64Nvme>,
     /// The CRC-64/XZ of the whole object, which COS and OSS keep.
     pub crc64xz: Option<Crc64Xz>,
-    /// The content type.
     pub content_type: Option<String>,
     /// `x-amz-meta-*`, without that prefix.
     pub metadata: BTreeMap<String, String>,

@@ -71,7 +71,6 @@ pub enum Probe {
     Deleted,
     /// The store refused to delete it, and keeps it.
     Kept {
-        /// Its key.
         key: ObjectKey,
         /// The store's refusal.
         refusal: Error,

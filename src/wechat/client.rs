@@ -10,6 +10,7 @@ use url::Url;
 use super::codes::{Call, Class};
 use super::component::Component;
 use super::error::Error;
+use super::health::{Health, Shared};
 use super::http::{Http, Settings, endpoint};
 use super::lenient::Object;
 use super::source::TokenSource;
@@ -30,6 +31,7 @@ pub struct Api {
     settings: Settings,
     http: Http,
     clock: Clock,
+    shared: Arc<Shared>,
 }
 
 impl Api {
@@ -40,7 +42,7 @@ impl Api {
     /// address.
     pub fn new(settings: &Settings, clock: Clock) -> Result<Self, Error> {
         let http = Http::new(settings, clock.clone())?;
-        Ok(Self { settings: settings.clone(), http, clock })
+        Ok(Self { settings: settings.clone(), http, clock, shared: Arc::default() })
     }
 
     /// The accounts that have authorised a third-party platform, by appid. Costs no live call.
@@ -49,16 +51,21 @@ impl Api {
     /// See [`Error`], after retries.
     pub async fn authorizers(&self, component: &Component) -> Result<Vec<AppId>, Error> {
         let list = || component.accounts(&self.http, &self.settings.base_url);
-        retry::with(&self.settings.token_retry, "the platform's accounts", list).await
+        let listed = retry::with(&self.settings.token_retry, "the platform's accounts", list).await;
+        self.shared.platform(component.appid()).note(&listed, self.clock.now());
+        listed
     }
 
     /// The calls of `appid`, with access tokens from `source`. Sends nothing yet.
     pub fn client(&self, appid: AppId, source: TokenSource) -> Client {
-        let Self { settings, http, clock } = self;
-        let tokens = Tokens::new(appid.clone(), settings, source, http.clone(), clock.clone());
-        let (base_url, skew) = (settings.base_url.clone(), Mutex::default());
+        let Self { settings, http, clock, shared } = self;
+        let health = shared.source(&source);
         let (http, clock) = (http.clone(), clock.clone());
-        Client(Arc::new(Inner { appid, base_url, http, tokens, clock, skew }))
+        let tokens =
+            Tokens::new(appid.clone(), settings, (source, health), http.clone(), clock.clone());
+        let (base_url, skew) = (settings.base_url.clone(), Mutex::default());
+        let health = shared.wechat();
+        Client(Arc::new(Inner { appid, base_url, http, health, tokens, clock, skew }))
     }
 }
 
@@ -81,6 +88,8 @@ struct Inner {
     appid: AppId,
     base_url: Url,
     http: Http,
+    /// Whether WeChat answers other accounts.
+    health: Arc<Health>,
     tokens: Tokens,
     clock: Clock,
     skew: Mutex<Option<SignedDuration>>,
@@ -131,6 +140,27 @@ impl Client {
     /// [`Error::NoToken`] if there is none.
     pub async fn check_token(&self) -> Result<TokenCheck, Error> {
         self.0.tokens.check().await
+    }
+
+    /// Whether to call WeChat now. Call it before each attempt, before that is counted.
+    ///
+    /// # Errors
+    /// [`Error::Down`] if WeChat did not answer several accounts less than a minute ago.
+    pub fn admit(&self) -> Result<(), Error> {
+        self.0.health.admit(self.0.clock.now())
+    }
+
+    /// Records that WeChat answered, for [`Client::admit`].
+    pub fn note_answer(&self) {
+        self.0.health.answers();
+    }
+
+    /// Records that a call failed, after all retries, for [`Client::admit`].
+    pub fn note_failure(&self, error: &Error) {
+        // A token's source has its own record.
+        if !matches!(error, Error::NoToken { .. }) {
+            self.0.health.fails(error, self.0.clock.now());
+        }
     }
 
     /// How far WeChat's clock was ahead of this machine's at the last reply, according to its `Date`,

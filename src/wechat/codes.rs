@@ -97,6 +97,12 @@ pub enum Setting {
     Permission,
     /// The ticket that WeChat pushes to a third-party platform.
     Ticket,
+    /// This machine's address is not in the allow-list of the third-party platform.
+    PlatformIpAllowList,
+    /// The appid of the third-party platform.
+    PlatformAppId,
+    /// What the account has authorised the third-party platform by.
+    Authorization,
     /// Where the access token comes from.
     TokenSource,
     /// The base URL of the API or the URL of the token server.
@@ -114,10 +120,10 @@ impl Class {
             (40_001, Call::StableToken | Call::Token) => Self::Configuration(Setting::Secret),
             (40_001 | 40_014 | 42_001, Call::Authorizers | Call::AuthorizerToken) => Self::Retry,
             (40_001 | 40_014 | 42_001, _) if !call.is_for_token() => Self::RefreshToken,
-            (61_004, _) => Self::Configuration(Setting::IpAllowList),
+            (61_004, _) => Self::Configuration(Setting::PlatformIpAllowList),
             (61_005 | 61_006, _) => Self::Configuration(Setting::Ticket),
-            (61_011, _) => Self::Configuration(Setting::AppId),
-            (61_023, _) => Self::Configuration(Setting::Permission),
+            (61_011, _) => Self::Configuration(Setting::PlatformAppId),
+            (61_023, _) => Self::Configuration(Setting::Authorization),
             (45_009, _) => Self::NextDay,
             (45_011, _) => Self::NextMinute,
             (300_022, Call::Replays) => Self::NoSuchRoom,
@@ -167,6 +173,17 @@ impl Setting {
             Self::Permission => {
                 "\nhint: the account lacks permission for live rooms, or has not granted it to the \
                  platform that the token belongs to [RA205]"
+            }
+            Self::PlatformIpAllowList => {
+                "\nhint: add this machine's public address to the third-party platform's IP list (白名单IP地址列表) at \
+                 open.weixin.qq.com [RA204]"
+            }
+            Self::PlatformAppId => {
+                "\nhint: check component_appid in [platform]: WeChat does not know it [RA201]"
+            }
+            Self::Authorization => {
+                "\nhint: the authorisation is no longer valid: have the account's owner authorise the third-party \
+                 platform again [RA221]"
             }
             Self::TokenSource => {
                 "\nhint: check that the token source belongs to this appid [RA206]"
@@ -285,6 +302,13 @@ mod tests {
         assert!(hint(40_125).contains("secret:"));
         assert!(hint(40_243).contains("frozen"));
         assert!(hint(43_104).contains("permission"));
+        for (code, part) in [
+            (61_004, "third-party platform's IP list"),
+            (61_011, "component_appid"),
+            (61_023, "again"),
+        ] {
+            assert!(hint(code).contains(part), "{code}: {}", hint(code));
+        }
         assert_eq!(hint(-1), "");
     }
 }

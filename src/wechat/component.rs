@@ -7,8 +7,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -20,7 +22,7 @@ use super::error::Error;
 use super::http::{Http, endpoint};
 use super::lenient::{self, Object};
 use super::source::{self, Fetched, SourceKind, local, redis};
-use crate::model::AppId;
+use crate::model::{AppId, Reason};
 
 /// Accounts on a page of the list; WeChat gives no more.
 const PAGE: usize = 500;
@@ -40,7 +42,6 @@ pub enum Kept {
     Redis {
         /// The address, with user and password.
         url: SecretString,
-        /// The key.
         key: String,
     },
     /// Given once.
@@ -61,10 +62,14 @@ pub enum Refresher {
     },
 }
 
+/// Asks for the right to refresh, each time before it is used: `Err` says who has it, or why nobody knows.
+pub type MayRefresh = Box<dyn Fn() -> BoxFuture<'static, Result<(), Reason>> + Send + Sync>;
+
 /// A third-party platform. One for all its accounts; shows nothing of its secrets.
 pub struct Component {
     appid: AppId,
     refresher: Refresher,
+    may_refresh: OnceLock<MayRefresh>,
     state: Mutex<State>,
 }
 
@@ -84,7 +89,7 @@ impl fmt::Debug for Component {
 impl Component {
     /// The platform with this appid. Asks nothing yet.
     pub fn new(appid: AppId, refresher: Refresher) -> Self {
-        Self { appid, refresher, state: Mutex::default() }
+        Self { appid, refresher, may_refresh: OnceLock::new(), state: Mutex::default() }
     }
 
     /// Its appid.
@@ -97,10 +102,15 @@ impl Component {
         matches!(self.refresher, Refresher::Here { .. })
     }
 
+    /// Refreshes only while `may_refresh` allows it: one process alone may. The first call counts.
+    pub fn refresh_if(&self, may_refresh: MayRefresh) {
+        let _ = self.may_refresh.set(may_refresh);
+    }
+
     /// The accounts that have authorised the platform, as WeChat lists them now.
     pub(super) async fn accounts(&self, http: &Http, base: &Url) -> Result<Vec<AppId>, Error> {
         let mut state = self.state.lock().await;
-        let accounts = self.list(http, base, &mut state).await?;
+        let accounts = self.list(http, base, &mut state).await.map_err(of_all)?;
         let mut appids: Vec<_> = accounts.keys().cloned().collect();
         appids.sort();
         state.accounts = Some(accounts);
@@ -114,20 +124,12 @@ impl Component {
         base: &Url,
         appid: &AppId,
     ) -> Result<Fetched, Error> {
-        let mut state = self.state.lock().await;
-        let refresh = match state.accounts.as_ref().and_then(|accounts| accounts.get(appid)) {
-            Some(refresh) => refresh.clone(),
-            // An account that has authorised the platform since is not in a list of before.
-            None => {
-                let accounts = self.list(http, base, &mut state).await?;
-                let refresh = accounts.get(appid).cloned();
-                state.accounts = Some(accounts);
-                refresh.ok_or_else(|| Error::NotListed { appid: appid.clone() })?
-            }
+        // Other accounts need not wait for the reply about this one.
+        let (refresh, own) = {
+            let mut state = self.state.lock().await;
+            let refresh = self.refresh_token(http, base, (&mut state, appid)).await?;
+            (refresh, self.own_token(http, base, &mut state).await.map_err(of_all)?)
         };
-        let own = self.own_token(http, base, &mut state).await?;
-        // Other accounts need not wait for this one.
-        drop(state);
         let body = json!({
             "component_appid": self.appid.as_str(),
             "authorizer_appid": appid.as_str(),
@@ -135,13 +137,32 @@ impl Component {
         });
         let call = Call::AuthorizerToken;
         let reply = ask(http, base, call, &own, &body, &[&own, &refresh]).await;
-        let reply = self.unless_refused(reply).await?;
+        if reply.as_ref().is_err_and(is_refused) {
+            self.state.lock().await.forget(&own);
+        }
+        let reply = reply?;
         if let Some(next) = lenient::text(&reply, "authorizer_refresh_token")
             && let Some(accounts) = self.state.lock().await.accounts.as_mut()
         {
             accounts.insert(appid.clone(), next.into());
         }
         source::of_fields(SourceKind::Component, &reply, "authorizer_access_token")
+    }
+
+    async fn refresh_token(
+        &self,
+        http: &Http,
+        base: &Url,
+        (state, appid): (&mut State, &AppId),
+    ) -> Result<SecretString, Error> {
+        if let Some(refresh) = state.accounts.as_ref().and_then(|accounts| accounts.get(appid)) {
+            return Ok(refresh.clone());
+        }
+        // An account that has authorised the platform since is not in a list of before.
+        let accounts = self.list(http, base, state).await.map_err(of_all)?;
+        let refresh = accounts.get(appid).cloned();
+        state.accounts = Some(accounts);
+        refresh.ok_or_else(|| Error::NotListed { appid: appid.clone() })
     }
 
     async fn list(
@@ -159,7 +180,7 @@ impl Component {
             let reply = match ask(http, base, Call::Authorizers, &own, &body, &[&own]).await {
                 Err(error) => {
                     if is_refused(&error) {
-                        state.token = None;
+                        state.forget(&own);
                     }
                     return Err(error);
                 }
@@ -195,6 +216,9 @@ impl Component {
             Refresher::Other(kept) => return kept.read().await,
             Refresher::Here { secret, ticket } => (secret, ticket),
         };
+        if let Some(may_refresh) = self.may_refresh.get() {
+            may_refresh().await.map_err(|why| Error::Elsewhere { why })?;
+        }
         let is_fresh = |until: Timestamp| until.duration_since(http.now()) > MARGIN;
         if let Some((token, _)) = state.token.as_ref().filter(|(_, until)| is_fresh(*until)) {
             return Ok(token.clone());
@@ -218,14 +242,19 @@ impl Component {
         state.token = Some((fetched.token.clone(), until));
         Ok(fetched.token)
     }
+}
 
-    /// Drops the platform's token if WeChat refuses it, so that the next attempt asks for another.
-    async fn unless_refused(&self, reply: Result<Object, Error>) -> Result<Object, Error> {
-        if reply.as_ref().is_err_and(is_refused) {
-            self.state.lock().await.token = None;
-        }
-        reply
+impl State {
+    /// Drops a platform's token that WeChat refused, so that the next attempt asks for another, unless there is
+    /// another already.
+    fn forget(&mut self, refused: &SecretString) {
+        self.token.take_if(|(token, _)| token.expose_secret() == refused.expose_secret());
     }
+}
+
+/// An error that concerns every account of the platform.
+fn of_all(error: Error) -> Error {
+    Error::Platform { source: Box::new(error) }
 }
 
 impl Kept {
@@ -259,4 +288,22 @@ async fn ask(
     url.query_pairs_mut().append_pair("component_access_token", own.expose_secret());
     let reply = http.send(call, http.post(url, body), secrets).await?;
     http.object(call, &reply.body, secrets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_token_that_was_refused_is_dropped() {
+        let until = Timestamp::UNIX_EPOCH;
+        let held =
+            |state: &State| state.token.as_ref().map(|(token, _)| token.expose_secret().to_owned());
+        let mut state = State { token: Some(("second".into(), until)), accounts: None };
+        // Asked with the first one, refused after another account had brought the second.
+        state.forget(&"first".into());
+        assert_eq!(held(&state).as_deref(), Some("second"));
+        state.forget(&"second".into());
+        assert_eq!(held(&state), None);
+    }
 }

@@ -8,8 +8,8 @@ use secrecy::SecretString;
 
 use super::codes::{Call, Class, Setting};
 use super::source::SourceKind;
-use crate::model::AppId;
 use crate::model::redact::excerpt;
+use crate::model::{AppId, Reason};
 use crate::retry::Transient;
 
 /// How many bytes of a body to search for an excerpt.
@@ -177,10 +177,7 @@ pub enum Error {
         "Redis has no key {key:?}\nhint: check the key and the number of the database at the end of the address; \
          what keeps the token may not have fetched it for this account [RA220]"
     )]
-    NoSuchKey {
-        /// The key.
-        key: String,
-    },
+    NoSuchKey { key: String },
 
     /// The third-party platform's list does not have the account.
     #[error(
@@ -206,6 +203,28 @@ pub enum Error {
         read: usize,
         /// The accounts announced.
         total: u64,
+    },
+
+    /// A third-party platform, or what it needs, failed: that concerns all its accounts.
+    #[error(transparent)]
+    Platform {
+        /// What failed.
+        source: Box<Error>,
+    },
+
+    /// Another process refreshes the platform's tokens, or it is not known that none does.
+    #[error("{why}")]
+    Elsewhere {
+        /// Which one, and what to do.
+        why: Reason,
+    },
+
+    /// What the account shares with others does not answer: that was found less than a minute ago, and it was not
+    /// asked again.
+    #[error("{why}")]
+    Down {
+        /// What was found.
+        why: Reason,
     },
 
     /// A token source returned something other than a token.
@@ -263,7 +282,8 @@ impl Error {
             }
             Self::Redis { .. } => Class::Retry,
             Self::NotListed { .. } => Class::Configuration(Setting::Permission),
-            Self::NoToken { source, .. } => source.class(),
+            Self::NoToken { source, .. } | Self::Platform { source } => source.class(),
+            Self::Elsewhere { .. } | Self::Down { .. } => Class::Unknown,
             Self::Setup(_)
             | Self::TokenRefused { .. }
             | Self::CommandStart { .. }
@@ -288,6 +308,15 @@ impl Error {
         }
     }
 
+    /// Whether it only says that another process asks WeChat for this account.
+    pub fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Elsewhere { .. } => true,
+            Self::NoToken { source, .. } | Self::Platform { source } => source.is_elsewhere(),
+            _ => false,
+        }
+    }
+
     /// Whether the account has used up the day's live calls (45009).
     pub fn is_quota_exhausted(&self) -> bool {
         matches!(self, Self::Api { call: Call::Rooms | Call::Replays, class: Class::NextDay, .. })
@@ -308,6 +337,7 @@ impl Transient for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } | Self::Api { retry_after, .. } => *retry_after,
+            Self::Platform { source } => source.retry_after(),
             _ => None,
         }
     }

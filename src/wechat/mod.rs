@@ -6,7 +6,8 @@
 //!   attempt: the caller counts it against the day's quota and retries it with [`crate::retry::with`],
 //!   because [`Error`] knows what is transient.
 //! - [`TokenSource`]: where access tokens come from. Fetching one costs no live quota and is retried in
-//!   this module, so [`Error::NoToken`] is final.
+//!   this module, so [`Error::NoToken`] is final. What many accounts depend on and that does not answer is
+//!   not asked for each of them: see `health`.
 //! - [`Class`]: how to react to an error code.
 
 mod client;
@@ -15,6 +16,7 @@ mod component;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod health;
 mod http;
 mod lenient;
 mod source;
@@ -23,7 +25,7 @@ mod wire;
 
 pub use client::{Api, Client};
 pub use codes::{Call, Class, Setting};
-pub use component::{Component, Kept, Refresher};
+pub use component::{Component, Kept, MayRefresh, Refresher};
 pub use error::Error;
 pub use http::Settings;
 pub use source::{Inherited, SourceKind, TokenSource, redis_url_problem};

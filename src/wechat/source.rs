@@ -52,26 +52,20 @@ pub enum TokenSource {
     },
     /// A program that prints what a token server would return: at most 64 KiB within 30 seconds.
     Command {
-        /// The program.
         program: String,
-        /// Its arguments.
         arguments: Vec<String>,
         /// Its complete environment.
         environment: Inherited,
     },
     /// A file with what a token server would return, at most 64 KiB, which something else keeps fresh. It
     /// is read before every call.
-    File {
-        /// Its path.
-        path: PathBuf,
-    },
+    File { path: PathBuf },
     /// The token itself.
     Value(SecretString),
     /// Redis, where something else keeps the token fresh: read before every call, never written.
     Redis {
         /// The address, with user and password.
         url: SecretString,
-        /// The key.
         key: String,
     },
     /// A third-party platform that the account has authorised, whose only refresher of tokens is this program.

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::error::Error;
+use super::health::Health;
 use super::http::{Http, Settings};
 use super::source::{SourceKind, TokenSource};
 use crate::clock::Clock;
@@ -31,6 +32,8 @@ pub(super) struct Tokens {
     base_url: Url,
     http: Http,
     source: TokenSource,
+    /// Whether it answers other accounts.
+    health: Option<Arc<Health>>,
     retry: Policy,
     clock: Clock,
     /// The token in use. The lock is held while fetching another, so that one fetch serves all calls.
@@ -69,7 +72,7 @@ impl Tokens {
     pub(super) fn new(
         appid: AppId,
         settings: &Settings,
-        source: TokenSource,
+        (source, health): (TokenSource, Option<Arc<Health>>),
         http: Http,
         clock: Clock,
     ) -> Self {
@@ -78,6 +81,7 @@ impl Tokens {
             base_url: settings.base_url.clone(),
             http,
             source,
+            health,
             retry: settings.token_retry,
             clock,
             current: Mutex::default(),
@@ -102,10 +106,17 @@ impl Tokens {
 
     async fn fetch(&self) -> Result<Token, Error> {
         let kind = self.source.kind();
-        let fetch = || self.source.fetch(&self.http, &self.base_url, &self.appid);
-        let fetched = retry::with(&self.retry, "fetching an access token", fetch)
-            .await
-            .map_err(|error| Error::NoToken { kind, source: Box::new(error) })?;
+        let fetch = || async {
+            if let Some(health) = &self.health {
+                health.admit(self.clock.now())?;
+            }
+            self.source.fetch(&self.http, &self.base_url, &self.appid).await
+        };
+        let fetched = retry::with(&self.retry, "fetching an access token", fetch).await;
+        if let Some(health) = &self.health {
+            health.note(&fetched, self.clock.now());
+        }
+        let fetched = fetched.map_err(|error| Error::NoToken { kind, source: Box::new(error) })?;
         Ok(Token {
             secret: Arc::new(fetched.token),
             fetched_at: self.clock.now(),

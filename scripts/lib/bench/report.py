@@ -57,9 +57,10 @@ def details(result, draw):
 def page(results, machine, charts):
     """The generated part of the page."""
     parts = [
-        "Made by `scripts/bench`. Figures are least / middle / most of the runs that count; ratios are of "
-        "the middles, and what has a limit of its own is judged by its worst. The contenders of an "
-        "experiment ran in turn, A B A B, after a warm-up where the servers have something to warm. CPU and memory are the client's own, as the kernel "
+        "Made by `scripts/bench`. Figures are minimum / median / maximum of the counted runs. Ratios "
+        "compare medians; an absolute limit is judged by the worst run. The contenders of an experiment "
+        "ran in turn, A B A B, after a warm-up if the servers have anything to warm up. CPU and memory are "
+        "the client's own, as the kernel "
         "counts them; servers ran beside it on the same cores.",
         markdown(("machine", ""), machine),
         "## The targets",

@@ -42,7 +42,8 @@ async fn abilities(store: &Store, findings: &mut Findings<'_>) {
     let multipart = findings.ask_for(UPLOAD, "multipart uploads", at, store.multipart_works());
     let Some(multipart) = multipart.await else { return };
     findings.good("multipart uploads", "they work");
-    let found = findings.ask("store abilities", at, store.abilities(&multipart)).await;
+    let found = findings.ask("store abilities", at, Box::pin(store.abilities(&multipart)));
+    let found = found.await;
     if let Some(abilities) = found {
         tell(&abilities, findings);
     }

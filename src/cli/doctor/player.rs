@@ -53,7 +53,9 @@ pub(super) async fn run(common: &Common, arguments: &DoctorArguments) -> anyhow:
     let (archive, settings) = reading::open_player(common).await?;
     let mut findings = Findings { common, failed: 0, warned: 0 };
     match choose(&archive, arguments.room).await? {
-        Some(chosen) => check(&archive, settings, &chosen, arguments, &mut findings).await?,
+        Some(chosen) => {
+            Box::pin(check(&archive, settings, &chosen, arguments, &mut findings)).await?;
+        }
         None => findings.fail(
             "room",
             "none of the newest rooms has anything that plays\n\

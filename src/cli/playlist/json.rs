@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{First, Player};
-use crate::playback::{Clip, Film, Plan, Playable};
+use crate::playback::{Clip, Film, Plan, Playable, Played};
 
 /// The JSON of a room.
 pub(super) async fn of(player: &Player<'_>) -> anyhow::Result<Value> {
@@ -17,6 +17,12 @@ pub(super) async fn of(player: &Player<'_>) -> anyhow::Result<Value> {
         Some(film) => Some(stitched(player, film).await?),
     };
     let manifest = player.manifest;
+    let played = match player.first() {
+        First::Film(_) => Played::Stitched,
+        First::Segments(_) => Played::Segments,
+        First::Whole => Played::Whole,
+        First::None => Played::None,
+    };
     let room = &manifest.room;
     Ok(json!({
         "appid": room.appid,
@@ -24,9 +30,9 @@ pub(super) async fn of(player: &Player<'_>) -> anyhow::Result<Value> {
         "name": room.name,
         "status": manifest.status,
         "revision": manifest.revision,
-        "play": play(player).await?,
+        "play": play(player, played).await?,
         "preferred": manifest.playback.preferred,
-        "duration_ms": manifest.playback.duration_ms,
+        "duration_ms": player.plan.duration_of_ms(played, manifest),
         "uniform_codecs": manifest.playback.uniform_codecs,
         "urls_expire_at": player.links.end().await?.time(),
         "stitched": stitched,
@@ -36,18 +42,12 @@ pub(super) async fn of(player: &Player<'_>) -> anyhow::Result<Value> {
 }
 
 /// What to play, and its URLs in order. The whole has none: its playlist is another format.
-async fn play(player: &Player<'_>) -> anyhow::Result<Value> {
-    let what = match player.first() {
-        First::Film(_) => "stitched",
-        First::Segments(_) => "segments",
-        First::Whole => "whole",
-        First::None => "none",
+async fn play(player: &Player<'_>, played: Played) -> anyhow::Result<Value> {
+    let urls = match played {
+        Played::Stitched | Played::Segments => player.urls().await?,
+        Played::Whole | Played::None => Vec::new(),
     };
-    let urls = match player.first() {
-        First::Film(_) | First::Segments(_) => player.urls().await?,
-        First::Whole | First::None => Vec::new(),
-    };
-    Ok(json!({ "what": what, "urls": urls }))
+    Ok(json!({ "what": played, "urls": urls }))
 }
 
 async fn stitched(player: &Player<'_>, film: &Film<'_>) -> anyhow::Result<Value> {

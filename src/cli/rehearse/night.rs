@@ -68,7 +68,10 @@ impl Night {
             true => None,
             false => Some(Ledger::open_as_it_is(url.expose_secret()).await?),
         };
-        let appids = chosen(common, alerts, ledger.as_ref()).await?;
+        let mut configured: Vec<AppId> =
+            alerts.appids.iter().filter_map(|appid| appid.parse().ok()).collect();
+        configured.extend(config::load_folder(&setup::sources(common)?)?);
+        let appids = chosen(common, configured, ledger.as_ref()).await?;
         let mut night = Self { fault: arguments.fault, accounts: Vec::new(), known: 0 };
         for appid in appids {
             let mut rooms = match &ledger {
@@ -200,7 +203,7 @@ impl Stage {
             _ => Ledger::open_timed(url.expose_secret(), &clock).await?,
         };
         tracing::debug!(store.address = %self.store.addr(), "rehearsing");
-        setup::build_on(ledger, config, clock).await
+        Box::pin(setup::build_on(ledger, config, clock)).await
     }
 }
 
@@ -208,16 +211,19 @@ impl Stage {
 /// at most [`MOST`].
 async fn chosen(
     common: &Common,
-    alerts: &Alerts,
+    mut known: Vec<AppId>,
     ledger: Option<&Ledger>,
 ) -> anyhow::Result<Vec<AppId>> {
-    let mut known: Vec<AppId> =
-        alerts.appids.iter().filter_map(|appid| appid.parse().ok()).collect();
     if let Some(ledger) = ledger {
         // Of a ledger that an earlier version made only the configured accounts are known.
         let registered = ledger.registered().await.unwrap_or_default();
-        let usable = registered.into_iter().filter(|one| one.disabled_at.is_none());
-        known.extend(usable.map(|one| one.appid));
+        let worked_on = ledger.with_rooms().await.unwrap_or_default();
+        let is_disabled = |appid: &AppId| {
+            let mut all = registered.iter();
+            all.any(|one| one.appid == *appid && one.disabled_at.is_some())
+        };
+        let all = registered.iter().map(|one| one.appid.clone()).chain(worked_on);
+        known.extend(all.filter(|appid| !is_disabled(appid)));
     }
     known.sort();
     known.dedup();
@@ -234,7 +240,7 @@ async fn chosen(
     if appids.is_empty() {
         let problem = "there is none, so there is no night to rehearse\nhint: add the account; `config show` prints \
                        what is configured [RA014]";
-        return Err(ConfigError::value("[[account]]", problem).into());
+        return Err(ConfigError::value("account", problem).into());
     }
     if appids.len() > MOST {
         output::note(format_args!(

@@ -71,6 +71,7 @@ fn summary(report: &Report, (outcome, exit): (Outcome, Exit), elapsed: Duration)
         "bytes_per_second": report.rate.map(Rate::bytes_per_second),
         "bytes_moved": counts.bytes_transferred,
         "api_calls": counts.calls,
+        "stage_ms": counts.stages.millis(),
         "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     })
 }

@@ -121,6 +121,7 @@ fn looked(next_look: NextLook, rooms: Vec<RoomReport>) -> Report {
         next_deadline: None,
         calls: None,
         pause: None,
+        stages: Default::default(),
     }];
     report
 }

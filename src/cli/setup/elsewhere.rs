@@ -32,6 +32,7 @@ pub(super) async fn registered(
     let disabled: HashSet<AppId> =
         all.iter().filter(|one| one.disabled_at.is_some()).map(|one| one.appid.clone()).collect();
     // The table's settings come before the platform's defaults.
+    let mut reserved = Vec::new();
     let (table, platform): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|one| one.registrar == Registrar::Table);
     for one in table.into_iter().chain(platform) {
@@ -46,11 +47,16 @@ pub(super) async fn registered(
         {
             continue;
         }
+        if directory.reserved_by(&one.appid).is_some() {
+            reserved.push(one.appid);
+            continue;
+        }
         match read(directory, &one) {
             Ok(account) => found.accounts.push(account),
             Err(error) => found.unread.push(Reason::of(&error)),
         }
     }
+    found.unread.extend(directory.withheld(reserved.into_iter()));
     Ok(found)
 }
 
@@ -75,6 +81,10 @@ impl Setup {
         };
         let listed = match self.api.authorizers(component).await {
             Ok(listed) => listed,
+            Err(error) if error.is_elsewhere() => {
+                self.refreshed_elsewhere = Some(Reason::of(&error));
+                return Ok(());
+            }
             Err(error) => {
                 let why = Reason::of(&error).saying(|why| {
                     format!("the platform's accounts could not be listed, those of the last list are used: {why}")
@@ -121,7 +131,7 @@ impl Setup {
         if !self.accounts.is_empty() {
             return Ok(());
         }
-        let why = self.unread.first().map_or_else(
+        let why = self.unread.first().or(self.refreshed_elsewhere.as_ref()).map_or_else(
             || {
                 "no account is configured, and the folder, the ledger and the platform have none\nhint: `accounts \
                  add` adds one to the ledger [RA014]"

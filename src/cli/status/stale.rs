@@ -9,6 +9,8 @@ use crate::cli::figures::{counted, moment};
 use crate::cli::setup::Setup;
 use crate::cli::telling::Teller;
 use crate::cli::{Common, Exit, output};
+use crate::ledger::Ledger;
+use crate::model::{AppId, Paused};
 use crate::notify;
 
 pub(super) async fn print(
@@ -33,9 +35,12 @@ pub(super) async fn print(
             output::line(format_args!("account {}: last archived by a run: {since}", one.appid));
         }
     }
+    let paused = paused(common, ledger, &appids).await?;
     if common.json {
         let (accounts, stale) = (appids.len(), stale.len());
-        output::json(&json!({ "type": "summary", "accounts": accounts, "stale": stale }));
+        output::json(
+            &json!({ "type": "summary", "accounts": accounts, "stale": stale, "paused": paused }),
+        );
     } else if !stale.is_empty() {
         let accounts = counted(stale.len(), "account");
         output::note(format_args!(
@@ -47,4 +52,20 @@ pub(super) async fn print(
     let desk = teller.desk(Some(ledger));
     notify::tell_stale(teller.channels(), desk, &appids, &stale).await;
     Ok(if stale.is_empty() { Exit::Done } else { Exit::Left })
+}
+
+/// Prints the accounts that are paused, which no run works on, and returns how many there are.
+async fn paused(common: &Common, ledger: &Ledger, appids: &[AppId]) -> anyhow::Result<usize> {
+    let mut paused: Vec<_> = ledger.pauses(appids).await?.into_iter().collect();
+    paused.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (appid, pause) in &paused {
+        if common.json {
+            let paused = Paused::from(pause);
+            output::json(&json!({ "type": "paused", "appid": appid, "paused": paused }));
+        } else {
+            let (since, why) = (moment(pause.since), &pause.reason.message);
+            output::line(format_args!("account {appid}: paused since {since}: {why}"));
+        }
+    }
+    Ok(paused.len())
 }

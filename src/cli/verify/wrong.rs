@@ -1,9 +1,9 @@
 //! What `verify` found wrong, by account, as it is told to others.
 
-use super::Tally;
+use super::{NAMED, Tally};
 use crate::model::Outcome;
 use crate::notify::Digest;
-use crate::notify::digest::{AccountDigest, Cause, Ended, Failure};
+use crate::notify::digest::{AccountDigest, Cause, Ended, Failure, Totals};
 
 /// What is wrong with an account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,10 +57,13 @@ impl Tally {
         let accounts = self.accounts.iter().map(|(appid, wrong)| {
             let message = format!("{} objects could not be read", wrong.unchecked);
             let cause = Cause { message, hints: Vec::new() };
-            let failure = (wrong.unchecked > 0).then_some(Failure { room: None, cause });
+            let failure = (wrong.unchecked > 0).then_some(Failure { room: None, cause, more: 0 });
+            let rooms = self.mismatched.get(appid).map(Vec::as_slice).unwrap_or_default();
             AccountDigest {
                 rooms: wrong.rooms,
                 mismatches: wrong.mismatches,
+                mismatched: rooms.iter().take(NAMED).cloned().collect(),
+                totals: Totals { rooms_mismatched: rooms.len() as u64, ..Totals::default() },
                 failures: failure.into_iter().collect(),
                 ..AccountDigest::new(appid.clone(), wrong.outcome())
             }

@@ -1,6 +1,6 @@
 //! `[[notify]]`, `[monitor]` and `[run]`: who is told how a run ended.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -30,16 +30,30 @@ pub(in crate::config) fn alerts(
 
 /// What of it can be used.
 pub(in crate::config) fn usable(file: &ConfigFile, sources: &Sources) -> Alerts {
-    let mut channels: Vec<_> = each(file, sources).filter_map(Result::ok).collect();
+    let about_all = file.notify.iter().map(|section| NotifySection {
+        // Where it names an account that is not configured, it is told of all: better than of none.
+        accounts: Vec::new(),
+        ..section.clone()
+    });
+    let about_all = ConfigFile { notify: about_all.collect(), ..ConfigFile::default() };
+    let pairs = each(file, sources).zip(each(&about_all, sources));
+    let mut channels: Vec<_> =
+        pairs.filter_map(|(one, about_all)| one.or(about_all).ok()).collect();
     name_apart(&mut channels);
-    let monitor = monitor(file, &sources.environment).unwrap_or_default();
+    let environment = &sources.environment;
+    let monitor = Monitor {
+        healthchecks: healthchecks(file, environment).ok().flatten(),
+        uptime_kuma: uptime_kuma(file, environment).ok().flatten(),
+        textfile: textfile(file).ok().flatten(),
+    };
     Alerts { channels, monitor, ..rest(file) }
 }
 
 fn rest(file: &ConfigFile) -> Alerts {
     let ledger_url = super::ledger_url(&file.ledger.url).ok();
     let appids = file.accounts.iter().map(|account| account.appid.clone()).collect();
-    Alerts { success: file.run.success.clone(), appids, ledger_url, ..Alerts::default() }
+    let (success, has_others) = (file.run.success.clone(), file.has_accounts_elsewhere());
+    Alerts { success, appids, has_others, ledger_url, ..Alerts::default() }
 }
 
 fn each(
@@ -244,28 +258,52 @@ fn address(
 }
 
 fn monitor(file: &ConfigFile, environment: &Environment) -> Result<Monitor, ConfigError> {
+    Ok(Monitor {
+        textfile: textfile(file)?,
+        healthchecks: healthchecks(file, environment)?,
+        uptime_kuma: uptime_kuma(file, environment)?,
+    })
+}
+
+fn healthchecks(
+    file: &ConfigFile,
+    environment: &Environment,
+) -> Result<Option<Address>, ConfigError> {
     let section = &file.monitor;
-    let url = |name: &str, file: Option<&Path>, key: &str| {
-        let variable = Some(name.trim()).filter(|name| !name.is_empty());
-        let file = file.filter(|file| !file.as_os_str().is_empty());
-        if variable.is_none() && file.is_none() {
-            return Ok(None);
-        }
-        let path = format!("monitor.{key}");
-        address(environment, (variable, file), &path, &["https", "http"]).map(Some)
-    };
-    let (healthchecks, kuma) =
-        (section.healthchecks_url_file.as_deref(), section.uptime_kuma_url_file.as_deref());
-    let textfile = section.textfile.clone().filter(|file| !file.as_os_str().is_empty());
+    let named = (section.healthchecks_url_env.as_str(), section.healthchecks_url_file.as_deref());
+    monitored(environment, named, "monitor.healthchecks_url")
+}
+
+fn uptime_kuma(
+    file: &ConfigFile,
+    environment: &Environment,
+) -> Result<Option<Address>, ConfigError> {
+    let section = &file.monitor;
+    let named = (section.uptime_kuma_url_env.as_str(), section.uptime_kuma_url_file.as_deref());
+    monitored(environment, named, "monitor.uptime_kuma_url")
+}
+
+/// The address of a monitor, if a variable or a file is named for it.
+fn monitored(
+    environment: &Environment,
+    (variable, file): (&str, Option<&Path>),
+    path: &str,
+) -> Result<Option<Address>, ConfigError> {
+    let variable = Some(variable.trim()).filter(|name| !name.is_empty());
+    let file = file.filter(|file| !file.as_os_str().is_empty());
+    if variable.is_none() && file.is_none() {
+        return Ok(None);
+    }
+    address(environment, (variable, file), path, &["https", "http"]).map(Some)
+}
+
+fn textfile(file: &ConfigFile) -> Result<Option<PathBuf>, ConfigError> {
+    let textfile = file.monitor.textfile.clone().filter(|file| !file.as_os_str().is_empty());
     if textfile.as_ref().is_some_and(|file| file.extension().is_none_or(|ext| ext != "prom")) {
         let problem = "node_exporter reads only files whose names end in .prom";
         return Err(wrong("monitor.textfile", problem));
     }
-    Ok(Monitor {
-        healthchecks: url(&section.healthchecks_url_env, healthchecks, "healthchecks_url")?,
-        uptime_kuma: url(&section.uptime_kuma_url_env, kuma, "uptime_kuma_url")?,
-        textfile,
-    })
+    Ok(textfile)
 }
 
 #[cfg(test)]

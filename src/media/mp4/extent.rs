@@ -10,7 +10,6 @@ pub(super) struct Extent {
     pub end: u64,
     /// The number of samples.
     pub samples: u64,
-    /// Their bytes.
     pub bytes: u64,
     /// The bytes in chunks that reach beyond the end of the file.
     pub beyond: u64,

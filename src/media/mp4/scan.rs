@@ -22,7 +22,6 @@ pub(super) struct Scan {
 /// A fragment that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Its size.
     pub size: u64,
     /// How many of the given bytes precede the rest of its payload: they end with [`Found::SEEN`].
     pub taken: usize,

@@ -36,30 +36,20 @@ pub enum FetchProblem {
     Redirects(TooManyRedirects),
     /// 401 or 403: signature missing, wrong or expired.
     #[error("the host refused it with status {status}")]
-    Refused {
-        /// The status.
-        status: u16,
-    },
+    Refused { status: u16 },
     /// 404 or 410.
     #[error("the host no longer has it, status {status}")]
-    Gone {
-        /// The status.
-        status: u16,
-    },
+    Gone { status: u16 },
     /// The host asks for fewer requests: 429, 503, 509 or 514.
     #[error("the host is limiting the request rate, status {status}")]
     Throttled {
-        /// The status.
         status: u16,
         /// What its `Retry-After` says.
         retry_after: Option<Duration>,
     },
     /// Any other status.
     #[error("the host answered with status {status}")]
-    Status {
-        /// The status.
-        status: u16,
-    },
+    Status { status: u16 },
     /// The connection could not be established.
     #[error("could not connect")]
     Connect(#[source] reqwest::Error),

@@ -73,6 +73,13 @@ pub async fn send(post: &Post, channel: &Channel, parcel: &Parcel) -> Result<(),
     retry::with(&POLICY, "sending a notification", || attempt(post, channel, parcel)).await
 }
 
+/// A part of an address without its %-signs.
+fn decoded(part: &str) -> String {
+    let pair = format!("x={}", part.replace('+', "%2B"));
+    let mut pairs = url::form_urlencoded::parse(pair.as_bytes());
+    pairs.next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
 async fn attempt(post: &Post, channel: &Channel, parcel: &Parcel) -> Result<(), Error> {
     match &channel.way {
         Way::Wecom(robot) => wecom::send(post, robot, &parcel.message).await,

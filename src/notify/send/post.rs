@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use url::Url;
 
-use super::{ATTEMPT, Error};
+use super::{ATTEMPT, Error, decoded};
 use crate::clock::Clock;
 use crate::config::Address;
 use crate::model::redact::excerpt;
@@ -93,7 +93,7 @@ impl Post {
         text: String,
     ) -> Result<HeaderMap, Error> {
         let request = self.client.post(url).header(CONTENT_TYPE, "text/plain; charset=utf-8");
-        self.success(address, request.body(text)).await
+        self.success(address, request.body(text)).await.map_err(Error::of_monitor)
     }
 
     /// Gets an address of a monitor.
@@ -102,7 +102,7 @@ impl Post {
     /// When it is not answered with a success.
     pub async fn get(&self, address: &Address, url: Url) -> Result<Reply, Error> {
         let reply = self.exchange(address, self.client.get(url), Repeat::Known).await?;
-        reply.success()
+        reply.success().map_err(Error::of_monitor)
     }
 
     async fn success(
@@ -210,8 +210,9 @@ fn secrets(address: &Address) -> Vec<SecretString> {
     const SHORTEST: usize = 6;
     let url = address.expose();
     let values = url.query_pairs().map(|(_, value)| value.into_owned());
-    let parts = url.path_segments().into_iter().flatten().map(str::to_owned);
-    let all = values.chain(parts).chain(url.password().map(str::to_owned));
+    // In an address they are URL-encoded; a receiver says them as it reads them.
+    let parts = url.path_segments().into_iter().flatten().chain(url.password());
+    let all = values.chain(parts.flat_map(|part| [part.to_owned(), decoded(part)]));
     all.filter(|text| text.len() >= SHORTEST).map(SecretString::from).collect()
 }
 

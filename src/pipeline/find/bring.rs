@@ -3,11 +3,16 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::{MOST_FAILURES, Search, ends_calls};
 use crate::ledger::{Choice, Phase, RoomRecord};
+use crate::model::Stage;
+use crate::pipeline::at_work::at_work;
 use crate::pipeline::lease::{self, Lease};
 use crate::pipeline::{InFlight, Selection};
 use crate::schedule::RoomPermit;
+use crate::spans::{self, RoomSpan};
 use crate::stage::adopt::{Adopted, adopt};
 use crate::stage::verify::{Depth, recheck};
 use crate::stage::{Error, ListedRoom, resolve, seal, selection};
@@ -41,15 +46,18 @@ impl Search {
             list.room_done();
         }
         let lease = Lease::keep(&context, &self.account.appid, room);
+        let span = Arc::new(RoomSpan::begin(&self.account.appid, room));
         // On the heap: it is large.
-        let error = match Box::pin(self.look(record.clone(), force)).await {
+        let look = Box::pin(self.look(record.clone(), force)).instrument(span.span().clone());
+        let error = match look.await {
             Ok(Look::Found(listed)) => {
                 context.progress.list_room();
                 self.failures = 0;
                 let account = Arc::clone(&self.account);
                 let (listed, permit) = (*listed, Some(permit));
                 let untried = Some(context.causes.begin_trial(&account.appid));
-                let room = InFlight { account, listed, pictures: None, lease, permit, untried };
+                let pictures = None;
+                let room = InFlight { account, listed, pictures, lease, permit, untried, span };
                 // The receiver outlives this sender unless the run was stopped.
                 let _ = self.listed.send(room).await;
                 return Ok(());
@@ -76,6 +84,7 @@ impl Search {
         };
         lease.release().await;
         let Some(error) = error else { return Ok(()) };
+        spans::fail(span.span(), &error);
         self.failures += u32::from(matches!(error, Error::Wechat(_)));
         if ends_calls(&error) || self.failures >= MOST_FAILURES {
             self.can_call = false;
@@ -95,7 +104,8 @@ impl Search {
         let (context, account) = (&self.context, &self.account);
         let is_lacking = record.is_lacking;
         let mut depth = is_lacking.then_some(Depth::Shallow);
-        match adopt(context.records(), &record).await? {
+        let appid = &account.appid;
+        match at_work(context, appid, Stage::Check, adopt(context.records(), &record)).await? {
             Adopted::NothingNew => {}
             Adopted::TakenOver(adopted) => {
                 if adopted.phase == Phase::Closed && !force && !is_lacking {
@@ -113,18 +123,21 @@ impl Search {
         let recordings = context.ledger.recordings(&account.appid, record.room.room_id).await?;
         let mut listed = ListedRoom { record, recordings };
         if let Some(depth) = depth {
-            recheck(context.records(), &mut listed, depth).await?;
+            let recheck = recheck(context.records(), &mut listed, depth);
+            at_work(context, appid, Stage::Check, recheck).await?;
             listed.record.is_lacking = false;
         }
         if force || is_lacking {
-            seal::mend_side_files(context.records(), &listed.record).await?;
+            let mended = Box::pin(seal::mend_side_files(context.records(), &listed.record));
+            at_work(context, appid, Stage::Check, mended).await?;
         }
         if resolve::is_needed(&listed.record, &listed.recordings, context.due_by()) {
             if !self.can_call {
                 return Ok(Look::NeedsCall);
             }
-            listed =
-                resolve::resolve(context.calls(), context.owner(), account, listed.record).await?;
+            let (calls, owner) = (context.calls(), context.owner());
+            let resolved = resolve::resolve(calls, owner, account, listed.record);
+            listed = at_work(context, appid, Stage::Resolve, resolved).await?;
         }
         if listed.record.room.is_unlisted() && listed.recordings.is_empty() {
             return Err(Error::NoSuchRoom(listed.record.room.room_id));

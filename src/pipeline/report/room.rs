@@ -14,7 +14,6 @@ use crate::stage::{ListedRoom, seal};
 pub struct RoomReport {
     /// The account.
     pub appid: AppId,
-    /// The room.
     pub room_id: RoomId,
     /// Its title.
     pub name: String,

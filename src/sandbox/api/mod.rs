@@ -26,7 +26,6 @@ pub use token::Tokens;
 /// A reply, and whether a fault affected it.
 #[derive(Debug)]
 pub struct Answer {
-    /// The reply.
     pub reply: Reply,
     /// Whether a fault struck.
     pub fault: bool,

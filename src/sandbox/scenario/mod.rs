@@ -25,16 +25,12 @@ pub enum ScenarioError {
     Syntax(#[from] toml::de::Error),
     /// The same appid occurs twice.
     #[error("account {appid} is given twice")]
-    DuplicateAccount {
-        /// The appid.
-        appid: String,
-    },
+    DuplicateAccount { appid: String },
     /// The same room occurs twice in an account.
     #[error(
         "account {appid}: room {room} is given twice\nhint: ids from `generate` count too [RA031]"
     )]
     DuplicateRoom {
-        /// The appid.
         appid: String,
         /// The room's number.
         room: i64,
@@ -42,7 +38,6 @@ pub enum ScenarioError {
     /// A room number that WeChat would not assign.
     #[error("account {appid}: room {room}: an id is positive")]
     RoomId {
-        /// The appid.
         appid: String,
         /// The room's number.
         room: i64,

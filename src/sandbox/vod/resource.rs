@@ -21,7 +21,6 @@ pub struct Resource {
     pub content: Arc<Content>,
     /// The part of it that is served as if it were a separate file.
     pub window: Range<u64>,
-    /// `Content-Type`.
     pub content_type: &'static str,
     /// `ETag`, with quotes.
     pub etag: String,

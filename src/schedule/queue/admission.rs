@@ -11,9 +11,8 @@ use crate::schedule::policy::{Leaves, Moment, Urgency, is_under_pressure, may_go
 const LOOK_EVERY: SignedDuration = SignedDuration::from_millis(250);
 
 impl Queue {
-    /// Grants requests, the most urgent first, if anything has changed since the last call. The
-    /// caller takes or withdraws each returned ticket.
-    pub fn serve(&mut self, now: Timestamp) -> Vec<Ticket> {
+    /// Grants requests, the most urgent first, if anything has changed since the last call.
+    pub fn serve(&mut self, now: Timestamp) -> Vec<(Ticket, Grant)> {
         let is_time = |at: Timestamp| now.duration_since(at).abs() >= LOOK_EVERY;
         let mut granted = Vec::new();
         if std::mem::take(&mut self.has_changed) || self.served_at.is_none_or(is_time) {
@@ -104,28 +103,27 @@ impl Queue {
     }
 
     /// Removes the request at `place` from the queue and grants it.
-    fn grant(&mut self, place: usize, now: Timestamp) -> Ticket {
-        let Waiting { ticket, job: id, wants } = self.waiting.remove(place);
+    fn grant(&mut self, place: usize, now: Timestamp) -> (Ticket, Grant) {
+        let Waiting { ticket, job, wants } = self.waiting.remove(place);
         let grant = match wants {
             Wants::File => {
-                self.change(id, |job| job.is_open = true);
+                self.change(job, |job| job.is_open = true);
                 Grant::File
             }
             Wants::Part { bytes, host } => {
                 let part = self.memory_for(bytes, false);
                 let read_ahead = self.memory_for(bytes, host.is_some()) - part;
                 let bytes = part.min(self.free);
-                self.hold(id, bytes, now);
+                self.hold(job, bytes, now);
                 let read_ahead = read_ahead.min(self.free);
                 let connect = |host: String| {
-                    self.connect(id, (&host, read_ahead), now);
+                    self.connect(job, (&host, read_ahead), now);
                     (host, read_ahead)
                 };
                 Grant::Part { bytes, connection: host.map(connect) }
             }
         };
-        self.granted.insert(ticket, (id, grant));
-        ticket
+        (ticket, grant)
     }
 
     fn hold(&mut self, id: JobId, bytes: u64, now: Timestamp) {

@@ -27,7 +27,7 @@ const LIST_WAIT: Duration = Duration::from_secs(2);
 pub struct AccountList {
     /// The accounts, by appid.
     pub accounts: Vec<AccountEntry>,
-    /// Whether the server demands that callers sign in, and this one has.
+    /// Whether the server requires callers to sign in, and this one has done so.
     pub signed_in: bool,
 }
 

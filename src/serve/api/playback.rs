@@ -30,11 +30,11 @@ pub struct RoomPlayback {
     pub name: String,
     /// What to play.
     pub preferred: Played,
-    /// How long that plays.
+    /// How long it plays.
     pub duration_ms: u64,
     /// When the broadcast began.
     pub start_time: Option<Timestamp>,
-    /// When the first of the URLs ends; `null` if none does.
+    /// When the first of the URLs expires; `null` if none does.
     pub urls_expire_at: Option<Timestamp>,
     /// A link to the cover.
     pub poster_url: Option<String>,
@@ -44,7 +44,7 @@ pub struct RoomPlayback {
     pub whole: Option<WholePlayback>,
     /// The archived segments, in order.
     pub segments: Vec<SegmentPlayback>,
-    /// What is missing of the broadcast between them, as far as it is known.
+    /// What is missing of the broadcast between them, as far as is known.
     pub gaps: Vec<GapPlayback>,
     /// The page of the room.
     pub page_url: String,

@@ -63,7 +63,7 @@ pub struct RoomDetails {
     pub verify_command: String,
 }
 
-/// A segment, and what proves it.
+/// A segment, and the evidence for it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SegmentDetails {
     /// 1 for the first segment of the broadcast.

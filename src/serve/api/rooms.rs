@@ -17,7 +17,7 @@ use crate::serve::app::App;
 use crate::serve::guard::{Place, SeenAccount};
 use crate::serve::problem::Problem;
 
-/// Some of the rooms that were looked for.
+/// One page of the rooms that match.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RoomPage {
     /// The rooms.
@@ -26,7 +26,7 @@ pub struct RoomPage {
     pub total: u64,
     /// The `cursor` of the next page; `null` on the last.
     pub next_cursor: Option<String>,
-    /// When the catalog was published that they are from.
+    /// When the catalog that lists them was published.
     pub published_at: Option<Timestamp>,
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Error, status};
 use crate::clock;
-use crate::metrics::{Figures, seconds};
+use crate::metrics::{Figures, StageSeconds, seconds};
 use crate::model::{AccountStatus, AppId};
 use crate::store::Store;
 
@@ -110,6 +110,10 @@ fn figures(status: &AccountStatus) -> Figures {
         lost: status.lost_unacknowledged.map(|lost| lost as f64),
         rooms_left: status.rooms_left.map(|rooms| rooms as f64),
         calls_left: status.calls.map(|calls| calls.left as f64),
+        stages: StageSeconds::read(|stage| {
+            let millis = status.last_run.stage_ms.get(stage.as_str());
+            millis.map(|millis| *millis as f64 / 1000.0)
+        }),
     }
 }
 

@@ -53,6 +53,22 @@ struct State {
     refused: Option<String>,
 }
 
+/// Ends the reading of a catalog, also where a panic ended it: whoever asks next has it read again.
+struct Reading<'a>(&'a Slot);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        self.0.state.send_if_modified(|state| {
+            let was_cut = std::mem::take(&mut state.is_reading);
+            if was_cut {
+                state.looked = Some(now);
+            }
+            was_cut
+        });
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 struct Found {
     /// `None` if there is no catalog.
@@ -120,7 +136,10 @@ impl Catalogs {
         if is_due {
             let (catalogs, appid, slot) = (Arc::clone(self), appid.clone(), Arc::clone(slot));
             // Not as part of a request: a large catalog is read to its end even if nobody waits so long.
-            tokio::spawn(async move { catalogs.look(&appid, &slot).await });
+            tokio::spawn(async move {
+                let _reading = Reading(&slot);
+                catalogs.look(&appid, &slot).await;
+            });
         }
     }
 
@@ -251,5 +270,26 @@ impl State {
 impl Slot {
     fn bytes(&self) -> usize {
         self.state.borrow().index().map_or(0, |index| index.bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_while_a_catalog_is_read_does_not_keep_it_from_being_read_again() {
+        let reading = State { is_reading: true, ..State::default() };
+        let slot =
+            Arc::new(Slot { state: watch::Sender::new(reading), used: Mutex::new(Instant::now()) });
+        let read = Arc::clone(&slot);
+        let ended = tokio::spawn(async move {
+            let _reading = Reading(&read);
+            tokio::task::yield_now().await;
+            panic!("a bug");
+        });
+        assert!(ended.await.is_err());
+        let state = slot.state.borrow();
+        assert!(!state.is_reading && state.looked.is_some());
     }
 }

@@ -123,7 +123,7 @@ async fn follow(
 ) -> Result<(Sealed, u64), Error> {
     let (room, sealed) = (&listed.record.room, listed.record.sealed);
     let previous = published::look(records.store, room, sealed, Search::Recorded).await?;
-    seal_after(records, hosts, listed, (previous, pictures)).await
+    Box::pin(seal_after(records, hosts, listed, (previous, pictures))).await
 }
 
 /// Publishes a room, following the previous manifest, and returns how many of its recordings are
@@ -201,7 +201,7 @@ async fn publish(
         }
         None => manifest,
     };
-    supersede(records, keys, room, manifest, previous).await
+    Box::pin(supersede(records, keys, room, manifest, previous)).await
 }
 
 /// Publishes the manifest of a leased room once more, with a stitched film or why there is none, as a new

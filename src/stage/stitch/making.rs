@@ -40,6 +40,7 @@ pub async fn make(
     let (store, room) = (records.store, (&manifest.room.appid, manifest.room.room_id));
     let made_from = manifest.made_from();
     let key = keys.stitched(&Stitched::digest(&made_from));
+    uploads::abort_left(records, room, &key).await?;
     let found = match existing {
         Existing::Keep => find(store, &key, plan).await?,
         Existing::Replace => None,

@@ -32,9 +32,7 @@ use crate::store::{self, Labels, PartPlan};
 pub(super) struct Target {
     /// The account and the room it belongs to.
     pub room: (AppId, RoomId),
-    /// Its key.
     pub key: ObjectKey,
-    /// Its content type.
     pub content_type: &'static str,
     /// The required format.
     pub format: Format,
@@ -172,7 +170,7 @@ async fn copy_once(
     let copied = if plan.is_single() && checkpoint.is_none() {
         copy_small(context, source, target, begun, plan).await?
     } else {
-        copy_large(context, source, target, begun, checkpoint).await?
+        Box::pin(copy_large(context, source, target, begun, checkpoint)).await?
     };
     Ok(with_source_evidence(copied, &file))
 }

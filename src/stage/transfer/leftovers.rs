@@ -35,13 +35,11 @@ pub enum Verdict {
 /// An unfinished upload and the verdict on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// The key of its object.
     pub key: ObjectKey,
     /// The store's id for it.
     pub id: String,
     /// When it was begun, if known.
     pub initiated: Option<Timestamp>,
-    /// The verdict.
     pub verdict: Verdict,
     /// Why it was judged so.
     pub reason: String,
@@ -166,9 +164,7 @@ pub async fn forget_spent(ledger: &Ledger, leftovers: &Leftovers) -> Result<usiz
 }
 
 async fn knowledge(records: Records<'_>, older_than: Duration) -> Result<Knowledge, Error> {
-    let now = records.clock.now();
-    let before = SignedDuration::try_from(older_than).ok();
-    let before = before.and_then(|age| now.checked_sub(age).ok()).unwrap_or(Timestamp::MIN);
+    let before = records.clock.ago(older_than);
     let is_ours = |intent: &Intent| {
         let room = records.store.keys(&intent.appid).room(intent.room);
         room.holds(&ObjectKey::new(intent.key.clone()))

@@ -43,6 +43,7 @@ use crate::model::{
     RecordingState, Room, SOURCE_PLAYLIST, Stored, StoredObject, StoredWhole,
 };
 use crate::schedule::Job;
+use crate::spans;
 use crate::store::RoomKeys;
 
 use copy::{Copied, Target, copy};
@@ -66,7 +67,6 @@ fn joined<T>(task: Result<T, JoinError>) -> T {
 pub struct Place {
     /// The account.
     pub appid: AppId,
-    /// The room.
     pub room: Room,
     /// The keys of the room's folder.
     pub keys: RoomKeys,
@@ -285,6 +285,7 @@ async fn save(context: &Context, place: &Place, recording: Recording) -> Result<
     let (ledger, room) = (&context.ledger, place.room.room_id);
     ledger.save_recording(&place.appid, room, &recording, context.owner()).await?;
     context.progress.end_recording();
+    spans::end_transfer(&recording);
     Ok(recording)
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn copy_large(
     };
     let sent = async {
         let Sent { mut hashed, borders, receipts } =
-            send_parts(&upload, hashing, checkpoint_writer, coming).await?;
+            Box::pin(send_parts(&upload, hashing, checkpoint_writer, coming)).await?;
         let media = facts::check(source, &file, (&mut hashed, target.hope), None).await?;
         let cut = cut::settle(&mut hashed, &target.doubts, target.hope, file.total)?;
         let seen = target.doubts.settle(&hashed, target.hope)?;
@@ -68,7 +68,7 @@ pub(super) async fn copy_large(
         damage.extend(cut);
         Ok(((hashed, seen), receipts, media, damage))
     };
-    let ((hashed, seen), receipts, media, damage) = match sent.await {
+    let ((hashed, seen), receipts, media, damage) = match Box::pin(sent).await {
         Ok(sent) => sent,
         Err(failure) => return Err(settle(context, target, &upload, failure, is_resumed).await),
     };

@@ -9,6 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::failure::Failure;
 use super::joined;
@@ -16,6 +17,7 @@ use super::source::{Fetched, Source};
 use super::window::Window;
 use crate::media::source::{Body, Opened, SourceFile};
 use crate::schedule::{Beside, ConnectionPermit, MemoryPermit, PartBytes};
+use crate::spans;
 use crate::stage::Context;
 use crate::store::PartPlan;
 
@@ -90,7 +92,7 @@ fn ranged(
         None => (None, from),
     };
     let (fetched, parts) = mpsc::unbounded_channel();
-    let asking = AbortOnDropHandle::new(tokio::spawn(fetch.ask(from, fetched)));
+    let asking = AbortOnDropHandle::new(tokio::spawn(fetch.ask(from, fetched).in_current_span()));
     let parts = stream::iter(begun.map(Ok)).chain(UnboundedReceiverStream::new(parts));
     let arrived = move |part: Fetching| {
         let _until_the_last_has_come = &asking;
@@ -130,7 +132,7 @@ impl Fetch {
             }
         });
         let permitted = |(number, range): Asked| {
-            let permits = self.source.permits(range.end - range.start);
+            let permits = self.source.permits(range.end.saturating_sub(range.start));
             async move { Ok(((number, range), permits.await)) }
         };
         let permitted = Beside::PartRequests.try_each(asked.map_ok(permitted));
@@ -157,12 +159,13 @@ impl Fetch {
     fn start(&self, asked: Asked, body: Option<Body>, permits: Permits) -> Fetching {
         let (source, file) = (self.source.clone(), Arc::clone(&self.file));
         let (number, range) = asked;
+        let span = spans::part(number, range.end - range.start);
         let task = async move {
             let Fetched { bytes, is_end } =
                 source.range_to_its_end(&file, range, body, permits).await?;
             Ok(Part { number, bytes, is_end })
         };
-        AbortOnDropHandle::new(tokio::spawn(task))
+        AbortOnDropHandle::new(tokio::spawn(task.instrument(span)))
     }
 }
 

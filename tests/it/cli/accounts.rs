@@ -129,6 +129,96 @@ async fn a_platforms_accounts_are_found_by_its_list_paused_when_they_leave_and_r
 }
 
 #[tokio::test]
+async fn a_platforms_tokens_are_refreshed_by_one_process_and_the_others_say_which() {
+    use jiff::SignedDuration;
+    use replay_archiver::ledger::Ledger;
+    let platform = format!("[platform]\nappid = \"wxplatform\"\nsecret = \"{APP_SECRET}\"\n");
+    let place = place(&format!("{ROOMS}{platform}"), PLATFORM).await;
+    std::fs::write(place.folder.path().join("ticket"), place.sandbox.ticket()).unwrap();
+    place.good(&["run"]).await;
+    let url = format!("sqlite:{}", place.folder.path().join("ledger.sqlite").display());
+    let (ledger, appid) = (Ledger::open(&url).await.unwrap(), "wxplatform".parse().unwrap());
+    let hour = SignedDuration::from_hours(1);
+    let taken = ledger.take_refreshing(&appid, "20261127T020000Z-other elsewhere", hour).await;
+    assert_eq!(taken.unwrap(), None, "the run has given it back");
+    let asked = place.sandbox.calls().len();
+    let ran = place.run(&["run", "--json"]).await;
+    assert_eq!((ran.code, &ran.summary()["outcome"]), (3, &json!("continuing")), "{ran:?}");
+    assert_eq!(place.sandbox.calls().len(), asked, "nothing is asked");
+    let ran = place.run(&["run"]).await;
+    let says = "run 20261127T020000Z-other refreshes the tokens of the platform wxplatform since";
+    assert!(ran.err.contains(says) && ran.err.contains("RA223"), "{}", ran.err);
+    ledger.end_refreshing("20261127T020000Z-other elsewhere").await.unwrap();
+    place.good(&["run"]).await;
+}
+
+#[tokio::test]
+async fn a_platforms_list_that_ends_early_pauses_nobody() {
+    let platform = format!("[platform]\nappid = \"wxplatform\"\nsecret = \"{APP_SECRET}\"\n");
+    let place = place(&format!("{ROOMS}{platform}"), PLATFORM).await;
+    std::fs::write(place.folder.path().join("ticket"), place.sandbox.ticket()).unwrap();
+    place.good(&["run"]).await;
+    place.sandbox.update(|scenario| {
+        let text = "[[fault]]\non = \"api\"\ncall = \"authorizers\"\ntimes = \"always\"\n\
+            then = { body = { text = '{\"total_count\":2,\"list\":[]}' } }";
+        scenario.faults = replay_archiver::sandbox::scenario::Scenario::parse(text).unwrap().faults;
+    });
+    let ran = place.run(&["run"]).await;
+    assert!(ran.code != 0 && ran.err.contains("ends after 0 of 2"), "{ran:?}");
+    let list = place.good(&["accounts", "list"]).await.out;
+    assert!(list.contains("wx1") && !list.contains("paused"), "{list}");
+}
+
+#[tokio::test]
+async fn an_account_that_a_broken_file_names_is_not_taken_from_another_source() {
+    let place = Place::start(ROOMS).await;
+    let folder = place.folder.path().join("accounts.d");
+    std::fs::create_dir(&folder).unwrap();
+    let more = "[accounts]\nledger = true\nfolder = \"accounts.d\"\n";
+    place.configure(&format!("{more}{}", place.configuration()));
+    place.good(&["accounts", "add", "wx2", "--secret-env", "APP_SECRET"]).await;
+    place.good(&["accounts", "add", "wx3", "--secret-env", "APP_SECRET"]).await;
+    let broken = "# wx3 has moved to the ledger\n[[account]]\nappid = wx2\ndaily_limit = 50\n";
+    std::fs::write(folder.join("a.toml"), broken).unwrap();
+    let also = "[[account]]\nappid = \"wx2\"\ntoken = { secret_env = \"APP_SECRET\" }\n";
+    std::fs::write(folder.join("b.toml"), also).unwrap();
+    let listed = place.run(&["accounts", "list", "--json"]).await;
+    let lines = listed.lines();
+    let named: Vec<_> = lines.iter().filter_map(|line| line["appid"].as_str()).collect();
+    assert_eq!((listed.code, named), (3, vec!["wx1", "wx3"]), "{listed:?}");
+    for says in
+        ["wx2: left out, although another source has settings too", "a.toml names it", "[RA036]"]
+    {
+        assert!(listed.err.contains(says), "{says}: {}", listed.err);
+    }
+    std::fs::remove_file(folder.join("a.toml")).unwrap();
+    std::fs::remove_file(folder.join("b.toml")).unwrap();
+    let listed = place.good(&["accounts", "list", "--json"]).await;
+    assert_eq!(listed.lines().len(), 4, "three accounts and the summary");
+}
+
+#[tokio::test]
+async fn a_secret_in_place_of_its_name_is_neither_shown_nor_kept() {
+    let place = place(ROOMS, "[accounts]\nledger = true\n").await;
+    for flag in ["--secret-env", "--secret-file", "--token-file", "--redis-key"] {
+        let refused = place.run(&["accounts", "add", "wx1", flag, APP_SECRET]).await;
+        assert!(
+            refused.code == 2 && refused.err.contains("may be a secret"),
+            "{flag}: {refused:?}"
+        );
+        assert!(!format!("{refused:?}").contains(APP_SECRET), "{flag}");
+    }
+    let list = place.good(&["accounts", "list", "--json"]).await;
+    assert_eq!(list.summary()["accounts"], 0, "{list:?}");
+    for entry in std::fs::read_dir(place.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("ledger.sqlite") {
+            assert!(!crate::bucket::holds(&std::fs::read(&path).unwrap(), APP_SECRET));
+        }
+    }
+}
+
+#[tokio::test]
 async fn two_refreshers_are_refused_before_anything_is_asked() {
     let text = PLATFORM.replace("only_refresher = true\n", "token_file = \"kept\"\n");
     let place = place(

@@ -39,7 +39,7 @@ fn stitch(store: &StrictS3) {
         manifest["playback"]["stitched"] = json!({
             "key": "stitched/c.mp4",
             "bytes": 9,
-            "duration_ms": 8_000,
+            "duration_ms": 8_046,
             "made_from": made_from.collect::<Vec<_>>(),
         });
     });
@@ -55,7 +55,7 @@ async fn the_stitched_film_is_the_first_answer_of_every_format() {
     let store = archive().await;
     let place = place(&store, "").await;
     let json: Value = serde_json::from_str(&listed(&place, &[]).await).unwrap();
-    assert_eq!(json["play"]["what"], "segments");
+    assert_eq!((&json["play"]["what"], &json["duration_ms"]), (&json!("segments"), &json!(8_000)));
     assert_eq!(json["play"]["urls"].as_array().unwrap().len(), 2);
     stitch(&store);
     let json: Value = serde_json::from_str(&listed(&place, &[]).await).unwrap();
@@ -64,6 +64,9 @@ async fn the_stitched_film_is_the_first_answer_of_every_format() {
         (&json!("stitched"), 1)
     );
     assert!(text(&json["play"]["urls"][0]).contains("/stitched/c.mp4?"), "{json}");
+    assert_eq!(json["duration_ms"], 8_046, "of what is played");
+    let segments: Value = serde_json::from_str(&listed(&place, &["--segments"]).await).unwrap();
+    assert_eq!(segments["duration_ms"], 8_000);
     assert_eq!(json["segments"].as_array().unwrap().len(), 2, "they are told all the same");
     for format in ["urls", "m3u", "xspf", "nginx-vod", "ffconcat"] {
         let film = listed(&place, &["--format", format]).await;

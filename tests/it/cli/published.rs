@@ -1,5 +1,6 @@
 //! What a run publishes beside the rooms: `status.json`, and the catalog between nights.
 
+use replay_archiver::model::Sha256Digest;
 use serde_json::{Value, json};
 
 use super::program::{Place, ROOMS, ended};
@@ -105,10 +106,9 @@ const ANNOUNCED: &str = "[[account.room]]\nid = 3\nstart = \"+2d\"\nstatus = 102
 async fn the_catalog_is_kept_fresh_with_one_call_and_nothing_is_archived() {
     let place = Place::start(&format!("{ROOMS}{ANNOUNCED}")).await;
     let listed = place.good(&["run", "--list-only", "--json"]).await;
-    assert_eq!(
-        listed.lines(),
-        [json!({ "type": "listed", "appid": "wx1", "rooms": 3, "calls": 1 })]
-    );
+    let summary = json!({ "type": "summary", "accounts": 1, "listed": 1, "outcome": "ok" });
+    let one = json!({ "type": "listed", "appid": "wx1", "rooms": 3, "calls": 1 });
+    assert_eq!(listed.lines(), [one, summary]);
     let bucket = place.bucket();
     let keys: Vec<&String> = bucket.objects.keys().collect();
     assert_eq!(keys, ["live/wx1/catalog.json"]);
@@ -123,4 +123,56 @@ async fn the_catalog_is_kept_fresh_with_one_call_and_nothing_is_archived() {
     let rooms = place.bucket().json("live/wx1/catalog.json")["rooms"].clone();
     assert_eq!(rooms[0]["status"], "complete", "{rooms}");
     assert_eq!(place.run(&["run", "--list-only", "--dry-run"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_leaves_the_others_fresh_and_is_named() {
+    let place = Place::start(ROOMS).await;
+    let other = "[[account]]\nappid = \"wx2\"\ntoken = { secret_env = \"APP_SECRET\" }\n";
+    place.configure(&format!("{}{other}", place.configuration()));
+    let ran = place.run(&["run", "--list-only", "--json"]).await;
+    assert_eq!((ran.code, &ran.summary()["outcome"]), (3, &json!("left")), "{ran:?}");
+    let types: Vec<_> =
+        ran.lines().iter().map(|line| (line["type"].clone(), line["appid"].clone())).collect();
+    assert_eq!(types[..2], [(json!("listed"), json!("wx1")), (json!("problem"), json!("wx2"))]);
+    assert!(ran.err.contains("wx2: failed to refresh the room list"), "{}", ran.err);
+    let success = ["run", "--list-only", "--success", "left"];
+    assert_eq!(place.run(&success).await.code, 0);
+    assert_eq!(place.run(&["run", "--dry-run"]).await.code, 3);
+    let none = ["run", "--list-only", "--account", "wx2"];
+    assert_eq!(place.run(&none).await.code, 1, "nothing could be read");
+}
+
+#[tokio::test]
+async fn a_paused_account_alone_is_left_and_has_not_failed() {
+    let refused = "[[fault]]\non = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\n\
+        then = { errcode = { code = 61003, message = \"not authorised\" } }\n";
+    let place = Place::start(&format!("{ROOMS}{refused}")).await;
+    assert_eq!(place.run(&["run", "--list-only"]).await.code, 3);
+    let ran = place.run(&["run", "--json"]).await;
+    assert_eq!((ran.code, &ran.summary()["outcome"]), (3, &json!("left")), "{ran:?}");
+}
+
+#[tokio::test]
+async fn an_acknowledgement_that_was_cut_short_before_the_catalog_is_finished_by_the_next() {
+    let lost = "[[account.room]]\nid = 1\nstart = \"-9d\"\n[[account.room.replay]]\nexpire = \"-1h\"\n\
+        [[account.room.replay]]\n";
+    let place = Place::start(lost).await;
+    assert_eq!(place.run(&["run"]).await.code, 4);
+    let is_current = || {
+        // Not by the checks of the bucket, in which the catalog always fits.
+        let read = |key: &str| std::fs::read(place.objects().join(key)).unwrap();
+        let digest = Sha256Digest::of(&read("live/wx1/rooms/1/manifest.json")).to_string();
+        let catalog: Value = serde_json::from_slice(&read("live/wx1/catalog.json")).unwrap();
+        catalog["rooms"][0]["manifest_sha256"] == json!(digest)
+    };
+    let path = place.objects().join("live/wx1/catalog.json");
+    let before = std::fs::read(&path).unwrap();
+    let ack = ["ack", "--room", "1", "--by", "Li Lei", "--because", "a test"];
+    place.good(&ack).await;
+    assert!(is_current());
+    std::fs::write(&path, before).unwrap();
+    assert!(!is_current(), "as if it had been killed in between");
+    place.good(&ack).await;
+    assert!(is_current());
 }

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
-    Backlog, Error, Intent, NewPart, Phase, QuotaShare, RecordingId, Reserve, SavedChunk,
-    ScanState, Standing,
+    Backlog, Choice, Error, Intent, NewPart, NewRoom, Phase, QuotaShare, RecordingId, Reserve,
+    SavedChunk, ScanState, Standing,
 };
 use replay_archiver::model::{ALL_HOSTS, Measured};
 use replay_archiver::model::{LiveStatus, RecordingState, RoomId};
@@ -258,7 +258,10 @@ pub async fn an_upload_is_noted_by_the_rooms_owner_alone_and_forgotten_when_it_e
     ledger.name_upload("1", "u1", false).await.unwrap();
     ledger.name_upload("2", "u2", true).await.unwrap();
     ledger.end_upload("other", "u1").await.unwrap();
-    assert_eq!(ledger.intents().await.unwrap()[0].upload_id.as_deref(), Some("u1"));
+    let of_object = ledger.intents_of("k").await.unwrap();
+    assert_eq!(of_object, ledger.intents().await.unwrap());
+    assert_eq!(of_object[0].upload_id.as_deref(), Some("u1"));
+    assert_eq!(ledger.intents_of("other").await.unwrap(), []);
     ledger.end_upload("k", "u1").await.unwrap();
     ledger.end_upload("k", "u2").await.unwrap();
     assert_eq!(ledger.intents().await.unwrap(), ["2", "3"].map(intent), "2 may have a twin");
@@ -309,4 +312,67 @@ pub async fn what_is_pending_is_known_with_what_is_usual(database: &Database) {
         (RoomId(1), id.source_id, true)
     );
     assert_eq!((pending.expires, pending.created), (None, begun.create_time.at));
+}
+
+pub async fn one_process_refreshes_a_platforms_tokens(database: &Database) {
+    let clock = Clock::manual(now());
+    let ledger = database.open_timed(&clock).await;
+    let take = async |platform: &str, owner: &str| {
+        let taken = ledger.take_refreshing(&platform.parse().unwrap(), owner, LEASE).await;
+        taken.unwrap().map(|other| other.owner)
+    };
+    assert_eq!(take("wxp", "a").await, None);
+    assert_eq!(take("wxp", "b").await.as_deref(), Some("a"));
+    assert_eq!(take("wxq", "b").await, None, "another platform");
+    clock.advance(LEASE - SignedDuration::from_secs(1));
+    assert_eq!(take("wxp", "a").await, None, "it is renewed");
+    clock.advance(LEASE - SignedDuration::from_secs(1));
+    assert_eq!(take("wxp", "b").await.as_deref(), Some("a"));
+    clock.advance(SignedDuration::from_secs(2));
+    assert_eq!(take("wxp", "b").await, None, "it has expired");
+    assert_eq!(take("wxp", "a").await.as_deref(), Some("b"));
+    ledger.end_refreshing("a").await.unwrap();
+    assert_eq!(take("wxp", "a").await.as_deref(), Some("b"), "a cannot end what b has");
+    ledger.void_leases("b").await.unwrap();
+    assert_eq!(take("wxp", "a").await, None, "b is gone");
+}
+
+pub async fn no_rule_leaves_out_what_is_archived(database: &Database) {
+    let ledger = database.open().await;
+    for id in [1, 2] {
+        due(&ledger, id, "2027-01-01T00:00:00Z").await;
+    }
+    let mut archived = claim_any(&ledger, "a", now()).await.unwrap();
+    let id = archived.room.room_id;
+    // Archived as far as it goes, and due again.
+    let digest = replay_archiver::model::Sha256Digest::of(b"manifest");
+    archived.sealed = Some(replay_archiver::model::Sealed {
+        status: replay_archiver::model::RoomStatus::Partial,
+        revision: 1,
+        sha256: digest,
+        summary: Default::default(),
+    });
+    archived.phase = Phase::Due;
+    ledger.save_room(&archived, "a").await.unwrap();
+    ledger.release(&appid(), id, "a").await.unwrap();
+    let out = [1, 2].map(|id| (RoomId(id), Choice::Out("names".to_owned())));
+    let phases = async || {
+        let mut phases = Vec::new();
+        for room in [1, 2] {
+            let record = ledger.room(&appid(), RoomId(room)).await.unwrap().unwrap();
+            phases.push((record.phase, record.left_out.is_some()));
+        }
+        phases.sort_by_key(|(phase, _)| format!("{phase:?}"));
+        phases
+    };
+    let expected = [(Phase::Due, false), (Phase::LeftOut, true)];
+    ledger.choose_rooms(&appid(), &out).await.unwrap();
+    assert_eq!(phases().await, expected);
+    for id in [1, 2] {
+        let (room, phase, deadline, next_at) =
+            (&room(id, LiveStatus::ENDED), Phase::Due, now(), now());
+        let listed = NewRoom { room, phase, deadline, next_at, left_out: Some("names") };
+        ledger.record_rooms(&[listed]).await.unwrap();
+    }
+    assert_eq!(phases().await, expected, "also when it is listed again");
 }

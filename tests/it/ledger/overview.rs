@@ -89,3 +89,43 @@ pub async fn calls_are_counted_by_account_with_the_share_of_each(database: &Data
     }
     assert_eq!(quotas.iter().map(DayQuota::left).collect::<Vec<_>>(), [89, 23, 70]);
 }
+
+pub async fn what_the_last_days_brought_is_known_where_calls_are_used_up(database: &Database) {
+    let ledger = database.open().await;
+    let share = QuotaShare { daily_limit: 1, reserve: Reserve::Calls(0) };
+    let shares = [(super::appid(), share), (other(), share)];
+    let day = |days: i64| now() - jiff::SignedDuration::from_hours(24 * (9 - days));
+    let lately = async |at| {
+        let today = ledger.quotas(&shares, at).await.unwrap();
+        ledger
+            .lately(&shares, &today, at)
+            .await
+            .unwrap()
+            .remove(&super::appid())
+            .unwrap_or_default()
+    };
+    ledger.scan_finished(&super::appid(), day(0), true).await.unwrap();
+    for days in 0..3 {
+        ledger.take_call(&super::appid(), day(days), share).await.unwrap();
+        list(&ledger, &super::appid(), 1, Phase::Due, "2027-02-01T00:00:00Z").await;
+    }
+    let known = lately(day(2)).await;
+    assert_eq!(known.known_since.map(|at| at <= day(0)), Some(true));
+    assert_eq!(
+        (known.scanned_at, known.rooms_a_day),
+        (Some(day(0)), Some(0)),
+        "none was looked up"
+    );
+    assert_eq!(known.silent_since(day(2)), None);
+    ledger.take_call(&super::appid(), day(3), share).await.unwrap();
+    let silent = lately(day(3)).await;
+    assert_eq!(silent.silent_since(day(3)), Some(day(0)));
+    assert_eq!(silent.rooms_a_day, Some(0));
+    assert_eq!(lately(day(4)).await.rooms_a_day, None, "today has calls");
+    ledger.take_call(&other(), day(9), share).await.unwrap();
+    let first = ledger
+        .lately(&shares, &ledger.quotas(&shares, day(9)).await.unwrap(), day(9))
+        .await
+        .unwrap();
+    assert_eq!(first[&other()].rooms_a_day, None, "one day says nothing");
+}

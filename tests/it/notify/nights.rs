@@ -2,7 +2,7 @@
 
 use replay_archiver::model::{Outcome, Reason};
 use replay_archiver::notify::Digest;
-use replay_archiver::notify::digest::{AccountDigest, Cause, Failure};
+use replay_archiver::notify::digest::{AccountDigest, Cause, Failure, Totals};
 
 use super::receiver::{Receiver, Vendor};
 use super::{Desktop, appid, at_risk, lost, of_one, room};
@@ -69,7 +69,7 @@ async fn a_deadline_is_foretold_in_words_to_act_on() {
     let (receiver, desktop) = wecom("").await;
     desktop.night(|at| at_risk(&rooms, 4, 9, at)).await;
     let text = receiver.one_since(0);
-    let told = "9 天后微信将删除 3 个直播间的 12 个回放（354 号「双十一专场」、355 号「新品」、356 号）（接口调用次数不够）";
+    let told = "9 天后，微信将删除 3 个直播间的 12 个回放（354 号「双十一专场」、355 号「新品」、356 号）：接口调用次数不够";
     assert!(text.contains(told), "{text}");
 
     let (receiver, desktop) = wecom("lang = \"en\"").await;
@@ -92,6 +92,7 @@ async fn what_many_rooms_suffer_is_one_line_with_what_to_do() {
                     message: format!("https://h/{number}.mp4?sign=canary: h is not allowed"),
                     hints: vec!["add h to [media] allow_hosts".to_owned()],
                 }),
+                more: 0,
             };
             digest.accounts[0].failures = (1..=8).map(failure).collect();
             digest
@@ -134,4 +135,123 @@ async fn what_is_lost_in_a_night_on_which_more_is_wrong_is_told_to_who_wants_it(
         .await;
     let text = receiver.one_since(0);
     assert!(text.contains("甲") && text.contains("25 小时后"), "{text}");
+}
+
+/// An account for which nothing could be done.
+fn refused(number: u64) -> AccountDigest {
+    let name = format!("wx{number:016x}");
+    let message = format!("getting a token for {name}: 40125");
+    let cause = Cause::from(&Reason { message, hints: vec!["check the secret".to_owned()] });
+    let failures = vec![Failure { room: None, cause, more: 0 }];
+    AccountDigest { failures, ..AccountDigest::new(appid(&name), Outcome::Failed) }
+}
+
+#[tokio::test]
+async fn what_is_lost_stands_before_what_failed_and_one_cause_of_many_accounts_is_one_line() {
+    let (receiver, desktop) = wecom("").await;
+    desktop
+        .night(|at| {
+            let mut digest = lost(&[(12, "丢失场")], at);
+            digest.accounts.splice(0..0, (0..30).map(refused));
+            digest
+        })
+        .await;
+    let text = receiver.one_since(0);
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[1].contains("wx1") && lines[2].contains("丢失场"), "{text}");
+    let failed: Vec<_> = lines.iter().filter(|line| line.starts_with("失败")).collect();
+    assert!(failed.len() == 1 && failed[0].starts_with("失败：30 个账号（wx"), "{text}");
+    assert_eq!(text.matches("check the secret").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn what_is_counted_is_all_of_it_however_little_is_listed() {
+    let (receiver, desktop) = wecom("").await;
+    let night = |at| {
+        let mut digest = lost(&[(1, "甲")], at);
+        digest.accounts[0].at_risk = at_risk(&[(2, "乙")], 1, 9, at).accounts[0].at_risk.clone();
+        let totals = Totals {
+            rooms_lost: 2660,
+            recordings_lost: 5320,
+            rooms_at_risk: 2541,
+            ..Totals::default()
+        };
+        digest.accounts[0].totals = totals;
+        digest
+    };
+    desktop.night(night).await;
+    let text = receiver.one_since(0);
+    assert!(text.contains("已永久丢失：2660 个直播间的 5320 个回放（1 号「甲」 等）"), "{text}");
+    assert!(text.contains("另有 2540 个直播间的回放面临删除"), "{text}");
+    assert!(text.contains("larger quota"), "what to do: {text}");
+}
+
+#[tokio::test]
+async fn deadlines_of_one_day_are_one_line_and_what_is_past_is_not_over() {
+    let (receiver, desktop) = wecom("").await;
+    desktop
+        .night(|at| {
+            let mut digest = of_one(Outcome::AtRisk, at);
+            digest.accounts[0].at_risk = (0..18)
+                .flat_map(|hour| {
+                    let mut one = at_risk(&[(hour, "")], 1, 0, at).accounts.remove(0).at_risk;
+                    one[0].deadline +=
+                        jiff::SignedDuration::from_hours(i64::try_from(hour).unwrap());
+                    one
+                })
+                .collect();
+            digest
+        })
+        .await;
+    let text = receiver.one_since(0);
+    assert_eq!(text.matches("微信将删除").count(), 1, "{text}");
+    assert!(text.contains("1 小时后微信将删除 18 个直播间的 18 个回放"), "{text}");
+    desktop
+        .night(|at| {
+            let mut digest = at_risk(&[(7, "")], 0, -1, at);
+            digest.outcome = Outcome::AtRisk;
+            digest
+        })
+        .await;
+    let text = receiver.one_since(1);
+    assert!(text.contains("已过微信的删除时间，尚未归档：1 个直播间"), "{text}");
+    assert!(!text.contains("已恢复正常"), "{text}");
+}
+
+#[tokio::test]
+async fn a_channel_of_one_account_is_not_told_the_bytes_of_all() {
+    let (receiver, desktop) = wecom("accounts = [\"wx1\"]\non = [\"ok\"]").await;
+    let night = |of: usize| {
+        move |at| {
+            let mut digest = Digest { bytes: 5 << 30, ..of_one(Outcome::Ok, at) };
+            digest.accounts.extend((1..of).map(|_| AccountDigest::new(appid("wx2"), Outcome::Ok)));
+            digest
+        }
+    };
+    desktop.night(night(2)).await;
+    desktop.night(night(1)).await;
+    let texts = receiver.texts();
+    assert!(!texts[0].contains("下载") && texts[1].contains("下载 5.0 GiB"), "{texts:#?}");
+}
+
+#[tokio::test]
+async fn an_earlier_message_says_what_a_later_one_does_not_repeat() {
+    let (receiver, desktop) = wecom("").await;
+    receiver.is(super::receiver::Mood::Refuses);
+    desktop
+        .night(|at| {
+            let mut digest = of_one(Outcome::Mismatch, at);
+            (digest.command, digest.accounts[0].mismatches) = ("verify".to_owned(), 3);
+            digest.accounts[0].mismatched = vec![room(12, "甲")];
+            digest
+        })
+        .await;
+    desktop.night(|at| of_one(Outcome::Left, at)).await;
+    desktop.night(|at| of_one(Outcome::Ok, at)).await;
+    receiver.is(super::receiver::Mood::Takes);
+    desktop.night(|at| of_one(Outcome::Ok, at)).await;
+    let text = receiver.one_since(0);
+    assert!(text.contains("：核验：存储桶里的文件与清单不一致"), "{text}");
+    assert!(text.contains("--room 12 --force") && text.contains("3 个文件"), "{text}");
+    assert!(text.contains("：归档：已恢复正常") && !text.contains("全部完成"), "{text}");
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use replay_archiver::model::Outcome;
+use replay_archiver::notify::digest::AccountDigest;
 use replay_archiver::notify::{self, Desk, Memory};
 
-use super::receiver::{Mood, Receiver, Vendor};
-use super::{Desktop, lost, of_one};
+use super::receiver::{Mood, Receiver, SECRET, Vendor};
+use super::{Desktop, appid, lost, of_one};
 
 async fn wecom() -> (Receiver, Desktop) {
     let receiver = Receiver::start(Vendor::Wecom).await;
@@ -78,6 +79,34 @@ async fn what_another_version_left_in_the_outbox_stays_there() {
     }
     assert_eq!(receiver.taken().len(), 2);
     assert_eq!(desktop.ledger.waiting_notices(name).await.unwrap(), ["{}"]);
+}
+
+#[tokio::test]
+async fn a_webhook_that_was_away_for_nights_of_many_accounts_takes_what_waited() {
+    let receiver = Receiver::start(Vendor::Webhook).await;
+    let text = "[[notify]]\nkind = \"webhook\"\nurl_env = \"URL\"\nsecret_env = \"SIGN\"\n";
+    let variables = [("URL", receiver.url()), ("SIGN", SECRET.to_owned())];
+    let desktop = Desktop::new(text, &variables).await;
+    let night = |at| {
+        let mut digest = lost(&[(7, "甲")], at);
+        let account = |n| AccountDigest::new(appid(&format!("wx{n:016}")), Outcome::Left);
+        digest.accounts.extend((0..2000).map(account));
+        digest
+    };
+    receiver.is(Mood::Fails(400));
+    for _ in 0..11 {
+        desktop.night(night).await;
+    }
+    receiver.is(Mood::TakesUpTo(300 << 10));
+    desktop.night(night).await;
+    let taken = receiver.taken();
+    assert_eq!(taken.len(), 1);
+    assert!(taken[0]["data"]["digest"]["now"]["accounts"][0]["lost"][0].is_object());
+    receiver.is(Mood::TakesUpTo(20 << 10));
+    desktop.night(night).await;
+    assert_eq!(receiver.taken().len(), 2);
+    assert!(receiver.taken()[1]["data"]["digest"].is_null());
+    assert!(receiver.texts()[1].contains("7 号「甲」"), "{:?}", receiver.texts()[1]);
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ pub enum Mood {
     Silent,
     /// A page that says neither yes nor no.
     Page,
+    /// As `nginx` does with bodies of more bytes than it takes.
+    TakesUpTo(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +104,10 @@ impl State {
     fn answer(&mut self, request: &Request) -> Reply {
         match self.mood {
             Mood::Fails(status) => return Reply::full(status, "no").header("Retry-After", "1"),
-            Mood::FailsFirst(0) | Mood::Takes | Mood::Refuses => {}
+            Mood::TakesUpTo(most) if request.body.len() > most => {
+                return Reply::full(413, "<h1>413 Request Entity Too Large</h1>");
+            }
+            Mood::FailsFirst(0) | Mood::Takes | Mood::Refuses | Mood::TakesUpTo(_) => {}
             Mood::FailsFirst(times) => {
                 self.mood = Mood::FailsFirst(times - 1);
                 return Reply::full(503, "busy");

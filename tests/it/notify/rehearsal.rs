@@ -85,6 +85,27 @@ async fn each_fault_shows_the_code_the_messages_the_pings_and_the_metrics_of_its
 }
 
 #[tokio::test]
+async fn accounts_from_a_folder_and_from_the_ledger_are_rehearsed_too() {
+    let hall = Hall::open().await;
+    let text = hall.place.configuration();
+    let (rest, account) = text.split_at(text.find("[[account]]").unwrap());
+    let folder = hall.place.folder.path().join("accounts");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("one.toml"), account.replace("wx1", "wx2")).unwrap();
+    let accounts = format!("{rest}[accounts]\nfolder = \"{}\"\n", folder.display());
+    hall.place.configure(&accounts);
+    for (appid, known) in [("wx2", "made up"), ("wx1", "pending in the ledger")] {
+        let ran = hall.rehearse(&["--account", appid]).await;
+        assert!(ran.code == 0 && ran.out.contains(known), "{appid}: {ran:?}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    hall.place.configure(rest);
+    std::fs::remove_file(hall.place.folder.path().join("ledger.sqlite")).unwrap();
+    let none = hall.rehearse(&[]).await;
+    assert!(none.code == 2 && none.err.contains("error: [[account]]: there is none"), "{none:?}");
+}
+
+#[tokio::test]
 async fn a_rehearsal_plays_the_rooms_that_are_pending_and_says_so_to_a_person() {
     let hall = Hall::open().await;
     let ran = hall.rehearse(&["--fault", "recording-deleted", "--rooms", "1"]).await;

@@ -69,7 +69,18 @@ async fn a_configuration_that_cannot_work_is_told_too() {
     assert_eq!(ran.code, 2, "{ran:?}");
     let failed = told.receiver.one_since(0);
     assert!(failed.contains("运行失败") && failed.contains("NOT_SET"), "{failed}");
-    assert!(failed.contains("建议：set it to the appsecret"), "{failed}");
+    assert!(failed.contains("[RA102]"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_channel_that_gets_nothing_more_is_named_as_such() {
+    let told = Told::start(&format!("{ROOMS}{GONE}"), "").await;
+    told.receiver.is(Mood::Fails(410));
+    told.run(&["run"]).await;
+    let shown = told.run(&["notify", "--dry-run"]).await;
+    assert!(shown.out.contains("nothing: its receiver answered"), "{shown:?}");
+    let checked = told.run(&["doctor"]).await;
+    assert!(checked.out.contains("warn  wecom URL: its receiver answered"), "{checked:?}");
 }
 
 #[tokio::test]
@@ -126,6 +137,10 @@ async fn verify_tells_of_what_does_not_match() {
     let text = told.receiver.one_since(0);
     assert!(
         text.contains("存储桶里的文件与清单不一致") && text.contains("1 个文件缺失或损坏"),
+        "{text}"
+    );
+    assert!(
+        text.contains("1 个直播间（1 号") && text.contains("backfill --room 1 --force"),
         "{text}"
     );
     std::fs::write(&segment, bytes).unwrap();
@@ -208,9 +223,13 @@ async fn an_account_that_is_not_authorised_is_told_every_night_with_the_rooms_at
         then = { errcode = { code = 61003, message = \"not authorised\" } }\n";
     let told = Told::start(&format!("{ROOMS}{refused}"), "lang = \"zh\"").await;
     for night in 0..2 {
-        assert_ne!(told.run(&["run"]).await.code, 0);
+        assert_eq!(told.run(&["run"]).await.code, 3, "it has not failed");
+        let stale = told.run(&["status", "--stale", "1ms"]).await;
+        let says = "account wx1: paused since 20";
+        assert!(stale.code == 0 && stale.out.contains(says), "{stale:?}");
+        assert!(!stale.out.contains("last archived"), "{stale:?}");
         let text = told.receiver.one_since(night);
-        assert!(text.contains("微信不再授权该账号") && text.contains("61003"), "{text}");
+        assert!(text.contains("微信未授权该账号调用直播接口") && text.contains("61003"), "{text}");
         assert!(text.contains("面临删除：2 个直播间的回放（1 号"), "{text}");
     }
     told.place.sandbox.update(|scenario| scenario.faults.clear());

@@ -11,6 +11,7 @@ use replay_archiver::model::Outcome;
 use replay_archiver::notify;
 use replay_archiver::notify::ping::{End, Pings};
 
+use super::receiver::{Receiver, Vendor};
 use crate::canaries::API_KEY;
 use crate::cli::program::{Place, ROOMS, Ran, ended};
 use crate::net::{Reply, Server};
@@ -36,6 +37,10 @@ impl Watched {
 
     fn metrics(&self) -> PathBuf {
         self.place.folder.path().join("replay_archiver.prom")
+    }
+
+    fn configured(&self) -> String {
+        std::fs::read_to_string(self.place.folder.path().join("pipeline.toml")).unwrap()
     }
 
     async fn run(&self, arguments: &[&str]) -> Ran {
@@ -88,6 +93,39 @@ async fn a_good_run_and_a_bad_one_are_pinged_as_such_with_the_log() {
 }
 
 #[tokio::test]
+async fn a_configuration_with_a_typing_error_is_told_as_a_failed_run() {
+    let watched = Watched::start(ROOMS, || Reply::full(200, "{\"ok\":true}")).await;
+    assert_eq!(watched.run(&["run"]).await.code, 0);
+    let (good, receiver) = (watched.configured(), Receiver::start(Vendor::Wecom).await);
+    let robot = watched.place.folder.path().join("robot");
+    std::fs::write(&robot, receiver.url()).unwrap();
+    let good = format!("{good}[[notify]]\nkind = \"wecom\"\nurl_file = \"{}\"\n", robot.display());
+    for (number, wrong) in [
+        good.replace("bucket =", "buckt ="),
+        format!("{good}[quota]\nreserve = \"abc\"\n"),
+        format!("{good}[[notify]]\nkind = \"wechat\"\n"),
+        format!("{good}on = [\"lots\"]\n"),
+        format!("{good}accounts = [\"wx9\"]\n"),
+        good.replace("url_env = \"HC\"", "url_env = \"UNSET\""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        watched.place.configure(&wrong);
+        let before = watched.monitor.requests().len();
+        assert_eq!(watched.run(&["run"]).await.code, 2, "{wrong}");
+        let pinged = match wrong.contains("UNSET") {
+            true => vec!["/push/"],
+            false => vec!["/ping//start", "/ping//2", "/push/"],
+        };
+        assert_eq!(watched.asked(before), pinged, "{wrong}");
+        assert_eq!(receiver.texts().len(), number + 1, "{wrong}");
+        assert!(receiver.texts()[number].contains("运行失败"), "{:?}", receiver.texts());
+        assert_eq!(watched.value("run_outcome{outcome=\"failed\"}"), 1.0, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn a_monitor_that_hangs_keeps_no_other_from_hearing_of_it() {
     let server = Server::start(|request| match request.target.starts_with("/push") {
         true => Reply::full(200, "{\"ok\":true}"),
@@ -102,6 +140,20 @@ async fn a_monitor_that_hangs_keeps_no_other_from_hearing_of_it() {
     let pings = Pings::new(&monitor, &clock);
     let _ = clock::within(limit, pings.end(End::Well, &message, limit)).await;
     assert!(server.requests().iter().any(|request| request.target.starts_with("/push")));
+}
+
+#[tokio::test]
+async fn a_check_that_is_gone_is_not_taken_for_a_channel() {
+    let server = Server::start(|_| Reply::full(410, "gone")).await;
+    let address = Address::new(format!("http://{}/ping", server.addr).parse().unwrap());
+    let post = notify::Post::new(Clock::system()).unwrap();
+    let url = address.expose().clone();
+    let pinged = post.ping(&address, url.clone(), String::new()).await.map(drop).unwrap_err();
+    let pushed = post.get(&address, url).await.map(drop).unwrap_err();
+    for error in [pinged, pushed] {
+        let text = error.to_string();
+        assert!(text.contains("[monitor]") && !text.contains("[[notify]]"), "{text}");
+    }
 }
 
 #[tokio::test]

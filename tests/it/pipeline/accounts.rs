@@ -3,7 +3,7 @@
 
 use jiff::SignedDuration;
 use replay_archiver::model::Pause;
-use replay_archiver::schedule::forecast::ShortOf;
+use replay_archiver::pipeline::forecast::ShortOf;
 use serde_json::{Value, json};
 
 use super::world::{Night, World};

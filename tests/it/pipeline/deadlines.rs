@@ -8,7 +8,7 @@ use replay_archiver::config::WholePolicy;
 use replay_archiver::ledger::Ledger;
 use replay_archiver::model::{ALL_HOSTS, Measured};
 use replay_archiver::pipeline::Selection;
-use replay_archiver::schedule::forecast::ShortOf;
+use replay_archiver::pipeline::forecast::ShortOf;
 
 use super::world::{APP_SECRET, Night, World};
 

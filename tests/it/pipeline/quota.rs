@@ -2,6 +2,10 @@
 
 use std::collections::HashSet;
 
+use replay_archiver::clock::Clock;
+use replay_archiver::ledger::Ledger;
+use replay_archiver::model::Outcome;
+
 use super::world::World;
 
 /// Seven rooms of one segment each, the oldest with the lowest number.
@@ -27,7 +31,7 @@ async fn a_budget_is_kept_over_runs_and_goes_on_the_next_day_in_beijing() {
     assert_eq!(first.exit, 3);
     (1..=3).for_each(|room| first.says(room, "complete", &["archived"]));
     let account = &first.report.accounts[0];
-    let is_told = account.problems.iter().any(|problem| problem.is_quota);
+    let is_told = account.problems.iter().any(|problem| problem.is_usual);
     assert_eq!((account.pending_rooms, is_told), (4, true));
     assert!(
         account.problems[0].error.to_string().contains("hint: the next run after midnight"),
@@ -141,4 +145,61 @@ async fn an_outage_does_not_spend_the_days_calls_room_by_room() {
     assert_eq!((asked.len(), night.exit), (3, 1));
     world.heal();
     assert_eq!(world.run().await.exit, 0);
+}
+
+/// A room whose replays WeChat deletes in ten days, and an account that gets no call on any night.
+#[tokio::test]
+async fn calls_that_are_gone_every_night_are_told_days_ahead_and_until_all_is_known() {
+    let world = World::start(
+        "quota_query = 48001\n[[account.room]]\nid = 1\nstart = \"-355d\"\n[[account.room.replay]]\n",
+    )
+    .await;
+    let spent = |call: &str| {
+        world.fault(&format!(
+            "on = \"api\"\ncall = \"{call}\"\ntimes = \"always\"\nthen = {{ errcode = {{ code = 45009 }} }}"
+        ));
+    };
+    spent("replays");
+    assert_eq!(world.run().await.report.outcome(false), Outcome::Continuing);
+    let url = format!("sqlite:{}", world.ledger().display());
+    let ledger = Ledger::open_timed(&url, &Clock::system()).await.unwrap();
+    let appid = "wx1".parse().unwrap();
+    let counts = ledger.room_counts(std::slice::from_ref(&appid)).await.unwrap();
+    assert!(counts[&appid].last_success.is_some(), "nothing was wrong");
+    ledger.close().await;
+    spent("rooms");
+    let mut outcomes = Vec::new();
+    for _ in 1..=14 {
+        world.pass(24 * 60);
+        let report = world.run().await.report;
+        let account = &report.accounts[0];
+        let is_lasting = account.problems.iter().any(|problem| problem.is_lasting);
+        outcomes.push((report.outcome(false), account.at_risk.len(), is_lasting));
+        if let Some(risk) = account.at_risk.first() {
+            assert_eq!(account.next_deadline, Some(risk.deadline));
+        }
+    }
+    // Three days on which the calls were used up and no room was looked up, then three without an answer.
+    assert_eq!(outcomes[..2], [(Outcome::Continuing, 0, false), (Outcome::AtRisk, 1, false)]);
+    assert_eq!(outcomes[2..], [(Outcome::AtRisk, 1, true); 12], "also past its deadline");
+    world.heal();
+    world.pass(24 * 60);
+    let report = world.run().await.report;
+    assert_eq!((report.accounts[0].at_risk.len(), report.rooms.len()), (0, 1), "{report:?}");
+}
+
+/// An account whose room list was never read has nothing to be at risk.
+#[tokio::test]
+async fn a_room_list_that_is_never_read_is_not_well() {
+    let world = World::start("quota_query = 48001\n").await;
+    world.fault(
+        "on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = { errcode = { code = 45009 } }",
+    );
+    let mut outcomes = Vec::new();
+    for _ in 0..5 {
+        outcomes.push(world.run().await.report.outcome(false));
+        world.pass(24 * 60);
+    }
+    let [well, left] = [Outcome::Continuing, Outcome::Left];
+    assert_eq!(outcomes, [well, well, well, left, left]);
 }

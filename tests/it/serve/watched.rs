@@ -10,6 +10,7 @@ fn status(appid: &str, outcome: &str) -> Value {
         "schema": "replay-archiver/status/v1", "appid": appid, "published_at": at,
         "last_run": {
             "command": "run", "began_at": at, "ended_at": at, "outcome": outcome, "rooms": 1, "version": "1",
+            "stage_ms": { "transfer": 7500, "polish": 1 },
         },
         "rooms_left": 2, "next_deadline": "2026-12-01T00:00:00Z", "next_try_at": null,
         "calls": { "limit": 500, "used": 100, "left": 300 },
@@ -44,6 +45,7 @@ async fn a_monitor_sees_how_the_accounts_of_its_token_stand_and_what_the_server_
         "account_rooms_left{appid=\"wx1\"} 2",
         "account_api_calls_left{appid=\"wx1\"} 300",
         "account_last_run_timestamp_seconds{appid=\"wx1\"} 1795316400",
+        "account_stage_seconds{appid=\"wx1\",stage=\"transfer\"} 7.5",
         "serve_accounts_unread 1",
         "serve_requests_total{door=\"metrics\",code=\"4xx\"} 1",
         "serve_requests_total{door=\"other\",code=\"4xx\"} 1",

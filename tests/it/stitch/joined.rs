@@ -9,20 +9,38 @@ use replay_archiver::stitch::{Around, Film, Refusal, Segment, film};
 use tempfile::TempDir;
 
 /// How segments are made: what ffmpeg is given besides length and number.
-struct Kind {
-    name: &'static str,
+struct Kind<'a> {
+    name: &'a str,
     /// Pictures a second.
-    rate: &'static str,
-    pictures: &'static [&'static str],
-    sound: &'static [&'static str],
-    mux: &'static [&'static str],
+    rate: &'a str,
+    pictures: &'a [&'a str],
+    sound: &'a [&'a str],
+    mux: &'a [&'a str],
 }
 
 const SOUND: &[&str] = &["-c:a", "aac", "-b:a", "32k", "-ar", "44100"];
 const PLAIN: &[&str] = &["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0"];
 const B_FRAMES: &[&str] = &["-c:v", "libx264", "-preset", "medium", "-bf", "3", "-g", "12"];
 
-const KINDS: &[Kind] = &[
+/// Pictures that are missing here and there, as of a phone that is too slow: durations of decoding are not those of
+/// showing then.
+const UNEVEN: &[&str] = &[
+    "-vf",
+    "select='not(mod(n,7))+not(mod(n,3))',setpts=PTS+0.013*mod(N\\,3)/TB",
+    "-vsync",
+    "vfr",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "medium",
+    "-bf",
+    "3",
+    "-g",
+    "24",
+];
+const NINETY: &[&str] = &["-video_track_timescale", "90000"];
+
+const KINDS: &[Kind<'static>] = &[
     Kind {
         name: "plain",
         rate: "25",
@@ -60,6 +78,21 @@ const KINDS: &[Kind] = &[
         sound: SOUND,
         mux: &[],
     },
+    Kind {
+        name: "B-frames, no edit lists",
+        rate: "25",
+        pictures: B_FRAMES,
+        sound: SOUND,
+        mux: &["-use_editlist", "0"],
+    },
+    Kind { name: "uneven", rate: "25", pictures: UNEVEN, sound: SOUND, mux: NINETY },
+    Kind {
+        name: "all begins late",
+        rate: "25",
+        pictures: B_FRAMES,
+        sound: SOUND,
+        mux: &["-output_ts_offset", "1.5"],
+    },
     Kind { name: "pictures alone", rate: "25", pictures: B_FRAMES, sound: &["-an"], mux: &[] },
 ];
 
@@ -67,8 +100,17 @@ const KINDS: &[Kind] = &[
 const LENGTHS: &[(&str, &str)] =
     &[("1.2", "1.2"), ("2", "1.1"), ("0.9", "1.7"), ("1.31", "1.3"), ("0.4", "0.4")];
 
-fn make(folder: &Path, kind: &Kind, number: usize) -> PathBuf {
-    let (pictures, sound) = LENGTHS[number % LENGTHS.len()];
+fn make(folder: &Path, kind: &Kind<'_>, number: usize) -> PathBuf {
+    make_long(folder, kind, number, LENGTHS[number % LENGTHS.len()])
+}
+
+/// Makes a segment whose pictures and sound are so long.
+fn make_long(
+    folder: &Path,
+    kind: &Kind<'_>,
+    number: usize,
+    (pictures, sound): (&str, &str),
+) -> PathBuf {
     let path = folder.join(format!("{number}.mp4"));
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-y", "-threads", "1"]);
@@ -122,7 +164,7 @@ fn output(program: &str, path: &Path, arguments: &[&str]) -> String {
 }
 
 /// The MD5 of every decoded picture, in the order in which they are shown.
-fn pictures(path: &Path) -> Vec<String> {
+fn pictures_of(path: &Path) -> Vec<String> {
     let text = output("ffmpeg", path, &["-map", "0:v", "-vsync", "0", "-f", "framemd5", "-"]);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
@@ -157,23 +199,31 @@ fn shown(path: &Path) -> Vec<(f64, f64)> {
 }
 
 /// Compares a film with its segments.
-fn compare(kind: &Kind, film: &Film, path: &Path, paths: &[PathBuf]) {
+fn compare(kind: &Kind<'_>, film: &Film, path: &Path, paths: &[PathBuf]) {
     let name = kind.name;
-    let all: Vec<String> = paths.iter().flat_map(|path| pictures(path)).collect();
+    let all: Vec<String> = paths.iter().flat_map(|path| pictures_of(path)).collect();
     assert!(all.len() > paths.len(), "{name}: there are pictures");
-    assert_eq!(pictures(path), all, "{name}: pictures");
-    for (place, pair) in shown(path).windows(2).enumerate() {
-        // Whoever seeks to a picture gets the first one that has not ended.
-        assert!(
-            pair[0].1 < pair[1].0 + 0.0012,
-            "{name}: picture {place} lasts into the next: {pair:?}"
-        );
+    assert_eq!(pictures_of(path), all, "{name}: pictures");
+    if kind.pictures != UNEVEN {
+        for (place, pair) in shown(path).windows(2).enumerate() {
+            // Whoever seeks to a picture gets the first one that has not ended.
+            assert!(
+                pair[0].1 < pair[1].0 + 0.0012,
+                "{name}: picture {place} lasts into the next: {pair:?}"
+            );
+        }
     }
-    let begins = film.begins_ms.iter().map(|ms| *ms as f64 / 1000.0);
+    // A segment begins in the film with its first picture or sound, however late that is in its file.
+    let begins = film.begins_ms.iter().zip(paths).map(|(ms, path)| {
+        let first = |stream| packets(path, stream).into_iter().map(|(pts, _)| pts);
+        let first = first("v").chain(first("a")).fold(f64::INFINITY, f64::min);
+        *ms as f64 / 1000.0 - first.max(0.0)
+    });
+    let begins: Vec<f64> = begins.collect();
     for stream in ["v", "a"] {
         let expected: Vec<Packet> = paths
             .iter()
-            .zip(begins.clone())
+            .zip(begins.iter().copied())
             .flat_map(|(path, begin)| {
                 packets(path, stream).into_iter().map(move |(pts, md5)| (pts + begin, md5))
             })
@@ -202,5 +252,53 @@ fn a_real_ffmpeg_finds_every_picture_and_packet_of_the_segments_in_their_film() 
         let paths: Vec<PathBuf> = (0..count).map(|n| make(folder.path(), kind, n)).collect();
         let (film, path) = join(folder.path(), &paths).unwrap();
         compare(kind, &film, &path, &paths);
+    }
+}
+
+/// Has the last sample of each track, which is a run of its own, last for no time.
+fn without_last_durations(path: &Path) {
+    let mut file = std::fs::read(path).unwrap();
+    let tables: Vec<usize> =
+        (4..file.len() - 4).filter(|at| &file[*at..at + 4] == b"stts").collect();
+    for at in tables {
+        let size = u32::from_be_bytes(*file[at - 4..].first_chunk().unwrap()) as usize;
+        let last = at - 4 + size - 8;
+        if file[last..last + 4] == 1_u32.to_be_bytes() {
+            file[last + 4..last + 8].fill(0);
+        }
+    }
+    std::fs::write(path, file).unwrap();
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a check that is left out is said to be")]
+fn a_real_ffmpeg_finds_each_picture_at_a_time_of_its_own_where_the_last_ones_have_no_durations() {
+    if Command::new("ffprobe").arg("-version").output().is_err() {
+        eprintln!("NOT CHECKED: ffprobe is not installed");
+        return;
+    }
+    // The last picture but one is missing, so that the last one is a run of its own; or there is but one.
+    let but_one = [&["-vf", "select='not(eq(n,3))'", "-vsync", "vfr"][..], PLAIN].concat();
+    let one = [PLAIN, &["-frames:v", "1"][..]].concat();
+    for (name, pictures, shown_in_each) in
+        [("the last", but_one, vec![0, 40, 80, 160]), ("the only", one, vec![0])]
+    {
+        let folder = TempDir::new().unwrap();
+        let kind = Kind { name, rate: "25", pictures: &pictures, sound: &["-an"], mux: &[] };
+        let paths: Vec<PathBuf> =
+            (0..3).map(|n| make_long(folder.path(), &kind, n, ("0.2", "0"))).collect();
+        paths.iter().for_each(|path| without_last_durations(path));
+        let (film, path) = join(folder.path(), &paths).unwrap();
+        let of_segments: Vec<String> = paths.iter().flat_map(|path| pictures_of(path)).collect();
+        assert_eq!(pictures_of(&path), of_segments, "{name}");
+        let each = *shown_in_each.last().unwrap() + if shown_in_each.len() == 1 { 40 } else { 80 };
+        let expected: Vec<u64> =
+            (0..3).flat_map(|n| shown_in_each.iter().map(move |ms| n * each + ms)).collect();
+        let found = shown(&path).into_iter().map(|(begin, _)| (begin * 1000.0).round() as u64);
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{name}");
+        assert_eq!(film.duration_ms, 3 * each, "{name}");
+        let entries = ["-show_entries", "stream=duration", "-of", "csv=p=0"];
+        let told: f64 = output("ffprobe", &path, &entries).trim().parse().unwrap();
+        assert!((told * 1000.0 - 3.0 * each as f64).abs() < 1.1, "{name}: {told}");
     }
 }

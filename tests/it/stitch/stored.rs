@@ -258,6 +258,33 @@ async fn an_upload_that_a_kill_leaves_behind_is_known_to_the_ledger() {
         intents.iter().map(|intent| (intent.key.as_str(), intent.upload_id.as_deref())).collect();
     let there: Vec<_> = uploads.iter().map(|it| (it.key.as_str(), Some(it.id.as_str()))).collect();
     assert_eq!((known.len(), known), (1, there));
+    // Whoever makes the film then leaves nothing of it.
+    room.server.heal();
+    let later =
+        Process { run: Run { id: RunId::new(process.clock.now()), ..process.run }, ..process };
+    room.stitch_with(&later).await.unwrap();
+    assert_eq!(room.server.uploads().len(), 0, "it is aborted");
+    assert!(ledger.intents().await.unwrap().is_empty(), "and forgotten");
+}
+
+#[tokio::test]
+async fn an_upload_of_a_film_is_left_alone_by_a_process_that_has_lost_the_room() {
+    let room = StrictRoom::archived(Provider::Garage, ChecksumMode::Auto, [6 * MIB, 6 * MIB]).await;
+    let (ledger, _folder) = new_ledger().await;
+    let process = room.claimed(&ledger).await;
+    let begun = Arc::new(Notify::new());
+    let told = Arc::clone(&begun);
+    room.server.fault(move |request| {
+        request.asks("partNumber").then(|| told.notify_one()).map(|()| Effect::Stall)
+    });
+    tokio::select! {
+        ended = room.stitch_with(&process) => panic!("it waits for the store: {ended:?}"),
+        () = begun.notified() => {}
+    }
+    room.server.heal();
+    ledger.release(&room.manifest.room.appid, room.manifest.room.room_id, "us").await.unwrap();
+    assert!(room.stitch_with(&process).await.unwrap_err().is_lease_lost());
+    assert_eq!(room.server.uploads().len(), 1, "it may be that of whoever has the room");
 }
 
 #[tokio::test]

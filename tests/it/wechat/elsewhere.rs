@@ -4,6 +4,7 @@ use replay_archiver::sandbox::scenario::Scenario;
 use replay_archiver::sandbox::{Listen, Sandbox};
 use replay_archiver::wechat::{Component, Kept, Refresher};
 use serde_json::Value;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::net::redis::Redis;
@@ -143,4 +144,126 @@ async fn what_redis_refuses_or_lacks_is_told_without_the_address() {
     for text in [missing, wrong, nobody] {
         assert!(!text.contains("canary"), "{text}");
     }
+}
+
+/// Clients of so many accounts of one process, with tokens from one source.
+fn clients(url: &Url, clock: &Clock, accounts: u32, source: &TokenSource) -> Vec<Client> {
+    let api = Api::new(&settings(url), clock.clone()).unwrap();
+    let client = |number| api.client(format!("wx{number}").parse().unwrap(), source.clone());
+    (1..=accounts).map(client).collect()
+}
+
+async fn all_fail(clients: &[Client]) -> Vec<String> {
+    let mut said = Vec::new();
+    for client in clients {
+        said.push(
+            replay_archiver::model::Reason::of(&client.rooms(0).await.unwrap_err()).to_string(),
+        );
+    }
+    said
+}
+
+#[tokio::test]
+async fn a_token_server_that_is_down_is_not_retried_for_every_account() {
+    let answers = std::iter::repeat_n(status(503, "down"), 10).chain([ok("\"t1\"")]);
+    let server = Server::start([ok(ROOMS)], answers).await;
+    let url = server.url.join("/central/token?key=canary").unwrap();
+    let (clock, source) = (clock(), TokenSource::Url { url });
+    let clients = clients(&server.url, &clock, 40, &source);
+    let said = all_fail(&clients).await;
+    let asked = || server.seen("/central/token").len();
+    assert_eq!(asked(), 3 * QUICK.attempts as usize, "three accounts, each with its retries");
+    assert!(said.iter().all(|one| *one == said[2]), "one message for all: {said:?}");
+    assert!(server.seen(LIVE).is_empty());
+    // Somebody whose tokens come from elsewhere is not concerned.
+    Api::new(&settings(&server.url), clock.clone())
+        .unwrap()
+        .client("wx9".parse().unwrap(), fixed_token())
+        .rooms(0)
+        .await
+        .unwrap();
+
+    clock.advance(SignedDuration::from_secs(61));
+    all_fail(&clients).await;
+    assert_eq!(asked(), 3 * QUICK.attempts as usize + 1, "one asks again, once");
+    clock.advance(SignedDuration::from_secs(61));
+    for client in &clients {
+        client.rooms(0).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn redis_that_is_down_and_a_server_that_cannot_be_reached_are_found_by_the_first_account() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = SecretString::from(format!("redis://{}/0", listener.local_addr().unwrap()));
+    let counted = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&counted);
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            drop(connection);
+        }
+    });
+    let server = Server::start([ok(ROOMS)], []).await;
+    let source = |key: &str| TokenSource::Redis { url: url.clone(), key: key.to_owned() };
+    all_fail(&clients(&server.url, &clock(), 1, &source("one"))).await;
+    let tries = counted.swap(0, Ordering::Relaxed);
+    all_fail(&clients(&server.url, &clock(), 20, &source("one"))).await;
+    assert_eq!(counted.load(Ordering::Relaxed), tries, "as often as for one account");
+
+    let url = raw(b"").await.join("/token").unwrap();
+    let said = all_fail(&clients(&server.url, &clock(), 20, &TokenSource::Url { url })).await;
+    assert!(said[1..].iter().all(|one| *one == said[0]), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_platform_whose_list_fails_is_not_asked_again_for_each_of_its_accounts() {
+    let (sandbox, url) = sandbox().await;
+    sandbox.update(|scenario| {
+        let text = "[[fault]]\non = \"api\"\ncall = \"authorizers\"\ntimes = \"always\"\n\
+            then = { errcode = { code = -1, message = \"system busy\" } }";
+        scenario.faults = Scenario::parse(text).unwrap().faults;
+    });
+    let api = Api::new(&settings(&url), clock()).unwrap();
+    let component = only_refresher(&sandbox.ticket());
+    api.authorizers(&component).await.unwrap_err();
+    let list = || asked(&sandbox, "api_get_authorizer_list");
+    let before = list();
+    for number in 1..=20 {
+        let source = TokenSource::Component(Arc::clone(&component));
+        let client = api.client(format!("wx{number}").parse().unwrap(), source);
+        let error = client.rooms(0).await.unwrap_err();
+        assert!(all_text(&error).contains("system busy"), "{}", all_text(&error));
+        assert_eq!(error.unauthorized(), None, "the account is not what is wrong");
+    }
+    assert_eq!((before, list()), (QUICK.attempts as usize, before));
+}
+
+#[tokio::test]
+async fn a_list_of_a_platform_that_ends_early_is_an_error_and_not_a_list() {
+    let (sandbox, url) = sandbox().await;
+    sandbox.update(|scenario| {
+        let text = "[[fault]]\non = \"api\"\ncall = \"authorizers\"\ntimes = \"always\"\n\
+            then = { body = { text = '{\"total_count\":3,\"list\":[]}' } }";
+        scenario.faults = Scenario::parse(text).unwrap().faults;
+    });
+    let api = Api::new(&settings(&url), clock()).unwrap();
+    let error = api.authorizers(&only_refresher(&sandbox.ticket())).await.unwrap_err();
+    assert!(all_text(&error).contains("ends after 0 of 3"), "{}", all_text(&error));
+}
+
+#[tokio::test]
+async fn only_who_has_the_right_to_refresh_asks_for_tokens() {
+    let (sandbox, url) = sandbox().await;
+    let component = only_refresher(&sandbox.ticket());
+    component.refresh_if(Box::new(|| {
+        Box::pin(async { Err(replay_archiver::model::Reason::from("run 7 refreshes")) })
+    }));
+    let api = Api::new(&settings(&url), clock()).unwrap();
+    let error = api.authorizers(&component).await.unwrap_err();
+    assert!(error.is_elsewhere() && all_text(&error).contains("run 7 refreshes"));
+    let client = api.client("wx1".parse().unwrap(), TokenSource::Component(component));
+    let error = client.rooms(0).await.unwrap_err();
+    assert!(error.is_elsewhere(), "{}", all_text(&error));
+    assert_eq!(sandbox.calls().len(), 0);
 }

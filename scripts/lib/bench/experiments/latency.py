@@ -28,7 +28,7 @@ def measure(bench):
         "latency", f"{len(segments)} segments of 64 MiB, {ROUND_TRIP} ms to the source and to the store",
         "A proxy on each side (the kernel here has no netem) delays every byte and gives each connection "
         "the window that TCP would have: slow start from ten segments, 6 MiB at most. `rclone copyurl --urls` "
-        f"with `--transfers={AT_ONCE}`, as many as our `[transfer] files`. Windows favour who uses several "
+        f"with `--transfers={AT_ONCE}`, as many as our `[transfer] files`. Windows favour programs that use several "
         "connections for a segment: without them, in an earlier run, rclone took 0.7 of our time.",
     )
     result.header = ("", "store", "wall s", "CPU s")

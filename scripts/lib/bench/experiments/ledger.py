@@ -37,8 +37,9 @@ def report(usages, size):
     ours, theirs = usages["SQLite"], usages["PostgreSQL"]
     result = Result(
         "ledger", "`plan` over 1,000 accounts, 1,000,000 rooms and 3,000,000 recordings",
-        f"One room in {crowd.OWED} is owed. The rows are those of a room that the program has archived, "
-        f"multiplied; the SQLite file has {size / GIB:.1f} GiB and is in the page cache after the warm-up.",
+        f"One room in {crowd.OWED} has pending work. The rows are copies of those of a room that the "
+        f"program has archived; the SQLite file has {size / GIB:.1f} GiB and is in the page cache after the "
+        "warm-up.",
     )
     what = "deciding what is due with 1 million rooms"
     result.targets = [

@@ -15,7 +15,7 @@ def measure(bench):
     """Each once more than the rounds say would only find the same: two rounds, no warm-up."""
     result = Result(
         "memory", "Peak memory over the size and the number of segments",
-        "The largest segment is of zeros, which no disk has to hold; the others are of noise.",
+        "The largest segment consists of zeros, so that no disk has to hold it; the others consist of noise.",
     )
     result.header = ("segments", "budget", "peak MiB", "wall s", "CPU s")
     sizes = (64, 256) if bench.quick else (64, 256, 1024, 4096)

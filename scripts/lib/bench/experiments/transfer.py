@@ -56,9 +56,10 @@ def measure(bench, name, way, host, base, store):
 
 
 ABOUT = (
-    "The floor is `curl` down to nowhere, `openssl dgst -sha256` over the file, `curl` up in one request, "
-    "added. Only ours and the floor know the SHA-256 of what they transferred; only ours has examined the recording. "
-    f"`{AWS}` is here for information."
+    "The floor is the sum of `curl` down to `/dev/null`, `openssl dgst -sha256` over the file, and `curl` "
+    "up in one request. Only ours and the floor know the SHA-256 of what they transferred; only ours has "
+    "examined the recording. "
+    f"`{AWS}` is shown for comparison only."
 )
 
 

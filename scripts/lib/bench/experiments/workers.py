@@ -34,7 +34,7 @@ def report(usages, accounts, rooms):
     one, four = (wall(used) for used in usages.values())
     result = Result(
         "workers", f"{WORKERS} processes on one ledger: {accounts} accounts with {rooms} rooms each",
-        "PostgreSQL. A segment takes a second to begin; each process moves 2 at once by one range each.",
+        "PostgreSQL. A segment takes a second to begin; each process transfers two at a time, with one range each.",
     )
     bound = 3.6
     result.targets = [

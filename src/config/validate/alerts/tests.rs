@@ -112,6 +112,48 @@ fn a_channel_that_is_wrong_hides_no_other() {
 }
 
 #[test]
+fn a_monitor_that_is_wrong_hides_no_other() {
+    for (wrong, right) in [
+        ("healthchecks_url_env = \"UNSET\"", [false, true, true]),
+        ("uptime_kuma_url_file = \"/not/there\"", [true, false, true]),
+        ("textfile = \"/a/b.txt\"", [true, true, false]),
+    ] {
+        let mut section: toml::Table = toml::from_str(
+            "healthchecks_url_env = \"WECOM_URL\"\nuptime_kuma_url_env = \"WECOM_URL\"\n\
+             textfile = \"/a/b.prom\"\n",
+        )
+        .unwrap();
+        let wrong: toml::Table = toml::from_str(wrong).unwrap();
+        if wrong.contains_key("uptime_kuma_url_file") {
+            section.remove("uptime_kuma_url_env");
+        }
+        section.extend(wrong.clone());
+        let (environment, accounts) = (environment(), Vec::new());
+        let (file, _) = understand(&format!("[monitor]\n{section}"), None, &environment)
+            .map(|(file, _)| (file, ()))
+            .unwrap();
+        let sources = Sources { file: "p.toml".into(), environment, accounts };
+        let monitor = usable(&file, &sources).monitor;
+        let found = [
+            monitor.healthchecks.is_some(),
+            monitor.uptime_kuma.is_some(),
+            monitor.textfile.is_some(),
+        ];
+        assert_eq!(found, right, "{wrong}");
+    }
+}
+
+#[test]
+fn a_channel_for_an_account_that_is_not_there_hears_of_the_rest() {
+    let text = "[[notify]]\nkind = \"wecom\"\nurl_env = \"WECOM_URL\"\naccounts = [\"wx9\"]\n";
+    let (environment, accounts) = (environment(), Vec::new());
+    let (file, _) = understand(text, None, &environment).unwrap();
+    let sources = Sources { file: "p.toml".into(), environment, accounts };
+    let found = usable(&file, &sources).channels;
+    assert!(matches!(&found[..], [one] if one.accounts.is_empty()), "{found:?}");
+}
+
+#[test]
 fn variables_add_a_channel_and_change_one() {
     let set = [
         ("REPLAY_ARCHIVER_NOTIFY__0__LANG", "en"),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use jiff::SignedDuration;
 
-use super::Pending;
+use super::risk::Pending;
 use crate::ledger::{Averages, PendingRoom, Phase};
 use crate::model::{Rate, RoomId};
 

@@ -27,7 +27,7 @@ impl Buffer {
     }
 
     /// How many bytes it can hold.
-    pub(super) fn capacity(&self) -> usize {
+    pub fn capacity(&self) -> usize {
         self.pages.as_ref().map_or(0, |pages| pages.len())
     }
 
@@ -47,13 +47,13 @@ impl Buffer {
     }
 
     /// The bytes it holds, mutable.
-    pub(super) fn filled_mut(&mut self) -> &mut [u8] {
+    pub fn filled_mut(&mut self) -> &mut [u8] {
         let filled = self.filled;
         self.pages.as_mut().and_then(|pages| pages.get_mut(..filled)).unwrap_or_default()
     }
 
     /// Empties the buffer but keeps the pages.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.filled = 0;
     }
 
