@@ -1,7 +1,7 @@
 // What WeChat deletes soonest, by the status that the last run published.
 
 import { el } from "./dom.js";
-import { fromNow, moment } from "./format.js";
+import { fromNow, isPast, moment } from "./format.js";
 import { t } from "./i18n.js";
 
 const DAYS = 24 * 3600 * 1000;
@@ -26,7 +26,8 @@ const when = (time) => `${fromNow(time)} (${moment(time)})`;
 function atRisk({ appid, at_risk: risks = [] }) {
     const [first, ...others] = risks;
     if (!first) return null;
-    const [before, after] = t("banner.risk", { room: "\n", when: when(first.deadline) }).split("\n");
+    const text = isPast(first.deadline) ? "banner.risk.past" : "banner.risk";
+    const [before, after] = t(text, { room: "\n", when: when(first.deadline) }).split("\n");
     const path = `/rooms/${encodeURIComponent(appid)}/${encodeURIComponent(first.room_id)}`;
     const more = others.length > 0 ? ` ${t("banner.risk.more", { count: others.length })}` : "";
     const room = el("a", { href: path }, t("room.unnamed", { id: first.room_id }));
@@ -36,7 +37,8 @@ function atRisk({ appid, at_risk: risks = [] }) {
 function next({ at_risk: risks = [], next_deadline: deadline, rooms_left: rooms }) {
     if (risks.length > 0 || !deadline) return null;
     const left = rooms > 0 ? ` ${t("banner.next.rooms", { rooms })}` : "";
-    return el("p", {}, t("banner.next", { when: when(deadline) }), left);
+    const text = isPast(deadline) ? "banner.next.past" : "banner.next";
+    return el("p", {}, t(text, { when: when(deadline) }), left);
 }
 
 function lost({ lost: recordings = [] }) {

@@ -2,14 +2,14 @@
 
 import { isSoon } from "./banner.js";
 import { el, foreign, icon } from "./dom.js";
-import { beijingDay, fromNow, length } from "./format.js";
+import { beijingDay, fromNow, isPast, length, visible } from "./format.js";
 import { t } from "./i18n.js";
 
 const LIVE = { 101: "live", 102: "upcoming", 105: "live", 106: "live" };
 
 // What a room is called; one without a name by its number.
 export function nameOf(room) {
-    return room.name?.trim() || t("room.unnamed", { id: room.room_id });
+    return visible(room.name) || t("room.unnamed", { id: room.room_id });
 }
 
 // How complete the archive of a room is, or that there is nothing to archive yet.
@@ -42,13 +42,15 @@ export function card(room) {
             "div",
             { class: "about" },
             el("h2", {}, foreign("a", nameOf(room), { href: path })),
-            room.anchor_name ? foreign("p", room.anchor_name, { class: "anchor" }) : null,
+            visible(room.anchor_name) ? foreign("p", visible(room.anchor_name), { class: "anchor" }) : null,
             el("p", { class: "muted" }, beijingDay(room.start_time)),
             room.next_deadline
                 ? el(
                       "p",
                       { class: isSoon(room.next_deadline) ? "soon" : "muted" },
-                      t("room.deadline", { when: fromNow(room.next_deadline) }),
+                      t(isPast(room.next_deadline) ? "room.deadline.past" : "room.deadline", {
+                          when: fromNow(room.next_deadline),
+                      }),
                   )
                 : null,
         ),

@@ -88,6 +88,17 @@ export function fromNow(time, now = Date.now()) {
     return relative.format(Math.round(seconds / DAY), "day");
 }
 
+// Whether a time has passed.
+export function isPast(time, now = Date.now()) {
+    return Date.parse(time) < now;
+}
+
+// A text without the space around it; empty where there is nothing to see of it, as of zero-width characters.
+export function visible(text) {
+    const trimmed = text?.trim() ?? "";
+    return /[^\p{C}\p{Z}\p{M}\u115f\u1160\u2800\u3164\uffa0]/u.test(trimmed) ? trimmed : "";
+}
+
 // The clock in Beijing so many seconds after a time, as `20:13:05`; null where the time is not known.
 export function clock(start, seconds) {
     const date = valid(start);

@@ -2,7 +2,7 @@
 
 import { picture } from "./card.js";
 import { copyButton, el, foreign } from "./dom.js";
-import { price } from "./format.js";
+import { price, visible } from "./format.js";
 import { t } from "./i18n.js";
 
 // The items of the shelf.
@@ -12,7 +12,7 @@ export function shelf(goods) {
             "li",
             { class: "item" },
             picture(item.cover_url),
-            foreign("p", item.name?.trim() || t("site.unknown"), { class: "name" }),
+            foreign("p", visible(item.name) || t("site.unknown"), { class: "name" }),
             Number.isFinite(item.price_fen)
                 ? el("p", { class: "price" }, price(item.price_fen))
                 : el("p", { class: "muted" }, t("room.goods.unpriced")),

@@ -19,6 +19,10 @@ export const TEXTS = {
     "login.hint": ["请向管理员索取令牌。", "Whoever runs this server gives you a token."],
     "login.submit": ["登录", "Sign in"],
     "login.error.token": ["令牌不正确。", "The token is not correct."],
+    "login.error.https": [
+        "无法登录：本服务需要 https，浏览器不会在 http 页面保存登录状态。请使用以 https:// 开头的地址。",
+        "This server needs https to sign in: a browser does not keep its login on an http page. Use its https:// address.",
+    ],
     "login.error.other": ["登录失败，请重试。", "Signing in failed. Try again."],
 
     "rooms.title": ["直播间", "Rooms"],
@@ -50,6 +54,7 @@ export const TEXTS = {
     "room.number": ["房间号 {id}", "Room {id}"],
     "room.anchor": ["主播 {name}", "Anchor {name}"],
     "room.deadline": ["{when}被微信删除", "Deleted at WeChat {when}"],
+    "room.deadline.past": ["可能已在{when}被微信删除", "Probably deleted at WeChat {when}"],
     "room.back": ["全部直播间", "All rooms"],
     "room.chapters": ["章节", "Chapters"],
     "room.goods": ["商品", "Goods"],
@@ -97,8 +102,16 @@ export const TEXTS = {
         "{room} 的回放来不及归档，微信删除的时间：{when}。",
         "{room} will be deleted at WeChat {when}, before it is archived.",
     ],
+    "banner.risk.past": [
+        "{room} 的回放未及归档，可能已被微信删除，删除的时间：{when}。",
+        "{room} was not archived, and has probably been deleted at WeChat {when}.",
+    ],
     "banner.risk.more": ["另有 {count} 个也来不及归档。", "Others at risk: {count}."],
     "banner.next": ["尚未归档的回放中，微信最早删除的一个：{when}。", "WeChat deletes next {when}."],
+    "banner.next.past": [
+        "有尚未归档的回放可能已被微信删除，最早的一个：{when}。",
+        "WeChat has probably deleted a recording {when} that is not archived.",
+    ],
     "banner.next.rooms": ["待归档的直播间：{rooms}。", "Rooms to be archived: {rooms}."],
     "banner.lost": ["上次运行发现 {count} 个回放已经丢失。", "Recordings that the last run reported lost: {count}."],
     "banner.run": ["上次运行结束于 {when}", "Last run ended {when}"],

@@ -10,6 +10,7 @@ document.title = `${t("login.title")} · ${t("site.title")}`;
 document.getElementById("next").value = asked.get("next") ?? "/";
 if (asked.has("error")) {
     const error = document.getElementById("error");
-    error.textContent = t(asked.get("error") === "token" ? "login.error.token" : "login.error.other");
+    const texts = { token: "login.error.token", https: "login.error.https" };
+    error.textContent = t(texts[asked.get("error")] ?? "login.error.other");
     error.hidden = false;
 }

@@ -2,8 +2,17 @@
 
 // The account and the number of the room in `/rooms/ACCOUNT/ROOM` or `/embed/ACCOUNT/ROOM`.
 export function placeOf({ pathname }) {
-    const [appid, room] = pathname.split("/").slice(2).map(decodeURIComponent);
+    const [appid, room] = pathname.split("/").slice(2).map(decoded);
     return { appid, room };
+}
+
+// A part of a path; as it is where it cannot be decoded, since it then names nothing that exists.
+function decoded(part) {
+    try {
+        return decodeURIComponent(part);
+    } catch {
+        return part;
+    }
 }
 
 // The seconds of `?t=`; null where there are none.

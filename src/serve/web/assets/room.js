@@ -5,7 +5,7 @@ import { badge, nameOf } from "./card.js";
 import { chapters } from "./chapters.js";
 import { foreign } from "./dom.js";
 import { evidence } from "./evidence.js";
-import { beijingDay, clock, length } from "./format.js";
+import { beijingDay, clock, length, visible } from "./format.js";
 import { shelf } from "./goods.js";
 import { t } from "./i18n.js";
 import * as page from "./page.js";
@@ -41,9 +41,9 @@ function admitNothing() {
 }
 
 function facts(room) {
-    const duration = room.totals?.duration_ms;
+    const [anchor, duration] = [visible(room.anchor_name), room.totals?.duration_ms];
     return [
-        room.anchor_name ? foreign("bdi", t("room.anchor", { name: room.anchor_name })) : null,
+        anchor ? foreign("bdi", t("room.anchor", { name: anchor })) : null,
         beijingDay(room.start_time),
         clock(room.start_time, 0)?.slice(0, 5),
         duration ? length(duration) : null,
