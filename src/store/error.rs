@@ -53,6 +53,18 @@ pub enum Error {
         /// The limit that it exceeds.
         detail: String,
     },
+    /// The answer to a range is another range, or no range at all.
+    #[error(
+        "failed to {site}: the reply is not from an S3 store: {detail}\n\
+         hint: check that the endpoint is that of a store, and that nothing between here and there \
+         drops the Range header [RA312]"
+    )]
+    Unranged {
+        /// What was tried.
+        site: Site,
+        /// What was asked for.
+        detail: String,
+    },
     /// A listing cannot be read to its end.
     #[error("failed to {site} to the end: {detail}")]
     Endless {
@@ -274,6 +286,7 @@ impl Transient for Error {
             Self::Credentials { timed_out, .. } => *timed_out,
             Self::Unsendable { .. }
             | Self::Excessive { .. }
+            | Self::Unranged { .. }
             | Self::Endless { .. }
             | Self::Mismatch { .. }
             | Self::Uncopied { .. }

@@ -1,6 +1,7 @@
 //! Reading an object of any size as a stream, or a range of it.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
@@ -11,6 +12,7 @@ use super::bounded::Excess;
 use super::error::{Site, excess};
 use super::settings::shortly;
 use super::{Error, NoAnswer, Store};
+use crate::clock;
 use crate::model::{Crc64Nvme, ObjectKey, Sha256Digest};
 use crate::retry;
 
@@ -30,6 +32,10 @@ pub struct ObjectBody {
     /// Where reading ends, unless at the object's end.
     end: Option<u64>,
     etag: Option<String>,
+    /// The size of the object of which this is a range, if the store said it.
+    total: Option<u64>,
+    /// How long to wait for the next bytes, if not as long as the store's settings say.
+    longest_wait: Option<Duration>,
     offset: u64,
     stream: ByteStream,
     /// Where the stream was opened.
@@ -49,7 +55,7 @@ impl Store {
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let bytes = output.content_length.and_then(|length| u64::try_from(length).ok());
+        let bytes = length(&output);
         let detail = "it has no length".to_owned();
         let site = Site::new("read", key.as_str());
         Ok(Some(ObjectBody {
@@ -58,6 +64,8 @@ impl Store {
             bytes: bytes.ok_or(Error::Unreadable { site, detail })?,
             end: None,
             etag: output.e_tag,
+            total: bytes,
+            longest_wait: None,
             offset: 0,
             stream: output.body,
             opened_at: 0,
@@ -123,6 +131,8 @@ impl Store {
             key: key.clone(),
             bytes: range.end,
             end: Some(range.end),
+            total: total(&output),
+            longest_wait: None,
             etag: output.e_tag,
             offset: range.start,
             stream: output.body,
@@ -170,14 +180,60 @@ impl Store {
             }
             let output =
                 request.send().await.map_err(|failure| Error::from_sdk(&site, &failure))?;
-            let range = output.content_range.as_deref().unwrap_or_default();
-            if offset > 0 && !range.starts_with(&format!("bytes {offset}-")) {
-                let detail = format!("asked for bytes from {offset} on, but {range:?} came");
-                return Err(Error::Unreadable { site: site.clone(), detail });
+            match is_asked_for(&output, offset, end) {
+                Ok(()) => Ok(output),
+                Err(wrong) => Err(wrong.into_error(site.clone())),
             }
-            Ok(output)
         })
         .await
+    }
+}
+
+/// An answer with other bytes than were asked for.
+struct WrongBytes {
+    detail: String,
+    has_range: bool,
+}
+
+impl WrongBytes {
+    fn into_error(self, site: Site) -> Error {
+        let Self { detail, has_range } = self;
+        match has_range {
+            true => Error::Unreadable { site, detail },
+            // Whatever answered does not know ranges, and will not learn them.
+            false => Error::Unranged { site, detail },
+        }
+    }
+}
+
+/// Whether an answer begins with the bytes that were asked for. A 200 is an answer to a range only if that is
+/// all of the object: it may as well be the page of a proxy, or an error.
+fn is_asked_for(output: &GetObjectOutput, offset: u64, end: Option<u64>) -> Result<(), WrongBytes> {
+    let is_whole = offset == 0 && end.is_none_or(|end| length(output) == Some(end));
+    match output.content_range.as_deref() {
+        Some(range) if range.starts_with(&format!("bytes {offset}-")) => Ok(()),
+        None if is_whole => Ok(()),
+        range => Err(WrongBytes {
+            detail: match (range, end) {
+                (None, Some(end)) => {
+                    format!("asked for bytes {offset} to {end}, but something else came")
+                }
+                (range, _) => format!("asked for bytes from {offset} on, but {range:?} came"),
+            },
+            has_range: range.is_some() || end.is_none(),
+        }),
+    }
+}
+
+fn length(output: &GetObjectOutput) -> Option<u64> {
+    output.content_length.and_then(|length| u64::try_from(length).ok())
+}
+
+/// The size of the object of an answer with a range of it.
+fn total(output: &GetObjectOutput) -> Option<u64> {
+    match output.content_range.as_deref() {
+        Some(range) => range.rsplit('/').next()?.trim().parse().ok(),
+        None => length(output),
     }
 }
 
@@ -192,6 +248,17 @@ impl ObjectBody {
         self.etag.as_deref()
     }
 
+    /// The size of the object of which this is a range, if the store said it.
+    pub fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    /// The same, which fails where no more bytes come for this long.
+    #[must_use]
+    pub fn waiting(self, longest: Duration) -> Self {
+        Self { longest_wait: Some(longest), ..self }
+    }
+
     /// The next bytes; `None` at the end, which is reached only after [`Self::bytes`] bytes.
     ///
     /// A stream that breaks off or crawls is reopened at that offset, as long as there is progress.
@@ -200,6 +267,17 @@ impl ObjectBody {
     /// When several streams in a row make no progress, or one cannot be reopened: the object may have
     /// been replaced meanwhile. When more bytes arrive than were asked for.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(longest) = self.longest_wait else { return self.resumed().await };
+        let next = clock::within(longest, self.resumed()).await;
+        next.unwrap_or_else(|_| {
+            let site = Site::new("read", self.key.as_str());
+            let detail = format!("nothing came for {longest:?}");
+            Err(Error::Unanswered { site, reason: NoAnswer::Timeout, detail })
+        })
+    }
+
+    /// The next bytes, from another stream if this one breaks off.
+    async fn resumed(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let mut crawls = None;
             let detail = match self.stream.next().await {

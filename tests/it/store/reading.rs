@@ -59,6 +59,32 @@ async fn a_read_that_stands_still_is_broken_off_and_goes_on() {
 }
 
 #[tokio::test]
+async fn whoever_waits_no_longer_is_told_so() {
+    let server = Scripted::start([Reply::Stall { announced: 10, sent: "0123" }]).await;
+    let body = store(&server.endpoint).await.read(&key("a")).await.unwrap().unwrap();
+    let mut body = body.waiting(std::time::Duration::from_millis(100));
+    assert_eq!(body.next().await.unwrap().unwrap(), "0123");
+    let error = body.next().await.unwrap_err();
+    assert!(error.to_string().contains("nothing came for 100ms"), "{error}");
+}
+
+#[tokio::test]
+async fn what_answers_without_ranges_is_no_store_and_not_asked_again() {
+    for (range, is_good) in [(0..10, true), (0..9, false), (0..11, false), (3..10, false)] {
+        let server = Scripted::start([Reply::xml("0123456789"), Reply::xml("0123456789")]).await;
+        let read = store(&server.endpoint).await.read_from(&key("a"), range.clone(), None).await;
+        match read {
+            Ok(Some(body)) => assert!(is_good && body.total() == Some(10), "{range:?}"),
+            Ok(None) => panic!("{range:?} is there"),
+            Err(error) => {
+                assert!(!is_good && matches!(error, Error::Unranged { .. }), "{range:?}: {error}");
+            }
+        }
+        assert_eq!(server.requests().len(), 1, "{range:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_read_that_breaks_without_moving_fails() {
     let server = Scripted::start([Reply::Break { announced: 10, sent: "" }]).await;
     let store = store(&server.endpoint).await;
