@@ -80,33 +80,37 @@ async fn passed(
     headers: &HeaderMap,
     film: Film,
 ) -> Result<Response, Problem> {
-    let Film { mut object, version, archived } = film;
-    let Some(named) = version else { return sent(app, method, headers, &object).await };
-    if let Some(known) = app.library.version(&object.key, &named) {
-        object = object.of_version(&known);
-    } else {
-        object.version = Some(format!("\"{named}\""));
-    }
-    match stream::answer(app, method, headers, &object).await {
+    let Film { object, version: named, archived } = film;
+    let known = app.library.version(&object.key, named.as_deref());
+    let first = match (known, &named) {
+        (Some(known), _) => object.clone().of_version(&known),
+        (None, Some(named)) => Object { version: Some(format!("\"{named}\"")), ..object.clone() },
+        // The manifest does not say which version it is.
+        (None, None) => compared(app, &object, None, archived).await?,
+    };
+    let answered = match stream::answer(app, method, headers, &first).await {
         Err(Failed::Replaced) => {
-            let version = app.library.compare(&object.key, &named, archived).await?;
-            sent(app, method, headers, &object.of_version(&version)).await
+            let object = compared(app, &object, named.as_deref(), archived).await?;
+            stream::answer(app, method, headers, &object).await
         }
+        answered => answered,
+    };
+    match answered {
         Err(Failed::Missing) => Err(missing(app, &object)),
         answered => Ok(answered?),
     }
 }
 
-async fn sent(
+/// The object in the version that the bucket has, if that is the archived one.
+async fn compared(
     app: &App,
-    method: &Method,
-    headers: &HeaderMap,
     object: &Object,
-) -> Result<Response, Problem> {
-    match stream::answer(app, method, headers, object).await {
-        Err(Failed::Missing) => Err(missing(app, object)),
-        answered => Ok(answered?),
-    }
+    named: Option<&str>,
+    archived: Archived,
+) -> Result<Object, Problem> {
+    let version = app.library.compare(&object.key, named, archived).await?;
+    let version = version.ok_or_else(|| missing(app, object))?;
+    Ok(object.clone().of_version(&version))
 }
 
 /// Notes that an object is gone, so that players are told to play something else.
@@ -224,7 +228,8 @@ fn named(manifest: &Manifest, key: &str) -> Option<Named> {
         Some("mp4" | "m4s" | "m4v" | "m4a") => "video/mp4",
         _ => "application/octet-stream",
     };
-    let archived = Archived { bytes: chunk.bytes, ..Archived::default() };
+    let (crc64nvme, crc64xz) = (Some(chunk.crc64nvme), Some(chunk.crc64xz));
+    let archived = Archived { bytes: chunk.bytes, crc64nvme, crc64xz };
     let etag = Some(chunk.sha256.to_string());
     Some(Named { archived, content_type, etag, version: None })
 }

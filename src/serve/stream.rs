@@ -86,7 +86,9 @@ pub(super) async fn answer(
         let (first, last, bytes) = (range.start, range.end - 1, object.bytes);
         headers.insert(header::CONTENT_RANGE, value(format!("bytes {first}-{last}/{bytes}")));
     }
-    if method != Method::HEAD && !range.is_empty() {
+    if method == Method::HEAD && object.passing == Passing::Film {
+        look(app.store(), object).await?;
+    } else if method != Method::HEAD && !range.is_empty() {
         let permit = app.limits.stream(object.passing)?;
         let opened = open(app.store(), object, range).await?;
         *response.body_mut() = body(app, opened, object.passing, permit);
@@ -127,20 +129,56 @@ fn value(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
+/// Looks whether an object is as it is to be sent, for somebody who asks for its head alone.
+async fn look(store: &Store, object: &Object) -> Result<(), Failed> {
+    match store.head(&object.key).await {
+        Ok(Some(head)) => object.must_be(head.etag.as_deref(), Some(head.bytes)),
+        Ok(None) => Err(object.missing()),
+        Err(error) => Err(object.failed(&error)),
+    }
+}
+
 async fn open(store: &Store, object: &Object, range: Range<u64>) -> Result<ObjectBody, Failed> {
-    let key = &object.key;
-    match store.read_from(key, range, object.version.as_deref()).await {
-        Ok(Some(body)) => Ok(body),
-        Ok(None) => {
-            tracing::warn!(object.key = %key, "{key} was to be sent and is not in the bucket");
-            Err(Failed::Missing)
+    match store.read_from(&object.key, range, object.version.as_deref()).await {
+        Ok(Some(body)) => {
+            // A store may know neither If-Match nor how much there was to be.
+            object.must_be(body.etag(), body.total())?;
+            Ok(body)
         }
-        Err(error) if error.answer().is_some_and(|answer| answer.status == 412) => {
-            Err(Failed::Replaced)
+        Ok(None) => Err(object.missing()),
+        Err(error) => Err(object.failed(&error)),
+    }
+}
+
+impl Object {
+    /// Fails unless what the bucket has is of this version and size, as far as it says.
+    fn must_be(&self, etag: Option<&str>, bytes: Option<u64>) -> Result<(), Failed> {
+        let plain = |etag: &str| etag.trim_matches('"').to_owned();
+        let (wanted, found) = (self.version.as_deref().map(plain), etag.map(plain));
+        let is_version = wanted.is_none() || found.is_none() || wanted == found;
+        match is_version && bytes.is_none_or(|bytes| bytes == self.bytes) {
+            true => Ok(()),
+            false => Err(Failed::Replaced),
         }
-        Err(error) => {
-            tracing::warn!(object.key = %key, %error, "failed to read {key}: {error}");
-            Err(Problem::from(library::Error::Unreachable).into())
+    }
+
+    fn missing(&self) -> Failed {
+        let key = &self.key;
+        tracing::warn!(object.key = %key, "{key} was to be sent and is not in the bucket");
+        Failed::Missing
+    }
+
+    fn failed(&self, error: &store::Error) -> Failed {
+        let key = &self.key;
+        if error.answer().is_some_and(|answer| answer.status == 412) {
+            return Failed::Replaced;
+        }
+        tracing::warn!(object.key = %key, %error, "failed to read {key}: {error}");
+        match error {
+            store::Error::Unranged { .. } | store::Error::Excessive { .. } => {
+                Problem::from(library::Error::Unusable("the answer of the bucket")).into()
+            }
+            _ => Problem::from(library::Error::Unreachable).into(),
         }
     }
 }

@@ -130,21 +130,23 @@ impl Library {
         self.objects.note_missing(key);
     }
 
-    /// The version that stands in for the one that the manifest names, if that is known.
-    pub(super) fn version(&self, key: &ObjectKey, named: &str) -> Option<Version> {
+    /// The version that stands in for the one that the manifest names, or for which it has no name, if that is
+    /// known.
+    pub(super) fn version(&self, key: &ObjectKey, named: Option<&str>) -> Option<Version> {
         self.objects.known(key, named)
     }
 
-    /// The version that the bucket has in place of the one that the manifest names.
+    /// The version that the bucket has in place of the one that the manifest names, or for which it has no name;
+    /// `None` if the bucket has none.
     ///
     /// # Errors
     /// If it is not the archived object, or that cannot be found out.
     pub(super) async fn compare(
         &self,
         key: &ObjectKey,
-        named: &str,
+        named: Option<&str>,
         archived: Archived,
-    ) -> Result<Version, Error> {
+    ) -> Result<Option<Version>, Error> {
         self.objects.compare(key, named, archived).await
     }
 

@@ -39,8 +39,8 @@ pub(in crate::serve) struct Version {
 pub(super) struct Objects {
     store: Store,
     present: Mutex<HashMap<ObjectKey, (bool, Instant)>>,
-    /// By key and by the ETag in the manifest.
-    versions: Mutex<HashMap<(ObjectKey, String), Version>>,
+    /// By key and by the ETag in the manifest, if it has one.
+    versions: Mutex<HashMap<(ObjectKey, Option<String>), Version>>,
 }
 
 impl Objects {
@@ -71,34 +71,35 @@ impl Objects {
     }
 
     /// The version that stands in for the one with the ETag of the manifest, if that is known.
-    pub(super) fn known(&self, key: &ObjectKey, named: &str) -> Option<Version> {
-        lock(&self.versions).get(&(key.clone(), named.to_owned())).cloned()
+    pub(super) fn known(&self, key: &ObjectKey, named: Option<&str>) -> Option<Version> {
+        lock(&self.versions).get(&(key.clone(), named.map(str::to_owned))).cloned()
     }
 
-    /// Looks at an object whose ETag is not that of the manifest: a bucket that was copied has others.
+    /// Looks at an object whose ETag is not that of the manifest: a bucket that was copied has others, and of
+    /// stitched films and chunks the manifest has none. `None` if there is none.
     ///
     /// # Errors
     /// If it is not the archived one, or that cannot be found out.
     pub(super) async fn compare(
         &self,
         key: &ObjectKey,
-        named: &str,
+        named: Option<&str>,
         archived: Archived,
-    ) -> Result<Version, Error> {
+    ) -> Result<Option<Version>, Error> {
         let head = self.store.head(key).await.map_err(|error| {
             tracing::warn!(object.key = %key, %error, "failed to look at {key}: {error}");
             Error::Unreachable
         })?;
-        let version = head.and_then(|head| version(&head, archived));
-        let version = version.ok_or_else(|| {
+        let Some(head) = head else { return Ok(None) };
+        let version = version(&head, archived).ok_or_else(|| {
             tracing::warn!(object.key = %key, "{key} is not the object that was archived: it is not sent");
             Error::Unusable("the film in the bucket, which is not the one that was archived,")
         })?;
-        if !version.is_proven {
+        if !version.is_proven && named.is_some() {
             tracing::warn!(object.key = %key, "{key} has another ETag than its manifest says, and the store keeps no checksum of it");
         }
-        put(&mut lock(&self.versions), (key.clone(), named.to_owned()), version.clone());
-        Ok(version)
+        put(&mut lock(&self.versions), (key.clone(), named.map(str::to_owned)), version.clone());
+        Ok(Some(version))
     }
 }
 

@@ -77,7 +77,9 @@ async fn a_player_learns_what_it_gets_and_what_it_has() {
     ] {
         assert_eq!(header(&head, name), value);
     }
-    assert!(site.store.take().is_empty(), "a HEAD needs the manifest alone");
+    let looked = site.store.take();
+    let methods: Vec<_> = looked.iter().map(|request| request.method.as_str()).collect();
+    assert!(methods.iter().all(|method| *method == "HEAD"), "{methods:?}");
     let etag = header(&head, "etag").to_owned();
     let known = site.get_with(&url, "if-none-match", &etag).await;
     assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
@@ -142,4 +144,41 @@ async fn a_film_that_breaks_off_in_the_bucket_ends_early_and_does_not_look_whole
     let refused = Effect::Refuse { status: 503, code: "SlowDown", retry_after: None };
     site.store.fault(move |_| Some(refused.clone()));
     assert_eq!(site.status(&url).await, 503);
+}
+
+#[tokio::test]
+async fn a_head_says_what_a_get_would() {
+    let site = Site::start().await;
+    let url = film_url(&site).await;
+    let status = async || site.request(Method::HEAD, &url).send().await.unwrap().status().as_u16();
+    assert_eq!(status().await, 200);
+    site.store.place("live/wx1/rooms/1/segments/a.mp4", film(1, 90_000));
+    assert_eq!((status().await, site.status(&url).await), (502, 502));
+    site.store.remove("live/wx1/rooms/1/segments/a.mp4");
+    assert_eq!((status().await, site.status(&url).await), (404, 404));
+    let refused = Effect::Refuse { status: 503, code: "SlowDown", retry_after: None };
+    site.store.fault(move |_| Some(refused.clone()));
+    assert_eq!((status().await, site.status(&url).await), (503, 503));
+}
+
+#[tokio::test]
+async fn a_page_that_a_bucket_sends_for_a_film_is_never_sent_as_one() {
+    let site = Site::start().await;
+    let url = film_url(&site).await;
+    assert_eq!(site.get_with(&url, "range", "bytes=0-9").await.status(), 206);
+    let key = "live/wx1/rooms/1/segments/a.mp4";
+    site.store.fault(move |request| {
+        (request.key == key && request.method == "GET")
+            .then_some(Effect::OkError { code: "InternalError" })
+    });
+    for range in ["bytes=0-1", "bytes=0-", "bytes=5-9", "bytes=-5"] {
+        site.store.take();
+        let response = site.get_with(&url, "range", range).await;
+        assert_eq!(response.status(), 502, "{range}");
+        let told = response.text().await.unwrap();
+        assert!(told.contains("the answer of the bucket cannot be used"), "{told}");
+        let asked = site.store.take().into_iter().filter(|request| request.key == key).count();
+        assert_eq!(asked, 1, "{range}: nobody waits for another answer");
+    }
+    assert_eq!(site.status(&url).await, 502);
 }

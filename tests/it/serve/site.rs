@@ -29,6 +29,11 @@ pub fn film(number: u8, bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| (at % 251) as u8 ^ number).collect()
 }
 
+/// A CRC-64 as manifests have it.
+pub fn crc(algorithm: crc_fast::CrcAlgorithm, bytes: &[u8]) -> String {
+    format!("{:016x}", crc_fast::checksum(algorithm, bytes))
+}
+
 pub struct Site {
     pub store: StrictS3,
     pub clock: Clock,
@@ -127,10 +132,15 @@ impl Site {
 
     /// Changes the manifest of room 1.
     pub fn change_manifest(&self, change: impl FnOnce(&mut Value)) {
-        let key = "live/wx1/rooms/1/manifest.json";
-        let mut manifest: Value = serde_json::from_slice(&self.store.objects()[key]).unwrap();
+        self.change_manifest_of(1, change);
+    }
+
+    /// Changes the manifest of a room.
+    pub fn change_manifest_of(&self, room: u64, change: impl FnOnce(&mut Value)) {
+        let key = format!("live/wx1/rooms/{room}/manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&self.store.objects()[&key]).unwrap();
         change(&mut manifest);
-        self.store.place(key, manifest.to_string());
+        self.store.place(&key, manifest.to_string());
     }
 }
 
@@ -296,8 +306,8 @@ fn with_whole(playlist: &str) -> Value {
             "key": "whole/1a2b3c4d/chunk-000000.ts",
             "bytes": 5_000,
             "sha256": Sha256Digest::of(&film(3, 5_000)).to_string(),
-            "crc64nvme": "0000000000000000",
-            "crc64xz": "0000000000000000",
+            "crc64nvme": crc(crc_fast::CrcAlgorithm::Crc64Nvme, &film(3, 5_000)),
+            "crc64xz": crc(crc_fast::CrcAlgorithm::Crc64Xz, &film(3, 5_000)),
             "duration_ms": 4_000,
         }],
     });
