@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
+use crate::clock;
 
 /// Connections at once.
 pub(super) const CONNECTIONS: usize = 512;
@@ -19,12 +20,19 @@ const FILMS: usize = 128;
 /// Pictures and manifests at once that pass through. Those who take films slowly leave them alone.
 const FILES: usize = 128;
 
-/// Playlists at once, each of which may take 25 MiB where presigned URLs are long.
+/// Playlists that are made at once, each of which may take 25 MiB where presigned URLs are long.
 const PLAYLISTS: usize = 4;
+
+/// How long somebody waits until a playlist may be made: many begin to watch at once.
+const TURN: Duration = Duration::from_secs(5);
 
 /// What answers made in memory may have together, in KiB, until they are sent: as many as several of the
 /// largest that an archive has any use for.
 const ANSWERS: u32 = 64 << 10;
+
+/// What playlists may have together, in KiB, until they are sent: those who take them slowly leave other answers
+/// alone.
+const SENT: u32 = 64 << 10;
 
 /// How long a request may take until its answer begins.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
@@ -65,6 +73,8 @@ pub(super) struct Limits {
     playlists: Arc<Semaphore>,
     /// One for each KiB.
     answers: Arc<Semaphore>,
+    /// One for each KiB.
+    sent: Arc<Semaphore>,
 }
 
 impl Default for Limits {
@@ -76,6 +86,7 @@ impl Default for Limits {
             files: permits(FILES),
             playlists: permits(PLAYLISTS),
             answers: permits(ANSWERS as usize),
+            sent: permits(SENT as usize),
         }
     }
 }
@@ -97,8 +108,12 @@ impl Limits {
     /// A permit for an answer of this size that is in memory. One that is larger than all may be together
     /// is sent alone.
     pub(super) fn answer(&self, bytes: usize) -> Result<Permit, Problem> {
-        let kib = u32::try_from(bytes >> 10).unwrap_or(ANSWERS).saturating_add(1).min(ANSWERS);
-        some(&self.answers, kib, "large answers")
+        some(&self.answers, kib(bytes, ANSWERS), "large answers")
+    }
+
+    /// A permit for a playlist of this size that is in memory, as [`Limits::answer`].
+    pub(super) fn sent(&self, bytes: usize) -> Result<Permit, Problem> {
+        some(&self.sent, kib(bytes, SENT), "playlists")
     }
 
     /// What is under way, how much of it, and the most of it.
@@ -112,10 +127,16 @@ impl Limits {
         ]
     }
 
-    /// A permit for a playlist.
-    pub(super) fn playlist(&self) -> Result<Permit, Problem> {
-        permit(&self.playlists, "playlists")
+    /// A permit to make a playlist, which is waited for a moment.
+    pub(super) async fn playlist(&self) -> Result<Permit, Problem> {
+        let permit = clock::within(TURN, Arc::clone(&self.playlists).acquire_owned()).await;
+        permit.ok().and_then(Result::ok).ok_or_else(|| busy("playlists"))
     }
+}
+
+/// So many KiB, at most all of them.
+fn kib(bytes: usize, all: u32) -> u32 {
+    u32::try_from(bytes >> 10).unwrap_or(all).saturating_add(1).min(all)
 }
 
 fn permit(permits: &Arc<Semaphore>, what: &str) -> Result<Permit, Problem> {
@@ -123,8 +144,11 @@ fn permit(permits: &Arc<Semaphore>, what: &str) -> Result<Permit, Problem> {
 }
 
 fn some(permits: &Arc<Semaphore>, count: u32, what: &str) -> Result<Permit, Problem> {
-    let busy = |_| Problem::busy(format!("too many {what} at once: try again in a moment"));
-    Arc::clone(permits).try_acquire_many_owned(count).map_err(busy)
+    Arc::clone(permits).try_acquire_many_owned(count).map_err(|_| busy(what))
+}
+
+fn busy(what: &str) -> Problem {
+    Problem::busy(format!("too many {what} at once: try again in a moment"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Films, pictures and playlists of a room, for whoever has a link of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -15,12 +16,16 @@ use super::limits::Passing;
 use super::problem::Problem;
 use super::stream::{self, Failed, Object};
 use super::{Delivery, answer, library};
+use crate::clock;
 use crate::model::{Manifest, Segment, Stitched};
 use crate::playback::{self, Clip, Ends, Plan, hls};
 use crate::store::RoomKeys;
 
 /// The folder of a room's pictures.
 const PICTURES: &str = "images/";
+
+/// How long a playlist may be made, so that one that the bucket does not send keeps the others waiting no longer.
+const MAKING: Duration = Duration::from_secs(20);
 
 /// The largest object that is believed to be one, in bytes: no store has a larger.
 const LARGEST: u64 = 1 << 50;
@@ -125,10 +130,14 @@ pub(super) async fn playlist(
     linked: Linked,
 ) -> Result<Response, Problem> {
     let Linked { place, until, .. } = linked;
-    let permit = app.limits.playlist()?;
     let manifest = manifest(&app, &place).await?;
+    let making = app.limits.playlist().await?;
     let links = app.links_of(&place.appid, place.room, until);
-    let playlist = hls::playlist(&manifest.manifest, &links).await?;
+    let made = clock::within(MAKING, hls::playlist(&manifest.manifest, &links)).await;
+    let playlist = made.map_err(|_| library::Error::Unreachable)??;
+    // Whoever takes it slowly keeps nobody else from having one made.
+    let permit = app.limits.sent(playlist.len())?;
+    drop(making);
     let kind = HeaderValue::from_static("application/vnd.apple.mpegurl");
     let body = answer::body(playlist, permit);
     let mut response = ([(header::CONTENT_TYPE, kind)], body).into_response();
