@@ -7,11 +7,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::archive::accounts;
+use crate::clock;
 use crate::model::AppId;
 use crate::store::Store;
 
 /// How often to look for new accounts in the bucket.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// How long somebody waits for a look: what is known of the others is better than no answer.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// The accounts to serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +58,14 @@ impl AccountList {
             }
             known.looked = Instant::now();
         }
-        let found = accounts::find(&self.store).await;
+        let found = clock::within(WAIT, accounts::find(&self.store)).await;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match found {
-            Ok(found) => known.appids = Arc::new(found.into_iter().collect()),
-            Err(error) => tracing::warn!(%error, "failed to look for new accounts: {error}"),
+            Ok(Ok(found)) => known.appids = Arc::new(found.into_iter().collect()),
+            Ok(Err(error)) => tracing::warn!(%error, "failed to look for new accounts: {error}"),
+            Err(_) => {
+                tracing::warn!("failed to look for new accounts: no answer in {} s", WAIT.as_secs())
+            }
         }
         Arc::clone(&known.appids)
     }

@@ -9,11 +9,11 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::bucket::Bucket;
 use super::{Error, status};
 use crate::clock;
 use crate::metrics::{Figures, StageSeconds, seconds};
 use crate::model::{AccountStatus, AppId};
-use crate::store::Store;
 
 /// How often the bucket is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -23,6 +23,9 @@ const AT_ONCE: usize = 16;
 
 /// How long somebody waits for a look. Prometheus gives up after ten seconds.
 const WAIT: Duration = Duration::from_secs(8);
+
+/// How long one account may keep the others from being looked at.
+const LONGEST: Duration = Duration::from_secs(15);
 
 /// What is known of the accounts.
 #[derive(Debug, Default)]
@@ -37,15 +40,15 @@ pub(in crate::serve) struct Standing {
 
 #[derive(Debug)]
 pub(super) struct Board {
-    store: Store,
+    bucket: Bucket,
     known: Mutex<Arc<Standing>>,
     /// When the bucket was looked at last. Held meanwhile.
     looked: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Board {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, known: Mutex::default(), looked: tokio::sync::Mutex::default() }
+    pub(super) fn new(bucket: Bucket) -> Self {
+        Self { bucket, known: Mutex::default(), looked: tokio::sync::Mutex::default() }
     }
 
     /// What is known of these accounts, a minute old at most unless the bucket is slow.
@@ -67,10 +70,10 @@ impl Board {
             return;
         }
         let read = stream::iter(accounts.clone()).map(|appid| {
-            let store = self.store.clone();
+            let bucket = self.bucket.clone();
             async move {
-                let status = status::read(&store, &appid).await;
-                (appid, status)
+                let status = clock::within(LONGEST, status::read(&bucket, &appid)).await;
+                (appid, status.unwrap_or(Err(Error::Unreachable)))
             }
         });
         let mut standing = Standing::default();

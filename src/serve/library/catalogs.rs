@@ -1,6 +1,7 @@
 //! The catalogs, indexed. One that may have changed is read again in the background, while the old one goes
-//! on answering; never two at once, so that one more is in memory at most. Indexing takes seconds of a processor:
-//! it pauses again and again, so that those who ask meanwhile are answered as fast as ever.
+//! on answering; never two at once, so that one more is in memory at most. A bucket that does not answer about one
+//! keeps nobody waiting for another: a turn is taken when the text begins to come. Indexing takes seconds of a
+//! processor: it pauses again and again, so that those who ask meanwhile are answered as fast as ever.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,12 +10,14 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use super::bucket::Bucket;
 use super::{Error, FRESH};
+use crate::archive;
 use crate::archive::catalog::{Failure, Reader};
 use crate::archive::index::{Index, LARGEST, Unusable};
 use crate::clock;
 use crate::model::AppId;
-use crate::store::{ObjectHead, Store};
+use crate::store::ObjectHead;
 
 /// The memory of all catalogs together, in bytes.
 const BUDGET: usize = LARGEST;
@@ -22,7 +25,17 @@ const BUDGET: usize = LARGEST;
 /// The largest catalog that is read, in bytes. One whose index fits into memory is much smaller.
 const LONGEST: u64 = 512 << 20;
 
-/// How long reading one may take. Others wait meanwhile.
+/// How long the bucket may take to say which catalog it has, and to begin to send it.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+
+/// How many are asked for at once.
+const ASKED: usize = 64;
+
+/// How many that have begun to come wait for their turn, or have it.
+const OPEN: usize = 16;
+
+/// How long the text of one may stand still, and how long all of it may take. Others wait meanwhile.
+const STALL_LIMIT: Duration = Duration::from_secs(15);
 const READ_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// The longest pause while a catalog is indexed.
@@ -30,9 +43,13 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub(super) struct Catalogs {
-    store: Store,
+    bucket: Bucket,
     slots: Mutex<HashMap<AppId, Arc<Slot>>>,
-    /// Held while a catalog is read.
+    /// Held while the bucket is asked which catalog it has.
+    asked: Semaphore,
+    /// Held from when a catalog is asked for until it is indexed.
+    open: Semaphore,
+    /// Held while a catalog is indexed.
     turn: Semaphore,
 }
 
@@ -86,8 +103,9 @@ enum Failed {
 }
 
 impl Catalogs {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, slots: Mutex::default(), turn: Semaphore::new(1) }
+    pub(super) fn new(bucket: Bucket) -> Self {
+        let [asked, open, turn] = [ASKED, OPEN, 1].map(Semaphore::new);
+        Self { bucket, slots: Mutex::default(), asked, open, turn }
     }
 
     /// The catalog of an account as it was a few seconds ago, or as it is now where nobody has asked for it
@@ -144,13 +162,8 @@ impl Catalogs {
     }
 
     async fn look(&self, appid: &AppId, slot: &Slot) {
-        let _turn = self.turn.acquire().await;
         let state = slot.state.borrow().clone();
-        let read = clock::within(READ_LIMIT, self.read(appid, &state)).await;
-        let read = read.unwrap_or_else(|_| {
-            tracing::warn!(account = %appid, "reading the catalog of {appid} took more than {} s", READ_LIMIT.as_secs());
-            Err(Failed::Unreachable)
-        });
+        let read = self.read(appid, &state).await;
         slot.state.send_modify(|state| {
             match read {
                 Ok(found) => (state.found, state.refused) = (Some(Ok(found)), None),
@@ -167,37 +180,36 @@ impl Catalogs {
 
     /// The catalog as it is in the bucket, without reading again what is known of it.
     async fn read(&self, appid: &AppId, state: &State) -> Result<Found, Failed> {
-        let unreachable = |error: &dyn std::error::Error| {
-            tracing::warn!(account = %appid, %error, "failed to read the catalog of {appid}: {error}");
-            Failed::Unreachable
-        };
-        let head = self.store.head(&self.store.keys(appid).catalog()).await;
-        let Some(head) = head.map_err(|error| unreachable(&error))? else {
-            return Ok(Found::default());
-        };
+        let Some(head) = self.head(appid).await? else { return Ok(Found::default()) };
         if head.etag.is_some() && head.etag == state.refused {
             return Err(Failed::Unusable(head.etag));
         }
         if let Some(known) = state.unchanged(&head) {
             return Ok(known);
         }
-        let unusable = |why: &dyn std::fmt::Display| {
-            tracing::warn!(account = %appid, "the catalog of {appid} cannot be used: {why}");
-            Failed::Unusable(head.etag.clone())
-        };
         if head.bytes > LONGEST {
-            return Err(unusable(&format!("it has {} bytes, more than {LONGEST}", head.bytes)));
+            let why = format!("it has {} bytes, more than {LONGEST}", head.bytes);
+            return Err(unusable(appid, &head, &why));
         }
-        let opened = Reader::open(&self.store, appid).await;
-        let Some((catalog, _)) = opened.map_err(|error| unreachable(&error))? else {
-            return Ok(Found::default());
-        };
+        let _open = self.open.acquire().await;
+        let opened = answered(appid, Reader::open(&self.bucket.store, appid)).await?;
+        let Some((catalog, _)) = opened else { return Ok(Found::default()) };
         let pace = if state.index().is_some() { Pace::Considerate } else { Pace::Fast };
-        match index(catalog, pace).await {
+        let _turn = self.turn.acquire().await;
+        let indexed = clock::within(READ_LIMIT, index(catalog.waiting(STALL_LIMIT), pace)).await;
+        match indexed.map_err(|_| too_slow(appid, READ_LIMIT))? {
             Ok(index) => Ok(Found { index: Some(Arc::new(index)), etag: head.etag }),
-            Err(Unusable::Unread(Failure::Failed(error))) => Err(unreachable(&error)),
-            Err(error) => Err(unusable(&error)),
+            Err(Unusable::Unread(Failure::Failed(archive::Error::Store(error)))) => {
+                Err(unreachable(appid, &error))
+            }
+            Err(error) => Err(unusable(appid, &head, &error)),
         }
+    }
+
+    /// Which catalog the bucket has.
+    async fn head(&self, appid: &AppId) -> Result<Option<ObjectHead>, Failed> {
+        let _asked = self.asked.acquire().await;
+        answered(appid, self.bucket.head(&self.bucket.store.keys(appid).catalog())).await
     }
 
     /// Forgets catalogs, those first that nobody has asked for longest, until the rest fit into memory.
@@ -221,6 +233,30 @@ impl Catalogs {
             bytes -= freed;
         }
     }
+}
+
+/// What the bucket answers about a catalog, unless that takes too long.
+async fn answered<T, E: std::error::Error>(
+    appid: &AppId,
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failed> {
+    let answer = clock::within(ANSWER_LIMIT, asked).await;
+    answer.map_err(|_| too_slow(appid, ANSWER_LIMIT))?.map_err(|error| unreachable(appid, &error))
+}
+
+fn too_slow(appid: &AppId, limit: Duration) -> Failed {
+    tracing::warn!(account = %appid, "reading the catalog of {appid} took more than {} s", limit.as_secs());
+    Failed::Unreachable
+}
+
+fn unreachable(appid: &AppId, error: &dyn std::error::Error) -> Failed {
+    tracing::warn!(account = %appid, %error, "failed to read the catalog of {appid}: {error}");
+    Failed::Unreachable
+}
+
+fn unusable(appid: &AppId, head: &ObjectHead, why: &dyn std::fmt::Display) -> Failed {
+    tracing::warn!(account = %appid, "the catalog of {appid} cannot be used: {why}");
+    Failed::Unusable(head.etag.clone())
 }
 
 /// How much of a processor indexing takes.

@@ -9,11 +9,12 @@ use serde::de::Error as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::bucket::Bucket;
 use super::flights::Flights;
-use super::{Error, FRESH};
+use super::{Error, FRESH, STALL};
 use crate::archive::published;
 use crate::model::{AppId, Manifest, ObjectKey, RoomId, Sha256Digest};
-use crate::store::{self, RoomKeys, Store};
+use crate::store::{self, ObjectBody, RoomKeys};
 
 /// The largest manifest that is read, in bytes. One with fifty thousand chunks is smaller.
 const LARGEST: u64 = 16 << 20;
@@ -35,6 +36,13 @@ const SEGMENTS: usize = 2_000;
 const GOODS: usize = 1_000;
 const PICTURES: usize = 100;
 
+/// The most chunks of a whole, archived or not, and the most entries of a film's time map.
+const CHUNKS: usize = 50_000;
+const TIMES: usize = 2 * SEGMENTS;
+
+/// The most that one recording is told to have been compared by.
+const EVIDENCE: usize = 100;
+
 /// A manifest, and which one it is.
 #[derive(Debug)]
 pub(in crate::serve) struct Published {
@@ -47,8 +55,10 @@ pub(in crate::serve) struct Published {
 
 #[derive(Debug)]
 pub(super) struct Manifests {
-    store: Store,
+    bucket: Bucket,
     kept: Mutex<HashMap<(AppId, RoomId), Kept>>,
+    /// The ETags of manifests that cannot be used. They are not read again.
+    refused: Mutex<HashMap<(AppId, RoomId), String>>,
     reading: Arc<Semaphore>,
     looks: Flights<(AppId, RoomId), Looked>,
 }
@@ -64,9 +74,10 @@ struct Kept {
 }
 
 impl Manifests {
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(bucket: Bucket) -> Self {
         let reading = Arc::new(Semaphore::new(READING as usize));
-        Self { store, kept: Mutex::default(), reading, looks: Flights::default() }
+        let (kept, refused) = (Mutex::default(), Mutex::default());
+        Self { bucket, kept, refused, reading, looks: Flights::default() }
     }
 
     /// The manifest of a room as it was a few seconds ago; `None` if there is none.
@@ -83,9 +94,9 @@ impl Manifests {
     async fn look(&self, place: (AppId, RoomId)) -> Looked {
         let known = self.known(&place);
         let (appid, room) = &place;
-        let keys = self.store.keys(appid).room(*room);
+        let keys = self.bucket.store.keys(appid).room(*room);
         let key = keys.manifest();
-        let head = self.store.head(&key).await.map_err(|error| unreachable(&key, &error))?;
+        let head = self.bucket.head(&key).await.map_err(|error| unreachable(&key, &error))?;
         let Some(head) = head else {
             self.kept().remove(&place);
             return Ok(None);
@@ -94,13 +105,35 @@ impl Manifests {
         let unchanged = known.filter(|known| head.etag.is_some() && known.etag() == head.etag);
         let published = match unchanged {
             Some(published) => published,
-            None => match self.read(&keys, &place, &head).await? {
-                Some(published) => Arc::new(published),
-                None => return Ok(None),
+            None if self.is_refused(&place, head.etag.as_deref()) => return Err(UNUSABLE),
+            None => match self.read(&keys, &place).await {
+                Ok(Some(published)) => Arc::new(published),
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    if let (Error::Unusable(_), Some(etag)) = (&error, head.etag) {
+                        self.refuse(&place, etag);
+                    }
+                    return Err(error);
+                }
             },
         };
         self.keep(&place, &published);
         Ok(Some(published))
+    }
+
+    fn is_refused(&self, place: &(AppId, RoomId), etag: Option<&str>) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        etag.is_some() && refused.get(place).map(String::as_str) == etag
+    }
+
+    /// Notes that a manifest cannot be used.
+    fn refuse(&self, place: &(AppId, RoomId), etag: String) {
+        self.kept().remove(place);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= MOST {
+            refused.clear();
+        }
+        refused.insert(place.clone(), etag);
     }
 
     /// Has the manifest of a room read again when it is asked for.
@@ -124,15 +157,18 @@ impl Manifests {
         &self,
         keys: &RoomKeys,
         (appid, room): &(AppId, RoomId),
-        head: &store::ObjectHead,
     ) -> Result<Option<Published>, Error> {
         let key = keys.manifest();
-        if head.bytes > LARGEST {
-            tracing::warn!(object.key = %key, object.bytes = head.bytes, "{key} has {} bytes, and {LARGEST} are read at most", head.bytes);
+        // The permit is for what is in memory: nobody waits for it while the bucket does not answer.
+        let failed = |error: store::Error| unreachable(&key, &error);
+        let Some(body) = self.bucket.read(&key).await.map_err(failed)? else { return Ok(None) };
+        if body.bytes() > LARGEST {
+            tracing::warn!(object.key = %key, object.bytes = body.bytes(), "{key} has {} bytes, and {LARGEST} are read at most", body.bytes());
             return Err(UNUSABLE);
         }
-        let permit = self.permit(head.bytes).await?;
-        let Some((bytes, version)) = self.fetch(&key, head.bytes).await? else { return Ok(None) };
+        let permit = self.permit(body.bytes()).await?;
+        let version = body.etag().map(str::to_owned);
+        let bytes = fetch(body.waiting(STALL)).await.map_err(failed)?;
         let (keys, appid, room) = (keys.clone(), appid.clone(), *room);
         let parsing = tokio::task::spawn_blocking(move || {
             // Parsing goes on where the request has ended, and so does what it takes.
@@ -147,26 +183,6 @@ impl Manifests {
             }
             Err(_) => Err(UNUSABLE),
         }
-    }
-
-    /// The bytes of a manifest and its ETag, unless it has grown beyond what there is a permit for.
-    async fn fetch(
-        &self,
-        key: &ObjectKey,
-        most: u64,
-    ) -> Result<Option<(Vec<u8>, Option<String>)>, Error> {
-        let failed = |error: store::Error| unreachable(key, &error);
-        let Some(mut body) = self.store.read(key).await.map_err(failed)? else { return Ok(None) };
-        if body.bytes() > most {
-            tracing::warn!(object.key = %key, object.bytes = body.bytes(), "{key} has just been replaced by a larger one");
-            return Err(Error::Unreachable);
-        }
-        let version = body.etag().map(str::to_owned);
-        let mut bytes = Vec::new();
-        while let Some(chunk) = body.next().await.map_err(failed)? {
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Some((bytes, version)))
     }
 
     /// Waits until a manifest of this size may be read into memory.
@@ -200,6 +216,15 @@ impl Published {
     }
 }
 
+/// The bytes of a manifest.
+async fn fetch(mut body: ObjectBody) -> Result<Vec<u8>, store::Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.next().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
 /// Parses a manifest. One that has more of anything than a room can have is none.
 fn parse(
     bytes: &[u8],
@@ -209,10 +234,17 @@ fn parse(
     room: RoomId,
 ) -> Result<Published, serde_json::Error> {
     let manifest = published::parse(bytes, keys, appid, room)?;
+    let whole = manifest.whole.as_ref();
+    let film = manifest.playback.stitched.as_ref();
+    let evidence = manifest.segments.iter().map(|segment| segment.evidence.len()).max();
     for (what, count, most) in [
         ("segments", manifest.segments.len(), SEGMENTS),
         ("goods", manifest.room.goods.len(), GOODS),
         ("pictures", manifest.room.images.len(), PICTURES),
+        ("chunks", whole.map_or(0, |whole| whole.chunks.len()), CHUNKS),
+        ("missing chunks", whole.map_or(0, |whole| whole.missing.len()), CHUNKS),
+        ("places in its film", film.map_or(0, |film| film.time_map.len()), TIMES),
+        ("kinds of evidence of a segment", evidence.unwrap_or(0), EVIDENCE),
     ] {
         if count > most {
             return Err(serde_json::Error::custom(format!(

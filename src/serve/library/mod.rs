@@ -3,6 +3,7 @@
 
 mod accounts;
 mod board;
+mod bucket;
 mod catalogs;
 mod flights;
 mod manifests;
@@ -27,6 +28,7 @@ pub(super) use objects::{Archived, Version};
 
 use accounts::AccountList;
 use board::Board;
+use bucket::{Bucket, Rights};
 use catalogs::Catalogs;
 use manifests::Manifests;
 use objects::Objects;
@@ -35,6 +37,9 @@ use status::Statuses;
 
 /// How long what was read is used without a look at the bucket.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// How long a file of the bucket may stand still while it is read.
+const STALL: Duration = Duration::from_secs(15);
 
 /// Why something of the archive cannot be told. The log has the details.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,14 +66,19 @@ pub(super) struct Library {
 
 impl Library {
     pub(super) fn new(store: &Store, accounts: Accounts) -> Self {
+        let (rights, named) = match &accounts {
+            Accounts::Fixed(appids) => (Rights::Read, appids.first().cloned()),
+            Accounts::Found(_) => (Rights::List, None),
+        };
+        let bucket = || Bucket { store: store.clone(), rights };
         Self {
             accounts: AccountList::new(store.clone(), accounts),
-            catalogs: Arc::new(Catalogs::new(store.clone())),
-            manifests: Arc::new(Manifests::new(store.clone())),
-            statuses: Statuses::new(store.clone()),
+            catalogs: Arc::new(Catalogs::new(bucket())),
+            manifests: Arc::new(Manifests::new(bucket())),
+            statuses: Statuses::new(bucket()),
             objects: Objects::new(store.clone()),
-            board: Arc::new(Board::new(store.clone())),
-            readiness: Arc::new(Readiness::new(store.clone())),
+            board: Arc::new(Board::new(bucket())),
+            readiness: Arc::new(Readiness::new(bucket(), named)),
         }
     }
 

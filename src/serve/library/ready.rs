@@ -6,16 +6,20 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::bucket::Bucket;
 use super::{Error, FRESH};
 use crate::clock;
-use crate::store::Store;
+use crate::model::AppId;
+use crate::store;
 
 /// How long the bucket may take to answer.
 const LONGEST: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(super) struct Readiness {
-    store: Store,
+    bucket: Bucket,
+    /// An account that is served, if the accounts were named.
+    named: Option<AppId>,
     /// Held while the bucket is asked.
     known: Mutex<Option<Known>>,
 }
@@ -27,8 +31,8 @@ struct Known {
 }
 
 impl Readiness {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, known: Mutex::default() }
+    pub(super) fn new(bucket: Bucket, named: Option<AppId>) -> Self {
+        Self { bucket, named, known: Mutex::default() }
     }
 
     /// Whether the bucket answers, or did a few seconds ago.
@@ -44,7 +48,7 @@ impl Readiness {
         if let Some(known) = known.as_ref().filter(|known| known.looked.elapsed() < FRESH) {
             return known.result.clone();
         }
-        let result = match clock::within(LONGEST, self.store.check_bucket()).await {
+        let result = match clock::within(LONGEST, self.ask()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the bucket is not usable: {error}");
@@ -57,5 +61,17 @@ impl Readiness {
         };
         *known = Some(Known { result: result.clone(), looked: Instant::now() });
         result
+    }
+
+    /// Asks for something that the keys are there for: those that may not list the bucket may not ask for the
+    /// bucket itself either.
+    async fn ask(&self) -> Result<(), store::Error> {
+        match &self.named {
+            Some(appid) => {
+                let catalog = self.bucket.store.keys(appid).catalog();
+                self.bucket.head(&catalog).await.map(drop)
+            }
+            None => self.bucket.store.check_bucket().await,
+        }
     }
 }

@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use futures::FutureExt as _;
+use serde::de::Error as _;
 
-use super::Error;
+use super::bucket::Bucket;
 use super::flights::Flights;
+use super::{Error, STALL};
+use crate::model::text::{LONGEST_NAME, capped};
 use crate::model::{AccountStatus, AppId, STATUS_SCHEMA};
-use crate::store::Store;
 
 /// The largest `status.json` that is read, in bytes: its lists have a thousand entries at most.
 const LARGEST: u64 = 2 << 20;
@@ -14,20 +16,20 @@ const LARGEST: u64 = 2 << 20;
 /// The statuses that are being read.
 #[derive(Debug)]
 pub(super) struct Statuses {
-    store: Store,
+    bucket: Bucket,
     looks: Flights<AppId, Result<Option<Bytes>, Error>>,
 }
 
 impl Statuses {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, looks: Flights::default() }
+    pub(super) fn new(bucket: Bucket) -> Self {
+        Self { bucket, looks: Flights::default() }
     }
 
     /// The file as it is in the bucket; `None` if there is none.
     pub(super) async fn get(&self, appid: &AppId) -> Result<Option<Bytes>, Error> {
-        let (store, of) = (self.store.clone(), appid.clone());
+        let (bucket, of) = (self.bucket.clone(), appid.clone());
         let look = || {
-            async move { read(&store, &of).await.map(|found| found.map(|(bytes, _)| bytes)) }
+            async move { read(&bucket, &of).await.map(|found| found.map(|(bytes, _)| bytes)) }
                 .boxed()
         };
         self.looks.join(appid.clone(), look).await
@@ -36,15 +38,16 @@ impl Statuses {
 
 /// The file as it is in the bucket, and what it says; `None` if there is none.
 pub(super) async fn read(
-    store: &Store,
+    bucket: &Bucket,
     appid: &AppId,
 ) -> Result<Option<(Bytes, AccountStatus)>, Error> {
-    let key = store.keys(appid).status();
+    let key = bucket.store.keys(appid).status();
     let unreachable = |error: crate::store::Error| {
         tracing::warn!(object.key = %key, %error, "failed to read {key}: {error}");
         Error::Unreachable
     };
-    let Some(mut body) = store.read(&key).await.map_err(unreachable)? else { return Ok(None) };
+    let body = bucket.read(&key).await.map_err(unreachable)?;
+    let Some(mut body) = body.map(|body| body.waiting(STALL)) else { return Ok(None) };
     if body.bytes() > LARGEST {
         tracing::warn!(object.key = %key, object.bytes = body.bytes(), "{key} has {} bytes, and {LARGEST} are read at most", body.bytes());
         return Err(UNUSABLE);
@@ -53,15 +56,26 @@ pub(super) async fn read(
     while let Some(chunk) = body.next().await.map_err(unreachable)? {
         bytes.extend_from_slice(&chunk);
     }
-    match serde_json::from_slice::<AccountStatus>(&bytes) {
-        Ok(status) if status.schema == STATUS_SCHEMA && status.appid == *appid => {
-            Ok(Some((bytes.into(), status)))
-        }
-        _ => {
-            tracing::warn!(object.key = %key, "{key} is not a status that can be read");
+    match parse(&bytes, appid) {
+        Ok(status) => Ok(Some((bytes.into(), status))),
+        Err(error) => {
+            tracing::warn!(object.key = %key, %error, "{key} is not a status that can be read: {error}");
             Err(UNUSABLE)
         }
     }
+}
+
+fn parse(bytes: &[u8], appid: &AppId) -> Result<AccountStatus, serde_json::Error> {
+    let status: AccountStatus = serde_json::from_slice(bytes)?;
+    if status.schema != STATUS_SCHEMA {
+        // It may have any length.
+        let schema = capped(&status.schema, LONGEST_NAME);
+        return Err(serde_json::Error::custom(format!("its format is {schema:?}")));
+    }
+    if status.appid != *appid {
+        return Err(serde_json::Error::custom(format!("it is the status of {}", status.appid)));
+    }
+    Ok(status)
 }
 
 const UNUSABLE: Error = Error::Unusable("the status of the account");
