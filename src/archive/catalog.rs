@@ -4,6 +4,7 @@
 mod split;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::de::Error as _;
@@ -13,7 +14,7 @@ use super::published::is_of_another_format;
 use crate::model::text::{LONGEST_ADDRESS, LONGEST_NAME, capped};
 use crate::model::{AppId, CATALOG_SCHEMA, CatalogRoom, ObjectKey, RoomId};
 use crate::store::{self, ObjectBody, Store};
-use split::{LONGEST, Splitter, TooLong};
+use split::{Beside, LONGEST, Splitter, TooLong};
 
 /// How many bytes are parsed without a pause.
 const AT_ONCE: usize = 16 << 10;
@@ -48,6 +49,7 @@ impl From<store::Error> for Failure {
 #[derive(Debug)]
 pub struct Reader {
     key: ObjectKey,
+    appid: AppId,
     /// The source of its text, until it ends.
     body: Option<ObjectBody>,
     splitter: Splitter,
@@ -83,10 +85,17 @@ impl Reader {
         Ok(Some((reader, etag)))
     }
 
+    /// The same, for whoever does not wait longer than this for the next bytes.
+    #[must_use]
+    pub fn waiting(self, longest: Duration) -> Self {
+        Self { body: self.body.map(|body| body.waiting(longest)), ..self }
+    }
+
     /// A reader without any rooms.
     pub fn of_none(store: &Store, appid: &AppId) -> Self {
         Self {
             key: store.keys(appid).catalog(),
+            appid: appid.clone(),
             body: None,
             splitter: Splitter::default(),
             order: Order::Ascending,
@@ -155,7 +164,7 @@ impl Reader {
             let Some(body) = &mut self.body else { return Ok(()) };
             let Some(bytes) = body.next().await? else {
                 self.body = None;
-                return self.splitter.check_rest().map_err(|error| self.unreadable(error));
+                return self.check_rest().map_err(|error| self.unreadable(error));
             };
             for some in bytes.chunks(AT_ONCE) {
                 self.parse(some).await?;
@@ -164,6 +173,19 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Checks what is beside the rooms: whose catalog it is, and of which format.
+    fn check_rest(&self) -> Result<(), serde_json::Error> {
+        let Beside { schema, appid } = self.splitter.check_rest()?;
+        if let Some(schema) = schema.filter(|schema| schema != CATALOG_SCHEMA) {
+            let schema = capped(&schema, LONGEST_NAME);
+            return Err(serde_json::Error::custom(format!("its format is {schema:?}")));
+        }
+        match appid.filter(|appid| *appid != self.appid) {
+            Some(other) => Err(serde_json::Error::custom(format!("it is the catalog of {other}"))),
+            None => Ok(()),
+        }
     }
 
     /// Takes the rooms that end in the next bytes.
@@ -223,7 +245,7 @@ impl Reader {
     fn unreadable(&self, source: serde_json::Error) -> Failure {
         if is_of_another_format(self.splitter.rest(), CATALOG_SCHEMA) {
             let key = self.key.to_string();
-            return Error::Foreign { key, source }.into();
+            return Error::ForeignCatalog { key, source }.into();
         }
         Failure::Damaged(source)
     }

@@ -3,6 +3,8 @@
 
 mod cursor;
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use memchr::memmem;
 
@@ -100,6 +102,8 @@ pub struct Page {
 pub struct Indexing {
     catalog: Reader,
     index: Index,
+    /// The rooms that were taken.
+    taken: HashSet<u64>,
 }
 
 impl Indexing {
@@ -110,6 +114,8 @@ impl Indexing {
     pub async fn take_some(&mut self) -> Result<bool, Unusable> {
         for _ in 0..AT_ONCE {
             match self.catalog.next().await? {
+                // Of a room that appears twice, the first is the one.
+                Some(room) if !self.taken.insert(room.room_id.0) => {}
                 Some(room) => self.index.add(&room)?,
                 None => return Ok(false),
             }
@@ -127,7 +133,8 @@ impl Indexing {
 impl Index {
     /// Begins to index a catalog.
     pub fn begin(catalog: Reader) -> Indexing {
-        Indexing { catalog: catalog.in_any_order(), index: Self::default() }
+        let (index, taken) = (Self::default(), HashSet::new());
+        Indexing { catalog: catalog.in_any_order(), index, taken }
     }
 
     /// When the catalog was written.

@@ -26,6 +26,18 @@ pub enum Error {
         /// Why it could not be parsed.
         source: serde_json::Error,
     },
+    /// The catalog was written by another program, or by another version of this one.
+    #[error(
+        "{key} is not a catalog that this version can read\n\
+         hint: it was left in place; use a newer version of replay-archiver, or move the object away and start a \
+         run, which makes the catalog again [RA810]"
+    )]
+    ForeignCatalog {
+        /// Its key.
+        key: String,
+        /// Why it could not be parsed.
+        source: serde_json::Error,
+    },
     /// It requires a feature that this version does not know.
     #[error("{key} is a manifest of a newer version of replay-archiver")]
     Newer {

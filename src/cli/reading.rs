@@ -2,14 +2,16 @@
 //! meant. Without `[[account]]` they are found in the bucket, and there is no ledger.
 
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::TryStreamExt as _;
 use secrecy::ExposeSecret as _;
 
-use super::{Common, setup};
+use super::{Common, output, setup};
 use crate::archive::{accounts, published};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{self, CdnFlags, ConfigError, Configured, Reading, Serving};
 use crate::ledger::{self, Ledger};
 use crate::model::{AppId, Manifest, RoomId};
@@ -23,6 +25,24 @@ pub(super) struct Archive {
     pub store: Store,
     /// The chosen accounts: at least one.
     pub accounts: Vec<AppId>,
+}
+
+/// How long to wait for the bucket in silence.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Waits for what the bucket answers, and says so where that takes long: it may not answer at all.
+pub(super) async fn awaited<T>(store: &Store, answer: impl Future<Output = T>) -> T {
+    let mut answer = pin!(answer);
+    if let Ok(answer) = clock::within(SILENCE, &mut answer).await {
+        return answer;
+    }
+    output::aside(format_args!(
+        "the bucket {} at {} has not answered for {} s; still waiting",
+        store.bucket(),
+        store.address(),
+        SILENCE.as_secs()
+    ));
+    answer.await
 }
 
 /// Connects to the bucket and finds out which accounts are meant. Asks neither WeChat nor a ledger.
@@ -108,7 +128,7 @@ pub(super) async fn named_or_found(store: &Store, asked: Vec<AppId>) -> anyhow::
 /// The accounts that the bucket has.
 async fn found(store: &Store) -> anyhow::Result<Vec<AppId>> {
     let place = format!("{}/{} at {}", store.bucket(), store.prefix(), store.address());
-    let found = accounts::find(store).await.context(
+    let found = awaited(store, accounts::find(store)).await.context(
         "failed to look for accounts in the bucket\n\
          hint: keys that may not list the bucket need --account with the appid [RA027]",
     )?;
@@ -126,7 +146,7 @@ impl Archive {
     /// chosen, it is that one in any case.
     pub(super) async fn account_of(&self, room: RoomId) -> anyhow::Result<Option<AppId>> {
         let has = async |appid: &AppId| Ok(accounts::has_room(&self.store, appid, room).await?);
-        only_account(&self.accounts, room, has).await
+        awaited(&self.store, only_account(&self.accounts, room, has)).await
     }
 
     /// Reads the manifest of a room; `None` if it has none.
@@ -147,7 +167,7 @@ pub(super) async fn manifest(
 ) -> anyhow::Result<Option<Manifest>> {
     let keys = store.keys(appid).room(room);
     let key = keys.manifest();
-    let Some(bytes) = store.get(&key).await? else { return Ok(None) };
+    let Some(bytes) = awaited(store, store.get(&key)).await? else { return Ok(None) };
     let manifest = published::parse(&bytes, &keys, appid, room);
     manifest.map(Some).with_context(|| format!("this version cannot read the manifest {key}"))
 }

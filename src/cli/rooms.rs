@@ -2,6 +2,8 @@
 
 mod shown;
 
+use std::collections::HashSet;
+
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -137,14 +139,18 @@ async fn read(
     shown: &mut Shown,
     found: &mut Found,
 ) -> anyhow::Result<Catalog> {
-    let Some((catalog, _)) = Reader::open(store, appid).await? else {
+    let Some((catalog, _)) = reading::awaited(store, Reader::open(store, appid)).await? else {
         return Ok(Catalog::Missing);
     };
     found.catalogs += 1;
-    let mut catalog = catalog.in_any_order();
+    let (mut catalog, mut seen) = (catalog.in_any_order(), HashSet::new());
     while let Some(room) =
         catalog.next().await.map_err(|failure| unreadable(store, appid, failure))?
     {
+        // Of a room that appears twice, the first is the one.
+        if !seen.insert(room.room_id.0) {
+            continue;
+        }
         found.rooms += 1;
         if query.finds(&room) {
             found.found += 1;
@@ -209,7 +215,8 @@ fn summarize(common: &Common, arguments: &RoomsArguments, found: &Found, account
         let as_of = as_of.map_or_else(String::new, |at| format!(", as of {at}"));
         output::line(format_args!("{count} of {}{as_of}", counted(*rooms, "room")));
     }
-    if *count == 0 {
+    // Where nothing could be read, nothing is known of what was looked for.
+    if *count == 0 && (*rooms > 0 || !found.is_incomplete) {
         let rooms = counted(*rooms, "room");
         output::note(format_args!("none of {rooms} is what you are looking for"));
     }

@@ -95,7 +95,7 @@ pub async fn catalog(store: &Store, appid: &AppId) -> Result<Inventory, Error> {
             Err(
                 Failure::Damaged(error)
                 | Failure::Failed(
-                    archive::Error::Foreign { source: error, .. }
+                    archive::Error::ForeignCatalog { source: error, .. }
                     | archive::Error::Newer { source: error, .. },
                 ),
             ) => return Ok(no_catalog(&error.to_string())),

@@ -298,9 +298,9 @@ impl From<archive::Error> for Error {
     fn from(error: archive::Error) -> Self {
         match error {
             archive::Error::Store(error) => Self::Store(error),
-            other @ (archive::Error::Foreign { .. } | archive::Error::Newer { .. }) => {
-                Self::Archive(other)
-            }
+            other @ (archive::Error::Foreign { .. }
+            | archive::Error::ForeignCatalog { .. }
+            | archive::Error::Newer { .. }) => Self::Archive(other),
         }
     }
 }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny};
 
+use crate::model::AppId;
+
 /// The longest text of one room, and of everything beside the rooms, in bytes. A longer room is
 /// truncated, so that it is no longer valid JSON.
 pub(super) const LONGEST: usize = 4 << 20;
@@ -41,6 +43,17 @@ pub(super) struct Splitter {
 #[derive(Deserialize)]
 struct Rest {
     rooms: Vec<IgnoredAny>,
+    schema: Option<String>,
+    appid: Option<AppId>,
+}
+
+/// What a catalog says of itself.
+#[derive(Debug)]
+pub(super) struct Beside {
+    /// Its format.
+    pub schema: Option<String>,
+    /// Whose rooms it has.
+    pub appid: Option<AppId>,
 }
 
 impl Splitter {
@@ -65,14 +78,14 @@ impl Splitter {
         &self.rest
     }
 
-    /// Checks the text beside the rooms. Call it at the end of the catalog.
+    /// Checks the text beside the rooms, and returns what it says. Call it at the end of the catalog.
     ///
     /// # Errors
     /// When the text beside the rooms is not that of a catalog.
-    pub(super) fn check_rest(&self) -> Result<(), serde_json::Error> {
+    pub(super) fn check_rest(&self) -> Result<Beside, serde_json::Error> {
         let rest: Rest = serde_json::from_slice(&self.rest)?;
         match rest.rooms.len() {
-            0 => Ok(()),
+            0 => Ok(Beside { schema: rest.schema, appid: rest.appid }),
             _ => Err(serde_json::Error::custom("the rooms are not a list of objects")),
         }
     }
