@@ -32,6 +32,12 @@ pub(super) async fn run(
         None => format!("http://{}/", listener.address()),
     };
     let needs_token = settings.tokens.is_some();
+    if settings.needs_https() {
+        tracing::warn!(
+            "nobody can log in at the page over plain http: the login cookie is for https alone\n\
+             hint: put a proxy with a certificate in front, and set [serve] public_url to its https address [RA613]"
+        );
+    }
     let app = App::new(&store, accounts, settings, Clock::system());
     match common.json {
         true => output::json(&json!({

@@ -41,6 +41,8 @@ impl App {
     /// A server over this bucket.
     pub fn new(store: &Store, accounts: Accounts, settings: Settings, clock: Clock) -> Self {
         let is_loopback = settings::is_local(settings.listen, None);
+        let has_secure_cookies =
+            settings::has_secure_cookies(settings.listen, settings.public_url.as_ref());
         let Settings { tokens, link_key, delivery, link_ttl, lasting, public_url, .. } = settings;
         let secret_files = settings.secret_files.map(Arc::new);
         let access = Access::new(tokens, &link_key);
@@ -53,7 +55,6 @@ impl App {
             Delivery::BaseUrl(base) => (Way::BaseUrl(base.clone()), Way::BaseUrl(base.clone())),
             Delivery::Redirect | Delivery::Proxy => (Way::Server(Arc::clone(&own)), Way::Presigned),
         };
-        let is_https = public_url.as_ref().is_some_and(|url| url.scheme() == "https");
         Self {
             library: Library::new(store, accounts),
             access: RwLock::new(Arc::new(access)),
@@ -65,7 +66,7 @@ impl App {
             targets: links(target),
             delivery,
             own,
-            has_secure_cookies: is_https || !is_loopback,
+            has_secure_cookies,
             is_loopback,
             public_url,
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -21,7 +21,13 @@ struct Web;
 /// A page of the program, such as `room.html`.
 pub(super) fn page(request: &HeaderMap, name: &str) -> Response {
     match Web::get(name) {
-        Some(file) => sent(request, file, kind(name)),
+        Some(file) => {
+            let mut response = sent(request, file, kind(name));
+            // Forms say where they are from, to this server alone.
+            let own = HeaderValue::from_static("same-origin");
+            response.headers_mut().insert(header::REFERRER_POLICY, own);
+            response
+        }
         None => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the page is missing").into_response()
         }
@@ -63,7 +69,6 @@ fn kind(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::header;
     use futures::StreamExt as _;
 
     use super::*;

@@ -47,7 +47,7 @@ pub(super) async fn logged(State(app): State<Arc<App>>, request: Request, next: 
     let response = next.run(request).await;
     let (status, elapsed) = (response.status().as_u16(), began.elapsed());
     app.traffic.answered(&path, status, elapsed);
-    let elapsed_ms = elapsed.as_millis();
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(http.method = %method, http.path = path, http.status = status, http.peer = peer, elapsed_ms, "{method} {path}: {status}");
     response
 }

@@ -13,6 +13,7 @@ use super::answer::Frames;
 use super::app::App;
 use super::guard::{COOKIE, Place};
 use super::problem::Problem;
+use super::settings::is_loopback_name;
 use super::{assets, guard, limits};
 use crate::clock;
 
@@ -32,9 +33,18 @@ pub(super) async fn embed(
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
-    let (appid, room): (String, String) = guard::path(&mut parts).await?;
-    guard::link(&app, &Place::parse(&appid, &room)?, &parts.uri)?;
-    let mut response = assets::page(&parts.headers, "embed.html");
+    let place = guard::path::<(String, String)>(&mut parts).await;
+    let place = place.and_then(|(appid, room)| Place::parse(&appid, &room));
+    let checked = place.and_then(|place| guard::link(&app, &place, &parts.uri));
+    let mut response = match checked {
+        Ok(_) => assets::page(&parts.headers, "embed.html"),
+        // The page says so in words that people understand.
+        Err(problem) => {
+            let page = assets::page(&HeaderMap::new(), "embed.html");
+            let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::FORBIDDEN);
+            (status, page).into_response()
+        }
+    };
     let policy = Frames::Any.policy();
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
@@ -59,7 +69,10 @@ pub(super) async fn login(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    must_be_own(request.headers())?;
+    must_be_own(&app, request.headers())?;
+    if is_in_vain(&app, request.headers()) {
+        return Ok(Redirect::to("/login?error=https").into_response());
+    }
     let peer = guard::peer(request.extensions());
     let (mut token, mut next) = (String::new(), String::new());
     for (name, value) in form_urlencoded::parse(&form(request).await?) {
@@ -87,19 +100,39 @@ pub(super) async fn logout(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    must_be_own(&headers)?;
+    must_be_own(&app, &headers)?;
     Ok(([(header::SET_COOKIE, cookie(&app, "", 0))], Redirect::to("/login")).into_response())
 }
 
-/// Refuses a form of another site.
-fn must_be_own(headers: &HeaderMap) -> Result<(), Problem> {
-    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
-    match site {
-        Some("cross-site" | "same-site") => {
-            Err(Problem::new(StatusCode::FORBIDDEN, "the form is on another site"))
+/// Refuses a form of another site: by what the browser says of it, or, where it says nothing, by its address.
+fn must_be_own(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_own = match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => !matches!(site, "cross-site" | "same-site"),
+        (None, Some(origin)) => {
+            let host = text("host").unwrap_or_default();
+            let public = app.public_url.as_ref().map(|url| url.origin().ascii_serialization());
+            let is_here = |scheme| origin.strip_prefix(scheme).is_some_and(|of| of == host);
+            is_here("http://") || is_here("https://") || public.as_deref() == Some(origin)
         }
-        _ => Ok(()),
+        // No browser: it has no login to be misused.
+        (None, None) => true,
+    };
+    match is_own {
+        true => Ok(()),
+        false => Err(Problem::new(StatusCode::FORBIDDEN, "the form is on another site")),
     }
+}
+
+/// Whether a browser would drop the login cookie: it is for https, and the page did not come that way. Then the
+/// form comes from an http address; this machine's own is as good as https.
+fn is_in_vain(app: &App, headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    let origin = origin.and_then(|origin| Url::parse(origin).ok());
+    let is_plain = origin.is_some_and(|url| {
+        url.scheme() == "http" && url.host().is_none_or(|host| !is_loopback_name(&host))
+    });
+    app.has_secure_cookies && is_plain
 }
 
 async fn form(request: Request) -> Result<axum::body::Bytes, Problem> {

@@ -33,14 +33,14 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .merge(for_monitors)
         .merge(pages_for_users)
         .merge(for_links)
-        .fallback(nothing)
-        .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::limited))
         // None of these asks the bucket for anybody who comes, and somebody who sends a form slowly keeps
         // nobody waiting.
         .merge(for_anybody)
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready));
+        .route("/readyz", get(ready))
+        .fallback(nothing)
+        .method_not_allowed_fallback(no_method);
     answered
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard::named))
         .layer(middleware::from_fn(answer::secured))
@@ -59,5 +59,8 @@ async fn nothing() -> Problem {
 }
 
 async fn no_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path is read with GET")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this path knows other methods: `Allow` names them",
+    )
 }

@@ -48,6 +48,21 @@ impl Settings {
     pub fn is_local(&self) -> bool {
         is_local(self.listen, self.public_url.as_ref())
     }
+
+    /// Whether people can log in at the page only if something in front makes https of it, which no `public_url`
+    /// tells of.
+    pub fn needs_https(&self) -> bool {
+        let is_https = self.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+        let has_secure_cookies = has_secure_cookies(self.listen, self.public_url.as_ref());
+        self.tokens.is_some() && has_secure_cookies && !is_https
+    }
+}
+
+/// Whether login cookies are for https alone: others can reach the server, and nothing says that they do so without
+/// https.
+pub(super) fn has_secure_cookies(listen: SocketAddr, public_url: Option<&Url>) -> bool {
+    let is_https = public_url.is_some_and(|url| url.scheme() == "https");
+    is_https || !is_local(listen, None)
 }
 
 /// Whether only this machine can reach a server.

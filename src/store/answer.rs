@@ -117,12 +117,13 @@ impl Answer {
             // Answers to a HEAD have no body that would tell which of the two it is.
             ("", 401 | 403) if self.code.is_empty() => {
                 "\nhint: the access key or the secret key is wrong or lacks permission: the \
-                 bucket's policy must allow GetObject, PutObject, ListBucket and \
-                 AbortMultipartUpload below the prefix [RA309]"
+                 bucket's policy must allow GetObject and ListBucket below the prefix, and to a \
+                 run PutObject and AbortMultipartUpload as well [RA309]"
             }
             ("", 401 | 403) => {
                 "\nhint: these credentials lack permission; the bucket's policy must allow \
-                 GetObject, PutObject, ListBucket and AbortMultipartUpload below the prefix [RA309]"
+                 GetObject and ListBucket below the prefix, and to a run PutObject and \
+                 AbortMultipartUpload as well [RA309]"
             }
             ("", 507) => "\nhint: the store is full; free some space, or raise its quota [RA307]",
             ("", 301 | 307) => {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::cover_url;
 use super::query::Asked;
-use crate::model::{AppId, CatalogRoom, LiveStatus, RoomId, RoomStatus, Sha256Digest};
+use crate::model::{AppId, CatalogRoom, LiveStatus, RoomId, RoomStatus, Sha256Digest, cover_at};
 use crate::playback::Ends;
 use crate::serve::answer;
 use crate::serve::app::App;
@@ -94,11 +94,11 @@ pub(super) async fn find(
 fn entry(app: &App, appid: &AppId, room: CatalogRoom) -> RoomEntry {
     let place = Place { appid: appid.clone(), room: room.room_id };
     let folder = format!("rooms/{}/", room.room_id);
-    let keys = app.store().keys(appid).room(room.room_id);
     let cover = room.cover.as_deref().and_then(|key| key.strip_prefix(&folder));
-    let cover = cover.filter(|key| keys.resolve(key).is_some());
+    let cover = cover.and_then(cover_at);
     RoomEntry {
         cover_url: cover.map(|key| cover_url(app, &place, key, Ends::Never)),
+        cover: cover.map(|key| format!("{folder}{key}")),
         appid: place.appid,
         room_id: room.room_id,
         name: room.name,
@@ -109,7 +109,6 @@ fn entry(app: &App, appid: &AppId, room: CatalogRoom) -> RoomEntry {
         status: room.status,
         manifest_key: room.manifest_key,
         manifest_sha256: room.manifest_sha256,
-        cover: room.cover,
         duration_ms: room.duration_ms,
         bytes: room.bytes,
         next_deadline: room.next_deadline,

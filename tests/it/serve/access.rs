@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::site::{Site, TOKEN, TOKEN_OF_ONE};
 use crate::bucket::text;
+use crate::strict::Effect;
 
 fn bearer(token: &str) -> String {
     format!("Bearer {token}")
@@ -222,6 +223,9 @@ async fn the_log_tells_who_asked_and_who_sent_a_wrong_token_without_it() {
     let count = |words: &str| text.lines().filter(|line| line.contains(words)).count();
     assert_eq!((count(refused), count("\"http.peer\":\"127.0.0.1:")), (2, 4), "{text}");
     assert!(!text.contains(wrong), "{text}");
+    let times = text.lines().filter_map(|line| line.split_once("\"elapsed_ms\":"));
+    let times: Vec<_> = times.map(|(_, time)| time.as_bytes()[0]).collect();
+    assert!(times.len() == 2 && times.iter().all(u8::is_ascii_digit), "{text}");
 }
 
 #[tokio::test]
@@ -288,4 +292,96 @@ async fn on_this_machine_only_its_own_names_are_answered() {
     let response = log_in(&public, TOKEN, "/").await;
     let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
     assert!(cookie.ends_with("; Secure"), "{cookie}");
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_logs_nobody_in_or_out() {
+    let public = "https://replays.example";
+    let site = Site::with(|settings| {
+        settings.tokens = Some(super::site::tokens());
+        settings.public_url = Some(public.parse().unwrap());
+    })
+    .await;
+    let own = format!("http://{}", site.address);
+    for (origin, is_own) in [
+        (own.as_str(), true),
+        (public, true),
+        ("https://evil.example", false),
+        ("null", false),
+        ("https://replays.example.evil.example", false),
+        ("http://replays.example", false),
+    ] {
+        for path in ["/login", "/logout"] {
+            let request = site.request(Method::POST, path).body(format!("token={TOKEN}"));
+            let response = request.header("origin", origin).send().await.unwrap();
+            assert_eq!(response.status(), if is_own { 303 } else { 403 }, "{path} {origin}");
+            assert_eq!(response.headers().contains_key("set-cookie"), is_own, "{path} {origin}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn somebody_who_logs_in_over_plain_http_is_told_that_it_cannot_work() {
+    let site = Site::with(|settings| {
+        settings.tokens = Some(super::site::tokens());
+        settings.listen = ([0, 0, 0, 0], 0).into();
+    })
+    .await;
+    for (host, scheme, location) in [
+        ("replays.lan:8080", "http", "/login?error=https"),
+        ("replays.lan:8080", "https", "/"),
+        // To a browser as good as https.
+        ("localhost:8080", "http", "/"),
+    ] {
+        let request = site.request(Method::POST, "/login").body(format!("token={TOKEN}"));
+        let request = request.header("host", host).header("origin", format!("{scheme}://{host}"));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.headers()["location"], location, "{scheme}://{host}");
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem_but_that_of_a_player_which_is_a_page() {
+    let site = Site::with_tokens().await;
+    for (method, path) in [
+        (Method::PUT, "/login"),
+        (Method::GET, "/logout"),
+        (Method::POST, "/assets/page.js"),
+        (Method::POST, "/healthz"),
+        (Method::DELETE, "/readyz"),
+        (Method::POST, "/"),
+        (Method::POST, "/api/v1/accounts"),
+    ] {
+        let response = site.request(method.clone(), path).send().await.unwrap();
+        assert_eq!(response.status(), 405, "{method} {path}");
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
+    }
+    for (path, status) in [("/embed/wx1/1?e=1&s=x", 403), ("/embed/wx1/x", 404)] {
+        let response = site.get(path).await;
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8", "{path}");
+        let again = site.get_with(path, "if-none-match", "*").await;
+        assert_eq!(again.status(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_may_not_list_the_bucket_are_enough_for_named_accounts() {
+    let site = Site::start().await;
+    site.store.remove("live/wx1/rooms/1/images/cover.jpg");
+    let (there, refused) =
+        (site.store.objects(), |code| Effect::Refuse { status: 403, code, retry_after: None });
+    let denied = refused("AccessDenied");
+    site.store.fault(move |request| (!there.contains_key(&request.key)).then(|| denied.clone()));
+    assert_eq!(site.status("/readyz").await, 200);
+    for path in ["rooms/77", "rooms/77/playback", "status"] {
+        assert_eq!(site.status(&format!("/api/v1/accounts/wx1/{path}")).await, 404, "{path}");
+    }
+    // Wrong keys are no answer.
+    let other = Site::start().await;
+    let unknown = refused("InvalidAccessKeyId");
+    other.store.fault(move |_| Some(unknown.clone()));
+    for path in ["/readyz", "/api/v1/accounts/wx1/rooms/77", "/api/v1/accounts/wx1/status"] {
+        assert_eq!(other.status(path).await, 503, "{path}");
+    }
 }
