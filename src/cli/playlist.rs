@@ -189,7 +189,8 @@ impl Player<'_> {
     async fn ffconcat(&self) -> anyhow::Result<String> {
         let mut text = "ffconcat version 1.0\n".to_owned();
         for Track { url, duration_ms, .. } in self.tracks().await? {
-            text.push_str(&format!("file '{url}'\n"));
+            // A quote would end the name; in a URL it means the same encoded.
+            text.push_str(&format!("file '{}'\n", url.replace('\'', "%27")));
             if let Some(duration_ms) = duration_ms {
                 let (seconds, millis) = (duration_ms / 1000, duration_ms % 1000);
                 text.push_str(&format!("duration {seconds}.{millis:03}\n"));

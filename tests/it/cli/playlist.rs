@@ -176,3 +176,22 @@ async fn a_mapping_that_nginx_would_refuse_is_not_printed() {
     let mapping: Value = serde_json::from_str(&place.good(&arguments).await.out).unwrap();
     assert_eq!(mapping["sequences"][0]["clips"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_quote_in_a_url_ends_no_name_in_a_list_for_ffmpeg() {
+    let store = archive().await;
+    change(&store, |manifest| {
+        let key = "segments/a'b.mp4";
+        manifest["segments"][0]["key"] = key.into();
+        manifest["playback"]["keys"][0] = key.into();
+    });
+    let place = place(&store, "").await;
+    let base = ["--base-url", "https://cdn.example/it's/", "--format", "ffconcat"];
+    let listed = listed(&place, &base).await;
+    let files: Vec<_> = listed.lines().filter(|line| line.starts_with("file")).collect();
+    assert_eq!(files.len(), 2, "{listed}");
+    for file in files {
+        let url = file.strip_prefix("file '").and_then(|rest| rest.strip_suffix('\'')).unwrap();
+        assert!(!url.contains('\'') && url.contains("%27"), "{listed}");
+    }
+}

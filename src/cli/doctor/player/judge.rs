@@ -3,6 +3,7 @@
 use url::{Host, Url};
 
 use super::visit::Answer;
+use crate::cli::figures::counted;
 
 /// What is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,15 +233,18 @@ pub(super) fn faststart(late: usize, unknown: usize, room: impl std::fmt::Displa
         (0, unknown) => warn(
             WHAT,
             format!(
-                "of {unknown} segments it is not known whether their tables come first\n\
-                 hint: `backfill --room {room} --force` examines them [RA628]"
+                "of {} it is not known whether their tables come first\n\
+                 hint: `backfill --room {room} --force` examines them [RA628]",
+                counted(unknown, "segment"),
             ),
         ),
         (late, _) => warn(
             WHAT,
             format!(
-                "{late} segments have their tables at the end: players fetch them before they begin\n\
-                 hint: `stitch --room {room}` makes a film that has them first [RA628]"
+                "{} {} at the end: players fetch them before they begin\n\
+                 hint: `stitch --room {room}` makes a film that has them first [RA628]",
+                counted(late, "segment"),
+                if late == 1 { "has its tables" } else { "have their tables" },
             ),
         ),
     }
@@ -304,6 +308,13 @@ mod tests {
             assert_eq!(finding.verdict, verdict, "{finding:?}");
             assert_eq!(finding.text.contains("\nhint: "), verdict != Good, "{finding:?}");
         }
+    }
+
+    #[test]
+    fn one_segment_has_its_tables_and_two_have_theirs() {
+        let told = |late| faststart(late, 0, 1).text;
+        assert!(told(1).starts_with("1 segment has its tables at the end"), "{}", told(1));
+        assert!(told(2).starts_with("2 segments have their tables at the end"), "{}", told(2));
     }
 
     #[test]
