@@ -166,7 +166,10 @@ impl Search {
     async fn is_fresh(&self) -> Result<bool, Error> {
         let (context, appid) = (&self.context, &self.account.appid);
         let scans = context.ledger.scan_state(appid, context.clock.now()).await?;
-        let is_newer = scans.scanned_at.is_some_and(|at| at > context.due_by());
+        // A scan that is yet to come says that this machine's clock is behind: it may be an old one.
+        let since = context.due_by()..=context.clock.now();
+        let is_newer =
+            scans.scanned_at.is_some_and(|at| at != *since.start() && since.contains(&at));
         Ok(self.selection == Selection::Due && is_newer && scans.offset == 0)
     }
 

@@ -9,7 +9,7 @@ use crate::model::time::beijing_day;
 
 /// What a person can do where an account lacks calls.
 pub const WHAT_TO_DO: &str = "the account needs more calls for its replays: have other programs leave it \
-     some, lower [quota] reserve, or ask WeChat for a larger quota [RA212]";
+     some, lower [quota] reserve, or ask WeChat for a larger quota [RA224]";
 
 /// Marks the problems of an account whose calls are used up, if no call of this run was answered and none
 /// of the last days, or if the room list was not read for as long.

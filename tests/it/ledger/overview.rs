@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use jiff::SignedDuration;
+use replay_archiver::clock::Clock;
 use replay_archiver::ledger::{
     Backlog, DayQuota, Ledger, PendingRoom, Phase, QuotaShare, Reserve, RoomCounts,
 };
@@ -91,41 +93,35 @@ pub async fn calls_are_counted_by_account_with_the_share_of_each(database: &Data
 }
 
 pub async fn what_the_last_days_brought_is_known_where_calls_are_used_up(database: &Database) {
-    let ledger = database.open().await;
+    let clock = Clock::manual(now() - SignedDuration::from_hours(24 * 9));
+    // With the database's own clock, the next day would not come.
+    let ledger = database.open_timed(&clock).await;
     let share = QuotaShare { daily_limit: 1, reserve: Reserve::Calls(0) };
     let shares = [(super::appid(), share), (other(), share)];
-    let day = |days: i64| now() - jiff::SignedDuration::from_hours(24 * (9 - days));
-    let lately = async |at| {
-        let today = ledger.quotas(&shares, at).await.unwrap();
-        ledger
-            .lately(&shares, &today, at)
-            .await
-            .unwrap()
-            .remove(&super::appid())
-            .unwrap_or_default()
+    let until = |days: i64| {
+        let at = now() - SignedDuration::from_hours(24 * (9 - days));
+        clock.advance(at.duration_since(clock.now()));
+        at
     };
-    ledger.scan_finished(&super::appid(), day(0), true).await.unwrap();
+    let of = async |appid: AppId| {
+        let today = ledger.quotas(&shares, clock.now()).await.unwrap();
+        let mut all = ledger.lately(&shares, &today, clock.now()).await.unwrap();
+        all.remove(&appid).unwrap_or_default()
+    };
+    let first = until(0);
+    ledger.scan_finished(&super::appid(), first, true).await.unwrap();
     for days in 0..3 {
-        ledger.take_call(&super::appid(), day(days), share).await.unwrap();
-        list(&ledger, &super::appid(), 1, Phase::Due, "2027-02-01T00:00:00Z").await;
+        ledger.take_call(&super::appid(), until(days), share).await.unwrap();
     }
-    let known = lately(day(2)).await;
-    assert_eq!(known.known_since.map(|at| at <= day(0)), Some(true));
-    assert_eq!(
-        (known.scanned_at, known.rooms_a_day),
-        (Some(day(0)), Some(0)),
-        "none was looked up"
-    );
-    assert_eq!(known.silent_since(day(2)), None);
-    ledger.take_call(&super::appid(), day(3), share).await.unwrap();
-    let silent = lately(day(3)).await;
-    assert_eq!(silent.silent_since(day(3)), Some(day(0)));
-    assert_eq!(silent.rooms_a_day, Some(0));
-    assert_eq!(lately(day(4)).await.rooms_a_day, None, "today has calls");
-    ledger.take_call(&other(), day(9), share).await.unwrap();
-    let first = ledger
-        .lately(&shares, &ledger.quotas(&shares, day(9)).await.unwrap(), day(9))
-        .await
-        .unwrap();
-    assert_eq!(first[&other()].rooms_a_day, None, "one day says nothing");
+    let known = of(super::appid()).await;
+    assert_eq!(known.known_since.map(|at| at <= first), Some(true));
+    assert_eq!((known.scanned_at, known.rooms_a_day), (Some(first), Some(0)), "none was looked up");
+    assert_eq!(known.silent_since(clock.now()), None);
+    ledger.take_call(&super::appid(), until(3), share).await.unwrap();
+    let silent = of(super::appid()).await;
+    assert_eq!((silent.silent_since(clock.now()), silent.rooms_a_day), (Some(first), Some(0)));
+    until(4);
+    assert_eq!(of(super::appid()).await.rooms_a_day, None, "today has calls");
+    ledger.take_call(&other(), until(9), share).await.unwrap();
+    assert_eq!(of(other()).await.rooms_a_day, None, "one day says nothing");
 }

@@ -183,7 +183,7 @@ async fn what_is_counted_is_all_of_it_however_little_is_listed() {
     let text = receiver.one_since(0);
     assert!(text.contains("已永久丢失：2660 个直播间的 5320 个回放（1 号「甲」 等）"), "{text}");
     assert!(text.contains("另有 2540 个直播间的回放面临删除"), "{text}");
-    assert!(text.contains("larger quota"), "what to do: {text}");
+    assert!(text.contains("申请提高额度") && !text.contains("无需处理"), "what to do: {text}");
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn deadlines_of_one_day_are_one_line_and_what_is_past_is_not_over() {
         .await;
     let text = receiver.one_since(0);
     assert_eq!(text.matches("微信将删除").count(), 1, "{text}");
-    assert!(text.contains("1 小时后微信将删除 18 个直播间的 18 个回放"), "{text}");
+    assert!(text.contains("1 小时后，微信将删除 18 个直播间的 18 个回放"), "{text}");
     desktop
         .night(|at| {
             let mut digest = at_risk(&[(7, "")], 0, -1, at);
