@@ -253,7 +253,7 @@ fn plain_etag(etag: &str) -> Option<String> {
 impl Object {
     /// The same in a version that stands in for the one of the manifest.
     fn of_version(mut self, version: &Version) -> Self {
-        if !version.is_proven {
+        if !version.is_proven || self.etag.is_none() {
             // Whoever has some of another version must not join the two.
             self.etag = plain_etag(&version.etag);
         }

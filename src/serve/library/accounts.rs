@@ -64,7 +64,10 @@ impl AccountList {
             Ok(Ok(found)) => known.appids = Arc::new(found.into_iter().collect()),
             Ok(Err(error)) => tracing::warn!(%error, "failed to look for new accounts: {error}"),
             Err(_) => {
-                tracing::warn!("failed to look for new accounts: no answer in {} s", WAIT.as_secs())
+                tracing::warn!(
+                    "failed to look for new accounts: no answer in {} s",
+                    WAIT.as_secs()
+                );
             }
         }
         Arc::clone(&known.appids)

@@ -10,14 +10,13 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::bucket::Bucket;
 use super::{Error, FRESH};
 use crate::archive;
 use crate::archive::catalog::{Failure, Reader};
 use crate::archive::index::{Index, LARGEST, Unusable};
 use crate::clock;
 use crate::model::AppId;
-use crate::store::ObjectHead;
+use crate::store::{ObjectHead, Store};
 
 /// The memory of all catalogs together, in bytes.
 const BUDGET: usize = LARGEST;
@@ -43,7 +42,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub(super) struct Catalogs {
-    bucket: Bucket,
+    store: Store,
     slots: Mutex<HashMap<AppId, Arc<Slot>>>,
     /// Held while the bucket is asked which catalog it has.
     asked: Semaphore,
@@ -103,9 +102,9 @@ enum Failed {
 }
 
 impl Catalogs {
-    pub(super) fn new(bucket: Bucket) -> Self {
+    pub(super) fn new(store: Store) -> Self {
         let [asked, open, turn] = [ASKED, OPEN, 1].map(Semaphore::new);
-        Self { bucket, slots: Mutex::default(), asked, open, turn }
+        Self { store, slots: Mutex::default(), asked, open, turn }
     }
 
     /// The catalog of an account as it was a few seconds ago, or as it is now where nobody has asked for it
@@ -192,7 +191,7 @@ impl Catalogs {
             return Err(unusable(appid, &head, &why));
         }
         let _open = self.open.acquire().await;
-        let opened = answered(appid, Reader::open(&self.bucket.store, appid)).await?;
+        let opened = answered(appid, Reader::open(&self.store, appid)).await?;
         let Some((catalog, _)) = opened else { return Ok(Found::default()) };
         let pace = if state.index().is_some() { Pace::Considerate } else { Pace::Fast };
         let _turn = self.turn.acquire().await;
@@ -209,7 +208,7 @@ impl Catalogs {
     /// Which catalog the bucket has.
     async fn head(&self, appid: &AppId) -> Result<Option<ObjectHead>, Failed> {
         let _asked = self.asked.acquire().await;
-        answered(appid, self.bucket.head(&self.bucket.store.keys(appid).catalog())).await
+        answered(appid, self.store.head(&self.store.keys(appid).catalog())).await
     }
 
     /// Forgets catalogs, those first that nobody has asked for longest, until the rest fit into memory.

@@ -96,7 +96,8 @@ impl Manifests {
         let (appid, room) = &place;
         let keys = self.bucket.store.keys(appid).room(*room);
         let key = keys.manifest();
-        let head = self.bucket.head(&key).await.map_err(|error| unreachable(&key, &error))?;
+        let head =
+            self.bucket.head(appid, &key).await.map_err(|error| unreachable(&key, &error))?;
         let Some(head) = head else {
             self.kept().remove(&place);
             return Ok(None);
@@ -161,7 +162,9 @@ impl Manifests {
         let key = keys.manifest();
         // The permit is for what is in memory: nobody waits for it while the bucket does not answer.
         let failed = |error: store::Error| unreachable(&key, &error);
-        let Some(body) = self.bucket.read(&key).await.map_err(failed)? else { return Ok(None) };
+        let Some(body) = self.bucket.read(appid, &key).await.map_err(failed)? else {
+            return Ok(None);
+        };
         if body.bytes() > LARGEST {
             tracing::warn!(object.key = %key, object.bytes = body.bytes(), "{key} has {} bytes, and {LARGEST} are read at most", body.bytes());
             return Err(UNUSABLE);

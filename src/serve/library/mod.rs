@@ -73,12 +73,12 @@ impl Library {
         let bucket = || Bucket { store: store.clone(), rights };
         Self {
             accounts: AccountList::new(store.clone(), accounts),
-            catalogs: Arc::new(Catalogs::new(bucket())),
+            catalogs: Arc::new(Catalogs::new(store.clone())),
             manifests: Arc::new(Manifests::new(bucket())),
             statuses: Statuses::new(bucket()),
             objects: Objects::new(store.clone()),
             board: Arc::new(Board::new(bucket())),
-            readiness: Arc::new(Readiness::new(bucket(), named)),
+            readiness: Arc::new(Readiness::new(store.clone(), named)),
         }
     }
 

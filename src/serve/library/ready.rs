@@ -6,18 +6,17 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::bucket::Bucket;
 use super::{Error, FRESH};
 use crate::clock;
 use crate::model::AppId;
-use crate::store;
+use crate::store::{self, Store};
 
 /// How long the bucket may take to answer.
 const LONGEST: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(super) struct Readiness {
-    bucket: Bucket,
+    store: Store,
     /// An account that is served, if the accounts were named.
     named: Option<AppId>,
     /// Held while the bucket is asked.
@@ -31,8 +30,8 @@ struct Known {
 }
 
 impl Readiness {
-    pub(super) fn new(bucket: Bucket, named: Option<AppId>) -> Self {
-        Self { bucket, named, known: Mutex::default() }
+    pub(super) fn new(store: Store, named: Option<AppId>) -> Self {
+        Self { store, named, known: Mutex::default() }
     }
 
     /// Whether the bucket answers, or did a few seconds ago.
@@ -68,10 +67,10 @@ impl Readiness {
     async fn ask(&self) -> Result<(), store::Error> {
         match &self.named {
             Some(appid) => {
-                let catalog = self.bucket.store.keys(appid).catalog();
-                self.bucket.head(&catalog).await.map(drop)
+                let catalog = self.store.keys(appid).catalog();
+                self.store.head(&catalog).await.map(drop)
             }
-            None => self.bucket.store.check_bucket().await,
+            None => self.store.check_bucket().await,
         }
     }
 }

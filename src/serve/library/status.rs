@@ -46,7 +46,7 @@ pub(super) async fn read(
         tracing::warn!(object.key = %key, %error, "failed to read {key}: {error}");
         Error::Unreachable
     };
-    let body = bucket.read(&key).await.map_err(unreachable)?;
+    let body = bucket.read(appid, &key).await.map_err(unreachable)?;
     let Some(mut body) = body.map(|body| body.waiting(STALL)) else { return Ok(None) };
     if body.bytes() > LARGEST {
         tracing::warn!(object.key = %key, object.bytes = body.bytes(), "{key} has {} bytes, and {LARGEST} are read at most", body.bytes());

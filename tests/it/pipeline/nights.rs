@@ -99,7 +99,7 @@ impl Dice {
 #[tokio::test]
 async fn months_of_random_nights_give_up_nothing_in_silence() {
     for seed in SEEDS {
-        Story::begin(seed).await.play().await;
+        Box::pin(Story::begin(seed).await.play()).await;
     }
 }
 

@@ -128,6 +128,10 @@ async fn a_failed_login_leads_back_and_no_login_leads_away() {
     assert_eq!(read.status(), 405, "a picture on another site must not log anybody out");
 }
 
+fn html() -> reqwest::header::HeaderValue {
+    reqwest::header::HeaderValue::from_static("text/html; charset=utf-8")
+}
+
 #[tokio::test]
 async fn a_link_plays_its_room_until_it_ends_and_nothing_else() {
     let site = Site::with_tokens().await;
@@ -159,11 +163,15 @@ async fn a_link_plays_its_room_until_it_ends_and_nothing_else() {
         assert_eq!(site.status(&format!("/embed/wx1/1?{forged}")).await, 403, "{forged}");
     }
     site.pass(2 * 3600);
-    for url in [embed, text(&playback["segments"][0]["url"]), text(&playback["poster_url"])] {
+    for url in [text(&playback["segments"][0]["url"]), text(&playback["poster_url"])] {
         let response = site.get(url).await;
         assert_eq!(response.status(), 403, "{url}");
         assert!(response.text().await.unwrap().contains("has ended"), "{url}");
     }
+    // A page, which asks the API and says it in the viewer's language.
+    let page = site.get(embed).await;
+    assert_eq!((page.status().as_u16(), &page.headers()["content-type"]), (403, &html()));
+    assert_eq!(site.status(&format!("{path}?{signed}")).await, 403);
 }
 
 #[tokio::test]
@@ -377,11 +385,14 @@ async fn keys_that_may_not_list_the_bucket_are_enough_for_named_accounts() {
     for path in ["rooms/77", "rooms/77/playback", "status"] {
         assert_eq!(site.status(&format!("/api/v1/accounts/wx1/{path}")).await, 404, "{path}");
     }
-    // Wrong keys are no answer.
+    // Wrong keys are no answer, nor are those that are not allowed anything.
     let other = Site::start().await;
-    let unknown = refused("InvalidAccessKeyId");
-    other.store.fault(move |_| Some(unknown.clone()));
-    for path in ["/readyz", "/api/v1/accounts/wx1/rooms/77", "/api/v1/accounts/wx1/status"] {
-        assert_eq!(other.status(path).await, 503, "{path}");
+    for code in ["InvalidAccessKeyId", "AccessDenied"] {
+        let unknown = refused(code);
+        other.store.fault(move |_| Some(unknown.clone()));
+        for path in ["/readyz", "/api/v1/accounts/wx1/rooms/77", "/api/v1/accounts/wx1/status"] {
+            assert_eq!(other.status(path).await, 503, "{path}");
+        }
+        other.store.heal();
     }
 }
