@@ -42,6 +42,10 @@ pub struct AccountStatus {
     pub paused: Option<Paused>,
     /// What will not be archived before WeChat deletes it, soonest deadline first; at most 1,000.
     pub at_risk: Vec<RoomAtRisk>,
+    /// Of how many rooms something is at risk, also where `at_risk` does not list them all; missing where the run
+    /// could not forecast it, or comes from an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rooms_at_risk: Option<u64>,
     /// What the run reported as lost for good; at most 1,000. An earlier loss is in the manifest of its
     /// room.
     pub lost: Vec<LostRecording>,

@@ -8,7 +8,7 @@ use super::{NextLook, each};
 use crate::model::{
     AccountStatus, LastRun, LostRecording, ObjectKey, Paused, Problem, RoomAtRisk, STATUS_SCHEMA,
 };
-use crate::pipeline::forecast::AtRisk;
+use crate::pipeline::forecast::{AtRisk, rooms_at_risk};
 use crate::stage::{Context, Error};
 use crate::store::Labels;
 
@@ -105,6 +105,7 @@ fn status(
         calls: account.calls,
         paused: account.pause.as_ref().map(Paused::from),
         at_risk: account.at_risk.iter().take(MOST).map(at_risk).collect(),
+        rooms_at_risk: account.calls.map(|_| rooms_at_risk(&account.at_risk) as u64),
         lost: lost(report, account),
         lost_unacknowledged: None,
         problems: problems(report, account, &rooms),

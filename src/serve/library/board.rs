@@ -103,13 +103,14 @@ impl Standing {
 
 /// A status in numbers.
 fn figures(status: &AccountStatus) -> Figures {
-    let rooms_at_risk: BTreeSet<u64> = status.at_risk.iter().map(|risk| risk.room_id.0).collect();
+    let listed: BTreeSet<u64> = status.at_risk.iter().map(|risk| risk.room_id.0).collect();
+    let rooms_at_risk = status.rooms_at_risk.unwrap_or(listed.len() as u64);
     // Without rooms that were counted, and calls that were read, nothing is known of what is ahead.
     let next_deadline = status.next_deadline.map(seconds);
     Figures {
         last_success: status.success().map(seconds),
         next_deadline: next_deadline.or_else(|| status.rooms_left.map(|_| 0.0)),
-        at_risk: status.calls.map(|_| rooms_at_risk.len() as f64),
+        at_risk: status.calls.map(|_| rooms_at_risk as f64),
         lost: status.lost_unacknowledged.map(|lost| lost as f64),
         rooms_left: status.rooms_left.map(|rooms| rooms as f64),
         calls_left: status.calls.map(|calls| calls.left as f64),
@@ -150,5 +151,7 @@ mod tests {
             (Some(2.0), Some(300.0), Some(4.0), Some(3.0), Some(0.0))
         );
         assert_eq!(known.last_success, Some(seconds(at.parse().unwrap())));
+        status["rooms_at_risk"] = json!(2541);
+        assert_eq!(read(&status).at_risk, Some(2541.0), "also those that are not listed");
     }
 }

@@ -29,6 +29,7 @@ async fn a_run_publishes_how_it_ended_and_what_is_ahead() {
         place.sandbox.calls().iter().filter(|call| call.path.ends_with("getliveinfo")).count();
     assert!(asked >= 3 && first["calls"]["used"] == asked, "{asked}: {first}");
     assert_eq!((&first["lost"], &first["at_risk"]), (&json!([]), &json!([])));
+    assert_eq!(first["rooms_at_risk"], 0);
     assert_eq!(
         (&first["last_success_at"], &first["lost_unacknowledged"]),
         (&Value::Null, &json!(0))

@@ -23,13 +23,15 @@ export function banner(status) {
 
 const when = (time) => `${fromNow(time)} (${moment(time)})`;
 
-function atRisk({ appid, at_risk: risks = [] }) {
+function atRisk({ appid, at_risk: risks = [], rooms_at_risk: rooms = 0 }) {
     const [first, ...others] = risks;
     if (!first) return null;
     const text = isPast(first.deadline) ? "banner.risk.past" : "banner.risk";
     const [before, after] = t(text, { room: "\n", when: when(first.deadline) }).split("\n");
     const path = `/rooms/${encodeURIComponent(appid)}/${encodeURIComponent(first.room_id)}`;
-    const more = others.length > 0 ? ` ${t("banner.risk.more", { count: others.length })}` : "";
+    // The list has the first thousand.
+    const count = Math.max(others.length, rooms - 1);
+    const more = count > 0 ? ` ${t("banner.risk.more", { count })}` : "";
     const room = el("a", { href: path }, t("room.unnamed", { id: first.room_id }));
     return el("p", { class: "danger" }, before, room, after, more);
 }
