@@ -204,9 +204,7 @@ pub(super) fn at_risk_lines(appid: &AppId, at_risk: &[AtRisk]) -> Vec<String> {
     }
     if let Some(first) = failing.first() {
         let (head, first) = (head(&failing), moment(first.deadline));
-        lines.push(format!(
-            "{head}: every attempt has failed so far; WeChat deletes the first of them {first}"
-        ));
+        lines.push(format!("{head}: every attempt has failed so far; the first deadline: {first}"));
     }
     if let Some(first) = unasked.first() {
         let (head, first) = (head(&unasked), moment(first.deadline));

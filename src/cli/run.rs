@@ -216,24 +216,27 @@ impl<'a, 'w> Work<'a, 'w> {
         selection: Selection,
         room: Option<RoomId>,
     ) -> Ended {
-        let (mut ledger, stop) = (None, self.stop);
+        let (mut opened, stop) = (None, self.stop);
         // On the heap: it is large.
         let ended = async {
-            let mut setup = stop.unless(LEDGER, opening).await?;
+            let setup = opened.insert(stop.unless(LEDGER, opening).await?);
             setup.note_new_ledger();
-            ledger = Some(setup.context.ledger.clone());
             if let Some(room) = room {
                 stop.unless("the account of the room", setup.keep_account_of(room)).await?;
             }
             stop.unless("the bucket", setup.find_bucket()).await?;
-            Ok(Box::pin(self.execute(&setup, &selection)).await)
+            Ok(Box::pin(self.execute(setup, &selection)).await)
         };
         let ended: anyhow::Result<(Exit, Digest)> = Box::pin(ended).await;
         match ended {
             Ok((exit, digest)) => Ended { exit: Ok(exit), digest },
             Err(error) => {
                 spans::fail(&Span::current(), &error);
-                let known = (ledger.as_ref(), memory_of(&selection));
+                if let Some(setup) = &opened {
+                    let _ = clock::within(Duration::from_secs(1), setup.end()).await;
+                }
+                let ledger = opened.as_ref().map(|setup: &Setup| &setup.context.ledger);
+                let known = (ledger, memory_of(&selection));
                 let digest = self.teller.failed(known, &error, stop).await;
                 if let Some(watched) = &mut self.watched {
                     watched.end(&digest, (Exit::of_error(&error), None), stop).await;

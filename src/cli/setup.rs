@@ -174,8 +174,11 @@ pub(super) fn config(common: &Common) -> anyhow::Result<Config> {
 /// yet, except to a remote ledger, and to WeChat for the list of a third-party platform.
 pub(super) async fn open(common: &Common) -> anyhow::Result<Setup> {
     let mut setup = build(config(common)?, Clock::system()).await?;
-    setup.list_platform().await?;
-    setup.must_have_accounts()?;
+    let listed = setup.list_platform().await;
+    if let Err(error) = listed.and_then(|()| Ok(setup.must_have_accounts()?)) {
+        setup.end().await;
+        return Err(error);
+    }
     Ok(setup)
 }
 

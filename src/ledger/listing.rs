@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 
 use super::{Error, Ledger, Phase, count, millis, to_json};
-use crate::model::{AppId, Room, RoomId, WECHAT_RETENTION};
+use crate::model::{AppId, Room, RoomId};
 
 /// A room as listed.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +63,7 @@ impl Ledger {
         self.record_rooms(&[NewRoom { room, phase, deadline, next_at, left_out: None }]).await
     }
 
-    /// Records a room of which only the number is known, due at once but after all others: its deadline is
-    /// taken to be long past. A known room is left as it is.
+    /// Records a room of which only the number is known, due at once. A known room is left as it is.
     ///
     /// # Errors
     /// When the database fails.
@@ -75,7 +74,6 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(), Error> {
         let json = to_json(&Room::unlisted(appid.clone(), room), "room")?;
-        let deadline = now.saturating_sub(WECHAT_RETENTION).unwrap_or(Timestamp::MIN);
         self.attempt("record a room", || {
             sqlx::query(
                 "insert into rooms (appid, room_id, room, phase, deadline_at, next_at) \
@@ -84,7 +82,7 @@ impl Ledger {
             .bind(appid.as_str())
             .bind(count(room.0))
             .bind(json.as_str())
-            .bind(deadline.as_millisecond())
+            .bind(now.as_millisecond())
             .execute(&self.pool)
         })
         .await?;

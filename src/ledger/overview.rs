@@ -25,6 +25,7 @@ const SAMPLE: u32 = 300;
 const AT_ONCE: usize = 5000;
 
 const ROOMS: &str = "select appid, room_id, phase, deadline_at, next_at, start_at, \
+       cast(case when live_status is null then 0 else 1 end as bigint) as is_known, \
        cast(case when listed_at is null then 0 else 1 end as bigint) as is_listed, \
        case when phase = 'listed' or listed_at is not null then room end as room from rooms \
      where appid in (select appid from chosen) and phase in ('due', 'listed') \
@@ -73,6 +74,8 @@ pub struct PendingRoom {
     pub next_at: Timestamp,
     /// How long it was live, if the room list tells.
     pub length: Option<SignedDuration>,
+    /// Whether the room list has shown it. Otherwise only its number is known, and its deadline is not.
+    pub is_known: bool,
     /// Whether WeChat has been asked for its recordings.
     pub is_listed: bool,
 }
@@ -322,6 +325,7 @@ impl AccountRow {
             deadline: deadline.unwrap_or(Timestamp::MAX),
             next_at: moment(self.number("next_at")?).unwrap_or(Timestamp::UNIX_EPOCH),
             length: length(begun, over),
+            is_known: self.number("is_known")? == Some(1),
             is_listed,
         })
     }

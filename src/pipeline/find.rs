@@ -353,10 +353,6 @@ pub async fn align_quota(context: &Context, account: &Account) {
         account.client.quota().await
     });
     let quota = quota.await;
-    match &quota {
-        Ok(_) => account.client.note_answer(),
-        Err(error) => account.client.note_failure(error),
-    }
     context.calls().compare_clocks(account);
     let aligned = match quota {
         Ok(quota) => {

@@ -159,7 +159,8 @@ fn add_unauthorized(
     is_told: impl Fn(Timestamp) -> bool,
 ) {
     at_risk.retain(|risk| risk.source_id.is_some());
-    let unasked = |room: &&PendingRoom| room.phase == Phase::Due && is_told(room.deadline);
+    let unasked =
+        |room: &&PendingRoom| room.phase == Phase::Due && room.is_known && is_told(room.deadline);
     at_risk.extend(backlog.rooms.iter().filter(unasked).map(|room| AtRisk {
         room_id: room.room_id,
         source_id: None,

@@ -199,7 +199,9 @@ async fn forecast_rest(
     let forecasts = match forecast::of_accounts(context, accounts).await {
         Ok(forecasts) => forecasts,
         Err(error) => {
-            return tracing::debug!(error = %error, "failed to forecast what is at risk");
+            tracing::warn!(error = %error, "failed to forecast what is at risk");
+            let problem = RunProblem::new("the forecast of what is at risk", &error);
+            return report.accounts.iter_mut().for_each(|found| found.add(problem.clone()));
         }
     };
     let rooms = by_account(&report.rooms);

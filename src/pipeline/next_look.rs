@@ -74,6 +74,7 @@ mod tests {
             deadline: began,
             next_at: at(next_at),
             length: None,
+            is_known: true,
             is_listed: false,
         };
         let report = |room_id: u64| RoomReport {

@@ -74,9 +74,9 @@ mod tests {
         AccountReport::new(&"wx1".parse().unwrap())
     }
 
-    fn problem(is_usual: bool, room_id: Option<RoomId>) -> RunProblem {
+    fn problem(is_quota: bool, room_id: Option<RoomId>) -> RunProblem {
         let (what, error) = ("the list".to_owned(), Reason::default());
-        RunProblem { what, error, room_id, is_usual, is_lasting: false }
+        RunProblem { what, error, room_id, is_quota, is_elsewhere: false, is_lasting: false }
     }
 
     fn room(outcome: RoomOutcome) -> RoomReport {

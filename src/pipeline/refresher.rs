@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::owner;
@@ -98,15 +99,24 @@ impl Refreshing {
     async fn renew(self: Arc<Self>) {
         let third = self.lease.as_millis() / 3;
         let every = Duration::from_millis(u64::try_from(third).unwrap_or(1_000).max(1_000));
+        let mut renewed_at = Instant::now();
         loop {
             clock::pause(every).await;
+            let asked_at = Instant::now();
             let renewed =
                 self.ledger.take_refreshing(&self.platform, &self.owner, self.lease).await;
             match renewed {
-                Ok(None) => {}
+                Ok(None) => renewed_at = asked_at,
                 Ok(Some(other)) => {
                     let why = self.refused(&other);
                     return tracing::warn!(error = %why, "lost the right to refresh the platform's tokens");
+                }
+                // By now another process may have it.
+                Err(error)
+                    if renewed_at.elapsed().as_millis()
+                        >= self.lease.as_millis().unsigned_abs() =>
+                {
+                    return tracing::warn!(error = %error, "the right to refresh the platform's tokens has expired");
                 }
                 Err(error) => {
                     tracing::debug!(error = %error, "failed to renew the right to refresh tokens");

@@ -231,8 +231,11 @@ pub struct RunProblem {
     pub error: Reason,
     /// The room, if the problem concerns only one.
     pub room_id: Option<RoomId>,
-    /// Whether nothing is wrong: today's calls are used up, or another process asks WeChat for the account.
-    pub is_usual: bool,
+    /// Whether the only cause is that today's calls are used up.
+    pub is_quota: bool,
+    /// Whether the only cause is that another process asks WeChat for the account.
+    #[serde(skip)]
+    pub is_elsewhere: bool,
     /// Whether the calls have been used up for days, so that nothing says that tomorrow has any.
     #[serde(skip)]
     pub is_lasting: bool,
@@ -240,37 +243,39 @@ pub struct RunProblem {
 
 impl RunProblem {
     pub(super) fn new(what: &str, error: &Error) -> Self {
-        let is_usual = error.is_quota() || error.is_elsewhere();
-        let (what, error) = (what.to_owned(), Reason::of(error));
-        Self { what, error, room_id: None, is_usual, is_lasting: false }
+        let (is_quota, is_elsewhere) = (error.is_quota(), error.is_elsewhere());
+        Self { is_quota, is_elsewhere, ..Self::wrong(what.to_owned(), Reason::of(error), None) }
+    }
+
+    fn wrong(what: String, error: Reason, room_id: Option<RoomId>) -> Self {
+        let (is_quota, is_elsewhere, is_lasting) = (false, false, false);
+        Self { what, error, room_id, is_quota, is_elsewhere, is_lasting }
+    }
+
+    /// Whether nothing is wrong with the account: today's calls are used up, or another process asks.
+    fn is_usual(&self) -> bool {
+        self.is_quota || self.is_elsewhere
     }
 
     /// Whether nothing is wrong: it is over when there are calls again, tomorrow, or another process asks.
     pub fn is_for_today(&self) -> bool {
-        self.is_usual && !self.is_lasting
+        self.is_usual() && !self.is_lasting
     }
 
     /// Whether it concerns the whole account, and something is wrong.
     pub(super) fn stops_all(&self) -> bool {
-        !self.is_usual && self.room_id.is_none()
+        !self.is_usual() && self.room_id.is_none()
     }
 
     /// Reports that one cause stops every recording of an account.
     pub(super) fn of_all(cause: Reason) -> Self {
-        Self {
-            what: "no more rooms are looked up in this run".to_owned(),
-            error: cause.saying(|why| {
-                format!("every recording so far has failed for the same reason: {why}")
-            }),
-            room_id: None,
-            is_usual: false,
-            is_lasting: false,
-        }
+        let error = cause
+            .saying(|why| format!("every recording so far has failed for the same reason: {why}"));
+        Self::wrong("no more rooms are looked up in this run".to_owned(), error, None)
     }
 
     pub(super) fn of_film(room: RoomId, error: Reason) -> Self {
-        let what = format!("stitching room {room}");
-        Self { what, error, room_id: Some(room), is_usual: false, is_lasting: false }
+        Self::wrong(format!("stitching room {room}"), error, Some(room))
     }
 
     pub(super) fn of_room(room: RoomId, error: &Error) -> Self {

@@ -27,7 +27,7 @@ pub(super) fn note(
         (None, Some(since)) => format!("the room list was not read since {}", beijing_day(since)),
         (None, None) => return,
     };
-    for problem in account.problems.iter_mut().filter(|problem| problem.is_usual) {
+    for problem in account.problems.iter_mut().filter(|problem| problem.is_quota) {
         let RunProblem { error, is_lasting, .. } = problem;
         *error = Reason {
             message: format!("{said}: {}", error.message),
@@ -54,7 +54,8 @@ mod tests {
             what: "the room list".to_owned(),
             error: "the calls are used up".into(),
             room_id: None,
-            is_usual: true,
+            is_quota: true,
+            is_elsewhere: false,
             is_lasting: false,
         });
         note(&mut account, lately, is_answered, at("2026-11-22T03:00:00Z"));
@@ -67,6 +68,7 @@ mod tests {
         let of = |answered_at: Timestamp, scanned_at: Timestamp| Lately {
             answered_at: Some(answered_at),
             scanned_at: Some(scanned_at),
+            is_used_up: true,
             ..Lately::default()
         };
         let lasting = noted(&of(long_ago, long_ago), false, 0);
@@ -78,8 +80,11 @@ mod tests {
         assert!(noted(&of(long_ago, long_ago), true, 1).is_for_today(), "some were answered");
         let unread = noted(&of(yesterday, long_ago), true, 0);
         assert!(unread.error.message.starts_with("the room list was not read since 2026-11-19"));
-        assert!(!unread.is_for_today() && unread.is_usual);
-        let never = Lately { known_since: Some(long_ago), ..Lately::default() };
+        assert!(!unread.is_for_today() && unread.is_quota);
+        let never = Lately { known_since: Some(long_ago), is_used_up: true, ..Lately::default() };
         assert!(!noted(&never, false, 0).is_for_today(), "it was never read");
+        // Of an account that has calls, nothing was looked up.
+        let has_calls = Lately { is_used_up: false, ..never };
+        assert!(noted(&has_calls, false, 0).is_for_today());
     }
 }

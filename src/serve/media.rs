@@ -113,7 +113,7 @@ async fn compared(
     named: Option<&str>,
     archived: Archived,
 ) -> Result<Object, Problem> {
-    let version = app.library.compare(&object.key, named, archived).await?;
+    let version = app.library.compare(&object.appid, &object.key, named, archived).await?;
     let version = version.ok_or_else(|| missing(app, object))?;
     Ok(object.clone().of_version(&version))
 }
@@ -173,14 +173,15 @@ async fn picture(app: &App, place: &Place, key: &str) -> Result<Object, Problem>
         _ => return Err(missing()),
     };
     let key = keys(app, place).resolve(key).ok_or_else(missing)?;
-    let head = app.store().head(&key).await.map_err(|error| {
+    let head = app.library.bucket().head(&place.appid, &key).await.map_err(|error| {
         tracing::warn!(object.key = %key, %error, "failed to read {key}: {error}");
         Problem::from(library::Error::Unreachable)
     })?;
     let head = head.ok_or_else(missing)?;
     let etag = head.etag.as_deref().and_then(plain_etag);
     let (bytes, passing) = (head.bytes, Passing::File);
-    Ok(Object { key, bytes, content_type, etag, version: None, passing })
+    let appid = place.appid.clone();
+    Ok(Object { appid, key, bytes, content_type, etag, version: None, passing })
 }
 
 /// A film or a chunk of the archive.
@@ -202,7 +203,8 @@ async fn film(app: &App, place: &Place, key: &str) -> Result<Film, Problem> {
     let key = keys(app, place).resolve(key).ok_or_else(missing)?;
     let Named { archived, content_type, etag, version } = named;
     let (bytes, passing) = (archived.bytes, Passing::Film);
-    let object = Object { key, bytes, content_type, etag, version: None, passing };
+    let appid = place.appid.clone();
+    let object = Object { appid, key, bytes, content_type, etag, version: None, passing };
     Ok(Film { object, version, archived })
 }
 

@@ -9,16 +9,19 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 
 use super::app::App;
+use super::library::Bucket;
 use super::limits::{Passing, Permit};
 use super::problem::Problem;
 use super::range::{Wanted, wanted};
 use super::{answer, library};
-use crate::model::ObjectKey;
-use crate::store::{self, ObjectBody, Store};
+use crate::model::{AppId, ObjectKey};
+use crate::store::{self, ObjectBody};
 
 /// An object to answer with.
 #[derive(Debug, Clone)]
 pub(super) struct Object {
+    /// The account that it belongs to.
+    pub appid: AppId,
     pub key: ObjectKey,
     /// Its size.
     pub bytes: u64,
@@ -87,10 +90,10 @@ pub(super) async fn answer(
         headers.insert(header::CONTENT_RANGE, value(format!("bytes {first}-{last}/{bytes}")));
     }
     if method == Method::HEAD && object.passing == Passing::Film {
-        look(app.store(), object).await?;
+        look(app.library.bucket(), object).await?;
     } else if method != Method::HEAD && !range.is_empty() {
         let permit = app.limits.stream(object.passing)?;
-        let opened = open(app.store(), object, range).await?;
+        let opened = open(app.library.bucket(), object, range).await?;
         *response.body_mut() = body(app, opened, object.passing, permit);
     }
     Ok(response)
@@ -130,16 +133,17 @@ fn value(text: String) -> HeaderValue {
 }
 
 /// Looks whether an object is as it is to be sent, for somebody who asks for its head alone.
-async fn look(store: &Store, object: &Object) -> Result<(), Failed> {
-    match store.head(&object.key).await {
+async fn look(bucket: &Bucket, object: &Object) -> Result<(), Failed> {
+    match bucket.head(&object.appid, &object.key).await {
         Ok(Some(head)) => object.must_be(head.etag.as_deref(), Some(head.bytes)),
         Ok(None) => Err(object.missing()),
         Err(error) => Err(object.failed(&error)),
     }
 }
 
-async fn open(store: &Store, object: &Object, range: Range<u64>) -> Result<ObjectBody, Failed> {
-    match store.read_from(&object.key, range, object.version.as_deref()).await {
+async fn open(bucket: &Bucket, object: &Object, range: Range<u64>) -> Result<ObjectBody, Failed> {
+    let version = object.version.as_deref();
+    match bucket.read_from(&object.appid, &object.key, range, version).await {
         Ok(Some(body)) => {
             // A store may know neither If-Match nor how much there was to be.
             object.must_be(body.etag(), body.total())?;

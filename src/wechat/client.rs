@@ -64,7 +64,7 @@ impl Api {
         let tokens =
             Tokens::new(appid.clone(), settings, (source, health), http.clone(), clock.clone());
         let (base_url, skew) = (settings.base_url.clone(), Mutex::default());
-        let health = shared.wechat();
+        let health = shared.live();
         Client(Arc::new(Inner { appid, base_url, http, health, tokens, clock, skew }))
     }
 }
@@ -88,7 +88,7 @@ struct Inner {
     appid: AppId,
     base_url: Url,
     http: Http,
-    /// Whether WeChat answers other accounts.
+    /// Whether WeChat answers live calls, also those of other accounts.
     health: Arc<Health>,
     tokens: Tokens,
     clock: Clock,
@@ -142,7 +142,7 @@ impl Client {
         self.0.tokens.check().await
     }
 
-    /// Whether to call WeChat now. Call it before each attempt, before that is counted.
+    /// Whether to make a live call now. Call it before each attempt, before that is counted.
     ///
     /// # Errors
     /// [`Error::Down`] if WeChat did not answer several accounts less than a minute ago.

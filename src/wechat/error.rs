@@ -170,6 +170,8 @@ pub enum Error {
     Redis {
         /// What happened, without the address.
         problem: String,
+        /// Whether the server refuses this key alone.
+        is_of_key: bool,
     },
 
     /// Redis has no such key.

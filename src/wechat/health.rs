@@ -61,9 +61,9 @@ impl Key {
 pub(super) struct Shared(Mutex<HashMap<Key, Arc<Health>>>);
 
 impl Shared {
-    /// WeChat's API.
-    pub(super) fn wechat(&self) -> Arc<Health> {
-        self.get(Key::wechat())
+    /// WeChat's API of live rooms. Its tokens and its quotas may be had while this is down.
+    pub(super) fn live(&self) -> Arc<Health> {
+        self.get(Key::new("wechat", "live"))
     }
 
     /// A third-party platform.
@@ -166,6 +166,7 @@ fn evidence(error: &Error) -> Evidence {
     let after = match error {
         Error::Down { .. } => return Evidence::None,
         Error::Platform { source } if source.is_elsewhere() => return Evidence::None,
+        Error::Redis { is_of_key: true, .. } => return Evidence::Answers,
         Error::Platform { .. } | Error::Redis { .. } => 1,
         Error::Transport { call: Call::TokenSource, .. } => 1,
         Error::Transport { .. } | Error::Status { status: 429 | 502..=504, .. } => FEW,
@@ -187,7 +188,7 @@ mod tests {
     }
 
     fn redis() -> Result<(), Error> {
-        Err(Error::Redis { problem: "connection refused".to_owned() })
+        Err(Error::Redis { problem: "connection refused".to_owned(), is_of_key: false })
     }
 
     fn busy() -> Result<(), Error> {
@@ -210,6 +211,14 @@ mod tests {
         health.admit(at(122)).unwrap();
         health.note(&Ok(()), at(123));
         health.admit(at(123)).unwrap();
+    }
+
+    #[test]
+    fn a_key_that_redis_refuses_stops_no_other_account() {
+        let health = Health::default();
+        let problem = "WRONGTYPE: the key holds another kind of value".to_owned();
+        health.note(&Err::<(), _>(Error::Redis { problem, is_of_key: true }), at(0));
+        assert!(health.admit(at(0)).is_ok());
     }
 
     #[test]

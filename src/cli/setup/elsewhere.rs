@@ -7,6 +7,7 @@ use super::{Setup, account};
 use crate::config::{self, ConfigError, Directory, Origin};
 use crate::ledger::{Ledger, Registered, Registrar};
 use crate::model::{AppId, Pause, Reason};
+use crate::pipeline::owner::Alive;
 use crate::stage::Account;
 
 /// The accounts of the ledger.
@@ -79,6 +80,8 @@ impl Setup {
         else {
             return Ok(());
         };
+        // Before it takes the right to refresh tokens: if it is killed, the next process sees that it is gone.
+        self.alive.get_or_init(|| Alive::show(&self.context));
         let listed = match self.api.authorizers(component).await {
             Ok(listed) => listed,
             Err(error) if error.is_elsewhere() => {

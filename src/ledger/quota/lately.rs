@@ -33,10 +33,12 @@ const LOOKUPS: &str = "select appid, (listed_at + 28800000) / 86400000 as day, \
 pub struct Lately {
     /// The beginning of the first day on which a call was made for the account.
     pub known_since: Option<Timestamp>,
+    /// Whether the calls of today are used up. The rest is known only then.
+    pub is_used_up: bool,
     /// When WeChat last answered: the start of the last scan that reached its end, or when it was last asked
-    /// for a room's replays. Known only while the calls of today are used up.
+    /// for a room's replays.
     pub answered_at: Option<Timestamp>,
-    /// When the last scan of the room list that reached its end began. Known as `answered_at` is.
+    /// When the last scan of the room list that reached its end began.
     pub scanned_at: Option<Timestamp>,
     /// Rooms that can be looked up on a day, where the calls of several of the last days were used up;
     /// `None` where they were not.
@@ -66,14 +68,18 @@ impl Days {
 }
 
 impl Lately {
-    /// Since when WeChat has answered nothing, if that is more than a few Beijing days ago.
+    /// Since when WeChat has answered nothing, if that is more than a few Beijing days ago; `None` also while
+    /// there are calls.
     pub fn silent_since(&self, now: Timestamp) -> Option<Timestamp> {
-        self.answered_at.or(self.known_since).filter(|since| is_long_ago(*since, now))
+        let since = self.answered_at.or(self.known_since).filter(|_| self.is_used_up);
+        since.filter(|since| is_long_ago(*since, now))
     }
 
-    /// Since when no scan has reached the end of the room list, if that is more than a few Beijing days ago.
+    /// Since when no scan has reached the end of the room list, if that is more than a few Beijing days ago;
+    /// `None` also while there are calls.
     pub fn unscanned_since(&self, now: Timestamp) -> Option<Timestamp> {
-        self.scanned_at.or(self.known_since).filter(|since| is_long_ago(*since, now))
+        let since = self.scanned_at.or(self.known_since).filter(|_| self.is_used_up);
+        since.filter(|since| is_long_ago(*since, now))
     }
 }
 
@@ -116,6 +122,7 @@ impl Ledger {
         }
         for (appid, days) in self.days_of(&short, &mut all, now).await? {
             let lately = all.entry(appid).or_default();
+            lately.is_used_up = true;
             lately.rooms_a_day = match lately.silent_since(now) {
                 Some(_) => Some(0),
                 None => days.rooms_a_day(),
@@ -194,6 +201,7 @@ mod tests {
         let answered = Lately {
             answered_at: Some(at("2026-11-19T19:00:00Z")),
             known_since: Some(at("2026-01-01T00:00:00Z")),
+            is_used_up: true,
             ..Lately::default()
         };
         assert_eq!(answered.silent_since(at("2026-11-22T15:59:00Z")), None);
@@ -201,6 +209,8 @@ mod tests {
         assert_eq!(answered.silent_since(at("2026-11-22T16:01:00Z")), since);
         let never = Lately { answered_at: None, ..answered };
         assert_eq!(never.silent_since(at("2026-11-22T15:59:00Z")), answered.known_since);
+        let has_calls = Lately { is_used_up: false, ..never };
+        assert_eq!(has_calls.silent_since(at("2026-11-22T15:59:00Z")), None, "not looked at");
         assert_eq!(Lately::default().silent_since(at("2026-11-22T15:59:00Z")), None);
         assert_eq!(beginning("2026-11-22"), Some(at("2026-11-21T16:00:00Z")));
         assert_eq!(

@@ -108,7 +108,15 @@ mod tests {
         let at = Timestamp::UNIX_EPOCH;
         let length = hours.map(SignedDuration::from_hours);
         let is_listed = phase == Phase::Listed;
-        PendingRoom { room_id: RoomId(id), phase, deadline: at, next_at: at, length, is_listed }
+        PendingRoom {
+            room_id: RoomId(id),
+            phase,
+            deadline: at,
+            next_at: at,
+            length,
+            is_known: true,
+            is_listed,
+        }
     }
 
     fn pending(room: u64, bytes: Option<u64>) -> Pending {

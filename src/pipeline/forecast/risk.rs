@@ -216,14 +216,19 @@ pub fn forecast(
     }
     forecast.days = days(forecast.due, (today, lately));
     let missed = rooms.iter().filter(|room| {
-        room.phase == Phase::Due && !room.is_listed && is_missed(room.deadline, lately, now)
+        let is_waiting = room.phase == Phase::Due && room.is_known && !room.is_listed;
+        is_waiting && is_missed(room.deadline, lately, now)
     });
+    let has_calls = today.left() > 0;
     let missed = missed.map(|room| AtRisk {
         room_id: room.room_id,
         source_id: None,
         deadline: room.deadline,
         expected: None,
-        short_of: if room.next_at > now { ShortOf::Success } else { ShortOf::Calls },
+        short_of: match room.next_at > now || has_calls {
+            true => ShortOf::Success,
+            false => ShortOf::Calls,
+        },
     });
     let late = turns(rooms, (today, lately), now);
     let late = late.filter(|(room, turn)| *turn >= room.deadline);
@@ -292,6 +297,7 @@ mod tests {
             deadline: at(deadline),
             next_at,
             length: None,
+            is_known: true,
             is_listed: false,
         }
     }
@@ -339,14 +345,17 @@ mod tests {
             waits,
             PendingRoom { is_listed: true, ..room(4, "2026-11-21T00:00:00Z") },
             room(5, "2027-01-01T00:00:00Z"),
+            PendingRoom { is_known: false, ..room(6, "2026-11-20T00:00:00Z") },
         ];
         let known_since = Some(at("2026-10-01T00:00:00Z"));
         let lately = Lately { known_since, ..Lately::default() };
-        let forecast = forecast(&rooms, (&quota(0, 9), lately), now);
-        let told: Vec<_> =
-            forecast.at_risk.iter().map(|risk| (risk.room_id.0, risk.short_of)).collect();
-        assert_eq!(told, [(2, ShortOf::Calls), (3, ShortOf::Success)], "1 was past before");
-        assert_eq!(forecast.past, 4);
+        let told = |used: u64| -> Vec<_> {
+            let forecast = forecast(&rooms, (&quota(used, 9), lately), now);
+            assert_eq!(forecast.past, 5);
+            forecast.at_risk.iter().map(|risk| (risk.room_id.0, risk.short_of)).collect()
+        };
+        assert_eq!(told(9), [(2, ShortOf::Calls), (3, ShortOf::Success)], "1 was past before");
+        assert_eq!(told(0), [(2, ShortOf::Success), (3, ShortOf::Success)], "calls are left");
     }
 
     #[test]

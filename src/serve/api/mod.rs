@@ -45,6 +45,7 @@ async fn manifest(
     let published = app.library.manifest(&place.appid, place.room).await?;
     let published = published.ok_or_else(not_archived)?;
     let object = stream::Object {
+        appid: place.appid.clone(),
         key: app.store().keys(&place.appid).room(place.room).manifest(),
         bytes: published.bytes,
         content_type: "application/json",

@@ -216,7 +216,7 @@ impl Maker<'_> {
     async fn has(&self, key: &str, bytes: Option<u64>) -> bool {
         let keys = self.app.store().keys(&self.place.appid).room(self.place.room);
         match keys.resolve(key) {
-            Some(key) => self.app.library.has(&key, bytes).await,
+            Some(key) => self.app.library.has(&self.place.appid, &key, bytes).await,
             None => false,
         }
     }

@@ -23,12 +23,13 @@ use crate::store::Store;
 
 pub use accounts::Accounts;
 pub(super) use board::Standing;
+pub(super) use bucket::Bucket;
 pub(super) use manifests::Published;
 pub(super) use objects::{Archived, Version};
 
 use accounts::AccountList;
 use board::Board;
-use bucket::{Bucket, Rights};
+use bucket::Rights;
 use catalogs::Catalogs;
 use manifests::Manifests;
 use objects::Objects;
@@ -62,13 +63,14 @@ pub(super) struct Library {
     objects: Objects,
     board: Arc<Board>,
     readiness: Arc<Readiness>,
+    bucket: Bucket,
 }
 
 impl Library {
     pub(super) fn new(store: &Store, accounts: Accounts) -> Self {
         let (rights, named) = match &accounts {
-            Accounts::Fixed(appids) => (Rights::Read, appids.first().cloned()),
-            Accounts::Found(_) => (Rights::List, None),
+            Accounts::Fixed(appids) => (Rights::Read, appids.iter().cloned().collect()),
+            Accounts::Found(_) => (Rights::List, Vec::new()),
         };
         let bucket = || Bucket { store: store.clone(), rights };
         Self {
@@ -76,9 +78,10 @@ impl Library {
             catalogs: Arc::new(Catalogs::new(store.clone())),
             manifests: Arc::new(Manifests::new(bucket())),
             statuses: Statuses::new(bucket()),
-            objects: Objects::new(store.clone()),
+            objects: Objects::new(bucket()),
             board: Arc::new(Board::new(bucket())),
             readiness: Arc::new(Readiness::new(store.clone(), named)),
+            bucket: bucket(),
         }
     }
 
@@ -131,8 +134,8 @@ impl Library {
     }
 
     /// Whether an object is in the bucket, with this size if one is given.
-    pub(super) async fn has(&self, key: &ObjectKey, bytes: Option<u64>) -> bool {
-        self.objects.has(key, bytes).await
+    pub(super) async fn has(&self, appid: &AppId, key: &ObjectKey, bytes: Option<u64>) -> bool {
+        self.objects.has(appid, key, bytes).await
     }
 
     /// Notes that an object is not in the bucket.
@@ -153,11 +156,17 @@ impl Library {
     /// If it is not the archived object, or that cannot be found out.
     pub(super) async fn compare(
         &self,
+        appid: &AppId,
         key: &ObjectKey,
         named: Option<&str>,
         archived: Archived,
     ) -> Result<Option<Version>, Error> {
-        self.objects.compare(key, named, archived).await
+        self.objects.compare(appid, key, named, archived).await
+    }
+
+    /// The bucket.
+    pub(super) fn bucket(&self) -> &Bucket {
+        &self.bucket
     }
 
     /// Whether the bucket answers.

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bucket::Bucket;
 use super::{Error, FRESH};
 use crate::clock;
-use crate::model::{Crc64Nvme, Crc64Xz, ObjectKey};
-use crate::store::{ObjectHead, Store};
+use crate::model::{AppId, Crc64Nvme, Crc64Xz, ObjectKey};
+use crate::store::ObjectHead;
 
 /// The most objects that are remembered.
 const MOST: usize = 1_000;
@@ -37,26 +38,28 @@ pub(in crate::serve) struct Version {
 
 #[derive(Debug)]
 pub(super) struct Objects {
-    store: Store,
+    bucket: Bucket,
     present: Mutex<HashMap<ObjectKey, (bool, Instant)>>,
     /// By key and by the ETag in the manifest, if it has one.
     versions: Mutex<HashMap<(ObjectKey, Option<String>), Version>>,
 }
 
 impl Objects {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, present: Mutex::default(), versions: Mutex::default() }
+    pub(super) fn new(bucket: Bucket) -> Self {
+        Self { bucket, present: Mutex::default(), versions: Mutex::default() }
     }
 
     /// Whether an object is there, or was a few seconds ago, with this size if one is given. If the bucket does
     /// not say, it is.
-    pub(super) async fn has(&self, key: &ObjectKey, bytes: Option<u64>) -> bool {
+    pub(super) async fn has(&self, appid: &AppId, key: &ObjectKey, bytes: Option<u64>) -> bool {
         if let Some((is_there, at)) = lock(&self.present).get(key)
             && at.elapsed() < FRESH
         {
             return *is_there;
         }
-        let Ok(Ok(head)) = clock::within(WAIT, self.store.head(key)).await else { return true };
+        let Ok(Ok(head)) = clock::within(WAIT, self.bucket.head(appid, key)).await else {
+            return true;
+        };
         let is_there = head.is_some_and(|head| bytes.is_none_or(|bytes| bytes == head.bytes));
         if !is_there {
             tracing::warn!(object.key = %key, "{key} is missing from the bucket or has another size: players get something else");
@@ -82,11 +85,12 @@ impl Objects {
     /// If it is not the archived one, or that cannot be found out.
     pub(super) async fn compare(
         &self,
+        appid: &AppId,
         key: &ObjectKey,
         named: Option<&str>,
         archived: Archived,
     ) -> Result<Option<Version>, Error> {
-        let head = self.store.head(key).await.map_err(|error| {
+        let head = self.bucket.head(appid, key).await.map_err(|error| {
             tracing::warn!(object.key = %key, %error, "failed to look at {key}: {error}");
             Error::Unreachable
         })?;

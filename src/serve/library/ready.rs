@@ -17,8 +17,8 @@ const LONGEST: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Readiness {
     store: Store,
-    /// An account that is served, if the accounts were named.
-    named: Option<AppId>,
+    /// The accounts that are served, if they were named.
+    named: Vec<AppId>,
     /// Held while the bucket is asked.
     known: Mutex<Option<Known>>,
 }
@@ -30,7 +30,7 @@ struct Known {
 }
 
 impl Readiness {
-    pub(super) fn new(store: Store, named: Option<AppId>) -> Self {
+    pub(super) fn new(store: Store, named: Vec<AppId>) -> Self {
         Self { store, named, known: Mutex::default() }
     }
 
@@ -65,11 +65,16 @@ impl Readiness {
     /// Asks for something that the keys are there for: those that may not list the bucket may not ask for the
     /// bucket itself either.
     async fn ask(&self) -> Result<(), store::Error> {
-        match &self.named {
-            Some(appid) => {
-                let catalog = self.store.keys(appid).catalog();
-                self.store.head(&catalog).await.map(drop)
+        let mut refused = None;
+        for appid in &self.named {
+            // One that has yet to be archived looks as if it was refused: any of them will do.
+            match self.store.head(&self.store.keys(appid).catalog()).await {
+                Ok(_) => return Ok(()),
+                Err(error) => _ = refused.get_or_insert(error),
             }
+        }
+        match refused {
+            Some(error) => Err(error),
             None => self.store.check_bucket().await,
         }
     }

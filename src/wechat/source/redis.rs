@@ -24,10 +24,14 @@ pub(crate) async fn get(url: &SecretString, key: &str) -> Result<Vec<u8>, Error>
         let mut connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
         redis::cmd("GET").arg(key).query_async::<Option<Vec<u8>>>(&mut connection).await
     };
-    let failed = |problem: String| Error::Redis { problem };
+    let failed = |problem: String, is_of_key| Error::Redis { problem, is_of_key };
     let value = match clock::within(TIMEOUT, read).await {
-        Err(_) => return Err(failed(format!("no answer within {} s", TIMEOUT.as_secs()))),
-        Ok(Err(error)) => return Err(failed(told(&error, url))),
+        Err(_) => return Err(failed(format!("no answer within {} s", TIMEOUT.as_secs()), false)),
+        Ok(Err(error)) => {
+            // It has another type, or may not be read by this user.
+            let is_of_key = matches!(error.code(), Some("WRONGTYPE" | "NOPERM"));
+            return Err(failed(told(&error, url), is_of_key));
+        }
         Ok(Ok(value)) => value.ok_or_else(|| Error::NoSuchKey { key: key.to_owned() })?,
     };
     if value.len() > MOST {

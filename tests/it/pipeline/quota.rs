@@ -31,7 +31,7 @@ async fn a_budget_is_kept_over_runs_and_goes_on_the_next_day_in_beijing() {
     assert_eq!(first.exit, 3);
     (1..=3).for_each(|room| first.says(room, "complete", &["archived"]));
     let account = &first.report.accounts[0];
-    let is_told = account.problems.iter().any(|problem| problem.is_usual);
+    let is_told = account.problems.iter().any(|problem| problem.is_quota);
     assert_eq!((account.pending_rooms, is_told), (4, true));
     assert!(
         account.problems[0].error.to_string().contains("hint: the next run after midnight"),

@@ -376,7 +376,12 @@ async fn every_refusal_is_a_problem_but_that_of_a_player_which_is_a_page() {
 #[tokio::test]
 async fn keys_that_may_not_list_the_bucket_are_enough_for_named_accounts() {
     let site = Site::start().await;
+    super::changing::stitch(&site);
+    let playback = site.playback(1).await;
+    let (film, cover) = (text(&playback["stitched"]["url"]), text(&playback["poster_url"]));
+    let (film, cover) = (film.to_owned(), cover.to_owned());
     site.store.remove("live/wx1/rooms/1/images/cover.jpg");
+    site.store.remove(super::changing::STITCHED);
     let (there, refused) =
         (site.store.objects(), |code| Effect::Refuse { status: 403, code, retry_after: None });
     let denied = refused("AccessDenied");
@@ -385,6 +390,16 @@ async fn keys_that_may_not_list_the_bucket_are_enough_for_named_accounts() {
     for path in ["rooms/77", "rooms/77/playback", "status"] {
         assert_eq!(site.status(&format!("/api/v1/accounts/wx1/{path}")).await, 404, "{path}");
     }
+    assert_eq!(site.status(&cover).await, 404);
+    assert_eq!(site.status(&film).await, 404);
+    assert_eq!(site.playback(1).await["preferred"], "segments");
+    // An account that has yet to be archived.
+    let new = Site::start().await;
+    let denied = refused("AccessDenied");
+    new.store.fault(move |request| request.key.contains("/wx1/").then(|| denied.clone()));
+    assert_eq!(new.status("/readyz").await, 200);
+    assert_eq!(new.status("/api/v1/accounts/wx1/rooms").await, 503);
+    assert_eq!(new.status("/api/v1/accounts/wx2/rooms").await, 200);
     // Wrong keys are no answer, nor are those that are not allowed anything.
     let other = Site::start().await;
     for code in ["InvalidAccessKeyId", "AccessDenied"] {

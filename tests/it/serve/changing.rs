@@ -17,7 +17,7 @@ use crate::bucket::text;
 use crate::strict::{Provider, Request};
 
 const FILM: &str = "live/wx1/rooms/1/segments/a.mp4";
-const STITCHED: &str = "live/wx1/rooms/1/stitched/c.mp4";
+pub(super) const STITCHED: &str = "live/wx1/rooms/1/stitched/c.mp4";
 
 fn count(requests: &[Request], method: &str, key: &str) -> usize {
     requests.iter().filter(|request| request.method == method && request.key == key).count()
@@ -119,7 +119,7 @@ async fn an_archive_that_was_copied_to_another_bucket_still_plays() {
 }
 
 /// Has room 1 stitched.
-fn stitch(site: &Site) {
+pub(super) fn stitch(site: &Site) {
     site.store.place(STITCHED, "123456789");
     site.change_manifest(|manifest| {
         let segments = manifest["segments"].as_array().unwrap();
