@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 
+use replay_archiver::cli::Exit;
 use replay_archiver::clock::Clock;
 use replay_archiver::ledger::Ledger;
 use replay_archiver::model::Outcome;
+use replay_archiver::pipeline::Selection;
+use tokio_util::sync::CancellationToken;
 
 use super::world::World;
 
@@ -202,4 +205,19 @@ async fn a_room_list_that_is_never_read_is_not_well() {
     }
     let [well, left] = [Outcome::Continuing, Outcome::Left];
     assert_eq!(outcomes, [well, well, well, left, left]);
+}
+
+#[tokio::test]
+async fn a_list_that_another_process_has_read_since_this_one_began_is_not_read_again() {
+    let world = World::start(&rooms("")).await;
+    let later = world.setup().await;
+    let first = world.run().await;
+    assert_eq!((first.exit, first.calls.iter().filter(|call| *call == "rooms 0").count()), (0, 1));
+    let asked = world.sandbox.calls().len();
+    let report = later.run(&Selection::Due, CancellationToken::new()).await;
+    later.context.ledger.close().await;
+    let calls = world.sandbox.calls().split_off(asked);
+    let paid = calls.iter().filter(|call| call.path == "/wxa/business/getliveinfo");
+    assert_eq!((paid.count(), Exit::of_report(&report, false).code()), (0, 0));
+    assert_eq!(world.run().await.calls, ["rooms 0"], "the next night reads it");
 }
