@@ -170,7 +170,8 @@ impl Directory {
                         .into_iter()
                         .partition(|account| self.reserved_by(&account.appid).is_none());
                     let doubtful = doubtful.into_iter().map(|account| account.appid);
-                    self.unread.extend(self.withheld(doubtful));
+                    let asked = doubtful.filter(|appid| self.is_asked(appid)).collect::<Vec<_>>();
+                    self.unread.extend(self.withheld(asked.into_iter()));
                     known.extend(accounts.iter().map(|account| account.appid.clone()));
                     all.extend(
                         accounts.into_iter().filter(|account| self.is_asked(&account.appid)),
@@ -186,12 +187,15 @@ impl Directory {
                         }
                         _ => "the accounts of this file are left out",
                     };
-                    for appid in named.into_iter().flatten().filter(|appid| !known.contains(appid))
-                    {
-                        self.reserved.entry(appid).or_insert_with(|| path.clone());
+                    let named = named.unwrap_or_default();
+                    for appid in named.iter().filter(|appid| !known.contains(*appid)) {
+                        self.reserved.entry(appid.clone()).or_insert_with(|| path.clone());
                     }
-                    let why = Reason::of(&error).saying(|problem| format!("{problem}; {why}"));
-                    self.unread.push(why);
+                    // A file of which nobody knows what it names may name those that the flags do.
+                    if named.is_empty() || named.iter().any(|appid| self.is_asked(appid)) {
+                        let why = Reason::of(&error).saying(|problem| format!("{problem}; {why}"));
+                        self.unread.push(why);
+                    }
                 }
             }
         }
