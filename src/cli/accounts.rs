@@ -140,7 +140,7 @@ async fn list(common: &Common) -> anyhow::Result<Exit> {
         let line = |row: &Row| vec![row.appid.to_string(), row.origin.clone(), row.state()];
         output::table(&["account", "from", "state"], rows.iter().map(line).collect());
     }
-    setup.unread.iter().for_each(output::note);
+    setup.unread.iter().for_each(|unread| output::note(&unread.reason));
     Ok(if setup.unread.is_empty() { Exit::Done } else { Exit::Left })
 }
 

@@ -135,8 +135,8 @@ fn sum(report: &Report, elapsed: Duration) -> String {
 pub fn notes(report: &Report) -> Vec<String> {
     let mut notes = alike::told(losses(report), Names::All);
     notes.add(alike::told(failures(report), Names::First));
-    for why in &report.unread {
-        notes.add(why.clone().into());
+    for unread in &report.unread {
+        notes.add(unread.reason.clone().into());
     }
     let early = |why: Reason| why.saying(|why| format!("the run ended early: {why}"));
     let early = report.ledger.clone().map(early);

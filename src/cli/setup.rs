@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Directory, Environment, Sources};
 use crate::ledger::{self, Ledger};
 use crate::media::source::MediaClient;
-use crate::model::{AppId, Reason, RoomId, RunId};
+use crate::model::{AppId, Reason, RoomId, RunId, Unread};
 use crate::pipeline::owner::{Alive, this_process};
 use crate::pipeline::refresher::Refreshing;
 use crate::pipeline::{self, Report, Selection, losses};
@@ -33,7 +33,7 @@ pub struct Setup {
     /// Where accounts come from besides the configuration.
     pub directory: Directory,
     /// Why accounts are left out whose settings could not be read.
-    pub unread: Vec<Reason>,
+    pub unread: Vec<Unread>,
     /// Why this process may not refresh the platform's tokens, if another one does.
     refreshed_elsewhere: Option<Reason>,
     /// The right to refresh the platform's tokens.

@@ -107,6 +107,7 @@ impl Teller {
         let metrics = is_watched.then(|| {
             let accounts = self.alerts.appids.iter().map(String::as_str);
             let others = match (self.alerts.has_others, self.is_restricted) {
+                _ if self.alerts.is_partial => Others::Unseen,
                 (false, _) => Others::None,
                 (true, false) => Others::Found,
                 (true, true) => Others::Unseen,

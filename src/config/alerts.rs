@@ -24,6 +24,8 @@ pub struct Alerts {
     pub appids: Vec<String>,
     /// Whether a folder, the ledger or a platform may have others.
     pub has_others: bool,
+    /// Whether keys or appids of the file are wrong, so that it may mean more accounts than these.
+    pub is_partial: bool,
     /// The ledger's URL, whose outbox keeps what could not be sent; `None` if it is wrong.
     pub ledger_url: Option<SecretString>,
 }

@@ -1,6 +1,6 @@
 //! Accounts from elsewhere than `[[account]]`: a folder of files, the ledger, a third-party platform's list.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::file::{AccountSection, TokenKind};
 use super::origins::Origins;
 use super::validate::{accounts, optional, wrong};
 use super::{Account, ConfigError, ConfigFile, Environment, Origin, Sources, shape, text};
-use crate::model::{AppId, Reason};
+use crate::model::{AppId, Reason, Unread};
 use crate::wechat::Component;
 
 /// What reading the settings of an account takes, wherever they are.
@@ -25,7 +25,7 @@ pub struct Directory {
     /// Whether every account that has authorised the platform is archived.
     pub lists_platform: bool,
     /// What is wrong with files of the folder: the accounts in them are left out.
-    pub unread: Vec<Reason>,
+    pub unread: Vec<Unread>,
     /// The accounts that files name which could not be read.
     reserved: HashMap<AppId, PathBuf>,
 }
@@ -35,7 +35,7 @@ const NAMED: usize = 5;
 
 /// The accounts that a text may mean to configure, whatever is wrong with it: every word that looks like an appid,
 /// but for comments.
-fn names(text: &[u8]) -> HashSet<AppId> {
+fn names(text: &[u8]) -> BTreeSet<AppId> {
     let text = String::from_utf8_lossy(text);
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     let words = lines.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric()));
@@ -89,23 +89,25 @@ impl Directory {
     }
 
     /// What to say of accounts that another source has too: one reason for each file that cannot be read.
-    pub fn withheld(&self, appids: impl Iterator<Item = AppId>) -> Vec<Reason> {
-        let mut files: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    pub fn withheld(&self, appids: impl Iterator<Item = AppId>) -> Vec<Unread> {
+        let mut files: BTreeMap<&Path, BTreeSet<AppId>> = BTreeMap::new();
         for appid in appids {
             if let Some(file) = self.reserved_by(&appid) {
-                files.entry(file).or_default().push(appid.to_string());
+                files.entry(file).or_default().insert(appid);
             }
         }
-        let reason = |(file, appids): (&Path, Vec<String>)| {
+        let unread = |(file, appids): (&Path, BTreeSet<AppId>)| {
             let (file, all, few) = (file.display(), appids.len(), appids.len().min(NAMED));
-            let named = appids.get(..few).unwrap_or_default().join(", ");
+            let named: Vec<_> = appids.iter().take(few).map(AppId::as_str).collect();
+            let named = named.join(", ");
             let more = if all > few { format!(" and {} more", all - few) } else { String::new() };
-            Reason::parse(&format!(
+            let reason = Reason::parse(&format!(
                 "{named}{more}: left out, although another source has settings too: {file} names it, and cannot be \
                  read\nhint: correct the file, or remove the account from it [RA036]"
-            ))
+            ));
+            Unread { reason, appids }
         };
-        files.into_iter().map(reason).collect()
+        files.into_iter().map(unread).collect()
     }
 
     /// The account with these settings of the ledger: the keys of an `[[account]]`, as JSON.
@@ -170,7 +172,8 @@ impl Directory {
                         .into_iter()
                         .partition(|account| self.reserved_by(&account.appid).is_none());
                     let doubtful = doubtful.into_iter().map(|account| account.appid);
-                    self.unread.extend(self.withheld(doubtful));
+                    let asked = doubtful.filter(|appid| self.is_asked(appid)).collect::<Vec<_>>();
+                    self.unread.extend(self.withheld(asked.into_iter()));
                     known.extend(accounts.iter().map(|account| account.appid.clone()));
                     all.extend(
                         accounts.into_iter().filter(|account| self.is_asked(&account.appid)),
@@ -186,12 +189,16 @@ impl Directory {
                         }
                         _ => "the accounts of this file are left out",
                     };
-                    for appid in named.into_iter().flatten().filter(|appid| !known.contains(appid))
-                    {
-                        self.reserved.entry(appid).or_insert_with(|| path.clone());
+                    let named = named.unwrap_or_default();
+                    for appid in named.iter().filter(|appid| !known.contains(*appid)) {
+                        self.reserved.entry(appid.clone()).or_insert_with(|| path.clone());
                     }
-                    let why = Reason::of(&error).saying(|problem| format!("{problem}; {why}"));
-                    self.unread.push(why);
+                    // A file of which nobody knows what it names may name those that the flags do.
+                    if named.is_empty() || named.iter().any(|appid| self.is_asked(appid)) {
+                        let reason = Reason::of(&error);
+                        let reason = reason.saying(|problem| format!("{problem}; {why}"));
+                        self.unread.push(Unread { reason, appids: named });
+                    }
                 }
             }
         }

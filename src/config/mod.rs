@@ -267,12 +267,15 @@ pub fn load_alerts(sources: &Sources) -> Result<Alerts, ConfigError> {
         let file = text.is_some().then_some(path);
         understand(&text.unwrap_or_default(), file, environment).map(|(file, _)| file)
     });
-    let file = understood.or_else(|error| {
-        let file = salvage::salvaged(table, environment);
-        let is_anybody_told = !file.notify.is_empty() || file.monitor.is_any();
-        if is_anybody_told { Ok(file) } else { Err(error) }
-    });
-    file.map(|file| validate::alerts::usable(&file, sources))
+    match understood {
+        Ok(file) => Ok(validate::alerts::usable(&file, sources)),
+        Err(error) => {
+            let file = salvage::salvaged(table, environment);
+            let is_anybody_told = !file.notify.is_empty() || file.monitor.is_any();
+            let alerts = || validate::alerts::usable(&file, sources);
+            is_anybody_told.then(|| Alerts { is_partial: true, ..alerts() }).ok_or(error)
+        }
+    }
 }
 
 /// As [`load_alerts`], but no secret is read, and each address is one at which nobody listens: for showing

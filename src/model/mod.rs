@@ -28,6 +28,7 @@ mod summary;
 pub mod text;
 pub mod time;
 mod unfetchable;
+mod unread;
 mod unsealing;
 mod whole;
 
@@ -65,4 +66,5 @@ pub use stored::{
 pub use summary::{Sealed, Summary, cover_at};
 pub use time::{ReplayTime, WECHAT_RETENTION};
 pub use unfetchable::unfetchable_identity;
+pub use unread::Unread;
 pub use whole::{MissingChunk, Whole, WholeChunk};

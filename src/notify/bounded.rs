@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::News;
-use super::digest::{AccountDigest, Digest};
+use super::digest::{AccountDigest, Digest, Unread};
 use crate::model::Outcome;
 
 /// The most bytes of the data of a message, and of a digest in the outbox: `nginx` takes bodies of 1 MiB, others of
@@ -56,7 +56,7 @@ fn lasting(digest: &Digest) -> Digest {
         ..account.clone()
     };
     let accounts = digest.accounts.iter().filter(|account| !is_well(account)).map(of_account);
-    Digest { accounts: accounts.collect(), ..digest.clone() }
+    Digest { accounts: accounts.collect(), unread: Vec::new(), ..digest.clone() }
 }
 
 fn is_well(account: &AccountDigest) -> bool {
@@ -79,7 +79,12 @@ fn cut(digest: &Digest, [accounts, entries, _]: [usize; 3]) -> Digest {
         account
     };
     let accounts = worst.iter().take(accounts).map(of_account).collect();
-    let unread = digest.unread.iter().take(entries).cloned().collect();
+    let of_unread = |unread: &Unread| {
+        let mut unread = unread.clone();
+        unread.appids.truncate(entries);
+        unread
+    };
+    let unread = digest.unread.iter().take(entries).map(of_unread).collect();
     Digest { accounts, unread, ..digest.clone() }
 }
 
@@ -125,6 +130,28 @@ mod tests {
         assert!(data["now"]["accounts"].as_array().unwrap().len() >= 50);
         let well = News { digest: night(Outcome::Ok, 5000), recovered: Vec::new() };
         assert!(super::data(Some(&well), &[]).to_string().len() < 2000);
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_fit_however_many_accounts_they_are_of() {
+        let cause = Cause { message: "a.toml, line 1".to_owned(), hints: Vec::new() };
+        let appids = (0..20_000).map(|n| format!("wx{n:016}").parse().unwrap()).collect();
+        let unread = vec![Unread { cause, appids }];
+        let digest = Digest { unread, ..night(Outcome::Left, 1) };
+        let text = kept(&digest);
+        assert!(text.len() <= MOST, "{}", text.len());
+        let news = News { digest, recovered: Vec::new() };
+        let data = data(Some(&news), &[]);
+        assert!(data.to_string().len() <= MOST);
+        assert_eq!(data["now"]["unread"][0]["message"], "a.toml, line 1");
+    }
+
+    #[test]
+    fn a_digest_of_an_earlier_version_is_read() {
+        let mut digest = json!(night(Outcome::Left, 1));
+        digest["unread"] = json!([{ "message": "a.toml, line 1", "hints": [] }]);
+        let digest: Digest = serde_json::from_value(digest).unwrap();
+        assert!(digest.unread[0].appids.is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::neutral;
 use crate::config::Event;
 use crate::model::text::gist;
-use crate::model::{AppId, Calls, Outcome, Reason, RoomId};
+use crate::model::{self, AppId, Calls, Outcome, Reason, RoomId};
 use crate::pipeline::forecast::rooms_at_risk;
 use crate::pipeline::{AccountReport, Report, RoomOutcome, RoomReport, Unarchived};
 
@@ -33,7 +33,7 @@ pub struct Digest {
     pub stopped: Option<Cause>,
     /// Why accounts were left out whose settings could not be read.
     #[serde(default)]
-    pub unread: Vec<Cause>,
+    pub unread: Vec<Unread>,
     /// Whether it ended before it could say what became of its rooms.
     #[serde(default)]
     pub is_cut_short: bool,
@@ -156,6 +156,37 @@ impl From<&Reason> for Cause {
     }
 }
 
+/// Why accounts are left out whose settings could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// Why.
+    #[serde(flatten)]
+    pub cause: Cause,
+    /// The accounts, as far as they are known.
+    #[serde(default)]
+    pub appids: Vec<AppId>,
+}
+
+impl From<&model::Unread> for Unread {
+    fn from(unread: &model::Unread) -> Self {
+        Self { cause: (&unread.reason).into(), appids: unread.appids.iter().cloned().collect() }
+    }
+}
+
+impl Unread {
+    /// The same about some accounts alone, without the others' appids; `None` if none of them is known to be left
+    /// out.
+    fn only(&self, appids: &[AppId]) -> Option<Self> {
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.appids.iter().cloned().partition(|appid| appids.contains(appid));
+        let hidden = others.iter().map(AppId::as_str).collect();
+        let hints = self.cause.hints.iter().map(|hint| neutral::without_words(hint, &hidden));
+        let message = neutral::without_words(&self.cause.message, &hidden);
+        let cause = Cause { message, hints: hints.collect() };
+        (!own.is_empty()).then_some(Self { cause, appids: own })
+    }
+}
+
 /// The names of rooms, by account and number.
 pub type Names = HashMap<(AppId, RoomId), String>;
 
@@ -183,7 +214,7 @@ impl Digest {
         Self {
             bytes: report.counts.bytes_transferred,
             stopped: report.ledger.as_ref().map(Cause::from),
-            unread: report.unread.iter().take(MOST).map(Cause::from).collect(),
+            unread: report.unread.iter().map(Unread::from).collect(),
             is_cut_short: report.is_cut_short,
             accounts: report.accounts.iter().map(account).collect(),
             ..Self::empty(ended)
@@ -220,12 +251,14 @@ impl Digest {
         }
         let is_meant = |account: &&AccountDigest| appids.contains(&account.appid);
         let accounts: Vec<_> = self.accounts.iter().filter(is_meant).cloned().collect();
+        let unread: Vec<_> = self.unread.iter().filter_map(|one| one.only(appids)).collect();
         let is_part = self.is_part || accounts.len() < self.accounts.len();
         if self.stopped.is_some() {
-            return Some(Self { accounts, is_part, ..self.clone() });
+            return Some(Self { unread, accounts, is_part, ..self.clone() });
         }
-        let outcome = accounts.iter().map(|account| account.outcome).min()?;
-        Some(Self { outcome, accounts, is_part, ..self.clone() })
+        let outcomes = accounts.iter().map(|account| account.outcome);
+        let outcome = outcomes.chain((!unread.is_empty()).then_some(Outcome::Left)).min()?;
+        Some(Self { outcome, unread, accounts, is_part, ..self.clone() })
     }
 
     /// Everything that it tells: a night on which something is lost may have something at risk too.
@@ -233,6 +266,7 @@ impl Digest {
         let mut events = BTreeSet::from([Event::from(self.outcome)]);
         if self.outcome != Outcome::Interrupted && self.stopped.is_none() {
             events.extend(self.accounts.iter().flat_map(AccountDigest::troubles));
+            events.extend((!self.unread.is_empty()).then_some(Event::Left));
         }
         events.extend(self.has_lost().then_some(Event::Lost));
         events

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::digest::{AccountDigest, Cause, Digest, RoomAtRisk, RoomName};
+use super::digest::{AccountDigest, Cause, Digest, RoomAtRisk, RoomName, Unread};
+use super::neutral;
 use crate::model::text::gist;
 use crate::model::{AppId, Calls, Outcome};
 use crate::pipeline::WHAT_TO_DO;
@@ -191,10 +192,8 @@ pub fn of(digest: &Digest, now: Timestamp) -> Vec<Fact> {
         facts.push(Fact::Hint(WHAT_TO_DO.to_owned()));
     }
     facts.extend(by_account(digest, digest.accounts.iter(), |account| mismatches(digest, account)));
-    let unread = digest.unread.iter().take(CAUSES).flat_map(of_cause);
-    let failures: Vec<_> = unread.chain(failures(digest)).collect();
     let told: BTreeSet<&str> = facts.iter().filter_map(hint).collect();
-    let new: Vec<_> = failures
+    let new: Vec<_> = failures(digest)
         .into_iter()
         .filter(|fact| hint(fact).is_none_or(|hint| !told.contains(hint)))
         .collect();
@@ -323,9 +322,51 @@ fn deadlines(account: &AccountDigest, now: Timestamp) -> Vec<Fact> {
     facts.chain((more > 0).then_some(Fact::MoreAtRisk(more))).collect()
 }
 
-/// Failures, grouped by cause over all accounts, with what can be done about them. Messages that differ in
-/// accounts, file names, ids, times and sizes alone have one cause.
+/// Settings that could not be read, then failures, grouped by cause over all accounts, with what can be done about
+/// them.
 fn failures(digest: &Digest) -> Vec<Fact> {
+    let (unread, more_unread) = most_frequent(unread_groups(digest));
+    let (failed, more_failed) = most_frequent(failure_groups(digest));
+    let groups = unread.iter().chain(&failed);
+    let hints: BTreeSet<&String> =
+        groups.flat_map(|(_, group)| group.hints.iter().copied()).collect();
+    let hints: Vec<_> = hints.into_iter().cloned().map(Fact::Hint).collect();
+    // A single message says by itself what it is about.
+    let unread = unread.into_iter().map(|(gist, group)| {
+        let is_of_several = group.messages.len() > 1;
+        group.fact(gist, is_of_several)
+    });
+    let failed = failed.into_iter().map(|(gist, group)| group.fact(gist, is_of_several(digest)));
+    let more = more_unread + more_failed;
+    let more = (more > 0).then_some(Fact::MoreCauses(more));
+    unread.chain(failed).chain(more).chain(hints).collect()
+}
+
+/// The groups of most accounts and rooms, and how many others there are.
+fn most_frequent<'a>(groups: BTreeMap<String, Group<'a>>) -> (Vec<(String, Group<'a>)>, usize) {
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    let more = groups.len().saturating_sub(CAUSES);
+    groups.sort_by_key(|(_, group)| std::cmp::Reverse((group.accounts.len(), group.rooms())));
+    groups.truncate(CAUSES);
+    (groups, more)
+}
+
+/// Settings that could not be read. Messages that differ in accounts alone have one cause: which file is wrong
+/// matters.
+fn unread_groups(digest: &Digest) -> BTreeMap<String, Group<'_>> {
+    let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
+    for Unread { cause, appids } in &digest.unread {
+        let words = appids.iter().map(AppId::as_str).collect();
+        let group = groups.entry(neutral::without_words(&cause.message, &words)).or_default();
+        group.messages.insert(&cause.message);
+        group.accounts.extend(appids);
+        group.hints.extend(&cause.hints);
+    }
+    groups
+}
+
+/// Failures. Messages that differ in accounts, file names, ids, times and sizes alone have one cause.
+fn failure_groups(digest: &Digest) -> BTreeMap<String, Group<'_>> {
     let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
     for account in &digest.accounts {
         for failure in &account.failures {
@@ -339,15 +380,7 @@ fn failures(digest: &Digest) -> Vec<Fact> {
             group.hints.extend(&failure.cause.hints);
         }
     }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    let more = groups.len().saturating_sub(CAUSES);
-    groups.sort_by_key(|(_, group)| std::cmp::Reverse((group.accounts.len(), group.rooms())));
-    groups.truncate(CAUSES);
-    let hints: BTreeSet<&String> =
-        groups.iter().flat_map(|(_, group)| group.hints.iter().copied()).collect();
-    let hints: Vec<_> = hints.into_iter().cloned().map(Fact::Hint).collect();
-    let failed = groups.into_iter().map(|(gist, group)| group.fact(gist, is_of_several(digest)));
-    failed.chain((more > 0).then_some(Fact::MoreCauses(more))).chain(hints).collect()
+    groups
 }
 
 /// Failures of one cause.

@@ -39,7 +39,8 @@ pub enum Others {
     None,
     /// Those of a folder, the ledger or a platform: the run finds all of them.
     Found,
-    /// The same, but the run looks at a part of the accounts.
+    /// Perhaps some, but the run does not look at all accounts: it is restricted to a part of them, or the
+    /// configuration has wrong keys and may mean more.
     Unseen,
 }
 

@@ -1,6 +1,8 @@
 //! Makes foreign text harmless in a message: the name of a room, or what a server said, must neither notify
 //! people nor be a link nor look like a part of the message.
 
+use std::collections::HashSet;
+
 /// The longest name, in characters.
 const LONGEST: usize = 40;
 
@@ -37,6 +39,21 @@ pub fn own(text: &str) -> String {
 /// The same text, without the queries of addresses.
 pub fn without_queries(text: &str) -> String {
     text.split(' ').map(without_query).collect::<Vec<_>>().join(" ")
+}
+
+/// The same text with `…` in place of these words, and of lists of them.
+pub fn without_words(text: &str, words: &HashSet<&str>) -> String {
+    let is_between = |c: char| !c.is_ascii_alphanumeric();
+    let parts = text.split_inclusive(is_between).map(|part| {
+        let word = part.trim_end_matches(is_between);
+        let is_hidden = words.contains(word);
+        if is_hidden { part.replacen(word, "…", 1) } else { part.to_owned() }
+    });
+    let mut text: String = parts.collect();
+    while text.contains("…, …") {
+        text = text.replace("…, …", "…");
+    }
+    text
 }
 
 /// An address without what may be a signature.
@@ -85,6 +102,19 @@ mod tests {
             assert_eq!(name(hostile), shown);
         }
         assert_eq!(name(&"直".repeat(60)).chars().count(), 41);
+    }
+
+    #[test]
+    fn words_are_hidden_whole_and_lists_of_them_as_one() {
+        let hidden = HashSet::from(["wx1", "wx2"]);
+        for (text, shown) in [
+            ("wx1, wx2 and 3 more: left out", "… and 3 more: left out"),
+            ("wx12, wx2: /etc/wx1.toml", "wx12, …: /etc/….toml"),
+            ("账号wx1不可读", "账号…不可读"),
+            ("", ""),
+        ] {
+            assert_eq!(without_words(text, &hidden), shown);
+        }
     }
 
     #[test]

@@ -73,8 +73,14 @@ fn changes<'a>(digest: &'a Digest, on: &[Event]) -> Vec<(Option<&'a AppId>, Chan
     let accounts = digest.accounts.iter();
     let accounts =
         accounts.filter_map(|account| Some((Some(&account.appid), of_account(account)?)));
-    let is_well = digest.is_well() && !digest.is_cut_short;
-    let all = is_well.then_some((None, Change::Ends));
+    let all = match digest.is_well() && !digest.is_cut_short {
+        // Which accounts are left out may be unknown.
+        _ if !digest.unread.is_empty() => {
+            on.contains(&Event::Left).then_some((None, Change::Begins))
+        }
+        true => Some((None, Change::Ends)),
+        false => None,
+    };
     all.into_iter().chain(accounts).collect()
 }
 

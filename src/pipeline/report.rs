@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::next_look::NextLook;
 use crate::ledger::{Loss, PendingRecording};
-use crate::model::{AppId, Calls, Pause, Rate, Reason, RoomId};
+use crate::model::{AppId, Calls, Pause, Rate, Reason, RoomId, Unread};
 use crate::pipeline::forecast::AtRisk;
 use crate::progress::{Counts, StageTimes};
 use crate::stage::discover::Scanned;
@@ -37,7 +37,7 @@ pub struct Report {
     /// Whether the losses could not be read from the ledger in full.
     pub losses_unread: bool,
     /// Accounts whose settings could not be read, so that the run did nothing for them, and why.
-    pub unread: Vec<Reason>,
+    pub unread: Vec<Unread>,
     /// Why the ledger failed, if that ended the run.
     pub ledger: Option<Reason>,
     /// Warnings that leave nothing undone.

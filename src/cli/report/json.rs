@@ -26,7 +26,8 @@ pub(in crate::cli) fn print_json(report: &Report, ended: (Outcome, Exit), elapse
         output::json(&json!({ "type": "problem", "what": "the ledger", "error": error }));
     }
     report.accounts.iter().for_each(print_account);
-    for why in &report.unread {
+    for unread in &report.unread {
+        let why = &unread.reason;
         output::json(&json!({ "type": "problem", "what": "the accounts", "error": why }));
     }
     for warning in &report.warnings {

@@ -99,7 +99,7 @@ pub(super) async fn look(common: &Common, setup: &Setup) -> anyhow::Result<Ended
 
 /// Tells which accounts are left out because their settings could not be read.
 fn begin(common: &Common, setup: &Setup) -> Ended {
-    for why in &setup.unread {
+    for why in setup.unread.iter().map(|unread| &unread.reason) {
         output::note(why);
         if common.json {
             let error = why.to_string();

@@ -1,12 +1,12 @@
 //! Accounts of the ledger and of a third-party platform.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::{Setup, account};
 use crate::config::{self, ConfigError, Directory, Origin};
 use crate::ledger::{Ledger, Registered, Registrar};
-use crate::model::{AppId, Pause, Reason};
+use crate::model::{AppId, Pause, Reason, Unread};
 use crate::pipeline::owner::Alive;
 use crate::stage::Account;
 
@@ -14,7 +14,7 @@ use crate::stage::Account;
 pub(super) struct Found {
     pub accounts: Vec<config::Account>,
     /// What is wrong with others.
-    pub unread: Vec<Reason>,
+    pub unread: Vec<Unread>,
 }
 
 /// The accounts that the ledger names, but for those that are disabled or configured elsewhere.
@@ -54,7 +54,10 @@ pub(super) async fn registered(
         }
         match read(directory, &one) {
             Ok(account) => found.accounts.push(account),
-            Err(error) => found.unread.push(Reason::of(&error)),
+            Err(error) => {
+                let (reason, appids) = (Reason::of(&error), BTreeSet::from([one.appid]));
+                found.unread.push(Unread { reason, appids });
+            }
         }
     }
     found.unread.extend(directory.withheld(reserved.into_iter()));
@@ -92,7 +95,7 @@ impl Setup {
                 let why = Reason::of(&error).saying(|why| {
                     format!("the platform's accounts could not be listed, those of the last list are used: {why}")
                 });
-                self.unread.push(why);
+                self.unread.push(Unread::of_unknown(why));
                 return Ok(());
             }
         };
@@ -134,7 +137,7 @@ impl Setup {
         if !self.accounts.is_empty() {
             return Ok(());
         }
-        let why = self.unread.first().or(self.refreshed_elsewhere.as_ref()).map_or_else(
+        let why = self.unread.first().map(|unread| &unread.reason).or(self.refreshed_elsewhere.as_ref()).map_or_else(
             || {
                 "no account is configured, and the folder, the ledger and the platform have none\nhint: `accounts \
                  add` adds one to the ledger [RA014]"

@@ -51,9 +51,10 @@ pub(in crate::config) fn usable(file: &ConfigFile, sources: &Sources) -> Alerts 
 
 fn rest(file: &ConfigFile) -> Alerts {
     let ledger_url = super::ledger_url(&file.ledger.url).ok();
-    let appids = file.accounts.iter().map(|account| account.appid.clone()).collect();
+    let appids: Vec<_> = file.accounts.iter().map(|account| account.appid.clone()).collect();
+    let is_partial = appids.iter().any(|appid| appid.parse::<AppId>().is_err());
     let (success, has_others) = (file.run.success.clone(), file.has_accounts_elsewhere());
-    Alerts { success, appids, has_others, ledger_url, ..Alerts::default() }
+    Alerts { success, appids, has_others, is_partial, ledger_url, ..Alerts::default() }
 }
 
 fn each(

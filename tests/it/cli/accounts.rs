@@ -191,6 +191,10 @@ async fn an_account_that_a_broken_file_names_is_not_taken_from_another_source() 
     {
         assert!(listed.err.contains(says), "{says}: {}", listed.err);
     }
+    let other = place.good(&["run", "--account", "wx1"]).await;
+    assert!(!other.err.contains("wx2") && !other.err.contains("a.toml"), "{}", other.err);
+    let own = place.run(&["accounts", "list", "--account", "wx2"]).await;
+    assert!(own.code == 3 && own.err.contains("a.toml, line 3"), "{own:?}");
     std::fs::remove_file(folder.join("a.toml")).unwrap();
     std::fs::remove_file(folder.join("b.toml")).unwrap();
     let listed = place.good(&["accounts", "list", "--json"]).await;

@@ -2,7 +2,7 @@
 
 use replay_archiver::model::{Outcome, Reason};
 use replay_archiver::notify::Digest;
-use replay_archiver::notify::digest::{AccountDigest, Cause, Failure, Totals};
+use replay_archiver::notify::digest::{AccountDigest, Cause, Failure, Totals, Unread};
 
 use super::receiver::{Receiver, Vendor};
 use super::{Desktop, appid, at_risk, lost, of_one, room};
@@ -162,6 +162,92 @@ async fn what_is_lost_stands_before_what_failed_and_one_cause_of_many_accounts_i
     let failed: Vec<_> = lines.iter().filter(|line| line.starts_with("失败")).collect();
     assert!(failed.len() == 1 && failed[0].starts_with("失败：30 个账号（wx"), "{text}");
     assert_eq!(text.matches("check the secret").count(), 1, "{text}");
+}
+
+/// A file of accounts that cannot be read.
+fn unread(message: &str, appids: &[&str]) -> Unread {
+    let hints = vec!["correct the file".to_owned()];
+    let cause = Cause::from(&Reason { message: message.to_owned(), hints });
+    Unread { cause, appids: appids.iter().map(|name| appid(name)).collect() }
+}
+
+#[tokio::test]
+async fn a_channel_hears_of_the_settings_of_its_accounts_alone() {
+    let (receiver, desktop) = wecom("accounts = [\"wx2\"]").await;
+    let night = |all: &[Unread], is_read: bool| {
+        let all = all.to_vec();
+        move |at| {
+            let mut digest = Digest { unread: all.clone(), ..of_one(Outcome::Left, at) };
+            digest.accounts[0].outcome = Outcome::Ok;
+            let own = is_read.then(|| AccountDigest::new(appid("wx2"), Outcome::Ok));
+            digest.accounts.extend(own);
+            digest
+        }
+    };
+    let others = [unread("b.toml, line 1", &["wx1"]), unread("c.toml, line 1", &[])];
+    desktop.night(night(&others, true)).await;
+    desktop.night(night(&others, false)).await;
+    assert_eq!(receiver.taken().len(), 0);
+    let own = unread("wx1, wx2, wx3 and 3 more: a.toml names it", &["wx1", "wx2", "wx3"]);
+    desktop.night(night(&[&others[..], &[own]].concat(), false)).await;
+    let text = receiver.one_since(0);
+    let says = "失败：…, wx2, … and 3 more: a.toml names it";
+    assert!(text.contains(says) && text.contains("部分回放归档失败"), "{text}");
+    for other in ["wx1", "wx3", "b.toml", "c.toml"] {
+        assert!(!text.contains(other), "{other}: {text}");
+    }
+    desktop.night(night(&others, true)).await;
+    assert!(receiver.one_since(1).contains("已恢复正常"));
+}
+
+#[tokio::test]
+async fn however_many_files_cannot_be_read_all_are_counted_and_each_hint_is_told_once() {
+    let (receiver, desktop) = wecom("").await;
+    let unread_of = |count: usize| {
+        let file = |n: usize| unread(&format!("accounts.d/{n:02}.toml, line 1: no"), &[]);
+        let of_ledger = |n: usize| {
+            let appid = format!("wx{n:016}");
+            unread(&format!("{appid}: NO_SECRET is not set"), &[&appid])
+        };
+        (0..count).map(file).chain((0..30).map(of_ledger)).collect::<Vec<_>>()
+    };
+    desktop.night(|at| Digest { unread: unread_of(20), ..of_one(Outcome::Left, at) }).await;
+    let text = receiver.one_since(0);
+    let failed: Vec<_> = text.lines().filter(|line| line.starts_with("失败")).collect();
+    assert!(failed.len() == 8 && failed[0].starts_with("失败：30 个账号（wx"), "{text}");
+    assert!(failed[1].contains("accounts.d/00.toml, line 1"), "{text}");
+    assert!(text.contains("另有 13 类失败"), "{text}");
+    assert_eq!(text.matches("correct the file").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn settings_that_can_be_read_again_are_told_once() {
+    use Outcome::{AtRisk, Left, Ok};
+    for (on, nights, told) in [
+        ("", [(Left, true), (Left, true), (Ok, false), (Ok, false)], 3),
+        ("", [(AtRisk, true), (Left, false), (Ok, false), (Ok, false)], 3),
+        ("on = [\"left\"]", [(AtRisk, true), (Ok, false), (Ok, false), (Ok, false)], 1),
+        (
+            "on = [\"failed\", \"recovered\"]",
+            [(Left, true), (Ok, false), (Ok, false), (Ok, false)],
+            0,
+        ),
+    ] {
+        let (receiver, desktop) = wecom(on).await;
+        for (outcome, is_unread) in nights {
+            let unread = is_unread.then(|| unread("a.toml, line 1", &[]));
+            desktop
+                .night(|at| Digest {
+                    accounts: vec![AccountDigest::new(appid("wx1"), Ok)],
+                    unread: unread.clone().into_iter().collect(),
+                    ..of_one(outcome, at)
+                })
+                .await;
+        }
+        let titles = titles(&receiver);
+        let well = titles.iter().filter(|title| title.contains("已恢复正常")).count();
+        assert_eq!((titles.len(), well), (told, usize::from(told == 3)), "{on}: {titles:?}");
+    }
 }
 
 #[tokio::test]

@@ -73,6 +73,26 @@ async fn a_configuration_that_cannot_work_is_told_too() {
 }
 
 #[tokio::test]
+async fn whose_account_cannot_be_read_hears_of_it_and_of_no_other_file() {
+    let told = Told::start(ROOMS, "accounts = [\"wx2\"]").await;
+    let folder = told.place.folder.path().join("accounts.d");
+    std::fs::create_dir(&folder).unwrap();
+    let configuration =
+        std::fs::read_to_string(told.place.folder.path().join("pipeline.toml")).unwrap();
+    told.place.configure(&format!("[accounts]\nfolder = \"accounts.d\"\n{configuration}"));
+    let broken = |appid: &str| format!("[[account]]\nappid = {appid}\n");
+    std::fs::write(folder.join("c.toml"), broken("wx4")).unwrap();
+    let ran = told.run(&["run"]).await;
+    assert_eq!((ran.code, told.receiver.taken().len()), (3, 0), "{ran:?}");
+    let own = broken("wx2") + "[[account]]\nappid = \"wx3\"\n";
+    std::fs::write(folder.join("a.toml"), own).unwrap();
+    assert_eq!(told.run(&["run"]).await.code, 3);
+    let text = told.receiver.one_since(0);
+    assert!(text.contains("部分回放归档失败") && text.contains("a.toml, line 2"), "{text}");
+    assert!(!text.contains("c.toml") && !text.contains("wx3"), "{text}");
+}
+
+#[tokio::test]
 async fn a_channel_that_gets_nothing_more_is_named_as_such() {
     let told = Told::start(&format!("{ROOMS}{GONE}"), "").await;
     told.receiver.is(Mood::Fails(410));

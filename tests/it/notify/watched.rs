@@ -100,12 +100,17 @@ async fn a_configuration_with_a_typing_error_is_told_as_a_failed_run() {
     let robot = watched.place.folder.path().join("robot");
     std::fs::write(&robot, receiver.url()).unwrap();
     let good = format!("{good}[[notify]]\nkind = \"wecom\"\nurl_file = \"{}\"\n", robot.display());
+    let success = "account_last_success_timestamp_seconds{appid=\"wx1\"}";
+    let last_success = watched.value(success);
     for (number, wrong) in [
         good.replace("bucket =", "buckt ="),
         format!("{good}[quota]\nreserve = \"abc\"\n"),
         format!("{good}[[notify]]\nkind = \"wechat\"\n"),
         format!("{good}on = [\"lots\"]\n"),
         format!("{good}accounts = [\"wx9\"]\n"),
+        good.replace("[[account]]", "[[acount]]"),
+        good.replace("appid = \"wx1\"", "appid = 5"),
+        good.replace("appid = \"wx1\"", "appid = \"wx 1\""),
         good.replace("url_env = \"HC\"", "url_env = \"UNSET\""),
     ]
     .into_iter()
@@ -122,6 +127,7 @@ async fn a_configuration_with_a_typing_error_is_told_as_a_failed_run() {
         assert_eq!(receiver.texts().len(), number + 1, "{wrong}");
         assert!(receiver.texts()[number].contains("运行失败"), "{:?}", receiver.texts());
         assert_eq!(watched.value("run_outcome{outcome=\"failed\"}"), 1.0, "{wrong}");
+        assert_eq!(watched.value(success), last_success, "{wrong}");
     }
 }
 
