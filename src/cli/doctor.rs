@@ -26,6 +26,7 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::model::{Reason, RoomId};
 use crate::notify::{self, Desk};
+use account::Addresses;
 
 /// Stores refuse signatures when the clocks differ by 15 minutes; `doctor` warns from this much on.
 const SKEW: SignedDuration = SignedDuration::from_mins(2);
@@ -185,11 +186,17 @@ pub(super) async fn run(common: &Common, arguments: &DoctorArguments) -> anyhow:
         }
     }
     bucket::check(&setup, &mut findings).await;
-    for (account, addresses) in setup.accounts.iter().zip(&addresses) {
+    for unread in &setup.unread {
+        findings.fail("accounts", &unread.reason);
+    }
+    let registered = Addresses::registered();
+    for account in &setup.accounts {
+        let addresses = addresses.get(&account.appid).unwrap_or(&registered);
         account::check(&setup, account, addresses, &mut findings).await;
         hosts::check(&setup, account, &mut findings).await;
     }
     setup.end().await;
+    setup.must_have_accounts()?;
     Ok(findings.end())
 }
 

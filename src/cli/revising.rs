@@ -26,8 +26,9 @@ pub(super) fn config(common: &Common) -> anyhow::Result<config::Revising> {
 /// Opens the ledger, creating it if it is missing, checks the bucket, and finds the accounts that are meant.
 pub(super) async fn open(wanted: config::Revising) -> anyhow::Result<Revising> {
     let config::Revising { config, asked } = wanted;
-    let configured: Vec<_> = config.accounts.iter().map(|account| account.appid.clone()).collect();
     let setup = setup::build(config, Clock::system()).await?;
+    // Those of the ledger's table too.
+    let configured: Vec<_> = setup.accounts.iter().map(|one| one.appid.clone()).collect();
     setup.find_bucket().await?;
     let accounts = match configured.is_empty() {
         false => configured,

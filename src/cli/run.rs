@@ -265,7 +265,7 @@ impl<'a, 'w> Work<'a, 'w> {
         if common.json {
             report::print_json(&report, (outcome, exit), elapsed);
         } else {
-            print(&report, exit, elapsed, told.verbose);
+            print(&report, (outcome, exit), elapsed, told.verbose);
         }
         publish(setup, &report, (selection, is_interrupted), stop).await;
         let memory = memory_of(selection);
@@ -335,8 +335,9 @@ async fn note_told(common: &Common, setup: &Setup, report: &Report, stop: &Stop)
     }
 }
 
-/// Prints the result of a run: nothing if all is well and no person watches.
-fn print(report: &Report, exit: Exit, elapsed: Duration, is_verbose: bool) {
+/// Prints the result of a run: nothing if all is well and no person watches. Which outcomes count as a success is for
+/// whoever reads the exit code alone.
+fn print(report: &Report, (outcome, exit): (Outcome, Exit), elapsed: Duration, is_verbose: bool) {
     let is_watched = output::is_terminal();
     let detail = match () {
         () if is_verbose => Detail::Everything,
@@ -344,7 +345,8 @@ fn print(report: &Report, exit: Exit, elapsed: Duration, is_verbose: bool) {
         () => Detail::Notable,
     };
     let is_notable = report.is_any_at_risk() || !report.warnings.is_empty();
-    if exit != Exit::Done || is_notable || is_watched || is_verbose {
+    let is_well = exit == Exit::Done && outcome.is_success();
+    if !is_well || is_notable || is_watched || is_verbose {
         report::print(report, exit, elapsed, detail);
     }
 }

@@ -189,6 +189,10 @@ impl Teller {
                 }
             }
         }
+        let memory = match memory {
+            Memory::Kept if self.is_restricted => Memory::OfSome,
+            memory => memory,
+        };
         notify::tell(&self.alerts.channels, self.desk(ledger), digest, memory).await;
     }
 

@@ -144,7 +144,13 @@ pub(super) async fn run(
     let memory = if is_part { Memory::None } else { Memory::Kept };
     match &verified {
         Ok(tally) => {
-            let digest = tally.digest(teller.end(tally.outcome()));
+            let mut digest = tally.digest(teller.end(tally.outcome()));
+            digest.looks = match (arguments.deep, arguments.decode) {
+                (false, false) => &[""],
+                (true, false) => &["", " --deep"],
+                (false, true) => &["", " --decode"],
+                (true, true) => &["", " --deep", " --decode"],
+            };
             let told = teller.tell(ledger.as_ref(), &digest, memory);
             if stop.within(telling::LIMIT, told).await.is_none() {
                 tracing::warn!("notifications were not sent in time");

@@ -7,6 +7,9 @@ use jiff::Timestamp;
 
 use super::{Error, Ledger};
 
+/// Rows that one transaction writes.
+const AT_ONCE: usize = 500;
+
 impl Ledger {
     /// What a channel was told is wrong with the runs of a command and has not ended since: appids, and an empty
     /// text for what concerns all of them.
@@ -63,6 +66,77 @@ impl Ledger {
                 .execute(&self.pool)
         });
         Ok(ended.await?.rows_affected() > 0)
+    }
+
+    /// Records that a channel is told of troubles of several accounts; those that it knows stay as they are.
+    ///
+    /// # Errors
+    /// When the database fails; then some may be recorded.
+    pub async fn note_troubles(
+        &self,
+        (channel, command): (&str, &str),
+        appids: &[&str],
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let known = self.troubles(channel, command).await?;
+        let new: Vec<_> = appids.iter().filter(|appid| !known.contains(**appid)).collect();
+        for appids in new.chunks(AT_ONCE) {
+            self.attempt("note what a channel is told", || async {
+                let mut transaction = self.pool.begin().await?;
+                for appid in appids {
+                    sqlx::query(
+                        "insert into troubles (channel, command, appid, since) values ($1, $2, $3, $4) \
+                         on conflict (channel, command, appid) do nothing",
+                    )
+                    .bind(channel)
+                    .bind(command)
+                    .bind(**appid)
+                    .bind(at.as_millisecond())
+                    .execute(&mut *transaction)
+                    .await?;
+                }
+                transaction.commit().await
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Records that the troubles of several accounts are over. Returns of which there was one, each to one process
+    /// only.
+    ///
+    /// # Errors
+    /// When the database fails; then some may be over.
+    pub async fn end_troubles(
+        &self,
+        (channel, command): (&str, &str),
+        appids: &[&str],
+    ) -> Result<Vec<String>, Error> {
+        let known = self.troubles(channel, command).await?;
+        let over: Vec<_> = appids.iter().filter(|appid| known.contains(**appid)).collect();
+        let mut ended = Vec::new();
+        for appids in over.chunks(AT_ONCE) {
+            let of_these = self.attempt("note that troubles are over", || async {
+                let (mut transaction, mut ended) = (self.pool.begin().await?, Vec::new());
+                for appid in appids {
+                    let deleted = sqlx::query(
+                        "delete from troubles where channel = $1 and command = $2 and appid = $3",
+                    )
+                    .bind(channel)
+                    .bind(command)
+                    .bind(**appid)
+                    .execute(&mut *transaction)
+                    .await?;
+                    if deleted.rows_affected() > 0 {
+                        ended.push((**appid).to_owned());
+                    }
+                }
+                transaction.commit().await?;
+                Ok(ended)
+            });
+            ended.extend(of_these.await?);
+        }
+        Ok(ended)
     }
 
     /// Whether the receiver at an address wants no more messages.

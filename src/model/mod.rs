@@ -59,7 +59,7 @@ pub use status::{
     AccountStatus, Calls, LastRun, LostRecording, Outcome, Paused, Problem, RoomAtRisk,
     STATUS_SCHEMA,
 };
-pub use stitched::{FilmTime, MadeFrom, Stitched};
+pub use stitched::{BroadcastPlace, FilmTime, MadeFrom, Stitched};
 pub use stored::{
     Evidence, MediaFacts, SourceFacts, Stored, StoredObject, StoredWhole, ToldLengths,
 };

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Crc64Nvme, Crc64Xz, Evidence, Manifest, Preferred, RecordingState, Sha256Digest};
+use super::{
+    Crc64Nvme, Crc64Xz, Evidence, Manifest, Preferred, RecordingState, Segment, Sha256Digest,
+};
 
 /// The segments of a room, joined to one film; or why they cannot be.
 ///
@@ -67,6 +69,27 @@ impl Stitched {
     }
 }
 
+/// Finds the places of segments in the broadcast, one after another.
+#[derive(Debug, Default)]
+pub struct BroadcastPlace {
+    gaps_ms: u64,
+    end_ms: u64,
+}
+
+impl BroadcastPlace {
+    /// When the next segment begins in the broadcast, in milliseconds. One of which nothing is known begins where
+    /// the one before it ends.
+    pub fn next_begins_ms(&mut self, segment: &Segment) -> u64 {
+        let begins_ms = segment.timeline.as_ref().map_or(self.end_ms, |timeline| {
+            self.gaps_ms = self.gaps_ms.saturating_add(timeline.gap_before_ms);
+            timeline.offset_ms.saturating_add(self.gaps_ms)
+        });
+        let duration_ms = segment.media.as_ref().map_or(0, |media| media.duration_ms);
+        self.end_ms = begins_ms.saturating_add(duration_ms);
+        begins_ms
+    }
+}
+
 impl Manifest {
     /// The segments that a film of the room is made from: all archived ones.
     pub fn made_from(&self) -> Vec<MadeFrom> {
@@ -83,13 +106,8 @@ impl Manifest {
     /// When each segment of the film begins in the broadcast, in milliseconds.
     pub fn broadcast_begins_ms(&self) -> Vec<u64> {
         let archived = self.segments.iter().filter(|s| s.state == RecordingState::Archived);
-        let mut gaps_ms = 0_u64;
-        let begins = archived.map(|segment| {
-            let timeline = segment.timeline.as_ref();
-            gaps_ms = gaps_ms.saturating_add(timeline.map_or(0, |timeline| timeline.gap_before_ms));
-            timeline.map_or(0, |timeline| timeline.offset_ms).saturating_add(gaps_ms)
-        });
-        begins.collect()
+        let mut place = BroadcastPlace::default();
+        archived.map(|segment| place.next_begins_ms(segment)).collect()
     }
 
     /// The manifest with the stitched film of an earlier one, if it is made from the same segments.

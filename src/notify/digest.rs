@@ -43,6 +43,10 @@ pub struct Digest {
     /// Whether other accounts were worked on too, which are left out here.
     #[serde(default)]
     pub is_part: bool,
+    /// How a verification looked, by the endings of its command: troubles that one found are over when one that
+    /// looked in the same way finds none.
+    #[serde(skip)]
+    pub looks: &'static [&'static str],
     /// The accounts that it worked on.
     pub accounts: Vec<AccountDigest>,
 }
@@ -65,6 +69,10 @@ pub struct AccountDigest {
     pub lost_before: Option<u64>,
     /// What will not be archived in time, soonest deadline first.
     pub at_risk: Vec<RoomAtRisk>,
+    /// Whether the run could not look whether anything is new: its time or its calls were over before, or another
+    /// process asks WeChat. Then it shows nothing to be well again.
+    #[serde(default)]
+    pub is_unseen: bool,
     /// Since when WeChat does not authorise the calls for the account, if it does not.
     #[serde(default)]
     pub paused: Option<Timestamp>,
@@ -239,6 +247,7 @@ impl Digest {
             is_cut_short: false,
             is_recovery: false,
             is_part: false,
+            looks: &[],
             accounts: Vec::new(),
         }
     }
@@ -294,6 +303,7 @@ impl AccountDigest {
             lost: Vec::new(),
             lost_before: None,
             at_risk: Vec::new(),
+            is_unseen: false,
             paused: None,
             failures: Vec::new(),
             mismatches: 0,
@@ -360,6 +370,7 @@ fn of_account(report: &Report, account: &AccountReport, names: &Names) -> Accoun
         lost,
         at_risk,
         totals,
+        is_unseen: account.is_unseen(rooms.len()),
         paused: account.pause.as_ref().map(|pause| pause.since),
         failures: failures(account, &rooms, &name),
         calls: account.calls,

@@ -59,6 +59,8 @@ pub struct Desk<'a> {
 pub enum Memory {
     /// It looked at everything.
     Kept,
+    /// It looked at everything of some accounts.
+    OfSome,
     /// It looked at a part: what it did not find may still be there.
     None,
 }
@@ -92,13 +94,21 @@ async fn tell_one(
 ) -> Result<(), Error> {
     let Some(digest) = digest.only(&channel.accounts) else { return Ok(()) };
     let recovered = match memory {
-        Memory::Kept => outbox::remember(channel, desk, &digest).await,
+        Memory::Kept | Memory::OfSome => outbox::remember(channel, desk, &digest, memory).await,
         Memory::None => Vec::new(),
     };
     let is_recovery = !recovered.is_empty() && digest.is_well();
     let news = News { digest: Digest { is_recovery, ..digest }, recovered };
     let news = Some(news).filter(|news| news.is_for(channel));
-    outbox::send(channel, desk, news.as_ref()).await
+    let sent = outbox::send(channel, desk, news.as_ref()).await;
+    // The outbox keeps how the run ended, but of a run with troubles not which others are over.
+    if let (Err(error), Some(news)) = (&sent, &news)
+        && !matches!(error, send::Error::Gone { .. })
+        && !news.digest.is_recovery
+    {
+        outbox::remember_again(channel, desk, news).await;
+    }
+    sent
 }
 
 /// What is new.

@@ -1,10 +1,12 @@
 //! Each message once: what is sent, what waits, and what a channel was told before.
 
+use std::collections::BTreeSet;
+
 use futures::TryFutureExt as _;
 
 use super::digest::AccountDigest;
 use super::send::{self, Error, Parcel, Post};
-use super::{Desk, Digest, News, bounded, full_message};
+use super::{Desk, Digest, Memory, News, bounded, full_message};
 use crate::config::{Channel, Event, Way};
 use crate::ledger::{self, Ledger, Notice};
 use crate::model::{AppId, Outcome, Sha256Digest};
@@ -20,27 +22,51 @@ pub(super) async fn remember(
     channel: &Channel,
     desk: Desk<'_>,
     digest: &Digest,
+    memory: Memory,
 ) -> Vec<Option<AppId>> {
     let Some(ledger) = desk.ledger else { return Vec::new() };
-    let channel_on = channel.on.as_slice();
-    let (channel, command) = (channel.name.as_str(), digest.command.as_str());
-    let Some(known) = logged(ledger.troubles(channel, command).await) else { return Vec::new() };
-    let mut recovered = Vec::new();
-    for (appid, change) in changes(digest, channel_on) {
-        let name = appid.map_or("", AppId::as_str);
-        let key = (channel, command, name);
-        // Only what changes is written: there may be thousands of accounts.
-        match (change, known.contains(name)) {
-            (Change::Begins, false) => {
-                logged(ledger.note_trouble(key, digest.ended_at).await);
-            }
-            (Change::Ends, true) if logged(ledger.end_trouble(key).await) == Some(true) => {
-                recovered.push(appid.cloned());
-            }
-            _ => {}
+    let (mut begun, mut over) = (Vec::new(), Vec::new());
+    for (appid, change) in changes(digest, &channel.on) {
+        match change {
+            Change::Begins => begun.push(name_of(appid)),
+            // Those that it did not look at may still be as they were.
+            Change::Ends if appid.is_none() && memory == Memory::OfSome => {}
+            Change::Ends => over.push(name_of(appid)),
         }
     }
-    recovered
+    let channel = channel.name.as_str();
+    let commands = commands(digest);
+    if let Some(command) = commands.last() {
+        logged(ledger.note_troubles((channel, command), &begun, digest.ended_at).await);
+    }
+    let mut recovered = BTreeSet::new();
+    for command in &commands {
+        recovered.extend(
+            logged(ledger.end_troubles((channel, command), &over).await).unwrap_or_default(),
+        );
+    }
+    recovered.into_iter().map(|name| name.parse().ok()).collect()
+}
+
+/// Notes again what was over, because nobody could be told: the next message that arrives says so.
+pub(super) async fn remember_again(channel: &Channel, desk: Desk<'_>, news: &News) {
+    let (Some(ledger), commands) = (desk.ledger, commands(&news.digest)) else { return };
+    let names: Vec<_> = news.recovered.iter().map(|appid| name_of(appid.as_ref())).collect();
+    if let Some(command) = commands.last() {
+        let key = (channel.name.as_str(), command.as_str());
+        logged(ledger.note_troubles(key, &names, news.digest.ended_at).await);
+    }
+}
+
+/// An account in the ledger's table of troubles; an empty text for all.
+fn name_of(appid: Option<&AppId>) -> &str {
+    appid.map_or("", AppId::as_str)
+}
+
+/// Under which commands troubles are noted: the last is that of this digest, the others see less.
+fn commands(digest: &Digest) -> Vec<String> {
+    let looks = if digest.looks.is_empty() { &[""][..] } else { digest.looks };
+    looks.iter().map(|look| format!("{}{look}", digest.command)).collect()
 }
 
 /// Whether something is wrong.
@@ -64,7 +90,9 @@ fn changes<'a>(digest: &'a Digest, on: &[Event]) -> Vec<(Option<&'a AppId>, Chan
         let troubles = account.troubles();
         match account.outcome {
             _ if troubles.iter().any(|event| on.contains(event)) => Some(Change::Begins),
-            Outcome::Ok | Outcome::Continuing if troubles.is_empty() && !digest.is_cut_short => {
+            Outcome::Ok | Outcome::Continuing
+                if troubles.is_empty() && !digest.is_cut_short && !account.is_unseen =>
+            {
                 Some(Change::Ends)
             }
             _ => None,
@@ -78,6 +106,7 @@ fn changes<'a>(digest: &'a Digest, on: &[Event]) -> Vec<(Option<&'a AppId>, Chan
         _ if !digest.unread.is_empty() => {
             on.contains(&Event::Left).then_some((None, Change::Begins))
         }
+        true if digest.accounts.iter().all(|account| account.is_unseen) => None,
         true => Some((None, Change::Ends)),
         false => None,
     };

@@ -39,7 +39,7 @@ pub(super) async fn find(
     stop: &CancellationToken,
 ) -> Vec<AccountReport> {
     let search = |account: &Arc<Account>| {
-        let search = Search {
+        let mut search = Search {
             context: Arc::clone(context),
             account: Arc::clone(account),
             selection: selection.clone(),
@@ -51,11 +51,12 @@ pub(super) async fn find(
             report: AccountReport::new(&account.appid),
         };
         let searching = async move {
-            let cut_short = AccountReport { is_cut_short: true, ..search.report.clone() };
-            let report = tokio::select! {
-                report = search.run_to_its_end() => report,
-                () = stop.cancelled() => cut_short,
+            let is_cut_short = tokio::select! {
+                () = search.run_to_its_end() => false,
+                () = stop.cancelled() => true,
             };
+            // What it has found by then is told.
+            let report = AccountReport { is_cut_short, ..search.report };
             context.progress.end_account(&report.appid);
             let problem = report.problems.first().map(|problem| &problem.error);
             spans::end(&Span::current(), &problem.map_or(Ok(()), Err));
@@ -99,25 +100,24 @@ enum Turn {
 
 impl Search {
     /// Searches, and ends the pause of an account for which WeChat answers again.
-    async fn run_to_its_end(self) -> AccountReport {
+    async fn run_to_its_end(&mut self) {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
-        let mut report = self.run().await;
+        self.run().await;
         let lifted = lift_pause(&context, &account).await;
         // A ledger that has failed is reported once, by the run.
         if let Err(error) = lifted
             && context.ledger.failure().is_none()
         {
-            report.add(RunProblem::new("the ledger", &error));
+            self.report.add(RunProblem::new("the ledger", &error));
         }
-        report
     }
 
-    async fn run(mut self) -> AccountReport {
+    async fn run(&mut self) {
         let (context, account) = (Arc::clone(&self.context), Arc::clone(&self.account));
         let selection = self.selection.clone();
         if let Err(error) = selection::apply(context.calls(), &account).await {
             self.note("the ledger", &error);
-            return self.report;
+            return;
         }
         // The one asks WeChat, the other the bucket. On the heap: they are large.
         let survey = Box::pin(survey_early(&context, &account.appid, &selection));
@@ -127,12 +127,12 @@ impl Search {
             self.can_call = !ends_calls(&error);
             self.note("the room list", &error);
             if error.is_of_the_ledger() {
-                return self.report;
+                return;
             }
         }
         if let Err(error) = obstacles::lift(&self.context, &self.account.appid).await {
             self.note("the ledger", &error.into());
-            return self.report;
+            return;
         }
         let is_full = self.report.scanned.is_some_and(|scanned| scanned.full);
         let noted = note_lacking(&context, &account.appid, &selection, (is_full, surveyed)).await;
@@ -141,7 +141,7 @@ impl Search {
             // Archiving there now would hide that this is the wrong place.
             self.report.is_misplaced = matches!(error, Error::NothingThere(_));
             if error.is_of_the_ledger() || self.report.is_misplaced {
-                return self.report;
+                return;
             }
         }
         let outcome = match self.selection.clone() {
@@ -151,7 +151,6 @@ impl Search {
         if let Err(error) = outcome {
             self.note("the ledger", &error);
         }
-        self.report
     }
 
     async fn prepare(&mut self) -> Result<(), Error> {

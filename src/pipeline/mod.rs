@@ -337,9 +337,12 @@ async fn note_worked(
     if !selection.is_for_all() {
         return;
     }
-    // Of a paused account, that is all there was to do.
+    // Of a paused account, that is all there was to do; one that the time did not suffice for was not looked at.
+    let rooms = by_account(&report.rooms);
     let has_worked = |found: &&AccountReport| {
-        found.pause.is_some() || !found.problems.iter().any(RunProblem::stops_all)
+        let stops = found.problems.iter().any(RunProblem::stops_all);
+        let is_reached = !found.is_cut_short || rooms.contains_key(&found.appid);
+        found.pause.is_some() || (!stops && is_reached)
     };
     let worked = report.accounts.iter().filter(has_worked);
     let worked: Vec<_> = worked.map(|found| (found.appid.clone(), report.is_well(found))).collect();

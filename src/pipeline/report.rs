@@ -186,6 +186,15 @@ impl From<PendingRecording> for Waiting {
 }
 
 impl AccountReport {
+    /// Whether it shows nothing of how the account stands: no page of its list was read and no room worked on,
+    /// though nothing is wrong.
+    pub fn is_unseen(&self, rooms: usize) -> bool {
+        let has_list = self.scanned.is_some_and(|scanned| scanned.pages > 0);
+        let has_ended_early =
+            self.is_cut_short || self.problems.iter().any(RunProblem::is_for_today);
+        rooms == 0 && !has_list && has_ended_early
+    }
+
     /// Whether a later run has work to do for the account.
     pub(super) fn is_left(&self) -> bool {
         self.is_cut_short || self.pending_rooms > 0 || !self.problems.is_empty()

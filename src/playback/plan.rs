@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Manifest, Preferred, Segment, Stitched, Whole};
+use crate::model::{BroadcastPlace, Manifest, Preferred, Segment, Stitched, Whole};
 
 /// What of a room can be played. The numbers come from a manifest and may be absurd; sums saturate.
 #[derive(Debug, Clone)]
@@ -133,13 +133,10 @@ impl<'a> Plan<'a> {
 }
 
 fn clips(manifest: &Manifest) -> Vec<Clip<'_>> {
-    let mut gaps_ms = 0_u64;
+    let mut place = BroadcastPlace::default();
     let archived = manifest.segments.iter().filter_map(|segment| {
         let key = segment.key.as_deref()?;
-        let timeline = segment.timeline.as_ref();
-        gaps_ms = gaps_ms.saturating_add(timeline.map_or(0, |timeline| timeline.gap_before_ms));
-        let offset_ms = timeline.map_or(0, |timeline| timeline.offset_ms);
-        Some(Clip { segment, key, begins_ms: offset_ms.saturating_add(gaps_ms) })
+        Some(Clip { segment, key, begins_ms: place.next_begins_ms(segment) })
     });
     archived.collect()
 }

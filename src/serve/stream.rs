@@ -76,7 +76,8 @@ pub(super) async fn answer(
         return Ok(described(StatusCode::NOT_MODIFIED, object, etag).into_response());
     }
     let range = request.get(header::RANGE).and_then(|range| range.to_str().ok());
-    let range = range.filter(|_| is_same(request, etag.as_ref()));
+    // Only a GET has a range.
+    let range = range.filter(|_| *method != Method::HEAD && is_same(request, etag.as_ref()));
     let (status, range) = match wanted(range, object.bytes) {
         Wanted::Whole => (StatusCode::OK, 0..object.bytes),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),

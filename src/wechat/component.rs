@@ -4,7 +4,7 @@
 //! is configured as the only one to refresh tokens does it ask for one itself, with the ticket that WeChat pushes
 //! to the platform. The accounts' refresh tokens come with the list of accounts and stay in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -173,6 +173,7 @@ impl Component {
     ) -> Result<HashMap<AppId, SecretString>, Error> {
         let own = self.own_token(http, base, state).await?;
         let (mut accounts, mut offset) = (HashMap::new(), 0);
+        let (mut seen, mut first_total) = (HashSet::new(), None);
         for _ in 0..MOST_PAGES {
             let body = json!({
                 "component_appid": self.appid.as_str(), "offset": offset, "count": PAGE,
@@ -193,10 +194,17 @@ impl Component {
                 Some((appid, SecretString::from(lenient::text(row, "refresh_token")?)))
             };
             accounts.extend(rows.iter().filter_map(account));
+            seen.extend(rows.iter().map(Value::to_string));
             offset += rows.len();
             let total = lenient::count(&reply, "total_count").unwrap_or(0);
+            let first_total = *first_total.get_or_insert(total);
             if offset as u64 >= total {
-                return Ok(accounts);
+                // An account that left meanwhile moves the others up, and one of them is on no page.
+                let read = seen.len();
+                return match total < first_total && (read as u64) < first_total {
+                    true => Err(Error::ShortList { read, total: first_total }),
+                    false => Ok(accounts),
+                };
             }
             if rows.is_empty() {
                 return Err(Error::ShortList { read: offset, total });

@@ -21,11 +21,16 @@ const STITCHED = timelineOf({
 });
 const WHOLE = timelineOf({
     preferred: "whole",
-    whole: { url: "/whole.m3u8", duration_ms: 30000, playable_ms: 24000 },
-    gaps: [
-        { offset_ms: 20000, duration_ms: 2000 },
-        { offset_ms: 8000, duration_ms: 4000 },
-    ],
+    whole: {
+        url: "/whole.m3u8",
+        duration_ms: 30000,
+        playable_ms: 24000,
+        missing: [
+            { offset_ms: 20000, duration_ms: 2000 },
+            { offset_ms: 8000, duration_ms: 4000 },
+        ],
+    },
+    gaps: [],
 });
 const medium = ({ clip, at }) => [clip.medium, at];
 
@@ -79,14 +84,23 @@ test("a whole leaves out the chunks that are missing", () => {
 });
 
 test("a gap at the beginning or the end of a whole is no clip", () => {
-    const whole = { url: "/whole.m3u8", duration_ms: 10000, playable_ms: 6000 };
-    const gaps = [
+    const missing = [
         { offset_ms: 0, duration_ms: 2000 },
         { offset_ms: 8000, duration_ms: 2000 },
     ];
-    const timeline = timelineOf({ preferred: "whole", whole, gaps });
+    const whole = { url: "/whole.m3u8", duration_ms: 10000, playable_ms: 6000, missing };
+    const timeline = timelineOf({ preferred: "whole", whole, gaps: [] });
     assert.equal(timeline.clips.length, 1);
     assert.equal(timeline.broadcast(0, 1), 3);
+});
+
+test("gaps between segments are none of the whole, and gaps that it has had at WeChat stay in its time", () => {
+    const gaps = [{ offset_ms: 1200000, duration_ms: 1200000 }];
+    const whole = { url: "/whole.m3u8", duration_ms: 3600000, playable_ms: 3000000, missing: [] };
+    const timeline = timelineOf({ preferred: "whole", whole, gaps });
+    assert.deepEqual([timeline.total, timeline.gaps], [3600, []]);
+    assert.equal(timeline.broadcast(0, 1800), 1800);
+    assert.deepEqual(medium(timeline.locate(3500)), [0, 3500]);
 });
 
 test("rounded lengths are no gap, and lengths that contradict each other do not overlap", () => {

@@ -25,7 +25,10 @@ function whole(playlist, url) {
         left_out_ms += duration_ms;
         return { clip: 0, from_ms, broadcast_ms: offset_ms + duration_ms };
     });
-    return one("whole", url, number(playlist.playable_ms), [{ clip: 0, from_ms: 0, broadcast_ms: 0 }, ...spans]);
+    // Gaps that it has had at WeChat stay in its time.
+    const all_ms = number(playlist.duration_ms);
+    const playable_ms = all_ms ? Math.max(all_ms - left_out_ms, 0) : number(playlist.playable_ms);
+    return one("whole", url, playable_ms, [{ clip: 0, from_ms: 0, broadcast_ms: 0 }, ...spans]);
 }
 
 function one(kind, url, duration_ms, spans) {

@@ -1,5 +1,6 @@
 //! Checks an account: its token, its calls of today, and its permission.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use url::Url;
@@ -8,7 +9,7 @@ use super::super::setup::Setup;
 use super::{Findings, PROMPT, skew, within};
 use crate::clock;
 use crate::config::Config;
-use crate::model::host_and_port;
+use crate::model::{AppId, host_and_port};
 use crate::pipeline::align_quota;
 use crate::stage::Account;
 use crate::wechat::TokenSource;
@@ -21,8 +22,15 @@ pub(super) struct Addresses {
     token: String,
 }
 
-/// The addresses that are asked for each account, in their order, without secrets and queries.
-pub(super) fn addresses(config: &Config) -> Vec<Addresses> {
+impl Addresses {
+    /// Those of an account that the ledger or a platform has.
+    pub(super) fn registered() -> Self {
+        Self { api: "WeChat".to_owned(), token: "where its token comes from".to_owned() }
+    }
+}
+
+/// The addresses that are asked for the accounts of the configuration, without secrets and queries.
+pub(super) fn addresses(config: &Config) -> HashMap<AppId, Addresses> {
     let api = plain(&config.wechat.base_url);
     let token = |source: &TokenSource| match source {
         TokenSource::StableToken { .. } | TokenSource::Token { .. } => api.clone(),
@@ -34,7 +42,11 @@ pub(super) fn addresses(config: &Config) -> Vec<Addresses> {
         TokenSource::Component(_) => api.clone(),
     };
     let accounts = config.accounts.iter();
-    accounts.map(|account| Addresses { api: api.clone(), token: token(&account.tokens) }).collect()
+    let addresses = accounts.map(|account| {
+        let addresses = Addresses { api: api.clone(), token: token(&account.tokens) };
+        (account.appid.clone(), addresses)
+    });
+    addresses.collect()
 }
 
 /// The host and port of a URL, without what may be secret: a path can contain a token, just as a

@@ -125,7 +125,7 @@ impl Setup {
     }
 
     /// Fails if there is nothing to work on.
-    pub(super) fn must_have_accounts(&self) -> Result<(), ConfigError> {
+    pub(in crate::cli) fn must_have_accounts(&self) -> Result<(), ConfigError> {
         if let Some(missing) = self.missing() {
             let known: Vec<_> = self.accounts.iter().map(|one| one.appid.as_str()).collect();
             let problem = format!(

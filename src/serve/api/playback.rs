@@ -171,6 +171,10 @@ impl Maker<'_> {
             None => None,
             Some(film) => Some(stitched(film, &links, &mut ends).await?),
         };
+        if plan.whole.is_some() {
+            // The playlist has URLs of its own.
+            ends = ends.or_earlier(links.end().await?);
+        }
         let whole = plan.whole.map(|playable| WholePlayback {
             url: self.own("hls", "/whole.m3u8").0,
             duration_ms: playable.whole.duration_ms,

@@ -61,6 +61,10 @@ async fn an_account_of_the_ledger_is_added_disabled_and_enabled_without_a_secret
         .await;
     place.good(&["run"]).await;
     assert!(place.bucket().has_manifest(1));
+    let checked = place.run(&["doctor", "--account", "wx1"]).await;
+    assert!(checked.out.contains("wx1 token") && checked.code == 0, "{checked:?}");
+    let mistyped = place.run(&["doctor", "--account", "wx7"]).await;
+    assert!(mistyped.code == 2 && mistyped.err.contains("wx7"), "{mistyped:?}");
     let plan = place.good(&["plan"]).await;
     assert!(plan.out.contains("of 400") || plan.out.contains("of 100000"), "{}", plan.out);
     for entry in std::fs::read_dir(place.folder.path()).unwrap() {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use replay_archiver::model::Outcome;
-use replay_archiver::notify::digest::AccountDigest;
-use replay_archiver::notify::{self, Desk, Memory};
+use replay_archiver::notify::digest::{AccountDigest, Ended};
+use replay_archiver::notify::{self, Desk, Digest, Memory};
 
 use super::receiver::{Mood, Receiver, SECRET, Vendor};
 use super::{Desktop, appid, lost, of_one};
@@ -116,4 +116,80 @@ async fn without_a_ledger_a_message_is_sent_directly() {
     let desk = Desk { ledger: None, ..desktop.desk("one") };
     notify::tell(&desktop.alerts.channels, desk, &digest, Memory::Kept).await;
     assert_eq!(receiver.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn an_account_that_a_run_did_not_look_at_is_not_well_again() {
+    let (receiver, desktop) = wecom().await;
+    desktop.night(|at| of_one(Outcome::Left, at)).await;
+    desktop
+        .night(|at| {
+            let mut digest = of_one(Outcome::Continuing, at);
+            digest.accounts[0].is_unseen = true;
+            digest
+        })
+        .await;
+    assert_eq!(receiver.taken().len(), 1);
+    desktop.night(|at| of_one(Outcome::Ok, at)).await;
+    assert!(receiver.one_since(1).contains("已恢复正常"));
+}
+
+#[tokio::test]
+async fn what_a_deep_verification_found_is_over_when_one_as_deep_finds_nothing() {
+    let (receiver, desktop) = wecom().await;
+    const DEEP: &[&str] = &["", " --deep"];
+    let verified = |outcome: Outcome, looks: &'static [&'static str]| {
+        move |at| {
+            let mut digest = of_one(outcome, at);
+            (digest.command, digest.looks) = ("verify".to_owned(), looks);
+            digest.accounts[0].mismatches = u64::from(outcome == Outcome::Mismatch);
+            digest
+        }
+    };
+    desktop.night(verified(Outcome::Mismatch, DEEP)).await;
+    desktop.night(verified(Outcome::Ok, &[""])).await;
+    assert_eq!(receiver.taken().len(), 1, "a shallow one does not see it");
+    desktop.night(verified(Outcome::Ok, DEEP)).await;
+    assert!(receiver.one_since(1).contains("已恢复正常"));
+    desktop.night(verified(Outcome::Mismatch, &[""])).await;
+    desktop.night(verified(Outcome::Ok, DEEP)).await;
+    assert!(receiver.texts()[3].contains("已恢复正常"), "a deeper one sees it too");
+}
+
+#[tokio::test]
+async fn a_run_of_some_accounts_ends_nothing_that_concerns_all() {
+    let (receiver, desktop) = wecom().await;
+    let took = std::time::Duration::from_secs(1);
+    desktop
+        .night(|at| {
+            let ended = Ended { command: "run", outcome: Outcome::Failed, at, took };
+            Digest::of_failure(&"the bucket is not there".into(), ended)
+        })
+        .await;
+    let ok = of_one(Outcome::Ok, desktop.clock.now());
+    notify::tell(&desktop.alerts.channels, desktop.desk("one"), &ok, Memory::OfSome).await;
+    assert_eq!(receiver.taken().len(), 1);
+    desktop.night(|at| of_one(Outcome::Ok, at)).await;
+    assert!(receiver.one_since(1).contains("已恢复正常"));
+}
+
+#[tokio::test]
+async fn that_some_accounts_are_well_again_is_told_though_the_first_message_of_it_was_lost() {
+    let (receiver, desktop) = wecom().await;
+    let night = |first: Outcome| {
+        move |at| {
+            let mut digest = Digest { outcome: Outcome::Left, ..of_one(first, at) };
+            digest.accounts.push(AccountDigest::new(appid("wx2"), Outcome::Left));
+            digest
+        }
+    };
+    desktop.night(night(Outcome::Left)).await;
+    receiver.is(Mood::Fails(400));
+    desktop.night(night(Outcome::Ok)).await;
+    receiver.is(Mood::Takes);
+    desktop.night(night(Outcome::Ok)).await;
+    desktop.night(night(Outcome::Ok)).await;
+    let told: Vec<_> =
+        receiver.texts().iter().map(|text| text.contains("此前的问题已经解决：wx1")).collect();
+    assert_eq!(told, [false, true, false], "{:#?}", receiver.texts());
 }

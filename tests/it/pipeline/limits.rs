@@ -9,6 +9,7 @@ use replay_archiver::model::{AppId, Room, RoomId};
 use replay_archiver::pipeline::Selection;
 use replay_archiver::sandbox::Call;
 use replay_archiver::sandbox::scenario::Listener;
+use tokio_util::sync::CancellationToken;
 
 use super::world::{self, World};
 
@@ -81,4 +82,39 @@ async fn accounts_with_nothing_pending_are_looked_at_however_long_the_claimed_ro
     let calls = while_the_first_segment_comes(&world).await;
     let tokens = calls.iter().filter(|call| call.path == "/cgi-bin/stable_token");
     assert_eq!(tokens.count(), 60);
+}
+
+#[tokio::test]
+async fn what_stood_in_the_way_of_an_account_is_told_though_the_time_is_over() {
+    let world = World::start(ROOMS).await;
+    world.heal();
+    world.fault("on = \"vod\"\ntimes = \"always\"\nthen = { status = { code = 404 } }");
+    world.run().await;
+    world.heal();
+    world.fault("on = \"vod\"\ntimes = \"always\"\nthen = { slow = { delay = \"8s\" } }");
+    world.fault(
+        "on = \"api\"\ncall = \"rooms\"\ntimes = \"always\"\nthen = { errcode = { code = 47001 } }",
+    );
+    world.pass(25 * 60);
+    let one_at_a_time = |config: &mut Config| {
+        config.work.files = 1;
+        config.images = None;
+    };
+    let setup = world.setup_with(one_at_a_time).await;
+    let (stop, asked) = (CancellationToken::new(), world.sandbox.calls().len());
+    let begins = async {
+        let is_media = |call: &Call| call.listener == Listener::Vod;
+        while !world.sandbox.calls().iter().skip(asked).any(is_media) {
+            clock::pause(Duration::from_millis(10)).await;
+        }
+        stop.cancel();
+    };
+    let run = setup.run(&Selection::Due, stop.clone());
+    let both = clock::within(Duration::from_secs(60), async { tokio::join!(run, begins) });
+    let (report, ()) = both.await.expect("a segment is asked for");
+    setup.context.ledger.close().await;
+    let account = &report.accounts[0];
+    let whats: Vec<_> = account.problems.iter().map(|problem| problem.what.as_str()).collect();
+    assert!(account.is_cut_short && whats.contains(&"the room list"), "{whats:?}");
+    assert!(!report.outcome(false).is_success());
 }

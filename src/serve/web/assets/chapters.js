@@ -7,7 +7,7 @@ import { t } from "./i18n.js";
 // The rows of the chapters.
 export function chapters(engine, { preferred, start_time: start, segments }) {
     const { clips } = engine.timeline;
-    const whole = preferred === "whole" && clips.length === 1;
+    const whole = preferred === "whole";
     const rows = clips.map((clip, index) => {
         const name = whole ? t("room.whole") : t("room.segment", { index: segmentOf(segments, clip, index) });
         return { clip, row: chapter(name, clip, start, engine) };

@@ -64,13 +64,17 @@ function ofStitched({ stitched: film, duration_ms: total }) {
     return new Timeline([{ url: film.url, kind: "file" }], withGaps(clips));
 }
 
-// The playable playlist leaves out what is missing, so each gap is a jump in broadcast time.
-function ofWhole({ whole, gaps }) {
-    const playable = seconds(whole.playable_ms ?? whole.duration_ms);
+// The playlist leaves out the chunks that are missing, so each of them is a jump in broadcast time. Gaps that it has
+// had at WeChat stay in it, and in its time. The gaps between segments are none of the whole.
+function ofWhole({ whole }) {
+    const missing = [...(whole.missing ?? [])];
+    const lacking = missing.reduce((all, gap) => all + seconds(gap.duration_ms), 0);
+    const { duration_ms: duration, playable_ms: plays } = whole;
+    const playable = duration ? Math.max(seconds(duration) - lacking, 0) : seconds(plays);
     const clips = [];
     let from = 0;
     let start = 0;
-    for (const gap of [...(gaps ?? [])].sort((one, other) => one.offset_ms - other.offset_ms)) {
+    for (const gap of missing.sort((one, other) => one.offset_ms - other.offset_ms)) {
         const end = Math.min(seconds(gap.offset_ms), start + playable - from);
         if (end > start) clips.push({ medium: 0, from, start, end });
         from += Math.max(end - start, 0);
