@@ -55,6 +55,11 @@ test("a time of the broadcast is found in the film, which leaves out what is mis
     );
 });
 
+test("a gap that a whole has had at WeChat stays in its time", () => {
+    const planned = plan(playback({ preferred: "whole", whole: { ...WHOLE, playable_ms: 20 * MINUTE } }));
+    assert.equal(planned.clips[0].duration_ms, 35 * MINUTE);
+});
+
 test("a time of the broadcast is found in the whole, which leaves out its missing chunks", () => {
     const missing = [5, 20].map((minutes) => ({ offset_ms: minutes * MINUTE, duration_ms: MINUTE }));
     const planned = plan(playback({ whole: { ...WHOLE, playable_ms: 33 * MINUTE, missing } }));

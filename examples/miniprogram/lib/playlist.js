@@ -57,8 +57,9 @@ function plan(playback, absolute = (url) => url || null) {
     const playlist = playback.whole && absolute(playback.whole.url);
     if (playlist) {
         const all = whole(playback.whole, playlist);
-        if (playable.length === 0 || playback.preferred === "whole" || all.duration_ms >= inTurn.duration_ms)
-            return all;
+        const known_ms = number(playback.whole.playable_ms);
+        const plays_ms = known_ms === null ? all.duration_ms : known_ms;
+        if (playable.length === 0 || playback.preferred === "whole" || plays_ms >= inTurn.duration_ms) return all;
     }
     return playable.length > 0 ? inTurn : NOTHING;
 }
